@@ -1,0 +1,7 @@
+"""The fundamental limits of knowledge transfer (distillation) over finite domains: simulated, computed, bounded."""
+
+import lazy_loader
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

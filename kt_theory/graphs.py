@@ -1,0 +1,159 @@
+"""Graphs whose vertices are the inputs: what a gradient query reveals is a ball of such a graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from kt_theory.validation import whole_number
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """An undirected graph without loops on the inputs 0..S-1.
+
+    Attributes
+    ----------
+    name : str
+    adjacency : scipy.sparse.csr_array, (S, S), symmetric, True where two inputs are adjacent
+    """
+
+    name: str
+    adjacency: Any
+
+    @property
+    def vertices(self) -> int:
+        """The number of vertices, S."""
+        return int(self.adjacency.shape[0])
+
+    @property
+    def edges(self) -> int:
+        """The number of edges."""
+        return int(self.adjacency.nnz // 2)
+
+    def balls(self, hops: int = 1) -> Any:
+        """Return the (S, S) csr_array whose row s marks the inputs within `hops` edges of s, s itself included."""
+        import scipy.sparse as sp
+
+        eye = sp.eye_array(self.vertices, dtype=bool, format="csr")
+        step = (self.adjacency + eye).astype(bool)
+        ball = eye
+        for _ in range(hops):
+            wider = (ball @ step).astype(bool)
+            if wider.nnz == ball.nnz:
+                break
+            ball = wider
+        ball = sp.csr_array(ball)
+        ball.sort_indices()
+        return ball
+
+    def __repr__(self) -> str:
+        return f"Graph({self.name}, {self.vertices} vertices, {self.edges} edges)"
+
+
+def as_graph(graph: Any) -> Graph:
+    """Return `graph` as a `Graph`.
+
+    Parameters
+    ----------
+    graph : Graph, networkx.Graph, scipy.sparse array or (S, S) array_like
+        Input s is the s-th node in networkx's own order, or row s of a symmetric adjacency matrix, of which only the
+        zero pattern counts. Loops are dropped: an input always reveals itself.
+
+    Raises
+    ------
+    ValueError
+        If the graph is directed, empty, or not square.
+    """
+    import scipy.sparse as sp
+
+    if isinstance(graph, Graph):
+        return graph
+    if hasattr(graph, "is_directed") and hasattr(graph, "nodes"):
+        if graph.is_directed():
+            raise ValueError("graph is directed: gradients run along undirected edges; use graph.to_undirected()")
+        if graph.number_of_nodes() == 0:
+            raise ValueError("graph has no vertices: must have one vertex for each input")
+        position = {node: i for i, node in enumerate(graph.nodes)}
+        ends = np.array([(position[u], position[v]) for u, v in graph.edges()], dtype=np.int64).reshape(-1, 2)
+        size = len(position)
+        matrix = sp.coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(size, size))
+        return _graph("networkx graph", matrix + matrix.T)
+    try:
+        matrix = sp.csr_array(graph) if sp.issparse(graph) else sp.csr_array(np.asarray(graph, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"graph of type {type(graph).__name__}: must be a networkx graph, a scipy.sparse or (S, S) adjacency "
+            "matrix, or one of kt_theory.graphs.path, cycle, grid, hypercube, complete"
+        ) from None
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
+        raise ValueError(f"graph has an adjacency matrix of shape {matrix.shape}: must be square, (inputs, inputs)")
+    pattern = matrix != 0
+    if (pattern != pattern.T).nnz:
+        raise ValueError("graph is directed: its adjacency matrix is not symmetric; use adjacency + adjacency.T")
+    return _graph("adjacency matrix", matrix)
+
+
+def path(inputs: int) -> Graph:
+    """Return the path 0 - 1 - ... - (inputs-1)."""
+    return _graph(f"path({inputs})", _path_matrix(whole_number(inputs, "inputs", low=1)))
+
+
+def cycle(inputs: int) -> Graph:
+    """Return the cycle on `inputs` >= 3 vertices."""
+    import scipy.sparse as sp
+
+    size = whole_number(inputs, "inputs", low=3)
+    here = np.arange(size)
+    matrix = sp.coo_array((np.ones(size), (here, (here + 1) % size)), shape=(size, size))
+    return _graph(f"cycle({size})", matrix + matrix.T)
+
+
+def grid(*shape: int) -> Graph:
+    """Return the grid of the given side lengths in C order, `grid(3, 4)`: vertex (i, j) is input 4 i + j."""
+    if not shape:
+        raise ValueError("grid(): give at least one side length")
+    sides = [whole_number(side, "shape", low=1) for side in shape]
+    return _graph(f"grid({', '.join(map(str, sides))})", _product(*[_path_matrix(side) for side in sides]))
+
+
+def hypercube(dimension: int) -> Graph:
+    """Return the hypercube on 2^dimension vertices: inputs are adjacent if their binary codes differ in one bit."""
+    size = whole_number(dimension, "dimension", low=0, high=30)
+    sides = [_path_matrix(2)] * size or [_path_matrix(1)]
+    return _graph(f"hypercube({size})", _product(*sides))
+
+
+def complete(inputs: int) -> Graph:
+    """Return the complete graph: one query reveals the whole teacher."""
+    import scipy.sparse as sp
+
+    size = whole_number(inputs, "inputs", low=1, high=2**15)
+    return _graph(f"complete({size})", sp.csr_array(np.ones((size, size), dtype=bool)))
+
+
+def _path_matrix(size: int) -> Any:
+    import scipy.sparse as sp
+
+    here = np.arange(size - 1)
+    matrix = sp.coo_array((np.ones(size - 1), (here, here + 1)), shape=(size, size))
+    return matrix + matrix.T
+
+
+def _product(*matrices: Any) -> Any:
+    """Return the adjacency matrix of the Cartesian product: the Kronecker sum, first factor slowest."""
+    import scipy.sparse as sp
+
+    return reduce(lambda a, b: sp.kronsum(b, a, format="csr"), matrices)
+
+
+def _graph(name: str, matrix: Any) -> Graph:
+    import scipy.sparse as sp
+
+    pattern = sp.coo_array(matrix != 0) if matrix.dtype != bool else sp.coo_array(matrix)
+    off = pattern.row != pattern.col
+    keep = (np.ones(int(off.sum()), dtype=bool), (pattern.row[off], pattern.col[off]))
+    return Graph(name, sp.csr_array(keep, shape=matrix.shape))

@@ -1,0 +1,230 @@
+"""The teacher: an exact conditional distribution pi(a|s) over finite inputs and labels, with the input law rho."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kt_theory.validation import SUM_TOLERANCE, distributions, numeric_array
+
+
+class RowClasses(NamedTuple):
+    """Inputs grouped by (pi(.|s) up to label order, rho(s)); every exact risk costs one row per class.
+
+    Attributes
+    ----------
+    rows : (C, A) array, each row sorted in descending order
+    rho : (C,) array, the probability of *one* input of the class
+    multiplicity : (C,) int64 array, how many inputs the class holds; sum(rho * multiplicity) = 1
+    """
+
+    rows: np.ndarray
+    rho: np.ndarray
+    multiplicity: np.ndarray
+
+
+class Teacher:
+    """An exact teacher: pi(a|s) over finite inputs and labels and the input law rho. Immutable.
+
+    Parameters
+    ----------
+    pi : array_like, (S, A)
+        Row s is the distribution over labels at input s: entries >= 0, each row sums to 1 within 1e-9 (float32 tables
+        within their own rounding; those are renormalised in float64).
+    rho : array_like, (S,), optional
+        Input law, sums to 1. Uniform if omitted.
+    normalise : bool
+        Divide the rows of pi, and rho, by their sums instead of refusing them.
+    input_names, label_names : sequence of str, optional
+        What the inputs and labels are called, where they have names.
+
+    Raises
+    ------
+    ValueError
+        Naming the entry or row, its value and the rule that it breaks.
+
+    Examples
+    --------
+    >>> import kt_theory as kt
+    >>> kt.Teacher([[0.5, 0.5], [1.0, 0.0]])
+    Teacher(2 inputs, 2 labels, rho uniform, 2 row classes, mean top probability 0.75, mean entropy 0.3466 nats)
+    """
+
+    input_names: tuple[str, ...] | None
+    label_names: tuple[str, ...] | None
+
+    def __init__(
+        self,
+        pi: ArrayLike,
+        rho: ArrayLike | None = None,
+        *,
+        normalise: bool = False,
+        input_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        table = distributions(pi, "pi", 2, normalise=normalise)
+        inputs, labels = table.shape
+        if rho is None:
+            law = np.full(inputs, 1.0 / inputs)
+        else:
+            law = distributions(rho, "rho", 1, normalise=normalise)
+            if len(law) != inputs:
+                raise ValueError(f"rho has {len(law)} entries: pi has {inputs} inputs, one entry is needed for each")
+        self._freeze(
+            _pi=_read_only(table),
+            _rho=_read_only(law),
+            inputs=inputs,
+            labels=labels,
+            input_names=_names(input_names, inputs, "input_names"),
+            label_names=_names(label_names, labels, "label_names"),
+        )
+
+    @classmethod
+    def from_logits(
+        cls,
+        logits: ArrayLike,
+        rho: ArrayLike | None = None,
+        *,
+        input_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> Teacher:
+        """Return the teacher pi(.|s) = softmax(logits[s]).
+
+        Parameters
+        ----------
+        logits : array_like, (S, A)
+            Log-probabilities up to a constant per row, in nats. -inf is probability 0; a row needs one finite entry.
+        rho, input_names, label_names
+            As for `Teacher`.
+        """
+        array = np.asarray(logits)
+        hidden = np.isneginf(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
+        z = numeric_array(np.where(hidden, 0.0, array) if hidden.any() else array, "logits", 2).astype(np.float64)
+        empty = np.flatnonzero(hidden.all(axis=1))
+        if len(empty):
+            raise ValueError(f"logits row {empty[0]} is -inf everywhere: a row needs at least one finite logit")
+        z[hidden] = -np.inf
+        weights = np.exp(z - z.max(axis=1, keepdims=True))
+        pi = weights / weights.sum(axis=1, keepdims=True)
+        return cls(pi, rho, input_names=input_names, label_names=label_names)
+
+    @classmethod
+    def from_classes(cls, rows: ArrayLike, rho: ArrayLike, multiplicity: ArrayLike) -> Teacher:
+        """Return a teacher given by row classes, without a dense table, so that S may be 10^12.
+
+        Exact risks, limits and the planner accept it; whatever needs a dense table (`simulate`, `.pi`) refuses it.
+
+        Parameters
+        ----------
+        rows : array_like, (C, A)
+            One distribution per class.
+        rho : array_like, (C,)
+            The probability of one input of the class.
+        multiplicity : array_like, (C,)
+            How many inputs each class holds, whole numbers >= 1. sum(rho * multiplicity) must be 1.
+        """
+        table = distributions(rows, "rows", 2)
+        law = numeric_array(rho, "rho", 1).astype(np.float64)
+        counts = numeric_array(multiplicity, "multiplicity", 1).astype(np.float64)
+        for name, array in (("rho", law), ("multiplicity", counts)):
+            if len(array) != len(table):
+                raise ValueError(f"{name} has {len(array)} entries: rows has {len(table)} classes, one is needed each")
+        if (law < 0).any():
+            c = int(np.argmax(law < 0))
+            raise ValueError(f"rho[{c}] = {law[c]}: input probabilities must be >= 0")
+        wrong = (counts < 1) | (counts != np.floor(counts)) | (counts > 2**62)
+        if wrong.any():
+            c = int(np.argmax(wrong))
+            raise ValueError(f"multiplicity[{c}] = {counts[c]:g}: must be a whole number between 1 and 2^62")
+        mass = float(law @ counts)
+        if abs(mass - 1.0) > SUM_TOLERANCE:
+            raise ValueError(f"sum(rho * multiplicity) = {mass:.12g}: must be 1")
+        self = cls.__new__(cls)
+        rows_sorted = np.ascontiguousarray(-np.sort(-table, axis=1))
+        classes = RowClasses(_read_only(rows_sorted), _read_only(law), _read_only(counts.astype(np.int64)))
+        self._freeze(
+            _pi=None,
+            _rho=None,
+            inputs=sum(int(c) for c in classes.multiplicity),
+            labels=table.shape[1],
+            input_names=None,
+            label_names=None,
+        )
+        self.__dict__["classes"] = classes
+        return self
+
+    @property
+    def pi(self) -> np.ndarray:
+        """The table pi(a|s): (S, A), rows sum to 1, read-only."""
+        return self._dense(self._pi)
+
+    @property
+    def rho(self) -> np.ndarray:
+        """The input law: (S,), sums to 1, read-only."""
+        return self._dense(self._rho)
+
+    @cached_property
+    def classes(self) -> RowClasses:
+        """The row classes: inputs with equal rho and equal pi(.|s) up to label order."""
+        keyed = np.column_stack([self.rho, -np.sort(-self.pi, axis=1)])
+        unique, multiplicity = np.unique(keyed, axis=0, return_counts=True)
+        rows, rho = np.ascontiguousarray(unique[:, 1:]), np.ascontiguousarray(unique[:, 0])
+        return RowClasses(_read_only(rows), _read_only(rho), _read_only(multiplicity.astype(np.int64)))
+
+    def __repr__(self) -> str:
+        rows, rho, multiplicity = self.classes
+        weight = rho * multiplicity
+        positive = np.where(rows > 0, rows, 1.0)
+        entropy = -(weight @ (positive * np.log(positive)).sum(axis=1))
+        law = "rho uniform" if rho.min() == rho.max() else f"rho from {rho.min():.3g} to {rho.max():.3g}"
+        return (
+            f"Teacher({_count(self.inputs, 'input')}, {_count(self.labels, 'label')}, {law}, "
+            f"{_count(len(rho), 'row class', 'row classes')}, mean top probability {weight @ rows[:, 0]:.4g}, "
+            f"mean entropy {max(entropy, 0.0):.4g} nats)"
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Teacher is immutable: {name} cannot be set; build a new one")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._pi is None:
+            return Teacher.from_classes, tuple(self.classes)
+        return _rebuild, (self._pi, self._rho, self.input_names, self.label_names)
+
+    def _freeze(self, **fields: Any) -> None:
+        self.__dict__.update(fields)
+
+    def _dense(self, array: np.ndarray | None) -> np.ndarray:
+        if array is None:
+            size = 8.0 * self.inputs * self.labels
+            raise ValueError(
+                f"a teacher given by classes has no dense table ({self.inputs} x {self.labels} would take {size:.3g} "
+                "bytes): use exact_risk or minimax_risk, or build Teacher(pi, rho)"
+            )
+        return array
+
+
+def _rebuild(pi: np.ndarray, rho: np.ndarray, input_names: Any, label_names: Any) -> Teacher:
+    return Teacher(pi, rho, input_names=input_names, label_names=label_names)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _names(names: Sequence[str] | None, length: int, what: str) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    result = tuple(str(name) for name in names)
+    if len(result) != length:
+        raise ValueError(f"{what} has {len(result)} entries: {length} are needed")
+    return result

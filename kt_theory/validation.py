@@ -1,0 +1,118 @@
+"""Checks at the border: every message names the argument, the value, the rule and, where possible, the way out."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+LARGEST_COUNT = 2**53
+"""Counts above this are no longer whole numbers in float64."""
+
+SUM_TOLERANCE = 1e-9
+"""How far from 1 a float64 distribution may sum."""
+
+
+def whole_number(value: Any, name: str, *, low: int = 0, high: int = LARGEST_COUNT) -> int:
+    """Return `value` as an int in [low, high]; accepts 1000, 1e3 and NumPy integers, refuses 2.5, True and "7"."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = int(value) if isinstance(value, (float, np.floating)) else operator.index(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} = {value!r}: must be a whole number") from None
+    if number != value:
+        raise ValueError(f"{name} = {value!r}: must be a whole number, not a fraction")
+    if number < low:
+        raise ValueError(f"{name} = {value!r}: must be at least {low}")
+    if number > high:
+        limit = "2^53, above which float64 cannot count" if high == LARGEST_COUNT else str(high)
+        raise ValueError(f"{name} = {value!r}: must be at most {limit}")
+    return number
+
+
+def sample_sizes(n: Any) -> list[int]:
+    """Return `n`, one whole number or an array-like of them, as a list of ints in [0, 2^53]."""
+    values = [n] if np.ndim(n) == 0 else list(np.ravel(np.asarray(n, dtype=object)))
+    if not values:
+        raise ValueError("n = []: give at least one number of samples")
+    return [whole_number(value, "n") for value in values]
+
+
+def unit_interval(value: Any, name: str) -> float:
+    """Return `value` as a float strictly between 0 and 1."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} = {value!r}: must be a number between 0 and 1") from None
+    if not 0.0 < number < 1.0:
+        raise ValueError(f"{name} = {value!r}: must lie strictly between 0 and 1")
+    return number
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """Return the error for a name that is none of `known`: it suggests the nearest and lists them all."""
+    choices = sorted(known)
+    near = difflib.get_close_matches(str(name).lower(), choices, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return ValueError(f"unknown {kind} {name!r}{hint}: must be one of {', '.join(choices)}")
+
+
+def numeric_array(values: Any, name: str, ndim: int) -> np.ndarray:
+    """Return `values` as a fresh C-ordered float array of `ndim` axes without NaN, infinity or empty axes.
+
+    float32 and float16 keep their type, so that the caller can tell how finely they were rounded.
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "cOSU":
+            if array.dtype.kind == "c":
+                raise TypeError
+            array = array.astype(np.float64)
+        elif array.dtype not in (np.float16, np.float32):
+            array = array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: must be a table of real numbers; it holds text, complex or ragged entries") from None
+    if array.ndim != ndim:
+        shape = "(inputs, labels)" if ndim == 2 else "(inputs,)"
+        raise ValueError(f"{name} has shape {array.shape}: must have {ndim} axes, {shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}: must have at least one input and one label")
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        where = ", ".join(str(i) for i in bad[0])
+        raise ValueError(f"{name}[{where}] = {array[tuple(bad[0])]}: entries must be finite")
+    return np.array(array, order="C")
+
+
+def distributions(values: Any, name: str, ndim: int, *, normalise: bool = False) -> np.ndarray:
+    """Return `values` as float64 distributions along the last axis.
+
+    Rows must be non-negative and sum to 1 within 1e-9. float64 rows are kept to the bit; float32 and float16 rows are
+    accepted within their own rounding and renormalised in float64. `normalise=True` divides by any positive sum.
+    """
+    raw = numeric_array(values, name, ndim)
+    bad = np.argwhere(raw < 0)
+    if len(bad):
+        where = ", ".join(str(i) for i in bad[0])
+        raise ValueError(f"{name}[{where}] = {raw[tuple(bad[0])]}: probabilities must be >= 0")
+    table = raw.astype(np.float64)
+    sums = table.sum(axis=-1, keepdims=True)
+    if normalise:
+        _refuse_rows(sums <= 0, sums, name, "cannot be normalised: the sum must be positive")
+        return table / sums
+    rounding = 0.0 if raw.dtype == np.float64 else float(np.finfo(raw.dtype).eps) * np.sqrt(raw.shape[-1])
+    tolerance = max(SUM_TOLERANCE, rounding)
+    _refuse_rows(np.abs(sums - 1.0) > tolerance, sums, name, "must sum to 1; normalise=True divides by the sum")
+    return table if raw.dtype == np.float64 else table / sums
+
+
+def _refuse_rows(wrong: np.ndarray, sums: np.ndarray, name: str, rule: str) -> None:
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        row = f" row {rows[0]}" if sums.ndim == 2 else ""
+        more = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
+        raise ValueError(f"{name}{row} sums to {np.ravel(sums)[rows[0]]:.12g}{more}: {rule}")
