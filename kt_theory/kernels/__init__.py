@@ -1,0 +1,4 @@
+"""All compiled code: random streams, count sampling, row rules, losses, the repeat loop. Imports numpy and numba alone.
+
+Kernels trust their input: whoever calls them has validated it. Names: S inputs, A labels, s an input, a a label.
+"""

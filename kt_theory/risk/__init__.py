@@ -1,0 +1,1 @@
+"""Risks of students on a given teacher: exactly, and by Monte Carlo."""

@@ -1,0 +1,200 @@
+"""Students: row rules with a name, the access level they need and where they come from.
+
+A row rule sees one input only and writes one distribution over the labels:
+
+    rule(counts, revealed, out)
+        counts    (A,) int64    how often each label was sampled at this input
+        revealed  (A,) float64  pi(a|s) where the student's access level reveals it, NaN where it is hidden
+        out       (A,) float64  the student's distribution, to be overwritten
+
+The Monte Carlo engine compiles it; called from Python it runs as it stands, which makes it its own oracle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kt_theory.access import HARD, PARTIAL, SOFT, Access, AccessError, as_access, gradient
+from kt_theory.validation import unknown_name
+
+
+@dataclass(frozen=True, eq=False)
+class RowRule:
+    """A row rule: `py_func(counts, revealed, out)`, compiled when the engine first needs it."""
+
+    py_func: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+
+    def __call__(self, counts: np.ndarray, revealed: np.ndarray, out: np.ndarray) -> None:
+        """Run the rule in plain Python."""
+        self.py_func(counts, revealed, out)
+
+
+def row_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -> RowRule:
+    """Mark `function(counts, revealed, out)` as a row rule, to be compiled by Numba when a simulation needs it.
+
+    Examples
+    --------
+    >>> import kt_theory as kt
+    >>> @kt.row_rule
+    ... def laplace(counts, revealed, out):
+    ...     out[:] = (counts + 1.0) / (counts.sum() + counts.size)
+    >>> student = kt.Student("laplace", access="hard", rule=laplace)
+    """
+    if not callable(function):
+        raise ValueError(f"row_rule({function!r}): must be a function of (counts, revealed, out)")
+    return RowRule(function)
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """A student on finite domains.
+
+    Parameters
+    ----------
+    name : str
+        Names its rows in result tables.
+    access : Access or str
+        The level it needs; it sees exactly what this level reveals, even where more is granted.
+    rule : RowRule
+        See `row_rule`. A plain function is wrapped.
+    reference : str
+        Where it is defined.
+    """
+
+    name: str
+    access: Access
+    rule: RowRule
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "access", as_access(self.access))
+        if not isinstance(self.rule, RowRule):
+            object.__setattr__(self, "rule", row_rule(self.rule))
+
+    def table(self, counts: ArrayLike, revealed: ArrayLike) -> np.ndarray:
+        """Return the student's table (S, A) learnt from counts (S, A) and what was revealed (S, A), in plain Python."""
+        whole = np.ascontiguousarray(counts, dtype=np.int64)
+        shown = np.ascontiguousarray(revealed, dtype=np.float64)
+        out = np.full(whole.shape, np.nan)
+        for row_counts, row_shown, row_out in zip(whole, shown, out, strict=True):
+            self.rule(row_counts, row_shown, row_out)
+        return out
+
+    def __repr__(self) -> str:
+        return f"Student({self.name}, access={self.access.name})"
+
+
+def _ce_sgl(counts, revealed, out):
+    visits = counts.sum()
+    if visits == 0:
+        out[:] = 1.0 / counts.size
+    else:
+        out[:] = counts / visits
+
+
+def _ce_ptl(counts, revealed, out):
+    total = 0.0
+    for a in range(counts.size):
+        out[a] = counts[a] * revealed[a] if counts[a] > 0 else 0.0
+        total += out[a]
+    if total == 0.0:
+        out[:] = 1.0 / counts.size
+    else:
+        out /= total
+
+
+def _sel_ptl(counts, revealed, out):
+    seen_mass = 0.0
+    unseen = 0
+    for a in range(counts.size):
+        if counts[a] > 0:
+            seen_mass += revealed[a]
+        else:
+            unseen += 1
+    share = max(0.0, 1.0 - seen_mass) / max(unseen, 1)
+    for a in range(counts.size):
+        out[a] = revealed[a] if counts[a] > 0 else share
+
+
+def _exact_where_revealed(counts, revealed, out):
+    if np.isnan(revealed[0]):
+        out[:] = 1.0 / counts.size
+    else:
+        out[:] = revealed
+
+
+_PAPER = "Zhao and Zhu (2023), arXiv 2310.07838"
+
+CE_SGL = Student("ce_sgl", HARD, RowRule(_ce_sgl), f"{_PAPER}, (3.3): n_sa / n_s, the maximum likelihood student")
+CE_PTL = Student("ce_ptl", PARTIAL, RowRule(_ce_ptl), f"{_PAPER}, (4.3): proportional to n_sa pi(a|s); biased")
+SEL_PTL = Student(
+    "sel_ptl",
+    PARTIAL,
+    RowRule(_sel_ptl),
+    f"{_PAPER}, (4.7): pi(a|s) on seen labels, the rest of the mass in equal shares on the unseen ones",
+)
+CE_FUL = Student("ce_ful", SOFT, RowRule(_exact_where_revealed), f"{_PAPER}, (5.2): pi(.|s) on visited inputs")
+
+STUDENTS: dict[str, Student] = {student.name: student for student in (CE_SGL, CE_PTL, SEL_PTL, CE_FUL)}
+"""The paper's four students by name. All of them write Uniform(A) on an unvisited input."""
+
+
+def grad_ful(graph: Any, hops: int = 1) -> Student:
+    """Return the student of logits with gradient information: exact on what is revealed, uniform elsewhere.
+
+    Its risk is sum_s rho_s (1 - rho(N_h[s]))^n TV(Uniform, pi_s), where N_h[s] is the ball of radius `hops` at s: a row
+    stays unknown only if no query fell into its ball. On a graph without edges it is `ce_ful`.
+
+    Parameters
+    ----------
+    graph : Graph, networkx.Graph, scipy.sparse array or (S, S) array_like
+        Undirected, one vertex per input; `kt_theory.graphs` has path, cycle, grid, hypercube and complete.
+    hops : int
+        The order of derivatives that a query reveals, at least 0.
+    """
+    level = gradient(graph, hops)
+    name = level.name.replace("gradient", "grad_ful", 1)
+    return Student(name, level, RowRule(_exact_where_revealed), "logits and their gradients along a graph")
+
+
+def as_students(students: Any) -> list[Student]:
+    """Return `students`, one or several names or `Student` objects, as a list."""
+    if isinstance(students, (str, Student)):
+        students = [students]
+    elif isinstance(students, Mapping):
+        students = students.values()
+    elif not isinstance(students, Iterable):
+        raise ValueError(f"students = {students!r}: must be a name, a Student, or several of them")
+    result = [_as_student(student) for student in students]
+    if not result:
+        raise ValueError(f"students = []: give at least one of {', '.join(STUDENTS)}, or a Student")
+    names = [student.name for student in result]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"students: {min(twice)!r} stands there twice; names tell the rows of the result apart")
+    return result
+
+
+def refuse_too_little_access(students: Iterable[Student], granted: Access) -> None:
+    """Raise AccessError, naming both levels, if a student needs more than `granted` reveals."""
+    for student in students:
+        if not granted.covers(student.access):
+            raise AccessError(
+                f"student {student.name!r} needs access {student.access.name!r} ({student.access.description}), "
+                f"but access {granted.name!r} is granted ({granted.description})"
+            )
+
+
+def _as_student(student: Any) -> Student:
+    if isinstance(student, Student):
+        return student
+    if not isinstance(student, str):
+        raise ValueError(f"student {student!r}: must be a name or a Student; wrap a rule in Student(name, access, rule)")
+    if student not in STUDENTS:
+        raise unknown_name("student", student, STUDENTS)
+    return STUDENTS[student]

@@ -1,0 +1,48 @@
+"""Independent derivations that the tests share: enumeration of all transfer sets, literal closed forms."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from math import factorial, prod
+
+import numpy as np
+
+
+def transfer_sets(teacher, n):
+    """Yield (counts (S, A), probability) over all multisets of n pairs."""
+    joint = (teacher.rho[:, None] * teacher.pi).ravel()
+    cells = np.flatnonzero(joint)
+    for chosen in itertools.combinations_with_replacement(cells, n):
+        counts = np.zeros(joint.size, dtype=np.int64)
+        for cell, times in Counter(chosen).items():
+            counts[cell] = times
+        ways = factorial(n) // prod(factorial(int(c)) for c in counts)
+        yield counts.reshape(teacher.pi.shape), ways * float(np.prod(joint**counts))
+
+
+def paper_table(name, counts, pi):
+    """The four closed forms of Zhao and Zhu (2023), section by section, without the package's rules."""
+    labels = pi.shape[1]
+    table = np.full(pi.shape, 1.0 / labels)
+    for s in np.flatnonzero(counts.sum(axis=1)):
+        seen = counts[s] > 0
+        if name == "ce_sgl":
+            table[s] = counts[s] / counts[s].sum()
+        elif name == "ce_ptl":
+            table[s] = counts[s] * pi[s] / np.dot(counts[s], pi[s])
+        elif name == "sel_ptl":
+            table[s] = pi[s]
+            if not seen.all():
+                table[s][~seen] = max(0.0, 1.0 - pi[s][seen].sum()) / np.count_nonzero(~seen)
+        else:
+            table[s] = pi[s]
+    return table
+
+
+def enumerated_risk(name, teacher, n):
+    """The expected loss over all transfer sets."""
+    return sum(
+        weight * float(teacher.rho @ (0.5 * np.abs(paper_table(name, counts, teacher.pi) - teacher.pi).sum(axis=1)))
+        for counts, weight in transfer_sets(teacher, n)
+    )
