@@ -194,7 +194,9 @@ def _as_student(student: Any) -> Student:
     if isinstance(student, Student):
         return student
     if not isinstance(student, str):
-        raise ValueError(f"student {student!r}: must be a name or a Student; wrap a rule in Student(name, access, rule)")
+        raise ValueError(
+            f"student {student!r}: must be a name or a Student; wrap a rule in Student(name, access, rule)"
+        )
     if student not in STUDENTS:
         raise unknown_name("student", student, STUDENTS)
     return STUDENTS[student]

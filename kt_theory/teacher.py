@@ -54,8 +54,12 @@ class Teacher:
     Teacher(2 inputs, 2 labels, rho uniform, 2 row classes, mean top probability 0.75, mean entropy 0.3466 nats)
     """
 
+    inputs: int
+    labels: int
     input_names: tuple[str, ...] | None
     label_names: tuple[str, ...] | None
+    _pi: np.ndarray | None
+    _rho: np.ndarray | None
 
     def __init__(
         self,

@@ -39,7 +39,9 @@ def assert_risk(estimate: Any, expected: float, *, detects: float, false_alarm: 
     """
     radius = confidence_radius(estimate.std_error, estimate.repeats, false_alarm)
     if 2.0 * radius > detects:
-        raise AssertionError(f"{estimate.repeats} repeats detect {2 * radius:.3g} at best, not {detects:.3g}: take more")
+        raise AssertionError(
+            f"{estimate.repeats} repeats detect {2 * radius:.3g} at best, not {detects:.3g}: take more"
+        )
     gap = abs(estimate.mean - expected)
     if not gap <= radius:
         raise AssertionError(f"mean {estimate.mean:.8g} is {gap:.3g} away from {expected:.8g}: more than {radius:.3g}")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -29,7 +31,7 @@ def test_more_access_reveals_all_that_less_does(teacher, n, seed):
     counts = kt.draw_counts(teacher, n, 1, seed)[0]
     shown = [~np.isnan(level.reveal(counts, teacher.pi)) for level in LEVELS.values()]
     shown.append(~np.isnan(gradient(kt.graphs.complete(teacher.inputs)).reveal(counts, teacher.pi)))
-    for less, more in zip(shown, shown[1:], strict=False):
+    for less, more in itertools.pairwise(shown):
         assert (more | ~less).all()
     assert not shown[0].any()
     np.testing.assert_array_equal(shown[1], counts > 0)

@@ -147,7 +147,9 @@ def test_theorem_4_3_exceptions_and_rule():
 
 def test_students_are_chosen_by_name_and_refused_clearly():
     teacher = kt.Teacher([[0.5, 0.5]])
-    with pytest.raises(ValueError, match=r"unknown student 'sel_plt' \(did you mean 'sel_ptl'\?\): must be one of ce_ful"):
+    with pytest.raises(
+        ValueError, match=r"unknown student 'sel_plt' \(did you mean 'sel_ptl'\?\): must be one of ce_ful"
+    ):
         kt.simulate(teacher, "sel_plt", n=1, repeats=2)
     with pytest.raises(ValueError, match=r"give at least one of ce_sgl"):
         kt.simulate(teacher, [], n=1, repeats=2)

@@ -34,7 +34,7 @@ def score_counts(counts, table, kinds, rules, losses):
 
     Returns (student, row) of the first row that is not a distribution, or (-1, -1).
     """
-    inputs, labels = counts.shape
+    inputs, _labels = counts.shape
     visits = np.empty(inputs)
     row_visits(counts, visits)
     for j in range(kinds.size):

@@ -108,7 +108,7 @@ def rule_loss(k, counts, visits, table, rules):
     """Return (loss, row) of generic student k; row is the first that is not a distribution, or -1."""
     inputs, labels = counts.shape
     whole = np.empty(labels, dtype=np.int64)
-    revealed, out = np.empty(labels), np.empty(labels)
+    revealed, out = np.empty(labels), np.empty(labels + 1)
     total = 0.0
     for s in range(inputs):
         reached = False
@@ -119,13 +119,14 @@ def rule_loss(k, counts, visits, table, rules):
             shown = (reached and table.ranks[s, a] < rules.top[k]) or (rules.sampled[k] and whole[a] > 0)
             revealed[a] = table.pi[s, a] if shown else np.nan
             out[a] = np.nan
-        call_rule(rules.address[k], labels, whole.ctypes.data, revealed.ctypes.data, out.ctypes.data)
+        out[labels] = np.nan
+        call_rule(rules.address[k], labels, whole.ctypes.data, revealed.ctypes.data, out.ctypes.data)  # type: ignore[call-arg]
         mass, row_loss, lowest = 0.0, 0.0, 0.0
         for a in range(labels):
             mass += out[a]
             row_loss += abs(out[a] - table.pi[s, a])
             lowest = min(lowest, out[a])
-        if not (abs(mass - 1.0) <= ROW_SUM_TOLERANCE and lowest >= 0.0):
+        if not (abs(mass - 1.0) <= ROW_SUM_TOLERANCE and lowest >= 0.0 and out[labels] == 1.0):
             return np.nan, s
         total += table.rho[s] * 0.5 * row_loss
     return total, -1

@@ -23,7 +23,8 @@ _SIGNATURE = types.void(
 def compile_rule(rule: Callable[..., None]) -> Any:
     """Return `rule` as a C function with an `.address`; numba's error passes through if it does not compile.
 
-    Bounds are checked: an index out of range stops the rule, whose row then fails as not written, not the process.
+    Bounds are checked. `out` has one entry more than there are labels, which is set to 1 once the rule has returned: a
+    rule that raises leaves it alone, which is how the repeat loop learns of it.
     """
     row = types.Array(types.float64, 1, "C")
     compiled = njit(
@@ -36,6 +37,7 @@ def compile_rule(rule: Callable[..., None]) -> Any:
     @cfunc(_SIGNATURE)
     def entry(labels, counts, revealed, out):
         compiled(carray(counts, (labels,)), carray(revealed, (labels,)), carray(out, (labels,)))
+        carray(out, (labels + 1,))[labels] = 1.0
 
     return entry
 

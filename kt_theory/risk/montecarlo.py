@@ -224,22 +224,13 @@ class _Run:
                 bar.update(len(part))
             accumulate(losses, first, mean, m2, histogram)
         error = np.sqrt(m2 / (repeats - 1) / repeats)
-        return [
-            RiskEstimate(
-                student.name,
-                student.access.name,
-                n,
-                self.teacher.inputs,
-                self.teacher.labels,
-                float(mean[j]),
-                float(error[j]),
-                *(quantile(histogram[j], q) for q in _QUANTILES),
-                repeats,
-                self.seed,
-                PATHS[plan.path],
-            )
-            for j, student in enumerate(self.students)
-        ]
+        size, path = (self.teacher.inputs, self.teacher.labels), PATHS[plan.path]
+        found = []
+        for j, student in enumerate(self.students):
+            q05, q25, q50, q75, q95 = (quantile(histogram[j], q) for q in _QUANTILES)
+            moments = float(mean[j]), float(error[j]), q05, q25, q50, q75, q95
+            found.append(RiskEstimate(student.name, student.access.name, n, *size, *moments, repeats, self.seed, path))
+        return found
 
     def _seconds_per_repeat(self, n: int) -> float:
         """A rough cost, to size the chunks; the results do not depend on it."""
@@ -273,9 +264,9 @@ def kernel_table(teacher: Teacher) -> Table:
 
 def kernel_students(students: list[Student], inputs: int) -> tuple[np.ndarray, Rules]:
     """Return (kinds, rules): which closed form serves each student, and the compiled rules of all the others."""
-    closed = {STUDENTS[name].rule: kind for name, kind in _CLOSED_FORMS.items()}
-    generic = [student for student in students if student.rule not in closed or student.access.graph is not None]
-    kinds = [GENERIC + generic.index(s) if s in generic else closed[s.rule] for s in students]
+    closed = {(STUDENTS[name].rule, STUDENTS[name].access): kind for name, kind in _CLOSED_FORMS.items()}
+    generic = [student for student in students if (student.rule, student.access) not in closed]
+    kinds = [GENERIC + generic.index(s) if s in generic else closed[s.rule, s.access] for s in students]
     starts, balls, offset = [], [], 0
     for student in generic:
         ball = student.access.balls(inputs)

@@ -1,0 +1,156 @@
+"""The law of the drawn counts, on both paths, from n = 0 to 1e9."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from oracles import transfer_sets
+from scipy import stats
+
+import kt_theory as kt
+from kt_theory.kernels.draws import ALIAS, BINOMIAL, choose_path, draw_many, draw_plan
+from kt_theory.kernels.streams import stream_key
+
+FALSE_ALARM = 1e-6
+PATHS = pytest.mark.parametrize("path", [ALIAS, BINOMIAL], ids=["alias", "binomial"])
+
+
+def draw(pi, rho, n, repeats, path, seed=0):
+    counts = np.empty((repeats, *np.shape(pi)))
+    draw_many(
+        draw_plan(np.asarray(pi, dtype=float), np.asarray(rho, dtype=float), n, path), stream_key(seed, n), 0, counts
+    )
+    return counts
+
+
+def chi_square_p_value(observed, expected):
+    """P-value of Pearson's test, cells pooled in order until each expects at least 10."""
+    groups = np.cumsum(expected) // 10.0
+    _, start = np.unique(groups, return_index=True)
+    observed, expected = np.add.reduceat(observed, start), np.add.reduceat(expected, start)
+    return stats.chi2.sf(((observed - expected) ** 2 / expected).sum(), len(start) - 1)
+
+
+@PATHS
+def test_joint_law_of_all_transfer_sets(path):
+    teacher = kt.Teacher([[0.5, 0.2, 0.3], [0.0, 0.9, 0.1]], [0.6, 0.4])
+    repeats, n = 100_000, 5
+    outcomes = [(counts.ravel(), weight) for counts, weight in transfer_sets(teacher, n)]
+    number = {tuple(counts): i for i, (counts, _) in enumerate(outcomes)}
+    weights = np.array([weight for _, weight in outcomes])
+    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
+    drawn = draw(teacher.pi, teacher.rho, n, repeats, path).reshape(repeats, -1).astype(int)
+    observed = np.bincount([number[tuple(row)] for row in drawn], minlength=len(weights))
+    assert chi_square_p_value(observed, repeats * weights) > FALSE_ALARM
+    tilted = weights * np.array([1.05 ** counts[0] for counts, _ in outcomes])
+    assert chi_square_p_value(observed, repeats * tilted / tilted.sum()) < FALSE_ALARM, "blind to a 5 % tilt"
+
+
+@PATHS
+@pytest.mark.parametrize("n", [0, 1, 7, 300, 30_000])
+def test_counts_add_up_and_never_touch_a_zero(path, n):
+    pi = [[0.0, 1.0, 0.0], [0.2, 0.0, 0.8], [1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0.0]]
+    counts = draw(pi, [0.0, 0.7, 0.3, 0.0], n, 200, path)
+    assert (counts.sum(axis=(1, 2)) == n).all()
+    assert (counts[:, [0, 3]] == 0).all()
+    assert (counts[:, 1, 1] == 0).all()
+
+
+@PATHS
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (5, 1), (3, 7)])
+def test_uneven_table_sizes(path, shape):
+    counts = draw(np.full(shape, 1 / shape[1]), np.full(shape[0], 1 / shape[0]), 1000, 3, path)
+    assert (counts.sum(axis=(1, 2)) == 1000).all()
+
+
+@PATHS
+@pytest.mark.parametrize("n", [300, 2000, 100_000])
+def test_marginals_and_covariances(path, n):
+    rng = np.random.default_rng(1)
+    pi, rho = rng.dirichlet(np.full(4, 0.5), size=5), rng.dirichlet(np.ones(5))
+    p = (rho[:, None] * pi).ravel()
+    repeats = 20_000 if n < 100_000 else 2000
+    counts = draw(pi, rho, n, repeats, path).reshape(repeats, -1)
+    exact = n * (np.diag(p) - np.outer(p, p))
+    pairs = p.size * (p.size + 1) // 2
+    z_limit = stats.norm.isf(FALSE_ALARM / (pairs + p.size))
+    scale = np.sqrt(np.diag(exact))
+    z_mean = (counts.mean(axis=0) - n * p) / (scale / np.sqrt(repeats))
+    assert np.abs(z_mean).max() < z_limit + 0.5
+    residual = (counts - n * p) / scale
+    products = residual[:, :, None] * residual[:, None, :]
+    error = products.std(axis=0) / np.sqrt(repeats)
+    common = n * np.minimum.outer(p, p) > 5
+    z_cov = (products.mean(axis=0) - exact / np.outer(scale, scale)) / error
+    assert np.abs(z_cov[common]).max() < z_limit + 1.0
+    independent = (products.mean(axis=0) / error)[common & ~np.eye(p.size, dtype=bool)]
+    assert np.abs(independent).max() > z_limit, "blind to the covariances"
+
+
+@pytest.mark.parametrize(
+    ("n", "p"),
+    [
+        (30, 0.2),
+        (50, 0.5),
+        (25, 0.39),
+        (25, 0.41),
+        (1000, 0.0099),
+        (1000, 0.0101),
+        (1000, 0.97),
+        (10**6, 0.3),
+        (10**9, 1e-09),
+        (10**9, 2e-08),
+        (10**9, 0.37),
+        (2**53, 1e-15),
+        (2**53, 0.25),
+    ],
+)
+def test_binomials_fit_at_every_size(n, p):
+    repeats = 60_000
+    drawn = draw([[p, 1 - p]], [1.0], n, repeats, BINOMIAL)[:, 0, 0]
+    law = stats.binom(n, p)
+    edges = np.unique(law.ppf(np.linspace(0.0, 1.0, 61)[1:-1]))
+    expected = repeats * np.diff(np.concatenate([[0.0], law.cdf(edges), [1.0]]))
+    observed = np.bincount(np.searchsorted(edges, drawn, side="left"), minlength=len(expected))
+    assert chi_square_p_value(observed, expected) > FALSE_ALARM
+    shift = 0.05 * law.std()
+    moved = np.bincount(np.searchsorted(edges, drawn + np.ceil(shift), side="left"), minlength=len(expected))
+    assert chi_square_p_value(moved, expected) < FALSE_ALARM, "blind to a shift of 5 % of a standard deviation"
+
+
+def test_huge_n_costs_no_more_than_the_table():
+    """A draw of O(n) would need 1e9 steps for each of these 2000 transfer sets."""
+    counts = draw([[0.3, 0.7], [0.999999, 1e-6]], [0.5, 0.5], 10**9, 2000, None)
+    assert choose_path(np.ones((2, 2)), 10**9) == BINOMIAL
+    assert (counts.sum(axis=(1, 2)) == 10**9).all()
+    expected = 1e9 * np.array([0.15, 0.35, 0.4999995, 5e-7])
+    z = (counts.reshape(2000, 4).mean(axis=0) - expected) / np.sqrt(expected / 2000)
+    assert np.abs(z).max() < 5.5
+
+
+def test_the_crossover_is_a_rule_in_the_sizes():
+    pi = np.full((10, 10), 0.1)
+    assert [choose_path(pi, n) for n in (0, 1400, 1401, 2**53)] == [ALIAS, ALIAS, BINOMIAL, BINOMIAL]
+
+
+def test_tiny_and_subnormal_probabilities_are_drawn_in_proportion():
+    pi = np.array([[1e-320, 1e-3, 1.0 - 1e-3]])
+    for path in (ALIAS, BINOMIAL):
+        counts = draw(pi, [1.0], 1000, 20_000, path)
+        assert counts[:, 0, 0].max() == 0
+        assert abs(counts[:, 0, 1].mean() - 1.0) < 5.5 / np.sqrt(20_000)
+
+
+def test_repeats_have_their_own_stream():
+    pi, rho = np.full((3, 3), 1 / 3), np.full(3, 1 / 3)
+    all_at_once = draw(pi, rho, 100, 50, ALIAS)
+    plan, key = draw_plan(pi, rho, 100, ALIAS), stream_key(0, 100)
+    one = np.empty((1, 3, 3))
+    for repeat in (0, 7, 49):
+        draw_many(plan, key, repeat, one)
+        np.testing.assert_array_equal(one[0], all_at_once[repeat])
+    assert len({row.tobytes() for row in all_at_once}) == 50
+    assert not np.array_equal(all_at_once, draw(pi, rho, 100, 50, ALIAS, seed=1))
+    far = np.empty((1, 3, 3))
+    draw_many(plan, key, 2**60, far)
+    assert far.sum() == 100
