@@ -135,8 +135,8 @@ def _refuse_logits(cells: Any) -> None:
     if len(outside):
         where = ", ".join(str(i) for i in outside[0])
         raise ValueError(
-            f"entry [{where}] = {entries[tuple(outside[0])]} lies outside [0, 1]: looks like logits, pass kind='logits'; "
-            "for counts pass normalise=True"
+            f"entry [{where}] = {entries[tuple(outside[0])]} lies outside [0, 1]: looks like logits, pass "
+            "kind='logits'; for counts pass normalise=True"
         )
 
 

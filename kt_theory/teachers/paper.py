@@ -206,8 +206,8 @@ def _defined(family: str, shape: tuple[int, int], n: Any) -> int:
     least = smallest_n(family, *shape)
     if samples < least:
         raise NotDefined(
-            f"n = {samples}: {family} with S = {shape[0]} inputs and A = {shape[1]} labels is defined from n = {least}: "
-            f"{_RULES[family]}",
+            f"n = {samples}: {family} with S = {shape[0]} inputs and A = {shape[1]} labels is defined from "
+            f"n = {least}: {_RULES[family]}",
             least,
         )
     return samples

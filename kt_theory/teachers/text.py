@@ -79,7 +79,7 @@ _TOKENS: dict[str, tuple[Any, str]] = {"char": (_characters, ""), "word": (_word
 
 
 def _contexts(codes: np.ndarray, length: int, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the context number before each token from position `length` on, and one place where each context stands."""
+    """Return the number of the context before each token from `length` on, and one place where each context stands."""
     count = len(codes) - length
     contexts, places = np.zeros(count, dtype=np.int64), np.zeros(1, dtype=np.int64)
     for offset in range(length):
