@@ -101,7 +101,11 @@ def from_classifier(clf: Any, X: Any, rho: ArrayLike | None = None) -> Teacher:
     name = type(clf).__name__
     if not callable(getattr(clf, "predict_proba", None)):
         raise ValueError(f"clf = {name}: has no predict_proba; give a fitted classifier that has one")
-    rows = X.shape[0] if getattr(X, "shape", None) else len(X)
+    try:
+        # A sparse X has a shape and no len().
+        rows = X.shape[0] if getattr(X, "shape", None) else len(X)
+    except TypeError:
+        raise ValueError(f"X = {type(X).__name__}: must be a table with one row per input") from None
     if rows == 0:
         raise ValueError("X has no rows: give at least one input")
     output = clf.predict_proba(X)
@@ -242,7 +246,7 @@ def _read_parquet(file: Path) -> _Table:
             continue
         if not pd.api.types.is_numeric_dtype(column.dtype):
             row = next((r for r, cell in enumerate(column) if not isinstance(cell, (int, float))), 0)
-            cell = f"{column.iloc[row] if len(column) else column.dtype!r}"
+            cell = str(column.iloc[row] if len(column) else column.dtype)
             raise ValueError(f"row {row}, column {name!r} = {cell[:40]!r} is not a number; store numbers as float64")
         numbers.append(column.to_numpy(na_value=np.nan))
     return columns.table(numbers, names)
