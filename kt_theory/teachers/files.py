@@ -1,0 +1,290 @@
+"""Teachers of one's own: tables in files, and fitted classifiers."""
+
+from __future__ import annotations
+
+import csv
+import os
+from array import array
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kt_theory.teacher import Teacher
+from kt_theory.validation import unknown_name
+
+KINDS = ("probabilities", "logits")
+"""What the entries of a table may be."""
+
+_ABOVE_ONE = 1e-6
+"""Excess over 1 that float32 rounding explains; a larger entry is no probability."""
+
+
+class _Table(NamedTuple):
+    """What a file holds, before it is validated: the cells, and what is known beside them."""
+
+    cells: Any
+    rho: Any = None
+    inputs: Sequence[str] | None = None
+    labels: Sequence[str] | None = None
+    kind: str | None = None
+
+
+def from_table(path: str | Path, *, kind: str | None = None, normalise: bool = False) -> Teacher:
+    """Return the teacher that a file holds. The suffix says the format; the file is only read.
+
+    ============  =====================================================================================================
+    ``.csv``      UTF-8, commas; the first line names the columns, each further line is one input. Column ``rho``: the
+                  input law. Column ``input``, or a first column without a name (a pandas index): names of the inputs.
+                  All others: labels, one column each.
+    ``.parquet``  The same columns; an index that pandas has stored names the inputs.
+    ``.npz``      Array ``pi`` or ``logits``, (S, A), and optionally ``rho``, (S,).
+    ``.npy``      One (S, A) array.
+    ============  =====================================================================================================
+
+    Parameters
+    ----------
+    path : str or Path
+    kind : {"probabilities", "logits"}, optional
+        What the entries are. If omitted, NPZ goes by the name of the array and the other formats hold probabilities:
+        an entry outside [0, 1] is refused, never taken for a logit. Logits are natural, up to a constant per row.
+    normalise : bool
+        Divide rows of probabilities (or of counts, which may exceed 1), and rho, by their sums.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        In one line that begins with the path: unknown suffix, unreadable or truncated file, empty table, text cell,
+        duplicate column, or what `Teacher` refuses.
+    """
+    if kind is not None and kind not in KINDS:
+        raise unknown_name("kind", kind, KINDS)
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(f"path = {path!r}: must be a str or a Path")
+    file = Path(path)
+    try:
+        reader = _READERS.get(file.suffix.lower())
+        if reader is None:
+            raise ValueError(f"unknown suffix {file.suffix!r}: must be one of {', '.join(_READERS)}")
+        if not file.exists():
+            raise FileNotFoundError(f"{file}: no such file")
+        if not file.is_file():
+            raise ValueError("is not a regular file")
+        return _teacher(reader(file), kind, normalise)
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def from_classifier(clf: Any, X: Any, rho: ArrayLike | None = None) -> Teacher:
+    """Return the teacher pi(.|s) = clf.predict_proba(X)[s]: one input per row of X.
+
+    Parameters
+    ----------
+    clf : object
+        Fitted, with scikit-learn's `predict_proba`; `classes_`, if it is there, names the labels.
+    X : array_like, (S, features)
+        Whatever `predict_proba` takes; repeated rows stay separate inputs.
+    rho : array_like, (S,), optional
+        Input law. Uniform over the rows of X if omitted.
+
+    Raises
+    ------
+    ValueError
+        If there is no `predict_proba`, X is empty, or the output is not one distribution per row of X.
+    """
+    name = type(clf).__name__
+    if not callable(getattr(clf, "predict_proba", None)):
+        raise ValueError(f"clf = {name}: has no predict_proba; give a fitted classifier that has one")
+    try:
+        # A sparse X has a shape and no len().
+        rows = X.shape[0] if getattr(X, "shape", None) else len(X)
+    except TypeError:
+        raise ValueError(f"X = {type(X).__name__}: must be a table with one row per input") from None
+    if rows == 0:
+        raise ValueError("X has no rows: give at least one input")
+    output = clf.predict_proba(X)
+    if isinstance(output, list):
+        raise ValueError(f"{name}.predict_proba returns {len(output)} tables: a classifier with one output is needed")
+    pi = np.asarray(output)
+    if pi.ndim != 2 or len(pi) != rows:
+        raise ValueError(
+            f"{name}.predict_proba returns shape {pi.shape}: must be ({rows}, labels), one row per row of X"
+        )
+    classes = getattr(clf, "classes_", None)
+    return Teacher(pi, rho, label_names=None if classes is None else [str(label) for label in classes])
+
+
+def _teacher(table: _Table, kind: str | None, normalise: bool) -> Teacher:
+    if kind is not None and table.kind not in (None, kind):
+        raise ValueError(f"holds {table.kind} by the name of its array: kind={kind!r} contradicts it")
+    pi = table.cells
+    if (kind or table.kind) == "logits":
+        pi = Teacher.from_logits(pi).pi
+    elif kind is None and table.kind is None and not normalise:
+        _refuse_logits(pi)
+    return Teacher(pi, table.rho, normalise=normalise, input_names=table.inputs, label_names=table.labels)
+
+
+def _refuse_logits(cells: Any) -> None:
+    entries = np.asarray(cells)
+    if entries.dtype.kind not in "fiu":
+        return
+    outside = np.argwhere((entries < 0) | (entries > 1 + _ABOVE_ONE))
+    if len(outside):
+        where = ", ".join(str(i) for i in outside[0])
+        raise ValueError(
+            f"entry [{where}] = {entries[tuple(outside[0])]} lies outside [0, 1]: looks like logits, pass "
+            "kind='logits'; for counts pass normalise=True"
+        )
+
+
+def _read_csv(file: Path) -> _Table:
+    values = array("d")
+    names: list[str] = []
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        try:
+            lines = csv.reader(stream, strict=True)
+            header = [cell.strip() for cell in next(lines, [])]
+            columns = _Columns(header)
+            columns.refuse_numbers()
+            for cells in lines:
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    raise ValueError(f"line {lines.line_num} has {len(cells)} cells, the first line {len(header)}")
+                if columns.input is not None:
+                    names.append(cells.pop(columns.input))
+                try:
+                    values.extend(map(float, cells))
+                except ValueError:
+                    raise _text_cell(f"line {lines.line_num}", cells, columns.numeric) from None
+        except UnicodeDecodeError as error:
+            raise ValueError(f"is not UTF-8 text ({error.reason})") from None
+        except csv.Error as error:
+            raise ValueError(f"line {lines.line_num} is not CSV ({error}); is the file truncated?") from None
+    width = len(columns.numeric)
+    numbers = np.frombuffer(values, dtype=np.float64) if values else np.empty(0)
+    return columns.table(list(numbers.reshape(-1, width).T), names)
+
+
+class _Columns:
+    """The columns of a CSV or Parquet table, told apart by name: input names, rho, labels."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        twice = sorted({name for name in header if header.count(name) > 1}) if len(set(header)) < len(header) else []
+        if twice:
+            raise ValueError(f"column {twice[0]!r} occurs twice: each label needs a name of its own")
+        nameless = 0 if header and header[0] == "" else None
+        self.input = header.index("input") if "input" in header else nameless
+        self.numeric = [name for i, name in enumerate(header) if i != self.input]
+        self.labels = [name for name in self.numeric if name != "rho"]
+        if not self.labels:
+            raise ValueError("is empty: needs a first line with the names of the columns, one per label")
+        if "" in self.labels:
+            raise ValueError("a column has no name: each label needs a name of its own")
+
+    def refuse_numbers(self) -> None:
+        """Raise if the first line is a line of numbers: a file without names would lose its first input."""
+        if all(map(_is_number, self.labels)) and not all(map(_is_integer, self.labels)):
+            raise ValueError(
+                f"the first line holds numbers ({self.labels[0]}, ...): it must name the columns, in words"
+            )
+
+    def table(self, numbers: Sequence[np.ndarray], names: Sequence[str] | None) -> _Table:
+        """Return the table whose numeric columns, in the order of the header, are `numbers`."""
+        if len(numbers[0]) == 0:
+            raise ValueError("is empty: has column names but no rows")
+        # rho stays apart, so that a float64 law does not hide that the labels are float32.
+        cells = np.column_stack([column for name, column in zip(self.numeric, numbers, strict=True) if name != "rho"])
+        rho = numbers[self.numeric.index("rho")] if "rho" in self.numeric else None
+        return _Table(cells, rho, names or None, self.labels)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_integer(text: str) -> bool:
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _text_cell(where: str, cells: Sequence[str], columns: Sequence[str]) -> ValueError:
+    name, cell = next((name, cell) for name, cell in zip(columns, cells, strict=True) if not _is_number(cell))
+    what = f"= {cell[:40]!r} is not a number" if cell.strip() else "is empty"
+    return ValueError(f"{where}, column {name!r} {what}")
+
+
+def _read_parquet(file: Path) -> _Table:
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    stored = _decode(lambda: pq.read_schema(file).names)
+    _Columns([name for name in stored if not name.startswith("__index_level_")])
+    frame = _decode(lambda: pd.read_parquet(file))
+    columns = _Columns([str(name) for name in frame.columns])
+    names = None if isinstance(frame.index, pd.RangeIndex) else [str(name) for name in frame.index]
+    if columns.input is not None:
+        names = [str(name) for name in frame.iloc[:, columns.input]]
+    numbers = []
+    for i, name in enumerate(frame.columns):
+        column = frame.iloc[:, i]
+        if i == columns.input:
+            continue
+        if not pd.api.types.is_numeric_dtype(column.dtype):
+            row = next((r for r, cell in enumerate(column) if not isinstance(cell, (int, float))), 0)
+            cell = str(column.iloc[row] if len(column) else column.dtype)
+            raise ValueError(f"row {row}, column {name!r} = {cell[:40]!r} is not a number; store numbers as float64")
+        numbers.append(column.to_numpy(na_value=np.nan))
+    return columns.table(numbers, names)
+
+
+def _read_npz(file: Path) -> _Table:
+    def load() -> dict[str, np.ndarray]:
+        with file.open("rb") as stream, np.lib.npyio.NpzFile(stream, allow_pickle=False) as held:
+            return dict(held)
+
+    arrays = _decode(load)
+    tables = [name for name in ("pi", "logits") if name in arrays]
+    if len(tables) != 1 or set(arrays) - {*tables, "rho"}:
+        held = ", ".join(sorted(arrays)) or "nothing"
+        raise ValueError(f"holds {held}: must hold one of the arrays pi and logits, optionally rho, and no other")
+    return _Table(arrays[tables[0]], arrays.get("rho"), kind="logits" if tables == ["logits"] else "probabilities")
+
+
+def _read_npy(file: Path) -> _Table:
+    def load() -> np.ndarray:
+        with file.open("rb") as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)
+
+    return _Table(_decode(load))
+
+
+def _decode(load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except Exception as error:
+        # Decoders of damaged bytes raise whatever they stumble on: zlib, struct, tokenizer, Arrow and memory errors.
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise ValueError(f"cannot be read, is it damaged or truncated? ({reason})") from None
+
+
+_READERS: dict[str, Callable[[Path], _Table]] = {
+    ".csv": _read_csv,
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".parquet": _read_parquet,
+}
