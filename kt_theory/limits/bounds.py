@@ -156,7 +156,7 @@ def ce_ptl_limit(teacher: Teacher) -> float:
 def log_linear(feature_norm: float, distance: float) -> float:
     """Return M ||theta - theta'||_2, an upper bound on TV between two log-linear conditional distributions.
 
-    Both are proportional to exp(<phi(x, y), theta>), with the same features; the bound holds for every input law.
+    Both are proportional to exp(<phi, theta>) with the same features phi; the bound holds for every input law.
 
     Parameters
     ----------
@@ -284,9 +284,8 @@ def _soft_lower(case: _Case) -> np.ndarray:
 
 def _soft_upper_delta(case: _Case) -> np.ndarray:
     """Theorem 5.2, (D.34): 4S/(9n) + 3 sqrt(S) ln(1/delta)/n, delta <= 1/10, n >= 1."""
-    return _inside(
-        (case.n >= 1) & (case.delta <= 0.1), lambda n: _missing_mass_delta(case.inputs, case.delta) / n, case.n
-    )
+    S, n, delta = case.inputs, case.n, case.delta
+    return _inside((n >= 1) & (delta <= 0.1), lambda n: _missing_mass_delta(S, delta) / n, n)
 
 
 def _soft_upper_mean(case: _Case) -> np.ndarray:
@@ -344,8 +343,8 @@ _FIXED = "one teacher fixed in n: give teacher="
 
 THEOREMS: dict[str, Theorem] = {
     "3.1": Theorem(
-        "hard", "any", "lower", "mean", "exp(-1/2)/16 sqrt(SA/n)",
-        "n >= SA/4, A >= 2", "Theorem 3.1, (C.6)", _hard_lower,
+        "hard", "any", "lower", "mean", "exp(-1/2)/16 sqrt(SA/n)", "n >= SA/4, A >= 2",
+        "Theorem 3.1, (C.6)", _hard_lower,
     ),
     "3.2-delta": Theorem(
         "hard", "ce_sgl", "upper", _DELTA,
@@ -377,12 +376,12 @@ THEOREMS: dict[str, Theorem] = {
         "Theorem 4.4, (D.20)-(D.26), Lemma E.7", _partial_upper_delta,
     ),
     "4.4-mean": Theorem(
-        "partial", "sel_ptl", "upper", "mean", "8SA/(9n) + SA/(n+1)",
-        "n >= 1", "Theorem 4.4, (D.27)-(D.32)", _partial_upper_mean,
+        "partial", "sel_ptl", "upper", "mean", "8SA/(9n) + SA/(n+1)", "n >= 1",
+        "Theorem 4.4, (D.27)-(D.32)", _partial_upper_mean,
     ),
     "4.4-mean-sharp": Theorem(
-        "partial", "sel_ptl", "upper", "mean", "SA/(n+1)",
-        "n >= 0", "beyond the paper: mean missing mass of SA pairs", _partial_upper_sharp,
+        "partial", "sel_ptl", "upper", "mean", "SA/(n+1)", "n >= 0",
+        "beyond the paper: mean missing mass of SA pairs", _partial_upper_sharp,
     ),
     "5.1": Theorem(
         "soft", "any", "lower", "mean", "(S-1)/(2e(n+1))",
@@ -393,12 +392,12 @@ THEOREMS: dict[str, Theorem] = {
         "n >= 1, delta <= 1/10", "Theorem 5.2, (D.34)", _soft_upper_delta,
     ),
     "5.2-mean": Theorem(
-        "soft", "ce_ful", "upper", "mean", "4S/(9n)",
-        "n >= 1", "Theorem 5.2, (E.1)", _soft_upper_mean,
+        "soft", "ce_ful", "upper", "mean", "4S/(9n)", "n >= 1", "Theorem 5.2, (E.1)", _soft_upper_mean,
     ),
     "H.2": Theorem(
         "any", "any", "upper", "always", "M ||theta - theta'||_2 if ||phi||_2 <= M",
-        "log-linear teacher and student: use log_linear(feature_norm, distance)", "Proposition H.2", lambda case: np.full(case.n.shape, np.nan),
+        "log-linear teacher and student: use log_linear(feature_norm, distance)", "Proposition H.2",
+        lambda case: np.full(case.n.shape, np.nan),
     ),
 }  # fmt: skip
 """Every theorem by id, in the paper's order."""
