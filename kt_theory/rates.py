@@ -46,8 +46,9 @@ def fit_rate(
 
     A curve is held against a power law by `slope_change`, the local slope at the last point less that at the first, of
     the least-squares parabola. Its interval uses the standard errors as given (normal quantile), the residuals (t,
-    points-3) where they are unknown, and has no width where all are zero, as on an exact curve. If the interval lies
-    wholly outside [-0.1, 0.1], `power_law` is False and a `PowerLawWarning` is issued.
+    points-3) where they are unknown, and has no width where all are zero, as on an exact curve. If the change exceeds
+    0.1 in size (relevant) and its interval excludes 0 (significant), `power_law` is False and a `PowerLawWarning` is
+    issued.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def _fit_curve(group: pd.DataFrame, name: str, x: str, y: str, level: float, low
         )
     noise = _relative_noise(std_error, mean, n, name, x)
     line, change = _line(np.log(n), np.log(mean), noise, level), _change(np.log(n), np.log(mean), noise, level)
-    power_law = not (change[1] > RELEVANT_CHANGE or change[2] < -RELEVANT_CHANGE)
+    power_law = not (abs(change[0]) > RELEVANT_CHANGE and (change[1] > 0.0 or change[2] < 0.0))
     if not power_law:
         warnings.warn(
             f"{name}: not a power law for {x} from {n.min():g} to {n.max():g}: the local slope changes by "
