@@ -70,10 +70,10 @@ class Bound:
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """Where a theorem is evaluated; n is a float array."""
+    """Where a theorem is evaluated; floats, for the product SA may pass 2^63."""
 
-    inputs: int
-    labels: int
+    inputs: float
+    labels: float
     n: np.ndarray
     delta: float
     teacher: Teacher | None
@@ -122,7 +122,7 @@ def table(inputs: int, labels: int, n: Any, delta: float = 0.05, teacher: Teache
         for id in THEOREMS
         for bound in _bounds(id, case)
     ]
-    frame = pd.DataFrame(rows).assign(inputs=case.inputs, labels=case.labels, delta=case.delta)
+    frame = pd.DataFrame(rows).assign(inputs=int(case.inputs), labels=int(case.labels), delta=case.delta)
     first = ["id", "access", "student", "kind", "form", "inputs", "labels", "n", "delta", "value", "applies", "vacuous"]
     return frame[[*first, "formula", "regime", "reference"]]
 
@@ -300,10 +300,8 @@ def _missing_mass_delta(atoms: int, delta: float) -> float:
 
 def _missing_mass(rho: np.ndarray, multiplicity: np.ndarray, n: float) -> float:
     """Return sum rho (1-rho)^n over inputs with rho > 0; log1p keeps it exact for tiny rho and huge n."""
-    if n == 0:
-        return float(rho @ multiplicity)
     with np.errstate(divide="ignore"):
-        unseen = np.exp(n * np.log1p(-np.minimum(rho, 1.0)))
+        unseen = np.exp(n * np.log1p(-np.minimum(rho, 1.0))) if n else np.ones(rho.shape)
     return float((rho * unseen) @ multiplicity)
 
 
@@ -316,10 +314,11 @@ def _inside(regime: np.ndarray, formula: Callable[[np.ndarray], np.ndarray], n: 
 def _case(inputs: int, labels: int, n: Any, delta: float, teacher: Teacher | None) -> _Case:
     S, A = whole_number(inputs, "inputs", low=1), whole_number(labels, "labels", low=1)
     if teacher is not None and (teacher.inputs, teacher.labels) != (S, A):
-        raise ValueError(
-            f"teacher has {teacher.inputs} inputs and {teacher.labels} labels: must have inputs = {S} and labels = {A}"
-        )
-    return _Case(S, A, np.array(sample_sizes(n), dtype=np.float64), unit_interval(delta, "delta"), teacher)
+        shape = f"{teacher.inputs} inputs and {teacher.labels} labels"
+        raise ValueError(f"teacher has {shape}: must have inputs = {S} and labels = {A}")
+    return _Case(
+        float(S), float(A), np.array(sample_sizes(n), dtype=np.float64), unit_interval(delta, "delta"), teacher
+    )
 
 
 def _known(id: str) -> str:

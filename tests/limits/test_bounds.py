@@ -318,6 +318,12 @@ def test_instance_dependent_bound_for_huge_domains():
     assert value("3.2-instance", S, 2, 3 * S, teacher=teacher) == pytest.approx(exp(-3), rel=1e-10)
 
 
+def test_products_beyond_int64():
+    frame = bounds.table(10**15, 10**15, 2**53)
+    assert frame["value"].dtype == np.float64
+    assert value("4.4-mean-sharp", 10**15, 10**15, 10**15 - 1) == pytest.approx(1e15)
+
+
 # Bounds with high probability.
 
 
