@@ -156,7 +156,8 @@ def ce_ptl_limit(teacher: Teacher) -> float:
 def log_linear(feature_norm: float, distance: float) -> float:
     """Return M ||theta - theta'||_2, an upper bound on TV between two log-linear conditional distributions.
 
-    Both are proportional to exp(<phi, theta>) with the same features phi; the bound holds for every input law.
+    Both are proportional to exp(<phi, theta>) with the same features phi; the bound holds for every input law (Zhao and
+    Zhu 2023, Proposition H.2).
 
     Parameters
     ----------
@@ -164,10 +165,6 @@ def log_linear(feature_norm: float, distance: float) -> float:
         M, a bound on ||phi(x, y)||_2.
     distance : float
         ||theta - theta'||_2.
-
-    References
-    ----------
-    Zhao and Zhu (2023), Proposition H.2.
     """
     for name, value in (("feature_norm", feature_norm), ("distance", distance)):
         if not (np.isfinite(value) and value >= 0):
@@ -293,7 +290,7 @@ def _soft_upper_mean(case: _Case) -> np.ndarray:
     return _inside(case.n >= 1, lambda n: 4 * case.inputs / (9 * n), case.n)
 
 
-def _missing_mass_delta(atoms: int, delta: float) -> float:
+def _missing_mass_delta(atoms: float, delta: float) -> float:
     """Lemma E.7, times n: 4K/9 + 3 sqrt(K) ln(1/delta) bounds n times the missing mass of K atoms."""
     return 4 * atoms / 9 + 3 * sqrt(atoms) * log(1 / delta)
 
