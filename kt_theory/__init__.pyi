@@ -1,9 +1,13 @@
 from . import access as access
 from . import graphs as graphs
 from . import students as students
+from . import teachers as teachers
 from .access import Access as Access
 from .access import AccessError as AccessError
 from .divergences import total_variation as total_variation
+from .limits import bounds as bounds
+from .rates import PowerLawWarning as PowerLawWarning
+from .rates import fit_rate as fit_rate
 from .risk.montecarlo import RiskEstimate as RiskEstimate
 from .risk.montecarlo import RowRuleError as RowRuleError
 from .risk.montecarlo import Simulation as Simulation

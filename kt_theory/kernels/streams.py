@@ -1,8 +1,8 @@
 """Random streams: one xoshiro256++ generator per repeat, keyed by (seed, cell, repeat).
 
 The four state words of a repeat are SplitMix64 outputs at four positions that no other repeat of the same key shares,
-so a repeat's bits depend on its absolute index alone, whatever the threads or chunks (Blackman and Vigna 2021, "Scrambled
-linear pseudorandom number generators"; Steele, Lea and Flood 2014 for SplitMix64). About 1 ns per 64-bit draw.
+so a repeat's bits depend on its absolute index alone, whatever the threads or chunks (Blackman and Vigna 2021,
+"Scrambled linear pseudorandom number generators"; Steele, Lea and Flood 2014 for SplitMix64).
 """
 
 from __future__ import annotations

@@ -224,12 +224,12 @@ class _Run:
                 bar.update(len(part))
             accumulate(losses, first, mean, m2, histogram)
         error = np.sqrt(m2 / (repeats - 1) / repeats)
-        size, path = (self.teacher.inputs, self.teacher.labels), PATHS[plan.path]
+        shape, path = (self.teacher.inputs, self.teacher.labels), PATHS[plan.path]
         found = []
         for j, student in enumerate(self.students):
             q05, q25, q50, q75, q95 = (quantile(histogram[j], q) for q in _QUANTILES)
             moments = float(mean[j]), float(error[j]), q05, q25, q50, q75, q95
-            found.append(RiskEstimate(student.name, student.access.name, n, *size, *moments, repeats, self.seed, path))
+            found.append(RiskEstimate(student.name, student.access.name, n, *shape, *moments, repeats, self.seed, path))
         return found
 
     def _seconds_per_repeat(self, n: int) -> float:
