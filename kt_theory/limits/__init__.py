@@ -1,1 +1,5 @@
-"""Limits of knowledge transfer: what theorems say, without looking at any student's code or simulation."""
+"""What theory says without looking at any student: the paper's bounds and the minimax risks."""
+
+from kt_theory.limits import bounds
+
+__all__ = ["bounds"]

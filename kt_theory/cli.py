@@ -1,0 +1,163 @@
+"""The command line: argument parsing only. Every command is a function of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kt_theory import __version__
+from kt_theory.validation import whole_number
+
+
+class _Refusal(click.ClickException):
+    """Bad input: one line on stderr, exit status 2."""
+
+    exit_code = 2
+
+
+def _clear_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn errors that name what is wrong into one line; anything else is a defect and keeps its traceback."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except (ValueError, OSError) as error:
+            raise _Refusal(" ".join(str(error).split())) from error
+
+    return run
+
+
+class _Numbers(click.ParamType):
+    """Whole numbers separated by commas: 100,1000,1e4."""
+
+    name = "N,N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        if isinstance(value, list):
+            return value
+        try:
+            return [_whole(part.strip()) for part in str(value).split(",")]
+        except ValueError as error:
+            raise _Refusal(str(error)) from None
+
+
+class _Names(click.ParamType):
+    """Names separated by commas."""
+
+    name = "NAME,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        return value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
+
+
+def _whole(text: str) -> int:
+    try:
+        return whole_number(int(text) if text.lstrip("+-").isdigit() else float(text), "n")
+    except ValueError as error:
+        if str(error).startswith("n = "):
+            raise
+        raise ValueError(f"n = {text!r}: must be whole numbers separated by commas, such as 100,1000,1e4") from None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="kt-theory")
+def main() -> None:
+    """The fundamental limits of knowledge transfer (distillation) over finite domains."""
+
+
+@main.command(epilog="Example: kt-theory reproduce --only figure1 --repeats 100 --out figures")
+@click.option("--only", type=_Names(), help="Parts to make: figure1, figure2, table1.  [default: all]")
+@click.option("--repeats", type=int, help="Transfer sets per point.  [default: the paper's 100 and 64,000]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same files, byte for byte.")
+@click.option("--out", type=Path, default=Path("figures"), show_default=True, help="Folder to write to.")
+@_clear_errors
+def reproduce(only: list[str] | None, repeats: int | None, seed: int, out: Path) -> None:
+    """Regenerate Figure 1, Figure 2 and Table 1 of Zhao and Zhu (2023) as PNG and SVG, the data as CSV beside them."""
+    from kt_theory import reproduce as paper
+
+    for path in paper.reproduce(out, only=tuple(only) if only else paper.PARTS, repeats=repeats, seed=seed):
+        click.echo(path)
+
+
+@main.command(epilog="Example: kt-theory risk book.txt --ngram 2 --n 100,1000,10000 --plot risks.png")
+@click.argument("teacher", type=Path)
+@click.option("--n", "sizes", type=_Numbers(), required=True, help="Pairs per transfer set, such as 100,1000,1e4.")
+@click.option("--ngram", "order", type=int, help="TEACHER is a UTF-8 text: learn its n-gram of this order.")
+@click.option("--tokens", default="char", show_default=True, help="What the n-gram counts: char or word.")
+@click.option("--logits", is_flag=True, help="The table holds logits, not probabilities.")
+@click.option("--normalise", is_flag=True, help="Divide rows that do not sum to 1 by their sum.")
+@click.option("--students", type=_Names(), help="Students, by name.  [default: the paper's four]")
+@click.option("--access", help="The access level granted; a student that needs more is refused.")
+@click.option("--repeats", type=int, default=10_000, show_default=True, help="Transfer sets per n.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same numbers.")
+@click.option("--threads", type=int, help="Threads; the numbers do not depend on it.  [default: all cores]")
+@click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
+@click.option("--plot", type=Path, help="Also draw the risks into this file: .png, .svg or .pdf.")
+@_clear_errors
+def risk(
+    teacher: Path,
+    sizes: list[int],
+    order: int | None,
+    tokens: str,
+    logits: bool,
+    normalise: bool,
+    students: list[str] | None,
+    access: str | None,
+    repeats: int,
+    seed: int,
+    threads: int | None,
+    csv: Path | None,
+    plot: Path | None,
+) -> None:
+    """Simulate the risks of students of your own teacher, the paper's bounds beside them.
+
+    TEACHER is a table of pi(a|s), one row per input and one column per label: CSV, NPY, NPZ or Parquet, the input law
+    as a column or array `rho` (uniform if there is none). With --ngram it is a text.
+
+    Losses are total variation distances, in [0, 1]. The bounds hold for the worst teacher of the same size.
+    """
+    from kt_theory import figures, study
+    from kt_theory.students import STUDENTS
+
+    for path in (csv, plot):
+        if path is not None:
+            study.refuse_unwritable(path)
+    if plot is not None and plot.suffix not in figures.KINDS:
+        raise ValueError(f"--plot {plot}: must end in {', '.join(figures.KINDS)}")
+    source = _teacher(teacher, order, tokens, logits, normalise)
+    click.echo(source)
+    frame = study.risk_table(source, students or list(STUDENTS), sizes, repeats, seed, access=access, threads=threads)
+    click.echo(_screen(frame))
+    if csv is not None:
+        study.write_table(frame, csv)
+    if plot is not None:
+        with figures.style():
+            figures.write(study.draw_risks(frame, source, teacher.name), plot)
+
+
+def _teacher(path: Path, order: int | None, tokens: str, logits: bool, normalise: bool) -> Any:
+    from kt_theory import teachers
+
+    if order is None:
+        if path.suffix.lower() in {".txt", ".md"}:
+            raise ValueError(f"{path} is a text: give --ngram ORDER, such as --ngram 2, to learn a teacher from it")
+        return teachers.from_table(path, kind="logits" if logits else None, normalise=normalise)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a UTF-8 text: byte {error.start} cannot be decoded") from None
+    return teachers.ngram(text, order, tokens)
+
+
+def _screen(frame: Any) -> str:
+    """The table as it is shown on the screen: fewer columns, four digits."""
+    table = frame[["n", "student", "access", "mean", "std_error", "q05", "q95", "lower_bound", "upper_bound"]]
+    table = table.rename(columns={"mean": "risk", "lower_bound": "class lower", "upper_bound": "class upper"})
+    says_something = table["class upper"].map(lambda x: "-" if x != x else f"{x:.4g}" if x < 1 else ">= 1")
+    table["class upper"] = says_something
+    return table.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-")

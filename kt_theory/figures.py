@@ -1,0 +1,131 @@
+"""Tables of risks to pictures: PNG and SVG that are the same bytes for the same table.
+
+Students keep one colour, marker and line everywhere; the colours are Okabe and Ito's, which colour-blind readers can
+tell apart, and the markers carry the same information in print.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STUDENT_STYLE = {
+    "ce_sgl": ("#0072B2", "o", "CE_sgl (hard labels)"),
+    "ce_ptl": ("#E69F00", "s", "CE_ptl (partial)"),
+    "sel_ptl": ("#009E73", "^", "SEL_ptl (partial)"),
+    "ce_ful": ("#CC3377", "D", "CE_ful (soft labels)"),
+}
+ACCESS_COLOUR = {"hard": "#0072B2", "partial": "#009E73", "soft": "#CC3377"}
+_MORE_STYLES = [("#56B4E9", "v"), ("#8C564B", "P"), ("#555555", "X"), ("#000000", "*")]
+_RC: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "svg.hashsalt": "kt_theory",
+    "svg.fonttype": "path",
+    "path.simplify": False,
+}
+KINDS = (".png", ".svg", ".pdf")
+BAND = 2.0
+"""Half-width of the bands, in standard errors."""
+
+
+def style() -> AbstractContextManager[None]:
+    """Return a context in which everything drawn and saved has the package's style."""
+    import matplotlib as mpl
+
+    return mpl.rc_context(_RC)
+
+
+def canvas(rows: int, columns: int, width: float = 10.5, height: float = 3.4) -> tuple[Any, np.ndarray]:
+    """Return (figure, (rows, columns) array of axes) that pyplot does not know of: no display, nothing to close."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def risk_curves(axes: Any, frame: pd.DataFrame, *, skip: tuple[str, ...] = ()) -> None:
+    """Draw mean risk against n, one line per student with a band of two standard errors.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    frame : DataFrame
+        Columns student, n, mean, std_error.
+    skip : tuple of str
+        Students to leave out.
+    """
+    names = [name for name in frame["student"].drop_duplicates() if name not in skip]
+    for name in names:
+        rows = frame[frame["student"] == name].sort_values("n")
+        colour, marker, label = student_style(name, names)
+        n, mean, error = (rows[column].to_numpy(dtype=np.float64) for column in ("n", "mean", "std_error"))
+        axes.plot(n, mean, color=colour, marker=marker, markersize=4, linewidth=1.4, label=label, zorder=3)
+        axes.fill_between(n, mean - BAND * error, mean + BAND * error, color=colour, alpha=0.25, linewidth=0, zorder=2)
+
+
+def student_style(name: str, names: list[str]) -> tuple[str, str, str]:
+    """Return (colour, marker, label) of a student; one that is not the paper's gets the next free style."""
+    if name in STUDENT_STYLE:
+        return STUDENT_STYLE[name]
+    others = [other for other in names if other not in STUDENT_STYLE]
+    colour, marker = _MORE_STYLES[others.index(name) % len(_MORE_STYLES)]
+    return colour, marker, name
+
+
+def bound_lines(axes: Any, inputs: int, labels: int, n_low: float, n_high: float) -> None:
+    """Draw the paper's bounds in mean: dashed above, dotted below, in the colour of the access level.
+
+    They hold for the worst teacher of the class, not for the teacher of the picture.
+    """
+    from kt_theory.limits import bounds
+
+    n = np.unique(np.geomspace(max(1.0, n_low), n_high, 200).astype(np.int64))
+    for upper, lower, access in (
+        ("3.2-mean", "3.1", "hard"),
+        ("4.4-mean-sharp", "4.1", "partial"),
+        ("5.2-mean", "5.1", "soft"),
+    ):
+        style: dict[str, Any] = {"color": ACCESS_COLOUR[access], "linewidth": 0.9, "zorder": 1, "alpha": 0.8}
+        axes.plot(n, bounds.curve(upper, inputs, labels, n), linestyle=(0, (5, 3)), **style)
+        axes.plot(n, bounds.curve(lower, inputs, labels, n), linestyle=(0, (1, 2)), **style)
+
+
+def legend_and_caption(figure: Any, axes: Any, caption: str, *, bounds: bool, extra: tuple[Any, ...] = ()) -> None:
+    """Put one legend, of the curves of `axes`, above all panels and a wrapped caption below them."""
+    from matplotlib.lines import Line2D
+
+    handles, _ = axes.get_legend_handles_labels()
+    if bounds:
+        grey: dict[str, Any] = {"color": "#666666", "linewidth": 0.9}
+        handles.append(Line2D([], [], linestyle=(0, (5, 3)), label="upper bound for the class*", **grey))
+        handles.append(Line2D([], [], linestyle=(0, (1, 2)), label="lower bound for the class*", **grey))
+    handles += extra
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    width = int(15.5 * figure.get_figwidth())
+    figure.supxlabel("\n".join(textwrap.wrap(caption, width)), x=0.01, ha="left", fontsize=8, color="#333333")
+
+
+def write(figure: Any, path: Path) -> Path:
+    """Write the figure as PNG, SVG or PDF by the path's suffix, the same bytes for the same figure."""
+    metadata = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}, ".pdf": {"CreationDate": None}}
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=path.suffix[1:], dpi=150, metadata=metadata[path.suffix])
+    path.write_bytes(buffer.getvalue())
+    return path

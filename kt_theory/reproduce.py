@@ -1,0 +1,321 @@
+"""The figures and the table of Zhao and Zhu (2023), regenerated: what to run, and how to draw it.
+
+The paper prints S, A and the range of n of Figure 1 (a) and S, A of (b); every other size is a choice of this package
+and stands in the captions.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kt_theory import figures, teachers
+from kt_theory.limits import bounds
+from kt_theory.rates import PowerLawWarning, fit_rate
+from kt_theory.students import STUDENTS
+from kt_theory.study import refuse_unwritable, risk_table, write_table
+from kt_theory.teacher import Teacher
+from kt_theory.validation import unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of a figure: a family of teachers, its size and the numbers of samples.
+
+    `student` attains the rate that the panel shows; its slope is fitted from `fit_from` on, and `published` is the
+    slope that the paper prints.
+    """
+
+    name: str
+    family: str
+    inputs: int
+    labels: int
+    n: tuple[int, ...]
+    student: str | None = None
+    fit_from: int = 0
+    published: float | None = None
+
+    @property
+    def letter(self) -> str:
+        """The panel's letter in its figure."""
+        return self.name[-1]
+
+    def teacher(self, n: int) -> Teacher:
+        """Return the teacher at n; Instance 0 stays where it is, the others move with n."""
+        build: Callable[..., Teacher] = getattr(teachers, self.family)
+        sizes = (self.inputs, self.labels)
+        return build(*sizes) if self.family == "instance0" else build(*sizes, n)
+
+
+def _geometric(first: int, last: int, points: int) -> tuple[int, ...]:
+    return tuple(round(x) for x in np.geomspace(first, last, points))
+
+
+FIGURE_1 = (
+    Panel("1a", "instance0", 100, 25, tuple(range(100, 2501, 100))),
+    Panel("1b", "instance0", 1, 100, tuple(range(50, 1251, 50))),
+    Panel("1c", "instance0", 10, 1000, tuple(range(10, 251, 10))),
+    Panel("1d", "instance0", 100, 100, tuple(range(40, 1001, 40))),
+)
+FIGURE_2 = (
+    Panel("2a", "instance1", 100, 25, (200, 400, *_geometric(1000, 10_000, 8)), "ce_sgl", 1000, -0.532),
+    Panel("2b", "instance1", 1, 100, _geometric(100, 100_000, 10), "ce_sgl", 0, -0.525),
+    Panel("2c", "instance2", 20, 21, (200, 400, *_geometric(1000, 100_000, 9)), "sel_ptl", 1000, -1.004),
+    Panel("2d", "instance2", 1, 101, _geometric(100, 100_000, 10), "sel_ptl", 0, -0.998),
+    Panel("2e", "instance3", 20, 5, (200, 400, *_geometric(1000, 100_000, 9)), "ce_ful", 1000, None),
+    Panel("2f", "instance3", 10, 5, _geometric(100, 100_000, 10), "ce_ful", 0, -0.977),
+)
+REPEATS = {"figure1": 100, "figure2": 64_000}
+_KINDS = (".png", ".svg")
+PARTS = ("figure1", "figure2", "table1")
+RATE = {"ce_sgl": -0.5, "sel_ptl": -1.0, "ce_ful": -1.0}
+"""The exponent of n in the minimax rate of each student's access level (Theorems 3.1-3.2, 4.1-4.4, 5.1-5.2)."""
+CLOSE = 0.05
+"""A slope this close to the exponent of the theory confirms it."""
+_RATES = {
+    "hard": "sqrt(SA/n)",
+    "partial": "SA/n",
+    "soft": "S/n",
+}
+_PAPER_WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
+_CLASS_NOTE = "* The paper's bounds in mean hold for the worst teacher of the class, not for this teacher."
+
+
+def reproduce(
+    out: Path, *, only: tuple[str, ...] = PARTS, repeats: int | None = None, seed: int = 0, progress: bool = True
+) -> list[Path]:
+    """Regenerate the paper's figures and table into the folder `out` and return the files written.
+
+    Parameters
+    ----------
+    out : Path
+        Made if it is not there.
+    only : tuple of {"figure1", "figure2", "table1"}
+    repeats : int, optional
+        Transfer sets per point; the paper's 100 for Figure 1 and 64,000 for Figure 2 if omitted.
+    seed : int
+    progress : bool
+        Show a bar on a terminal.
+
+    Raises
+    ------
+    ValueError
+        A part that does not exist, or bad repeats or seed.
+    OSError
+        `out` cannot be written; nothing has been computed then.
+    """
+    from tqdm import tqdm
+
+    for part in only:
+        if part not in PARTS:
+            raise unknown_name("part", part, PARTS)
+    out.mkdir(parents=True, exist_ok=True)
+    refuse_unwritable(out / "figure1.csv")
+    wanted = {
+        "figure1": FIGURE_1 if "figure1" in only else FIGURE_1[:1] if "table1" in only else (),
+        "figure2": FIGURE_2 if {"figure2", "table1"} & set(only) else (),
+    }
+    points = sum(len(panel.n) for panels in wanted.values() for panel in panels)
+    frames = {}
+    with tqdm(total=points, unit="point", delay=2, disable=None if progress else True) as bar:
+        for name, panels in wanted.items():
+            if panels:
+                frames[name] = _run(panels, REPEATS[name] if repeats is None else repeats, seed, bar)
+    written: list[Path] = []
+    with figures.style():
+        if "figure1" in only:
+            written += _write(out / "figure1", frames["figure1"], _draw_figure_1(frames["figure1"]))
+        if "figure2" in only:
+            written += _write(out / "figure2", frames["figure2"], _draw_figure_2(frames["figure2"]))
+        if "table1" in only:
+            table = table_1(frames["figure2"], frames["figure1"])
+            written += _write(out / "table1", table, _draw_table_1(table))
+    return written
+
+
+def table_1(moving: pd.DataFrame, fixed: pd.DataFrame) -> pd.DataFrame:
+    """Return Table 1 with measurements: theory, measured slope with interval, the paper's slope, verdict.
+
+    Parameters
+    ----------
+    moving : DataFrame
+        The risks of Figure 2.
+    fixed : DataFrame
+        The risks of Figure 1 (a), for the student without a rate.
+    """
+    import pandas as pd
+
+    rows = []
+    for panel in FIGURE_2:
+        assert panel.student is not None
+        curve = moving[(moving["panel"] == panel.name) & (moving["student"] == panel.student)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PowerLawWarning)
+            fit = fit_rate(curve, by="student", n_min=panel.fit_from).iloc[0]
+        theory = RATE[panel.student]
+        access = STUDENTS[panel.student].access.name
+        near = abs(fit["slope"] - theory) <= CLOSE
+        verdict = f"rate confirmed: within {CLOSE} of {theory:g}" if near else f"not within {CLOSE} of {theory:g}"
+        if not fit["power_law"]:
+            verdict += f"; the local slope changes by {fit['slope_change']:+.2f} over the range"
+        rows.append(
+            {
+                "access": access,
+                "rate": _RATES[access],
+                "student": panel.student,
+                "panel": panel.name,
+                "teacher": panel.family,
+                "inputs": panel.inputs,
+                "labels": panel.labels,
+                "n_min": int(fit["n_min"]),
+                "n_max": int(fit["n_max"]),
+                "theory": theory,
+                "measured": fit["slope"],
+                "low": fit["slope_low"],
+                "high": fit["slope_high"],
+                "paper": np.nan if panel.published is None else panel.published,
+                "verdict": verdict,
+            }
+        )
+    rows.append(_bias_row(fixed))
+    return pd.DataFrame(rows)
+
+
+def _bias_row(fixed: pd.DataFrame) -> dict[str, Any]:
+    """The row of CE_ptl: its risk at the largest n of Figure 1 (a) against the exact limit of Lemma 4.2."""
+    panel = FIGURE_1[0]
+    limit = bounds.ce_ptl_limit(panel.teacher(0))
+    last = fixed[(fixed["panel"] == panel.name) & (fixed["student"] == "ce_ptl")].iloc[-1]
+    apart = abs(last["mean"] - limit)
+    flat = apart <= CLOSE * limit
+    return {
+        "access": "partial",
+        "rate": "Omega(1), biased",
+        "student": "ce_ptl",
+        "panel": panel.name,
+        "teacher": panel.family,
+        "inputs": panel.inputs,
+        "labels": panel.labels,
+        "n_min": int(last["n"]),
+        "n_max": int(last["n"]),
+        "theory": limit,
+        "measured": last["mean"],
+        "low": last["mean"] - figures.BAND * last["std_error"],
+        "high": last["mean"] + figures.BAND * last["std_error"],
+        "paper": np.nan,
+        "verdict": f"risk {last['mean']:.4f} {'is at' if flat else 'is not yet at'} its limit {limit:.4f}",
+    }
+
+
+def _run(panels: tuple[Panel, ...], repeats: int, seed: int, bar: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    frames = []
+    for panel in panels:
+        for n in panel.n:
+            found = risk_table(panel.teacher(n), STUDENTS, n, repeats, seed, progress=False)
+            found.insert(0, "teacher", panel.family)
+            found.insert(0, "panel", panel.name)
+            frames.append(found)
+            bar.update()
+    return pd.concat(frames, ignore_index=True)
+
+
+def _draw_figure_1(frame: pd.DataFrame) -> Any:
+    from matplotlib.lines import Line2D
+
+    figure, grid = figures.canvas(2, 2, height=3.1)
+    titles = {"1a": "general case", "1b": "one input", "1c": "many labels, small n", "1d": "many cells, small n"}
+    for axes, panel in zip(grid.flat, FIGURE_1, strict=True):
+        figures.risk_curves(axes, frame[frame["panel"] == panel.name])
+        figures.bound_lines(axes, panel.inputs, panel.labels, panel.n[0], panel.n[-1])
+        limit = bounds.ce_ptl_limit(panel.teacher(0))
+        axes.axhline(limit, color=figures.STUDENT_STYLE["ce_ptl"][0], linewidth=1.0, linestyle="-.", zorder=1)
+        axes.set(xlabel="n", ylabel="risk, E TV", xlim=(0, None), ylim=(0, 0.8))
+        axes.set_title(f"({panel.letter}) {titles[panel.name]}: S = {panel.inputs}, A = {panel.labels}", loc="left")
+    caption = (
+        f"Figure 1. Instance 0, teacher fixed in n; mean of {frame['repeats'].iloc[0]:,} transfer sets, bands of two "
+        "standard errors. S and A of (a) and (b) and the range of n of (a) are the paper's; it does not print the "
+        f"other sizes, which are chosen here. {_CLASS_NOTE}"
+    )
+    line = Line2D(
+        [], [], color=figures.STUDENT_STYLE["ce_ptl"][0], linestyle="-.", linewidth=1, label="limit of CE_ptl"
+    )
+    figures.legend_and_caption(figure, grid[0, 0], caption, bounds=True, extra=(line,))
+    return figure
+
+
+def _draw_figure_2(frame: pd.DataFrame) -> Any:
+    figure, grid = figures.canvas(2, 3, width=12, height=3.5)
+    for axes, panel in zip(grid.T.flat, FIGURE_2, strict=True):
+        rows = frame[frame["panel"] == panel.name]
+        figures.risk_curves(axes, rows[rows["mean"] > 0])
+        figures.bound_lines(axes, panel.inputs, panel.labels, panel.n[0], panel.n[-1])
+        shown = rows[rows["student"] == panel.student]
+        floor = np.nanmin([shown["mean"].min(), shown["lower_bound"].min()])
+        axes.set(xlabel="n", ylabel="risk, E TV", xscale="log", yscale="log", ylim=(floor / 3, 2.0))
+        axes.set_title(
+            f"({panel.letter}) Instance {panel.family[-1]}: S = {panel.inputs}, A = {panel.labels}", loc="left"
+        )
+        axes.text(0.03, 0.04, _slope_note(rows, panel), transform=axes.transAxes, fontsize=8, bbox=_PAPER_WHITE)
+    caption = (
+        f"Figure 2. Instances 1 to 3, teachers that move with n; mean of {frame['repeats'].iloc[0]:,} transfer sets, "
+        "bands of two standard errors; the axes end below the panel's minimax student, points further down are cut "
+        f"off. The paper does not print S, A and n: they are chosen here. {_CLASS_NOTE}"
+    )
+    figures.legend_and_caption(figure, grid[0, 0], caption, bounds=True)
+    return figure
+
+
+def _slope_note(rows: pd.DataFrame, panel: Panel) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PowerLawWarning)
+        curve = rows[rows["student"] == panel.student]
+        fit = fit_rate(curve, by="student", n_min=panel.fit_from).iloc[0]
+    label = figures.STUDENT_STYLE[str(panel.student)][2].split(" ")[0]
+    where = f" for n >= {panel.fit_from}" if panel.fit_from else ""
+    half = (fit["slope_high"] - fit["slope_low"]) / 2
+    paper = f"\npaper {panel.published:.3f}" if panel.published is not None else ""
+    return f"slope of {label}{where}\nhere {fit['slope']:.3f} ± {half:.4f}{paper}"
+
+
+def _draw_table_1(table: pd.DataFrame) -> Any:
+    slopes = table[table["student"] != "ce_ptl"].iloc[::-1].reset_index(drop=True)
+    figure, grid = figures.canvas(1, 1, width=9.5, height=3.8)
+    axes = grid[0, 0]
+    place = np.arange(len(slopes))
+    axes.vlines(slopes["theory"], place - 0.3, place + 0.3, color="#444444", linewidth=2, label="theory", zorder=1)
+    axes.errorbar(
+        slopes["measured"],
+        place,
+        xerr=[slopes["measured"] - slopes["low"], slopes["high"] - slopes["measured"]],
+        fmt="o",
+        color="#0072B2",
+        capsize=3,
+        label="measured here, 95 % interval",
+        zorder=2,
+    )
+    axes.scatter(slopes["paper"], place, marker="D", facecolors="none", edgecolors="#D55E00", label="paper", zorder=3)
+    names = [
+        f"{row.access} labels, {row.rate}\n{row.student}, Instance {row.teacher[-1]}, S={row.inputs}, A={row.labels}"
+        for row in slopes.itertuples()
+    ]
+    axes.set_yticks(place, names)
+    axes.set(xlabel="slope of log risk on log n", xlim=(-1.15, -0.4), ylim=(-0.6, len(slopes) - 0.4))
+    bias = table[table["student"] == "ce_ptl"].iloc[0]
+    where = f"Instance 0, S = {bias.inputs}, A = {bias.labels}, n = {bias.n_max}"
+    caption = f"CE_ptl has no rate: on {where}, its {bias.verdict}."
+    figures.legend_and_caption(figure, axes, caption, bounds=False)
+    return figure
+
+
+def _write(stem: Path, frame: pd.DataFrame, figure: Any) -> list[Path]:
+    return [write_table(frame, stem.with_suffix(".csv")), *(figures.write(figure, stem.with_suffix(s)) for s in _KINDS)]

@@ -1,0 +1,52 @@
+"""Every command and example of the README runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kt_theory.cli import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
+COMMANDS = [line[2:] for block in re.findall(r"```console\n(.*?)```", README, re.S) for line in block.splitlines()]
+
+
+def test_the_readme_has_examples():
+    assert len(PYTHON) >= 2
+    assert len(COMMANDS) >= 4
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_python_examples(code, capsys):
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").write_text(README, encoding="utf-8")
+    words = shlex.split(command)
+    assert words[0] == "kt-theory"
+    result = CliRunner().invoke(main, words[1:], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    for option in ("--csv", "--plot"):
+        if option in words:
+            assert (tmp_path / words[words.index(option) + 1]).stat().st_size > 100
+
+
+def test_make_targets_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:^|`)make (\w[\w-]*)", README, re.M):
+        assert f"\n{target}: " in makefile, target
+
+
+def test_files_that_it_links_to_exist():
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
+        assert (ROOT / link).exists(), link

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kt_theory import reproduce as paper
+from kt_theory.limits import bounds
+
+COMMITTED = Path(__file__).parent.parent / "figures"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    out = tmp_path_factory.mktemp("figures")
+    written = paper.reproduce(out, repeats=40, seed=1, progress=False)
+    return out, written
+
+
+def test_every_part_comes_with_its_data(made):
+    out, written = made
+    names = {f"{part}{suffix}" for part in paper.PARTS for suffix in (".csv", ".png", ".svg")}
+    assert {path.name for path in written} == names == {path.name for path in out.iterdir()}
+    for panels, name in ((paper.FIGURE_1, "figure1"), (paper.FIGURE_2, "figure2")):
+        frame = pd.read_csv(out / f"{name}.csv")
+        assert set(frame["panel"]) == {panel.name for panel in panels}
+        assert len(frame) == 4 * sum(len(panel.n) for panel in panels)
+        assert (frame["repeats"] == 40).all()
+
+
+def test_same_seed_same_bytes(made, tmp_path):
+    out, written = made
+    paper.reproduce(tmp_path, repeats=40, seed=1, progress=False)
+    for path in written:
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+    paper.reproduce(tmp_path, only=("figure1",), repeats=40, seed=2, progress=False)
+    assert (tmp_path / "figure1.csv").read_bytes() != (out / "figure1.csv").read_bytes()
+
+
+def test_one_part_alone_is_the_same(made, tmp_path):
+    out, _ = made
+    written = paper.reproduce(tmp_path, only=("table1",), repeats=40, seed=1, progress=False)
+    assert {path.name for path in written} == {"table1.csv", "table1.png", "table1.svg"}
+    assert (tmp_path / "table1.csv").read_bytes() == (out / "table1.csv").read_bytes()
+
+
+@pytest.mark.parametrize("panel", paper.FIGURE_1 + paper.FIGURE_2, ids=lambda panel: panel.name)
+def test_panels_lie_in_their_instances_regimes(panel):
+    for n in panel.n:
+        assert panel.teacher(n).pi.shape == (panel.inputs, panel.labels)
+    assert list(panel.n) == sorted(set(panel.n))
+
+
+def test_committed_figures_are_the_paper_with_its_repeats():
+    first, second = (pd.read_csv(COMMITTED / f"{name}.csv") for name in ("figure1", "figure2"))
+    assert (first["repeats"] == 100).all()
+    assert (second["repeats"] == 64_000).all()
+    table = pd.read_csv(COMMITTED / "table1.csv")
+    slopes = table[table["student"] != "ce_ptl"]
+    assert (np.abs(slopes["measured"] - slopes["theory"]) <= 0.05).all()
+    assert slopes["verdict"].str.startswith("rate confirmed").all()
+    assert set(slopes["paper"].dropna()) == {-0.532, -0.525, -1.004, -0.998, -0.977}
+    plateau = table[table["student"] == "ce_ptl"].iloc[0]
+    assert plateau["theory"] == pytest.approx(0.4457, abs=5e-5)
+    assert plateau["measured"] == pytest.approx(plateau["theory"], abs=0.005)
+
+
+def test_committed_risks_respect_the_bounds_in_mean():
+    """The upper bound of a student holds for every teacher, so for these."""
+    for name in ("figure1", "figure2"):
+        frame = pd.read_csv(COMMITTED / f"{name}.csv").dropna(subset=["upper_bound"])
+        assert len(frame) > 100
+        assert (frame["mean"] <= frame["upper_bound"] + 5 * frame["std_error"]).all()
+
+
+def test_the_worst_instances_are_above_the_lower_bounds():
+    """Each instance was built to be hard at its own level: no student of that level is below the bound there."""
+    frame = pd.read_csv(COMMITTED / "figure2.csv")
+    for letters, student, theorem in (("ab", "ce_sgl", "3.1"), ("cd", "sel_ptl", "4.1"), ("ef", "ce_ful", "5.1")):
+        rows = frame[frame["panel"].isin([f"2{letter}" for letter in letters]) & (frame["student"] == student)]
+        lower = [bounds.curve(theorem, row.inputs, row.labels, row.n)[0] for row in rows.itertuples()]
+        applies = ~np.isnan(lower)
+        assert applies.sum() >= 8
+        share = (rows["mean"] + 5 * rows["std_error"])[applies] >= np.array(lower)[applies]
+        assert share.mean() > (0.5 if student == "ce_ful" else 0.99)
+
+
+def test_verdicts_can_be_negative():
+    flat = pd.read_csv(COMMITTED / "figure2.csv")
+    flat["mean"] = flat["mean"] * flat["n"] ** 0.3
+    fixed = pd.read_csv(COMMITTED / "figure1.csv")
+    fixed["mean"] *= 1.2
+    verdicts = paper.table_1(flat, fixed)["verdict"]
+    assert not verdicts.str.contains("confirmed").any()
+    assert "is not yet at its limit" in verdicts.iloc[-1]
