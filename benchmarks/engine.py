@@ -1,0 +1,182 @@
+"""`make bench`: the engine beside its peers, in one process, round by round.
+
+Prints and writes microseconds per repeat for all four students from the same counts, the ratios batched / engine, the
+cost against n and against S A, memory, and the time from process start to the first result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import math
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from contestants import Contestant, contestants
+from tqdm import tqdm
+
+import kt_theory as kt
+
+CELLS = {
+    (1, 1001, 10**2): 60,
+    (1000, 10, 10**3): 30,
+    (20, 20, 10**2): 30,
+    (100, 25, 10**4): 18,
+    (20, 20, 10**4): 16,
+    (1, 100, 10**4): 9,
+    (1000, 10, 10**5): 26,
+    (100, 25, 10**7): 5,
+    (1, 100, 10**7): 1.8,
+}
+"""(S, A, n): the ratio batched / engine on one thread that the engine must reach."""
+
+GEOMETRIC_MEAN = 18
+TINY = {(2, 3, 50): 1}
+AGAINST_N = [(100, 25, 10**k) for k in range(0, 10)]
+AGAINST_CELLS = [(inputs, 10, 10**4) for inputs in (1, 10, 100, 1000, 10_000)]
+FIRST_RESULT = (
+    "import kt_theory as kt; kt.simulate(kt.teachers.instance0(100, 25), n=1000, repeats=100, progress=False)"
+)
+
+
+class Timing(NamedTuple):
+    """Microseconds per repeat: median of the rounds, lowest and highest."""
+
+    median: float
+    low: float
+    high: float
+
+
+def dirichlet(inputs: int, labels: int) -> kt.Teacher:
+    """Return the teacher of the table: flat Dirichlet rows, uniform rho."""
+    return kt.Teacher(np.random.default_rng(0).dirichlet(np.ones(labels), size=inputs))
+
+
+def race(runners: dict[str, Contestant], rounds: int, seconds: float) -> dict[str, Timing]:
+    """Return the timing of each contestant; the contestants take turns, so that a busy machine slows all of them."""
+    sizes, means = {}, {}
+    for name, run in runners.items():
+        run(2)
+        size, spent = 2, 0.0
+        while spent < seconds / 4:
+            start = time.perf_counter()
+            losses = run(size)
+            spent = time.perf_counter() - start
+            means[name] = losses.mean(axis=0), losses.std(axis=0) / math.sqrt(len(losses))
+            size = max(size + 1, int(size * min(16.0, seconds / max(spent, 1e-9))))
+        sizes[name] = size
+    agree(means)
+    times: dict[str, list[float]] = {name: [] for name in runners}
+    for _ in range(rounds):
+        for name, run in runners.items():
+            start = time.perf_counter()
+            made = len(run(sizes[name]))
+            times[name].append(1e6 * (time.perf_counter() - start) / made)
+    return {name: Timing(statistics.median(t), min(t), max(t)) for name, t in times.items()}
+
+
+def agree(means: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Refuse contestants that estimate another risk: they would be doing other work."""
+    reference, error = means["engine"]
+    for name, (mean, own) in means.items():
+        if (np.abs(mean - reference) > 7.0 * np.hypot(error, own) + 2e-3).any():
+            raise AssertionError(f"{name} finds the risks {mean}, the engine {reference}")
+
+
+def peer_table(cells: dict[tuple[int, int, int], float], rounds: int, seconds: float) -> list[str]:
+    """Race all contestants on every cell; return the table in Markdown."""
+    names = ["naive", "batched", "numba", "jax", "engine", "engine x2"]
+    lines = ["| (S, A, n) | " + " | ".join(names) + " | batched / engine | wanted | 2 threads |"]
+    lines.append("|---" * (len(names) + 4) + "|")
+    ratios = []
+    for (inputs, labels, n), wanted in tqdm(cells.items(), desc="peers", disable=None):
+        times = race(contestants(dirichlet(inputs, labels), n), rounds, seconds)
+        row = [f"({inputs}, {labels}, {n:.0e})"]
+        row += [_microseconds(times[name]) if name in times else "-" for name in names]
+        ratios.append(times["batched"].median / times["engine"].median)
+        row += [f"{ratios[-1]:.1f}", f"{wanted:g}", f"{times['engine'].median / times['engine x2'].median:.2f}x"]
+        lines.append("| " + " | ".join(row) + " |")
+    mean = math.exp(statistics.fmean(map(math.log, ratios)))
+    return [*lines, "", f"Geometric mean of batched / engine: **{mean:.1f}** (wanted {GEOMETRIC_MEAN})."]
+
+
+def cost_table(cells: list[tuple[int, int, int]], rounds: int, seconds: float, what: str) -> list[str]:
+    """Race the engine alone on `cells`; return the table in Markdown."""
+    lines = ["| (S, A, n) | path | 1 thread | 2 threads | speed-up |", "|---|---|---|---|---|"]
+    for inputs, labels, n in tqdm(cells, desc=what, disable=None):
+        teacher = dirichlet(inputs, labels)
+        path = kt.simulate(teacher, n=n, repeats=2).estimates[0].path
+        times = race(contestants(teacher, n, peers=False), rounds, seconds)
+        one, two = times["engine"], times["engine x2"]
+        row = [f"({inputs}, {labels}, {n:.0e})", path, _microseconds(one), _microseconds(two)]
+        lines.append("| " + " | ".join(row) + f" | {one.median / two.median:.2f}x |")
+    return lines
+
+
+def start_table() -> list[str]:
+    """Time fresh processes up to their first result: with an empty cache of compiled code, then with a full one."""
+    lines = ["| from process start to | seconds |", "|---|---|"]
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+
+        def seconds(code: str) -> float:
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+            return time.perf_counter() - start
+
+        lines.append(f"| import kt_theory | {min(seconds('import kt_theory') for _ in range(3)):.2f} |")
+        lines.append(f"| first result, nothing compiled yet | {seconds(FIRST_RESULT):.2f} |")
+        lines.append(f"| first result, compiled before | {min(seconds(FIRST_RESULT) for _ in range(3)):.2f} |")
+    return lines
+
+
+def _microseconds(timing: Timing) -> str:
+    return f"{timing.median:.3g} ({timing.low:.3g} to {timing.high:.3g})"
+
+
+def _machine() -> str:
+    names = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}"
+    chip = f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+    return f"{datetime.date.today()}, {chip}, {platform.system()}, {versions}, kt_theory {kt.__version__}"
+
+
+def main() -> None:
+    """Run the benchmark and write its report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one tiny cell, to see that everything runs")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds per contestant, at least 5 for a report")
+    parser.add_argument("--seconds", type=float, default=0.2, help="length of one round of one contestant")
+    parser.add_argument("--only-peers", action="store_true", help="the table of peers alone")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results.md")
+    options = parser.parse_args()
+    rounds, seconds = (2, 0.01) if options.quick else (options.rounds, options.seconds)
+    lines = ["# The engine beside its peers", "", f"{_machine()}. `make bench` writes this file.", ""]
+    lines += ["Microseconds per repeat, median of the rounds (lowest to highest), one thread unless said: all four"]
+    lines += ["students' losses from the same transfer sets. Dirichlet rows, uniform rho.", ""]
+    lines += peer_table(TINY if options.quick else CELLS, rounds, seconds)
+    if not options.only_peers:
+        lines += ["", "## Cost against n", ""]
+        lines += cost_table(list(TINY) if options.quick else AGAINST_N, rounds, seconds, "n")
+        lines += ["", "## Cost against S A", ""]
+        lines += cost_table(list(TINY) if options.quick else AGAINST_CELLS, rounds, seconds, "S A")
+        lines += ["", "## Start", "", *start_table()]
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        lines += ["", f"Peak memory of this process, peers included: {peak:.0f} MiB."]
+    text = "\n".join(lines) + "\n"
+    options.out.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

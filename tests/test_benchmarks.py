@@ -1,0 +1,31 @@
+"""The benchmark runs, and refuses a contestant that does other work."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+def test_the_quick_benchmark_writes_its_report(tmp_path):
+    report = tmp_path / "results.md"
+    command = [sys.executable, str(BENCHMARKS / "engine.py"), "--quick", "--only-peers", "--out", str(report)]
+    subprocess.run(command, check=True, capture_output=True)
+    text = report.read_text()
+    assert "| (2, 3, 5e+01) |" in text
+    assert "Geometric mean of batched / engine" in text
+
+
+def test_a_contestant_with_other_risks_is_refused(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from engine import agree
+
+    error = np.full(4, 1e-4)
+    agree({"engine": (np.full(4, 0.3), error), "peer": (np.full(4, 0.3001), error)})
+    with pytest.raises(AssertionError, match="peer finds"):
+        agree({"engine": (np.full(4, 0.3), error), "peer": (np.full(4, 0.31), error)})
