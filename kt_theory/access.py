@@ -114,6 +114,22 @@ LEVELS = {level.name: level for level in (HARD, PARTIAL, SOFT)}
 """The levels that need no parameter, by name, in increasing order."""
 
 
+def top_k(k: int) -> Access:
+    """Return the level that reveals the k most probable labels of the row, and the sampled one, with probabilities.
+
+    Of equally probable labels those with the smallest index are shown; a student that treats hidden labels alike has
+    the same risk whichever are.
+
+    Parameters
+    ----------
+    k : int
+        At least 0; 0 is `PARTIAL`.
+    """
+    number = whole_number(k, "k", low=0, high=WHOLE_ROW)
+    text = f"the sampled label and the {number} most probable labels with their probabilities"
+    return Access(f"top_k({number})", text, sampled=True, top=number)
+
+
 def gradient(graph: Any, hops: int = 1) -> Access:
     """Return the level whose query at s reveals the logits at s and their derivatives along the graph up to `hops`.
 
@@ -137,8 +153,11 @@ def as_access(level: Access | str) -> Access:
     """Return `level`, an `Access` or the name of one that needs no parameter."""
     if isinstance(level, Access):
         return level
-    if level == "gradient":
-        raise ValueError("access 'gradient' needs a graph: give kt_theory.access.gradient(graph, hops=1)")
+    if level in _NEED_PARAMETERS:
+        raise ValueError(f"access {level!r} needs a parameter: give kt_theory.access.{_NEED_PARAMETERS[level]}")
     if level not in LEVELS:
-        raise unknown_name("access level", level, [*LEVELS, "gradient"])
+        raise unknown_name("access level", level, [*LEVELS, *_NEED_PARAMETERS])
     return LEVELS[level]
+
+
+_NEED_PARAMETERS = {"top_k": "top_k(k)", "gradient": "gradient(graph, hops=1)"}

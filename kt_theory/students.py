@@ -13,13 +13,14 @@ The Monte Carlo engine compiles it; called from Python it runs as it stands, whi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.access import HARD, PARTIAL, SOFT, Access, AccessError, as_access, gradient
+from kt_theory.access import top_k as access_top_k
 from kt_theory.validation import unknown_name
 
 
@@ -108,24 +109,35 @@ def _ce_ptl(counts, revealed, out):
         out /= total
 
 
-def _sel_ptl(counts, revealed, out):
-    seen_mass = 0.0
-    unseen = 0
+def _share_the_rest(counts, revealed, out):
+    known_mass = 0.0
+    hidden = 0
     for a in range(counts.size):
-        if counts[a] > 0:
-            seen_mass += revealed[a]
+        if np.isnan(revealed[a]):
+            hidden += 1
         else:
-            unseen += 1
-    share = max(0.0, 1.0 - seen_mass) / max(unseen, 1)
+            known_mass += revealed[a]
+    share = max(0.0, 1.0 - known_mass) / max(hidden, 1)
     for a in range(counts.size):
-        out[a] = revealed[a] if counts[a] > 0 else share
+        out[a] = share if np.isnan(revealed[a]) else revealed[a]
 
 
-def _exact_where_revealed(counts, revealed, out):
-    if np.isnan(revealed[0]):
+def _good_turing(counts, revealed, out):
+    visits = counts.sum()
+    once = 0
+    unseen = 0
+    for count in counts:
+        once += count == 1
+        unseen += count == 0
+    if visits == 0:
         out[:] = 1.0 / counts.size
+    elif unseen == 0:
+        out[:] = counts / visits
     else:
-        out[:] = revealed
+        out[:] = counts * ((1.0 - once / visits) / visits)
+        for a in range(counts.size):
+            if counts[a] == 0:
+                out[a] = once / visits / unseen
 
 
 _PAPER = "Zhao and Zhu (2023), arXiv 2310.07838"
@@ -135,13 +147,53 @@ CE_PTL = Student("ce_ptl", PARTIAL, RowRule(_ce_ptl), f"{_PAPER}, (4.3): proport
 SEL_PTL = Student(
     "sel_ptl",
     PARTIAL,
-    RowRule(_sel_ptl),
+    RowRule(_share_the_rest),
     f"{_PAPER}, (4.7): pi(a|s) on seen labels, the rest of the mass in equal shares on the unseen ones",
 )
-CE_FUL = Student("ce_ful", SOFT, RowRule(_exact_where_revealed), f"{_PAPER}, (5.2): pi(.|s) on visited inputs")
+CE_FUL = Student("ce_ful", SOFT, RowRule(_share_the_rest), f"{_PAPER}, (5.2): pi(.|s) on visited inputs")
 
 STUDENTS: dict[str, Student] = {student.name: student for student in (CE_SGL, CE_PTL, SEL_PTL, CE_FUL)}
 """The paper's four students by name. All of them write Uniform(A) on an unvisited input."""
+
+
+def top_k(k: int) -> Student:
+    """Return the student of top-k access: exact on the k most probable and the sampled labels, the rest shared equally.
+
+    It is exactly minimax for this access, for every n, S and A: averaged over label permutations any student treats the
+    hidden labels alike, and among those equal shares lose least. k = 0 is `sel_ptl`.
+
+    Parameters
+    ----------
+    k : int
+        At least 0.
+    """
+    level = access_top_k(k)
+    return Student(level.name, level, RowRule(_share_the_rest), "equal sharing of the hidden mass")
+
+
+def add_c(c: float) -> Student:
+    """Return the hard-label student that adds c to each count: (n_sa + c) / (n_s + c A).
+
+    c = 1 is Laplace's rule, c = 1/2 Krichevsky and Trofimov's; `kt_theory.best_add_c` gives the c whose certified
+    worst case is smallest at given A and n. c = 0 is `ce_sgl`.
+
+    Parameters
+    ----------
+    c : float
+        At least 0, finite.
+    """
+    amount = float(c)
+    if not 0.0 <= amount < np.inf:
+        raise ValueError(f"c = {c!r}: must be a finite number >= 0")
+
+    def rule(counts, revealed, out):
+        total = counts.sum() + amount * counts.size
+        if total == 0.0:
+            out[:] = 1.0 / counts.size
+        else:
+            out[:] = (counts + amount) / total
+
+    return Student(f"add_c({amount:g})", HARD, RowRule(rule), "additive smoothing")
 
 
 def grad_ful(graph: Any, hops: int = 1) -> Student:
@@ -159,7 +211,23 @@ def grad_ful(graph: Any, hops: int = 1) -> Student:
     """
     level = gradient(graph, hops)
     name = level.name.replace("gradient", "grad_ful", 1)
-    return Student(name, level, RowRule(_exact_where_revealed), "logits and their gradients along a graph")
+    return Student(name, level, RowRule(_share_the_rest), "logits and their gradients along a graph")
+
+
+NAMED: dict[str, Student] = {
+    **STUDENTS,
+    "laplace": replace(add_c(1.0), name="laplace", reference="Laplace (1774): add 1 to each count"),
+    "krichevsky_trofimov": replace(
+        add_c(0.5), name="krichevsky_trofimov", reference="Krichevsky and Trofimov (1981): add 1/2 to each count"
+    ),
+    "good_turing": Student(
+        "good_turing",
+        HARD,
+        RowRule(_good_turing),
+        "Good (1953): the share of labels seen once goes to the unseen ones, equally; the rest by frequency",
+    ),
+}
+"""Every student that needs no parameter, by name: the paper's four and those that people compare with."""
 
 
 def as_students(students: Any) -> list[Student]:
@@ -197,6 +265,6 @@ def _as_student(student: Any) -> Student:
         raise ValueError(
             f"student {student!r}: must be a name or a Student; wrap a rule in Student(name, access, rule)"
         )
-    if student not in STUDENTS:
-        raise unknown_name("student", student, STUDENTS)
-    return STUDENTS[student]
+    if student not in NAMED:
+        raise unknown_name("student", student, NAMED)
+    return NAMED[student]

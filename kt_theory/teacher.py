@@ -188,7 +188,7 @@ class Teacher:
         return (
             f"Teacher({_count(self.inputs, 'input')}, {_count(self.labels, 'label')}, {law}, "
             f"{_count(len(rho), 'row class', 'row classes')}, mean top probability {weight @ rows[:, 0]:.4g}, "
-            f"mean entropy {max(entropy, 0.0):.4g} nats)"
+            f"mean entropy {max(0.0, entropy):.4g} nats)"
         )
 
     def __setattr__(self, name: str, value: object) -> None:

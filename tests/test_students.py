@@ -145,6 +145,70 @@ def test_theorem_4_3_exceptions_and_rule():
     assert np.abs(sgl - ptl).max() > 0.1
 
 
+@given(teacher=teachers(4, 6), n=st.integers(0, 20), seed=st.integers(0, 2**32), k=st.integers(0, 7))
+def test_top_k_is_exact_on_what_it_sees_and_shares_the_rest(teacher, n, seed, k):
+    counts = kt.draw_counts(teacher, n, 1, seed)[0]
+    table = learnt(kt.students.top_k(k), counts, teacher.pi)
+    for s in range(teacher.inputs):
+        shown = set(np.flatnonzero(counts[s]))
+        if counts[s].any():
+            shown |= set(sorted(range(teacher.labels), key=lambda a, s=s: (-teacher.pi[s, a], a))[:k])
+        hidden = [a for a in range(teacher.labels) if a not in shown]
+        np.testing.assert_array_equal(table[s, sorted(shown)], teacher.pi[s, sorted(shown)])
+        if hidden:
+            np.testing.assert_allclose(table[s, hidden], teacher.pi[s, hidden].sum() / len(hidden), atol=1e-12)
+
+
+@given(teacher=teachers(4, 6), n=st.integers(0, 20), seed=st.integers(0, 2**32))
+def test_more_of_the_top_never_hurts(teacher, n, seed):
+    ladder = ["sel_ptl", *(kt.students.top_k(k) for k in (1, 2, 3, 7)), "ce_ful"]
+    losses = kt.simulate(teacher, ladder, n=n, repeats=4, seed=seed, keep_losses=True).losses[0]
+    assert (np.diff(losses, axis=1) <= 1e-12).all()
+    np.testing.assert_allclose(losses[:, -2], losses[:, -1], atol=1e-12)
+
+
+def test_top_k_zero_is_sel_ptl():
+    teacher = kt.Teacher(np.random.default_rng(0).dirichlet(np.ones(5), size=3))
+    losses = kt.simulate(teacher, ["sel_ptl", kt.students.top_k(0)], n=9, repeats=50, keep_losses=True).losses[0]
+    np.testing.assert_allclose(losses[:, 0], losses[:, 1], atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("student", "expected"),
+    [
+        ("laplace", [4 / 9, 2 / 9, 2 / 9, 1 / 9]),
+        ("krichevsky_trofimov", [3.5 / 7, 1.5 / 7, 1.5 / 7, 0.5 / 7]),
+        (kt.students.add_c(0), [0.6, 0.2, 0.2, 0.0]),
+        (kt.students.add_c(2.5), [5.5 / 15, 3.5 / 15, 3.5 / 15, 2.5 / 15]),
+        ("good_turing", [0.6 * 0.6, 0.2 * 0.6, 0.2 * 0.6, 0.4]),
+    ],
+)
+def test_smoothed_students(student, expected):
+    student = kt.students.NAMED[student] if isinstance(student, str) else student
+    counts = np.array([[3, 1, 1, 0], [0, 0, 0, 0], [5, 0, 0, 0], [1, 2, 1, 1]])
+    table = student.table(counts, np.full(counts.shape, np.nan))
+    np.testing.assert_allclose(table[0], expected, atol=1e-15)
+    np.testing.assert_allclose(table[1], 0.25)
+    np.testing.assert_allclose(table.sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize("name", kt.students.NAMED)
+@pytest.mark.parametrize("n", [0, 1, 40])
+def test_every_named_student_runs_on_degenerate_teachers(name, n):
+    for teacher in (kt.Teacher([[1.0]]), kt.Teacher([[1.0, 0.0, 0.0]]), kt.Teacher(np.eye(3), [1.0, 0.0, 0.0])):
+        estimate = kt.simulate(teacher, name, n=n, repeats=4).estimates[0]
+        assert 0.0 <= estimate.mean <= 1.0
+
+
+def test_bad_parameters_of_students():
+    with pytest.raises(ValueError, match="c = -1"):
+        kt.students.add_c(-1)
+    with pytest.raises(ValueError, match="c = nan"):
+        kt.students.add_c(float("nan"))
+    with pytest.raises(ValueError, match="k = -1"):
+        kt.students.top_k(-1)
+
+
 def test_students_are_chosen_by_name_and_refused_clearly():
     teacher = kt.Teacher([[0.5, 0.5]])
     with pytest.raises(
@@ -157,7 +221,9 @@ def test_students_are_chosen_by_name_and_refused_clearly():
         kt.simulate(teacher, ["ce_sgl", "ce_sgl"], n=1, repeats=2)
     with pytest.raises(ValueError, match="unknown access level 'logits'"):
         kt.Student("x", access="logits", rule=lambda counts, revealed, out: None)
-    with pytest.raises(ValueError, match="needs a graph"):
+    with pytest.raises(ValueError, match="access 'top_k' needs a parameter"):
+        kt.Student("x", access="top_k", rule=lambda counts, revealed, out: None)
+    with pytest.raises(ValueError, match="needs a parameter"):
         kt.Student("x", access="gradient", rule=lambda counts, revealed, out: None)
     with pytest.raises(ValueError, match="wrap a rule in Student"):
         kt.simulate(teacher, [3], n=1, repeats=2)
