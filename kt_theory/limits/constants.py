@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kt_theory.limits.rows import best_whole, maximum
 from kt_theory.validation import whole_number
 
 LARGEST_ROW = 10**4
@@ -145,41 +146,3 @@ def asymptotic_rates(inputs: int, labels: int) -> list[Rate]:
         Rate("soft", "(1-1/A) S/n", math.exp(-1), "n >> S >> 1", "max_c c e^-c"),
         Rate("gradient", "(1-1/A)(alpha-1)/n", math.exp(-1), "graph fixed, n -> infinity", "alpha(G^h) in place of S"),
     ]
-
-
-def maximum(function, low: float, high: float, *, grid: int = 17) -> tuple[float, float]:  # type: ignore[no-untyped-def]
-    """Return (value, place) of the largest maximum of `function` on [low, high] that a grid can see.
-
-    The best grid point and its neighbours bracket a maximum, which parabolic interpolation within golden sections
-    (Brent) closes to 1e-10 of its place; its value is then accurate to rounding.
-    """
-    from scipy.optimize import minimize_scalar
-
-    places = np.linspace(low, high, grid)
-    values = [function(x) for x in places]
-    i = int(np.argmax(values))
-    left, right = places[max(i - 1, 0)], places[min(i + 1, grid - 1)]
-    found = minimize_scalar(lambda x: -function(x), bounds=(left, right), method="bounded", options={"xatol": 1e-10})
-    return max((float(values[i]), float(places[i])), (float(-found.fun), float(found.x)))
-
-
-def best_whole(function, low: int, high: int) -> int:  # type: ignore[no-untyped-def]
-    """Return the whole number in [low, high] with the largest value of a unimodal `function`.
-
-    Up to 12 candidates are all tried; else golden-type thirds shrink the range, and steps from the best go on until
-    both neighbours are lower.
-    """
-    a, b = low, high
-    while b - a > 12:
-        third = (b - a) // 3
-        left, right = a + third, b - third
-        if function(left) < function(right):
-            a = left
-        else:
-            b = right
-    best = max(range(a, b + 1), key=function)
-    while True:
-        around = [i for i in (best - 1, best + 1) if low <= i <= high and function(i) > function(best)]
-        if not around:
-            return best
-        best = max(around, key=function)
