@@ -162,8 +162,9 @@ def _heavy_row(family: FewLevels, inputs: int) -> Found:
         before = value
         at_y = y
         value, x = maximum(
-            lambda v: others * family.flat(m, v)
-            + family.heavy(max(1 - others * size * v - light * at_y, 0.0), k, at_y),  # noqa: B023
+            lambda v: (
+                others * family.flat(m, v) + family.heavy(max(1 - others * size * v - light * at_y, 0.0), k, at_y)
+            ),  # noqa: B023
             0.0,
             min(most, max(1 - (light + 1) * y, 0.0) / (others * size)),
         )
@@ -175,4 +176,6 @@ def _heavy_row(family: FewLevels, inputs: int) -> Found:
         )
         if value <= before * (1 + 1e-13):
             break
-    return Found(value, (_flat_group(family, others, m, x), Group(1, k, y, max(1 - others * size * x - light * y, 0.0))))
+    return Found(
+        value, (_flat_group(family, others, m, x), Group(1, k, y, max(1 - others * size * x - light * y, 0.0)))
+    )
