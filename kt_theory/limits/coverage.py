@@ -9,10 +9,10 @@ p_a = rho(s) pi(a|s) of the unseen labels: T(mu) = 1/2 sum |p_a - mean|, homogen
 2. Label a is unseen with probability (1-p_a)^n. With c(p) = (y + z p)/(1-p)^n, increasing in p, the condition is
    hardest at l = 0, and the expected loss of the row is at most sum_a (y + z p_a) = A y + z r.
 3. V(r) = min of A y + z r over all y, z with sqrt(y) + sqrt((y + z u)/(1-u)^n) >= sqrt(u) for u in [0, r], and
-   minimax <= max over rho of sum_s V(rho_s) <= S times the concave envelope of V at 1/S.
+   minimax <= max over rho of sum_s V(rho_s).
 
-For n >> A >> 1 and S = 1 the bound is (A-1) c2/n: t/(1+e^(t/2))^2 is what step 2 leaves of step 1 at l = 0, u = t/n, and
-its maximum is c2. It exceeds the truth by Jensen's gap alone, about 0.17/n per row.
+For n >> A >> 1 and S = 1 the bound is (A-1) c2/n: t/(1+e^(t/2))^2 is what step 2 leaves of step 1 at l = 0 and
+u = t/n, and its maximum is c2. It exceeds the truth by Jensen's gap alone, about 0.17/n per row.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
+from kt_theory.limits.combine import largest_over_laws
+from kt_theory.limits.three import three_hidden_bound
 
 FIRST_CELLS, SPLIT, ROUNDS = 256, 32, 2
 ROW_CELLS = 96
@@ -41,10 +44,12 @@ def one_row_bound(labels: int, n: int) -> float:
 def hidden_bound(hidden: int, n: int, most: float, total: float) -> float:
     """Return a bound on the expected loss of `hidden` labels beside others that the student knows.
 
+    One has nothing to share and loses 0. Two, b and c, lose (1-p_b-p_c)^n |p_b-p_c|/2, at most x (1-x)^n / 2.
+
     Parameters
     ----------
     hidden : int
-        How many labels stay hidden until they are sampled; one alone has nothing to share and loses 0.
+        How many labels stay hidden until they are sampled.
     n : int
         Samples, >= 1.
     most, total : float
@@ -52,26 +57,25 @@ def hidden_bound(hidden: int, n: int, most: float, total: float) -> float:
     """
     if hidden <= 1:
         return 0.0
+    if hidden == 2:
+        return 0.5 * _unvisited(min(most, 1.0 / (n + 1)), n)
     y, z = _multipliers(hidden, n, most, total, falling=False)
-    return hidden * y + z * total
+    general = hidden * y + z * total
+    return min(general, three_hidden_bound(n)) if hidden == 3 else general
 
 
 def many_rows_bound(inputs: int, labels: int, n: int, top: int = 0) -> float:
     """Return a bound on the minimax risk for S = `inputs` >= 2 rows.
 
-    V is bounded on cells [r, r'] of row masses by the best multipliers for r', which hold on the whole cell; the concave
-    envelope is taken over the cells' ends. For top > 0 a row loses at most V(r), and at most r (1-1/A) (1-r)^n while it
-    is unvisited plus the loss of its A-k hidden labels, none of which exceeds r/(k+1).
+    V is bounded on cells [r, r'] of row masses by the best multipliers for r', which hold on the whole cell and leave
+    a bound linear in r. For top > 0 a row loses at most V(r), and at most r (1-1/A) (1-r)^n while it is unvisited plus
+    the loss of its A-k hidden labels, none of which exceeds r/(k+1).
     """
     scale = 1.0 / max(n, inputs)
     ends = np.geomspace(min(0.02 * scale, 0.5), 1.0, ROW_CELLS)
-    starts = np.concatenate([[0.0], ends[:-1]])
-    left, right = np.empty(len(ends)), np.empty(len(ends))
-    for i, (a, b) in enumerate(zip(starts, ends, strict=True)):
-        left[i], right[i] = _row_values(labels, n, top, float(a), float(b))
-    mass = np.concatenate([starts, ends])
-    value = np.concatenate([left, right])
-    return inputs * _envelope(mass, value, 1.0 / inputs)
+    mass = np.column_stack([np.concatenate([[0.0], ends[:-1]]), ends])
+    value = np.array([_row_values(labels, n, top, float(a), float(b)) for a, b in mass])
+    return largest_over_laws(inputs, n, np.repeat(np.arange(len(ends)), 2), mass.ravel(), value.ravel(), spill=0)
 
 
 def _row_values(labels: int, n: int, top: int, a: float, b: float) -> tuple[float, float]:
@@ -137,12 +141,3 @@ def _root(u: np.ndarray, u_of_q: np.ndarray, z: float, n: int) -> np.ndarray:
     with np.errstate(divide="ignore"):
         q = np.exp(n * np.log1p(-u_of_q))
     return np.sqrt(u) * np.maximum(q - z, 0.0) / (q + np.sqrt(np.maximum(q * (1 + z) - z, 0.0)) + 1e-300)
-
-
-def _envelope(mass: np.ndarray, value: np.ndarray, at: float) -> float:
-    """Return the concave envelope at `at` of the points (mass, value)."""
-    below, above = mass <= at, mass >= at
-    m0, v0, m1, v1 = mass[below][:, None], value[below][:, None], mass[above][None], value[above][None]
-    gap = m1 - m0
-    weight = np.where(gap > 0, (at - m0) / np.where(gap > 0, gap, 1.0), 0.0)
-    return float(((1 - weight) * v0 + weight * v1).max())

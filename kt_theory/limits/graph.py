@@ -54,8 +54,8 @@ def independence_number(graph: Graph, hops: int = 1) -> Independence:
     """Return alpha of the graph in which inputs within `hops` edges are adjacent.
 
     Component by component: by Koenig's theorem where it is bipartite (vertices - maximum matching), by an integer
-    programme with clique constraints up to 400 vertices or 5000 edges, and beyond by a greedy independent set from below
-    and a greedy clique cover from above.
+    programme with clique constraints up to 400 vertices or 5000 edges, and beyond by a greedy independent set from
+    below and a greedy clique cover from above.
     """
     import scipy.sparse as sp
     from scipy.sparse.csgraph import connected_components

@@ -1,10 +1,10 @@
 """Partial soft labels and top-k: equal sharing is exactly minimax, so the limit is its risk on the worst teacher.
 
 Averaging a student over label permutations costs nothing in the worst case, and an equivariant student gives every
-unseen label of a row the same probability; among those, sharing what is left, R/U each, loses the least. Hence minimax =
-max over (rho, pi) of the risk of SEL_ptl, for every S, A and n; with top-k (ties broken independently of the label), of
-the student that is exact on the top k and on the sampled labels of a row. `lower` is its exact risk on the worst teacher
-that a search finds, `upper` a bound for all teachers.
+unseen label of a row the same probability; among those, sharing what is left, R/U each, loses the least. Hence
+minimax = max over (rho, pi) of the risk of SEL_ptl, for every S, A and n; with top-k (ties broken independently of the
+label), of the student that is exact on the top k and on the sampled labels of a row. `lower` is its exact risk on the
+worst teacher that a search finds, `upper` a bound for all teachers.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _as_soft(inputs: int, labels: int, n: int, access: str, reason: str) -> Limi
 def _interval(access: str, family: FewLevels, worst: Found, upper: float, inputs: int) -> Limit:
     # The two sides are rounded independently; a true value lies in [lower, upper] to within that rounding.
     met = upper <= worst.value * (1 + MEETING)
-    top = worst.value if met else upper
+    top = worst.value if met else min(upper, 1.0 - 1.0 / family.labels)
     reference = (
         "equal sharing is minimax; lower: its exact risk on the worst teacher of few levels found, upper: proved for "
         "all teachers by concave majorisation"

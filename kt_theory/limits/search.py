@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -66,7 +67,8 @@ def many_rows(family: FewLevels, inputs: int) -> Found:
     - deterministic rows under the law of the soft-label limit;
     - rows without a heavy label, of two kinds (m and m' light labels), which share all the mass: the worst while the
       mass is short, n << S A;
-    - equal rows of light labels and one row that carries the rest of the mass on its heavy label: the worst for n >> SA.
+    - equal rows of light labels and one row that carries the rest of the mass on its heavy label: the worst for
+      n >> SA.
     """
     candidates = [_deterministic(family, inputs), _heavy_row(family, inputs)]
     candidates += _short_of_mass(family, inputs)
@@ -131,51 +133,44 @@ def _two_kinds(family: FewLevels, inputs: int, first: int, second: int) -> Found
 
 
 def _heavy_row(family: FewLevels, inputs: int) -> Found:
-    """Return the best teacher of inputs-1 equal flat rows and one row with a heavy label, by ascent in the two levels."""
+    """Return the best teacher of inputs-1 equal flat rows and one row with a heavy label, by ascent in two levels."""
     others = inputs - 1
     low, high = _flat_range(family)
     most = MOST_HITS / max(family.n, 1)
-    seen: dict[int, tuple[float, float]] = {}
+    flats: dict[int, tuple[float, float]] = {}
+    heavies: dict[int, tuple[float, float]] = {}
 
     def flat(m: int) -> float:
-        if m not in seen:
-            seen[m] = maximum(lambda x: family.flat(m, x), 0.0, min(most, 1.0 / (others * family.flat_labels(m))))
-        return seen[m][0]
+        if m not in flats:
+            flats[m] = maximum(lambda x: family.flat(m, x), 0.0, min(most, 1.0 / (others * family.flat_labels(m))))
+        return flats[m][0]
 
     m = best_whole(flat, low, high)
-    x = seen[m][1]
     size = family.flat_labels(m)
-    last = {}
+
+    def last_row(k: int, x: float) -> tuple[float, float]:
+        light, rest = family.light_labels(k), max(1.0 - others * size * x, 0.0)
+        return maximum(lambda y: family.heavy(max(rest - light * y, 0.0), k, y), 0.0, min(most, rest / (light + 1)))
 
     def heavy(k: int) -> float:
-        if k not in last:
-            light, rest = family.light_labels(k), 1.0 - others * size * x
-            last[k] = maximum(
-                lambda y: family.heavy(max(rest - light * y, 0.0), k, y), 0.0, min(most, max(rest, 0) / (light + 1))
-            )
-        return last[k][0]
+        if k not in heavies:
+            heavies[k] = last_row(k, flats[m][1])
+        return heavies[k][0]
 
     k = best_whole(heavy, 0, family.labels - max(family.top, 1))
-    y, light = last[k][1], family.light_labels(k)
-    value = others * flat(m) + heavy(k)
+    x, y = flats[m][1], heavies[k][1]
+    light = family.light_labels(k)
+
+    def total(x: float, y: float) -> float:
+        return others * family.flat(m, x) + family.heavy(max(1.0 - others * size * x - light * y, 0.0), k, y)
+
+    value = total(x, y)
     for _ in range(6):
-        before = value
-        at_y = y
-        value, x = maximum(
-            lambda v: (
-                others * family.flat(m, v) + family.heavy(max(1 - others * size * v - light * at_y, 0.0), k, at_y)
-            ),  # noqa: B023
-            0.0,
-            min(most, max(1 - (light + 1) * y, 0.0) / (others * size)),
-        )
-        rest, base = 1 - others * size * x, others * family.flat(m, x)
-        value, y = maximum(
-            lambda v: base + family.heavy(max(rest - light * v, 0.0), k, v),  # noqa: B023
-            0.0,
-            min(most, max(rest, 0.0) / (light + 1)),
-        )
+        before, room = value, max(1.0 - (light + 1) * y, 0.0) / (others * size)
+        x = maximum(partial(lambda y, x: total(x, y), y), 0.0, min(most, room))[1]
+        y = last_row(k, x)[1]
+        value = total(x, y)
         if value <= before * (1 + 1e-13):
             break
-    return Found(
-        value, (_flat_group(family, others, m, x), Group(1, k, y, max(1 - others * size * x - light * y, 0.0)))
-    )
+    rest = max(1.0 - others * size * x - light * y, 0.0)
+    return Found(value, (_flat_group(family, others, m, x), Group(1, k, y, rest)))
