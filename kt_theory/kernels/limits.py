@@ -1,0 +1,71 @@
+"""Sums over the occupancy law: the risk of rows with few levels.
+
+Legend: m cells thrown at with equal probability; u = empty cells, after t throws; G(t) = E f(u).
+All terms are positive, so every sum is accurate to a few units of rounding per step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def means_after_throws(values: np.ndarray, throws: int) -> np.ndarray:
+    """Return G(t) = E f(empty cells after t throws) for t = 0..throws.
+
+    Parameters
+    ----------
+    values : (m+1,) array
+        f(0), ..., f(m).
+    throws : int
+
+    Notes
+    -----
+    Backward equation: G_(t+1)(u) = (u/m) G_t(u-1) + (1-u/m) G_t(u), and G(t) = G_t(m).
+    """
+    cells = values.size - 1
+    out = np.empty(throws + 1)
+    state = values.copy()
+    out[0] = state[cells]
+    for t in range(1, throws + 1):
+        for u in range(cells, 0, -1):
+            hit = u / cells
+            state[u] = hit * state[u - 1] + (1.0 - hit) * state[u]
+        out[t] = state[cells]
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def binomial_mean(n: int, p: float, values: np.ndarray) -> float:
+    """Return E values[X], X ~ Bin(n, p), taking values as 0 beyond its end.
+
+    The weights come from their ratios outward from the mode and are normalised by their own sum, so no factorial of a
+    large n is needed; terms below 1e-22 of the mode are left out.
+    """
+    last = values.size - 1
+    if p <= 0.0:
+        return values[0]
+    if p >= 1.0:
+        return values[n] if n <= last else 0.0
+    mode = min(n, int((n + 1) * p))
+    odds = p / (1.0 - p)
+    total = 1.0
+    mean = values[mode] if mode <= last else 0.0
+    weight = 1.0
+    k = mode
+    while k < n and weight > 1e-22:
+        weight *= (n - k) / (k + 1.0) * odds
+        k += 1
+        total += weight
+        if k <= last:
+            mean += weight * values[k]
+    weight = 1.0
+    k = mode
+    while k > 0 and weight > 1e-22:
+        weight *= k / (n - k + 1.0) / odds
+        k -= 1
+        total += weight
+        if k <= last:
+            mean += weight * values[k]
+    return mean / total

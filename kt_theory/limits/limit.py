@@ -1,0 +1,56 @@
+"""The result of `minimax_risk`: a minimax value, or the certified interval that holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kt_theory.teacher import Teacher
+
+
+@dataclass(frozen=True, eq=False)
+class Limit:
+    """The least worst-case risk that any student can have: it lies in [lower, upper].
+
+    The risk is E TV(q, pi | rho), the expected total variation of equation (2.1) in Zhao and Zhu (2023), in [0, 1]; the
+    worst case is over all teachers pi on the given numbers of inputs and labels and over all input laws rho.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Proved bounds, in [0, 1].
+    exact : bool
+        True if lower and upper are the minimax risk itself, up to rounding.
+    teacher : Teacher or None
+        The (nearly) least favourable teacher. Where an optimal student is known, its exact risk there is `lower`.
+        None where the lower bound comes from a prior over teachers and from no single one.
+    reference : str
+        The theorem, and what remains open where the value is not exact.
+    access : str
+        The access level.
+    inputs, labels, n : int
+        The class of teachers and the number of samples.
+    """
+
+    lower: float
+    upper: float
+    exact: bool
+    teacher: Teacher | None
+    reference: str
+    access: str
+    inputs: int
+    labels: int
+    n: int
+
+    @property
+    def width(self) -> float:
+        """The relative width upper/lower - 1 of the interval; 0 where it is exact."""
+        if self.exact:
+            return 0.0
+        return self.upper / self.lower - 1.0 if self.lower > 0 else float("inf")
+
+    def __repr__(self) -> str:
+        size = f"{self.access}, inputs={self.inputs}, labels={self.labels}, n={self.n}"
+        if self.exact:
+            return f"Limit({size}: {self.lower:.12g} exactly; {self.reference})"
+        wide = f"{100 * self.width:.2g} % wide" if self.lower > 0 else "nothing proved from below"
+        return f"Limit({size}: between {self.lower:.6g} and {self.upper:.6g}, {wide}; {self.reference})"

@@ -1,0 +1,159 @@
+"""Rows with few levels and what the optimal student loses on them: the candidates for the worst teacher."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+MOST_HITS = 4.0
+"""Light labels with n x above this are not searched: t e^-t falls from t = 1 on, and no worst row has t > 1.5."""
+
+
+@dataclass(frozen=True)
+class FewLevels:
+    """Rows with one heavy label h, light labels of probability x and labels of probability 0.
+
+    Probabilities are joint: x = rho(s) pi(a|s), so that a row adds its term to the risk without further weights. The
+    student is the optimal one: exact on the `top` most probable labels of a visited row and on the sampled labels, and
+    equal shares of what is left on the others (SEL_ptl for top = 0).
+
+    Attributes
+    ----------
+    labels : int
+    n : int
+        Samples.
+    top : int
+        How many of a visited row's most probable labels are revealed.
+    """
+
+    labels: int
+    n: int
+    top: int = 0
+
+    def light_labels(self, m: int) -> int:
+        """Return how many labels have probability x beside the heavy one if m of the hidden labels have."""
+        return m + self.top - 1 if self.top and m else m
+
+    def flat_labels(self, m: int) -> int:
+        """Return how many labels of a row without a heavy label have probability x."""
+        return max(self.light_labels(m) + (self.top > 0), 1)
+
+    def flat(self, m: int, x: float) -> float:
+        """Return the loss of the row whose positive labels all have probability x."""
+        if self.top:
+            return self.heavy(x, m, x)
+        return x * self._light_loss(m, x, self.labels - m)
+
+    def heavy(self, h: float, m: int, x: float) -> float:
+        """Return the loss of the row {h, x on m hidden labels, 0 elsewhere}; h is hidden too if top = 0.
+
+        With u light and z empty labels unseen, and h seen, R/U = u x/(u+z) and the loss is x u z/(u+z). For top = 0 the
+        loss with h unseen takes its place with probability (1-h)^n, given which the light labels see
+        Bin(n, m x/(1-h)) samples; for top > 0 the whole row's distance to Uniform does on an unvisited row.
+        """
+        empty = self.labels - max(self.top, 1) - m
+        loss = x * self._light_loss(m, x, empty)
+        if self.top:
+            light = self.light_labels(m)
+            mass = h + light * x
+            far = _distance(np.array([h, x, 0.0]), np.array([1, light, self.labels - 1 - light]))
+            return loss + _power(1 - mass, self.n) * (far - x * m * empty / max(m + empty, 1))
+        unseen = _power(1 - h, self.n)
+        if unseen <= 1e-20 * loss:
+            return loss
+        u = np.arange(m + 1, dtype=np.float64)
+        share = (u * x + h) / (u + empty + 1)
+        with_heavy = 0.5 * (u * np.abs(x - share) + np.abs(h - share) + empty * share)
+        without = x * u * empty / np.maximum(u + empty, 1)
+        return loss + unseen * self._mean(with_heavy - without, min(1.0, m * x / (1 - h)) if h < 1 else 0.0)
+
+    def row(self, m: int, x: float, h: float) -> np.ndarray:
+        """Return the row as a distribution over the labels."""
+        out = np.zeros(self.labels)
+        out[0] = h
+        out[1 : 1 + self.light_labels(m)] = x
+        return out / out.sum()
+
+    def _light_loss(self, m: int, x: float, empty: int) -> float:
+        from kt_theory.kernels.limits import binomial_mean
+
+        if m == 0 or empty <= 0:
+            return 0.0
+        return float(binomial_mean(self.n, min(m * x, 1.0), _harmonic_means(m, empty, _throws(self.n, m, MOST_HITS))))
+
+    def _mean(self, values: np.ndarray, p: float) -> float:
+        from kt_theory.kernels.limits import binomial_mean, means_after_throws
+
+        m = len(values) - 1
+        throws = min(self.n, int(self.n * p + 12 * math.sqrt(self.n * p) + 80)) if m else 0
+        return float(binomial_mean(self.n, p, means_after_throws(values, throws))) if m else float(values[0])
+
+
+@lru_cache(maxsize=256)
+def _harmonic_means(m: int, empty: int, throws: int) -> np.ndarray:
+    """Return E[u z/(u+z)] for u = empty cells of m after t = 0..throws throws, z = empty labels."""
+    from kt_theory.kernels.limits import means_after_throws
+
+    u = np.arange(m + 1, dtype=np.float64)
+    return means_after_throws(u * empty / (u + empty), throws)
+
+
+def _throws(n: int, m: int, hits: float) -> int:
+    mean = m * hits
+    return int(min(n, mean + 12 * math.sqrt(mean) + 80))
+
+
+def _power(base: float, n: int) -> float:
+    if n == 0:
+        return 1.0
+    return math.exp(n * math.log(base)) if base > 0 else 0.0
+
+
+def _distance(levels: np.ndarray, counts: np.ndarray) -> float:
+    """Return 1/2 sum |p - mean| of a row given by levels and counts."""
+    return 0.5 * float(counts @ np.abs(levels - (levels @ counts) / counts.sum()))
+
+
+def maximum(function: Callable[[float], float], low: float, high: float, *, grid: int = 17) -> tuple[float, float]:
+    """Return (value, place) of the largest maximum of `function` on [low, high] that a grid can see.
+
+    The best grid point and its neighbours bracket a maximum, which parabolic interpolation within golden sections
+    (Brent) closes to 1e-9 of the range; the value there is then accurate to rounding.
+    """
+    from scipy.optimize import minimize_scalar
+
+    if high <= low:
+        return function(low), low
+    places = np.linspace(low, high, grid)
+    values = [function(float(x)) for x in places]
+    i = int(np.argmax(values))
+    left, right = places[max(i - 1, 0)], places[min(i + 1, grid - 1)]
+    options = {"xatol": 1e-9 * (high - low)}
+    found = minimize_scalar(lambda x: -function(x), bounds=(left, right), method="bounded", options=options)
+    return max((float(values[i]), float(places[i])), (float(-found.fun), float(found.x)))
+
+
+def best_whole(function: Callable[[int], float], low: int, high: int) -> int:
+    """Return the whole number in [low, high] with the largest value of a unimodal `function`.
+
+    Thirds shrink the range to 12 candidates, which are all tried; steps from the best go on until both neighbours are
+    lower, so that a wrong third is repaired within its hill.
+    """
+    a, b = low, high
+    while b - a > 12:
+        third = (b - a) // 3
+        left, right = a + third, b - third
+        if function(left) < function(right):
+            a = left
+        else:
+            b = right
+    best = max(range(a, b + 1), key=function)
+    while True:
+        higher = [i for i in (best - 1, best + 1) if low <= i <= high and function(i) > function(best)]
+        if not higher:
+            return best
+        best = max(higher, key=function)
