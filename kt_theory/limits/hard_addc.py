@@ -14,7 +14,7 @@ import numpy as np
 from kt_theory.limits.hard_prior import log_binomial
 
 CERTIFICATE = 1e-7
-"""Relative gap at which the search for the maximum stops; it is added to the bound."""
+"""Relative gap at which the search for the maximum may stop; it is part of the bound."""
 
 LARGEST_RATIO = 10**6
 """Largest n/A whose coordinate risk is maximised; beyond it the closed form is sharper than 1e-6 of itself."""
@@ -47,8 +47,8 @@ def certified_maximum(
 ) -> float:
     """Return an upper bound of max function on [edges[0], edges[-1]], at most `gap` above it unless `rounds` run out.
 
-    Branch and bound: `bound(u, v, f(u), f(v))` is above the function on [u, v]; `split(u, v)` lies inside. Intervals whose
-    bound is within `gap` of the best value seen are done.
+    Branch and bound: `bound(u, v, f(u), f(v))` is above the function on [u, v]; `split(u, v)` lies inside. Intervals
+    whose bound is within `gap` of the best value seen are done.
     """
     value = function(edges)
     low, high, at_low, at_high = edges[:-1], edges[1:], value[:-1], value[1:]
@@ -69,7 +69,7 @@ def certified_maximum(
 
 
 def largest_mass(j: np.ndarray, n: float) -> np.ndarray:
-    """Return an upper bound over all p of the binomial mass b(j; n, p); by Stirling sqrt(n / (2 pi j (n-j))), at most 1."""
+    """Return a bound over all p of the binomial mass b(j; n, p): sqrt(n / (2 pi j (n-j))) by Stirling, or 1."""
     inside = (j > 0.0) & (j < n)
     i = np.where(inside, j, 1.0)
     bound = np.sqrt(n / (2.0 * np.pi * i * np.maximum(n - i, 1.0)))
@@ -110,7 +110,7 @@ def envelope_bound(labels: int, n: int, c: float, slope: float, gap: float) -> f
 
 
 def risk_grid(labels: int, n: int, c: float) -> np.ndarray:
-    """Return the points of [0, 1] where a search for the worst coordinate starts: dense at 1/A and at the first kinks."""
+    """Return the points of [0, 1] where a search for the worst p starts: dense at 1/A and at the first kinks."""
     total = n + c * labels
     kinks = (0.125 * np.arange(161) + c) / total
     centre = 1.0 / labels + 0.25 * np.arange(-200, 201) / total
@@ -136,7 +136,7 @@ def envelope(labels: int, n: int, c: float) -> tuple[float, float]:
 
 
 def best_constant(labels: int, n: int) -> float:
-    """Return the c that (nearly) minimises the worst case of add-c; about 0.4 sqrt(n/A). Any c > 0 gives a valid bound."""
+    """Return the c, about 0.4 sqrt(n/A), that (nearly) minimises the worst case of add-c; any c > 0 proves a bound."""
     from scipy.optimize import minimize_scalar
 
     n = min(n, LARGEST_RATIO * labels)
@@ -150,14 +150,15 @@ def best_constant(labels: int, n: int) -> float:
     return scale * math.exp(float(best.x))
 
 
-def add_c_upper(labels: int, n: int, c: float) -> float:
+def add_c_upper(labels: int, n: int, c: float, gap: float = CERTIFICATE) -> float:
     """Return a proved bound of the worst-case risk of add-c: A/2 times r's concave envelope at 1/A.
 
     sum_a r(pi_a) over the simplex is at most A env(1/A) by Jensen, and env(1/A) = min over slopes of
-    max_p r(p) - slope (p - 1/A), so any slope proves a bound. The relative gap `CERTIFICATE` of the search is included.
+    max_p r(p) - slope (p - 1/A), so any slope proves a bound. The search may end `gap` of it above the maximum: that is
+    part of the bound.
     """
     value, slope = envelope(labels, n, c)
-    return 0.5 * labels * envelope_bound(labels, n, c, slope, CERTIFICATE * value)
+    return 0.5 * labels * envelope_bound(labels, n, c, slope, gap * value)
 
 
 def mle_upper(labels: int, n: int) -> float:
@@ -169,13 +170,11 @@ def mle_upper(labels: int, n: int) -> float:
     return math.sqrt((labels - 1.0 + 2.0 * labels * (labels / n)) / (2.0 * math.pi * n)) if n >= 10 else 1.0
 
 
-def row_upper(labels: int, n: int, c: float | None = None) -> float:
+def row_upper(labels: int, n: int) -> float:
     """Return the proved upper bound for one input and n samples: the best of add-c, the closed form and 1 - 1/A.
 
     Samples may be thrown away, so above n = 10^6 A the add-c bound at 10^6 A stands in where the closed form is worse.
     """
-    if n == 0:
-        return 1.0 - 1.0 / labels
     used = min(n, LARGEST_RATIO * labels)
-    constant = best_constant(labels, used) if c is None else c
-    return min(1.0 - 1.0 / labels, mle_upper(labels, n), add_c_upper(labels, used, constant))
+    add_c = add_c_upper(labels, used, best_constant(labels, used)) if n else 1.0
+    return min(1.0 - 1.0 / labels, mle_upper(labels, n), add_c)

@@ -23,6 +23,9 @@ LARGEST_CURVED = 2000
 GAME_GAP = 1e-7
 """Width upper - lower at which a game counts as solved."""
 
+CURVED_GAP = 1e-5
+"""Relative gap at which the search for the curved student's worst p may stop; it is part of the bound."""
+
 
 class Game(NamedTuple):
     """A solved two-label game.
@@ -93,8 +96,8 @@ def prior_risk(n: int, points: np.ndarray, weights: np.ndarray) -> float:
 def solve_game(n: int) -> Game:
     """Return the minimax risk of two labels and n samples, bracketed by a student and a prior, n <= LARGEST_SOLVED.
 
-    Exchange: the linear programme over students against finitely many p gives a student and, by duality, a prior on those
-    p; the student's worst p are added until the certified worst case meets the prior's Bayes risk.
+    Exchange: the linear programme over students against finitely many p gives a student and, by duality, a prior on
+    those p; the student's worst p are added until the certified worst case meets the prior's Bayes risk.
     """
     from scipy.signal import argrelmax
 
@@ -118,7 +121,7 @@ def solve_game(n: int) -> Game:
 
 
 def _programme(n: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the student that is minimax against the points and the dual prior: min t, sum_k b_k(p) e_pk <= t, |q - p| <= e."""
+    """Return the minimax student against the points and its dual prior: min t, sum_k b_k(p) e_pk <= t, |q - p| <= e."""
     from scipy.optimize import linprog
     from scipy.sparse import block_array, coo_array, eye_array, kron
 
@@ -148,25 +151,27 @@ def _programme(n: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def curved_student(n: int, shrinkage: float) -> np.ndarray:
-    """Return q_k = 1/2 + y/2 (1 - shrinkage / (1 + y^2/4)), y = 2k/n - 1: full shrinkage at 1/2, less towards the ends.
+    """Return q_k = 1/2 + y/2 (1 - shrinkage / (1 + y^2/4)), y = 2k/n - 1: full shrinkage at 1/2, less at the ends.
 
-    An affine (add-c) rule that shrinks enough at p = 1/2 is biased too much at p = 0; this rule closes most of that gap.
+    An affine (add-c) rule that shrinks enough at p = 1/2 is biased too much at p = 0; this rule closes most of the gap.
     """
     y = 2.0 * np.arange(n + 1) / n - 1.0
     return 0.5 + 0.5 * y * (1.0 - shrinkage / (1.0 + 0.25 * y * y))
 
 
-def curved_upper(n: int) -> float:
-    """Return the certified worst-case risk of the best curved student for two labels and min(n, LARGEST_CURVED) samples."""
+def curved_upper(n: int) -> tuple[float, float]:
+    """Return the certified worst-case risk of the best curved student on min(n, LARGEST_CURVED) samples, and its p."""
     from scipy.optimize import minimize_scalar
 
     used = min(n, LARGEST_CURVED)
     p = np.unique(np.concatenate([np.linspace(0.0, 0.5, 120), np.linspace(0.0, 4.0 / used, 20)]))
     law = binomial_law(used, p)
 
-    def worst(x: float) -> float:
+    def risks(x: float) -> np.ndarray:
         student = curved_student(used, x / math.sqrt(used))
-        return float((law * np.abs(student[None, :] - p[:, None])).sum(axis=1).max())
+        return (law * np.abs(student[None, :] - p[:, None])).sum(axis=1)
 
-    x = float(minimize_scalar(worst, bounds=(0.6, 1.1), method="bounded", options={"xatol": 1e-4}).x)
-    return student_upper(curved_student(used, x / math.sqrt(used)), 1e-5 * worst(x))
+    best = minimize_scalar(lambda x: risks(x).max(), bounds=(0.6, 1.1), method="bounded", options={"xatol": 1e-4})
+    at_best = risks(best.x)
+    upper = student_upper(curved_student(used, float(best.x) / math.sqrt(used)), CURVED_GAP * float(at_best.max()))
+    return upper, float(p[at_best.argmax()])

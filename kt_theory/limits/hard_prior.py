@@ -15,7 +15,7 @@ WINDOW = 120_000
 
 
 def log_gamma_excess(x: np.ndarray) -> np.ndarray:
-    """Return ln Gamma(x+1) - (x ln x - x), accurate to about 1e-16 for every x >= 0; Stirling: 1/2 ln(2 pi x) + 1/(12x)."""
+    """Return ln Gamma(x+1) - (x ln x - x) for x >= 0, about 1/2 ln(2 pi x) + 1/(12x), accurate to about 1e-16."""
     from scipy.special import gammaln, xlogy
 
     big = x > 16.0
@@ -27,9 +27,11 @@ def log_gamma_excess(x: np.ndarray) -> np.ndarray:
 
 
 def _deviance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    e = (y - x) / np.where(x > 0.0, x, 1.0)
+    positive = x > 0.0
+    safe = np.where(positive, x, 1.0)
+    e = np.maximum((y - safe) / safe, -1.0)
     with np.errstate(divide="ignore"):
-        return np.where(x > 0.0, x * (e - np.log1p(np.maximum(e, -1.0))), y)
+        return np.where(positive, safe * (e - np.log1p(e)), y)
 
 
 def log_binomial(a: np.ndarray, b: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -58,10 +60,10 @@ def bayes_risk(labels: int, n: int, alpha: float, level: float, terms: int | Non
     For |lambda| < 1 any student q has sum_a q_a = 1, so its Bayes risk is at least
     1/2 E[lambda + sum_a min_x (E[|p_a - x| | k_a] - lambda x)]. The inner minimum is at the posterior quantile of level
     (1 + lambda)/2, where lambda cancels: the bound is A/2 E_k D(x_k), k beta-binomial, with
-    D(x) = E[sgn(p - x)(p - E p)] = 2 x^a (1-x)^b / (N B(a, b)). lambda = 0 gives posterior medians; lambda > 0 is what the
-    simplex constraint is worth, and it makes the bound 1 - 1/A at n = 0. For a point x of any other level F the test
-    function t sgn(p - x) +- (1 - t) with t = min(level/F, (1-level)/(1-F)) proves t D(x), so an inexact quantile
-    costs sharpness and never validity; so do the dropped tails of the sum.
+    D(x) = E[sgn(p - x)(p - E p)] = 2 x^a (1-x)^b / (N B(a, b)). lambda = 0 gives posterior medians; lambda > 0 is what
+    the simplex constraint is worth, and it makes the bound 1 - 1/A at n = 0, alpha -> 0. For a point x of any other
+    level F the test function t sgn(p - x) +- (1 - t) with t = min(level/F, (1-level)/(1-F)) proves t D(x), so an
+    inexact quantile costs sharpness and never validity; so do the dropped tails of the sum.
 
     Parameters
     ----------
@@ -92,8 +94,8 @@ def bayes_risk(labels: int, n: int, alpha: float, level: float, terms: int | Non
     return float(0.5 * labels * stride * np.sum(np.exp(law) * spread * np.minimum(proof, 1.0)))
 
 
-def closed_bayes_risk(labels: int, n: int) -> float:
-    """Return the best closed-form lower bound over Dirichlet priors with alpha > 1; 0 where it proves nothing. O(1) in n.
+def closed_bayes_risk(labels: int, n: int, alpha: np.ndarray) -> np.ndarray:
+    """Return a closed-form lower bound of the Bayes risk of Dirichlet priors with alpha > 1: O(1) in n, may be < 0.
 
     `bayes_risk` at level 1/2 with x the posterior mean, where Stirling gives
     D >= sqrt(2ab/(pi N^3)) (1 - 1/(12a) - 1/(12b)) and, as the median lies between mode and mean (Payton, Young and
@@ -101,10 +103,6 @@ def closed_bayes_risk(labels: int, n: int) -> float:
     k: sqrt(y) >= sqrt(z)(3y/z - y^2/z^2)/2 with the factorial moments of ab, E sqrt(b/a) <= sqrt(N E[1/(a-1)]), and
     E[(N-1)/(a-1)] = E[1/p] = (A alpha - 1)/(alpha - 1). It is sqrt((A-1)/(2 pi n)) (1 - O(sqrt(A/n))).
     """
-    top = 4.0 * math.sqrt(n / labels)
-    if top <= 2.0:
-        return 0.0
-    alpha = np.geomspace(1.5, top, 400)
     beta, weight = (labels - 1) * alpha, labels * alpha
     total = n + weight
     square = total * (total + 1) * (alpha / weight) * (beta / (weight + 1))
@@ -114,8 +112,7 @@ def closed_bayes_risk(labels: int, n: int) -> float:
     inverse = np.sqrt(total / (total - 1) * (weight - 1))
     stirling = inverse * (1.0 / np.sqrt(alpha - 1) + 1.0 / np.sqrt(beta - 1)) / 12.0
     skew = np.sqrt(2.0 / np.pi * total) * alpha / (alpha - 1) * (total - 1) / np.sqrt(total * (total - 2))
-    risk = 0.5 * labels * np.sqrt(2.0 / np.pi) * (root - stirling - skew) / total**1.5
-    return max(0.0, float(risk.max()))
+    return 0.5 * labels * np.sqrt(2.0 / np.pi) * (root - stirling - skew) / total**1.5
 
 
 def best_prior(labels: int, n: int) -> tuple[float, float]:
@@ -138,6 +135,7 @@ def best_prior(labels: int, n: int) -> tuple[float, float]:
 
 def prior_lower(labels: int, n: int) -> float:
     """Return the lower bound of the minimax risk for one input: the better of `bayes_risk` and the closed form."""
-    closed = closed_bayes_risk(labels, n)
+    alpha = 1.0 + math.sqrt(n / labels) * np.geomspace(0.05, 4.0, 200)
+    closed = max(0.0, float(closed_bayes_risk(labels, n, alpha).max()))
     first, last = _window(labels, n, 0.5 * math.sqrt(n / labels))
     return closed if last - first > WINDOW else max(closed, bayes_risk(labels, n, *best_prior(labels, n)))
