@@ -1,0 +1,180 @@
+"""Upper bounds for hard labels, one input: the certified worst case of the add-c students (n_a + c)/(n + cA).
+
+Legend: A labels, n samples, M = n + cA, j = floor(Mp - c) the largest count whose estimate does not exceed p,
+F_j and b_j the distribution function and the mass of a binomial at j.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from kt_theory.limits.hard_prior import log_binomial
+
+CERTIFICATE = 1e-7
+"""Relative gap at which the search for the maximum may stop; it is part of the bound."""
+
+LARGEST_RATIO = 10**6
+"""Largest n/A whose coordinate risk is maximised; beyond it the closed form is sharper than 1e-6 of itself."""
+
+
+def coordinate_risk(p: np.ndarray, labels: int, n: int, c: float) -> np.ndarray:
+    """Return r(p) = E|(X + c)/(n + cA) - p|, X ~ Bin(n, p), the expected error of add-c on a label of probability p.
+
+    de Moivre's sum_{x<=j} (x - np) b_x = -(j+1)(1-p) b_{j+1} gives, exactly,
+    r(p) = [c (1 - Ap)(1 - 2 F_j) + 2 (j+1)(1-p) b_{j+1}] / M.
+    """
+    from scipy.special import betainc
+
+    total = n + c * labels
+    j = np.clip(np.floor(total * p - c), -1.0, n)
+    inside = (j >= 0.0) & (j < n)
+    i = np.where(inside, j, 0.0)
+    below = np.where(inside, betainc(n - i, i + 1.0, 1.0 - p), np.where(j < 0.0, 0.0, 1.0))
+    jump = np.where(inside, 2.0 * (i + 1.0) * (1.0 - p) * np.exp(log_binomial(i + 1.0, n - i - 1.0, p)), 0.0)
+    return (c * (1.0 - labels * p) * (1.0 - 2.0 * below) + jump) / total
+
+
+def certified_maximum(
+    function: Callable[[np.ndarray], np.ndarray],
+    bound: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray],
+    split: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    edges: np.ndarray,
+    gap: float,
+    rounds: int = 60,
+) -> float:
+    """Return an upper bound of max function on [edges[0], edges[-1]], at most `gap` above it unless `rounds` run out.
+
+    Branch and bound: `bound(u, v, f(u), f(v))` is above the function on [u, v]; `split(u, v)` lies inside. Intervals
+    whose bound is within `gap` of the best value seen are done.
+    """
+    value = function(edges)
+    low, high, at_low, at_high = edges[:-1], edges[1:], value[:-1], value[1:]
+    best, settled = float(value.max()), -math.inf
+    for _ in range(rounds):
+        above = bound(low, high, at_low, at_high)
+        todo = above > best + gap
+        settled = max(settled, float(above[~todo].max(initial=-math.inf)))
+        if not todo.any():
+            return max(best, settled)
+        low, high, at_low, at_high = low[todo], high[todo], at_low[todo], at_high[todo]
+        middle = split(low, high)
+        at_middle = function(middle)
+        best = max(best, float(at_middle.max()))
+        low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
+        at_low, at_high = np.concatenate([at_low, at_middle]), np.concatenate([at_middle, at_high])
+    return max(best, settled, float(bound(low, high, at_low, at_high).max()))
+
+
+def largest_mass(j: np.ndarray, n: float) -> np.ndarray:
+    """Return a bound over all p of the binomial mass b(j; n, p): sqrt(n / (2 pi j (n-j))) by Stirling, or 1."""
+    inside = (j > 0.0) & (j < n)
+    i = np.where(inside, j, 1.0)
+    bound = np.sqrt(n / (2.0 * np.pi * i * np.maximum(n - i, 1.0)))
+    return np.where(inside, np.minimum(bound, 1.0), np.where((j < 0.0) | (j > n), 0.0, 1.0))
+
+
+def envelope_bound(labels: int, n: int, c: float, slope: float, gap: float) -> float:
+    """Return an upper bound of max over p in [0, 1] of r(p) - slope (p - 1/A), so of r's concave envelope at 1/A.
+
+    Between two neighbouring kinks (j + c)/M the risk is a polynomial with
+    r'' = n(n-1) E[second difference >= 0] - 4n b(j; n-1, p) >= -4n B_j, B_j the largest mass, so r - slope p is at most
+    the larger end value + (v-u)^2/8 * 4n B_j. Over several kinks, r' lies in [-L, L] with L = cA/M + 2 max B_j.
+    """
+    total = n + c * labels
+
+    def excess(p: np.ndarray) -> np.ndarray:
+        return coordinate_risk(p, labels, n, c) - slope * (p - 1.0 / labels)
+
+    def cells(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # A kink that rounding moves across an end by 1e-16 changes the Lipschitz function r by as little.
+        return np.floor(total * u - c + 1e-9), np.ceil(total * v - c - 1e-9) - 1.0
+
+    def bound(u: np.ndarray, v: np.ndarray, at_u: np.ndarray, at_v: np.ndarray) -> np.ndarray:
+        first, last = cells(u, v)
+        crossing = (first <= 0.0) & (last >= 0.0) | (first <= n - 1.0) & (last >= n - 1.0)
+        mass = np.where(crossing, 1.0, np.maximum(largest_mass(first, n - 1.0), largest_mass(last, n - 1.0)))
+        smooth = np.maximum(at_u, at_v) + 0.5 * n * mass * (v - u) ** 2
+        steep = c * labels / total + 2.0 * mass + abs(slope)
+        kinked = 0.5 * (at_u + at_v) + 0.5 * steep * (v - u)
+        return np.where(first >= last, np.minimum(smooth, kinked), kinked)
+
+    def split(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        middle = 0.5 * (u + v)
+        kink = (np.rint(total * middle - c) + c) / total
+        return np.where((kink > u) & (kink < v) & (v - u > 1e-9 * v) & (total * (v - u) < 64.0), kink, middle)
+
+    return certified_maximum(excess, bound, split, risk_grid(labels, n, c), gap)
+
+
+def risk_grid(labels: int, n: int, c: float) -> np.ndarray:
+    """Return the points of [0, 1] where a search for the worst p starts: dense at 1/A and at the first kinks."""
+    total = n + c * labels
+    kinks = (0.125 * np.arange(161) + c) / total
+    centre = 1.0 / labels + 0.25 * np.arange(-200, 201) / total
+    around = np.geomspace(0.2, 5.0, 150) / labels
+    points = np.concatenate([[0.0, 1.0 / labels, 1.0], kinks, centre, around, np.geomspace(0.01 / total, 1.0, 80)])
+    return np.unique(points[(points >= 0.0) & (points <= 1.0)])
+
+
+def envelope(labels: int, n: int, c: float) -> tuple[float, float]:
+    """Return r's concave envelope at 1/A over the points of `risk_grid` and its slope there: not a bound."""
+    from scipy.optimize import minimize_scalar
+
+    p = risk_grid(labels, n, c)
+    risk, offset = coordinate_risk(p, labels, n, c), p - 1.0 / labels
+    scale = float(risk.max()) * labels
+    best = minimize_scalar(
+        lambda s: float((risk - s * scale * offset).max()),
+        bounds=(-1.5, 1.5),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
+    return float(best.fun), float(best.x) * scale
+
+
+def best_constant(labels: int, n: int) -> float:
+    """Return the c, about 0.4 sqrt(n/A), that (nearly) minimises the worst case of add-c; any c > 0 proves a bound."""
+    from scipy.optimize import minimize_scalar
+
+    n = min(n, LARGEST_RATIO * labels)
+    scale = math.sqrt(n / labels)
+    best = minimize_scalar(
+        lambda x: envelope(labels, n, scale * math.exp(x))[0],
+        bounds=(math.log(0.1), math.log(2.0)),
+        method="bounded",
+        options={"xatol": 1e-4},
+    )
+    return scale * math.exp(float(best.x))
+
+
+def add_c_upper(labels: int, n: int, c: float, gap: float = CERTIFICATE) -> float:
+    """Return a proved bound of the worst-case risk of add-c: A/2 times r's concave envelope at 1/A.
+
+    sum_a r(pi_a) over the simplex is at most A env(1/A) by Jensen, and env(1/A) = min over slopes of
+    max_p r(p) - slope (p - 1/A), so any slope proves a bound. The search may end `gap` of it above the maximum: that is
+    part of the bound.
+    """
+    value, slope = envelope(labels, n, c)
+    return 0.5 * labels * envelope_bound(labels, n, c, slope, gap * value)
+
+
+def mle_upper(labels: int, n: int) -> float:
+    """Return the closed-form bound sqrt((A - 1 + 2 A^2/n) / (2 pi n)) of the worst case of n_a/n, for n >= 10; else 1.
+
+    For p <= 1/2 and x = (floor(np) + 1)/n, de Moivre and Stirling give
+    E|X/n - p| <= sqrt(2/(pi n)) (1-p) sqrt(x/(1-x)) <= sqrt(2/(pi n)) sqrt(p(1-p) + 2/n), symmetric and concave in p.
+    """
+    return math.sqrt((labels - 1.0 + 2.0 * labels * (labels / n)) / (2.0 * math.pi * n)) if n >= 10 else 1.0
+
+
+def row_upper(labels: int, n: int) -> float:
+    """Return the proved upper bound for one input and n samples: the best of add-c, the closed form and 1 - 1/A.
+
+    Samples may be thrown away, so above n = 10^6 A the add-c bound at 10^6 A stands in where the closed form is worse.
+    """
+    used = min(n, LARGEST_RATIO * labels)
+    add_c = add_c_upper(labels, used, best_constant(labels, used)) if n else 1.0
+    return min(1.0 - 1.0 / labels, mle_upper(labels, n), add_c)

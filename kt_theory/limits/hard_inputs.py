@@ -1,0 +1,147 @@
+"""Hard labels on several inputs: bounds from those of one row, each row with its own binomial number of samples.
+
+Legend: S inputs, A labels, n samples, k ~ Bin(n, rho_s) the visits of one input, kappa = n/S.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from kt_theory.limits.hard_addc import add_c_upper, best_constant, certified_maximum, mle_upper
+from kt_theory.limits.hard_games import curved_upper
+from kt_theory.limits.hard_prior import WINDOW, bayes_risk, best_prior, closed_bayes_risk
+
+ROW_GAP = 1e-4
+"""Relative gap of the searches behind an upper bound for several inputs; it is part of the bound."""
+
+LARGEST_ROW_RATIO = 10**5
+"""Largest k/A whose add-c bound is computed for a row; beyond it the closed form is within 0.2 % of it."""
+
+LARGEST_CURVED_ROW = 500
+"""Largest k for which a row of two labels uses a curved student."""
+
+
+def visit_steps(inputs: int, n: int) -> np.ndarray:
+    """Return increasing visit counts from 0 on, dense around kappa, where a row's upper bound is computed.
+
+    Between them the bound at the lower count holds too, as samples may be thrown away. The spacing is 0.1 % at kappa
+    and wider away from it, where the concave envelope of about sqrt(u), u = k/kappa, leaves room (ln u)^2/8.
+    """
+    centre = max(n / inputs, 1.0)
+    log_up, log_down = [0.0], [0.0]
+    while log_up[-1] < math.log(max(n / centre, 1.0)):
+        log_up.append(log_up[-1] + _spacing(log_up[-1]))
+    while log_down[-1] > -math.log(centre) - 1e-9:
+        log_down.append(log_down[-1] - _spacing(log_down[-1]))
+    steps = np.floor(centre * np.exp(np.array(log_up + log_down)))
+    small = np.arange(0.0, min(n, 16) + 1.0)
+    return np.unique(np.concatenate([small, np.clip(steps, 0.0, float(n))]))
+
+
+def _spacing(log_ratio: float) -> float:
+    return min(max(1e-3, 0.2 * log_ratio**2), 0.15)
+
+
+def row_uppers(labels: int, visits: np.ndarray) -> np.ndarray:
+    """Return a proved, non-increasing upper bound of one row's worst-case risk after each number of visits.
+
+    The student uses add-c with c chosen by the number of visits: a few optimised values, interpolated (any c is valid);
+    for two labels also the curved students.
+    """
+    used = visits[(visits >= 1.0) & (visits <= float(LARGEST_ROW_RATIO) * labels)]
+    nodes = np.unique(np.floor(np.geomspace(1.0, used.max(initial=1.0), 12)))
+    scaled = [best_constant(labels, int(k)) / math.sqrt(k) for k in nodes]
+    constants = np.interp(np.log(used), np.log(nodes), scaled) * np.sqrt(used)
+    certified = [add_c_upper(labels, int(k), float(c), ROW_GAP) for k, c in zip(used, constants, strict=True)]
+    bounds = np.array([mle_upper(labels, int(k)) for k in visits])
+    bounds[np.isin(visits, used)] = np.minimum(bounds[np.isin(visits, used)], certified)
+    if labels == 2:
+        curved = (visits >= 2.0) & (visits <= float(LARGEST_CURVED_ROW))
+        bounds[curved] = np.minimum(bounds[curved], [curved_upper(int(k))[0] for k in visits[curved]])
+    return np.minimum.accumulate(np.minimum(bounds, 1.0 - 1.0 / labels))
+
+
+def inputs_upper(inputs: int, labels: int, n: int) -> float:
+    """Return a proved upper bound of the minimax risk over all rho and pi.
+
+    A student that uses add-c(k) on a row with k visits has risk at most sum_s h(rho_s), h(x) = x f(x),
+    f(x) = E[G(k)], k ~ Bin(n, x), G the row's bound; G falls in k, so f falls in x. By Jensen the sum is at most S
+    times the concave envelope of h at 1/S, that is S min over slopes of max_x h(x) - slope (x - 1/S). On [u, v],
+    h(x) - slope x <= x (f(u) - slope), linear in x, certifies the maximum.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import betainc
+
+    visits = visit_steps(inputs, n)
+    bounds = row_uppers(labels, visits)
+    drops, steps, share = np.diff(bounds), visits[1:], 1.0 / inputs
+
+    def row_risk(x: np.ndarray) -> np.ndarray:
+        return bounds[0] + betainc(steps[None, :], n - steps[None, :] + 1.0, x[:, None]) @ drops
+
+    u = np.concatenate([np.geomspace(1e-3, 0.5, 30), np.linspace(0.5, 2.0, 61), np.geomspace(2.0, inputs, 40)])
+    edges = np.unique(np.concatenate([[0.0, 1.0], u[u <= inputs] * share]))
+    weighted, offset = edges * row_risk(edges), edges - share
+    scale = float(weighted.max()) * inputs
+    best = minimize_scalar(lambda s: float((weighted - s * scale * offset).max()), bounds=(-1.5, 1.5), method="bounded")
+    slope = float(best.x) * scale
+
+    def excess(x: np.ndarray) -> np.ndarray:
+        return x * row_risk(x) - slope * (x - share)
+
+    def bound(low: np.ndarray, high: np.ndarray, at_low: np.ndarray, at_high: np.ndarray) -> np.ndarray:
+        start = np.where(low > 0.0, (at_low + slope * (low - share)) / np.where(low > 0.0, low, 1.0), bounds[0])
+        return slope * share + np.maximum(low * (start - slope), high * (start - slope))
+
+    top = certified_maximum(excess, bound, lambda low, high: 0.5 * (low + high), edges, ROW_GAP * float(best.fun))
+    return min(1.0 - 1.0 / labels, inputs * top)
+
+
+def inputs_lower(inputs: int, labels: int, n: int) -> float:
+    """Return a proved lower bound: the Bayes risk of rho uniform and independent Dirichlet rows.
+
+    It is the mean of one row's Bayes risk over its visits k ~ Bin(n, 1/S). That risk falls in k, so in a block of counts (0.2 % of kappa wide) the bound at the last count holds for all.
+    Counts more than seven standard deviations from kappa are dropped.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import betainc
+
+    centre = n / inputs
+    reach = 7.0 * math.sqrt(centre) + 12.0
+    first, last = max(0.0, math.floor(centre - reach)), min(float(n), math.ceil(centre + reach))
+    starts = np.append(np.arange(first, last + 1.0, max(1.0, math.floor(2e-3 * centre))), last + 1.0)
+    ends = starts[1:] - 1.0
+    tail = betainc(np.maximum(starts, 1.0), np.maximum(n - starts + 1.0, 1.0), 1.0 / inputs)
+    law = -np.diff(np.where(starts < 1.0, 1.0, np.where(starts > n, 0.0, tail)))
+    if centre / labels > WINDOW / 4.0:
+        alpha = 1.0 + math.sqrt(centre / labels) * np.geomspace(0.05, 4.0, 60)
+        return float(np.max([law @ np.maximum([closed_bayes_risk(labels, k, x) for k in ends], 0.0) for x in alpha]))
+    if centre >= 20.0:
+        return float(law @ _row_lowers(labels, ends, best_prior(labels, round(centre))[0]))
+    guess = math.log(0.55 * math.sqrt(max(centre, 1e-6) / labels))
+    found = minimize_scalar(
+        lambda z: -float(law @ _row_lowers(labels, ends, math.exp(z))),
+        bounds=(guess - 4.0, guess + 4.0),
+        method="bounded",
+        options={"xatol": 0.02},
+    )
+    return -float(found.fun)
+
+
+def _row_lowers(labels: int, visits: np.ndarray, alpha: float) -> np.ndarray:
+    from scipy.optimize import minimize_scalar
+
+    nodes = np.unique(np.floor(np.geomspace(visits[0] + 1.0, visits[-1] + 1.0, 6))) - 1.0
+    logits = []
+    for k in nodes:
+        found = minimize_scalar(
+            lambda z, k=k: -bayes_risk(labels, int(k), alpha, 1.0 / (1.0 + math.exp(-z)), terms=300),
+            bounds=(-0.1, 14.0),
+            method="bounded",
+            options={"xatol": 1e-2},
+        )
+        logits.append(0.0 if labels == 2 else float(found.x))
+    level = 1.0 / (1.0 + np.exp(-np.interp(np.log(visits + 1.0), np.log(nodes + 1.0), logits)))
+    return np.array([bayes_risk(labels, int(k), alpha, float(z)) for k, z in zip(visits, level, strict=True)])
