@@ -1,0 +1,1 @@
+"""Compiled loops: everything jitted, and nothing else."""

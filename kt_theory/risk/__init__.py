@@ -1,0 +1,1 @@
+"""Risks of the students: exact sums and laws."""
