@@ -1,0 +1,270 @@
+"""Which cells n draws leave empty: exact means over the joint law of the empty counts, for cells in few equal groups.
+
+The counts of n draws over cells are dependent; those of Poisson(z) many draws are independent. The bridge is exact:
+with h(z) the mean after Poisson(z) draws, a polynomial in exponentials and so entire in z,
+
+    mean after n draws = n! [z^n] e^z h(z) = n!/(2 pi r^n) int_{-pi}^{pi} exp(r e^{it} - int) h(r e^{it}) dt
+
+for any radius r > 0. All Taylor coefficients of e^z h(z) are non-negative if the averaged quantity is, so at the saddle
+r of e^r h(r)/r^n the integral loses no digits, and the N-point trapezoid rule errs by the coefficients n +- N, n +- 2N,
+..., which are below a Poisson(r) tail. Nodes: of the order of 60 at any n. (Flajolet and Sedgewick 2009, Analytic
+Combinatorics, VIII.3; analytic depoissonisation, here without remainder.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+DIGITS = 45.0
+"""Nats of relative accuracy that the truncations keep: e^-45 = 3e-20."""
+
+WINDOW_NATS = 60.0
+SMALLEST = 1e-290
+CHUNK = 2**21
+
+_ZETA = (1.6449340668482264, 1.0823232337111382, 1.0173430619844491, 1.0040773561979443, 1.0009945751278181)
+_SINHC = tuple(
+    (-1.0) ** j / (j + 1) * (_ZETA[j] if j < len(_ZETA) else 1.0 + 4.0 ** -(j + 1) + 9.0 ** -(j + 1))
+    for j in range(12)
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Groups of cells with equal probability; a draw misses all of them with the probability that remains.
+
+    Attributes
+    ----------
+    size : (L,) float array, how many cells each group holds
+    probability : (L,) array, > 0, of one cell
+    """
+
+    size: np.ndarray
+    probability: np.ndarray
+    outside: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outside", max(0.0, 1.0 - float(self.size @ self.probability)))
+
+    def windows(self, draws: float) -> list[np.ndarray]:
+        """Return for each group the empty counts that matter after about `draws` draws (all but e^-60 of their law)."""
+        empty = np.exp(-self.probability * draws)
+        mean = self.size * empty
+        variance = mean * -np.expm1(-self.probability * draws)
+        spread = WINDOW_NATS / 3 + np.sqrt(WINDOW_NATS**2 / 9 + 2 * WINDOW_NATS * variance)
+        low, high = np.maximum(np.floor(mean - spread), 0.0), np.minimum(np.ceil(mean + spread), self.size)
+        return [np.arange(a, b + 1) for a, b in zip(low, high, strict=True)]
+
+    def states(self, draws: np.ndarray) -> np.ndarray:
+        """Return an upper bound on the number of joint empty counts in `windows`, for each number of draws."""
+        empty = np.exp(-np.multiply.outer(draws, self.probability))
+        spread = WINDOW_NATS / 3 + np.sqrt(WINDOW_NATS**2 / 9 + 2 * WINDOW_NATS * self.size * empty * (1 - empty))
+        with np.errstate(over="ignore"):
+            return np.prod(np.minimum(self.size + 1, 2 * spread + 3), axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Contour:
+    """Trapezoid nodes r e^{it}, t >= 0, and their weights: n! [z^n] e^z h(z) = sum_j weight_j Re(e^{phase_j} h_j)."""
+
+    n: float
+    radius: float
+    angle: np.ndarray
+    weight: np.ndarray
+
+
+def contour(n: float, radius: float, log_mean: float, moving: float) -> Contour:
+    """Return nodes whose truncation and aliasing stay below e^-45 of the result.
+
+    Truncation: |e^w - 1| <= (e^|w| - 1) e^{-(|w| - Re w)/2} makes every term of e^z h(z) fall at least like
+    exp(-r moving (1 - cos t)/2). Aliasing: the tilted law of the coefficients is at most Poisson(r) / h(r).
+
+    Parameters
+    ----------
+    n, radius : float
+    log_mean : float
+        log h(radius), at most 0.
+    moving : float
+        The least probability, over the empty counts kept, of all that is not empty.
+    """
+    from kt_theory.kernels.exact import HALF_LOG_2PI, deviance, stirling_error
+
+    need = DIGITS + 0.5 * np.log1p(radius)
+    tail = need - log_mean
+    size = np.ceil(tail / 3 + np.sqrt(tail**2 / 9 + 2 * radius * tail) + abs(n - radius)) + 1
+    size += 1 - size % 2
+    cosine = 1 - 2 * need / (radius * max(moving, 1e-300))
+    last = (size - 1) / 2 if cosine <= -1 else min((size - 1) / 2, np.ceil(np.arccos(cosine) * size / (2 * np.pi)))
+    angle = 2 * np.pi / size * np.arange(last + 1)
+    log_poisson = stirling_error(n) + HALF_LOG_2PI + 0.5 * np.log(n) + deviance(n, radius)
+    weight = np.full(len(angle), 2 * np.exp(log_poisson) / size)
+    weight[0] /= 2
+    return Contour(n, radius, angle, weight)
+
+
+def empty_laws(cells: Cells, windows: list[np.ndarray], draws: float) -> list[np.ndarray]:
+    """Return for each group the law of its empty count after Poisson(draws) draws: Bin(size, e^{-probability draws})."""
+    from kt_theory.kernels.exact import binomial_row
+
+    laws = []
+    for size, b, window in zip(cells.size, cells.probability, windows, strict=True):
+        law = np.empty(len(window))
+        binomial_row(float(window[0]), float(size), float(np.exp(-b * draws)), float(-np.expm1(-b * draws)), law)
+        laws.append(law)
+    return laws
+
+
+def empty_factors(cells: Cells, windows: list[np.ndarray], path: Contour) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return e^{phase} (J,) and for each group the (J, U) continuation of `empty_laws` to the nodes.
+
+    The integrand is e^{(1-B)z} z^-n prod_l C(m,u) (e^{bz} - 1)^{m-u}. A group whose cells are mostly full (br > 1) is
+    taken as e^{mbz} e^{-ubz} (1 - e^{-bz})^{m-u}; one whose cells are mostly empty as e^{i(m-u)t} times slow factors.
+    Either way the fast phases cancel against e^{-int} before they are rounded.
+    """
+    n, r, t = path.n, path.radius, path.angle
+    step = r * (-2 * np.sin(t / 2) ** 2 + 1j * np.sin(t))
+    speed, turns = cells.outside, n
+    factors = []
+    for size, b, window, law in zip(
+        cells.size, cells.probability, windows, empty_laws(cells, windows, r), strict=True
+    ):
+        full = size - window
+        if b * r > 1:
+            seen = _log1p(np.exp(-b * r) / np.expm1(-b * r) * _expm1(-b * step))
+            exponent = np.multiply.outer(-b * step, window) + np.multiply.outer(seen, full)
+            speed += size * b
+        else:
+            usual = full[np.argmax(law)]
+            exponent = np.multiply.outer(1j * t, full - usual) + np.multiply.outer(_log_growth(b, r, step), full)
+            turns -= usual
+        factors.append(law * np.exp(exponent))
+    phase = (
+        -2 * speed * r * np.sin(t / 2) ** 2 + 1j * (speed * r - turns) * np.sin(t) + 1j * turns * _sine_defect(t)
+    )
+    return path.weight * np.exp(phase), factors
+
+
+def empty_mean(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.ndarray]) -> float:
+    """Return the mean of a function of the empty counts after n draws.
+
+    Parameters
+    ----------
+    cells : Cells
+    n : float
+        At least 1.
+    values : callable
+        Given the windows (L arrays), the (U_1, ..., U_L) array of the function's values there, in [0,1].
+
+    Returns
+    -------
+    float; 0 if it is below 1e-150.
+    """
+    radius, log_mean = _saddle(cells, n, values)
+    if log_mean < np.log(SMALLEST):
+        return 0.0
+    windows = cells.windows(radius)
+    moving = 1.0 - sum(b * window[-1] for b, window in zip(cells.probability, windows, strict=True))
+    path = contour(n, radius, log_mean, moving)
+    table = values(windows)
+    widest = max([len(window) for window in windows] + [int(np.sqrt(table.size))])
+    block = max(1, CHUNK // widest)
+    total = 0.0
+    for start in range(0, len(path.angle), block):
+        part = Contour(n, radius, path.angle[start : start + block], path.weight[start : start + block])
+        weight, factors = empty_factors(cells, windows, part)
+        total += float((weight * _contract(table, factors)).real.sum())
+    return max(total, 0.0)
+
+
+def joint(factors: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the (J, .) products of the first groups and of the rest, cut where the two are nearest in size."""
+    sizes = np.cumsum([0.0, *(np.log(f.shape[1]) for f in factors)])
+    cut = int(np.argmin(np.abs(2 * sizes - sizes[-1])))
+    return _product(factors[:cut], len(factors[0])), _product(factors[cut:], len(factors[0]))
+
+
+def _product(factors: list[np.ndarray], nodes: int) -> np.ndarray:
+    result = np.ones((nodes, 1))
+    for factor in factors:
+        result = (result[:, :, None] * factor[:, None, :]).reshape(nodes, -1)
+    return result
+
+
+def _contract(table: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
+    left, right = joint(factors)
+    matrix = table.reshape(left.shape[1], right.shape[1])
+    if not np.iscomplexobj(right):
+        return ((right @ matrix.T) * left).sum(axis=1)
+    inner = (np.ascontiguousarray(right.real) @ matrix.T) + 1j * (np.ascontiguousarray(right.imag) @ matrix.T)
+    return (inner * left).sum(axis=1)
+
+
+def _saddle(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.ndarray]) -> tuple[float, float]:
+    """Return a radius near the minimum of e^r h(r)/r^n, and log h there.
+
+    The tilted mean r (1 + (log h)'(r)) rises with r; within a standard deviation sqrt(n) of n the integral keeps its
+    digits. Any radius gives a right result, a far one only a less accurate one.
+    """
+
+    def log_mean(radius: float) -> float:
+        windows = cells.windows(radius)
+        laws = [law[None, :] for law in empty_laws(cells, windows, radius)]
+        mean = float(_contract(values(windows), laws)[0])
+        return float(np.log(mean)) if mean > 0 else -np.inf
+
+    def tilted_mean(radius: float) -> float:
+        width = 0.1 / max(1.0, np.sqrt(radius))
+        rise = log_mean(radius * (1 + width)) - log_mean(radius * (1 - width))
+        return radius + rise / (2 * width) if np.isfinite(rise) else np.inf
+
+    radius, here = n, log_mean(n)
+    if here < np.log(SMALLEST):
+        return radius, here
+    low, high = n, np.inf
+    for _ in range(60):
+        mean = tilted_mean(radius)
+        if abs(mean - n) <= 0.5 * np.sqrt(n) + 0.1:
+            break
+        low, high = (radius, high) if mean < n else (low, radius)
+        if high == np.inf:
+            radius = radius * min(max(n / max(mean, 1e-9 * n), 1.05), 4.0)
+        else:
+            radius = 0.5 * (low + high)
+    return radius, log_mean(radius)
+
+
+def _log_growth(b: float, r: float, step: np.ndarray) -> np.ndarray:
+    """Return log((e^{bz} - 1)/(e^{br} - 1)) - log(z/r), z = r + step, to full relative accuracy for br <= 1.
+
+    That is b step/2 + log sinhc(bz/2) - log sinhc(br/2), log sinhc(x) = sum_j (-1)^(j+1) zeta(2j)/j (x/pi)^(2j). The
+    modulus of z is r on the circle, so log(z/r) is the angle.
+    """
+    y0 = (b * r / (2 * np.pi)) ** 2
+    rise = (b / (2 * np.pi)) ** 2 * step * (2 * r + step)
+    y = y0 + rise
+    value, slope = _SINHC[-1], np.zeros_like(y)
+    for coefficient in (*_SINHC[-2::-1], 0.0):
+        slope = slope * y + value
+        value = value * y0 + coefficient
+    return b * step / 2 + rise * slope
+
+
+def _sine_defect(t: np.ndarray) -> np.ndarray:
+    """Return sin t - t without cancellation."""
+    s = t * t
+    series = 1 - s / 20 * (1 - s / 42 * (1 - s / 72 * (1 - s / 110 * (1 - s / 156 * (1 - s / 210)))))
+    return np.where(t < 0.7, -t * s / 6 * series, np.sin(t) - t)
+
+
+def _expm1(w: np.ndarray) -> np.ndarray:
+    x, y = w.real, w.imag
+    return np.expm1(x) * np.cos(y) - 2 * np.sin(y / 2) ** 2 + 1j * np.exp(x) * np.sin(y)
+
+
+def _log1p(w: np.ndarray) -> np.ndarray:
+    x, y = w.real, w.imag
+    with np.errstate(divide="ignore"):
+        return 0.5 * np.log1p(x * (2 + x) + y * y) + 1j * np.arctan2(y, 1 + x)

@@ -1,0 +1,76 @@
+"""Exact risk of ce_ptl, whose labels weigh n_sa pi(a|s)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kt_theory.risk.cost import refuse_beyond
+from kt_theory.risk.empirical import empirical_loss, visit_window
+from kt_theory.risk.levels import Levels, row_levels
+from kt_theory.teacher import RowClasses
+
+
+def reweighted_limit(classes: RowClasses) -> float:
+    """Return the limit of ce_ptl's risk as n -> infinity: sum_s rho_s TV(pi_s^2 / sum pi_s^2, pi_s), its bias.
+
+    Zhao and Zhu (2023), Lemma 4.2. With c = sum p^2 the row's distance is sum_a p_a (p_a/c - 1)^+.
+    """
+    rows = classes.rows
+    squares = (rows * rows).sum(axis=1, keepdims=True)
+    loss = (rows * np.maximum(rows / squares - 1.0, 0.0)).sum(axis=1)
+    return float((classes.rho * classes.multiplicity) @ loss)
+
+
+def reweighted_loss(classes: RowClasses, n: np.ndarray) -> np.ndarray:
+    """Return sum_s rho_s E[row loss of ce_ptl; row visited], the part of its risk that is not an unvisited row's.
+
+    Given the counts N_l of the levels (m_l labels of probability v_l each), W = sum_l N_l v_l is known and a label of
+    level l has X ~ Bin(N_l, 1/m_l) counts, so the row loss has the mean
+
+        1/2 sum_l m_l (v_l / W) E|X - W|,
+
+    which is averaged over the multinomial law of (N_1, ..., N_L, n - n_s) on n draws. All terms are >= 0. A row whose
+    positive probabilities are equal makes ce_ptl the empirical distribution, ce_sgl. Zhao and Zhu (2023), section 4.1.
+
+    Parameters
+    ----------
+    classes : RowClasses
+    n : (N,) array, finite, >= 0
+
+    Returns
+    -------
+    (N,) array in [0,1].
+    """
+    active = np.flatnonzero(classes.rho > 0)
+    plans = [(c, row_levels(classes.rows[c])) for c in active]
+    flat = [c for c, levels in plans if len(levels.value) == 1]
+    plans = [(c, levels) for c, levels in plans if len(levels.value) > 1]
+    cost = sum(_cost(levels, float(classes.rho[c]), n) for c, levels in plans)
+    refuse_beyond(cost, "ce_ptl", "use simulate(teacher, ['ce_ptl'], n) or n=inf; exact are rows of 2 or 3 levels")
+    total = empirical_loss(RowClasses(*(field[flat] for field in classes)), n) if flat else np.zeros(len(n))
+    for c, levels in plans:
+        rho = min(float(classes.rho[c]), 1.0)
+        total += rho * float(classes.multiplicity[c]) * np.array([_visited(levels, rho, draws) for draws in n])
+    return total
+
+
+def _visited(levels: Levels, rho: float, n: float) -> float:
+    from kt_theory.kernels import exact
+
+    value, size, _ = levels
+    chance = rho * value * size
+    rest = np.append(np.cumsum(chance[::-1])[::-1], 0.0) + (1.0 - rho)
+    return exact.reweighted_loss(float(n), chance / rest[:-1], rest[1:] / rest[:-1], value, size)
+
+
+def _cost(levels: Levels, rho: float, n: np.ndarray) -> float:
+    """Return an estimate of the operations: level counts in their windows, times the terms of each E|X - W|."""
+    widths, inner = [], np.full(len(n), 60.0)
+    for v, m in zip(levels.value, levels.size, strict=True):
+        low, high = visit_window(n, min(rho * v * m, 1.0))
+        widths.append(high - low + 1)
+        inner += 0.0 if m == 1 else 60 + 20 * np.sqrt(n * rho * v)
+    widths.sort(key=lambda width: float(width.sum()))
+    free = widths[:-1] if rho >= 1 else widths
+    with np.errstate(over="ignore"):
+        return float((np.prod(free, axis=0) * inner).sum())
