@@ -81,10 +81,23 @@ def binomial(x, n, p, q):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def binomial_row(first, n, p, q, out):
-    """Write C(n,x) p^x q^(n-x) for x = first, first+1, ... to `out`."""
+def log_binomial_row(first, n, nats, out):
+    """Write log Bin(x; n, p), p = e^-nats, for x = first, first+1, ... to `out`; p may underflow."""
+    p, q = math.exp(-nats), -math.expm1(-nats)
     for i in range(out.size):
-        out[i] = binomial(first + i, n, p, q)
+        x = first + i
+        if x == 0.0:
+            out[i] = n * (math.log1p(-p) if p < 0.5 else math.log(q))
+        elif x == n:
+            out[i] = -n * nats
+        elif n * p < 1e-3:
+            # The probability of x + 1 is that of x times (n-x)/(x+1) p/q: few x matter here.
+            out[i] = x * -nats + (n - x) * math.log1p(-p)
+            for y in range(int(x)):
+                out[i] += math.log((n - y) / (y + 1.0))
+        else:
+            log = stirling_error(n) - stirling_error(x) - stirling_error(n - x) - deviance(x, n * p)
+            out[i] = log - deviance(n - x, n * q) + 0.5 * math.log(n / (2.0 * math.pi * x * (n - x)))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz"})

@@ -14,7 +14,7 @@ Combinatorics, VIII.3; analytic depoissonisation, here without remainder.)
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ DIGITS = 45.0
 """Nats of relative accuracy that the truncations keep: e^-45 = 3e-20."""
 
 WINDOW_NATS = 60.0
-SMALLEST = 1e-290
+LOG_SMALLEST = -690.0
 CHUNK = 2**21
 
 _ZETA = (1.6449340668482264, 1.0823232337111382, 1.0173430619844491, 1.0040773561979443, 1.0009945751278181)
@@ -68,83 +68,112 @@ class Cells:
 
 @dataclass(frozen=True, eq=False)
 class Contour:
-    """Trapezoid nodes r e^{it}, t >= 0, and their weights: n! [z^n] e^z h(z) = sum_j weight_j Re(e^{phase_j} h_j)."""
+    """Trapezoid nodes r e^{it}, t >= 0: n! [z^n] e^z h(z) = e^{log_scale} sum_j weight_j Re(e^{phase_j} h_j / h)."""
 
     n: float
     radius: float
+    log_scale: float
     angle: np.ndarray
     weight: np.ndarray
+    whole: bool
 
 
-def contour(n: float, radius: float, log_mean: float, moving: float) -> Contour:
+def contour(n: float, radius: float, log_mean: float, cells: Cells, windows: list[np.ndarray]) -> Contour:
     """Return nodes whose truncation and aliasing stay below e^-45 of the result.
 
     Truncation: |e^w - 1| <= (e^|w| - 1) e^{-(|w| - Re w)/2} makes every term of e^z h(z) fall at least like
-    exp(-r moving (1 - cos t)/2). Aliasing: the tilted law of the coefficients is at most Poisson(r) / h(r).
+    exp(-r f (1 - cos t)/2), f the least probability of all that is not empty. Aliasing: the tilted law of the
+    coefficients is at most Poisson(r) / h(r); and if cells of probability R stay empty for sure, which K choices of
+    cells allow, at most K e^{-rR} Poisson(r(1-R)) / h(r).
 
     Parameters
     ----------
     n, radius : float
     log_mean : float
-        log h(radius), at most 0.
-    moving : float
-        The least probability, over the empty counts kept, of all that is not empty.
+        log h(radius), at most 0; h counts the empty numbers in `windows` alone.
+    cells, windows
+        As in `Cells.windows`.
     """
     from kt_theory.kernels.exact import HALF_LOG_2PI, deviance, stirling_error
 
+    filled = 1.0 - sum(b * window[-1] for b, window in zip(cells.probability, windows, strict=True))
+    empty = sum(b * window[0] for b, window in zip(cells.probability, windows, strict=True))
+    choices = sum(_log_choices(m, window[0]) for m, window in zip(cells.size, windows, strict=True))
     need = DIGITS + 0.5 * np.log1p(radius)
-    tail = need - log_mean
-    size = np.ceil(tail / 3 + np.sqrt(tail**2 / 9 + 2 * radius * tail) + abs(n - radius)) + 1
-    size += 1 - size % 2
-    cosine = 1 - 2 * need / (radius * max(moving, 1e-300))
-    last = (size - 1) / 2 if cosine <= -1 else min((size - 1) / 2, np.ceil(np.arccos(cosine) * size / (2 * np.pi)))
+    size = min(
+        _alias_free(n, radius, need - log_mean),
+        _alias_free(n, radius * max(1.0 - empty, 0.0), max(need - log_mean - radius * empty + choices, need)),
+    )
+    cosine = 1 - 2 * need / (radius * max(filled, 1e-300))
+    whole = bool(cosine <= -1)
+    last = (size - 1) / 2 if whole else min((size - 1) / 2, np.ceil(np.arccos(cosine) * size / (2 * np.pi)))
     angle = 2 * np.pi / size * np.arange(last + 1)
-    log_poisson = stirling_error(n) + HALF_LOG_2PI + 0.5 * np.log(n) + deviance(n, radius)
-    weight = np.full(len(angle), 2 * np.exp(log_poisson) / size)
+    weight = np.full(len(angle), 2 / size)
     weight[0] /= 2
-    return Contour(n, radius, angle, weight)
+    log_poisson = -stirling_error(n) - HALF_LOG_2PI - 0.5 * np.log(n) - deviance(n, radius)
+    return Contour(n, radius, log_mean - log_poisson, angle, weight, whole)
 
 
-def empty_laws(cells: Cells, windows: list[np.ndarray], draws: float) -> list[np.ndarray]:
-    """Return for each group the law of its empty count after Poisson(draws) draws: Bin(size, e^{-probability draws})."""
-    from kt_theory.kernels.exact import binomial_row
+def _alias_free(n: float, mean: float, tail: float) -> float:
+    """Return an odd N for which n - N and n + N lie in a tail of Poisson(mean) of e^-tail, by Bernstein."""
+    size = np.ceil(tail / 3 + np.sqrt(tail**2 / 9 + 2 * mean * tail) + abs(n - mean)) + 1
+    return float(size + 1 - size % 2)
 
-    laws = []
+
+def _log_choices(size: float, number: float) -> float:
+    """Return log C(size, number), which only a bound uses."""
+    from math import lgamma
+
+    return lgamma(size + 1) - lgamma(number + 1) - lgamma(size - number + 1)
+
+
+def empty_laws(cells: Cells, windows: list[np.ndarray], draws: float) -> tuple[float, list[np.ndarray]]:
+    """Return for each group the law of its empty count after Poisson(draws) draws: Bin(size, e^{-probability draws}).
+
+    Each is divided by its largest value in the window; the logarithm of what was divided out comes first.
+    """
+    from kt_theory.kernels.exact import log_binomial_row
+
+    laws, scale = [], 0.0
     for size, b, window in zip(cells.size, cells.probability, windows, strict=True):
         law = np.empty(len(window))
-        binomial_row(float(window[0]), float(size), float(np.exp(-b * draws)), float(-np.expm1(-b * draws)), law)
-        laws.append(law)
-    return laws
+        log_binomial_row(float(window[0]), float(size), float(b * draws), law)
+        scale += float(law.max())
+        laws.append(np.exp(law - law.max()))
+    return scale, laws
 
 
 def empty_factors(cells: Cells, windows: list[np.ndarray], path: Contour) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return e^{phase} (J,) and for each group the (J, U) continuation of `empty_laws` to the nodes.
+    """Return weight e^{phase} (J,) and for each group the (J, U) continuation of `empty_laws` to the nodes.
 
-    The integrand is e^{(1-B)z} z^-n prod_l C(m,u) (e^{bz} - 1)^{m-u}. A group whose cells are mostly full (br > 1) is
-    taken as e^{mbz} e^{-ubz} (1 - e^{-bz})^{m-u}; one whose cells are mostly empty as e^{i(m-u)t} times slow factors.
-    Either way the fast phases cancel against e^{-int} before they are rounded.
+    The integrand is e^{(1-B)z} z^-n prod_l C(m,u) (e^{bz} - 1)^{m-u}. With u0 the least u, a group whose cells are
+    mostly full (br > 1) is taken as e^{(m-u0)bz} e^{-(u-u0)bz} (1 - e^{-bz})^{m-u}; one whose cells are mostly empty as
+    e^{i(m-u)t} times slow factors. Either way the fast phases cancel against e^{-int} before they are rounded. On a
+    whole circle e^{-bz} might overflow, and no phase is fast: there (e^{bz} - 1)^{m-u} is taken as it stands.
     """
     n, r, t = path.n, path.radius, path.angle
     step = r * (-2 * np.sin(t / 2) ** 2 + 1j * np.sin(t))
     speed, turns = cells.outside, n
     factors = []
-    for size, b, window, law in zip(
-        cells.size, cells.probability, windows, empty_laws(cells, windows, r), strict=True
-    ):
+    laws = empty_laws(cells, windows, r)[1]
+    for size, b, window, law in zip(cells.size, cells.probability, windows, laws, strict=True):
         full = size - window
-        if b * r > 1:
-            seen = _log1p(np.exp(-b * r) / np.expm1(-b * r) * _expm1(-b * step))
-            exponent = np.multiply.outer(-b * step, window) + np.multiply.outer(seen, full)
-            speed += size * b
-        else:
+        if b * r <= 1:
             usual = full[np.argmax(law)]
-            exponent = np.multiply.outer(1j * t, full - usual) + np.multiply.outer(_log_growth(b, r, step), full)
+            turn = np.multiply.outer(1j * t, full - usual) + np.multiply.outer(_log_growth(b, r, step), full)
+            factors.append(law * np.exp(turn))
             turns -= usual
-        factors.append(law * np.exp(exponent))
-    phase = (
-        -2 * speed * r * np.sin(t / 2) ** 2 + 1j * (speed * r - turns) * np.sin(t) + 1j * turns * _sine_defect(t)
-    )
-    return path.weight * np.exp(phase), factors
+        elif path.whole:
+            ratio = (np.exp(b * step) - np.exp(-b * r)) / -np.expm1(-b * r)
+            factors.append(law * np.power.outer(ratio, full))
+        else:
+            seen = _log1p(np.exp(-b * r) / np.expm1(-b * r) * _expm1(-b * step))
+            shift = np.multiply.outer(-b * step, window - window[0]) + np.multiply.outer(seen, full)
+            factors.append(law * np.exp(shift))
+            speed += (size - window[0]) * b
+    slow = -2 * speed * r * np.sin(t / 2) ** 2
+    phase = (speed * r - turns) * np.sin(t) + turns * _sine_defect(t)
+    return path.weight * np.exp(slow + 1j * phase), factors
 
 
 def empty_mean(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.ndarray]) -> float:
@@ -160,23 +189,40 @@ def empty_mean(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.n
 
     Returns
     -------
-    float; 0 if it is below 1e-150.
+    float; 0 if it is below 1e-300.
     """
-    radius, log_mean = _saddle(cells, n, values)
-    if log_mean < np.log(SMALLEST):
+    radius = _saddle(cells, n, values)
+    windows, table = _trimmed(cells.windows(radius), values)
+    if not table.size:
         return 0.0
-    windows = cells.windows(radius)
-    moving = 1.0 - sum(b * window[-1] for b, window in zip(cells.probability, windows, strict=True))
-    path = contour(n, radius, log_mean, moving)
-    table = values(windows)
-    widest = max([len(window) for window in windows] + [int(np.sqrt(table.size))])
-    block = max(1, CHUNK // widest)
+    scale, laws = empty_laws(cells, windows, radius)
+    mean = float(_contract(table, [law[None, :] for law in laws])[0])
+    path = contour(n, radius, scale + np.log(mean), cells, windows)
+    if path.log_scale < LOG_SMALLEST:
+        # e^r h(r) n!/r^n is an upper bound on the mean, as all coefficients are >= 0.
+        return 0.0
+    block = max(1, int(CHUNK / max([len(window) for window in windows] + [np.sqrt(table.size)])))
     total = 0.0
     for start in range(0, len(path.angle), block):
-        part = Contour(n, radius, path.angle[start : start + block], path.weight[start : start + block])
+        part = replace(path, angle=path.angle[start : start + block], weight=path.weight[start : start + block])
         weight, factors = empty_factors(cells, windows, part)
         total += float((weight * _contract(table, factors)).real.sum())
-    return max(total, 0.0)
+    return max(total / mean, 0.0) * float(np.exp(path.log_scale))
+
+
+def _trimmed(
+    windows: list[np.ndarray], values: Callable[[list[np.ndarray]], np.ndarray]
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the windows without ends at which the function vanishes, and its values there."""
+    table = values(windows)
+    kept = []
+    for axis, window in enumerate(windows):
+        others = tuple(a for a in range(table.ndim) if a != axis)
+        used = np.flatnonzero(table.any(axis=others))
+        if not len(used):
+            return windows, np.zeros(0)
+        kept.append(slice(used[0], used[-1] + 1))
+    return [window[part] for window, part in zip(windows, kept, strict=True)], np.ascontiguousarray(table[tuple(kept)])
 
 
 def joint(factors: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -202,38 +248,34 @@ def _contract(table: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
     return (inner * left).sum(axis=1)
 
 
-def _saddle(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.ndarray]) -> tuple[float, float]:
-    """Return a radius near the minimum of e^r h(r)/r^n, and log h there.
+def _saddle(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.ndarray]) -> float:
+    """Return a radius near the minimum of e^r h(r)/r^n.
 
     The tilted mean r (1 + (log h)'(r)) rises with r; within a standard deviation sqrt(n) of n the integral keeps its
     digits. Any radius gives a right result, a far one only a less accurate one.
     """
 
-    def log_mean(radius: float) -> float:
-        windows = cells.windows(radius)
-        laws = [law[None, :] for law in empty_laws(cells, windows, radius)]
-        mean = float(_contract(values(windows), laws)[0])
-        return float(np.log(mean)) if mean > 0 else -np.inf
+    def log_mean(windows: list[np.ndarray], table: np.ndarray, radius: float) -> float:
+        scale, laws = empty_laws(cells, windows, radius)
+        mean = float(_contract(table, [law[None, :] for law in laws])[0])
+        return scale + float(np.log(mean)) if mean > 0 else -np.inf
 
     def tilted_mean(radius: float) -> float:
+        windows, table = _trimmed(cells.windows(radius), values)
+        if not table.size:
+            return n
         width = 0.1 / max(1.0, np.sqrt(radius))
-        rise = log_mean(radius * (1 + width)) - log_mean(radius * (1 - width))
+        rise = log_mean(windows, table, radius * (1 + width)) - log_mean(windows, table, radius * (1 - width))
         return radius + rise / (2 * width) if np.isfinite(rise) else np.inf
 
-    radius, here = n, log_mean(n)
-    if here < np.log(SMALLEST):
-        return radius, here
-    low, high = n, np.inf
+    radius, low, high = n, n, np.inf
     for _ in range(60):
         mean = tilted_mean(radius)
         if abs(mean - n) <= 0.5 * np.sqrt(n) + 0.1:
             break
         low, high = (radius, high) if mean < n else (low, radius)
-        if high == np.inf:
-            radius = radius * min(max(n / max(mean, 1e-9 * n), 1.05), 4.0)
-        else:
-            radius = 0.5 * (low + high)
-    return radius, log_mean(radius)
+        radius = radius * min(max(n / max(mean, 1e-3 * n), 1.05), 4.0) if high == np.inf else 0.5 * (low + high)
+    return radius
 
 
 def _log_growth(b: float, r: float, step: np.ndarray) -> np.ndarray:
