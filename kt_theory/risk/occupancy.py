@@ -77,6 +77,10 @@ class Contour:
     weight: np.ndarray
     whole: bool
 
+    def cut(self, start: int, stop: int) -> Contour:
+        """Return the nodes start, ..., stop - 1."""
+        return replace(self, angle=self.angle[start:stop], weight=self.weight[start:stop])
+
 
 def contour(n: float, radius: float, log_mean: float, cells: Cells, windows: list[np.ndarray]) -> Contour:
     """Return nodes whose truncation and aliasing stay below e^-45 of the result.
@@ -204,8 +208,7 @@ def empty_mean(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.n
     block = max(1, int(CHUNK / max([len(window) for window in windows] + [np.sqrt(table.size)])))
     total = 0.0
     for start in range(0, len(path.angle), block):
-        part = replace(path, angle=path.angle[start : start + block], weight=path.weight[start : start + block])
-        weight, factors = empty_factors(cells, windows, part)
+        weight, factors = empty_factors(cells, windows, path.cut(start, start + block))
         total += float((weight * _contract(table, factors)).real.sum())
     return max(total / mean, 0.0) * float(np.exp(path.log_scale))
 
