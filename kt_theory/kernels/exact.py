@@ -139,16 +139,15 @@ def label_deviations(first, p, weight, out):
 def binomial_averages(n, p, q, low, high, first, profile, out):
     """Add sum_k Bin(k; n[i], p) profile[k-first] over low[i] <= k <= high[i] to out[i], as far as `profile` goes."""
     for i in range(n.size):
-        start, stop = max(low[i], first), min(high[i], first + profile.size - 1.0)
-        total = 0.0
-        k, weight, left = start, 0.0, 0
-        while k <= stop:
-            if left == 0:
-                weight, left = binomial(k, n[i], p, q), REFRESH
+        start, stop = max(low[i], first), min(high[i], first + (profile.size - 1.0))
+        total, weight = 0.0, 0.0
+        # Counted by an integer: k + 1.0 == k at 2^53.
+        for j in range(int(stop - start) + 1 if stop >= start else 0):
+            k = start + j
+            if j % REFRESH == 0:
+                weight = binomial(k, n[i], p, q)
             total += weight * profile[int(k - first)]
             weight *= (n[i] - k) * p / ((k + 1.0) * q)
-            left -= 1
-            k += 1.0
         out[i] += total
 
 

@@ -23,4 +23,6 @@ def refuse_beyond(cost: float, what: str, way_out: str, largest: float = LARGEST
         What to call instead.
     """
     if cost > largest:
-        raise NoExactRisk(f"{what} takes about {cost:.1g} operations, more than {largest:.1g}: {way_out}")
+        raise NoExactRisk(
+            f"{what} takes about {cost:.1g} operations or table entries, more than {largest:.1g}: {way_out}"
+        )

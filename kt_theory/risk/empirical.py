@@ -83,23 +83,22 @@ class _Plan:
         if not len(self.labels):
             return total
         for start, stop in self.stretches:
-            for first in np.arange(start, stop + 1, CHUNK):
-                profile = np.empty(int(min(CHUNK, stop - first + 1)))
+            for first in range(start, stop + 1, CHUNK):
+                profile = np.empty(min(CHUNK, stop - first + 1))
                 label_deviations(float(first), self.labels, self.weight, profile)
-                binomial_averages(
-                    self.n, self.rho, 1.0 - self.rho, self.low, self.high, float(first), profile, total
-                )
+                binomial_averages(self.n, self.rho, 1.0 - self.rho, self.low, self.high, float(first), profile, total)
         return 0.5 * self.rho * total
 
 
-def _merge(low: np.ndarray, high: np.ndarray) -> list[tuple[float, float]]:
+def _merge(low: np.ndarray, high: np.ndarray) -> list[tuple[int, int]]:
     """Return the union of the intervals low..high as disjoint intervals in order."""
-    merged: list[tuple[float, float]] = []
+    merged: list[tuple[int, int]] = []
     for i in np.argsort(low, kind="stable"):
-        if high[i] < low[i]:
+        start, stop = int(low[i]), int(high[i])
+        if stop < start:
             continue
-        if merged and low[i] <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], float(high[i])))
+        if merged and start <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
         else:
-            merged.append((float(low[i]), float(high[i])))
+            merged.append((start, stop))
     return merged

@@ -85,13 +85,15 @@ def gradient_risk(teacher: Teacher, graph: Any, hops: int, n: Any) -> float | np
     if net.vertices != teacher.inputs:
         raise ValueError(f"graph has {net.vertices} vertices: the teacher has {teacher.inputs} inputs, one vertex each")
     balls = net.balls(radius)
-    missed = 1.0 - np.minimum(balls @ rho, 1.0)
+    hit = np.minimum(balls @ rho, 1.0)
+    missed = 1.0 - hit
     for s in np.flatnonzero(missed < 0.5):
         # The difference from 1 would cancel: add up what lies outside.
         outside = rho.copy()
         outside[balls.indices[balls.indptr[s] : balls.indptr[s + 1]]] = 0.0
         missed[s] = outside.sum()
-    risk = np.array([(rho * distance) @ _power(np.log(np.maximum(missed, 1e-323)), missed, m) for m in _sizes(n)])
+    log = _log_missed(hit, missed)
+    risk = np.array([(rho * distance) @ _power(log, draws) for draws in _sizes(n)])
     return _shaped(risk, n)
 
 
@@ -106,19 +108,22 @@ def unvisited_risk(classes: RowClasses, n: np.ndarray) -> np.ndarray:
     Zhao and Zhu (2023), Theorem 5.2 and section 6 (the uniform distribution on unvisited rows).
     """
     weight = classes.rho * classes.multiplicity * uniform_distance(classes.rows)
-    miss = np.maximum(1.0 - classes.rho, 0.0)
+    hit = np.minimum(classes.rho, 1.0)
+    log = _log_missed(hit, 1.0 - hit)
+    return np.array([weight @ _power(log, draws) for draws in n])
+
+
+def _log_missed(hit: np.ndarray, missed: np.ndarray) -> np.ndarray:
+    """Return log(1 - hit), given missed = 1 - hit to its own relative accuracy."""
     with np.errstate(divide="ignore"):
-        log = np.where(miss > 0, np.log1p(-np.minimum(classes.rho, 1.0)), -np.inf)
-    return np.array([weight @ _power(log, miss, m) for m in n])
+        return np.where(hit < 0.5, np.log1p(-np.minimum(hit, 0.5)), np.log(missed))
 
 
-def _power(log: np.ndarray, base: np.ndarray, n: float) -> np.ndarray:
-    """Return base^n as exp(n log), 0^0 = 1; base 1 stays 1 at n = inf."""
+def _power(log: np.ndarray, n: float) -> np.ndarray:
+    """Return exp(n log), with 0^0 = 1 and 1^inf = 1."""
     if n == 0:
-        return np.ones(len(base))
-    if np.isinf(n):
-        return (base >= 1.0).astype(np.float64)
-    return np.where(base > 0, np.exp(n * np.where(base > 0, log, 0.0)), 0.0)
+        return np.ones(len(log))
+    return np.exp(n * log) if np.isfinite(n) else (log == 0).astype(np.float64)
 
 
 def _nothing(classes: RowClasses, n: np.ndarray) -> np.ndarray:
@@ -144,9 +149,7 @@ def _sizes(n: Any) -> np.ndarray:
     if not values:
         raise ValueError("n = []: give at least one number of samples")
     infinite = [isinstance(value, (float, np.floating)) and value == np.inf for value in values]
-    return np.array(
-        [np.inf if inf else float(whole_number(v, "n")) for v, inf in zip(values, infinite, strict=True)]
-    )
+    return np.array([np.inf if inf else float(whole_number(v, "n")) for v, inf in zip(values, infinite, strict=True)])
 
 
 def _shaped(risk: np.ndarray, n: Any) -> float | np.ndarray:

@@ -15,6 +15,7 @@ from kt_theory.teacher import RowClasses, Teacher
 from kt_theory.validation import numeric_array, unit_interval, whole_number
 
 LARGEST_LAW = 5e6
+SMALLEST = 1e-26
 SAME = 4e-15
 """Values of the missing mass closer than this, relative to the largest, are one value."""
 
@@ -71,9 +72,10 @@ def missing_mass_moments(teacher: Teacher, n: int, weights: ArrayLike | None = N
     With q = (1-rho)^n and y = w q/(1-rho), kappa = rho/(1-rho), E(x) = (1+x)^n - 1 - nx:
 
         mean = sum_s w_s q_s,
-        variance = n Var_{s ~ rho}(y_s) + sum_s (w_s q_s)^2 E(kappa_s) + sum_{s != t} w_s w_t q_s q_t E(-kappa_s kappa_t).
+        variance = n Var_{s ~ rho}(y_s) + sum_s (w_s q_s)^2 E(kappa_s)
+                   + sum_{s != t} w_s w_t q_s q_t E(-kappa_s kappa_t).
 
-    Key line: P(s, t unseen) - q_s q_t = q_s q_t [(1 - kappa_s kappa_t)^n - 1] and q_s - q_s^2 = q_s^2 [(1+kappa_s)^n - 1];
+    Key line: P(s, t unseen) - q_s q_t = q_s q_t [(1 - kappa_s kappa_t)^n - 1], q_s - q_s^2 = q_s^2 [(1+kappa_s)^n - 1];
     the terms of first order in kappa add up to the variance under rho. Every term is >= 0, so that the variance keeps
     its digits where the sum of covariances cancels (many rare inputs).
 
@@ -139,6 +141,8 @@ def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None)
     way_out = "use missing_mass_moments and missing_mass_bounds, or simulate(..., keep_losses=True)"
     refuse_beyond(float(cells.states(np.array([draws]))[0]), what, way_out, LARGEST_LAW)
     windows = cells.windows(draws)
+    laws = empty_laws(cells, windows, draws)[1]
+    windows = [window[law > SMALLEST] for window, law in zip(windows, laws, strict=True)]
     scale, laws = empty_laws(cells, windows, draws)
     path = contour(draws, draws, 0.0, cells, windows)
     states = float(np.prod([len(window) for window in windows]))
@@ -199,7 +203,9 @@ def _weighted(classes: RowClasses, weights: Any) -> tuple[np.ndarray, np.ndarray
         return classes.rho, size, classes.rho
     w = numeric_array(weights, "weights", 1).astype(np.float64)
     if len(w) != len(size):
-        raise ValueError(f"weights has {len(w)} entries: the teacher has {len(size)} row classes, one is needed for each")
+        raise ValueError(
+            f"weights has {len(w)} entries: the teacher has {len(size)} row classes, one is needed for each"
+        )
     if (w < 0).any():
         c = int(np.argmax(w < 0))
         raise ValueError(f"weights[{c}] = {w[c]}: must be >= 0")
@@ -218,7 +224,9 @@ def _together(x: np.ndarray, n: float) -> np.ndarray:
 def _alone(kappa: np.ndarray, q: np.ndarray, n: float) -> np.ndarray:
     """Return q^2 [(1+kappa)^n - 1 - n kappa] = q - q^2 (1 + n kappa), 1 + kappa = 1/(1-rho)."""
     small = n * kappa < 0.5
-    return np.where(small, q * q * _series(np.where(small, kappa, 0.0), n), np.maximum(q - q * q * (1 + n * kappa), 0.0))
+    return np.where(
+        small, q * q * _series(np.where(small, kappa, 0.0), n), np.maximum(q - q * q * (1 + n * kappa), 0.0)
+    )
 
 
 def _series(x: np.ndarray, n: float) -> np.ndarray:

@@ -27,8 +27,7 @@ CHUNK = 2**21
 
 _ZETA = (1.6449340668482264, 1.0823232337111382, 1.0173430619844491, 1.0040773561979443, 1.0009945751278181)
 _SINHC = tuple(
-    (-1.0) ** j / (j + 1) * (_ZETA[j] if j < len(_ZETA) else 1.0 + 4.0 ** -(j + 1) + 9.0 ** -(j + 1))
-    for j in range(12)
+    (-1.0) ** j / (j + 1) * (_ZETA[j] if j < len(_ZETA) else 1.0 + 4.0 ** -(j + 1) + 9.0 ** -(j + 1)) for j in range(12)
 )
 
 
@@ -75,7 +74,6 @@ class Contour:
     log_scale: float
     angle: np.ndarray
     weight: np.ndarray
-    whole: bool
 
     def cut(self, start: int, stop: int) -> Contour:
         """Return the nodes start, ..., stop - 1."""
@@ -109,13 +107,12 @@ def contour(n: float, radius: float, log_mean: float, cells: Cells, windows: lis
         _alias_free(n, radius * max(1.0 - empty, 0.0), max(need - log_mean - radius * empty + choices, need)),
     )
     cosine = 1 - 2 * need / (radius * max(filled, 1e-300))
-    whole = bool(cosine <= -1)
-    last = (size - 1) / 2 if whole else min((size - 1) / 2, np.ceil(np.arccos(cosine) * size / (2 * np.pi)))
+    last = (size - 1) / 2 if cosine <= -1 else min((size - 1) / 2, np.ceil(np.arccos(cosine) * size / (2 * np.pi)))
     angle = 2 * np.pi / size * np.arange(last + 1)
     weight = np.full(len(angle), 2 / size)
     weight[0] /= 2
     log_poisson = -stirling_error(n) - HALF_LOG_2PI - 0.5 * np.log(n) - deviance(n, radius)
-    return Contour(n, radius, log_mean - log_poisson, angle, weight, whole)
+    return Contour(n, radius, log_mean - log_poisson, angle, weight)
 
 
 def _alias_free(n: float, mean: float, tail: float) -> float:
@@ -152,10 +149,11 @@ def empty_factors(cells: Cells, windows: list[np.ndarray], path: Contour) -> tup
 
     The integrand is e^{(1-B)z} z^-n prod_l C(m,u) (e^{bz} - 1)^{m-u}. With u0 the least u, a group whose cells are
     mostly full (br > 1) is taken as e^{(m-u0)bz} e^{-(u-u0)bz} (1 - e^{-bz})^{m-u}; one whose cells are mostly empty as
-    e^{i(m-u)t} times slow factors. Either way the fast phases cancel against e^{-int} before they are rounded. On a
-    whole circle e^{-bz} might overflow, and no phase is fast: there (e^{bz} - 1)^{m-u} is taken as it stands.
+    e^{i(m-u)t} times slow factors. Either way the fast phases cancel against e^{-int} before they are rounded. Where
+    e^{-bz} might overflow, far from the real axis, (e^{bz} - 1)^{m-u} is taken as it stands.
     """
     n, r, t = path.n, path.radius, path.angle
+    drop = 2 * r * np.sin(t[-1] / 2) ** 2
     step = r * (-2 * np.sin(t / 2) ** 2 + 1j * np.sin(t))
     speed, turns = cells.outside, n
     factors = []
@@ -167,7 +165,7 @@ def empty_factors(cells: Cells, windows: list[np.ndarray], path: Contour) -> tup
             turn = np.multiply.outer(1j * t, full - usual) + np.multiply.outer(_log_growth(b, r, step), full)
             factors.append(law * np.exp(turn))
             turns -= usual
-        elif path.whole:
+        elif b * drop * max(window[-1] - window[0], 1.0) > 300:
             ratio = (np.exp(b * step) - np.exp(-b * r)) / -np.expm1(-b * r)
             factors.append(law * np.power.outer(ratio, full))
         else:
@@ -196,11 +194,11 @@ def empty_mean(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.n
     float; 0 if it is below 1e-300.
     """
     radius = _saddle(cells, n, values)
-    windows, table = _trimmed(cells.windows(radius), values)
-    if not table.size:
-        return 0.0
+    windows, table = _trimmed(cells, radius, values)
     scale, laws = empty_laws(cells, windows, radius)
     mean = float(_contract(table, [law[None, :] for law in laws])[0])
+    if mean == 0.0:
+        return 0.0
     path = contour(n, radius, scale + np.log(mean), cells, windows)
     if path.log_scale < LOG_SMALLEST:
         # e^r h(r) n!/r^n is an upper bound on the mean, as all coefficients are >= 0.
@@ -214,18 +212,31 @@ def empty_mean(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.n
 
 
 def _trimmed(
-    windows: list[np.ndarray], values: Callable[[list[np.ndarray]], np.ndarray]
+    cells: Cells, draws: float, values: Callable[[list[np.ndarray]], np.ndarray]
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the windows without ends at which the function vanishes, and its values there."""
+    """Return the windows without ends that add less than e^-60 of the mean, and the function's values there.
+
+    Ends at which the function vanishes go first: the laws are then scaled to what is left, and do not underflow.
+    """
+    windows = cells.windows(draws)
     table = values(windows)
+    windows, table = _cropped(windows, table, table != 0, 0.0)
+    share = table
+    for axis, law in enumerate(empty_laws(cells, windows, draws)[1]):
+        share = share * law.reshape([-1 if a == axis else 1 for a in range(table.ndim)])
+    return _cropped(windows, table, share, float(share.sum() * np.exp(-WINDOW_NATS)))
+
+
+def _cropped(
+    windows: list[np.ndarray], table: np.ndarray, share: np.ndarray, least: float
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return windows and table without the ends of each axis whose sums of `share` are at most `least`."""
     kept = []
-    for axis, window in enumerate(windows):
-        others = tuple(a for a in range(table.ndim) if a != axis)
-        used = np.flatnonzero(table.any(axis=others))
-        if not len(used):
-            return windows, np.zeros(0)
-        kept.append(slice(used[0], used[-1] + 1))
-    return [window[part] for window, part in zip(windows, kept, strict=True)], np.ascontiguousarray(table[tuple(kept)])
+    for axis in range(table.ndim):
+        part = share.sum(axis=tuple(a for a in range(table.ndim) if a != axis))
+        used = np.flatnonzero(part > least)
+        kept.append(slice(used[0], used[-1] + 1) if len(used) else slice(None))
+    return [w[part] for w, part in zip(windows, kept, strict=True)], np.ascontiguousarray(table[tuple(kept)])
 
 
 def joint(factors: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -264,9 +275,7 @@ def _saddle(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.ndar
         return scale + float(np.log(mean)) if mean > 0 else -np.inf
 
     def tilted_mean(radius: float) -> float:
-        windows, table = _trimmed(cells.windows(radius), values)
-        if not table.size:
-            return n
+        windows, table = _trimmed(cells, radius, values)
         width = 0.1 / max(1.0, np.sqrt(radius))
         rise = log_mean(windows, table, radius * (1 + width)) - log_mean(windows, table, radius * (1 - width))
         return radius + rise / (2 * width) if np.isfinite(rise) else np.inf

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import lgamma
+
 import numpy as np
 
 from kt_theory.risk.cost import refuse_beyond
-from kt_theory.risk.empirical import empirical_loss, visit_window
+from kt_theory.risk.empirical import TAIL_NATS, empirical_loss
 from kt_theory.risk.levels import Levels, row_levels
 from kt_theory.teacher import RowClasses
 
@@ -45,8 +47,11 @@ def reweighted_loss(classes: RowClasses, n: np.ndarray) -> np.ndarray:
     plans = [(c, row_levels(classes.rows[c])) for c in active]
     flat = [c for c, levels in plans if len(levels.value) == 1]
     plans = [(c, levels) for c, levels in plans if len(levels.value) > 1]
-    cost = sum(_cost(levels, float(classes.rho[c]), n) for c, levels in plans)
-    refuse_beyond(cost, "ce_ptl", "use simulate(teacher, ['ce_ptl'], n) or n=inf; exact are rows of 2 or 3 levels")
+    cost = 0.0
+    for c, levels in plans:
+        cost += _cost(levels, float(classes.rho[c]), n)
+        what = f"ce_ptl (up to {len(levels.value)} distinct probabilities in a row, n up to {n.max():.0f})"
+        refuse_beyond(cost, what, "use n=inf, simulate(teacher, ['ce_ptl'], n), or rows of 2 or 3 levels")
     total = empirical_loss(RowClasses(*(field[flat] for field in classes)), n) if flat else np.zeros(len(n))
     for c, levels in plans:
         rho = min(float(classes.rho[c]), 1.0)
@@ -65,12 +70,15 @@ def _visited(levels: Levels, rho: float, n: float) -> float:
 
 def _cost(levels: Levels, rho: float, n: np.ndarray) -> float:
     """Return an estimate of the operations: level counts in their windows, times the terms of each E|X - W|."""
-    widths, inner = [], np.full(len(n), 60.0)
-    for v, m in zip(levels.value, levels.size, strict=True):
-        low, high = visit_window(n, min(rho * v * m, 1.0))
-        widths.append(high - low + 1)
-        inner += 0.0 if m == 1 else 60 + 20 * np.sqrt(n * rho * v)
-    widths.sort(key=lambda width: float(width.sum()))
-    free = widths[:-1] if rho >= 1 else widths
-    with np.errstate(over="ignore"):
-        return float((np.prod(free, axis=0) * inner).sum())
+    chance = min(rho, 1.0) * levels.value * levels.size
+    count = len(chance)
+    total = 0.0
+    for draws in n:
+        spread = TAIL_NATS / 3 + np.sqrt(TAIL_NATS**2 / 9 + 2 * TAIL_NATS * draws * chance * (1 - chance))
+        widths = np.sort(np.log(np.minimum(draws, 2 * spread) + 1))
+        # With rho = 1 the last count follows from the others; few draws leave few vectors of counts.
+        free = widths[: count - (rho >= 1)].sum()
+        vectors = lgamma(draws + count + 1) - lgamma(draws + 1) - lgamma(count + 1) if draws < 1e6 else np.inf
+        inner = 60 + 5 * count + np.where(levels.size == 1, 0.0, 60 + 20 * np.sqrt(draws * rho * levels.value)).sum()
+        total += float(np.exp(min(free, vectors, 600.0)) * inner)
+    return total

@@ -9,7 +9,7 @@ from kt_theory.risk.levels import Levels, row_levels
 from kt_theory.risk.occupancy import Cells, empty_mean
 from kt_theory.teacher import RowClasses
 
-LARGEST_TABLE = 5e6
+LARGEST_TABLE = 2e7
 NODES = 100.0
 
 
@@ -56,11 +56,12 @@ _WAY_OUT = "use simulate(teacher, ['sel_ptl'], n); exact are rows of few distinc
 
 def _cost(levels: Levels, rho: float, n: np.ndarray) -> float:
     """Return an estimate of the operations for one row class; refuse tables that do not fit in memory."""
-    cells = Cells(levels.size, min(rho, 1.0) * levels.value)
-    states = cells.states(n[n > 0])
-    if not len(states):
+    drawn = n[n > 0]
+    if not len(drawn):
         return 0.0
     what = f"sel_ptl on a row of {len(levels.value)} distinct probabilities among {int(levels.size.sum())} labels"
+    refuse_beyond(2.0 ** min(len(levels.value), 900), what, _WAY_OUT, LARGEST_TABLE)
+    states = Cells(levels.size, min(rho, 1.0) * levels.value).states(drawn)
     refuse_beyond(float(states.max()), what, _WAY_OUT, LARGEST_TABLE)
     return float((states * (NODES + 4.0 * len(levels.value) ** 2) + 2e5 * len(levels.value)).sum())
 
@@ -80,7 +81,7 @@ class _LossTable:
         return self.table
 
     def _build(self, windows: list[np.ndarray]) -> np.ndarray:
-        """Return sum_l u_l (sum_j u_j (v_l - v_j))^+ / U; differences of values first, so that near ties cost nothing."""
+        """Return sum_l u_l (sum_j u_j (v_l - v_j))^+ / U; differences come first, so that near ties keep digits."""
         value, size, zeros = self.levels
         unseen = np.meshgrid(*windows, indexing="ij", sparse=True)
         number = sum(unseen, np.full((), float(zeros)))
