@@ -1,0 +1,156 @@
+"""Exact risks of the students: sums over rows and visit counts, without randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kt_theory.graphs import as_graph
+from kt_theory.risk.cost import NoExactRisk
+from kt_theory.risk.empirical import empirical_loss
+from kt_theory.risk.reweighted import reweighted_limit, reweighted_loss
+from kt_theory.risk.unseen import unseen_loss
+from kt_theory.teacher import RowClasses, Teacher
+from kt_theory.validation import unknown_name, whole_number
+
+__all__ = ["EXACT", "NoExactRisk", "exact_risk", "gradient_risk", "uniform_distance", "unvisited_risk"]
+
+
+def exact_risk(teacher: Teacher, student: Any, n: Any) -> float | np.ndarray:
+    """Return the exact risk E TV(student, pi | rho) after n samples, to about 13 digits.
+
+    The risk is additive over the inputs, and an input sees only its own visit count k ~ Bin(n, rho_s):
+
+        risk = sum_s rho_s [(1-rho_s)^n TV(Uniform, pi_s) + sum_{k>=1} Bin(k; n, rho_s) E(row loss after k visits)].
+
+    Equal rows of equal rho cost as much as one, whatever their number (`Teacher.classes`).
+
+    Parameters
+    ----------
+    teacher : Teacher
+        From a dense table or from row classes.
+    student : str or Student
+        "ce_sgl" and "ce_ful": any teacher. "sel_ptl": rows of few distinct probabilities, or of up to about 20
+        labels. "ce_ptl": rows of few distinct probabilities.
+    n : int or array_like of int, up to 2^53, or inf
+        Number of samples; inf gives the limit, which is 0 but for ce_ptl.
+
+    Returns
+    -------
+    float, or an array of the shape of n.
+
+    Raises
+    ------
+    NoExactRisk
+        If no exact value is to be had in reasonable time; decided before any long computation.
+    ValueError
+        If n is not a whole number, or the student has no exact risk here.
+    """
+    name = student if isinstance(student, str) else getattr(student, "name", student)
+    if name not in EXACT:
+        raise unknown_name("student with an exact risk", name, EXACT)
+    loss, limit = EXACT[name]
+    sizes = _sizes(n)
+    finite = np.isfinite(sizes)
+    risk = np.empty(len(sizes))
+    if not finite.all():
+        risk[~finite] = limit(teacher.classes)
+    if finite.any():
+        risk[finite] = unvisited_risk(teacher.classes, sizes[finite]) + loss(teacher.classes, sizes[finite])
+    return _shaped(risk, n)
+
+
+def gradient_risk(teacher: Teacher, graph: Any, hops: int, n: Any) -> float | np.ndarray:
+    """Return the exact risk of grad_ful: sum_s rho_s (1 - rho(N_h[s]))^n TV(Uniform, pi_s).
+
+    An input stays unknown as long as no sample falls within `hops` edges of it.
+
+    Parameters
+    ----------
+    teacher : Teacher
+        With a dense table: the vertices of the graph are its inputs.
+    graph : Graph, networkx.Graph or (S, S) adjacency
+    hops : int
+    n : int or array_like of int, or inf
+
+    Returns
+    -------
+    float, or an array of the shape of n.
+    """
+    net = as_graph(graph)
+    radius = whole_number(hops, "hops")
+    rho, distance = teacher.rho, uniform_distance(teacher.pi)
+    if net.vertices != teacher.inputs:
+        raise ValueError(f"graph has {net.vertices} vertices: the teacher has {teacher.inputs} inputs, one vertex each")
+    balls = net.balls(radius)
+    hit = np.minimum(balls @ rho, 1.0)
+    missed = 1.0 - hit
+    for s in np.flatnonzero(missed < 0.5):
+        # The difference from 1 would cancel: add up what lies outside.
+        outside = rho.copy()
+        outside[balls.indices[balls.indptr[s] : balls.indptr[s + 1]]] = 0.0
+        missed[s] = outside.sum()
+    log = _log_missed(hit, missed)
+    risk = np.array([(rho * distance) @ _power(log, draws) for draws in _sizes(n)])
+    return _shaped(risk, n)
+
+
+def uniform_distance(rows: np.ndarray) -> np.ndarray:
+    """Return TV(Uniform, row) of each row, the loss of an unvisited row for all of the paper's students."""
+    return np.maximum(rows - 1.0 / rows.shape[1], 0.0).sum(axis=1)
+
+
+def unvisited_risk(classes: RowClasses, n: np.ndarray) -> np.ndarray:
+    """Return sum_s rho_s (1-rho_s)^n TV(Uniform, pi_s), which is all of the risk of ce_ful, (N,).
+
+    Zhao and Zhu (2023), Theorem 5.2 and section 6 (the uniform distribution on unvisited rows).
+    """
+    weight = classes.rho * classes.multiplicity * uniform_distance(classes.rows)
+    hit = np.minimum(classes.rho, 1.0)
+    log = _log_missed(hit, 1.0 - hit)
+    return np.array([weight @ _power(log, draws) for draws in n])
+
+
+def _log_missed(hit: np.ndarray, missed: np.ndarray) -> np.ndarray:
+    """Return log(1 - hit), given missed = 1 - hit to its own relative accuracy."""
+    with np.errstate(divide="ignore"):
+        return np.where(hit < 0.5, np.log1p(-np.minimum(hit, 0.5)), np.log(missed))
+
+
+def _power(log: np.ndarray, n: float) -> np.ndarray:
+    """Return exp(n log), with 0^0 = 1 and 1^inf = 1."""
+    if n == 0:
+        return np.ones(len(log))
+    return np.exp(n * log) if np.isfinite(n) else (log == 0).astype(np.float64)
+
+
+def _nothing(classes: RowClasses, n: np.ndarray) -> np.ndarray:
+    return np.zeros(len(n))
+
+
+def _vanishes(classes: RowClasses) -> float:
+    return 0.0
+
+
+EXACT: dict[str, tuple[Callable[[RowClasses, np.ndarray], np.ndarray], Callable[[RowClasses], float]]] = {
+    "ce_sgl": (empirical_loss, _vanishes),
+    "ce_ptl": (reweighted_loss, reweighted_limit),
+    "sel_ptl": (unseen_loss, _vanishes),
+    "ce_ful": (_nothing, _vanishes),
+}
+"""For each student: its risk on visited rows given (classes, n), and the limit of its risk as n -> infinity."""
+
+
+def _sizes(n: Any) -> np.ndarray:
+    """Return n as a flat float64 array of whole numbers in [0, 2^53], or inf."""
+    values = list(np.ravel(np.asarray(n, dtype=object)))
+    if not values:
+        raise ValueError("n = []: give at least one number of samples")
+    infinite = [isinstance(value, (float, np.floating)) and value == np.inf for value in values]
+    return np.array([np.inf if inf else float(whole_number(v, "n")) for v, inf in zip(values, infinite, strict=True)])
+
+
+def _shaped(risk: np.ndarray, n: Any) -> float | np.ndarray:
+    return float(risk[0]) if np.ndim(n) == 0 else risk.reshape(np.shape(n))
