@@ -22,17 +22,28 @@ def means_after_throws(values: np.ndarray, throws: int) -> np.ndarray:
 
     Notes
     -----
-    Backward equation: G_(t+1)(u) = (u/m) G_t(u-1) + (1-u/m) G_t(u), and G(t) = G_t(m).
+    Forward equation of the law of u: P_(t+1)(u) = (1-u/m) P_t(u) + ((u+1)/m) P_t(u+1). The law has about sqrt(m)
+    states that matter; ends below 1e-26 are dropped.
     """
     cells = values.size - 1
     out = np.empty(throws + 1)
-    state = values.copy()
-    out[0] = state[cells]
+    law = np.zeros(cells + 2)
+    law[cells] = 1.0
+    low, high = cells, cells
+    out[0] = values[cells]
     for t in range(1, throws + 1):
-        for u in range(cells, 0, -1):
-            hit = u / cells
-            state[u] = hit * state[u - 1] + (1.0 - hit) * state[u]
-        out[t] = state[cells]
+        low = max(low - 1, 0)
+        mean = 0.0
+        for u in range(low, high + 1):
+            law[u] = law[u] * ((cells - u) / cells) + law[u + 1] * ((u + 1) / cells)
+            mean += law[u] * values[u]
+        while low < high and law[low] < 1e-26:
+            law[low] = 0.0
+            low += 1
+        while high > low and law[high] < 1e-26:
+            law[high] = 0.0
+            high -= 1
+        out[t] = mean
     return out
 
 

@@ -24,8 +24,11 @@ import numpy as np
 from kt_theory.limits.combine import largest_over_laws
 from kt_theory.limits.three import three_hidden_bound
 
-FIRST_CELLS, SPLIT, ROUNDS = 256, 32, 2
+SPLIT, ROUNDS = 16, 2
+"""The cells of u that may hold the maximum are split into so many parts, so often, before the bound is read off."""
+
 ROW_CELLS = 96
+"""Cells of the mass of a row."""
 
 
 def one_row_bound(labels: int, n: int) -> float:
@@ -105,39 +108,52 @@ def _multipliers(labels: int, n: int, most: float, total: float, falling: bool =
     """
     from scipy.optimize import minimize_scalar
 
-    def bound(z: float) -> float:
-        return labels * _least_y(z, n, most, proved=False) + z * total
-
     unit = 1.0 / max(n, 1)
+    grid = _grid(unit, most)
+    side, q = np.sqrt(grid), _powers(grid, n)
+
+    def bound(z: float) -> float:
+        return labels * max(float(_root(side, q, z).max()) ** 2, _growing(z, n, most)) + z * total
+
     ranges = [((-unit if falling else 0.0, 4.0 * unit), 1e-7 * unit), ((0.0, 1.0), 1e-6)]
     found = [minimize_scalar(bound, bounds=ends, method="bounded", options={"xatol": tol}) for ends, tol in ranges]
-    z = max(float(min(found, key=lambda one: one.fun).x), 0.0 if not falling else -1.0)
-    return _least_y(z, n, most, proved=True), z
+    z = float(min(found, key=lambda one: one.fun).x)
+    return max(_proved_root(grid, z, n) ** 2, _growing(z, n, most)), z
 
 
-def _least_y(z: float, n: int, most: float, *, proved: bool) -> float:
-    """Return the least y that z allows; with `proved`, an upper bound on it that covers all u between the grid points.
+def _grid(unit: float, most: float) -> np.ndarray:
+    """Return points of u from 0 to most, dense around the maximum at u of order 1/n."""
+    inner = min(6.0 * unit, most)
+    dense = np.linspace(0.0, inner, 241)
+    return np.concatenate([dense, np.geomspace(inner, most, 64)[1:]]) if most > inner else dense
 
-    sqrt(y) = sqrt(u) (q-z)/(q + sqrt(q(1+z)-z)), q = (1-u)^n, solves the condition at u. It grows with q, so on a cell
-    [u, u'] it is at most the value with sqrt(u') and q(u); the cells that matter are split.
+
+def _proved_root(grid: np.ndarray, z: float, n: int) -> float:
+    """Return an upper bound on the largest root over all u, between the grid points too.
+
+    The root grows with sqrt(u) and with q, so on a cell [u, u'] it is at most that of sqrt(u') and q(u).
     """
-    grid = np.concatenate([[0.0], np.geomspace(1e-4 * min(most, 1.0 / max(n, 1)), most, FIRST_CELLS)])
-    if not proved:
-        root = float(_root(grid, grid, z, n).max())
-    else:
-        low, high = grid[:-1], grid[1:]
-        for _ in range(ROUNDS):
-            keep = _root(high, low, z, n) > _root(high, high, z, n).max()
-            steps = np.arange(SPLIT + 1) / SPLIT
-            cells = low[keep, None] + (high - low)[keep, None] * steps
-            low, high = cells[:, :-1].ravel(), cells[:, 1:].ravel()
-        root = float(max(_root(high, low, z, n).max(), _root(grid, grid, z, n).max()))
-    # c must grow: its slope has the sign of z(1-p) + n(y + z p), least at p = most if z < 0.
-    growing = -z * (1.0 + most * (n - 1)) / n if z < 0 and n else 0.0
-    return max(root * root, growing, -z * most)
+    low, high = grid[:-1], grid[1:]
+    best = float(_root(np.sqrt(grid), _powers(grid, n), z).max())
+    for _ in range(ROUNDS):
+        keep = _root(np.sqrt(high), _powers(low, n), z) > best
+        cells = low[keep, None] + (high - low)[keep, None] * (np.arange(SPLIT + 1) / SPLIT)
+        low, high = cells[:, :-1].ravel(), cells[:, 1:].ravel()
+    rest = _root(np.sqrt(high), _powers(low, n), z)
+    return max(best, float(rest.max())) if len(rest) else best
 
 
-def _root(u: np.ndarray, u_of_q: np.ndarray, z: float, n: int) -> np.ndarray:
+def _root(side: np.ndarray, q: np.ndarray, z: float) -> np.ndarray:
+    """Return sqrt(y) = sqrt(u) (q-z)/(q + sqrt(q(1+z)-z)), which solves the condition at u with q = (1-u)^n."""
+    root: np.ndarray = side * np.maximum(q - z, 0.0) / (q + np.sqrt(np.maximum(q * (1 + z) - z, 0.0)) + 1e-300)
+    return root
+
+
+def _growing(z: float, n: int, most: float) -> float:
+    """Return the least y for which c grows on [0, most]: c' has the sign of z(1-p) + n(y + z p), least there."""
+    return -z * max((1.0 + most * (n - 1)) / max(n, 1), most) if z < 0 else 0.0
+
+
+def _powers(u: np.ndarray, n: int) -> np.ndarray:
     with np.errstate(divide="ignore"):
-        q = np.exp(n * np.log1p(-u_of_q))
-    return np.sqrt(u) * np.maximum(q - z, 0.0) / (q + np.sqrt(np.maximum(q * (1 + z) - z, 0.0)) + 1e-300)
+        return np.exp(n * np.log1p(-u))

@@ -34,13 +34,12 @@ def partial_limit(inputs: int, labels: int, n: int) -> Limit:
         return _as_soft(inputs, labels, n, "partial", "only unvisited rows lose: SEL_ptl equals CE_ful")
     family = FewLevels(labels, n)
     if inputs > 1:
-        upper = many_rows_bound(inputs, labels, n) if labels > 3 else three_labels_bound(inputs, n)
-        return _interval("partial", family, many_rows(family, inputs), upper, inputs)
+        return _interval("partial", family, many_rows(family, inputs), _upper(inputs, labels, n), inputs)
     if labels == 3:
         worst = one_row(family)
         value = 0.5 * unvisited_mass(2, n).value
         return Limit(value, value, True, worst.teacher(family), "Phi(2, n)/2", "partial", 1, 3, n)
-    return _interval("partial", family, one_row(family), one_row_bound(labels, n), inputs)
+    return _interval("partial", family, one_row(family), _upper(inputs, labels, n), inputs)
 
 
 def top_k_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
@@ -56,7 +55,8 @@ def top_k_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
         return _as_soft(inputs, labels, n, "top_k", "visited rows are known: the limit of soft labels")
     family = FewLevels(labels, n, k)
     if inputs > 1:
-        return _interval("top_k", family, many_rows(family, inputs), many_rows_bound(inputs, labels, n, k), inputs)
+        upper = many_rows_bound(inputs, labels, n, k)
+        return _interval("top_k", family, many_rows(family, inputs), min(upper, _upper(inputs, labels, n)), inputs)
     worst = one_row(family)
     if k == labels - 2:
         x = min(1.0 / (n + 1), 1.0 / (k + 1))
@@ -64,7 +64,15 @@ def top_k_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
         reference = f"max x (1-x)^n / 2 over x <= 1/(k+1), at x = {x:.6g}"
         return Limit(value, value, True, worst.teacher(family), reference, "top_k", 1, labels, n)
     hidden = labels - k
-    return _interval("top_k", family, worst, hidden_bound(hidden, n, 1 / (k + 1), hidden / labels), inputs)
+    upper = min(hidden_bound(hidden, n, 1 / (k + 1), hidden / labels), _upper(inputs, labels, n))
+    return _interval("top_k", family, worst, upper, inputs)
+
+
+def _upper(inputs: int, labels: int, n: int) -> float:
+    """Return the sharpest proved bound for partial labels; n >= 1."""
+    if labels == 3:
+        return 0.5 * unvisited_mass(2, n).value if inputs == 1 else three_labels_bound(inputs, n)
+    return one_row_bound(labels, n) if inputs == 1 else many_rows_bound(inputs, labels, n)
 
 
 def _as_soft(inputs: int, labels: int, n: int, access: str, reason: str) -> Limit:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -103,7 +105,7 @@ def test_extremes_and_order() -> None:
             soft, rel=1e-14
         )
         values = [minimax_risk("gradient", graph=graphs.cycle(6), labels=5, n=n, hops=h).lower for h in (0, 1, 2, 3)]
-        assert all(low <= high * (1 + 1e-12) for high, low in zip(values, values[1:], strict=False))
+        assert all(low <= high * (1 + 1e-12) for high, low in pairwise(values))
     assert minimax_risk("gradient", graph=graphs.complete(6), labels=5, n=1).lower == 0.0
     assert minimax_risk("gradient", graph=graphs.complete(6), labels=5, n=0).lower == pytest.approx(0.8)
 
