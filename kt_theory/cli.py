@@ -75,12 +75,24 @@ def main() -> None:
 @click.option("--repeats", type=int, help="Transfer sets per point.  [default: the paper's 100 and 64,000]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same files, byte for byte.")
 @click.option("--out", type=Path, default=Path("figures"), show_default=True, help="Folder to write to.")
+@click.option("--limits", "beyond", is_flag=True, help="Instead: the exact limits of every access level over n.")
 @_clear_errors
-def reproduce(only: list[str] | None, repeats: int | None, seed: int, out: Path) -> None:
-    """Regenerate Figure 1, Figure 2 and Table 1 of Zhao and Zhu (2023) as PNG and SVG, the data as CSV beside them."""
-    from kt_theory import reproduce as paper
+def reproduce(only: list[str] | None, repeats: int | None, seed: int, out: Path, beyond: bool) -> None:
+    """Regenerate Figure 1, Figure 2 and Table 1 of Zhao and Zhu (2023) as PNG and SVG, the data as CSV beside them.
 
-    for path in paper.reproduce(out, only=tuple(only) if only else paper.PARTS, repeats=repeats, seed=seed):
+    With --limits, two pictures beyond the paper: how loose its bounds are around the minimax risk and which student
+    attains it, and the price of access. They are exact: --only, --repeats and --seed do not apply.
+    """
+    from kt_theory.reproduce import limits as exact
+    from kt_theory.reproduce import paper
+
+    if beyond:
+        if only or repeats is not None or seed:
+            raise ValueError("--limits draws exact values: --only, --repeats and --seed do not apply")
+        written = exact.reproduce(out)
+    else:
+        written = paper.reproduce(out, only=tuple(only) if only else paper.PARTS, repeats=repeats, seed=seed)
+    for path in written:
         click.echo(path)
 
 
@@ -140,6 +152,42 @@ def risk(
             figures.write(study.draw_risks(frame, source, teacher.name), plot)
 
 
+@main.command(epilog="Example: kt-theory limits --inputs 100 --labels 25 --n 1000,100000")
+@click.option("--inputs", type=int, required=True, help="S, the number of inputs.")
+@click.option("--labels", type=int, required=True, help="A, the number of labels.")
+@click.option("--n", "sizes", type=_Numbers(), required=True, help="Samples, such as 100,1000,1e4.")
+@click.option("--top", type=_Numbers(), default="1,5", show_default=True, help="Which top-k levels to show.")
+@click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
+@_clear_errors
+def limits(inputs: int, labels: int, sizes: list[int], top: list[int], csv: Path | None) -> None:
+    """Print the minimax risk of every access level: no student does better than `lower` on every teacher.
+
+    Risks are expected total variation distances, in [0, 1]. Where the value is not known exactly it lies between
+    `lower` and `upper`, both proved. Beside them stand the bounds of Zhao and Zhu (2023), where they apply, and below
+    them what the limits tend to as n grows.
+    """
+    from tqdm import tqdm
+
+    from kt_theory import study
+    from kt_theory.limits.constants import asymptotic_rates
+    from kt_theory.limits.overview import limits_at, overview
+
+    if csv is not None:
+        study.refuse_unwritable(csv)
+    frame = overview(
+        limits_at(inputs, labels, size, tuple(top))
+        for size in tqdm(sizes, unit="n", delay=2, disable=None, leave=False)
+    )
+    shown = frame[["n", "access", "paper_lower", "lower", "upper", "paper_upper", "exact"]].copy()
+    shown["exact"] = shown["exact"].map({True: "yes", False: ""})
+    click.echo(_table(shown))
+    click.echo(f"\nAs n grows, S = {inputs}, A = {labels}: minimax risk ~ constant * rate")
+    for rate in asymptotic_rates(inputs, labels):
+        click.echo(f"  {rate.access:9} {rate.constant:.10g} * {rate.rate}  ({rate.regime}; {rate.reference})")
+    if csv is not None:
+        study.write_table(frame, csv)
+
+
 def _teacher(path: Path, order: int | None, tokens: str, logits: bool, normalise: bool) -> Any:
     from kt_theory import teachers
 
@@ -160,4 +208,8 @@ def _screen(frame: Any) -> str:
     table = table.rename(columns={"mean": "risk", "lower_bound": "class lower", "upper_bound": "class upper"})
     says_something = table["class upper"].map(lambda x: "-" if x != x else f"{x:.4g}" if x < 1 else ">= 1")
     table["class upper"] = says_something
-    return table.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-")
+    return _table(table)
+
+
+def _table(frame: Any) -> str:
+    return frame.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-")

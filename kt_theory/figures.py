@@ -107,7 +107,7 @@ def bound_lines(axes: Any, inputs: int, labels: int, n_low: float, n_high: float
         axes.plot(n, bounds.curve(lower, inputs, labels, n), linestyle=(0, (1, 2)), **style)
 
 
-def legend_and_caption(figure: Any, axes: Any, caption: str, *, bounds: bool, extra: tuple[Any, ...] = ()) -> None:
+def legend_and_caption(figure: Any, axes: Any, text: str, *, bounds: bool, extra: tuple[Any, ...] = ()) -> None:
     """Put one legend, of the curves of `axes`, above all panels and a wrapped caption below them."""
     from matplotlib.lines import Line2D
 
@@ -118,8 +118,13 @@ def legend_and_caption(figure: Any, axes: Any, caption: str, *, bounds: bool, ex
         handles.append(Line2D([], [], linestyle=(0, (1, 2)), label="lower bound for the class*", **grey))
     handles += extra
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    caption(figure, text)
+
+
+def caption(figure: Any, text: str) -> None:
+    """Put a wrapped caption below all panels."""
     width = int(15.5 * figure.get_figwidth())
-    figure.supxlabel("\n".join(textwrap.wrap(caption, width)), x=0.01, ha="left", fontsize=8, color="#333333")
+    figure.supxlabel("\n".join(textwrap.wrap(text, width)), x=0.01, ha="left", fontsize=8, color="#333333")
 
 
 def write(figure: Any, path: Path) -> Path:

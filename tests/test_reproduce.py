@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kt_theory import reproduce as paper
 from kt_theory.limits import bounds
+from kt_theory.reproduce import paper
 
 COMMITTED = Path(__file__).parent.parent / "figures"
 

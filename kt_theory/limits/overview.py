@@ -1,0 +1,71 @@
+"""Every access level side by side: the paper's bounds and the minimax risk between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kt_theory.limits import bounds
+from kt_theory.limits.limit import Limit
+from kt_theory.limits.minimax import minimax_risk
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PAPER = {"hard": ("3.1", "3.2-mean"), "partial": ("4.1", "4.4-mean"), "soft": ("5.1", "5.2-mean")}
+"""The theorems of Zhao and Zhu (2023) in mean, (lower, upper), by access level; it has none for top-k."""
+
+
+def limits_at(inputs: int, labels: int, n: int, top: tuple[int, ...] = (1, 5)) -> dict[str, Limit]:
+    """Return the minimax risk of every access level that needs no graph, by name, in increasing order of access.
+
+    Parameters
+    ----------
+    inputs, labels, n : int
+    top : tuple of int
+        Which top-k levels to include; those with k >= labels - 1 show whole rows and are left out.
+    """
+    found = {access: minimax_risk(access, inputs, labels, n) for access in ("hard", "partial")}
+    for k in top:
+        if k < labels - 1:
+            found[f"top_k({k})"] = minimax_risk("top_k", inputs, labels, n, k=k)
+    return found | {"soft": minimax_risk("soft", inputs, labels, n)}
+
+
+def overview(limits: Iterable[dict[str, Limit]]) -> pd.DataFrame:
+    """Return a table of the limits of every access level with the paper's bounds around them.
+
+    Parameters
+    ----------
+    limits : iterable of dict
+        One result of `limits_at` for each n.
+
+    Returns
+    -------
+    DataFrame, one row per n and level: access, n, inputs, labels, paper_lower, lower, upper, paper_upper, exact,
+    reference. paper_lower and paper_upper are NaN outside the theorem's regime, or where the paper has none.
+    """
+    import pandas as pd
+
+    rows = []
+    for level in limits:
+        for access, limit in level.items():
+            size = limit.inputs, limit.labels, limit.n
+            low, high = (bounds.curve(name, *size)[0] for name in PAPER[access]) if access in PAPER else (np.nan,) * 2
+            rows.append(
+                {
+                    "access": access,
+                    "n": limit.n,
+                    "inputs": limit.inputs,
+                    "labels": limit.labels,
+                    "paper_lower": low,
+                    "lower": limit.lower,
+                    "upper": limit.upper,
+                    "paper_upper": high,
+                    "exact": limit.exact,
+                    "reference": limit.reference,
+                }
+            )
+    return pd.DataFrame(rows)

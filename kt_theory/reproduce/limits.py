@@ -1,0 +1,165 @@
+"""How loose the theory was and who attains the limit: two pictures of the minimax risks of every access level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kt_theory import figures, teachers
+from kt_theory.limits.bias import largest_bias
+from kt_theory.limits.limit import Limit
+from kt_theory.limits.overview import limits_at, overview
+from kt_theory.risk.exact import NoExactRisk, exact_risk
+from kt_theory.study import refuse_unwritable, write_table
+from kt_theory.teacher import Teacher
+
+INPUTS, LABELS = 10, 10
+SIZES = tuple(sorted({round(x) for x in np.geomspace(1, 10**7, 22)}))
+INSTANCES = {"hard": "instance1", "partial": "instance2", "soft": "instance3"}
+STUDENTS = {"hard": ("ce_sgl",), "partial": ("ce_ptl", "sel_ptl"), "soft": ("ce_ful",)}
+_TITLES = {"hard": "hard labels", "partial": "partial soft labels", "soft": "soft labels"}
+_PRICE_STYLE = {
+    "hard": ("#0072B2", "o", "hard labels"),
+    "partial": ("#009E73", "^", "partial: probability of the sampled label"),
+    "top_k(1)": ("#E69F00", "s", "and of the most probable label"),
+    "top_k(5)": ("#56B4E9", "v", "and of the five most probable labels"),
+    "soft": ("#CC3377", "D", "soft: all probabilities"),
+}
+
+
+def reproduce(out: Path, *, sizes: tuple[int, ...] = SIZES, progress: bool = True) -> list[Path]:
+    """Draw the limits of every access level over n into the folder `out` and return the files written.
+
+    `limits`: the paper's bounds, the minimax risk between them, and the exact risks of the paper's students on the
+    worst teachers known and on the paper's instances. `price_of_access`: the minimax risk of all levels at equal n.
+    Each as PNG and SVG with its data as CSV. Nothing here is random.
+
+    Parameters
+    ----------
+    out : Path
+        Made if it is not there.
+    sizes : tuple of int
+        The numbers of samples.
+    progress : bool
+        Show a bar on a terminal.
+    """
+    import pandas as pd
+    from tqdm import tqdm
+
+    out.mkdir(parents=True, exist_ok=True)
+    refuse_unwritable(out / "limits.csv")
+    found = []
+    rows: list[dict[str, Any]] = []
+    for n in tqdm(sizes, unit="n", delay=2, disable=None if progress else True):
+        found.append(limits_at(INPUTS, LABELS, n))
+        rows += student_risks(n, found[-1])
+    limits, risks = overview(found), pd.DataFrame(rows)
+    written = [
+        write_table(limits, out / "price_of_access.csv"),
+        write_table(limits.merge(risks, on=["access", "n"], how="inner"), out / "limits.csv"),
+    ]
+    with figures.style():
+        for stem, figure in (("limits", _draw_limits(limits, risks)), ("price_of_access", _draw_price(limits))):
+            written += [figures.write(figure, out / f"{stem}{suffix}") for suffix in (".png", ".svg")]
+    return written
+
+
+def student_risks(n: int, limits: dict[str, Limit]) -> list[dict[str, Any]]:
+    """Return the exact risks of the paper's students at n: on their level's instance, and the largest on a bad teacher.
+
+    One dict for each student: access, student, n, instance, instance_risk (NaN outside the instance's regime) and
+    worst_risk, the largest over the least favourable teachers of all levels, the paper's instances at this n, and the
+    teacher of largest bias for ce_ptl (there in the limit n -> infinity where no exact value is to be had).
+    """
+    suspects = {access: limit.teacher for access, limit in limits.items() if limit.teacher is not None}
+    for family in INSTANCES.values():
+        if n >= teachers.smallest_n(family, INPUTS, LABELS):
+            suspects[family] = getattr(teachers, family)(INPUTS, LABELS, n)
+    row = largest_bias(LABELS)[1].pi
+    biased = Teacher.from_classes(row, [1.0 / INPUTS], [INPUTS])
+    rows = []
+    for access, names in STUDENTS.items():
+        family = INSTANCES[access]
+        for name in names:
+            on_biased = _exact(biased, name, n)
+            if np.isnan(on_biased):
+                on_biased = float(exact_risk(biased, name, np.inf))
+            rows.append(
+                {
+                    "access": access,
+                    "student": name,
+                    "n": n,
+                    "instance": family,
+                    "instance_risk": _exact(suspects[family], name, n) if family in suspects else np.nan,
+                    "worst_risk": np.nanmax([on_biased, *(_exact(teacher, name, n) for teacher in suspects.values())]),
+                }
+            )
+    return rows
+
+
+def _exact(teacher: Teacher, name: str, n: int) -> float:
+    try:
+        return float(exact_risk(teacher, name, n))
+    except NoExactRisk:
+        return np.nan
+
+
+def _draw_limits(limits: Any, risks: Any) -> Any:
+    figure, grid = figures.canvas(1, 3, width=12, height=4.6)
+    for axes, (access, names) in zip(grid.flat, STUDENTS.items(), strict=True):
+        level = limits[limits["access"] == access]
+        axes.plot(level["n"], level["paper_upper"], color="#666666", linestyle=(0, (5, 3)), linewidth=1.0)
+        axes.plot(level["n"], level["paper_lower"], color="#666666", linestyle=(0, (1, 2)), linewidth=1.2)
+        axes.fill_between(level["n"], level["lower"], level["upper"], color="black", alpha=0.3, linewidth=0)
+        axes.plot(level["n"], level["upper"], color="black", linewidth=1.0)
+        axes.plot(level["n"], level["lower"], color="black", linewidth=1.0)
+        for name in names:
+            rows = risks[risks["student"] == name]
+            colour, marker, _ = figures.STUDENT_STYLE[name]
+            style = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 0}
+            axes.plot(rows["n"], rows["instance_risk"], markerfacecolor="white", **style)
+            axes.plot(rows["n"], rows["worst_risk"], **style)
+        if access == "partial":
+            axes.axhline(largest_bias(LABELS)[0], color=figures.STUDENT_STYLE["ce_ptl"][0], linestyle="-.", linewidth=1)
+        axes.set(xlabel="n", ylabel="risk, E TV", xscale="log", yscale="log", ylim=(level["lower"].min() / 5, 3.0))
+        axes.set_title(f"{_TITLES[access]}: S = {INPUTS}, A = {LABELS}", loc="left")
+    _limits_legend(figure)
+    return figure
+
+
+def _limits_legend(figure: Any) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Any] = [
+        Patch(facecolor="black", alpha=0.3, edgecolor="black", label="minimax risk (between proved bounds)"),
+        Line2D([], [], color="#666666", linestyle=(0, (5, 3)), label="the paper's upper bound"),
+        Line2D([], [], color="#666666", linestyle=(0, (1, 2)), label="the paper's lower bound"),
+        Line2D([], [], color=figures.STUDENT_STYLE["ce_ptl"][0], linestyle="-.", label="largest bias of CE_ptl"),
+    ]
+    for name, (colour, marker, label) in figures.STUDENT_STYLE.items():
+        handles.append(Line2D([], [], color=colour, marker=marker, linewidth=0, label=label.split(" (")[0], gid=name))
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    note = (
+        "Filled markers: exact risk of the student on the worst teacher known for it at this n; open markers: on the "
+        "paper's instance for this level (Instance 1, 2, 3), where it is defined and not the worst. A student whose "
+        "filled markers lie on the black band attains the limit."
+    )
+    figures.caption(figure, note)
+
+
+def _draw_price(limits: Any) -> Any:
+    figure, grid = figures.canvas(1, 1, width=8, height=5.2)
+    axes = grid[0, 0]
+    for access, (colour, marker, label) in _PRICE_STYLE.items():
+        level = limits[limits["access"] == access]
+        axes.fill_between(level["n"], level["lower"], level["upper"], color=colour, alpha=0.3, linewidth=0)
+        middle = np.sqrt(level["lower"] * level["upper"])
+        axes.plot(level["n"], middle, color=colour, marker=marker, markersize=4, linewidth=1.2, label=label)
+    axes.set(xlabel="n", ylabel="minimax risk, E TV", xscale="log", yscale="log")
+    axes.set_title(f"Price of access: S = {INPUTS}, A = {LABELS}", loc="left")
+    axes.legend(loc="lower left")
+    figures.caption(figure, "Bands lie between proved bounds; lines are their geometric means. Soft labels are exact.")
+    return figure
