@@ -187,17 +187,19 @@ def reweighted_loss(n, hit, miss, value, size):
     """
     levels = hit.size
     left, weight = np.empty(levels), np.empty(levels)
-    count, high = np.empty(levels), np.empty(levels)
+    count, steps = np.empty(levels), np.empty(levels)
     left[0], weight[0] = n, 1.0
     spread = TAIL_NATS / 3 + math.sqrt(TAIL_NATS**2 / 9 + 2 * TAIL_NATS * n * hit[0] * miss[0])
     count[0] = max(0.0, math.floor(n * hit[0] - spread)) - 1.0 if miss[0] > 0 else n - 1.0
-    high[0] = min(n, math.ceil(n * hit[0] + spread))
+    # Steps are counted down: count + 1 == count at 2^53.
+    steps[0] = min(n, math.ceil(n * hit[0] + spread)) - count[0]
     level, total = 0, 0.0
     while level >= 0:
-        count[level] += 1.0
-        if count[level] > high[level]:
+        if steps[level] <= 0.0:
             level -= 1
             continue
+        steps[level] -= 1.0
+        count[level] += 1.0
         chance = weight[level] * binomial(count[level], left[level], hit[level], miss[level])
         if level < levels - 1:
             rest = left[level] - count[level]
@@ -206,7 +208,7 @@ def reweighted_loss(n, hit, miss, value, size):
             mean = rest * hit[level]
             spread = TAIL_NATS / 3 + math.sqrt(TAIL_NATS**2 / 9 + 2 * TAIL_NATS * mean * miss[level])
             count[level] = max(0.0, math.floor(mean - spread)) - 1.0 if miss[level] > 0 else rest - 1.0
-            high[level] = min(rest, math.ceil(mean + spread))
+            steps[level] = min(rest, math.ceil(mean + spread)) - count[level]
             continue
         mass = 0.0
         for l in range(levels):

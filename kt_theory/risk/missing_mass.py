@@ -12,7 +12,7 @@ from kt_theory.risk.cost import refuse_beyond
 from kt_theory.risk.exact import uniform_distance
 from kt_theory.risk.occupancy import Cells, contour, empty_factors, empty_laws, joint
 from kt_theory.teacher import RowClasses, Teacher
-from kt_theory.validation import numeric_array, unit_interval, whole_number
+from kt_theory.validation import LARGEST_COUNT, numeric_array, unit_interval, whole_number
 
 LARGEST_LAW = 5e6
 SMALLEST = 1e-26
@@ -139,6 +139,7 @@ def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None)
         return MissingMassLaw(np.array([never + number @ pairs[:, 1]]), np.ones(1))
     what = f"the law of the missing mass over {len(pairs)} classes of inputs"
     way_out = "use missing_mass_moments and missing_mass_bounds, or simulate(..., keep_losses=True)"
+    refuse_beyond(float(number.max(initial=0.0)), what + " (their numbers beyond 2^53)", way_out, LARGEST_COUNT)
     refuse_beyond(float(cells.states(np.array([draws]))[0]), what, way_out, LARGEST_LAW)
     windows = cells.windows(draws)
     laws = empty_laws(cells, windows, draws)[1]

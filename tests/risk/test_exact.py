@@ -294,6 +294,14 @@ def test_sizes_without_a_table():
     assert exact_risk(words, "ce_sgl", n) == pytest.approx(want, rel=1e-10)
 
 
+def test_largest_count():
+    # At 2^53 a float64 counter that adds 1 stands still: every walk over counts must end all the same.
+    row = [1 - 1e-16, 1e-16]
+    assert exact_risk(Teacher([row]), "ce_ptl", 2**53) == pytest.approx(1e-16, rel=0.7)
+    assert 0 < exact_risk(Teacher([[0.7, 0.3]]), "ce_sgl", 2**53) < 1e-8
+    assert exact_risk(Teacher([[0.7, 0.3]]), "sel_ptl", 2**53) == 0
+
+
 def test_order_of_the_students():
     teacher = instance0(6, 5)
     n = np.unique(np.geomspace(1, 1e4, 30).astype(int))

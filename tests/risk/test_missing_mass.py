@@ -180,6 +180,8 @@ def test_refusals():
     teacher = Teacher(np.eye(40), np.arange(1, 41) / 820)
     with pytest.raises(NoExactRisk, match="missing_mass_bounds"):
         missing_mass_law(teacher, 100)
+    with pytest.raises(NoExactRisk, match="beyond 2"):
+        missing_mass_law(Teacher.from_classes([[0.5, 0.5]], [2.0**-60], [2**60]), 3)
     with pytest.raises(ValueError, match="weights has 2 entries"):
         missing_mass_moments(teacher, 100, [1.0, 2.0])
     with pytest.raises(ValueError, match="must be >= 0"):
