@@ -19,6 +19,9 @@ CERTIFICATE = 1e-7
 LARGEST_RATIO = 10**6
 """Largest n/A whose coordinate risk is maximised; beyond it the closed form is sharper than 1e-6 of itself."""
 
+SMOOTH_RATIO = 2000
+"""n/A above which the ripple of the coordinate risk is below 1e-4 of it, and asymptotic parameters serve."""
+
 
 def coordinate_risk(p: np.ndarray, labels: int, n: int, c: float) -> np.ndarray:
     """Return r(p) = E|(X + c)/(n + cA) - p|, X ~ Bin(n, p), the expected error of add-c on a label of probability p.
@@ -110,10 +113,14 @@ def envelope_bound(labels: int, n: int, c: float, slope: float, gap: float) -> f
 
 
 def risk_grid(labels: int, n: int, c: float) -> np.ndarray:
-    """Return the points of [0, 1] where a search for the worst p starts: dense at 1/A and at the first kinks."""
+    """Return the points of [0, 1] where a search for the worst p starts: the first kinks, 1/A and what is around it.
+
+    The risk's ripple between kinks is about A/(8n) of it; where that shows, the points at 1/A resolve the kinks.
+    """
     total = n + c * labels
-    kinks = (0.125 * np.arange(161) + c) / total
-    centre = 1.0 / labels + 0.25 * np.arange(-200, 201) / total
+    rippled = n < SMOOTH_RATIO * labels
+    kinks = (0.125 * np.arange(161 if rippled else 41) + c) / total
+    centre = 1.0 / labels + 0.25 * np.arange(-200, 201) / total if rippled else []
     around = np.geomspace(0.2, 5.0, 150) / labels
     points = np.concatenate([[0.0, 1.0 / labels, 1.0], kinks, centre, around, np.geomspace(0.01 / total, 1.0, 80)])
     return np.unique(points[(points >= 0.0) & (points <= 1.0)])

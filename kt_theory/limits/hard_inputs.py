@@ -11,7 +11,7 @@ import numpy as np
 
 from kt_theory.limits.hard_addc import add_c_upper, best_constant, certified_maximum, mle_upper
 from kt_theory.limits.hard_games import curved_upper
-from kt_theory.limits.hard_prior import WINDOW, bayes_risk, best_prior, closed_bayes_risk
+from kt_theory.limits.hard_prior import SEARCHED_RATIO, WINDOW, bayes_risk, best_prior, closed_bayes_risk
 
 ROW_GAP = 1e-4
 """Relative gap of the searches behind an upper bound for several inputs; it is part of the bound."""
@@ -102,24 +102,28 @@ def inputs_upper(inputs: int, labels: int, n: int) -> float:
 def inputs_lower(inputs: int, labels: int, n: int) -> float:
     """Return a proved lower bound: the Bayes risk of rho uniform and independent Dirichlet rows.
 
-    It is the mean of one row's Bayes risk over its visits k ~ Bin(n, 1/S). That risk falls in k, so in a block of counts (0.2 % of kappa wide) the bound at the last count holds for all.
-    Counts more than seven standard deviations from kappa are dropped.
+    It is the mean of one row's Bayes risk over its visits k ~ Bin(n, 1/S). That risk falls in k, so in a block of
+    counts (0.25 % of kappa wide) the bound at the last count holds for all. Counts more than six standard deviations
+    from kappa are dropped.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import betainc
 
     centre = n / inputs
-    reach = 7.0 * math.sqrt(centre) + 12.0
+    reach = 6.0 * math.sqrt(centre) + 12.0
     first, last = max(0.0, math.floor(centre - reach)), min(float(n), math.ceil(centre + reach))
-    starts = np.append(np.arange(first, last + 1.0, max(1.0, math.floor(2e-3 * centre))), last + 1.0)
+    starts = np.append(np.arange(first, last + 1.0, max(1.0, math.floor(2.5e-3 * centre))), last + 1.0)
     ends = starts[1:] - 1.0
     tail = betainc(np.maximum(starts, 1.0), np.maximum(n - starts + 1.0, 1.0), 1.0 / inputs)
     law = -np.diff(np.where(starts < 1.0, 1.0, np.where(starts > n, 0.0, tail)))
     if centre / labels > WINDOW / 4.0:
-        alpha = 1.0 + math.sqrt(centre / labels) * np.geomspace(0.05, 4.0, 60)
-        return float(np.max([law @ np.maximum([closed_bayes_risk(labels, k, x) for k in ends], 0.0) for x in alpha]))
+        grid = 1.0 + math.sqrt(centre / labels) * np.geomspace(0.05, 4.0, 60)
+        return float((law @ np.maximum([closed_bayes_risk(labels, int(k), grid) for k in ends], 0.0)).max())
     if centre >= 20.0:
-        return float(law @ _row_lowers(labels, ends, best_prior(labels, round(centre))[0]))
+        alpha, level = best_prior(labels, round(centre))
+        if centre > SEARCHED_RATIO * labels:
+            return float(law @ [bayes_risk(labels, int(k), alpha, level) for k in ends])
+        return float(law @ _row_lowers(labels, ends, alpha))
     guess = math.log(0.55 * math.sqrt(max(centre, 1e-6) / labels))
     found = minimize_scalar(
         lambda z: -float(law @ _row_lowers(labels, ends, math.exp(z))),
