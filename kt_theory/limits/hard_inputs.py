@@ -95,7 +95,7 @@ def inputs_upper(inputs: int, labels: int, n: int) -> float:
         start = np.where(low > 0.0, (at_low + slope * (low - share)) / np.where(low > 0.0, low, 1.0), bounds[0])
         return slope * share + np.maximum(low * (start - slope), high * (start - slope))
 
-    top = certified_maximum(excess, bound, lambda low, high: 0.5 * (low + high), edges, ROW_GAP * float(best.fun))
+    top = certified_maximum(excess, bound, edges, ROW_GAP * float(best.fun))
     return min(1.0 - 1.0 / labels, inputs * top)
 
 

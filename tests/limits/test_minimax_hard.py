@@ -273,6 +273,15 @@ def test_the_curvature_bound_between_kinks(labels: int, n: int, c: float) -> Non
     assert (second >= -4.0 * n * binom.pmf(j, n - 1, p) * (1.0 + 1e-3) - 1e-4).all()
     assert (second >= -4.0 * n * largest_mass(j, n - 1.0) - 1e-4).all()
     assert (second < -1.0).any()
+    kink = (np.arange(1.0, n) + c) / total
+    kink = kink[kink < 1.0 - h]
+    rise = (
+        coordinate_risk(kink + h, labels, n, c)
+        + coordinate_risk(kink - h, labels, n, c)
+        - 2.0 * coordinate_risk(kink, labels, n, c)
+    ) / h
+    mass = binom.pmf(np.arange(1, len(kink) + 1), n, kink)
+    assert rise == pytest.approx(2.0 * mass, rel=0.2, abs=1e-3)
 
 
 def test_largest_mass_bounds_the_binomial() -> None:
@@ -314,18 +323,15 @@ def test_branch_and_bound_fails_without_its_curvature_term() -> None:
     def wave(x: np.ndarray) -> np.ndarray:
         return np.sin(11.0 * x)
 
-    def split(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        return 0.5 * (u + v)
-
     def honest(u, v, at_u, at_v):
         return np.maximum(at_u, at_v) + 121.0 * (v - u) ** 2 / 8.0
 
     def naive(u, v, at_u, at_v):
         return np.maximum(at_u, at_v)
 
-    assert 1.0 <= certified_maximum(wave, honest, split, edges, 1e-9) <= 1.0 + 1e-8
-    assert certified_maximum(wave, honest, split, edges, 1e-9, rounds=1) >= 1.0
-    assert certified_maximum(wave, naive, split, edges, 1e-9) < 0.99
+    assert 1.0 <= certified_maximum(wave, honest, edges, 1e-9) <= 1.0 + 1e-8
+    assert certified_maximum(wave, honest, edges, 1e-9, rounds=1) >= 1.0
+    assert certified_maximum(wave, naive, edges, 1e-9) < 0.99
 
 
 @pytest.mark.parametrize("n", [10, 37, 1000, 10**6])
@@ -360,7 +366,7 @@ def test_widths(labels: int) -> None:
 @pytest.mark.parametrize("labels", [2, 3, 40])
 def test_the_interval_falls_in_n(labels: int) -> None:
     sizes = [0, 1, 2, 3, 5, 9, 19, 20, 21, 30, 99, 100, 101, 999, 2000, 2001, 10**4]
-    sizes += [5 * 10**4 * labels, 10**6 * labels, 10**6 * labels + 1, 10**9 * labels, 2**53]
+    sizes += [3000 * labels, 10**6 * labels, 10**6 * labels + 1, 10**9 * labels, 2**53]
     limits = [hard_limit(1, labels, n) for n in sizes]
     for before, after in itertools.pairwise(limits):
         assert after.lower <= before.lower * (1.0 + 1e-8)
@@ -400,7 +406,7 @@ def test_add_c_attains_the_upper_bound_on_the_returned_teacher(labels: int, n: i
 
 
 @pytest.mark.parametrize(
-    ("inputs", "labels", "n"), [(2, 2, 3), (3, 4, 10), (10, 5, 200), (50, 3, 20), (100, 25, 10**4), (7, 10, 10**5)]
+    ("inputs", "labels", "n"), [(2, 2, 3), (3, 4, 10), (10, 5, 200), (50, 3, 20), (100, 25, 10**4), (7, 10, 10**4)]
 )
 def test_several_inputs_are_bracketed(inputs: int, labels: int, n: int) -> None:
     limit = hard_limit(inputs, labels, n)
@@ -411,7 +417,7 @@ def test_several_inputs_are_bracketed(inputs: int, labels: int, n: int) -> None:
     assert limit.width <= (0.065 if n >= 4 * inputs * labels else 0.5)
 
 
-@pytest.mark.parametrize(("inputs", "labels", "n"), [(3, 4, 600), (10, 5, 2000), (100, 25, 10**5)])
+@pytest.mark.parametrize(("inputs", "labels", "n"), [(3, 4, 600), (10, 5, 2000), (20, 10, 10**4)])
 def test_maximum_likelihood_on_the_uniform_teacher_is_above_the_lower_bound(inputs: int, labels: int, n: int) -> None:
     k = np.arange(1, n + 1)
     law = binom.pmf(k, n, 1.0 / inputs)
