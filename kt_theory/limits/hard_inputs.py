@@ -127,7 +127,7 @@ def inputs_lower(inputs: int, labels: int, n: int) -> float:
     guess = math.log(0.55 * math.sqrt(max(centre, 1e-6) / labels))
     found = minimize_scalar(
         lambda z: -float(law @ _row_lowers(labels, ends, math.exp(z))),
-        bounds=(guess - 4.0, guess + 4.0),
+        bounds=(guess - 5.0, guess + 4.0),
         method="bounded",
         options={"xatol": 0.02},
     )
@@ -135,17 +135,26 @@ def inputs_lower(inputs: int, labels: int, n: int) -> float:
 
 
 def _row_lowers(labels: int, visits: np.ndarray, alpha: float) -> np.ndarray:
-    from scipy.optimize import minimize_scalar
-
+    """Return lower bounds of a row's Bayes risk after each number of visits, their levels searched at a few counts."""
     nodes = np.unique(np.floor(np.geomspace(visits[0] + 1.0, visits[-1] + 1.0, 6))) - 1.0
-    logits = []
-    for k in nodes:
-        found = minimize_scalar(
-            lambda z, k=k: -bayes_risk(labels, int(k), alpha, 1.0 / (1.0 + math.exp(-z)), terms=300),
-            bounds=(-0.1, 14.0),
-            method="bounded",
-            options={"xatol": 1e-2},
-        )
-        logits.append(0.0 if labels == 2 else float(found.x))
+    logits = [_best_logit(labels, int(k), alpha) for k in nodes]
     level = 1.0 / (1.0 + np.exp(-np.interp(np.log(visits + 1.0), np.log(nodes + 1.0), logits)))
     return np.array([bayes_risk(labels, int(k), alpha, float(z)) for k, z in zip(visits, level, strict=True)])
+
+
+def _best_logit(labels: int, k: int, alpha: float) -> float:
+    from scipy.optimize import minimize_scalar
+    from scipy.special import betainc, logit
+
+    if labels == 2:
+        return 0.0
+    if k == 0:
+        # Every label has the same posterior, the prior, and D is largest at its mean 1/A.
+        return float(logit(betainc(alpha, (labels - 1) * alpha, 1.0 / labels)))
+    found = minimize_scalar(
+        lambda z: -bayes_risk(labels, k, alpha, 1.0 / (1.0 + math.exp(-z)), terms=300),
+        bounds=(-0.1, 14.0),
+        method="bounded",
+        options={"xatol": 1e-2},
+    )
+    return float(found.x)
