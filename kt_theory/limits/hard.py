@@ -5,6 +5,7 @@ Everything is proved up to rounding, which is at most `ROUNDING` relative and pa
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -89,8 +90,10 @@ def hard_limit(inputs: Any, labels: Any, n: Any) -> Limit:
     else:
         lower, upper = inputs_lower(inputs, labels, n), inputs_upper(inputs, labels, n)
         reference = "independent Dirichlet rows below, add-c(visits) rows above; not known to meet"
+    # Point-mass rows under uniform rho: exact for soft labels if S > n, and the limit alpha -> 0 of the Dirichlet rows.
+    unseen = (1.0 - 1.0 / labels) * math.exp(n * math.log1p(-1.0 / inputs)) if inputs > 1 else 0.0
     teacher = _teacher(row, inputs)
-    lower, upper = lower * (1.0 - ROUNDING), upper * (1.0 + ROUNDING)
+    lower, upper = max(lower * (1.0 - ROUNDING), unseen), upper * (1.0 + ROUNDING)
     return Limit(lower, min(upper, 1.0 - 1.0 / labels), False, teacher, reference, "hard", inputs, labels, n)
 
 

@@ -19,6 +19,9 @@ CERTIFICATE = 1e-7
 LARGEST_RATIO = 10**6
 """Largest n/A whose coordinate risk is maximised; beyond it the closed form is sharper than 1e-6 of itself."""
 
+SMOOTH_RATIO = 2000
+"""n/A above which the ripple of the coordinate risk is below 1e-4 of it, and asymptotic parameters serve."""
+
 
 def coordinate_risk(p: np.ndarray, labels: int, n: int, c: float) -> np.ndarray:
     """Return r(p) = E|(X + c)/(n + cA) - p|, X ~ Bin(n, p), the expected error of add-c on a label of probability p.
@@ -40,15 +43,14 @@ def coordinate_risk(p: np.ndarray, labels: int, n: int, c: float) -> np.ndarray:
 def certified_maximum(
     function: Callable[[np.ndarray], np.ndarray],
     bound: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray],
-    split: Callable[[np.ndarray, np.ndarray], np.ndarray],
     edges: np.ndarray,
     gap: float,
     rounds: int = 60,
 ) -> float:
     """Return an upper bound of max function on [edges[0], edges[-1]], at most `gap` above it unless `rounds` run out.
 
-    Branch and bound: `bound(u, v, f(u), f(v))` is above the function on [u, v]; `split(u, v)` lies inside. Intervals
-    whose bound is within `gap` of the best value seen are done.
+    Branch and bound by halving: `bound(u, v, f(u), f(v))` is above the function on [u, v]. Intervals whose bound is
+    within `gap` of the best value seen are done.
     """
     value = function(edges)
     low, high, at_low, at_high = edges[:-1], edges[1:], value[:-1], value[1:]
@@ -60,7 +62,7 @@ def certified_maximum(
         if not todo.any():
             return max(best, settled)
         low, high, at_low, at_high = low[todo], high[todo], at_low[todo], at_high[todo]
-        middle = split(low, high)
+        middle = 0.5 * (low + high)
         at_middle = function(middle)
         best = max(best, float(at_middle.max()))
         low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
@@ -80,42 +82,37 @@ def envelope_bound(labels: int, n: int, c: float, slope: float, gap: float) -> f
     """Return an upper bound of max over p in [0, 1] of r(p) - slope (p - 1/A), so of r's concave envelope at 1/A.
 
     Between two neighbouring kinks (j + c)/M the risk is a polynomial with
-    r'' = n(n-1) E[second difference >= 0] - 4n b(j; n-1, p) >= -4n B_j, B_j the largest mass, so r - slope p is at most
-    the larger end value + (v-u)^2/8 * 4n B_j. Over several kinks, r' lies in [-L, L] with L = cA/M + 2 max B_j.
+    r'' = n(n-1) E[second difference >= 0] - 4n b(j; n-1, p) >= -4n B_j, B_j the largest mass, and at a kink its slope
+    jumps up by 2 b(j; n, p). So with B the largest B_j met on [u, v], r + 2nB p^2 is convex there, and r - slope p is
+    at most the larger end value + (v-u)^2/8 * 4nB. Also |r'| <= cA/M + 2B, which is sharper over many kinks.
     """
     total = n + c * labels
 
     def excess(p: np.ndarray) -> np.ndarray:
         return coordinate_risk(p, labels, n, c) - slope * (p - 1.0 / labels)
 
-    def cells(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # A kink that rounding moves across an end by 1e-16 changes the Lipschitz function r by as little.
-        return np.floor(total * u - c + 1e-9), np.ceil(total * v - c - 1e-9) - 1.0
-
     def bound(u: np.ndarray, v: np.ndarray, at_u: np.ndarray, at_v: np.ndarray) -> np.ndarray:
-        first, last = cells(u, v)
-        crossing = (first <= 0.0) & (last >= 0.0) | (first <= n - 1.0) & (last >= n - 1.0)
-        mass = np.where(crossing, 1.0, np.maximum(largest_mass(first, n - 1.0), largest_mass(last, n - 1.0)))
+        first, last = np.floor(total * u - c), np.floor(total * v - c)
+        certain = ((first <= 0.0) & (last >= 0.0)) | ((first <= n - 1.0) & (last >= n - 1.0))
+        mass = np.where(certain, 1.0, np.maximum(largest_mass(first, n - 1.0), largest_mass(last, n - 1.0)))
         smooth = np.maximum(at_u, at_v) + 0.5 * n * mass * (v - u) ** 2
-        steep = c * labels / total + 2.0 * mass + abs(slope)
-        kinked = 0.5 * (at_u + at_v) + 0.5 * steep * (v - u)
-        return np.where(first >= last, np.minimum(smooth, kinked), kinked)
+        steep = 0.5 * (at_u + at_v) + 0.5 * (c * labels / total + 2.0 * mass + abs(slope)) * (v - u)
+        return np.minimum(smooth, steep)
 
-    def split(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        middle = 0.5 * (u + v)
-        kink = (np.rint(total * middle - c) + c) / total
-        return np.where((kink > u) & (kink < v) & (v - u > 1e-9 * v) & (total * (v - u) < 64.0), kink, middle)
-
-    return certified_maximum(excess, bound, split, risk_grid(labels, n, c), gap)
+    return certified_maximum(excess, bound, risk_grid(labels, n, c), gap)
 
 
 def risk_grid(labels: int, n: int, c: float) -> np.ndarray:
-    """Return the points of [0, 1] where a search for the worst p starts: dense at 1/A and at the first kinks."""
+    """Return the points of [0, 1] where a search for the worst p starts: the first kinks, 1/A and what is around it.
+
+    The risk's ripple between kinks is about A/(8n) of it; where that shows, the points at 1/A resolve the kinks.
+    """
     total = n + c * labels
-    kinks = (0.125 * np.arange(161) + c) / total
-    centre = 1.0 / labels + 0.25 * np.arange(-200, 201) / total
+    rippled = n < SMOOTH_RATIO * labels
+    kinks = (0.125 * np.arange(161 if rippled else 41) + c) / total
+    centre = 1.0 / labels + 0.25 * np.arange(-200 if rippled else 0, 201 if rippled else 1) / total
     around = np.geomspace(0.2, 5.0, 150) / labels
-    points = np.concatenate([[0.0, 1.0 / labels, 1.0], kinks, centre, around, np.geomspace(0.01 / total, 1.0, 80)])
+    points = np.concatenate([[0.0, 1.0], kinks, centre, around, np.geomspace(0.01 / total, 1.0, 80)])
     return np.unique(points[(points >= 0.0) & (points <= 1.0)])
 
 

@@ -76,7 +76,7 @@ def student_upper(student: np.ndarray, gap: float) -> float:
         j = np.searchsorted(student, 0.5 * (u + v), side="right") - 1.0
         return np.maximum(at_u, at_v) + (bend + 4.0 * n * largest_mass(j, n - 1.0)) * (v - u) ** 2 / 8.0
 
-    return certified_maximum(lambda p: student_risk(student, p), bound, lambda u, v: 0.5 * (u + v), edges, gap)
+    return certified_maximum(lambda p: student_risk(student, p), bound, edges, gap)
 
 
 def prior_risk(n: int, points: np.ndarray, weights: np.ndarray) -> float:

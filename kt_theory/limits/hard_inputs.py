@@ -11,7 +11,7 @@ import numpy as np
 
 from kt_theory.limits.hard_addc import add_c_upper, best_constant, certified_maximum, mle_upper
 from kt_theory.limits.hard_games import curved_upper
-from kt_theory.limits.hard_prior import WINDOW, bayes_risk, best_prior, closed_bayes_risk
+from kt_theory.limits.hard_prior import SEARCHED_RATIO, WINDOW, bayes_risk, best_prior, closed_bayes_risk
 
 ROW_GAP = 1e-4
 """Relative gap of the searches behind an upper bound for several inputs; it is part of the bound."""
@@ -95,35 +95,39 @@ def inputs_upper(inputs: int, labels: int, n: int) -> float:
         start = np.where(low > 0.0, (at_low + slope * (low - share)) / np.where(low > 0.0, low, 1.0), bounds[0])
         return slope * share + np.maximum(low * (start - slope), high * (start - slope))
 
-    top = certified_maximum(excess, bound, lambda low, high: 0.5 * (low + high), edges, ROW_GAP * float(best.fun))
+    top = certified_maximum(excess, bound, edges, ROW_GAP * float(best.fun))
     return min(1.0 - 1.0 / labels, inputs * top)
 
 
 def inputs_lower(inputs: int, labels: int, n: int) -> float:
     """Return a proved lower bound: the Bayes risk of rho uniform and independent Dirichlet rows.
 
-    It is the mean of one row's Bayes risk over its visits k ~ Bin(n, 1/S). That risk falls in k, so in a block of counts (0.2 % of kappa wide) the bound at the last count holds for all.
-    Counts more than seven standard deviations from kappa are dropped.
+    It is the mean of one row's Bayes risk over its visits k ~ Bin(n, 1/S). That risk falls in k, so in a block of
+    counts (0.25 % of kappa wide) the bound at the last count holds for all. Counts more than six standard deviations
+    from kappa are dropped.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import betainc
 
     centre = n / inputs
-    reach = 7.0 * math.sqrt(centre) + 12.0
+    reach = 6.0 * math.sqrt(centre) + 12.0
     first, last = max(0.0, math.floor(centre - reach)), min(float(n), math.ceil(centre + reach))
-    starts = np.append(np.arange(first, last + 1.0, max(1.0, math.floor(2e-3 * centre))), last + 1.0)
+    starts = np.append(np.arange(first, last + 1.0, max(1.0, math.floor(2.5e-3 * centre))), last + 1.0)
     ends = starts[1:] - 1.0
     tail = betainc(np.maximum(starts, 1.0), np.maximum(n - starts + 1.0, 1.0), 1.0 / inputs)
     law = -np.diff(np.where(starts < 1.0, 1.0, np.where(starts > n, 0.0, tail)))
     if centre / labels > WINDOW / 4.0:
-        alpha = 1.0 + math.sqrt(centre / labels) * np.geomspace(0.05, 4.0, 60)
-        return float(np.max([law @ np.maximum([closed_bayes_risk(labels, k, x) for k in ends], 0.0) for x in alpha]))
+        grid = 1.0 + math.sqrt(centre / labels) * np.geomspace(0.05, 4.0, 60)
+        return float((law @ np.maximum([closed_bayes_risk(labels, int(k), grid) for k in ends], 0.0)).max())
     if centre >= 20.0:
-        return float(law @ _row_lowers(labels, ends, best_prior(labels, round(centre))[0]))
+        alpha, level = best_prior(labels, round(centre))
+        if centre > SEARCHED_RATIO * labels:
+            return float(law @ [bayes_risk(labels, int(k), alpha, level) for k in ends])
+        return float(law @ _row_lowers(labels, ends, alpha))
     guess = math.log(0.55 * math.sqrt(max(centre, 1e-6) / labels))
     found = minimize_scalar(
         lambda z: -float(law @ _row_lowers(labels, ends, math.exp(z))),
-        bounds=(guess - 4.0, guess + 4.0),
+        bounds=(guess - 5.0, guess + 4.0),
         method="bounded",
         options={"xatol": 0.02},
     )
@@ -131,17 +135,26 @@ def inputs_lower(inputs: int, labels: int, n: int) -> float:
 
 
 def _row_lowers(labels: int, visits: np.ndarray, alpha: float) -> np.ndarray:
-    from scipy.optimize import minimize_scalar
-
+    """Return lower bounds of a row's Bayes risk after each number of visits, their levels searched at a few counts."""
     nodes = np.unique(np.floor(np.geomspace(visits[0] + 1.0, visits[-1] + 1.0, 6))) - 1.0
-    logits = []
-    for k in nodes:
-        found = minimize_scalar(
-            lambda z, k=k: -bayes_risk(labels, int(k), alpha, 1.0 / (1.0 + math.exp(-z)), terms=300),
-            bounds=(-0.1, 14.0),
-            method="bounded",
-            options={"xatol": 1e-2},
-        )
-        logits.append(0.0 if labels == 2 else float(found.x))
+    logits = [_best_logit(labels, int(k), alpha) for k in nodes]
     level = 1.0 / (1.0 + np.exp(-np.interp(np.log(visits + 1.0), np.log(nodes + 1.0), logits)))
     return np.array([bayes_risk(labels, int(k), alpha, float(z)) for k, z in zip(visits, level, strict=True)])
+
+
+def _best_logit(labels: int, k: int, alpha: float) -> float:
+    from scipy.optimize import minimize_scalar
+    from scipy.special import betainc, logit
+
+    if labels == 2:
+        return 0.0
+    if k == 0:
+        # Every label has the same posterior, the prior, and D is largest at its mean 1/A.
+        return float(logit(betainc(alpha, (labels - 1) * alpha, 1.0 / labels)))
+    found = minimize_scalar(
+        lambda z: -bayes_risk(labels, k, alpha, 1.0 / (1.0 + math.exp(-z)), terms=300),
+        bounds=(-0.1, 14.0),
+        method="bounded",
+        options={"xatol": 1e-2},
+    )
+    return float(found.x)
