@@ -6,8 +6,16 @@ from .access import Access as Access
 from .access import AccessError as AccessError
 from .divergences import total_variation as total_variation
 from .limits import bounds as bounds
+from .limits.hard import best_add_c as best_add_c
+from .limits.limit import Limit as Limit
+from .limits.minimax import minimax_risk as minimax_risk
 from .rates import PowerLawWarning as PowerLawWarning
 from .rates import fit_rate as fit_rate
+from .risk.exact import NoExactRisk as NoExactRisk
+from .risk.exact import exact_risk as exact_risk
+from .risk.missing_mass import missing_mass_bounds as missing_mass_bounds
+from .risk.missing_mass import missing_mass_law as missing_mass_law
+from .risk.missing_mass import missing_mass_moments as missing_mass_moments
 from .risk.montecarlo import RiskEstimate as RiskEstimate
 from .risk.montecarlo import RowRuleError as RowRuleError
 from .risk.montecarlo import Simulation as Simulation

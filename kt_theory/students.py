@@ -65,12 +65,15 @@ class Student:
         See `row_rule`. A plain function is wrapped.
     reference : str
         Where it is defined.
+    exact : tuple
+        The formula of its exact risk and that formula's parameters, if `exact_risk` has one.
     """
 
     name: str
     access: Access
     rule: RowRule
     reference: str = ""
+    exact: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "access", as_access(self.access))
@@ -142,15 +145,20 @@ def _good_turing(counts, revealed, out):
 
 _PAPER = "Zhao and Zhu (2023), arXiv 2310.07838"
 
-CE_SGL = Student("ce_sgl", HARD, RowRule(_ce_sgl), f"{_PAPER}, (3.3): n_sa / n_s, the maximum likelihood student")
-CE_PTL = Student("ce_ptl", PARTIAL, RowRule(_ce_ptl), f"{_PAPER}, (4.3): proportional to n_sa pi(a|s); biased")
+CE_SGL = Student(
+    "ce_sgl", HARD, RowRule(_ce_sgl), f"{_PAPER}, (3.3): n_sa / n_s, the maximum likelihood student", ("ce_sgl",)
+)
+CE_PTL = Student(
+    "ce_ptl", PARTIAL, RowRule(_ce_ptl), f"{_PAPER}, (4.3): proportional to n_sa pi(a|s); biased", ("ce_ptl",)
+)
 SEL_PTL = Student(
     "sel_ptl",
     PARTIAL,
     RowRule(_share_the_rest),
     f"{_PAPER}, (4.7): pi(a|s) on seen labels, the rest of the mass in equal shares on the unseen ones",
+    ("sel_ptl",),
 )
-CE_FUL = Student("ce_ful", SOFT, RowRule(_share_the_rest), f"{_PAPER}, (5.2): pi(.|s) on visited inputs")
+CE_FUL = Student("ce_ful", SOFT, RowRule(_share_the_rest), f"{_PAPER}, (5.2): pi(.|s) on visited inputs", ("ce_ful",))
 
 STUDENTS: dict[str, Student] = {student.name: student for student in (CE_SGL, CE_PTL, SEL_PTL, CE_FUL)}
 """The paper's four students by name. All of them write Uniform(A) on an unvisited input."""
@@ -168,7 +176,9 @@ def top_k(k: int) -> Student:
         At least 0.
     """
     level = access_top_k(k)
-    return Student(level.name, level, RowRule(_share_the_rest), "equal sharing of the hidden mass")
+    return Student(
+        level.name, level, RowRule(_share_the_rest), "equal sharing of the hidden mass", ("top_k", level.top)
+    )
 
 
 def add_c(c: float) -> Student:
@@ -193,7 +203,7 @@ def add_c(c: float) -> Student:
         else:
             out[:] = (counts + amount) / total
 
-    return Student(f"add_c({amount:g})", HARD, RowRule(rule), "additive smoothing")
+    return Student(f"add_c({amount:g})", HARD, RowRule(rule), "additive smoothing", ("add_c", amount))
 
 
 def grad_ful(graph: Any, hops: int = 1) -> Student:
@@ -211,7 +221,8 @@ def grad_ful(graph: Any, hops: int = 1) -> Student:
     """
     level = gradient(graph, hops)
     name = level.name.replace("gradient", "grad_ful", 1)
-    return Student(name, level, RowRule(_share_the_rest), "logits and their gradients along a graph")
+    known = ("grad_ful", level.graph, level.hops)
+    return Student(name, level, RowRule(_share_the_rest), "logits and their gradients along a graph", known)
 
 
 NAMED: dict[str, Student] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from kt_theory.risk.cost import refuse_beyond
@@ -46,26 +48,56 @@ def empirical_loss(classes: RowClasses, n: np.ndarray) -> np.ndarray:
     -------
     (N,) array in [0,1].
     """
+    from kt_theory.kernels.exact import label_deviations
+
+    return average_over_visits(classes, n, label_deviations, "ce_sgl")
+
+
+Deviations = Callable[[float, np.ndarray, np.ndarray, np.ndarray], None]
+"""(first, labels, weight, profile): write sum_j weight_j E|q_j - p_j| for first, first + 1, ... visits."""
+
+
+def average_over_visits(
+    classes: RowClasses,
+    n: np.ndarray,
+    deviations: Deviations,
+    student: str,
+    *,
+    price: float = 1.0,
+    errs_at_0: bool = False,
+) -> np.ndarray:
+    """Return sum_s rho_s E[1/2 sum_a E(|q(a) - p_a| | k visits); k >= 1], k ~ Bin(n, rho_s), (N,).
+
+    Parameters
+    ----------
+    classes : RowClasses
+    n : (N,) array, finite, >= 0
+    deviations : callable
+    student : str
+        For the refusal.
+    price : float
+        Cost of one deviation, in nanoseconds.
+    errs_at_0 : bool
+        Whether the student errs on labels of probability 0 and 1 of a visited row.
+    """
     plans = []
-    cost = 0.0
     for rho in np.unique(classes.rho[classes.rho > 0]):
         group = classes.rho == rho
         rows = classes.rows[group]
         labels, position = np.unique(rows, return_inverse=True)
         share = np.repeat(classes.multiplicity[group].astype(np.float64), rows.shape[1])
         weight = np.bincount(position.ravel(), weights=share, minlength=len(labels))
-        inside = (labels > 0) & (labels < 1)
-        plan = _Plan(min(float(rho), 1.0), labels[inside], weight[inside], n)
-        cost += plan.cost
-        plans.append(plan)
-    refuse_beyond(cost, "ce_sgl", "give fewer values of n, a smaller n, or simulate(teacher, ['ce_sgl'], n)")
-    return sum((plan.run() for plan in plans), np.zeros(len(n)))
+        inside = np.full(len(labels), True) if errs_at_0 else (labels > 0) & (labels < 1)
+        plans.append(_Plan(min(float(rho), 1.0), labels[inside], weight[inside], n, price))
+    cost = sum(plan.cost for plan in plans)
+    refuse_beyond(cost, student, f"give fewer values of n, a smaller n, or simulate(teacher, [{student!r}], n)")
+    return sum((plan.run(deviations) for plan in plans), np.zeros(len(n)))
 
 
 class _Plan:
     """Rows of equal rho: the merged windows of their visit counts, and what walking through them costs."""
 
-    def __init__(self, rho: float, labels: np.ndarray, weight: np.ndarray, n: np.ndarray) -> None:
+    def __init__(self, rho: float, labels: np.ndarray, weight: np.ndarray, n: np.ndarray, price: float) -> None:
         self.rho, self.labels, self.weight, self.n = rho, labels, weight, n
         self.low, self.high = visit_window(n, rho)
         self.low = np.maximum(self.low, 1.0)
@@ -73,11 +105,11 @@ class _Plan:
         walked = sum(stop - start + 1 for start, stop in self.stretches)
         averaged = float(np.maximum(self.high - self.low + 1, 0).sum())
         starts = 50.0 * len(labels) * len(self.stretches)
-        self.cost = (walked * (max(len(labels), 64)) + starts + 2 * averaged) if len(labels) else 0.0
+        self.cost = (walked * price * max(len(labels), 64) + starts + 2 * averaged) if len(labels) else 0.0
 
-    def run(self) -> np.ndarray:
+    def run(self, deviations: Deviations) -> np.ndarray:
         """Return rho times the sum over the rows of this rho, (N,)."""
-        from kt_theory.kernels.exact import binomial_averages, label_deviations
+        from kt_theory.kernels.exact import binomial_averages
 
         total = np.zeros(len(self.n))
         if not len(self.labels):
@@ -85,7 +117,7 @@ class _Plan:
         for start, stop in self.stretches:
             for first in range(start, stop + 1, CHUNK):
                 profile = np.empty(min(CHUNK, stop - first + 1))
-                label_deviations(float(first), self.labels, self.weight, profile)
+                deviations(float(first), self.labels, self.weight, profile)
                 binomial_averages(self.n, self.rho, 1.0 - self.rho, self.low, self.high, float(first), profile, total)
         return 0.5 * self.rho * total
 

@@ -11,9 +11,11 @@ from kt_theory.graphs import as_graph
 from kt_theory.risk.cost import NoExactRisk
 from kt_theory.risk.empirical import empirical_loss
 from kt_theory.risk.reweighted import reweighted_limit, reweighted_loss
+from kt_theory.risk.smoothed import smoothed_loss
 from kt_theory.risk.unseen import unseen_loss
+from kt_theory.students import as_students
 from kt_theory.teacher import RowClasses, Teacher
-from kt_theory.validation import unknown_name, whole_number
+from kt_theory.validation import whole_number
 
 __all__ = ["EXACT", "NoExactRisk", "exact_risk", "gradient_risk", "uniform_distance", "unvisited_risk"]
 
@@ -30,10 +32,10 @@ def exact_risk(teacher: Teacher, student: Any, n: Any) -> float | np.ndarray:
     Parameters
     ----------
     teacher : Teacher
-        From a dense table or from row classes.
+        From a dense table or from row classes; grad_ful needs a dense table.
     student : str or Student
-        "ce_sgl" and "ce_ful": any teacher. "sel_ptl": rows of few distinct probabilities, or of up to about 20
-        labels. "ce_ptl": rows of few distinct probabilities.
+        ce_sgl, ce_ful, grad_ful and add_c (laplace, krichevsky_trofimov): any teacher. sel_ptl and top_k: rows of few
+        distinct probabilities, or of up to about 20 labels. ce_ptl: rows of few distinct probabilities.
     n : int or array_like of int, up to 2^53, or inf
         Number of samples; inf gives the limit, which is 0 but for ce_ptl.
 
@@ -44,21 +46,25 @@ def exact_risk(teacher: Teacher, student: Any, n: Any) -> float | np.ndarray:
     Raises
     ------
     NoExactRisk
-        If no exact value is to be had in reasonable time; decided before any long computation.
+        If the student has no exact risk, or none is to be had in reasonable time; decided before any long computation.
     ValueError
-        If n is not a whole number, or the student has no exact risk here.
+        If n is not a whole number or the student is unknown.
     """
-    name = student if isinstance(student, str) else getattr(student, "name", student)
-    if name not in EXACT:
-        raise unknown_name("student with an exact risk", name, EXACT)
-    loss, limit = EXACT[name]
+    (chosen,) = as_students(student)
+    if not chosen.exact:
+        raise NoExactRisk(f"student {chosen.name!r} has no exact risk: use simulate(teacher, student, n)")
+    kind, *parameters = chosen.exact
     sizes = _sizes(n)
+    if kind == "grad_ful":
+        return gradient_risk(teacher, *parameters, n)
+    loss, limit = EXACT[kind]
     finite = np.isfinite(sizes)
     risk = np.empty(len(sizes))
     if not finite.all():
         risk[~finite] = limit(teacher.classes)
     if finite.any():
-        risk[finite] = unvisited_risk(teacher.classes, sizes[finite]) + loss(teacher.classes, sizes[finite])
+        visited = loss(teacher.classes, sizes[finite], *parameters)
+        risk[finite] = unvisited_risk(teacher.classes, sizes[finite]) + visited
     return _shaped(risk, n)
 
 
@@ -134,13 +140,15 @@ def _vanishes(classes: RowClasses) -> float:
     return 0.0
 
 
-EXACT: dict[str, tuple[Callable[[RowClasses, np.ndarray], np.ndarray], Callable[[RowClasses], float]]] = {
+EXACT: dict[str, tuple[Callable[..., np.ndarray], Callable[[RowClasses], float]]] = {
     "ce_sgl": (empirical_loss, _vanishes),
     "ce_ptl": (reweighted_loss, reweighted_limit),
     "sel_ptl": (unseen_loss, _vanishes),
+    "top_k": (unseen_loss, _vanishes),
     "ce_ful": (_nothing, _vanishes),
+    "add_c": (smoothed_loss, _vanishes),
 }
-"""For each student: its risk on visited rows given (classes, n), and the limit of its risk as n -> infinity."""
+"""Formula to (risk on visited rows given (classes, n, *parameters), limit of the risk as n -> infinity)."""
 
 
 def _sizes(n: Any) -> np.ndarray:

@@ -12,7 +12,7 @@ class Levels(NamedTuple):
 
     Attributes
     ----------
-    value : (L,) array, sum(value * size) = 1 up to rounding
+    value : (L,) array
     size : (L,) float array
     zeros : how many labels have probability 0
     """
@@ -22,8 +22,16 @@ class Levels(NamedTuple):
     zeros: int
 
 
-def row_levels(row: np.ndarray) -> Levels:
-    """Return the levels of a row, which is divided by its sum: a multinomial law needs exactly 1."""
-    value, size = np.unique(row[row > 0], return_counts=True)
+def row_levels(row: np.ndarray, top: int = 0) -> Levels:
+    """Return the levels of a row but for its `top` largest entries, after division of the row by its sum.
+
+    Parameters
+    ----------
+    row : (A,) array in descending order
+        Divided by its sum because a multinomial law needs exactly 1.
+    top : int
+    """
+    tail = row[top:]
+    value, size = np.unique(tail[tail > 0], return_counts=True)
     value, size = value[::-1], size[::-1].astype(np.float64)
-    return Levels(value / (value @ size), size, int((row == 0).sum()))
+    return Levels(value / (row[:top].sum() + value @ size), size, int((tail == 0).sum()))
