@@ -221,9 +221,10 @@ def _ascend(family: FewLevels, others: int, m: int, start: list[float]) -> Found
         return others * family.heavy(h, m, x) + family.heavy(last, m, y)
 
     def along(i: int, value: float) -> float:
-        return total(*place[:i], value, *place[i + 1 :])
+        h, x, y = (value if j == i else old for j, old in enumerate(place))
+        return total(h, x, y)
 
-    value = total(*place)
+    value = total(place[0], place[1], place[2])
     for _ in range(ROUNDS if m and value > 0 else 0):
         before = value
         for i in range(3):
