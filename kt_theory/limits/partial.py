@@ -9,6 +9,8 @@ worst teacher that a search finds, `upper` a bound for all teachers.
 
 from __future__ import annotations
 
+import math
+
 from kt_theory.limits.coverage import hidden_bound, many_rows_bound, one_row_bound
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.rows import FewLevels
@@ -60,7 +62,7 @@ def top_k_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
     worst = one_row(family)
     if k == labels - 2:
         x = min(1.0 / (n + 1), 1.0 / (k + 1))
-        value = worst.value
+        value = 0.5 * x * math.exp(n * math.log1p(-x))
         reference = f"max x (1-x)^n / 2 over x <= 1/(k+1), at x = {x:.6g}"
         return Limit(value, value, True, worst.teacher(family), reference, "top_k", 1, labels, n)
     hidden = labels - k

@@ -72,9 +72,9 @@ class FewLevels:
         return loss + unseen * self._mean(with_heavy - without, min(1.0, m * x / (1 - h)) if h < 1 else 0.0)
 
     def row(self, m: int, x: float, h: float) -> np.ndarray:
-        """Return the row as a distribution over the labels."""
+        """Return the row as a distribution over the labels; a row of no mass as a point mass."""
         out = np.zeros(self.labels)
-        out[0] = h
+        out[0] = h if h + self.light_labels(m) * x > 0 else 1.0
         out[1 : 1 + self.light_labels(m)] = x
         return out / out.sum()
 

@@ -11,6 +11,9 @@ from kt_theory.limits.rows import MOST_HITS, FewLevels, best_whole, maximum
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.teacher import Teacher
 
+ROUNDS = 30
+"""Most rounds of coordinate ascent; it stops when a round gains less than rounding."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -62,16 +65,19 @@ def one_row(family: FewLevels) -> Found:
 
 
 def many_rows(family: FewLevels, inputs: int) -> Found:
-    """Return the best teacher found on `inputs` >= 2 inputs, from three families, each with its own search.
+    """Return the best teacher found on `inputs` >= 2 inputs, from four families, each with its own search.
 
     - deterministic rows under the law of the soft-label limit;
     - rows without a heavy label, of two kinds (m and m' light labels), which share all the mass: the worst while the
       mass is short, n << S A;
     - equal rows of light labels and one row that carries the rest of the mass on its heavy label: the worst for
-      n >> SA.
+      n >> SA;
+    - for top-k, rows that all have a heavy label: it is known once the row is visited, and its mass decides how often.
     """
     candidates = [_deterministic(family, inputs), _heavy_row(family, inputs)]
     candidates += _short_of_mass(family, inputs)
+    if family.top:
+        candidates.append(_heavy_rows(family, inputs))
     return max(candidates, key=lambda found: found.value)
 
 
@@ -165,7 +171,7 @@ def _heavy_row(family: FewLevels, inputs: int) -> Found:
         return others * family.flat(m, x) + family.heavy(max(1.0 - others * size * x - light * y, 0.0), k, y)
 
     value = total(x, y)
-    for _ in range(6):
+    for _ in range(ROUNDS):
         before, room = value, max(1.0 - (light + 1) * y, 0.0) / (others * size)
         x = maximum(partial(lambda y, x: total(x, y), y), 0.0, min(most, room))[1]
         y = last_row(k, x)[1]
@@ -174,3 +180,58 @@ def _heavy_row(family: FewLevels, inputs: int) -> Found:
             break
     rest = max(1.0 - others * size * x - light * y, 0.0)
     return Found(value, (_flat_group(family, others, m, x), Group(1, k, y, rest)))
+
+
+def _heavy_rows(family: FewLevels, inputs: int) -> Found:
+    """Return the best teacher whose rows all have a heavy label: inputs-1 equal ones {h, x} and one {rest, y}.
+
+    Coordinate ascent from two starts: equal rows, and rows of about 1.6/n and 1.1/n that leave the rest to the last.
+    """
+    others, unit = inputs - 1, 1.0 / max(family.n, 1)
+    most = MOST_HITS * unit
+    found: dict[int, tuple[float, float]] = {}
+
+    def equal(m: int) -> float:
+        if m not in found:
+            light = family.light_labels(m)
+            high = min(most, 1.0 / (inputs * (light + 1)))
+            found[m] = maximum(lambda x: family.heavy(1.0 / inputs - light * x, m, x), 0.0, high if m else 0.0)
+        return inputs * found[m][0]
+
+    widest = family.labels - family.top
+    m = best_whole(equal, 0, widest)
+    x = found[m][1]
+    candidates = [_ascend(family, others, m, [1.0 / inputs - family.light_labels(m) * x, x, x])]
+    m = best_whole(lambda m: family.heavy(1.6 * unit, m, 1.1 * unit), 0, widest)
+    candidates.append(_ascend(family, others, m, [1.6 * unit, 1.1 * unit, 1.1 * unit]))
+    return max(candidates, key=lambda found: found.value)
+
+
+def _ascend(family: FewLevels, others: int, m: int, start: list[float]) -> Found:
+    """Return the local maximum over (h, x, y) near `start`, for rows {h, x} and one row {rest, y} of m light labels."""
+    light, place = family.light_labels(m), list(start)
+
+    def rest(h: float, x: float, y: float) -> float:
+        return 1.0 - others * (h + light * x) - light * y
+
+    def total(h: float, x: float, y: float) -> float:
+        last = rest(h, x, y)
+        if last < y - 1e-15 or h < x:
+            return 0.0
+        return others * family.heavy(h, m, x) + family.heavy(last, m, y)
+
+    def along(i: int, value: float) -> float:
+        h, x, y = (value if j == i else old for j, old in enumerate(place))
+        return total(h, x, y)
+
+    value = total(place[0], place[1], place[2])
+    for _ in range(ROUNDS if m and value > 0 else 0):
+        before = value
+        for i in range(3):
+            gained, new = maximum(partial(along, i), 0.5 * place[i], 1.5 * place[i])
+            if gained > value:
+                value, place[i] = gained, new
+        if value <= before * (1 + 1e-13):
+            break
+    h, x, y = place
+    return Found(value, (Group(others, m, x, h), Group(1, m, y, max(rest(h, x, y), 0.0))))

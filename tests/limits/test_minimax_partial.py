@@ -46,6 +46,10 @@ SOLVED: list[Game] = [
     (3, 3, 9, 0),
     (2, 4, 5, 0),
     (2, 3, 10, 1),
+    (2, 4, 8, 1),
+    (2, 4, 17, 1),
+    (2, 5, 7, 1),
+    (3, 3, 4, 1),
 ]
 
 
@@ -241,6 +245,22 @@ def test_the_one_row_bound_tends_to_the_constant() -> None:
     for labels in (2, 7, 60):
         n = 10**9
         assert n * one_row_bound(labels, n) == pytest.approx((labels - 1) * light_labels().value, rel=2e-4)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 10**3, 10**9, 2**53])
+@pytest.mark.parametrize("inputs", [1, 2, 10**9, 10**12])
+def test_extreme_sizes(inputs: int, n: int) -> None:
+    for labels in (1, 2, 3, 4, 100):
+        for limit in (
+            minimax_risk("partial", inputs, labels, n),
+            minimax_risk("top_k", inputs, labels, n, k=1),
+            minimax_risk("top_k", inputs, labels, n, k=min(labels, 2)),
+        ):
+            assert 0 <= limit.lower <= limit.upper <= 1 - 1 / labels + 1e-15
+            assert limit.lower >= minimax_risk("soft", inputs, labels, n).lower * (1 - 1e-12)
+            assert limit.teacher is not None
+            assert limit.teacher.inputs == inputs
+            assert limit.teacher.labels == labels
 
 
 @pytest.mark.parametrize("inputs", [1, 2, 10, 1000])
