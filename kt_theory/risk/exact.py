@@ -56,7 +56,8 @@ def exact_risk(teacher: Teacher, student: Any, n: Any) -> float | np.ndarray:
     kind, *parameters = chosen.exact
     sizes = _sizes(n)
     if kind == "grad_ful":
-        return gradient_risk(teacher, *parameters, n)
+        graph, hops = parameters
+        return gradient_risk(teacher, graph, hops, n)
     loss, limit = EXACT[kind]
     finite = np.isfinite(sizes)
     risk = np.empty(len(sizes))

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import kt_theory as kt
 from kt_theory.graphs import Graph, as_graph, complete, cycle, path
-from kt_theory.risk.exact import EXACT, NoExactRisk, exact_risk, gradient_risk, uniform_distance
+from kt_theory.risk.exact import NoExactRisk, exact_risk, gradient_risk, uniform_distance
 from kt_theory.risk.occupancy import Cells, empty_mean
 from kt_theory.teacher import Teacher
 
-STUDENTS = list(EXACT)
+STUDENTS = list(kt.STUDENTS)
 
 
 def fractions(*weights: int) -> list[F]:
@@ -312,12 +313,9 @@ def test_order_of_the_students():
         assert (np.diff(curve[curve > 0]) < 0).all()
 
 
-def test_student_objects_dispatch_by_name():
-    class Named:
-        name = "ce_ful"
-
+def test_names_and_students_are_the_same():
     teacher = Teacher([[0.9, 0.1], [0.5, 0.5]])
-    assert exact_risk(teacher, Named(), 3) == exact_risk(teacher, "ce_ful", 3)
+    assert exact_risk(teacher, kt.STUDENTS["ce_ful"], 3) == exact_risk(teacher, "ce_ful", 3)
 
 
 def test_refusals():

@@ -28,15 +28,11 @@ EXACT = [student for student in STUDENTS if student.exact]
 
 
 def enumerated(student, teacher, n):
-    return sum(
-        weight
-        * float(
-            kt.total_variation(
-                student.table(counts, student.access.reveal(counts, teacher.pi)), teacher.pi, teacher.rho
-            )
-        )
-        for counts, weight in transfer_sets(teacher, n)
-    )
+    def loss(counts):
+        table = student.table(counts, student.access.reveal(counts, teacher.pi))
+        return float(kt.total_variation(table, teacher.pi, teacher.rho))
+
+    return sum(weight * loss(counts) for counts, weight in transfer_sets(teacher, n))
 
 
 @pytest.mark.parametrize("case", TEACHERS)
@@ -73,16 +69,16 @@ LARGER = [
     ("student", "teacher", "n"), LARGER, ids=[f"{s.name}-{t.inputs}x{t.labels}" for s, t, _ in LARGER]
 )
 def test_monte_carlo_agrees(student, teacher, n):
-    """False alarm 1e-6 each; an error of 0.004 in a risk is caught with the same certainty."""
-    estimate = kt.simulate(teacher, student, n=n, repeats=60_000, seed=3).estimates[0]
-    assert_risk(estimate, kt.exact_risk(teacher, student, n), detects=0.004)
+    """False alarm 1e-6 each; an error of 0.006 in a risk is caught with the same certainty."""
+    estimate = kt.simulate(teacher, student, n=n, repeats=50_000, seed=3).estimates[0]
+    assert_risk(estimate, kt.exact_risk(teacher, student, n), detects=0.006)
 
 
 def test_the_judge_convicts_a_wrong_student():
     teacher = LARGER[0][1]
-    estimate = kt.simulate(teacher, kt.students.add_c(0.7), n=60, repeats=60_000, seed=3).estimates[0]
+    estimate = kt.simulate(teacher, kt.students.add_c(0.7), n=60, repeats=50_000, seed=3).estimates[0]
     with pytest.raises(AssertionError, match="away from"):
-        assert_risk(estimate, kt.exact_risk(teacher, kt.students.add_c(0.8), 60), detects=0.004)
+        assert_risk(estimate, kt.exact_risk(teacher, kt.students.add_c(0.8), 60), detects=0.006)
 
 
 def test_parameters_at_their_ends():
