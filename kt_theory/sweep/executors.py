@@ -1,0 +1,109 @@
+"""Where blocks run: threads of this process, processes of this machine, a Dask cluster, or any other executor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from kt_theory.validation import whole_number
+
+KINDS = ("threads", "processes", "dask", "dask://HOST:PORT")
+CONNECT_SECONDS = 10
+
+
+@dataclass
+class Crew(AbstractContextManager["Crew"]):
+    """An executor with what the run needs to know of it.
+
+    Attributes
+    ----------
+    executor : concurrent.futures.Executor
+    width : int
+        How many blocks it runs at a time.
+    name : str
+    renew : callable or None
+        Makes a new executor after a worker has died; None for one that is not ours to replace.
+    """
+
+    executor: Executor
+    width: int
+    name: str
+    renew: Callable[[], Executor] | None = None
+    finish: list[Callable[[], Any]] = field(default_factory=list)
+
+    def replace(self) -> bool:
+        """Start afresh after the executor broke; False if it is not ours."""
+        if self.renew is None:
+            return False
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        self.executor = self.renew()
+        return True
+
+    def __exit__(self, *exception: Any) -> None:
+        if self.renew is not None:
+            self.executor.shutdown(wait=True, cancel_futures=True)
+        for close in self.finish:
+            close()
+
+
+def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
+    """Return the crew of an executor.
+
+    Parameters
+    ----------
+    executor : str or concurrent.futures.Executor
+        "threads", "processes", "dask" (a cluster of this machine's cores), "dask://HOST:PORT" (one that runs), or an
+        executor, such as mpi4py's or loky's, which stays open.
+    workers : int, optional
+        All available cores if omitted.
+
+    Raises
+    ------
+    ValueError
+        If there is no such executor, or Dask is not installed.
+    ConnectionError
+        If the scheduler does not answer within 10 seconds.
+    """
+    count = len(os.sched_getaffinity(0)) if workers is None else whole_number(workers, "workers", low=1, high=10**6)
+    if executor == "threads":
+        return _owned(lambda: ThreadPoolExecutor(count), count, "threads")
+    if executor == "processes":
+        from multiprocessing import get_context
+
+        return _owned(lambda: ProcessPoolExecutor(count, get_context("spawn")), count, "processes")
+    if isinstance(executor, str) and (executor == "dask" or executor.startswith("dask://")):
+        return _dask(executor, count)
+    if not callable(getattr(executor, "submit", None)):
+        raise ValueError(f"executor = {executor!r}: must be one of {', '.join(KINDS)}, or have the method submit")
+    width = count if workers is not None else getattr(executor, "_max_workers", None) or count
+    return Crew(executor, width, type(executor).__name__)
+
+
+def _owned(make: Callable[[], Executor], count: int, name: str) -> Crew:
+    return Crew(make(), count, name, make)
+
+
+def _dask(address: str, count: int) -> Crew:
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise ValueError(f"executor = {address!r} needs Dask: pip install 'kt_theory[dask]'") from None
+    finish: list[Callable[[], Any]] = []
+    if address == "dask":
+        place: Any = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
+        finish.append(place.close)
+    else:
+        place = address.replace("dask://", "tcp://")
+    try:
+        client = Client(place, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f"no Dask scheduler answers at {address} within {CONNECT_SECONDS} s ({type(error).__name__}): "
+            "is it running, and reachable from here?"
+        ) from None
+    threads = sum(client.nthreads().values())
+    return Crew(client.get_executor(), max(threads, 1), address, finish=[client.close, *finish])

@@ -1,0 +1,79 @@
+"""Arithmetic in a specification: `inputs = "round(sqrt(n))"`, read by a grammar of its own, never by `eval`."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kt_theory.validation import unknown_name
+
+_OPERATORS: dict[type, Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.USub: operator.neg,
+}
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "sqrt": math.sqrt,
+    "log": math.log,
+    "exp": math.exp,
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "round": round,
+    "min": min,
+    "max": max,
+}
+
+
+def evaluate(text: str, names: Mapping[str, float]) -> float:
+    """Return the value of an arithmetic expression.
+
+    Parameters
+    ----------
+    text : str
+        Numbers, names, + - * / // **, brackets, and sqrt, log (natural), exp, floor, ceil, round, min, max.
+    names : mapping
+        What the names stand for, such as {"n": 100}.
+
+    Raises
+    ------
+    ValueError
+        If it is not such an expression, has an unknown name, or has no finite value.
+    """
+    try:
+        value = _value(ast.parse(text, mode="eval").body, names)
+    except SyntaxError:
+        raise ValueError(f"{text!r}: must be a number or an expression in {', '.join(names)}") from None
+    except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
+        where = ", ".join(f"{name} = {given:g}" for name, given in names.items())
+        raise ValueError(f"{text!r}: {error}, at {where}") from None
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} = {value}: must be finite")
+    return value
+
+
+def _value(node: ast.AST, names: Mapping[str, float]) -> float:
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
+        return node.value
+    if isinstance(node, ast.Name):
+        if node.id not in names:
+            raise unknown_name("name in an expression", node.id, names)
+        return names[node.id]
+    if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
+        return _OPERATORS[type(node.op)](_value(node.operand, names))
+    if isinstance(node, ast.BinOp):
+        left, right = _value(node.left, names), _value(node.right, names)
+        if isinstance(node.op, ast.Pow):
+            return math.pow(left, right)
+        if type(node.op) in _OPERATORS:
+            return _OPERATORS[type(node.op)](left, right)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
+        if node.func.id not in _FUNCTIONS:
+            raise unknown_name("function", node.func.id, _FUNCTIONS)
+        return _FUNCTIONS[node.func.id](*(_value(argument, names) for argument in node.args))
+    raise ValueError(f"{ast.unparse(node)!r}: only arithmetic, {', '.join(_FUNCTIONS)} may stand in an expression")

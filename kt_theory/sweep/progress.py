@@ -1,0 +1,74 @@
+"""Progress, counted on completion: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+_LINE_SECONDS = 10.0
+
+
+class Progress:
+    """Blocks done of those known, repeats per second, time left, failed cells.
+
+    Parameters
+    ----------
+    shown : bool
+        Whether anything is printed, on stderr.
+    """
+
+    def __init__(self, shown: bool) -> None:
+        self.shown, self.blocks, self.repeats, self.total = shown, 0, 0, 0
+        self._started = self._last = time.monotonic()
+        self._known = 0
+        self._bar: Any = None
+        if shown and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(unit="block", leave=False, dynamic_ncols=True)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run."""
+        return time.monotonic() - self._started
+
+    def expect(self, blocks: int) -> None:
+        """Say how many blocks are known to be missing at the start."""
+        self.total = blocks
+
+    def lined_up(self, blocks: int) -> None:
+        """Count blocks that have been lined up; where they pass what was expected, the total grows."""
+        self._known += blocks
+        self.total = max(self.total, self._known)
+
+    def add(self, repeats: int) -> None:
+        """Count a block that is done."""
+        self.blocks += 1
+        self.repeats += repeats
+
+    def show(self, failed: int) -> None:
+        """Bring what is shown up to date."""
+        speed = self.repeats / max(self.seconds, 1e-9)
+        if self._bar is not None:
+            self._bar.total = self.total
+            self._bar.set_postfix_str(f"{speed:,.0f} repeats/s, {failed} failed", refresh=False)
+            self._bar.update(self.blocks - self._bar.n)
+        elif self.shown and time.monotonic() - self._last > _LINE_SECONDS:
+            self._last = time.monotonic()
+            left = self.seconds * (self.total - self.blocks) / max(self.blocks, 1)
+            self.say(
+                f"{self.blocks}/{self.total} blocks, {speed:,.0f} repeats/s, about {left:.0f} s left, {failed} failed"
+            )
+
+    def say(self, line: str) -> None:
+        """Print a line beside the bar."""
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stderr)
+        elif self.shown:
+            print(line, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,161 @@
+"""The table of a sweep: what was measured, what is exact, and the theory beside it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kt_theory.sweep.cells import QUANTILES, moments, quantiles
+from kt_theory.sweep.journal import Record
+from kt_theory.sweep.plan import Stored, missing, prefix
+from kt_theory.sweep.spec import Cell, Spec
+from kt_theory.sweep.store import Store, merge, replace
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_TEXT = ("cell", "teacher", "student", "access", "seed", "path", "status", "error")
+_WHOLE = ("n", "inputs", "labels", "repeats")
+_LEVELS = tuple(f"q{100 * share:02.0f}" for share in QUANTILES)
+_COLUMNS = ("cell", "teacher", "student", "access", "n", "inputs", "labels", "mean", "std_error", *_LEVELS, "repeats",
+            "seed", "path", "status", "error")  # fmt: skip
+
+
+def results_table(spec: Spec, merged: Mapping[str, list[Record]]) -> pa.Table:
+    """Return one row per cell of the specification, in its order, from the merged records of each cell."""
+    import pyarrow as pa
+
+    rows = [_row(spec, cell, merged.get(cell.id, [])) for cell in spec.cells]
+    kinds = {**dict.fromkeys(_COLUMNS, pa.float64()), **dict.fromkeys(_TEXT, pa.string())}
+    kinds |= dict.fromkeys(_WHOLE, pa.int64())
+    return pa.table({name: pa.array([row.get(name) for row in rows], kinds[name]) for name in _COLUMNS})
+
+
+def counted(table: pa.Table) -> dict[str, int]:
+    """Return how many cells have each status."""
+    return dict(Counter(table["status"].to_pylist()))
+
+
+def write_results(folder: Path, spec: Spec, table: pa.Table) -> None:
+    """Write the table; its metadata says of which specification, so that a second run knows that nothing is missing."""
+    import pyarrow.parquet as pq
+
+    marked = table.replace_schema_metadata({"fingerprint": spec.fingerprint})
+    replace(folder / "results.parquet", lambda file: pq.write_table(marked, file, compression="zstd"))
+
+
+def finished_counts(folder: Path, spec: Spec) -> dict[str, int] | None:
+    """Return the counts of a finished sweep, None if there is anything left to run."""
+    file = folder / "results.parquet"
+    if not file.exists() or any((folder / "journal").glob("*.log")):
+        return None
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if _fingerprint(folder) != spec.fingerprint or not (folder / "blocks.parquet").exists():
+            return None
+        counts = counted(pq.read_table(file, columns=["status"]))
+    except (pa.ArrowInvalid, OSError):
+        return None
+    return counts if set(counts) <= {"done", "not defined"} and Store(folder).spec.name == spec.name else None
+
+
+def load(folder: str | Path, *, minimax: bool = False) -> pd.DataFrame:
+    """Return the tidy table of a sweep, finished or not, one row per cell.
+
+    Parameters
+    ----------
+    folder : Path
+    minimax : bool
+        Search for the minimax risks that take up to a second each: those of hard labels, partial labels and top-k. What
+        has been found is kept in the folder, and shown from then on.
+
+    Returns
+    -------
+    DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, q05, q25, q50, q75, q95, repeats,
+    seed, path, status ("done", "unfinished", "failed", "not defined" or "missing"), error, seconds; lower_bound and
+    upper_bound (the paper's, in mean; NaN where no theorem applies), exact (the exact risk, NaN where there is none;
+    computed once), minimax_lower and minimax_upper (between them lies the least worst-case risk at this access level).
+    """
+    from kt_theory.sweep.theory import bound_columns, exact_column, minimax_columns
+
+    path = Path(folder)
+    frame = _measured(path)
+    frame["seconds"] = frame["cell"].map(_seconds(path)).astype(float)
+    bound_columns(frame)
+    exact_column(frame, path)
+    frame = minimax_columns(frame, path, search=minimax)
+    whole = frame[["inputs", "labels"]].notna().all().all()  # the size of a file's teacher is known once it has run
+    return frame.astype({"inputs": "int64", "labels": "int64"}) if whole else frame
+
+
+def _measured(path: Path) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    store = Store(path)
+    if not any((path / "journal").glob("*.log")):
+        try:
+            if _fingerprint(path) == store.about["fingerprint"]:
+                return pq.read_table(path / "results.parquet").to_pandas(ignore_metadata=True)
+        except (pa.ArrowInvalid, OSError):
+            pass  # missing or damaged: it follows from the blocks
+    merged: dict[str, list[Record]] = {}
+    for record in store.records():
+        merged.setdefault(record.cell, []).append(record)
+    table = results_table(store.spec, {cell: merge(records) for cell, records in merged.items()})
+    return table.to_pandas(ignore_metadata=True)
+
+
+def _seconds(path: Path) -> dict[str, float]:
+    total: dict[str, float] = defaultdict(float)
+    for record in Store(path).records(histograms=False):
+        total[record.cell] += record.block.seconds
+    return total
+
+
+def _fingerprint(folder: Path) -> str:
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_schema(folder / "results.parquet").metadata or {}
+    return metadata.get(b"fingerprint", b"").decode()
+
+
+def _row(spec: Spec, cell: Cell, records: list[Record]) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "cell": cell.id,
+        "teacher": cell.teacher_name,
+        "student": cell.student_name,
+        "access": cell.access,
+        "n": cell.n,
+        "inputs": cell.teacher.get("inputs"),
+        "labels": cell.teacher.get("labels"),
+        "repeats": 0,
+        "seed": str(cell.seed),
+        "path": "",
+        "error": cell.undefined,
+    }
+    if cell.undefined:
+        return row | {"status": "not defined"}
+    good = [record for record in records if not record.block.error]
+    wrong = [record.block.error for record in records if record.block.error]
+    start = prefix(good)
+    if start:
+        (whole,) = [record for record in merge(start)]
+        row |= _statistics(whole)
+    if good and not missing(spec, [Stored(r.first, r.repeats, r.block.sums) for r in good]):
+        return row | {"status": "done"}
+    status = "failed" if wrong else "unfinished" if good else "missing"
+    return row | {"status": status, "error": wrong[0] if wrong else ""}
+
+
+def _statistics(record: Record) -> dict[str, Any]:
+    block = record.block
+    mean, error = moments(block.sums, record.repeats)
+    levels = quantiles(block.bins, block.counts)
+    facts = {"inputs": block.inputs, "labels": block.labels, "path": block.path, "repeats": record.repeats}
+    return facts | {"mean": mean, "std_error": error} | dict(zip(_LEVELS, levels, strict=True))

@@ -1,0 +1,313 @@
+"""The run: what is missing goes out in blocks, what comes back is saved at once, and the end is one table."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kt_theory.sweep import recipes
+from kt_theory.sweep.cells import Block, Work, run_block, seconds_per_repeat
+from kt_theory.sweep.executors import Crew, crew
+from kt_theory.sweep.journal import Record
+from kt_theory.sweep.plan import block_size, cut, disjoint, missing
+from kt_theory.sweep.progress import Progress
+from kt_theory.sweep.results import counted, finished_counts, results_table, write_results
+from kt_theory.sweep.spec import Cell, Spec
+from kt_theory.sweep.store import Store
+
+_STRIKES = 3
+_POLL_SECONDS = 0.2
+_BYTES_PER_PAIR = 64
+"""A dense teacher, the tables to draw from it and a transfer set, per (input, label) pair."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did and how the sweep stands.
+
+    Attributes
+    ----------
+    cells : dict
+        How many are done, failed, not defined, unfinished, missing.
+    blocks, repeats : int
+        Run this time.
+    seconds : float
+    failures : tuple of (Cell, str)
+        The cells that failed and why.
+    damage : tuple of str
+        What was found damaged and run again.
+    """
+
+    cells: dict[str, int]
+    blocks: int = 0
+    repeats: int = 0
+    seconds: float = 0.0
+    failures: tuple[tuple[Cell, str], ...] = ()
+    damage: tuple[str, ...] = ()
+
+
+def run(
+    spec: Spec,
+    out: str | Path,
+    *,
+    executor: Any = "threads",
+    workers: int | None = None,
+    shard: tuple[int, int] | None = None,
+    fail_fast: bool = False,
+    progress: bool = True,
+) -> Summary:
+    """Run what is missing of a sweep and write its table.
+
+    Whatever is killed or fails: the same call goes on where the last one stopped, and the table in the end is the same
+    to the byte. Several processes may run on one folder at a time; they share the work.
+
+    Parameters
+    ----------
+    spec : Spec
+    out : Path
+        The sweep's folder.
+    executor, workers
+        See `kt_theory.sweep.executors.crew`; the results do not depend on them.
+    shard : (i, N), optional
+        Only every N-th group of cells, from the i-th on, 1 <= i <= N; `merge` puts the folders of the shards together.
+    fail_fast : bool
+        Stop at the first cell that fails.
+    progress : bool
+        Show a bar, or lines where there is no terminal.
+
+    Returns
+    -------
+    Summary
+    """
+    folder = Path(out)
+    if shard is None and (counts := finished_counts(folder, spec)) is not None:
+        return Summary(counts)
+    with crew(executor, workers) as hands:
+        refuse_memory(spec, hands.width)
+        store = Store.prepare(folder, spec, executor=hands.name, workers=hands.width, shard=shard)
+        work = _Run(spec, store, hands, _groups(spec, shard), fail_fast, Progress(progress))
+        try:
+            work.go()
+        finally:
+            work.progress.close()
+            store.close()
+    merged = store.put_together()
+    table = results_table(spec, merged)
+    write_results(folder, spec, table)
+    failures = tuple((cell, store.errors[cell.id].block.error) for cell in spec.cells if cell.id in work.failed)
+    done = work.progress
+    return Summary(counted(table), done.blocks, done.repeats, done.seconds, failures, tuple(store.damage))
+
+
+def refuse_memory(spec: Spec, workers: int) -> None:
+    """Raise ValueError if the largest teachers, one per worker, do not fit in the memory that is free now."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for cell in spec.cells:
+        if "inputs" not in cell.teacher or cell.undefined:
+            continue
+        inputs, labels = recipes.shape(cell.teacher)
+        need = _BYTES_PER_PAIR * inputs * labels
+        if need > free:
+            raise ValueError(
+                f"{cell.teacher_name} with inputs = {inputs}, labels = {labels} takes about {need / 2**30:.3g} GiB, "
+                f"{free / 2**30:.3g} GiB are free: take smaller sizes or another machine"
+            )
+        if need * workers > free:
+            raise ValueError(
+                f"{workers} workers at {cell.teacher_name} with inputs = {inputs}, labels = {labels} take about "
+                f"{need * workers / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are free: take at most {int(free / need)}"
+            )
+
+
+@dataclass
+class _Group:
+    """Cells that learn from the same transfer sets, and how many of their pieces are out."""
+
+    cells: list[Cell]
+    out: int = 0
+
+
+@dataclass
+class _Piece:
+    """A stretch of repeats for some cells of a group."""
+
+    group: _Group
+    cells: list[Cell]
+    first: int
+    repeats: int
+    strikes: int = 0
+
+    def work(self) -> Work:
+        cell = self.cells[0]
+        students = [cell.student for cell in self.cells]
+        return Work(cell.teacher, students, cell.n, cell.seed, cell.group, self.first, self.repeats)
+
+
+def _groups(spec: Spec, shard: tuple[int, int] | None) -> list[_Group]:
+    found: dict[str, _Group] = {}
+    for cell in spec.cells:
+        if not cell.undefined:
+            found.setdefault(cell.group, _Group([])).cells.append(cell)
+    i, count = shard or (1, 1)
+    if not (isinstance(i, int) and isinstance(count, int) and 1 <= i <= count):
+        raise ValueError(f"shard = {i}/{count}: must be i/N with 1 <= i <= N")
+    return list(found.values())[i - 1 :: count]
+
+
+def pieces(spec: Spec, store: Store, cells: Sequence[Cell]) -> dict[tuple[int, int], list[Cell]]:
+    """Return what the cells of one group need next: (first, repeats) to the cells that lack it."""
+    cell = cells[0]
+    wanted: dict[tuple[int, int], list[Cell]] = {}
+    size = 0
+    for each in cells:
+        for stretch in missing(spec, disjoint(store.blocks.get(each.id, []))):
+            size = size or _block_of(cell, len(cells))
+            for part in cut(stretch, size):
+                wanted.setdefault(part, []).append(each)
+    return wanted
+
+
+def _block_of(cell: Cell, students: int) -> int:
+    try:
+        shape = recipes.shape(cell.teacher)
+    except (ValueError, OSError):
+        return 1024  # the block itself will meet the same error, and record it
+    return block_size(seconds_per_repeat(*shape, cell.n, students))
+
+
+@dataclass
+class _Run:
+    """The state of a run."""
+
+    spec: Spec
+    store: Store
+    hands: Crew
+    groups: list[_Group]
+    fail_fast: bool
+    progress: Progress
+    failed: set[str] = field(default_factory=set)
+    ready: deque[_Piece] = field(default_factory=deque)
+    suspects: deque[_Piece] = field(default_factory=deque)
+    flying: dict[Future[list[Block]], _Piece] = field(default_factory=dict)
+    elsewhere: list[_Group] = field(default_factory=list)
+
+    def go(self) -> None:
+        """Run until nothing is missing, or a first failure stops it."""
+        self.store.refresh()
+        for line in self.store.damage:
+            self.progress.say(line)
+        self.progress.expect(sum(len(pieces(self.spec, self.store, group.cells)) for group in self.groups))
+        waiting = deque(self.groups)
+        try:
+            while not (self.fail_fast and self.failed):
+                self._send(waiting)
+                if self.flying:
+                    done, _ = wait(self.flying, timeout=1.0, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        self._receive(future)
+                elif self.elsewhere:
+                    time.sleep(_POLL_SECONDS)
+                    waiting.extend(self.elsewhere)
+                    self.elsewhere.clear()
+                elif not waiting:
+                    return
+                self.progress.show(len(self.failed))
+        finally:
+            for future in self.flying:
+                future.cancel()
+
+    def _send(self, waiting: deque[_Group]) -> None:
+        """Keep every worker busy with one piece at hand; a piece that may have killed a worker flies alone."""
+        while len(self.flying) < (1 if self.suspects else 2 * self.hands.width):
+            piece = self._next(waiting)
+            if piece is None:
+                return
+            try:
+                self.flying[self.hands.executor.submit(run_block, piece.work())] = piece
+            except BrokenExecutor as error:
+                self._mourn([piece], error)
+
+    def _next(self, waiting: deque[_Group]) -> _Piece | None:
+        while True:
+            if self.suspects:
+                return self.suspects.popleft()
+            if self.ready:
+                piece = self.ready.popleft()
+                piece.cells = [cell for cell in piece.cells if cell.id not in self.failed]
+                if piece.cells:
+                    return piece
+                self._landed(piece.group)
+            elif waiting:
+                group = waiting.popleft()
+                if self.store.claim(group.cells[0].group):
+                    self.store.refresh()
+                    self._queue(group)
+                else:
+                    self.elsewhere.append(group)
+            else:
+                return None
+
+    def _queue(self, group: _Group) -> None:
+        """Line up what the group needs next; let it go where that is nothing."""
+        alive = [cell for cell in group.cells if cell.id not in self.failed]
+        wanted = pieces(self.spec, self.store, alive) if alive else {}
+        self.ready.extend(_Piece(group, cells, *part) for part, cells in sorted(wanted.items()))
+        group.out = len(wanted)
+        self.progress.lined_up(len(wanted))
+        if not wanted:
+            self.store.release(group.cells[0].group)
+
+    def _landed(self, group: _Group) -> None:
+        group.out -= 1
+        if group.out == 0:
+            self._queue(group)
+
+    def _receive(self, future: Future[list[Block]]) -> None:
+        if future not in self.flying:
+            return
+        piece = self.flying.pop(future)
+        try:
+            blocks = future.result()
+        except BrokenExecutor as error:
+            lost = [piece, *self.flying.values()]
+            self.flying.clear()
+            self._mourn(lost, error)
+            return
+        except CancelledError:
+            raise ConnectionError(
+                "the scheduler let go of its blocks; what was finished is saved: run the same again"
+            ) from None
+        except Exception as error:
+            blocks = [Block(error=f"{type(error).__name__}: {error}", traceback=repr(error))] * len(piece.cells)
+        self._save(piece, blocks)
+
+    def _save(self, piece: _Piece, blocks: list[Block]) -> None:
+        pairs = zip(piece.cells, blocks, strict=True)
+        self.store.append([Record(cell.id, piece.first, piece.repeats, block) for cell, block in pairs])
+        for cell, block in zip(piece.cells, blocks, strict=True):
+            if block.error and cell.id not in self.failed:
+                self.failed.add(cell.id)
+                self.progress.say(f"failed: {cell.teacher_name}, {cell.student_name}, n = {cell.n}: {block.error}")
+        self.progress.add(piece.repeats)
+        self._landed(piece.group)
+
+    def _mourn(self, lost: list[_Piece], error: BrokenExecutor) -> None:
+        """Go on after a worker died: its pieces run again one by one, so that a guilty one is told from the others."""
+        if not self.hands.replace():
+            raise ConnectionError(
+                f"the executor broke ({error}); what was finished is saved: run the same again"
+            ) from error
+        alone = len(lost) == 1
+        for piece in lost:
+            piece.strikes += 1
+            if alone and piece.strikes >= _STRIKES:
+                said = f"its worker died {piece.strikes} times: killed, or out of memory"
+                self._save(piece, [Block(error=said, traceback=str(error))] * len(piece.cells))
+            else:
+                self.suspects.append(piece)

@@ -1,0 +1,365 @@
+"""What a sweep is: the specification, strictly read, and the cells that it stands for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from kt_theory.students import STUDENTS
+from kt_theory.sweep import recipes
+from kt_theory.sweep.expressions import evaluate
+from kt_theory.teachers import NotDefined, smallest_n
+from kt_theory.validation import unit_interval, unknown_name, whole_number
+
+STREAMS = 1
+"""Raise it when the engine draws other numbers for the same cell: stored cells are then computed anew."""
+
+LARGEST_SWEEP = 10**6
+"""Most cells of one specification."""
+
+_KEYS = ("name", "seed", "students", "access", "repeats", "target_se", "max_repeats", "n", "grid", "teachers")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of a sweep: a teacher, a student, n and the seed.
+
+    Attributes
+    ----------
+    id : str
+        Hash of all that determines its result.
+    group : str
+        Hash of all that determines its transfer sets; the students of a group learn from the same ones.
+    teacher : dict
+        The recipe; `teacher_name` is how tables call it.
+    student : dict
+        The recipe; `student_name` and `access` are how tables call it.
+    n, seed : int
+    undefined : str
+        Why there is no such teacher at this n; empty if there is.
+    """
+
+    id: str
+    group: str
+    teacher: Mapping[str, Any]
+    teacher_name: str
+    student: Mapping[str, Any]
+    student_name: str
+    access: str
+    n: int
+    seed: int
+    undefined: str = ""
+
+
+@dataclass(frozen=True)
+class Axes:
+    """One [[teachers]] table: a family, and the list of values of each parameter and of n."""
+
+    where: str
+    name: str
+    family: str
+    values: Mapping[str, tuple[Any, ...]]
+    bound: tuple[tuple[str, ...], ...]
+
+    @property
+    def points(self) -> int:
+        """How many combinations there are."""
+        return math.prod(len(self.values[names[0]]) for names in self._joint())
+
+    def combinations(self) -> Iterator[dict[str, Any]]:
+        """Yield every combination of the crossed axes, those bound by `zip` moving together."""
+        joint = self._joint()
+        for chosen in product(*(list(zip(*(self.values[name] for name in names), strict=True)) for names in joint)):
+            yield {name: value for names, values in zip(joint, chosen, strict=True)
+                   for name, value in zip(names, values, strict=True)}  # fmt: skip
+
+    def _joint(self) -> list[tuple[str, ...]]:
+        tied = {name for names in self.bound for name in names}
+        return [*self.bound, *((name,) for name in self.values if name not in tied)]
+
+
+class Spec:
+    """A sweep: teachers x n x students, with repeats or a precision to reach.
+
+    Parameters
+    ----------
+    name : str
+        Names the sweep; a folder holds the cells of one name.
+    teachers : sequence of mapping
+        Each has `family` (or `file`: a table of pi) and that family's parameters. A parameter is a value, a list of
+        values, {"logspace": [a, b, points]} or an arithmetic expression in n, inputs and labels. Lists are crossed;
+        `zip` names those that move together. `n` here replaces the common one; `name` is the teacher's name in tables.
+        A family that takes n gets the n of the cell.
+    n : int, sequence of int or mapping
+        {"logspace": [2, 5, 13]} is 13 values from 10^2 to 10^5, rounded.
+    students : sequence of str or mapping
+        Such as "ce_sgl" or {"name": "top_k", "k": 5}. The paper's four if omitted.
+    access : str or sequence, optional
+        The levels granted; a student named that none of them serves is refused, an unnamed one left out.
+    repeats : int, optional
+        Transfer sets per cell, at least 2.
+    target_se, max_repeats : float and int, optional
+        Instead: as many as bring a student's standard error down to `target_se`, at most `max_repeats`.
+    seed : int
+    grid : mapping, optional
+        Parameters that all teachers share which take them, such as {"inputs": [10, 100]}.
+
+    Raises
+    ------
+    ValueError
+        For an unknown key, a wrong type, an empty axis, bound axes of different lengths, by name.
+    """
+
+    def __init__(self, **document: Any) -> None:
+        for key in document:
+            if key not in _KEYS:
+                raise unknown_name("key", key, _KEYS)
+        for key in ("name", "teachers", "n"):
+            if key not in document:
+                own = document.get("teachers") if key == "n" else None
+                if not (isinstance(own, Sequence) and own and all(isinstance(t, Mapping) and "n" in t for t in own)):
+                    raise ValueError(f"{key} is missing: a sweep needs name, n, teachers and repeats or target_se")
+        self.document = document
+        self.name = _text(document["name"], "name")
+        self.seed = whole_number(document.get("seed", 0), "seed", high=2**128)
+        self.repeats, self.target_se, self.max_repeats = _precision(document)
+        self.students = _students(document)
+        self.axes = _all_axes(document)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Spec:
+        """Return the specification in a TOML file; file names in it are relative to its folder."""
+        source = Path(path)
+        try:
+            document = tomllib.loads(source.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{source} is not TOML: {error}") from None
+        try:
+            return cls(**_located(document, source.resolve().parent))
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from None
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Every cell once, in the order of the specification."""
+        points = sum(axes.points for axes in self.axes) * len(self.students)
+        if points > LARGEST_SWEEP:
+            raise ValueError(f"the sweep {self.name!r} has {points:,} cells: at most {LARGEST_SWEEP:,}; split it")
+        found: dict[str, Cell] = {}
+        for axes in self.axes:
+            for combination in axes.combinations():
+                found.update((cell.id, cell) for cell in self._cells_at(axes, combination))
+        return list(found.values())
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the cells and of the precision that is asked for; the same for specs that mean the same."""
+        return _hash([cell.id for cell in self.cells], self.repeats, self.target_se, self.max_repeats)
+
+    def _cells_at(self, axes: Axes, combination: dict[str, Any]) -> Iterator[Cell]:
+        n = combination["n"]
+        given = _evaluated(axes, combination)
+        try:
+            recipe = recipes.teacher_recipe(axes.family, given)
+        except ValueError as error:
+            raise ValueError(f"{axes.where}, n = {n}: {error}") from None
+        why = ""
+        if axes.family in recipes.INSTANCES:
+            try:
+                least = smallest_n(axes.family, *recipes.shape(recipe))
+                why = f"defined from n = {least}" if n < least else ""
+            except NotDefined as error:
+                why = str(error)
+        shown = {k: v for k, v in combination.items() if len(axes.values[k]) > 1 or not _is_default(axes.family, k, v)}
+        name = axes.name or recipes.teacher_label(axes.family, shown)
+        group = _hash(STREAMS, recipes.identity(recipe), n, self.seed)
+        for student, student_name, access in self.students:
+            yield Cell(_hash(group, student), group, recipe, name, student, student_name, access, n, self.seed, why)
+
+    def __repr__(self) -> str:
+        return f"Spec({self.name!r}: {len(self.axes)} teachers, {len(self.students)} students, {len(self.cells)} cells)"
+
+
+def _evaluated(axes: Axes, combination: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters with every expression replaced by its value; n and the sizes are what it may name."""
+    taken = recipes.parameters(axes.family)
+    given: dict[str, Any] = {}
+    names: dict[str, float] = {"n": combination["n"]}
+    order = [name for name in ("n", "inputs", "labels") if name in combination]
+    for name in [*order, *(name for name in combination if name not in order)]:
+        value = combination[name]
+        if name not in taken:
+            continue
+        kind = recipes.kind_of(axes.family, name)
+        if isinstance(value, str) and kind in ("int", "float"):
+            try:
+                value = evaluate(value, names)
+                value = recipes.typed(value, kind, name)
+            except ValueError as error:
+                way_out = "; floor, ceil and round make whole numbers" if kind == "int" else ""
+                raise ValueError(f"{axes.where}.{name} = {combination[name]!r}: {error}{way_out}") from None
+        given[name] = value
+        if name in ("inputs", "labels"):
+            names[name] = value
+    return given
+
+
+def _is_default(family: str, name: str, value: Any) -> bool:
+    parameter = recipes.parameters(family).get(name)
+    return parameter is None or value == parameter.default
+
+
+def _hash(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} = {value!r}: must be a text that is not empty")
+    return value
+
+
+def _precision(document: Mapping[str, Any]) -> tuple[int | None, float | None, int | None]:
+    given = [key for key in ("repeats", "target_se", "max_repeats") if key in document]
+    if given == ["repeats"]:
+        return whole_number(document["repeats"], "repeats", low=2, high=2**31), None, None
+    if given == ["target_se", "max_repeats"]:
+        cap = whole_number(document["max_repeats"], "max_repeats", low=2, high=2**31)
+        return None, unit_interval(document["target_se"], "target_se"), cap
+    raise ValueError(f"{', '.join(given) or 'no repeats'} given: must be repeats, or target_se with max_repeats")
+
+
+def _students(document: Mapping[str, Any]) -> list[tuple[dict[str, Any], str, str]]:
+    named = _listed(document.get("students", list(STUDENTS)), "students")
+    found = [recipes.student_recipe(entry) for entry in named]
+    if "access" in document:
+        levels = _listed(document["access"], "access")
+        served = [recipe for recipe in found if recipes.granted(levels, recipe)]
+        refused = [recipe for recipe in found if recipe not in served]
+        if refused and ("students" in document or not served):
+            needs = recipes.student_access(refused[0])
+            raise ValueError(
+                f"student {recipes.student_label(refused[0])!r} needs access {needs!r}: access = {levels} grants less"
+            )
+        found = served
+    labels = [recipes.student_label(recipe) for recipe in found]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ValueError(f"students: {label!r} stands there twice")
+    return [(recipe, label, recipes.student_access(recipe)) for recipe, label in zip(found, labels, strict=True)]
+
+
+def _listed(value: Any, name: str) -> list[Any]:
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    if not values:
+        raise ValueError(f"{name} = []: an empty axis; give at least one value, or leave it out")
+    return values
+
+
+def _all_axes(document: Mapping[str, Any]) -> list[Axes]:
+    tables = document["teachers"]
+    if not isinstance(tables, (list, tuple)) or not tables or not all(isinstance(t, Mapping) for t in tables):
+        raise ValueError("teachers: must be one or more tables, each headed [[teachers]]")
+    grid = document.get("grid", {})
+    if not isinstance(grid, Mapping):
+        raise ValueError(f"grid = {grid!r}: must be a table of parameters")
+    known = {"zip", *(name for family in recipes.FAMILIES for name in recipes.parameters(family))} - {"n"}
+    for key in grid:
+        if key not in known:
+            raise unknown_name("key of grid", key, known)
+    return [_axes(f"teachers[{i}]", table, grid, document) for i, table in enumerate(tables)]
+
+
+def _axes(where: str, table: Mapping[str, Any], grid: Mapping[str, Any], document: Mapping[str, Any]) -> Axes:
+    if "family" not in table and "file" not in table:
+        raise ValueError(f"{where}: family is missing: must be one of {', '.join(recipes.FAMILIES)}")
+    family = table.get("family", "table")
+    taken = recipes.parameters(family)
+    known = {"family", "name", "zip", "n", *taken}
+    for key in table:
+        if key not in known:
+            raise ValueError(f"{where}: {unknown_name(f'key of teacher {family!r}', key, known)}")
+    shared = {key: value for key, value in grid.items() if key in taken and key not in table}
+    given = {"n": document.get("n"), **shared, **table}
+    values = {
+        name: _axis(given[name], f"{where}.{name}", "int" if name == "n" else recipes.kind_of(family, name))
+        for name in given
+        if name not in ("family", "name", "zip")
+    }
+    for name, parameter in taken.items():
+        if name != "n" and name not in values and parameter.default is parameter.empty:
+            raise ValueError(f"{where}: teacher {family!r} needs {name}")
+    bound = _bound(table["zip"] if "zip" in table else grid.get("zip", []), values, where, own="zip" in table)
+    name = _text(table["name"], f"{where}.name") if "name" in table else ""
+    return Axes(where, name, family, values, bound)
+
+
+def _axis(value: Any, where: str, kind: str) -> tuple[Any, ...]:
+    """Return the values of an axis: one, a list, {list = ...} or {logspace = [a, b, points]} from 10^a to 10^b."""
+    if isinstance(value, Mapping):
+        if set(value) == {"logspace"}:
+            return _logspace(value["logspace"], where, kind)
+        if set(value) != {"list"}:
+            key = next(iter(set(value) - {"list", "logspace"}), "list and logspace together")
+            raise ValueError(f"{where}: {unknown_name('axis', key, ['list', 'logspace'])}")
+        value = value["list"]
+    values = _listed(value, where)
+    moves = kind in ("int", "float") and not where.endswith(".n")
+    return tuple(v if moves and isinstance(v, str) else recipes.typed(v, kind, where) for v in values)
+
+
+def _logspace(bounds: Any, where: str, kind: str) -> tuple[Any, ...]:
+    if not isinstance(bounds, (list, tuple)) or len(bounds) != 3 or not all(type(b) in (int, float) for b in bounds):
+        raise ValueError(f"{where}: logspace = {bounds!r}: must be [a, b, points], from 10^a to 10^b")
+    low, high = bounds[:2]
+    points = whole_number(bounds[2], f"{where}: points of logspace", low=1, high=LARGEST_SWEEP)
+    if not -300 <= low <= high <= 15.9:
+        raise ValueError(f"{where}: logspace = {bounds!r}: must be [a, b, points] with a <= b <= 15.9")
+    values = [10.0 ** (low + (high - low) * i / max(points - 1, 1)) for i in range(points)]
+    return tuple(dict.fromkeys(round(v) for v in values)) if kind == "int" else tuple(values)
+
+
+def _bound(value: Any, values: Mapping[str, tuple[Any, ...]], where: str, *, own: bool) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of axes that move together; one group may be written without its outer brackets."""
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"{where}.zip = {value!r}: must be a list of names")
+    groups = [list(value)] if value and all(isinstance(name, str) for name in value) else list(value)
+    found: list[tuple[str, ...]] = []
+    for group in groups:
+        if not isinstance(group, (list, tuple)) or not all(isinstance(name, str) for name in group):
+            raise ValueError(f"{where}.zip = {value!r}: must be a list of names, or a list of such lists")
+        if not own and not all(name in values for name in group):
+            continue
+        for name in group:
+            if name not in values:
+                raise ValueError(f"{where}.zip: {unknown_name('axis', name, values)}")
+            if [*group, *(n for other in found for n in other)].count(name) > 1:
+                raise ValueError(f"{where}.zip: {name!r} stands there twice")
+        lengths = {name: len(values[name]) for name in group}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"{where}.zip: {lengths}: axes bound together must have the same length")
+        if group:
+            found.append(tuple(group))
+    return tuple(found)
+
+
+def _located(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the document with the files of its teachers relative to `folder`."""
+
+    def place(table: Any) -> Any:
+        if not isinstance(table, Mapping) or "file" not in table:
+            return table
+        names = table["file"]
+        here = [str(folder / n) if isinstance(n, str) else n for n in (names if isinstance(names, list) else [names])]
+        return {**table, "file": here}
+
+    tables = document.get("teachers")
+    return {**document, "teachers": [place(t) for t in tables]} if isinstance(tables, list) else dict(document)

@@ -1,0 +1,393 @@
+"""The folder of a sweep: what is planned, what is done, and who is at work on it.
+
+    sweep.json        format, specification, and of every run: versions, git commit, machine, time
+    journal/*.log     blocks as they come, one file per process (see `journal`)
+    blocks.parquet    the journals of processes that have ended, put together; pages carry checksums
+    results.parquet   the tidy table; the same bytes whatever happened on the way
+    exact.parquet, minimax.parquet   what theory says of the cells, computed once
+    lock, claims      locks that the system takes back when a process dies
+
+Files are replaced by writing beside them, fsync and rename.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import socket
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kt_theory.sweep.cells import Block, merged_histogram
+from kt_theory.sweep.journal import Reader, Record, Writer, being_written, full_disk
+from kt_theory.sweep.plan import Stored, disjoint
+from kt_theory.sweep.spec import Spec
+
+FORMAT = 1
+_RECORDS_PER_GROUP = 4096
+_LIBRARIES = ("kt_theory", "numpy", "numba", "scipy", "pyarrow", "pandas")
+
+
+class Store:
+    """A sweep's folder, open: the index of all blocks in it, and a journal to append to.
+
+    Parameters
+    ----------
+    path : Path
+        A folder that `prepare` has made.
+
+    Attributes
+    ----------
+    blocks : dict
+        Cell id to its stored blocks, sums without histograms.
+    errors : dict
+        Cell id to the record of its last failure.
+    damage : list of str
+        What was found damaged and will be run again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.blocks: dict[str, list[Stored]] = defaultdict(list)
+        self.errors: dict[str, Record] = {}
+        self.damage: list[str] = []
+        self._writer: Writer | None = None
+        self._claims: int | None = None
+        self._readers: dict[Path, Reader] = {}
+        self._seen: Any = None
+        self.about = _read_about(path)
+
+    @classmethod
+    def prepare(cls, path: Path, spec: Spec, **facts: Any) -> Store:
+        """Return the store of a sweep about to run, made if need be, with this run written into `sweep.json`.
+
+        Raises
+        ------
+        ValueError
+            The folder holds something else: another sweep, a newer format, other files.
+        OSError
+            No permission, no space.
+        """
+        if path.exists() and not path.is_dir():
+            raise NotADirectoryError(f"{path} is a file: --out needs a folder")
+        if path.is_dir() and not (path / "sweep.json").exists() and _strangers(path):
+            raise ValueError(f"{path} holds {_strangers(path)[0]} and no sweep: give an empty or a new folder")
+        (path / "journal").mkdir(parents=True, exist_ok=True)
+        with _locked(path):
+            if (path / "sweep.json").exists():
+                about = _read_about(path)
+                if about["spec"]["name"] != spec.name:
+                    raise ValueError(
+                        f"{path} holds the sweep {about['spec']['name']!r}, not {spec.name!r}: give another folder"
+                    )
+            else:
+                about = {"format": FORMAT, "runs": []}
+            about |= {"spec": spec.document, "fingerprint": spec.fingerprint}
+            about["runs"].append(_provenance() | {"spec": spec.document, "seed": spec.seed} | facts)
+            replace(
+                path / "sweep.json",
+                lambda file: file.write_text(json.dumps(about, indent=1, default=lambda number: number.item())),
+            )
+        return cls(path)
+
+    @property
+    def spec(self) -> Spec:
+        """The specification that the folder was last run with."""
+        return Spec(**self.about["spec"])
+
+    def refresh(self) -> None:
+        """Take in what other processes have finished since the last call."""
+        for _ in range(100):
+            try:
+                if self._identity() != self._seen:
+                    self._load()
+                self._read_journals(lambda record: self._index(record))
+                return
+            except FileNotFoundError:
+                self._seen = None  # another process has just put journals together
+        raise OSError(f"{self.path}: the folder changes faster than it can be read")
+
+    def append(self, records: list[Record]) -> None:
+        """Save records; they are safe from the death of this process when it returns."""
+        if self._writer is None:
+            with _locked(self.path):
+                self._writer = Writer(self.path / "journal")
+        self._writer.append(records)
+        for record in records:
+            self._index(record)
+
+    def claim(self, group: str) -> bool:
+        """Take a group of cells for this process; False if another one that lives has it."""
+        if self._claims is None:
+            self._claims = os.open(self.path / "claims", os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            fcntl.lockf(self._claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(group[:15], 16))
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def release(self, group: str) -> None:
+        """Give back a group of cells."""
+        if self._claims is not None:
+            fcntl.lockf(self._claims, fcntl.LOCK_UN, 1, int(group[:15], 16))
+
+    def close(self) -> None:
+        """Bring everything to the disk and end this process's part."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self._claims is not None:
+            os.close(self._claims)
+            self._claims = None
+
+    def records(self, *, histograms: bool = True) -> Iterator[Record]:
+        """Yield every record as it is stored: the same repeats may come twice."""
+        for path in sorted((self.path / "journal").glob("*.log")):
+            yield from Reader(path).new(finished=False)
+        yield from read_blocks(self.path / "blocks.parquet", [], histograms=histograms)
+
+    def workers(self) -> int:
+        """Return how many processes are at work on the folder."""
+        return sum(being_written(path) for path in (self.path / "journal").glob("*.log"))
+
+    def put_together(self, extra: Iterable[Record] = ()) -> dict[str, list[Record]]:
+        """Move the journals of ended processes, and `extra`, into `blocks.parquet`; return all merged records."""
+        self.close()
+        with _locked(self.path):
+            journals = [p for p in sorted((self.path / "journal").glob("*.log")) if not being_written(p)]
+            old = self.path / "blocks.parquet"
+            found: dict[str, list[Record]] = defaultdict(list)
+            for path in journals:
+                for record in Reader(path).new(finished=True):
+                    found[record.cell].append(record)
+            for record in [*extra, *read_blocks(old, [])]:
+                found[record.cell].append(record)
+            merged = {cell: merge(records) for cell, records in sorted(found.items())}
+            if journals or not old.exists() or extra:
+                flat = [record for records in merged.values() for record in records]
+                replace(old, lambda file: write_blocks(file, flat))
+                for path in journals:
+                    path.unlink()
+        self._seen = None
+        return merged
+
+    def _identity(self) -> Any:
+        try:
+            facts = os.stat(self.path / "blocks.parquet")
+        except FileNotFoundError:
+            return ()
+        return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+    def _load(self) -> None:
+        # Journals first: what moves into blocks.parquet meanwhile is then seen twice, never missed.
+        own = {} if self._writer is None else {self._writer.path: Reader(self._writer.path)}
+        self.blocks.clear()
+        self.errors.clear()
+        self._readers = {}
+        self._read_journals(lambda record: self._index(record), own)
+        self._seen = self._identity()
+        for record in read_blocks(self.path / "blocks.parquet", self.damage, histograms=False):
+            self._index(record)
+
+    def _read_journals(self, take: Callable[[Record], None], own: dict[Path, Reader] | None = None) -> None:
+        for path in sorted((self.path / "journal").glob("*.log")):
+            if self._writer is not None and path == self._writer.path and own is None:
+                continue
+            reader = self._readers.setdefault(path, Reader(path))
+            finished = not being_written(path)
+            before = reader.damaged
+            for record in reader.new(finished=finished):
+                take(record)
+            if reader.damaged > before:
+                self.damage.append(f"{path.name}: {reader.damaged - before} damaged or half-written, run again")
+
+    def _index(self, record: Record) -> None:
+        if record.block.error:
+            self.errors[record.cell] = record
+        else:
+            self.blocks[record.cell].append(Stored(record.first, record.repeats, record.block.sums))
+
+
+def merge(records: list[Record]) -> list[Record]:
+    """Return the records of one cell with neighbouring blocks put together and the last error, if there is one."""
+    good = disjoint([record for record in records if not record.block.error])
+    runs: list[list[Record]] = []
+    for record in good:
+        if runs and runs[-1][-1].first + runs[-1][-1].repeats == record.first:
+            runs[-1].append(record)
+        else:
+            runs.append([record])
+    bad = [record for record in records if record.block.error]
+    return [*map(_joined, runs), *sorted(bad, key=lambda r: (r.first, r.repeats, r.block.error))[:1]]
+
+
+def _joined(run: list[Record]) -> Record:
+    if len(run) == 1:
+        return run[0]
+    blocks = [record.block for record in run]
+    sums = np.sum([np.asarray(block.sums, dtype=np.int64) for block in blocks], axis=0)
+    histogram = merged_histogram([block.bins for block in blocks], [block.counts for block in blocks])
+    shape = blocks[0].inputs, blocks[0].labels, blocks[0].path
+    block = Block(*shape, sum(block.seconds for block in blocks), sums, *histogram)
+    return Record(run[0].cell, run[0].first, sum(record.repeats for record in run), block)
+
+
+def write_blocks(file: Path, records: list[Record]) -> None:
+    """Write records as Parquet with a checksum on every page."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def lists(parts: list[Any], kind: Any) -> Any:
+        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int32)
+        flat = np.concatenate([np.asarray(part, dtype=np.int64) for part in parts]) if parts else np.zeros(0, np.int64)
+        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat).cast(kind))
+
+    blocks = [record.block for record in records]
+    columns: dict[str, Any] = {
+        "cell": pa.array([r.cell for r in records], pa.string()),
+        "first": pa.array([r.first for r in records], pa.int64()),
+        "repeats": pa.array([r.repeats for r in records], pa.int64()),
+        "inputs": pa.array([b.inputs for b in blocks], pa.int64()),
+        "labels": pa.array([b.labels for b in blocks], pa.int64()),
+        "path": pa.array([b.path for b in blocks], pa.string()),
+        "seconds": pa.array([b.seconds for b in blocks], pa.float64()),
+        "error": pa.array([b.error for b in blocks], pa.string()),
+        "traceback": pa.array([b.traceback for b in blocks], pa.string()),
+        "sums": lists([b.sums for b in blocks], pa.int64()),
+        "bins": lists([b.bins for b in blocks], pa.int32()),
+        "counts": lists([b.counts for b in blocks], pa.int64()),
+    }
+    pq.write_table(
+        pa.table(columns),
+        file,
+        row_group_size=_RECORDS_PER_GROUP,
+        compression="zstd",
+        use_dictionary=["path", "error"],
+        write_page_checksum=True,
+    )
+
+
+def read_blocks(file: Path, damage: list[str], *, histograms: bool = True) -> Iterator[Record]:
+    """Yield the records in a Parquet file; groups that fail their checksum are left out and named in `damage`."""
+    if not file.exists():
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        source = pq.ParquetFile(file, page_checksum_verification=True)
+    except (pa.ArrowInvalid, OSError) as error:
+        damage.append(f"{file.name} is damaged, all of it is run again: {' '.join(str(error).split())}")
+        return
+    names = [name for name in source.schema_arrow.names if histograms or name not in ("bins", "counts")]
+    for number in range(source.num_row_groups):
+        try:
+            table = source.read_row_group(number, columns=names)
+        except (pa.ArrowInvalid, OSError) as error:
+            rows = source.metadata.row_group(number).num_rows
+            damage.append(f"{file.name}: {rows} blocks damaged, run again: {' '.join(str(error).split())}")
+            continue
+        yield from _rows(table, histograms)
+
+
+def _rows(table: Any, histograms: bool) -> Iterator[Record]:
+    plain = {name: table[name].to_pylist() for name in table.column_names if name not in ("sums", "bins", "counts")}
+    sums = _slices(table["sums"])
+    bins, counts = (_slices(table["bins"]), _slices(table["counts"])) if histograms else ([()] * len(sums),) * 2
+    for i in range(table.num_rows):
+        facts = {name: plain[name][i] for name in ("inputs", "labels", "path", "seconds", "error", "traceback")}
+        block = Block(**facts, sums=sums[i], bins=bins[i], counts=counts[i])
+        yield Record(plain["cell"][i], plain["first"][i], plain["repeats"][i], block)
+
+
+def _slices(column: Any) -> list[np.ndarray]:
+    array = column.combine_chunks()
+    array = array.chunk(0) if hasattr(array, "chunk") else array
+    values, offsets = array.values.to_numpy(zero_copy_only=False), array.offsets.to_numpy()
+    return [values[a:b] for a, b in pairwise(offsets)]
+
+
+def replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Replace a file in one step: `write` fills another one beside it, which then takes its name."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(beside)
+        with open(beside, "rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(beside, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise full_disk(error, path) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with open(path / "lock", "a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _strangers(path: Path) -> list[str]:
+    ours = {"journal", "lock", "claims", "blocks.parquet", "results.parquet", "exact.parquet", "minimax.parquet"}
+    return sorted(p.name for p in path.iterdir() if p.name not in ours and not p.name.startswith(".sweep.json"))
+
+
+def _read_about(path: Path) -> dict[str, Any]:
+    file = path / "sweep.json"
+    if not file.exists():
+        raise FileNotFoundError(
+            f"{path} holds no sweep: {file.name} is not there; kt-theory sweep run SPEC --out {path}"
+        )
+    try:
+        about = json.loads(file.read_text())
+        version = int(about["format"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{file} is damaged: put it back, or run the sweep in a new folder") from None
+    if version > FORMAT:
+        raise ValueError(f"{path} has format {version}: this version reads up to {FORMAT}; install a newer kt_theory")
+    return about
+
+
+def _provenance() -> dict[str, Any]:
+    versions = {}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            versions[library] = "unknown"
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "machine": platform.platform(),
+        "python": platform.python_version(),
+        "versions": versions,
+        "git": _git_commit(),
+    }
+
+
+def _git_commit() -> str:
+    """Return the commit of the package where it runs from a checkout, with + where files were changed."""
+    here = Path(__file__).parent
+    try:
+        words = ["git", "-C", str(here), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+        return subprocess.run(words, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,130 @@
+"""What theory says of the cells of a sweep: the paper's bounds, exact risks, minimax risks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kt_theory.limits import bounds
+from kt_theory.limits.minimax import minimax_risk
+from kt_theory.sweep import recipes
+from kt_theory.sweep.spec import Cell
+from kt_theory.sweep.store import Store, replace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LOWER = {"hard": "3.1", "partial": "4.1", "soft": "5.1"}
+_UPPER = {"ce_sgl": "3.2-mean", "sel_ptl": "4.4-mean-sharp", "ce_ful": "5.2-mean"}
+_CLOSED = ("soft", "gradient")
+"""Levels whose minimax risk takes microseconds; the others are searched for, up to a second each."""
+
+_PLACE = ["access", "inputs", "labels", "n"]
+
+
+def bound_columns(frame: pd.DataFrame) -> None:
+    """Add lower_bound and upper_bound, the paper's bounds in mean: NaN where no theorem applies."""
+    for column, key, theorems in (("lower_bound", "access", _LOWER), ("upper_bound", "student", _UPPER)):
+        values = np.full(len(frame), np.nan)
+        for (name, inputs, labels), rows in frame.groupby([key, "inputs", "labels"]).indices.items():
+            if name in theorems:
+                n = frame["n"].to_numpy()[rows]
+                values[rows] = bounds.curve(theorems[name], int(inputs), int(labels), n)
+        frame[column] = values
+
+
+def exact_column(frame: pd.DataFrame, folder: Path) -> None:
+    """Add exact, the exact risk: NaN where there is none. Kept in `exact.parquet`."""
+    import pandas as pd
+
+    known = _kept(folder / "exact.parquet", ["cell", "exact"])
+    lacking = set(frame.loc[frame["status"].isin(["done", "unfinished"]), "cell"]) - set(known["cell"])
+    if lacking:
+        cells = sorted((cell for cell in Store(folder).spec.cells if cell.id in lacking), key=_curve)
+        found = pd.DataFrame(_exact_risks(cells), columns=["cell", "exact"])
+        known = _keep(folder / "exact.parquet", known, found)
+    frame["exact"] = frame["cell"].map(known.set_index("cell")["exact"]).astype(float)
+
+
+def minimax_columns(frame: pd.DataFrame, folder: Path, *, search: bool) -> pd.DataFrame:
+    """Return the frame with minimax_lower and minimax_upper; NaN where they are not known, or not yet searched for."""
+    import pandas as pd
+
+    names = [*_PLACE, "minimax_lower", "minimax_upper"]
+    known = _kept(folder / "minimax.parquet", names)
+    places = frame.loc[frame["status"].isin(["done", "unfinished"]), _PLACE].drop_duplicates()
+    lacking = set(places.itertuples(index=False, name=None)) - set(known[_PLACE].itertuples(index=False, name=None))
+    cheap = [place for place in sorted(lacking) if search or place[0].split("(")[0] in _CLOSED]
+    if cheap:
+        found = pd.DataFrame([(*place, *_minimax(*place)) for place in _counted(cheap, "minimax risks")], columns=names)
+        known = _keep(folder / "minimax.parquet", known, found)
+    known = known.astype({"inputs": float, "labels": float, "n": frame["n"].dtype, "access": frame["access"].dtype})
+    return frame.astype({"inputs": float, "labels": float}).merge(known, on=_PLACE, how="left", validate="many_to_one")
+
+
+def _kept(file: Path, names: list[str]) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(file)
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return pd.DataFrame(columns=names)
+
+
+def _keep(file: Path, known: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    whole = found if known.empty else pd.concat([known, found], ignore_index=True)
+    with suppress(PermissionError):  # a folder that may only be read: computed again next time
+        replace(file, lambda path: whole.to_parquet(path, index=False))
+    return whole
+
+
+def _counted(values: list[Any], what: str) -> Iterable[Any]:
+    from tqdm import tqdm
+
+    return tqdm(values, desc=what, delay=2, disable=None, leave=False)
+
+
+def _exact_risks(cells: list[Cell]) -> Iterator[tuple[str, float]]:
+    for curve in _counted([list(same) for _, same in groupby(cells, key=_curve)], "exact risks"):
+        yield from zip([cell.id for cell in curve], _exact(curve), strict=True)
+
+
+def _curve(cell: Cell) -> str:
+    return json.dumps([cell.teacher, cell.student], sort_keys=True)
+
+
+def _exact(cells: list[Cell]) -> Iterable[float]:
+    """Return the exact risks of one student of one teacher over n, NaN where there is none."""
+    from kt_theory.risk.exact import exact_risk
+
+    try:
+        teacher = recipes.build_teacher(cells[0].teacher)
+        student = recipes.build_student(cells[0].student, teacher.inputs)
+        return np.asarray(exact_risk(teacher, student, [cell.n for cell in cells]))
+    except (ValueError, OSError):  # NoExactRisk, or a file that has changed since
+        return [np.nan] * len(cells)
+
+
+def _minimax(access: str, inputs: float, labels: float, n: int) -> tuple[float, float]:
+    name, _, parameter = access.partition("(")
+    shape = int(inputs), int(labels), int(n)
+    try:
+        if name == "gradient":
+            graph, hops = parameter.rstrip(")").split(", ")
+            limit = minimax_risk(name, None, *shape[1:], graph=recipes.GRAPHS[graph](shape[0]), hops=int(hops))
+        elif name == "top_k":
+            limit = minimax_risk(name, *shape, k=min(int(parameter.rstrip(")")), shape[1]))
+        else:
+            limit = minimax_risk(name, *shape)
+    except ValueError:
+        return np.nan, np.nan
+    return limit.lower, limit.upper
