@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from typing import Any
@@ -21,45 +22,53 @@ class Progress:
     def __init__(self, shown: bool) -> None:
         self.shown, self.blocks, self.repeats, self.total = shown, 0, 0, 0
         self._started = self._last = time.monotonic()
-        self._known = 0
+        self._known, self._known_cost, self._cost, self._done_cost = 0, 0.0, 0.0, 0.0
         self._bar: Any = None
         if shown and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(unit="block", leave=False, dynamic_ncols=True)
+            self._bar = tqdm(
+                unit="block", leave=False, dynamic_ncols=True, bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt}{postfix}"
+            )
 
     @property
     def seconds(self) -> float:
         """How long it has run."""
         return time.monotonic() - self._started
 
-    def expect(self, blocks: int) -> None:
-        """Say how many blocks are known to be missing at the start."""
-        self.total = blocks
+    @property
+    def left(self) -> float:
+        """The seconds left, if blocks go on to take what their estimates lead to expect; NaN before the first."""
+        return self.seconds * (self._cost / self._done_cost - 1.0) if self._done_cost else math.nan
 
-    def lined_up(self, blocks: int) -> None:
+    def expect(self, blocks: int, cost: float) -> None:
+        """Add blocks, and their estimated cost, that are known to be missing at the start."""
+        self.total += blocks
+        self._cost += cost
+
+    def lined_up(self, blocks: int, cost: float) -> None:
         """Count blocks that have been lined up; where they pass what was expected, the total grows."""
         self._known += blocks
-        self.total = max(self.total, self._known)
+        self._known_cost += cost
+        self.total, self._cost = max(self.total, self._known), max(self._cost, self._known_cost)
 
-    def add(self, repeats: int) -> None:
+    def add(self, repeats: int, cost: float) -> None:
         """Count a block that is done."""
         self.blocks += 1
         self.repeats += repeats
+        self._done_cost += cost
 
     def show(self, failed: int) -> None:
         """Bring what is shown up to date."""
         speed = self.repeats / max(self.seconds, 1e-9)
         if self._bar is not None:
             self._bar.total = self.total
-            self._bar.set_postfix_str(f"{speed:,.0f} repeats/s, {failed} failed", refresh=False)
+            self._bar.set_postfix_str(f"{speed:,.0f} repeats/s, {self.left:.0f} s left, {failed} failed", refresh=False)
             self._bar.update(self.blocks - self._bar.n)
         elif self.shown and time.monotonic() - self._last > _LINE_SECONDS:
             self._last = time.monotonic()
-            left = self.seconds * (self.total - self.blocks) / max(self.blocks, 1)
-            self.say(
-                f"{self.blocks}/{self.total} blocks, {speed:,.0f} repeats/s, about {left:.0f} s left, {failed} failed"
-            )
+            left = f"about {self.left:.0f} s left"
+            self.say(f"{self.blocks}/{self.total} blocks, {speed:,.0f} repeats/s, {left}, {failed} failed")
 
     def say(self, line: str) -> None:
         """Print a line beside the bar."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,10 +147,18 @@ def _row(spec: Spec, cell: Cell, records: list[Record]) -> dict[str, Any]:
     if start:
         (whole,) = [record for record in merge(start)]
         row |= _statistics(whole)
-    if good and not missing(spec, [Stored(r.first, r.repeats, r.block.sums) for r in good]):
-        return row | {"status": "done"}
-    status = "failed" if wrong else "unfinished" if good else "missing"
-    return row | {"status": status, "error": wrong[0] if wrong else ""}
+    blocks = [Stored(r.first, r.repeats, r.block.sums) for r in good]
+    status = status_of(spec, cell, blocks, failed=bool(wrong))
+    return row | {"status": status, "error": wrong[0] if status == "failed" else ""}
+
+
+def status_of(spec: Spec, cell: Cell, blocks: Sequence[Stored], *, failed: bool) -> str:
+    """Return how a cell stands, given its disjoint blocks: done, unfinished, failed, not defined or missing."""
+    if cell.undefined:
+        return "not defined"
+    if blocks and not missing(spec, blocks):
+        return "done"
+    return "failed" if failed else "unfinished" if blocks else "missing"
 
 
 def _statistics(record: Record) -> dict[str, Any]:

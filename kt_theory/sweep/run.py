@@ -149,6 +149,12 @@ class _Piece:
         return Work(cell.teacher, students, cell.n, cell.seed, cell.group, self.first, self.repeats)
 
 
+def shard_of(spec: Spec, count: int) -> dict[str, int]:
+    """Return which of `count` shards, from 1 on, has each cell that is defined."""
+    groups = _groups(spec, None)
+    return {cell.id: i % count + 1 for i, group in enumerate(groups) for cell in group.cells}
+
+
 def _groups(spec: Spec, shard: tuple[int, int] | None) -> list[_Group]:
     found: dict[str, _Group] = {}
     for cell in spec.cells:
@@ -162,23 +168,23 @@ def _groups(spec: Spec, shard: tuple[int, int] | None) -> list[_Group]:
 
 def pieces(spec: Spec, store: Store, cells: Sequence[Cell]) -> dict[tuple[int, int], list[Cell]]:
     """Return what the cells of one group need next: (first, repeats) to the cells that lack it."""
-    cell = cells[0]
     wanted: dict[tuple[int, int], list[Cell]] = {}
     size = 0
     for each in cells:
         for stretch in missing(spec, disjoint(store.blocks.get(each.id, []))):
-            size = size or _block_of(cell, len(cells))
+            size = size or block_size(_cost_of(cells))
             for part in cut(stretch, size):
                 wanted.setdefault(part, []).append(each)
     return wanted
 
 
-def _block_of(cell: Cell, students: int) -> int:
+def _cost_of(cells: Sequence[Cell]) -> float:
+    """Return the rough seconds per repeat of a group of cells."""
     try:
-        shape = recipes.shape(cell.teacher)
+        shape = recipes.shape(cells[0].teacher)
     except (ValueError, OSError):
-        return 1024  # the block itself will meet the same error, and record it
-    return block_size(seconds_per_repeat(*shape, cell.n, students))
+        return 1e-4  # the block itself will meet the same error, and record it
+    return seconds_per_repeat(*shape, cells[0].n, len(cells))
 
 
 @dataclass
@@ -202,7 +208,10 @@ class _Run:
         self.store.refresh()
         for line in self.store.damage:
             self.progress.say(line)
-        self.progress.expect(sum(len(pieces(self.spec, self.store, group.cells)) for group in self.groups))
+        for group in self.groups:
+            wanted = pieces(self.spec, self.store, group.cells)
+            cost = _cost_of(group.cells) if wanted else 0.0
+            self.progress.expect(len(wanted), cost * sum(repeats for _, repeats in wanted))
         waiting = deque(self.groups)
         try:
             while not (self.fail_fast and self.failed):
@@ -259,7 +268,8 @@ class _Run:
         wanted = pieces(self.spec, self.store, alive) if alive else {}
         self.ready.extend(_Piece(group, cells, *part) for part, cells in sorted(wanted.items()))
         group.out = len(wanted)
-        self.progress.lined_up(len(wanted))
+        if wanted:
+            self.progress.lined_up(len(wanted), _cost_of(group.cells) * sum(repeats for _, repeats in wanted))
         if not wanted:
             self.store.release(group.cells[0].group)
 
@@ -294,7 +304,7 @@ class _Run:
             if block.error and cell.id not in self.failed:
                 self.failed.add(cell.id)
                 self.progress.say(f"failed: {cell.teacher_name}, {cell.student_name}, n = {cell.n}: {block.error}")
-        self.progress.add(piece.repeats)
+        self.progress.add(piece.repeats, piece.repeats * _cost_of(piece.group.cells))
         self._landed(piece.group)
 
     def _mourn(self, lost: list[_Piece], error: BrokenExecutor) -> None:

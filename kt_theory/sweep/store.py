@@ -157,9 +157,9 @@ class Store:
             yield from Reader(path).new(finished=False)
         yield from read_blocks(self.path / "blocks.parquet", [], histograms=histograms)
 
-    def workers(self) -> int:
-        """Return how many processes are at work on the folder."""
-        return sum(being_written(path) for path in (self.path / "journal").glob("*.log"))
+    def living(self) -> list[Path]:
+        """Return the journals of the processes that are at work on the folder now."""
+        return [path for path in sorted((self.path / "journal").glob("*.log")) if being_written(path)]
 
     def put_together(self, extra: Iterable[Record] = ()) -> dict[str, list[Record]]:
         """Move the journals of ended processes, and `extra`, into `blocks.parquet`; return all merged records."""

@@ -1,0 +1,222 @@
+"""The commands of `kt-theory sweep`: argument parsing only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kt_theory.sweep.spec import Spec
+
+_ROWS = 40
+
+
+class Refusal(click.ClickException):
+    """Bad input: one line on stderr, exit status 2."""
+
+    exit_code = 2
+
+
+def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn errors that name what is wrong into one line; anything else is a defect and keeps its traceback."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except (ValueError, OSError) as error:
+            raise Refusal(" ".join(str(error).split())) from error
+
+    return run
+
+
+class _Shard(click.ParamType):
+    """I/N, the I-th of N shards."""
+
+    name = "I/N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        left, slash, right = str(value).partition("/")
+        if not (slash and left.isdigit() and right.isdigit() and 1 <= int(left) <= int(right)):
+            raise Refusal(f"--shard {value}: must be I/N with 1 <= I <= N, such as 3/8")
+        return int(left), int(right)
+
+
+@click.group("sweep")
+def sweep_group() -> None:
+    """Sweeps over teachers, students and n that survive: from a file, resumable, on one machine or many."""
+
+
+@sweep_group.command(epilog="Example: kt-theory sweep check rates.toml")
+@click.argument("spec", type=Path)
+@click.option("--all", "everything", is_flag=True, help=f"Print every line, not only the first {_ROWS}.")
+@clear_errors
+def check(spec: Path, everything: bool) -> None:
+    """Print the cells of SPEC, the time and the space that they will take, before anything runs."""
+    from kt_theory.sweep.overview import estimates, stored_bytes
+    from kt_theory.sweep.run import refuse_memory
+
+    plan = Spec.read(spec)
+    found = estimates(plan)
+    refuse_memory(plan, 1)
+    click.echo(f"{'teacher':30} {'inputs':>7} {'labels':>7} {'n':>12} {'repeats':>11} {'seconds':>9}  students")
+    for each in found if everything else found[:_ROWS]:
+        first = each.cells[0]
+        students = ", ".join(cell.student_name for cell in each.cells)
+        cost = f"{each.repeats:11,} {each.seconds:9.3g}" if each.repeats else f"{'not defined':>21}"
+        click.echo(f"{first.teacher_name:30} {each.inputs:7} {each.labels:7} {first.n:12} {cost}  {students}")
+    if len(found) > _ROWS and not everything:
+        click.echo(f"... and {len(found) - _ROWS} more lines; --all prints them")
+    undefined = sum(bool(cell.undefined) for cell in plan.cells)
+    limit = "" if plan.target_se is None else f", fewer where the standard error is {plan.target_se:g} before"
+    click.echo(
+        f"\n{plan.name}: {len(plan.cells):,} cells, {undefined:,} of them not defined; about "
+        f"{_clock(sum(each.seconds for each in found))} of one core{limit}; "
+        f"{stored_bytes(found) / 2**20:.1f} MiB on disk"
+    )
+
+
+@sweep_group.command(epilog="Example: kt-theory sweep run rates.toml --out rates --executor processes")
+@click.argument("spec", type=Path)
+@click.option("--out", type=Path, required=True, help="Folder of the sweep; one that holds it already goes on.")
+@click.option("--executor", default="threads", show_default=True, help="threads, processes, dask or dask://HOST:PORT.")
+@click.option("--workers", type=int, help="How many at a time; the results do not depend on it.  [default: all cores]")
+@click.option("--shard", type=_Shard(), help="Only the I-th of N parts, for job arrays.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@clear_errors
+def run(
+    spec: Path,
+    out: Path,
+    executor: str,
+    workers: int | None,
+    shard: tuple[int, int] | None,
+    fail_fast: bool,
+    quiet: bool,
+) -> None:
+    """Run what is missing of SPEC. After a crash or an interrupt the same command goes on where it stopped.
+
+    A cell that fails is recorded and the others go on; the exit status is then 1.
+    """
+    from kt_theory.sweep.run import run as run_sweep
+
+    plan = Spec.read(spec)
+    options: dict[str, Any] = {"executor": executor, "workers": workers, "shard": shard, "fail_fast": fail_fast}
+    try:
+        summary = run_sweep(plan, out, **options, progress=not quiet)
+    except KeyboardInterrupt:
+        click.echo("interrupted: what was finished is saved, the same command goes on", err=True)
+        sys.exit(130)
+    if not summary.blocks and not summary.failures:
+        click.echo("nothing to run: ", nl=False)
+    else:
+        click.echo(f"ran {summary.blocks} blocks, {summary.repeats:,} repeats in {_clock(summary.seconds)}: ", nl=False)
+    click.echo(_counts(summary.cells))
+    if summary.failures:
+        _print_failures(summary.failures, out)
+        sys.exit(1)
+
+
+@sweep_group.command(epilog="Example: kt-theory sweep status rates")
+@click.argument("folder", metavar="DIR", type=Path)
+@clear_errors
+def status(folder: Path) -> None:
+    """Print how the sweep in DIR stands, also while it runs."""
+    from kt_theory.sweep.overview import status as sweep_status
+
+    stands = sweep_status(folder)
+    click.echo(f"{stands.name}: {_counts(stands.cells)}; {stands.repeats:,} repeats saved")
+    if stands.processes:
+        click.echo(f"{stands.processes} processes at work, {stands.speed:,.0f} repeats/s")
+    for line in stands.damage:
+        click.echo(line)
+    _print_failures(stands.failures, folder)
+
+
+@sweep_group.command(epilog="Example: kt-theory sweep replay rates 3fa2c1 --repeat 17")
+@click.argument("folder", metavar="DIR", type=Path)
+@click.argument("cell")
+@click.option("--repeat", type=int, help="Only this repeat.  [default: what failed, or all that is stored]")
+@click.option("--debug", is_flag=True, help="Open the Python debugger where an error is raised.")
+@clear_errors
+def replay(folder: Path, cell: str, repeat: int | None, debug: bool) -> None:
+    """Run one CELL of DIR again, exactly: CELL is its id or the beginning of it.
+
+    An error is raised as it comes; the exit status is then 1. Without one the mean is compared with the stored one.
+    """
+    from kt_theory.sweep.replay import find, replay_cell
+    from kt_theory.sweep.store import Store
+
+    found = find(store := Store(folder), cell)
+    try:
+        again = replay_cell(store, found, repeat)
+    except Exception:
+        if debug:
+            import pdb
+
+            pdb.post_mortem()
+        import traceback
+
+        click.echo(traceback.format_exc(), err=True)
+        sys.exit(1)
+    click.echo(f"{found.teacher_name}, {found.student_name}, n = {found.n}, seed = {found.seed}")
+    if again.repeats == 1:
+        click.echo(f"repeat {again.first}: loss {again.mean!r}")
+        return
+    click.echo(f"repeats {again.first} to {again.first + again.repeats - 1}: mean {again.mean!r}")
+    if again.stored is not None:
+        click.echo("as stored, to the bit" if again.stored == again.mean else f"but stored is {again.stored!r}")
+        sys.exit(again.stored != again.mean)
+
+
+@sweep_group.command(epilog="Example: kt-theory sweep merge part1 part2 part3 --out rates")
+@click.argument("folders", metavar="DIR...", type=Path, nargs=-1, required=True)
+@click.option("--out", type=Path, required=True, help="Folder to put them into.")
+@clear_errors
+def merge(folders: tuple[Path, ...], out: Path) -> None:
+    """Put the folders of shards together and say which shards are missing; the exit status is then 1."""
+    from kt_theory.sweep.shards import merge_shards
+
+    merged = merge_shards(folders, out)
+    click.echo(_counts(merged.cells))
+    for shard, cells in sorted(merged.missing.items()):
+        click.echo(f"missing: {cells} cells of --shard {shard}/{merged.shards}")
+    sys.exit(1 if merged.missing else 0)
+
+
+@sweep_group.command(epilog="Example: kt-theory sweep report rates --out rates.html")
+@click.argument("folder", metavar="DIR", type=Path)
+@click.option("--out", type=Path, help="File to write.  [default: DIR/report.html]")
+@click.option("--minimax", is_flag=True, help="Search for the minimax risks too, up to a second for each n and size.")
+@clear_errors
+def report(folder: Path, out: Path | None, minimax: bool) -> None:
+    """Write one HTML file that needs no network: what was run, the table, the curves, the slopes, the failures."""
+    from kt_theory.sweep.report import write_report
+
+    click.echo(write_report(folder, out or folder / "report.html", minimax=minimax))
+
+
+def _counts(cells: dict[str, int]) -> str:
+    order = ("done", "unfinished", "missing", "not defined", "failed")
+    return ", ".join(f"{cells[name]:,} {name}" for name in order if cells.get(name)) or "no cells"
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.2g} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _print_failures(failures: Any, folder: Path) -> None:
+    for cell, error in failures:
+        click.echo(
+            f"failed: {cell.teacher_name}, {cell.student_name}, n = {cell.n}, seed = {cell.seed}: {error}", err=True
+        )
+        click.echo(f"  kt-theory sweep replay {folder} {cell.id[:12]}", err=True)
