@@ -27,9 +27,8 @@ class Progress:
         if shown and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(
-                unit="block", leave=False, dynamic_ncols=True, bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt}{postfix}"
-            )
+            look = "{l_bar}{bar}| {n_fmt}/{total_fmt} blocks{postfix}"
+            self._bar = tqdm(leave=False, dynamic_ncols=True, bar_format=look)
 
     @property
     def seconds(self) -> float:

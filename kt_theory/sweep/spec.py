@@ -297,7 +297,13 @@ def _axes(where: str, table: Mapping[str, Any], grid: Mapping[str, Any], documen
     for name, parameter in taken.items():
         if name != "n" and name not in values and parameter.default is parameter.empty:
             raise ValueError(f"{where}: teacher {family!r} needs {name}")
-    bound = _bound(table["zip"] if "zip" in table else grid.get("zip", []), values, where, own="zip" in table)
+    if "zip" in table:
+        bound = _bound(table["zip"], values, where)
+    else:
+        # What a teacher sets itself is no longer an axis of the grid, nor tied to its other axes.
+        common = {key: values[key] for key in values if key in shared or (key == "n" and "n" not in table)}
+        groups = [group for group in _groups(grid.get("zip", []), where) if set(group) <= set(common)]
+        bound = _bound(groups, common, where)
     name = _text(table["name"], f"{where}.name") if "name" in table else ""
     return Axes(where, name, family, values, bound)
 
@@ -327,17 +333,19 @@ def _logspace(bounds: Any, where: str, kind: str) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(round(v) for v in values)) if kind == "int" else tuple(values)
 
 
-def _bound(value: Any, values: Mapping[str, tuple[Any, ...]], where: str, *, own: bool) -> tuple[tuple[str, ...], ...]:
-    """Return the groups of axes that move together; one group may be written without its outer brackets."""
-    if not isinstance(value, (list, tuple)):
-        raise ValueError(f"{where}.zip = {value!r}: must be a list of names")
-    groups = [list(value)] if value and all(isinstance(name, str) for name in value) else list(value)
+def _groups(value: Any, where: str) -> list[list[str]]:
+    """Return the lists of names in a `zip`; a single one may stand without its outer brackets."""
+    groups = value if isinstance(value, (list, tuple)) else [value]
+    groups = [list(groups)] if groups and all(isinstance(name, str) for name in groups) else list(groups)
+    if not all(isinstance(group, (list, tuple)) and all(isinstance(name, str) for name in group) for group in groups):
+        raise ValueError(f"{where}.zip = {value!r}: must be a list of names, or a list of such lists")
+    return [list(group) for group in groups if group]
+
+
+def _bound(value: Any, values: Mapping[str, tuple[Any, ...]], where: str) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of axes that move together, all of one length."""
     found: list[tuple[str, ...]] = []
-    for group in groups:
-        if not isinstance(group, (list, tuple)) or not all(isinstance(name, str) for name in group):
-            raise ValueError(f"{where}.zip = {value!r}: must be a list of names, or a list of such lists")
-        if not own and not all(name in values for name in group):
-            continue
+    for group in _groups(value, where):
         for name in group:
             if name not in values:
                 raise ValueError(f"{where}.zip: {unknown_name('axis', name, values)}")
@@ -346,8 +354,7 @@ def _bound(value: Any, values: Mapping[str, tuple[Any, ...]], where: str, *, own
         lengths = {name: len(values[name]) for name in group}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"{where}.zip: {lengths}: axes bound together must have the same length")
-        if group:
-            found.append(tuple(group))
+        found.append(tuple(group))
     return tuple(found)
 
 

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kt_theory.sweep import Spec
+from kt_theory.sweep.expressions import evaluate
+
+RATES = """
+name = "rates"
+seed = 7
+students = ["ce_sgl", "ce_ptl", "sel_ptl", "ce_ful"]
+repeats = 64_000
+
+[n]
+logspace = [2, 5, 13]
+
+[[teachers]]
+family = "instance0"
+inputs = [1, 100]
+labels = [25, 100]
+
+[[teachers]]
+family = "instance2"
+inputs = 10
+labels = 11
+"""
+
+
+def read(tmp_path, text):
+    path = tmp_path / "spec.toml"
+    path.write_text(text)
+    return Spec.read(path)
+
+
+def test_the_specification_that_others_follow(tmp_path):
+    spec = read(tmp_path, RATES)
+    sizes = [round(10 ** (2 + i / 4)) for i in range(13)]
+    shapes = [*(("instance0", s, a) for s in (1, 100) for a in (25, 100)), ("instance2", 10, 11)]
+    names = ("ce_sgl", "ce_ptl", "sel_ptl", "ce_ful")
+    expected = {(*shape, n, student) for shape in shapes for n in sizes for student in names}
+    found = {(c.teacher_name, c.teacher["inputs"], c.teacher["labels"], c.n, c.student_name) for c in spec.cells}
+    assert found == expected
+    assert len(spec.cells) == len(expected) == 260
+    assert all(cell.seed == 7 and cell.teacher.get("n", cell.n) == cell.n for cell in spec.cells)
+    assert len({cell.id for cell in spec.cells}) == 260
+    assert len({cell.group for cell in spec.cells}) == 65
+
+
+def test_zip_binds_and_lists_cross(tmp_path):
+    spec = read(tmp_path, RATES.replace("labels = [25, 100]", 'labels = [25, 100]\nzip = ["inputs", "labels"]'))
+    sizes = {(c.teacher["inputs"], c.teacher["labels"]) for c in spec.cells if c.teacher_name == "instance0"}
+    assert sizes == {(1, 25), (100, 100)}
+    bound = Spec(name="x", n=[10, 20], repeats=2, teachers=[{"family": "uniform", "inputs": [1, 2], "labels": 3,
+                                                            "zip": ["n", "inputs"]}])  # fmt: skip
+    assert {(c.n, c.teacher["inputs"]) for c in bound.cells} == {(10, 1), (20, 2)}
+
+
+def test_grid_is_shared_by_the_teachers_that_take_it():
+    teachers = [{"family": "uniform"}, {"family": "zipf", "labels": 7}]
+    spec = Spec(
+        name="x",
+        n=5,
+        repeats=2,
+        teachers=teachers,
+        grid={"inputs": [1, 2], "labels": [3, 4], "zip": ["inputs", "labels"]},
+    )
+    sizes = {(c.teacher["family"], c.teacher["inputs"], c.teacher["labels"]) for c in spec.cells}
+    assert sizes == {("uniform", 1, 3), ("uniform", 2, 4), ("zipf", 1, 7), ("zipf", 2, 7)}
+
+
+def test_expressions_move_with_n():
+    teacher = {"family": "dirichlet", "inputs": "round(sqrt(n))", "labels": "inputs + 1", "alpha": "1 / labels"}
+    spec = Spec(name="x", n=[100, 10_000], repeats=2, teachers=[teacher], students="ce_sgl")
+    assert [(c.teacher["inputs"], c.teacher["labels"]) for c in spec.cells] == [(10, 11), (100, 101)]
+    assert spec.cells[0].teacher["alpha"] == 1 / 11
+    assert len({c.teacher_name for c in spec.cells}) == 1  # one name, so that a rate can be fitted
+
+
+def test_cells_are_named_by_what_determines_their_result(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("a,b\n0.5,0.5\n")
+
+    def ids(**changes):
+        document = {
+            "name": "x",
+            "n": 10,
+            "repeats": 5,
+            "students": ["ce_sgl"],
+            "teachers": [{"family": "zipf", "inputs": 2, "labels": 3}],
+        }
+        return [cell.id for cell in Spec(**(document | changes)).cells]
+
+    same = ids()
+    assert same == ids(name="y") == ids(repeats=999) == ids(n=[10]) == ids(n=10.0)
+    assert same == ids(teachers=[{"name": "other", "family": "zipf", "labels": 3, "inputs": 2, "exponent": 1}])
+    assert set(same) < set(ids(students=["ce_ful", "ce_sgl"], n=[3, 10]))
+    for other in (
+        {"seed": 1},
+        {"n": 11},
+        {"students": ["sel_ptl"]},
+        {"teachers": [{"family": "zipf", "inputs": 3, "labels": 3}]},
+    ):
+        assert not set(same) & set(ids(**other))
+    first = ids(teachers=[{"file": str(table)}])
+    assert first == ids(teachers=[{"file": str(table.rename(tmp_path / "u.csv"))}])
+    (tmp_path / "v.csv").write_text("a,b\n0.4,0.6\n")
+    assert first != ids(teachers=[{"file": str(tmp_path / "v.csv")}])
+
+
+def test_n_below_the_regime_is_not_defined():
+    spec = Spec(
+        name="x",
+        n=[1, 1000],
+        repeats=2,
+        students="ce_sgl",
+        teachers=[{"family": "instance2", "inputs": 10, "labels": 11}],
+    )
+    assert [bool(cell.undefined) for cell in spec.cells] == [True, False]
+    assert "defined from n = 49" in spec.cells[0].undefined
+
+
+def test_access_chooses_the_students():
+    teacher = [{"family": "uniform", "inputs": 2, "labels": 2}]
+    spec = Spec(name="x", n=5, repeats=2, access=["hard", "partial"], teachers=teacher)
+    assert [cell.student_name for cell in spec.cells] == ["ce_sgl", "ce_ptl", "sel_ptl"]
+    with pytest.raises(ValueError, match="student 'ce_ful' needs access 'soft'"):
+        Spec(name="x", n=5, repeats=2, access="hard", students=["ce_ful"], teachers=teacher)
+    topped = Spec(
+        name="x",
+        n=5,
+        repeats=2,
+        access=[{"name": "top_k", "k": 3}],
+        students=[{"name": "top_k", "k": 2}],
+        teachers=teacher,
+    )
+    assert topped.cells[0].access == "top_k(2)"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed = 7", "sede = 7", "unknown key 'sede' (did you mean 'seed'?)"),
+        ("inputs = 10\n", "input = 10\n", "did you mean 'inputs'?"),
+        ('"instance2"', '"instanse2"', "did you mean 'instance2'?"),
+        ('"ce_sgl", ', '"ce_sg", ', "did you mean 'ce_sgl'?"),
+        ("logspace", "logspce", "did you mean 'logspace'?"),
+        ("logspace = [2, 5, 13]", "list = []", "teachers[0].n = []: an empty axis"),
+        ("[25, 100]", "[]", "teachers[0].labels = []: an empty axis"),
+        ('["ce_sgl", "ce_ptl", "sel_ptl", "ce_ful"]', "[]", "students = []: an empty axis"),
+        ("labels = [25, 100]", 'labels = [25]\nzip = ["inputs", "labels"]', "must have the same length"),
+        ("labels = [25, 100]", 'labels = 25\nzip = ["inputs", "label"]', "did you mean 'labels'?"),
+        ("labels = [25, 100]", 'labels = 25\nzip = ["n", "n"]', "'n' stands there twice"),
+        ("repeats = 64_000", "repeats = 1", "repeats = 1: must be at least 2"),
+        ("repeats = 64_000", "", "must be repeats, or target_se with max_repeats"),
+        ("repeats = 64_000", "repeats = 10\ntarget_se = 0.1", "must be repeats, or target_se with max_repeats"),
+        ("repeats = 64_000", "target_se = 0.1", "must be repeats, or target_se with max_repeats"),
+        ("repeats = 64_000", "target_se = 2\nmax_repeats = 10", "target_se = 2: must lie strictly between 0 and 1"),
+        ("seed = 7", "seed = -1", "seed = -1: must be at least 0"),
+        ('name = "rates"', "", "name is missing"),
+        ('name = "rates"', "name = 3", "name = 3: must be a text"),
+        ("[2, 5, 13]", "[2, 5]", "must be [a, b, points]"),
+        ("[2, 5, 13]", "[5, 2, 13]", "a <= b"),
+        ("[2, 5, 13]", "[2, 50, 13]", "a <= b"),
+        ("inputs = 10\n", "", "teacher 'instance2' needs inputs"),
+        ("inputs = 10\n", 'inputs = "sqrt(n)"\n', "floor, ceil and round make whole numbers"),
+        ("inputs = 10\n", 'inputs = "round(m)"\n', "unknown name in an expression 'm'"),
+        ("inputs = 10\n", 'inputs = "__import__(1)"\n', "unknown function '__import__'"),
+        ("inputs = 10\n", "inputs = true\n", "must be a whole number"),
+        ("inputs = 10\n", "inputs = 2.5\n", "must be a whole number"),
+        ("labels = 11", 'labels = 11\nname = ""', "must be a text that is not empty"),
+        ("[n]", "[[n]]", "n"),
+        ("[n]", "[n", "is not TOML"),
+        ('"ce_sgl", ', '"ce_sgl", "ce_sgl", ', "'ce_sgl' stands there twice"),
+        ('"ce_sgl", ', '"top_k", ', "student 'top_k' has parameters"),
+        ('"ce_sgl", ', '{name = "top_k"}, ', "student 'top_k': k is missing"),
+        ('"ce_sgl", ', '{name = "top_k", q = 3}, ', "unknown key of student 'top_k' 'q'"),
+        ('"ce_sgl", ', '{name = "grad_ful", graph = "star"}, ', "unknown graph 'star'"),
+        ("inputs = [1, 100]", "inputs = {logspace = [0, 6, 7], list = [1]}", "list and logspace together"),
+        ("labels = 11", 'labels = 11\n[grid]\nlabls = [2]', "did you mean 'labels'?"),
+        ("labels = 11", 'labels = 11\n[[teachers]]\nfile = "no.csv"', "No such file"),
+    ],
+)  # fmt: skip
+def test_bad_specifications(tmp_path, command, old, new, message):
+    assert old in RATES
+    path = tmp_path / "spec.toml"
+    path.write_text(RATES.replace(old, new, 1))
+    for words in (["check", path], ["run", path, "--out", tmp_path / "out"]):
+        result = command(*words)
+        assert result.exit_code == 2, result.output
+        assert len(result.stderr.strip().splitlines()) == 1
+        assert message in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_many_cells_and_too_much_memory(tmp_path, command):
+    path = tmp_path / "spec.toml"
+    path.write_text(RATES.replace("inputs = 10\n", "inputs = {logspace = [0, 6, 900000]}\n"))
+    assert "at most 1,000,000; split it" in command("check", path).stderr
+    path.write_text(RATES.replace("[1, 100]", "100_000").replace("[25, 100]", "90_000"))
+    result = command("run", path, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "GiB are free" in result.stderr
+
+
+def test_check_prints_cells_time_and_space(tmp_path, command):
+    path = tmp_path / "spec.toml"
+    path.write_text(RATES.replace("logspace = [2, 5, 13]", "list = [10, 100]"))
+    result = command("check", path)
+    assert result.exit_code == 0
+    assert "rates: 40 cells, 4 of them not defined; about" in result.output
+    assert sum(line.startswith("instance") for line in result.output.splitlines()) == 10
+    assert "MiB on disk" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("2*n + 1", 21), ("-n // 3", -4), ("sqrt(n) ** 2", 10), ("min(n, 3, 7)", 3), ("log(exp(2))", 2), ("ceil(n/3)", 4)],
+)
+def test_expressions(text, value):
+    assert evaluate(text, {"n": 10}) == pytest.approx(value, rel=1e-15)
+
+
+_BAD = "n n,1/0,9**9**9,sqrt(-1),(-1)**0.5,n.real,[1],'a',True,lambda: 1,sqrt(),min,exp(1000),n if n else 1,f'{n}'"
+
+
+@pytest.mark.parametrize("text", ["", "(" * 500, *_BAD.split(",")])
+def test_bad_expressions(text):
+    with pytest.raises(ValueError, match=r"."):
+        evaluate(text, {"n": 10})
+
+
+axes = st.lists(st.integers(1, 50), min_size=1, max_size=4, unique=True)
+
+
+@given(axes, axes, axes, st.booleans(), st.permutations(["ce_sgl", "sel_ptl", "ce_ful"]))
+def test_cells_are_the_product_of_the_axes(n, inputs, labels, bind, students):
+    size = min(len(inputs), len(labels))
+    teacher = {"family": "uniform", "inputs": inputs, "labels": labels}
+    if bind:
+        teacher |= {"inputs": inputs[:size], "labels": labels[:size], "zip": ["inputs", "labels"]}
+    spec = Spec(name="x", n=n, repeats=2, students=students, teachers=[teacher])
+    pairs = zip(inputs, labels, strict=False) if bind else ((s, a) for s in inputs for a in labels)
+    expected = {(size, s, a, name) for s, a in pairs for size in n for name in students}
+    assert {(c.n, c.teacher["inputs"], c.teacher["labels"], c.student_name) for c in spec.cells} == expected
+    assert len(spec.cells) == len(expected)
+    shuffled = Spec(name="y", n=n[::-1], repeats=3, students=students[::-1], teachers=[dict(reversed(teacher.items()))])
+    assert {cell.id for cell in shuffled.cells} == {cell.id for cell in spec.cells}
+    again = Spec(**json.loads(json.dumps(spec.document)))
+    assert again.fingerprint == spec.fingerprint
