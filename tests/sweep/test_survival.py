@@ -1,0 +1,300 @@
+"""Kills, damage, full disks, company: the table is the same to the byte whatever happened on the way."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from kt_theory.sweep import Spec, load, run, status
+from kt_theory.sweep.journal import Reader
+
+SPEC = """
+name = "kills"
+seed = 11
+repeats = 20_000
+n = [50, 400]
+students = ["ce_sgl", "sel_ptl", "ce_ful", "laplace"]
+[[teachers]]
+family = "dirichlet"
+inputs = 10
+labels = [20, 40, 60]
+"""
+COMMAND = "from kt_theory.sweep.cli import sweep_group; sweep_group()"
+
+
+def table(folder):
+    return (folder / "results.parquet").read_bytes()
+
+
+def start(spec, out, *options):
+    words = [sys.executable, "-c", COMMAND, "run", str(spec), "--out", str(out), "--quiet", *options]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    spec = folder / "spec.toml"
+    spec.write_text(SPEC)
+    begun = time.monotonic()
+    process = start(spec, folder / "out", "--workers", "1")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return spec, table(folder / "out"), time.monotonic() - begun
+
+
+def kill_and_resume(spec, out, whole, rng):
+    """Kill runs on one folder at random moments until one of them ends; return how many were killed."""
+    killed = 0
+    for _ in range(60):
+        process = start(spec, out, "--workers", str(rng.choice([1, 2])))
+        try:
+            process.communicate(timeout=rng.uniform(0.3, 0.9) * whole)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            killed += 1
+            if killed % 3:
+                continue
+            process = start(spec, out)
+            process.communicate(timeout=120)
+        assert process.returncode == 0
+        return killed
+    raise AssertionError("the sweep never ended")
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_killed_sweeps_give_the_bytes_of_an_uninterrupted_one(uninterrupted, tmp_path, seed):
+    spec, expected, seconds = uninterrupted
+    rng, killed, attempt = random.Random(seed), 0, 0
+    while killed < 3:
+        attempt += 1
+        killed += kill_and_resume(spec, tmp_path / str(attempt), seconds, rng)
+        assert table(tmp_path / str(attempt)) == expected
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_twenty_kills(uninterrupted, tmp_path, executor):
+    spec, expected, seconds = uninterrupted
+    rng, killed, attempt = random.Random(executor), 0, 0
+    while killed < 20:
+        attempt += 1
+        killed += kill_and_resume(spec, tmp_path / str(attempt), seconds, rng)
+        assert table(tmp_path / str(attempt)) == expected
+
+
+def test_what_is_finished_is_not_run_again(tiny, tmp_path):
+    first = run(tiny(), tmp_path, progress=False)
+    assert first.cells == {"done": 24}
+    before = table(tmp_path)
+    second = run(tiny(), tmp_path, progress=False)
+    assert (second.blocks, second.repeats, second.cells) == (0, 0, {"done": 24})
+    more = run(tiny(repeats=900), tmp_path, progress=False)
+    assert more.repeats == 8 * 300  # eight groups of transfer sets, of 300 more each
+    wider = run(
+        tiny(repeats=900, n=[5, 20, 60], students=["ce_sgl", "sel_ptl", "ce_ful", "ce_ptl"]), tmp_path, progress=False
+    )
+    assert wider.repeats == 8 * 900 + 4 * 900  # one more student, one more n
+    run(
+        tiny(repeats=900, n=[5, 20, 60], students=["ce_sgl", "sel_ptl", "ce_ful", "ce_ptl"]),
+        tmp_path / "b",
+        progress=False,
+    )
+    assert table(tmp_path) == table(tmp_path / "b") != before
+
+
+def test_a_second_run_of_a_finished_sweep_loads_no_engine(uninterrupted, tmp_path):
+    spec, expected, _ = uninterrupted
+    run(Spec.read(spec), tmp_path, progress=False)
+    code = (
+        "import sys; from kt_theory.sweep import Spec, run; print(run(Spec.read(sys.argv[1]), sys.argv[2]).blocks,"
+        " 'numba' in sys.modules, 'scipy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, spec, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "False", "False"]
+    assert table(tmp_path) == expected
+
+
+def interrupt(monkeypatch, spec, folder, after):
+    """Run until `after` pieces have been saved, then stop as an error would stop it."""
+    from kt_theory.sweep import store
+
+    append, calls = store.Store.append, []
+
+    def stop(self, records):
+        append(self, records)
+        calls.append(records)
+        if len(calls) == after:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.Store, "append", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(spec, folder, workers=1, progress=False)
+
+
+def test_damaged_records_run_again_and_are_said(tiny, tmp_path, monkeypatch):
+    run(tiny(), tmp_path / "whole", progress=False)
+    for where in ("head", "length", "middle", "tail"):
+        folder = tmp_path / where
+        interrupt(monkeypatch, tiny(), folder, 5)
+        (journal,) = (folder / "journal").glob("*.log")
+        data = bytearray(journal.read_bytes())
+        records = list(Reader(journal).new(finished=True))
+        place = {"head": 1, "length": 5, "middle": len(data) // 2, "tail": len(data) - 3}[where]
+        data[place] ^= 0x55
+        journal.write_bytes(data)
+        assert any("damaged" in line for line in status(folder).damage)
+        kept = list(Reader(journal).new(finished=True))
+        assert len(kept) == len(records) - 1  # no more than the damaged one is lost
+        done = run(tiny(), folder, progress=False)
+        assert any("damaged" in line for line in done.damage)
+        assert table(folder) == table(tmp_path / "whole")
+
+
+def test_half_written_records_are_torn_only_when_the_writer_is_gone(tiny, tmp_path, monkeypatch):
+    interrupt(monkeypatch, tiny(), tmp_path, 5)
+    (journal,) = (tmp_path / "journal").glob("*.log")
+    data = journal.read_bytes()
+    total = len(list(Reader(journal).new(finished=True)))
+    for cut in range(len(data) - 30, len(data)):
+        journal.write_bytes(data[:cut])
+        reader = Reader(journal)
+        assert len(list(reader.new(finished=False))) == total - 1
+        assert reader.damaged == 0
+        journal.write_bytes(data)
+        assert len(list(reader.new(finished=False))) == 1  # the rest of it has arrived
+        journal.write_bytes(data[:cut])
+        reader = Reader(journal)
+        assert len(list(reader.new(finished=True))) == total - 1
+        assert reader.damaged == 1
+
+
+@pytest.mark.parametrize("place", ["page", "footer", "empty", "gone"])
+def test_damaged_parquet_is_run_again_and_said(tiny, tmp_path, place):
+    run(tiny(), tmp_path, progress=False)
+    expected = table(tmp_path)
+    file = tmp_path / "blocks.parquet"
+    data = bytearray(file.read_bytes())
+    if place == "page":
+        data[200:240] = bytes(40)
+    elif place == "footer":
+        data[-20:] = bytes(20)
+    file.write_bytes(b"" if place == "empty" else bytes(data))
+    if place == "gone":
+        file.unlink()
+    else:
+        (tmp_path / "results.parquet").unlink()
+    done = run(tiny(), tmp_path, progress=False)
+    assert (place == "gone") or any("damaged" in line for line in done.damage)
+    assert done.repeats == 8 * 600
+    assert table(tmp_path) == expected
+
+
+def test_two_processes_on_one_folder_share_the_work(uninterrupted, tmp_path):
+    spec, expected, _ = uninterrupted
+    processes = [start(spec, tmp_path / "out", "--workers", "1") for _ in range(2)]
+    said = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert table(tmp_path / "out") == expected
+    ran = [int(out.split(" repeats")[0].split(", ")[-1].replace(",", "")) for out, _ in said if "ran" in out]
+    assert sum(ran) == 6 * 20_000  # nothing was run twice
+
+
+def test_full_disk_keeps_what_is_finished(tiny, tmp_path, monkeypatch):
+    run(tiny(), tmp_path / "whole", progress=False)
+    write, written = os.write, []
+
+    def fill(file, data):
+        if os.readlink(f"/proc/self/fd/{file}").endswith(".log"):
+            written.append(len(data))
+            if len(written) == 4:
+                return write(file, data[: len(data) // 2])
+            if len(written) > 4:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", fill)
+        with pytest.raises(OSError, match="the disk is full; what was finished is saved"):
+            run(tiny(), tmp_path / "full", workers=1, progress=False)
+    stands = status(tmp_path / "full")
+    assert not stands.damage  # the half that was written is taken back
+    assert stands.repeats == 3 * 3 * 600
+    run(tiny(), tmp_path / "full", progress=False)
+    assert table(tmp_path / "full") == table(tmp_path / "whole")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small tmpfs")
+def test_a_disk_that_is_really_full(tiny, tmp_path, command):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    try:
+        spec = tmp_path / "spec.toml"
+        spec.write_text(SPEC.replace("20_000", "2_000"))
+        result = command("run", spec, "--out", disk / "out", "--quiet")
+        assert result.exit_code == 2
+        assert "the disk is full" in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_folders_that_do_not_fit(tiny, tmp_path, command):
+    run(tiny(), tmp_path / "a", progress=False)
+    with pytest.raises(ValueError, match="holds the sweep 'tiny', not 'other'"):
+        run(tiny(name="other"), tmp_path / "a", progress=False)
+    about = json.loads((tmp_path / "a" / "sweep.json").read_text())
+    (tmp_path / "a" / "sweep.json").write_text(json.dumps(about | {"format": 99}))
+    for use in (lambda: run(tiny(repeats=700), tmp_path / "a", progress=False), lambda: load(tmp_path / "a")):
+        with pytest.raises(ValueError, match="has format 99: this version reads up to"):
+            use()
+    (tmp_path / "a" / "sweep.json").write_text("{")
+    assert "sweep.json is damaged" in command("status", tmp_path / "a").stderr
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "thesis.tex").write_text("x")
+    with pytest.raises(ValueError, match=r"holds thesis.tex and no sweep"):
+        run(tiny(), tmp_path / "b", progress=False)
+    with pytest.raises(NotADirectoryError):
+        run(tiny(), tmp_path / "b" / "thesis.tex", progress=False)
+    for words in (
+        ["status", tmp_path / "no"],
+        ["replay", tmp_path / "no", "ab"],
+        ["merge", tmp_path / "no", "--out", tmp_path / "x"],
+    ):
+        result = command(*words)
+        assert result.exit_code == 2
+        assert "holds no sweep" in result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_folder_without_permission(tiny, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(PermissionError):
+        run(tiny(), tmp_path / "locked" / "out", progress=False)
+
+
+def test_provenance_stands_beside_the_table(tiny, tmp_path):
+    run(tiny(), tmp_path, progress=False)
+    run(tiny(repeats=700), tmp_path, progress=False)
+    about = json.loads((tmp_path / "sweep.json").read_text())
+    assert about["format"] == 1
+    assert [run["spec"]["repeats"] for run in about["runs"]] == [600, 700]
+    for entry in about["runs"]:
+        assert entry["seed"] == 3
+        assert entry["versions"]["numpy"] == np.__version__
+        assert {"git", "host", "python", "started", "executor", "workers"} <= set(entry)
+    assert not list(tmp_path.glob("*.pkl"))
+    assert not list((tmp_path / "journal").iterdir())
