@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
@@ -103,8 +104,13 @@ def _file_shape(content: str, items: tuple[tuple[str, Any], ...]) -> tuple[int, 
     return teacher.inputs, teacher.labels
 
 
-@lru_cache(maxsize=256)
 def _digest(file: str) -> str:
+    facts = os.stat(file)
+    return _known_digest(file, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+
+
+@lru_cache(maxsize=256)
+def _known_digest(file: str, *version: int) -> str:
     return _fresh_digest(file)
 
 

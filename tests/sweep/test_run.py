@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from kt_theory.kernels.statistics import BINS, accumulate, quantile
+from kt_theory.sweep import cells, load, merge_shards, plan, replay, run, status
+from kt_theory.sweep.plan import Stored, cut, disjoint, gaps, prefix
+from kt_theory.testing import confidence_radius
+
+DASK = pytest.mark.skipif(
+    find_spec("distributed") is None, reason="Dask is not installed: pip install 'kt_theory[dask]'"
+)
+
+
+def table(folder):
+    return (folder / "results.parquet").read_bytes()
+
+
+def test_means_agree_with_exact_risks(tiny, tmp_path):
+    spec = tiny(
+        repeats=20_000, students=["ce_sgl", "ce_ptl", "sel_ptl", "ce_ful", "laplace", {"name": "top_k", "k": 1}]
+    )
+    run(spec, tmp_path, progress=False)
+    frame = load(tmp_path)
+    assert (frame["status"] == "done").all()
+    known = frame[frame["exact"].notna()]
+    assert set(known["student"]) >= {"ce_sgl", "sel_ptl", "ce_ful", "laplace", "top_k(1)"}
+    for row in known.itertuples():
+        # Bernstein's bound with a false-alarm rate of 1e-9 a row.
+        assert abs(row.mean - row.exact) <= confidence_radius(row.std_error, row.repeats, 1e-9), row
+    wrong = np.abs(known["mean"] - np.roll(known["exact"], 1))
+    assert (wrong > confidence_radius(known["std_error"].max(), 20_000, 1e-9)).any()
+
+
+def test_statistics_agree_with_the_plain_ones():
+    rng = np.random.default_rng(5)
+    losses = np.concatenate([rng.beta(0.3, 3.0, 9_000), [0.0, 1.0, 1e-30]])
+    order = rng.permutation(len(losses))
+    whole = cells._statistics(losses)
+    parts = [cells._statistics(losses[order][part]) for part in (slice(0, 10), slice(10, 4500), slice(4500, None))]
+    sums = np.sum([part[0] for part in parts], axis=0)
+    bins, counts = cells.merged_histogram([part[1] for part in parts], [part[2] for part in parts])
+    assert cells.moments(sums, len(losses)) == cells.moments(whole[0], len(losses))
+    assert np.array_equal(bins, whole[1])
+    assert np.array_equal(counts, whole[2])
+    mean, error = cells.moments(sums, len(losses))
+    assert mean == pytest.approx(losses.mean(), rel=1e-13)
+    assert error == pytest.approx(losses.std(ddof=1) / np.sqrt(len(losses)), rel=1e-12)
+    histogram = np.zeros((1, BINS), dtype=np.int64)
+    accumulate(losses[:, None], 0, np.zeros(1), np.zeros(1), histogram)
+    assert cells.quantiles(bins, counts) == [quantile(histogram[0], share) for share in cells.QUANTILES]
+
+
+def test_plans_cover_every_repeat_once():
+    rng = np.random.default_rng(2)
+    for _ in range(300):
+        goal = int(rng.integers(1, 40))
+        stored = [Stored(int(rng.integers(0, 40)), int(rng.integers(1, 12)), ()) for _ in range(rng.integers(0, 6))]
+        kept = disjoint(stored)
+        pieces = [part for stretch in gaps(kept, goal) for part in cut(stretch, int(rng.integers(1, 9)))]
+        covered = [
+            r for first, size in [*((b.first, b.repeats) for b in kept), *pieces] for r in range(first, first + size)
+        ]
+        assert len(covered) == len(set(covered))
+        assert set(range(goal)) <= set(covered)
+        whole = disjoint([*kept, *(Stored(*piece, ()) for piece in pieces)])
+        assert sum(block.repeats for block in prefix(whole)) >= goal
+
+
+def test_precision_is_reached_or_capped_and_does_not_hang_on_the_way(tiny, tmp_path):
+    wanted = tiny(repeats=None, target_se=2e-3, max_repeats=20_000)
+    run(wanted, tmp_path / "a", workers=1, progress=False)
+    frame = load(tmp_path / "a")
+    assert ((frame["std_error"] <= 2e-3) | (frame["repeats"] == 20_000)).all()
+    assert frame["repeats"].nunique() > 3
+    looks = {1024 * 2 ** (k // 2) * (3 if k % 2 else 2) // 2 for k in range(12)} | {20_000}
+    assert set(frame["repeats"]) <= looks
+    rough = tiny(repeats=None, target_se=1e-2, max_repeats=20_000)
+    run(rough, tmp_path / "b", workers=2, progress=False)
+    assert load(tmp_path / "b")["repeats"].sum() < frame["repeats"].sum()
+    run(wanted, tmp_path / "b", workers=2, progress=False)
+    assert table(tmp_path / "a") == table(tmp_path / "b")
+
+
+@pytest.fixture
+def broken(tiny, tmp_path):
+    file = tmp_path / "broken.csv"
+    file.write_text("a,b\n0.5,0.5\n0.5,0.4\n")
+    good = {"family": "uniform", "inputs": 2, "labels": 3}
+    undefined = {"family": "instance1", "inputs": 50, "labels": 20}
+    return tiny(teachers=[good, {"file": str(file)}, undefined], n=[5]), file
+
+
+def test_failures_are_recorded_and_the_sweep_goes_on(broken, tmp_path):
+    spec, file = broken
+    done = run(spec, tmp_path / "out", progress=False)
+    assert done.cells == {"done": 3, "failed": 3, "not defined": 3}
+    assert all(error.startswith(f"ValueError: {file}: pi row 1 sums to 0.9") for _, error in done.failures)
+    frame = load(tmp_path / "out")
+    assert list(frame["status"]) == ["done"] * 3 + ["failed"] * 3 + ["not defined"] * 3
+    assert frame["mean"].notna().tolist() == [True] * 3 + [False] * 6
+    assert "defined from n = 63" in frame["error"].iloc[-1]
+    again = run(spec, tmp_path / "out", progress=False)
+    assert again.cells == done.cells
+    assert len(again.failures) == 3
+    with pytest.raises(ValueError, match="sums to 0.9"):
+        replay(tmp_path / "out", frame["cell"][3])
+
+
+def test_fail_fast_stops(broken, tmp_path):
+    spec, _ = broken
+    teachers = spec.document["teachers"]
+    spec = type(spec)(**(spec.document | {"teachers": [teachers[1], teachers[0]], "n": list(range(2, 40))}))
+    done = run(spec, tmp_path / "out", workers=1, fail_fast=True, progress=False)
+    assert done.failures
+    assert done.cells["missing"] > 50
+    frame = load(tmp_path / "out")
+    assert set(frame["status"]) >= {"failed", "missing"}
+
+
+def test_command_line(broken, tmp_path, command):
+    spec, file = broken
+    path = tmp_path / "spec.toml"
+    lines = ['name = "tiny"', "seed = 3", "n = 5", "repeats = 600", "[[teachers]]", 'file = "broken.csv"']
+    path.write_text("\n".join([*lines, "[[teachers]]", 'family = "uniform"', "inputs = 2", "labels = 3"]))
+    result = command("run", path, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "4 done, 4 failed" in result.output
+    again = next(line.split()[-1] for line in result.stderr.splitlines() if "sweep replay" in line)
+    replayed = command("replay", tmp_path / "out", again)
+    assert replayed.exit_code == 1
+    assert "sums to 0.9" in replayed.stderr
+    assert "Traceback" in replayed.stderr
+    stands = command("status", tmp_path / "out")
+    assert "tiny: 4 done, 4 failed" in stands.output
+    good = load(tmp_path / "out").query("status == 'done'")["cell"].iloc[0]
+    assert "as stored, to the bit" in command("replay", tmp_path / "out", good[:10]).output
+    assert "repeat 17: loss 0." in command("replay", tmp_path / "out", good, "--repeat", 17).output
+    file.write_text("a,b\n0.5,0.5\n0.5,0.5\n")  # mended: other content, other cells
+    result = command("run", path, "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "8 done" in result.output
+    assert "nothing to run: 8 done" in command("run", path, "--out", tmp_path / "out").output
+    for words, message in [
+        (["replay", tmp_path / "out", "zz"], "no cell of the sweep 'tiny' begin so"),
+        (["replay", tmp_path / "out", ""], "begin so"),
+        (["run", path, "--out", tmp_path / "out", "--shard", "3/2"], "must be I/N"),
+        (["run", path, "--out", tmp_path / "out", "--executor", "mpi"], "executor = 'mpi': must be one of threads"),
+        (["run", path, "--out", tmp_path / "out", "--workers", "0"], "workers = 0"),
+        (["run", tmp_path / "none.toml", "--out", tmp_path / "out"], "none.toml"),
+    ]:
+        result = command(*words)
+        assert result.exit_code == 2, result.output
+        assert message in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["check", "run", "status", "replay", "merge", "report"])
+def test_help_shows_an_example(command, name):
+    result = command(name, "--help")
+    assert result.exit_code == 0
+    assert f"Example: kt-theory sweep {name}" in result.output
+
+
+def test_one_repeat_is_the_same_alone_and_in_the_run(tiny, tmp_path):
+    spec = tiny(n=[20], repeats=300, students=["ce_sgl"])
+    run(spec, tmp_path, progress=False)
+    frame = load(tmp_path)
+    cell = frame.iloc[-1]
+    losses = [replay(tmp_path, cell["cell"], repeat).mean for repeat in range(300)]
+    assert np.mean(losses) == pytest.approx(cell["mean"], rel=1e-12)
+    assert np.std(losses, ddof=1) / np.sqrt(300) == pytest.approx(cell["std_error"], rel=1e-10)
+
+
+def test_students_of_a_group_learn_from_the_same_transfer_sets(tiny):
+    spec = tiny(students=["sel_ptl", {"name": "top_k", "k": 0}], n=[7])
+    one, other = spec.cells[:2]
+    assert one.group == other.group
+    both = cells.Work(one.teacher, [one.student, other.student], one.n, one.seed, one.group, 0, 50)
+    losses = cells.losses_of(both)
+    np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=1e-12)
+
+
+def test_shards_put_together_are_the_whole(tiny, tmp_path):
+    spec = tiny()
+    run(spec, tmp_path / "whole", progress=False)
+    parts = [tmp_path / f"part{i}" for i in (1, 2, 3)]
+    for i in (1, 3):
+        run(spec, parts[i - 1], shard=(i, 3), progress=False)
+    merged = merge_shards([parts[0], parts[2]], tmp_path / "out")
+    assert set(merged.missing) == {2}
+    assert merged.shards == 3
+    assert merged.cells["missing"] == merged.missing[2]
+    run(spec, parts[1], shard=(2, 3), progress=False)
+    assert not merge_shards(parts, tmp_path / "out").missing
+    assert table(tmp_path / "out") == table(tmp_path / "whole")
+    run(tiny(seed=4), tmp_path / "other", progress=False)
+    with pytest.raises(ValueError, match="holds another sweep"):
+        merge_shards([parts[0], tmp_path / "other"], tmp_path / "out")
+
+
+class Slow(ThreadPoolExecutor):
+    """An executor of one's own that answers late and in any order."""
+
+    def submit(self, function, /, *words):
+        def late():
+            time.sleep(np.random.default_rng().uniform(0, 0.02))
+            return function(*words)
+
+        return super().submit(late)
+
+
+def test_executors_give_the_same_bits(tiny, tmp_path):
+    spec = tiny(repeats=1500)
+    run(spec, tmp_path / "threads", workers=2, progress=False)
+    with Slow(4) as pool:
+        run(spec, tmp_path / "own", executor=pool, progress=False)
+    run(spec, tmp_path / "processes", executor="processes", workers=2, progress=False)
+    assert table(tmp_path / "threads") == table(tmp_path / "own") == table(tmp_path / "processes")
+
+
+def test_a_worker_that_dies_is_survived(tiny, tmp_path, monkeypatch):
+    spec = tiny(n=[50, 60], repeats=40_000, teachers=[{"family": "dirichlet", "inputs": 10, "labels": [20, 30]}])
+    run(spec, tmp_path / "whole", progress=False)
+    killed = []
+
+    def kill():
+        from multiprocessing import active_children
+
+        while not killed:
+            time.sleep(0.05)
+            if status_of_run() and (children := active_children()):
+                os.kill(children[0].pid, signal.SIGKILL)
+                killed.append(children[0].pid)
+
+    def status_of_run():
+        return (tmp_path / "out" / "sweep.json").exists() and status(tmp_path / "out").repeats > 0
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    done = run(spec, tmp_path / "out", executor="processes", workers=2, progress=False)
+    killer.join()
+    assert killed
+    assert done.cells == {"done": 12}
+    assert table(tmp_path / "out") == table(tmp_path / "whole")
+
+
+def deadly(work):
+    if work.n == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return cells.run_block(work)
+
+
+def test_a_cell_that_kills_its_worker_fails_and_the_others_do_not(tiny, tmp_path, monkeypatch):
+    from kt_theory.sweep import executors
+
+    make = executors._owned
+
+    class Deadly:
+        def __init__(self, pool):
+            self.pool, self.shutdown = pool, pool.shutdown
+
+        def submit(self, function, work):
+            return self.pool.submit(deadly, work)
+
+    monkeypatch.setattr(executors, "_owned", lambda make_pool, *facts: make(lambda: Deadly(make_pool()), *facts))
+    spec = tiny(n=[5, 6, 7], teachers=[{"family": "uniform", "inputs": 2, "labels": 3}])
+    done = run(spec, tmp_path, executor="processes", workers=1, progress=False)
+    assert done.cells == {"done": 6, "failed": 3}
+    assert all(cell.n == 6 and "its worker died" in error for cell, error in done.failures)
+
+
+@DASK
+@pytest.mark.filterwarnings("ignore")
+def test_dask_gives_the_same_bits_and_survives_a_killed_worker(tiny, tmp_path):
+    from distributed import Client, LocalCluster
+
+    spec = tiny(n=[50, 60], repeats=40_000, teachers=[{"family": "dirichlet", "inputs": 10, "labels": [20, 30]}])
+    run(spec, tmp_path / "whole", progress=False)
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        pids = list(client.run(os.getpid).values())
+
+        def kill():
+            while not (tmp_path / "out" / "sweep.json").exists() or status(tmp_path / "out").repeats == 0:
+                time.sleep(0.02)
+            os.kill(pids[0], signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        address = cluster.scheduler_address.replace("tcp://", "dask://")
+        done = run(spec, tmp_path / "out", executor=address, progress=False)
+        killer.join()
+    assert done.cells == {"done": 12}
+    assert table(tmp_path / "out") == table(tmp_path / "whole")
+
+
+@DASK
+@pytest.mark.filterwarnings("ignore")
+def test_a_scheduler_that_does_not_answer(tiny, tmp_path, monkeypatch):
+    from kt_theory.sweep import executors
+
+    monkeypatch.setattr(executors, "CONNECT_SECONDS", 1)
+    with pytest.raises(ConnectionError, match="no Dask scheduler answers at dask://127.0.0.1:9"):
+        run(tiny(), tmp_path / "out", executor="dask://127.0.0.1:9", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(find_spec("distributed") is not None, reason="Dask is installed")
+def test_without_dask(tiny, tmp_path):
+    with pytest.raises(ValueError, match="needs Dask: pip install"):
+        run(tiny(), tmp_path / "out", executor="dask", progress=False)
+
+
+def test_block_sizes():
+    assert plan.block_size(1.0) == 256
+    assert plan.block_size(1e-9) == 2**17
+    assert plan.block_size(1e-4) == 4096
