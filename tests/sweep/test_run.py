@@ -15,9 +15,7 @@ from kt_theory.sweep import cells, load, merge_shards, plan, replay, run, status
 from kt_theory.sweep.plan import Stored, cut, disjoint, gaps, prefix
 from kt_theory.testing import confidence_radius
 
-DASK = pytest.mark.skipif(
-    find_spec("distributed") is None, reason="Dask is not installed: pip install 'kt_theory[dask]'"
-)
+DASK = pytest.mark.skipif(find_spec("distributed") is None, reason="no Dask: pip install 'kt_theory[dask]'")
 
 
 def table(folder):
@@ -66,13 +64,11 @@ def test_plans_cover_every_repeat_once():
         stored = [Stored(int(rng.integers(0, 40)), int(rng.integers(1, 12)), ()) for _ in range(rng.integers(0, 6))]
         kept = disjoint(stored)
         pieces = [part for stretch in gaps(kept, goal) for part in cut(stretch, int(rng.integers(1, 9)))]
-        covered = [
-            r for first, size in [*((b.first, b.repeats) for b in kept), *pieces] for r in range(first, first + size)
-        ]
+        whole = [*((block.first, block.repeats) for block in kept), *pieces]
+        covered = [r for first, size in whole for r in range(first, first + size)]
         assert len(covered) == len(set(covered))
         assert set(range(goal)) <= set(covered)
-        whole = disjoint([*kept, *(Stored(*piece, ()) for piece in pieces)])
-        assert sum(block.repeats for block in prefix(whole)) >= goal
+        assert sum(block.repeats for block in prefix(disjoint([Stored(*part, ()) for part in whole]))) >= goal
 
 
 def test_precision_is_reached_or_capped_and_does_not_hang_on_the_way(tiny, tmp_path):
@@ -111,7 +107,7 @@ def test_failures_are_recorded_and_the_sweep_goes_on(broken, tmp_path):
     again = run(spec, tmp_path / "out", progress=False)
     assert again.cells == done.cells
     assert len(again.failures) == 3
-    with pytest.raises(ValueError, match="sums to 0.9"):
+    with pytest.raises(ValueError, match=r"sums to 0\.9"):
         replay(tmp_path / "out", frame["cell"][3])
 
 
@@ -127,7 +123,7 @@ def test_fail_fast_stops(broken, tmp_path):
 
 
 def test_command_line(broken, tmp_path, command):
-    spec, file = broken
+    _, file = broken
     path = tmp_path / "spec.toml"
     lines = ['name = "tiny"', "seed = 3", "n = 5", "repeats = 600", "[[teachers]]", 'file = "broken.csv"']
     path.write_text("\n".join([*lines, "[[teachers]]", 'family = "uniform"', "inputs = 2", "labels = 3"]))
@@ -153,8 +149,8 @@ def test_command_line(broken, tmp_path, command):
         (["replay", tmp_path / "out", "zz"], "no cell of the sweep 'tiny' begin so"),
         (["replay", tmp_path / "out", ""], "begin so"),
         (["run", path, "--out", tmp_path / "out", "--shard", "3/2"], "must be I/N"),
-        (["run", path, "--out", tmp_path / "out", "--executor", "mpi"], "executor = 'mpi': must be one of threads"),
-        (["run", path, "--out", tmp_path / "out", "--workers", "0"], "workers = 0"),
+        (["run", path, "--out", tmp_path / "new", "--executor", "mpi"], "executor = 'mpi': must be one of threads"),
+        (["run", path, "--out", tmp_path / "new", "--workers", "0"], "workers = 0"),
         (["run", tmp_path / "none.toml", "--out", tmp_path / "out"], "none.toml"),
     ]:
         result = command(*words)
@@ -308,7 +304,7 @@ def test_a_scheduler_that_does_not_answer(tiny, tmp_path, monkeypatch):
     from kt_theory.sweep import executors
 
     monkeypatch.setattr(executors, "CONNECT_SECONDS", 1)
-    with pytest.raises(ConnectionError, match="no Dask scheduler answers at dask://127.0.0.1:9"):
+    with pytest.raises(ConnectionError, match=r"no Dask scheduler answers at dask://127\.0\.0\.1:9"):
         run(tiny(), tmp_path / "out", executor="dask://127.0.0.1:9", progress=False)
     assert not (tmp_path / "out").exists()
 
