@@ -213,3 +213,94 @@ def _least_squares(
 
 def _centre(u: np.ndarray) -> float:
     return float(u.mean())
+
+
+def fit_exponents(
+    frame: pd.DataFrame,
+    by: str | Sequence[str] | None = None,
+    x: Sequence[str] = ("n", "inputs", "labels"),
+    y: str = "mean",
+    *,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Return the exponents of a product law in several variables at once, such as risk ~ n^a S^b A^c.
+
+    log y = intercept + sum_i e_i log x_i by least squares, weighted by (y/std_error)^2 where the table has a column
+    `std_error`. The intervals are e_i +- t(points - variables - 1) sigma_i; sigma_i includes lack of fit: it is
+    multiplied by sqrt(chi^2/freedom) where that exceeds 1, and comes from the residuals alone where no standard error
+    is known.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row per point.
+    by : str or sequence of str, optional
+        Columns that identify a law; teacher, student and access, those that are there, if omitted.
+    x : sequence of str
+        Columns of the variables.
+    y : str
+        Column of the risks.
+    confidence : float
+        Level of the intervals, in (0, 1).
+
+    Returns
+    -------
+    DataFrame, one row per law: the columns of `by`; for each variable v: v, v_low, v_high (its exponent and interval);
+    intercept (log y where every variable is 1, nats); points used; dropped (those without a logarithm); scatter, the
+    root mean square of the residuals of log y.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or not numeric, or if points do not determine the exponents: fewer than variables + 2 of
+        them, or variables that only move together.
+    """
+    import pandas as pd
+
+    level = unit_interval(confidence, "confidence")
+    variables = [x] if isinstance(x, str) else list(x)
+    if not variables:
+        raise ValueError("x = []: give at least one variable, such as n")
+    wanted = [key for key in ("teacher", "student", "access") if key in frame] if by is None else by
+    keys = _keys(frame, wanted, variables[0], y)
+    for name in variables:
+        _keys(frame, keys, name, y)
+    groups = frame.groupby(keys, sort=False, dropna=False, observed=True) if keys else [((), frame)]
+    rows = []
+    for values, group in groups:
+        identity = dict(zip(keys, values, strict=True))
+        name = ", ".join(f"{key}={value}" for key, value in identity.items()) or "the table"
+        rows.append(identity | _fit_law(group, name, variables, y, level))
+    return pd.DataFrame(rows)
+
+
+def _fit_law(group: pd.DataFrame, name: str, variables: list[str], y: str, level: float) -> dict[str, Any]:
+    from scipy.special import stdtrit
+
+    points = np.array([_numbers(group, column) for column in [*variables, y]])
+    usable = (np.isfinite(points) & (points > 0)).all(axis=0)
+    std_error = _numbers(group, "std_error")[usable] if "std_error" in group else np.full(usable.sum(), np.nan)
+    logs = np.log(points[:, usable])
+    design = np.vstack([np.ones(usable.sum()), logs[:-1]]).T
+    freedom = len(design) - design.shape[1]
+    centred = design[:, 1:] - design[:, 1:].mean(axis=0) if len(design) else design[:, 1:]
+    if freedom < 1 or np.linalg.matrix_rank(centred, tol=1e-9 * max(1.0, np.abs(design).max())) < len(variables):
+        raise ValueError(
+            f"{name}: {len(design)} points do not determine exponents in {', '.join(variables)}: give at least "
+            f"{len(variables) + 2} points, at which each variable moves on its own"
+        )
+    noise = _relative_noise(std_error, points[-1, usable], points[0, usable], name, variables[0])
+    scale = noise if isinstance(noise, np.ndarray) else np.ones(len(design))
+    weighted = design / scale[:, None]
+    coefficients = np.linalg.lstsq(weighted, logs[-1] / scale, rcond=None)[0]
+    residuals = logs[-1] - design @ coefficients
+    inverse = np.linalg.pinv(weighted)
+    lack = float(np.sum((residuals / scale) ** 2)) / freedom
+    inflation = max(1.0, lack) if isinstance(noise, np.ndarray) else lack
+    half = stdtrit(freedom, 0.5 + level / 2) * np.sqrt(np.diag(inverse @ inverse.T) * inflation)
+    found: dict[str, Any] = {}
+    for i, variable in enumerate(variables, start=1):
+        exponent = float(coefficients[i])
+        found |= {variable: exponent, f"{variable}_low": exponent - half[i], f"{variable}_high": exponent + half[i]}
+    facts = {"points": len(design), "dropped": int((~usable).sum()), "scatter": float(np.sqrt(np.mean(residuals**2)))}
+    return found | {"intercept": float(coefficients[0])} | facts

@@ -1,0 +1,174 @@
+"""The report: one HTML file that needs no network, from the table of a sweep. Plots by Plotly, whose code is inside."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kt_theory.rates import PowerLawWarning, fit_exponents, fit_rate
+from kt_theory.sweep.results import load
+from kt_theory.sweep.store import Store, replace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HIDDEN = ("q05", "q25", "q75", "q95", "path", "seed", "seconds")
+_SHAPE = ["teacher", "inputs", "labels"]
+_HARD_RATE, _OTHER_RATE = -0.5, -1.0
+_FEWEST_POINTS = 3
+_SMALLEST = 1e-12
+
+
+def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) -> Path:
+    """Write the report of a sweep and return its path.
+
+    Parameters
+    ----------
+    folder : Path
+        The sweep's folder; it may still be running.
+    out : Path
+        The HTML file.
+    minimax : bool
+        See `load`.
+
+    Raises
+    ------
+    ValueError
+        If Plotly is not installed.
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        raise ValueError("the report needs Plotly: pip install 'kt_theory[report]'") from None
+    place, target = Path(folder), Path(out)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{target}: the folder {target.parent} does not exist")
+    store = Store(place)
+    frame = load(place, minimax=minimax)
+    page = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
+    parts = {
+        "@TITLE@": html.escape(f"Sweep {store.about['spec']['name']}"),
+        "@DATA@": json.dumps(_plain(_content(store, frame)), allow_nan=False).replace("<", "\\u003c"),
+        "@PLOTLY@": get_plotlyjs().replace("</script", "<\\/script"),
+    }
+    for mark, text in parts.items():
+        page = page.replace(mark, text, 1)
+    replace(target, lambda file: file.write_text(page, encoding="utf-8"))
+    return target
+
+
+def _content(store: Store, frame: pd.DataFrame) -> dict[str, Any]:
+    done = frame[frame["status"] == "done"]
+    counts = ", ".join(f"{count:,} {status}" for status, count in frame["status"].value_counts().items())
+    runs = store.about["runs"]
+    shown = ["started", "host", "executor", "workers", "shard", "git"]
+    last = runs[-1]
+    return {
+        "summary": f"{len(frame):,} cells: {counts}; {int(frame['repeats'].sum()):,} repeats, "
+        f"{frame['seconds'].sum() / 60:.3g} minutes of one core; seed {store.about['spec'].get('seed', 0)}",
+        "curves": [
+            _curve(name, rows) for name, rows in done[(done["mean"] > _SMALLEST) & (done["n"] > 0)].groupby(_SHAPE)
+        ],
+        "slopes": _table(_slopes(done)),
+        "exponents": _table(_exponents(done)),
+        "cells": _table(frame.drop(columns=[*_HIDDEN, "cell"]).assign(cell=frame["cell"].str[:12])),
+        "failures": _failures(store, frame),
+        "runs": {"columns": shown, "rows": [[_text(run.get(key)) for key in shown] for run in runs]},
+        "spec": json.dumps(store.about["spec"], indent=1),
+        "versions": json.dumps({"python": last["python"], "machine": last["machine"], **last["versions"]}, indent=1),
+    }
+
+
+def _curve(shape: Any, rows: pd.DataFrame) -> dict[str, Any]:
+    teacher, inputs, labels = shape
+    students, levels = [], []
+    for student, curve in rows.groupby("student", sort=False):
+        points = curve.sort_values("n")
+        taken = {"n": "n", "mean": "mean", "exact": "exact", "upper": "upper_bound"}
+        numbers = {key: _logs(points[column]) for key, column in taken.items()}
+        students.append({"student": student, "std_error": points["std_error"].tolist()} | numbers)
+    for access, curve in rows.groupby("access", sort=False):
+        points = curve.drop_duplicates("n").sort_values("n")
+        taken = {"n": "n", "lower": "lower_bound", "low": "minimax_lower", "high": "minimax_upper"}
+        levels.append({"access": access} | {key: _logs(points[column]) for key, column in taken.items()})
+    name = f"{teacher}, S = {int(inputs)}, A = {int(labels)}"
+    return {"name": name, "students": students, "levels": levels}
+
+
+def _logs(values: pd.Series) -> list[float | None]:
+    """Return numbers for a logarithmic axis, None for what has no logarithm or would only stretch the axis."""
+    return [float(value) if value > _SMALLEST else None for value in values]
+
+
+def _slopes(done: pd.DataFrame) -> pd.DataFrame:
+    """Return the fitted slope of every curve with enough points, with its verdict."""
+    import pandas as pd
+
+    keys = ["teacher", "student", "access", "inputs", "labels"]
+    fits = []
+    usable = done[(done["mean"] > _SMALLEST) & (done["n"] > 0)]
+    for _, curve in usable.groupby(keys, sort=False):
+        if curve["n"].nunique() < _FEWEST_POINTS:
+            continue
+        noisy = (curve["std_error"] > 1e-9 * curve["mean"]).all()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PowerLawWarning)
+            fit = fit_rate(curve if noisy else curve.drop(columns="std_error"), by=keys)
+        fits.append(fit.assign(verdict=_verdict(fit.iloc[0])))
+    columns = [*keys, "slope", "slope_low", "slope_high", "points", "slope_change", "verdict"]
+    return pd.concat(fits)[columns] if fits else pd.DataFrame(columns=columns)
+
+
+def _verdict(fit: Any) -> str:
+    if not fit["power_law"]:
+        return f"no power law: the local slope changes by {fit['slope_change']:+.2f}"
+    hard = fit["access"] == "hard"
+    rate, name = (_HARD_RATE, "n^-1/2") if hard else (_OTHER_RATE, "n^-1")
+    if fit["slope_low"] <= rate <= fit["slope_high"] or abs(fit["slope"] - rate) < 0.02:
+        return f"as {name}"
+    return f"{'faster' if fit['slope'] < rate else 'slower'} than {name}"
+
+
+def _exponents(done: pd.DataFrame) -> pd.DataFrame:
+    """Return the exponents in n, S and A of every teacher and student that was run at several sizes."""
+    import pandas as pd
+
+    fits = []
+    for _, rows in done[(done["mean"] > _SMALLEST) & (done["n"] > 0)].groupby(["teacher", "student"], sort=False):
+        moving = [name for name in ("n", "inputs", "labels") if rows[name].nunique() > 1]
+        if len(moving) > 1 and len(rows) > len(moving) + 1:
+            fits.append(fit_exponents(rows.drop(columns="std_error"), by=["teacher", "student"], x=moving))
+    return pd.concat(fits) if fits else pd.DataFrame(columns=["teacher", "student"])
+
+
+def _failures(store: Store, frame: pd.DataFrame) -> list[dict[str, str]]:
+    store.refresh()
+    found = []
+    for row in frame[frame["status"] == "failed"].itertuples():
+        record = store.errors.get(row.cell)
+        what = f"{row.teacher}, {row.student}, n = {row.n}, seed = {row.seed}: {row.error}"
+        command = f"kt-theory sweep replay {store.path} {row.cell[:12]} --debug"
+        found.append({"what": what, "replay": command, "traceback": record.block.traceback if record else ""})
+    return found
+
+
+def _table(frame: pd.DataFrame) -> dict[str, Any]:
+    return {"columns": list(frame.columns), "rows": frame.to_numpy(dtype=object).tolist()}
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else "/".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can say: no NaN, no NumPy numbers."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
