@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _HIDDEN = ("q05", "q25", "q75", "q95", "path", "seed", "seconds")
 _SHAPE = ["teacher", "inputs", "labels"]
 _HARD_RATE, _OTHER_RATE = -0.5, -1.0
+_SAME = 0.02
 _FEWEST_POINTS = 3
 _SMALLEST = 1e-12
 
@@ -50,8 +51,8 @@ def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) 
     store = Store(place)
     frame = load(place, minimax=minimax)
     page = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
+    page = page.replace("@TITLE@", html.escape(f"Sweep {store.about['spec']['name']}"))
     parts = {
-        "@TITLE@": html.escape(f"Sweep {store.about['spec']['name']}"),
         "@DATA@": json.dumps(_plain(_content(store, frame)), allow_nan=False).replace("<", "\\u003c"),
         "@PLOTLY@": get_plotlyjs().replace("</script", "<\\/script"),
     }
@@ -126,9 +127,11 @@ def _slopes(done: pd.DataFrame) -> pd.DataFrame:
 def _verdict(fit: Any) -> str:
     if not fit["power_law"]:
         return f"no power law: the local slope changes by {fit['slope_change']:+.2f}"
+    if abs(fit["slope"]) < _SAME:
+        return "does not fall"
     hard = fit["access"] == "hard"
     rate, name = (_HARD_RATE, "n^-1/2") if hard else (_OTHER_RATE, "n^-1")
-    if fit["slope_low"] <= rate <= fit["slope_high"] or abs(fit["slope"] - rate) < 0.02:
+    if fit["slope_low"] <= rate <= fit["slope_high"] or abs(fit["slope"] - rate) < _SAME:
         return f"as {name}"
     return f"{'faster' if fit['slope'] < rate else 'slower'} than {name}"
 
