@@ -11,7 +11,7 @@ from kt_theory.sweep.cells import QUANTILES, moments, quantiles
 from kt_theory.sweep.journal import Record
 from kt_theory.sweep.plan import Stored, missing, prefix
 from kt_theory.sweep.spec import Cell, Spec
-from kt_theory.sweep.store import Store, merge, replace
+from kt_theory.sweep.store import Store, intact, merge, replace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,10 @@ def write_results(folder: Path, spec: Spec, table: pa.Table) -> None:
     import pyarrow.parquet as pq
 
     marked = table.replace_schema_metadata({"fingerprint": spec.fingerprint})
-    replace(folder / "results.parquet", lambda file: pq.write_table(marked, file, compression="zstd"))
+    replace(
+        folder / "results.parquet",
+        lambda file: pq.write_table(marked, file, compression="zstd", write_page_checksum=True),
+    )
 
 
 def finished_counts(folder: Path, spec: Spec) -> dict[str, int] | None:
@@ -56,9 +59,9 @@ def finished_counts(folder: Path, spec: Spec) -> dict[str, int] | None:
     import pyarrow.parquet as pq
 
     try:
-        if _fingerprint(folder) != spec.fingerprint or not (folder / "blocks.parquet").exists():
+        if _fingerprint(folder) != spec.fingerprint or not intact(folder / "blocks.parquet"):
             return None
-        counts = counted(pq.read_table(file, columns=["status"]))
+        counts = counted(pq.read_table(file, page_checksum_verification=True))
     except (pa.ArrowInvalid, OSError):
         return None
     return counts if set(counts) <= {"done", "not defined"} and Store(folder).spec.name == spec.name else None
@@ -101,13 +104,17 @@ def _measured(path: Path) -> pd.DataFrame:
     if not any((path / "journal").glob("*.log")):
         try:
             if _fingerprint(path) == store.about["fingerprint"]:
-                return pq.read_table(path / "results.parquet").to_pandas(ignore_metadata=True)
+                return _pandas(pq.read_table(path / "results.parquet", page_checksum_verification=True))
         except (pa.ArrowInvalid, OSError):
             pass  # missing or damaged: it follows from the blocks
     merged: dict[str, list[Record]] = {}
     for record in store.records():
         merged.setdefault(record.cell, []).append(record)
     table = results_table(store.spec, {cell: merge(records) for cell, records in merged.items()})
+    return _pandas(table)
+
+
+def _pandas(table: pa.Table) -> pd.DataFrame:
     return table.to_pandas(ignore_metadata=True)
 
 

@@ -102,7 +102,9 @@ def run(
     write_results(folder, spec, table)
     failures = tuple((cell, store.errors[cell.id].block.error) for cell in spec.cells if cell.id in work.failed)
     done = work.progress
-    return Summary(counted(table), done.blocks, done.repeats, done.seconds, failures, tuple(store.damage))
+    return Summary(
+        counted(table), done.blocks, done.repeats, done.seconds, failures, tuple(dict.fromkeys(store.damage))
+    )
 
 
 def refuse_memory(spec: Spec, workers: int) -> None:

@@ -112,7 +112,7 @@ class Store:
             try:
                 if self._identity() != self._seen:
                     self._load()
-                self._read_journals(lambda record: self._index(record))
+                self._read_journals(own=False)
                 return
             except FileNotFoundError:
                 self._seen = None  # another process has just put journals together
@@ -191,24 +191,23 @@ class Store:
 
     def _load(self) -> None:
         # Journals first: what moves into blocks.parquet meanwhile is then seen twice, never missed.
-        own = {} if self._writer is None else {self._writer.path: Reader(self._writer.path)}
         self.blocks.clear()
         self.errors.clear()
         self._readers = {}
-        self._read_journals(lambda record: self._index(record), own)
+        self._read_journals(own=True)
         self._seen = self._identity()
         for record in read_blocks(self.path / "blocks.parquet", self.damage, histograms=False):
             self._index(record)
 
-    def _read_journals(self, take: Callable[[Record], None], own: dict[Path, Reader] | None = None) -> None:
+    def _read_journals(self, *, own: bool) -> None:
         for path in sorted((self.path / "journal").glob("*.log")):
-            if self._writer is not None and path == self._writer.path and own is None:
+            if not own and self._writer is not None and path == self._writer.path:
                 continue
             reader = self._readers.setdefault(path, Reader(path))
             finished = not being_written(path)
             before = reader.damaged
             for record in reader.new(finished=finished):
-                take(record)
+                self._index(record)
             if reader.damaged > before:
                 self.damage.append(f"{path.name}: {reader.damaged - before} damaged or half-written, run again")
 
@@ -280,6 +279,17 @@ def write_blocks(file: Path, records: list[Record]) -> None:
 
 def read_blocks(file: Path, damage: list[str], *, histograms: bool = True) -> Iterator[Record]:
     """Yield the records in a Parquet file; groups that fail their checksum are left out and named in `damage`."""
+    for table in _tables(file, damage, histograms):
+        yield from _rows(table, histograms)
+
+
+def intact(file: Path) -> bool:
+    """Return whether every page of `blocks.parquet` has the checksum that it was written with."""
+    damage: list[str] = []
+    return file.exists() and all(table.num_rows for table in _tables(file, damage, True)) and not damage
+
+
+def _tables(file: Path, damage: list[str], histograms: bool) -> Iterator[Any]:
     if not file.exists():
         return
     import pyarrow as pa
@@ -298,7 +308,7 @@ def read_blocks(file: Path, damage: list[str], *, histograms: bool = True) -> It
             rows = source.metadata.row_group(number).num_rows
             damage.append(f"{file.name}: {rows} blocks damaged, run again: {' '.join(str(error).split())}")
             continue
-        yield from _rows(table, histograms)
+        yield table
 
 
 def _rows(table: Any, histograms: bool) -> Iterator[Record]:

@@ -193,11 +193,25 @@ def test_damaged_parquet_is_run_again_and_said(tiny, tmp_path, place):
     file.write_bytes(b"" if place == "empty" else bytes(data))
     if place == "gone":
         file.unlink()
-    else:
-        (tmp_path / "results.parquet").unlink()
     done = run(tiny(), tmp_path, progress=False)
     assert (place == "gone") or any("damaged" in line for line in done.damage)
     assert done.repeats == 8 * 600
+    assert table(tmp_path) == expected
+
+
+@pytest.mark.parametrize("place", ["page", "footer", "gone"])
+def test_a_damaged_table_follows_from_the_blocks(tiny, tmp_path, place):
+    run(tiny(), tmp_path, progress=False)
+    before = load(tmp_path)
+    expected = table(tmp_path)
+    file = tmp_path / "results.parquet"
+    data = bytearray(expected)
+    data[slice(60, 90) if place == "page" else slice(-20, None)] = bytes(30 if place == "page" else 20)
+    file.write_bytes(bytes(data))
+    if place == "gone":
+        file.unlink()
+    assert load(tmp_path).equals(before)
+    assert run(tiny(), tmp_path, progress=False).repeats == 0
     assert table(tmp_path) == expected
 
 
