@@ -118,9 +118,8 @@ def run(
     else:
         click.echo(f"ran {summary.blocks} blocks, {summary.repeats:,} repeats in {_clock(summary.seconds)}: ", nl=False)
     click.echo(_counts(summary.cells))
-    if summary.failures:
-        _print_failures(summary.failures, out)
-        sys.exit(1)
+    _print_failures(summary.failures, out)
+    sys.exit(1 if summary.failures or summary.cells.get("failed") else 0)
 
 
 @sweep_group.command(epilog="Example: kt-theory sweep status rates")
@@ -131,7 +130,7 @@ def status(folder: Path) -> None:
     from kt_theory.sweep.overview import status as sweep_status
 
     stands = sweep_status(folder)
-    click.echo(f"{stands.name}: {_counts(stands.cells)}; {stands.repeats:,} repeats saved")
+    click.echo(f"{stands.name}: {_counts(stands.cells)}; {stands.repeats:,} repeats saved over all cells")
     if stands.processes:
         click.echo(f"{stands.processes} processes at work, {stands.speed:,.0f} repeats/s")
     for line in stands.damage:

@@ -292,9 +292,7 @@ class _Run:
             self._mourn(lost, error)
             return
         except CancelledError:
-            raise ConnectionError(
-                "the scheduler let go of its blocks; what was finished is saved: run the same again"
-            ) from None
+            raise ConnectionError("the scheduler is gone; what was finished is saved: run the same again") from None
         except Exception as error:
             blocks = [Block(error=f"{type(error).__name__}: {error}", traceback=repr(error))] * len(piece.cells)
         self._save(piece, blocks)

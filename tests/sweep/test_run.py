@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -159,6 +162,58 @@ def test_command_line(broken, tmp_path, command):
         assert len(result.stderr.strip().splitlines()) == 1
 
 
+def test_replay_opens_the_debugger_where_the_error_is(broken, tmp_path):
+    spec, file = broken
+    run(spec, tmp_path / "out", progress=False)
+    cell = load(tmp_path / "out").query("status == 'failed'")["cell"].iloc[0]
+    code = "from kt_theory.sweep.cli import sweep_group; sweep_group()"
+    words = [sys.executable, "-c", code, "replay", tmp_path / "out", cell, "--debug"]
+    done = subprocess.run(words, input="p 'inside', str(file)\nq\n", capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"('inside', '{file}')" in done.stdout  # the frame that raised, with its variables
+
+
+def test_progress_in_lines_and_as_a_bar(tiny, tmp_path, monkeypatch, capsys):
+    from kt_theory.sweep import progress
+
+    monkeypatch.setattr(progress, "_LINE_SECONDS", 0.0)
+    run(tiny(), tmp_path / "lines", workers=1)
+    lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"8/8 blocks, [\d,]+ repeats/s, about 0 s left, 0 failed", lines[-1])
+    counts = [int(line.split("/")[0]) for line in lines]
+    assert counts == sorted(counts)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    bar = progress.Progress(True)
+    bar.expect(4, 1.0)
+    bar.add(1000, 0.5)
+    time.sleep(0.15)
+    bar.show(2)
+    bar.close()
+    assert re.search(r"1/4 blocks, [\d,]+ repeats/s, 0 s left, 2 failed", capsys.readouterr().err)
+    run(tiny(), tmp_path / "silent", workers=1, progress=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_status_while_it_runs(tiny, tmp_path):
+    seen = []
+
+    class Watched(ThreadPoolExecutor):
+        def submit(self, function, /, *words):
+            if (tmp_path / "out" / "sweep.json").exists():
+                seen.append(status(tmp_path / "out"))
+            return super().submit(function, *words)
+
+    with Watched(1) as pool:
+        run(tiny(), tmp_path / "out", executor=pool, progress=False)
+    assert seen[0].cells == {"missing": 24}
+    assert seen[-1].processes == 1
+    assert seen[-1].speed > 0
+    assert 0 < seen[-1].cells["done"] < 24
+    assert [each.repeats for each in seen] == sorted(each.repeats for each in seen)
+    stands = status(tmp_path / "out")
+    assert (stands.cells, stands.processes, stands.repeats) == ({"done": 24}, 0, 24 * 600)
+
+
 @pytest.mark.parametrize("name", ["check", "run", "status", "replay", "merge", "report"])
 def test_help_shows_an_example(command, name):
     result = command(name, "--help")
@@ -295,7 +350,8 @@ def test_dask_gives_the_same_bits_and_survives_a_killed_worker(tiny, tmp_path):
         done = run(spec, tmp_path / "out", executor=address, progress=False)
         killer.join()
     assert done.cells == {"done": 12}
-    assert table(tmp_path / "out") == table(tmp_path / "whole")
+    run(spec, tmp_path / "local", executor="dask", workers=1, progress=False)
+    assert table(tmp_path / "out") == table(tmp_path / "local") == table(tmp_path / "whole")
 
 
 @DASK
