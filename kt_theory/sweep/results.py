@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kt_theory.sweep.blocks import intact, merge
 from kt_theory.sweep.cells import QUANTILES, moments, quantiles
 from kt_theory.sweep.journal import Record
 from kt_theory.sweep.plan import Stored, missing, prefix
 from kt_theory.sweep.spec import Cell, Spec
-from kt_theory.sweep.store import Store, intact, merge, replace
+from kt_theory.sweep.store import Store, replace
 
 if TYPE_CHECKING:
     import pandas as pd
