@@ -89,6 +89,7 @@ def check(spec: Path, everything: bool) -> None:
 @click.option("--workers", type=int, help="How many at a time; the results do not depend on it.  [default: all cores]")
 @click.option("--shard", type=_Shard(), help="Only the I-th of N parts, for job arrays.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")
+@click.option("--minutes", type=click.FloatRange(min=0), help="Stop after that time; the same command goes on later.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @clear_errors
 def run(
@@ -98,6 +99,7 @@ def run(
     workers: int | None,
     shard: tuple[int, int] | None,
     fail_fast: bool,
+    minutes: float | None,
     quiet: bool,
 ) -> None:
     """Run what is missing of SPEC. After a crash or an interrupt the same command goes on where it stopped.
@@ -108,6 +110,7 @@ def run(
 
     plan = Spec.read(spec)
     options: dict[str, Any] = {"executor": executor, "workers": workers, "shard": shard, "fail_fast": fail_fast}
+    options["seconds"] = None if minutes is None else 60.0 * minutes
     try:
         summary = run_sweep(plan, out, **options, progress=not quiet)
     except KeyboardInterrupt:

@@ -60,6 +60,7 @@ def run(
     workers: int | None = None,
     shard: tuple[int, int] | None = None,
     fail_fast: bool = False,
+    seconds: float | None = None,
     progress: bool = True,
 ) -> Summary:
     """Run what is missing of a sweep and write its table.
@@ -78,6 +79,8 @@ def run(
         Only every N-th group of cells, from the i-th on, 1 <= i <= N; `merge` puts the folders of the shards together.
     fail_fast : bool
         Stop at the first cell that fails.
+    seconds : float, optional
+        Send out nothing more after that time; the next run goes on from there.
     progress : bool
         Show a bar, or lines where there is no terminal.
 
@@ -89,9 +92,10 @@ def run(
     if shard is None and (counts := finished_counts(folder, spec)) is not None:
         return Summary(counts)
     with crew(executor, workers) as hands:
-        refuse_memory(spec, hands.width)
+        if executor in ("threads", "processes", "dask"):
+            refuse_memory(spec, hands.width)
         store = Store.prepare(folder, spec, executor=hands.name, workers=hands.width, shard=shard)
-        work = _Run(spec, store, hands, _groups(spec, shard), fail_fast, Progress(progress))
+        work = _Run(spec, store, hands, _groups(spec, shard), fail_fast, seconds, Progress(progress))
         try:
             work.go()
         finally:
@@ -198,6 +202,7 @@ class _Run:
     hands: Crew
     groups: list[_Group]
     fail_fast: bool
+    limit: float | None
     progress: Progress
     failed: set[str] = field(default_factory=set)
     ready: deque[_Piece] = field(default_factory=deque)
@@ -206,7 +211,7 @@ class _Run:
     elsewhere: list[_Group] = field(default_factory=list)
 
     def go(self) -> None:
-        """Run until nothing is missing, or a first failure stops it."""
+        """Run until nothing is missing, or a first failure or the time stops it."""
         self.store.refresh()
         for line in self.store.damage:
             self.progress.say(line)
@@ -217,11 +222,15 @@ class _Run:
         waiting = deque(self.groups)
         try:
             while not (self.fail_fast and self.failed):
-                self._send(waiting)
+                late = self.limit is not None and self.progress.seconds > self.limit
+                if not late:
+                    self._send(waiting)
                 if self.flying:
                     done, _ = wait(self.flying, timeout=1.0, return_when=FIRST_COMPLETED)
                     for future in done:
                         self._receive(future)
+                elif late:
+                    return
                 elif self.elsewhere:
                     time.sleep(_POLL_SECONDS)
                     waiting.extend(self.elsewhere)

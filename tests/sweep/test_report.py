@@ -113,6 +113,16 @@ def test_nothing_is_loaded_from_elsewhere_and_names_are_text(report):
     assert "@" not in re.sub(r"@media", "", page.split("<script")[0])
 
 
+def test_a_sweep_without_results_has_a_report(tmp_path):
+    from kt_theory.sweep import Spec
+
+    spec = Spec(name="none", n=[5, 50], repeats=10, teachers=[{"family": "uniform", "inputs": 2, "labels": 2}])
+    run(spec, tmp_path / "out", seconds=0.0, progress=False)
+    found = data(write_report(tmp_path / "out", tmp_path / "report.html"))
+    assert found["curves"] == found["slopes"]["rows"] == found["failures"] == []
+    assert len(found["cells"]["rows"]) == 8
+
+
 def browse(path, *options):
     words = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", *options]
     flags = ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={path.parent / 'profile'}"]

@@ -143,6 +143,24 @@ def interrupt(monkeypatch, spec, folder, after):
             run(spec, folder, workers=1, progress=False)
 
 
+def test_runs_stopped_after_any_block_go_on(tiny, tmp_path, monkeypatch):
+    run(tiny(), tmp_path / "whole", progress=False)
+    for after in range(1, 9):
+        interrupt(monkeypatch, tiny(), tmp_path / str(after), after)
+        assert status(tmp_path / str(after)).cells["done"] == 3 * after
+        assert (load(tmp_path / str(after))["status"] == "done").sum() == 3 * after
+        assert run(tiny(), tmp_path / str(after), progress=False).repeats == (8 - after) * 600
+        assert table(tmp_path / str(after)) == table(tmp_path / "whole")
+
+
+def test_runs_stopped_by_the_clock_go_on(tiny, tmp_path):
+    run(tiny(), tmp_path / "whole", progress=False)
+    stopped = run(tiny(), tmp_path / "out", seconds=0.0, progress=False)
+    assert stopped.cells == {"missing": 24}
+    assert run(tiny(), tmp_path / "out", seconds=1e6, progress=False).cells == {"done": 24}
+    assert table(tmp_path / "out") == table(tmp_path / "whole")
+
+
 def test_damaged_records_run_again_and_are_said(tiny, tmp_path, monkeypatch):
     run(tiny(), tmp_path / "whole", progress=False)
     for where in ("head", "length", "middle", "tail"):
@@ -223,6 +241,16 @@ def test_two_processes_on_one_folder_share_the_work(uninterrupted, tmp_path):
     assert table(tmp_path / "out") == expected
     ran = [int(out.split(" repeats")[0].split(", ")[-1].replace(",", "")) for out, _ in said if "ran" in out]
     assert sum(ran) == 6 * 20_000  # nothing was run twice
+
+
+def test_one_of_two_processes_is_killed(uninterrupted, tmp_path):
+    spec, expected, seconds = uninterrupted
+    processes = [start(spec, tmp_path / "out", "--workers", "1") for _ in range(2)]
+    time.sleep(0.8 * seconds)
+    os.killpg(processes[0].pid, signal.SIGKILL)
+    said = [process.communicate(timeout=120) for process in processes]
+    assert processes[1].returncode == 0, said
+    assert table(tmp_path / "out") == expected
 
 
 def test_full_disk_keeps_what_is_finished(tiny, tmp_path, monkeypatch):
