@@ -82,6 +82,15 @@ def test_from_classes_holds_a_trillion_inputs():
     with pytest.raises(ValueError, match=r"no dense table \(1000000000001 x 2 would take 1.6e\+13 bytes\)"):
         _ = teacher.pi
     assert "2 row classes" in repr(teacher)
+    with pytest.raises(ValueError, match="more than the limit of 2 GiB"):
+        teacher.expand()
+
+
+def test_expand_gives_the_dense_teacher():
+    teacher = kt.Teacher.from_classes([[0.1, 0.9], [1, 0]], [0.2, 0.6], [2, 1]).expand()
+    np.testing.assert_array_equal(teacher.pi, [[0.9, 0.1], [0.9, 0.1], [1, 0]])
+    np.testing.assert_array_equal(teacher.rho, [0.2, 0.2, 0.6])
+    assert teacher.expand() is teacher
 
 
 @pytest.mark.parametrize(
