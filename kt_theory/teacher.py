@@ -224,8 +224,8 @@ class Teacher:
 
 
 def _too_dense(teacher: Teacher) -> str:
-    size = 8.0 * teacher.inputs * teacher.labels
-    return f"a teacher given by classes has no dense table ({teacher.inputs} x {teacher.labels} would take {size:.3g} bytes)"
+    shape = f"{teacher.inputs} x {teacher.labels} would take {8.0 * teacher.inputs * teacher.labels:.3g} bytes"
+    return f"a teacher given by classes has no dense table ({shape})"
 
 
 def _rebuild(pi: np.ndarray, rho: np.ndarray, input_names: Any, label_names: Any) -> Teacher:
