@@ -1,47 +1,67 @@
-"""The repeat loop: draw a transfer set, let every student learn from it, write the losses."""
+"""The repeat loop: draw a transfer set, let every student learn from it, write the losses.
+
+One call runs many repeats on one thread; several calls, one per thread, run at the same time without the interpreter's
+lock. Everything that a repeat needs is allocated before the first one.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from kt_theory.kernels.draws import draw_counts
-from kt_theory.kernels.losses import GENERIC, paper_loss, row_visits, rule_loss
+from kt_theory.kernels.draws import SPARSE, draw_counts, new_scratch
+from kt_theory.kernels.generic import row_visits, rule_loss
+from kt_theory.kernels.layout import LANES
+from kt_theory.kernels.losses import GENERIC, paper_losses
+from kt_theory.kernels.options import LEAF, OWNER
+from kt_theory.kernels.sparse import new_groups, sparse_losses
 from kt_theory.kernels.streams import start_stream
 
 
-@njit(cache=True, nogil=True)
+@njit(**OWNER)
 def run_repeats(plan, key, first, table, kinds, rules, losses):
     """Write the losses of repeats first .. first + R - 1 into `losses`, (R, students).
 
     kinds (students,) int64 says which closed form, or GENERIC + k for the k-th entry of `rules`. Returns (repeat,
     student, row) of the first row that is not a distribution, or (-1, -1, -1).
     """
-    state = np.empty(4, dtype=np.uint64)
-    counts = np.empty(table.pi.shape)
+    state = np.empty(2, dtype=np.uint64)
+    scratch = new_scratch(plan, table.pi.size)
+    groups = new_groups(scratch.touched.size, table.inputs)
+    lanes, four = np.zeros((8, LANES)), np.zeros(4)
+    visits, whole, rows = (
+        np.zeros(table.inputs, np.int64),
+        np.zeros(table.labels, np.int64),
+        np.zeros((3, table.labels + 1)),
+    )
+    closed = kinds.size - rules.address.size
+    unvisited = 0.0
+    for s in range(table.inputs):
+        unvisited += table.rho[s] * table.fallback[s]
     for r in range(losses.shape[0]):
         start_stream(key, first + r, state)
-        draw_counts(plan, state, counts)
-        student, row = score_counts(counts, table, kinds, rules, losses[r])
+        draw_counts(plan, state, scratch)
+        if closed > 0:
+            if plan.path == SPARSE:
+                sparse_losses(scratch.counts, scratch.touched, scratch.found[0], table, unvisited, groups, four)
+            else:
+                paper_losses(scratch.counts, table, lanes, four)
+        student, row = _write_losses(scratch.counts, table, kinds, rules, four, visits, whole, rows, losses, r)
         if row >= 0:
             return first + r, student, row
     return -1, -1, -1
 
 
-@njit(cache=True, nogil=True)
-def score_counts(counts, table, kinds, rules, losses):
-    """Write every student's loss on the transfer set with `counts` (S, A) into `losses`, (students,).
-
-    Returns (student, row) of the first row that is not a distribution, or (-1, -1).
-    """
-    inputs, _labels = counts.shape
-    visits = np.empty(inputs)
-    row_visits(counts, visits)
+@njit(**LEAF)
+def _write_losses(counts, table, kinds, rules, four, visits, whole, rows, losses, r):
+    """Fill losses[r]; return (student, row) of the first row that is not a distribution, or (-1, -1)."""
+    if rules.address.size > 0:
+        row_visits(counts, table, visits)
     for j in range(kinds.size):
         if kinds[j] < GENERIC:
-            losses[j] = paper_loss(kinds[j], counts, visits, table)
+            losses[r, j] = four[kinds[j]]
         else:
-            losses[j], row = rule_loss(kinds[j] - GENERIC, counts, visits, table, rules)
+            losses[r, j], row = rule_loss(kinds[j] - GENERIC, counts, visits, table, rules, whole, rows)
             if row >= 0:
                 return j, row
     return -1, -1

@@ -1,8 +1,11 @@
-"""Losses TV(q, pi | rho) of the paper's four students straight from the counts, and of any row rule.
+"""Losses TV(q, pi | rho) of the paper's four students together, straight from the counts of all cells.
 
-The closed forms skip the student's table: an unvisited row costs its precomputed TV(Uniform, pi_s), and each row is
-one or two passes that LLVM turns into SIMD. Reassociation is allowed (nothing here is NaN); the generic path, where NaN
-means "hidden", is compiled without it. Both agree on the same counts to 1e-12.
+With c = n_sa, p = pi(a|s), k = sum_a c, Z = sum_a c p, U and M the number and the mass of the unseen labels, a visited
+row costs CE_sgl 1/2 sum |c / k - p|, CE_ptl 1/2 sum p |c / Z - 1|, SEL_ptl 1/2 sum_unseen |M / U - p| and CE_ful 0; an
+unvisited row costs all four its precomputed TV(Uniform, pi_s). So no student's table is ever written: one pass for the
+four sums, one for the three distances, 0.2 to 0.8 ns per cell. The loops are short and apart from each other, with
+unsigned indices into flat arrays and without branches, because that is what LLVM turns into SIMD; reassociation is
+allowed (nothing here is NaN). They agree with the generic path on the same counts to 1e-12.
 """
 
 from __future__ import annotations
@@ -12,121 +15,149 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from kt_theory.kernels.rules import call_rule
+from kt_theory.kernels.layout import LANES
+from kt_theory.kernels.options import LEAF, SIMD
 
 CE_SGL, CE_PTL, SEL_PTL, CE_FUL, GENERIC = 0, 1, 2, 3, 4
 
-ROW_SUM_TOLERANCE = 1e-9
-_SIMD = {"reassoc", "nsz", "contract"}
+_LANES = np.uint64(LANES)
+_TINY = 1e-300
 
 
 class Table(NamedTuple):
-    """The teacher as the kernels see it: pi (S, A), rho (S,), fallback (S,) = TV(Uniform, pi_s), label ranks (S, A)."""
+    """The teacher as the kernels see it, its cells in the order of layout.py with `width` rows interleaved.
 
+    pi, ranks (cells,): probabilities, and the rank of each label in its row; rho, fallback (padded inputs,):
+    fallback = TV(Uniform, pi_s); ascending, below (cells,): rows of pi in ascending order and the sums of the entries
+    before each, for the sparse path alone; mass (S,): the sum of each row.
+    """
+
+    inputs: int
+    labels: int
+    width: int
     pi: np.ndarray
     rho: np.ndarray
     fallback: np.ndarray
     ranks: np.ndarray
+    ascending: np.ndarray
+    below: np.ndarray
+    mass: np.ndarray
 
 
-class Rules(NamedTuple):
-    """Students on the generic path: rule addresses and what each may see.
-
-    address (K,) int64; sampled (K,) bool; top (K,) int64; the inputs whose visit reveals row s of student k are
-    ball[ball_start[k, s] : ball_start[k, s + 1]].
-    """
-
-    address: np.ndarray
-    sampled: np.ndarray
-    top: np.ndarray
-    ball_start: np.ndarray
-    ball: np.ndarray
+@njit(**LEAF)
+def paper_losses(counts, table, lanes, four):
+    """Write the losses of the four students into `four`, (4,); `lanes` is scratch, (9, LANES)."""
+    if table.width == 1:
+        _by_rows(counts, table, four)
+    else:
+        _by_lanes(counts, table, lanes, four)
 
 
-@njit(cache=True, nogil=True, fastmath=_SIMD)
-def row_visits(counts, visits):
-    """Write n_s, the number of visits of each input."""
-    for s in range(counts.shape[0]):
-        total = 0.0
-        for a in range(counts.shape[1]):
-            total += counts[s, a]
-        visits[s] = total
+@njit(**LEAF)
+def _by_rows(counts, table, four):
+    labels = np.uint64(table.labels)
+    sgl, ptl, sel, ful = 0.0, 0.0, 0.0, 0.0
+    for s in range(table.inputs):
+        first = np.uint64(s) * labels
+        visits, weight, unseen, hidden = _row_sums(counts, table.pi, first, labels)
+        if visits == 0:
+            ful += table.rho[s] * table.fallback[s]
+        else:
+            share = hidden / max(unseen, 1)
+            x, y, z = _row_distances(counts, table.pi, first, labels, 1.0 / visits, 1.0 / weight, share)
+            sgl += table.rho[s] * x
+            ptl += table.rho[s] * y
+            sel += table.rho[s] * z
+    four[0], four[1], four[2], four[3] = 0.5 * sgl + ful, 0.5 * ptl + ful, 0.5 * sel + ful, ful
 
 
-@njit(cache=True, nogil=True)
-def paper_loss(kind, counts, visits, table):
-    """Return the loss of one of the paper's four students on one transfer set."""
-    total = 0.0
-    for s in range(counts.shape[0]):
-        if visits[s] == 0.0:
-            total += table.rho[s] * table.fallback[s]
-        elif kind == CE_SGL:
-            total += table.rho[s] * _ce_sgl_row(counts[s], visits[s], table.pi[s])
-        elif kind == CE_PTL:
-            total += table.rho[s] * _ce_ptl_row(counts[s], table.pi[s])
-        elif kind == SEL_PTL:
-            total += table.rho[s] * _sel_ptl_row(counts[s], table.pi[s])
-    return total
+@njit(**SIMD)
+def _row_sums(counts, pi, first, labels):
+    visits, weight, unseen, hidden = 0, 0.0, 0, 0.0
+    for a in range(labels):
+        c, p = counts[first + np.uint64(a)], pi[first + np.uint64(a)]
+        visits += c
+        weight += np.float64(c) * p
+        unseen += c == 0
+        hidden += p if c == 0 else 0.0
+    return visits, weight, unseen, hidden
 
 
-@njit(cache=True, nogil=True, fastmath=_SIMD)
-def _ce_sgl_row(counts, visits, p):
-    total = 0.0
-    for a in range(p.size):
-        total += abs(counts[a] / visits - p[a])
-    return 0.5 * total
+@njit(**SIMD)
+def _row_distances(counts, pi, first, labels, per_visit, per_weight, share):
+    sgl, ptl, sel = 0.0, 0.0, 0.0
+    for a in range(labels):
+        c, p = np.float64(counts[first + np.uint64(a)]), pi[first + np.uint64(a)]
+        sgl += abs(c * per_visit - p)
+        ptl += p * abs(c * per_weight - 1.0)
+        sel += abs(share - p) if c == 0.0 else 0.0
+    return sgl, ptl, sel
 
 
-@njit(cache=True, nogil=True, fastmath=_SIMD)
-def _ce_ptl_row(counts, p):
-    weight = 0.0
-    for a in range(p.size):
-        weight += counts[a] * p[a]
-    total = 0.0
-    for a in range(p.size):
-        total += abs(counts[a] * p[a] / weight - p[a])
-    return 0.5 * total
+@njit(**LEAF)
+def _by_lanes(counts, table, lanes, four):
+    """LANES rows at a time: lane i of every array belongs to row i of the group."""
+    visits, weight, unseen, hidden, known = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]
+    sgl, ptl, sel = lanes[5], lanes[6], lanes[7]
+    four[:] = 0.0
+    for group in range(table.rho.size // LANES):
+        for i in range(8 * LANES):
+            lanes[np.uint64(i) // _LANES, np.uint64(i) % _LANES] = 0.0
+        row = np.uint64(group) * _LANES
+        first = row * np.uint64(table.labels)
+        _lane_sums(counts, table.pi, first, table.labels, visits, weight, unseen, hidden)
+        _lane_inverses(table.rho, row, visits, weight, unseen, hidden, known)
+        _lane_distances(counts, table.pi, first, table.labels, visits, weight, hidden, sgl, ptl, sel)
+        x, y, z, ful = _across_lanes(table.rho, table.fallback, row, known, sgl, ptl, sel)
+        four[0] += 0.5 * x + ful
+        four[1] += 0.5 * y + ful
+        four[2] += 0.5 * z + ful
+        four[3] += ful
 
 
-@njit(cache=True, nogil=True, fastmath=_SIMD)
-def _sel_ptl_row(counts, p):
-    seen_mass = 0.0
-    unseen = 0.0
-    for a in range(p.size):
-        seen = counts[a] > 0.0
-        seen_mass += p[a] if seen else 0.0
-        unseen += 0.0 if seen else 1.0
-    share = max(0.0, 1.0 - seen_mass) / max(unseen, 1.0)
-    total = 0.0
-    for a in range(p.size):
-        total += 0.0 if counts[a] > 0.0 else abs(share - p[a])
-    return 0.5 * total
+@njit(**SIMD)
+def _lane_sums(counts, pi, first, labels, visits, weight, unseen, hidden):
+    for a in range(labels):
+        at = first + np.uint64(a) * _LANES
+        for i in range(LANES):
+            i = np.uint64(i)
+            c, p = np.float64(counts[at + i]), pi[at + i]
+            visits[i] += c
+            weight[i] += c * p
+            unseen[i] += 1.0 if c == 0.0 else 0.0
+            hidden[i] += p if c == 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True)
-def rule_loss(k, counts, visits, table, rules):
-    """Return (loss, row) of generic student k; row is the first that is not a distribution, or -1."""
-    inputs, labels = counts.shape
-    whole = np.empty(labels, dtype=np.int64)
-    revealed, out = np.empty(labels), np.empty(labels + 1)
-    total = 0.0
-    for s in range(inputs):
-        reached = False
-        for i in range(rules.ball_start[k, s], rules.ball_start[k, s + 1]):
-            reached |= visits[rules.ball[i]] > 0.0
-        for a in range(labels):
-            whole[a] = np.int64(counts[s, a])
-            shown = (reached and table.ranks[s, a] < rules.top[k]) or (rules.sampled[k] and whole[a] > 0)
-            revealed[a] = table.pi[s, a] if shown else np.nan
-            out[a] = np.nan
-        out[labels] = np.nan
-        call_rule(rules.address[k], labels, whole.ctypes.data, revealed.ctypes.data, out.ctypes.data)  # type: ignore[call-arg]
-        mass, row_loss, lowest = 0.0, 0.0, 0.0
-        for a in range(labels):
-            mass += out[a]
-            row_loss += abs(out[a] - table.pi[s, a])
-            lowest = min(lowest, out[a])
-        if not (abs(mass - 1.0) <= ROW_SUM_TOLERANCE and lowest >= 0.0 and out[labels] == 1.0):
-            return np.nan, s
-        total += table.rho[s] * 0.5 * row_loss
-    return total, -1
+@njit(**SIMD)
+def _lane_inverses(rho, row, visits, weight, unseen, hidden, known):
+    """Turn the sums into 1 / k, 1 / Z and M / U; `known` is rho of a visited row and 0 of another."""
+    for i in range(LANES):
+        i = np.uint64(i)
+        known[i] = rho[row + i] if visits[i] > 0.0 else 0.0
+        visits[i] = 1.0 / max(visits[i], 1.0)
+        weight[i] = 1.0 / max(weight[i], _TINY)
+        hidden[i] = hidden[i] / max(unseen[i], 1.0)
+
+
+@njit(**SIMD)
+def _lane_distances(counts, pi, first, labels, per_visit, per_weight, share, sgl, ptl, sel):
+    for a in range(labels):
+        at = first + np.uint64(a) * _LANES
+        for i in range(LANES):
+            i = np.uint64(i)
+            c, p = np.float64(counts[at + i]), pi[at + i]
+            sgl[i] += abs(c * per_visit[i] - p)
+            ptl[i] += p * abs(c * per_weight[i] - 1.0)
+            sel[i] += abs(share[i] - p) if c == 0.0 else 0.0
+
+
+@njit(**SIMD)
+def _across_lanes(rho, fallback, row, known, sgl, ptl, sel):
+    x, y, z, ful = 0.0, 0.0, 0.0, 0.0
+    for i in range(LANES):
+        i = np.uint64(i)
+        x += known[i] * sgl[i]
+        y += known[i] * ptl[i]
+        z += known[i] * sel[i]
+        ful += (rho[row + i] - known[i]) * fallback[row + i]
+    return x, y, z, ful
