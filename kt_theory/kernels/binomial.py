@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from kt_theory.kernels.layout import row_cells
 from kt_theory.kernels.options import LEAF
 from kt_theory.kernels.streams import next_unit
 
@@ -20,7 +21,7 @@ def conditional_shares(p: np.ndarray) -> np.ndarray:
 
 
 @njit(**LEAF)
-def draw_by_binomials(n, row_share, cell_share, width, state, counts):
+def draw_by_binomials(n, row_share, cell_share, woven, state, counts):
     """Overwrite `counts`, the cells in the order of layout.py, with the counts of n pairs."""
     inputs, labels = cell_share.shape
     counts[:] = 0
@@ -28,11 +29,12 @@ def draw_by_binomials(n, row_share, cell_share, width, state, counts):
     for s in range(inputs):
         visits = draw_binomial(left, row_share[s], state)
         left -= visits
-        first = (s // width) * labels * width + s % width
+        at, step = row_cells(s, labels, woven)
         for a in range(labels):
             hits = draw_binomial(visits, cell_share[s, a], state)
             visits -= hits
-            counts[first + a * width] = hits
+            counts[at] = hits
+            at += step
 
 
 @njit(**LEAF)

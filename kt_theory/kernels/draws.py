@@ -17,7 +17,7 @@ from numba import njit
 
 from kt_theory.kernels.alias import WORDS, alias_table, scatter, scatter_listing
 from kt_theory.kernels.binomial import conditional_shares, draw_by_binomials
-from kt_theory.kernels.layout import in_cell_order, row_width
+from kt_theory.kernels.layout import in_cell_order, woven_rows, zeros_on_a_line
 from kt_theory.kernels.options import LEAF, OWNER
 from kt_theory.kernels.poisson import Ladder, draw_by_poisson, fits, ladder
 from kt_theory.kernels.streams import start_stream
@@ -37,7 +37,7 @@ class DrawPlan(NamedTuple):
 
     path: int
     n: int
-    width: int
+    woven: int
     bits: int
     entries: np.ndarray
     ladder: Ladder
@@ -68,15 +68,15 @@ def choose_path(pi: np.ndarray, rho: np.ndarray, n: int) -> int:
 def draw_plan(pi: np.ndarray, rho: np.ndarray, n: int, path: int | None = None) -> DrawPlan:
     """Return the plan to draw the counts of n pairs from pi (S, A) and rho (S,)."""
     path = choose_path(pi, rho, n) if path is None else path
-    width = 1 if path == SPARSE else row_width(*pi.shape)
-    joint = in_cell_order(rho[:, None] * pi, width)
+    woven = 0 if path == SPARSE else woven_rows(*pi.shape)
+    joint = in_cell_order(rho[:, None] * pi, woven)
     joint /= joint.sum()
     bits, entries = alias_table(joint) if path in (SPARSE, ALIAS) else (0, _NO_WORDS)
     none = Ladder(*[_NO_COUNTS] * 2, _NO_WORDS, *[_NO_COUNTS] * 2, _NO_WORDS, _NO_COUNTS, 0, *[_NO_WORDS] * 3)
     rungs = ladder(joint, n) if path == POISSON else none
     if path != BINOMIAL:
-        return DrawPlan(path, n, width, bits, entries, rungs, np.zeros(0), np.zeros((0, 0)))
-    return DrawPlan(path, n, width, bits, entries, rungs, conditional_shares(rho), conditional_shares(pi))
+        return DrawPlan(path, n, woven, bits, entries, rungs, np.zeros(0), np.zeros((0, 0)))
+    return DrawPlan(path, n, woven, bits, entries, rungs, conditional_shares(rho), conditional_shares(pi))
 
 
 @njit(**OWNER)
@@ -84,8 +84,8 @@ def new_scratch(plan, cells):
     """Return the scratch memory of one thread."""
     touched = plan.n + 1 if plan.path == SPARSE else 0
     return Scratch(
-        np.zeros(cells, dtype=np.int64),
-        np.zeros(cells, dtype=np.int64),
+        zeros_on_a_line(cells),
+        zeros_on_a_line(cells),
         np.empty(WORDS, dtype=np.uint64),
         np.zeros(touched, dtype=np.uint64),
         np.zeros(1, dtype=np.int64),
@@ -106,7 +106,7 @@ def draw_counts(plan, state, scratch):
     elif plan.path == POISSON:
         draw_by_poisson(plan.n, plan.ladder, state, words, scratch.spare, counts)
     else:
-        draw_by_binomials(plan.n, plan.row_share, plan.cell_share, plan.width, state, counts)
+        draw_by_binomials(plan.n, plan.row_share, plan.cell_share, plan.woven, state, counts)
 
 
 @njit(**OWNER)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from kt_theory.kernels.layout import row_cells
 from kt_theory.kernels.options import LEAF, SIMD
 from kt_theory.kernels.rules import call_rule
 
@@ -34,10 +35,11 @@ class Rules(NamedTuple):
 def row_visits(counts, table, visits):
     """Write n_s, the number of visits of each input."""
     for s in range(table.inputs):
-        first = (s // table.width) * table.labels * table.width + s % table.width
+        at, step = row_cells(s, table.labels, table.woven)
         total = 0
-        for a in range(table.labels):
-            total += counts[np.uint64(first + a * table.width)]
+        for _ in range(table.labels):
+            total += counts[at]
+            at += step
         visits[s] = total
 
 
@@ -68,15 +70,15 @@ def _reveal(k, s, counts, visits, table, rules, whole, rows):
         reached |= visits[rules.ball[i]] > 0
     top = rules.top[k] if reached else 0
     least = 1 if rules.sampled[k] else np.iinfo(np.int64).max
-    width, labels = np.uint64(table.width), np.uint64(table.labels)
-    at = (np.uint64(s) // width) * labels * width + np.uint64(s) % width
+    labels = np.uint64(table.labels)
+    at, step = row_cells(s, table.labels, table.woven)
     for a in range(labels):
         c, p = counts[at], table.pi[at]
         whole[np.uint64(a)] = c
         rows[0, np.uint64(a)] = p if (c >= least) | (table.ranks[at] < top) else np.nan
         rows[1, np.uint64(a)] = np.nan
         rows[2, np.uint64(a)] = p
-        at += width
+        at += step
     rows[1, labels] = np.nan
 
 

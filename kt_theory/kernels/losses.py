@@ -20,21 +20,21 @@ from kt_theory.kernels.options import LEAF, SIMD
 
 CE_SGL, CE_PTL, SEL_PTL, CE_FUL, GENERIC = 0, 1, 2, 3, 4
 
-_LANES = np.uint64(LANES)
+_VISITS, _WEIGHT, _UNSEEN, _HIDDEN, _SGL, _PTL, _SEL, _KNOWN = (np.uint64(k * LANES) for k in range(8))
 _TINY = 1e-300
 
 
 class Table(NamedTuple):
-    """The teacher as the kernels see it, its cells in the order of layout.py with `width` rows interleaved.
+    """The teacher as the kernels see it, its cells in the order of layout.py with the first `woven` rows woven.
 
-    pi, ranks (cells,): probabilities, and the rank of each label in its row; rho, fallback (padded inputs,):
-    fallback = TV(Uniform, pi_s); ascending, below (cells,): rows of pi in ascending order and the sums of the entries
-    before each, for the sparse path alone; mass (S,): the sum of each row.
+    pi, ranks (cells,): probabilities, and the rank of each label in its row; rho, fallback (S,): fallback =
+    TV(Uniform, pi_s); ascending, below (cells,): rows of pi in ascending order and the sums of the entries before each,
+    for the sparse path alone; mass (S,): the sum of each row.
     """
 
     inputs: int
     labels: int
-    width: int
+    woven: int
     pi: np.ndarray
     rho: np.ndarray
     fallback: np.ndarray
@@ -46,33 +46,33 @@ class Table(NamedTuple):
 
 @njit(**LEAF)
 def paper_losses(counts, table, lanes, four):
-    """Write the losses of the four students into `four`, (4,); `lanes` is scratch, (9, LANES)."""
-    if table.width == 1:
-        _by_rows(counts, table, four)
-    else:
-        _by_lanes(counts, table, lanes, four)
+    """Write the losses of the four students into `four`, (4,); `lanes`, (8 LANES,), is scratch."""
+    four[:] = 0.0
+    _woven_rows(counts, table, lanes, four)
+    _plain_rows(counts, table, four)
+    for j in range(3):
+        four[j] = 0.5 * four[j] + four[3]
 
 
 @njit(**LEAF)
-def _by_rows(counts, table, four):
-    labels = np.uint64(table.labels)
-    sgl, ptl, sel, ful = 0.0, 0.0, 0.0, 0.0
-    for s in range(table.inputs):
+def _plain_rows(counts, table, four):
+    pi, rho, labels = table.pi, table.rho, np.uint64(table.labels)
+    for s in range(table.woven, table.inputs):
         first = np.uint64(s) * labels
-        visits, weight, unseen, hidden = _row_sums(counts, table.pi, first, labels)
+        visits, weight, unseen, hidden = row_sums(counts, pi, first, labels)
         if visits == 0:
-            ful += table.rho[s] * table.fallback[s]
+            four[3] += rho[s] * table.fallback[s]
         else:
             share = hidden / max(unseen, 1)
-            x, y, z = _row_distances(counts, table.pi, first, labels, 1.0 / visits, 1.0 / weight, share)
-            sgl += table.rho[s] * x
-            ptl += table.rho[s] * y
-            sel += table.rho[s] * z
-    four[0], four[1], four[2], four[3] = 0.5 * sgl + ful, 0.5 * ptl + ful, 0.5 * sel + ful, ful
+            sgl, ptl, sel = _row_distances(counts, pi, first, labels, 1.0 / visits, 1.0 / weight, share)
+            four[0] += rho[s] * sgl
+            four[1] += rho[s] * ptl
+            four[2] += rho[s] * sel
 
 
 @njit(**SIMD)
-def _row_sums(counts, pi, first, labels):
+def row_sums(counts, pi, first, labels):
+    """Return k, Z, U and M of the row whose cells start at `first`."""
     visits, weight, unseen, hidden = 0, 0.0, 0, 0.0
     for a in range(labels):
         c, p = counts[first + np.uint64(a)], pi[first + np.uint64(a)]
@@ -95,69 +95,67 @@ def _row_distances(counts, pi, first, labels, per_visit, per_weight, share):
 
 
 @njit(**LEAF)
-def _by_lanes(counts, table, lanes, four):
-    """LANES rows at a time: lane i of every array belongs to row i of the group."""
-    visits, weight, unseen, hidden, known = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]
-    sgl, ptl, sel = lanes[5], lanes[6], lanes[7]
-    four[:] = 0.0
-    for group in range(table.rho.size // LANES):
+def _woven_rows(counts, table, lanes, four):
+    """LANES rows at a time: entry i of each part of `lanes` belongs to row i of the group."""
+    pi, rho, fallback = table.pi, table.rho, table.fallback
+    for group in range(table.woven // LANES):
         for i in range(8 * LANES):
-            lanes[np.uint64(i) // _LANES, np.uint64(i) % _LANES] = 0.0
-        row = np.uint64(group) * _LANES
-        first = row * np.uint64(table.labels)
-        _lane_sums(counts, table.pi, first, table.labels, visits, weight, unseen, hidden)
-        _lane_inverses(table.rho, row, visits, weight, unseen, hidden, known)
-        _lane_distances(counts, table.pi, first, table.labels, visits, weight, hidden, sgl, ptl, sel)
-        x, y, z, ful = _across_lanes(table.rho, table.fallback, row, known, sgl, ptl, sel)
-        four[0] += 0.5 * x + ful
-        four[1] += 0.5 * y + ful
-        four[2] += 0.5 * z + ful
-        four[3] += ful
+            lanes[np.uint64(i)] = 0.0
+        row = np.uint64(group * LANES)
+        first = np.uint64(group * LANES * table.labels)
+        _lane_sums(counts, pi, first, table.labels, lanes)
+        _lane_inverses(rho, row, lanes)
+        _lane_distances(counts, pi, first, table.labels, lanes)
+        _across_lanes(rho, fallback, row, lanes, four)
 
 
 @njit(**SIMD)
-def _lane_sums(counts, pi, first, labels, visits, weight, unseen, hidden):
+def _lane_sums(counts, pi, first, labels, lanes):
     for a in range(labels):
-        at = first + np.uint64(a) * _LANES
+        at = first + np.uint64(a * LANES)
         for i in range(LANES):
             i = np.uint64(i)
             c, p = np.float64(counts[at + i]), pi[at + i]
-            visits[i] += c
-            weight[i] += c * p
-            unseen[i] += 1.0 if c == 0.0 else 0.0
-            hidden[i] += p if c == 0.0 else 0.0
+            lanes[_VISITS + i] += c
+            lanes[_WEIGHT + i] += c * p
+            lanes[_UNSEEN + i] += 1.0 if c == 0.0 else 0.0
+            lanes[_HIDDEN + i] += p if c == 0.0 else 0.0
 
 
 @njit(**SIMD)
-def _lane_inverses(rho, row, visits, weight, unseen, hidden, known):
-    """Turn the sums into 1 / k, 1 / Z and M / U; `known` is rho of a visited row and 0 of another."""
+def _lane_inverses(rho, row, lanes):
+    """Turn the sums into 1 / k, 1 / Z and M / U, and U into rho of a visited row, 0 of another."""
     for i in range(LANES):
         i = np.uint64(i)
-        known[i] = rho[row + i] if visits[i] > 0.0 else 0.0
-        visits[i] = 1.0 / max(visits[i], 1.0)
-        weight[i] = 1.0 / max(weight[i], _TINY)
-        hidden[i] = hidden[i] / max(unseen[i], 1.0)
+        lanes[_HIDDEN + i] = lanes[_HIDDEN + i] / max(lanes[_UNSEEN + i], 1.0)
+        lanes[_KNOWN + i] = rho[row + i] if lanes[_VISITS + i] > 0.0 else 0.0
+        lanes[_VISITS + i] = 1.0 / max(lanes[_VISITS + i], 1.0)
+        lanes[_WEIGHT + i] = 1.0 / max(lanes[_WEIGHT + i], _TINY)
 
 
 @njit(**SIMD)
-def _lane_distances(counts, pi, first, labels, per_visit, per_weight, share, sgl, ptl, sel):
+def _lane_distances(counts, pi, first, labels, lanes):
     for a in range(labels):
-        at = first + np.uint64(a) * _LANES
+        at = first + np.uint64(a * LANES)
         for i in range(LANES):
             i = np.uint64(i)
             c, p = np.float64(counts[at + i]), pi[at + i]
-            sgl[i] += abs(c * per_visit[i] - p)
-            ptl[i] += p * abs(c * per_weight[i] - 1.0)
-            sel[i] += abs(share[i] - p) if c == 0.0 else 0.0
+            lanes[_SGL + i] += abs(c * lanes[_VISITS + i] - p)
+            lanes[_PTL + i] += p * abs(c * lanes[_WEIGHT + i] - 1.0)
+            lanes[_SEL + i] += abs(lanes[_HIDDEN + i] - p) if c == 0.0 else 0.0
 
 
 @njit(**SIMD)
-def _across_lanes(rho, fallback, row, known, sgl, ptl, sel):
-    x, y, z, ful = 0.0, 0.0, 0.0, 0.0
+def _across_lanes(rho, fallback, row, lanes, four):
+    sgl, ptl, sel, ful = 0.0, 0.0, 0.0, 0.0
     for i in range(LANES):
         i = np.uint64(i)
-        x += known[i] * sgl[i]
-        y += known[i] * ptl[i]
-        z += known[i] * sel[i]
-        ful += (rho[row + i] - known[i]) * fallback[row + i]
-    return x, y, z, ful
+        known = lanes[_KNOWN + i]
+        sgl += known * lanes[_SGL + i]
+        ptl += known * lanes[_PTL + i]
+        sel += known * lanes[_SEL + i]
+        ful += (rho[row + i] - known) * fallback[row + i]
+    four[0] += sgl
+    four[1] += ptl
+    four[2] += sel
+    four[3] += ful

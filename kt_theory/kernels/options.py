@@ -1,8 +1,8 @@
 """How kernels are compiled.
 
 `LEAF` is for whatever allocates nothing: without Numba's reference counts, two atomic operations for every array handed
-to a function, which would cost more than most of these functions do. `SIMD` lets LLVM reorder sums besides: only where
-no NaN can be. `OWNER` is for the few that allocate, before their loop.
+to a function, which would cost more than most of these functions do. `SIMD` lets LLVM reorder sums besides; it leaves NaN
+alone. `OWNER` is for the few that allocate, before their loop.
 """
 
 from __future__ import annotations

@@ -17,13 +17,18 @@ from kt_theory.kernels.options import LEAF, OWNER, SIMD
 
 
 class Groups(NamedTuple):
-    """Scratch to sort the cells hit by row: their rows, the cells in order, the rows hit, sizes (S,) and ends (S,)."""
+    """Scratch to sort the cells hit by row: their rows, the cells in order, the rows hit, sizes (S,) and ends (S,).
+
+    counts, pi: those of the cells of one row side by side, for SIMD.
+    """
 
     row_of: np.ndarray
     cells: np.ndarray
     rows: np.ndarray
     size: np.ndarray
     end: np.ndarray
+    counts: np.ndarray
+    pi: np.ndarray
 
 
 @njit(**OWNER)
@@ -36,6 +41,8 @@ def new_groups(touched, inputs):
         np.zeros(touched, dtype=np.uint64),
         np.zeros(rows, dtype=np.uint64),
         np.zeros(rows, dtype=np.uint64),
+        np.zeros(touched),
+        np.zeros(touched),
     )
 
 
@@ -43,7 +50,7 @@ def new_groups(touched, inputs):
 def sparse_losses(counts, touched, found, table, unvisited, groups, four):
     """Write the losses of the four students into `four`, (4,). `unvisited` = sum_s rho_s TV(Uniform, pi_s)."""
     if table.inputs == 1 and found > 0:
-        sgl, ptl, sel = _row(counts, touched, np.uint64(0), np.uint64(found), table, 0)
+        sgl, ptl, sel = _row(counts, touched, np.uint64(0), np.uint64(found), table, 0, groups.counts, groups.pi)
         weight = table.rho[0]
         four[0], four[1], four[2], four[3] = weight * sgl, weight * ptl, weight * sel, 0.0
         return
@@ -53,7 +60,8 @@ def sparse_losses(counts, touched, found, table, unvisited, groups, four):
     for r in range(rows):
         s = groups.rows[np.uint64(r)]
         stop = groups.end[s]
-        sgl, ptl, sel = _row(counts, groups.cells, stop - groups.size[s], stop, table, np.int64(s))
+        start = stop - groups.size[s]
+        sgl, ptl, sel = _row(counts, groups.cells, start, stop, table, np.int64(s), groups.counts, groups.pi)
         groups.size[s] = 0
         four[0] += table.rho[s] * sgl
         four[1] += table.rho[s] * ptl
@@ -68,7 +76,7 @@ def sparse_losses(counts, touched, found, table, unvisited, groups, four):
 @njit(**LEAF)
 def _sort_by_row(touched, found, labels, groups):
     """Sort the cells hit by row, in the order in which rows were first hit; return the number of rows."""
-    row_of, cells, rows, size, end = groups
+    row_of, cells, rows, size, end = groups.row_of, groups.cells, groups.rows, groups.size, groups.end
     number = np.uint64(0)
     for i in range(found):
         s = touched[np.uint64(i)] // labels
@@ -89,38 +97,41 @@ def _sort_by_row(touched, found, labels, groups):
 
 
 @njit(**LEAF)
-def _row(counts, cells, start, stop, table, s):
+def _row(counts, cells, start, stop, table, s, seen_counts, seen_pi):
     """Return the three losses of row s, whose seen labels are cells[start:stop]."""
-    visits, weight, seen = _seen_sums(counts, table.pi, cells, start, stop)
+    pi, seen = table.pi, stop - start
+    for i in range(seen):
+        cell = cells[start + np.uint64(i)]
+        seen_counts[np.uint64(i)] = np.float64(counts[cell])
+        seen_pi[np.uint64(i)] = pi[cell]
+    visits, weight, mass = _seen_sums(seen_counts, seen_pi, seen)
     first = np.uint64(s) * np.uint64(table.labels)
-    hidden = max(table.mass[s] - seen, 0.0)
-    unseen = table.labels - np.int64(stop - start)
+    hidden = max(table.mass[s] - mass, 0.0)
+    unseen = table.labels - np.int64(seen)
     share = hidden / max(unseen, 1)
-    sgl, ptl, sel = _seen_distances(counts, table.pi, cells, start, stop, 1.0 / visits, 1.0 / weight, share)
-    smaller = _below(table.ascending, first, np.uint64(table.labels), share)
-    rest = table.below[first + smaller] if smaller < table.labels else table.mass[s]
-    everywhere = table.mass[s] - 2.0 * rest - share * (table.labels - 2.0 * np.float64(smaller))
+    sgl, ptl, sel = _seen_distances(seen_counts, seen_pi, seen, 1.0 / visits, 1.0 / weight, share)
+    smaller = np.int64(_below(table.ascending, first, np.uint64(table.labels), share))
+    rest = table.below[first + np.uint64(smaller)] if smaller < table.labels else table.mass[s]
+    everywhere = table.mass[s] - 2.0 * rest - share * (table.labels - 2 * smaller)
     return 0.5 * (sgl + hidden), 0.5 * (ptl + hidden), 0.5 * max(everywhere - sel, 0.0) if unseen > 0 else 0.0
 
 
 @njit(**SIMD)
-def _seen_sums(counts, pi, cells, start, stop):
-    visits, weight, seen = 0, 0.0, 0.0
-    for i in range(start, stop):
-        cell = cells[np.uint64(i)]
-        c, p = counts[cell], pi[cell]
+def _seen_sums(counts, pi, seen):
+    visits, weight, mass = 0.0, 0.0, 0.0
+    for i in range(seen):
+        c, p = counts[np.uint64(i)], pi[np.uint64(i)]
         visits += c
-        weight += np.float64(c) * p
-        seen += p
-    return visits, weight, seen
+        weight += c * p
+        mass += p
+    return visits, weight, mass
 
 
 @njit(**SIMD)
-def _seen_distances(counts, pi, cells, start, stop, per_visit, per_weight, share):
+def _seen_distances(counts, pi, seen, per_visit, per_weight, share):
     sgl, ptl, sel = 0.0, 0.0, 0.0
-    for i in range(start, stop):
-        cell = cells[np.uint64(i)]
-        c, p = np.float64(counts[cell]), pi[cell]
+    for i in range(seen):
+        c, p = counts[np.uint64(i)], pi[np.uint64(i)]
         sgl += abs(c * per_visit - p)
         ptl += p * abs(c * per_weight - 1.0)
         sel += abs(share - p)

@@ -17,7 +17,7 @@ from kt_theory.access import label_ranks
 from kt_theory.divergences import total_variation
 from kt_theory.kernels.draws import PATHS, SPARSE, draw_many, draw_plan
 from kt_theory.kernels.generic import Rules
-from kt_theory.kernels.layout import as_tables, in_cell_order, padded_inputs
+from kt_theory.kernels.layout import as_tables, in_cell_order
 from kt_theory.kernels.loop import run_repeats
 from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL, Table
 from kt_theory.kernels.rules import compile_rule
@@ -133,7 +133,7 @@ class Cell:
         pi, rho = teacher.pi, teacher.rho
         try:
             self.plan = draw_plan(pi, rho, n, None if path is None else PATHS.index(path))
-            self.table = kernel_table(pi, rho, self.plan.width, sparse=self.plan.path == SPARSE)
+            self.table = kernel_table(pi, rho, self.plan.woven, sparse=self.plan.path == SPARSE)
         except MemoryError:
             raise ValueError(
                 f"a teacher of {teacher.inputs} x {teacher.labels} takes {8.0 * pi.size:.3g} bytes as a dense table "
@@ -172,7 +172,7 @@ class Cell:
         """Return the counts of repeats first .. first + repeats - 1: (repeats, S, A) int64."""
         cells = np.empty((repeats, self.table.pi.size), dtype=np.int64)
         draw_many(self.plan, self._key, first, cells)
-        return np.ascontiguousarray(as_tables(cells, self.teacher.inputs, self.teacher.labels, self.plan.width))
+        return np.ascontiguousarray(as_tables(cells, self.teacher.inputs, self.teacher.labels, self.plan.woven))
 
     def estimates(self, tally: Tally, *, target_se: float | None = None) -> list[RiskEstimate]:
         """Return one estimate per student from at least 2 repeats."""
@@ -213,7 +213,7 @@ class Cell:
         )
 
 
-def kernel_table(pi: np.ndarray, rho: np.ndarray, width: int, *, sparse: bool) -> Table:
+def kernel_table(pi: np.ndarray, rho: np.ndarray, woven: int, *, sparse: bool) -> Table:
     """Return the teacher in the form that the kernels take."""
     inputs, labels = pi.shape
     fallback = np.asarray(total_variation(np.full(labels, 1.0 / labels), pi))
@@ -221,11 +221,11 @@ def kernel_table(pi: np.ndarray, rho: np.ndarray, width: int, *, sparse: bool) -
     return Table(
         inputs,
         labels,
-        width,
-        in_cell_order(pi, width),
-        padded_inputs(rho, width),
-        padded_inputs(fallback, width),
-        in_cell_order(label_ranks(pi), width),
+        woven,
+        in_cell_order(pi, woven),
+        rho,
+        np.ascontiguousarray(fallback),
+        in_cell_order(label_ranks(pi).astype(np.int64), woven),
         ascending.reshape(-1),
         (np.cumsum(ascending, axis=1) - ascending).reshape(-1),
         pi.sum(axis=1),

@@ -9,7 +9,7 @@ from scipy import stats
 
 import kt_theory as kt
 from kt_theory.kernels.draws import BINOMIAL, PATHS, choose_path, draw_many, draw_plan
-from kt_theory.kernels.layout import LANES, as_tables, in_cell_order, padded_inputs
+from kt_theory.kernels.layout import LANES, as_tables, in_cell_order, row_cells, woven_rows
 from kt_theory.kernels.streams import stream_key
 
 FALSE_ALARM = 1e-6
@@ -19,9 +19,9 @@ ON_EVERY_PATH = pytest.mark.parametrize("path", range(len(PATHS)), ids=PATHS)
 def draw(pi, rho, n, repeats, path, seed=0):
     pi, rho = np.asarray(pi, dtype=float), np.asarray(rho, dtype=float)
     plan = draw_plan(pi, rho, n, path)
-    cells = np.empty((repeats, -(-len(pi) // plan.width) * plan.width * pi.shape[1]), dtype=np.int64)
+    cells = np.empty((repeats, pi.size), dtype=np.int64)
     draw_many(plan, stream_key(seed, n), 0, cells)
-    return as_tables(cells, *pi.shape, plan.width)
+    return as_tables(cells, *pi.shape, plan.woven)
 
 
 def chi_square_p_value(observed, expected):
@@ -151,11 +151,15 @@ def test_repeats_have_their_own_stream(path):
     assert one.sum() == 100
 
 
-@pytest.mark.parametrize(("inputs", "width"), [(1, 1), (5, 1), (32, LANES), (33, LANES), (100, LANES)])
-def test_the_order_of_the_cells_can_be_undone(inputs, width):
+@pytest.mark.parametrize("inputs", [1, 5, 31, 32, 33, 100])
+def test_the_order_of_the_cells_can_be_undone(inputs):
     table = np.arange(inputs * 7).reshape(inputs, 7)
-    cells = in_cell_order(table, width)
-    np.testing.assert_array_equal(as_tables(cells, inputs, 7, width), table)
-    assert len(cells) == 7 * len(padded_inputs(np.zeros(inputs), width))
-    for s, a in ((0, 3), (inputs - 1, 6)):
-        assert cells[((s // width) * 7 + a) * width + s % width] == table[s, a]
+    assert woven_rows(inputs, 1000) == 0
+    for woven in {0, woven_rows(inputs, 7)}:
+        cells = in_cell_order(table, woven)
+        np.testing.assert_array_equal(as_tables(cells[None], inputs, 7, woven)[0], table)
+        assert cells.ctypes.data % 64 == 0
+        for s in (0, inputs // 2, inputs - 1):
+            first, step = row_cells.py_func(s, 7, woven)
+            np.testing.assert_array_equal(cells[int(first) :: int(step)][:7], table[s])
+    assert woven_rows(inputs, 7) == inputs // LANES * LANES
