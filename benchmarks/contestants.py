@@ -140,7 +140,7 @@ def naive(teacher: kt.Teacher, n: int) -> Contestant:
 def _library_loop(n, joint, pi, rho, fallback, losses):
     inputs, labels = pi.shape
     for r in range(len(losses)):
-        counts = np.random.multinomial(n, joint)
+        counts = np.random.multinomial(n, joint)  # noqa: NPY002
         losses[r] = 0.0
         for s in range(inputs):
             row = counts[s * labels : (s + 1) * labels]

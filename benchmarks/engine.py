@@ -145,7 +145,11 @@ def _microseconds(timing: Timing) -> str:
 
 
 def _machine() -> str:
-    names = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    names = [
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}"
     chip = f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
     return f"{datetime.date.today()}, {chip}, {platform.system()}, {versions}, kt_theory {kt.__version__}"

@@ -1,0 +1,14 @@
+"""How kernels are compiled.
+
+`LEAF` is for whatever allocates nothing: without Numba's reference counts, two atomic operations for every array handed
+to a function, which would cost more than most of these functions do. `SIMD` lets LLVM reorder sums besides; it leaves NaN
+alone. `OWNER` is for the few that allocate, before their loop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+OWNER: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+LEAF: dict[str, Any] = {**OWNER, "_nrt": False}
+SIMD: dict[str, Any] = {**LEAF, "fastmath": {"reassoc", "nsz", "contract"}}
