@@ -13,6 +13,10 @@ from kt_theory import __version__
 from kt_theory.validation import whole_number
 
 
+_FAR = 2**40
+"""Samples at which n times a limit of order 1/n no longer changes."""
+
+
 class _Refusal(click.ClickException):
     """Bad input: one line on stderr, exit status 2."""
 
@@ -169,7 +173,7 @@ def limits(inputs: int, labels: int, sizes: list[int], top: list[int], csv: Path
     from tqdm import tqdm
 
     from kt_theory import study
-    from kt_theory.limits.constants import asymptotic_rates
+    from kt_theory.limits.constants import asymptotic_rates, fixed_labels, light_labels
     from kt_theory.limits.overview import limits_at, overview
 
     if csv is not None:
@@ -184,6 +188,15 @@ def limits(inputs: int, labels: int, sizes: list[int], top: list[int], csv: Path
     click.echo(f"\nAs n grows, S = {inputs}, A = {labels}: minimax risk ~ constant * rate")
     for rate in asymptotic_rates(inputs, labels):
         click.echo(f"  {rate.access:9} {rate.constant:.10g} * {rate.rate}  ({rate.regime}; {rate.reference})")
+    for name, limit in limits_at(inputs, labels, _FAR, tuple(top)).items():
+        if name.startswith("top_k"):
+            low, high = limit.lower * _FAR, limit.upper * _FAR
+            click.echo(f"  {name:9} {low:.6g} to {high:.6g} * 1/n  (n times the certified interval at n = 2^40)")
+    light = light_labels()
+    click.echo(f"c2 = {light.value:.15g} at t = {light.t:.15g}: a share {light.fraction:.6g} of the labels has mass t/n")
+    for size in sorted({max(labels - 1, 1), labels}):
+        worst = fixed_labels(size)
+        click.echo(f"K({size}) = {worst.value:.12g}: {worst.light} labels of mass {worst.t:.6g}/n, the others of mass 0")
     if csv is not None:
         study.write_table(frame, csv)
 
