@@ -12,7 +12,6 @@ import click
 from kt_theory import __version__
 from kt_theory.validation import whole_number
 
-
 _FAR = 2**40
 """Samples at which n times a limit of order 1/n no longer changes."""
 
@@ -174,6 +173,7 @@ def limits(inputs: int, labels: int, sizes: list[int], top: list[int], csv: Path
 
     from kt_theory import study
     from kt_theory.limits.constants import asymptotic_rates, fixed_labels, light_labels
+    from kt_theory.limits.minimax import minimax_risk
     from kt_theory.limits.overview import limits_at, overview
 
     if csv is not None:
@@ -188,15 +188,17 @@ def limits(inputs: int, labels: int, sizes: list[int], top: list[int], csv: Path
     click.echo(f"\nAs n grows, S = {inputs}, A = {labels}: minimax risk ~ constant * rate")
     for rate in asymptotic_rates(inputs, labels):
         click.echo(f"  {rate.access:9} {rate.constant:.10g} * {rate.rate}  ({rate.regime}; {rate.reference})")
-    for name, limit in limits_at(inputs, labels, _FAR, tuple(top)).items():
-        if name.startswith("top_k"):
-            low, high = limit.lower * _FAR, limit.upper * _FAR
-            click.echo(f"  {name:9} {low:.6g} to {high:.6g} * 1/n  (n times the certified interval at n = 2^40)")
+    for k in (k for k in top if k < labels - 1):
+        far = minimax_risk("top_k", inputs, labels, _FAR, k=k)
+        low, high = far.lower * _FAR, far.upper * _FAR
+        click.echo(f"  top_k({k})  {low:.6g} to {high:.6g} * 1/n  (n times the certified interval at n = 2^40)")
     light = light_labels()
-    click.echo(f"c2 = {light.value:.15g} at t = {light.t:.15g}: a share {light.fraction:.6g} of the labels has mass t/n")
+    click.echo(
+        f"c2 = {light.value:.15g}, t = {light.t:.15g}: a share f = {light.fraction:.6g} of the labels has mass t/n"
+    )
     for size in sorted({max(labels - 1, 1), labels}):
         worst = fixed_labels(size)
-        click.echo(f"K({size}) = {worst.value:.12g}: {worst.light} labels of mass {worst.t:.6g}/n, the others of mass 0")
+        click.echo(f"K({size}) = {worst.value:.12g}: {worst.light} labels have mass {worst.t:.6g}/n, the others 0")
     if csv is not None:
         study.write_table(frame, csv)
 
