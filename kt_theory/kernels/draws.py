@@ -18,7 +18,7 @@ from numba import njit
 from kt_theory.kernels.alias import WORDS, alias_table, scatter, scatter_listing
 from kt_theory.kernels.binomial import conditional_shares, draw_by_binomials
 from kt_theory.kernels.layout import in_cell_order, woven_rows, zeros_on_a_line
-from kt_theory.kernels.options import LEAF, OWNER
+from kt_theory.kernels.options import INLINE, OWNER
 from kt_theory.kernels.poisson import Ladder, draw_by_poisson, fits, ladder
 from kt_theory.kernels.streams import start_stream
 
@@ -92,7 +92,7 @@ def new_scratch(plan, cells):
     )
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def draw_counts(plan, state, scratch):
     """Overwrite `scratch.counts`, in the order of the cells, with the counts of one transfer set."""
     counts, words = scratch.counts, scratch.words

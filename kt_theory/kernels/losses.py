@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from kt_theory.kernels.layout import LANES
-from kt_theory.kernels.options import LEAF, SIMD
+from kt_theory.kernels.options import INLINE, SIMD
 
 CE_SGL, CE_PTL, SEL_PTL, CE_FUL, GENERIC = 0, 1, 2, 3, 4
 
@@ -44,7 +44,7 @@ class Table(NamedTuple):
     mass: np.ndarray
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def paper_losses(counts, table, lanes, four):
     """Write the losses of the four students into `four`, (4,); `lanes`, (8 LANES,), is scratch."""
     four[:] = 0.0
@@ -54,7 +54,7 @@ def paper_losses(counts, table, lanes, four):
         four[j] = 0.5 * four[j] + four[3]
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def _plain_rows(counts, table, four):
     pi, rho, labels = table.pi, table.rho, np.uint64(table.labels)
     for s in range(table.woven, table.inputs):
@@ -94,7 +94,7 @@ def _row_distances(counts, pi, first, labels, per_visit, per_weight, share):
     return sgl, ptl, sel
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def _woven_rows(counts, table, lanes, four):
     """LANES rows at a time: entry i of each part of `lanes` belongs to row i of the group."""
     pi, rho, fallback = table.pi, table.rho, table.fallback

@@ -2,7 +2,7 @@
 
 `LEAF` is for whatever allocates nothing: without Numba's reference counts, two atomic operations for every array handed
 to a function, which would cost more than most of these functions do. `SIMD` lets LLVM reorder sums besides; it leaves NaN
-alone. `OWNER` is for the few that allocate, before their loop.
+alone. `INLINE` is for whatever takes several named tuples, which a call would copy array by array. `OWNER` is for the few that allocate, before their loop.
 """
 
 from __future__ import annotations
@@ -11,4 +11,5 @@ from typing import Any
 
 OWNER: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 LEAF: dict[str, Any] = {**OWNER, "_nrt": False}
+INLINE: dict[str, Any] = {**LEAF, "forceinline": True}
 SIMD: dict[str, Any] = {**LEAF, "fastmath": {"reassoc", "nsz", "contract"}}

@@ -24,7 +24,7 @@ import numpy as np
 from numba import njit
 
 from kt_theory.kernels.alias import WORDS, alias_table, fill_alias_table, scatter
-from kt_theory.kernels.options import LEAF, OWNER
+from kt_theory.kernels.options import INLINE, LEAF, OWNER
 from kt_theory.kernels.streams import fill_words, next_word
 
 MOST_BITS = 16
@@ -218,7 +218,7 @@ class _Shelf:
         return entry[which], low[which]
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def draw_by_poisson(n, ladder, state, words, spare, counts):
     """Overwrite `counts`, (K,) int64, with the counts of n pairs; `spare`, (K,), is scratch."""
     total = -1
