@@ -113,8 +113,8 @@ def _woven_rows(counts, table, lanes, four):
 def _lane_sums(counts, pi, first, labels, lanes):
     for a in range(labels):
         at = first + np.uint64(a * LANES)
-        for i in range(LANES):
-            i = np.uint64(i)
+        for lane in range(LANES):
+            i = np.uint64(lane)
             c, p = np.float64(counts[at + i]), pi[at + i]
             lanes[_VISITS + i] += c
             lanes[_WEIGHT + i] += c * p
@@ -125,8 +125,8 @@ def _lane_sums(counts, pi, first, labels, lanes):
 @njit(**SIMD)
 def _lane_inverses(rho, row, lanes):
     """Turn the sums into 1 / k, 1 / Z and M / U, and U into rho of a visited row, 0 of another."""
-    for i in range(LANES):
-        i = np.uint64(i)
+    for lane in range(LANES):
+        i = np.uint64(lane)
         lanes[_HIDDEN + i] = lanes[_HIDDEN + i] / max(lanes[_UNSEEN + i], 1.0)
         lanes[_KNOWN + i] = rho[row + i] if lanes[_VISITS + i] > 0.0 else 0.0
         lanes[_VISITS + i] = 1.0 / max(lanes[_VISITS + i], 1.0)
@@ -137,8 +137,8 @@ def _lane_inverses(rho, row, lanes):
 def _lane_distances(counts, pi, first, labels, lanes):
     for a in range(labels):
         at = first + np.uint64(a * LANES)
-        for i in range(LANES):
-            i = np.uint64(i)
+        for lane in range(LANES):
+            i = np.uint64(lane)
             c, p = np.float64(counts[at + i]), pi[at + i]
             lanes[_SGL + i] += abs(c * lanes[_VISITS + i] - p)
             lanes[_PTL + i] += p * abs(c * lanes[_WEIGHT + i] - 1.0)
@@ -148,8 +148,8 @@ def _lane_distances(counts, pi, first, labels, lanes):
 @njit(**SIMD)
 def _across_lanes(rho, fallback, row, lanes, four):
     sgl, ptl, sel, ful = 0.0, 0.0, 0.0, 0.0
-    for i in range(LANES):
-        i = np.uint64(i)
+    for lane in range(LANES):
+        i = np.uint64(lane)
         known = lanes[_KNOWN + i]
         sgl += known * lanes[_SGL + i]
         ptl += known * lanes[_PTL + i]

@@ -1,8 +1,9 @@
 """How kernels are compiled.
 
-`LEAF` is for whatever allocates nothing: without Numba's reference counts, two atomic operations for every array handed
-to a function, which would cost more than most of these functions do. `SIMD` lets LLVM reorder sums besides; it leaves NaN
-alone. `INLINE` is for whatever takes several named tuples, which a call would copy array by array. `OWNER` is for the few that allocate, before their loop.
+`OWNER` is for the few that allocate, before their loop. `LEAF` is for all others: without Numba's reference counts, two
+atomic operations for every array handed to a function, which would cost more than most of these functions do. `INLINE`
+is for those that take several named tuples, which a call would copy array by array. `SIMD` lets LLVM reorder sums; it
+leaves NaN alone.
 """
 
 from __future__ import annotations
