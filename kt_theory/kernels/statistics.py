@@ -61,6 +61,7 @@ def _sums(losses, j, start, stop):
 
 def moments(sums: np.ndarray, repeats: int) -> tuple[float, float]:
     """Return the mean and the standard error of the mean from one student's (SUMS,) words; exact until they round."""
+    repeats = int(repeats)
     total, high, cross, low = (int(sums[2 * i]) + (int(sums[2 * i + 1]) << _LIMB) for i in range(4))
     squares = (high << (2 * _HALF)) + (cross << (_HALF + 1)) + low
     spread = repeats * squares - total * total

@@ -170,7 +170,7 @@ class Cell:
             if bad[2] >= 0:
                 self._refuse_row(*bad)
             accumulate(part, tally.sums, tally.histogram)
-        return Tally(repeats, tally.sums, tally.histogram)
+        return Tally(int(repeats), tally.sums, tally.histogram)
 
     def draw(self, first: int, repeats: int) -> np.ndarray:
         """Return the counts of repeats first .. first + repeats - 1: (repeats, S, A) int64."""
