@@ -18,7 +18,7 @@ from numba import njit
 from kt_theory.kernels.alias import WORDS, alias_table, scatter, scatter_listing
 from kt_theory.kernels.binomial import conditional_shares, draw_by_binomials
 from kt_theory.kernels.layout import in_cell_order, woven_rows, zeros_on_a_line
-from kt_theory.kernels.options import LEAF, OWNER
+from kt_theory.kernels.options import INLINE, OWNER
 from kt_theory.kernels.poisson import Ladder, draw_by_poisson, fits, ladder
 from kt_theory.kernels.streams import start_stream
 
@@ -30,6 +30,19 @@ _SPARSE_CELLS_PER_PAIR_ONE_ROW = 4
 _POISSON_PAIRS_PER_CELL = 1.25
 _POISSON_PAIRS = 64
 _NO_WORDS, _NO_COUNTS = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
+_NO_LADDER = Ladder(
+    least=_NO_COUNTS,
+    first_pass=_NO_COUNTS,
+    entry=_NO_WORDS,
+    base=_NO_COUNTS,
+    base_total=_NO_COUNTS,
+    rest_entry=_NO_WORDS,
+    rest_base=_NO_COUNTS,
+    bits=0,
+    rest=_NO_WORDS,
+    cells=_NO_WORDS,
+    tables=_NO_WORDS,
+)
 
 
 class DrawPlan(NamedTuple):
@@ -72,8 +85,7 @@ def draw_plan(pi: np.ndarray, rho: np.ndarray, n: int, path: int | None = None) 
     joint = in_cell_order(rho[:, None] * pi, woven)
     joint /= joint.sum()
     bits, entries = alias_table(joint) if path in (SPARSE, ALIAS) else (0, _NO_WORDS)
-    none = Ladder(*[_NO_COUNTS] * 2, _NO_WORDS, *[_NO_COUNTS] * 2, _NO_WORDS, _NO_COUNTS, 0, *[_NO_WORDS] * 3)
-    rungs = ladder(joint, n) if path == POISSON else none
+    rungs = ladder(joint, n) if path == POISSON else _NO_LADDER
     if path != BINOMIAL:
         return DrawPlan(path, n, woven, bits, entries, rungs, np.zeros(0), np.zeros((0, 0)))
     return DrawPlan(path, n, woven, bits, entries, rungs, conditional_shares(rho), conditional_shares(pi))
@@ -92,7 +104,7 @@ def new_scratch(plan, cells):
     )
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def draw_counts(plan, state, scratch):
     """Overwrite `scratch.counts`, in the order of the cells, with the counts of one transfer set."""
     counts, words = scratch.counts, scratch.words

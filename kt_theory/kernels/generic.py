@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from kt_theory.kernels.layout import row_cells
-from kt_theory.kernels.options import LEAF, SIMD
+from kt_theory.kernels.options import INLINE, SIMD
 from kt_theory.kernels.rules import call_rule
 
 ROW_SUM_TOLERANCE = 1e-9
@@ -31,7 +31,7 @@ class Rules(NamedTuple):
     ball: np.ndarray
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def row_visits(counts, table, visits):
     """Write n_s, the number of visits of each input."""
     for s in range(table.inputs):
@@ -43,7 +43,7 @@ def row_visits(counts, table, visits):
         visits[s] = total
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def rule_loss(k, counts, visits, table, rules, whole, rows):
     """Return (loss, -1) of the k-th entry of `rules`, or (NaN, row) for a row that is not a distribution.
 
@@ -62,7 +62,7 @@ def rule_loss(k, counts, visits, table, rules, whole, rows):
     return total, -1
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def _reveal(k, s, counts, visits, table, rules, whole, rows):
     """Lay out row s as student k sees it; `out` is NaN, so that a rule that writes nothing is found out."""
     reached = False

@@ -15,7 +15,7 @@ from kt_theory.kernels.draws import SPARSE, draw_counts, new_scratch
 from kt_theory.kernels.generic import row_visits, rule_loss
 from kt_theory.kernels.layout import LANES, zeros_on_a_line
 from kt_theory.kernels.losses import GENERIC, paper_losses
-from kt_theory.kernels.options import LEAF, OWNER
+from kt_theory.kernels.options import INLINE, LEAF, OWNER
 from kt_theory.kernels.sparse import new_groups, sparse_losses
 from kt_theory.kernels.streams import start_stream
 
@@ -71,7 +71,7 @@ def _loop(plan, key, first, table, kinds, rules, state, scratch, groups, desk, l
     return -1, -1, -1
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def _write_losses(counts, table, kinds, rules, desk, losses, r):
     """Fill losses[r]; return (student, row) of the first row that is not a distribution, or (-1, -1)."""
     if rules.address.size > 0:

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from kt_theory.kernels.layout import LANES
-from kt_theory.kernels.options import LEAF, SIMD
+from kt_theory.kernels.options import INLINE, SIMD
 
 CE_SGL, CE_PTL, SEL_PTL, CE_FUL, GENERIC = 0, 1, 2, 3, 4
 
@@ -44,7 +44,7 @@ class Table(NamedTuple):
     mass: np.ndarray
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def paper_losses(counts, table, lanes, four):
     """Write the losses of the four students into `four`, (4,); `lanes`, (8 LANES,), is scratch."""
     four[:] = 0.0
@@ -54,7 +54,7 @@ def paper_losses(counts, table, lanes, four):
         four[j] = 0.5 * four[j] + four[3]
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def _plain_rows(counts, table, four):
     pi, rho, labels = table.pi, table.rho, np.uint64(table.labels)
     for s in range(table.woven, table.inputs):
@@ -94,7 +94,7 @@ def _row_distances(counts, pi, first, labels, per_visit, per_weight, share):
     return sgl, ptl, sel
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def _woven_rows(counts, table, lanes, four):
     """LANES rows at a time: entry i of each part of `lanes` belongs to row i of the group."""
     pi, rho, fallback = table.pi, table.rho, table.fallback
@@ -113,8 +113,8 @@ def _woven_rows(counts, table, lanes, four):
 def _lane_sums(counts, pi, first, labels, lanes):
     for a in range(labels):
         at = first + np.uint64(a * LANES)
-        for i in range(LANES):
-            i = np.uint64(i)
+        for lane in range(LANES):
+            i = np.uint64(lane)
             c, p = np.float64(counts[at + i]), pi[at + i]
             lanes[_VISITS + i] += c
             lanes[_WEIGHT + i] += c * p
@@ -125,8 +125,8 @@ def _lane_sums(counts, pi, first, labels, lanes):
 @njit(**SIMD)
 def _lane_inverses(rho, row, lanes):
     """Turn the sums into 1 / k, 1 / Z and M / U, and U into rho of a visited row, 0 of another."""
-    for i in range(LANES):
-        i = np.uint64(i)
+    for lane in range(LANES):
+        i = np.uint64(lane)
         lanes[_HIDDEN + i] = lanes[_HIDDEN + i] / max(lanes[_UNSEEN + i], 1.0)
         lanes[_KNOWN + i] = rho[row + i] if lanes[_VISITS + i] > 0.0 else 0.0
         lanes[_VISITS + i] = 1.0 / max(lanes[_VISITS + i], 1.0)
@@ -137,8 +137,8 @@ def _lane_inverses(rho, row, lanes):
 def _lane_distances(counts, pi, first, labels, lanes):
     for a in range(labels):
         at = first + np.uint64(a * LANES)
-        for i in range(LANES):
-            i = np.uint64(i)
+        for lane in range(LANES):
+            i = np.uint64(lane)
             c, p = np.float64(counts[at + i]), pi[at + i]
             lanes[_SGL + i] += abs(c * lanes[_VISITS + i] - p)
             lanes[_PTL + i] += p * abs(c * lanes[_WEIGHT + i] - 1.0)
@@ -148,8 +148,8 @@ def _lane_distances(counts, pi, first, labels, lanes):
 @njit(**SIMD)
 def _across_lanes(rho, fallback, row, lanes, four):
     sgl, ptl, sel, ful = 0.0, 0.0, 0.0, 0.0
-    for i in range(LANES):
-        i = np.uint64(i)
+    for lane in range(LANES):
+        i = np.uint64(lane)
         known = lanes[_KNOWN + i]
         sgl += known * lanes[_SGL + i]
         ptl += known * lanes[_PTL + i]

@@ -1,7 +1,7 @@
 """A multinomial without logarithms: independent Poisson counts, one table look-up of 1 ns each.
 
-**Exactness.** Let N_j ~ Poisson(m p_j) be independent, N their sum. Given N, the N_j are Multinomial(N, p): that is true
-for every value of N, so it stays true given N <= n, an event of the total alone. So: draw the N_j; if N > n, throw all
+**Exactness.** Let N_j ~ Poisson(m p_j) be independent, N their sum. Given N, the N_j are Multinomial(N, p): that holds
+for every value of N, so it still holds given N <= n, an event of the total alone. So: draw the N_j; if N > n, throw all
 of them away and draw again; then add n - N pairs drawn one by one. The sum is Multinomial(n, p), exactly. With
 m = n - c sqrt(n) the draw is kept with probability Phi(c), and some c sqrt(n) pairs are left to draw.
 
@@ -24,11 +24,11 @@ import numpy as np
 from numba import njit
 
 from kt_theory.kernels.alias import WORDS, alias_table, fill_alias_table, scatter
-from kt_theory.kernels.options import LEAF, OWNER
+from kt_theory.kernels.options import INLINE, LEAF, OWNER
 from kt_theory.kernels.streams import fill_words, next_word
 
 MOST_BITS = 16
-"""Tables have at most 2^16 columns, enough for a rate of 1.4e7."""
+"""Tables have at most 2^16 columns, enough for a rate of 1.2e7."""
 
 _MOST_ENTRIES = 2**15  # of one pass, 256 KiB: tables, counts and plan together stay in a second-level cache of 1 MiB
 _FINEST_STEP = 1.0 / 32.0
@@ -153,7 +153,7 @@ def ladder(p: np.ndarray, n: int) -> Ladder:
 
 def _passes(rates: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     """Return the floors of `rates`, (K,), one array per pass, and the rest that is left to the pool."""
-    floors = []
+    floors: list[np.ndarray] = []
     rest = rates
     while True:
         floor = _floor(rest)
@@ -218,7 +218,7 @@ class _Shelf:
         return entry[which], low[which]
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def draw_by_poisson(n, ladder, state, words, spare, counts):
     """Overwrite `counts`, (K,) int64, with the counts of n pairs; `spare`, (K,), is scratch."""
     total = -1
@@ -274,8 +274,8 @@ def _look_up(entries, first, tables, state, words, counts):
         size = min(WORDS, counts.size - start)
         fill_words(state, size, words)
         at, cell = np.uint64(first + start), np.uint64(start)
-        for i in range(size):
-            i = np.uint64(i)
+        for word in range(size):
+            i = np.uint64(word)
             outcome = _outcome(words[i], entries[at + i], tables)
             counts[cell + i] += np.int64(outcome)
             total += outcome

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from kt_theory.kernels.options import LEAF, OWNER, SIMD
+from kt_theory.kernels.options import INLINE, LEAF, OWNER, SIMD
 
 
 class Groups(NamedTuple):
@@ -46,7 +46,7 @@ def new_groups(touched, inputs):
     )
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def sparse_losses(counts, touched, found, table, unvisited, groups, four):
     """Write the losses of the four students into `four`, (4,). `unvisited` = sum_s rho_s TV(Uniform, pi_s)."""
     if table.inputs == 1 and found > 0:
@@ -73,7 +73,7 @@ def sparse_losses(counts, touched, found, table, unvisited, groups, four):
     four[2] += four[3]
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def _sort_by_row(touched, found, labels, groups):
     """Sort the cells hit by row, in the order in which rows were first hit; return the number of rows."""
     row_of, cells, rows, size, end = groups.row_of, groups.cells, groups.rows, groups.size, groups.end
@@ -96,7 +96,7 @@ def _sort_by_row(touched, found, labels, groups):
     return np.int64(number)
 
 
-@njit(**LEAF)
+@njit(**INLINE)
 def _row(counts, cells, start, stop, table, s, seen_counts, seen_pi):
     """Return the three losses of row s, whose seen labels are cells[start:stop]."""
     pi, seen = table.pi, stop - start

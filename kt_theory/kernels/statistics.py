@@ -1,9 +1,9 @@
 """Streaming statistics of losses: sums of whole numbers, so that any grouping and order gives the same bits.
 
-A loss x in [0, 1] counts as the whole number k nearest to 2^50 x, k = 2^25 h + l. Four sums are kept, of k, h h, h l and
-l l, each as two int64 limbs of 32 bits and the rest: good for 2^31 repeats before any of them could overflow, and the
-mean and the variance follow exactly. Quantiles: a histogram on the leading bits of the float64 (11 of the mantissa),
-whose bins are 2^-11 wide relative to the loss; a quantile is off by at most 2^-12 of its value.
+A loss x in [0, 1] counts as the whole number k nearest to 2^50 x, k = 2^25 h + l. Four sums are kept, of k, h h, h l
+and l l, each as two int64 limbs, 32 bits and the rest: no number of repeats that anybody can wait for overflows them,
+and the mean and the variance follow exactly. Quantiles: a histogram on the leading bits of the float64 (11 of the
+mantissa), whose bins are 2^-11 wide relative to the loss; a quantile is off by at most 2^-12 of its value.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def accumulate(losses, sums, histogram):
                 sums[j, 2 * i + 1] += word >> _LIMB
         for r in range(repeats):
             index = np.int64(np.float64(losses[r, j]).view(np.uint64) >> _DROP) - _OFFSET + 1
-            histogram[j, np.uint64(min(max(index, 0), BINS - 1))] += 1
+            histogram[j, min(max(index, 0), BINS - 1)] += 1
 
 
 @njit(**LEAF)
 def _sums(losses, j, start, stop):
     total, high, cross, low = 0, 0, 0, 0
     for r in range(start, stop):
-        k = np.int64(losses[r, j] * _SCALE + 0.5)
+        k = int(losses[r, j] * _SCALE + 0.5)
         h, l = k >> _HALF, k & _LOW_HALF
         total += k
         high += h * h
@@ -61,6 +61,7 @@ def _sums(losses, j, start, stop):
 
 def moments(sums: np.ndarray, repeats: int) -> tuple[float, float]:
     """Return the mean and the standard error of the mean from one student's (SUMS,) words; exact until they round."""
+    repeats = int(repeats)
     total, high, cross, low = (int(sums[2 * i]) + (int(sums[2 * i + 1]) << _LIMB) for i in range(4))
     squares = (high << (2 * _HALF)) + (cross << (_HALF + 1)) + low
     spread = repeats * squares - total * total

@@ -27,8 +27,10 @@ from kt_theory.students import STUDENTS, Student
 from kt_theory.teacher import Teacher
 
 _CLOSED_FORMS = {"ce_sgl": CE_SGL, "ce_ptl": CE_PTL, "sel_ptl": SEL_PTL, "ce_ful": CE_FUL}
-_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 _PIECE = 2**13
+_MOST_TRIALS = 256
+_TRIAL_CELLS = 10**6
 
 
 class RowRuleError(ValueError):
@@ -143,6 +145,8 @@ class Cell:
         self.path = PATHS[self.plan.path]
         self.kinds, self.rules = kernel_students(self.students, teacher.inputs)
         self._key = stream_key(seed, n)
+        if len(self.rules.address):
+            self._try_out()
 
     def run(self, first: int, repeats: int, losses: np.ndarray | None = None) -> Tally:
         """Return the tally of repeats first .. first + repeats - 1; write every loss into `losses` if it is given.
@@ -166,7 +170,7 @@ class Cell:
             if bad[2] >= 0:
                 self._refuse_row(*bad)
             accumulate(part, tally.sums, tally.histogram)
-        return Tally(repeats, tally.sums, tally.histogram)
+        return Tally(int(repeats), tally.sums, tally.histogram)
 
     def draw(self, first: int, repeats: int) -> np.ndarray:
         """Return the counts of repeats first .. first + repeats - 1: (repeats, S, A) int64."""
@@ -177,13 +181,25 @@ class Cell:
     def estimates(self, tally: Tally, *, target_se: float | None = None) -> list[RiskEstimate]:
         """Return one estimate per student from at least 2 repeats."""
         found = []
-        shape = self.n, self.teacher.inputs, self.teacher.labels
         for student, sums, histogram in zip(self.students, tally.sums, tally.histogram, strict=True):
             mean, error = moments(sums, tally.repeats)
-            q05, q25, q50, q75, q95 = quantiles(histogram, _QUANTILES)
             reached = target_se is None or error <= target_se
-            statistics = mean, error, q05, q25, q50, q75, q95, tally.repeats, self.seed, self.path, reached
-            found.append(RiskEstimate(student.name, student.access.name, *shape, *statistics))
+            found.append(
+                RiskEstimate(
+                    student=student.name,
+                    access=student.access.name,
+                    n=self.n,
+                    inputs=self.teacher.inputs,
+                    labels=self.teacher.labels,
+                    mean=mean,
+                    std_error=error,
+                    **dict(zip(_QUANTILES, quantiles(histogram, list(_QUANTILES.values())), strict=True)),
+                    repeats=tally.repeats,
+                    seed=self.seed,
+                    path=self.path,
+                    reached=reached,
+                )
+            )
         return found
 
     def seconds_per_repeat(self) -> float:
@@ -196,6 +212,15 @@ class Cell:
             "binomial": 60.0 * cells,
         }
         return 1e-9 * (100.0 + drawn[self.path] + 10.0 * cells * len(self.rules.address))
+
+    def _try_out(self) -> None:
+        """Run users' rules with their bounds checked on the first repeats; the others go unchecked."""
+        checked = kernel_students(self.students, self.teacher.inputs, checked=True)[1]
+        trials = min(_MOST_TRIALS, max(4, _TRIAL_CELLS // self.teacher.pi.size))
+        losses = np.empty((trials, len(self.students)))
+        bad = run_repeats(self.plan, self._key, 0, self.table, self.kinds, checked, losses)
+        if bad[2] >= 0:
+            self._refuse_row(*bad)
 
     def _refuse_row(self, repeat: int, student: int, row: int) -> None:
         culprit = self.students[student]
@@ -232,7 +257,7 @@ def kernel_table(pi: np.ndarray, rho: np.ndarray, woven: int, *, sparse: bool) -
     )
 
 
-def kernel_students(students: list[Student], inputs: int) -> tuple[np.ndarray, Rules]:
+def kernel_students(students: list[Student], inputs: int, *, checked: bool = False) -> tuple[np.ndarray, Rules]:
     """Return (kinds, rules): which closed form serves each student, and the compiled rules of all the others."""
     closed = {(STUDENTS[name].rule, STUDENTS[name].access): kind for name, kind in _CLOSED_FORMS.items()}
     generic = [student for student in students if (student.rule, student.access) not in closed]
@@ -244,7 +269,7 @@ def kernel_students(students: list[Student], inputs: int) -> tuple[np.ndarray, R
         balls.append(ball.indices.astype(np.int64))
         offset += len(ball.indices)
     rules = Rules(
-        np.array([_compiled(student).address for student in generic], dtype=np.int64),
+        np.array([_compiled(student, checked).address for student in generic], dtype=np.int64),
         np.array([student.access.sampled for student in generic], dtype=np.bool_),
         np.array([student.access.top for student in generic], dtype=np.int64),
         np.array(starts, dtype=np.int64).reshape(len(generic), inputs + 1),
@@ -253,9 +278,9 @@ def kernel_students(students: list[Student], inputs: int) -> tuple[np.ndarray, R
     return np.array(kinds, dtype=np.int64), rules
 
 
-def _compiled(student: Student) -> Any:
+def _compiled(student: Student, checked: bool) -> Any:
     try:
-        return compile_rule(student.rule.py_func)
+        return compile_rule(student.rule.py_func, checked)
     except (NumbaError, TypeError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip() and "nopython" not in line]
         reason = lines[0] if lines else type(error).__name__

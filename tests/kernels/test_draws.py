@@ -8,7 +8,7 @@ from oracles import transfer_sets
 from scipy import stats
 
 import kt_theory as kt
-from kt_theory.kernels.draws import BINOMIAL, PATHS, choose_path, draw_many, draw_plan
+from kt_theory.kernels.draws import ALIAS, BINOMIAL, PATHS, POISSON, SPARSE, choose_path, draw_many, draw_plan
 from kt_theory.kernels.layout import LANES, as_tables, in_cell_order, row_cells, woven_rows
 from kt_theory.kernels.streams import stream_key
 
@@ -88,6 +88,46 @@ def test_marginals_and_covariances(path, n):
     assert np.abs(independent).max() > z_limit, "blind to the covariances"
 
 
+BUDGETS = {SPARSE: (20_000, 20_000), ALIAS: (20_000, 20_000), POISSON: (200_000, 5_000), BINOMIAL: (200_000, 5_000)}
+
+
+@ON_EVERY_PATH
+@pytest.mark.parametrize("inputs", [1, 40])
+def test_a_bias_of_one_in_a_thousand_is_caught(path, inputs):
+    """Totals over all repeats are Multinomial(n R, p); false alarm 1e-6. The bias sits in one label of each row."""
+    n, repeats = BUDGETS[path]
+    pi, rho = np.tile([0.3, 0.25, 0.2, 0.15, 0.1, 0.0], (inputs, 1)), np.full(inputs, 1.0 / inputs)
+    biased = pi * [1.001, 1, 1, 1, 1, 1]
+
+    def p_value(table):
+        totals = sum(draw(table, rho, n, repeats // 4, path, seed=s).sum(axis=(0, 1)) for s in range(4))
+        assert totals[5] == 0
+        return chi_square_p_value(totals[:5].astype(float), totals.sum() * pi[0, :5])
+
+    assert p_value(pi) > FALSE_ALARM
+    assert p_value(biased / biased.sum(axis=1, keepdims=True)) < FALSE_ALARM
+
+
+@pytest.mark.parametrize(
+    ("n", "p"), [(64, 1e-4), (64, 0.5), (10**4, 0.31), (10**6, 0.999), (10**7, 1e-7), (10**7, 0.4)]
+)
+def test_poisson_counts_fit_at_the_extremes_of_their_tables(n, p):
+    repeats = 60_000
+    drawn = draw([[p, 1 - p]], [1.0], n, repeats, POISSON)[:, 0, 0]
+    observed, expected, law = binned(drawn, n, p, repeats)
+    assert chi_square_p_value(observed, expected) > FALSE_ALARM
+    if law.std() > 1:
+        moved, _, _ = binned(drawn + np.ceil(0.05 * law.std()), n, p, repeats)
+        assert chi_square_p_value(moved, expected) < FALSE_ALARM, "blind to a shift of 5 % of a standard deviation"
+
+
+def binned(drawn, n, p, repeats):
+    law = stats.binom(n, p)
+    edges = np.unique(law.ppf(np.linspace(0.0, 1.0, 61)[1:-1]))
+    expected = repeats * np.diff(np.concatenate([[0.0], law.cdf(edges), [1.0]]))
+    return np.bincount(np.searchsorted(edges, drawn, side="left"), minlength=len(expected)), expected, law
+
+
 SMALL = [(30, 0.2), (50, 0.5), (25, 0.39), (25, 0.41), (1000, 0.0099), (1000, 0.0101), (1000, 0.97)]
 LARGE = [(10**6, 0.3), (10**9, 1e-9), (10**9, 2e-8), (10**9, 0.37), (2**53, 1e-15), (2**53, 0.25)]
 
@@ -96,13 +136,9 @@ LARGE = [(10**6, 0.3), (10**9, 1e-9), (10**9, 2e-8), (10**9, 0.37), (2**53, 1e-1
 def test_binomials_fit_at_every_size(n, p):
     repeats = 60_000
     drawn = draw([[p, 1 - p]], [1.0], n, repeats, BINOMIAL)[:, 0, 0]
-    law = stats.binom(n, p)
-    edges = np.unique(law.ppf(np.linspace(0.0, 1.0, 61)[1:-1]))
-    expected = repeats * np.diff(np.concatenate([[0.0], law.cdf(edges), [1.0]]))
-    observed = np.bincount(np.searchsorted(edges, drawn, side="left"), minlength=len(expected))
+    observed, expected, law = binned(drawn, n, p, repeats)
     assert chi_square_p_value(observed, expected) > FALSE_ALARM
-    shift = 0.05 * law.std()
-    moved = np.bincount(np.searchsorted(edges, drawn + np.ceil(shift), side="left"), minlength=len(expected))
+    moved, _, _ = binned(drawn + np.ceil(0.05 * law.std()), n, p, repeats)
     assert chi_square_p_value(moved, expected) < FALSE_ALARM, "blind to a shift of 5 % of a standard deviation"
 
 
