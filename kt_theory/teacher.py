@@ -234,7 +234,7 @@ def _rebuild(pi: np.ndarray, rho: np.ndarray, input_names: Any, label_names: Any
 
 def _read_only(array: np.ndarray) -> np.ndarray:
     array.flags.writeable = False
-    return array
+    return array.view()  # a view cannot be made writeable again by its holder
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

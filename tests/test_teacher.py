@@ -134,6 +134,23 @@ def test_bad_tables(pi, rho, message):
         kt.Teacher(pi, rho)
 
 
+def test_sums_off_by_more_than_rounding_are_divided_out():
+    teacher = kt.Teacher([[0.5, 0.5 + 1e-10]])
+    assert teacher.pi.sum() == 1.0
+    assert teacher.pi[0, 0] != 0.5
+
+
+def test_huge_weights_do_not_overflow():
+    teacher = kt.Teacher([[1e308, 1e308], [0.5, 1.5]], [1e308, 1e308], normalise=True)
+    np.testing.assert_array_equal(teacher.pi, [[0.5, 0.5], [0.25, 0.75]])
+    np.testing.assert_array_equal(teacher.rho, [0.5, 0.5])
+
+
+def test_nobody_can_make_a_teacher_writeable():
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        kt.Teacher([[0.5, 0.5]]).pi.setflags(write=True)
+
+
 def test_normalise():
     teacher = kt.Teacher([[2, 6], [1, 0]], [3, 1], normalise=True)
     np.testing.assert_array_equal(teacher.pi, [[0.25, 0.75], [1, 0]])

@@ -11,8 +11,8 @@ from kt_theory import figures, teachers
 from kt_theory.limits.bias import largest_bias
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.overview import limits_at, overview
+from kt_theory.output import refuse_unwritable, write_bytes, write_table
 from kt_theory.risk.exact import NoExactRisk, exact_risk
-from kt_theory.study import refuse_unwritable, write_table
 from kt_theory.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def reproduce(out: Path, *, sizes: tuple[int, ...] = SIZES, progress: bool = Tru
     from tqdm import tqdm
 
     out.mkdir(parents=True, exist_ok=True)
-    refuse_unwritable(out / "limits.csv")
+    names = ("limits", "price_of_access")
+    refuse_unwritable(out / f"{name}{suffix}" for name in names for suffix in (".csv", ".png", ".svg"))
+    refuse_unwritable((out / "looseness.csv", out / "looseness.md"))
     found = []
     rows: list[dict[str, Any]] = []
     for n in tqdm(sizes, unit="n", delay=2, disable=None if progress else True):
@@ -71,10 +73,9 @@ def reproduce(out: Path, *, sizes: tuple[int, ...] = SIZES, progress: bool = Tru
     ]
     table = looseness()
     written.append(write_table(table, out / "looseness.csv"))
-    (out / "looseness.md").write_text(_as_markdown(table), encoding="utf-8")
-    written.append(out / "looseness.md")
+    written.append(write_bytes(out / "looseness.md", _as_markdown(table).encode("utf-8")))
     with figures.style():
-        for stem, figure in (("limits", _draw_limits(limits, risks)), ("price_of_access", _draw_price(limits))):
+        for stem, figure in zip(names, (_draw_limits(limits, risks), _draw_price(limits)), strict=True):
             written += [figures.write(figure, out / f"{stem}{suffix}") for suffix in (".png", ".svg")]
     return written
 
