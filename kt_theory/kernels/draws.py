@@ -25,7 +25,7 @@ from kt_theory.kernels.streams import start_stream
 SPARSE, ALIAS, POISSON, BINOMIAL = 0, 1, 2, 3
 PATHS = ("sparse", "alias", "poisson", "binomial")
 
-_SPARSE_CELLS_PER_PAIR = 24
+_SPARSE_CELLS_PER_PAIR = 80
 _SPARSE_CELLS_PER_PAIR_ONE_ROW = 4
 _POISSON_PAIRS_PER_CELL = 1.25
 _POISSON_PAIRS = 64
@@ -81,7 +81,7 @@ def choose_path(pi: np.ndarray, rho: np.ndarray, n: int) -> int:
 def draw_plan(pi: np.ndarray, rho: np.ndarray, n: int, path: int | None = None) -> DrawPlan:
     """Return the plan to draw the counts of n pairs from pi (S, A) and rho (S,)."""
     path = choose_path(pi, rho, n) if path is None else path
-    woven = 0 if path == SPARSE else woven_rows(*pi.shape)
+    woven = 0 if path == SPARSE else woven_rows(*pi.shape, padding=path == ALIAS)
     joint = in_cell_order(rho[:, None] * pi, woven)
     joint /= joint.sum()
     bits, entries = alias_table(joint) if path in (SPARSE, ALIAS) else (0, _NO_WORDS)

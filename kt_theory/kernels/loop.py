@@ -45,7 +45,7 @@ def run_repeats(plan, key, first, table, kinds, rules, losses):
         np.zeros(4),
         np.zeros(inputs, np.int64),
         np.zeros(labels, np.int64),
-        np.zeros((3, labels + 1)),
+        np.zeros(3 * (labels + 1)),
     )
     state = np.empty(2, dtype=np.uint64)
     return _loop(plan, key, first, table, kinds, rules, state, scratch, groups, desk, losses)
