@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from kt_theory.kernels.options import LEAF, OWNER
+from kt_theory.kernels.options import LEAF
 
 LANES = 32
 _SHORT_ROW = 64
@@ -56,8 +56,7 @@ def on_a_line(values: np.ndarray) -> np.ndarray:
     return copy
 
 
-@njit(**OWNER)
-def zeros_on_a_line(size):
+def zeros_on_a_line(size: int) -> np.ndarray:
     """Return `size` int64 zeros that start on a cache line."""
     room = np.zeros(size + _LINE // 8, dtype=np.int64)
     start = (-room.ctypes.data % _LINE) // 8
