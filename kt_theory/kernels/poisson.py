@@ -31,7 +31,7 @@ MOST_BITS = 16
 """Tables have at most 2^16 columns, enough for a rate of 1.2e7."""
 
 _MOST_ENTRIES = 2**15  # of one pass, 256 KiB: tables, counts and plan together stay in a second-level cache of 1 MiB
-_FINEST_STEP = 1.0 / 32.0
+_FINEST_STEP = 1.0 / 8.0
 _MOST_DISTINCT = 512
 _SCATTER = 1.2  # the cost of an alias draw, in look-ups
 _LEAST_PROBABILITY = 1e-18
