@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from kt_theory.kernels.options import LEAF, OWNER
+from kt_theory.kernels.options import LEAF
 from kt_theory.kernels.streams import fill_words
 
 WORDS = 256
@@ -23,45 +23,45 @@ _ONE, _WORD_BITS = np.uint64(1), np.uint64(64)
 def alias_table(weights: np.ndarray) -> tuple[int, np.ndarray]:
     """Return (bits, entries) of the alias table of `weights`, (K,) >= 0 and not all zero; 2^bits entries uint64."""
     bits = max(1, int(len(weights) - 1).bit_length())
-    entries = np.zeros(2**bits, dtype=np.uint64)
-    fill_alias_table(weights / weights.sum(), bits, entries)
+    columns = np.zeros(2**bits)
+    columns[: len(weights)] = weights * (2**bits / weights.sum())
+    entries = np.empty(2**bits, dtype=np.uint64)
+    fill_alias_table(columns, bits, entries, np.empty(2**bits, dtype=np.int64))
     return bits, entries
 
 
-@njit(**OWNER)
-def fill_alias_table(p, alias_bits, entries):
-    """Fill `entries`, a power of two of uint64, with the alias table of p, padded with zeros.
+@njit(**LEAF)
+def fill_alias_table(weight, alias_bits, entries, order):
+    """Fill `entries`, a power of two of uint64, with the alias table of `weight`, as long and of mean 1.
 
-    A full column is its own alias, whatever its threshold.
+    A full column is its own alias, whatever its threshold. `weight` is used up; `order`, as long, is scratch: small
+    columns stack up from its front, large ones from its back.
     """
     size = entries.size
     scale = 2.0 ** (64 - alias_bits)
     up = np.uint64(alias_bits)
-    weight = np.zeros(size)
-    weight[: p.size] = p * size
-    heaviest = np.argmax(p)
-    small, large = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-    smalls, larges = 0, 0
+    smalls, larges, heaviest = 0, size, 0
     for i in range(size):
+        entries[i] = np.uint64(i)
+        heaviest = i if weight[i] > weight[heaviest] else heaviest
         if weight[i] < 1.0:
-            small[smalls] = i
+            order[smalls] = i
             smalls += 1
         else:
-            large[larges] = i
-            larges += 1
-    while smalls > 0 and larges > 0:
+            larges -= 1
+            order[larges] = i
+    for i in range(size):
+        # Left over by rounding, a zero column must still never be drawn.
+        entries[i] = np.uint64(heaviest) if weight[i] == 0.0 else entries[i]
+    while smalls > 0 and larges < size:
         smalls -= 1
-        i, j = small[smalls], large[larges - 1]
+        i, j = order[smalls], order[larges]
         entries[i] = (np.uint64(weight[i] * scale) << up) | np.uint64(j)
         weight[j] = (weight[j] + weight[i]) - 1.0
         if weight[j] < 1.0:
-            larges -= 1
-            small[smalls] = j
+            larges += 1
+            order[smalls] = j
             smalls += 1
-    # What is left over is full up to rounding; a zero cell among it must still never be drawn.
-    for stack, height in ((small, smalls), (large, larges)):
-        for i in stack[:height]:
-            entries[i] = np.uint64(heaviest if i >= p.size or p[i] == 0.0 else i)
 
 
 @njit(**LEAF)

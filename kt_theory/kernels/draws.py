@@ -18,14 +18,14 @@ from numba import njit
 from kt_theory.kernels.alias import WORDS, alias_table, scatter, scatter_listing
 from kt_theory.kernels.binomial import conditional_shares, draw_by_binomials
 from kt_theory.kernels.layout import in_cell_order, woven_rows, zeros_on_a_line
-from kt_theory.kernels.options import INLINE, OWNER
+from kt_theory.kernels.options import INLINE, LEAF
 from kt_theory.kernels.poisson import Ladder, draw_by_poisson, fits, ladder
 from kt_theory.kernels.streams import start_stream
 
 SPARSE, ALIAS, POISSON, BINOMIAL = 0, 1, 2, 3
 PATHS = ("sparse", "alias", "poisson", "binomial")
 
-_SPARSE_CELLS_PER_PAIR = 24
+_SPARSE_CELLS_PER_PAIR = 80
 _SPARSE_CELLS_PER_PAIR_ONE_ROW = 4
 _POISSON_PAIRS_PER_CELL = 1.25
 _POISSON_PAIRS = 64
@@ -81,7 +81,7 @@ def choose_path(pi: np.ndarray, rho: np.ndarray, n: int) -> int:
 def draw_plan(pi: np.ndarray, rho: np.ndarray, n: int, path: int | None = None) -> DrawPlan:
     """Return the plan to draw the counts of n pairs from pi (S, A) and rho (S,)."""
     path = choose_path(pi, rho, n) if path is None else path
-    woven = 0 if path == SPARSE else woven_rows(*pi.shape)
+    woven = 0 if path == SPARSE else woven_rows(*pi.shape, padding=path == ALIAS)
     joint = in_cell_order(rho[:, None] * pi, woven)
     joint /= joint.sum()
     bits, entries = alias_table(joint) if path in (SPARSE, ALIAS) else (0, _NO_WORDS)
@@ -91,8 +91,7 @@ def draw_plan(pi: np.ndarray, rho: np.ndarray, n: int, path: int | None = None) 
     return DrawPlan(path, n, woven, bits, entries, rungs, conditional_shares(rho), conditional_shares(pi))
 
 
-@njit(**OWNER)
-def new_scratch(plan, cells):
+def new_scratch(plan: DrawPlan, cells: int) -> Scratch:
     """Return the scratch memory of one thread."""
     touched = plan.n + 1 if plan.path == SPARSE else 0
     return Scratch(
@@ -121,12 +120,16 @@ def draw_counts(plan, state, scratch):
         draw_by_binomials(plan.n, plan.row_share, plan.cell_share, plan.woven, state, counts)
 
 
-@njit(**OWNER)
-def draw_many(plan, key, first, counts):
+def draw_many(plan: DrawPlan, key: np.ndarray, first: int, counts: np.ndarray) -> None:
     """Fill `counts`, (R, cells) int64, with the transfer sets of repeats first .. first + R - 1."""
-    state = np.empty(2, dtype=np.uint64)
-    scratch = new_scratch(plan, counts.shape[1])
+    draw_loop(plan, key, first, np.empty(2, dtype=np.uint64), new_scratch(plan, counts.shape[1]), counts)
+
+
+@njit(**LEAF)
+def draw_loop(plan, key, first, state, scratch, counts):
+    """Fill `counts` repeat by repeat."""
     for r in range(counts.shape[0]):
         start_stream(key, first + r, state)
         draw_counts(plan, state, scratch)
-        counts[r] = scratch.counts
+        for j in range(counts.shape[1]):
+            counts[r, j] = scratch.counts[j]

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from kt_theory.kernels.draws import SPARSE, draw_counts, new_scratch
-from kt_theory.kernels.generic import row_visits, rule_loss
+from kt_theory.kernels.draws import SPARSE, DrawPlan, draw_counts, new_scratch
+from kt_theory.kernels.generic import Rules, row_visits, rule_loss
 from kt_theory.kernels.layout import LANES, zeros_on_a_line
-from kt_theory.kernels.losses import GENERIC, paper_losses
-from kt_theory.kernels.options import INLINE, LEAF, OWNER
+from kt_theory.kernels.losses import GENERIC, Table, paper_losses
+from kt_theory.kernels.options import INLINE, LEAF
 from kt_theory.kernels.sparse import new_groups, sparse_losses
 from kt_theory.kernels.streams import start_stream
 
@@ -30,8 +30,9 @@ class Desk(NamedTuple):
     rows: np.ndarray
 
 
-@njit(**OWNER)
-def run_repeats(plan, key, first, table, kinds, rules, losses):
+def run_repeats(
+    plan: DrawPlan, key: np.ndarray, first: int, table: Table, kinds: np.ndarray, rules: Rules, losses: np.ndarray
+) -> tuple[int, int, int]:
     """Write the losses of repeats first .. first + R - 1 into `losses`, (R, students).
 
     kinds (students,) int64 says which closed form, or GENERIC + k for the k-th entry of `rules`. Returns (repeat,
@@ -45,14 +46,15 @@ def run_repeats(plan, key, first, table, kinds, rules, losses):
         np.zeros(4),
         np.zeros(inputs, np.int64),
         np.zeros(labels, np.int64),
-        np.zeros((3, labels + 1)),
+        np.zeros(3 * (labels + 1)),
     )
     state = np.empty(2, dtype=np.uint64)
-    return _loop(plan, key, first, table, kinds, rules, state, scratch, groups, desk, losses)
+    return repeat_loop(plan, key, first, table, kinds, rules, state, scratch, groups, desk, losses)
 
 
 @njit(**LEAF)
-def _loop(plan, key, first, table, kinds, rules, state, scratch, groups, desk, losses):
+def repeat_loop(plan, key, first, table, kinds, rules, state, scratch, groups, desk, losses):
+    """Do what `run_repeats` says on the memory that it has laid out."""
     closed = kinds.size - rules.address.size
     unvisited = 0.0
     for s in range(table.inputs):

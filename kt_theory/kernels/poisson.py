@@ -24,14 +24,14 @@ import numpy as np
 from numba import njit
 
 from kt_theory.kernels.alias import WORDS, alias_table, fill_alias_table, scatter
-from kt_theory.kernels.options import INLINE, LEAF, OWNER
+from kt_theory.kernels.options import INLINE, LEAF
 from kt_theory.kernels.streams import fill_words, next_word
 
 MOST_BITS = 16
 """Tables have at most 2^16 columns, enough for a rate of 1.2e7."""
 
 _MOST_ENTRIES = 2**15  # of one pass, 256 KiB: tables, counts and plan together stay in a second-level cache of 1 MiB
-_FINEST_STEP = 1.0 / 32.0
+_FINEST_STEP = 1.0 / 8.0
 _MOST_DISTINCT = 512
 _SCATTER = 1.2  # the cost of an alias draw, in look-ups
 _LEAST_PROBABILITY = 1e-18
@@ -86,19 +86,31 @@ def table_bits(rates, bits):
             bits[i] += 1
 
 
-@njit(**OWNER)
-def _fill_tables(rates, starts, bits, tables, low):
+@njit(**LEAF)
+def _fill_weights(rate, low, outcomes, weight):
+    """Write Poisson(rate) on low .. low + outcomes - 1 to the front of `weight`, scaled to mean 1, and zeros behind."""
+    weight[:] = 0.0
+    mode = int(rate) - low
+    weight[mode] = 1.0
+    total = 1.0
+    for k in range(mode - 1, -1, -1):
+        weight[k] = weight[k + 1] * ((low + k + 1) / rate)
+        total += weight[k]
+    for k in range(mode + 1, outcomes):
+        weight[k] = weight[k - 1] * (rate / (low + k))
+        total += weight[k]
+    for k in range(outcomes):
+        weight[k] *= weight.size / total
+
+
+@njit(**LEAF)
+def _fill_tables(rates, starts, bits, tables, low, weight, order):
     """Write the alias table of Poisson(rates[i]) to 2^bits[i] entries from starts[i] on; low[i] is its outcome 0."""
     for i in range(rates.size):
+        size = 1 << bits[i]
         low[i], outcomes = _span(rates[i])
-        weight = np.empty(outcomes)
-        mode = np.int64(rates[i]) - low[i]
-        weight[mode] = 1.0
-        for k in range(mode - 1, -1, -1):
-            weight[k] = weight[k + 1] * ((low[i] + k + 1) / rates[i])
-        for k in range(mode + 1, outcomes):
-            weight[k] = weight[k - 1] * (rates[i] / (low[i] + k))
-        fill_alias_table(weight / weight.sum(), MOST_BITS, tables[starts[i] : starts[i] + (1 << bits[i])])
+        _fill_weights(rates[i], low[i], outcomes, weight[:size])
+        fill_alias_table(weight[:size], MOST_BITS, tables[starts[i] : starts[i] + size], order[:size])
 
 
 def _bits(rates: np.ndarray) -> np.ndarray:
@@ -211,7 +223,9 @@ class _Shelf:
         bits = _bits(distinct)
         ends = np.cumsum(2**bits)
         tables, low = np.zeros(ends[-1], dtype=np.uint64), np.zeros(len(distinct), dtype=np.int64)
-        _fill_tables(distinct, ends - 2**bits, bits, tables, low)
+        most = 2 ** int(bits.max())
+        scratch = np.empty(most), np.empty(most, dtype=np.int64)
+        _fill_tables(distinct, ends - 2**bits, bits, tables, low, *scratch)
         entry = ((self.length + ends - 2**bits) << 6 | (64 - bits)).astype(np.uint64)
         self.tables.append(tables)
         self.length += len(tables)

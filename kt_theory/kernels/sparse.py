@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from kt_theory.kernels.options import INLINE, LEAF, OWNER, SIMD
+from kt_theory.kernels.options import INLINE, LEAF, SIMD
 
 
 class Groups(NamedTuple):
@@ -31,8 +31,7 @@ class Groups(NamedTuple):
     pi: np.ndarray
 
 
-@njit(**OWNER)
-def new_groups(touched, inputs):
+def new_groups(touched: int, inputs: int) -> Groups:
     """Return scratch for as many cells as `touched` has room for."""
     rows = inputs if touched > 0 else 0
     return Groups(

@@ -17,7 +17,7 @@ from kt_theory.access import label_ranks
 from kt_theory.divergences import total_variation
 from kt_theory.kernels.draws import PATHS, SPARSE, draw_many, draw_plan
 from kt_theory.kernels.generic import Rules
-from kt_theory.kernels.layout import as_tables, in_cell_order
+from kt_theory.kernels.layout import as_tables, in_cell_order, padded
 from kt_theory.kernels.loop import run_repeats
 from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL, Table
 from kt_theory.kernels.rules import compile_rule
@@ -29,7 +29,7 @@ from kt_theory.teacher import Teacher
 _CLOSED_FORMS = {"ce_sgl": CE_SGL, "ce_ptl": CE_PTL, "sel_ptl": SEL_PTL, "ce_ful": CE_FUL}
 _QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 _PIECE = 2**13
-_MOST_TRIALS = 256
+_MOST_TRIALS = 64
 _TRIAL_CELLS = 10**6
 
 
@@ -76,7 +76,7 @@ class RiskEstimate:
     reached: bool = True
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Tally:
     """Sums over the losses of some repeats; `a + b` is the tally of both, whatever the order.
 
@@ -101,6 +101,12 @@ class Tally:
     def __add__(self, other: Tally) -> Tally:
         """Return the tally of both."""
         return Tally(self.repeats + other.repeats, self.sums + other.sums, self.histogram + other.histogram)
+
+    def absorb(self, other: Tally) -> None:
+        """Add `other` to this tally in place, at a tenth of the cost of a new one."""
+        self.repeats += other.repeats
+        self.sums += other.sums
+        self.histogram += other.histogram
 
     def std_errors(self) -> list[float]:
         """Return the standard error of each student's mean loss."""
@@ -248,8 +254,8 @@ def kernel_table(pi: np.ndarray, rho: np.ndarray, woven: int, *, sparse: bool) -
         labels,
         woven,
         in_cell_order(pi, woven),
-        rho,
-        np.ascontiguousarray(fallback),
+        padded(rho, woven),
+        padded(fallback, woven),
         in_cell_order(label_ranks(pi).astype(np.int64), woven),
         ascending.reshape(-1),
         (np.cumsum(ascending, axis=1) - ascending).reshape(-1),

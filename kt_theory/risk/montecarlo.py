@@ -138,7 +138,7 @@ def simulate(
             while goal is not None and tally.repeats < cap and max(tally.std_errors()) > goal:
                 more = _next_look(tally, goal, cap) - tally.repeats
                 bar.total += more
-                tally += _run(cell, tally.repeats, more, pool, workers, bar, None)
+                tally.absorb(_run(cell, tally.repeats, more, pool, workers, bar, None))
             estimates += cell.estimates(tally, target_se=goal)
     return Simulation(tuple(estimates), kept)
 
@@ -167,7 +167,7 @@ def _run(
     cell: Cell, first: int, repeats: int, pool: ThreadPoolExecutor, workers: int, bar: Any, kept: np.ndarray | None
 ) -> Tally:
     """Return the tally of repeats first .. first + repeats - 1, run on all workers in bounded memory."""
-    tally = Tally.empty(len(cell.students))
+    parts: list[Tally] = []
 
     def work(piece: tuple[int, int]) -> Tally:
         at, size = piece
@@ -175,9 +175,12 @@ def _run(
 
     for pieces in _batches(repeats, workers, cell.seconds_per_repeat()):
         for part in pool.map(work, pieces):
-            tally += part
             bar.update(part.repeats)
-    return tally
+            if parts:
+                parts[0].absorb(part)
+            else:
+                parts.append(part)
+    return parts[0]
 
 
 def _batches(repeats: int, workers: int, cost: float) -> Iterator[list[tuple[int, int]]]:

@@ -157,14 +157,14 @@ def test_unwritable_caches_are_no_error(monkeypatch, tmp_path):
 
 
 def test_warm_up_leaves_nothing_to_compile():
-    from kt_theory.kernels.draws import draw_many
-    from kt_theory.kernels.loop import run_repeats
+    from kt_theory.kernels.draws import draw_loop
+    from kt_theory.kernels.loop import repeat_loop
 
     assert warmup(progress=False) > 0.0
-    for kernel in (draw_many, run_repeats):
+    for kernel in (draw_loop, repeat_loop):
         assert len(kernel.signatures) == 1
     kt.simulate(TEACHERS["one row"], [*STUDENTS, *RULES], n=[1, 10**4, 10**10], repeats=2)
-    for kernel in (draw_many, run_repeats):
+    for kernel in (draw_loop, repeat_loop):
         assert len(kernel.signatures) == 1
 
 

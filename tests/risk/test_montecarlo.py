@@ -10,8 +10,8 @@ from oracles import enumerated_risk, transfer_sets
 
 import kt_theory as kt
 from kt_theory.access import HARD
-from kt_theory.kernels.draws import draw_many, draw_plan
-from kt_theory.kernels.loop import run_repeats
+from kt_theory.kernels.draws import draw_loop, draw_plan
+from kt_theory.kernels.loop import repeat_loop
 from kt_theory.kernels.losses import GENERIC
 from kt_theory.kernels.statistics import accumulate
 from kt_theory.risk import cell as cells
@@ -182,7 +182,7 @@ def test_one_specialisation_of_each_kernel():
     kt.simulate(kt.Teacher([[0.5, 0.5], [0.1, 0.9]]), ALL, n=[1, 10**6], repeats=3)
     kt.simulate(kt.Teacher(np.eye(3)), LAPLACE, n=[1, 10**6], repeats=3)
     kt.draw_counts(kt.Teacher(np.eye(3)), 10**6, 2)
-    for kernel in (run_repeats, draw_many, accumulate):
+    for kernel in (repeat_loop, draw_loop, accumulate):
         assert len(kernel.signatures) == 1
 
 
