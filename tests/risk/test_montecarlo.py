@@ -165,7 +165,7 @@ def test_memory_does_not_grow_with_the_repeats():
         kt.simulate(teacher, "ce_sgl", n=1, repeats=repeats, threads=1)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.2 * peaks[0]
+    assert peaks[1] < 2 * peaks[0]
 
 
 def test_ce_ptl_plateau_of_instance_0():
