@@ -164,7 +164,8 @@ def _machine() -> str:
     names = [line.split(":")[1].strip() for line in about.splitlines() if line.startswith("model name")]
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}"
     chip = f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
-    return f"{datetime.date.today()}, {chip}, {platform.system()}, {versions}, kt_theory {kt.__version__}"
+    busy = f"{os.getloadavg()[0]:.1f} other processes running at the start"
+    return f"{datetime.date.today()}, {chip}, {busy}, {platform.system()}, {versions}, kt_theory {kt.__version__}"
 
 
 def main() -> None:
