@@ -99,9 +99,8 @@ def simulate(
     target_se : float, optional
         Add repeats after the first `repeats` until the standard error of every student at this n is at most this, or
         `max_repeats` is reached; `RiskEstimate.reached` says which. When to stop is decided by the losses themselves:
-        with N repeats that moves the expected mean by about skewness / sqrt(N) standard errors, towards
-        rarely missed risks being understated for losses skewed to the right. At the default first 10,000 repeats it is
-        1 % of a standard error for a skewness of 1.
+        with N repeats that moves the expected mean by about skewness / sqrt(N) standard errors, downwards for losses
+        skewed to the right: 1 % of a standard error at 10,000 repeats and a skewness of 1.
     max_repeats : int
         The cap on repeats that `target_se` may ask for.
 

@@ -56,6 +56,26 @@ def test_closed_forms_and_rules_agree_on_every_path(path, name, n):
             assert losses[r, j] == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(("top", "sampled"), [(2, False), (2, True), (7, False), (100, True)])
+def test_rules_see_what_their_access_level_reveals(path, top, sampled):
+    def share_the_rest(counts, revealed, out):
+        mass, hidden = 0.0, 0
+        for a in range(counts.size):
+            mass += 0.0 if np.isnan(revealed[a]) else revealed[a]
+            hidden += np.isnan(revealed[a])
+        for a in range(counts.size):
+            out[a] = max(1.0 - mass, 0.0) / hidden if np.isnan(revealed[a]) else revealed[a]
+
+    teacher = TEACHERS["rows of each kind"]
+    level = kt.Access("top", "the most probable labels", sampled=sampled, top=top)
+    student = kt.Student("own", level, kt.RowRule(share_the_rest))
+    cell = Cell(teacher, [student], 100, seed=1, path=path)
+    for counts, loss in zip(cell.draw(0, 4), losses_of(cell, 4)[:, 0], strict=True):
+        table = student.table(counts, level.reveal(counts, teacher.pi))
+        assert loss == pytest.approx(kt.total_variation(table, teacher.pi, teacher.rho), abs=1e-12)
+
+
 def test_a_table_beyond_2_to_the_20_cells():
     teacher = kt.Teacher(np.random.default_rng(0).dirichlet(np.ones(1100), size=1000))
     cell = Cell(teacher, STUDENTS, 5000, seed=0)
