@@ -56,6 +56,8 @@ class RiskEstimate:
         How the counts were drawn: "sparse", "alias", "poisson" or "binomial".
     reached : bool
         Whether `std_error` is at most the `target_se` that was asked for; True if none was.
+    variance_factor : float
+        The variance of the plain mean over that of this one: above 1 where a control variate was used.
     """
 
     student: str
@@ -74,6 +76,7 @@ class RiskEstimate:
     seed: int
     path: str
     reached: bool = True
+    variance_factor: float = 1.0
 
 
 @dataclass(eq=False)
@@ -98,6 +101,13 @@ class Tally:
         """Return the tally of no repeats."""
         return cls(0, np.zeros((students, SUMS), dtype=np.int64), np.zeros((students, BINS), dtype=np.int64))
 
+    @classmethod
+    def of(cls, losses: np.ndarray) -> Tally:
+        """Return the tally of `losses`, (repeats, students), in [0, 1]."""
+        tally = cls.empty(losses.shape[1])
+        accumulate(losses, tally.sums, tally.histogram)
+        return cls(len(losses), tally.sums, tally.histogram)
+
     def __add__(self, other: Tally) -> Tally:
         """Return the tally of both."""
         return Tally(self.repeats + other.repeats, self.sums + other.sums, self.histogram + other.histogram)
@@ -107,10 +117,6 @@ class Tally:
         self.repeats += other.repeats
         self.sums += other.sums
         self.histogram += other.histogram
-
-    def std_errors(self) -> list[float]:
-        """Return the standard error of each student's mean loss."""
-        return [moments(row, self.repeats)[1] for row in self.sums]
 
 
 class Cell:
@@ -183,6 +189,10 @@ class Cell:
         cells = np.empty((repeats, self.table.pi.size), dtype=np.int64)
         draw_many(self.plan, self._key, first, cells)
         return np.ascontiguousarray(as_tables(cells, self.teacher.inputs, self.teacher.labels, self.plan.woven))
+
+    def std_errors(self, tally: Tally) -> list[float]:
+        """Return the standard error of each student's mean loss."""
+        return [moments(row, tally.repeats)[1] for row in tally.sums]
 
     def estimates(self, tally: Tally, *, target_se: float | None = None) -> list[RiskEstimate]:
         """Return one estimate per student from at least 2 repeats."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from kt_theory.access import Access, as_access
 from kt_theory.risk.cell import Cell, RiskEstimate, RowRuleError, Tally
+from kt_theory.risk.control import ControlledCell
 from kt_theory.students import STUDENTS, as_students, refuse_too_little_access
 from kt_theory.teacher import Teacher
 from kt_theory.validation import sample_sizes, unit_interval, whole_number
@@ -71,6 +72,7 @@ def simulate(
     progress: bool = True,
     target_se: float | None = None,
     max_repeats: int = 10_000_000,
+    control: bool = False,
 ) -> Simulation:
     """Estimate the risk of students by drawing transfer sets of n pairs, `repeats` times for each n.
 
@@ -103,6 +105,10 @@ def simulate(
         skewed to the right: 1 % of a standard error at 10,000 repeats and a skewness of 1.
     max_repeats : int
         The cap on repeats that `target_se` may ask for.
+    control : bool
+        Estimate `sel_ptl` with a control variate (see `kt_theory.risk.control`): unbiased, at twice the draws, with
+        `RiskEstimate.variance_factor` times less variance: thousands of times on Zipf rows of 1000 labels, less than
+        once where hardly a label is unseen. The losses and their quantiles stay those of the plain run.
 
     Returns
     -------
@@ -132,10 +138,10 @@ def simulate(
     estimates: list[RiskEstimate] = []
     with ThreadPoolExecutor(workers) as pool, _bar(len(sizes) * repeats, progress) as bar:
         for i, size in enumerate(sizes):
-            cell = Cell(teacher, chosen, size, seed)
+            cell = ControlledCell(teacher, chosen, size, seed) if control else Cell(teacher, chosen, size, seed)
             tally = _run(cell, 0, repeats, pool, workers, bar, None if kept is None else kept[i])
-            while goal is not None and tally.repeats < cap and max(tally.std_errors()) > goal:
-                more = _next_look(tally, goal, cap) - tally.repeats
+            while goal is not None and tally.repeats < cap and max(cell.std_errors(tally)) > goal:
+                more = _next_look(tally.repeats, max(cell.std_errors(tally)) / goal, cap) - tally.repeats
                 bar.total += more
                 tally.absorb(_run(cell, tally.repeats, more, pool, workers, bar, None))
             estimates += cell.estimates(tally, target_se=goal)
@@ -163,7 +169,13 @@ def draw_counts(teacher: Teacher, n: int, repeats: int, seed: int = 0) -> np.nda
 
 
 def _run(
-    cell: Cell, first: int, repeats: int, pool: ThreadPoolExecutor, workers: int, bar: Any, kept: np.ndarray | None
+    cell: Cell | ControlledCell,
+    first: int,
+    repeats: int,
+    pool: ThreadPoolExecutor,
+    workers: int,
+    bar: Any,
+    kept: np.ndarray | None,
 ) -> Tally:
     """Return the tally of repeats first .. first + repeats - 1, run on all workers in bounded memory."""
     parts: list[Tally] = []
@@ -191,11 +203,11 @@ def _batches(repeats: int, workers: int, cost: float) -> Iterator[list[tuple[int
         yield batch
 
 
-def _next_look(tally: Tally, goal: float, cap: int) -> int:
+def _next_look(repeats: int, excess: float, cap: int) -> int:
     """Return the number of repeats at which to look at the standard errors again: at most twice as many as now."""
-    wanted = 1.05 * tally.repeats * (max(tally.std_errors()) / goal) ** 2
-    blocks = math.ceil(min(wanted, 2.0 * tally.repeats, 2.0**62) / _LOOK)
-    return min(cap, max(tally.repeats + 1, blocks * _LOOK))
+    wanted = 1.05 * repeats * excess**2
+    blocks = math.ceil(min(wanted, 2.0 * repeats, 2.0**62) / _LOOK)
+    return min(cap, max(repeats + 1, blocks * _LOOK))
 
 
 def _room_for_losses(sizes: int, repeats: int, students: int) -> np.ndarray:
