@@ -134,10 +134,9 @@ def _share_the_rest(counts, revealed, out):
     known_mass = 0.0
     hidden = 0
     for a in range(counts.size):
-        if np.isnan(revealed[a]):
-            hidden += 1
-        else:
-            known_mass += revealed[a]
+        known = not np.isnan(revealed[a])
+        known_mass += revealed[a] if known else 0.0
+        hidden += 0 if known else 1
     left = 1.0 - known_mass
     if left <= counts.size * 2.0**-52:
         left = 0.0  # the rounding of the sum, not mass
