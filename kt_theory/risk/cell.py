@@ -6,6 +6,7 @@ machine. So a long run can be cut, sharded, saved and resumed at will.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ _QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 _PIECE = 2**13
 _MOST_TRIALS = 64
 _TRIAL_CELLS = 10**6
+_ARRAYS = 20
 
 
 class RowRuleError(ValueError):
@@ -145,15 +147,9 @@ class Cell:
     ) -> None:
         self.teacher, self.students, self.n, self.seed = teacher, list(students), n, seed
         pi, rho = teacher.pi, teacher.rho
-        try:
-            self.plan = draw_plan(pi, rho, n, None if path is None else PATHS.index(path))
-            self.table = kernel_table(pi, rho, self.plan.woven, sparse=self.plan.path == SPARSE)
-        except MemoryError:
-            raise ValueError(
-                f"a teacher of {teacher.inputs} x {teacher.labels} takes {8.0 * pi.size:.3g} bytes as a dense table "
-                "and several times that to draw from it: more memory than there is; exact_risk takes "
-                "Teacher.from_classes"
-            ) from None
+        _refuse_beyond_memory(teacher)
+        self.plan = draw_plan(pi, rho, n, None if path is None else PATHS.index(path))
+        self.table = kernel_table(pi, rho, self.plan.woven, sparse=self.plan.path == SPARSE)
         self.path = PATHS[self.plan.path]
         self.kinds, self.rules = kernel_students(self.students, teacher.inputs)
         self._key = stream_key(seed, n)
@@ -251,6 +247,18 @@ class Cell:
         raise RowRuleError(
             f"student {culprit.name!r}, row {row}, repeat {repeat}, n = {self.n}: its row rule {found}; "
             "a row must be >= 0 and sum to 1"
+        )
+
+
+def _refuse_beyond_memory(teacher: Teacher) -> None:
+    """Raise before the machine starts to swap: the plan and the tables are many arrays of the teacher's size."""
+    size = 8.0 * teacher.pi.size
+    memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if _ARRAYS * size > memory:
+        raise ValueError(
+            f"a teacher of {teacher.inputs} x {teacher.labels} takes {size:.3g} bytes as a dense table and "
+            f"{_ARRAYS} times that to draw from it, more than the {memory:.3g} bytes of this machine: exact_risk takes "
+            "Teacher.from_classes"
         )
 
 

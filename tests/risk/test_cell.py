@@ -150,13 +150,12 @@ def test_bad_targets(arguments, message):
         kt.simulate(kt.Teacher([[0.5, 0.5]]), "ce_sgl", n=1, repeats=2, **arguments)
 
 
-def test_a_failed_allocation_says_how_large_the_teacher_is(monkeypatch):
-    def refuse(*_args, **_options):
-        raise MemoryError
-
-    monkeypatch.setattr("kt_theory.risk.cell.draw_plan", refuse)
-    with pytest.raises(ValueError, match=r"2 x 3 takes 48 bytes as a dense table .* Teacher.from_classes"):
+def test_a_teacher_too_large_for_the_machine_is_refused_with_its_size(monkeypatch):
+    monkeypatch.setattr("kt_theory.risk.cell.os.sysconf", lambda name: 31)
+    with pytest.raises(ValueError, match=r"2 x 3 takes 48 bytes as a dense table and 20 times .* Teacher.from_classes"):
         kt.simulate(kt.Teacher(np.full((2, 3), 1 / 3)), n=1, repeats=2)
+    monkeypatch.setattr("kt_theory.risk.cell.os.sysconf", lambda name: 32)
+    assert kt.simulate(kt.Teacher(np.full((2, 3), 1 / 3)), n=1, repeats=2).estimates
 
 
 def test_unwritable_caches_are_no_error(monkeypatch, tmp_path):
