@@ -6,6 +6,7 @@ READY := .venv/ready
 
 reproduce: $(READY)
 	$(BIN)/kt-theory reproduce
+	$(BIN)/kt-theory reproduce --limits
 
 test: $(READY)
 	$(BIN)/ruff check .

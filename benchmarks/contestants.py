@@ -38,12 +38,12 @@ def contestants(teacher: kt.Teacher, n: int, *, peers: bool = True) -> dict[str,
     return found
 
 
-def engine(teacher: kt.Teacher, n: int, threads: int) -> Contestant:
+def engine(teacher: kt.Teacher, n: int, threads: int, students: Any = STUDENTS) -> Contestant:
     """Return `kt.simulate`, called as a user calls it."""
 
     def run(repeats: int) -> np.ndarray:
         found = kt.simulate(
-            teacher, STUDENTS, n=n, repeats=max(2, repeats), seed=1, threads=threads, keep_losses=True, progress=False
+            teacher, students, n=n, repeats=max(2, repeats), seed=1, threads=threads, keep_losses=True, progress=False
         )
         assert found.losses is not None
         return found.losses[0]
@@ -140,7 +140,7 @@ def naive(teacher: kt.Teacher, n: int) -> Contestant:
 def _library_loop(n, joint, pi, rho, fallback, losses):
     inputs, labels = pi.shape
     for r in range(len(losses)):
-        counts = np.random.multinomial(n, joint)
+        counts = np.random.multinomial(n, joint)  # noqa: NPY002
         losses[r] = 0.0
         for s in range(inputs):
             row = counts[s * labels : (s + 1) * labels]

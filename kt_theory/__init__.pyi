@@ -13,6 +13,7 @@ from .rates import PowerLawWarning as PowerLawWarning
 from .rates import fit_rate as fit_rate
 from .risk.exact import NoExactRisk as NoExactRisk
 from .risk.exact import exact_risk as exact_risk
+from .risk.missing_mass import ce_ful_weights as ce_ful_weights
 from .risk.missing_mass import missing_mass_bounds as missing_mass_bounds
 from .risk.missing_mass import missing_mass_law as missing_mass_law
 from .risk.missing_mass import missing_mass_moments as missing_mass_moments

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -11,6 +13,9 @@ import click
 
 from kt_theory import __version__
 from kt_theory.validation import whole_number
+
+_FAR = 2**40
+"""Samples at which n times a limit of order 1/n no longer changes."""
 
 
 class _Refusal(click.ClickException):
@@ -26,10 +31,28 @@ def _clear_errors(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: not an error
+        except KeyboardInterrupt:
+            click.echo("Interrupted; files that were finished are whole, no other was written.", err=True)
+            sys.exit(130)
         except (ValueError, OSError) as error:
-            raise _Refusal(" ".join(str(error).split())) from error
+            message = str(error).replace("kind='logits'", "--logits").replace("normalise=True", "--normalise")
+            raise _Refusal(" ".join(message.split())) from error
 
     return run
+
+
+class _Whole(click.ParamType):
+    """One whole number: 1000 or 1e3."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return value if isinstance(value, int) else _whole(str(value), param.name if param and param.name else "N")
+        except ValueError as error:
+            raise _Refusal(str(error)) from None
 
 
 class _Numbers(click.ParamType):
@@ -41,7 +64,7 @@ class _Numbers(click.ParamType):
         if isinstance(value, list):
             return value
         try:
-            return [_whole(part.strip()) for part in str(value).split(",")]
+            return [_whole(part.strip(), "n") for part in str(value).rstrip(",").split(",")]
         except ValueError as error:
             raise _Refusal(str(error)) from None
 
@@ -55,13 +78,13 @@ class _Names(click.ParamType):
         return value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
 
 
-def _whole(text: str) -> int:
+def _whole(text: str, name: str) -> int:
     try:
-        return whole_number(int(text) if text.lstrip("+-").isdigit() else float(text), "n")
-    except ValueError as error:
-        if str(error).startswith("n = "):
-            raise
-        raise ValueError(f"n = {text!r}: must be whole numbers separated by commas, such as 100,1000,1e4") from None
+        number = int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        example = "whole numbers separated by commas, such as 100,1000,1e4" if name == "n" else "a whole number"
+        raise ValueError(f"{name} = {text!r}: must be {example}") from None
+    return whole_number(number, name, low=-(2**53))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -72,7 +95,7 @@ def main() -> None:
 
 @main.command(epilog="Example: kt-theory reproduce --only figure1 --repeats 100 --out figures")
 @click.option("--only", type=_Names(), help="Parts to make: figure1, figure2, table1.  [default: all]")
-@click.option("--repeats", type=int, help="Transfer sets per point.  [default: the paper's 100 and 64,000]")
+@click.option("--repeats", type=_Whole(), help="Transfer sets per point.  [default: the paper's 100 and 64,000]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same files, byte for byte.")
 @click.option("--out", type=Path, default=Path("figures"), show_default=True, help="Folder to write to.")
 @click.option("--limits", "beyond", is_flag=True, help="Instead: the exact limits of every access level over n.")
@@ -100,12 +123,14 @@ def reproduce(only: list[str] | None, repeats: int | None, seed: int, out: Path,
 @click.argument("teacher", type=Path)
 @click.option("--n", "sizes", type=_Numbers(), required=True, help="Pairs per transfer set, such as 100,1000,1e4.")
 @click.option("--ngram", "order", type=int, help="TEACHER is a UTF-8 text: learn its n-gram of this order.")
-@click.option("--tokens", default="char", show_default=True, help="What the n-gram counts: char or word.")
+@click.option("--tokens", help="With --ngram: what it counts, char or word.  [default: char]")
 @click.option("--logits", is_flag=True, help="The table holds logits, not probabilities.")
 @click.option("--normalise", is_flag=True, help="Divide rows that do not sum to 1 by their sum.")
-@click.option("--students", type=_Names(), help="Students, by name.  [default: the paper's four]")
+@click.option(
+    "--students", type=_Names(), help="By name, such as ce_sgl,laplace.  [default: the paper's that --access allows]"
+)
 @click.option("--access", help="The access level granted; a student that needs more is refused.")
-@click.option("--repeats", type=int, default=10_000, show_default=True, help="Transfer sets per n.")
+@click.option("--repeats", type=_Whole(), default=10_000, show_default=True, help="Transfer sets per n.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same numbers.")
 @click.option("--threads", type=int, help="Threads; the numbers do not depend on it.  [default: all cores]")
 @click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
@@ -115,7 +140,7 @@ def risk(
     teacher: Path,
     sizes: list[int],
     order: int | None,
-    tokens: str,
+    tokens: str | None,
     logits: bool,
     normalise: bool,
     students: list[str] | None,
@@ -128,28 +153,33 @@ def risk(
 ) -> None:
     """Simulate the risks of students of your own teacher, the paper's bounds beside them.
 
-    TEACHER is a table of pi(a|s), one row per input and one column per label: CSV, NPY, NPZ or Parquet, the input law
-    as a column or array `rho` (uniform if there is none). With --ngram it is a text.
+    TEACHER is a table of pi(a|s), one row per input and one column per label. CSV or Parquet: the columns are named
+    after the labels; a column `rho` is the input law (uniform if there is none), a column `input` or an unnamed first
+    one names the inputs. NPY: the table alone. NPZ: an array `pi` or `logits`, and `rho` if wanted. With --ngram it is
+    a text.
 
     Losses are total variation distances, in [0, 1]. The bounds hold for the worst teacher of the same size.
     """
     from kt_theory import figures, study
-    from kt_theory.students import STUDENTS
+    from kt_theory.access import as_access
+    from kt_theory.output import refuse_unwritable, write_table
+    from kt_theory.students import STUDENTS, as_students
 
-    for path in (csv, plot):
-        if path is not None:
-            study.refuse_unwritable(path)
-    if plot is not None and plot.suffix not in figures.KINDS:
+    refuse_unwritable([path for path in (csv, plot) if path is not None], inputs=[teacher])
+    if plot is not None and plot.suffix.lower() not in figures.KINDS:
         raise ValueError(f"--plot {plot}: must end in {', '.join(figures.KINDS)}")
+    granted = None if access is None else as_access(access)
+    chosen = as_students(students or [s for s in STUDENTS.values() if granted is None or granted.covers(s.access)])
+    whole_number(repeats, "repeats", low=2)
     source = _teacher(teacher, order, tokens, logits, normalise)
     click.echo(source)
-    frame = study.risk_table(source, students or list(STUDENTS), sizes, repeats, seed, access=access, threads=threads)
+    frame = study.risk_table(source, chosen, sizes, repeats, seed, access=granted, threads=threads)
     click.echo(_screen(frame))
     if csv is not None:
-        study.write_table(frame, csv)
+        click.echo(f"wrote {write_table(frame, csv)}")
     if plot is not None:
         with figures.style():
-            figures.write(study.draw_risks(frame, source, teacher.name), plot)
+            click.echo(f"wrote {figures.write(study.draw_risks(frame, source, teacher.name), plot)}")
 
 
 @main.command(epilog="Example: kt-theory limits --inputs 100 --labels 25 --n 1000,100000")
@@ -168,12 +198,12 @@ def limits(inputs: int, labels: int, sizes: list[int], top: list[int], csv: Path
     """
     from tqdm import tqdm
 
-    from kt_theory import study
-    from kt_theory.limits.constants import asymptotic_rates
+    from kt_theory.limits.constants import asymptotic_rates, fixed_labels, light_labels
+    from kt_theory.limits.minimax import minimax_risk
     from kt_theory.limits.overview import limits_at, overview
+    from kt_theory.output import refuse_unwritable, write_table
 
-    if csv is not None:
-        study.refuse_unwritable(csv)
+    refuse_unwritable([] if csv is None else [csv])
     frame = overview(
         limits_at(inputs, labels, size, tuple(top))
         for size in tqdm(sizes, unit="n", delay=2, disable=None, leave=False)
@@ -184,22 +214,48 @@ def limits(inputs: int, labels: int, sizes: list[int], top: list[int], csv: Path
     click.echo(f"\nAs n grows, S = {inputs}, A = {labels}: minimax risk ~ constant * rate")
     for rate in asymptotic_rates(inputs, labels):
         click.echo(f"  {rate.access:9} {rate.constant:.10g} * {rate.rate}  ({rate.regime}; {rate.reference})")
+    for k in (k for k in top if k < labels - 1):
+        far = minimax_risk("top_k", inputs, labels, _FAR, k=k)
+        low, high = far.lower * _FAR, far.upper * _FAR
+        click.echo(f"  top_k({k})  {low:.6g} to {high:.6g} * 1/n  (n times the certified interval at n = 2^40)")
+    light = light_labels()
+    click.echo(
+        f"c2 = {light.value:.15g}, t = {light.t:.15g}: a share f = {light.fraction:.6g} of the labels has mass t/n"
+    )
+    for size in sorted({max(labels - 1, 1), labels}):
+        worst = fixed_labels(size)
+        click.echo(f"K({size}) = {worst.value:.12g}: {worst.light} labels have mass {worst.t:.6g}/n, the others 0")
     if csv is not None:
-        study.write_table(frame, csv)
+        click.echo(f"wrote {write_table(frame, csv)}")
 
 
-def _teacher(path: Path, order: int | None, tokens: str, logits: bool, normalise: bool) -> Any:
+@main.command(epilog="Example: kt-theory warmup")
+@_clear_errors
+def warmup() -> None:
+    """Compile the simulation kernels once, about 15 seconds; later commands start in under a second."""
+    from kt_theory.risk.warmup import warmup as compile_all
+
+    click.echo(f"compiled in {compile_all():.1f} s")
+
+
+def _teacher(path: Path, order: int | None, tokens: str | None, logits: bool, normalise: bool) -> Any:
     from kt_theory import teachers
 
     if order is None:
+        if tokens is not None:
+            raise ValueError(f"--tokens {tokens} goes with --ngram ORDER: a table has no tokens")
         if path.suffix.lower() in {".txt", ".md"}:
             raise ValueError(f"{path} is a text: give --ngram ORDER, such as --ngram 2, to learn a teacher from it")
         return teachers.from_table(path, kind="logits" if logits else None, normalise=normalise)
+    if logits or normalise:
+        raise ValueError("--logits and --normalise are for tables: with --ngram the teacher is learnt from a text")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a UTF-8 text: byte {error.start} cannot be decoded") from None
-    return teachers.ngram(text, order, tokens)
+    except OSError as error:
+        raise OSError(f"{path} cannot be read: {error.strerror}") from None
+    return teachers.ngram(text, order, tokens or "char")
 
 
 def _screen(frame: Any) -> str:

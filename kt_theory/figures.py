@@ -6,13 +6,17 @@ tell apart, and the markers carry the same information in print.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import textwrap
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from kt_theory.output import write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,11 +47,16 @@ BAND = 2.0
 """Half-width of the bands, in standard errors."""
 
 
-def style() -> AbstractContextManager[None]:
-    """Return a context in which everything drawn and saved has the package's style."""
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Return a context in which everything drawn and saved has the package's style, whatever the user's settings."""
     import matplotlib as mpl
 
-    return mpl.rc_context(_RC)
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_RC)
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
 
 
 def canvas(rows: int, columns: int, width: float = 10.5, height: float = 3.4) -> tuple[Any, np.ndarray]:
@@ -89,22 +98,43 @@ def student_style(name: str, names: list[str]) -> tuple[str, str, str]:
     return colour, marker, name
 
 
-def bound_lines(axes: Any, inputs: int, labels: int, n_low: float, n_high: float) -> None:
-    """Draw the paper's bounds in mean: dashed above, dotted below, in the colour of the access level.
+def bound_lines(axes: Any, frame: pd.DataFrame) -> None:
+    """Draw the paper's bounds in mean for the access levels in `frame`: dashed above, dotted below, coloured by level.
 
     They hold for the worst teacher of the class, not for the teacher of the picture.
     """
     from kt_theory.limits import bounds
 
-    n = np.unique(np.geomspace(max(1.0, n_low), n_high, 200).astype(np.int64))
+    inputs, labels = int(frame["inputs"].iloc[0]), int(frame["labels"].iloc[0])
+    low, high = max(1, frame["n"].min()), max(1, frame["n"].max())
+    if low == high:
+        low, high = max(1, low // 2), 2 * high
+    n = np.unique(np.geomspace(low, high, 200).astype(np.int64))
+    present = set(frame["access"])
     for upper, lower, access in (
         ("3.2-mean", "3.1", "hard"),
-        ("4.4-mean-sharp", "4.1", "partial"),
+        ("4.4-mean", "4.1", "partial"),
         ("5.2-mean", "5.1", "soft"),
     ):
+        if access not in present:
+            continue
         style: dict[str, Any] = {"color": ACCESS_COLOUR[access], "linewidth": 0.9, "zorder": 1, "alpha": 0.8}
         axes.plot(n, bounds.curve(upper, inputs, labels, n), linestyle=(0, (5, 3)), **style)
         axes.plot(n, bounds.curve(lower, inputs, labels, n), linestyle=(0, (1, 2)), **style)
+
+
+def title(axes: Any, text: str, note: str = "") -> None:
+    """Put a title at the left, cut to the width of the axes, with a smaller note below it; `$` is a dollar sign."""
+    short = (
+        textwrap.shorten(text, 70, placeholder=" ...")
+        if " " in text
+        else text
+        if len(text) <= 70
+        else text[:67] + "..."
+    )
+    axes.set_title(short, loc="left", parse_math=False, pad=20 if note else None)
+    if note:
+        axes.text(0.0, 1.02, note, transform=axes.transAxes, fontsize=8, color="#333333", parse_math=False)
 
 
 def legend_and_caption(figure: Any, axes: Any, text: str, *, bounds: bool, extra: tuple[Any, ...] = ()) -> None:
@@ -131,6 +161,5 @@ def write(figure: Any, path: Path) -> Path:
     """Write the figure as PNG, SVG or PDF by the path's suffix, the same bytes for the same figure."""
     metadata = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}, ".pdf": {"CreationDate": None}}
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix[1:], dpi=150, metadata=metadata[path.suffix])
-    path.write_bytes(buffer.getvalue())
-    return path
+    figure.savefig(buffer, format=path.suffix[1:].lower(), dpi=150, metadata=metadata[path.suffix.lower()])
+    return write_bytes(path, buffer.getvalue())

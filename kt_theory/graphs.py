@@ -91,6 +91,8 @@ def as_graph(graph: Any) -> Graph:
         ) from None
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
         raise ValueError(f"graph has an adjacency matrix of shape {matrix.shape}: must be square, (inputs, inputs)")
+    if not np.isfinite(matrix.data.astype(np.float64)).all() or (matrix.data < 0).any():
+        raise ValueError("graph has NaN, infinite or negative entries in its adjacency matrix: must be finite and >= 0")
     pattern = matrix != 0
     if (pattern != pattern.T).nnz:
         raise ValueError("graph is directed: its adjacency matrix is not symmetric; use adjacency + adjacency.T")

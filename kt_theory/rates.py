@@ -68,14 +68,14 @@ def fit_rate(
     -------
     DataFrame, one row per curve: the columns of `by`; slope, slope_low, slope_high; intercept (log y at x = 1, nats);
     n_min, n_max (range used); points used; dropped (points in the range without a logarithm: x or y not positive and
-    finite); slope_change, slope_change_low, slope_change_high (NaN where points = 3 and no standard error is known);
-    power_law.
+    finite; or without a standard error where others of the curve have one); slope_change, slope_change_low,
+    slope_change_high (NaN where points = 3 and no standard error is known); power_law. A curve with fewer than 3 usable
+    points at different x has NaN and power_law False.
 
     Raises
     ------
     ValueError
-        If a curve has fewer than 3 usable points at different x, standard errors on only some of its points, or a
-        column is missing or not numeric.
+        If no curve at all has 3 usable points at different x, or a column is missing or not numeric.
 
     Warns
     -----
@@ -94,6 +94,11 @@ def fit_rate(
         identity = dict(zip(keys, values, strict=True))
         name = ", ".join(f"{key}={value}" for key, value in identity.items()) or "the table"
         rows.append(identity | _fit_curve(group, name, x, y, level, low, high))
+    if all(np.isnan(row["slope"]) for row in rows):
+        raise ValueError(
+            f"{name}: {rows[-1]['points']} usable points, and no other curve has more: a rate needs positive {x} and "
+            f"{y} at 3 different {x} (a teacher that moves with n needs one name, or name the curves with by=)"
+        )
     return pd.DataFrame(rows)
 
 
@@ -120,12 +125,18 @@ def _fit_curve(group: pd.DataFrame, name: str, x: str, y: str, level: float, low
     ranged = (n >= low) & (n <= high) | np.isnan(n)
     usable = ranged & (n > 0) & (mean > 0) & np.isfinite(n) & np.isfinite(mean)
     n, mean, std_error = n[usable], mean[usable], std_error[usable]
+    noise, weighed = _relative_noise(std_error, mean)
+    n, mean = n[weighed], mean[weighed]
+    fitted = ("slope", "slope_low", "slope_high", "intercept")
+    bend = ("slope_change", "slope_change_low", "slope_change_high")
+    extent = {"points": len(n), "dropped": int(ranged.sum() - len(n))}
     if len(np.unique(n)) < 3:
-        raise ValueError(
-            f"{name}: {len(n)} points with positive {x} and {y} at {len(np.unique(n))} different {x}: "
-            f"a rate needs 3 different {x} (a teacher that moves with n needs one name, or name the curves with by=)"
+        return (
+            dict.fromkeys((*fitted, "n_min", "n_max"), np.nan)
+            | extent
+            | dict.fromkeys(bend, np.nan)
+            | {"power_law": False}
         )
-    noise = _relative_noise(std_error, mean, n, name, x)
     line, change = _line(np.log(n), np.log(mean), noise, level), _change(np.log(n), np.log(mean), noise, level)
     power_law = not (abs(change[0]) > RELEVANT_CHANGE and (change[1] > 0.0 or change[2] < 0.0))
     if not power_law:
@@ -135,12 +146,9 @@ def _fit_curve(group: pd.DataFrame, name: str, x: str, y: str, level: float, low
             PowerLawWarning,
             stacklevel=3,
         )
-    fitted = ("slope", "slope_low", "slope_high", "intercept")
-    bend = ("slope_change", "slope_change_low", "slope_change_high")
-    extent = {"n_min": n.min(), "n_max": n.max(), "points": len(n), "dropped": int(ranged.sum() - usable.sum())}
-    return (
-        dict(zip(fitted, line, strict=True)) | extent | dict(zip(bend, change, strict=True)) | {"power_law": power_law}
-    )
+    ends = {"n_min": n.min(), "n_max": n.max()}
+    shape = dict(zip(bend, change, strict=True)) | {"power_law": power_law}
+    return dict(zip(fitted, line, strict=True)) | ends | extent | shape
 
 
 def _numbers(group: pd.DataFrame, column: str) -> np.ndarray:
@@ -153,19 +161,16 @@ def _numbers(group: pd.DataFrame, column: str) -> np.ndarray:
     return values
 
 
-def _relative_noise(std_error: np.ndarray, mean: np.ndarray, n: np.ndarray, name: str, x: str) -> np.ndarray | float:
-    """Return std_error/mean, the standard error of log mean; 0.0 if all are exact, NaN if none is known."""
+def _relative_noise(std_error: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray | float, np.ndarray]:
+    """Return (std_error/mean, the standard error of log mean; which points it is known for).
+
+    It is 0.0 if all points are exact and NaN if it is known for none; all points count then.
+    """
     relative = std_error / mean
-    known = relative > EXACT
-    if known.all() and np.isfinite(relative).all():
-        return relative
-    if not known.any():
-        return float("nan") if np.isnan(relative).any() else 0.0
-    odd = n[~(known & np.isfinite(relative))][0]
-    raise ValueError(
-        f"{name}: std_error at {x} = {odd:g} is zero or not finite, at other points it is positive: "
-        "weights need it at every point; drop that point or the column"
-    )
+    known = np.isfinite(relative) & (relative > EXACT)
+    if known.any():
+        return relative[known], known
+    return (float("nan") if np.isnan(relative).any() else 0.0), np.full(len(mean), True)
 
 
 def _line(u: np.ndarray, v: np.ndarray, noise: np.ndarray | float, level: float) -> tuple[float, float, float, float]:

@@ -12,6 +12,8 @@ The Monte Carlo engine compiles it; called from Python it runs as it stands, whi
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,9 +36,23 @@ class RowRule:
         """Run the rule in plain Python."""
         self.py_func(counts, revealed, out)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a rule that was defined with the decorator by its name: that name now means the rule."""
+        module, name = self.py_func.__module__, self.py_func.__qualname__
+        if getattr(sys.modules.get(module), name, None) is self:
+            return _rule_by_name, (module, name)
+        return RowRule, (self.py_func,)
+
+
+def _rule_by_name(module: str, name: str) -> RowRule:
+    return getattr(importlib.import_module(module), name)
+
 
 def row_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -> RowRule:
     """Mark `function(counts, revealed, out)` as a row rule, to be compiled by Numba when a simulation needs it.
+
+    A rule must be a function of its arguments alone: global names keep the value that they have when it is compiled,
+    and a rule that draws random numbers would make results depend on the number of threads.
 
     Examples
     --------
@@ -76,6 +92,8 @@ class Student:
     exact: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name.strip()):
+            raise ValueError(f"name = {self.name!r}: must be a word that names the student's rows in tables")
         object.__setattr__(self, "access", as_access(self.access))
         if not isinstance(self.rule, RowRule):
             object.__setattr__(self, "rule", row_rule(self.rule))
@@ -116,11 +134,13 @@ def _share_the_rest(counts, revealed, out):
     known_mass = 0.0
     hidden = 0
     for a in range(counts.size):
-        if np.isnan(revealed[a]):
-            hidden += 1
-        else:
-            known_mass += revealed[a]
-    share = max(0.0, 1.0 - known_mass) / max(hidden, 1)
+        known = not np.isnan(revealed[a])
+        known_mass += revealed[a] if known else 0.0
+        hidden += 0 if known else 1
+    left = 1.0 - known_mass
+    if left <= counts.size * 2.0**-52:
+        left = 0.0  # the rounding of the sum, not mass
+    share = left / max(hidden, 1)
     for a in range(counts.size):
         out[a] = share if np.isnan(revealed[a]) else revealed[a]
 
@@ -269,6 +289,9 @@ def refuse_too_little_access(students: Iterable[Student], granted: Access) -> No
             )
 
 
+_NEED_PARAMETERS = {"grad_ful": "grad_ful(graph, hops=1)", "top_k": "top_k(k)", "add_c": "add_c(c)"}
+
+
 def _as_student(student: Any) -> Student:
     if isinstance(student, Student):
         return student
@@ -276,6 +299,9 @@ def _as_student(student: Any) -> Student:
         raise ValueError(
             f"student {student!r}: must be a name or a Student; wrap a rule in Student(name, access, rule)"
         )
+    if student.split("(")[0] in _NEED_PARAMETERS:
+        call = _NEED_PARAMETERS[student.split("(")[0]]
+        raise ValueError(f"student {student!r} needs a parameter: give kt_theory.students.{call}")
     if student not in NAMED:
         raise unknown_name("student", student, NAMED)
     return NAMED[student]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOWER = {"hard": "3.1", "partial": "4.1", "soft": "5.1"}
-_UPPER = {"ce_sgl": "3.2-mean", "sel_ptl": "4.4-mean-sharp", "ce_ful": "5.2-mean"}
+_UPPER = {"ce_sgl": "3.2-mean", "sel_ptl": "4.4-mean", "ce_ful": "5.2-mean"}
 
 
 def risk_table(
@@ -64,9 +62,9 @@ def draw_risks(frame: pd.DataFrame, teacher: Teacher, title: str) -> Any:
     figure, grid = figures.canvas(1, 1, width=7.5, height=5.0)
     axes = grid[0, 0]
     figures.risk_curves(axes, rows)
-    figures.bound_lines(axes, teacher.inputs, teacher.labels, rows["n"].min(), rows["n"].max())
-    axes.set(xlabel="n", ylabel="risk, E TV", xscale="log", yscale="log", ylim=(rows["mean"].min() / 3, 2.0))
-    axes.set_title(title, loc="left")
+    figures.bound_lines(axes, rows)
+    axes.set(xlabel="n", ylabel="risk, E TV", xscale="log", yscale="log", ylim=(rows["mean"].min() / 3, 1.2))
+    figures.title(axes, title)
     extra = []
     if "ce_ptl" in set(rows["student"]):
         style: dict[str, Any] = {"color": figures.STUDENT_STYLE["ce_ptl"][0], "linestyle": "-.", "linewidth": 1.0}
@@ -78,19 +76,3 @@ def draw_risks(frame: pd.DataFrame, teacher: Teacher, title: str) -> Any:
     )
     figures.legend_and_caption(figure, axes, caption, bounds=True, extra=tuple(extra))
     return figure
-
-
-def write_table(frame: pd.DataFrame, path: Path) -> Path:
-    """Write a table as CSV with 10 significant digits and return the path."""
-    frame.to_csv(path, index=False, float_format="%.10g", lineterminator="\n")
-    return path
-
-
-def refuse_unwritable(path: Path) -> None:
-    """Raise an error if `path` cannot be written, before anything is computed for it; nothing is created."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: give the name of a file")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise PermissionError(f"{path} cannot be written: no permission")

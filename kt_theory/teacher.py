@@ -120,7 +120,7 @@ class Teacher:
     def from_classes(cls, rows: ArrayLike, rho: ArrayLike, multiplicity: ArrayLike) -> Teacher:
         """Return a teacher given by row classes, without a dense table, so that S may be 10^12.
 
-        Exact risks, limits and the planner accept it; whatever needs a dense table (`simulate`, `.pi`) refuses it.
+        Exact risks and limits accept it; whatever needs a dense table (`simulate`, `.pi`) refuses it: see `expand`.
 
         Parameters
         ----------
@@ -160,6 +160,21 @@ class Teacher:
         )
         self.__dict__["classes"] = classes
         return self
+
+    def expand(self) -> Teacher:
+        """Return the same teacher with a dense table: the inputs of each class in turn, labels in descending order.
+
+        Raises
+        ------
+        ValueError
+            If the table would have more than 2^28 cells (2 GiB).
+        """
+        if self._pi is not None:
+            return self
+        if self.inputs * self.labels > 2**28:
+            raise ValueError(f"{_too_dense(self)}, more than the limit of 2 GiB: use exact_risk or minimax_risk")
+        rows, rho, multiplicity = self.classes
+        return Teacher(np.repeat(rows, multiplicity, axis=0), np.repeat(rho, multiplicity))
 
     @property
     def pi(self) -> np.ndarray:
@@ -204,12 +219,13 @@ class Teacher:
 
     def _dense(self, array: np.ndarray | None) -> np.ndarray:
         if array is None:
-            size = 8.0 * self.inputs * self.labels
-            raise ValueError(
-                f"a teacher given by classes has no dense table ({self.inputs} x {self.labels} would take {size:.3g} "
-                "bytes): use exact_risk or minimax_risk, or build Teacher(pi, rho)"
-            )
+            raise ValueError(f"{_too_dense(self)}: use exact_risk or minimax_risk, or teacher.expand()")
         return array
+
+
+def _too_dense(teacher: Teacher) -> str:
+    shape = f"{teacher.inputs} x {teacher.labels} would take {8.0 * teacher.inputs * teacher.labels:.3g} bytes"
+    return f"a teacher given by classes has no dense table ({shape})"
 
 
 def _rebuild(pi: np.ndarray, rho: np.ndarray, input_names: Any, label_names: Any) -> Teacher:
@@ -218,7 +234,7 @@ def _rebuild(pi: np.ndarray, rho: np.ndarray, input_names: Any, label_names: Any
 
 def _read_only(array: np.ndarray) -> np.ndarray:
     array.flags.writeable = False
-    return array
+    return array.view()  # a view cannot be made writeable again by its holder
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

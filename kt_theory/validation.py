@@ -15,6 +15,9 @@ LARGEST_COUNT = 2**53
 SUM_TOLERANCE = 1e-9
 """How far from 1 a float64 distribution may sum."""
 
+ROUNDING = 1e-12
+"""Sums within this of 1 are rounding; rows further off are divided by their sum."""
+
 
 def whole_number(value: Any, name: str, *, low: int = 0, high: int = LARGEST_COUNT) -> int:
     """Return `value` as an int in [low, high]; accepts 1000, 1e3 and NumPy integers, refuses 2.5, True and "7"."""
@@ -91,8 +94,9 @@ def numeric_array(values: Any, name: str, ndim: int) -> np.ndarray:
 def distributions(values: Any, name: str, ndim: int, *, normalise: bool = False) -> np.ndarray:
     """Return `values` as float64 distributions along the last axis.
 
-    Rows must be non-negative and sum to 1 within 1e-9. float64 rows are kept to the bit; float32 and float16 rows are
-    accepted within their own rounding and renormalised in float64. `normalise=True` divides by any positive sum.
+    Rows must be non-negative and sum to 1 within 1e-9. float64 rows within 1e-12 are kept to the bit, others divided
+    by their sum; float32 and float16 rows are accepted within their own rounding and divided by their sum in float64.
+    `normalise=True` divides by any positive sum.
     """
     raw = numeric_array(values, name, ndim)
     bad = np.argwhere(raw < 0)
@@ -100,14 +104,18 @@ def distributions(values: Any, name: str, ndim: int, *, normalise: bool = False)
         where = ", ".join(str(i) for i in bad[0])
         raise ValueError(f"{name}[{where}] = {raw[tuple(bad[0])]}: probabilities must be >= 0")
     table = raw.astype(np.float64)
-    sums = table.sum(axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):
+        sums = table.sum(axis=-1, keepdims=True)
     if normalise:
         _refuse_rows(sums <= 0, sums, name, "cannot be normalised: the sum must be positive")
-        return table / sums
+        table = table / table.max(axis=-1, keepdims=True)  # so that huge entries do not overflow the sum
+        return table / table.sum(axis=-1, keepdims=True)
     rounding = 0.0 if raw.dtype == np.float64 else float(np.finfo(raw.dtype).eps) * np.sqrt(raw.shape[-1])
     tolerance = max(SUM_TOLERANCE, rounding)
     _refuse_rows(np.abs(sums - 1.0) > tolerance, sums, name, "must sum to 1; normalise=True divides by the sum")
-    return table if raw.dtype == np.float64 else table / sums
+    if raw.dtype != np.float64:
+        return table / sums
+    return np.where(np.abs(sums - 1.0) > ROUNDING, table / sums, table)
 
 
 def _refuse_rows(wrong: np.ndarray, sums: np.ndarray, name: str, rule: str) -> None:

@@ -68,7 +68,15 @@ def test_risk_of_a_text_and_of_logits(tmp_path):
         (["risk", "TABLE", "--n", ""], "n = ''"),
         (["risk", "TABLE", "--n", "10", "--repeats", "1"], "repeats = 1: must be at least 2"),
         (["risk", "TABLE", "--n", "10", "--students", "ce_sgll"], "did you mean 'ce_sgl'?"),
-        (["risk", "TABLE", "--n", "10", "--access", "hard"], "student 'ce_ptl' needs access 'partial'"),
+        (["risk", "TABLE", "--n", "10", "--access", "hard", "--students", "ce_ful"], "'ce_ful' needs access 'soft'"),
+        (["risk", "TABLE", "--n", "10", "--csv", "TABLE"], "is an input of this command"),
+        (["risk", "TABLE", "--n", "10", "--csv", "x.svg", "--plot", "x.svg"], "x.svg is named twice"),
+        (["risk", "TABLE", "--n", "10", "--tokens", "word"], "--tokens word goes with --ngram"),
+        (["risk", "TEXT", "--n", "10", "--ngram", "2", "--logits"], "--logits and --normalise are for tables"),
+        (["risk", "missing.txt", "--n", "10", "--ngram", "2"], "missing.txt cannot be read: No such file"),
+        (["risk", "TABLE", "--n", "10", "--students", "top_k(3)"], "kt_theory.students.top_k(k)"),
+        (["risk", "TABLE", "--n", "10", "--repeats", "many"], "repeats = 'many': must be a whole number"),
+        (["risk", "BROKEN", "--n", "10", "--repeats", "1"], "repeats = 1: must be at least 2"),
         (["risk", "TABLE", "--n", "10", "--access", "harder"], "unknown access level 'harder'"),
         (["risk", "TABLE", "--n", "10", "--seed", "-4"], "seed = -4"),
         (["risk", "TABLE", "--n", "10", "--plot", "x.jpeg"], "must end in .png, .svg, .pdf"),
@@ -79,7 +87,8 @@ def test_risk_of_a_text_and_of_logits(tmp_path):
         (["risk", "TEXT", "--n", "10"], "is a text: give --ngram ORDER"),
         (["risk", "TEXT", "--n", "10", "--ngram", "2", "--tokens", "byte"], "byte"),
         (["risk", "BINARY", "--n", "10", "--ngram", "2"], "is not a UTF-8 text"),
-        (["risk", "BROKEN", "--n", "10"], "pi row 1 sums to 0.9"),
+        (["risk", "BROKEN", "--n", "10"], "pi row 1 sums to 0.9: must sum to 1; --normalise divides by the sum"),
+        (["risk", "NEARLY", "--n", "10", "--normalise"], "column 'RHO': names are exact; call it 'rho'"),
         (["reproduce", "--only", "figure3"], "unknown part 'figure3' (did you mean"),
         (["reproduce", "--repeats", "1", "--only", "figure1"], "repeats = 1: must be at least 2"),
         (["reproduce", "--repeats", "0", "--only", "figure1"], "repeats = 0: must be at least 2"),
@@ -91,7 +100,14 @@ def test_bad_input_is_one_line_and_status_2(words, message, table, tmp_path, mon
     (tmp_path / "text.txt").write_text("abc abc")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "broken.csv").write_text("a,b\n0.5,0.5\n0.5,0.4\n")
-    names = {"TABLE": "teacher.csv", "TEXT": "text.txt", "BINARY": "binary.txt", "BROKEN": "broken.csv"}
+    (tmp_path / "nearly.csv").write_text("a,b,RHO\n0.5,0.5,0.5\n0.5,0.5,0.5\n")
+    names = {
+        "NEARLY": "nearly.csv",
+        "TABLE": "teacher.csv",
+        "TEXT": "text.txt",
+        "BINARY": "binary.txt",
+        "BROKEN": "broken.csv",
+    }
     before = sorted(p.name for p in tmp_path.iterdir())
     result = run(*[names.get(word, word) for word in words])
     assert result.exit_code == 2, result.output
@@ -126,3 +142,56 @@ def test_the_console_script_runs(table):
     script = Path(sys.executable).parent / "kt-theory"
     done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"kt-theory, version {kt.__version__}"
+
+
+def test_the_default_students_are_those_that_the_access_allows(table):
+    result = run("risk", table, "--n", 10, "--repeats", 20, "--access", "partial")
+    assert result.exit_code == 0
+    assert "sel_ptl" in result.output
+    assert "ce_ful" not in result.output
+
+
+@pytest.mark.parametrize("name", ["$\\frac{$.csv", "x" * 120 + ".csv", "mod\u00e8le \u6a21\u578b.csv"])
+def test_pictures_bear_any_file_name(table, tmp_path, name):
+    (tmp_path / name).write_text(table.read_text())
+    result = run("risk", tmp_path / name, "--n", 10, "--repeats", 20, "--plot", tmp_path / "p.png")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
+    from kt_theory import output
+
+    path = tmp_path / "table.csv"
+    path.write_text("before")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(output.os, "replace", full)
+    with pytest.raises(OSError, match=r"table.csv was not written: No space left on device"):
+        output.write_bytes(path, b"after")
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_pictures_ignore_the_users_matplotlib_settings(tmp_path):
+    import matplotlib as mpl
+
+    from kt_theory import figures
+
+    def picture(path):
+        with figures.style():
+            figure, grid = figures.canvas(1, 1, 3, 2)
+            figures.title(grid[0, 0], "a $title", "note")
+            return figures.write(figure, path).read_bytes()
+
+    plain = picture(tmp_path / "a.png")
+    with mpl.rc_context({"figure.facecolor": "black", "savefig.facecolor": "black", "font.size": 30}):
+        assert picture(tmp_path / "b.png") == plain
+
+
+def test_interrupt_and_closed_pipe(table):
+    command = [sys.executable, "-m", "kt_theory", "risk", str(table), "--n", "10", "--repeats", "50"]
+    done = subprocess.run(f"{' '.join(command)} | head -n 1", shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Teacher(")
+    assert done.stderr == ""

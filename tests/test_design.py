@@ -14,7 +14,7 @@ import kt_theory as kt
 PACKAGE = Path(kt.__file__).parent
 
 FLOORS = [
-    {"validation"},
+    {"validation", "output"},
     {"divergences", "graphs", "teacher", "access"},
     {"teachers"},
     {"students"},
@@ -28,6 +28,7 @@ FLOORS = [
     {"reproduce"},
     {"sweep"},
     {"cli"},
+    {"__main__"},
 ]
 """From the ground up: a module imports from its own room and from lower ones."""
 

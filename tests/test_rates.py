@@ -216,18 +216,16 @@ def test_three_points_are_enough():
 @pytest.mark.parametrize(
     ("frame", "options", "message"),
     [
-        (curve(N[:2], N[:2], student="a"), {}, "student=a: 2 points with positive n and mean at 2 different n"),
-        (curve([5, 5, 9, 9], [0.4, 0.5, 0.3, 0.3]), {}, "the table: 4 points .* at 2 different n: a rate needs 3"),
-        (curve(N, 0.0), {}, "the table: 0 points"),
-        (curve(N, 1 / N), {"n_min": 2e4}, "the table: 2 points"),
+        (curve(N[:2], N[:2], student="a"), {}, "student=a: 2 usable points"),
+        (curve([5, 5, 9, 9], [0.4, 0.5, 0.3, 0.3]), {}, "the table: 4 usable points.* at 3 different n"),
+        (curve(N, 0.0), {}, "the table: 0 usable points"),
+        (curve(N, 1 / N), {"n_min": 2e4}, "the table: 2 usable points"),
         (curve(N, 1 / N), {"n_min": 10, "n_max": 5}, "n_min must not exceed n_max"),
         (curve(N, 1 / N), {"by": "student"}, "frame has no column 'student': it has n, mean"),
         (curve(N, 1 / N), {"y": "risk"}, "frame has no column 'risk'"),
         (curve(N, 1 / N), {"confidence": 95}, "confidence = 95: must lie strictly between 0 and 1"),
         (curve(N, "small"), {}, "frame column 'mean' has type .*: must hold numbers"),
         (curve(N, 1 / N, std_error=-0.1), {}, "std_error = -0.1: standard errors must be >= 0"),
-        (curve(N, 1 / N, std_error=np.r_[0.0, 0.01 / N[1:]]), {}, "std_error at n = 10 is zero or not finite"),
-        (curve(N, 1 / N, std_error=np.r_[np.nan, 0.01 / N[1:]]), {}, "std_error at n = 10 is zero or not finite"),
         (curve([], []), {}, "frame is empty"),
         ({"n": [1, 2, 3]}, {}, "frame is a dict: must be a DataFrame"),
     ],
@@ -235,3 +233,21 @@ def test_three_points_are_enough():
 def test_bad_input(frame, options, message):
     with pytest.raises(ValueError, match=message):
         fit_rate(frame, **options)
+
+
+@pytest.mark.parametrize("unknown", [0.0, np.nan])
+def test_points_without_a_standard_error_are_dropped_where_others_have_one(unknown):
+    errors = 0.01 / N
+    errors[0] = unknown
+    fit = fit_rate(curve(N, 1 / N, std_error=errors)).iloc[0]
+    assert (fit["points"], fit["dropped"]) == (len(N) - 1, 1)
+    assert fit["slope"] == pytest.approx(-1, abs=1e-12)
+
+
+def test_a_curve_without_enough_points_does_not_spoil_the_others():
+    good = curve(N, 1 / N).assign(student="a")
+    gone = curve(N, np.r_[1.0, np.zeros(len(N) - 1)]).assign(student="b")
+    fits = fit_rate(pd.concat([gone, good]), by="student").set_index("student")
+    assert fits.loc["a", "slope"] == pytest.approx(-1, abs=1e-12)
+    assert np.isnan(fits.loc["b", "slope"])
+    assert (fits.loc["b", "points"], fits.loc["b", "dropped"], fits.loc["b", "power_law"]) == (1, len(N) - 1, False)

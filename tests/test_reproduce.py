@@ -94,4 +94,4 @@ def test_verdicts_can_be_negative():
     fixed["mean"] *= 1.2
     verdicts = paper.table_1(flat, fixed)["verdict"]
     assert not verdicts.str.contains("confirmed").any()
-    assert "is not yet at its limit" in verdicts.iloc[-1]
+    assert "is not within 5% of its limit" in verdicts.iloc[-1]

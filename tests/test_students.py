@@ -229,3 +229,20 @@ def test_students_are_chosen_by_name_and_refused_clearly():
         kt.simulate(teacher, [3], n=1, repeats=2)
     with pytest.raises(ValueError, match=r"graph has 4 vertices: the teacher has 1 inputs"):
         kt.simulate(teacher, kt.students.grad_ful(kt.graphs.cycle(4)), n=1, repeats=2)
+
+
+@kt.row_rule
+def always_first(counts, revealed, out):
+    out[:] = 0.0
+    out[0] = 1.0
+
+
+def test_a_users_student_can_be_pickled():
+    import pickle
+    import sys
+
+    sys.modules.setdefault(always_first.py_func.__module__, sys.modules[__name__])
+    student = pickle.loads(pickle.dumps(kt.Student("first", "hard", always_first)))
+    assert student.rule is always_first
+    paper = pickle.loads(pickle.dumps(kt.STUDENTS["sel_ptl"]))
+    assert paper.rule.py_func is kt.STUDENTS["sel_ptl"].rule.py_func

@@ -82,6 +82,15 @@ def test_from_classes_holds_a_trillion_inputs():
     with pytest.raises(ValueError, match=r"no dense table \(1000000000001 x 2 would take 1.6e\+13 bytes\)"):
         _ = teacher.pi
     assert "2 row classes" in repr(teacher)
+    with pytest.raises(ValueError, match="more than the limit of 2 GiB"):
+        teacher.expand()
+
+
+def test_expand_gives_the_dense_teacher():
+    teacher = kt.Teacher.from_classes([[0.1, 0.9], [1, 0]], [0.2, 0.6], [2, 1]).expand()
+    np.testing.assert_array_equal(teacher.pi, [[0.9, 0.1], [0.9, 0.1], [1, 0]])
+    np.testing.assert_array_equal(teacher.rho, [0.2, 0.2, 0.6])
+    assert teacher.expand() is teacher
 
 
 @pytest.mark.parametrize(
@@ -123,6 +132,23 @@ def test_bad_classes(rows, rho, multiplicity, message):
 def test_bad_tables(pi, rho, message):
     with pytest.raises(ValueError, match=message):
         kt.Teacher(pi, rho)
+
+
+def test_sums_off_by_more_than_rounding_are_divided_out():
+    teacher = kt.Teacher([[0.5, 0.5 + 1e-10]])
+    assert teacher.pi.sum() == 1.0
+    assert teacher.pi[0, 0] != 0.5
+
+
+def test_huge_weights_do_not_overflow():
+    teacher = kt.Teacher([[1e308, 1e308], [0.5, 1.5]], [1e308, 1e308], normalise=True)
+    np.testing.assert_array_equal(teacher.pi, [[0.5, 0.5], [0.25, 0.75]])
+    np.testing.assert_array_equal(teacher.rho, [0.5, 0.5])
+
+
+def test_nobody_can_make_a_teacher_writeable():
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        kt.Teacher([[0.5, 0.5]]).pi.setflags(write=True)
 
 
 def test_normalise():

@@ -1,47 +1,89 @@
-"""The repeat loop: draw a transfer set, let every student learn from it, write the losses."""
+"""The repeat loop: draw a transfer set, let every student learn from it, write the losses.
+
+One call runs many repeats on one thread; several calls, one per thread, run at the same time without the interpreter's
+lock. Everything that a repeat needs is allocated before the first one.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from kt_theory.kernels.draws import draw_counts
-from kt_theory.kernels.losses import GENERIC, paper_loss, row_visits, rule_loss
+from kt_theory.kernels.draws import SPARSE, DrawPlan, draw_counts, new_scratch
+from kt_theory.kernels.generic import Rules, row_visits, rule_loss
+from kt_theory.kernels.layout import LANES, zeros_on_a_line
+from kt_theory.kernels.losses import GENERIC, Table, paper_losses
+from kt_theory.kernels.options import INLINE, LEAF
+from kt_theory.kernels.sparse import new_groups, sparse_losses
 from kt_theory.kernels.streams import start_stream
 
 
-@njit(cache=True, nogil=True)
-def run_repeats(plan, key, first, table, kinds, rules, losses):
+class Desk(NamedTuple):
+    """What one repeat writes on: SIMD lanes, the four closed-form losses, and the rows that a rule reads and writes."""
+
+    lanes: np.ndarray
+    four: np.ndarray
+    visits: np.ndarray
+    whole: np.ndarray
+    rows: np.ndarray
+
+
+def run_repeats(
+    plan: DrawPlan, key: np.ndarray, first: int, table: Table, kinds: np.ndarray, rules: Rules, losses: np.ndarray
+) -> tuple[int, int, int]:
     """Write the losses of repeats first .. first + R - 1 into `losses`, (R, students).
 
     kinds (students,) int64 says which closed form, or GENERIC + k for the k-th entry of `rules`. Returns (repeat,
     student, row) of the first row that is not a distribution, or (-1, -1, -1).
     """
-    state = np.empty(4, dtype=np.uint64)
-    counts = np.empty(table.pi.shape)
+    inputs, labels = table.inputs, table.labels
+    scratch = new_scratch(plan, table.pi.size)
+    groups = new_groups(scratch.touched.size, inputs)
+    desk = Desk(
+        zeros_on_a_line(8 * LANES).view(np.float64),
+        np.zeros(4),
+        np.zeros(inputs, np.int64),
+        np.zeros(labels, np.int64),
+        np.zeros(3 * (labels + 1)),
+    )
+    state = np.empty(2, dtype=np.uint64)
+    return repeat_loop(plan, key, first, table, kinds, rules, state, scratch, groups, desk, losses)
+
+
+@njit(**LEAF)
+def repeat_loop(plan, key, first, table, kinds, rules, state, scratch, groups, desk, losses):
+    """Do what `run_repeats` says on the memory that it has laid out."""
+    closed = kinds.size - rules.address.size
+    unvisited = 0.0
+    for s in range(table.inputs):
+        unvisited += table.rho[s] * table.fallback[s]
     for r in range(losses.shape[0]):
         start_stream(key, first + r, state)
-        draw_counts(plan, state, counts)
-        student, row = score_counts(counts, table, kinds, rules, losses[r])
+        draw_counts(plan, state, scratch)
+        if closed > 0:
+            if plan.path == SPARSE:
+                sparse_losses(scratch.counts, scratch.touched, scratch.found[0], table, unvisited, groups, desk.four)
+            else:
+                paper_losses(scratch.counts, table, desk.lanes, desk.four)
+        student, row = _write_losses(scratch.counts, table, kinds, rules, desk, losses, r)
         if row >= 0:
             return first + r, student, row
     return -1, -1, -1
 
 
-@njit(cache=True, nogil=True)
-def score_counts(counts, table, kinds, rules, losses):
-    """Write every student's loss on the transfer set with `counts` (S, A) into `losses`, (students,).
-
-    Returns (student, row) of the first row that is not a distribution, or (-1, -1).
-    """
-    inputs, _labels = counts.shape
-    visits = np.empty(inputs)
-    row_visits(counts, visits)
+@njit(**INLINE)
+def _write_losses(counts, table, kinds, rules, desk, losses, r):
+    """Fill losses[r]; return (student, row) of the first row that is not a distribution, or (-1, -1)."""
+    if rules.address.size > 0:
+        row_visits(counts, table, desk.visits)
     for j in range(kinds.size):
         if kinds[j] < GENERIC:
-            losses[j] = paper_loss(kinds[j], counts, visits, table)
+            losses[r, j] = desk.four[kinds[j]]
         else:
-            losses[j], row = rule_loss(kinds[j] - GENERIC, counts, visits, table, rules)
+            k = kinds[j] - GENERIC
+            losses[r, j], row = rule_loss(k, counts, desk.visits, table, rules, desk.whole, desk.rows)
             if row >= 0:
                 return j, row
     return -1, -1

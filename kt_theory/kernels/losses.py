@@ -1,8 +1,11 @@
-"""Losses TV(q, pi | rho) of the paper's four students straight from the counts, and of any row rule.
+"""Losses TV(q, pi | rho) of the paper's four students together, straight from the counts of all cells.
 
-The closed forms skip the student's table: an unvisited row costs its precomputed TV(Uniform, pi_s), and each row is
-one or two passes that LLVM turns into SIMD. Reassociation is allowed (nothing here is NaN); the generic path, where NaN
-means "hidden", is compiled without it. Both agree on the same counts to 1e-12.
+With c = n_sa, p = pi(a|s), k = sum_a c, Z = sum_a c p, U and M the number and the mass of the unseen labels, a visited
+row costs CE_sgl 1/2 sum |c / k - p|, CE_ptl 1/2 sum p |c / Z - 1|, SEL_ptl 1/2 sum_unseen |M / U - p| and CE_ful 0; an
+unvisited row costs all four its precomputed TV(Uniform, pi_s). So no student's table is ever written: one pass for the
+four sums, one for the three distances, 0.2 to 0.8 ns per cell. The loops are short and apart from each other, with
+unsigned indices into flat arrays and without branches, because that is what LLVM turns into SIMD; reassociation is
+allowed (nothing here is NaN). They agree with the generic path on the same counts to 1e-12.
 """
 
 from __future__ import annotations
@@ -12,121 +15,147 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from kt_theory.kernels.rules import call_rule
+from kt_theory.kernels.layout import LANES
+from kt_theory.kernels.options import INLINE, SIMD
 
 CE_SGL, CE_PTL, SEL_PTL, CE_FUL, GENERIC = 0, 1, 2, 3, 4
 
-ROW_SUM_TOLERANCE = 1e-9
-_SIMD = {"reassoc", "nsz", "contract"}
+_VISITS, _WEIGHT, _UNSEEN, _HIDDEN, _SGL, _PTL, _SEL, _KNOWN = (np.uint64(k * LANES) for k in range(8))
+_TINY = 1e-300
 
 
 class Table(NamedTuple):
-    """The teacher as the kernels see it: pi (S, A), rho (S,), fallback (S,) = TV(Uniform, pi_s), label ranks (S, A)."""
+    """The teacher as the kernels see it, its cells in the order of layout.py with the first `woven` rows woven.
 
+    pi, ranks (cells,): probabilities, and the rank of each label in its row; rho, fallback (S,): fallback =
+    TV(Uniform, pi_s); ascending, below (cells,): rows of pi in ascending order and the sums of the entries before each,
+    for the sparse path alone; mass (S,): the sum of each row.
+    """
+
+    inputs: int
+    labels: int
+    woven: int
     pi: np.ndarray
     rho: np.ndarray
     fallback: np.ndarray
     ranks: np.ndarray
+    ascending: np.ndarray
+    below: np.ndarray
+    mass: np.ndarray
 
 
-class Rules(NamedTuple):
-    """Students on the generic path: rule addresses and what each may see.
-
-    address (K,) int64; sampled (K,) bool; top (K,) int64; the inputs whose visit reveals row s of student k are
-    ball[ball_start[k, s] : ball_start[k, s + 1]].
-    """
-
-    address: np.ndarray
-    sampled: np.ndarray
-    top: np.ndarray
-    ball_start: np.ndarray
-    ball: np.ndarray
+@njit(**INLINE)
+def paper_losses(counts, table, lanes, four):
+    """Write the losses of the four students into `four`, (4,); `lanes`, (8 LANES,), is scratch."""
+    four[:] = 0.0
+    _woven_rows(counts, table, lanes, four)
+    _plain_rows(counts, table, four)
+    for j in range(3):
+        four[j] = 0.5 * four[j] + four[3]
 
 
-@njit(cache=True, nogil=True, fastmath=_SIMD)
-def row_visits(counts, visits):
-    """Write n_s, the number of visits of each input."""
-    for s in range(counts.shape[0]):
-        total = 0.0
-        for a in range(counts.shape[1]):
-            total += counts[s, a]
-        visits[s] = total
+@njit(**INLINE)
+def _plain_rows(counts, table, four):
+    pi, rho, labels = table.pi, table.rho, np.uint64(table.labels)
+    for s in range(table.woven, table.inputs):
+        first = np.uint64(s) * labels
+        visits, weight, unseen, hidden = row_sums(counts, pi, first, labels)
+        if visits == 0:
+            four[3] += rho[s] * table.fallback[s]
+        else:
+            share = hidden / max(unseen, 1)
+            sgl, ptl, sel = _row_distances(counts, pi, first, labels, 1.0 / visits, 1.0 / weight, share)
+            four[0] += rho[s] * sgl
+            four[1] += rho[s] * ptl
+            four[2] += rho[s] * sel
 
 
-@njit(cache=True, nogil=True)
-def paper_loss(kind, counts, visits, table):
-    """Return the loss of one of the paper's four students on one transfer set."""
-    total = 0.0
-    for s in range(counts.shape[0]):
-        if visits[s] == 0.0:
-            total += table.rho[s] * table.fallback[s]
-        elif kind == CE_SGL:
-            total += table.rho[s] * _ce_sgl_row(counts[s], visits[s], table.pi[s])
-        elif kind == CE_PTL:
-            total += table.rho[s] * _ce_ptl_row(counts[s], table.pi[s])
-        elif kind == SEL_PTL:
-            total += table.rho[s] * _sel_ptl_row(counts[s], table.pi[s])
-    return total
+@njit(**SIMD)
+def row_sums(counts, pi, first, labels):
+    """Return k, Z, U and M of the row whose cells start at `first`."""
+    visits, weight, unseen, hidden = 0, 0.0, 0, 0.0
+    for a in range(labels):
+        c, p = counts[first + np.uint64(a)], pi[first + np.uint64(a)]
+        visits += c
+        weight += np.float64(c) * p
+        unseen += c == 0
+        hidden += p if c == 0 else 0.0
+    return visits, weight, unseen, hidden
 
 
-@njit(cache=True, nogil=True, fastmath=_SIMD)
-def _ce_sgl_row(counts, visits, p):
-    total = 0.0
-    for a in range(p.size):
-        total += abs(counts[a] / visits - p[a])
-    return 0.5 * total
+@njit(**SIMD)
+def _row_distances(counts, pi, first, labels, per_visit, per_weight, share):
+    sgl, ptl, sel = 0.0, 0.0, 0.0
+    for a in range(labels):
+        c, p = np.float64(counts[first + np.uint64(a)]), pi[first + np.uint64(a)]
+        sgl += abs(c * per_visit - p)
+        ptl += p * abs(c * per_weight - 1.0)
+        sel += abs(share - p) if c == 0.0 else 0.0
+    return sgl, ptl, sel
 
 
-@njit(cache=True, nogil=True, fastmath=_SIMD)
-def _ce_ptl_row(counts, p):
-    weight = 0.0
-    for a in range(p.size):
-        weight += counts[a] * p[a]
-    total = 0.0
-    for a in range(p.size):
-        total += abs(counts[a] * p[a] / weight - p[a])
-    return 0.5 * total
+@njit(**INLINE)
+def _woven_rows(counts, table, lanes, four):
+    """LANES rows at a time: entry i of each part of `lanes` belongs to row i of the group."""
+    pi, rho, fallback = table.pi, table.rho, table.fallback
+    for group in range(table.woven // LANES):
+        for i in range(8 * LANES):
+            lanes[np.uint64(i)] = 0.0
+        row = np.uint64(group * LANES)
+        first = np.uint64(group * LANES * table.labels)
+        _lane_sums(counts, pi, first, table.labels, lanes)
+        _lane_inverses(rho, row, lanes)
+        _lane_distances(counts, pi, first, table.labels, lanes)
+        _across_lanes(rho, fallback, row, lanes, four)
 
 
-@njit(cache=True, nogil=True, fastmath=_SIMD)
-def _sel_ptl_row(counts, p):
-    seen_mass = 0.0
-    unseen = 0.0
-    for a in range(p.size):
-        seen = counts[a] > 0.0
-        seen_mass += p[a] if seen else 0.0
-        unseen += 0.0 if seen else 1.0
-    share = max(0.0, 1.0 - seen_mass) / max(unseen, 1.0)
-    total = 0.0
-    for a in range(p.size):
-        total += 0.0 if counts[a] > 0.0 else abs(share - p[a])
-    return 0.5 * total
+@njit(**SIMD)
+def _lane_sums(counts, pi, first, labels, lanes):
+    for a in range(labels):
+        at = first + np.uint64(a * LANES)
+        for lane in range(LANES):
+            i = np.uint64(lane)
+            c, p = np.float64(counts[at + i]), pi[at + i]
+            lanes[_VISITS + i] += c
+            lanes[_WEIGHT + i] += c * p
+            lanes[_UNSEEN + i] += 1.0 if c == 0.0 else 0.0
+            lanes[_HIDDEN + i] += p if c == 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True)
-def rule_loss(k, counts, visits, table, rules):
-    """Return (loss, row) of generic student k; row is the first that is not a distribution, or -1."""
-    inputs, labels = counts.shape
-    whole = np.empty(labels, dtype=np.int64)
-    revealed, out = np.empty(labels), np.empty(labels + 1)
-    total = 0.0
-    for s in range(inputs):
-        reached = False
-        for i in range(rules.ball_start[k, s], rules.ball_start[k, s + 1]):
-            reached |= visits[rules.ball[i]] > 0.0
-        for a in range(labels):
-            whole[a] = np.int64(counts[s, a])
-            shown = (reached and table.ranks[s, a] < rules.top[k]) or (rules.sampled[k] and whole[a] > 0)
-            revealed[a] = table.pi[s, a] if shown else np.nan
-            out[a] = np.nan
-        out[labels] = np.nan
-        call_rule(rules.address[k], labels, whole.ctypes.data, revealed.ctypes.data, out.ctypes.data)  # type: ignore[call-arg]
-        mass, row_loss, lowest = 0.0, 0.0, 0.0
-        for a in range(labels):
-            mass += out[a]
-            row_loss += abs(out[a] - table.pi[s, a])
-            lowest = min(lowest, out[a])
-        if not (abs(mass - 1.0) <= ROW_SUM_TOLERANCE and lowest >= 0.0 and out[labels] == 1.0):
-            return np.nan, s
-        total += table.rho[s] * 0.5 * row_loss
-    return total, -1
+@njit(**SIMD)
+def _lane_inverses(rho, row, lanes):
+    """Turn the sums into 1 / k, 1 / Z and M / U, and U into rho of a visited row, 0 of another."""
+    for lane in range(LANES):
+        i = np.uint64(lane)
+        lanes[_HIDDEN + i] = lanes[_HIDDEN + i] / max(lanes[_UNSEEN + i], 1.0)
+        lanes[_KNOWN + i] = rho[row + i] if lanes[_VISITS + i] > 0.0 else 0.0
+        lanes[_VISITS + i] = 1.0 / max(lanes[_VISITS + i], 1.0)
+        lanes[_WEIGHT + i] = 1.0 / max(lanes[_WEIGHT + i], _TINY)
+
+
+@njit(**SIMD)
+def _lane_distances(counts, pi, first, labels, lanes):
+    for a in range(labels):
+        at = first + np.uint64(a * LANES)
+        for lane in range(LANES):
+            i = np.uint64(lane)
+            c, p = np.float64(counts[at + i]), pi[at + i]
+            lanes[_SGL + i] += abs(c * lanes[_VISITS + i] - p)
+            lanes[_PTL + i] += p * abs(c * lanes[_WEIGHT + i] - 1.0)
+            lanes[_SEL + i] += abs(lanes[_HIDDEN + i] - p) if c == 0.0 else 0.0
+
+
+@njit(**SIMD)
+def _across_lanes(rho, fallback, row, lanes, four):
+    sgl, ptl, sel, ful = 0.0, 0.0, 0.0, 0.0
+    for lane in range(LANES):
+        i = np.uint64(lane)
+        known = lanes[_KNOWN + i]
+        sgl += known * lanes[_SGL + i]
+        ptl += known * lanes[_PTL + i]
+        sel += known * lanes[_SEL + i]
+        ful += (rho[row + i] - known) * fallback[row + i]
+    four[0] += sgl
+    four[1] += ptl
+    four[2] += sel
+    four[3] += ful

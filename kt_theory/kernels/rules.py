@@ -20,18 +20,19 @@ _SIGNATURE = types.void(
 
 
 @cache
-def compile_rule(rule: Callable[..., None]) -> Any:
+def compile_rule(rule: Callable[..., None], checked: bool) -> Any:
     """Return `rule` as a C function with an `.address`; numba's error passes through if it does not compile.
 
-    Bounds are checked. `out` has one entry more than there are labels, which is set to 1 once the rule has returned: a
-    rule that raises leaves it alone, which is how the repeat loop learns of it.
+    `out` has one entry more than there are labels, which is set to 1 once the rule has returned: a rule that raises
+    leaves it alone, which is how the repeat loop learns of it. Checks of the bounds keep LLVM from using SIMD and
+    double the time of a rule, so that they are on for a trial of the first repeats only.
     """
     row = types.Array(types.float64, 1, "C")
     compiled = njit(
         types.void(types.Array(types.int64, 1, "C"), row, row),
         nogil=True,
         error_model="numpy",
-        boundscheck=True,
+        boundscheck=checked,
     )(rule)
 
     @cfunc(_SIGNATURE)

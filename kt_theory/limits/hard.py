@@ -6,11 +6,13 @@ Everything is proved up to rounding, which is at most `ROUNDING` relative and pa
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from kt_theory.limits.hard_addc import LARGEST_RATIO, best_constant, coordinate_risk, row_upper
+from kt_theory.limits.hard_few import LARGEST_FEW, best_relieved, relieved_upper
 from kt_theory.limits.hard_games import GAME_GAP, LARGEST_SOLVED, curved_upper, solve_game
 from kt_theory.limits.hard_inputs import inputs_lower, inputs_upper
 from kt_theory.limits.hard_prior import prior_lower
@@ -33,10 +35,11 @@ def hard_limit(inputs: Any, labels: Any, n: Any) -> Limit:
 
     One input: from below the Bayes risk of symmetric Dirichlet priors, A/2 E_k[2 x^a (1-x)^b / (N B(a, b))] at
     posterior quantiles x; from above A/2 times the concave envelope at 1/A of the add-c coordinate risk
-    E|(X+c)/(n+cA) - p|, maximised by branch and bound. Two labels: the game itself for n <= 20, solved to 1e-7 by a
-    student and a prior, and a student with curved shrinkage beyond. Several inputs: rho uniform with independent
-    Dirichlet rows from below; from above S times the concave envelope at 1/S of x E G(k), k ~ Bin(n, x), G(k) the row
-    bound after k visits.
+    E|(X+c)/(n+cA) - p|, maximised by branch and bound. Three to nine labels: also a student that is add-c with less
+    shrinkage at the corners, its maximum taken for each number of small labels apart. Two labels: the game itself for
+    n <= 20, solved to 1e-7 by a student and a prior, and a student with curved shrinkage beyond. Several inputs: rho
+    uniform with independent Dirichlet rows from below; from above S times the concave envelope at 1/S of x E G(k),
+    k ~ Bin(n, x), G(k) the row bound after k visits.
 
     Large sizes cost no O(n) loop: the sums run over windows of about (n/A)^(3/4) counts, and where a window would
     exceed 120,000 counts (n/A of about 10^5) the closed-form Bayes risk answers; the branch and bound serves up to
@@ -55,9 +58,9 @@ def hard_limit(inputs: Any, labels: Any, n: Any) -> Limit:
     -------
     Limit: `exact` is True for n = 0, for one label, and for the solved games, where upper - lower is at most 1e-7.
     `teacher` has rho uniform and equal rows: the worst row with at most two distinct probabilities for add-c after n/S
-    visits (two labels, one input: for the curved student), or the uniform row where that is within 0.1 % as bad. For a
-    solved game it is the heaviest point of the prior, on which the minimax student attains the value; for n = 0 it is
-    a point mass.
+    visits (one input and up to nine labels: for the student of `upper`), or the uniform row where that is within 0.1 %
+    as bad. For a solved game it is the heaviest point of the prior, on which the minimax student attains the value;
+    for n = 0 it is a point mass.
 
     Raises
     ------
@@ -79,16 +82,12 @@ def hard_limit(inputs: Any, labels: Any, n: Any) -> Limit:
         return Limit(value, value, True, _teacher(point_mass, inputs), reference, "hard", inputs, labels, n)
     if inputs == 1 and labels == 2 and n <= LARGEST_SOLVED:
         return _solved(n)
-    row = _worst_row(labels, max(1, round(n / inputs)))
     if inputs == 1:
-        lower, upper = prior_lower(labels, n), row_upper(labels, n)
-        if labels == 2:
-            curved, p = curved_upper(n)
-            if curved < upper:
-                upper, row = curved, np.array([1.0 - p, p])
+        lower, (upper, row) = prior_lower(labels, n), _one_input(labels, n)
         reference = "Dirichlet prior below, envelope of shrinkage students above; not known to meet"
     else:
         lower, upper = inputs_lower(inputs, labels, n), inputs_upper(inputs, labels, n)
+        row = _worst_row(labels, _add_c_risk(labels, max(1, round(n / inputs))))
         reference = "independent Dirichlet rows below, add-c(visits) rows above; not known to meet"
     # Point-mass rows under uniform rho: exact for soft labels if S > n, and the limit alpha -> 0 of the Dirichlet rows.
     unseen = (1.0 - 1.0 / labels) * math.exp(n * math.log1p(-1.0 / inputs)) if inputs > 1 else 0.0
@@ -140,22 +139,41 @@ def _teacher(row: np.ndarray, inputs: int) -> Teacher:
     return Teacher.from_classes(row[None, :], [1.0 / inputs], [float(inputs)])
 
 
-def _worst_row(labels: int, n: int) -> np.ndarray:
-    """Return the row of at most two distinct probabilities, m times x and the rest equal, that is worst for add-c."""
-    n = min(n, LARGEST_RATIO * labels)
-    c = best_constant(labels, n)
+def _one_input(labels: int, n: int) -> tuple[float, np.ndarray]:
+    """Return the least upper bound among the students for one input, and the worst row of the student it belongs to."""
+    upper = row_upper(labels, n)
+    if labels == 2:
+        curved, p = curved_upper(n)
+        if curved < upper:
+            return curved, np.array([1.0 - p, p])
+    elif labels <= LARGEST_FEW:
+        student = best_relieved(labels, n)
+        relieved = relieved_upper(student)
+        if relieved < upper:
+            return relieved, _worst_row(labels, student.risk)
+    return upper, _worst_row(labels, _add_c_risk(labels, n))
+
+
+def _add_c_risk(labels: int, n: int) -> Callable[[np.ndarray], np.ndarray]:
+    used = min(n, LARGEST_RATIO * labels)
+    c = best_constant(labels, used)
+    return lambda p: coordinate_risk(p, labels, used, c)
+
+
+def _worst_row(labels: int, label_risk: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return the row of at most two distinct probabilities, m times x and the rest equal, of the largest risk."""
     m = np.unique(np.floor(np.geomspace(1.0, max(labels - 1.0, 1.0), 40)))[:, None]
     low, high = np.zeros_like(m), 1.0 / m
     for _ in range(4):
         x = low + (high - low) * np.linspace(0.0, 1.0, 65)
         rest = np.maximum(1.0 - m * x, 0.0) / (labels - m)
-        risk = m * coordinate_risk(x, labels, n, c) + (labels - m) * coordinate_risk(rest, labels, n, c)
+        risk = m * label_risk(x) + (labels - m) * label_risk(rest)
         at = risk.argmax(axis=1)[:, None]
         step = (high - low) / 64.0
         best = np.take_along_axis(x, at, axis=1)
         low, high = np.maximum(best - 2.0 * step, 0.0), np.minimum(best + 2.0 * step, 1.0 / m)
     top = int(risk.max(axis=1).argmax())
-    uniform = labels * coordinate_risk(np.array([1.0 / labels]), labels, n, c)[0]
+    uniform = labels * label_risk(np.array([1.0 / labels]))[0]
     if uniform >= (1.0 - UNIFORM_TIE) * risk.max():
         return np.full(labels, 1.0 / labels)
     count, value = int(m[top, 0]), float(best[top, 0])

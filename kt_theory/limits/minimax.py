@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kt_theory.graphs import as_graph
@@ -13,6 +14,10 @@ LEVELS = ("hard", "partial", "top_k", "soft", "gradient")
 
 LARGEST_LABELS = {"soft": 10**6, "gradient": 10**6, "partial": 10**4, "top_k": 10**4}
 """Most labels by level: one row of the worst teacher is a dense array; the search for it costs labels squared."""
+
+CROSSING = 0.4
+"""n/(SA) above which the lower bound of hard labels is not compared with that of partial labels: they cross at 0.2 to
+0.3 (measured for all A), and far above partial labels fall as SA/n and hard ones as its root."""
 
 LARGEST_INPUTS = 10**12
 """Most inputs: beyond, rho * multiplicity of a teacher by classes is no longer 1 to 1e-9 in float64."""
@@ -53,7 +58,9 @@ def minimax_risk(
     -------
     Limit
         Soft labels and gradients: exact (gradients where the independence number is found). Partial labels and top-k:
-        exact where a worst teacher is proved, else a certified interval. Hard labels: a certified interval.
+        exact where a worst teacher is proved, else a certified interval. Hard labels: a certified interval; where
+        partial labels have the larger `lower`, it and its teacher stand, for a student of hard labels is one of partial
+        labels that ignores the probabilities. `lower` never rises from hard to partial to top-k to soft.
 
     Raises
     ------
@@ -95,9 +102,7 @@ def minimax_risk(
 
         return soft_limit(size, width, samples)
     if access == "hard":
-        from kt_theory.limits.hard import hard_limit
-
-        return hard_limit(size, width, samples)
+        return _hard(size, width, samples)
     from kt_theory.limits.partial import partial_limit, top_k_limit
 
     if access == "partial":
@@ -105,6 +110,21 @@ def minimax_risk(
     if k is None:
         raise ValueError("k is missing: minimax_risk('top_k', inputs=..., labels=..., n=..., k=...)")
     return top_k_limit(size, width, samples, whole_number(k, "k", high=width))
+
+
+def _hard(inputs: int, labels: int, n: int) -> Limit:
+    """Return the limit of hard labels, its lower bound raised to that of partial labels where that is larger."""
+    from kt_theory.limits.hard import hard_limit
+    from kt_theory.limits.partial import partial_limit
+
+    limit = hard_limit(inputs, labels, n)
+    if limit.exact or n > CROSSING * inputs * labels or labels > LARGEST_LABELS["partial"]:
+        return limit
+    partial = partial_limit(inputs, labels, n)
+    if partial.lower <= limit.lower:
+        return limit
+    reference = "worst teacher of partial labels below, add-c students above; not known to meet"
+    return replace(limit, lower=partial.lower, teacher=partial.teacher, reference=reference)
 
 
 def _gradient(graph: Any, inputs: Any, labels: int, n: int, hops: Any) -> Limit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,12 +11,20 @@ from kt_theory import figures, teachers
 from kt_theory.limits.bias import largest_bias
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.overview import limits_at, overview
+from kt_theory.output import refuse_unwritable, write_bytes, write_table
 from kt_theory.risk.exact import NoExactRisk, exact_risk
-from kt_theory.study import refuse_unwritable, write_table
 from kt_theory.teacher import Teacher
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 INPUTS, LABELS = 10, 10
 SIZES = tuple(sorted({round(x) for x in np.geomspace(1, 10**7, 22)}))
+LOOSENESS_SHAPES = ((1, 10), (1, 100), (10, 10), (100, 25), (1000, 10))
+_LOOSENESS_HEAD = """# How loose are the bounds?
+
+Upper bound over lower bound on the minimax risk: the paper's theorems in mean, and this package's limits. `-` where the
+paper's two theorems do not both apply. `kt-theory reproduce --limits` writes this table."""
 INSTANCES = {"hard": "instance1", "partial": "instance2", "soft": "instance3"}
 STUDENTS = {"hard": ("ce_sgl",), "partial": ("ce_ptl", "sel_ptl"), "soft": ("ce_ful",)}
 _TITLES = {"hard": "hard labels", "partial": "partial soft labels", "soft": "soft labels"}
@@ -34,7 +42,8 @@ def reproduce(out: Path, *, sizes: tuple[int, ...] = SIZES, progress: bool = Tru
 
     `limits`: the paper's bounds, the minimax risk between them, and the exact risks of the paper's students on the
     worst teachers known and on the paper's instances. `price_of_access`: the minimax risk of all levels at equal n.
-    Each as PNG and SVG with its data as CSV. Nothing here is random.
+    Each as PNG and SVG with its data as CSV. `looseness`: upper over lower bound, the paper's and this package's, as
+    CSV and Markdown. Nothing here is random.
 
     Parameters
     ----------
@@ -49,7 +58,9 @@ def reproduce(out: Path, *, sizes: tuple[int, ...] = SIZES, progress: bool = Tru
     from tqdm import tqdm
 
     out.mkdir(parents=True, exist_ok=True)
-    refuse_unwritable(out / "limits.csv")
+    names = ("limits", "price_of_access")
+    refuse_unwritable(out / f"{name}{suffix}" for name in names for suffix in (".csv", ".png", ".svg"))
+    refuse_unwritable((out / "looseness.csv", out / "looseness.md"))
     found = []
     rows: list[dict[str, Any]] = []
     for n in tqdm(sizes, unit="n", delay=2, disable=None if progress else True):
@@ -60,10 +71,46 @@ def reproduce(out: Path, *, sizes: tuple[int, ...] = SIZES, progress: bool = Tru
         write_table(limits, out / "price_of_access.csv"),
         write_table(limits.merge(risks, on=["access", "n"], how="inner"), out / "limits.csv"),
     ]
+    table = looseness()
+    written.append(write_table(table, out / "looseness.csv"))
+    written.append(write_bytes(out / "looseness.md", _as_markdown(table).encode("utf-8")))
     with figures.style():
-        for stem, figure in (("limits", _draw_limits(limits, risks)), ("price_of_access", _draw_price(limits))):
+        for stem, figure in zip(names, (_draw_limits(limits, risks), _draw_price(limits)), strict=True):
             written += [figures.write(figure, out / f"{stem}{suffix}") for suffix in (".png", ".svg")]
     return written
+
+
+def looseness() -> pd.DataFrame:
+    """Return how far apart upper and lower bounds are, the paper's and this package's, at 20 points (S, A, n).
+
+    Returns
+    -------
+    DataFrame, one row per point: inputs, labels, n, and for each access level the ratios upper/lower `paper` (NaN
+    outside the theorems' regime) and `here` (1 where the minimax risk is exact).
+    """
+    import pandas as pd
+
+    rows = []
+    for inputs, labels in LOOSENESS_SHAPES:
+        for times in (1, 10, 100, 1000):
+            table = overview([limits_at(inputs, labels, times * inputs * labels, top=())]).set_index("access")
+            row: dict[str, Any] = {"inputs": inputs, "labels": labels, "n": times * inputs * labels}
+            for access in STUDENTS:
+                level = table.loc[access]
+                row[f"{access}: paper"] = level["paper_upper"] / level["paper_lower"]
+                row[f"{access}: here"] = level["upper"] / level["lower"] if level["lower"] > 0 else 1.0
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _as_markdown(table: pd.DataFrame) -> str:
+    """The table for people: `-` where the paper's theorems do not both apply."""
+    cells = [["S", "A", "n", *table.columns[3:]], ["---:"] * table.shape[1]]
+    for row in table.itertuples(index=False):
+        ratios = ["-" if np.isnan(x) else f"{x:.4g}" if x != 1.0 else "exact" for x in row[3:]]
+        cells.append([f"{x:,}" for x in row[:3]] + ratios)
+    lines = ["| " + " | ".join(line) + " |" for line in cells]
+    return "\n".join([_LOOSENESS_HEAD, "", *lines, ""])
 
 
 def student_risks(n: int, limits: dict[str, Limit]) -> list[dict[str, Any]]:

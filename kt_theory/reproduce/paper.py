@@ -16,9 +16,10 @@ import numpy as np
 
 from kt_theory import figures, teachers
 from kt_theory.limits import bounds
+from kt_theory.output import refuse_unwritable, write_table
 from kt_theory.rates import PowerLawWarning, fit_rate
 from kt_theory.students import STUDENTS
-from kt_theory.study import refuse_unwritable, risk_table, write_table
+from kt_theory.study import risk_table
 from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name
 
@@ -85,7 +86,6 @@ _RATES = {
     "partial": "SA/n",
     "soft": "S/n",
 }
-_PAPER_WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
 _CLASS_NOTE = "* The paper's bounds in mean hold for the worst teacher of the class, not for this teacher."
 
 
@@ -118,7 +118,7 @@ def reproduce(
         if part not in PARTS:
             raise unknown_name("part", part, PARTS)
     out.mkdir(parents=True, exist_ok=True)
-    refuse_unwritable(out / "figure1.csv")
+    refuse_unwritable(out / f"{part}{suffix}" for part in only for suffix in (".csv", *_KINDS))
     wanted = {
         "figure1": FIGURE_1 if "figure1" in only else FIGURE_1[:1] if "table1" in only else (),
         "figure2": FIGURE_2 if {"figure2", "table1"} & set(only) else (),
@@ -211,7 +211,7 @@ def _bias_row(fixed: pd.DataFrame) -> dict[str, Any]:
         "low": last["mean"] - figures.BAND * last["std_error"],
         "high": last["mean"] + figures.BAND * last["std_error"],
         "paper": np.nan,
-        "verdict": f"risk {last['mean']:.4f} {'is at' if flat else 'is not yet at'} its limit {limit:.4f}",
+        "verdict": f"risk {last['mean']:.4f} is {'' if flat else 'not '}within {CLOSE:.0%} of its limit {limit:.4f}",
     }
 
 
@@ -236,11 +236,11 @@ def _draw_figure_1(frame: pd.DataFrame) -> Any:
     titles = {"1a": "general case", "1b": "one input", "1c": "many labels, small n", "1d": "many cells, small n"}
     for axes, panel in zip(grid.flat, FIGURE_1, strict=True):
         figures.risk_curves(axes, frame[frame["panel"] == panel.name])
-        figures.bound_lines(axes, panel.inputs, panel.labels, panel.n[0], panel.n[-1])
+        figures.bound_lines(axes, frame[frame["panel"] == panel.name])
         limit = bounds.ce_ptl_limit(panel.teacher(0))
         axes.axhline(limit, color=figures.STUDENT_STYLE["ce_ptl"][0], linewidth=1.0, linestyle="-.", zorder=1)
         axes.set(xlabel="n", ylabel="risk, E TV", xlim=(0, None), ylim=(0, 0.8))
-        axes.set_title(f"({panel.letter}) {titles[panel.name]}: S = {panel.inputs}, A = {panel.labels}", loc="left")
+        figures.title(axes, f"({panel.letter}) {titles[panel.name]}: S = {panel.inputs}, A = {panel.labels}")
     caption = (
         f"Figure 1. Instance 0, teacher fixed in n; mean of {frame['repeats'].iloc[0]:,} transfer sets, bands of two "
         "standard errors. S and A of (a) and (b) and the range of n of (a) are the paper's; it does not print the "
@@ -254,22 +254,21 @@ def _draw_figure_1(frame: pd.DataFrame) -> Any:
 
 
 def _draw_figure_2(frame: pd.DataFrame) -> Any:
-    figure, grid = figures.canvas(2, 3, width=12, height=3.5)
-    for axes, panel in zip(grid.T.flat, FIGURE_2, strict=True):
+    figure, grid = figures.canvas(3, 2, height=3.2)
+    for axes, panel in zip(grid.flat, FIGURE_2, strict=True):
         rows = frame[frame["panel"] == panel.name]
         figures.risk_curves(axes, rows[rows["mean"] > 0])
-        figures.bound_lines(axes, panel.inputs, panel.labels, panel.n[0], panel.n[-1])
+        figures.bound_lines(axes, rows)
         shown = rows[rows["student"] == panel.student]
         floor = np.nanmin([shown["mean"].min(), shown["lower_bound"].min()])
-        axes.set(xlabel="n", ylabel="risk, E TV", xscale="log", yscale="log", ylim=(floor / 3, 2.0))
-        axes.set_title(
-            f"({panel.letter}) Instance {panel.family[-1]}: S = {panel.inputs}, A = {panel.labels}", loc="left"
-        )
-        axes.text(0.03, 0.04, _slope_note(rows, panel), transform=axes.transAxes, fontsize=8, bbox=_PAPER_WHITE)
+        axes.set(xlabel="n", ylabel="risk, E TV", xscale="log", yscale="log", ylim=(floor / 3, 1.2))
+        name = f"({panel.letter}) Instance {panel.family[-1]}: S = {panel.inputs}, A = {panel.labels}"
+        figures.title(axes, name, _slope_note(rows, panel))
     caption = (
         f"Figure 2. Instances 1 to 3, teachers that move with n; mean of {frame['repeats'].iloc[0]:,} transfer sets, "
         "bands of two standard errors; the axes end below the panel's minimax student, points further down are cut "
-        f"off. The paper does not print S, A and n: they are chosen here. {_CLASS_NOTE}"
+        "off (with one input CE_ful has no risk at all, in (b) and (d)). The paper does not print S, A and n: they are "
+        f"chosen here. {_CLASS_NOTE}"
     )
     figures.legend_and_caption(figure, grid[0, 0], caption, bounds=True)
     return figure
@@ -281,15 +280,15 @@ def _slope_note(rows: pd.DataFrame, panel: Panel) -> str:
         curve = rows[rows["student"] == panel.student]
         fit = fit_rate(curve, by="student", n_min=panel.fit_from).iloc[0]
     label = figures.STUDENT_STYLE[str(panel.student)][2].split(" ")[0]
-    where = f" for n >= {panel.fit_from}" if panel.fit_from else ""
+    where = f" for n ≥ {panel.fit_from}" if panel.fit_from else ""
     half = (fit["slope_high"] - fit["slope_low"]) / 2
-    paper = f"\npaper {panel.published:.3f}" if panel.published is not None else ""
-    return f"slope of {label}{where}\nhere {fit['slope']:.3f} ± {half:.4f}{paper}"
+    paper = f", paper {panel.published:.3f}" if panel.published is not None else ""
+    return f"slope of {label}{where}: here {fit['slope']:.3f} ± {half:.4f}{paper}"
 
 
 def _draw_table_1(table: pd.DataFrame) -> Any:
     slopes = table[table["student"] != "ce_ptl"].iloc[::-1].reset_index(drop=True)
-    figure, grid = figures.canvas(1, 1, width=9.5, height=3.8)
+    figure, grid = figures.canvas(1, 1, width=11, height=4.0)
     axes = grid[0, 0]
     place = np.arange(len(slopes))
     axes.vlines(slopes["theory"], place - 0.3, place + 0.3, color="#444444", linewidth=2, label="theory", zorder=1)
@@ -310,6 +309,9 @@ def _draw_table_1(table: pd.DataFrame) -> Any:
     ]
     axes.set_yticks(place, names)
     axes.set(xlabel="slope of log risk on log n", xlim=(-1.15, -0.4), ylim=(-0.6, len(slopes) - 0.4))
+    for at, row in zip(place, slopes.itertuples(), strict=True):
+        numbers = f"{row.measured:.3f} [{row.low:.3f}, {row.high:.3f}]\n{row.verdict.split(';')[0]}"
+        axes.text(1.01, at, numbers, transform=axes.get_yaxis_transform(), fontsize=7.5, va="center")
     bias = table[table["student"] == "ce_ptl"].iloc[0]
     where = f"Instance 0, S = {bias.inputs}, A = {bias.labels}, n = {bias.n_max}"
     caption = f"CE_ptl has no rate: on {where}, its {bias.verdict}."

@@ -184,6 +184,10 @@ class _Columns:
         self.input = header.index("input") if "input" in header else nameless
         self.numeric = [name for i, name in enumerate(header) if i != self.input]
         self.labels = [name for name in self.numeric if name != "rho"]
+        near = [name for name in self.labels if name.strip().lower() in {"rho", "input"}]
+        if near:
+            meant = near[0].strip().lower()
+            raise ValueError(f"column {near[0]!r}: names are exact; call it {meant!r} if that is what it holds")
         if not self.labels:
             raise ValueError("is empty: needs a first line with the names of the columns, one per label")
         if "" in self.labels:

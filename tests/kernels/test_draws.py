@@ -8,19 +8,20 @@ from oracles import transfer_sets
 from scipy import stats
 
 import kt_theory as kt
-from kt_theory.kernels.draws import ALIAS, BINOMIAL, choose_path, draw_many, draw_plan
+from kt_theory.kernels.draws import ALIAS, BINOMIAL, PATHS, POISSON, SPARSE, choose_path, draw_many, draw_plan
+from kt_theory.kernels.layout import LANES, as_tables, in_cell_order, row_cells, woven_rows
 from kt_theory.kernels.streams import stream_key
 
 FALSE_ALARM = 1e-6
-PATHS = pytest.mark.parametrize("path", [ALIAS, BINOMIAL], ids=["alias", "binomial"])
+ON_EVERY_PATH = pytest.mark.parametrize("path", range(len(PATHS)), ids=PATHS)
 
 
 def draw(pi, rho, n, repeats, path, seed=0):
-    counts = np.empty((repeats, *np.shape(pi)))
-    draw_many(
-        draw_plan(np.asarray(pi, dtype=float), np.asarray(rho, dtype=float), n, path), stream_key(seed, n), 0, counts
-    )
-    return counts
+    pi, rho = np.asarray(pi, dtype=float), np.asarray(rho, dtype=float)
+    plan = draw_plan(pi, rho, n, path)
+    cells = np.empty((repeats, max(len(pi), plan.woven) * pi.shape[1]), dtype=np.int64)
+    draw_many(plan, stream_key(seed, n), 0, cells)
+    return as_tables(cells, *pi.shape, plan.woven)
 
 
 def chi_square_p_value(observed, expected):
@@ -31,7 +32,7 @@ def chi_square_p_value(observed, expected):
     return stats.chi2.sf(((observed - expected) ** 2 / expected).sum(), len(start) - 1)
 
 
-@PATHS
+@ON_EVERY_PATH
 def test_joint_law_of_all_transfer_sets(path):
     teacher = kt.Teacher([[0.5, 0.2, 0.3], [0.0, 0.9, 0.1]], [0.6, 0.4])
     repeats, n = 100_000, 5
@@ -46,7 +47,7 @@ def test_joint_law_of_all_transfer_sets(path):
     assert chi_square_p_value(observed, repeats * tilted / tilted.sum()) < FALSE_ALARM, "blind to a 5 % tilt"
 
 
-@PATHS
+@ON_EVERY_PATH
 @pytest.mark.parametrize("n", [0, 1, 7, 300, 30_000])
 def test_counts_add_up_and_never_touch_a_zero(path, n):
     pi = [[0.0, 1.0, 0.0], [0.2, 0.0, 0.8], [1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0.0]]
@@ -56,14 +57,14 @@ def test_counts_add_up_and_never_touch_a_zero(path, n):
     assert (counts[:, 1, 1] == 0).all()
 
 
-@PATHS
+@ON_EVERY_PATH
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3), (5, 1), (3, 7)])
 def test_uneven_table_sizes(path, shape):
     counts = draw(np.full(shape, 1 / shape[1]), np.full(shape[0], 1 / shape[0]), 1000, 3, path)
     assert (counts.sum(axis=(1, 2)) == 1000).all()
 
 
-@PATHS
+@ON_EVERY_PATH
 @pytest.mark.parametrize("n", [300, 2000, 100_000])
 def test_marginals_and_covariances(path, n):
     rng = np.random.default_rng(1)
@@ -87,6 +88,46 @@ def test_marginals_and_covariances(path, n):
     assert np.abs(independent).max() > z_limit, "blind to the covariances"
 
 
+BUDGETS = {SPARSE: (20_000, 20_000), ALIAS: (20_000, 20_000), POISSON: (200_000, 5_000), BINOMIAL: (200_000, 5_000)}
+
+
+@ON_EVERY_PATH
+@pytest.mark.parametrize("inputs", [1, 40])
+def test_a_bias_of_one_in_a_thousand_is_caught(path, inputs):
+    """Totals over all repeats are Multinomial(n R, p); false alarm 1e-6. The bias sits in one label of each row."""
+    n, repeats = BUDGETS[path]
+    pi, rho = np.tile([0.3, 0.25, 0.2, 0.15, 0.1, 0.0], (inputs, 1)), np.full(inputs, 1.0 / inputs)
+    biased = pi * [1.001, 1, 1, 1, 1, 1]
+
+    def p_value(table):
+        totals = sum(draw(table, rho, n, repeats // 4, path, seed=s).sum(axis=(0, 1)) for s in range(4))
+        assert totals[5] == 0
+        return chi_square_p_value(totals[:5].astype(float), totals.sum() * pi[0, :5])
+
+    assert p_value(pi) > FALSE_ALARM
+    assert p_value(biased / biased.sum(axis=1, keepdims=True)) < FALSE_ALARM
+
+
+@pytest.mark.parametrize(
+    ("n", "p"), [(64, 1e-4), (64, 0.5), (10**4, 0.31), (10**6, 0.999), (10**7, 1e-7), (10**7, 0.4)]
+)
+def test_poisson_counts_fit_at_the_extremes_of_their_tables(n, p):
+    repeats = 60_000
+    drawn = draw([[p, 1 - p]], [1.0], n, repeats, POISSON)[:, 0, 0]
+    observed, expected, law = binned(drawn, n, p, repeats)
+    assert chi_square_p_value(observed, expected) > FALSE_ALARM
+    if law.std() > 1:
+        moved, _, _ = binned(drawn + np.ceil(0.05 * law.std()), n, p, repeats)
+        assert chi_square_p_value(moved, expected) < FALSE_ALARM, "blind to a shift of 5 % of a standard deviation"
+
+
+def binned(drawn, n, p, repeats):
+    law = stats.binom(n, p)
+    edges = np.unique(law.ppf(np.linspace(0.0, 1.0, 61)[1:-1]))
+    expected = repeats * np.diff(np.concatenate([[0.0], law.cdf(edges), [1.0]]))
+    return np.bincount(np.searchsorted(edges, drawn, side="left"), minlength=len(expected)), expected, law
+
+
 SMALL = [(30, 0.2), (50, 0.5), (25, 0.39), (25, 0.41), (1000, 0.0099), (1000, 0.0101), (1000, 0.97)]
 LARGE = [(10**6, 0.3), (10**9, 1e-9), (10**9, 2e-8), (10**9, 0.37), (2**53, 1e-15), (2**53, 0.25)]
 
@@ -95,49 +136,66 @@ LARGE = [(10**6, 0.3), (10**9, 1e-9), (10**9, 2e-8), (10**9, 0.37), (2**53, 1e-1
 def test_binomials_fit_at_every_size(n, p):
     repeats = 60_000
     drawn = draw([[p, 1 - p]], [1.0], n, repeats, BINOMIAL)[:, 0, 0]
-    law = stats.binom(n, p)
-    edges = np.unique(law.ppf(np.linspace(0.0, 1.0, 61)[1:-1]))
-    expected = repeats * np.diff(np.concatenate([[0.0], law.cdf(edges), [1.0]]))
-    observed = np.bincount(np.searchsorted(edges, drawn, side="left"), minlength=len(expected))
+    observed, expected, law = binned(drawn, n, p, repeats)
     assert chi_square_p_value(observed, expected) > FALSE_ALARM
-    shift = 0.05 * law.std()
-    moved = np.bincount(np.searchsorted(edges, drawn + np.ceil(shift), side="left"), minlength=len(expected))
+    moved, _, _ = binned(drawn + np.ceil(0.05 * law.std()), n, p, repeats)
     assert chi_square_p_value(moved, expected) < FALSE_ALARM, "blind to a shift of 5 % of a standard deviation"
 
 
 def test_huge_n_costs_no_more_than_the_table():
     """A draw of O(n) would need 1e9 steps for each of these 2000 transfer sets."""
     counts = draw([[0.3, 0.7], [0.999999, 1e-6]], [0.5, 0.5], 10**9, 2000, None)
-    assert choose_path(np.ones((2, 2)), 10**9) == BINOMIAL
     assert (counts.sum(axis=(1, 2)) == 10**9).all()
     expected = 1e9 * np.array([0.15, 0.35, 0.4999995, 5e-7])
     z = (counts.reshape(2000, 4).mean(axis=0) - expected) / np.sqrt(expected / 2000)
     assert np.abs(z).max() < 5.5
 
 
-def test_the_crossover_is_a_rule_in_the_sizes():
-    pi = np.full((10, 10), 0.1)
-    assert [choose_path(pi, n) for n in (0, 1400, 1401, 2**53)] == [ALIAS, ALIAS, BINOMIAL, BINOMIAL]
+def test_the_path_is_a_rule_in_the_sizes_and_the_largest_probability():
+    def paths(shape, sizes, heaviest=0.0):
+        pi = np.full(shape, (1.0 - heaviest) / shape[1])
+        pi[:, 0] += heaviest
+        return [PATHS[choose_path(pi, np.full(shape[0], 1 / shape[0]), n)] for n in sizes]
+
+    around = [0, 125, 126, 12_499, 12_500, 10**9, 10**10, 2**53]
+    assert paths((1000, 10), around) == [*["sparse"] * 2, *["alias"] * 2, *["poisson"] * 2, "poisson", "binomial"]
+    assert paths((1, 1000), [250, 251]) == ["sparse", "alias"]
+    assert paths((1, 2), [0, 63, 64, 10**7, 10**8]) == ["sparse", "alias", "poisson", "poisson", "binomial"]
+    assert paths((1, 100), [10**7, 10**8], heaviest=0.9) == ["poisson", "binomial"]
 
 
 def test_tiny_and_subnormal_probabilities_are_drawn_in_proportion():
     pi = np.array([[1e-320, 1e-3, 1.0 - 1e-3]])
-    for path in (ALIAS, BINOMIAL):
+    for path in range(len(PATHS)):
         counts = draw(pi, [1.0], 1000, 20_000, path)
         assert counts[:, 0, 0].max() == 0
         assert abs(counts[:, 0, 1].mean() - 1.0) < 5.5 / np.sqrt(20_000)
 
 
-def test_repeats_have_their_own_stream():
+@ON_EVERY_PATH
+def test_repeats_have_their_own_stream(path):
     pi, rho = np.full((3, 3), 1 / 3), np.full(3, 1 / 3)
-    all_at_once = draw(pi, rho, 100, 50, ALIAS)
-    plan, key = draw_plan(pi, rho, 100, ALIAS), stream_key(0, 100)
-    one = np.empty((1, 3, 3))
+    all_at_once = draw(pi, rho, 100, 50, path).reshape(50, 9)
+    plan, key = draw_plan(pi, rho, 100, path), stream_key(0, 100)
+    one = np.empty((1, 9), dtype=np.int64)
     for repeat in (0, 7, 49):
         draw_many(plan, key, repeat, one)
         np.testing.assert_array_equal(one[0], all_at_once[repeat])
     assert len({row.tobytes() for row in all_at_once}) == 50
-    assert not np.array_equal(all_at_once, draw(pi, rho, 100, 50, ALIAS, seed=1))
-    far = np.empty((1, 3, 3))
-    draw_many(plan, key, 2**60, far)
-    assert far.sum() == 100
+    assert not np.array_equal(all_at_once, draw(pi, rho, 100, 50, path, seed=1).reshape(50, 9))
+    draw_many(plan, key, 2**60, one)
+    assert one.sum() == 100
+
+
+@pytest.mark.parametrize("inputs", [1, 5, 31, 32, 33, 100])
+def test_the_order_of_the_cells_can_be_undone(inputs):
+    table = np.arange(inputs * 7).reshape(inputs, 7)
+    assert woven_rows(inputs, 1000, padding=True) == 0
+    for woven in {0, woven_rows(inputs, 7, padding=False), woven_rows(inputs, 7, padding=True)}:
+        cells = in_cell_order(table, woven)
+        np.testing.assert_array_equal(as_tables(cells[None], inputs, 7, woven)[0], table)
+        assert cells.ctypes.data % 64 == 0
+        for s in (0, inputs // 2, inputs - 1):
+            first, step = row_cells.py_func(s, 7, woven)
+            np.testing.assert_array_equal(cells[int(first) :: int(step)][:7], table[s])
+    assert woven_rows(inputs, 7, padding=False) == inputs // LANES * LANES

@@ -1,0 +1,296 @@
+"""A multinomial without logarithms: independent Poisson counts, one table look-up of 1 ns each.
+
+**Exactness.** Let N_j ~ Poisson(m p_j) be independent, N their sum. Given N, the N_j are Multinomial(N, p): that holds
+for every value of N, so it still holds given N <= n, an event of the total alone. So: draw the N_j; if N > n, throw all
+of them away and draw again; then add n - N pairs drawn one by one. The sum is Multinomial(n, p), exactly. With
+m = n - c sqrt(n) the draw is kept with probability Phi(c), and some c sqrt(n) pairs are left to draw.
+
+**Ladder.** Where c sqrt(n) is more than the number of cells, the same step is repeated with smaller m: by the same
+argument each rung, given its total, is multinomial.
+
+**Tables.** A Poisson variable of rate x is a sum of independent ones whose rates add up to x. Each cell's rate is
+floored to a grid of rates that share alias tables, what it lacks is floored to a finer grid in a second pass, and so on
+while that pays; the rest of all cells is pooled into one Poisson total, spread over the cells by alias draws.
+Tables hold the outcomes whose probability is at least 1e-18 of the mode's, counted from `base`; with that cut, 48-bit
+thresholds and float64 weights, one look-up is off by less than 1e-13 in total variation.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from kt_theory.kernels.alias import WORDS, alias_table, fill_alias_table, scatter
+from kt_theory.kernels.options import INLINE, LEAF
+from kt_theory.kernels.streams import fill_words, next_word
+
+MOST_BITS = 16
+"""Tables have at most 2^16 columns, enough for a rate of 1.2e7."""
+
+_MOST_ENTRIES = 2**15  # of one pass, 256 KiB: tables, counts and plan together stay in a second-level cache of 1 MiB
+_FINEST_STEP = 1.0 / 8.0
+_MOST_DISTINCT = 512
+_SCATTER = 1.2  # the cost of an alias draw, in look-ups
+_LEAST_PROBABILITY = 1e-18
+_CUT, _SHIFT_BITS, _SHIFT_MASK = np.uint64(MOST_BITS), np.uint64(6), np.uint64(63)
+_OUTCOME = np.uint64(2**MOST_BITS - 1)
+
+
+class Ladder(NamedTuple):
+    """The rungs' tables. R rungs, P passes of all rungs together, K cells.
+
+    least (R,): a rung is used while so many pairs are left; first_pass (R + 1,); entry (P K,) uint64: where a cell's
+    table starts, and 64 minus its bits; base (R K,): what the tables of a cell leave out, base_total (R,) its sum;
+    rest_entry, rest_base (R,): the table of the pooled rest; rest (R 2^bits,): its alias table over the cells;
+    cells (2^bits,): the alias table of p itself.
+    """
+
+    least: np.ndarray
+    first_pass: np.ndarray
+    entry: np.ndarray
+    base: np.ndarray
+    base_total: np.ndarray
+    rest_entry: np.ndarray
+    rest_base: np.ndarray
+    bits: int
+    rest: np.ndarray
+    cells: np.ndarray
+    tables: np.ndarray
+
+
+@njit(**LEAF)
+def _span(rate):
+    """Return (lowest outcome, number of outcomes) that a table of Poisson(rate) keeps."""
+    mode = math.floor(rate)
+    low, high, weight = mode, mode, 1.0
+    while weight >= _LEAST_PROBABILITY and low > 0:
+        weight *= low / rate
+        low -= 1
+    weight = 1.0
+    while weight >= _LEAST_PROBABILITY:
+        high += 1
+        weight *= rate / high
+    return low, high - low + 1
+
+
+@njit(**LEAF)
+def table_bits(rates, bits):
+    """Write, for each rate, the bits of the number of columns that its table needs."""
+    for i in range(rates.size):
+        columns = _span(rates[i])[1]
+        bits[i] = 1
+        while (1 << bits[i]) < columns:
+            bits[i] += 1
+
+
+@njit(**LEAF)
+def _fill_weights(rate, low, outcomes, weight):
+    """Write Poisson(rate) on low .. low + outcomes - 1 to the front of `weight`, scaled to mean 1, and zeros behind."""
+    weight[:] = 0.0
+    mode = int(rate) - low
+    weight[mode] = 1.0
+    total = 1.0
+    for k in range(mode - 1, -1, -1):
+        weight[k] = weight[k + 1] * ((low + k + 1) / rate)
+        total += weight[k]
+    for k in range(mode + 1, outcomes):
+        weight[k] = weight[k - 1] * (rate / (low + k))
+        total += weight[k]
+    for k in range(outcomes):
+        weight[k] *= weight.size / total
+
+
+@njit(**LEAF)
+def _fill_tables(rates, starts, bits, tables, low, weight, order):
+    """Write the alias table of Poisson(rates[i]) to 2^bits[i] entries from starts[i] on; low[i] is its outcome 0."""
+    for i in range(rates.size):
+        size = 1 << bits[i]
+        low[i], outcomes = _span(rates[i])
+        _fill_weights(rates[i], low[i], outcomes, weight[:size])
+        fill_alias_table(weight[:size], MOST_BITS, tables[starts[i] : starts[i] + size], order[:size])
+
+
+def _bits(rates: np.ndarray) -> np.ndarray:
+    bits = np.empty(len(rates), dtype=np.int64)
+    table_bits(np.ascontiguousarray(rates), bits)
+    return bits
+
+
+def fits(n: int, p: np.ndarray) -> bool:
+    """Return whether the table of the heaviest cell is small enough."""
+    return bool(n * p.max() < 1e8 and _bits(np.array([n * p.max()]))[0] <= MOST_BITS)
+
+
+def ladder(p: np.ndarray, n: int) -> Ladder:
+    """Return the rungs that draw n pairs from p, (K,), in the order of the cells."""
+    passes = _passes(p * n)
+    slack = _best_slack(n, p.size, p.size * len(passes[0]) + _SCATTER * passes[1].sum())
+    totals = [max(n - slack * math.sqrt(n), 0.25 * n)]
+    below = 0.75 * slack * math.sqrt(n)
+    while below > 2.0 * p.size:
+        totals.append(below)
+        below /= 2.0
+    shelf = _Shelf()
+    entries, bases, rests, first_pass = [], [], [], [0]
+    for total in totals:
+        floors, rest = _passes(p * total)
+        base = np.zeros(p.size, dtype=np.int64)
+        for floor in floors:
+            entry, low = shelf.put(floor)
+            entries.append(entry)
+            base += low
+        bases.append(base)
+        rests.append(rest)
+        first_pass.append(len(entries))
+    rest_entry, rest_base = shelf.put(np.array([rest.sum() for rest in rests]))
+    alias = [alias_table(rest if rest.sum() > 0 else p) for rest in rests]
+    bits, cells = alias_table(p)
+    return Ladder(
+        np.array([math.ceil(total + 2.0 * math.sqrt(total)) for total in totals], dtype=np.int64),
+        np.array(first_pass, dtype=np.int64),
+        np.concatenate([*entries, np.zeros(0, dtype=np.uint64)]),
+        np.concatenate(bases),
+        np.array([base.sum() for base in bases], dtype=np.int64),
+        rest_entry,
+        rest_base,
+        bits,
+        np.concatenate([table for _, table in alias]),
+        cells,
+        np.concatenate(shelf.tables),
+    )
+
+
+def _passes(rates: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the floors of `rates`, (K,), one array per pass, and the rest that is left to the pool."""
+    floors: list[np.ndarray] = []
+    rest = rates
+    while True:
+        floor = _floor(rest)
+        left = np.maximum(rest - floor, 0.0)
+        if _SCATTER * (rest.sum() - left.sum()) <= rates.size:
+            return floors, rest
+        floors.append(floor)
+        rest = left
+
+
+def _floor(rates: np.ndarray) -> np.ndarray:
+    """Return `rates` floored to a grid as fine as the tables' budget allows; few distinct rates are kept as they are.
+
+    Few distinct rates are the teachers with equal rows or equal labels: they need one pass and leave no rest.
+    """
+    distinct = np.unique(rates)
+    if len(distinct) <= _MOST_DISTINCT and (2 ** _bits(distinct)).sum() <= _MOST_ENTRIES:
+        return rates
+    highest = rates.max()
+    parts, floor = 2, rates
+    while True:
+        step = highest / parts
+        steps = np.floor(rates / step).astype(np.int64)
+        used = np.flatnonzero(np.bincount(steps))
+        if parts > 2 and (2 ** _bits(used * step)).sum() > _MOST_ENTRIES:
+            return floor
+        floor = steps * step
+        if step <= _FINEST_STEP:
+            return floor
+        parts *= 2
+
+
+def _best_slack(n: int, cells: int, cost: float) -> float:
+    """Return the c that minimises the expected cost of rung 0, repeated 1 / Phi(c) times, and of what it leaves."""
+
+    def total(c: float) -> float:
+        kept = 0.5 * math.erfc(-c / math.sqrt(2.0))
+        left = math.sqrt(n) * (c + math.exp(-0.5 * c * c) / math.sqrt(2.0 * math.pi) / kept)
+        by_rungs = 2.0 * cells * (_SCATTER + max(0.0, math.log2(max(left, 1.0) / (2.0 * cells))))
+        return cost / kept + min(_SCATTER * left, by_rungs)
+
+    return min((k / 8.0 for k in range(1, 33)), key=total)
+
+
+class _Shelf:
+    """Tables put one behind the other."""
+
+    def __init__(self) -> None:
+        self.tables: list[np.ndarray] = []
+        self.length = 0
+
+    def put(self, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Add the tables of the distinct `rates`; return each rate's entry (start, shift) and lowest outcome."""
+        distinct, which = np.unique(rates, return_inverse=True)
+        bits = _bits(distinct)
+        ends = np.cumsum(2**bits)
+        tables, low = np.zeros(ends[-1], dtype=np.uint64), np.zeros(len(distinct), dtype=np.int64)
+        most = 2 ** int(bits.max())
+        scratch = np.empty(most), np.empty(most, dtype=np.int64)
+        _fill_tables(distinct, ends - 2**bits, bits, tables, low, *scratch)
+        entry = ((self.length + ends - 2**bits) << 6 | (64 - bits)).astype(np.uint64)
+        self.tables.append(tables)
+        self.length += len(tables)
+        return entry[which], low[which]
+
+
+@njit(**INLINE)
+def draw_by_poisson(n, ladder, state, words, spare, counts):
+    """Overwrite `counts`, (K,) int64, with the counts of n pairs; `spare`, (K,), is scratch."""
+    total = -1
+    while total < 0:
+        total = _draw_rung(0, n, ladder, state, words, counts)
+    left = n - total
+    for rung in range(1, ladder.least.size):
+        while left >= ladder.least[rung]:
+            total = _draw_rung(rung, left, ladder, state, words, spare)
+            if total >= 0:
+                left -= total
+                for j in range(counts.size):
+                    counts[j] += spare[j]
+    scatter(left, ladder.bits, ladder.cells, state, words, counts)
+
+
+@njit(**LEAF)
+def _draw_rung(rung, most, ladder, state, words, counts):
+    """Overwrite `counts` with Poisson counts; return their total, or -1 if it is more than `most`."""
+    cells = counts.size
+    for j in range(cells):
+        counts[j] = ladder.base[rung * cells + j]
+    total = ladder.base_total[rung]
+    for k in range(ladder.first_pass[rung], ladder.first_pass[rung + 1]):
+        total += _look_up(ladder.entry, k * cells, ladder.tables, state, words, counts)
+    entry = ladder.rest_entry[rung]
+    rest = ladder.rest_base[rung] + np.int64(_outcome(next_word(state), entry, ladder.tables))
+    if total + rest > most:
+        return -1
+    _scatter_rest(rest, rung, ladder, state, words, counts)
+    return total + rest
+
+
+@njit(**LEAF)
+def _scatter_rest(rest, rung, ladder, state, words, counts):
+    if rest > 0:
+        size = ladder.cells.size
+        scatter(rest, ladder.bits, ladder.rest[rung * size : (rung + 1) * size], state, words, counts)
+
+
+@njit(**LEAF)
+def _outcome(word, entry, tables):
+    column = word >> (entry & _SHIFT_MASK)
+    slot = tables[(entry >> _SHIFT_BITS) + column]
+    return column if (word << _CUT) < (slot & ~_OUTCOME) else slot & _OUTCOME
+
+
+@njit(**LEAF)
+def _look_up(entries, first, tables, state, words, counts):
+    """Add one outcome of its table to each cell; return the sum of what was added."""
+    total = np.uint64(0)
+    for start in range(0, counts.size, WORDS):
+        size = min(WORDS, counts.size - start)
+        fill_words(state, size, words)
+        at, cell = np.uint64(first + start), np.uint64(start)
+        for word in range(size):
+            i = np.uint64(word)
+            outcome = _outcome(words[i], entries[at + i], tables)
+            counts[cell + i] += np.int64(outcome)
+            total += outcome
+    return np.int64(total)

@@ -1,0 +1,311 @@
+"""One cell of a simulation: a teacher, its students, one n and one seed, run in blocks of absolute repeat indices.
+
+A block of repeats gives a `Tally`; tallies add up to the same bits in any grouping and order, on any thread, process or
+machine. So a long run can be cut, sharded, saved and resumed at will.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba.core.errors import NumbaError
+
+from kt_theory.access import label_ranks
+from kt_theory.divergences import total_variation
+from kt_theory.kernels.draws import PATHS, SPARSE, draw_many, draw_plan
+from kt_theory.kernels.generic import Rules
+from kt_theory.kernels.layout import as_tables, in_cell_order, padded
+from kt_theory.kernels.loop import run_repeats
+from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL, Table
+from kt_theory.kernels.rules import compile_rule
+from kt_theory.kernels.statistics import BINS, SUMS, accumulate, moments, quantiles
+from kt_theory.kernels.streams import stream_key
+from kt_theory.students import STUDENTS, Student
+from kt_theory.teacher import Teacher
+
+_CLOSED_FORMS = {"ce_sgl": CE_SGL, "ce_ptl": CE_PTL, "sel_ptl": SEL_PTL, "ce_ful": CE_FUL}
+_QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+_PIECE = 2**13
+_MOST_TRIALS = 64
+_TRIAL_CELLS = 10**6
+_ARRAYS = 20
+
+
+class RowRuleError(ValueError):
+    """A student's row rule does not compile, or wrote something that is not a distribution."""
+
+
+@dataclass(frozen=True)
+class RiskEstimate:
+    """The Monte Carlo estimate of one student's risk E TV(q, pi | rho) at one n.
+
+    Attributes
+    ----------
+    student, access : str
+    n, inputs, labels : int
+    mean : float
+        Average loss, in [0, 1].
+    std_error : float
+        Standard error of the mean.
+    q05, q25, q50, q75, q95 : float
+        Quantiles of the loss, off by at most 2^-12 of their value.
+    repeats, seed : int
+    path : str
+        How the counts were drawn: "sparse", "alias", "poisson" or "binomial".
+    reached : bool
+        Whether `std_error` is at most the `target_se` that was asked for; True if none was.
+    variance_factor : float
+        The variance of the plain mean over that of this one: above 1 where a control variate was used.
+    """
+
+    student: str
+    access: str
+    n: int
+    inputs: int
+    labels: int
+    mean: float
+    std_error: float
+    q05: float
+    q25: float
+    q50: float
+    q75: float
+    q95: float
+    repeats: int
+    seed: int
+    path: str
+    reached: bool = True
+    variance_factor: float = 1.0
+
+
+@dataclass(eq=False)
+class Tally:
+    """Sums over the losses of some repeats; `a + b` is the tally of both, whatever the order.
+
+    Attributes
+    ----------
+    repeats : int
+    sums : (students, SUMS) int64 array
+        Whole-number sums from which mean and standard error follow exactly.
+    histogram : (students, BINS) int64 array
+        Where the quantiles come from.
+    """
+
+    repeats: int
+    sums: np.ndarray
+    histogram: np.ndarray
+
+    @classmethod
+    def empty(cls, students: int) -> Tally:
+        """Return the tally of no repeats."""
+        return cls(0, np.zeros((students, SUMS), dtype=np.int64), np.zeros((students, BINS), dtype=np.int64))
+
+    @classmethod
+    def of(cls, losses: np.ndarray) -> Tally:
+        """Return the tally of `losses`, (repeats, students), in [0, 1]."""
+        tally = cls.empty(losses.shape[1])
+        accumulate(losses, tally.sums, tally.histogram)
+        return cls(len(losses), tally.sums, tally.histogram)
+
+    def __add__(self, other: Tally) -> Tally:
+        """Return the tally of both."""
+        return Tally(self.repeats + other.repeats, self.sums + other.sums, self.histogram + other.histogram)
+
+    def absorb(self, other: Tally) -> None:
+        """Add `other` to this tally in place, at a tenth of the cost of a new one."""
+        self.repeats += other.repeats
+        self.sums += other.sums
+        self.histogram += other.histogram
+
+
+class Cell:
+    """A teacher, its students, one n and one seed, ready for the kernels.
+
+    Parameters
+    ----------
+    teacher : Teacher
+    students : list of Student
+    n : int
+        Pairs per transfer set.
+    seed : int
+    path : str, optional
+        How to draw the counts, one of `kt_theory.kernels.draws.PATHS`, instead of the rule in (S, A, n, pi).
+
+    Examples
+    --------
+    >>> import kt_theory as kt
+    >>> cell = Cell(kt.Teacher([[0.5, 0.5]]), [kt.STUDENTS["ce_sgl"]], n=10, seed=0)
+    >>> cell.estimates(cell.run(0, 100) + cell.run(100, 50)) == cell.estimates(cell.run(0, 150))
+    True
+    """
+
+    def __init__(
+        self, teacher: Teacher, students: Sequence[Student], n: int, seed: int, *, path: str | None = None
+    ) -> None:
+        self.teacher, self.students, self.n, self.seed = teacher, list(students), n, seed
+        pi, rho = teacher.pi, teacher.rho
+        _refuse_beyond_memory(teacher)
+        self.plan = draw_plan(pi, rho, n, None if path is None else PATHS.index(path))
+        self.table = kernel_table(pi, rho, self.plan.woven, sparse=self.plan.path == SPARSE)
+        self.path = PATHS[self.plan.path]
+        self.kinds, self.rules = kernel_students(self.students, teacher.inputs)
+        self._key = stream_key(seed, n)
+        if len(self.rules.address):
+            self._try_out()
+
+    def run(self, first: int, repeats: int, losses: np.ndarray | None = None) -> Tally:
+        """Return the tally of repeats first .. first + repeats - 1; write every loss into `losses` if it is given.
+
+        Parameters
+        ----------
+        first, repeats : int
+        losses : (repeats, students) array, optional
+
+        Raises
+        ------
+        RowRuleError
+            A row that a student's rule wrote is not a distribution.
+        """
+        tally = Tally.empty(len(self.students))
+        room = np.empty((min(repeats, _PIECE), len(self.students))) if losses is None else losses
+        for at in range(0, repeats, _PIECE):
+            size = min(_PIECE, repeats - at)
+            part = room[:size] if losses is None else losses[at : at + size]
+            bad = run_repeats(self.plan, self._key, first + at, self.table, self.kinds, self.rules, part)
+            if bad[2] >= 0:
+                self._refuse_row(*bad)
+            accumulate(part, tally.sums, tally.histogram)
+        return Tally(int(repeats), tally.sums, tally.histogram)
+
+    def draw(self, first: int, repeats: int) -> np.ndarray:
+        """Return the counts of repeats first .. first + repeats - 1: (repeats, S, A) int64."""
+        cells = np.empty((repeats, self.table.pi.size), dtype=np.int64)
+        draw_many(self.plan, self._key, first, cells)
+        return np.ascontiguousarray(as_tables(cells, self.teacher.inputs, self.teacher.labels, self.plan.woven))
+
+    def std_errors(self, tally: Tally) -> list[float]:
+        """Return the standard error of each student's mean loss."""
+        return [moments(row, tally.repeats)[1] for row in tally.sums]
+
+    def estimates(self, tally: Tally, *, target_se: float | None = None) -> list[RiskEstimate]:
+        """Return one estimate per student from at least 2 repeats."""
+        found = []
+        for student, sums, histogram in zip(self.students, tally.sums, tally.histogram, strict=True):
+            mean, error = moments(sums, tally.repeats)
+            reached = target_se is None or error <= target_se
+            found.append(
+                RiskEstimate(
+                    student=student.name,
+                    access=student.access.name,
+                    n=self.n,
+                    inputs=self.teacher.inputs,
+                    labels=self.teacher.labels,
+                    mean=mean,
+                    std_error=error,
+                    **dict(zip(_QUANTILES, quantiles(histogram, list(_QUANTILES.values())), strict=True)),
+                    repeats=tally.repeats,
+                    seed=self.seed,
+                    path=self.path,
+                    reached=reached,
+                )
+            )
+        return found
+
+    def seconds_per_repeat(self) -> float:
+        """Return a rough cost, to cut work into pieces; no result depends on it."""
+        cells = self.teacher.pi.size
+        drawn = {
+            "sparse": 3.0 * self.n,
+            "alias": 1.2 * self.n + cells,
+            "poisson": 3.0 * cells,
+            "binomial": 60.0 * cells,
+        }
+        return 1e-9 * (100.0 + drawn[self.path] + 10.0 * cells * len(self.rules.address))
+
+    def _try_out(self) -> None:
+        """Run users' rules with their bounds checked on the first repeats; the others go unchecked."""
+        checked = kernel_students(self.students, self.teacher.inputs, checked=True)[1]
+        trials = min(_MOST_TRIALS, max(4, _TRIAL_CELLS // self.teacher.pi.size))
+        losses = np.empty((trials, len(self.students)))
+        bad = run_repeats(self.plan, self._key, 0, self.table, self.kinds, checked, losses)
+        if bad[2] >= 0:
+            self._refuse_row(*bad)
+
+    def _refuse_row(self, repeat: int, student: int, row: int) -> None:
+        culprit = self.students[student]
+        whole = self.draw(repeat, 1)[0]
+        out = np.full(self.teacher.labels, np.nan)
+        revealed = culprit.access.reveal(whole, self.teacher.pi)[row]
+        try:
+            culprit.rule(whole[row], revealed, out)
+            found = f"wrote a row that sums to {out.sum():.12g} with smallest entry {out.min():.6g}"
+        except Exception as error:
+            found = f"raised {type(error).__name__}: {error}"
+        raise RowRuleError(
+            f"student {culprit.name!r}, row {row}, repeat {repeat}, n = {self.n}: its row rule {found}; "
+            "a row must be >= 0 and sum to 1"
+        )
+
+
+def _refuse_beyond_memory(teacher: Teacher) -> None:
+    """Raise before the machine starts to swap: the plan and the tables are many arrays of the teacher's size."""
+    size = 8.0 * teacher.pi.size
+    memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if _ARRAYS * size > memory:
+        raise ValueError(
+            f"a teacher of {teacher.inputs} x {teacher.labels} takes {size:.3g} bytes as a dense table and "
+            f"{_ARRAYS} times that to draw from it, more than the {memory:.3g} bytes of this machine: exact_risk takes "
+            "Teacher.from_classes"
+        )
+
+
+def kernel_table(pi: np.ndarray, rho: np.ndarray, woven: int, *, sparse: bool) -> Table:
+    """Return the teacher in the form that the kernels take."""
+    inputs, labels = pi.shape
+    fallback = np.asarray(total_variation(np.full(labels, 1.0 / labels), pi))
+    ascending = np.sort(pi, axis=1) if sparse else np.zeros((0, labels))
+    return Table(
+        inputs,
+        labels,
+        woven,
+        in_cell_order(pi, woven),
+        padded(rho, woven),
+        padded(fallback, woven),
+        in_cell_order(label_ranks(pi).astype(np.int64), woven),
+        ascending.reshape(-1),
+        (np.cumsum(ascending, axis=1) - ascending).reshape(-1),
+        pi.sum(axis=1),
+    )
+
+
+def kernel_students(students: list[Student], inputs: int, *, checked: bool = False) -> tuple[np.ndarray, Rules]:
+    """Return (kinds, rules): which closed form serves each student, and the compiled rules of all the others."""
+    closed = {(STUDENTS[name].rule, STUDENTS[name].access): kind for name, kind in _CLOSED_FORMS.items()}
+    generic = [student for student in students if (student.rule, student.access) not in closed]
+    kinds = [GENERIC + generic.index(s) if s in generic else closed[s.rule, s.access] for s in students]
+    starts, balls, offset = [], [], 0
+    for student in generic:
+        ball = student.access.balls(inputs)
+        starts.append(ball.indptr.astype(np.int64) + offset)
+        balls.append(ball.indices.astype(np.int64))
+        offset += len(ball.indices)
+    rules = Rules(
+        np.array([_compiled(student, checked).address for student in generic], dtype=np.int64),
+        np.array([student.access.sampled for student in generic], dtype=np.bool_),
+        np.array([student.access.top for student in generic], dtype=np.int64),
+        np.array(starts, dtype=np.int64).reshape(len(generic), inputs + 1),
+        np.concatenate([*balls, np.zeros(0, dtype=np.int64)]),
+    )
+    return np.array(kinds, dtype=np.int64), rules
+
+
+def _compiled(student: Student, checked: bool) -> Any:
+    try:
+        return compile_rule(student.rule.py_func, checked)
+    except (NumbaError, TypeError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip() and "nopython" not in line]
+        reason = lines[0] if lines else type(error).__name__
+        raise RowRuleError(f"student {student.name!r}: its row rule does not compile: {reason}") from error
