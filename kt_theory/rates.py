@@ -251,8 +251,8 @@ def fit_exponents(
     Returns
     -------
     DataFrame, one row per law: the columns of `by`; for each variable v: v, v_low, v_high (its exponent and interval);
-    intercept (log y where every variable is 1, nats); points used; dropped (those without a logarithm); scatter, the
-    root mean square of the residuals of log y.
+    intercept (log y where every variable is 1, nats); points used; dropped (those without a logarithm, or without a
+    standard error where others have one); scatter, the root mean square of the residuals of log y.
 
     Raises
     ------
@@ -285,6 +285,8 @@ def _fit_law(group: pd.DataFrame, name: str, variables: list[str], y: str, level
     points = np.array([_numbers(group, column) for column in [*variables, y]])
     usable = (np.isfinite(points) & (points > 0)).all(axis=0)
     std_error = _numbers(group, "std_error")[usable] if "std_error" in group else np.full(usable.sum(), np.nan)
+    noise, weighed = _relative_noise(std_error, points[-1, usable])
+    usable[usable] = weighed
     logs = np.log(points[:, usable])
     design = np.vstack([np.ones(usable.sum()), logs[:-1]]).T
     freedom = len(design) - design.shape[1]
@@ -294,7 +296,6 @@ def _fit_law(group: pd.DataFrame, name: str, variables: list[str], y: str, level
             f"{name}: {len(design)} points do not determine exponents in {', '.join(variables)}: give at least "
             f"{len(variables) + 2} points, at which each variable moves on its own"
         )
-    noise = _relative_noise(std_error, points[-1, usable], points[0, usable], name, variables[0])
     scale = noise if isinstance(noise, np.ndarray) else np.ones(len(design))
     weighted = design / scale[:, None]
     coefficients = np.linalg.lstsq(weighted, logs[-1] / scale, rcond=None)[0]

@@ -1,8 +1,8 @@
 """The border to the engine: blocks of absolute repeat indices of one cell, as sums that add up in any order.
 
-A loss x counts as the whole number k nearest to 2^50 x = 2^25 h + l. The sums of k, h h, h l and l l, each as a low
-limb of 32 bits and the rest, are exact; so the same repeats give the same mean and standard error to the bit, however
-they were cut, shared out and put together again. Quantiles come from a histogram on the leading bits of the losses.
+What a block stores is what the engine's tally holds (see `kt_theory.kernels.statistics`): whole-number sums, from which
+mean and standard error follow exactly, and a histogram, here without its empty bins. The formulas on stored sums stand
+here a second time, in plain Python, so that planning and a second run do without the engine.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ SUMS = 8
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 _SCALE, _HALF, _LIMB = 2.0**50, 25, 32
-_PIECE = 4096  # as many squares below 2^51 as an int64 holds
-_DROP, _OFFSET, _LAST = np.uint64(41), 960 << 11, (63 << 11) + 1
-_KEPT_CELLS = 2**24
+_DROP, _OFFSET = np.uint64(41), 960 << 11
+_KEPT_PAIRS, _KEPT_CELLS = 2**24, 16
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,9 @@ def run_block(work: Work) -> list[Block]:
 
 def losses_of(work: Work) -> np.ndarray:
     """Return every loss of a block, (repeats, students); an error is raised as it comes."""
-    return _Runner.of(work).losses(work.first, work.repeats)
+    losses = np.empty((work.repeats, len(work.students)))
+    _Runner.of(work).cell.run(work.first, work.repeats, losses)
+    return losses
 
 
 def seconds_per_repeat(inputs: int, labels: int, n: int, students: int) -> float:
@@ -113,25 +114,14 @@ def quantiles(bins: np.ndarray, counts: np.ndarray) -> list[float]:
 def _run(work: Work) -> list[Block]:
     started = time.perf_counter()
     runner = _Runner.of(work)
-    losses = runner.losses(work.first, work.repeats)
+    tally = runner.cell.run(work.first, work.repeats)
     seconds = (time.perf_counter() - started) / len(work.students)
-    shape = runner.teacher.inputs, runner.teacher.labels
-    return [Block(*shape, runner.path, seconds, *_statistics(column)) for column in losses.T]
-
-
-def _statistics(losses: np.ndarray) -> tuple[list[int], np.ndarray, np.ndarray]:
-    k = (losses * _SCALE + 0.5).astype(np.int64)
-    h, l = k >> _HALF, k & ((1 << _HALF) - 1)
-    sums = [0] * SUMS
-    for at in range(0, len(k), _PIECE):
-        piece = slice(at, at + _PIECE)
-        parts = k[piece].sum(), h[piece] @ h[piece], h[piece] @ l[piece], l[piece] @ l[piece]
-        for i, part in enumerate(map(int, parts)):
-            sums[2 * i] += part & ((1 << _LIMB) - 1)
-            sums[2 * i + 1] += part >> _LIMB
-    index = (np.ascontiguousarray(losses).view(np.uint64) >> _DROP).astype(np.int64) - _OFFSET + 1
-    bins, counts = np.unique(np.clip(index, 0, _LAST), return_counts=True)
-    return sums, bins, counts
+    facts = runner.teacher.inputs, runner.teacher.labels, runner.cell.path, seconds
+    blocks = []
+    for sums, histogram in zip(tally.sums, tally.histogram, strict=True):
+        bins = np.flatnonzero(histogram)
+        blocks.append(Block(*facts, sums.copy(), bins, histogram[bins]))
+    return blocks
 
 
 class _Runner:
@@ -141,17 +131,14 @@ class _Runner:
     _lock = threading.Lock()
 
     def __init__(self, work: Work) -> None:
-        from kt_theory.kernels.draws import PATHS, draw_plan
         from kt_theory.kernels.streams import stream_key
-        from kt_theory.risk.montecarlo import kernel_students, kernel_table
+        from kt_theory.risk.cell import Cell
 
         self.teacher = recipes.build_teacher(work.teacher)
         students = [recipes.build_student(recipe, self.teacher.inputs) for recipe in work.students]
-        self.plan = draw_plan(self.teacher.pi, self.teacher.rho, work.n)
-        self.path = PATHS[self.plan.path]
-        self.table = kernel_table(self.teacher)
-        self.kinds, self.rules = kernel_students(students, self.teacher.inputs)
-        self.key = stream_key(work.seed, int(work.group, 16))
+        self.cell = Cell(self.teacher, students, work.n, work.seed)
+        # simulate() keys its streams by (seed, n); cells of a sweep that differ in the teacher are independent too.
+        self.cell._key = stream_key(work.seed, int(work.group, 16))
 
     @classmethod
     def of(cls, work: Work) -> _Runner:
@@ -159,20 +146,12 @@ class _Runner:
         name = f"{work.group} {work.students}"
         with cls._lock:
             if name not in cls._kept:
-                runner = cls(work)
-                cls._kept[name] = runner
-                while len(cls._kept) > 1 and sum(r.teacher.pi.size for r in cls._kept.values()) > _KEPT_CELLS:
-                    cls._kept.popitem(last=False)
-                while len(cls._kept) > 16:
+                cls._kept[name] = cls(work)
+                while len(cls._kept) > 1 and cls._crowded():
                     cls._kept.popitem(last=False)
             return cls._kept[name]
 
-    def losses(self, first: int, repeats: int) -> np.ndarray:
-        """Return the losses of repeats first .. first + repeats - 1, (repeats, students)."""
-        from kt_theory.kernels.loop import run_repeats
-
-        losses = np.empty((repeats, len(self.kinds)))
-        _, student, row = run_repeats(self.plan, self.key, first, self.table, self.kinds, self.rules, losses)
-        if row >= 0:
-            raise ValueError(f"student number {student} wrote a row {row} that is not a distribution")
-        return losses
+    @classmethod
+    def _crowded(cls) -> bool:
+        size = sum(runner.teacher.pi.size for runner in cls._kept.values())
+        return size > _KEPT_PAIRS or len(cls._kept) > _KEPT_CELLS

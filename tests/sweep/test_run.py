@@ -13,7 +13,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from kt_theory.kernels.statistics import BINS, accumulate, quantile
+from kt_theory.kernels.statistics import moments, quantiles
+from kt_theory.risk.cell import Tally
 from kt_theory.sweep import cells, load, merge_shards, plan, replay, run, status
 from kt_theory.sweep.plan import Stored, cut, disjoint, gaps, prefix
 from kt_theory.testing import confidence_radius
@@ -41,23 +42,21 @@ def test_means_agree_with_exact_risks(tiny, tmp_path):
     assert (wrong > confidence_radius(known["std_error"].max(), 20_000, 1e-9)).any()
 
 
-def test_statistics_agree_with_the_plain_ones():
+def test_stored_statistics_are_the_engines():
     rng = np.random.default_rng(5)
-    losses = np.concatenate([rng.beta(0.3, 3.0, 9_000), [0.0, 1.0, 1e-30]])
-    order = rng.permutation(len(losses))
-    whole = cells._statistics(losses)
-    parts = [cells._statistics(losses[order][part]) for part in (slice(0, 10), slice(10, 4500), slice(4500, None))]
-    sums = np.sum([part[0] for part in parts], axis=0)
-    bins, counts = cells.merged_histogram([part[1] for part in parts], [part[2] for part in parts])
-    assert cells.moments(sums, len(losses)) == cells.moments(whole[0], len(losses))
-    assert np.array_equal(bins, whole[1])
-    assert np.array_equal(counts, whole[2])
+    losses = np.concatenate([rng.beta(0.3, 3.0, 9_000), [0.0, 1.0, 1e-30]])[rng.permutation(9_003)]
+    parts = [Tally.of(losses[part][:, None]) for part in (slice(0, 10), slice(10, 4500), slice(4500, None))]
+    sums = np.sum([part.sums[0] for part in parts], axis=0)
+    bins = [np.flatnonzero(part.histogram[0]) for part in parts]
+    counts = [part.histogram[0][hit] for part, hit in zip(parts, bins, strict=True)]
     mean, error = cells.moments(sums, len(losses))
+    assert (mean, error) == moments(sums, len(losses))
     assert mean == pytest.approx(losses.mean(), rel=1e-13)
     assert error == pytest.approx(losses.std(ddof=1) / np.sqrt(len(losses)), rel=1e-12)
-    histogram = np.zeros((1, BINS), dtype=np.int64)
-    accumulate(losses[:, None], 0, np.zeros(1), np.zeros(1), histogram)
-    assert cells.quantiles(bins, counts) == [quantile(histogram[0], share) for share in cells.QUANTILES]
+    whole = Tally.of(losses[:, None]).histogram[0]
+    merged = cells.merged_histogram(bins, counts)
+    assert np.array_equal(merged[0], np.flatnonzero(whole))
+    assert cells.quantiles(*merged) == quantiles(whole, cells.QUANTILES)
 
 
 def test_plans_cover_every_repeat_once():
