@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 
 SUMS = 8
@@ -76,10 +77,11 @@ def losses_of(work: Work) -> np.ndarray:
     return losses
 
 
-def seconds_per_repeat(inputs: int, labels: int, n: int, students: int) -> float:
+def seconds_per_repeat(inputs: int, labels: int, n: int, students: Sequence[Mapping[str, Any]]) -> float:
     """Return a rough cost of one repeat, to cut work into blocks and to foretell times; no result hangs on it."""
     pairs = inputs * labels
-    return 1e-9 * (100.0 + 3.0 * min(n, 20 * pairs) + pairs * (2.0 + 2.0 * students))
+    rules = sum(recipe["name"] not in STUDENTS for recipe in students)
+    return 1e-9 * (80.0 + min(1.2 * n, 2.0 * pairs) + pairs * (0.5 + 10.0 * rules))
 
 
 def moments(sums: Any, repeats: int) -> tuple[float, float]:

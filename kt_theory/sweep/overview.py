@@ -54,7 +54,7 @@ def estimates(spec: Spec) -> list[Estimate]:
     for cells in groups.values():
         inputs, labels = recipes.shape(cells[0].teacher)
         repeats = 0 if cells[0].undefined else spec.repeats or spec.max_repeats or 0
-        seconds = repeats * seconds_per_repeat(inputs, labels, cells[0].n, len(cells))
+        seconds = repeats * seconds_per_repeat(inputs, labels, cells[0].n, [cell.student for cell in cells])
         found.append(Estimate(tuple(cells), inputs, labels, repeats, seconds))
     return found
 

@@ -71,7 +71,7 @@ def cut(stretch: tuple[int, int], block: int) -> list[tuple[int, int]]:
 def block_size(seconds: float) -> int:
     """Return the repeats of one block, a power of two, for a cell whose repeat takes so many seconds."""
     size = 256
-    while size < 2**17 and 2 * size * seconds <= BLOCK_SECONDS:
+    while size < 2**20 and 2 * size * seconds <= BLOCK_SECONDS:
         size *= 2
     return size
 

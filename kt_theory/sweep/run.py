@@ -190,7 +190,7 @@ def _cost_of(cells: Sequence[Cell]) -> float:
         shape = recipes.shape(cells[0].teacher)
     except (ValueError, OSError):
         return 1e-4  # the block itself will meet the same error, and record it
-    return seconds_per_repeat(*shape, cells[0].n, len(cells))
+    return seconds_per_repeat(*shape, cells[0].n, [cell.student for cell in cells])
 
 
 @dataclass

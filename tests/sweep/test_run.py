@@ -372,5 +372,5 @@ def test_without_dask(tiny, tmp_path):
 
 def test_block_sizes():
     assert plan.block_size(1.0) == 256
-    assert plan.block_size(1e-9) == 2**17
+    assert plan.block_size(1e-9) == 2**20
     assert plan.block_size(1e-4) == 4096
