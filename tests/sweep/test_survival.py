@@ -20,7 +20,7 @@ from kt_theory.sweep.journal import Reader
 SPEC = """
 name = "kills"
 seed = 11
-repeats = 20_000
+repeats = 120_000
 n = [50, 400]
 students = ["ce_sgl", "sel_ptl", "ce_ful", "laplace"]
 [[teachers]]
@@ -240,7 +240,7 @@ def test_two_processes_on_one_folder_share_the_work(uninterrupted, tmp_path):
     assert [process.returncode for process in processes] == [0, 0], said
     assert table(tmp_path / "out") == expected
     ran = [int(out.split(" repeats")[0].split(", ")[-1].replace(",", "")) for out, _ in said if "ran" in out]
-    assert sum(ran) == 6 * 20_000  # nothing was run twice
+    assert sum(ran) == 6 * 120_000  # nothing was run twice
 
 
 def test_one_of_two_processes_is_killed(uninterrupted, tmp_path):
@@ -285,7 +285,7 @@ def test_a_disk_that_is_really_full(tiny, tmp_path, command):
         pytest.skip("a tmpfs cannot be mounted here")
     try:
         spec = tmp_path / "spec.toml"
-        spec.write_text(SPEC.replace("20_000", "2_000"))
+        spec.write_text(SPEC.replace("120_000", "2_000"))
         result = command("run", spec, "--out", disk / "out", "--quiet")
         assert result.exit_code == 2
         assert "the disk is full" in result.stderr
