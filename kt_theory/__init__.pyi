@@ -1,6 +1,7 @@
 from . import access as access
 from . import graphs as graphs
 from . import students as students
+from . import sweep as sweep
 from . import teachers as teachers
 from .access import Access as Access
 from .access import AccessError as AccessError

@@ -2,89 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kt_theory import __version__
+from kt_theory.commands import Names, Numbers, Whole, clear_errors
+from kt_theory.sweep.cli import sweep_group
 from kt_theory.validation import whole_number
 
 _FAR = 2**40
 """Samples at which n times a limit of order 1/n no longer changes."""
-
-
-class _Refusal(click.ClickException):
-    """Bad input: one line on stderr, exit status 2."""
-
-    exit_code = 2
-
-
-def _clear_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn errors that name what is wrong into one line; anything else is a defect and keeps its traceback."""
-
-    @wraps(command)
-    def run(*args: Any, **options: Any) -> None:
-        try:
-            command(*args, **options)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: not an error
-        except KeyboardInterrupt:
-            click.echo("Interrupted; files that were finished are whole, no other was written.", err=True)
-            sys.exit(130)
-        except (ValueError, OSError) as error:
-            message = str(error).replace("kind='logits'", "--logits").replace("normalise=True", "--normalise")
-            raise _Refusal(" ".join(message.split())) from error
-
-    return run
-
-
-class _Whole(click.ParamType):
-    """One whole number: 1000 or 1e3."""
-
-    name = "N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return value if isinstance(value, int) else _whole(str(value), param.name if param and param.name else "N")
-        except ValueError as error:
-            raise _Refusal(str(error)) from None
-
-
-class _Numbers(click.ParamType):
-    """Whole numbers separated by commas: 100,1000,1e4."""
-
-    name = "N,N,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
-        if isinstance(value, list):
-            return value
-        try:
-            return [_whole(part.strip(), "n") for part in str(value).rstrip(",").split(",")]
-        except ValueError as error:
-            raise _Refusal(str(error)) from None
-
-
-class _Names(click.ParamType):
-    """Names separated by commas."""
-
-    name = "NAME,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
-        return value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
-
-
-def _whole(text: str, name: str) -> int:
-    try:
-        number = int(text) if text.lstrip("+-").isdigit() else float(text)
-    except ValueError:
-        example = "whole numbers separated by commas, such as 100,1000,1e4" if name == "n" else "a whole number"
-        raise ValueError(f"{name} = {text!r}: must be {example}") from None
-    return whole_number(number, name, low=-(2**53))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -94,12 +23,12 @@ def main() -> None:
 
 
 @main.command(epilog="Example: kt-theory reproduce --only figure1 --repeats 100 --out figures")
-@click.option("--only", type=_Names(), help="Parts to make: figure1, figure2, table1.  [default: all]")
-@click.option("--repeats", type=_Whole(), help="Transfer sets per point.  [default: the paper's 100 and 64,000]")
+@click.option("--only", type=Names(), help="Parts to make: figure1, figure2, table1.  [default: all]")
+@click.option("--repeats", type=Whole(), help="Transfer sets per point.  [default: the paper's 100 and 64,000]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same files, byte for byte.")
 @click.option("--out", type=Path, default=Path("figures"), show_default=True, help="Folder to write to.")
 @click.option("--limits", "beyond", is_flag=True, help="Instead: the exact limits of every access level over n.")
-@_clear_errors
+@clear_errors
 def reproduce(only: list[str] | None, repeats: int | None, seed: int, out: Path, beyond: bool) -> None:
     """Regenerate Figure 1, Figure 2 and Table 1 of Zhao and Zhu (2023) as PNG and SVG, the data as CSV beside them.
 
@@ -121,21 +50,21 @@ def reproduce(only: list[str] | None, repeats: int | None, seed: int, out: Path,
 
 @main.command(epilog="Example: kt-theory risk book.txt --ngram 2 --n 100,1000,10000 --plot risks.png")
 @click.argument("teacher", type=Path)
-@click.option("--n", "sizes", type=_Numbers(), required=True, help="Pairs per transfer set, such as 100,1000,1e4.")
+@click.option("--n", "sizes", type=Numbers(), required=True, help="Pairs per transfer set, such as 100,1000,1e4.")
 @click.option("--ngram", "order", type=int, help="TEACHER is a UTF-8 text: learn its n-gram of this order.")
 @click.option("--tokens", help="With --ngram: what it counts, char or word.  [default: char]")
 @click.option("--logits", is_flag=True, help="The table holds logits, not probabilities.")
 @click.option("--normalise", is_flag=True, help="Divide rows that do not sum to 1 by their sum.")
 @click.option(
-    "--students", type=_Names(), help="By name, such as ce_sgl,laplace.  [default: the paper's that --access allows]"
+    "--students", type=Names(), help="By name, such as ce_sgl,laplace.  [default: the paper's that --access allows]"
 )
 @click.option("--access", help="The access level granted; a student that needs more is refused.")
-@click.option("--repeats", type=_Whole(), default=10_000, show_default=True, help="Transfer sets per n.")
+@click.option("--repeats", type=Whole(), default=10_000, show_default=True, help="Transfer sets per n.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same numbers.")
 @click.option("--threads", type=int, help="Threads; the numbers do not depend on it.  [default: all cores]")
 @click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
 @click.option("--plot", type=Path, help="Also draw the risks into this file: .png, .svg or .pdf.")
-@_clear_errors
+@clear_errors
 def risk(
     teacher: Path,
     sizes: list[int],
@@ -185,10 +114,10 @@ def risk(
 @main.command(epilog="Example: kt-theory limits --inputs 100 --labels 25 --n 1000,100000")
 @click.option("--inputs", type=int, required=True, help="S, the number of inputs.")
 @click.option("--labels", type=int, required=True, help="A, the number of labels.")
-@click.option("--n", "sizes", type=_Numbers(), required=True, help="Samples, such as 100,1000,1e4.")
-@click.option("--top", type=_Numbers(), default="1,5", show_default=True, help="Which top-k levels to show.")
+@click.option("--n", "sizes", type=Numbers(), required=True, help="Samples, such as 100,1000,1e4.")
+@click.option("--top", type=Numbers(), default="1,5", show_default=True, help="Which top-k levels to show.")
 @click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
-@_clear_errors
+@clear_errors
 def limits(inputs: int, labels: int, sizes: list[int], top: list[int], csv: Path | None) -> None:
     """Print the minimax risk of every access level: no student does better than `lower` on every teacher.
 
@@ -230,7 +159,7 @@ def limits(inputs: int, labels: int, sizes: list[int], top: list[int], csv: Path
 
 
 @main.command(epilog="Example: kt-theory warmup")
-@_clear_errors
+@clear_errors
 def warmup() -> None:
     """Compile the simulation kernels once, about 15 seconds; later commands start in under a second."""
     from kt_theory.risk.warmup import warmup as compile_all
@@ -269,3 +198,6 @@ def _screen(frame: Any) -> str:
 
 def _table(frame: Any) -> str:
     return frame.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-")
+
+
+main.add_command(sweep_group)

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from kt_theory.commands import Refusal, clear_errors
 from kt_theory.sweep.spec import Spec
 
 _ROWS = 40
-
-
-class Refusal(click.ClickException):
-    """Bad input: one line on stderr, exit status 2."""
-
-    exit_code = 2
-
-
-def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn errors that name what is wrong into one line; anything else is a defect and keeps its traceback."""
-
-    @wraps(command)
-    def run(*args: Any, **options: Any) -> None:
-        try:
-            command(*args, **options)
-        except (ValueError, OSError) as error:
-            raise Refusal(" ".join(str(error).split())) from error
-
-    return run
 
 
 class _Shard(click.ParamType):

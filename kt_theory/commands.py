@@ -1,0 +1,85 @@
+"""What all commands share: errors in one line, numbers and names from the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from kt_theory.validation import whole_number
+
+
+class Refusal(click.ClickException):
+    """Bad input: one line on stderr, exit status 2."""
+
+    exit_code = 2
+
+
+def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn errors that name what is wrong into one line; anything else is a defect and keeps its traceback."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: not an error
+        except KeyboardInterrupt:
+            click.echo("Interrupted; files that were finished are whole, no other was written.", err=True)
+            sys.exit(130)
+        except (ValueError, OSError) as error:
+            message = str(error).replace("kind='logits'", "--logits").replace("normalise=True", "--normalise")
+            raise Refusal(" ".join(message.split())) from error
+
+    return run
+
+
+class Whole(click.ParamType):
+    """One whole number: 1000 or 1e3."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number, or refuse what is none."""
+        try:
+            return value if isinstance(value, int) else _whole(str(value), param.name if param and param.name else "N")
+        except ValueError as error:
+            raise Refusal(str(error)) from None
+
+
+class Numbers(click.ParamType):
+    """Whole numbers separated by commas: 100,1000,1e4."""
+
+    name = "N,N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """Return the numbers, or refuse what is none."""
+        if isinstance(value, list):
+            return value
+        try:
+            return [_whole(part.strip(), "n") for part in str(value).rstrip(",").split(",")]
+        except ValueError as error:
+            raise Refusal(str(error)) from None
+
+
+class Names(click.ParamType):
+    """Names separated by commas."""
+
+    name = "NAME,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """Return the names."""
+        return value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
+
+
+def _whole(text: str, name: str) -> int:
+    try:
+        number = int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        example = "whole numbers separated by commas, such as 100,1000,1e4" if name == "n" else "a whole number"
+        raise ValueError(f"{name} = {text!r}: must be {example}") from None
+    return whole_number(number, name, low=-(2**53))
