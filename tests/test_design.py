@@ -26,6 +26,7 @@ FLOORS = [
     {"testing"},
     {"study"},
     {"reproduce"},
+    {"transfer"},
     {"cli"},
 ]
 """From the ground up: a module imports from its own room and from lower ones."""

@@ -72,6 +72,8 @@ def _kind(value: Any) -> str:
 
 def log_probability(value: Any, name: str = "logprob") -> float:
     """Return a log-probability in (-1000, 0], or NaN if it is censored."""
+    if type(value) is float and CENSORED < value <= 0.0:
+        return value
     if value is None:
         return math.nan
     if isinstance(value, str):
@@ -105,6 +107,8 @@ def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, s
         if texts is not None and isinstance(text, str):
             texts.setdefault(key, text)
         return key
+    if isinstance(text, str) and text.startswith("token_id:") and text[9:].isdecimal() and len(text) < 30:
+        return int(text[9:])
     if isinstance(raw, list) and raw:
         try:
             octets = bytes(raw)
@@ -115,8 +119,6 @@ def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, s
         except UnicodeDecodeError:
             return octets
     if isinstance(text, str):
-        if text.startswith("token_id:") and text[9:].isdecimal() and len(text) < 30:
-            return int(text[9:])
         return text
     raise malformed(f"token is {_kind(text)}")
 
@@ -160,10 +162,10 @@ def sampled_plainly(*places: Any) -> bool | None:
     for place in places:
         if not isinstance(place, dict):
             continue
-        for name, plain in _PLAIN_SAMPLING.items():
-            value = place.get(name)
+        for name in _PLAIN_SAMPLING.keys() & place.keys():
+            value = place[name]
             if isinstance(value, (int, float)) and not isinstance(value, bool):
-                if value not in plain:
+                if value not in _PLAIN_SAMPLING[name]:
                     return False
                 said = said or name == "temperature"
     return True if said else None
@@ -191,7 +193,8 @@ def asked(doc: dict[str, Any], reading: Reading) -> str:
     for place in (doc, doc.get("request"), doc.get("body")):
         if not isinstance(place, dict):
             continue
-        nested = place.get("body") if isinstance(place.get("body"), dict) else {}
+        inner = place.get("body")
+        nested = inner if isinstance(inner, dict) else {}
         for name in ("prompt", "messages", "contents", "input", "custom_id"):
             value = place.get(name, nested.get(name))
             if value is not None and value != []:

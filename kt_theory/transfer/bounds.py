@@ -1,13 +1,13 @@
 """Upper confidence bounds on the loss of a copy, from the transfer set alone, whatever rho and the teacher are.
 
-All of them rest on one lemma. Colour each record red with probability theta, else blue, independently of everything.
-Learn a copy from the blue records and let M be its loss TV(copy, teacher | rho). Given the blue records and the colours,
-the red records are fresh draws. Let X_i in [0, 1] be computed from the blue records and red record i alone with
+All rest on one lemma. Colour each record red with probability theta, else blue, independently of everything. Learn a
+copy from the blue records and let M be its loss TV(copy, teacher | rho). Given these and the colours, the red records
+are fresh draws. Let X_i in [0, 1] be computed from the blue records and red record i alone with
 E[X_i | blue] >= M. Then E prod_red (1 - lambda X_i) / (1 - lambda M) <= 1 for every lambda in (0, 1]. The colours are
 ours: the mean of this quantity over any number of colourings, drawn without looking at the records, still has mean at
 most 1, so by Markov's inequality and the concavity of the logarithm, with probability at least 1 - delta
 
-    mean over colourings of  - R ln(1 - lambda M)  <=  mean over colourings of  sum_red - ln(1 - lambda X_i) + ln(1/delta),
+    mean[-R ln(1 - lambda M)] <= mean[sum_red -ln(1 - lambda X_i)] + ln(1/delta)   (means over the colourings),
 
 R the number of red records. The student's loss L on all records is at most M whatever the colours
 (or at most their mean over colours, for hard labels), so the left side is at least -mean(R) ln(1 - lambda L), and
@@ -112,10 +112,9 @@ def shared_mass(rows: Rows, delta: float, *, sampled_from_teacher: bool = True) 
         mass = left_over(rows.total(np.where(from_blue, rows.shown, 0.0)))
         hidden = rows.labels - rows.total(from_blue)
         row = rows.record_row[red]
-        if rows.closed:
-            worst = mass * (1.0 - 1.0 / np.maximum(hidden, 1.0))
-        else:
-            worst = mass
+        # Mass that no known label is left for is lost whole.
+        spare = 1.0 / np.maximum(hidden, 1.0) if rows.closed else 0.0
+        worst = mass * np.where(hidden > 0, 1.0 - spare, 1.0)
         if not sampled_from_teacher:
             return worst[row]
         pair = rows.record_pair[red]
@@ -160,7 +159,7 @@ def _invert(cost: np.ndarray, reds: float, stakes: tuple[float, ...], cells: int
 def counted(rows: Rows, delta: float) -> float:
     """Return an upper bound on TV(copy, teacher | rho) for hard labels, the copy being the frequencies n_sa / n_s.
 
-    Let B_s be the labels to which the blue copy q gives too much: M = sum_s rho_s (q(B_s) - pi(B_s)). So for a red record
+    Let B_s be the labels to which the blue copy q gives too much: M = sum_s rho_s (q(B_s) - pi(B_s)). So for a red one
     X = q(B_s) - 1[a in B_s] has mean M, and the lemma holds although B_s is unknown (X in [-1, 1], lambda < 1; rows
     without a blue record count as lost, X = 1). Let row s have r red records, with frequencies q', and
     D = TV(q, q'), d = q(B_s) - q'(B_s) <= D. As -ln(1 - z) <= z + h(lambda) z^2 for z <= lambda,
@@ -170,10 +169,10 @@ def counted(rows: Rows, delta: float) -> float:
 
     V = g (1 - g) for g = 1 - max q' < 1/2, else 1/4. Here the mean over all colours is taken in closed form: of k
     records with c of label a, r red, c' - c r/k is a centred hypergeometric variable; E D is 1/2 sum_a of its
-    mean deviation (de Moivre's identity), E D^2 <= (1/2 sum_a of its standard deviation)^2 by Minkowski, E V <= V at the
-    frequencies of all records by Jensen. The loss L on all records is at most the mean of M over colours, because the
-    loss is convex in q and the frequencies of a row are the mean of the blue ones, given how many are blue; and as M
-    only falls when there are more blue records, mean(-R ln(1 - lambda M)) >= -theta n ln(1 - lambda L). Hence (1).
+    mean deviation (de Moivre's identity), E D^2 <= (1/2 sum_a of its standard deviation)^2 by Minkowski, E V <= V at
+    the frequencies of all records by Jensen. The loss L on all records is at most the mean of M over colours: the
+    loss is convex in q and the frequencies of a row are the mean of the blue ones, given how many are blue; and as
+    fewer blue records only raise the mean of M, mean(-R ln(1 - lambda M)) >= -theta n ln(1 - lambda L). Hence (1).
 
     Parameters
     ----------
@@ -197,9 +196,7 @@ def counted(rows: Rows, delta: float) -> float:
         distance = _exact_halves(rows, theta) + float((first * far)[~small].sum())
         square = float(second @ far2 + spread @ (visits * theta - lost))
         gone = float(inputs @ lost)
-        cost = [
-            lam * distance + (-np.log1p(-lam) - lam) * square - gone * np.log1p(-lam) for lam in HARD_LAMBDAS
-        ]
+        cost = [lam * distance + (-np.log1p(-lam) - lam) * square - gone * np.log1p(-lam) for lam in HARD_LAMBDAS]
         cells = len(HARD_THETAS) * len(HARD_LAMBDAS)
         best = min(best, _invert(np.array(cost), theta * rows.n, HARD_LAMBDAS, cells, delta))
     return best
@@ -255,8 +252,8 @@ def distance(rows: Rows, apart: np.ndarray, delta: float) -> float:
     """Return an upper bound on sum_s rho_s d_s over visited inputs, for any d that the records determine.
 
     sum_s (rho_s - n_s/n) d_s <= max d * sup_B (rho(B) - n_B/n). The supremum has mean at most that of
-    (1/n) sum_s |sum of n_s random signs| <= (1/n) sum_s sqrt(n_s) (symmetrisation), and one record changes the difference
-    of supremum and conditional mean by at most 2/n, so by McDiarmid's inequality, with probability 1 - delta,
+    (1/n) sum_s |sum of n_s random signs| <= (1/n) sum_s sqrt(n_s) (symmetrisation), and one record changes the
+    difference of supremum and (1/n) sum_s E|signs| by at most 2/n. By McDiarmid's inequality, with confidence 1 - delta,
 
         sum_s rho_s d_s <= sum_s (n_s/n) d_s + max d [(1/n) sum_s sqrt(n_s) + 2 sqrt(ln(1/delta) / (2n))].
 

@@ -128,7 +128,7 @@ def _names(labels: Iterable[Key], texts: dict[Key, str]) -> tuple[str, ...]:
     shown = [_show(name) for name in names]
     many = {name for name in shown if shown.count(name) > 1} if len(set(shown)) < len(shown) else set()
     return tuple(
-        f"{name} (token {key})" if name in many and not isinstance(key, str) else name
+        f"{name} (token {key!r})" if name in many and not isinstance(key, str) else name
         for name, key in zip(shown, labels, strict=True)
     )
 
@@ -140,13 +140,13 @@ def _show(name: Key) -> str:
 
 
 def of_arrays(
-    inputs: Sequence[Any], sampled: Sequence[Any] | None, logprobs: np.ndarray | None, labels: Sequence[str]
+    inputs: Sequence[Any], sampled: np.ndarray | None, logprobs: np.ndarray | None, labels: Sequence[str]
 ) -> Iterable[Answer]:
-    """Yield the records of arrays: inputs (n,), sampled label codes (n,), log-probabilities (n, A) with NaN if hidden."""
-    codes = repeat(None) if sampled is None else sampled
-    rows = repeat(None) if logprobs is None else logprobs
+    """Yield the records of arrays: inputs (n,), sampled codes (n,), log-probabilities (n, A), NaN where hidden."""
+    codes: Iterable[Any] = repeat(None) if sampled is None else sampled
+    rows: Iterable[Any] = repeat(None) if logprobs is None else logprobs
     for question, code, row in zip(inputs, codes, rows, strict=False):
-        entries = (
+        entries: list[tuple[Key, float]] = (
             [(labels[a], float(v) if v > -1000 else math.nan) for a, v in enumerate(row) if v == v]
             if row is not None
             else []

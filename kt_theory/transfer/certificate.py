@@ -75,7 +75,7 @@ def certify(copy: Copy, confidence: float) -> Certificate:
     hidden = float(weight @ rows.hidden_mass)
     assumptions = ["records are independent draws of one input law and one teacher"]
     if not transfer.closed:
-        assumptions.append("no label exists that no record names; TV counts what the declared or seen labels lack as lost")
+        assumptions.append("the labels that the records name were fixed before them; mass beyond them counts as lost")
     reveals = bool(len(rows.entry_pair))
     if reveals:
         assumptions.append("stated probabilities are exact")
@@ -96,9 +96,7 @@ def certify(copy: Copy, confidence: float) -> Certificate:
         bound = min(1.0, bound + bounds.distance(rows, _apart(copy), part))
     noise = 0.0 if reveals else max(0.0, bound - unseen)
     disagreement = 0.5 * float(weight[rows.row] @ rows.spread)
-    return Certificate(
-        bound, 1.0 - delta, once, unseen, hidden, noise, disagreement, method, tuple(assumptions)
-    )
+    return Certificate(bound, 1.0 - delta, once, unseen, hidden, noise, disagreement, method, tuple(assumptions))
 
 
 def _apart(copy: Copy) -> np.ndarray:

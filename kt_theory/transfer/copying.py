@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from kt_theory.access import WHOLE_ROW, AccessError
 from kt_theory.students import Student, as_students
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.certificate import Certificate, certify
-from kt_theory.transfer.rows import Rows
+from kt_theory.transfer.rows import Rows, collect
 from kt_theory.transfer.sets import TransferSet
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ ALL_STATED = "all_stated"
 `ce_ful` in one, each where the records reveal what it needs."""
 
 _SHARING = {"sel_ptl", "ce_ful", "top_k"}
+WRITABLE = (".parquet", ".csv", ".json")
+"""Suffixes that `Copy.write` knows."""
+
 _DENSE = 50_000_000
 """Most cells (visited inputs x labels) of a dense table."""
 
@@ -63,7 +66,7 @@ class Copy:
         import pandas as pd
 
         rows = self.rows
-        others = self.transfer.label_names and len(self.transfer.label_names) - np.diff(rows.start)
+        others = rows.labels - np.diff(rows.start)
         rest = np.flatnonzero(others * self.share > 0)
         owner = np.concatenate([rows.row, rest])
         order = np.argsort(owner, kind="stable")
@@ -111,12 +114,10 @@ class Copy:
         """Return the copy as a `Teacher` over the visited inputs, rho being their share of the records."""
         names = [self.transfer.input_names[i] for i in self.rows.input]
         table = self.pi / self.pi.sum(axis=1, keepdims=True)
-        return Teacher(
-            table, self.rows.queries / self.rows.n, input_names=names, label_names=self.transfer.label_names
-        )
+        return Teacher(table, self.rows.queries / self.rows.n, input_names=names, label_names=self.transfer.label_names)
 
     def write(self, path: str | Path) -> Path:
-        """Write `table` and return the path. The suffix says the format: .parquet, .csv or .json (one record a line)."""
+        """Write `table` and return the path. The suffix says the format: .parquet, .csv, .json (a record a line)."""
         target = Path(path)
         if target.suffix == ".parquet":
             self.table.to_parquet(target, index=False)
@@ -128,7 +129,7 @@ class Copy:
                     kept = {name: value for name, value in record.items() if value == value}
                     file.write(json.dumps(kept, ensure_ascii=False) + "\n")
         else:
-            raise ValueError(f"{target}: must end in .parquet, .csv or .json")
+            raise ValueError(f"{target}: must end in {', '.join(WRITABLE)}")
         return target
 
     def certificate(self, confidence: float = 0.95) -> Certificate:
@@ -181,23 +182,19 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     if student is None:
         if not len(transfer.entry_record):
             raise AccessError("the records state no probabilities: name a student of hard labels, such as 'ce_sgl'")
-        return _copy(transfer, ALL_STATED, transfer.rows, *_sharing(transfer.rows))
+        return Copy(transfer, ALL_STATED, transfer.rows, *_sharing(transfer.rows))
     (chosen,) = as_students(student)
     rows = _seen(transfer, chosen)
     known = chosen.exact[0] if chosen.exact else chosen.name
     if known in _SHARING:
-        return _copy(transfer, chosen.name, rows, *_sharing(rows))
+        return Copy(transfer, chosen.name, rows, *_sharing(rows))
     if known == "ce_sgl":
-        return _copy(transfer, chosen.name, rows, *_smoothed(rows, 0.0))
+        return Copy(transfer, chosen.name, rows, *_smoothed(rows, 0.0))
     if known == "add_c":
-        return _copy(transfer, chosen.name, rows, *_smoothed(rows, chosen.exact[1]))
+        return Copy(transfer, chosen.name, rows, *_smoothed(rows, chosen.exact[1]))
     if known == "ce_ptl":
-        return _copy(transfer, chosen.name, rows, *_weighted(rows))
+        return Copy(transfer, chosen.name, rows, *_weighted(rows))
     return _by_rule(transfer, chosen, rows)
-
-
-def _copy(transfer: TransferSet, name: str, rows: Rows, probability: np.ndarray, share: np.ndarray) -> Copy:
-    return Copy(transfer, name, rows, probability, share)
 
 
 def _seen(transfer: TransferSet, student: Student) -> Rows:
@@ -265,8 +262,8 @@ def _by_rule(transfer: TransferSet, student: Student, rows: Rows) -> Copy:
     visited, labels = len(rows.input), rows.labels
     if visited * labels > _DENSE:
         raise ValueError(
-            f"student {student.name!r} writes whole rows: {visited} inputs x {labels} labels are too many; the students "
-            "with a closed form are ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k) and add_c(c)"
+            f"student {student.name!r} writes whole rows: {visited} inputs x {labels} labels are too many; the "
+            "students with a closed form are ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k) and add_c(c)"
         )
     counts = np.zeros((visited, labels), dtype=np.int64)
     shown = np.full((visited, labels), np.nan)

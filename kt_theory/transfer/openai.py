@@ -185,7 +185,7 @@ def _first_generated(tokens: list[Any], values: list[Any], offsets: Any, questio
         return len(tokens)
     if isinstance(usage.get("prompt_tokens"), int) and usage["prompt_tokens"] >= 0:
         return int(usage["prompt_tokens"])
-    raise malformed("the prompt is echoed, but neither text_offset with the prompt nor usage.prompt_tokens says how far")
+    raise malformed("an echoed prompt needs its text and text_offset, or usage.prompt_tokens, to tell where it ends")
 
 
 def batch(doc: dict[str, Any], reading: Reading) -> list[Answer]:

@@ -105,7 +105,7 @@ class Columns:
     @classmethod
     def of(cls, docs: list[Any]) -> Columns | None:
         """Return the columns of docs that all have the same fields, of the ordinary types, in range."""
-        fields = docs[0].keys() if isinstance(docs[0], dict) else ()
+        fields = set(docs[0]) if isinstance(docs[0], dict) else set()
         if not {"input", "label"} <= fields <= {"input", "label", "logprob", "top_logprobs"}:
             return None
         self = cls()

@@ -52,9 +52,7 @@ def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     return [Answer(question, None, _by_id(scored[-1], reading), sampling)]
 
 
-def _vllm_output(
-    output: dict[str, Any], listed: Any, question: Any, sampling: bool | None, reading: Reading
-) -> Answer:
+def _vllm_output(output: dict[str, Any], listed: Any, question: Any, sampling: bool | None, reading: Reading) -> Answer:
     ids = want(output.get("token_ids"), list, "token_ids")
     rows = want(listed, list, "logprobs")
     if not ids or len(ids) < len(rows):
