@@ -105,28 +105,37 @@ def shared_mass(rows: Rows, delta: float, *, sampled_from_teacher: bool = True) 
     sampled_from_teacher : bool
         Whether sampled labels follow the stated probabilities.
     """
+    return _from_colourings(rows.n, lambda red: held_out_losses(rows, red, sampled_from_teacher), delta)
 
-    def payoffs(red: np.ndarray) -> np.ndarray:
-        blue = ~red
-        from_blue = np.bincount(rows.entry_pair[blue[rows.entry_record]], minlength=len(rows.label)) > 0
-        mass = left_over(rows.total(np.where(from_blue, rows.shown, 0.0)))
-        hidden = rows.labels - rows.total(from_blue)
-        row = rows.record_row[red]
-        # Mass that no known label is left for is lost whole.
-        spare = 1.0 / np.maximum(hidden, 1.0) if rows.closed else 0.0
-        worst = mass * np.where(hidden > 0, 1.0 - spare, 1.0)
-        if not sampled_from_teacher:
-            return worst[row]
-        pair = rows.record_pair[red]
-        stated = np.where(pair >= 0, rows.shown[pair] * rows.known[pair], 0.0)
-        share = (mass / np.maximum(hidden, 1.0))[row]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            new = np.where(stated > 0, np.maximum(0.0, 1.0 - share / stated), 1.0)
-        new = np.where(from_blue[pair] & (pair >= 0), 0.0, new)
-        # Without a sampled label the record says nothing of the loss but its largest value.
-        return np.where(pair >= 0, new, worst[row])
 
-    return _from_colourings(rows.n, payoffs, delta)
+def held_out_losses(rows: Rows, red: np.ndarray, sampled_from_teacher: bool) -> np.ndarray:
+    """Return X of `shared_mass` for each red record, given the colours.
+
+    Parameters
+    ----------
+    rows : Rows
+    red : (n,) bool array
+    sampled_from_teacher : bool
+        As for `shared_mass`.
+    """
+    blue = ~red
+    from_blue = np.bincount(rows.entry_pair[blue[rows.entry_record]], minlength=len(rows.label)) > 0
+    mass = left_over(rows.total(np.where(from_blue, rows.shown, 0.0)))
+    hidden = rows.labels - rows.total(from_blue)
+    row = rows.record_row[red]
+    # Mass that no known label is left for is lost whole.
+    spare = 1.0 / np.maximum(hidden, 1.0) if rows.closed else 0.0
+    worst = (mass * np.where(hidden > 0, 1.0 - spare, 1.0))[row]
+    if not sampled_from_teacher or not len(rows.label):
+        return worst
+    pair = rows.record_pair[red]
+    stated = np.where(pair >= 0, rows.shown[pair] * rows.known[pair], 0.0)
+    share = (mass / np.maximum(hidden, 1.0))[row]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        new = np.where(stated > 0, np.maximum(0.0, 1.0 - share / stated), 1.0)
+    new = np.where(from_blue[pair], 0.0, new)
+    # Without a sampled label the record says nothing of the loss but its largest value.
+    return np.where(pair >= 0, new, worst)
 
 
 def _from_colourings(n: int, payoffs: Callable[[np.ndarray], np.ndarray], delta: float) -> float:
@@ -253,7 +262,7 @@ def distance(rows: Rows, apart: np.ndarray, delta: float) -> float:
 
     sum_s (rho_s - n_s/n) d_s <= max d * sup_B (rho(B) - n_B/n). The supremum has mean at most that of
     (1/n) sum_s |sum of n_s random signs| <= (1/n) sum_s sqrt(n_s) (symmetrisation), and one record changes the
-    difference of supremum and (1/n) sum_s E|signs| by at most 2/n. By McDiarmid's inequality, with confidence 1 - delta,
+    difference of supremum and (1/n) sum_s E|signs| by at most 2/n. McDiarmid: with confidence 1 - delta,
 
         sum_s rho_s d_s <= sum_s (n_s/n) d_s + max d [(1/n) sum_s sqrt(n_s) + 2 sqrt(ln(1/delta) / (2n))].
 

@@ -33,8 +33,8 @@ def fit_command() -> Any:
         """Learn a copy of a teacher from real records, and say how good it is.
 
         FILE holds one record a line: plain JSONL, CSV or Parquet with input, label, logprob and top_logprobs, or what a
-        server returned. The certificate is an upper confidence bound on the total variation distance, in [0, 1], between
-        the copy and the teacher, averaged over the inputs as they are asked; it needs nothing but the records.
+        server returned. The certificate is an upper confidence bound on the total variation distance, in [0, 1],
+        between the copy and the teacher, averaged over the inputs as they are asked; it needs the records alone.
         """
         try:
             _run(click.echo, **options)

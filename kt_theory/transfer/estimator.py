@@ -21,8 +21,8 @@ class CopyClassifier:
     Parameters
     ----------
     student : str, Student or None
-        As for `kt_theory.fit`. None: the frequencies of the labels (`ce_sgl`), or, where the teacher's probabilities are
-        given, all that they state.
+        As for `kt_theory.fit`. None: the frequencies of the labels (`ce_sgl`), or all that the teacher's probabilities
+        state, where they are given.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class CopyClassifier:
     def __init__(self, student: str | Student | None = None) -> None:
         self.student = student
 
-    def fit(self, X: ArrayLike, y: ArrayLike, proba: ArrayLike | None = None) -> CopyClassifier:  # noqa: N803
+    def fit(self, X: ArrayLike, y: ArrayLike, proba: ArrayLike | None = None) -> CopyClassifier:
         """Learn the table.
 
         Parameters
@@ -90,7 +90,7 @@ class CopyClassifier:
         self.copy_ = fit(records, student)
         return self
 
-    def predict_proba(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the copy's probabilities: (n, A), rows sum to 1, columns as in `classes_`."""
         from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -99,11 +99,12 @@ class CopyClassifier:
         dense = np.vstack([self.copy_.pi, np.full(len(self.classes_), 1.0 / len(self.classes_))])
         return dense[[self._rows.get(key, -1) for key in keys]]
 
-    def predict(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable label of each row, the first of `classes_` among equals."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:  # noqa: N803
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the share of rows whose label is predicted."""
         from sklearn.metrics import accuracy_score
 
