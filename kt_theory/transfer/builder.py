@@ -112,9 +112,7 @@ def _with_sampled(
     """Put each record's sampled label before its listed ones, unless it is listed."""
     owner = np.repeat(np.arange(len(sizes)), sizes)
     same = listed == sampled[owner]
-    # A label that is listed may still be stated by its own field alone.
-    rescue = same & np.isnan(values) & ~np.isnan(own[owner])
-    values = np.where(rescue, own[owner], values)
+    values = np.where(same & ~np.isnan(own[owner]), own[owner], values)
     missing = np.ones(len(sizes), dtype=bool)
     missing[owner[same]] = False
     start = np.cumsum(sizes) - sizes

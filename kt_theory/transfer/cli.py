@@ -78,10 +78,10 @@ def _run(
         on_error="raise" if strict else "skip",
         other_sampling=other_sampling,
     )
-    echo(repr(transfer.account))
     copy = fit(transfer, _student(student))
-    echo(repr(copy))
-    echo(str(copy.certificate(confidence)))
+    certificate = copy.certificate(confidence)
+    for what in (transfer.account, copy, certificate):
+        echo(str(what))
     if out is not None:
         echo(copy.write(out))
 

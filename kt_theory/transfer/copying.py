@@ -178,7 +178,8 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     array([[0.4, 0.4, 0.2]])
     """
     if not len(transfer):
-        raise ValueError("transfer holds no records: nothing can be learnt; see transfer.account")
+        first = [f"; line {line}: {why}" for line, _, why in transfer.account.skipped[:1]]
+        raise ValueError(f"transfer holds no records: nothing can be learnt{''.join(first)}")
     if student is None:
         if not len(transfer.entry_record):
             raise AccessError("the records state no probabilities: name a student of hard labels, such as 'ce_sgl'")

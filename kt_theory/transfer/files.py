@@ -17,10 +17,19 @@ from kt_theory.transfer.answers import Reader, Reading
 from kt_theory.transfer.builder import Builder
 from kt_theory.validation import unknown_name
 
+
+def lenient(line: bytes) -> Any:
+    """Parse JSON, and the NaN and Infinity that Python writes though JSON has none. Texts must be valid Unicode."""
+    doc = json.loads(line)
+    if b"\\ud" in line.lower():
+        json.dumps(doc, ensure_ascii=False).encode()
+    return doc
+
+
 try:
     from orjson import loads as _loads
 except ImportError:  # orjson is several times faster; the standard library reads the same records.
-    _loads = json.loads
+    _loads = lenient
 
 READERS: dict[str, Reader] = {
     "plain": plain.record,
@@ -171,10 +180,7 @@ def _parse_line(line: bytes) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        # NaN and Infinity are no JSON, but Python writes them.
-        doc = json.loads(line)
-        json.dumps(doc, ensure_ascii=False).encode()
-        return doc
+        return lenient(line)
     except (ValueError, RecursionError) as error:
         return Skip("malformed", f"not JSON: {' '.join(str(error).split())}")
 

@@ -202,7 +202,7 @@ def _gemini_candidate(candidate: dict[str, Any], question: Any, sampling: bool |
     finished(_either(candidate, "finishReason"))
     content = candidate.get("content")
     parts = content.get("parts") if isinstance(content, dict) else None
-    texts = [part.get("text", "") for part in parts or [] if isinstance(part, dict)]
+    texts = [part.get("text", "") for part in want(parts or [], list, "parts") if isinstance(part, dict)]
     text = "".join(part for part in texts if isinstance(part, str))
     result = _either(candidate, "logprobsResult")
     if not isinstance(result, dict):
