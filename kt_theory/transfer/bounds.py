@@ -26,7 +26,7 @@ import numpy as np
 
 from kt_theory.transfer.rows import Rows, left_over
 
-THETAS = (0.1, 0.3, 0.6)
+THETAS = (0.03, 0.1, 0.3, 0.6)
 """Shares of red records."""
 
 LAMBDAS = (0.1, 0.3, 0.6, 1.0)
@@ -64,7 +64,7 @@ def unseen_mass(queries: np.ndarray, delta: float) -> float:
     n = float(visits @ inputs)
     if n == 0 or visits[-1] == 1:
         return 1.0
-    grid = np.array([0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9])
+    grid = np.geomspace(1e-3, 0.9, 12)
     limit = np.log(len(grid) / delta)
 
     def evidence(mass: float) -> float:

@@ -44,7 +44,7 @@ def loss(copy, teacher):
 
 
 def test_the_unseen_mass_martingale_has_mean_one():
-    """E (1 - theta + theta w)^n prod_s (1 - t^(n_s)) = 1, over every multinomial of n = 5 on three inputs."""
+    """E (1 - theta + theta w)^n prod_s (1 - t^(n_s)) = 1 - P(all red), over every multinomial of n = 5, S = 3."""
     rho, n = np.array([0.5, 0.3, 0.2]), 5
     for theta in (0.1, 0.5, 0.9):
         total = 0.0
@@ -56,7 +56,7 @@ def test_the_unseen_mass_martingale_has_mean_one():
                 t = theta * w / base
                 value = base**n * np.prod(1 - t ** np.array(counts)[seen])
                 total += multinomial.pmf(counts, n, rho) * value
-        assert total == pytest.approx(1.0, rel=1e-12)
+        assert total == pytest.approx(1.0 - theta**n, rel=1e-12)
 
 
 def test_the_unseen_mass_is_good_and_turing_with_its_deviation_for_large_n():
@@ -160,9 +160,8 @@ def test_exact_coverage_on_tiny_domains(level):
             if sum(counts) != n or any(c and not p for c, p in zip(counts, pi, strict=True)):
                 continue
             a = np.repeat(np.arange(3), counts)
-            logs = (
-                None if level == "hard" else np.where(np.eye(3, dtype=bool)[a], np.log(np.maximum(pi, 1e-300)), np.nan)
-            )
+            stated = np.where(np.eye(3, dtype=bool)[a], np.log(np.maximum(pi, 1e-300)), np.nan)
+            logs = None if level == "hard" else stated
             transfer = TransferSet.from_arrays(["0"] * n, a, logprobs=logs, labels=list("012"))
             copy = fit(transfer, LEVELS[level])
             bound = copy.certificate(1 - delta).bound
@@ -244,7 +243,7 @@ def test_the_certificate_says_what_it_rests_on():
     found = fit(transfer, "sel_ptl").certificate(0.9)
     rows = transfer.rows
     assert found.unseen_mass == (rows.queries == 1).sum() / 100
-    assert found.unseen_mass < found.unseen_bound == bounds.unseen_mass(rows.queries, pytest.approx(0.1))
+    assert found.unseen_mass < found.unseen_bound == bounds.unseen_mass(rows.queries, 1.0 - 0.9)
     assert found.hidden_mass == pytest.approx(rows.queries @ rows.hidden_mass / 100)
     assert "with confidence 0.9" in str(found)
     assert found.bound < fit(transfer, "sel_ptl").certificate(0.99).bound

@@ -13,8 +13,25 @@ from kt_theory.transfer.account import OUTCOMES
 from kt_theory.transfer.copying import fit
 from kt_theory.transfer.sets import TransferSet
 
-ODD = [None, True, False, 0, -1, 1, 10**30, -(10**400), 0.5, -9999.0, float("nan"), float("-inf"), float("inf"), "", "x",
-       "\x00", "token_id:7", "token_id:", [], {}, [[]], [None], {"": None}, [{}], {"a": -1.0}, {"7": {"logprob": -1}}]  # fmt: skip
+NUMBERS = [0, -1, 1, 10**30, -(10**400), 0.5, -9999.0, float("nan"), float("-inf"), float("inf")]
+ODD = [
+    None,
+    True,
+    False,
+    "",
+    "x",
+    "\x00",
+    "token_id:7",
+    "token_id:",
+    [],
+    {},
+    [[]],
+    [None],
+    {"": None},
+    [{}],
+    {"a": -1.0},
+]
+ODD += [{"7": {"logprob": -1}}, *NUMBERS]
 
 
 def places(node, path=()):
