@@ -16,6 +16,10 @@ R the number of red records. The student's loss L on all records is at most M wh
 
 Over a grid of (theta, lambda) fixed before the data, (1) holds with ln(grid size / delta) for all of them at once.
 For one lambda and X_i an indicator, (1) is a leave-some-out version of Good and Turing's N_1/n with its deviation.
+
+The colours come from a fixed seed, so that the same records give the same bound. If the records stand in the order in
+which they were asked, or in any order that does not look at them, the confidence holds for that seed; if they were
+sorted by what they say, it holds on average over the seeds.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def _take(chunk: list[Any], builder: Builder, account: Account, reading: Reading
             if isinstance(doc, Skip):
                 raise doc
             if not isinstance(doc, dict):
-                raise Skip("malformed", "not a JSON object")
+                raise Skip("malformed", "not a JSON object: write one record a line")
             if not account.format:
                 account.format = recognise(doc)
             builder.add(READERS[account.format](doc, reading))
@@ -130,12 +130,14 @@ def recognise(doc: dict[str, Any]) -> str:
         body = doc
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    # vLLM writes the field into every answer, null where it was not asked for.
+    scored = body.get("prompt_logprobs") or choice.get("prompt_logprobs")
     tests = (
         ("sglang", "meta_info" in body),
         ("llama_cpp", "completion_probabilities" in body or ("content" in body and "generation_settings" in body)),
         ("gemini", "candidates" in body or "promptFeedback" in body),
         ("openai_responses", isinstance(body.get("output"), list)),
-        ("vllm", "outputs" in body or ("prompt_logprobs" in body and not choice.get("logprobs"))),
+        ("vllm", "outputs" in body or (scored and not choice.get("logprobs"))),
         ("openai_completions", "text" in choice),
         ("openai_chat", "message" in choice or "choices" in body),
         ("plain", "label" in doc or "top_logprobs" in doc or "top_probs" in doc),

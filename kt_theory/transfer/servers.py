@@ -36,20 +36,25 @@ def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     question = asked(doc if "prompt" in doc or reading.input else {**doc, **body}, reading)
     sampling = sampled_plainly(doc.get("request"), doc.get("sampling_params"), body.get("sampling_params"), body)
     outputs = want(body.get("outputs") or body.get("choices") or [], list, "outputs")
+    # The completions endpoint puts the scores of the prompt beside the choice.
+    scored = next((place["prompt_logprobs"] for place in (body, *outputs) if _scores(place)), None)
     answers = []
     for output in outputs:
         finished(want(output, dict, "output").get("finish_reason"))
         listed = output.get("logprobs")
         if listed:
             answers.append(_vllm_output(output, listed, question, sampling, reading))
-        elif isinstance(output.get("text"), str) and output["text"] and body.get("prompt_logprobs") is None:
+        elif isinstance(output.get("text"), str) and output["text"] and not scored:
             answers.append(Answer(question, output["text"], [], sampling))
     if answers:
         return answers
-    scored = body.get("prompt_logprobs")
     if not scored or want(scored, list, "prompt_logprobs")[-1] is None:
         raise Skip("no label", "no token was generated and none of the prompt is scored")
     return [Answer(question, None, _by_id(scored[-1], reading), sampling)]
+
+
+def _scores(place: Any) -> bool:
+    return isinstance(place, dict) and bool(place.get("prompt_logprobs"))
 
 
 def _vllm_output(output: dict[str, Any], listed: Any, question: Any, sampling: bool | None, reading: Reading) -> Answer:

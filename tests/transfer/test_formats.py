@@ -155,8 +155,19 @@ def test_vllm_prompt_logprobs_state_probabilities_without_a_sampled_label(tmp_pa
     transfer = read(tmp_path, [doc, {**doc, "prompt_logprobs": [None]}])
     assert stated(transfer) == [("q", None, {"yes": -0.25, "token_id:7": -2.0})]
     assert transfer.account.outcomes == {"read": 1, "no label": 1}
+    choice = {"text": "x", "logprobs": None, "finish_reason": "length", "prompt_logprobs": doc["prompt_logprobs"]}
+    assert stated(read(tmp_path, [{"prompt": "q", "choices": [choice]}])) == stated(read(tmp_path, [doc]))
     doc["prompt_logprobs"][-1] = {"token_id:42": -0.5, "43": -1.5}
     assert stated(read(tmp_path, [doc]))[0][2] == {"token_id:42": -0.5, "token_id:43": -1.5}
+
+
+def test_an_answer_of_vllm_in_openais_format_is_one_of_openais(tmp_path):
+    doc = openai_chat(*RECORDS[0])
+    doc["response"]["prompt_logprobs"] = None
+    doc["response"]["choices"][0]["logprobs"] = None
+    transfer = read(tmp_path, [doc])
+    assert transfer.account.format == "openai_chat"
+    assert stated(transfer) == [("Is it raining?", "yes.", {})]
 
 
 def test_llama_cpp_with_probabilities_in_place_of_logarithms(tmp_path):

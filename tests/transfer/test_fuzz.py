@@ -84,8 +84,8 @@ def fuzz(name, count, seed, path):
     lines = [broken(json.dumps(mutated(template(*RECORDS[rng.integers(4)]), rng)), rng) for _ in range(count)]
     path.write_bytes(b"".join(lines))
     lines_of_file = path.read_bytes().split(b"\n")[:-1]
-    for label in ("first_token", "text"):
-        transfer = TransferSet.read(path, name, label=label, other_sampling=True)
+    for form, label in ((name, "first_token"), (name, "text"), (None, "first_token")):
+        transfer = TransferSet.read(path, form, label=label, other_sampling=True)
         account = transfer.account
         assert account.lines == len(lines_of_file) == sum(account.outcomes.values())
         assert set(account.outcomes) <= set(OUTCOMES)
