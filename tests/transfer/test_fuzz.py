@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def mutated(doc, rng):
         elif kind == 2 and isinstance(parent, dict):
             parent[f"{path[-1]}{rng.integers(9)}"] = parent.pop(path[-1])
         else:
-            parent[path[-1]] = ODD[rng.integers(len(ODD))]
+            parent[path[-1]] = deepcopy(ODD[rng.integers(len(ODD))])
     return doc
 
 
