@@ -14,7 +14,7 @@ R the number of red records. The student's loss L on all records is at most M wh
 
     L <= (1 - exp(-(mean cost + ln(1/delta)) / mean(R))) / lambda.                                                 (1)
 
-Over a grid of (theta, lambda) fixed before the data, (1) holds with ln(grid size / delta) for all of them at once.
+Over a grid of (theta, lambda) with weights, fixed before the data, all hold at once with ln(1/(weight delta)).
 For one lambda and X_i an indicator, (1) is a leave-some-out version of Good and Turing's N_1/n with its deviation.
 
 The colours come from a fixed seed, so that the same records give the same bound. If the records stand in the order in
@@ -35,10 +35,6 @@ THETAS = (0.03, 0.1, 0.3, 0.6)
 
 LAMBDAS = (0.1, 0.3, 0.6, 1.0)
 """Stakes of the lemma."""
-
-HARD_THETAS = (0.25, 0.5)
-HARD_LAMBDAS = (0.1, 0.4, 0.8)
-"""The same for hard labels, where the cost of a red record does not vanish."""
 
 _SEED = 20_231_007
 _EXACT = 64
@@ -147,6 +143,7 @@ def _from_colourings(n: int, payoffs: Callable[[np.ndarray], np.ndarray], delta:
     # More colourings only make the bound steadier; their number depends on n alone.
     colourings = int(np.clip(200_000 // max(n, 1), 2, 64))
     rng = np.random.Generator(np.random.PCG64(_SEED))
+    price = np.log(len(THETAS) * len(LAMBDAS) / delta)
     best = 1.0
     for theta in THETAS:
         cost, reds = np.zeros(len(LAMBDAS)), 0
@@ -157,16 +154,15 @@ def _from_colourings(n: int, payoffs: Callable[[np.ndarray], np.ndarray], delta:
             with np.errstate(divide="ignore"):
                 cost += [-np.log1p(-lam * x).sum() for lam in LAMBDAS]
             reds += int(red.sum())
-        best = min(best, _invert(cost / colourings, reds / colourings, LAMBDAS, len(THETAS) * len(LAMBDAS), delta))
+        best = min(best, _invert(cost / colourings, reds / colourings, np.array(LAMBDAS), price))
     return best
 
 
-def _invert(cost: np.ndarray, reds: float, stakes: tuple[float, ...], cells: int, delta: float) -> float:
-    """The smallest of (1) over the stakes, given the mean cost at each."""
+def _invert(cost: np.ndarray | float, reds: float, stake: np.ndarray | float, price: float) -> float:
+    """The smallest of (1) over the stakes, given the mean cost at each; `price` is ln(1 / (weight * delta))."""
     if reds == 0:
         return 1.0
-    bounds = -np.expm1(-(cost + np.log(cells / delta)) / reds) / stakes
-    return float(min(1.0, bounds.min()))
+    return float(min(1.0, np.min(-np.expm1(-(cost + price) / reds) / stake)))
 
 
 def counted(rows: Rows, delta: float) -> float:
@@ -202,17 +198,34 @@ def counted(rows: Rows, delta: float) -> float:
     visits, which, inputs = np.unique(rows.queries, return_inverse=True, return_counts=True)
     first, second, spread = (np.bincount(which, weights=w) for w in (deviation, deviation**2, variance))
     best = 1.0
-    for theta in HARD_THETAS:
+    cells = _hard_cells(rows.n)
+    for theta in cells:
         far, far2 = _halves(visits, theta)
         lost = visits * theta**visits
         small = visits <= _EXACT
         distance = _exact_halves(rows, theta) + float((first * far)[~small].sum())
         square = float(second @ far2 + spread @ (visits * theta - lost))
         gone = float(inputs @ lost)
-        cost = [lam * distance + (-np.log1p(-lam) - lam) * square - gone * np.log1p(-lam) for lam in HARD_LAMBDAS]
-        cells = len(HARD_THETAS) * len(HARD_LAMBDAS)
-        best = min(best, _invert(np.array(cost), theta * rows.n, HARD_LAMBDAS, cells, delta))
+        for lam, weight in cells[theta]:
+            cost = lam * distance + (-np.log1p(-lam) - lam) * square - gone * np.log1p(-lam)
+            best = min(best, _invert(cost, theta * rows.n, lam, np.log(1.0 / (weight * delta))))
     return best
+
+
+def _hard_cells(n: int) -> dict[float, list[tuple[float, float]]]:
+    """For each theta the stakes and their weights, which sum to 1: a choice that depends on n alone.
+
+    For records of variance V the best stake is about sqrt(8 / (theta n V)). Most of the weight is on V = 1/4.
+    """
+
+    def stake(theta: float, variance: float) -> float:
+        best = np.sqrt(8.0 / (theta * n * variance))
+        return float(best / (1.0 + best))
+
+    return {
+        0.5: [(stake(0.5, 0.25), 0.5), (stake(0.5, 0.02), 0.2), (0.8, 0.1)],
+        0.25: [(stake(0.25, 0.25), 0.1), (stake(0.25, 0.02), 0.1)],
+    }
 
 
 def _halves(visits: np.ndarray, theta: float) -> tuple[np.ndarray, np.ndarray]:
