@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 from kt_theory.transfer.account import Skip
@@ -199,8 +200,12 @@ def gemini(doc: dict[str, Any], reading: Reading) -> list[Answer]:
 
 def _either(place: dict[str, Any], name: str) -> Any:
     """A field in camelCase, as REST sends it, or in snake_case, as the Python client dumps it."""
-    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
-    return place.get(name, place.get(snake))
+    return place[name] if name in place else place.get(_snake(name))
+
+
+@cache
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
 def _gemini_candidate(candidate: dict[str, Any], question: Any, sampling: bool | None, reading: Reading) -> Answer:
