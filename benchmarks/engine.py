@@ -177,8 +177,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="rounds per contestant, at least 5 for a report")
     parser.add_argument("--seconds", type=float, default=0.2, help="length of one round of one contestant")
     parser.add_argument("--only-peers", action="store_true", help="the table of peers alone")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results.md")
+    parser.add_argument("--out", type=Path, help="file to write; results.md beside this one, nothing with --quick")
     options = parser.parse_args()
+    report = options.out or (None if options.quick else Path(__file__).parent / "results.md")
     rounds, seconds = (2, 0.01) if options.quick else (options.rounds, options.seconds)
     lines = ["# The engine beside its peers", "", f"{_machine()}. `make bench` writes this file.", ""]
     lines += ["Microseconds per repeat, median of the rounds (lowest to highest), one thread unless said: all four"]
@@ -189,13 +190,14 @@ def main() -> None:
         lines += cost_table(list(TINY) if options.quick else AGAINST_N, rounds, seconds, "n")
         lines += ["", "## Cost against S A", ""]
         lines += cost_table(list(TINY) if options.quick else AGAINST_CELLS, rounds, seconds, "S A")
-        lines += ["", "## Rules of one's own, at (100, 25, 1e4)", ""]
-        lines += rule_table(next(iter(TINY)) if options.quick else (100, 25, 10**4), rounds, seconds)
+        size = next(iter(TINY)) if options.quick else (100, 25, 10**4)
+        lines += ["", f"## Rules of one's own, at (S, A, n) = {size}", "", *rule_table(size, rounds, seconds)]
         lines += ["", "## Start", "", *start_table()]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         lines += ["", f"Peak memory of this process, peers included: {peak:.0f} MiB."]
     text = "\n".join(lines) + "\n"
-    options.out.write_text(text)
+    if report is not None:
+        report.write_text(text)
     print(text)
 
 

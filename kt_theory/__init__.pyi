@@ -29,5 +29,10 @@ from .students import Student as Student
 from .students import row_rule as row_rule
 from .teacher import RowClasses as RowClasses
 from .teacher import Teacher as Teacher
+from .transfer.certificate import Certificate as Certificate
+from .transfer.copying import Copy as Copy
+from .transfer.copying import fit as fit
+from .transfer.estimator import CopyClassifier as CopyClassifier
+from .transfer.sets import TransferSet as TransferSet
 
 __version__: str

@@ -10,6 +10,7 @@ import click
 from kt_theory import __version__
 from kt_theory.commands import Names, Numbers, Whole, clear_errors
 from kt_theory.sweep.cli import sweep_group
+from kt_theory.transfer.cli import fit_command
 from kt_theory.validation import whole_number
 
 _FAR = 2**40
@@ -112,8 +113,8 @@ def risk(
 
 
 @main.command(epilog="Example: kt-theory limits --inputs 100 --labels 25 --n 1000,100000")
-@click.option("--inputs", type=int, required=True, help="S, the number of inputs.")
-@click.option("--labels", type=int, required=True, help="A, the number of labels.")
+@click.option("--inputs", type=Whole(), required=True, help="S, the number of inputs.")
+@click.option("--labels", type=Whole(), required=True, help="A, the number of labels.")
 @click.option("--n", "sizes", type=Numbers(), required=True, help="Samples, such as 100,1000,1e4.")
 @click.option("--top", type=Numbers(), default="1,5", show_default=True, help="Which top-k levels to show.")
 @click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
@@ -201,3 +202,4 @@ def _table(frame: Any) -> str:
 
 
 main.add_command(sweep_group)
+main.add_command(fit_command())

@@ -10,6 +10,13 @@ import numpy as np
 
 from kt_theory.validation import whole_number
 
+MOST_ENTRIES = 10**8
+"""Largest number of (vertex, vertex) pairs that `Graph.balls` works through: about a gigabyte."""
+
+
+class BallsTooLarge(ValueError):
+    """The balls of a graph hold too many vertices to be listed."""
+
 
 @dataclass(frozen=True, eq=False)
 class Graph:
@@ -35,13 +42,25 @@ class Graph:
         return int(self.adjacency.nnz // 2)
 
     def balls(self, hops: int = 1) -> Any:
-        """Return the (S, S) csr_array whose row s marks the inputs within `hops` edges of s, s itself included."""
+        """Return the (S, S) csr_array whose row s marks the inputs within `hops` edges of s, s itself included.
+
+        Raises
+        ------
+        BallsTooLarge
+            Before more than `MOST_ENTRIES` pairs would have to be worked through.
+        """
         import scipy.sparse as sp
 
         eye = sp.eye_array(self.vertices, dtype=bool, format="csr")
         step = (self.adjacency + eye).astype(bool)
         ball = eye
         for _ in range(hops):
+            pairs = float(np.diff(step.indptr)[ball.indices].sum())
+            if pairs > MOST_ENTRIES:
+                raise BallsTooLarge(
+                    f"{self!r}: the balls of radius {hops} take {pairs:.2g} pairs, more than {MOST_ENTRIES:.0g}: "
+                    "use fewer hops or a sparser graph"
+                )
             wider = (ball @ step).astype(bool)
             if wider.nnz == ball.nnz:
                 break

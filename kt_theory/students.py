@@ -163,6 +163,7 @@ def _good_turing(counts, revealed, out):
                 out[a] = once / visits / unseen
 
 
+_LARGEST_C = 1e100
 _PAPER = "Zhao and Zhu (2023), arXiv 2310.07838"
 
 CE_SGL = Student(
@@ -210,11 +211,11 @@ def add_c(c: float) -> Student:
     Parameters
     ----------
     c : float
-        At least 0, finite.
+        From 0 to 10^100.
     """
+    if isinstance(c, (bool, str)) or not np.isscalar(c) or not 0.0 <= float(c) <= _LARGEST_C:
+        raise ValueError(f"c = {c!r}: must be a number from 0 to {_LARGEST_C:g}")
     amount = float(c)
-    if not 0.0 <= amount < np.inf:
-        raise ValueError(f"c = {c!r}: must be a finite number >= 0")
 
     def rule(counts, revealed, out):
         total = counts.sum() + amount * counts.size

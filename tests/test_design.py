@@ -28,6 +28,7 @@ FLOORS = [
     {"study"},
     {"reproduce"},
     {"sweep"},
+    {"transfer"},
     {"cli"},
     {"__main__"},
 ]

@@ -203,7 +203,7 @@ def test_every_named_student_runs_on_degenerate_teachers(name, n):
 def test_bad_parameters_of_students():
     with pytest.raises(ValueError, match="c = -1"):
         kt.students.add_c(-1)
-    with pytest.raises(ValueError, match="c = nan"):
+    with pytest.raises(ValueError, match="c = nan: must be a number from 0"):
         kt.students.add_c(float("nan"))
     with pytest.raises(ValueError, match="k = -1"):
         kt.students.top_k(-1)

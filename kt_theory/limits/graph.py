@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.graphs import Graph
+from kt_theory.graphs import BallsTooLarge, Graph
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import deterministic_teacher, unvisited_mass
 from kt_theory.teacher import Teacher
@@ -60,7 +60,10 @@ def independence_number(graph: Graph, hops: int = 1) -> Independence:
     import scipy.sparse as sp
     from scipy.sparse.csgraph import connected_components
 
-    balls = sp.csr_array(graph.balls(hops)).astype(np.int8)
+    try:
+        balls = sp.csr_array(graph.balls(hops)).astype(np.int8)
+    except BallsTooLarge:
+        return _by_walks(graph, hops)
     power = sp.csr_array(balls - sp.eye_array(graph.vertices, dtype=np.int8, format="csr"))
     power.eliminate_zeros()
     count, part = connected_components(power, directed=False)
@@ -76,6 +79,38 @@ def independence_number(graph: Graph, hops: int = 1) -> Independence:
         lower, upper = lower + low, upper + high
         members.append(inputs[chosen])
     return Independence(lower, upper, np.sort(np.concatenate(members)))
+
+
+def _by_walks(graph: Graph, hops: int) -> Independence:
+    """Bracket the independence number without the graph's power, which is too dense to be written down.
+
+    From below greedily: take a vertex, strike out its ball of radius `hops`. From above by balls of half that radius: any
+    two vertices of one are within `hops` of each other, so each holds at most one member.
+    """
+    adjacency = graph.adjacency.tocsr()
+    rank = np.argsort(np.diff(adjacency.indptr), kind="stable")
+    members = _strike_out(adjacency, rank, hops)
+    cover = _strike_out(adjacency, rank[::-1], hops // 2)
+    return Independence(len(members), len(cover), np.sort(members))
+
+
+def _strike_out(adjacency: Any, order: np.ndarray, radius: int) -> np.ndarray:
+    """Return the vertices taken when, in `order`, each that is left is taken and its ball struck out."""
+    left = np.ones(adjacency.shape[0], dtype=bool)
+    taken = []
+    for vertex in order:
+        if not left[vertex]:
+            continue
+        taken.append(vertex)
+        reached = np.zeros(len(left), dtype=bool)
+        reached[vertex] = True
+        for _ in range(radius):
+            wider = reached | (adjacency @ reached)
+            if (wider == reached).all():
+                break
+            reached = wider
+        left &= ~reached
+    return np.array(taken)
 
 
 def _component(adjacency: Any) -> tuple[int, int, np.ndarray]:

@@ -50,7 +50,11 @@ def exact_risk(teacher: Teacher, student: Any, n: Any) -> float | np.ndarray:
     ValueError
         If n is not a whole number or the student is unknown.
     """
-    (chosen,) = as_students(student)
+    if not isinstance(teacher, Teacher):
+        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
+    chosen, *others = as_students(student)
+    if others:
+        raise ValueError(f"student names {1 + len(others)} students: give one at a time")
     if not chosen.exact:
         raise NoExactRisk(f"student {chosen.name!r} has no exact risk: use simulate(teacher, student, n)")
     kind, *parameters = chosen.exact

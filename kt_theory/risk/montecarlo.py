@@ -123,6 +123,8 @@ def simulate(
     ValueError
         Any other bad argument, by name.
     """
+    if not isinstance(teacher, Teacher):
+        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
     chosen = as_students(students)
     if access is not None:
         refuse_too_little_access(chosen, as_access(access))

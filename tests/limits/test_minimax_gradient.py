@@ -125,3 +125,13 @@ def test_extremes_and_order() -> None:
 def test_bad_input_is_named(given_arguments: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         minimax_risk("gradient", **given_arguments)
+
+
+def test_powers_too_dense_to_write_down_are_bracketed():
+    star = minimax_risk("gradient", labels=3, n=10, graph=nx.star_graph(30_000), hops=2)
+    assert star.exact, "one ball of radius 1 holds the star: alpha = 1"
+    assert star.upper == 0
+    two = nx.disjoint_union(nx.star_graph(20_000), nx.star_graph(20_000))
+    pair = minimax_risk("gradient", labels=3, n=10, graph=two, hops=2)
+    assert pair.lower == pytest.approx(minimax_risk("soft", inputs=2, labels=3, n=10).lower, rel=1e-12)
+    assert pair.exact

@@ -1,0 +1,224 @@
+"""One answer of a teacher, whatever server it came from, and the fields that all of them spell alike."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from kt_theory.transfer.account import Skip
+
+CENSORED = -1000.0
+"""Servers write -9999, -3.4e38 or -inf for "too small to list": so is everything at or below this."""
+
+ROUNDING = 1e-3
+"""A log-probability may exceed 0 by that much: servers compute in half precision."""
+
+Key = int | str | bytes
+"""What tells labels apart: the token's id, else its bytes, else its text."""
+
+
+class Answer(NamedTuple):
+    """One record.
+
+    Attributes
+    ----------
+    input : str
+        What was asked.
+    label : Key or None
+        The sampled label, None if the record only states probabilities.
+    entries : list of (Key, float)
+        Stated log-probabilities; NaN where censored.
+    sampling : bool or None
+        Whether the label was sampled at temperature 1, untruncated; None if the record does not say.
+    """
+
+    input: str
+    label: Key | None
+    entries: list[tuple[Key, float]]
+    sampling: bool | None
+
+
+class Reading(NamedTuple):
+    """How to read: which part of the answer is the label, where the input stands, and the texts of token ids."""
+
+    label: str
+    input: str | None
+    texts: dict[Key, str]
+
+
+Reader = Callable[[dict[str, Any], Reading], list[Answer]]
+
+
+def malformed(reason: str) -> Skip:
+    """A line that is no record of the format."""
+    return Skip("malformed", reason)
+
+
+def want(value: Any, kind: type | tuple[type, ...], name: str) -> Any:
+    """Return `value` if it is of the kind, else raise a Skip that names the field."""
+    if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
+        return value
+    raise malformed(f"{name} is {_kind(value)}")
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "missing"
+    text = json.dumps(value, default=str)
+    return text if len(text) < 40 else f"{text[:37]}..."
+
+
+def log_probability(value: Any, name: str = "logprob") -> float:
+    """Return a log-probability in (-1000, 0], or NaN if it is censored."""
+    if type(value) is float and CENSORED < value <= 0.0:
+        return value
+    if value is None:
+        return math.nan
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise malformed(f"{name} = {value!r}: must be a number") from None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise malformed(f"{name} is {_kind(value)}: must be a number")
+    if value > ROUNDING:
+        raise malformed(f"{name} = {_kind(value)}: a log-probability must be at most 0")
+    if value <= CENSORED or value != value:
+        return math.nan
+    return min(float(value), 0.0)
+
+
+def probability(value: Any, name: str = "prob") -> float:
+    """Return the logarithm of a probability, NaN (censored) for 0 or null."""
+    if value is None:
+        return math.nan
+    number = want(value, (int, float), name)
+    if number > 1.0 + ROUNDING or number < 0.0:
+        raise malformed(f"{name} = {_kind(number)}: must lie in [0, 1]")
+    return min(0.0, math.log(number)) if number > 0.0 else math.nan
+
+
+def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, str] | None = None) -> Key:
+    """Return what tells a token apart: its id, else its bytes, else its text. `token_id:42` is the id 42."""
+    if number is not None:
+        key = want(number, int, "token id")
+        if texts is not None and isinstance(text, str):
+            texts.setdefault(key, text)
+        return key
+    if isinstance(text, str) and text.startswith("token_id:") and text[9:].isdecimal() and len(text) < 30:
+        return int(text[9:])
+    if isinstance(raw, list) and raw:
+        try:
+            octets = bytes(raw)
+        except (TypeError, ValueError, OverflowError):
+            raise malformed(f"bytes = {_kind(raw)}: must be a list of whole numbers from 0 to 255") from None
+        try:
+            return octets.decode("utf-8")
+        except UnicodeDecodeError:
+            return octets
+    if isinstance(text, str):
+        return text
+    raise malformed(f"token is {_kind(text)}")
+
+
+def with_sampled(key: Key, value: float, entries: Iterable[tuple[Key, float]]) -> list[tuple[Key, float]]:
+    """Return the entries, the sampled label's own first, each label once."""
+    found = {key: value}
+    for other, stated in entries:
+        # The sampled token may be listed with a value where its own field holds the censoring mark.
+        if other not in found or (found[other] != found[other]):
+            found[other] = stated
+    return list(found.items())
+
+
+def finished(reason: Any) -> None:
+    """Raise a Skip unless the answer ended in an ordinary way."""
+    if isinstance(reason, dict):
+        reason = reason.get("type")
+    if reason is None:
+        return
+    name = str(reason).lower()
+    if name in {"content_filter", "safety", "blocklist", "prohibited_content", "spii", "recitation", "refusal"}:
+        raise Skip("refused", f"finish reason {reason}")
+    if name not in {"stop", "length", "eos", "eos_token", "limit", "word", "max_tokens", "stop_sequence", "end_turn"}:
+        raise Skip("error", f"finish reason {reason}")
+
+
+def failed(doc: dict[str, Any]) -> None:
+    """Raise a Skip if the line holds an error in place of an answer."""
+    error = doc.get("error")
+    if error:
+        text = error.get("message", error) if isinstance(error, dict) else error
+        raise Skip("error", " ".join(str(text).split())[:200])
+    if doc.get("object") == "error":
+        raise Skip("error", " ".join(str(doc.get("message", "error")).split())[:200])
+
+
+def sampled_plainly(*places: Any) -> bool | None:
+    """Return whether the label was drawn from the stated distribution; None if no place says so."""
+    said = False
+    for place in places:
+        if not isinstance(place, dict):
+            continue
+        for name in _PLAIN_SAMPLING.keys() & place.keys():
+            value = place[name]
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                if value not in _PLAIN_SAMPLING[name]:
+                    return False
+                said = said or name == "temperature"
+    return True if said else None
+
+
+_PLAIN_SAMPLING = {
+    "temperature": (1,),
+    "top_p": (1,),
+    "topP": (1,),
+    "top_k": (0, -1),
+    "topK": (0, -1),
+    "min_p": (0,),
+}
+
+
+def asked(doc: dict[str, Any], reading: Reading) -> str:
+    """Return what was asked: the field that the user named, else a prompt, messages, or an id given to the request."""
+    if reading.input is not None:
+        found: Any = doc
+        for name in reading.input.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        if found is None:
+            raise malformed(f"field {reading.input!r} is missing")
+        return input_key(found)
+    for place in (doc, doc.get("request"), doc.get("body")):
+        if not isinstance(place, dict):
+            continue
+        inner = place.get("body")
+        nested = inner if isinstance(inner, dict) else {}
+        for name in ("prompt", "messages", "contents", "input", "custom_id"):
+            value = place.get(name, nested.get(name))
+            if value is not None and value != []:
+                return input_key(value)
+    raise malformed("no input: the line holds no prompt, messages, contents, input or custom_id; name the field")
+
+
+def input_key(value: Any) -> str:
+    """Return an input as text: text as it stands, messages as their texts, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
+        turns = [(turn.get("role", "user"), _text(turn.get("content", turn.get("parts")))) for turn in value]
+        if len(turns) == 1:
+            return turns[0][1]
+        return "\n".join(f"{role}: {text}" for role, text in turns)
+    if value is None or value == [] or value == {}:
+        raise malformed("input is missing")
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list) and all(isinstance(part, dict) and "text" in part for part in content):
+        return "".join(str(part["text"]) for part in content)
+    return json.dumps(content, sort_keys=True, ensure_ascii=False)

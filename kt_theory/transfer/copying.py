@@ -1,0 +1,299 @@
+"""Fitting a copy to real records: the students of the package, on sparse rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kt_theory.access import WHOLE_ROW, AccessError
+from kt_theory.students import Student, as_students
+from kt_theory.teacher import Teacher
+from kt_theory.transfer.certificate import Certificate, certify
+from kt_theory.transfer.rows import Rows, collect
+from kt_theory.transfer.sets import TransferSet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALL_STATED = "all_stated"
+"""The student that uses every stated probability and shares the hidden mass of a row equally: `sel_ptl`, `top_k` and
+`ce_ful` in one, each where the records reveal what it needs."""
+
+_SHARING = {"sel_ptl", "ce_ful", "top_k"}
+WRITABLE = (".parquet", ".csv", ".json")
+"""Suffixes that `Copy.write` knows."""
+
+_DENSE = 50_000_000
+"""Most cells (visited inputs x labels) of a dense table."""
+
+
+@dataclass(frozen=True, eq=False)
+class Copy:
+    """A student's table, learnt from a transfer set. On an input that was never asked it is uniform.
+
+    Attributes
+    ----------
+    transfer : TransferSet
+    student : str
+    rows : Rows
+        What the student saw.
+    probability : (P,) float64
+        q(a|s) of each pair of `rows`.
+    share : (R,) float64
+        q(a|s) of each label that is not among the row's pairs.
+    """
+
+    transfer: TransferSet
+    student: str
+    rows: Rows
+    probability: np.ndarray
+    share: np.ndarray
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One line per input and label that occurs there, and one per input for the labels that do not.
+
+        Columns: input; label (missing on the line of the others); probability; shared_by, the number of labels that
+        the probability is shared by, equally; source: "stated", "counted", or "shared"; count, how often the label was
+        sampled; at_most, for a label whose log-probability was censored, the smallest that was stated. The
+        probabilities of an input sum to 1.
+        """
+        import pandas as pd
+
+        rows = self.rows
+        others = rows.labels - np.diff(rows.start)
+        rest = np.flatnonzero(others * self.share > 0)
+        owner = np.concatenate([rows.row, rest])
+        order = np.argsort(owner, kind="stable")
+        inputs = np.array(self.transfer.input_names, dtype=object)[rows.input]
+        names = np.array([*self.transfer.label_names, None], dtype=object)
+        label = np.concatenate([rows.label, np.full(len(rest), -1)])
+        stated = rows.known if self._reveals else np.zeros(len(rows.label), dtype=bool)
+        counted = "shared" if self._reveals else "counted"
+        source = np.concatenate([np.where(stated, "stated", counted), np.full(len(rest), "shared")])
+        smallest = np.full(len(rows.input), np.inf)
+        np.minimum.at(smallest, rows.row[rows.known], rows.shown[rows.known])
+        cap = np.where(self._censored & np.isfinite(smallest[rows.row]), smallest[rows.row], np.nan)
+        columns = {
+            "input": inputs[owner],
+            "label": names[label],
+            "probability": np.concatenate([self.probability, (others * self.share)[rest]]),
+            "shared_by": np.concatenate([np.ones(len(rows.label), dtype=np.int64), others[rest]]),
+            "source": source,
+            "count": np.concatenate([rows.count, np.zeros(len(rest), dtype=np.int64)]),
+            "at_most": np.concatenate([cap, np.full(len(rest), np.nan)]),
+        }
+        return pd.DataFrame({name: values[order] for name, values in columns.items()})
+
+    @property
+    def _reveals(self) -> bool:
+        return self.student == ALL_STATED or _is_sharing(self.student) or self.student == "ce_ptl"
+
+    @property
+    def _censored(self) -> np.ndarray:
+        return ~self.rows.known if self._reveals and len(self.rows.entry_pair) else np.zeros(len(self.rows.p), bool)
+
+    @cached_property
+    def pi(self) -> np.ndarray:
+        """The copy as a dense table over the visited inputs: (R, A) float64, rows sum to 1."""
+        shape = len(self.rows.input), len(self.transfer.label_names)
+        if shape[0] * shape[1] > _DENSE:
+            raise ValueError(
+                f"a dense table of {shape[0]} inputs x {shape[1]} labels is too large; use .table, which is sparse"
+            )
+        dense = np.repeat(self.share[:, None], shape[1], axis=1)
+        dense[self.rows.row, self.rows.label] = self.probability
+        return dense
+
+    def teacher(self) -> Teacher:
+        """Return the copy as a `Teacher` over the visited inputs, rho being their share of the records."""
+        names = [self.transfer.input_names[i] for i in self.rows.input]
+        table = self.pi / self.pi.sum(axis=1, keepdims=True)
+        return Teacher(table, self.rows.queries / self.rows.n, input_names=names, label_names=self.transfer.label_names)
+
+    def write(self, path: str | Path) -> Path:
+        """Write `table` and return the path. The suffix says the format: .parquet, .csv, .json (a record a line)."""
+        target = Path(path)
+        if target.suffix == ".parquet":
+            self.table.to_parquet(target, index=False)
+        elif target.suffix == ".csv":
+            self.table.to_csv(target, index=False, lineterminator="\n")
+        elif target.suffix == ".json":
+            with target.open("w", encoding="utf-8") as file:
+                for record in self.table.to_dict("records"):
+                    kept = {name: value for name, value in record.items() if value == value}
+                    file.write(json.dumps(kept, ensure_ascii=False) + "\n")
+        else:
+            raise ValueError(f"{target}: must end in {', '.join(WRITABLE)}")
+        return target
+
+    def certificate(self, confidence: float = 0.95) -> Certificate:
+        """Return an upper confidence bound on TV(copy, teacher | rho), from the records alone.
+
+        Parameters
+        ----------
+        confidence : float
+            In (0, 1): the bound holds with at least this probability over the draw of the records, whatever the
+            teacher and rho are.
+        """
+        return certify(self, confidence)
+
+    def __repr__(self) -> str:
+        return f"Copy({self.student}: {len(self.rows.input)} inputs, {len(self.transfer.label_names)} labels)"
+
+
+def _is_sharing(name: str) -> bool:
+    return name in _SHARING or name.startswith("top_k(")
+
+
+def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
+    """Return the copy of the teacher that a student learns from real records.
+
+    Parameters
+    ----------
+    transfer : TransferSet
+    student : str or Student, optional
+        It sees of the records exactly what its access level reveals: `ce_sgl` the sampled labels, `sel_ptl` and
+        `ce_ptl` their probabilities too, `top_k(k)` the k largest beside them, `ce_ful` whole rows. By default every
+        stated probability is used, and the mass of a row that nobody states is shared equally by its other labels.
+
+    Raises
+    ------
+    AccessError
+        If the records reveal less than the student needs.
+    ValueError
+        For an empty transfer set or an unknown student.
+
+    Examples
+    --------
+    >>> import kt_theory as kt
+    >>> from kt_theory.transfer.sets import TransferSet
+    >>> records = TransferSet.from_arrays(["q", "q"], [0, 1], labels=["yes", "no", "maybe"])
+    >>> fit(records, "laplace").pi
+    array([[0.4, 0.4, 0.2]])
+    """
+    if not len(transfer):
+        first = [f"; line {line}: {why}" for line, _, why in transfer.account.skipped[:1]]
+        raise ValueError(f"transfer holds no records: nothing can be learnt{''.join(first)}")
+    if student is None:
+        if not len(transfer.entry_record):
+            raise AccessError("the records state no probabilities: name a student of hard labels, such as 'ce_sgl'")
+        return Copy(transfer, ALL_STATED, transfer.rows, *_sharing(transfer.rows))
+    (chosen,) = as_students(student)
+    rows = _seen(transfer, chosen)
+    known = chosen.exact[0] if chosen.exact else chosen.name
+    if known in _SHARING:
+        return Copy(transfer, chosen.name, rows, *_sharing(rows))
+    if known == "ce_sgl":
+        return Copy(transfer, chosen.name, rows, *_smoothed(rows, 0.0))
+    if known == "add_c":
+        return Copy(transfer, chosen.name, rows, *_smoothed(rows, chosen.exact[1]))
+    if known == "ce_ptl":
+        return Copy(transfer, chosen.name, rows, *_weighted(rows))
+    return _by_rule(transfer, chosen, rows)
+
+
+def _seen(transfer: TransferSet, student: Student) -> Rows:
+    """What the student's access level shows it of the records; AccessError if they hold less."""
+    level = student.access
+    if level.graph is not None:
+        raise AccessError(f"student {student.name!r} needs gradients: records of labels hold none")
+    if (level.sampled or level.top) and not len(transfer.entry_record):
+        raise AccessError(
+            f"student {student.name!r} needs access {level.name!r} ({level.description}); the records state no "
+            "probabilities"
+        )
+    if not level.sampled and not level.top:
+        if (transfer.sampled < 0).any():
+            raise AccessError(
+                f"student {student.name!r} needs a sampled label in each record; "
+                f"{int((transfer.sampled < 0).sum())} records have none"
+            )
+        return collect(transfer.inputs, transfer.sampled, *_NOTHING, len(transfer.label_names), transfer.closed)
+    if level.top < WHOLE_ROW:
+        return transfer.seen_by(level.top)
+    rows = transfer.rows
+    short = (rows.hidden_mass > 1e-6) & (rows.hidden_labels > 0)
+    if short.any():
+        worst = float(rows.hidden_mass.max())
+        raise AccessError(
+            f"student {student.name!r} needs all probabilities of a row; {int(short.sum())} inputs hide some, up to "
+            f"{worst:.3g} of their mass; leave student out to share it"
+        )
+    return rows
+
+
+_NOTHING = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
+
+
+def _sharing(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Stated probabilities as they are, the rest of the row in equal shares (Zhao and Zhu 2023, (4.7) and (5.2))."""
+    share = rows.hidden_mass / np.maximum(rows.hidden_labels, 1)
+    # A row without a hidden label that does not sum to 1 is divided by its sum.
+    full = rows.hidden_labels == 0
+    total = np.where(full, rows.total(rows.shown), 1.0)
+    empty = full & (total <= 0)
+    scale = np.where(empty, 1.0, total)
+    value = np.where(rows.known, rows.shown / scale[rows.row], share[rows.row])
+    return np.where(empty[rows.row], 1.0 / rows.labels, value), share
+
+
+def _smoothed(rows: Rows, amount: float) -> tuple[np.ndarray, np.ndarray]:
+    """(n_sa + c) / (n_s + c A)."""
+    total = rows.sampled + amount * rows.labels
+    return (rows.count + amount) / total[rows.row], amount / total
+
+
+def _weighted(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Proportional to n_sa pi(a|s) (Zhao and Zhu 2023, (4.3))."""
+    weight = rows.count * rows.shown
+    total = rows.total(weight)
+    lost = total <= 0
+    value = np.where(lost[rows.row], 1.0 / rows.labels, weight / np.where(lost, 1.0, total)[rows.row])
+    return value, np.where(lost, 1.0 / rows.labels, 0.0)
+
+
+def _by_rule(transfer: TransferSet, student: Student, rows: Rows) -> Copy:
+    """Any student, through its row rule, on the visited inputs."""
+    visited, labels = len(rows.input), rows.labels
+    if visited * labels > _DENSE:
+        raise ValueError(
+            f"student {student.name!r} writes whole rows: {visited} inputs x {labels} labels are too many; the "
+            "students with a closed form are ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k) and add_c(c)"
+        )
+    counts = np.zeros((visited, labels), dtype=np.int64)
+    shown = np.full((visited, labels), np.nan)
+    counts[rows.row, rows.label] = rows.count
+    shown[rows.row, rows.label] = np.where(rows.known, rows.shown, np.nan)
+    table = student.table(counts, shown)
+    wrong = ~(np.isfinite(table).all(axis=1) & (np.abs(table.sum(axis=1) - 1.0) < 1e-9) & (table >= 0).all(axis=1))
+    if wrong.any():
+        name = transfer.input_names[rows.input[int(np.argmax(wrong))]]
+        raise ValueError(f"student {student.name!r} wrote no distribution at input {name!r}: rows must sum to 1")
+    full = _all_pairs(rows, counts, shown)
+    return Copy(transfer, student.name, full, table.ravel(), np.zeros(visited))
+
+
+def _all_pairs(rows: Rows, counts: np.ndarray, shown: np.ndarray) -> Rows:
+    """The same rows with every label as a pair."""
+    from dataclasses import replace
+
+    visited, labels = shown.shape
+    place = rows.row * labels + rows.label
+    spread = np.zeros(visited * labels)
+    spread[place] = rows.spread
+    pair = rows.record_pair
+    return replace(
+        rows,
+        start=np.arange(visited + 1) * labels,
+        label=np.tile(np.arange(labels), visited),
+        p=shown.ravel(),
+        spread=spread,
+        record_pair=np.where(pair >= 0, place[pair], -1) if len(place) else pair,
+        entry_pair=place[rows.entry_pair],
+    )

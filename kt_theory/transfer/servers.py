@@ -1,0 +1,239 @@
+"""What vLLM, SGLang, llama.cpp and Gemini return in their own formats."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+from kt_theory.transfer.account import Skip
+from kt_theory.transfer.answers import (
+    Answer,
+    Key,
+    Reading,
+    asked,
+    failed,
+    finished,
+    log_probability,
+    malformed,
+    probability,
+    sampled_plainly,
+    token_key,
+    want,
+    with_sampled,
+)
+from kt_theory.transfer.openai import whole_text
+
+
+def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+    """vLLM's RequestOutput: outputs[].logprobs[] keyed by token id, or, where nothing was generated, prompt_logprobs.
+
+    A record that holds `prompt_logprobs` alone scores its prompt: its last token is the label that was asked about, not
+    one that was sampled, so the record states probabilities only.
+    """
+    failed(doc)
+    body = doc.get("response", doc)
+    want(body, dict, "response")
+    question = asked(doc if "prompt" in doc or reading.input else {**doc, **body}, reading)
+    sampling = sampled_plainly(doc.get("request"), doc.get("sampling_params"), body.get("sampling_params"), body)
+    outputs = want(body.get("outputs") or body.get("choices") or [], list, "outputs")
+    # The completions endpoint puts the scores of the prompt beside the choice.
+    scored = next((place["prompt_logprobs"] for place in (body, *outputs) if _scores(place)), None)
+    answers = []
+    for output in outputs:
+        finished(want(output, dict, "output").get("finish_reason"))
+        listed = output.get("logprobs")
+        if listed:
+            answers.append(_vllm_output(output, listed, question, sampling, reading))
+        elif isinstance(output.get("text"), str) and output["text"] and not scored:
+            answers.append(Answer(question, output["text"], [], sampling))
+    if answers:
+        return answers
+    if not scored or want(scored, list, "prompt_logprobs")[-1] is None:
+        raise Skip("no label", "no token was generated and none of the prompt is scored")
+    return [Answer(question, None, _by_id(scored[-1], reading), sampling)]
+
+
+def _scores(place: Any) -> bool:
+    return isinstance(place, dict) and bool(place.get("prompt_logprobs"))
+
+
+def _vllm_output(output: dict[str, Any], listed: Any, question: Any, sampling: bool | None, reading: Reading) -> Answer:
+    ids = want(output.get("token_ids"), list, "token_ids")
+    rows = want(listed, list, "logprobs")
+    if not ids or len(ids) < len(rows):
+        raise malformed(f"{len(ids)} token_ids, {len(rows)} logprobs: each needs its token")
+    if reading.label == "text":
+        chosen = [_value(want(row, dict, "logprobs").get(str(number))) for row, number in zip(rows, ids, strict=False)]
+        return whole_text(question, output.get("text"), chosen, sampling)
+    entries = _by_id(rows[0], reading)
+    key = token_key(None, None, ids[0])
+    value = dict(entries).get(key, math.nan)
+    return Answer(question, key, with_sampled(key, value, entries), sampling)
+
+
+def _by_id(row: Any, reading: Reading) -> list[tuple[Key, float]]:
+    """The entries of a dict from token id to {logprob, rank, decoded_token}, or to a bare log-probability."""
+    entries = []
+    for name, stated in want(row, dict, "logprobs").items():
+        digits = name.removeprefix("token_id:")
+        if not (digits.isascii() and digits.isdecimal() and len(digits) < 19):
+            raise malformed(f"token id {name!r}: must be a whole number")
+        text = stated.get("decoded_token") if isinstance(stated, dict) else None
+        entries.append((token_key(text, None, int(digits), reading.texts), log_probability(_value(stated))))
+    return entries
+
+
+def _value(stated: Any) -> Any:
+    return stated.get("logprob") if isinstance(stated, dict) else stated
+
+
+def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+    """SGLang: meta_info.output_token_logprobs and output_top_logprobs of (log-probability, token id, text)."""
+    failed(doc)
+    body = want(doc.get("response", doc), dict, "response")
+    question = asked({**body, **doc} if not reading.input else doc, reading)
+    meta = want(body.get("meta_info"), dict, "meta_info")
+    finished(meta.get("finish_reason"))
+    sampling = sampled_plainly(doc.get("request"), doc.get("sampling_params"), _nested(doc, "request"), body)
+    tokens = meta.get("output_token_logprobs")
+    if tokens is None:
+        if isinstance(body.get("text"), str) and body["text"]:
+            return [Answer(question, body["text"], [], sampling)]
+        raise Skip("no label", "the response holds no text")
+    if not want(tokens, list, "output_token_logprobs"):
+        raise Skip("no label", "no token was generated")
+    if reading.label == "text":
+        values = [_triple(token)[0] for token in tokens]
+        return [whole_text(question, body.get("text"), values, sampling)]
+    key, value = _from_triple(tokens[0], reading)
+    tops = meta.get("output_top_logprobs") or [None]
+    listed = want(want(tops, list, "output_top_logprobs")[0] or [], list, "output_top_logprobs[0]")
+    entries = [_from_triple(entry, reading) for entry in listed]
+    return [Answer(question, key, with_sampled(key, value, entries), sampling)]
+
+
+def _nested(doc: dict[str, Any], name: str) -> Any:
+    place = doc.get(name)
+    return place.get("sampling_params") if isinstance(place, dict) else None
+
+
+def _triple(entry: Any) -> list[Any]:
+    if not isinstance(entry, list) or len(entry) not in (2, 3):
+        raise malformed("an entry of output_token_logprobs must be [logprob, token id, text]")
+    return entry
+
+
+def _from_triple(entry: Any, reading: Reading) -> tuple[Key, float]:
+    parts = _triple(entry)
+    text = parts[2] if len(parts) == 3 else None
+    return token_key(text, None, want(parts[1], int, "token id"), reading.texts), log_probability(parts[0])
+
+
+def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+    """llama.cpp: completion_probabilities[] of {id, token, bytes, logprob, top_logprobs}, or of prob and top_probs.
+
+    Older servers send {content, probs: [{tok_str, prob}]}.
+    """
+    failed(doc)
+    body = want(doc.get("response", doc), dict, "response")
+    question = asked(doc if "prompt" in doc or reading.input else {**body, **doc}, reading)
+    settings = body.get("generation_settings")
+    request = doc.get("request")
+    sampling = sampled_plainly(request, settings, doc if settings is None and request is None else None)
+    tokens = body.get("completion_probabilities")
+    text = body.get("content")
+    if tokens is None:
+        if isinstance(text, str) and text:
+            return [Answer(question, text, [], sampling)]
+        raise Skip("no label", "the response holds no text")
+    if not want(tokens, list, "completion_probabilities"):
+        raise Skip("no label", "no token was generated")
+    if reading.label == "text":
+        return [whole_text(question, text, [_stated(token) for token in tokens], sampling)]
+    first = want(tokens[0], dict, "completion_probabilities[0]")
+    listed = first.get("top_logprobs", first.get("top_probs", first.get("probs"))) or []
+    entries = [(_llama_key(entry, reading), _stated(entry)) for entry in want(listed, list, "top_logprobs")]
+    key = _llama_key(first, reading)
+    own = _stated(first) if "logprob" in first or "prob" in first else dict(entries).get(key, math.nan)
+    return [Answer(question, key, with_sampled(key, own, entries), sampling)]
+
+
+def _llama_key(entry: Any, reading: Reading) -> Key:
+    place = want(entry, dict, "entry")
+    text = place.get("token", place.get("tok_str", place.get("content")))
+    return token_key(text, place.get("bytes"), place.get("id"), reading.texts)
+
+
+def _stated(entry: Any) -> float:
+    """The log-probability that an entry states, as `logprob` or as `prob`."""
+    place = want(entry, dict, "entry")
+    if "logprob" in place:
+        return log_probability(place["logprob"])
+    return probability(place.get("prob"))
+
+
+def gemini(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+    """Gemini: candidates[].logprobsResult.chosenCandidates[] and topCandidates[].candidates[]."""
+    failed(doc)
+    body = want(doc.get("response", doc), dict, "response")
+    feedback = body.get("promptFeedback", body.get("prompt_feedback"))
+    if isinstance(feedback, dict) and _either(feedback, "blockReason") not in (None, "BLOCK_REASON_UNSPECIFIED"):
+        raise Skip("refused", f"block reason {_either(feedback, 'blockReason')}")
+    question = asked(doc, reading)
+    request = doc.get("request")
+    config = _either(request, "generationConfig") if isinstance(request, dict) else None
+    sampling = sampled_plainly(config, _either(doc, "generationConfig"), _either(doc, "config"), request)
+    candidates = want(body.get("candidates"), list, "candidates")
+    answers, why = [], Skip("no label", "candidates is empty")
+    for candidate in candidates:
+        try:
+            answers.append(_gemini_candidate(want(candidate, dict, "candidate"), question, sampling, reading))
+        except Skip as skip:
+            if skip.outcome == "malformed":
+                raise
+            why = skip
+    if not answers:
+        raise why
+    return answers
+
+
+def _either(place: dict[str, Any], name: str) -> Any:
+    """A field in camelCase, as REST sends it, or in snake_case, as the Python client dumps it."""
+    return place[name] if name in place else place.get(_snake(name))
+
+
+@cache
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
+
+
+def _gemini_candidate(candidate: dict[str, Any], question: Any, sampling: bool | None, reading: Reading) -> Answer:
+    finished(_either(candidate, "finishReason"))
+    content = candidate.get("content")
+    parts = content.get("parts") if isinstance(content, dict) else None
+    texts = [part.get("text", "") for part in want(parts or [], list, "parts") if isinstance(part, dict)]
+    text = "".join(part for part in texts if isinstance(part, str))
+    result = _either(candidate, "logprobsResult")
+    if not isinstance(result, dict):
+        if text:
+            return Answer(question, text, [], sampling)
+        raise Skip("no label", "the candidate holds no text")
+    chosen = want(_either(result, "chosenCandidates") or [], list, "chosenCandidates")
+    if not chosen:
+        raise Skip("no label", "no token was generated")
+    if reading.label == "text":
+        values = [_either(want(token, dict, "candidate"), "logProbability") for token in chosen]
+        return whole_text(question, text, values, sampling)
+    tops = want(_either(result, "topCandidates") or [{}], list, "topCandidates")
+    listed = want(want(tops[0], dict, "topCandidates[0]").get("candidates") or [], list, "topCandidates[].candidates")
+    key, own = _gemini_entry(chosen[0], reading)
+    return Answer(question, key, with_sampled(key, own, [_gemini_entry(e, reading) for e in listed]), sampling)
+
+
+def _gemini_entry(entry: Any, reading: Reading) -> tuple[Key, float]:
+    place = want(entry, dict, "candidate")
+    key = token_key(place.get("token"), None, _either(place, "tokenId"), reading.texts)
+    # Zero values are left out of the JSON: a token without logProbability is certain.
+    stated = _either(place, "logProbability")
+    return key, 0.0 if stated is None else log_probability(stated)

@@ -1,0 +1,119 @@
+"""Mutated records: every reader gives an answer or a clear error, and the account adds up."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from transfer_cases import FORMATS, RECORDS
+
+from kt_theory.transfer import files
+from kt_theory.transfer.account import OUTCOMES
+from kt_theory.transfer.copying import fit
+from kt_theory.transfer.sets import TransferSet
+
+NUMBERS = [0, -1, 1, 10**30, -(10**400), 0.5, -9999.0, float("nan"), float("-inf"), float("inf")]
+ODD = [
+    None,
+    True,
+    False,
+    "",
+    "x",
+    "\x00",
+    "token_id:7",
+    "token_id:",
+    [],
+    {},
+    [[]],
+    [None],
+    {"": None},
+    [{}],
+    {"a": -1.0},
+]
+ODD += [{"7": {"logprob": -1}}, *NUMBERS]
+
+
+def places(node, path=()):
+    yield path
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, child in children:
+        yield from places(child, (*path, name))
+
+
+def mutated(doc, rng):
+    """Replace, drop, double or move one place of a record, now and then two."""
+    doc = json.loads(json.dumps(doc))
+    for _ in range(rng.integers(1, 3)):
+        spots = [path for path in places(doc) if path]
+        if not spots:
+            break
+        path = spots[rng.integers(len(spots))]
+        parent = doc
+        for name in path[:-1]:
+            parent = parent[name]
+        kind = rng.integers(5)
+        if kind == 0:
+            del parent[path[-1]]
+        elif kind == 1 and isinstance(parent, list):
+            parent.append(parent[path[-1]])
+        elif kind == 2 and isinstance(parent, dict):
+            parent[f"{path[-1]}{rng.integers(9)}"] = parent.pop(path[-1])
+        else:
+            parent[path[-1]] = deepcopy(ODD[rng.integers(len(ODD))])
+    return doc
+
+
+def broken(text, rng):
+    """Change, now and then, the text itself: a byte, a cut, a newline inside."""
+    line = bytearray(text.encode())
+    kind = rng.integers(12)
+    if kind == 0 and line:
+        line[rng.integers(len(line))] = rng.integers(256)
+    elif kind == 1:
+        line = line[: rng.integers(len(line) + 1)]
+    elif kind == 2:
+        spot = rng.integers(len(line) + 1)
+        line = line[:spot] + b"\n" + line[spot:]
+    return bytes(line) + b"\n"
+
+
+def fuzz(name, count, seed, path):
+    rng = np.random.default_rng(seed)
+    template = FORMATS[name]
+    lines = [broken(json.dumps(mutated(template(*RECORDS[rng.integers(4)]), rng)), rng) for _ in range(count)]
+    path.write_bytes(b"".join(lines))
+    lines_of_file = path.read_bytes().split(b"\n")[:-1]
+    for form, label in ((name, "first_token"), (name, "text"), (None, "first_token")):
+        transfer = TransferSet.read(path, form, label=label, other_sampling=True)
+        account = transfer.account
+        assert account.lines == len(lines_of_file) == sum(account.outcomes.values())
+        assert set(account.outcomes) <= set(OUTCOMES)
+        assert len(transfer) == account.records
+        assert all(why and "\n" not in why for _, _, why in account.skipped)
+        numbers = [line for line, _, _ in account.skipped]
+        assert numbers == sorted(set(numbers))
+        blank = [i for i, line in enumerate(lines_of_file, 1) if not line.strip()]
+        assert blank == [line for line, outcome, _ in account.skipped if outcome == "blank"]
+        values = transfer.entry_logp
+        assert (np.isnan(values) | ((values <= 0) & np.isfinite(values))).all()
+        if len(transfer) and len(transfer.entry_record):
+            copy = fit(transfer)
+            assert ((copy.pi >= 0) & (copy.pi <= 1 + 1e-12)).all()
+            np.testing.assert_allclose(copy.pi.sum(axis=1), 1.0, rtol=1e-9)
+            assert 0 <= copy.certificate().bound <= 1
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_mutated_records(name, tmp_path):
+    fuzz(name, 120, 1, tmp_path / "fuzz.jsonl")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", FORMATS)
+def test_many_mutated_records(name, tmp_path, monkeypatch):
+    for seed in range(5):
+        if seed % 2:
+            monkeypatch.setattr(files, "_loads", files.lenient)
+        fuzz(name, 500, seed, tmp_path / "fuzz.jsonl")
