@@ -16,6 +16,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -213,7 +214,7 @@ def add_c(c: float) -> Student:
     c : float
         From 0 to 10^100.
     """
-    if isinstance(c, (bool, str)) or not np.isscalar(c) or not 0.0 <= float(c) <= _LARGEST_C:
+    if isinstance(c, bool) or not isinstance(c, Real) or not 0.0 <= c <= _LARGEST_C:
         raise ValueError(f"c = {c!r}: must be a number from 0 to {_LARGEST_C:g}")
     amount = float(c)
 

@@ -23,22 +23,31 @@ def test_the_readme_has_examples():
 
 
 @pytest.mark.parametrize("code", PYTHON)
-def test_python_examples(code, capsys):
+def test_python_examples(code, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
     assert capsys.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("readme")
+    (path / "README.md").write_text(README, encoding="utf-8")
+    (spec,) = re.findall(r"```toml\n(.*?)```", README, re.S)
+    (path / "rates.toml").write_text(spec)
+    return path
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands(command, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "README.md").write_text(README, encoding="utf-8")
+def test_commands(command, folder, monkeypatch):
+    monkeypatch.chdir(folder)
     words = shlex.split(command)
     assert words[0] == "kt-theory"
     result = CliRunner().invoke(main, words[1:], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     for option in ("--csv", "--plot"):
         if option in words:
-            assert (tmp_path / words[words.index(option) + 1]).stat().st_size > 100
+            assert (folder / words[words.index(option) + 1]).stat().st_size > 100
 
 
 def test_make_targets_exist():

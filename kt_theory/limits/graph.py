@@ -84,8 +84,8 @@ def independence_number(graph: Graph, hops: int = 1) -> Independence:
 def _by_walks(graph: Graph, hops: int) -> Independence:
     """Bracket the independence number without the graph's power, which is too dense to be written down.
 
-    From below greedily: take a vertex, strike out its ball of radius `hops`. From above by balls of half that radius: any
-    two vertices of one are within `hops` of each other, so each holds at most one member.
+    From below greedily: take a vertex, strike out its ball of radius `hops`. From above by balls of half that radius:
+    any two vertices of one are within `hops` of each other, so each holds at most one member.
     """
     adjacency = graph.adjacency.tocsr()
     rank = np.argsort(np.diff(adjacency.indptr), kind="stable")
