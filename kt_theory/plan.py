@@ -124,10 +124,7 @@ def samples_needed(
         return SampleSize(0, 0, "", certificate, ((0, 1.0 - 1.0 / level.labels),), level.name, goal, sure)
     mean = goal if sure is None else goal + (1.0 - sure) * (1.0 - goal)
     enough = plan_bounds.enough(level, goal) if sure is None else plan_bounds.enough_surely(level, goal, 1.0 - sure)
-    if sure is None and enough.exact:
-        lower = enough.first
-    else:
-        lower = plan_bounds.too_few(level, mean, enough.n)
+    lower = enough.first if sure is None and enough.exact else plan_bounds.too_few(level, mean, enough.n)
     return _result(level, enough, lower, goal, sure)
 
 
@@ -163,9 +160,9 @@ def plan(
     sizes = (inputs, labels) if teacher is None else (teacher.inputs, teacher.labels)
     width = plan_bounds.level("soft", *sizes, None, None, 1, teacher).labels
     levels: dict[str, dict[str, Any]] = {"hard": {"access": "hard"}, "partial": {"access": "partial"}}
-    for k in (whole_number(k, "top") for k in top):
-        if k < width - 1:
-            levels[f"top_k({k})"] = {"access": "top_k", "k": k}
+    for shown in (whole_number(k, "top") for k in top):
+        if shown < width - 1:
+            levels[f"top_k({shown})"] = {"access": "top_k", "k": shown}
     levels["soft"] = {"access": "soft"}
     price = {name: _price(name, value, levels) for name, value in (prices or {}).items()}
     rows = []
@@ -173,9 +170,9 @@ def plan(
         found = samples_needed(inputs=inputs, labels=labels, tv=tv, confidence=confidence, teacher=teacher, **options)
         row = {"access": name, "lower": found.lower, "n": found.n}
         if prices is not None:
-            shown = {"hard": 0, "partial": 1, "soft": width}.get(name, options.get("k", 0) + 1)
+            entries = {"hard": 0, "partial": 1, "soft": width}.get(name, options.get("k", 0) + 1)
             known = name in price and found.n is not None
-            row["cost"] = found.n * (price[name][0] + shown * price[name][1]) if known else math.nan
+            row["cost"] = found.n * (price[name][0] + entries * price[name][1]) if known else math.nan
         rows.append(row | {"certificate": found.certificate, "reason": found.reason})
     frame = pd.DataFrame(rows).astype({"n": "Int64", "lower": "Int64"})
     if prices is not None:
@@ -230,7 +227,7 @@ def _simulated(level: Level, teacher: Teacher, student: Any, tv: float, largest:
 
     def margin(n: int, sign: float) -> float:
         if n not in seen:
-            run = simulate(teacher, student, n, SIMULATED_SETS, target_se=tv / 400, max_repeats=2**14, progress=False)
+            run = simulate(teacher, student, n, SIMULATED_SETS, target_se=tv / 200, max_repeats=2**14, progress=False)
             seen[n] = (run.estimates[0].mean, run.estimates[0].std_error)
         return seen[n][0] + sign * STANDARD_ERRORS * seen[n][1]
 

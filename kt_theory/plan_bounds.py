@@ -21,8 +21,11 @@ from kt_theory.validation import LARGEST_COUNT, unknown_name, whole_number
 STEP = 11
 """Binary digits of the n at which a bound is searched that is not exact: steps below 1/1000."""
 
-LOOKS = 4
+LOOKS = 5
 """Most evaluations of a bound that costs up to seconds."""
+
+FEW = 200
+"""n and labels up to which the lower bounds are cheap enough for a whole search."""
 
 DEAR_LABELS = {"hard": 10**5, "partial": 2000, "top_k": 1000}
 """Most labels for which the sharp lower bound of partial labels and the upper one of hard labels are evaluated."""
@@ -166,7 +169,12 @@ def too_few(level: Level, tv: float, n: int | None) -> int:
     start = {"hard": level.inputs * (level.labels - 1) / (2 * math.pi * tv**2)}.get(
         level.access, 0.15 * level.inputs * level.labels / tv
     )
-    return max(best, _proved_below(sharp, tv, min(start, n or start), power, looks=LOOKS))
+    start = min(start, n or start)
+    one = level.inputs == 1 and level.labels <= FEW
+    if start <= FEW or one or (level.access != "hard" and level.labels <= 20):
+        found = first_below(sharp, tv, start=start, digits=STEP - 2, power=power)
+        return max(best, found.last_above + 1)
+    return max(best, _proved_below(sharp, tv, start, power, looks=LOOKS))
 
 
 def enough_surely(level: Level, tv: float, delta: float, teacher: Teacher | None = None) -> Enough:
@@ -224,21 +232,22 @@ def _hard_enough(level: Level, tv: float) -> Enough:
         tv, start=surely_enough(level, tv), digits=FINE, power=2.0,
     )  # fmt: skip
     fallback = Enough.of(closed, "Theorem 3.2 in mean, sqrt(SA/n)/2 + sqrt(S/n)")
-    if A > DEAR_LABELS["hard"] or S > LARGEST_INPUTS:
+    if DEAR_LABELS["hard"] < A or S > LARGEST_INPUTS:
         return fallback
     words = "certified upper bound of the minimax risk (shrinkage students)"
     if S == 1:
         found = first_below(lambda n: _hard_upper(1, A, n), tv, start=A / (6.3 * tv**2), digits=STEP, power=2.0)
         return Enough.of(found, words + "; n within 1/1000 of it")
-    row = first_below(lambda n: _hard_upper(1, A, n), tv, start=A / (6.3 * tv**2), digits=6, power=2.0)
-    at = min(S * (row.n or LARGEST_COUNT), LARGEST_COUNT)
+    row = first_below(lambda n: _hard_upper(1, A, n), tv, start=A / (6.3 * tv**2), digits=9, power=2.0)
+    # One input after n/S visits is nearly as hard as S inputs: the first look lands within 1 % and mostly suffices.
+    at = min(math.ceil(1.004 * S * (row.n or LARGEST_COUNT)), LARGEST_COUNT)
     tried: dict[int, float] = {}
     for _ in range(LOOKS):
         tried[at] = _hard_upper(S, A, at)
         excess = tried[at] / tv
-        if 0.996 <= excess <= 1.0 or (at == LARGEST_COUNT and excess > 1.0):
+        if 0.993 <= excess <= 1.0 or (at == LARGEST_COUNT and excess > 1.0):
             break
-        at = min(max(1, math.ceil(at * (excess / 0.9985) ** 2)), LARGEST_COUNT)
+        at = min(max(1, math.ceil(at * (excess / 0.998) ** 2)), LARGEST_COUNT)
     fine = [n for n, value in tried.items() if value <= tv]
     if not fine:
         return fallback
@@ -246,28 +255,30 @@ def _hard_enough(level: Level, tv: float) -> Enough:
 
 
 def _proved_below(lower: Callable[[int], float], tv: float, start: float, power: float, looks: int) -> int:
-    """Return 1 + the largest n tried with lower(n) > tv; 0 if there is none."""
-    at, best = int(min(max(start, 1.0), LARGEST_COUNT)), 0
+    """Return 1 + the largest n tried with lower(n) > tv, 0 if there is none: secant steps in logarithms."""
+    at, tried = int(min(max(start, 1.0), LARGEST_COUNT)), {}
     for _ in range(looks):
-        excess = lower(at) / tv
-        if excess > 1.0:
-            best = max(best, at + 1)
-        if 1.0 < excess < 1.002 or at == LARGEST_COUNT or excess == 0.0:
+        tried[at] = lower(at)
+        excess = tried[at] / tv
+        if 1.0 < excess < 1.003 or excess == 0.0:
             break
-        at = int(min(max(at * (excess * 0.9995) ** power, 1.0), LARGEST_COUNT))
-        if at < best:
+        if len(tried) > 1:
+            (n, v), (m, w) = list(tried.items())[-2:]
+            power = min(max(math.log(n / m) / math.log(w / v) if w != v else power, 0.3), 20.0)
+        at = int(min(max(at * (excess * 0.9985) ** power, 1.0), LARGEST_COUNT))
+        if at in tried:
             break
-    return best
+    return max((n + 1 for n, value in tried.items() if value > tv), default=0)
 
 
 def _sharp_lower(level: Level) -> Callable[[int], float] | None:
     """Return the certified lower bound of the minimax risk, None where it takes many seconds."""
     access, S, A = level.access, level.inputs, level.labels
-    if S > LARGEST_INPUTS or A > LARGEST_LABELS.get(access, 10**6):
+    if S > LARGEST_INPUTS or LARGEST_LABELS.get(access, 10**6) < A:
         return None
     if access == "hard":
         return lambda n: _hard_lower(S, A, n)
-    return None if A > DEAR_LABELS[access] else lambda n: _partial_lower(S, A, n, level.k)
+    return None if DEAR_LABELS[access] < A else lambda n: _partial_lower(S, A, n, level.k)
 
 
 def _partial_upper(level: Level) -> Callable[[int], float]:
@@ -281,10 +292,14 @@ def _partial_upper(level: Level) -> Callable[[int], float]:
 @cache
 def _partial_upper_at(inputs: int, labels: int, n: int, k: int) -> float:
     from kt_theory.limits.coverage import hidden_bound, many_rows_bound, one_row_bound
+    from kt_theory.limits.three import three_labels_bound
 
     if n == 0:
         return 1.0 - 1.0 / labels
-    partial = one_row_bound(labels, n) if inputs == 1 else many_rows_bound(inputs, labels, n)
+    if labels == 3:
+        partial = 0.5 * unvisited_mass(2, n).value if inputs == 1 else three_labels_bound(inputs, n)
+    else:
+        partial = one_row_bound(labels, n) if inputs == 1 else many_rows_bound(inputs, labels, n)
     if k == 0:
         return partial
     hidden = labels - k
