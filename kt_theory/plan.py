@@ -157,8 +157,7 @@ def plan(
     """
     import pandas as pd
 
-    sizes = (inputs, labels) if teacher is None else (teacher.inputs, teacher.labels)
-    width = plan_bounds.level("soft", *sizes, None, None, 1, teacher).labels
+    width = plan_bounds.level("soft", inputs, labels, None, None, 1, teacher).labels
     levels: dict[str, dict[str, Any]] = {"hard": {"access": "hard"}, "partial": {"access": "partial"}}
     for shown in (whole_number(k, "top") for k in top):
         if shown < width - 1:

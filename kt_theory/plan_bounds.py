@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from kt_theory.graphs import Graph, as_graph
 from kt_theory.limits import bounds
-from kt_theory.limits.minimax import LARGEST_INPUTS, LARGEST_LABELS, LEVELS
+from kt_theory.limits.hard import LARGEST_LABELS as LARGEST_HARD
+from kt_theory.limits.minimax import CROSSING, LARGEST_INPUTS, LEVELS
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.plan_search import FINE, Crossing, first_below
 from kt_theory.teacher import Teacher
@@ -27,8 +28,9 @@ LOOKS = 5
 FEW = 200
 """n and labels up to which the lower bounds are cheap enough for a whole search."""
 
-DEAR_LABELS = {"hard": 10**5, "partial": 2000, "top_k": 1000}
-"""Most labels for which the sharp lower bound of partial labels and the upper one of hard labels are evaluated."""
+DEAR_LABELS = {"hard": 10**4, "partial": 1000, "top_k": 1000}
+"""Most labels for which the upper bound of hard labels on several inputs, and the lower ones of partial labels and top-k,
+are evaluated. Beyond, hard labels use the closed form; a lower bound for fewer labels holds for more of them."""
 
 
 @dataclass(frozen=True)
@@ -163,12 +165,16 @@ def too_few(level: Level, tv: float, n: int | None) -> int:
         start = surely_enough(level, tv) / 8
         rule = lambda n: float(np.nan_to_num(bounds.curve(theorem, level.inputs, level.labels, n)[0]))  # noqa: E731
         best = max(best, _proved_below(rule, tv, start, power, looks=8))
+    if level.access == "hard" and (n is None or n <= CROSSING * level.inputs * level.labels):
+        # A student of hard labels is one of partial labels that ignores the probabilities.
+        best = max(best, too_few(replace(level, access="partial", name="partial"), tv, n))
     sharp = _sharp_lower(level)
     if sharp is None:
         return best
-    start = {"hard": level.inputs * (level.labels - 1) / (2 * math.pi * tv**2)}.get(
-        level.access, 0.15 * level.inputs * level.labels / tv
-    )
+    if level.access == "hard":
+        start = level.inputs * (level.labels - 1) / (2 * math.pi * tv**2)
+    else:
+        start = 0.15 * level.inputs * min(level.labels, DEAR_LABELS[level.access]) / tv
     start = min(start, n or start)
     one = level.inputs == 1 and level.labels <= FEW
     if start <= FEW or one or (level.access != "hard" and level.labels <= 20):
@@ -232,7 +238,7 @@ def _hard_enough(level: Level, tv: float) -> Enough:
         tv, start=surely_enough(level, tv), digits=FINE, power=2.0,
     )  # fmt: skip
     fallback = Enough.of(closed, "Theorem 3.2 in mean, sqrt(SA/n)/2 + sqrt(S/n)")
-    if DEAR_LABELS["hard"] < A or S > LARGEST_INPUTS:
+    if (S > 1 and DEAR_LABELS["hard"] < A) or S > LARGEST_INPUTS or A > LARGEST_HARD:
         return fallback
     words = "certified upper bound of the minimax risk (shrinkage students)"
     if S == 1:
@@ -272,13 +278,16 @@ def _proved_below(lower: Callable[[int], float], tv: float, start: float, power:
 
 
 def _sharp_lower(level: Level) -> Callable[[int], float] | None:
-    """Return the certified lower bound of the minimax risk, None where it takes many seconds."""
+    """Return a certified lower bound of the minimax risk, None beyond the sizes that it is proved for."""
     access, S, A = level.access, level.inputs, level.labels
-    if S > LARGEST_INPUTS or LARGEST_LABELS.get(access, 10**6) < A:
+    if S > LARGEST_INPUTS or (access == "hard" and A > LARGEST_HARD):
         return None
     if access == "hard":
         return lambda n: _hard_lower(S, A, n)
-    return None if DEAR_LABELS[access] < A else lambda n: _partial_lower(S, A, n, level.k)
+    # The other labels have probability 0, and the student may know it.
+    if level.k >= DEAR_LABELS[access] - 1:
+        return None
+    return lambda n: _partial_lower(S, min(A, DEAR_LABELS[access]), n, level.k)
 
 
 def _partial_upper(level: Level) -> Callable[[int], float]:
