@@ -29,8 +29,8 @@ FEW = 200
 """n and labels up to which the lower bounds are cheap enough for a whole search."""
 
 DEAR_LABELS = {"hard": 10**4, "partial": 1000, "top_k": 1000}
-"""Most labels for which the upper bound of hard labels on several inputs, and the lower ones of partial labels and top-k,
-are evaluated. Beyond, hard labels use the closed form; a lower bound for fewer labels holds for more of them."""
+"""Most labels for which the upper bound of hard labels on several inputs, and the lower ones of partial labels and
+top-k, are evaluated. Beyond, hard labels use the closed form; a lower bound for fewer labels holds for more of them."""
 
 
 @dataclass(frozen=True)

@@ -249,6 +249,9 @@ def test_command(tmp_path):
     (tmp_path / "t.csv").write_text("input,yes,no,rho\nq1,0.9,0.1,0.25\nq2,0.3,0.7,0.75\n")
     assert "exact risk of ce_sgl" in run("--teacher", tmp_path / "t.csv", "--tv", 0.1).output
     assert run("--teacher", tmp_path / "t.csv", "--tv", 0.1, "--plot", tmp_path / "n.svg").exit_code == 0
+    (tmp_path / "book.txt").write_text("the cat sat on the mat and the dog sat on the log " * 5)
+    words = ["--teacher", tmp_path / "book.txt", "--ngram", 2, "--tokens", "word", "--tv", 0.1, "--confidence", 0.9]
+    assert "exact quantile" in run(*words).output
 
 
 @pytest.mark.parametrize(
