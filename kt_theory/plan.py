@@ -226,7 +226,9 @@ def _simulated(level: Level, teacher: Teacher, student: Any, tv: float, largest:
 
     def margin(n: int, sign: float) -> float:
         if n not in seen:
-            run = simulate(teacher, student, n, SIMULATED_SETS, target_se=tv / 200, max_repeats=2**14, progress=False)
+            run = simulate(
+                teacher, student, n, SIMULATED_SETS, target_se=max(tv, 1e-9) / 200, max_repeats=2**14, progress=False
+            )
             seen[n] = (run.estimates[0].mean, run.estimates[0].std_error)
         return seen[n][0] + sign * STANDARD_ERRORS * seen[n][1]
 

@@ -22,6 +22,9 @@ from kt_theory.validation import LARGEST_COUNT, unknown_name, whole_number
 STEP = 11
 """Binary digits of the n at which a bound is searched that is not exact: steps below 1/1000."""
 
+TINY = 1e-30
+"""The smallest total variation that first guesses are made for: far below what 2^53 queries give."""
+
 LOOKS = 5
 """Most evaluations of a bound that costs up to seconds."""
 
@@ -123,7 +126,7 @@ def surely_enough(level: Level, tv: float) -> int:
     S, A = float(level.inputs), float(level.labels)
     if level.access == "hard":
         factor = math.sqrt(A) / 2 if S == 1 else math.sqrt(S * A) / 2 + math.sqrt(S)
-        need = (factor / tv) ** 2
+        need = (factor / max(tv, TINY)) ** 2
     else:
         need = (S if level.access in ("soft", "gradient") else S * A) / tv
     return int(min(math.ceil(need) + 1, LARGEST_COUNT))
@@ -172,7 +175,7 @@ def too_few(level: Level, tv: float, n: int | None) -> int:
     if sharp is None:
         return best
     if level.access == "hard":
-        start = level.inputs * (level.labels - 1) / (2 * math.pi * tv**2)
+        start = level.inputs * (level.labels - 1) / (2 * math.pi * max(tv, TINY) ** 2)
     else:
         start = 0.15 * level.inputs * min(level.labels, DEAR_LABELS[level.access]) / tv
     start = min(start, n or start)
@@ -242,9 +245,11 @@ def _hard_enough(level: Level, tv: float) -> Enough:
         return fallback
     words = "certified upper bound of the minimax risk (shrinkage students)"
     if S == 1:
-        found = first_below(lambda n: _hard_upper(1, A, n), tv, start=A / (6.3 * tv**2), digits=STEP, power=2.0)
+        found = first_below(
+            lambda n: _hard_upper(1, A, n), tv, start=A / (6.3 * max(tv, TINY) ** 2), digits=STEP, power=2.0
+        )
         return Enough.of(found, words + "; n within 1/1000 of it")
-    row = first_below(lambda n: _hard_upper(1, A, n), tv, start=A / (6.3 * tv**2), digits=9, power=2.0)
+    row = first_below(lambda n: _hard_upper(1, A, n), tv, start=A / (6.3 * max(tv, TINY) ** 2), digits=9, power=2.0)
     # One input after n/S visits is nearly as hard as S inputs: the first look lands within 1 % and mostly suffices.
     at = min(math.ceil(1.004 * S * (row.n or LARGEST_COUNT)), LARGEST_COUNT)
     tried: dict[int, float] = {}
@@ -271,7 +276,7 @@ def _proved_below(lower: Callable[[int], float], tv: float, start: float, power:
         if len(tried) > 1:
             (n, v), (m, w) = list(tried.items())[-2:]
             power = min(max(math.log(n / m) / math.log(w / v) if w != v else power, 0.3), 20.0)
-        at = int(min(max(at * (excess * 0.9985) ** power, 1.0), LARGEST_COUNT))
+        at = int(min(max(at * min(excess * 0.9985, 1e3) ** power, 1.0), LARGEST_COUNT))
         if at in tried:
             break
     return max((n + 1 for n, value in tried.items() if value > tv), default=0)

@@ -48,5 +48,7 @@ def draw_plan(curves: pd.DataFrame, text: str) -> Any:
         axes.plot(rows["at"], rows["tv"], color=figures.ACCESS_COLOUR.get(name, colour), marker=marker, label=name)
     axes.set(xlabel=column, ylabel="total variation that it suffices for", xscale="log", yscale="log")
     figures.title(axes, text)
-    figures.legend_and_caption(figure, axes, "Every point is a number of queries that provably suffices.", bounds=False)
+    figures.legend_and_caption(
+        figure, axes, "Every point is a number of queries that suffices, as proved in the table.", bounds=False
+    )
     return figure

@@ -62,10 +62,11 @@ def _next(
         if power is None or len(seen) % 4 == 3 or left == 0 or not 0 < seen[right] < seen[left]:
             return (low + high) // 2
         slope = math.log(seen[right] / seen[left]) / math.log(right / left)
-        return index(math.ceil(min(left * (tv / seen[left]) ** (1.0 / slope), LARGEST_COUNT)), digits)
+        growth = math.exp(min(math.log(tv / seen[left]) / slope, 50.0))
+        return index(math.ceil(min(left * growth, LARGEST_COUNT)), digits)
     if power is None or found <= 0.0:
         return index(here // 2, digits) if found <= tv else index(min(2 * here + 1, LARGEST_COUNT), digits)
-    factor = min(max((found / tv) ** power, 1e-3), 1e3)
+    factor = min(max(min(found / tv, 1e3) ** power, 1e-3), 1e3)
     return index(min(math.ceil(here * factor) + 1, LARGEST_COUNT), digits) + (1 if found > tv else -1)
 
 

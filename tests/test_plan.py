@@ -165,6 +165,10 @@ def test_the_impossible_is_said():
     assert found.n is None
     assert found.lower > 2**53
     assert "2^53" in found.reason
+    for access in ("hard", "partial", "soft"):
+        assert samples_needed(access, 5, 4, 1e-300).n is None
+        assert samples_needed(access, 5, 4, 1e-300, confidence=0.9).n is None
+    assert samples_needed("hard", teacher=TEACHER, tv=1e-300).n is None
 
 
 def test_plan_orders_the_levels_and_finds_the_cheapest():
