@@ -9,6 +9,7 @@ import click
 
 from kt_theory import __version__
 from kt_theory.commands import Names, Numbers, Whole, clear_errors
+from kt_theory.plan_cli import plan_command
 from kt_theory.sweep.cli import sweep_group
 from kt_theory.transfer.cli import fit_command
 from kt_theory.validation import whole_number
@@ -203,3 +204,4 @@ def _table(frame: Any) -> str:
 
 main.add_command(sweep_group)
 main.add_command(fit_command())
+main.add_command(plan_command(clear_errors, Whole(), _teacher, _table))

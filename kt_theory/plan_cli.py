@@ -53,8 +53,8 @@ def plan_command(
         """
         from kt_theory import figures
         from kt_theory.output import refuse_unwritable, write_table
-        from kt_theory.plan import plan
         from kt_theory.plan_figure import draw_plan, plan_curves
+        from kt_theory.planning import plan
 
         csv, plot, path = options["csv"], options["plot"], options["teacher"]
         refuse_unwritable([file for file in (csv, plot) if file is not None], inputs=[path] if path else [])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures
-from kt_theory.plan import plan
+from kt_theory.planning import plan
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -28,7 +28,7 @@ FLOORS = [
     {"study"},
     {"plan_search"},
     {"plan_bounds"},
-    {"plan"},
+    {"planning"},
     {"plan_figure"},
     {"plan_cli"},
     {"reproduce"},

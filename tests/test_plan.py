@@ -10,9 +10,8 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import cli, graphs, plan_bounds
-from kt_theory.plan import plan, samples_needed
-from kt_theory.plan_cli import plan_command
 from kt_theory.plan_search import first_below, index, number
+from kt_theory.planning import plan, samples_needed
 from kt_theory.risk.missing_mass import ce_ful_weights
 
 SOFT = [(1, 2, 0.1), (2, 2, 0.02), (10, 3, 0.3), (10, 3, 0.01), (1000, 50, 0.05), (10**6, 10**6, 1e-4)]
@@ -238,7 +237,7 @@ def test_the_search_finds_the_crossing(power, start, rate):
 
 
 def run(*words):
-    command = plan_command(cli._clear_errors, cli._Whole(), cli._teacher, cli._table)
+    command = cli.main.commands["plan"]
     return CliRunner().invoke(command, [str(word) for word in words], catch_exceptions=False)
 
 

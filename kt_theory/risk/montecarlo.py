@@ -207,7 +207,7 @@ def _batches(repeats: int, workers: int, cost: float) -> Iterator[list[tuple[int
 
 def _next_look(repeats: int, excess: float, cap: int) -> int:
     """Return the number of repeats at which to look at the standard errors again: at most twice as many as now."""
-    wanted = 1.05 * repeats * excess**2
+    wanted = 1.05 * repeats * min(excess, 2.0**40) ** 2
     blocks = math.ceil(min(wanted, 2.0 * repeats, 2.0**62) / _LOOK)
     return min(cap, max(repeats + 1, blocks * _LOOK))
 

@@ -109,7 +109,7 @@ def samples_needed(
 
     Examples
     --------
-    >>> from kt_theory.plan import samples_needed
+    >>> from kt_theory.planning import samples_needed
     >>> found = samples_needed(access="soft", inputs=1000, labels=50, tv=0.05)
     >>> found.n == found.lower
     True
