@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.channels import Channel
 from kt_theory.graphs import Graph, as_graph
-from kt_theory.validation import unknown_name, whole_number
+from kt_theory.validation import positive, unknown_name, whole_number
 
 WHOLE_ROW = 2**31 - 1
 """`Access.top` of a level whose query reveals every label of a row."""
@@ -37,6 +38,12 @@ class Access:
         If given, a query reveals the rows within `hops` edges of its input instead of its own row alone.
     hops : int
         Order of the derivatives that come with the logits.
+    channel : Channel or None
+        How the revealed probabilities are shown, if not as they are.
+    noise : float
+        Standard deviation of the Gaussian noise on each revealed log-probability, fresh in every query.
+    greedy : bool
+        The query returns the most probable label in place of a sampled one.
     """
 
     name: str
@@ -45,12 +52,21 @@ class Access:
     top: int
     graph: Graph | None = None
     hops: int = 0
+    channel: Channel | None = None
+    noise: float = 0.0
+    greedy: bool = False
     _balls: Any = field(default=None, init=False, repr=False)
 
     def covers(self, other: Access) -> bool:
         """Return whether every answer of `other` can be computed from an answer of this level (a garbling of it)."""
+        if self.greedy and not other.greedy:
+            return False
         if self.top < other.top or (other.sampled and not (self.sampled or self.top == WHOLE_ROW)):
             return False
+        if other.top > 0 or other.sampled:
+            plain = self.channel is None or (self.channel.invertible and self.top == WHOLE_ROW)
+            if not (plain or self.channel == other.channel) or self.noise > other.noise:
+                return False
         if other.graph is None:
             return True
         if self.graph is None or self.graph.vertices != other.graph.vertices:
@@ -72,7 +88,20 @@ class Access:
             object.__setattr__(self, "_balls", self.graph.balls(self.hops))
         return self._balls
 
-    def reveal(self, counts: ArrayLike, pi: ArrayLike) -> np.ndarray:
+    def shown(self, pi: np.ndarray) -> np.ndarray:
+        """Return the weights (S, A) that an answer shows in place of the probabilities pi (S, A)."""
+        return pi if self.channel is None else self.channel.shown(pi)
+
+    def seen_counts(self, counts: ArrayLike, pi: ArrayLike) -> np.ndarray:
+        """Return the counts (S, A) as a student sees them: a greedy query returns the most probable label."""
+        counts = np.asarray(counts)
+        if not self.greedy:
+            return counts
+        seen = np.zeros_like(counts)
+        seen[np.arange(len(counts)), np.argmax(pi, axis=1)] = counts.sum(axis=1)
+        return seen
+
+    def reveal(self, counts: ArrayLike, pi: ArrayLike, rng: np.random.Generator | None = None) -> np.ndarray:
         """Return what a transfer set reveals of the teacher's table.
 
         Parameters
@@ -81,18 +110,26 @@ class Access:
             How often each (input, label) pair was sampled.
         pi : array_like, (S, A)
             The teacher's table.
+        rng : numpy.random.Generator, optional
+            Where the noise of a noisy level comes from. A weight that k queries revealed is the geometric mean of what
+            they showed: its log-probability plus noise / sqrt(k).
 
         Returns
         -------
-        (S, A) array: pi where it is revealed, NaN where it is hidden.
+        (S, A) array: what is shown of pi where it is revealed, NaN where it is hidden.
         """
         counts, pi = np.asarray(counts), np.asarray(pi, dtype=np.float64)
-        visited = counts.sum(axis=1) > 0
-        reached = (self.balls(len(pi)) @ visited.astype(np.int64)) > 0
-        shown = reached[:, None] & (label_ranks(pi) < self.top)
-        if self.sampled:
-            shown |= counts > 0
-        return np.where(shown, pi, np.nan)
+        visits = counts.sum(axis=1)
+        reached = (self.balls(len(pi)) @ (visits > 0).astype(np.int64)) > 0
+        ranked = reached[:, None] & (label_ranks(pi) < self.top)
+        revealed = ranked | (counts > 0) if self.sampled else ranked
+        weights = self.shown(pi)
+        if self.noise > 0.0:
+            if rng is None:
+                raise ValueError(f"rng = None: access {self.name!r} is noisy; give a numpy.random.Generator")
+            answers = np.maximum(np.where(ranked, visits[:, None], counts), 1)
+            weights = weights * np.exp(self.noise * rng.standard_normal(pi.shape) / np.sqrt(answers))
+        return np.where(revealed, weights, np.nan)
 
     def __repr__(self) -> str:
         return f"Access({self.name}: {self.description})"
@@ -114,7 +151,7 @@ LEVELS = {level.name: level for level in (HARD, PARTIAL, SOFT)}
 """The levels that need no parameter, by name, in increasing order."""
 
 
-def top_k(k: int) -> Access:
+def top_k(k: int, *, sampled: bool = True) -> Access:
     """Return the level that reveals the k most probable labels of the row, and the sampled one, with probabilities.
 
     Of equally probable labels those with the smallest index are shown; a student that treats hidden labels alike has
@@ -124,8 +161,14 @@ def top_k(k: int) -> Access:
     ----------
     k : int
         At least 0; 0 is `PARTIAL`.
+    sampled : bool
+        False: the query is greedy and reveals the k most probable labels alone, as an API at temperature 0 does; k is
+        then at least 1. What it hides no number of queries shows.
     """
-    number = whole_number(k, "k", low=0, high=WHOLE_ROW)
+    number = whole_number(k, "k", low=0 if sampled else 1, high=WHOLE_ROW)
+    if not sampled:
+        text = f"the {number} most probable labels with their probabilities, whatever was sampled"
+        return Access(f"top_k_only({number})", text, sampled=False, top=number, greedy=True)
     text = f"the sampled label and the {number} most probable labels with their probabilities"
     return Access(f"top_k({number})", text, sampled=True, top=number)
 
@@ -149,6 +192,79 @@ def gradient(graph: Any, hops: int = 1) -> Access:
     return Access(f"gradient({net.name}, {radius})", text, sampled=True, top=WHOLE_ROW, graph=net, hops=radius)
 
 
+def jacobian(features: Any) -> Access:
+    """Return the level that reveals the logits at s and their derivatives by the features, for softmax-affine teachers.
+
+    The logits are W x + b with x the features of the input. A query at x reveals W (up to a shift that the softmax does
+    not see) and W x + b, so the whole teacher: one query suffices. It is the gradient along the complete graph.
+
+    Parameters
+    ----------
+    features : (S, d) array_like
+        One row for each input.
+    """
+    from kt_theory.graphs import complete
+    from kt_theory.validation import numeric_array
+
+    points = numeric_array(features, "features", 2)
+    text = f"logits and their derivatives by {points.shape[1]} features, for logits that are affine in them"
+    net = complete(len(points))
+    return Access(f"jacobian({points.shape[1]} features)", text, sampled=True, top=WHOLE_ROW, graph=net, hops=1)
+
+
+def temperature(tau: float, of: Access = SOFT) -> Access:
+    """Return level `of` with the probabilities shown at temperature `tau`: the softmax of the logits divided by tau.
+
+    Parameters
+    ----------
+    tau : float
+        Above 0. Who knows it can undo it on whole rows; see `kt_theory.students.tempered`.
+    of : Access
+        The level whose answers are shown so; without graph, channel or noise of its own.
+    """
+    number = positive(tau, "tau")
+    return _through(of, Channel("temperature", number), f"temperature({number:g})", f"at temperature {number:g}")
+
+
+def rounded(step: float, of: Access = SOFT) -> Access:
+    """Return level `of` with log-probabilities rounded to multiples of `step`."""
+    number = positive(step, "step")
+    return _through(
+        of, Channel("rounded", number), f"rounded({number:g})", f"log-probabilities rounded to multiples of {number:g}"
+    )
+
+
+def quantised(bits: int, of: Access = SOFT) -> Access:
+    """Return level `of` with probabilities rounded to multiples of 2^-bits."""
+    number = whole_number(bits, "bits", low=1, high=52)
+    return _through(
+        of, Channel("quantised", float(number)), f"quantised({number})", f"probabilities rounded to {number} bits"
+    )
+
+
+def logits(of: Access = SOFT) -> Access:
+    """Return level `of` with unnormalised logits in place of log-probabilities: each row up to an unknown shift.
+
+    Of `SOFT` the softmax undoes it. Of `PARTIAL` (the logit of the sampled label) the mass of a row stays unknown.
+    """
+    return _through(of, Channel("unnormalised"), "logits", "as logits, with an unknown shift for each input")
+
+
+def noisy(sigma: float, of: Access = SOFT) -> Access:
+    """Return level `of` with Gaussian noise of standard deviation `sigma` on each log-probability, fresh per query."""
+    number = positive(sigma, "sigma")
+    text = f"log-probabilities with noise of standard deviation {number:g}"
+    return _through(of, None, f"noisy({number:g})", text, noise=number)
+
+
+def _through(of: Access, channel: Channel | None, name: str, text: str, noise: float = 0.0) -> Access:
+    if not isinstance(of, Access):
+        raise ValueError(f"of = {of!r}: must be an Access, such as kt_theory.access.SOFT or top_k(5)")
+    if of.graph is not None or of.channel is not None or of.noise > 0.0 or not (of.sampled or of.top):
+        raise ValueError(f"of = {of!r}: must reveal probabilities as they are, and without a graph")
+    return replace(of, name=f"{name} {of.name}", description=f"{of.description}; {text}", channel=channel, noise=noise)
+
+
 def as_access(level: Access | str) -> Access:
     """Return `level`, an `Access` or the name of one that needs no parameter."""
     if isinstance(level, Access):
@@ -160,4 +276,14 @@ def as_access(level: Access | str) -> Access:
     return LEVELS[level]
 
 
-_NEED_PARAMETERS = {"top_k": "top_k(k)", "gradient": "gradient(graph, hops=1)"}
+_NEED_PARAMETERS = {
+    "top_k": "top_k(k)",
+    "top_k_only": "top_k(k, sampled=False)",
+    "gradient": "gradient(graph, hops=1)",
+    "jacobian": "jacobian(features)",
+    "temperature": "temperature(tau)",
+    "rounded": "rounded(step)",
+    "quantised": "quantised(bits)",
+    "logits": "logits()",
+    "noisy": "noisy(sigma)",
+}

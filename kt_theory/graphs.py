@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.validation import whole_number
+from kt_theory.validation import numeric_array, whole_number
 
 MOST_ENTRIES = 10**8
 """Largest number of (vertex, vertex) pairs that `Graph.balls` works through: about a gigabyte."""
@@ -154,6 +154,34 @@ def complete(inputs: int) -> Graph:
 
     size = whole_number(inputs, "inputs", low=1, high=2**15)
     return _graph(f"complete({size})", sp.csr_array(np.ones((size, size), dtype=bool)))
+
+
+def nearest_neighbours(features: Any, k: int) -> Graph:
+    """Return the graph that joins each input with the k inputs nearest to it by Euclidean distance of their features.
+
+    Two inputs are adjacent if either is among the k nearest of the other. Of equally distant
+    inputs the same ones are taken every time.
+
+    Parameters
+    ----------
+    features : (S, d) array_like
+    k : int
+        From 1 to S-1.
+    """
+    import scipy.sparse as sp
+    from scipy.spatial import KDTree
+
+    points = numeric_array(features, "features", 2).astype(np.float64)
+    size = len(points)
+    count = whole_number(k, "k", low=1, high=max(size - 1, 1))
+    if size < 2:
+        raise ValueError("features has 1 row: neighbours need at least 2 inputs")
+    near = KDTree(points).query(points, k=count + 1)[1]
+    others = np.argsort(near == np.arange(size)[:, None], axis=1, kind="stable")[:, :count]
+    ends = np.take_along_axis(near, others, axis=1)
+    starts = np.repeat(np.arange(size), count)
+    matrix = sp.coo_array((np.ones(size * count), (starts, ends.ravel())), shape=(size, size))
+    return _graph(f"nearest_neighbours({count})", matrix + matrix.T)
 
 
 def _path_matrix(size: int) -> Any:

@@ -56,6 +56,17 @@ def unit_interval(value: Any, name: str) -> float:
     return number
 
 
+def positive(value: Any, name: str) -> float:
+    """Return `value` as a finite float above 0."""
+    try:
+        number = float(value) if not isinstance(value, bool) else 0.0
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} = {value!r}: must be a number above 0") from None
+    if not 0.0 < number < np.inf:
+        raise ValueError(f"{name} = {value!r}: must be a finite number above 0")
+    return number
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """Return the error for a name that is none of `known`: it suggests the nearest and lists them all."""
     choices = sorted(known)
