@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,13 +39,13 @@ class Crew(AbstractContextManager["Crew"]):
         """Start afresh after the executor broke; False if it is not ours."""
         if self.renew is None:
             return False
-        self.executor.shutdown(wait=False, cancel_futures=True)
+        self.executor.shutdown(wait=False)
         self.executor = self.renew()
         return True
 
     def __exit__(self, *exception: Any) -> None:
         if self.renew is not None:
-            self.executor.shutdown(wait=True, cancel_futures=True)
+            self.executor.shutdown(wait=True)
         for close in self.finish:
             close()
 
@@ -72,9 +72,10 @@ def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
     if executor == "threads":
         return _owned(lambda: ThreadPoolExecutor(count), count, "threads")
     if executor == "processes":
-        from multiprocessing import get_context
+        # Not the standard library's pool: a few kills of its workers and it waits forever for an answer.
+        from loky import ProcessPoolExecutor
 
-        return _owned(lambda: ProcessPoolExecutor(count, get_context("spawn")), count, "processes")
+        return _owned(lambda: ProcessPoolExecutor(count), count, "processes")
     if isinstance(executor, str) and (executor == "dask" or executor.startswith("dask://")):
         return _dask(executor, count)
     if not callable(getattr(executor, "submit", None)):

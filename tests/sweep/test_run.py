@@ -277,7 +277,6 @@ def test_executors_give_the_same_bits(tiny, tmp_path):
     assert table(tmp_path / "threads") == table(tmp_path / "own") == table(tmp_path / "processes")
 
 
-@pytest.mark.long
 def test_a_worker_that_dies_is_survived(tiny, tmp_path, monkeypatch):
     spec = tiny(n=[50, 60], repeats=40_000, teachers=[{"family": "dirichlet", "inputs": 10, "labels": [20, 30]}])
     run(spec, tmp_path / "whole", progress=False)
@@ -310,7 +309,6 @@ def deadly(work):
     return cells.run_block(work)
 
 
-@pytest.mark.long
 def test_a_cell_that_kills_its_worker_fails_and_the_others_do_not(tiny, tmp_path, monkeypatch):
     from kt_theory.sweep import executors
 
@@ -332,7 +330,6 @@ def test_a_cell_that_kills_its_worker_fails_and_the_others_do_not(tiny, tmp_path
 
 @DASK
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.long
 def test_dask_gives_the_same_bits_and_survives_a_killed_worker(tiny, tmp_path):
     from distributed import Client, LocalCluster
 
