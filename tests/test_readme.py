@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from kt_theory.cli import main
+from kt_theory.limits.bias import largest_bias
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,3 +60,13 @@ def test_make_targets_exist():
 def test_files_that_it_links_to_exist():
     for link in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
         assert (ROOT / link).exists(), link
+
+
+def test_numbers_quoted_from_elsewhere():
+    text = " ".join(README.split())
+    worst = [largest_bias(labels)[0] for labels in (2, 25)]
+    assert f"can stay at {worst[0]:.2f} with two labels and at {worst[1]:.2f} with 25" in text
+    results = (ROOT / "benchmarks" / "results.md").read_text()
+    (measured,) = re.findall(r"Geometric mean of batched / engine: \*\*([\d.]+)\*\*", results)
+    (claimed,) = re.findall(r"it is (\d+) times as fast as batched NumPy", text)
+    assert 0.9 * float(measured) <= int(claimed) <= float(measured)
