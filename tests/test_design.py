@@ -20,6 +20,7 @@ FLOORS = [
     {"teachers"},
     {"students"},
     {"kernels"},
+    {"queries"},
     {"risk"},
     {"limits"},
     {"rates"},

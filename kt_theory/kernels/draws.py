@@ -5,7 +5,8 @@
 - "poisson": a table look-up of 1 ns per cell, and some sqrt(n) alias draws. For n above S A.
 - "binomial": a binomial of up to 60 ns per cell, whatever n. Where the Poisson tables would outgrow the caches.
 
-The path is a rule in (S, A, n, pi). A cell of probability zero is never drawn on any of them.
+The path is a rule in (S, A, n, pi). A cell of probability zero is never drawn on any of them. Queries that are not iid,
+or have several labels each, go row by row: see visits.py.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from kt_theory.kernels.layout import in_cell_order, woven_rows, zeros_on_a_line
 from kt_theory.kernels.options import INLINE, LEAF
 from kt_theory.kernels.poisson import Ladder, draw_by_poisson, fits, ladder
 from kt_theory.kernels.streams import start_stream
+from kt_theory.kernels.visits import FIXED, TWO_STAGE, RowPlan, alias_tables, draw_by_rows
 
-SPARSE, ALIAS, POISSON, BINOMIAL = 0, 1, 2, 3
+SPARSE, ALIAS, POISSON, BINOMIAL, ROWS = 0, 1, 2, 3, 4
 PATHS = ("sparse", "alias", "poisson", "binomial")
 
 _SPARSE_CELLS_PER_PAIR = 80
@@ -43,6 +45,17 @@ _NO_LADDER = Ladder(
     cells=_NO_WORDS,
     tables=_NO_WORDS,
 )
+_NO_ROWS = RowPlan(
+    law=FIXED,
+    inputs=0,
+    labels_per_query=1,
+    horizon=1,
+    bits=0,
+    steps=_NO_WORDS,
+    row_share=np.zeros(0),
+    visits=_NO_COUNTS,
+    rho=np.zeros(0),
+)
 
 
 class DrawPlan(NamedTuple):
@@ -56,16 +69,21 @@ class DrawPlan(NamedTuple):
     ladder: Ladder
     row_share: np.ndarray
     cell_share: np.ndarray
+    rows: RowPlan = _NO_ROWS
 
 
 class Scratch(NamedTuple):
-    """A thread's own memory: counts and a spare copy (cells,), random words, the cells hit and how many they are."""
+    """A thread's own memory: counts and a spare copy (cells,), random words, the cells hit and how many they are.
+
+    weights (2 S,): for queries in two stages.
+    """
 
     counts: np.ndarray
     spare: np.ndarray
     words: np.ndarray
     touched: np.ndarray
     found: np.ndarray
+    weights: np.ndarray
 
 
 def choose_path(pi: np.ndarray, rho: np.ndarray, n: int) -> int:
@@ -91,15 +109,24 @@ def draw_plan(pi: np.ndarray, rho: np.ndarray, n: int, path: int | None = None) 
     return DrawPlan(path, n, woven, bits, entries, rungs, conditional_shares(rho), conditional_shares(pi))
 
 
+def row_plan(pi: np.ndarray, rows: RowPlan, n: int) -> DrawPlan:
+    """Return the plan to draw the visits of n queries by `rows`, and their labels from pi (S, A)."""
+    woven = woven_rows(*pi.shape, padding=True)
+    bits, entries = alias_tables(pi)
+    return DrawPlan(ROWS, n, woven, bits, entries, _NO_LADDER, np.zeros(0), conditional_shares(pi), rows)
+
+
 def new_scratch(plan: DrawPlan, cells: int) -> Scratch:
     """Return the scratch memory of one thread."""
     touched = plan.n + 1 if plan.path == SPARSE else 0
+    weights = 2 * plan.rows.inputs if plan.rows.law == TWO_STAGE else 0
     return Scratch(
         zeros_on_a_line(cells),
         zeros_on_a_line(cells),
         np.empty(WORDS, dtype=np.uint64),
         np.zeros(touched, dtype=np.uint64),
         np.zeros(1, dtype=np.int64),
+        np.zeros(weights),
     )
 
 
@@ -116,6 +143,8 @@ def draw_counts(plan, state, scratch):
         scatter(plan.n, plan.bits, plan.entries, state, words, counts)
     elif plan.path == POISSON:
         draw_by_poisson(plan.n, plan.ladder, state, words, scratch.spare, counts)
+    elif plan.path == ROWS:
+        draw_by_rows(plan, state, scratch)
     else:
         draw_by_binomials(plan.n, plan.row_share, plan.cell_share, plan.woven, state, counts)
 

@@ -16,7 +16,7 @@ from numba.core.errors import NumbaError
 
 from kt_theory.access import label_ranks
 from kt_theory.divergences import total_variation
-from kt_theory.kernels.draws import PATHS, SPARSE, draw_many, draw_plan
+from kt_theory.kernels.draws import PATHS, ROWS, SPARSE, draw_many, draw_plan
 from kt_theory.kernels.generic import Rules
 from kt_theory.kernels.layout import as_tables, in_cell_order, padded
 from kt_theory.kernels.loop import run_repeats
@@ -24,6 +24,8 @@ from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL, T
 from kt_theory.kernels.rules import compile_rule
 from kt_theory.kernels.statistics import BINS, SUMS, accumulate, moments, quantiles
 from kt_theory.kernels.streams import stream_key
+from kt_theory.queries.laws import QueryLaw, as_queries, is_default
+from kt_theory.risk.plans import query_plan
 from kt_theory.students import STUDENTS, Student
 from kt_theory.teacher import Teacher
 
@@ -55,7 +57,8 @@ class RiskEstimate:
         Quantiles of the loss, off by at most 2^-12 of their value.
     repeats, seed : int
     path : str
-        How the counts were drawn: "sparse", "alias", "poisson" or "binomial".
+        How the counts were drawn: "sparse", "alias", "poisson" or "binomial"; under another law of queries its name
+        stands before it, as in "iid(q) alias", or alone, as in "chain".
     reached : bool
         Whether `std_error` is at most the `target_se` that was asked for; True if none was.
     variance_factor : float
@@ -133,6 +136,8 @@ class Cell:
     seed : int
     path : str, optional
         How to draw the counts, one of `kt_theory.kernels.draws.PATHS`, instead of the rule in (S, A, n, pi).
+    queries : QueryLaw, optional
+        iid from rho if omitted.
 
     Examples
     --------
@@ -143,14 +148,25 @@ class Cell:
     """
 
     def __init__(
-        self, teacher: Teacher, students: Sequence[Student], n: int, seed: int, *, path: str | None = None
+        self,
+        teacher: Teacher,
+        students: Sequence[Student],
+        n: int,
+        seed: int,
+        *,
+        path: str | None = None,
+        queries: QueryLaw | None = None,
     ) -> None:
         self.teacher, self.students, self.n, self.seed = teacher, list(students), n, seed
         pi, rho = teacher.pi, teacher.rho
         _refuse_beyond_memory(teacher)
-        self.plan = draw_plan(pi, rho, n, None if path is None else PATHS.index(path))
+        if queries is None or is_default(as_queries(queries, teacher.inputs)):
+            self.plan = draw_plan(pi, rho, n, None if path is None else PATHS.index(path))
+            self.path = PATHS[self.plan.path]
+        else:
+            self.plan = query_plan(teacher, n, queries)
+            self.path = f"{queries.name} {PATHS[self.plan.path]}" if self.plan.path != ROWS else queries.name
         self.table = kernel_table(pi, rho, self.plan.woven, sparse=self.plan.path == SPARSE)
-        self.path = PATHS[self.plan.path]
         self.kinds, self.rules = kernel_students(self.students, teacher.inputs)
         self._key = stream_key(seed, n)
         if len(self.rules.address):
@@ -222,8 +238,9 @@ class Cell:
             "alias": 1.2 * self.n + cells,
             "poisson": 3.0 * cells,
             "binomial": 60.0 * cells,
+            "rows": 5.0 * self.n + 2.0 * min(self.n * self.plan.rows.labels_per_query, 20 * cells) + cells,
         }
-        return 1e-9 * (100.0 + drawn[self.path] + 10.0 * cells * len(self.rules.address))
+        return 1e-9 * (100.0 + drawn[(*PATHS, "rows")[self.plan.path]] + 10.0 * cells * len(self.rules.address))
 
     def _try_out(self) -> None:
         """Run users' rules with their bounds checked on the first repeats; the others go unchecked."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory.graphs import as_graph
+from kt_theory.queries.laws import QueryLaw, as_queries, is_default
 from kt_theory.risk.cost import NoExactRisk
 from kt_theory.risk.empirical import empirical_loss
 from kt_theory.risk.reweighted import reweighted_limit, reweighted_loss
@@ -20,7 +21,7 @@ from kt_theory.validation import whole_number
 __all__ = ["EXACT", "NoExactRisk", "exact_risk", "gradient_risk", "uniform_distance", "unvisited_risk"]
 
 
-def exact_risk(teacher: Teacher, student: Any, n: Any) -> float | np.ndarray:
+def exact_risk(teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | None = None) -> float | np.ndarray:
     """Return the exact risk E TV(student, pi | rho) after n samples, to about 13 digits.
 
     The risk is additive over the inputs, and an input sees only its own visit count k ~ Bin(n, rho_s):
@@ -38,6 +39,10 @@ def exact_risk(teacher: Teacher, student: Any, n: Any) -> float | np.ndarray:
         distinct probabilities, or of up to about 20 labels. ce_ptl: rows of few distinct probabilities.
     n : int or array_like of int, up to 2^53, or inf
         Number of samples; inf gives the limit, which is 0 but for ce_ptl.
+    queries : QueryLaw, optional
+        How inputs are chosen, from `kt_theory.queries`; iid from rho if omitted. iid and adaptive(weights): every
+        student above. chain and episodes: ce_ful and grad_ful at any size, the others where a table over visits and
+        inputs fits. two_stage: the risk of ce_ful and grad_ful once the pilot asks every input, which is 0.
 
     Returns
     -------
@@ -59,6 +64,10 @@ def exact_risk(teacher: Teacher, student: Any, n: Any) -> float | np.ndarray:
         raise NoExactRisk(f"student {chosen.name!r} has no exact risk: use simulate(teacher, student, n)")
     kind, *parameters = chosen.exact
     sizes = _sizes(n)
+    if queries is not None and not is_default(as_queries(queries, teacher.inputs)):
+        from kt_theory.risk.visits import queried_risk
+
+        return _shaped(queried_risk(teacher, chosen, sizes, queries), n)
     if kind == "grad_ful":
         graph, hops = parameters
         return gradient_risk(teacher, graph, hops, n)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory.access import Access, as_access
+from kt_theory.queries.laws import QueryLaw
 from kt_theory.risk.cell import Cell, RiskEstimate, RowRuleError, Tally
 from kt_theory.risk.control import ControlledCell
 from kt_theory.students import STUDENTS, as_students, refuse_too_little_access
@@ -73,6 +74,7 @@ def simulate(
     target_se: float | None = None,
     max_repeats: int = 10_000_000,
     control: bool = False,
+    queries: QueryLaw | None = None,
 ) -> Simulation:
     """Estimate the risk of students by drawing transfer sets of n pairs, `repeats` times for each n.
 
@@ -109,6 +111,9 @@ def simulate(
         Estimate `sel_ptl` with a control variate (see `kt_theory.risk.control`): unbiased, at twice the draws, with
         `RiskEstimate.variance_factor` times less variance: thousands of times on Zipf rows of 1000 labels, less than
         once where hardly a label is unseen. The losses and their quantiles stay those of the plain run.
+    queries : QueryLaw, optional
+        How inputs are chosen, from `kt_theory.queries`; iid from rho if omitted. n counts queries. Students do not see
+        the law; a trajectory costs O(n), whatever the size of the table.
 
     Returns
     -------
@@ -136,11 +141,16 @@ def simulate(
     cap = whole_number(max_repeats, "max_repeats", low=repeats) if goal is not None else repeats
     if keep_losses and goal is not None:
         raise ValueError("keep_losses = True: needs a fixed number of repeats; leave out target_se")
+    if control and queries is not None:
+        raise ValueError("control = True: its mean is known for iid queries from rho alone; leave out queries")
     kept = _room_for_losses(len(sizes), repeats, len(chosen)) if keep_losses else None
     estimates: list[RiskEstimate] = []
     with ThreadPoolExecutor(workers) as pool, _bar(len(sizes) * repeats, progress) as bar:
         for i, size in enumerate(sizes):
-            cell = ControlledCell(teacher, chosen, size, seed) if control else Cell(teacher, chosen, size, seed)
+            if control:
+                cell: Cell | ControlledCell = ControlledCell(teacher, chosen, size, seed)
+            else:
+                cell = Cell(teacher, chosen, size, seed, queries=queries)
             tally = _run(cell, 0, repeats, pool, workers, bar, None if kept is None else kept[i])
             while goal is not None and tally.repeats < cap and max(cell.std_errors(tally)) > goal:
                 more = _next_look(tally.repeats, max(cell.std_errors(tally)) / goal, cap) - tally.repeats
@@ -150,8 +160,10 @@ def simulate(
     return Simulation(tuple(estimates), kept)
 
 
-def draw_counts(teacher: Teacher, n: int, repeats: int, seed: int = 0) -> np.ndarray:
-    """Return the very transfer sets that `simulate` draws for (teacher, n, seed), as counts.
+def draw_counts(
+    teacher: Teacher, n: int, repeats: int, seed: int = 0, *, queries: QueryLaw | None = None
+) -> np.ndarray:
+    """Return the very transfer sets that `simulate` draws for (teacher, n, seed, queries), as counts.
 
     Parameters
     ----------
@@ -161,13 +173,15 @@ def draw_counts(teacher: Teacher, n: int, repeats: int, seed: int = 0) -> np.nda
     repeats : int
         How many transfer sets, from repeat 0 on.
     seed : int
+    queries : QueryLaw, optional
+        iid from rho if omitted.
 
     Returns
     -------
     (repeats, S, A) int64 array: how often each (input, label) pair was sampled.
     """
     size, repeats = whole_number(n, "n"), whole_number(repeats, "repeats", low=1)
-    return Cell(teacher, [], size, whole_number(seed, "seed", high=_LARGEST_SEED)).draw(0, repeats)
+    return Cell(teacher, [], size, whole_number(seed, "seed", high=_LARGEST_SEED), queries=queries).draw(0, repeats)
 
 
 def _run(

@@ -1,0 +1,234 @@
+"""Counts under any query law: first how often each input is asked, then the labels of each row on their own.
+
+Given its number of visits, a row's labels are iid from pi(.|s) whatever the law of the visits, so only those differ. A
+walk costs 2 to 4 ns a step while its tables fit in the caches; the labels cost 2 ns each, or a binomial per label
+where they are many. Legend: S inputs, A labels, m labels per query, k visits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from kt_theory.kernels.alias import alias_table, scatter
+from kt_theory.kernels.binomial import draw_binomial
+from kt_theory.kernels.layout import row_cells
+from kt_theory.kernels.options import INLINE, LEAF
+from kt_theory.kernels.streams import mix64
+
+BY_ALIAS, BY_BINOMIALS, WALK, FIXED, TWO_STAGE = range(5)
+
+_MOST_ALIAS_DRAWS = 20  # per label of a row: a binomial costs that many draws
+_ONE, _WORD_BITS = np.uint64(1), np.uint64(64)
+_HALVINGS = 64
+
+
+class RowPlan(NamedTuple):
+    """The law of the visits, (S,) whole numbers that sum to n.
+
+    law: one of the five above; inputs: S; labels_per_query: m; horizon: steps from one start of the walk to the next;
+    bits, steps: alias tables, 2^bits entries each. BY_ALIAS: one, of q. WALK: one per row of the transitions and at
+    last that of the start. row_share (S,): q as conditional shares, for BY_BINOMIALS; visits (S,): all of them if
+    FIXED, the pilot's if TWO_STAGE; rho (S,): the weights of the loss, for TWO_STAGE.
+    """
+
+    law: int
+    inputs: int
+    labels_per_query: int
+    horizon: int
+    bits: int
+    steps: np.ndarray
+    row_share: np.ndarray
+    visits: np.ndarray
+    rho: np.ndarray
+
+
+def alias_tables(rows: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return (bits, entries) of the alias tables of `rows`, (R, K), one behind the other: R 2^bits entries."""
+    tables = [alias_table(row) for row in rows]
+    return tables[0][0], np.concatenate([entries for _, entries in tables])
+
+
+@njit(**INLINE)
+def draw_by_rows(plan, state, scratch):
+    """Overwrite `scratch.counts`, in the order of the cells, with the counts of n queries."""
+    rows, counts = plan.rows, scratch.counts
+    visits = scratch.spare[: rows.inputs]
+    counts[:] = 0
+    visits[:] = 0
+    if rows.law == BY_ALIAS:
+        scatter(plan.n, rows.bits, rows.steps, state, scratch.words, visits)
+    elif rows.law == BY_BINOMIALS:
+        _visit_by_binomials(plan.n, rows.row_share, state, visits)
+    elif rows.law == WALK:
+        _walk(plan.n, rows.horizon, rows.bits, rows.steps, state, visits)
+    else:
+        for s in range(rows.inputs):
+            visits[s] = rows.visits[s]
+    _label(visits, rows.labels_per_query, plan.bits, plan.entries, plan.cell_share, plan.woven, state, counts)
+    if rows.law == TWO_STAGE:
+        weights, remainders = scratch.weights[: rows.inputs], scratch.weights[rows.inputs :]
+        _estimate_weights(counts, rows.rho, plan.cell_share.shape[1], plan.woven, weights)
+        apportion(plan.n, weights, visits, remainders)
+        for s in range(rows.inputs):
+            visits[s] -= rows.visits[s]
+        _label(visits, rows.labels_per_query, plan.bits, plan.entries, plan.cell_share, plan.woven, state, counts)
+
+
+@njit(**LEAF)
+def _visit_by_binomials(n, row_share, state, visits):
+    left = n
+    for s in range(visits.size):
+        visits[s] = draw_binomial(left, row_share[s], state)
+        left -= visits[s]
+
+
+@njit(**LEAF)
+def _walk(n, horizon, bits, tables, state, visits):
+    """Add the visits of n steps, with a fresh start every `horizon` steps."""
+    start, gamma = state[0], state[1]
+    width = np.uint64(bits)
+    down, keep = _WORD_BITS - width, (_ONE << width) - _ONE
+    for first in range(0, n, horizon):
+        at = np.uint64(visits.size)
+        for i in range(first, min(first + horizon, n)):
+            word = mix64(start + gamma * np.uint64(i))
+            column = word >> down
+            entry = tables[(at << width) + column]
+            at = column if (word << width) < (entry & ~keep) else entry & keep
+            visits[at] += 1
+    state[0] = start + gamma * np.uint64(n)
+
+
+@njit(**LEAF)
+def _label(visits, per_query, bits, tables, cell_share, woven, state, counts):
+    """Add the labels of all visits to `counts`, the cells in the order of layout.py."""
+    labels = cell_share.shape[1]
+    for s in range(visits.size):
+        number = visits[s] * per_query
+        if number > 0:
+            first, step = row_cells(s, labels, woven)
+            if number <= _MOST_ALIAS_DRAWS * labels:
+                _scatter_row(number, np.uint64(s), bits, tables, first, step, state, counts)
+            else:
+                _split_row(number, cell_share[s], first, step, state, counts)
+
+
+@njit(**LEAF)
+def _scatter_row(number, s, bits, tables, first, step, state, counts):
+    start, gamma = state[0], state[1]
+    width = np.uint64(bits)
+    down, keep = _WORD_BITS - width, (_ONE << width) - _ONE
+    for i in range(number):
+        word = mix64(start + gamma * np.uint64(i))
+        column = word >> down
+        entry = tables[(s << width) + column]
+        label = column if (word << width) < (entry & ~keep) else entry & keep
+        counts[first + label * step] += 1
+    state[0] = start + gamma * np.uint64(number)
+
+
+@njit(**LEAF)
+def _split_row(number, share, first, step, state, counts):
+    at, left = first, number
+    for a in range(share.size):
+        hits = draw_binomial(left, share[a], state)
+        left -= hits
+        counts[at] += hits
+        at += step
+
+
+@njit(**LEAF)
+def _estimate_weights(counts, rho, labels, woven, weights):
+    """Write (rho_s c_s)^(2/3), c_s = sum_a sqrt(p (1-p)) at p = (n_sa + 1/A) / (n_s + 1): all positive where rho is.
+
+    One pseudo-count, spread evenly (Perks 1947): a row that has shown one label only is not taken to be certain.
+    """
+    for s in range(rho.size):
+        first, step = row_cells(s, labels, woven)
+        seen, at = 1.0, first
+        for _ in range(labels):
+            seen += counts[at]
+            at += step
+        spread, at = 0.0, first
+        for _ in range(labels):
+            p = (counts[at] + 1.0 / labels) / seen
+            spread += math.sqrt(p * max(1.0 - p, 0.0))
+            at += step
+        weights[s] = (rho[s] * spread) ** (2.0 / 3.0)
+
+
+@njit(**LEAF)
+def apportion(n, weights, visits, remainders):
+    """Raise `visits`, (S,) int64 with a sum of at most n, to a sum of n: max(visits_s, x w_s), rounded.
+
+    x makes the sum n. Largest remainders are rounded up first, the first input first where they are equal (Hamilton's
+    method). `weights` (S,), all equal if all are 0, and `remainders` (S,) float64 are scratch.
+    """
+    total = 0.0
+    for s in range(weights.size):
+        total += weights[s]
+    if total == 0.0:
+        weights[:] = 1.0
+        total = float(weights.size)
+    x = _waterline(n, n / total, weights, visits)
+    # Rounding of the sums must not let the whole parts exceed n.
+    lower = x * (1.0 - (weights.size + 8) * 2.0**-52)
+    left = n
+    for s in range(weights.size):
+        visits[s] = max(visits[s], np.int64(lower * weights[s]))
+        remainders[s] = x * weights[s] - visits[s] if weights[s] > 0.0 else -np.inf
+        left -= visits[s]
+    while left > 0:
+        left -= _round_up(left, remainders, visits)
+
+
+@njit(**LEAF)
+def _waterline(n, x, weights, visits):
+    """Return the x at which the max(visits_s, x w_s) sum to n; rows above the line leave it one after the other."""
+    while True:
+        left, total = n, 0.0
+        for s in range(weights.size):
+            above = x * weights[s] < visits[s]
+            left -= visits[s] if above else 0
+            total += 0.0 if above else weights[s]
+        lower = left / total if total > 0.0 else 0.0
+        if lower >= x or total == 0.0:
+            return x
+        x = lower
+
+
+@njit(**LEAF)
+def _round_up(number, remainders, visits):
+    """Add 1 to the visits with the `number` largest remainders, or to all that have one; return how many they are."""
+    low, high, eligible = np.inf, -np.inf, 0
+    for s in range(visits.size):
+        if remainders[s] > -np.inf:
+            eligible += 1
+            low, high = min(low, remainders[s]), max(high, remainders[s])
+    low -= 1.0
+    number = min(number, eligible)
+    if number == eligible:
+        high = low
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        above = 0
+        for s in range(visits.size):
+            above += remainders[s] > middle
+        if above <= number:
+            high = middle
+        else:
+            low = middle
+    ties = number
+    for s in range(visits.size):
+        ties -= remainders[s] > high
+    for s in range(visits.size):
+        tied = low < remainders[s] <= high and ties > 0
+        ties -= tied
+        up = tied or remainders[s] > high
+        visits[s] += up
+        remainders[s] -= up
+    return number

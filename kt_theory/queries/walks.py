@@ -1,0 +1,123 @@
+"""Exact laws of a Markov chain's visits by dynamic programs of non-negative terms.
+
+Legend: P (S, S) transitions, mu (S,) start, steps: the number of inputs visited, the first one included.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def survival(
+    transitions: np.ndarray, start: np.ndarray, steps: list[int], sets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (missed, hit): the probabilities that a walk avoids a set and that it does not, each (N, T).
+
+    missed = mu D (P D)^(steps-1) 1 with D the identity outside the set. Step by step for all sets, or by powers of P D
+    set by set, whichever takes fewer operations.
+
+    Parameters
+    ----------
+    transitions : (S, S) array
+    start : (S,) array
+    steps : list of N int
+    sets : (T, S) bool array
+    """
+    missed, hit = np.ones((len(steps), len(sets))), np.zeros((len(steps), len(sets)))
+    by_steps, by_powers = _costs(transitions, steps, len(sets))
+    outside = (~sets).astype(np.float64)
+    if by_powers < by_steps:
+        for t, free in enumerate(outside):
+            for i, number in enumerate(steps):
+                if number:
+                    missed[i, t] = _by_powers(transitions * np.outer(free, free), start * free, number - 1)
+        return missed, 1.0 - missed
+    mass, caught = np.broadcast_to(start, outside.shape), np.zeros(len(sets))
+    for at in range(1, max(steps, default=0) + 1):
+        caught = caught + (mass * sets).sum(axis=1)
+        mass = mass * outside
+        for i, number in enumerate(steps):
+            if number == at:
+                missed[i], hit[i] = mass.sum(axis=1), caught
+        mass = mass @ transitions
+    return missed, hit
+
+
+def survival_cost(transitions: np.ndarray, steps: list[int], sets: int) -> float:
+    """Return the multiplications that `survival` takes."""
+    return min(_costs(transitions, steps, sets))
+
+
+def _costs(transitions: np.ndarray, steps: list[int], sets: int) -> tuple[float, float]:
+    inputs = len(transitions)
+    squarings = sum(number.bit_length() for number in steps)
+    return float(max(steps, default=0)) * sets * inputs**2, float(squarings) * sets * inputs**3
+
+
+def _by_powers(matrix: np.ndarray, mass: np.ndarray, power: int) -> float:
+    while power:
+        if power & 1:
+            mass = mass @ matrix
+        matrix, power = matrix @ matrix, power >> 1
+    return float(mass.sum())
+
+
+def never_met(transitions: np.ndarray, start: np.ndarray, sets: np.ndarray) -> np.ndarray:
+    """Return the probability that an endless walk avoids a set, (T,).
+
+    Outside the set, x_j = P(never | now at j) is 1 where the set cannot be reached, and (I - P_RR) x_R = P_RU 1 on the
+    inputs R from which it can: a walk leaves R with probability 1.
+    """
+    reaches = reachable(transitions)
+    never = np.empty(len(sets))
+    for t, members in enumerate(sets):
+        lost = ~(reaches[:, members].any(axis=1) | members)
+        open_ended = ~(lost | members)
+        x = lost.astype(np.float64)
+        if open_ended.any():
+            inside = transitions[np.ix_(open_ended, open_ended)]
+            x[open_ended] = np.linalg.solve(
+                np.eye(len(inside)) - inside, transitions[np.ix_(open_ended, lost)].sum(axis=1)
+            )
+        never[t] = start @ x
+    return never
+
+
+def reachable(transitions: np.ndarray) -> np.ndarray:
+    """Return the (S, S) bool array of which inputs follow which in one step or more."""
+    closure = transitions > 0
+    for _ in range(len(transitions).bit_length()):
+        one_or_two = closure.astype(np.float64)
+        closure = closure | (one_or_two @ one_or_two > 0)
+    return closure
+
+
+def visit_counts(transitions: np.ndarray, start: np.ndarray, steps: int, s: int) -> np.ndarray:
+    """Return the law of the number of visits of input s in a walk: (steps + 1,), by a table over (visits, input)."""
+    law = np.zeros(steps + 1)
+    if steps == 0:
+        return np.ones(1)
+    table = np.zeros((steps + 1, len(start)))
+    table[0] = start
+    for at in range(1, steps + 1):
+        if at > 1:
+            table[:at] = table[:at] @ transitions
+        table[1 : at + 1, s] = table[:at, s].copy()
+        table[0, s] = 0.0
+    law[:] = table.sum(axis=1)
+    return law
+
+
+def visit_counts_cost(transitions: np.ndarray, steps: int) -> float:
+    """Return the multiplications that `visit_counts` takes."""
+    return 0.5 * float(steps) ** 2 * len(transitions) ** 2
+
+
+def mean_visits(transitions: np.ndarray, start: np.ndarray, steps: int) -> np.ndarray:
+    """Return the expected visits of each input, sum_{t < steps} mu P^t: (S,), by doubling."""
+    total, power, done = np.eye(len(start)), transitions, 1
+    for bit in bin(steps)[3:]:
+        total, power, done = total + total @ power, power @ power, 2 * done
+        if bit == "1":
+            total, power, done = total + power, power @ transitions, done + 1
+    return start @ total

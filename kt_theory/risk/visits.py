@@ -1,0 +1,196 @@
+"""Exact risks where the queries are not simply iid from rho."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories
+from kt_theory.queries.unseen import unseen_cost, unseen_sets
+from kt_theory.queries.walks import never_met, reachable, visit_counts, visit_counts_cost
+from kt_theory.risk.cost import NoExactRisk, refuse_beyond
+from kt_theory.risk.empirical import visit_window
+from kt_theory.risk.exact import EXACT, uniform_distance, unvisited_risk
+from kt_theory.students import Student
+from kt_theory.teacher import RowClasses, Teacher
+
+_NEVER = 1e-290
+_NEGLIGIBLE = 1e-19
+_WAY_OUT = "use simulate(teacher, student, n, queries=law)"
+
+
+def queried_risk(teacher: Teacher, student: Student, sizes: np.ndarray, law: QueryLaw) -> np.ndarray:
+    """Return the exact risk of `student` after `sizes` queries under `law`, (N,).
+
+    With n_s the visits of input s and g the expected row loss, risk = sum_s rho_s sum_k P(n_s = k) g(k m; pi_s), m the
+    labels per query. The law of n_s is Bin(n, q_s) for iid queries, a dynamic program for trajectories, and one number
+    for a design. Students that know a row after one visit need P(n_s = 0) alone.
+
+    Parameters
+    ----------
+    teacher : Teacher
+    student : Student
+        With an exact risk.
+    sizes : (N,) array of whole numbers or inf
+    law : QueryLaw
+
+    Raises
+    ------
+    NoExactRisk
+    """
+    kind, *parameters = student.exact
+    if kind in ("ce_ful", "grad_ful") and not (kind == "ce_ful" and isinstance(law, Iid)):
+        return _whole_rows(teacher, student, sizes, law)
+    if kind not in EXACT:
+        raise NoExactRisk(f"student {student.name!r} has no exact risk under {law.name} queries: {_WAY_OUT}")
+    losses = _Losses(*EXACT[kind], parameters, law.labels_per_query)
+    if isinstance(law, Iid):
+        return _iid(_classes(teacher, law), sizes, losses)
+    if isinstance(law, Design):
+        return np.array([_design(teacher, law, n, losses) for n in sizes])
+    if isinstance(law, Trajectories):
+        return np.array([_trajectory(teacher, law, n, losses) for n in sizes])
+    raise NoExactRisk(f"{law.name} queries depend on the labels drawn: {_WAY_OUT}")
+
+
+class _Losses(NamedTuple):
+    """A student's exact row losses: `visited` and `limit` as in `EXACT`."""
+
+    visited: Callable[..., np.ndarray]
+    limit: Callable[[RowClasses], float]
+    parameters: list[Any]
+    labels_per_query: int
+
+    def after(self, rows: np.ndarray, weight: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        """Return sum_i weight_i g(k m; row_i) for each k in `visits`, whole numbers or inf: (K,)."""
+        classes = RowClasses(-np.sort(-rows, axis=1), np.ones(len(rows)), weight)
+        loss = np.empty(len(visits))
+        loss[visits == 0] = weight @ uniform_distance(rows)
+        loss[visits == np.inf] = self.limit(classes) if (visits == np.inf).any() else 0.0
+        between = (visits > 0) & (visits < np.inf)
+        if between.any():
+            loss[between] = self.visited(classes, visits[between] * self.labels_per_query, *self.parameters)
+        return loss
+
+
+def _whole_rows(teacher: Teacher, student: Student, sizes: np.ndarray, law: QueryLaw) -> np.ndarray:
+    """Return sum_s rho_s P(no query reveals row s) TV(Uniform, pi_s)."""
+    sets = None if student.access.graph is None else student.access.balls(teacher.inputs).toarray()
+    counts = [np.inf if n == np.inf else int(n) for n in sizes]
+    refuse_beyond(unseen_cost(law, counts), f"{student.name} under {law.name} queries", _WAY_OUT)
+    try:
+        missed = unseen_sets(law, counts, teacher.rho, sets)
+    except ValueError as error:
+        raise NoExactRisk(f"{error}: {_WAY_OUT}") from None
+    return missed @ (teacher.rho * uniform_distance(teacher.pi))
+
+
+def _classes(teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
+    """Return row classes with q in the place of rho, whose multiplicity carries the weight, and the risk never undone.
+
+    sum_s rho_s E(loss; k ~ Bin(n, q_s)) is a sum over classes of q times multiplicity rho/q. An input so rare that 2^53
+    queries miss it counts as never asked.
+    """
+    if law.q is None:
+        return teacher.classes, 0.0
+    q, rho, rows = law.q, teacher.rho, -np.sort(-teacher.pi, axis=1)
+    never = float(rho[q < _NEVER] @ uniform_distance(rows[q < _NEVER]))
+    asked = (q >= _NEVER) & (rho > 0)
+    keys, which = np.unique(np.column_stack([q, rows])[asked], axis=0, return_inverse=True)
+    weight = np.bincount(which.ravel(), weights=rho[asked], minlength=len(keys))
+    return RowClasses(np.ascontiguousarray(keys[:, 1:]), keys[:, 0].copy(), weight / keys[:, 0]), never
+
+
+def _iid(found: tuple[RowClasses, float], sizes: np.ndarray, losses: _Losses) -> np.ndarray:
+    classes, never = found
+    finite = np.isfinite(sizes)
+    risk = np.full(len(sizes), never)
+    if not len(classes.rho):
+        return risk
+    if not finite.all():
+        risk[~finite] += losses.limit(classes)
+    if finite.any():
+        risk[finite] += unvisited_risk(classes, sizes[finite]) + _visited(classes, sizes[finite], losses)
+    return risk
+
+
+def _visited(classes: RowClasses, n: np.ndarray, losses: _Losses) -> np.ndarray:
+    """Return sum_s rho_s sum_{k >= 1} Bin(k; n, q_s) g(k m; pi_s), (N,)."""
+    if losses.labels_per_query == 1:
+        return losses.visited(classes, n, *losses.parameters)
+    from kt_theory.kernels.exact import binomial_averages
+
+    total = np.zeros(len(n))
+    for q in np.unique(classes.rho[classes.rho > 0]):
+        group = classes.rho == q
+        chance = min(float(q), 1.0)
+        low, high = visit_window(n, chance)
+        low = np.maximum(low, 1.0)
+        first, last = low.min(), high.max()
+        refuse_beyond((last - first + 1) ** 2, f"{last - first + 1:.0f} visit counts of one input", _WAY_OUT)
+        visits = np.arange(first, last + 1)
+        if len(visits):
+            weight = q * classes.multiplicity[group].astype(np.float64)
+            profile = losses.after(classes.rows[group], weight, visits)
+            binomial_averages(n, chance, 1.0 - chance, low, high, first, profile, total)
+    return total
+
+
+def _design(teacher: Teacher, law: Design, n: float, losses: _Losses) -> float:
+    visits = law.visits(int(n)).astype(np.float64) if n < np.inf else np.where(law.weights > 0, np.inf, law.once)
+    total = 0.0
+    for k in np.unique(visits):
+        at = visits == k
+        total += float(losses.after(teacher.pi[at], teacher.rho[at], np.array([k]))[0])
+    return total
+
+
+def _trajectory(teacher: Teacher, law: Trajectories, n: float, losses: _Losses) -> float:
+    asked = np.flatnonzero(teacher.rho > 0)
+    if n == np.inf:
+        return _endless(teacher, law, asked, losses)
+    cost = len(asked) * visit_counts_cost(law.transitions, min(int(n), law.horizon or int(n)))
+    refuse_beyond(cost, f"the visits of {len(asked)} inputs in {law.name} queries", _WAY_OUT)
+    total = 0.0
+    for s in asked:
+        chance = _visit_law(law, law.first(teacher.rho), int(n), int(s))
+        visits = np.flatnonzero((chance > _NEGLIGIBLE) | (np.arange(len(chance)) == 0)).astype(np.float64)
+        loss = losses.after(teacher.pi[s : s + 1], teacher.rho[s : s + 1], visits)
+        total += float(chance[visits.astype(np.int64)] @ loss)
+    return total
+
+
+def _visit_law(law: Trajectories, start: np.ndarray, n: int, s: int) -> np.ndarray:
+    """Return the law of n_s: (n + 1,). Episodes are independent: a power of one episode's generating function."""
+    if law.horizon is None or law.horizon >= n:
+        return visit_counts(law.transitions, start, n, s)
+    whole, rest = divmod(n, law.horizon)
+    one, cut = (visit_counts(law.transitions, start, steps, s) for steps in (law.horizon, rest))
+    size = 2 ** int(n + 1).bit_length()
+    chance = np.fft.irfft(np.fft.rfft(one, size) ** whole * np.fft.rfft(cut, size), size)[: n + 1]
+    chance[0] = one[0] ** whole * cut[0]
+    return np.maximum(chance, 0.0)
+
+
+def _endless(teacher: Teacher, law: Trajectories, asked: np.ndarray, losses: _Losses) -> float:
+    """Return the limit: an input is never visited or again and again, unless a chain leaves it for good."""
+    start = law.first(teacher.rho)
+    if law.horizon is None:
+        reaches = reachable(law.transitions)
+        leaves = asked[(reaches[asked] & ~reaches[:, asked].T).any(axis=1)]
+        met = (start > 0) | (start[:, None] * reaches).any(axis=0)
+        passing = leaves[met[leaves]]
+        if len(passing):
+            raise NoExactRisk(
+                f"the chain leaves input {passing[0]} for good after a random number of visits: {_WAY_OUT}"
+            )
+        never = never_met(law.transitions, start, np.eye(teacher.inputs, dtype=bool))
+    else:
+        never = unseen_sets(law, [np.inf], teacher.rho)[0]
+    total = 0.0
+    for s in asked:
+        blind, limit = losses.after(teacher.pi[s : s + 1], teacher.rho[s : s + 1], np.array([0.0, np.inf]))
+        total += float(never[s] * blind + (1.0 - never[s]) * limit)
+    return total
