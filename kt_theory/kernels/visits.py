@@ -22,7 +22,7 @@ from kt_theory.kernels.streams import mix64
 BY_ALIAS, BY_BINOMIALS, WALK, FIXED, TWO_STAGE = range(5)
 
 _MOST_ALIAS_DRAWS = 20  # per label of a row: a binomial costs that many draws
-_ONE, _WORD_BITS = np.uint64(1), np.uint64(64)
+_ONE, _WORD_BITS, _HALF, _LOW = np.uint64(1), np.uint64(64), np.uint64(32), np.uint64(2**32 - 1)
 _HALVINGS = 64
 
 
@@ -30,16 +30,18 @@ class RowPlan(NamedTuple):
     """The law of the visits, (S,) whole numbers that sum to n.
 
     law: one of the five above; inputs: S; labels_per_query: m; horizon: steps from one start of the walk to the next;
-    bits, steps: alias tables, 2^bits entries each. BY_ALIAS: one, of q. WALK: one per row of the transitions and at
-    last that of the start. row_share (S,): q as conditional shares, for BY_BINOMIALS; visits (S,): all of them if
-    FIXED, the pilot's if TWO_STAGE; rho (S,): the weights of the loss, for TWO_STAGE.
+    start_bits, start: the alias table of q for BY_ALIAS, of the start for WALK; step_bits, steps: its `step_tables`;
+    row_share (S,): q as conditional shares, for BY_BINOMIALS; visits (S,): all of them if FIXED, the pilot's if
+    TWO_STAGE; rho (S,): the weights of the loss, for TWO_STAGE.
     """
 
     law: int
     inputs: int
     labels_per_query: int
     horizon: int
-    bits: int
+    start_bits: int
+    start: np.ndarray
+    step_bits: int
     steps: np.ndarray
     row_share: np.ndarray
     visits: np.ndarray
@@ -52,6 +54,26 @@ def alias_tables(rows: np.ndarray) -> tuple[int, np.ndarray]:
     return tables[0][0], np.concatenate([entries for _, entries in tables])
 
 
+def step_tables(transitions: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return (bits, tables): 2^bits columns for each row of `transitions`, (S, S).
+
+    A column is two words: its threshold, and the input it stands for below the one that is its alias. A row has columns
+    for the inputs that can follow it alone, so that sparse chains stay in the caches.
+    """
+    widest = int(np.count_nonzero(transitions, axis=1).max())
+    bits = max(1, (widest - 1).bit_length())
+    keep = np.uint64(2**bits - 1)
+    tables = np.zeros((len(transitions), 2**bits, 2), dtype=np.uint64)
+    for row, table in zip(transitions, tables, strict=True):
+        follows = np.zeros(2**bits, dtype=np.uint64)
+        possible = np.flatnonzero(row)
+        follows[: len(possible)] = possible
+        entries = alias_table(np.pad(row[possible], (0, 2**bits - len(possible))))[1]
+        table[:, 0] = entries & ~keep
+        table[:, 1] = follows | follows[entries & keep] << np.uint64(32)
+    return bits, tables.reshape(-1)
+
+
 @njit(**INLINE)
 def draw_by_rows(plan, state, scratch):
     """Overwrite `scratch.counts`, in the order of the cells, with the counts of n queries."""
@@ -60,11 +82,11 @@ def draw_by_rows(plan, state, scratch):
     counts[:] = 0
     visits[:] = 0
     if rows.law == BY_ALIAS:
-        scatter(plan.n, rows.bits, rows.steps, state, scratch.words, visits)
+        scatter(plan.n, rows.start_bits, rows.start, state, scratch.words, visits)
     elif rows.law == BY_BINOMIALS:
         _visit_by_binomials(plan.n, rows.row_share, state, visits)
     elif rows.law == WALK:
-        _walk(plan.n, rows.horizon, rows.bits, rows.steps, state, visits)
+        _walk(plan.n, rows.horizon, rows.start_bits, rows.start, rows.step_bits, rows.steps, state, visits)
     else:
         for s in range(rows.inputs):
             visits[s] = rows.visits[s]
@@ -87,18 +109,22 @@ def _visit_by_binomials(n, row_share, state, visits):
 
 
 @njit(**LEAF)
-def _walk(n, horizon, bits, tables, state, visits):
+def _walk(n, horizon, start_bits, start_table, bits, tables, state, visits):
     """Add the visits of n steps, with a fresh start every `horizon` steps."""
     start, gamma = state[0], state[1]
-    width = np.uint64(bits)
-    down, keep = _WORD_BITS - width, (_ONE << width) - _ONE
+    first_width, width = np.uint64(start_bits), np.uint64(bits)
+    keep, down = (_ONE << first_width) - _ONE, _WORD_BITS - width
     for first in range(0, n, horizon):
-        at = np.uint64(visits.size)
-        for i in range(first, min(first + horizon, n)):
+        word = mix64(start + gamma * np.uint64(first))
+        at = word >> (_WORD_BITS - first_width)
+        entry = start_table[at]
+        at = at if (word << first_width) < (entry & ~keep) else entry & keep
+        visits[at] += 1
+        for i in range(first + 1, min(first + horizon, n)):
             word = mix64(start + gamma * np.uint64(i))
-            column = word >> down
-            entry = tables[(at << width) + column]
-            at = column if (word << width) < (entry & ~keep) else entry & keep
+            column = ((at << width) + (word >> down)) << _ONE
+            both = tables[column + _ONE]
+            at = both & _LOW if (word << width) < tables[column] else both >> _HALF
             visits[at] += 1
     state[0] = start + gamma * np.uint64(n)
 

@@ -9,7 +9,7 @@ import numpy as np
 from kt_theory.kernels.alias import alias_table
 from kt_theory.kernels.binomial import conditional_shares
 from kt_theory.kernels.draws import DrawPlan, draw_plan, row_plan
-from kt_theory.kernels.visits import BY_ALIAS, BY_BINOMIALS, FIXED, TWO_STAGE, WALK, RowPlan, alias_tables
+from kt_theory.kernels.visits import BY_ALIAS, BY_BINOMIALS, FIXED, TWO_STAGE, WALK, RowPlan, step_tables
 from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories
 from kt_theory.teacher import Teacher
 from kt_theory.validation import LARGEST_COUNT
@@ -28,7 +28,9 @@ def query_plan(teacher: Teacher, n: int, law: QueryLaw) -> DrawPlan:
         inputs=teacher.inputs,
         labels_per_query=law.labels_per_query,
         horizon=1,
-        bits=0,
+        start_bits=0,
+        start=np.zeros(0, dtype=np.uint64),
+        step_bits=0,
         steps=np.zeros(0, dtype=np.uint64),
         row_share=np.zeros(0),
         visits=np.zeros(0, dtype=np.int64),
@@ -43,11 +45,13 @@ def _visits(teacher: Teacher, n: int, law: QueryLaw) -> dict[str, Any]:
         q = law.law(teacher.rho)
         if n > _ALIAS_VISITS * len(q):
             return {"law": BY_BINOMIALS, "row_share": conditional_shares(q)}
-        bits, steps = alias_table(q)
-        return {"law": BY_ALIAS, "bits": bits, "steps": steps}
+        bits, entries = alias_table(q)
+        return {"law": BY_ALIAS, "start_bits": bits, "start": entries}
     if isinstance(law, Trajectories):
-        bits, steps = alias_tables(np.vstack([law.transitions, law.first(teacher.rho)]))
-        return {"law": WALK, "bits": bits, "steps": steps, "horizon": law.horizon or max(n, 1)}
+        start_bits, start = alias_table(law.first(teacher.rho))
+        step_bits, steps = step_tables(law.transitions)
+        walk = {"start_bits": start_bits, "start": start, "step_bits": step_bits, "steps": steps}
+        return {"law": WALK, "horizon": law.horizon or max(n, 1), **walk}
     if isinstance(law, Design):
         return {"law": FIXED, "visits": law.visits(n)}
     return {"law": TWO_STAGE, "visits": law.pilot_visits(n, teacher.rho), "rho": np.array(teacher.rho)}
