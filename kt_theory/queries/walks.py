@@ -113,6 +113,35 @@ def visit_counts_cost(transitions: np.ndarray, steps: int) -> float:
     return 0.5 * float(steps) ** 2 * len(transitions) ** 2
 
 
+def sum_law(law: np.ndarray, times: int) -> tuple[int, np.ndarray]:
+    """Return (k0, P(sum = k0), P(sum = k0 + 1), ...) of `times` independent counts of `law`, by repeated squaring.
+
+    Ends are dropped where they are below 1e-30 of the largest probability; all terms are non-negative.
+    """
+    total, square = (0, np.ones(1)), (0, law)
+    while times:
+        if times & 1:
+            total = _sum(total, square)
+        times >>= 1
+        if times:
+            square = _sum(square, square)
+    return total
+
+
+def _sum(first: tuple[int, np.ndarray], second: tuple[int, np.ndarray]) -> tuple[int, np.ndarray]:
+    chance = np.convolve(first[1], second[1])
+    kept = np.flatnonzero(chance > 1e-30 * chance.max())
+    return first[0] + second[0] + int(kept[0]), chance[kept[0] : kept[-1] + 1]
+
+
+def sum_cost(horizon: int, n: int) -> float:
+    """Return the most multiplications that `sum_law` takes for counts up to `horizon` that add up to at most n.
+
+    By Bernstein's inequality with variance horizon^2 / 4 each, a sum stays within that width but for e^-70.
+    """
+    return min(float(n), 50.0 * horizon + 12.0 * np.sqrt(n * horizon)) ** 2
+
+
 def mean_visits(transitions: np.ndarray, start: np.ndarray, steps: int) -> np.ndarray:
     """Return the expected visits of each input, sum_{t < steps} mu P^t: (S,), by doubling."""
     total, power, done = np.eye(len(start)), transitions, 1

@@ -9,7 +9,7 @@ import numpy as np
 
 from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories
 from kt_theory.queries.unseen import unseen_cost, unseen_sets
-from kt_theory.queries.walks import never_met, reachable, visit_counts, visit_counts_cost
+from kt_theory.queries.walks import never_met, reachable, sum_cost, sum_law, visit_counts, visit_counts_cost
 from kt_theory.risk.cost import NoExactRisk, refuse_beyond
 from kt_theory.risk.empirical import visit_window
 from kt_theory.risk.exact import EXACT, uniform_distance, unvisited_risk
@@ -17,7 +17,7 @@ from kt_theory.students import Student
 from kt_theory.teacher import RowClasses, Teacher
 
 _NEVER = 1e-290
-_NEGLIGIBLE = 1e-19
+_NEGLIGIBLE = 1e-25
 _WAY_OUT = "use simulate(teacher, student, n, queries=law)"
 
 
@@ -26,7 +26,8 @@ def queried_risk(teacher: Teacher, student: Student, sizes: np.ndarray, law: Que
 
     With n_s the visits of input s and g the expected row loss, risk = sum_s rho_s sum_k P(n_s = k) g(k m; pi_s), m the
     labels per query. The law of n_s is Bin(n, q_s) for iid queries, a dynamic program for trajectories, and one number
-    for a design. Students that know a row after one visit need P(n_s = 0) alone.
+    for a design. Students that know a row after one visit need P(n_s = 0) alone. On trajectories, visit counts of a
+    probability below 1e-25 are left out.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def queried_risk(teacher: Teacher, student: Student, sizes: np.ndarray, law: Que
         raise NoExactRisk(f"student {student.name!r} has no exact risk under {law.name} queries: {_WAY_OUT}")
     losses = _Losses(*EXACT[kind], parameters, law.labels_per_query)
     if isinstance(law, Iid):
-        return _iid(_classes(teacher, law), sizes, losses)
+        return _iid(teacher, law, sizes, losses)
     if isinstance(law, Design):
         return np.array([_design(teacher, law, n, losses) for n in sizes])
     if isinstance(law, Trajectories):
@@ -87,11 +88,31 @@ def _whole_rows(teacher: Teacher, student: Student, sizes: np.ndarray, law: Quer
     return missed @ (teacher.rho * uniform_distance(teacher.pi))
 
 
-def _classes(teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
-    """Return row classes with q in the place of rho, whose multiplicity carries the weight, and the risk never undone.
+def _iid(teacher: Teacher, law: Iid, sizes: np.ndarray, losses: _Losses) -> np.ndarray:
+    """Return the risk of iid queries: sum_s rho_s E g(k m; pi_s), k ~ Bin(n, q_s)."""
+    finite = np.isfinite(sizes)
+    risk = np.empty(len(sizes))
+    if not finite.all():
+        risk[~finite] = _iid_limit(teacher, law, losses)
+    classes, never = _classes(teacher, law)
+    if finite.any():
+        risk[finite] = never + unvisited_risk(classes, sizes[finite]) + _visited(classes, sizes[finite], losses)
+    return risk
 
-    sum_s rho_s E(loss; k ~ Bin(n, q_s)) is a sum over classes of q times multiplicity rho/q. An input so rare that 2^53
-    queries miss it counts as never asked.
+
+def _iid_limit(teacher: Teacher, law: Iid, losses: _Losses) -> float:
+    if law.q is None:
+        return losses.limit(teacher.classes)
+    asked = law.q > 0
+    seen = losses.after(teacher.pi[asked], teacher.rho[asked], np.array([np.inf]))
+    return float(seen[0] + teacher.rho[~asked] @ uniform_distance(teacher.pi[~asked]))
+
+
+def _classes(teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
+    """Return row classes with q in the place of rho and multiplicities that carry the weight, and the risk of the rest.
+
+    sum_s rho_s E(loss; k ~ Bin(n, q_s)) is a sum over classes of q times multiplicity rho/q. The rest are inputs that
+    2^53 queries miss for sure, to the last digit.
     """
     if law.q is None:
         return teacher.classes, 0.0
@@ -103,19 +124,6 @@ def _classes(teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
     return RowClasses(np.ascontiguousarray(keys[:, 1:]), keys[:, 0].copy(), weight / keys[:, 0]), never
 
 
-def _iid(found: tuple[RowClasses, float], sizes: np.ndarray, losses: _Losses) -> np.ndarray:
-    classes, never = found
-    finite = np.isfinite(sizes)
-    risk = np.full(len(sizes), never)
-    if not len(classes.rho):
-        return risk
-    if not finite.all():
-        risk[~finite] += losses.limit(classes)
-    if finite.any():
-        risk[finite] += unvisited_risk(classes, sizes[finite]) + _visited(classes, sizes[finite], losses)
-    return risk
-
-
 def _visited(classes: RowClasses, n: np.ndarray, losses: _Losses) -> np.ndarray:
     """Return sum_s rho_s sum_{k >= 1} Bin(k; n, q_s) g(k m; pi_s), (N,)."""
     if losses.labels_per_query == 1:
@@ -125,16 +133,15 @@ def _visited(classes: RowClasses, n: np.ndarray, losses: _Losses) -> np.ndarray:
     total = np.zeros(len(n))
     for q in np.unique(classes.rho[classes.rho > 0]):
         group = classes.rho == q
-        chance = min(float(q), 1.0)
-        low, high = visit_window(n, chance)
-        low = np.maximum(low, 1.0)
-        first, last = low.min(), high.max()
-        refuse_beyond((last - first + 1) ** 2, f"{last - first + 1:.0f} visit counts of one input", _WAY_OUT)
-        visits = np.arange(first, last + 1)
-        if len(visits):
-            weight = q * classes.multiplicity[group].astype(np.float64)
-            profile = losses.after(classes.rows[group], weight, visits)
-            binomial_averages(n, chance, 1.0 - chance, low, high, first, profile, total)
+        weight = q * classes.multiplicity[group].astype(np.float64)
+        for i in range(len(n)):
+            low, high = visit_window(n[i : i + 1], min(float(q), 1.0))
+            low = np.maximum(low, 1.0)
+            refuse_beyond(float(high[0] - low[0]) ** 2, f"every visit count of an input at n = {n[i]:.0f}", _WAY_OUT)
+            profile = losses.after(classes.rows[group], weight, np.arange(low[0], high[0] + 1))
+            binomial_averages(
+                n[i : i + 1], min(q, 1.0), 1.0 - min(q, 1.0), low, high, low[0], profile, total[i : i + 1]
+            )
     return total
 
 
@@ -151,27 +158,26 @@ def _trajectory(teacher: Teacher, law: Trajectories, n: float, losses: _Losses) 
     asked = np.flatnonzero(teacher.rho > 0)
     if n == np.inf:
         return _endless(teacher, law, asked, losses)
-    cost = len(asked) * visit_counts_cost(law.transitions, min(int(n), law.horizon or int(n)))
-    refuse_beyond(cost, f"the visits of {len(asked)} inputs in {law.name} queries", _WAY_OUT)
+    horizon = min(law.horizon or int(n), int(n))
+    cost = visit_counts_cost(law.transitions, horizon) + sum_cost(horizon, int(n))
+    refuse_beyond(len(asked) * cost, f"the visits of {len(asked)} inputs in {law.name} queries", _WAY_OUT)
     total = 0.0
     for s in asked:
-        chance = _visit_law(law, law.first(teacher.rho), int(n), int(s))
-        visits = np.flatnonzero((chance > _NEGLIGIBLE) | (np.arange(len(chance)) == 0)).astype(np.float64)
-        loss = losses.after(teacher.pi[s : s + 1], teacher.rho[s : s + 1], visits)
-        total += float(chance[visits.astype(np.int64)] @ loss)
+        least, chance = _visit_law(law, law.first(teacher.rho), int(n), int(s))
+        matters = np.flatnonzero(chance > _NEGLIGIBLE)
+        loss = losses.after(teacher.pi[s : s + 1], teacher.rho[s : s + 1], least + matters.astype(np.float64))
+        total += float(chance[matters] @ loss)
     return total
 
 
-def _visit_law(law: Trajectories, start: np.ndarray, n: int, s: int) -> np.ndarray:
-    """Return the law of n_s: (n + 1,). Episodes are independent: a power of one episode's generating function."""
+def _visit_law(law: Trajectories, start: np.ndarray, n: int, s: int) -> tuple[int, np.ndarray]:
+    """Return (k0, P(n_s = k0), P(n_s = k0 + 1), ...); episodes are independent."""
     if law.horizon is None or law.horizon >= n:
-        return visit_counts(law.transitions, start, n, s)
+        return 0, visit_counts(law.transitions, start, n, s)
     whole, rest = divmod(n, law.horizon)
     one, cut = (visit_counts(law.transitions, start, steps, s) for steps in (law.horizon, rest))
-    size = 2 ** int(n + 1).bit_length()
-    chance = np.fft.irfft(np.fft.rfft(one, size) ** whole * np.fft.rfft(cut, size), size)[: n + 1]
-    chance[0] = one[0] ** whole * cut[0]
-    return np.maximum(chance, 0.0)
+    least, chance = sum_law(one, whole)
+    return least, np.convolve(chance, cut)
 
 
 def _endless(teacher: Teacher, law: Trajectories, asked: np.ndarray, losses: _Losses) -> float:

@@ -112,6 +112,14 @@ def test_three_roads_to_iid_queries():
         np.testing.assert_allclose(kt.exact_risk(teacher, student, [1, 7, 40], queries=steps), first, rtol=1e-10)
 
 
+@pytest.mark.parametrize("student", ["ce_sgl", "laplace"])
+def test_many_episodes(student):
+    """20,001 queries in episodes of 3 that are iid in disguise: sums of 6,667 counts against Bin(n, q), to 1e-11."""
+    law = queries.episodes(np.tile(Q, (3, 1)), Q, horizon=3)
+    want = kt.exact_risk(TEACHER, student, 20_000, queries=queries.iid(Q))
+    assert kt.exact_risk(TEACHER, student, 20_000, queries=law) == pytest.approx(want, rel=1e-11)
+
+
 def test_rho_as_q_is_the_default():
     """The exact risk to rounding; the losses of a simulation to the bit."""
     teacher = kt.Teacher(RNG.dirichlet(np.ones(3), size=6), RNG.dirichlet(np.ones(6)))
@@ -341,6 +349,9 @@ def test_limits_as_n_grows():
         assert limit(student, queries.iid([0.2, 0.4, 0.4])) == 0.0
         assert limit(student, queries.adaptive([0, 1, 1])) == pytest.approx(0.2, rel=1e-14)
         assert limit(student, queries.episodes(np.eye(3), [0, 1, 0], horizon=9)) == pytest.approx(0.26, rel=1e-14)
+    rare = queries.iid([1e-300, 0.5, 0.5])
+    assert limit("ce_sgl", rare) == 0.0
+    assert kt.exact_risk(teacher, "ce_sgl", 2**40, queries=rare) == pytest.approx(0.2, abs=1e-5)
     assert limit("ce_ptl", queries.iid([0.2, 0.4, 0.4])) == pytest.approx(biased, rel=1e-13)
     assert limit("ce_ptl", queries.chain(np.full((3, 3), 1 / 3))) == pytest.approx(biased, rel=1e-13)
     # From 0 the chain is caught in 1 or in 2: each stays unseen with its own probability, and 0 is left for good.
