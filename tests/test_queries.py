@@ -353,7 +353,7 @@ def test_two_stages_come_close_to_the_oracle():
         (lambda: queries.chain([[0.5, 0.5]]), r"transitions has shape \(1, 2\): must be square"),
         (lambda: queries.chain(np.eye(2), [1.0]), "start has 1 entries: transitions has 2 inputs"),
         (lambda: queries.chain(np.eye(2), [0.5, 0.6]), "start sums to 1.1"),
-        (lambda: queries.episodes(np.eye(2), horizon=0), "horizon = 0: must be at least 1"),
+        (lambda: queries.episodes(np.eye(2), None, 0), "horizon = 0: must be at least 1"),
         (lambda: queries.adaptive([1, -1]), r"weights\[1\] = -1.0: must be >= 0"),
         (lambda: queries.adaptive([0, 0]), "weights are all 0"),
         (lambda: queries.adaptive([1, np.inf]), r"weights\[1\] = inf"),
@@ -373,7 +373,7 @@ def test_laws_are_values():
     with pytest.raises(ValueError, match="read-only"):
         chain.transitions[0, 0] = 1.0
     table = np.array([[0.5, 0.5], [0.25, 0.75]])
-    law = queries.episodes(table, horizon=3, labels_per_query=2)
+    law = queries.episodes(table, None, 3, labels_per_query=2)
     table[0] = 0.0
     assert law.transitions[0, 0] == 0.5
     assert repr(law) == "queries.episodes(3) x 2"

@@ -145,7 +145,7 @@ def chain(transitions: ArrayLike, start: ArrayLike | None = None, *, labels_per_
 
 
 def episodes(
-    transitions: ArrayLike, start: ArrayLike | None = None, *, horizon: int, labels_per_query: int = 1
+    transitions: ArrayLike, start: ArrayLike | None, horizon: int, *, labels_per_query: int = 1
 ) -> Trajectories:
     """Return queries along episodes of `horizon` steps, each with a fresh start; the last one is cut at n.
 
@@ -158,8 +158,8 @@ def episodes(
     ----------
     transitions : array_like, (S, S)
         Row s is the law of the input that follows s; rows sum to 1.
-    start : array_like, (S,), optional
-        Law of an episode's first input; the teacher's rho if omitted.
+    start : array_like, (S,), or None
+        Law of an episode's first input; None for the teacher's rho.
     horizon : int
         Steps of one episode, at least 1.
     labels_per_query : int

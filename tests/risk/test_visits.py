@@ -236,7 +236,7 @@ def p_value(observed, expected):
     [
         queries.iid(labels_per_query=7),
         queries.chain(RNG.dirichlet(np.ones(20), size=20), labels_per_query=5),
-        queries.episodes(np.roll(np.eye(20), 1, axis=1), horizon=6, labels_per_query=5),
+        queries.episodes(np.roll(np.eye(20), 1, axis=1), None, 6, labels_per_query=5),
         queries.adaptive(np.arange(20), labels_per_query=3),
         queries.two_stage(0.4, labels_per_query=2),
     ],
@@ -281,7 +281,7 @@ SOME = {
     "pseudo-data": queries.iid([0.3, 0.1, 0.2, 0.1, 0.1, 0.2]),
     "labels": queries.iid(labels_per_query=3),
     "chain": queries.chain(RNG.dirichlet(np.ones(6), size=6)),
-    "episodes": queries.episodes(RNG.dirichlet(np.ones(6), size=6), horizon=4, labels_per_query=2),
+    "episodes": queries.episodes(RNG.dirichlet(np.ones(6), size=6), None, 4, labels_per_query=2),
     "design": queries.adaptive([1, 2, 3, 4, 5, 6]),
     "two stages": queries.two_stage(0.3),
 }
