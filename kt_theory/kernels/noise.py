@@ -4,7 +4,7 @@ The noise on (s, a) in a repeat is a function of the key of the cell, the repeat
 repeat's noise stream, turned into a normal deviate by the inverse of the normal distribution function (Wichura 1988,
 algorithm AS 241, PPND16: relative error below 1e-15). A word gives 52 bits of a tail probability below 1/2 and a sign:
 the law is symmetric, its distribution function is within 2^-53 of the normal one everywhere, and no deviate is beyond
-8.3. Students who see the same answers see the same noise. A noisy label costs some 15 ns, an exponential included.
+8.3. Students who see the same answers see the same noise. A noisy label costs some 17 ns, an exponential included.
 """
 
 from __future__ import annotations

@@ -235,7 +235,7 @@ class Cell:
             "poisson": 3.0 * cells,
             "binomial": 60.0 * cells,
         }
-        shown = 10.0 * len(self.rules.address) + 15.0 * np.count_nonzero(self.rules.noise)
+        shown = 10.0 * len(self.rules.address) + 17.0 * np.count_nonzero(self.rules.noise)
         return 1e-9 * (100.0 + drawn[self.path] + cells * shown)
 
     def _try_out(self) -> None:
