@@ -12,33 +12,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba.core.errors import NumbaError
 
-from kt_theory.access import Access, label_ranks
+from kt_theory.access import label_ranks
 from kt_theory.divergences import total_variation
 from kt_theory.kernels.draws import PATHS, SPARSE, draw_many, draw_plan
-from kt_theory.kernels.generic import Rules
 from kt_theory.kernels.layout import as_tables, in_cell_order, padded
 from kt_theory.kernels.loop import run_repeats
-from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL, Table
+from kt_theory.kernels.losses import Table
 from kt_theory.kernels.noise import noise_of
-from kt_theory.kernels.rules import compile_rule
 from kt_theory.kernels.statistics import BINS, SUMS, accumulate, moments, quantiles
 from kt_theory.kernels.streams import stream_key
-from kt_theory.students import STUDENTS, Student, TableRule
+from kt_theory.risk.rules import RowRuleError, kernel_students, pools, rule_addresses, rule_kind
+from kt_theory.students import Student
 from kt_theory.teacher import Teacher
 
-_CLOSED_FORMS = {"ce_sgl": CE_SGL, "ce_ptl": CE_PTL, "sel_ptl": SEL_PTL, "ce_ful": CE_FUL}
 _QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 _PIECE = 2**13
 _MOST_TRIALS = 64
 _TRIAL_CELLS = 10**6
 _ARRAYS = 20
 _ARRAYS_OF_TABLE_RULES = 3
-
-
-class RowRuleError(ValueError):
-    """A student's row rule does not compile, or wrote something that is not a distribution."""
 
 
 @dataclass(frozen=True)
@@ -235,12 +228,11 @@ class Cell:
             "poisson": 3.0 * cells,
             "binomial": 60.0 * cells,
         }
-        shown = 10.0 * len(self.rules.address) + 17.0 * np.count_nonzero(self.rules.noise)
-        return 1e-9 * (100.0 + drawn[self.path] + cells * shown)
+        return 1e-9 * (100.0 + drawn[self.path] + 10.0 * cells * len(self.rules.address))
 
     def _try_out(self) -> None:
         """Run users' rules with their bounds checked on the first repeats; the others go unchecked."""
-        checked = self.rules._replace(address=_addresses(_generic(self.students), checked=True))
+        checked = self.rules._replace(address=rule_addresses(self.students, checked=True))
         trials = min(_MOST_TRIALS, max(4, _TRIAL_CELLS // self.teacher.pi.size))
         losses = np.empty((trials, len(self.students)))
         bad = run_repeats(self.plan, self._key, 0, self.table, self.kinds, checked, losses)
@@ -253,17 +245,17 @@ class Cell:
         counts, revealed = self.answers(student, repeat)
         at = f"row {row}, repeat {repeat}"
         try:
-            if _pools(culprit):
+            if pools(culprit):
                 out = culprit.table(counts, revealed)[row]
             else:
                 out = culprit.before(counts.shape)[row]
                 culprit.rule(counts[row], revealed[row], out)
             found = f"wrote a row that sums to {out.sum():.12g} with smallest entry {out.min():.6g}"
         except Exception as error:
-            at = f"repeat {repeat}" if _pools(culprit) else at
+            at = f"repeat {repeat}" if pools(culprit) else at
             found = f"raised {type(error).__name__}: {error}"
         raise RowRuleError(
-            f"student {culprit.name!r}, {at}, n = {self.n}: its {_rule_kind(culprit)} {found}; "
+            f"student {culprit.name!r}, {at}, n = {self.n}: its {rule_kind(culprit)} {found}; "
             "a row must be >= 0 and sum to 1"
         )
 
@@ -284,7 +276,7 @@ def _refuse_beyond_memory(teacher: Teacher, students: list[Student]) -> None:
     size = 8.0 * teacher.pi.size
     memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     extra = sum((student.access.channel is not None) + (student.prior is not None) for student in students)
-    arrays = _ARRAYS + extra + (_ARRAYS_OF_TABLE_RULES if any(map(_pools, students)) else 0)
+    arrays = _ARRAYS + extra + (_ARRAYS_OF_TABLE_RULES if any(map(pools, students)) else 0)
     if arrays * size > memory:
         raise ValueError(
             f"a teacher of {teacher.inputs} x {teacher.labels} takes {size:.3g} bytes as a dense table and "
@@ -310,71 +302,3 @@ def kernel_table(pi: np.ndarray, rho: np.ndarray, woven: int, *, sparse: bool) -
         (np.cumsum(ascending, axis=1) - ascending).reshape(-1),
         pi.sum(axis=1),
     )
-
-
-def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray, Rules]:
-    """Return (kinds, rules): which closed form serves each student, and the compiled rules of all the others.
-
-    The rules hold one table of the teacher's size, and one more for each channel and each prior among the students.
-    """
-    closed = _closed_forms()
-    generic = _generic(students)
-    kinds = [GENERIC + generic.index(s) if s in generic else closed[s.rule, s.access] for s in students]
-    inputs = len(pi)
-    starts, balls, offset = [], [], 0
-    for student in generic:
-        ball = student.access.balls(inputs)
-        starts.append(ball.indptr.astype(np.int64) + offset)
-        balls.append(ball.indices.astype(np.int64))
-        offset += len(ball.indices)
-    levels = [student.access for student in generic]
-    channels = {level.channel: level for level in levels if level.channel is not None}
-    priors = [student for student in generic if student.prior is not None]
-    tables = [pi, *(level.shown(pi) for level in channels.values()), *(one.before(pi.shape) for one in priors)]
-    shown = [[None, *channels].index(level.channel) for level in levels]
-    prior = [1 + len(channels) + priors.index(one) if one in priors else -1 for one in generic]
-    rules = Rules(
-        _addresses(generic, checked=False),
-        np.array([_pools(student) for student in generic], dtype=np.bool_),
-        np.array([level.sampled for level in levels], dtype=np.bool_),
-        np.array([level.greedy for level in levels], dtype=np.bool_),
-        np.array([level.top for level in levels], dtype=np.int64),
-        np.array([level.noise for level in levels], dtype=np.float64),
-        np.array(starts, dtype=np.int64).reshape(len(generic), inputs + 1),
-        np.concatenate([*balls, np.zeros(0, dtype=np.int64)]),
-        np.array(tables if generic else [], dtype=np.float64).reshape(-1),
-        np.array(shown, dtype=np.int64) * pi.size,
-        np.array(prior, dtype=np.int64) * pi.size,
-    )
-    return np.array(kinds, dtype=np.int64), rules
-
-
-def _closed_forms() -> dict[tuple[Any, Access], int]:
-    return {(STUDENTS[name].rule, STUDENTS[name].access): kind for name, kind in _CLOSED_FORMS.items()}
-
-
-def _generic(students: list[Student]) -> list[Student]:
-    """Return the students that no closed form serves."""
-    closed = _closed_forms()
-    return [student for student in students if (student.rule, student.access) not in closed]
-
-
-def _addresses(students: list[Student], *, checked: bool) -> np.ndarray:
-    return np.array([_compiled(student, checked).address for student in students], dtype=np.int64)
-
-
-def _compiled(student: Student, checked: bool) -> Any:
-    try:
-        return compile_rule(student.rule.py_func, _pools(student), checked)
-    except (NumbaError, TypeError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip() and "nopython" not in line]
-        reason = lines[0] if lines else type(error).__name__
-        raise RowRuleError(f"student {student.name!r}: its {_rule_kind(student)} does not compile: {reason}") from error
-
-
-def _rule_kind(student: Student) -> str:
-    return "table rule" if _pools(student) else "row rule"
-
-
-def _pools(student: Student) -> bool:
-    return isinstance(student.rule, TableRule)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory.access import Access, as_access
-from kt_theory.risk.cell import Cell, RiskEstimate, RowRuleError, Tally
+from kt_theory.risk.cell import Cell, RiskEstimate, Tally
 from kt_theory.risk.control import ControlledCell
+from kt_theory.risk.rules import RowRuleError
 from kt_theory.students import STUDENTS, as_students, refuse_too_little_access
 from kt_theory.teacher import Teacher
 from kt_theory.validation import sample_sizes, unit_interval, whole_number
