@@ -3,11 +3,12 @@
 A row rule sees one input only and writes one distribution over the labels:
 
     rule(counts, revealed, out)
-        counts    (A,) int64    how often each label was sampled at this input
-        revealed  (A,) float64  pi(a|s) where the student's access level reveals it, NaN where it is hidden
-        out       (A,) float64  the student's distribution, to be overwritten
+        counts    (A,) int64    how often the queries at this input returned each label
+        revealed  (A,) float64  what the student's access level shows of pi(a|s), NaN where it is hidden
+        out       (A,) float64  the student's distribution, to be overwritten: its prior row, NaN if it has none
 
-The Monte Carlo engine compiles it; called from Python it runs as it stands, which makes it its own oracle.
+A table rule sees all inputs at once, three arrays (S, A), for students that learn something from all rows together.
+The Monte Carlo engine compiles them; called from Python they run as they stand, which makes them their own oracles.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numpy.typing import ArrayLike
 
 from kt_theory.access import HARD, PARTIAL, SOFT, Access, AccessError, as_access, gradient
 from kt_theory.access import top_k as access_top_k
-from kt_theory.validation import unknown_name
+from kt_theory.validation import distributions, unknown_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +40,32 @@ class RowRule:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a rule that was defined with the decorator by its name: that name now means the rule."""
-        module, name = self.py_func.__module__, self.py_func.__qualname__
-        if getattr(sys.modules.get(module), name, None) is self:
-            return _rule_by_name, (module, name)
-        return RowRule, (self.py_func,)
+        return _pickled(self)
 
 
-def _rule_by_name(module: str, name: str) -> RowRule:
+@dataclass(frozen=True, eq=False)
+class TableRule:
+    """A table rule: `py_func(counts, revealed, out)` on all rows together, compiled when the engine first needs it."""
+
+    py_func: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+
+    def __call__(self, counts: np.ndarray, revealed: np.ndarray, out: np.ndarray) -> None:
+        """Run the rule in plain Python."""
+        self.py_func(counts, revealed, out)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a rule that was defined with the decorator by its name: that name now means the rule."""
+        return _pickled(self)
+
+
+def _pickled(rule: RowRule | TableRule) -> tuple[Any, ...]:
+    module, name = rule.py_func.__module__, rule.py_func.__qualname__
+    if getattr(sys.modules.get(module), name, None) is rule:
+        return _rule_by_name, (module, name)
+    return type(rule), (rule.py_func,)
+
+
+def _rule_by_name(module: str, name: str) -> RowRule | TableRule:
     return getattr(importlib.import_module(module), name)
 
 
@@ -68,6 +88,25 @@ def row_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -> 
     return RowRule(function)
 
 
+def table_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -> TableRule:
+    """Mark `function(counts, revealed, out)` as a table rule: as `row_rule`, on arrays (S, A), once per transfer set.
+
+    For students that pool rows, such as one unknown temperature for all of them. It costs four arrays of the teacher's
+    size for each thread. Reductions along an axis do not compile to fast code; loops do.
+
+    Examples
+    --------
+    >>> import kt_theory as kt
+    >>> @kt.students.table_rule
+    ... def label_marginal(counts, revealed, out):
+    ...     out[:] = (counts.sum(axis=0) + 1.0) / (counts.sum() + counts.shape[1])
+    >>> student = kt.Student("label_marginal", access="hard", rule=label_marginal)
+    """
+    if not callable(function):
+        raise ValueError(f"table_rule({function!r}): must be a function of (counts, revealed, out)")
+    return TableRule(function)
+
+
 @dataclass(frozen=True, eq=False)
 class Student:
     """A student on finite domains.
@@ -78,35 +117,58 @@ class Student:
         Names its rows in result tables.
     access : Access or str
         The level it needs; it sees exactly what this level reveals, even where more is granted.
-    rule : RowRule
-        See `row_rule`. A plain function is wrapped.
+    rule : RowRule or TableRule
+        See `row_rule` and `table_rule`. A plain function is wrapped as a row rule.
     reference : str
         Where it is defined.
     exact : tuple
         The formula of its exact risk and that formula's parameters, if `exact_risk` has one.
+    prior : (S, A) array_like, optional
+        What the student believes before the first query, rows that sum to 1: its rule finds them in `out`, whose
+        entries are NaN otherwise.
     """
 
     name: str
     access: Access
-    rule: RowRule
+    rule: RowRule | TableRule
     reference: str = ""
     exact: tuple[Any, ...] = ()
+    prior: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.strip()):
             raise ValueError(f"name = {self.name!r}: must be a word that names the student's rows in tables")
         object.__setattr__(self, "access", as_access(self.access))
-        if not isinstance(self.rule, RowRule):
+        if not isinstance(self.rule, (RowRule, TableRule)):
             object.__setattr__(self, "rule", row_rule(self.rule))
+        if self.prior is not None:
+            object.__setattr__(self, "prior", distributions(self.prior, "prior", 2))
 
     def table(self, counts: ArrayLike, revealed: ArrayLike) -> np.ndarray:
-        """Return the student's table (S, A) learnt from counts (S, A) and what was revealed (S, A), in plain Python."""
+        """Return the student's table (S, A) learnt from counts (S, A) and what was revealed (S, A), in plain Python.
+
+        The counts are those that its access level shows, `access.seen_counts`.
+        """
         whole = np.ascontiguousarray(counts, dtype=np.int64)
         shown = np.ascontiguousarray(revealed, dtype=np.float64)
-        out = np.full(whole.shape, np.nan)
+        out = self.before(whole.shape)
+        if isinstance(self.rule, TableRule):
+            self.rule(whole, shown, out)
+            return out
         for row_counts, row_shown, row_out in zip(whole, shown, out, strict=True):
             self.rule(row_counts, row_shown, row_out)
         return out
+
+    def before(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return what the rule finds in `out`: a copy of the prior, whose shape must be `shape` = (S, A), or NaN."""
+        if self.prior is None:
+            return np.full(shape, np.nan)
+        if self.prior.shape != shape:
+            raise ValueError(
+                f"student {self.name!r}: prior has shape {self.prior.shape}: must be the teacher's {shape}, "
+                "one row for each input"
+            )
+        return self.prior.copy()
 
     def __repr__(self) -> str:
         return f"Student({self.name}, access={self.access.name})"

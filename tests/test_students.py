@@ -219,8 +219,8 @@ def test_students_are_chosen_by_name_and_refused_clearly():
         kt.simulate(teacher, [], n=1, repeats=2)
     with pytest.raises(ValueError, match="'ce_sgl' stands there twice"):
         kt.simulate(teacher, ["ce_sgl", "ce_sgl"], n=1, repeats=2)
-    with pytest.raises(ValueError, match="unknown access level 'logits'"):
-        kt.Student("x", access="logits", rule=lambda counts, revealed, out: None)
+    with pytest.raises(ValueError, match="unknown access level 'logit'"):
+        kt.Student("x", access="logit", rule=lambda counts, revealed, out: None)
     with pytest.raises(ValueError, match="access 'top_k' needs a parameter"):
         kt.Student("x", access="top_k", rule=lambda counts, revealed, out: None)
     with pytest.raises(ValueError, match="needs a parameter"):

@@ -1,6 +1,9 @@
-"""The loss of any student: its compiled row rule is called on every row. The reference for the closed forms.
+"""The loss of any student: its compiled rule is called on what the queries showed. The reference for the closed forms.
 
-Compiled without reassociation: here NaN means "hidden".
+A row rule is called on one row at a time, a table rule on all of them. What a student sees is laid out as
+`kt_theory.access.Access.seen_counts` and `Access.reveal` define it, from tables made once: what its channel shows of
+the teacher, and its prior. These lie row by row, which a rule reads faster than cells woven for lanes. Compiled
+without reassociation: here NaN means "hidden".
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from kt_theory.kernels.layout import row_cells
+from kt_theory.kernels.noise import normal
 from kt_theory.kernels.options import INLINE, LEAF, SIMD
 from kt_theory.kernels.rules import call_rule
 
@@ -20,15 +24,23 @@ ROW_SUM_TOLERANCE = 1e-9
 class Rules(NamedTuple):
     """Students on the generic path: rule addresses and what each may see.
 
-    address (K,) int64; sampled (K,) bool; top (K,) int64; the inputs whose visit reveals row s of student k are
-    ball[ball_start[k, s] : ball_start[k, s + 1]].
+    address (K,) int64; pooled (K,) bool, whether it is a table rule; sampled, greedy (K,) bool; top (K,) int64; noise
+    (K,) float64. The inputs whose visit reveals row s of student k are ball[ball_start[k, s] : ball_start[k, s + 1]].
+    tables (T S A,) float64 has the teacher's rows one after the other, then what each channel shows of them, then the
+    priors; shown, prior (K,) int64 say where those of the student start, -1 for no prior.
     """
 
     address: np.ndarray
+    pooled: np.ndarray
     sampled: np.ndarray
+    greedy: np.ndarray
     top: np.ndarray
+    noise: np.ndarray
     ball_start: np.ndarray
     ball: np.ndarray
+    tables: np.ndarray
+    shown: np.ndarray
+    prior: np.ndarray
 
 
 @njit(**INLINE)
@@ -44,68 +56,113 @@ def row_visits(counts, table, visits):
 
 
 @njit(**INLINE)
-def rule_loss(k, counts, visits, table, rules, whole, rows):
+def rule_loss(k, counts, visits, table, rules, noise, whole, rows):
     """Return (loss, -1) of the k-th entry of `rules`, or (NaN, row) for a row that is not a distribution.
 
-    Scratch: whole (A,) int64 and rows (3 (A + 1),): what is revealed, the student's row, the teacher's row.
+    noise (2,) uint64 is the state of the repeat's noise. Scratch, for R rows at once, 1 or S: whole (R A,) int64 and
+    rows (2 (R A + 1),): what is revealed, the student's rows.
     """
     labels = table.labels
-    revealed = rows.ctypes.data
-    out = revealed + 8 * (labels + 1)
+    at_once = table.inputs if rules.pooled[k] else 1
+    room = np.uint64(at_once * labels + 1)
+    counts_at, revealed, out = whole.ctypes.data, rows.ctypes.data, rows.ctypes.data + 8 * np.intp(room)
     total = 0.0
-    for s in range(table.inputs):
-        reached = False
-        for i in range(rules.ball_start[k, s], rules.ball_start[k, s + 1]):
-            reached |= visits[rules.ball[i]] > 0
-        top = rules.top[k] if reached else 0
-        at, step = row_cells(s, labels, table.woven)
-        _lay_out(counts, table.pi, at, step, np.uint64(labels), rules.sampled[k], top >= labels, whole, rows)
-        if 0 < top < labels:
-            _reveal_top(table.pi, table.ranks, at, step, np.uint64(labels), top, rows)
-        call_rule(rules.address[k], labels, whole.ctypes.data, revealed, out)  # type: ignore[call-arg]
-        distance = _distance(rows, np.uint64(labels))
-        if not distance >= 0.0:
-            return np.nan, s
-        total += table.rho[s] * distance
+    for first in range(0, table.inputs, at_once):
+        for s in range(first, first + at_once):
+            _as_seen(k, s, np.uint64((s - first) * labels), room, counts, visits, table, rules, noise, whole, rows)
+        call_rule(rules.address[k], at_once, labels, counts_at, revealed, out)  # type: ignore[call-arg]
+        returned = rows[np.uint64(2) * room - np.uint64(1)] == 1.0
+        for s in range(first, first + at_once):
+            own = np.uint64(s * labels)
+            distance = _distance(rows, room + np.uint64((s - first) * labels), rules.tables, own, np.uint64(labels))
+            if not (returned and distance >= 0.0):
+                return np.nan, s
+            total += table.rho[s] * distance
     return total, -1
 
 
+@njit(**INLINE)
+def _as_seen(k, s, base, room, counts, visits, table, rules, noise, whole, rows):
+    """Lay out row s as student k sees it, from entry `base` on."""
+    labels = np.uint64(table.labels)
+    reached = False
+    for i in range(rules.ball_start[k, s], rules.ball_start[k, s + 1]):
+        reached |= visits[rules.ball[i]] > 0
+    top = rules.top[k] if reached else 0
+    at, step = row_cells(s, table.labels, table.woven)
+    cells = np.uint64(s) * labels
+    shown = np.uint64(rules.shown[k]) + cells
+    sampled = rules.sampled[k] and not rules.greedy[k]
+    _lay_out(counts, at, step, labels, base, room, rules.tables, shown, sampled, top >= table.labels, whole, rows)
+    if 0 < top < table.labels:
+        _reveal_top(rules.tables, shown, table.ranks, at, step, labels, base, top, rows)
+    if rules.greedy[k]:
+        seen = visits[s] if rules.sampled[k] else 0
+        _answer_greedily(rules.tables, shown, table.ranks, at, step, labels, base, visits[s], seen, whole, rows)
+    if rules.noise[k] > 0.0:
+        _add_noise(rules.noise[k], noise, cells, table.ranks, at, step, labels, base, top, visits[s], whole, rows)
+    if rules.prior[k] >= 0:
+        _fill(rules.tables, np.uint64(rules.prior[k]) + cells, labels, room + base, rows)
+
+
 @njit(**SIMD)
-def _lay_out(counts, pi, at, step, labels, sampled, complete, whole, rows):
-    """Lay out a row as the student sees it; its own row is NaN, so that a rule that writes nothing is found out."""
+def _lay_out(counts, at, step, labels, base, room, tables, shown, sampled, complete, whole, rows):
+    """Lay out a row as it is; the student's own row is NaN, so that a rule that writes nothing is found out."""
     one = np.uint64(1)
-    out, own = labels + one, np.uint64(2) * (labels + one)
     for a in range(labels):
         i = np.uint64(a)
-        whole[i] = counts[at + i * step]
-        rows[own + i] = pi[at + i * step]
+        whole[base + i] = counts[at + i * step]
     for a in range(labels):
         i = np.uint64(a)
-        p = rows[own + i]
-        rows[i] = p if ((whole[i] > 0) & sampled) | complete else np.nan
+        rows[base + i] = tables[shown + i] if ((whole[base + i] > 0) & sampled) | complete else np.nan
     for a in range(labels + one):
-        rows[out + np.uint64(a)] = np.nan
+        rows[room + base + np.uint64(a)] = np.nan
 
 
 @njit(**LEAF)
-def _reveal_top(pi, ranks, at, step, labels, top, rows):
+def _reveal_top(tables, shown, ranks, at, step, labels, base, top, rows):
     for a in range(labels):
         i = np.uint64(a)
         if ranks[at + i * step] < top:
-            rows[i] = pi[at + i * step]
+            rows[base + i] = tables[shown + i]
+
+
+@njit(**LEAF)
+def _answer_greedily(tables, shown, ranks, at, step, labels, base, visits, revealed, whole, rows):
+    """Put all visits on the most probable label: no sampled label is seen."""
+    for a in range(labels):
+        i = np.uint64(a)
+        best = ranks[at + i * step] == 0
+        whole[base + i] = visits if best else 0
+        if best & (revealed > 0):
+            rows[base + i] = tables[shown + i]
+
+
+@njit(**LEAF)
+def _add_noise(sigma, noise, cells, ranks, at, step, labels, base, top, visits, whole, rows):
+    """Multiply what is revealed by exp(sigma N(0, 1) / sqrt(k)), k the number of queries that revealed it."""
+    for a in range(labels):
+        i = np.uint64(a)
+        if not np.isnan(rows[base + i]):
+            queries = visits if ranks[at + i * step] < top else whole[base + i]
+            rows[base + i] *= np.exp(sigma * normal(noise, cells + i) / np.sqrt(np.float64(max(queries, 1))))
+
+
+@njit(**LEAF)
+def _fill(tables, prior, labels, out, rows):
+    for a in range(labels):
+        rows[out + np.uint64(a)] = tables[prior + np.uint64(a)]
 
 
 @njit(**SIMD)
-def _distance(rows, labels):
-    """Return TV between the student's row and the teacher's, or NaN if it is no distribution or the rule has raised."""
-    one = np.uint64(1)
-    out, own = labels + one, np.uint64(2) * (labels + one)
+def _distance(rows, out, tables, own, labels):
+    """Return TV between the student's row and the teacher's, or NaN if it is no distribution."""
     mass, gap, negative = 0.0, 0.0, 0
     for a in range(labels):
         i = np.uint64(a)
         q = rows[out + i]
         mass += q
-        gap += abs(q - rows[own + i])
+        gap += abs(q - tables[own + i])
         negative += q < 0.0
-    fine = abs(mass - 1.0) <= ROW_SUM_TOLERANCE and negative == 0 and rows[out + labels] == 1.0
+    fine = abs(mass - 1.0) <= ROW_SUM_TOLERANCE and negative == 0
     return 0.5 * gap if fine else np.nan

@@ -15,19 +15,22 @@ from kt_theory.kernels.draws import SPARSE, DrawPlan, draw_counts, new_scratch
 from kt_theory.kernels.generic import Rules, row_visits, rule_loss
 from kt_theory.kernels.layout import LANES, zeros_on_a_line
 from kt_theory.kernels.losses import GENERIC, Table, paper_losses
+from kt_theory.kernels.noise import start_noise
 from kt_theory.kernels.options import INLINE, LEAF
 from kt_theory.kernels.sparse import new_groups, sparse_losses
 from kt_theory.kernels.streams import start_stream
 
 
 class Desk(NamedTuple):
-    """What one repeat writes on: SIMD lanes, the four closed-form losses, and the rows that a rule reads and writes."""
+    """What one repeat writes on: SIMD lanes, the closed-form losses, what a rule reads and writes, the noise stream."""
 
     lanes: np.ndarray
     four: np.ndarray
     visits: np.ndarray
     whole: np.ndarray
     rows: np.ndarray
+    noise_key: np.ndarray
+    noise: np.ndarray
 
 
 def run_repeats(
@@ -41,12 +44,15 @@ def run_repeats(
     inputs, labels = table.inputs, table.labels
     scratch = new_scratch(plan, table.pi.size)
     groups = new_groups(scratch.touched.size, inputs)
+    cells = inputs * labels if rules.pooled.any() else labels
     desk = Desk(
         zeros_on_a_line(8 * LANES).view(np.float64),
         np.zeros(4),
         np.zeros(inputs, np.int64),
-        np.zeros(labels, np.int64),
-        np.zeros(3 * (labels + 1)),
+        np.zeros(cells, np.int64),
+        np.zeros(2 * (cells + 1)),
+        np.zeros(2, np.uint64),
+        np.zeros(2, np.uint64),
     )
     state = np.empty(2, dtype=np.uint64)
     return repeat_loop(plan, key, first, table, kinds, rules, state, scratch, groups, desk, losses)
@@ -56,6 +62,9 @@ def run_repeats(
 def repeat_loop(plan, key, first, table, kinds, rules, state, scratch, groups, desk, losses):
     """Do what `run_repeats` says on the memory that it has laid out."""
     closed = kinds.size - rules.address.size
+    noisy = False
+    for k in range(rules.noise.size):
+        noisy |= rules.noise[k] > 0.0
     unvisited = 0.0
     for s in range(table.inputs):
         unvisited += table.rho[s] * table.fallback[s]
@@ -67,6 +76,8 @@ def repeat_loop(plan, key, first, table, kinds, rules, state, scratch, groups, d
                 sparse_losses(scratch.counts, scratch.touched, scratch.found[0], table, unvisited, groups, desk.four)
             else:
                 paper_losses(scratch.counts, table, desk.lanes, desk.four)
+        if noisy:
+            start_noise(key, first + r, desk.noise_key, desk.noise)
         student, row = _write_losses(scratch.counts, table, kinds, rules, desk, losses, r)
         if row >= 0:
             return first + r, student, row
@@ -83,7 +94,7 @@ def _write_losses(counts, table, kinds, rules, desk, losses, r):
             losses[r, j] = desk.four[kinds[j]]
         else:
             k = kinds[j] - GENERIC
-            losses[r, j], row = rule_loss(k, counts, desk.visits, table, rules, desk.whole, desk.rows)
+            losses[r, j], row = rule_loss(k, counts, desk.visits, table, rules, desk.noise, desk.whole, desk.rows)
             if row >= 0:
                 return j, row
     return -1, -1

@@ -1,7 +1,8 @@
-"""How a row rule, a plain Python function, becomes machine code that the repeat loop can call.
+"""How a rule, a plain Python function, becomes machine code that the repeat loop can call.
 
-A rule is `rule(counts, revealed, out)` with counts (A,) int64, revealed (A,) float64 and out (A,) float64. Compiled, it
-is a C function known by its address, so that the repeat loop itself is compiled once for all rules.
+A row rule is `rule(counts, revealed, out)` with counts (A,) int64, revealed (A,) float64 and out (A,) float64; a table
+rule takes the same three with (S, A) entries. Compiled, both are C functions of one type known by their addresses, so
+that the repeat loop itself is compiled once for all rules.
 """
 
 from __future__ import annotations
@@ -15,43 +16,60 @@ from numba import carray, cfunc, njit, types
 from numba.extending import intrinsic
 
 _SIGNATURE = types.void(
-    types.int64, types.CPointer(types.int64), types.CPointer(types.float64), types.CPointer(types.float64)
+    types.int64,
+    types.int64,
+    types.CPointer(types.int64),
+    types.CPointer(types.float64),
+    types.CPointer(types.float64),
 )
 
 
 @cache
-def compile_rule(rule: Callable[..., None], checked: bool) -> Any:
+def compile_rule(rule: Callable[..., None], whole_table: bool, checked: bool) -> Any:
     """Return `rule` as a C function with an `.address`; numba's error passes through if it does not compile.
 
-    `out` has one entry more than there are labels, which is set to 1 once the rule has returned: a rule that raises
+    `out` has one entry more than there are cells, which is set to 1 once the rule has returned: a rule that raises
     leaves it alone, which is how the repeat loop learns of it. Checks of the bounds keep LLVM from using SIMD and
     double the time of a rule, so that they are on for a trial of the first repeats only.
     """
-    row = types.Array(types.float64, 1, "C")
+    axes = 2 if whole_table else 1
+    numbers = types.Array(types.float64, axes, "C")
     compiled = njit(
-        types.void(types.Array(types.int64, 1, "C"), row, row),
+        types.void(types.Array(types.int64, axes, "C"), numbers, numbers),
         nogil=True,
         error_model="numpy",
         boundscheck=checked,
     )(rule)
 
-    @cfunc(_SIGNATURE)
-    def entry(labels, counts, revealed, out):
+    return cfunc(_SIGNATURE)(_table_entry(compiled) if whole_table else _row_entry(compiled))
+
+
+def _row_entry(compiled: Any) -> Callable[..., None]:
+    def entry(rows, labels, counts, revealed, out):
         compiled(carray(counts, (labels,)), carray(revealed, (labels,)), carray(out, (labels,)))
         carray(out, (labels + 1,))[labels] = 1.0
 
     return entry
 
 
+def _table_entry(compiled: Any) -> Callable[..., None]:
+    def entry(rows, labels, counts, revealed, out):
+        shape = (rows, labels)
+        compiled(carray(counts, shape), carray(revealed, shape), carray(out, shape))
+        carray(out, (rows * labels + 1,))[rows * labels] = 1.0
+
+    return entry
+
+
 @intrinsic
-def call_rule(typingctx, address, labels, counts, revealed, out):
-    """Call the compiled rule at `address` on three rows given by the addresses of their first entries."""
+def call_rule(typingctx, address, rows, labels, counts, revealed, out):
+    """Call the compiled rule at `address` on three tables given by the addresses of their first entries."""
 
     def codegen(context, builder, signature, args):
         kinds = [context.get_value_type(t) for t in _SIGNATURE.args]
         entry = builder.inttoptr(args[0], ir.PointerType(ir.FunctionType(ir.VoidType(), kinds)))
-        rows = [builder.inttoptr(word, kind) for word, kind in zip(args[2:], kinds[1:], strict=True)]
-        builder.call(entry, [args[1], *rows])
+        tables = [builder.inttoptr(word, kind) for word, kind in zip(args[3:], kinds[2:], strict=True)]
+        builder.call(entry, [args[1], args[2], *tables])
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.uintp, types.uintp, types.uintp), codegen
+    return types.void(types.int64, types.int64, types.int64, types.uintp, types.uintp, types.uintp), codegen

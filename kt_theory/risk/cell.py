@@ -12,33 +12,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba.core.errors import NumbaError
 
 from kt_theory.access import label_ranks
 from kt_theory.divergences import total_variation
 from kt_theory.kernels.draws import PATHS, ROWS, SPARSE, draw_many, draw_plan
-from kt_theory.kernels.generic import Rules
 from kt_theory.kernels.layout import as_tables, in_cell_order, padded
 from kt_theory.kernels.loop import run_repeats
-from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL, Table
-from kt_theory.kernels.rules import compile_rule
+from kt_theory.kernels.losses import Table
+from kt_theory.kernels.noise import noise_of
 from kt_theory.kernels.statistics import BINS, SUMS, accumulate, moments, quantiles
 from kt_theory.kernels.streams import stream_key
 from kt_theory.queries.laws import QueryLaw, as_queries, is_default
 from kt_theory.risk.plans import query_plan
-from kt_theory.students import STUDENTS, Student
+from kt_theory.risk.rules import RowRuleError, kernel_students, pools, rule_addresses, rule_kind
+from kt_theory.students import Student
 from kt_theory.teacher import Teacher
 
-_CLOSED_FORMS = {"ce_sgl": CE_SGL, "ce_ptl": CE_PTL, "sel_ptl": SEL_PTL, "ce_ful": CE_FUL}
 _QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 _PIECE = 2**13
 _MOST_TRIALS = 64
 _TRIAL_CELLS = 10**6
 _ARRAYS = 20
-
-
-class RowRuleError(ValueError):
-    """A student's row rule does not compile, or wrote something that is not a distribution."""
+_ARRAYS_OF_TABLE_RULES = 3
 
 
 @dataclass(frozen=True)
@@ -159,7 +154,7 @@ class Cell:
     ) -> None:
         self.teacher, self.students, self.n, self.seed = teacher, list(students), n, seed
         pi, rho = teacher.pi, teacher.rho
-        _refuse_beyond_memory(teacher)
+        _refuse_beyond_memory(teacher, self.students)
         if queries is None or is_default(as_queries(queries, teacher.inputs)):
             self.plan = draw_plan(pi, rho, n, None if path is None else PATHS.index(path))
             self.path = PATHS[self.plan.path]
@@ -167,7 +162,7 @@ class Cell:
             self.plan = query_plan(teacher, n, queries)
             self.path = f"{queries.name} {PATHS[self.plan.path]}" if self.plan.path != ROWS else queries.name
         self.table = kernel_table(pi, rho, self.plan.woven, sparse=self.plan.path == SPARSE)
-        self.kinds, self.rules = kernel_students(self.students, teacher.inputs)
+        self.kinds, self.rules = kernel_students(self.students, pi)
         self._key = stream_key(seed, n)
         if len(self.rules.address):
             self._try_out()
@@ -201,6 +196,16 @@ class Cell:
         cells = np.empty((repeats, self.table.pi.size), dtype=np.int64)
         draw_many(self.plan, self._key, first, cells)
         return np.ascontiguousarray(as_tables(cells, self.teacher.inputs, self.teacher.labels, self.plan.woven))
+
+    def answers(self, student: int, repeat: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what a student saw in a repeat, noise included: counts (S, A) and revealed (S, A), NaN where hidden.
+
+        `student` is its place in the list. `Student.table` makes its table from them.
+        """
+        level, pi = self.students[student].access, self.teacher.pi
+        counts = level.seen_counts(self.draw(repeat, 1)[0], pi)
+        deviates: Any = _Deviates(self._key, repeat)
+        return counts, level.reveal(counts, pi, deviates)
 
     def std_errors(self, tally: Tally) -> list[float]:
         """Return the standard error of each student's mean loss."""
@@ -244,7 +249,7 @@ class Cell:
 
     def _try_out(self) -> None:
         """Run users' rules with their bounds checked on the first repeats; the others go unchecked."""
-        checked = kernel_students(self.students, self.teacher.inputs, checked=True)[1]
+        checked = self.rules._replace(address=rule_addresses(self.students, checked=True))
         trials = min(_MOST_TRIALS, max(4, _TRIAL_CELLS // self.teacher.pi.size))
         losses = np.empty((trials, len(self.students)))
         bad = run_repeats(self.plan, self._key, 0, self.table, self.kinds, checked, losses)
@@ -252,29 +257,47 @@ class Cell:
             self._refuse_row(*bad)
 
     def _refuse_row(self, repeat: int, student: int, row: int) -> None:
+        """Raise the error that names a bad row, by running its rule in plain Python on the same answers."""
         culprit = self.students[student]
-        whole = self.draw(repeat, 1)[0]
-        out = np.full(self.teacher.labels, np.nan)
-        revealed = culprit.access.reveal(whole, self.teacher.pi)[row]
+        counts, revealed = self.answers(student, repeat)
+        at = f"row {row}, repeat {repeat}"
         try:
-            culprit.rule(whole[row], revealed, out)
+            if pools(culprit):
+                out = culprit.table(counts, revealed)[row]
+            else:
+                out = culprit.before(counts.shape)[row]
+                culprit.rule(counts[row], revealed[row], out)
             found = f"wrote a row that sums to {out.sum():.12g} with smallest entry {out.min():.6g}"
         except Exception as error:
+            at = f"repeat {repeat}" if pools(culprit) else at
             found = f"raised {type(error).__name__}: {error}"
         raise RowRuleError(
-            f"student {culprit.name!r}, row {row}, repeat {repeat}, n = {self.n}: its row rule {found}; "
+            f"student {culprit.name!r}, {at}, n = {self.n}: its {rule_kind(culprit)} {found}; "
             "a row must be >= 0 and sum to 1"
         )
 
 
-def _refuse_beyond_memory(teacher: Teacher) -> None:
+class _Deviates:
+    """Gives the engine's own noise to `Access.reveal`."""
+
+    def __init__(self, key: np.ndarray, repeat: int) -> None:
+        self.key, self.repeat = key, repeat
+
+    def standard_normal(self, shape: tuple[int, int]) -> np.ndarray:
+        """Return the deviates of the repeat, (S, A)."""
+        return noise_of(self.key, self.repeat, shape[0] * shape[1]).reshape(shape)
+
+
+def _refuse_beyond_memory(teacher: Teacher, students: list[Student]) -> None:
     """Raise before the machine starts to swap: the plan and the tables are many arrays of the teacher's size."""
     size = 8.0 * teacher.pi.size
     memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    if _ARRAYS * size > memory:
+    extra = sum((student.access.channel is not None) + (student.prior is not None) for student in students)
+    arrays = _ARRAYS + extra + (_ARRAYS_OF_TABLE_RULES if any(map(pools, students)) else 0)
+    if arrays * size > memory:
         raise ValueError(
             f"a teacher of {teacher.inputs} x {teacher.labels} takes {size:.3g} bytes as a dense table and "
-            f"{_ARRAYS} times that to draw from it, more than the {memory:.3g} bytes of this machine: exact_risk takes "
+            f"{arrays} times that to draw from it, more than the {memory:.3g} bytes of this machine: exact_risk takes "
             "Teacher.from_classes"
         )
 
@@ -296,33 +319,3 @@ def kernel_table(pi: np.ndarray, rho: np.ndarray, woven: int, *, sparse: bool) -
         (np.cumsum(ascending, axis=1) - ascending).reshape(-1),
         pi.sum(axis=1),
     )
-
-
-def kernel_students(students: list[Student], inputs: int, *, checked: bool = False) -> tuple[np.ndarray, Rules]:
-    """Return (kinds, rules): which closed form serves each student, and the compiled rules of all the others."""
-    closed = {(STUDENTS[name].rule, STUDENTS[name].access): kind for name, kind in _CLOSED_FORMS.items()}
-    generic = [student for student in students if (student.rule, student.access) not in closed]
-    kinds = [GENERIC + generic.index(s) if s in generic else closed[s.rule, s.access] for s in students]
-    starts, balls, offset = [], [], 0
-    for student in generic:
-        ball = student.access.balls(inputs)
-        starts.append(ball.indptr.astype(np.int64) + offset)
-        balls.append(ball.indices.astype(np.int64))
-        offset += len(ball.indices)
-    rules = Rules(
-        np.array([_compiled(student, checked).address for student in generic], dtype=np.int64),
-        np.array([student.access.sampled for student in generic], dtype=np.bool_),
-        np.array([student.access.top for student in generic], dtype=np.int64),
-        np.array(starts, dtype=np.int64).reshape(len(generic), inputs + 1),
-        np.concatenate([*balls, np.zeros(0, dtype=np.int64)]),
-    )
-    return np.array(kinds, dtype=np.int64), rules
-
-
-def _compiled(student: Student, checked: bool) -> Any:
-    try:
-        return compile_rule(student.rule.py_func, checked)
-    except (NumbaError, TypeError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip() and "nopython" not in line]
-        reason = lines[0] if lines else type(error).__name__
-        raise RowRuleError(f"student {student.name!r}: its row rule does not compile: {reason}") from error

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import os
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kt_theory.access import Access, as_access
 from kt_theory.queries.laws import QueryLaw
-from kt_theory.risk.cell import Cell, RiskEstimate, RowRuleError, Tally
+from kt_theory.risk.cell import Cell, RiskEstimate, Tally
 from kt_theory.risk.control import ControlledCell
+from kt_theory.risk.rules import RowRuleError
 from kt_theory.students import STUDENTS, as_students, refuse_too_little_access
 from kt_theory.teacher import Teacher
 from kt_theory.validation import sample_sizes, unit_interval, whole_number
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["RiskEstimate", "RowRuleError", "Simulation", "draw_counts", "simulate"]
 
 _LARGEST_SEED = 2**128
-_CHUNK_SECONDS = 0.05
+_CHUNK_SECONDS = 0.02
 _MOST_REPEATS_AT_ONCE = 2**17
+_AHEAD = 4
 _LOOK = 256
 
 
@@ -194,29 +197,40 @@ def _run(
     kept: np.ndarray | None,
 ) -> Tally:
     """Return the tally of repeats first .. first + repeats - 1, run on all workers in bounded memory."""
-    parts: list[Tally] = []
 
-    def work(piece: tuple[int, int]) -> Tally:
-        at, size = piece
-        return cell.run(first + at, size, None if kept is None else kept[at : at + size])
+    def start(at: int, size: int) -> Future[Tally]:
+        return pool.submit(cell.run, first + at, size, None if kept is None else kept[at : at + size])
 
-    for pieces in _batches(repeats, workers, cell.seconds_per_repeat()):
-        for part in pool.map(work, pieces):
-            bar.update(part.repeats)
-            if parts:
-                parts[0].absorb(part)
-            else:
-                parts.append(part)
-    return parts[0]
+    pieces = _pieces(repeats, workers, cell.seconds_per_repeat())
+    parts = _in_order(starmap(start, pieces), ahead=_AHEAD * workers)
+    total = next(parts)
+    bar.update(total.repeats)
+    for part in parts:
+        bar.update(part.repeats)
+        total.absorb(part)
+    return total
 
 
-def _batches(repeats: int, workers: int, cost: float) -> Iterator[list[tuple[int, int]]]:
-    """Cut the repeats into (start, size), a few per worker at a time: enough work for all of them, bounded memory."""
-    wanted = min(int(_CHUNK_SECONDS / cost), _MOST_REPEATS_AT_ONCE, -(-repeats // workers))
-    size = max(1, wanted)
-    pieces = ((at, min(size, repeats - at)) for at in range(0, repeats, size))
-    while batch := list(islice(pieces, 4 * workers)):
-        yield batch
+def _in_order(jobs: Iterator[Future[Tally]], ahead: int) -> Iterator[Tally]:
+    """Yield the tallies of `jobs` in order, never more than `ahead` of them in memory; after an error start no more."""
+    waiting = deque(islice(jobs, ahead))
+    try:
+        while waiting:
+            tally = waiting.popleft().result()
+            waiting.extend(islice(jobs, 1))
+            yield tally
+    finally:
+        for job in waiting:
+            job.cancel()
+
+
+def _pieces(repeats: int, workers: int, cost: float) -> Iterator[tuple[int, int]]:
+    """Cut the repeats into (start, size): equal pieces, as many for each worker, so that all finish together."""
+    largest = max(1, min(int(_CHUNK_SECONDS / cost), _MOST_REPEATS_AT_ONCE))
+    number = min(repeats, -(-math.ceil(repeats / largest) // workers) * workers)
+    for i in range(number):
+        start, stop = i * repeats // number, (i + 1) * repeats // number
+        yield start, stop - start
 
 
 def _next_look(repeats: int, excess: float, cap: int) -> int:

@@ -11,6 +11,7 @@ from scipy import stats
 
 import kt_theory as kt
 from kt_theory.kernels.draws import PATHS
+from kt_theory.risk import montecarlo
 from kt_theory.risk.cell import Cell, Tally
 from kt_theory.risk.warmup import warmup
 from kt_theory.testing import assert_risk
@@ -103,6 +104,37 @@ def test_four_chunkings_and_three_shardings_give_the_same_bits(n):
         ]
         assert cell.estimates(sum(reversed(parts), Tally.empty(5))) == reference
     np.testing.assert_array_equal(losses_of(cell, 1000)[900:], losses_of(cell, 100, first=900))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_work_is_cut_so_that_all_workers_finish_together(workers):
+    """Equal pieces, as many for each worker: on two cores a last piece that runs alone cost up to a fifth."""
+    for repeats, cost in itertools.product([1, 2, 5, 1000, 375_001, 10**8 + 7], [1e-9, 4e-7, 3e-4, 10.0]):
+        if repeats * cost < 1e4:
+            pieces = list(montecarlo._pieces(repeats, workers, cost))
+            starts, sizes = zip(*pieces, strict=True)
+            assert starts == tuple(itertools.accumulate((0, *sizes[:-1])))
+            assert sum(sizes) == repeats
+            assert max(sizes) - min(sizes) <= 1
+            assert max(sizes) <= 2**17
+            assert len(sizes) % workers == 0 or max(sizes) == 1
+
+
+def test_nothing_more_is_started_after_a_bad_row(monkeypatch):
+    """The first bad row in order is the one reported, whichever thread found one first."""
+    started = []
+
+    def bad_from_40_on(self, first, repeats, losses=None):
+        started.append(first)
+        if first >= 40:
+            raise kt.RowRuleError(f"repeat {first}")
+        return Tally(repeats, np.zeros((1, 8), dtype=np.int64), np.zeros((1, 1), dtype=np.int64))
+
+    monkeypatch.setattr(montecarlo, "_MOST_REPEATS_AT_ONCE", 10)
+    monkeypatch.setattr(Cell, "run", bad_from_40_on)
+    with pytest.raises(kt.RowRuleError, match="repeat 40"):
+        kt.simulate(TEACHERS["one row"], "ce_sgl", n=5, repeats=100_000, threads=2)
+    assert len(started) < 30
 
 
 def test_target_se_adds_repeats_until_it_is_reached():

@@ -14,8 +14,8 @@ from kt_theory.kernels.draws import draw_loop, draw_plan
 from kt_theory.kernels.loop import repeat_loop
 from kt_theory.kernels.losses import GENERIC
 from kt_theory.kernels.statistics import accumulate
-from kt_theory.risk import cell as cells
 from kt_theory.risk import montecarlo
+from kt_theory.risk.rules import kernel_students
 from kt_theory.testing import assert_risk, teachers
 
 
@@ -187,10 +187,10 @@ def test_one_specialisation_of_each_kernel():
 
 
 def test_the_paper_students_take_the_closed_forms():
-    kinds, rules = cells.kernel_students([*kt.STUDENTS.values(), LAPLACE], 1)
+    kinds, rules = kernel_students([*kt.STUDENTS.values(), LAPLACE], np.ones((1, 1)))
     assert list(kinds) == [0, 1, 2, 3, GENERIC]
     assert len(rules.address) == 1
-    kinds, _ = cells.kernel_students([kt.Student("narrow", HARD, kt.STUDENTS["sel_ptl"].rule)], 1)
+    kinds, _ = kernel_students([kt.Student("narrow", HARD, kt.STUDENTS["sel_ptl"].rule)], np.ones((1, 1)))
     assert list(kinds) == [GENERIC], "a closed form must not see more than the student's own access level"
 
 
