@@ -1,5 +1,6 @@
 from . import access as access
 from . import graphs as graphs
+from . import queries as queries
 from . import students as students
 from . import sweep as sweep
 from . import teachers as teachers
@@ -29,7 +30,9 @@ from .risk.montecarlo import simulate as simulate
 from .students import STUDENTS as STUDENTS
 from .students import RowRule as RowRule
 from .students import Student as Student
+from .students import TableRule as TableRule
 from .students import row_rule as row_rule
+from .students import table_rule as table_rule
 from .teacher import RowClasses as RowClasses
 from .teacher import Teacher as Teacher
 from .transfer.certificate import Certificate as Certificate
