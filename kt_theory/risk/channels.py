@@ -6,6 +6,9 @@ import numpy as np
 
 from kt_theory.channels import Channel
 from kt_theory.divergences import total_variation
+from kt_theory.risk.cost import refuse_beyond
+from kt_theory.risk.empirical import visit_window
+from kt_theory.risk.smoothed import PRICE, deviation
 from kt_theory.teacher import RowClasses, Teacher
 
 
@@ -97,11 +100,44 @@ def hidden_mass_loss(classes: RowClasses, n: np.ndarray, top: int = 0) -> np.nda
 
 
 def prior_risk(teacher: Teacher, prior: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Return sum_s rho_s (1-rho_s)^n TV(prior_s, pi_s), what the unvisited rows of a student with a prior lose, (N,)."""
+    """Return sum_s rho_s (1-rho_s)^n TV(prior_s, pi_s), the loss of unvisited rows, (N,)."""
     if prior.shape != teacher.pi.shape:
         raise ValueError(f"prior has shape {prior.shape}: must be the teacher's {teacher.pi.shape}")
     loss = teacher.rho * total_variation(prior, teacher.pi)
     return np.array([loss @ _missed(teacher.rho, draws) for draws in n])
+
+
+def shrunk_risk(teacher: Teacher, prior: np.ndarray, weights: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Return the risk of (n_sa + w_s prior_s) / (n_s + w_s), E|(X + w b)/(k + w) - p| over X ~ Bin(k, p), k, s and a.
+
+    The mean deviation is that of add_c, with w b for c and w for cA; see `kt_theory.risk.smoothed`.
+
+    Parameters
+    ----------
+    teacher : Teacher
+    prior : (S, A) array, rows sum to 1
+    weights : (S,) array, >= 0 or inf
+    n : (N,) array, >= 0; inf for the limit
+
+    Returns
+    -------
+    (N,) array in [0,1].
+    """
+    from scipy.stats import binom
+
+    kept = np.asarray(total_variation(prior, teacher.pi))
+    finite = np.flatnonzero(np.isfinite(weights) & (teacher.rho > 0))
+    risk = np.full(len(n), float((teacher.rho * kept)[~np.isfinite(weights)].sum()))
+    windows = {s: visit_window(n[np.isfinite(n)], min(float(teacher.rho[s]), 1.0)) for s in finite}
+    cost = sum(float((high - low + 1).sum()) for low, high in windows.values()) * PRICE * teacher.labels
+    refuse_beyond(cost, "shrink", "use simulate(teacher, student, n)")
+    for s, (low, high) in windows.items():
+        rho, weight = min(float(teacher.rho[s]), 1.0), float(weights[s])
+        for i, (first, last) in zip(np.flatnonzero(np.isfinite(n)), np.stack([low, high], axis=1), strict=True):
+            k = np.arange(max(first, 1.0), last + 1.0)[:, None]
+            loss = 0.5 * deviation(k, teacher.pi[s], weight * prior[s], weight).sum(axis=1)
+            risk[i] += rho * (binom.pmf(0, n[i], rho) * kept[s] + binom.pmf(k[:, 0], n[i], rho) @ loss)
+    return risk
 
 
 def _distance(classes: RowClasses, channel: Channel | None, top: int, power: float) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory.graphs import as_graph
-from kt_theory.risk.channels import hidden_mass_loss, prior_risk, shown_limit, shown_loss
+from kt_theory.risk.channels import hidden_mass_loss, prior_risk, shown_limit, shown_loss, shrunk_risk
 from kt_theory.risk.cost import NoExactRisk
 from kt_theory.risk.empirical import empirical_loss
 from kt_theory.risk.reweighted import reweighted_limit, reweighted_loss
@@ -67,6 +67,8 @@ def exact_risk(teacher: Teacher, student: Any, n: Any) -> float | np.ndarray:
     if kind == "jacobian":
         parameters[0].refuse_impossible(teacher.pi)
         return _shaped(np.where(sizes == 0, teacher.rho @ uniform_distance(teacher.pi), 0.0), n)
+    if kind == "shrink" and chosen.prior is not None:
+        return _shaped(shrunk_risk(teacher, chosen.prior, parameters[0], sizes), n)
     fallback = chosen.prior if kind == "with_prior" else None
     if fallback is not None:
         kind, *parameters = parameters

@@ -143,7 +143,8 @@ def shrink(table: ArrayLike, weight: Any) -> Student:
                     out[s, a] = (counts[s, a] + weights[s] * out[s, a]) / (visits + weights[s])
 
     name = f"shrink({float(given):g})" if given.ndim == 0 else "shrink"
-    return Student(name, HARD, TableRule(rule), "James and Stein (1961): shrinkage towards a table", prior=prior)
+    reference = "James and Stein (1961): shrinkage towards a table"
+    return Student(name, HARD, TableRule(rule), reference, ("shrink", weights), prior)
 
 
 def best_shrinkage(teacher: Teacher, table: ArrayLike) -> np.ndarray:
