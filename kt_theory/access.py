@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.affine import affine_logits
 from kt_theory.channels import Channel
-from kt_theory.graphs import Graph, as_graph
-from kt_theory.validation import positive, unknown_name, whole_number
+from kt_theory.graphs import Graph, as_graph, complete
+from kt_theory.validation import numeric_array, positive, unknown_name, whole_number
 
 WHOLE_ROW = 2**31 - 1
 """`Access.top` of a level whose query reveals every label of a row."""
+
+LARGEST_NOISE = 50.0
+"""Largest standard deviation of the noise on a log-probability, in nats."""
 
 
 class AccessError(ValueError):
@@ -44,6 +48,8 @@ class Access:
         Standard deviation of the Gaussian noise on each revealed log-probability, fresh in every query.
     greedy : bool
         The query returns the most probable label in place of a sampled one.
+    features : (S, d) array or None
+        If given, one query reveals every row, as the input-Jacobian does of a teacher whose logits are affine in them.
     """
 
     name: str
@@ -55,38 +61,81 @@ class Access:
     channel: Channel | None = None
     noise: float = 0.0
     greedy: bool = False
+    features: Any = field(default=None, repr=False)
     _balls: Any = field(default=None, init=False, repr=False)
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether one query, wherever it falls, reveals every row."""
+        return self.features is not None
 
     def covers(self, other: Access) -> bool:
         """Return whether every answer of `other` can be computed from an answer of this level (a garbling of it)."""
+        return self._shows_labels(other) and self._shows_weights(other) and self._shows_rows(other)
+
+    def _shows_labels(self, other: Access) -> bool:
         if self.greedy and not other.greedy:
             return False
         if self.top < other.top or (other.sampled and not (self.sampled or self.top == WHOLE_ROW)):
             return False
-        if other.top > 0 or other.sampled:
-            plain = self.channel is None or (self.channel.invertible and self.top == WHOLE_ROW)
-            if not (plain or self.channel == other.channel) or self.noise > other.noise:
-                return False
-        if other.graph is None:
+        # Which labels are the most probable is seen from weights that keep their order, or is said by the answer.
+        ordered = (self.channel is None or self.channel.invertible) and self.noise == 0.0
+        if other.greedy and not (self.greedy or (ordered and self.top > 0)):
+            return False
+        return ordered or other.top in (0, self.top, WHOLE_ROW)
+
+    def _shows_weights(self, other: Access) -> bool:
+        if other.top == 0 and not other.sampled:
             return True
-        if self.graph is None or self.graph.vertices != other.graph.vertices:
-            return other.balls(other.graph.vertices).nnz == other.graph.vertices and self.graph is None
-        mine, theirs = self.balls(self.graph.vertices), other.balls(other.graph.vertices)
-        return bool(mine.multiply(theirs).nnz == theirs.nnz)
+        if self.noise > other.noise:
+            return False
+        if self.channel == other.channel:
+            return True
+        if self.channel is None:
+            whole = self.top == WHOLE_ROW
+            return whole or (other.channel is not None and not other.channel.needs_whole_row)
+        return self.channel.invertible and self.top == WHOLE_ROW
+
+    def _shows_rows(self, other: Access) -> bool:
+        mine, theirs = self._inputs, other._inputs
+        if theirs is None or (self.everywhere and mine == theirs):
+            return True
+        if mine is not None and mine != theirs:
+            return False
+        if other.everywhere:
+            return bool(self.balls(theirs).nnz == theirs**2)
+        needed = other.balls(theirs)
+        return bool(self.balls(theirs).multiply(needed).nnz == needed.nnz)
+
+    @property
+    def _inputs(self) -> int | None:
+        """How many inputs the graph or the features are for; None for a level that fits any teacher."""
+        if self.features is not None:
+            return len(self.features)
+        return None if self.graph is None else self.graph.vertices
 
     def balls(self, inputs: int) -> Any:
-        """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row s."""
+        """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row s.
+
+        Of a level that reveals every row (`everywhere`) it has S^2 entries: use the flag where S is large.
+        """
         import scipy.sparse as sp
 
-        if self.graph is None:
+        if self._inputs is None:
             return sp.eye_array(inputs, dtype=bool, format="csr")
-        if self.graph.vertices != inputs:
-            raise ValueError(
-                f"graph has {self.graph.vertices} vertices: the teacher has {inputs} inputs, one vertex each is needed"
-            )
+        if self._inputs != inputs:
+            what = f"graph has {self._inputs} vertices" if self.graph else f"features has {self._inputs} rows"
+            one = "one vertex each" if self.graph else "one row each"
+            raise ValueError(f"{what}: the teacher has {inputs} inputs, {one} is needed")
         if self._balls is None:
-            object.__setattr__(self, "_balls", self.graph.balls(self.hops))
+            balls = complete(inputs).balls() if self.graph is None else self.graph.balls(self.hops)
+            object.__setattr__(self, "_balls", balls)
         return self._balls
+
+    def refuse_impossible(self, pi: np.ndarray) -> None:
+        """Raise ValueError if no teacher of table pi (S, A) can answer so: a Jacobian needs affine logits."""
+        if self.features is not None:
+            affine_logits(pi, self.features)
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the weights (S, A) that an answer shows in place of the probabilities pi (S, A)."""
@@ -119,8 +168,12 @@ class Access:
         (S, A) array: what is shown of pi where it is revealed, NaN where it is hidden.
         """
         counts, pi = np.asarray(counts), np.asarray(pi, dtype=np.float64)
+        self.refuse_impossible(pi)
         visits = counts.sum(axis=1)
-        reached = (self.balls(len(pi)) @ (visits > 0).astype(np.int64)) > 0
+        if self.everywhere:
+            reached = np.full(len(pi), bool(visits.any()))
+        else:
+            reached = (self.balls(len(pi)) @ (visits > 0).astype(np.int64)) > 0
         ranked = reached[:, None] & (label_ranks(pi) < self.top)
         revealed = ranked | (counts > 0) if self.sampled else ranked
         weights = self.shown(pi)
@@ -196,20 +249,17 @@ def jacobian(features: Any) -> Access:
     """Return the level that reveals the logits at s and their derivatives by the features, for softmax-affine teachers.
 
     The logits are W x + b with x the features of the input. A query at x reveals W (up to a shift that the softmax does
-    not see) and W x + b, so the whole teacher: one query suffices. It is the gradient along the complete graph.
+    not see) and W x + b, so the whole teacher: one query suffices. Other teachers are refused where they are met, by
+    `Access.refuse_impossible`.
 
     Parameters
     ----------
     features : (S, d) array_like
         One row for each input.
     """
-    from kt_theory.graphs import complete
-    from kt_theory.validation import numeric_array
-
-    points = numeric_array(features, "features", 2)
+    points = numeric_array(features, "features", 2).astype(np.float64)
     text = f"logits and their derivatives by {points.shape[1]} features, for logits that are affine in them"
-    net = complete(len(points))
-    return Access(f"jacobian({points.shape[1]} features)", text, sampled=True, top=WHOLE_ROW, graph=net, hops=1)
+    return Access(f"jacobian({points.shape[1]} features)", text, sampled=True, top=WHOLE_ROW, features=points)
 
 
 def temperature(tau: float, of: Access = SOFT) -> Access:
@@ -251,8 +301,18 @@ def logits(of: Access = SOFT) -> Access:
 
 
 def noisy(sigma: float, of: Access = SOFT) -> Access:
-    """Return level `of` with Gaussian noise of standard deviation `sigma` on each log-probability, fresh per query."""
+    """Return level `of` with Gaussian noise of standard deviation `sigma` on each log-probability, fresh per query.
+
+    Parameters
+    ----------
+    sigma : float
+        In nats, above 0 and at most 50: beyond that the weights overflow.
+    of : Access
+        The level whose answers are shown so; without graph, channel or noise of its own.
+    """
     number = positive(sigma, "sigma")
+    if number > LARGEST_NOISE:
+        raise ValueError(f"sigma = {sigma!r}: must be at most {LARGEST_NOISE:g}, or the weights overflow")
     text = f"log-probabilities with noise of standard deviation {number:g}"
     return _through(of, None, f"noisy({number:g})", text, noise=number)
 

@@ -33,6 +33,11 @@ class Channel:
         """Whether a whole row can be computed back from what is shown of it."""
         return self.kind in ("temperature", "unnormalised")
 
+    @property
+    def needs_whole_row(self) -> bool:
+        """Whether what is shown of one label depends on the probabilities of the others."""
+        return self.kind == "temperature"
+
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the weights (S, A) that stand for the probabilities pi (S, A); a probability of 0 is shown as 0.
 

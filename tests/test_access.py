@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kt_theory as kt
+from kt_theory import access
 from kt_theory.access import HARD, LEVELS, PARTIAL, SOFT, gradient
 from kt_theory.testing import teachers
 
@@ -105,3 +106,120 @@ def test_bad_sizes_of_graphs_are_refused():
         kt.graphs.grid()
     with pytest.raises(ValueError, match="hops = -1"):
         gradient(kt.graphs.path(3), hops=-1)
+
+
+X = np.random.default_rng(3).normal(size=(5, 2))
+GREEDY = access.top_k(2, sampled=False)
+CHANNELS = [
+    HARD,
+    PARTIAL,
+    SOFT,
+    access.top_k(2),
+    access.top_k(3),
+    GREEDY,
+    access.top_k(3, sampled=False),
+    *(
+        make(of)
+        for of in (SOFT, PARTIAL, access.top_k(2), access.top_k(3), GREEDY)
+        for make in (
+            lambda of: access.temperature(2.0, of),
+            lambda of: access.rounded(0.5, of),
+            lambda of: access.quantised(3, of),
+            lambda of: access.noisy(0.3, of),
+            lambda of: access.noisy(0.6, of),
+            access.logits,
+        )
+    ),
+    gradient(kt.graphs.path(5)),
+    gradient(kt.graphs.complete(5)),
+    access.jacobian(X),
+]
+
+
+def test_covering_is_an_order():
+    for low in CHANNELS:
+        assert low.covers(low)
+        assert SOFT.covers(low) == (low.graph is None and not low.everywhere)
+        assert access.jacobian(X).covers(low)
+    for a, b, c in itertools.product(CHANNELS, repeat=3):
+        if a.covers(b) and b.covers(c):
+            assert a.covers(c), (a, b, c)
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "covers"),
+    [
+        (access.top_k(3), GREEDY, True),
+        (access.top_k(3, sampled=False), GREEDY, True),
+        (GREEDY, HARD, False),
+        (PARTIAL, GREEDY, False),
+        (access.temperature(2.0), SOFT, True),
+        (access.temperature(2.0), access.rounded(0.5), True),
+        (access.temperature(2.0, access.top_k(2)), access.top_k(2), False),
+        (access.top_k(2), access.temperature(2.0, access.top_k(2)), False),
+        (access.top_k(2), access.rounded(0.5, access.top_k(2)), True),
+        (access.logits(), SOFT, True),
+        (access.logits(PARTIAL), PARTIAL, False),
+        (PARTIAL, access.logits(PARTIAL), True),
+        (access.rounded(0.5), SOFT, False),
+        (access.rounded(0.5), access.rounded(0.25), False),
+        (access.rounded(0.5), access.rounded(0.5, PARTIAL), True),
+        (access.rounded(0.5), access.rounded(0.5, access.top_k(2)), False),
+        (access.rounded(0.5), GREEDY, False),
+        (access.quantised(3), access.quantised(2), False),
+        (access.quantised(3), HARD, True),
+        (access.noisy(0.3), access.noisy(0.6), True),
+        (access.noisy(0.6), access.noisy(0.3), False),
+        (access.noisy(0.3), access.noisy(0.3, access.top_k(2)), False),
+        (access.noisy(0.3, access.top_k(2)), access.noisy(0.6, GREEDY), False),
+        (access.noisy(0.3), access.rounded(0.5), False),
+        (access.jacobian(X), gradient(kt.graphs.path(5)), True),
+        (access.jacobian(X), gradient(kt.graphs.path(4)), False),
+        (gradient(kt.graphs.complete(5)), access.jacobian(X), True),
+        (gradient(kt.graphs.path(5)), access.jacobian(X), False),
+        (SOFT, access.jacobian(X), False),
+    ],
+)
+def test_what_covers_what(high, low, covers):
+    assert high.covers(low) is covers
+
+
+def test_equal_weights_hide_which_label_was_the_most_probable():
+    """Why rounded complete rows do not give the greedy label: two teachers, one answer, two greedy labels."""
+    both = np.array([[0.51, 0.49], [0.49, 0.51]])
+    shown = access.rounded(0.5).shown(both)
+    np.testing.assert_array_equal(shown[0], shown[1])
+    assert access.rounded(0.5, GREEDY).seen_counts([[1, 0], [1, 0]], both).tolist() == [[1, 0], [0, 1]]
+
+
+@given(teacher=teachers(5, 5), n=st.integers(0, 10), seed=st.integers(0, 2**32))
+def test_a_level_that_covers_another_reveals_its_labels(teacher, n, seed):
+    counts = kt.draw_counts(teacher, n, 1, seed)[0]
+    plain = [level for level in CHANNELS if level.graph is None and not level.everywhere]
+    shown = [~np.isnan(level.reveal(counts, teacher.pi, np.random.default_rng(0))) for level in plain]
+    for (high, more), (low, less) in itertools.product(zip(plain, shown, strict=True), repeat=2):
+        if high.covers(low) and not high.greedy:
+            assert (more | ~less).all(), (high, low)
+
+
+def test_noise_averages_over_the_answers():
+    """A weight that k queries showed has log-noise sigma / sqrt(k), fresh for each label; hidden ones have none."""
+    pi, repeats = np.array([[0.6, 0.4]]), 20_000
+    counts = np.tile([[3, 1]], (repeats, 1))
+    table = np.tile(pi, (repeats, 1))
+    rng = np.random.default_rng(0)
+    whole = np.log(access.noisy(0.5).reveal(counts, table, rng) / table)
+    partial = np.log(access.noisy(0.5, PARTIAL).reveal(counts, table, rng) / table)
+    np.testing.assert_allclose(whole.std(axis=0), 0.25, rtol=0.04)
+    np.testing.assert_allclose(partial.std(axis=0), [0.5 / 3**0.5, 0.5], rtol=0.04)
+    assert np.abs(np.corrcoef(whole.T)[0, 1]) < 0.04
+    with pytest.raises(ValueError, match=r"is noisy; give a numpy\.random\.Generator"):
+        access.noisy(0.5).reveal(counts, table)
+
+
+def test_features_must_fit_the_teacher():
+    with pytest.raises(ValueError, match="features has 5 rows: the teacher has 3 inputs"):
+        access.jacobian(X).balls(3)
+    assert access.jacobian(X).balls(5).toarray().all()
+    with pytest.raises(ValueError, match="features has 5 rows: the teacher has 3 inputs"):
+        access.jacobian(X).reveal(np.ones((3, 2), dtype=int), np.full((3, 2), 0.5))

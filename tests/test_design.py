@@ -16,7 +16,7 @@ PACKAGE = Path(kt.__file__).parent
 FLOORS = [
     {"validation", "output"},
     {"commands"},
-    {"divergences", "graphs", "teacher", "channels", "access"},
+    {"divergences", "graphs", "affine", "teacher", "channels", "access"},
     {"teachers"},
     {"students"},
     {"kernels"},

@@ -25,7 +25,8 @@ class Rules(NamedTuple):
     """Students on the generic path: rule addresses and what each may see.
 
     address (K,) int64; pooled (K,) bool, whether it is a table rule; sampled, greedy (K,) bool; top (K,) int64; noise
-    (K,) float64. The inputs whose visit reveals row s of student k are ball[ball_start[k, s] : ball_start[k, s + 1]].
+    (K,) float64. The inputs whose visit reveals row s of student k are ball[ball_start[k, s] : ball_start[k, s + 1]];
+    everywhere (K,) bool: those are all of them, and not listed.
     tables (T S A,) float64 has the teacher's rows one after the other, then what each channel shows of them, then the
     priors; shown, prior (K,) int64 say where those of the student start, -1 for no prior.
     """
@@ -36,6 +37,7 @@ class Rules(NamedTuple):
     greedy: np.ndarray
     top: np.ndarray
     noise: np.ndarray
+    everywhere: np.ndarray
     ball_start: np.ndarray
     ball: np.ndarray
     tables: np.ndarray
@@ -66,10 +68,15 @@ def rule_loss(k, counts, visits, table, rules, noise, whole, rows):
     at_once = table.inputs if rules.pooled[k] else 1
     room = np.uint64(at_once * labels + 1)
     counts_at, revealed, out = whole.ctypes.data, rows.ctypes.data, rows.ctypes.data + 8 * np.intp(room)
+    anywhere = False
+    if rules.everywhere[k]:
+        for s in range(table.inputs):
+            anywhere |= visits[s] > 0
     total = 0.0
     for first in range(0, table.inputs, at_once):
         for s in range(first, first + at_once):
-            _as_seen(k, s, np.uint64((s - first) * labels), room, counts, visits, table, rules, noise, whole, rows)
+            base = np.uint64((s - first) * labels)
+            _as_seen(k, s, anywhere, base, room, counts, visits, table, rules, noise, whole, rows)
         call_rule(rules.address[k], at_once, labels, counts_at, revealed, out)  # type: ignore[call-arg]
         returned = rows[np.uint64(2) * room - np.uint64(1)] == 1.0
         for s in range(first, first + at_once):
@@ -82,10 +89,9 @@ def rule_loss(k, counts, visits, table, rules, noise, whole, rows):
 
 
 @njit(**INLINE)
-def _as_seen(k, s, base, room, counts, visits, table, rules, noise, whole, rows):
-    """Lay out row s as student k sees it, from entry `base` on."""
+def _as_seen(k, s, reached, base, room, counts, visits, table, rules, noise, whole, rows):
+    """Lay out row s as student k sees it, from entry `base` on; `reached` if any query would have revealed it."""
     labels = np.uint64(table.labels)
-    reached = False
     for i in range(rules.ball_start[k, s], rules.ball_start[k, s + 1]):
         reached |= visits[rules.ball[i]] > 0
     top = rules.top[k] if reached else 0

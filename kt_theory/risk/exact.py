@@ -9,6 +9,7 @@ import numpy as np
 
 from kt_theory.graphs import as_graph
 from kt_theory.queries.laws import QueryLaw, as_queries, is_default
+from kt_theory.risk.channels import hidden_mass_loss, prior_risk, shown_limit, shown_loss, shrunk_risk
 from kt_theory.risk.cost import NoExactRisk
 from kt_theory.risk.empirical import empirical_loss
 from kt_theory.risk.reweighted import reweighted_limit, reweighted_loss
@@ -35,10 +36,12 @@ def exact_risk(teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | No
     teacher : Teacher
         From a dense table or from row classes; grad_ful needs a dense table.
     student : str or Student
-        ce_sgl, ce_ful, grad_ful and add_c (laplace, krichevsky_trofimov): any teacher. sel_ptl and top_k: rows of few
-        distinct probabilities, or of up to about 20 labels. ce_ptl: rows of few distinct probabilities.
+        ce_sgl, ce_ful, grad_ful, add_c (laplace, krichevsky_trofimov), logits, and of complete rows tempered, rounded
+        and quantised: any teacher. sel_ptl and top_k: rows of few distinct probabilities, or of up to about 20 labels.
+        ce_ptl: rows of few distinct probabilities. jacobian: softmax-affine teachers.
     n : int or array_like of int, up to 2^53, or inf
-        Number of samples; inf gives the limit, which is 0 but for ce_ptl.
+        Number of samples; inf gives the limit, which is 0 but for ce_ptl and for answers that hide something
+        for good.
     queries : QueryLaw, optional
         How inputs are chosen, from `kt_theory.queries`; iid from rho if omitted. iid and adaptive(weights): every
         student above. chain and episodes: ce_ful and grad_ful at any size, the others where a table over visits and
@@ -71,14 +74,25 @@ def exact_risk(teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | No
     if kind == "grad_ful":
         graph, hops = parameters
         return gradient_risk(teacher, graph, hops, n)
+    if kind == "jacobian":
+        parameters[0].refuse_impossible(teacher.pi)
+        return _shaped(np.where(sizes == 0, teacher.rho @ uniform_distance(teacher.pi), 0.0), n)
+    if kind == "shrink" and chosen.prior is not None:
+        return _shaped(shrunk_risk(teacher, chosen.prior, parameters[0], sizes), n)
+    fallback = chosen.prior if kind == "with_prior" else None
+    if fallback is not None:
+        kind, *parameters = parameters
     loss, limit = EXACT[kind]
     finite = np.isfinite(sizes)
     risk = np.empty(len(sizes))
     if not finite.all():
-        risk[~finite] = limit(teacher.classes)
+        risk[~finite] = limit(teacher.classes, *parameters)
     if finite.any():
         visited = loss(teacher.classes, sizes[finite], *parameters)
-        risk[finite] = unvisited_risk(teacher.classes, sizes[finite]) + visited
+        if fallback is None:
+            risk[finite] = unvisited_risk(teacher.classes, sizes[finite]) + visited
+        else:
+            risk[finite] = prior_risk(teacher, fallback, sizes[finite]) + visited
     return _shaped(risk, n)
 
 
@@ -150,19 +164,21 @@ def _nothing(classes: RowClasses, n: np.ndarray) -> np.ndarray:
     return np.zeros(len(n))
 
 
-def _vanishes(classes: RowClasses) -> float:
+def _vanishes(classes: RowClasses, *parameters: Any) -> float:
     return 0.0
 
 
-EXACT: dict[str, tuple[Callable[..., np.ndarray], Callable[[RowClasses], float]]] = {
+EXACT: dict[str, tuple[Callable[..., np.ndarray], Callable[..., float]]] = {
     "ce_sgl": (empirical_loss, _vanishes),
     "ce_ptl": (reweighted_loss, reweighted_limit),
     "sel_ptl": (unseen_loss, _vanishes),
     "top_k": (unseen_loss, _vanishes),
     "ce_ful": (_nothing, _vanishes),
     "add_c": (smoothed_loss, _vanishes),
+    "shown": (shown_loss, shown_limit),
+    "hidden_mass": (hidden_mass_loss, _vanishes),
 }
-"""Formula to (risk on visited rows given (classes, n, *parameters), limit of the risk as n -> infinity)."""
+"""Formula to (risk on visited rows given (classes, n, *parameters), limit for n -> infinity (classes, *parameters))."""
 
 
 def _sizes(n: Any) -> np.ndarray:

@@ -28,6 +28,8 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
     closed, generic = _closed_forms(), _generic(students)
     kinds = [GENERIC + generic.index(s) if s in generic else closed[s.rule, s.access] for s in students]
     levels = [student.access for student in generic]
+    for level in levels:
+        level.refuse_impossible(pi)
     starts, balls = _balls(levels, len(pi))
     tables, shown, prior = _tables(generic, pi)
     rules = Rules(
@@ -37,6 +39,7 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
         np.array([level.greedy for level in levels], dtype=np.bool_),
         np.array([level.top for level in levels], dtype=np.int64),
         np.array([level.noise for level in levels], dtype=np.float64),
+        np.array([level.everywhere for level in levels], dtype=np.bool_),
         starts,
         balls,
         tables,
@@ -71,9 +74,12 @@ def _generic(students: list[Student]) -> list[Student]:
 
 
 def _balls(levels: list[Access], inputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the inputs whose visit reveals each row, and where those of each level and row start."""
+    """Return where those inputs start whose visit reveals each row, and all of them: none where any visit does."""
     starts, balls, offset = [], [], 0
     for level in levels:
+        if level.everywhere:
+            starts.append(np.full(inputs + 1, offset, dtype=np.int64))
+            continue
         ball = level.balls(inputs)
         starts.append(ball.indptr.astype(np.int64) + offset)
         balls.append(ball.indices.astype(np.int64))

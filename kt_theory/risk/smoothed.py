@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from kt_theory.risk.empirical import average_over_visits
@@ -40,21 +42,21 @@ def smoothed_loss(classes: RowClasses, n: np.ndarray, c: float) -> np.ndarray:
         step = max(1, BATCH // len(labels))
         for start in range(0, len(profile), step):
             k = first + np.arange(start, min(start + step, len(profile)))
-            profile[start : start + len(k)] = _deviation(k[:, None], labels[None, :], c, width) @ weight
+            profile[start : start + len(k)] = deviation(k[:, None], labels[None, :], c, c * width) @ weight
 
     return average_over_visits(classes, n, deviations, f"add_c({c:g})", price=PRICE, errs_at_0=True)
 
 
-def _deviation(k: np.ndarray, p: np.ndarray, c: float, width: int) -> np.ndarray:
-    """Return E|(X + c)/(k + cA) - p| for X ~ Bin(k, p), k >= 1, by broadcasting."""
+def deviation(k: np.ndarray, p: np.ndarray, c: Any, pairs: Any) -> np.ndarray:
+    """Return E|(X + c)/(k + pairs) - p| for X ~ Bin(k, p), k >= 1, by broadcasting."""
     from scipy.special import betainc
     from scipy.stats import binom
 
-    total = k + c * width
+    total = k + pairs
     m = p * total - c
     v = np.floor(m)
     inside = (v >= 1) & (v <= k - 1)
     first, second = np.where(inside, k - v, 1.0), np.where(inside, v, 1.0)
     below = np.where(inside, betainc(first, second, np.broadcast_to(1.0 - p, v.shape)), (v > k - 1).astype(np.float64))
     here = binom.pmf(v, k - 1, p)
-    return np.maximum(c * (1.0 - p * width) * (1.0 - 2.0 * below) + 2.0 * m * (1.0 - p) * here, 0.0) / total
+    return np.maximum((c - p * pairs) * (1.0 - 2.0 * below) + 2.0 * m * (1.0 - p) * here, 0.0) / total

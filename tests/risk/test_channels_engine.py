@@ -166,6 +166,21 @@ def test_bad_priors():
         kt.simulate(TEACHERS["zeros and ties"], kt.Student("no prior", "hard", says_nothing), n=1, repeats=2)
 
 
+def test_a_jacobian_reveals_every_row_at_the_first_query():
+    features = np.random.default_rng(0).normal(size=(40, 2))
+    teacher = kt.Teacher.from_logits(features @ np.random.default_rng(1).normal(size=(2, 7)))
+    for n in (0, 1, 9):
+        cell = Cell(teacher, [sees(access.jacobian(features)), sees(access.PARTIAL, "b")], n, seed=0)
+        assert list(cell.rules.everywhere) == [True, False]
+        assert cell.rules.ball.size == 40, "the inputs of the other student: S^2 of them would not fit for large S"
+        for r, row in enumerate(losses_of(cell, 3)):
+            assert np.isnan(cell.answers(0, r)[1]).all() == (n == 0)
+            for j, student in enumerate(cell.students):
+                assert row[j] == pytest.approx(distance(student.table(*cell.answers(j, r)), teacher), abs=1e-12)
+    with pytest.raises(ValueError, match="logits are not affine"):
+        kt.simulate(TEACHERS["woven and plain rows"], sees(access.jacobian(features)), n=1, repeats=2)
+
+
 # Noise
 
 

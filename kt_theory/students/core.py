@@ -248,21 +248,27 @@ STUDENTS: dict[str, Student] = {student.name: student for student in (CE_SGL, CE
 """The paper's four students by name. All of them write Uniform(A) on an unvisited input."""
 
 
-def top_k(k: int) -> Student:
+def top_k(k: int, *, sampled: bool = True) -> Student:
     """Return the student of top-k access: exact on the k most probable and the sampled labels, the rest shared equally.
 
     It is exactly minimax for this access, for every n, S and A: averaged over label permutations any student treats the
     hidden labels alike, and among those equal shares lose least. k = 0 is `sel_ptl`.
 
+    Without the sampled label no number of queries shows the tail, so that a visited row keeps a floor: with M its
+    probability and A - k its labels,
+
+        risk = sum_s rho_s [(1-rho_s)^n TV(Uniform, pi_s) + (1 - (1-rho_s)^n) 1/2 sum_tail |p - M/(A-k)|].
+
     Parameters
     ----------
     k : int
-        At least 0.
+        At least 0, or 1 if not sampled.
+    sampled : bool
+        Whether the query also reveals the sampled label.
     """
-    level = access_top_k(k)
-    return Student(
-        level.name, level, RowRule(_share_the_rest), "equal sharing of the hidden mass", ("top_k", level.top)
-    )
+    level = access_top_k(k, sampled=sampled)
+    known = ("top_k", level.top) if sampled else ("shown", None, level.top)
+    return Student(level.name, level, RowRule(_share_the_rest), "equal sharing of the hidden mass", known)
 
 
 def add_c(c: float) -> Student:
@@ -353,7 +359,22 @@ def refuse_too_little_access(students: Iterable[Student], granted: Access) -> No
             )
 
 
-_NEED_PARAMETERS = {"grad_ful": "grad_ful(graph, hops=1)", "top_k": "top_k(k)", "add_c": "add_c(c)"}
+_NEED_PARAMETERS = {
+    "grad_ful": "grad_ful(graph, hops=1)",
+    "top_k": "top_k(k)",
+    "top_k_only": "top_k(k, sampled=False)",
+    "add_c": "add_c(c)",
+    "tempered": "tempered(tau)",
+    "tempered_mle": "tempered_mle(tau)",
+    "rounded": "rounded(step)",
+    "quantised": "quantised(bits)",
+    "noisy": "noisy(sigma)",
+    "logits": "logits()",
+    "jacobian": "jacobian(features)",
+    "affine_ful": "affine_ful(features)",
+    "with_prior": "with_prior(access, table)",
+    "shrink": "shrink(table, weight)",
+}
 
 
 def _as_student(student: Any) -> Student:

@@ -1,0 +1,59 @@
+"""Students: rules with a name, the access level they need and where they come from.
+
+`core` has the records and the paper's students, `channels` those of distorted answers, `pooled` those that learn from
+all rows together, `prior` those that start from a table of their own.
+"""
+
+from __future__ import annotations
+
+from kt_theory.students.channels import jacobian, logits, noisy, quantised, rounded, tempered
+from kt_theory.students.core import (
+    CE_FUL,
+    CE_PTL,
+    CE_SGL,
+    NAMED,
+    SEL_PTL,
+    STUDENTS,
+    RowRule,
+    Student,
+    TableRule,
+    add_c,
+    as_students,
+    grad_ful,
+    refuse_too_little_access,
+    row_rule,
+    table_rule,
+    top_k,
+)
+from kt_theory.students.pooled import affine_ful, tempered_mle
+from kt_theory.students.prior import best_shrinkage, shrink, with_prior
+
+__all__ = [
+    "CE_FUL",
+    "CE_PTL",
+    "CE_SGL",
+    "NAMED",
+    "SEL_PTL",
+    "STUDENTS",
+    "RowRule",
+    "Student",
+    "TableRule",
+    "add_c",
+    "affine_ful",
+    "as_students",
+    "best_shrinkage",
+    "grad_ful",
+    "jacobian",
+    "logits",
+    "noisy",
+    "quantised",
+    "refuse_too_little_access",
+    "rounded",
+    "row_rule",
+    "shrink",
+    "table_rule",
+    "tempered",
+    "tempered_mle",
+    "top_k",
+    "with_prior",
+]
