@@ -75,6 +75,23 @@ def test_rounding_keeps_below_its_floor(teacher, step):
     assert (row_distances(students.rounded(step), teacher.pi) <= math.tanh(step / 4) + 1e-12).all()
 
 
+@given(teacher=teachers(5, 6), step=st.floats(0.01, 6.0))
+def test_rounding_of_sampled_labels_keeps_below_its_floor(teacher, step):
+    """TV <= 1 - exp(-step / 2) once every possible label was sampled, though impossible ones may be given mass."""
+    student = students.rounded(step, kt.access.PARTIAL)
+    counts = (teacher.pi > 0).astype(int)
+    table = student.table(counts, student.access.reveal(counts, teacher.pi))
+    assert (kt.total_variation(table, teacher.pi) <= -math.expm1(-step / 2) + 1e-12).all()
+
+
+@given(teacher=teachers(5, 6), tau=st.floats(0.3, 3.0))
+def test_a_known_temperature_leaves_no_floor_to_sampled_labels(teacher, tau):
+    student = students.tempered(tau, of=kt.access.PARTIAL)
+    counts = (teacher.pi > 0).astype(int)
+    table = student.table(counts, student.access.reveal(counts, teacher.pi))
+    np.testing.assert_allclose(table, teacher.pi, atol=1e-9)
+
+
 def test_the_floor_of_rounding_is_nearly_attained():
     rows = RNG.dirichlet(np.ones(5), size=20_000)
     shown = Channel("rounded", 1.0).shown(rows)
