@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from kt_theory.affine import affine_logits
 from kt_theory.channels import Channel
-from kt_theory.graphs import Graph, as_graph, complete
+from kt_theory.graphs import Graph, as_graph, everything
 from kt_theory.validation import numeric_array, positive, unknown_name, whole_number
 
 WHOLE_ROW = 2**31 - 1
@@ -118,6 +118,11 @@ class Access:
         """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row s.
 
         Of a level that reveals every row (`everywhere`) it has S^2 entries: use the flag where S is large.
+
+        Raises
+        ------
+        BallsTooLarge
+            Before more than `kt_theory.graphs.MOST_ENTRIES` entries would have to be worked through.
         """
         import scipy.sparse as sp
 
@@ -128,7 +133,7 @@ class Access:
             one = "one vertex each" if self.graph else "one row each"
             raise ValueError(f"{what}: the teacher has {inputs} inputs, {one} is needed")
         if self._balls is None:
-            balls = complete(inputs).balls() if self.graph is None else self.graph.balls(self.hops)
+            balls = everything(inputs) if self.graph is None else self.graph.balls(self.hops)
             object.__setattr__(self, "_balls", balls)
         return self._balls
 

@@ -156,6 +156,19 @@ def complete(inputs: int) -> Graph:
     return _graph(f"complete({size})", sp.csr_array(np.ones((size, size), dtype=bool)))
 
 
+def everything(inputs: int) -> Any:
+    """Return the balls of the complete graph, the (S, S) csr_array of ones; as `Graph.balls`, refused if too large."""
+    import scipy.sparse as sp
+
+    if float(inputs) ** 2 > MOST_ENTRIES:
+        raise BallsTooLarge(
+            f"a query that reveals all of {inputs} inputs takes {float(inputs) ** 2:.2g} pairs, more than "
+            f"{MOST_ENTRIES:.0g}: use exact_risk"
+        )
+    entries = np.ones(inputs**2, dtype=bool), np.tile(np.arange(inputs), inputs), inputs * np.arange(inputs + 1)
+    return sp.csr_array(entries, shape=(inputs, inputs))
+
+
 def nearest_neighbours(features: Any, k: int) -> Graph:
     """Return the graph that joins each input with the k inputs nearest to it by Euclidean distance of their features.
 

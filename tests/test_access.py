@@ -220,6 +220,8 @@ def test_noise_averages_over_the_answers():
 def test_features_must_fit_the_teacher():
     with pytest.raises(ValueError, match="features has 5 rows: the teacher has 3 inputs"):
         access.jacobian(X).balls(3)
-    assert access.jacobian(X).balls(5).toarray().all()
+    np.testing.assert_array_equal(access.jacobian(X).balls(5).toarray(), kt.graphs.complete(5).balls().toarray())
+    with pytest.raises(kt.graphs.BallsTooLarge, match="all of 20000 inputs takes"):
+        access.jacobian(np.zeros((20_000, 1))).balls(20_000)
     with pytest.raises(ValueError, match="features has 5 rows: the teacher has 3 inputs"):
         access.jacobian(X).reveal(np.ones((3, 2), dtype=int), np.full((3, 2), 0.5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -72,6 +73,23 @@ def test_rounding_keeps_below_its_floor(teacher, step):
     assert (np.abs(np.log(shown[positive]) - np.log(teacher.pi[positive])) <= step / 2 + 1e-9).all()
     assert (shown[~positive] == 0).all()
     assert (row_distances(students.rounded(step), teacher.pi) <= math.tanh(step / 4) + 1e-12).all()
+
+
+@given(teacher=teachers(5, 6), step=st.floats(0.01, 6.0))
+def test_rounding_of_sampled_labels_keeps_below_its_floor(teacher, step):
+    """TV <= 1 - exp(-step / 2) once every possible label was sampled, though impossible ones may be given mass."""
+    student = students.rounded(step, kt.access.PARTIAL)
+    counts = (teacher.pi > 0).astype(int)
+    table = student.table(counts, student.access.reveal(counts, teacher.pi))
+    assert (kt.total_variation(table, teacher.pi) <= -math.expm1(-step / 2) + 1e-12).all()
+
+
+@given(teacher=teachers(5, 6), tau=st.floats(0.3, 3.0))
+def test_a_known_temperature_leaves_no_floor_to_sampled_labels(teacher, tau):
+    student = students.tempered(tau, of=kt.access.PARTIAL)
+    counts = (teacher.pi > 0).astype(int)
+    table = student.table(counts, student.access.reveal(counts, teacher.pi))
+    np.testing.assert_allclose(table, teacher.pi, atol=1e-9)
 
 
 def test_the_floor_of_rounding_is_nearly_attained():
@@ -181,6 +199,50 @@ def test_affine_logits_are_found_and_others_refused():
         affine_logits([[0.5, 0.5], [1.0, 0.0]], [[0.0], [1.0]])
     with pytest.raises(ValueError, match="features has 3 rows: the teacher has 12 inputs"):
         affine_logits(pi, x[:3])
+
+
+def unresolved_mass(vectors, law, n):
+    """E of the law's mass outside the linear span of n draws, by all sequences of draws."""
+    total = 0.0
+    for drawn in itertools.product(range(len(law)), repeat=n):
+        rank = np.linalg.matrix_rank(vectors[list(drawn)]) if n else 0
+        outside = [np.linalg.matrix_rank(vectors[[*drawn, i]]) > rank for i in range(len(law))]
+        total += np.prod(law[list(drawn)]) * law[outside].sum()
+    return total
+
+
+CLOSURES = {
+    "sampled logits, log-linear in R^2": (RNG.normal(size=(6, 2)), 2),
+    "complete logits, affine in R^2": (np.column_stack([RNG.normal(size=(6, 2)), np.ones(6)]), 3),
+    "sampled logits, encoder of rank 1, 2 labels": (np.kron(RNG.normal(size=(3, 1)), np.eye(2)), 2),
+    "sampled logits, encoder of rank 2, 2 labels": (np.kron(RNG.normal(size=(3, 2)), np.eye(2)), 4),
+    "tables": (np.eye(6), 6),
+}
+
+
+@pytest.mark.parametrize("case", CLOSURES)
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_one_law_for_all_channels_without_noise(case, n):
+    """E[unresolved mass] <= kappa / (n + 1), and (kappa - 1) / (2 e (n + 1)) for the law that makes it hard."""
+    vectors, kappa = CLOSURES[case]
+    for concentration in (0.2, 1.0, 10.0):
+        assert unresolved_mass(vectors, RNG.dirichlet(np.full(6, concentration)), n) <= kappa / (n + 1) + 1e-12
+    hard = np.zeros(6)
+    basis = independent(vectors)
+    hard[basis] = 1 / (n + 1)
+    hard[basis[-1]] = 1 - hard[basis[:-1]].sum()
+    assert len(basis) == kappa
+    if hard.min() >= 0:
+        assert unresolved_mass(vectors, hard, n) >= (kappa - 1) / (2 * math.e * (n + 1))
+
+
+def independent(vectors):
+    """The first rows that are linearly independent."""
+    chosen = []
+    for i in range(len(vectors)):
+        if np.linalg.matrix_rank(vectors[[*chosen, i]]) > len(chosen):
+            chosen.append(i)
+    return chosen
 
 
 def test_bad_jacobians_are_refused():

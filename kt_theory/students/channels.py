@@ -118,7 +118,8 @@ def rounded(step: float, of: Access = SOFT) -> Student:
 
         TV(copy, p) <= tanh(step / 4) on a complete row, a floor that no n removes.
 
-    Hidden labels share what is left of the mass, if any, equally.
+    Hidden labels share what is left of the mass, if any, equally; once all labels of positive probability are shown,
+    that is at most 1 - exp(-step / 2), and so is TV(copy, p).
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ def quantised(bits: int, of: Access = SOFT) -> Student:
 def noisy(sigma: float, of: Access = SOFT) -> Student:
     """Return the student of log-probabilities with fresh Gaussian noise: the geometric mean of the answers, normalised.
 
-    After k answers the log-probabilities of a row are off by sigma / sqrt(k) N(0, 1) each, and the copy by
+    After k answers the log-probabilities of a row are off by sigma / sqrt(k) N(0, 1) each, and a complete copy by
 
         E TV <= 1/2 sigma / sqrt(k)          (from E KL(p, copy) <= sigma^2 / (2k) and Pinsker),
         E TV ~ sigma / sqrt(2 pi k) at most  (k -> infinity: 1/2 sum p |e - mean e|, then Jensen),
