@@ -45,7 +45,8 @@ class Access:
     channel : Channel or None
         How the revealed probabilities are shown, if not as they are.
     noise : float
-        Standard deviation of the Gaussian noise on each revealed log-probability, fresh in every query.
+        Standard deviation of the Gaussian noise on each revealed log-probability, fresh in every answer: a query that
+        returns m labels gives m answers.
     greedy : bool
         The query returns the most probable label in place of a sampled one.
     features : (S, d) array or None

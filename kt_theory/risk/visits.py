@@ -60,7 +60,7 @@ class _Losses(NamedTuple):
     """A student's exact row losses: `visited` and `limit` as in `EXACT`."""
 
     visited: Callable[..., np.ndarray]
-    limit: Callable[[RowClasses], float]
+    limit: Callable[..., float]
     parameters: list[Any]
     labels_per_query: int
 
@@ -69,7 +69,7 @@ class _Losses(NamedTuple):
         classes = RowClasses(-np.sort(-rows, axis=1), np.ones(len(rows)), weight)
         loss = np.empty(len(visits))
         loss[visits == 0] = weight @ uniform_distance(rows)
-        loss[visits == np.inf] = self.limit(classes) if (visits == np.inf).any() else 0.0
+        loss[visits == np.inf] = self.limit(classes, *self.parameters) if (visits == np.inf).any() else 0.0
         between = (visits > 0) & (visits < np.inf)
         if between.any():
             loss[between] = self.visited(classes, visits[between] * self.labels_per_query, *self.parameters)
@@ -102,7 +102,7 @@ def _iid(teacher: Teacher, law: Iid, sizes: np.ndarray, losses: _Losses) -> np.n
 
 def _iid_limit(teacher: Teacher, law: Iid, losses: _Losses) -> float:
     if law.q is None:
-        return losses.limit(teacher.classes)
+        return losses.limit(teacher.classes, *losses.parameters)
     asked = law.q > 0
     seen = losses.after(teacher.pi[asked], teacher.rho[asked], np.array([np.inf]))
     return float(seen[0] + teacher.rho[~asked] @ uniform_distance(teacher.pi[~asked]))
