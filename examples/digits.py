@@ -1,0 +1,72 @@
+"""A digits classifier distilled at every access level over its pool of images.
+
+The teacher is a logistic regression on scikit-learn's 1,797 images of digits; an input is an image, a label is a digit.
+Each row of the table is what one query of an API might return. Prints the table, draws figures/digits.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+import kt_theory as kt
+from kt_theory import figures
+
+REPEATS = 200
+TIMES = (1, 10, 100)
+"""Queries per image."""
+
+
+def pool() -> tuple[kt.Teacher, np.ndarray]:
+    """Return the classifier over its pool as a teacher, and the pixels of the pool, (1797, 64)."""
+    pixels, digits = load_digits(return_X_y=True)
+    pixels = pixels / 16.0
+    classifier = LogisticRegression(C=0.05, max_iter=2000).fit(pixels[::2], digits[::2])
+    return kt.teachers.from_classifier(classifier, pixels), pixels
+
+
+def answers(pixels: np.ndarray) -> dict[str, kt.Student]:
+    """Return what one query returns, in words, and the student for it."""
+    students, partial = kt.students, kt.access.PARTIAL
+    return {
+        "a sampled digit": kt.STUDENTS["ce_sgl"],
+        "and its logit, unnormalised": students.logits(partial),
+        "and its probability": kt.STUDENTS["sel_ptl"],
+        "and the top 3 probabilities": students.top_k(3),
+        "the top 3 alone": students.top_k(3, sampled=False),
+        "all, rounded to 0.5 in log": students.rounded(0.5),
+        "all, to 4 bits": students.quantised(4),
+        "all, with noise 0.5 in log": students.noisy(0.5),
+        "all, at temperature 2, unknown": students.tempered_mle(2.0),
+        "all, at temperature 2, taken for 1": students.tempered(2.0, believed=1.0),
+        "all ten probabilities": kt.STUDENTS["ce_ful"],
+        "and gradients to the 5 nearest images": students.grad_ful(kt.graphs.nearest_neighbours(pixels, 5)),
+        "and the Jacobian by the pixels": students.jacobian(pixels),
+    }
+
+
+def risks(repeats: int = REPEATS) -> pd.DataFrame:
+    """Return the simulated risk of each student at 1, 10 and 100 queries per image, and its exact limit if it has one."""
+    teacher, pixels = pool()
+    chosen = answers(pixels)
+    n = [times * teacher.inputs for times in TIMES]
+    found = kt.simulate(teacher, list(chosen.values()), n=n, repeats=repeats, seed=0).frame
+    table = found.pivot(index="student", columns="n", values="mean")
+    table = table.loc[[student.name for student in chosen.values()]]
+    table.columns = [f"n = {times} S" for times in TIMES]
+    table["in the limit"] = [limit(teacher, student) for student in chosen.values()]
+    table.insert(0, "one query returns", list(chosen))
+    return table.reset_index()
+
+
+def limit(teacher: kt.Teacher, student: kt.Student) -> float:
+    """Return the risk that no number of queries removes, NaN where it has no exact value."""
+    try:
+        return float(kt.exact_risk(teacher, student, np.inf))
+    except kt.NoExactRisk:
+        return np.nan
