@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kt_theory import plan_bounds
 from kt_theory.plan_bounds import Level
-from kt_theory.plan_search import FINE, first_below
+from kt_theory.plan_search import FINE, Enough, first_below
 from kt_theory.validation import unit_interval, unknown_name, whole_number
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _for_teacher(level: Level, teacher: Teacher, tv: float, sure: float | None) 
         certificate = f"exact risk of {student.name} on this teacher"
     except NoExactRisk:
         return _simulated(level, teacher, student, tv, largest)
-    return _result(level, plan_bounds.Enough.of(found, certificate, exact=True), found.last_above + 1, tv, None)
+    return _result(level, Enough.of(found, certificate, exact=True), found.last_above + 1, tv, None)
 
 
 def _simulated(level: Level, teacher: Teacher, student: Any, tv: float, largest: int) -> SampleSize:
@@ -238,4 +238,4 @@ def _simulated(level: Level, teacher: Teacher, student: Any, tv: float, largest:
         f"simulated risk of {student.name} on this teacher (it has no exact risk): mean + 5 standard errors <= tv, "
         "one-sided error below 1e-6 per n in the normal approximation; n in steps of 1.6 to 3.1 %"
     )
-    return _result(level, plan_bounds.Enough.of(above, certificate), below.last_above + 1, tv, None)
+    return _result(level, Enough.of(above, certificate), below.last_above + 1, tv, None)
