@@ -129,7 +129,8 @@ def enough(level: Level, tv: float) -> Enough:
     if level.access == "top_k_only":
         found = first_below(lambda n: tail_upper(S, A, n, k), tv, start=S / tv, digits=FINE, power=None)
         return Enough.of(found, "floor F of the hidden tails, and F + (1-1/A-F) Phi(S, n) <= tv for all teachers")
-    found = first_below(_partial_upper(level), tv, start=_partial_guess(level, tv), digits=STEP, power=1.0)
+    upper = lambda n: _partial_upper(level, tv, n)  # noqa: E731
+    found = first_below(upper, tv, start=_partial_guess(level, tv), digits=STEP, power=1.0)
     words = "certified upper bound of the minimax risk for all teachers (concave majorisation); n within 1/1000 of it"
     return Enough.of(found, words)
 
@@ -249,10 +250,14 @@ def _law_enough(level: Level, teacher: Teacher, tv: float, delta: float, start: 
     return Enough.of(found, f"exact quantile of the loss of {student(level).name} on this teacher", exact=True)
 
 
-def _partial_upper(level: Level) -> Callable[[int], float]:
-    """Return the certified upper bound of partial labels or top-k."""
+def _partial_upper(level: Level, tv: float, n: int) -> float:
+    """Return a certified upper bound of partial labels or top-k: the dear ones only where the others exceed tv."""
     S, A, k = level.inputs, level.labels, level.k
-    return lambda n: min(_partial_upper_at(S, A, n, k), S * A / (n + 1.0), tail_upper(S, A, n, k) if k else 1.0)
+    value = min(1.0 - 1.0 / A, S * A / (n + 1.0), tail_upper(S, A, n, k) if k else 1.0)
+    for known in (k, 0) if k else (0,):
+        if value > tv:
+            value = min(value, _partial_upper_at(S, A, n, known))
+    return value
 
 
 def _partial_guess(level: Level, tv: float) -> float:
@@ -260,6 +265,9 @@ def _partial_guess(level: Level, tv: float) -> float:
     S, A, k = level.inputs, level.labels, level.k
     guess = lambda n: rows_lower(S, A, n, k) if n else 1.0  # noqa: E731
     found = first_below(guess, tv, start=0.15 * S * A / tv, digits=7, power=1.0)
+    if k and tail_floor(A, k) < tv:
+        cheap = first_below(lambda n: tail_upper(S, A, n, k), tv, start=S / tv, digits=STEP, power=None)
+        return float(min(2 * (found.n or LARGEST_COUNT), cheap.n or LARGEST_COUNT))
     return float(found.n or LARGEST_COUNT)
 
 
@@ -270,16 +278,12 @@ def _partial_upper_at(inputs: int, labels: int, n: int, k: int) -> float:
 
     if n == 0:
         return 1.0 - 1.0 / labels
-    if labels == 3:
-        partial = 0.5 * unvisited_mass(2, n).value if inputs == 1 else three_labels_bound(inputs, n)
-    else:
-        partial = one_row_bound(labels, n) if inputs == 1 else many_rows_bound(inputs, labels, n)
-    if k == 0:
-        return partial
-    hidden = labels - k
+    if labels == 3 and not k:
+        return 0.5 * unvisited_mass(2, n).value if inputs == 1 else three_labels_bound(inputs, n)
     if inputs > 1:
-        return min(partial, many_rows_bound(inputs, labels, n, k))
-    return min(partial, hidden_bound(hidden, n, 1 / (k + 1), hidden / labels))
+        return many_rows_bound(inputs, labels, n, k)
+    partial, hidden = one_row_bound(labels, n), labels - k
+    return min(partial, hidden_bound(hidden, n, 1 / (k + 1), hidden / labels)) if k else partial
 
 
 @cache

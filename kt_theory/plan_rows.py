@@ -29,7 +29,7 @@ def hidden_loss(n: float, m: np.ndarray, x: np.ndarray, z: np.ndarray) -> np.nda
     """
     with np.errstate(divide="ignore"):
         q = np.exp(n * np.log1p(-np.minimum(x, 1.0)))
-    cells = np.maximum(m * q + z, 1e-300)
+    cells = np.maximum(m * q + z, 1e-150)
     bound: np.ndarray = x * np.maximum(m * q * z / cells - z * m * q * (1.0 - q) / cells**2, 0.0)
     return bound
 
@@ -37,8 +37,9 @@ def hidden_loss(n: float, m: np.ndarray, x: np.ndarray, z: np.ndarray) -> np.nda
 def rows_lower(inputs: int, labels: int, n: int, k: int) -> float:
     """Return a lower bound of the minimax risk of partial labels (k = 0) or top-k: the risk on one explicit teacher.
 
-    Either S equal rows share all the mass, or S-1 equal rows take some and the last one the rest on a heavy label. The
-    sizes of the levels are searched on a grid with the closed form; the value on them is exact up to 1000 labels.
+    Either S equal rows share all the mass, or S-1 equal rows take some and the last one the rest on a heavy label; for
+    top-k also point masses beside flat rows. The sizes of the levels are searched on a grid with the closed form; the value on them
+    is exact up to 1000 labels.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def rows_lower(inputs: int, labels: int, n: int, k: int) -> float:
     heavy = _last_row(labels, n, k, max(rest, 0.0))
     apart = (light[0] if light is not None else 0.0) + heavy[0]
     equal = _equal_rows(inputs, labels, n, k)
-    best = max(apart, equal[0])
+    best = max(apart, equal[0], _points_and_flat(inputs, labels, n, k) if k and inputs > 1 else 0.0)
     if labels > EXACT_LABELS:
         return best
     family = FewLevels(labels, n, k)
@@ -132,6 +133,21 @@ def _last_row(labels: int, n: int, k: int, mass: float) -> tuple[float, tuple[in
     found, (m, hits) = _climb(value, [1.0, 1e-3], [labels - max(k, 1), MOST_HITS])
     x, h = heavy(m, hits)
     return max(found, 0.0), (int(m), float(x), float(h))
+
+
+def _points_and_flat(inputs: int, labels: int, n: int, k: int) -> float:
+    """Return the value of point masses, which lose while unvisited, beside `count` flat rows with the rest."""
+
+    def value(m: np.ndarray, share: np.ndarray, mass: np.ndarray) -> np.ndarray:
+        count = np.clip(np.round(share * inputs), 1.0, inputs - 1.0)
+        others = inputs - count
+        each = mass / others
+        x = (1.0 - mass) / count / (m + k)
+        points = mass * (1.0 - 1.0 / labels) * np.exp(n * np.log1p(-each))
+        found: np.ndarray = points + count * _loss(labels, n, k, m, x, x)
+        return found
+
+    return _climb(value, [1.0, 1.0 / inputs, 1e-2], [labels - k, 1.0, 0.99])[0]
 
 
 def _climb(value: Callable[..., np.ndarray], low: list[float], high: list[float]) -> tuple[float, list]:
