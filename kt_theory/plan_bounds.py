@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -101,6 +100,11 @@ def student(level: Level) -> Any:
     return students.STUDENTS[{"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}[level.access]]
 
 
+def student_name(level: Level) -> str:
+    """Return what the certificates call the level's student."""
+    return "equal sharing of the tail" if level.access == "top_k_only" else str(student(level).name)
+
+
 def surely_enough(level: Level, tv: float) -> int:
     """Return an n from the closed forms in mean at which the level's student succeeds on every teacher."""
     S, A = float(level.inputs), float(level.labels)
@@ -155,10 +159,10 @@ def too_few(level: Level, tv: float, n: int | None) -> int:
             best = max(best, too_few(replace(level, access="partial", name="partial"), tv, n))
         start, power, theorem = S * (A - 1) / (2 * math.pi * max(tv, TINY) ** 2), 2.0, "3.1"
     else:
-        start, power, theorem = 0.15 * S * A / tv, 1.0, "4.1" if level.access == "partial" else None
+        start, power, theorem = 0.15 * S * A / tv, 1.0, "4.1" if level.access == "partial" else ""
         found = first_below(lambda n: rows_lower(S, A, n, k) if n else 1.0, tv, start=start, digits=STEP, power=power)
         best = max(best, found.last_above + 1)
-    if theorem is not None:
+    if theorem:
         rule = lambda n: float(np.nan_to_num(bounds.curve(theorem, S, A, n)[0]))  # noqa: E731
         best = max(best, proved_below(rule, tv, surely_enough(level, tv) / 8, power, looks=8))
     start = min(start, n or start)
@@ -247,7 +251,7 @@ def _law_enough(level: Level, teacher: Teacher, tv: float, delta: float, start: 
         found = first_below(quantile, tv, start=start, digits=FINE, power=None)
     except NoExactRisk:
         return None
-    return Enough.of(found, f"exact quantile of the loss of {student(level).name} on this teacher", exact=True)
+    return Enough.of(found, f"exact quantile of the loss of {student_name(level)} on this teacher", exact=True)
 
 
 def _partial_upper(level: Level, tv: float, n: int) -> float:

@@ -36,7 +36,9 @@ def hard_enough(inputs: int, labels: int, tv: float) -> Enough:
     words = "certified upper bound of the minimax risk (shrinkage students)"
     closed = first_below(lambda n: _closed_mean(inputs, labels, n), tv, start=_closed_start(inputs, labels, tv),
                          digits=FINE, power=2.0)  # fmt: skip
-    fallback = Enough.of(closed, "closed form: Theorem 3.2 in mean, or E TV of the joint frequencies plus that of the inputs'")
+    fallback = Enough.of(
+        closed, "closed form: Theorem 3.2 in mean, or E TV of the joint frequencies plus that of the inputs'"
+    )
     row = _row_guess(labels, tv)
     if inputs * row > 2 * LARGEST_COUNT:
         return fallback

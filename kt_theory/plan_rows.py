@@ -8,6 +8,7 @@ joint mass r has m light labels of joint probability x that stay hidden until th
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -38,8 +39,8 @@ def rows_lower(inputs: int, labels: int, n: int, k: int) -> float:
     """Return a lower bound of the minimax risk of partial labels (k = 0) or top-k: the risk on one explicit teacher.
 
     Either S equal rows share all the mass, or S-1 equal rows take some and the last one the rest on a heavy label; for
-    top-k also point masses beside flat rows. The sizes of the levels are searched on a grid with the closed form; the value on them
-    is exact up to 1000 labels.
+    top-k also point masses beside flat rows. The sizes of the levels are searched on a grid with the closed form; the
+    value on them is exact up to 1000 labels.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def rows_lower(inputs: int, labels: int, n: int, k: int) -> float:
     return max(best, found, inputs * _exact(family, m, x, h))
 
 
-def _flat(k: int, m: int) -> int:
+def _flat(k: int, m: Any) -> Any:
     """Labels of probability x in a row beside the one of probability h: for k = 0 a flat row has h = 0."""
     return m + k - 1 if k else m
 
