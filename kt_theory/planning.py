@@ -187,7 +187,8 @@ def plan(
     import pandas as pd
 
     source = plan_records.as_source(teacher)
-    levels = _levels(_labels(source, inputs, labels, graph), top, top_only, graph, hops)
+    inputs, width = _sizes(source, inputs, labels, graph)
+    levels = _levels(width, top, top_only, graph, hops)
     price = {name: _price(name, value, levels) for name, value in (prices or {}).items()}
     rows = []
     for name, (entries, options) in levels.items():
@@ -203,13 +204,14 @@ def plan(
     return frame
 
 
-def _labels(source: Teacher | TransferSet | None, inputs: Any, labels: Any, graph: Any) -> int:
+def _sizes(source: Teacher | TransferSet | None, inputs: Any, labels: Any, graph: Any) -> tuple[Any, int]:
+    """Return the inputs to plan for, None where records do not say how many there are, and the labels."""
     if isinstance(source, TransferSet):
         plan_records.refuse_sizes(source, inputs, labels)
-        return len(source.label_names) if labels is None else whole_number(labels, "labels", low=1)
-    if graph is not None:
-        return plan_bounds.level("gradient", inputs, labels, None, graph, 0, source).labels
-    return plan_bounds.level("soft", inputs, labels, None, None, 1, source).labels
+        return inputs, len(source.label_names) if labels is None else whole_number(labels, "labels", low=1)
+    access = "soft" if graph is None else "gradient"
+    level = plan_bounds.level(access, inputs, labels, None, graph, 1, source)
+    return level.inputs, level.labels
 
 
 def _levels(
