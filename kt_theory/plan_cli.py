@@ -56,12 +56,14 @@ def plan_command(prices: tuple[str, ...], tv: float, csv: Path | None, plot: Pat
     click.echo(_screen(frame))
     for name, certificate, reason in zip(frame["access"], frame["certificate"], frame["reason"], strict=True):
         click.echo(f"{name}: {reason.removeprefix(f'{name}: ') or certificate}")
-    if csv is not None:
-        click.echo(f"wrote {write_table(frame, csv)}")
-    if plot is not None:
-        curves = plan_curves(frame, options["inputs"], options["labels"], tv, **asked)
-        with figures.style():
-            click.echo(f"wrote {figures.write(draw_plan(curves, _title(options), tv), plot)}")
+    # All is computed before anything is written.
+    curves = None if plot is None else plan_curves(frame, options["inputs"], options["labels"], tv, **asked)
+    with figures.style():
+        figure = None if curves is None else draw_plan(curves, _title(options), tv)
+        if csv is not None:
+            click.echo(f"wrote {write_table(frame, csv)}")
+        if figure is not None and plot is not None:
+            click.echo(f"wrote {figures.write(figure, plot)}")
 
 
 def _source(options: dict[str, Any]) -> Any:

@@ -203,6 +203,8 @@ def tail_upper(inputs: int, labels: int, n: int, k: int) -> float:
 
 def tail_lower(inputs: int, labels: int, n: int, k: int) -> float:
     """Return the largest risk over the laws of S-1 inputs of probability x and one of 1-(S-1)x, each row its worst."""
+    if n == 0:
+        return 1.0 - 1.0 / labels
     m = np.unique(np.floor(np.geomspace(1.0, max(labels - k, 1), 400)))
     root = (k * labels) ** 0.5 - k
     m = np.unique(np.append(m, np.clip([np.floor(root), np.floor(root) + 1.0], 1.0, max(labels - k, 1))))
