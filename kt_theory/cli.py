@@ -95,6 +95,7 @@ def risk(
     from kt_theory.access import as_access
     from kt_theory.output import refuse_unwritable, write_table
     from kt_theory.students import STUDENTS, as_students
+    from kt_theory.teachers.asked import read_teacher
 
     refuse_unwritable([path for path in (csv, plot) if path is not None], inputs=[teacher])
     if plot is not None and plot.suffix.lower() not in figures.KINDS:
@@ -102,7 +103,7 @@ def risk(
     granted = None if access is None else as_access(access)
     chosen = as_students(students or [s for s in STUDENTS.values() if granted is None or granted.covers(s.access)])
     whole_number(repeats, "repeats", low=2)
-    source = _teacher(teacher, order, tokens, logits, normalise)
+    source = read_teacher(teacher, order, tokens, logits, normalise)
     click.echo(source)
     frame = study.risk_table(source, chosen, sizes, repeats, seed, access=granted, threads=threads)
     click.echo(_screen(frame))
@@ -169,26 +170,6 @@ def warmup() -> None:
     click.echo(f"compiled in {compile_all():.1f} s")
 
 
-def _teacher(path: Path, order: int | None, tokens: str | None, logits: bool, normalise: bool) -> Any:
-    from kt_theory import teachers
-
-    if order is None:
-        if tokens is not None:
-            raise ValueError(f"--tokens {tokens} goes with --ngram ORDER: a table has no tokens")
-        if path.suffix.lower() in {".txt", ".md"}:
-            raise ValueError(f"{path} is a text: give --ngram ORDER, such as --ngram 2, to learn a teacher from it")
-        return teachers.from_table(path, kind="logits" if logits else None, normalise=normalise)
-    if logits or normalise:
-        raise ValueError("--logits and --normalise are for tables: with --ngram the teacher is learnt from a text")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a UTF-8 text: byte {error.start} cannot be decoded") from None
-    except OSError as error:
-        raise OSError(f"{path} cannot be read: {error.strerror}") from None
-    return teachers.ngram(text, order, tokens or "char")
-
-
 def _screen(frame: Any) -> str:
     """The table as it is shown on the screen: fewer columns, four digits."""
     table = frame[["n", "student", "access", "mean", "std_error", "q05", "q95", "lower_bound", "upper_bound"]]
@@ -204,4 +185,4 @@ def _table(frame: Any) -> str:
 
 main.add_command(sweep_group)
 main.add_command(fit_command())
-main.add_command(plan_command(clear_errors, Whole(), _teacher, _table))
+main.add_command(plan_command)

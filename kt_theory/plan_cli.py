@@ -2,81 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import click
+import click
+
+from kt_theory.commands import Whole, clear_errors
 
 
-def plan_command(
-    clear_errors: Callable[..., Any], whole: Any, read_teacher: Callable[..., Any], table: Callable[[Any], str]
-) -> click.Command:
-    """Return the command `plan`, to be attached to the command line.
+@click.command("plan", epilog="Example: kt-theory plan --inputs 1000 --labels 50 --tv 0.05 --price hard=0.01")
+@click.option("--inputs", type=Whole(), help="S, the number of inputs.")
+@click.option("--labels", type=Whole(), help="A, the number of labels.")
+@click.option("--tv", type=float, required=True, help="Total variation that the copy may have, in (0, 1).")
+@click.option("--confidence", type=float, help="With at least this probability.  [default: in mean]")
+@click.option(
+    "--price", "prices", multiple=True, help="LEVEL=PRICE per query, or LEVEL=PRICE,PRICE per log-probability."
+)
+@click.option("--teacher", type=Path, help="Plan for this teacher instead of the worst: a table, or a text.")
+@click.option("--ngram", "order", type=int, help="The teacher is a UTF-8 text: learn its n-gram of this order.")
+@click.option("--tokens", help="With --ngram: what it counts, char or word.  [default: char]")
+@click.option("--logits", is_flag=True, help="The table holds logits, not probabilities.")
+@click.option("--normalise", is_flag=True, help="Divide rows that do not sum to 1 by their sum.")
+@click.option("--answers", type=Path, help="Answers in hand, as for `fit`: n is then how many more are needed.")
+@click.option("--top", type=Whole(), multiple=True, default=(1, 5), show_default=True, help="Top-k levels to show.")
+@click.option("--top-only", type=Whole(), multiple=True, help="Top-k levels without the sampled label to show.")
+@click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
+@click.option("--plot", type=Path, help="Also draw total variation against cost: .png, .svg or .pdf.")
+@clear_errors
+def plan_command(prices: tuple[str, ...], tv: float, csv: Path | None, plot: Path | None, **options: Any) -> None:
+    """Print how many queries a copy within a total variation takes at every access level, and what they cost.
 
-    Parameters
-    ----------
-    clear_errors : callable
-        Decorator that turns errors that name what is wrong into one line.
-    whole : click.ParamType
-        A whole number.
-    read_teacher : callable
-        (path, n-gram order, tokens, logits, normalise) to Teacher.
-    table : callable
-        DataFrame to text.
+    `n` queries provably suffice; with fewer than `lower` no student succeeds on every teacher. With --teacher both are
+    for that teacher. With --answers, `n` is how many more queries are needed: proved if --inputs and --labels say how
+    many there are, otherwise estimated, which the lines below the table say.
     """
-    import click
+    from kt_theory import figures
+    from kt_theory.output import refuse_unwritable, write_table
+    from kt_theory.plan_figure import draw_plan, plan_curves
+    from kt_theory.planning import plan
 
-    @click.command("plan", epilog="Example: kt-theory plan --inputs 1000 --labels 50 --tv 0.05 --price hard=0.01")
-    @click.option("--inputs", type=whole, help="S, the number of inputs.")
-    @click.option("--labels", type=whole, help="A, the number of labels.")
-    @click.option("--tv", type=float, required=True, help="Total variation that the copy may have, in (0, 1).")
-    @click.option("--confidence", type=float, help="With at least this probability.  [default: in mean]")
-    @click.option(
-        "--price", "prices", multiple=True, help="LEVEL=PRICE per query, or LEVEL=PRICE,PRICE per log-probability."
-    )
-    @click.option("--teacher", type=Path, help="Plan for this teacher instead of the worst: a table, or a text.")
-    @click.option("--ngram", "order", type=int, help="The teacher is a UTF-8 text: learn its n-gram of this order.")
-    @click.option("--tokens", help="With --ngram: what it counts, char or word.  [default: char]")
-    @click.option("--logits", is_flag=True, help="The table holds logits, not probabilities.")
-    @click.option("--normalise", is_flag=True, help="Divide rows that do not sum to 1 by their sum.")
-    @click.option("--top", type=whole, multiple=True, default=(1, 5), show_default=True, help="Top-k levels to show.")
-    @click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
-    @click.option("--plot", type=Path, help="Also draw total variation against cost: .png, .svg or .pdf.")
-    @clear_errors
-    def command(prices: tuple[str, ...], top: tuple[int, ...], tv: float, **options: Any) -> None:
-        """Print how many queries a copy within a total variation takes at every access level, and what they cost.
-
-        `n` queries provably suffice; with fewer than `lower` no student succeeds on every teacher. With --teacher both
-        are for that teacher.
-        """
-        from kt_theory import figures
-        from kt_theory.output import refuse_unwritable, write_table
-        from kt_theory.plan_figure import draw_plan, plan_curves
-        from kt_theory.planning import plan
-
-        csv, plot, path = options["csv"], options["plot"], options["teacher"]
-        refuse_unwritable([file for file in (csv, plot) if file is not None], inputs=[path] if path else [])
-        if plot is not None and plot.suffix.lower() not in figures.KINDS:
-            raise ValueError(f"--plot {plot}: must end in {', '.join(figures.KINDS)}")
-        reading = [options[name] for name in ("order", "tokens", "logits", "normalise")]
-        if path is None and any(reading):
-            raise ValueError("--ngram, --tokens, --logits and --normalise go with --teacher FILE")
-        source = None if path is None else read_teacher(path, *reading)
-        asked = {"confidence": options["confidence"], "teacher": source, "top": top, "prices": _prices(prices)}
-        frame = plan(options["inputs"], options["labels"], tv, **asked)
-        click.echo(table(frame.drop(columns=["certificate", "reason"])))
-        for name, certificate, reason in zip(frame["access"], frame["certificate"], frame["reason"], strict=True):
-            click.echo(f"{name}: {reason or certificate}")
+    sources = [path for path in (options["teacher"], options["answers"]) if path is not None]
+    refuse_unwritable([file for file in (csv, plot) if file is not None], inputs=sources)
+    if plot is not None and plot.suffix.lower() not in figures.KINDS:
+        raise ValueError(f"--plot {plot}: must end in {', '.join(figures.KINDS)}")
+    asked = {
+        "confidence": options["confidence"],
+        "teacher": _source(options),
+        "top": options["top"],
+        "top_only": options["top_only"],
+        "prices": _prices(prices),
+    }
+    frame = plan(options["inputs"], options["labels"], tv, **asked)
+    click.echo(_screen(frame))
+    for name, certificate, reason in zip(frame["access"], frame["certificate"], frame["reason"], strict=True):
+        click.echo(f"{name}: {reason.removeprefix(f'{name}: ') or certificate}")
+    # All is computed before anything is written.
+    curves = None if plot is None else plan_curves(frame, options["inputs"], options["labels"], tv, **asked)
+    with figures.style():
+        figure = None if curves is None else draw_plan(curves, _title(options), tv)
         if csv is not None:
             click.echo(f"wrote {write_table(frame, csv)}")
-        if plot is not None:
-            curves = plan_curves(options["inputs"], options["labels"], tv, **asked)
-            with figures.style():
-                click.echo(f"wrote {figures.write(draw_plan(curves, 'Queries for a copy'), plot)}")
+        if figure is not None and plot is not None:
+            click.echo(f"wrote {figures.write(figure, plot)}")
 
-    return command
+
+def _source(options: dict[str, Any]) -> Any:
+    """Return the teacher or the transfer set asked for, None for the worst case."""
+    table, answers = options["teacher"], options["answers"]
+    reading = [options[name] for name in ("order", "tokens", "logits", "normalise")]
+    if table is None and any(reading):
+        raise ValueError("--ngram, --tokens, --logits and --normalise go with --teacher FILE")
+    if table is not None and answers is not None:
+        raise ValueError(f"--answers {answers} goes without --teacher {table}: plan for the one or the other")
+    if answers is not None:
+        from kt_theory.transfer.sets import TransferSet
+
+        transfer = TransferSet.read(answers)
+        click.echo(transfer.account)
+        return transfer
+    if table is None:
+        return None
+    from kt_theory.teachers.asked import read_teacher
+
+    return read_teacher(table, *reading)
+
+
+def _title(options: dict[str, Any]) -> str:
+    if options["answers"] is not None:
+        return f"Further queries beside {options['answers'].name}"
+    if options["teacher"] is not None:
+        return f"Queries for a copy of {options['teacher'].name}"
+    return f"Queries for a copy of the worst teacher, S = {options['inputs']}, A = {options['labels']}"
+
+
+def _screen(frame: Any) -> str:
+    """The table as it is shown: what is impossible in words, numbers that float64 cannot count left out."""
+    table = frame.drop(columns=["certificate", "reason"]).astype({"n": object, "lower": object})
+    table["n"] = [
+        n if n is not None and n == n else "impossible" if "impossible" in reason else "> 2^53"
+        for n, reason in zip(frame["n"].astype(object).where(frame["n"].notna(), None), frame["reason"], strict=True)
+    ]
+    table["lower"] = [n if n <= 2**53 else "-" for n in frame["lower"]]
+    return table.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-")
 
 
 def _prices(given: tuple[str, ...]) -> dict[str, Any] | None:

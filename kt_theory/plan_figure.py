@@ -2,53 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kt_theory import figures
+from kt_theory.plan_records import PLUG_IN
 from kt_theory.planning import plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FACTORS = (4.0, 2.0, 1.0, 0.5)
+FACTORS = (4.0, 2.0, 1.0, 0.5, 0.25)
 """The picture shows what these multiples of the total variation asked for take."""
 
+_STYLES = {
+    "hard": ("#0072B2", "o"),
+    "partial": ("#009E73", "^"),
+    "soft": ("#CC3377", "D"),
+    "gradient": ("#000000", "*"),
+}
+_TOP = [("#E69F00", "s"), ("#8C564B", "P"), ("#56B4E9", "v"), ("#555555", "X"), ("#F0E442", "p"), ("#D55E00", "h")]
+"""Colours after Okabe and Ito, which colour-blind readers can tell apart; the markers say the same again."""
 
-def plan_curves(
-    inputs: Any, labels: Any, tv: float, prices: Mapping[str, Any] | None = None, **options: Any
-) -> pd.DataFrame:
+
+def plan_curves(frame: pd.DataFrame, inputs: Any, labels: Any, tv: float, **options: Any) -> pd.DataFrame:
     """Return the tables of `plan` at a few total variations around `tv`, one below the other, with a column tv.
 
-    Parameters are those of `plan`; total variations of 1 or more are left out.
+    Parameters are those of `plan`, and its table at `tv`; total variations of 1 or more are left out.
     """
     import pandas as pd
 
     wanted = [tv * factor for factor in FACTORS if tv * factor < 1.0]
-    return pd.concat(
-        [plan(inputs, labels, level, prices=prices, **options).assign(tv=level) for level in wanted], ignore_index=True
-    )
+    tables = [frame if level == tv else plan(inputs, labels, level, **options) for level in wanted]
+    return pd.concat([table.assign(tv=level) for table, level in zip(tables, wanted, strict=True)], ignore_index=True)
 
 
-def draw_plan(curves: pd.DataFrame, text: str) -> Any:
-    """Return a log-log picture of a table of `plan_curves`: tv against cost, without prices against n."""
+def draw_plan(curves: pd.DataFrame, text: str, tv: float) -> Any:
+    """Return a log-log picture of a table of `plan_curves`: total variation against cost, without prices against n.
+
+    A point is a number of queries that suffices; a bar reaches down to the number below which none does. Levels that
+    can never reach it, or have no price, are named below the picture. The dashed line is `tv`.
+    """
+    from matplotlib.lines import Line2D
+
     column = "cost" if "cost" in curves else "n"
-    values = curves[column].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
-    shown = curves.assign(at=values)[np.isfinite(values) & (values > 0)]
+    at = curves[column].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    shown = curves.assign(at=at, low=at * _share(curves))[np.isfinite(at) & (at > 0)]
     if shown.empty:
         raise ValueError(f"nothing to draw on logarithmic axes: no level has a {column} above 0; leave the plot out")
     figure, grid = figures.canvas(1, 1, width=7.5, height=5.0)
     axes = grid[0, 0]
-    names = list(shown["access"].drop_duplicates())
-    for name in names:
+    styles = _styles(list(curves["access"].drop_duplicates()))
+    axes.axhline(tv, color="#666666", linewidth=0.9, linestyle=(0, (5, 3)), zorder=1)
+    absent = []
+    for place, (name, (colour, marker)) in enumerate(styles.items()):
         rows = shown[shown["access"] == name].sort_values("at")
-        colour, marker, _ = figures.student_style(name, names)
-        axes.plot(rows["at"], rows["tv"], color=figures.ACCESS_COLOUR.get(name, colour), marker=marker, label=name)
-    axes.set(xlabel=column, ylabel="total variation that it suffices for", xscale="log", yscale="log")
+        if rows.empty:
+            absent.append(f"{name} ({_why(curves[curves['access'] == name])})")
+            continue
+        # Markers shrink, so that of points in one place all can be seen.
+        size = 11.0 - 7.0 * place / max(len(styles) - 1, 1)
+        axes.plot(rows["at"], rows["tv"], color=colour, marker=marker, markersize=size, linewidth=1.4, label=name)
+        axes.hlines(rows["tv"], rows["low"], rows["at"], color=colour, linewidth=4, alpha=0.3, zorder=1.5)
+    axes.set(xlabel="cost" if column == "cost" else "queries", ylabel="total variation", xscale="log", yscale="log")
+    wanted = np.unique(curves["tv"])
+    axes.set_yticks(wanted, [f"{value:.3g}" for value in wanted])
+    axes.minorticks_off()
+    axes.grid(visible=True, axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.06, y=0.08)
+    if shown["at"].max() < 10 * shown["low"].where(shown["low"] > 0, shown["at"]).min():
+        _plain_ticks(axes, shown)
     figures.title(axes, text)
-    figures.legend_and_caption(
-        figure, axes, "Every point is a number of queries that suffices, as proved in the table.", bounds=False
-    )
+    line = Line2D([], [], color="#666666", linewidth=0.9, linestyle=(0, (5, 3)), label=f"asked for: {tv:.4g}")
+    note = "Points: queries that suffice. Bars reach down to the number below which no student succeeds, if proved."
+    if curves["certificate"].str.startswith(PLUG_IN).any():
+        note = "Points: further queries that are estimated to suffice, not proved; see the lines below the table."
+    if absent:
+        note += f" Not drawn: {', '.join(absent)}."
+    figures.legend_and_caption(figure, axes, note, bounds=False, extra=(line,))
     return figure
+
+
+def _share(curves: pd.DataFrame) -> np.ndarray:
+    """Return lower/n, and 1 where there is no such bound: the bar then has no length."""
+    n, lower = (curves[name].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan) for name in ("n", "lower"))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share: np.ndarray = np.where((lower > 0) & (n > 0), np.minimum(lower / n, 1.0), 1.0)
+    return share
+
+
+def _styles(names: list[str]) -> dict[str, tuple[str, str]]:
+    others = [name for name in names if name not in _STYLES]
+    return {name: _STYLES.get(name) or _TOP[others.index(name) % len(_TOP)] for name in names}
+
+
+def _why(rows: pd.DataFrame) -> str:
+    if rows["n"].isna().all():
+        return "impossible" if rows["reason"].str.contains("impossible").all() else "beyond 2^53"
+    return "no query needed" if (rows["n"].fillna(1) == 0).all() else "no price"
+
+
+def _plain_ticks(axes: Any, shown: pd.DataFrame) -> None:
+    """Put a few plain numbers on an axis shorter than a decade, where powers of ten would leave it bare."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter
+
+    ticks = np.geomspace(shown["low"].min(), shown["at"].max(), 5)
+    axes.xaxis.set_major_locator(FixedLocator([float(f"{tick:.2g}") for tick in ticks]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

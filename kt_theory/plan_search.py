@@ -11,6 +11,9 @@ from kt_theory.validation import LARGEST_COUNT
 FINE = 60
 """Binary digits that keep every whole number up to 2^53."""
 
+STEP = 11
+"""Binary digits of the n at which a bound is searched that is not exact: steps below 1/1000."""
+
 
 @dataclass(frozen=True)
 class Crossing:
@@ -22,6 +25,22 @@ class Crossing:
     n: int | None
     last_above: int
     tried: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class Enough:
+    """n suffices (None: beyond 2^53); `first` is the number below which it is proved not to, where `exact`."""
+
+    n: int | None
+    certificate: str
+    tried: tuple[tuple[int, float], ...]
+    exact: bool = False
+    first: int = 0
+
+    @classmethod
+    def of(cls, found: Crossing, certificate: str, *, exact: bool = False) -> Enough:
+        """Return a crossing with the words for it."""
+        return cls(found.n, certificate, found.tried, exact, found.last_above + 1)
 
 
 def first_below(
@@ -68,6 +87,23 @@ def _next(
         return index(here // 2, digits) if found <= tv else index(min(2 * here + 1, LARGEST_COUNT), digits)
     factor = min(max(min(found / tv, 1e3) ** power, 1e-3), 1e3)
     return index(min(math.ceil(here * factor) + 1, LARGEST_COUNT), digits) + (1 if found > tv else -1)
+
+
+def proved_below(lower: Callable[[int], float], tv: float, start: float, power: float, looks: int) -> int:
+    """Return 1 + the largest n tried with lower(n) > tv, 0 if there is none: secant steps in logarithms."""
+    at, tried = int(min(max(start, 1.0), LARGEST_COUNT)), {}
+    for _ in range(looks):
+        tried[at] = lower(at)
+        excess = tried[at] / tv
+        if 1.0 < excess < 1.003 or excess == 0.0:
+            break
+        if len(tried) > 1:
+            (n, v), (m, w) = list(tried.items())[-2:]
+            power = min(max(math.log(n / m) / math.log(w / v) if w != v else power, 0.3), 20.0)
+        at = int(min(max(at * min(excess * 0.9985, 1e3) ** power, 1.0), LARGEST_COUNT))
+        if at in tried:
+            break
+    return max((n + 1 for n, value in tried.items() if value > tv), default=0)
 
 
 def number(index: int, digits: int) -> int:

@@ -84,9 +84,19 @@ def envelope_bound(labels: int, n: int, c: float, slope: float, gap: float) -> f
     Between two neighbouring kinks (j + c)/M the risk is a polynomial with
     r'' = n(n-1) E[second difference >= 0] - 4n b(j; n-1, p) >= -4n B_j, B_j the largest mass, and at a kink its slope
     jumps up by 2 b(j; n, p). So with B the largest B_j met on [u, v], r + 2nB p^2 is convex there, and r - slope p is
-    at most the larger end value + (v-u)^2/8 * 4nB. Also |r'| <= cA/M + 2B, which is sharper over many kinks.
+    at most the larger end value + (v-u)^2/8 * 4nB. Also |r'| <= cA/M + 2B, which is sharper over many kinks. Far above
+    1/A shrinkage decides: with d = c(Ap-1) and Z = X - np, M r = d + 2 E(Z-d)_+, and (z)_+ <= e^(tz-1)/t gives
+    E(Z-d)_+ <= exp(np(e^t-1-t) - td - 1)/t for any t, whose exponent is linear in p.
     """
     total = n + c * labels
+
+    def far(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        t = np.clip(c * (labels * u - 1.0) / np.maximum(n * u, 1e-300), 1e-12, 1.0)
+        growth = n * (np.expm1(t) - t) - t * c * labels
+        power = np.maximum(growth * u, growth * v) + t * c - 1.0
+        line = np.maximum((c * labels / total - slope) * u, (c * labels / total - slope) * v)
+        above = line + slope / labels - c / total + 2.0 * np.exp(np.minimum(power, 50.0)) / (t * total)
+        return np.where((labels * u > 1.0) & (power < 50.0), above, np.inf)
 
     def excess(p: np.ndarray) -> np.ndarray:
         return coordinate_risk(p, labels, n, c) - slope * (p - 1.0 / labels)
@@ -97,7 +107,7 @@ def envelope_bound(labels: int, n: int, c: float, slope: float, gap: float) -> f
         mass = np.where(certain, 1.0, np.maximum(largest_mass(first, n - 1.0), largest_mass(last, n - 1.0)))
         smooth = np.maximum(at_u, at_v) + 0.5 * n * mass * (v - u) ** 2
         steep = 0.5 * (at_u + at_v) + 0.5 * (c * labels / total + 2.0 * mass + abs(slope)) * (v - u)
-        return np.minimum(smooth, steep)
+        return np.minimum(np.minimum(smooth, steep), far(u, v))
 
     return certified_maximum(excess, bound, risk_grid(labels, n, c), gap)
 

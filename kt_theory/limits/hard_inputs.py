@@ -23,28 +23,28 @@ LARGEST_CURVED_ROW = 500
 """Largest k for which a row of two labels uses a curved student."""
 
 
-def visit_steps(inputs: int, n: int) -> np.ndarray:
+def visit_steps(inputs: int, n: int, finest: float = 1e-3) -> np.ndarray:
     """Return increasing visit counts from 0 on, dense around kappa, where a row's upper bound is computed.
 
-    Between them the bound at the lower count holds too, as samples may be thrown away. The spacing is 0.1 % at kappa
+    Between them the bound at the lower count holds too, as samples may be thrown away. The spacing is `finest` at kappa
     and wider away from it, where the concave envelope of about sqrt(u), u = k/kappa, leaves room (ln u)^2/8.
     """
     centre = max(n / inputs, 1.0)
     log_up, log_down = [0.0], [0.0]
     while log_up[-1] < math.log(max(n / centre, 1.0)):
-        log_up.append(log_up[-1] + _spacing(log_up[-1]))
+        log_up.append(log_up[-1] + _spacing(log_up[-1], finest))
     while log_down[-1] > -math.log(centre) - 1e-9:
-        log_down.append(log_down[-1] - _spacing(log_down[-1]))
+        log_down.append(log_down[-1] - _spacing(log_down[-1], finest))
     steps = np.floor(centre * np.exp(np.array(log_up + log_down)))
     small = np.arange(0.0, min(n, 16) + 1.0)
     return np.unique(np.concatenate([small, np.clip(steps, 0.0, float(n))]))
 
 
-def _spacing(log_ratio: float) -> float:
-    return min(max(1e-3, 0.2 * log_ratio**2), 0.15)
+def _spacing(log_ratio: float, finest: float) -> float:
+    return min(max(finest, 0.2 * log_ratio**2), max(0.15, 0.15 * abs(log_ratio)))
 
 
-def row_uppers(labels: int, visits: np.ndarray) -> np.ndarray:
+def row_uppers(labels: int, visits: np.ndarray, gap: float = ROW_GAP) -> np.ndarray:
     """Return a proved, non-increasing upper bound of one row's worst-case risk after each number of visits.
 
     The student uses add-c with c chosen by the number of visits: a few optimised values, interpolated (any c is valid);
@@ -54,7 +54,7 @@ def row_uppers(labels: int, visits: np.ndarray) -> np.ndarray:
     nodes = np.unique(np.floor(np.geomspace(1.0, used.max(initial=1.0), 12)))
     scaled = [best_constant(labels, int(k)) / math.sqrt(k) for k in nodes]
     constants = np.interp(np.log(used), np.log(nodes), scaled) * np.sqrt(used)
-    certified = [add_c_upper(labels, int(k), float(c), ROW_GAP) for k, c in zip(used, constants, strict=True)]
+    certified = [add_c_upper(labels, int(k), float(c), gap) for k, c in zip(used, constants, strict=True)]
     bounds = np.array([mle_upper(labels, int(k)) for k in visits])
     bounds[np.isin(visits, used)] = np.minimum(bounds[np.isin(visits, used)], certified)
     if labels == 2:
@@ -64,19 +64,31 @@ def row_uppers(labels: int, visits: np.ndarray) -> np.ndarray:
 
 
 def inputs_upper(inputs: int, labels: int, n: int) -> float:
-    """Return a proved upper bound of the minimax risk over all rho and pi.
+    """Return a proved upper bound of the minimax risk over all rho and pi: `laws_upper` of dense row bounds."""
+    visits = visit_steps(inputs, n)
+    return laws_upper(inputs, labels, n, visits, row_uppers(labels, visits))
+
+
+def laws_upper(inputs: int, labels: int, n: int, visits: np.ndarray, bounds: np.ndarray) -> float:
+    """Return a proved upper bound of the minimax risk over all rho and pi, from bounds of one row.
 
     A student that uses add-c(k) on a row with k visits has risk at most sum_s h(rho_s), h(x) = x f(x),
     f(x) = E[G(k)], k ~ Bin(n, x), G the row's bound; G falls in k, so f falls in x. By Jensen the sum is at most S
     times the concave envelope of h at 1/S, that is S min over slopes of max_x h(x) - slope (x - 1/S). On [u, v],
     h(x) - slope x <= x (f(u) - slope), linear in x, certifies the maximum.
+
+    Parameters
+    ----------
+    inputs, labels, n : int
+    visits : (K,) array
+        Increasing visit counts from 0 on; those above n are not used.
+    bounds : (K,) array
+        G at them; between them the bound at the lower count holds.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import betainc
 
-    visits = visit_steps(inputs, n)
-    bounds = row_uppers(labels, visits)
-    drops, steps, share = np.diff(bounds), visits[1:], 1.0 / inputs
+    drops, steps, share = np.diff(bounds[visits <= n]), visits[visits <= n][1:], 1.0 / inputs
 
     def row_risk(x: np.ndarray) -> np.ndarray:
         return bounds[0] + betainc(steps[None, :], n - steps[None, :] + 1.0, x[:, None]) @ drops
@@ -84,8 +96,14 @@ def inputs_upper(inputs: int, labels: int, n: int) -> float:
     u = np.concatenate([np.geomspace(1e-3, 0.5, 30), np.linspace(0.5, 2.0, 61), np.geomspace(2.0, inputs, 40)])
     edges = np.unique(np.concatenate([[0.0, 1.0], u[u <= inputs] * share]))
     weighted, offset = edges * row_risk(edges), edges - share
-    scale = float(weighted.max()) * inputs
-    best = minimize_scalar(lambda s: float((weighted - s * scale * offset).max()), bounds=(-1.5, 1.5), method="bounded")
+    # The slope is of the order of h near 1/S: on many inputs h(1) is far larger.
+    scale = float(weighted[edges <= 4.0 * share].max()) * inputs
+    best = minimize_scalar(
+        lambda s: float((weighted - s * scale * offset).max()),
+        bounds=(-1.5, 1.5),
+        method="bounded",
+        options={"xatol": 1e-7},
+    )
     slope = float(best.x) * scale
 
     def excess(x: np.ndarray) -> np.ndarray:

@@ -1,0 +1,44 @@
+"""The teacher that a command is asked for: a table or a text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kt_theory.teacher import Teacher
+from kt_theory.teachers.files import from_table
+from kt_theory.teachers.text import ngram
+
+
+def read_teacher(path: Path, order: int | None, tokens: str | None, logits: bool, normalise: bool) -> Teacher:
+    """Return the teacher of a file.
+
+    Parameters
+    ----------
+    path : Path
+    order : int or None
+        The file is a UTF-8 text, the teacher its n-gram of this order; None: a table, as `from_table` reads.
+    tokens : str or None
+        What the n-gram counts.
+    logits, normalise : bool
+        As for `from_table`.
+
+    Raises
+    ------
+    ValueError, OSError
+        In one line, by the names of the command's options.
+    """
+    if order is None:
+        if tokens is not None:
+            raise ValueError(f"--tokens {tokens} goes with --ngram ORDER: a table has no tokens")
+        if path.suffix.lower() in {".txt", ".md"}:
+            raise ValueError(f"{path} is a text: give --ngram ORDER, such as --ngram 2, to learn a teacher from it")
+        return from_table(path, kind="logits" if logits else None, normalise=normalise)
+    if logits or normalise:
+        raise ValueError("--logits and --normalise are for tables: with --ngram the teacher is learnt from a text")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a UTF-8 text: byte {error.start} cannot be decoded") from None
+    except OSError as error:
+        raise OSError(f"{path} cannot be read: {error.strerror}") from None
+    return ngram(text, order, tokens or "char")
