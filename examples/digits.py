@@ -6,16 +6,12 @@ Each row of the table is what one query of an API might return. Prints the table
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 import kt_theory as kt
-from kt_theory import figures
 
 REPEATS = 200
 TIMES = (1, 10, 100)
@@ -51,7 +47,7 @@ def answers(pixels: np.ndarray) -> dict[str, kt.Student]:
 
 
 def risks(repeats: int = REPEATS) -> pd.DataFrame:
-    """Return the simulated risk of each student at 1, 10 and 100 queries per image, and its exact limit if it has one."""
+    """Return the simulated risk of each student at 1, 10 and 100 queries per image, and its exact limit."""
     teacher, pixels = pool()
     chosen = answers(pixels)
     n = [times * teacher.inputs for times in TIMES]

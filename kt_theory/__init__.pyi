@@ -11,9 +11,9 @@ from .limits import bounds as bounds
 from .limits.hard import best_add_c as best_add_c
 from .limits.limit import Limit as Limit
 from .limits.minimax import minimax_risk as minimax_risk
-from .planning import SampleSize as SampleSize
-from .planning import plan as plan
-from .planning import samples_needed as samples_needed
+from .planning.sizes import SampleSize as SampleSize
+from .planning.sizes import plan as plan
+from .planning.sizes import samples_needed as samples_needed
 from .rates import PowerLawWarning as PowerLawWarning
 from .rates import fit_rate as fit_rate
 from .risk.exact import NoExactRisk as NoExactRisk

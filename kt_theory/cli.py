@@ -9,7 +9,7 @@ import click
 
 from kt_theory import __version__
 from kt_theory.commands import Names, Numbers, Whole, clear_errors
-from kt_theory.plan_cli import plan_command
+from kt_theory.planning.cli import plan_command
 from kt_theory.sweep.cli import sweep_group
 from kt_theory.transfer.cli import fit_command
 from kt_theory.validation import whole_number
@@ -95,7 +95,7 @@ def risk(
     from kt_theory.access import as_access
     from kt_theory.output import refuse_unwritable, write_table
     from kt_theory.students import STUDENTS, as_students
-    from kt_theory.teachers.asked import read_teacher
+    from kt_theory.teachers.command import read_teacher
 
     refuse_unwritable([path for path in (csv, plot) if path is not None], inputs=[teacher])
     if plot is not None and plot.suffix.lower() not in figures.KINDS:

@@ -30,13 +30,7 @@ FLOORS = [
     {"reproduce"},
     {"sweep"},
     {"transfer"},
-    {"plan_search", "plan_rows"},
-    {"plan_hard"},
-    {"plan_bounds"},
-    {"plan_records"},
     {"planning"},
-    {"plan_figure"},
-    {"plan_cli"},
     {"cli"},
     {"__main__"},
 ]
@@ -95,7 +89,7 @@ def test_limits_never_look_at_students_or_simulations():
 def test_heavy_libraries_load_only_when_used():
     heavy = ("matplotlib", "pandas", "scipy", "pyarrow", "networkx", "click", "tqdm", "hypothesis", "sklearn")
     for parts, tree in modules():
-        if parts[-1] not in {"cli", "commands", "plan_cli"}:
+        if parts[-1] not in {"cli", "commands"}:
             at_top = {name.split(".")[0] for name in imported(tree, top_level_only=True)}
             assert not at_top & set(heavy), f"{'/'.join(parts)} imports {at_top & set(heavy)} at the top"
     code = "import sys, kt_theory; print(sorted({m.split('.')[0] for m in sys.modules}))"

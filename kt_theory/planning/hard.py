@@ -12,7 +12,7 @@ from kt_theory.limits.hard import ROUNDING, hard_limit
 from kt_theory.limits.hard_addc import LARGEST_RATIO, envelope, mle_upper, row_upper
 from kt_theory.limits.hard_inputs import inputs_lower, laws_upper, row_uppers, visit_steps
 from kt_theory.limits.hard_prior import closed_bayes_risk, prior_lower
-from kt_theory.plan_search import FINE, STEP, Crossing, Enough, first_below, proved_below
+from kt_theory.planning.search import FINE, STEP, Crossing, Enough, first_below, proved_below
 from kt_theory.validation import LARGEST_COUNT
 
 FINEST, GAP = 4e-3, 5e-4

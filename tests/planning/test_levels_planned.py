@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 import kt_theory as kt
-from kt_theory import graphs, plan_hard, plan_rows
+from kt_theory import graphs
 from kt_theory.limits.hard_addc import coordinate_risk, envelope, envelope_bound
 from kt_theory.limits.hard_inputs import inputs_upper, laws_upper, row_uppers, visit_steps
 from kt_theory.limits.rows import FewLevels
 from kt_theory.limits.search import many_rows, one_row
-from kt_theory.planning import plan, samples_needed
+from kt_theory.planning import hard as plan_hard
+from kt_theory.planning import rows as plan_rows
+from kt_theory.planning.sizes import plan, samples_needed
 
 EXACT = (
     [("soft", S, A, tv, {}) for S, A, tv in [(1, 2, 0.1), (2, 2, 0.02), (10, 3, 0.3), (1000, 50, 0.05), (50, 7, 0.001)]]
@@ -105,7 +107,7 @@ def test_top_k_alone_lies_between_its_bounds_on_random_teachers(inputs, labels, 
     rng = np.random.default_rng(3)
     upper, lower = plan_rows.tail_upper(inputs, labels, n, k), plan_rows.tail_lower(inputs, labels, n, k)
     assert lower <= upper * (1 + 1e-12)
-    from kt_theory.plan_bounds import tail_risk
+    from kt_theory.planning.bounds import tail_risk
 
     for _ in range(50):
         teacher = kt.Teacher(rng.dirichlet(np.full(labels, 0.2), inputs), rng.dirichlet(np.ones(inputs)))
@@ -126,7 +128,7 @@ def test_the_risk_of_top_k_alone_by_enumeration():
                 copy[top] = teacher.pi[s, top]
             loss += teacher.rho[s] * 0.5 * np.abs(copy - teacher.pi[s]).sum()
         expected += loss * np.prod(teacher.rho[list(draws)])
-    from kt_theory.plan_bounds import tail_risk
+    from kt_theory.planning.bounds import tail_risk
 
     assert tail_risk(teacher, k, n) == pytest.approx(expected, rel=1e-13)
 

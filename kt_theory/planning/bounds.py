@@ -12,9 +12,9 @@ import numpy as np
 from kt_theory.graphs import Graph, as_graph
 from kt_theory.limits import bounds, minimax
 from kt_theory.limits.soft import unvisited_mass
-from kt_theory.plan_hard import hard_enough, hard_lower, joint_bound
-from kt_theory.plan_rows import rows_lower, tail_floor, tail_lower, tail_upper
-from kt_theory.plan_search import FINE, STEP, Enough, first_below, proved_below
+from kt_theory.planning.hard import hard_enough, hard_lower, joint_bound
+from kt_theory.planning.rows import rows_lower, tail_floor, tail_lower, tail_upper
+from kt_theory.planning.search import FINE, STEP, Enough, first_below, proved_below
 from kt_theory.teacher import Teacher
 from kt_theory.validation import LARGEST_COUNT, unknown_name, whole_number
 

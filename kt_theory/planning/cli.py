@@ -38,8 +38,8 @@ def plan_command(prices: tuple[str, ...], tv: float, csv: Path | None, plot: Pat
     """
     from kt_theory import figures
     from kt_theory.output import refuse_unwritable, write_table
-    from kt_theory.plan_figure import draw_plan, plan_curves
-    from kt_theory.planning import plan
+    from kt_theory.planning.figure import draw_plan, plan_curves
+    from kt_theory.planning.sizes import plan
 
     sources = [path for path in (options["teacher"], options["answers"]) if path is not None]
     refuse_unwritable([file for file in (csv, plot) if file is not None], inputs=sources)
@@ -82,7 +82,7 @@ def _source(options: dict[str, Any]) -> Any:
         return transfer
     if table is None:
         return None
-    from kt_theory.teachers.asked import read_teacher
+    from kt_theory.teachers.command import read_teacher
 
     return read_teacher(table, *reading)
 

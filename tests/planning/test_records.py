@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import cli, graphs
-from kt_theory.plan_bounds import level
-from kt_theory.plan_records import PLUG_IN, in_hand
-from kt_theory.planning import plan, samples_needed
+from kt_theory.planning.bounds import level
+from kt_theory.planning.records import PLUG_IN, in_hand
+from kt_theory.planning.sizes import plan, samples_needed
 
 RNG = np.random.default_rng(11)
 TEACHER = kt.Teacher(RNG.dirichlet(np.full(4, 0.7), 12), RNG.dirichlet(np.full(12, 2.0)))

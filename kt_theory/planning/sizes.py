@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kt_theory import plan_bounds, plan_records
-from kt_theory.plan_bounds import Level
-from kt_theory.plan_search import FINE, Enough, first_below
+from kt_theory.planning import bounds as plan_bounds
+from kt_theory.planning import records as plan_records
+from kt_theory.planning.bounds import Level
+from kt_theory.planning.search import FINE, Enough, first_below
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.validation import LARGEST_COUNT, unit_interval, unknown_name, whole_number
@@ -123,7 +124,7 @@ def samples_needed(
 
     Examples
     --------
-    >>> from kt_theory.planning import samples_needed
+    >>> from kt_theory.planning.sizes import samples_needed
     >>> found = samples_needed(access="soft", inputs=1000, labels=50, tv=0.05)
     >>> found.n == found.lower
     True

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures
-from kt_theory.plan_records import PLUG_IN
-from kt_theory.planning import plan
+from kt_theory.planning.records import PLUG_IN
+from kt_theory.planning.sizes import plan
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory.plan_bounds import Level, enough, enough_surely
-from kt_theory.plan_search import FINE, Enough, first_below
+from kt_theory.planning.bounds import Level, enough, enough_surely
+from kt_theory.planning.search import FINE, Enough, first_below
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.copying import Copy, fit
 from kt_theory.transfer.rows import Rows

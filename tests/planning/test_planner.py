@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 import kt_theory as kt
-from kt_theory import cli, graphs, plan_bounds
-from kt_theory.plan_search import first_below, index, number
-from kt_theory.planning import plan, samples_needed
+from kt_theory import cli, graphs
+from kt_theory.planning import bounds as plan_bounds
+from kt_theory.planning.search import first_below, index, number
+from kt_theory.planning.sizes import plan, samples_needed
 from kt_theory.risk.missing_mass import ce_ful_weights
 
 SOFT = [(1, 2, 0.1), (2, 2, 0.02), (10, 3, 0.3), (10, 3, 0.01), (1000, 50, 0.05), (10**6, 10**6, 1e-4)]

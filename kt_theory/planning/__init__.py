@@ -1,0 +1,1 @@
+"""The planner: how many queries a copy takes, at every access level, and what they cost."""
