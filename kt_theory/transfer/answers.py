@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from kt_theory.transfer.account import Skip
@@ -28,7 +28,7 @@ class Answer(NamedTuple):
         What was asked.
     label : Key or None
         The sampled label, None if the record only states probabilities.
-    entries : list of (Key, float)
+    entries : dict of Key to float
         Stated log-probabilities; NaN where censored.
     sampling : bool or None
         Whether the label was sampled at temperature 1, untruncated; None if the record does not say.
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 
     input: str
     label: Key | None
-    entries: list[tuple[Key, float]]
+    entries: dict[Key, float]
     sampling: bool | None
 
 
@@ -123,14 +123,22 @@ def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, s
     raise malformed(f"token is {_kind(text)}")
 
 
-def with_sampled(key: Key, value: float, entries: Iterable[tuple[Key, float]]) -> list[tuple[Key, float]]:
-    """Return the entries, the sampled label's own first, each label once."""
-    found = {key: value}
-    for other, stated in entries:
-        # The sampled token may be listed with a value where its own field holds the censoring mark.
-        if other not in found or (found[other] != found[other]):
-            found[other] = stated
-    return list(found.items())
+def with_sampled(key: Key, value: float, entries: Iterable[tuple[Key, float]]) -> dict[Key, float]:
+    """Return the entries, the sampled label's own first, each label once: of tokens that read alike the first."""
+    # The sampled token may be listed with a value where its own field holds the censoring mark.
+    return _add(entries, {key: value})
+
+
+def each_once(entries: Iterable[tuple[Key, float]]) -> dict[Key, float]:
+    """Return the entries, each label once: of tokens that read alike the first."""
+    return _add(entries, {})
+
+
+def _add(entries: Iterable[tuple[Key, float]], found: dict[Key, float]) -> dict[Key, float]:
+    for key, stated in entries:
+        if key not in found or (found[key] != found[key]):
+            found[key] = stated
+    return found
 
 
 def finished(reason: Any) -> None:
@@ -139,11 +147,39 @@ def finished(reason: Any) -> None:
         reason = reason.get("type")
     if reason is None:
         return
-    name = str(reason).lower()
-    if name in {"content_filter", "safety", "blocklist", "prohibited_content", "spii", "recitation", "refusal"}:
+    name = str(reason).rpartition(".")[2].lower()
+    if name in _ORDINARY:
+        return
+    if name in _DECLINED:
         raise Skip("refused", f"finish reason {reason}")
-    if name not in {"stop", "length", "eos", "eos_token", "limit", "word", "max_tokens", "stop_sequence", "end_turn"}:
-        raise Skip("error", f"finish reason {reason}")
+    if name in _CALLS:
+        raise Skip("no label", f"finish reason {reason}: the answer calls a tool")
+    raise Skip("error", f"finish reason {reason}")
+
+
+_ORDINARY = {
+    "stop",
+    "length",
+    "eos",
+    "eos_token",
+    "limit",
+    "word",
+    "max_tokens",
+    "stop_sequence",
+    "end_turn",
+    "finish_reason_unspecified",
+}
+_DECLINED = {
+    "content_filter",
+    "safety",
+    "blocklist",
+    "prohibited_content",
+    "spii",
+    "recitation",
+    "refusal",
+    "model_armor",
+}
+_CALLS = {"tool_calls", "function_call", "tool_use"}
 
 
 def failed(doc: dict[str, Any]) -> None:
@@ -160,9 +196,9 @@ def sampled_plainly(*places: Any) -> bool | None:
     """Return whether the label was drawn from the stated distribution; None if no place says so."""
     said = False
     for place in places:
-        if not isinstance(place, dict):
+        if not isinstance(place, dict) or SAMPLING_NAMES.isdisjoint(place):
             continue
-        for name in _PLAIN_SAMPLING.keys() & place.keys():
+        for name in SAMPLING_NAMES & place.keys():
             value = place[name]
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 if value not in _PLAIN_SAMPLING[name]:
@@ -178,7 +214,22 @@ _PLAIN_SAMPLING = {
     "top_k": (0, -1),
     "topK": (0, -1),
     "min_p": (0,),
+    "typical_p": (0, 1),
+    "mirostat": (0,),
+    "dynatemp_range": (0,),
+    "xtc_probability": (0,),
+    "top_n_sigma": (0, -1),
+    "dry_multiplier": (0,),
+    "repeat_penalty": (1,),
+    "repetition_penalty": (1,),
+    "presence_penalty": (0,),
+    "presencePenalty": (0,),
+    "frequency_penalty": (0,),
+    "frequencyPenalty": (0,),
 }
+"""What each setting is when labels follow the stated probabilities. Penalties act on words of the prompt too."""
+
+SAMPLING_NAMES = frozenset(_PLAIN_SAMPLING)
 
 
 def asked(doc: dict[str, Any], reading: Reading) -> str:
@@ -190,16 +241,28 @@ def asked(doc: dict[str, Any], reading: Reading) -> str:
         if found is None:
             raise malformed(f"field {reading.input!r} is missing")
         return input_key(found)
-    for place in (doc, doc.get("request"), doc.get("body")):
-        if not isinstance(place, dict):
-            continue
-        inner = place.get("body")
-        nested = inner if isinstance(inner, dict) else {}
-        for name in ("prompt", "messages", "contents", "input", "custom_id"):
-            value = place.get(name, nested.get(name))
+    for place in _requests(doc):
+        for name in ("prompt", "messages", "contents", "input"):
+            value = place.get(name)
             if value is not None and value != []:
                 return input_key(value)
+    # An id tells requests apart, not what they ask: only where the request itself is not at hand.
+    for name in ("custom_id", "key"):
+        if isinstance(doc.get(name), str) and doc[name]:
+            return str(doc[name])
     raise malformed("no input: the line holds no prompt, messages, contents, input or custom_id; name the field")
+
+
+def _requests(doc: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The places where a line may keep what was asked."""
+    yield doc
+    for name in ("request", "body"):
+        place = doc.get(name)
+        if isinstance(place, dict):
+            yield place
+            inner = place.get("body")
+            if isinstance(inner, dict):
+                yield inner
 
 
 def input_key(value: Any) -> str:

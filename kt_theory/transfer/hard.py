@@ -1,7 +1,7 @@
 """Upper confidence bounds on the loss of the frequencies n_sa / n_s of hard labels, from the labels alone.
 
-Two families of bounds, each in the form P(e(L) >= 1/delta) <= delta with e increasing in the loss L, so that any average
-of them with weights that do not look at the records is of that form too: the certificate is the root of the average.
+Two families of bounds, each of the form P(e(L) >= 1/delta) <= delta with e increasing in the loss L, so that any mean
+of them with weights that do not look at the records is of that form too: the certificate is the root of the mean.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def counted(rows: Rows, delta: float) -> float:
         In (0, 1).
     """
     evidence = _halves_evidence(rows)
-    if rows.closed and 2 <= rows.labels and rows.n <= _SMALL:
-        evidence = [(0.65 * weight, e) for weight, e in evidence] + [(0.35, _labels_evidence(rows))]
+    if rows.closed and rows.labels >= 2 and rows.n <= _SMALL:
+        evidence = [(0.5 * weight, e) for weight, e in evidence] + [(0.5, _labels_evidence(rows))]
     price = math.log(1.0 / delta)
 
     def proved(loss: float) -> bool:

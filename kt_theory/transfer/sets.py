@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.transfer.account import Account, Skip
+from kt_theory.transfer.account import Account
 from kt_theory.transfer.answers import Reading
-from kt_theory.transfer.builder import Builder, of_arrays
+from kt_theory.transfer.builder import Builder, add_arrays
 from kt_theory.transfer.files import read_file
 from kt_theory.transfer.rows import Rows, collect
 from kt_theory.validation import unknown_name
@@ -168,11 +168,7 @@ class TransferSet:
             raise ValueError(f"labels has {len(names)} names: sampled and logits use the codes 0 to {width - 1}")
         account = Account(source="arrays", format="arrays", lines=count)
         builder = Builder(account, names)
-        for line, answer in enumerate(of_arrays(inputs, codes, stated, names), 1):
-            try:
-                builder.add([answer])
-            except Skip as skip:
-                account.skipped.append((line, skip.outcome, str(skip)))
+        add_arrays(builder, inputs, codes, stated)
         return cls._built(builder, account, True)
 
     @classmethod

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from transfer_cases import FORMATS, RECORDS
 
-from kt_theory.transfer import files
+from kt_theory.transfer import lines as jsonl
 from kt_theory.transfer.account import OUTCOMES
 from kt_theory.transfer.copying import fit
 from kt_theory.transfer.sets import TransferSet
@@ -115,5 +115,5 @@ def test_mutated_records(name, tmp_path):
 def test_many_mutated_records(name, tmp_path, monkeypatch):
     for seed in range(5):
         if seed % 2:
-            monkeypatch.setattr(files, "_loads", files.lenient)
+            monkeypatch.setattr(jsonl, "loads", jsonl.lenient)
         fuzz(name, 500, seed, tmp_path / "fuzz.jsonl")
