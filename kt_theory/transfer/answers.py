@@ -194,13 +194,14 @@ def failed(doc: dict[str, Any]) -> None:
 
 def sampled_plainly(*places: Any) -> bool | None:
     """Return whether the label was drawn from the stated distribution; None if no place says so."""
-    said = False
+    said, last = False, None
     for place in places:
-        if not isinstance(place, dict) or SAMPLING_NAMES.isdisjoint(place):
+        # A bare response is its own record: the same place is not looked at twice.
+        if place is last or type(place) is not dict or SAMPLING_NAMES.isdisjoint(place):
             continue
-        for name in SAMPLING_NAMES & place.keys():
-            value = place[name]
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
+        last = place
+        for name, value in place.items():
+            if name in SAMPLING_NAMES and (type(value) is int or type(value) is float):
                 if value not in _PLAIN_SAMPLING[name]:
                     return False
                 said = said or name == "temperature"

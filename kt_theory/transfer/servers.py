@@ -255,7 +255,12 @@ _REASONS = {0: None, 1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION"}
 
 def _gemini_entry(entry: Any, reading: Reading) -> tuple[Key, float]:
     place = want(entry, dict, "candidate")
-    key = token_key(place.get("token"), None, _either(place, "tokenId"), reading.texts)
+    number, text = place.get("tokenId"), place.get("token")
+    if type(number) is int and type(text) is str and "logProbability" in place:
+        reading.texts.setdefault(number, text)
+        stated = place["logProbability"]
+        return number, 0.0 if stated is None else log_probability(stated)
+    key = token_key(text, None, _either(place, "tokenId"), reading.texts)
     # Zero values are left out of the JSON: a token without logProbability is certain.
     stated = _either(place, "logProbability")
     return key, 0.0 if stated is None else log_probability(stated)

@@ -79,7 +79,7 @@ class TransferSet:
         Parameters
         ----------
         path : str or Path
-            .jsonl, .ndjson, .json, .csv or .parquet.
+            .jsonl, .ndjson, .json, .csv or .parquet. A .json or .jsonl file may also be one JSON array of records.
         format : str, optional
             plain, openai_chat, openai_responses, openai_completions, openai_batch, vllm, sglang, llama_cpp or gemini.
             Recognised by the first record if omitted.
@@ -262,7 +262,10 @@ def _stated(logits: ArrayLike | None, logprobs: ArrayLike | None) -> np.ndarray 
     name, given = ("logits", logits) if logits is not None else ("logprobs", logprobs)
     array = np.array(given, dtype=np.float64)
     if array.ndim != 2:
-        raise ValueError(f"{name} has shape {array.shape}: must have 2 axes, (records, labels)")
+        raise ValueError(
+            f"{name} has shape {array.shape}: must have 2 axes, (records, labels); of what generate() returns, give the "
+            f"first step: {name}[0]"
+        )
     if name == "logits":
         if np.isnan(array).any() or np.isposinf(array).any() or np.isneginf(array).all(axis=1).any():
             raise ValueError("logits: entries must be numbers or -inf, with a finite one in each row")

@@ -200,7 +200,7 @@ def test_the_classifier_with_probabilities():
 
 
 def run(*words):
-    return CliRunner().invoke(fit_command(), [str(word) for word in words], catch_exceptions=False)
+    return CliRunner().invoke(fit_command, [str(word) for word in words], catch_exceptions=False)
 
 
 @pytest.fixture
