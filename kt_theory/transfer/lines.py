@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -68,45 +69,50 @@ def _is_array(file: BinaryIO) -> bool:
 
 
 def _array_chunks(file: BinaryIO) -> Iterator[list[Any]]:
-    """The elements of an array, read block by block; after one that is no JSON the rest cannot be told apart."""
+    """The elements of an array, block by block, in chunks."""
+    elements = _elements(file)
+    while chunk := list(islice(elements, _CHUNK)):
+        yield chunk
+
+
+def _elements(file: BinaryIO) -> Iterator[Any]:
+    """The elements of an array; after one that is no JSON the rest cannot be told apart."""
     decoder, decode = codecs.getincrementaldecoder("utf-8")(), json.JSONDecoder().raw_decode
-    text, place, ended, wanted, found = "", 0, False, _BLOCK, []
-    opened = False
+    text, place, opened, ended, why = "", 0, False, False, "the array does not end"
     while True:
-        while place < len(text) and text[place] in " \t\r\n," and opened:
-            place += 1
-        if not opened and place < len(text):
-            place, opened = text.index("[") + 1, True
-            continue
-        if opened and text[place : place + 1] == "]":
+        place = _MEANINGLESS.match(text, place).end()  # type: ignore[union-attr]
+        here = text[place : place + 1]
+        if opened and here == "]":
             if text[place + 1 :].strip() or file.read(1).strip():
-                found.append(Skip("malformed", "not JSON: something stands after the end of the array"))
-            break
-        try:
-            doc, after = decode(text, place)
-            # A number or a word at the end of a block may go on in the next one.
-            if after == len(text) and not ended:
-                raise ValueError("the block ends here")
-        except (ValueError, RecursionError) as error:
-            if ended:
-                why = "the array does not end" if place >= len(text) else " ".join(str(error).split())
-                found.append(Skip("malformed", f"not JSON: {why}; the rest of the file cannot be read"))
-                break
-            try:
-                block = file.read(wanted)
-                text, place, ended = text[place:] + decoder.decode(block, not block), 0, not block
-            except UnicodeDecodeError as wrong:
-                found.append(Skip("malformed", f"not UTF-8: {wrong.reason}; the rest of the file cannot be read"))
-                break
-            # A record longer than what was read is looked at again and again: in steps that double.
-            wanted = max(_BLOCK, len(text))
+                yield Skip("malformed", "not JSON: something stands after the end of the array")
+            return
+        if here and not opened:
+            opened, place = True, place + 1
             continue
-        found.append(_with_valid_texts(doc, text[place:after]))
-        place = after
-        if len(found) == _CHUNK:
-            yield found
-            found = []
-    yield found
+        if here:
+            try:
+                doc, after = decode(text, place)
+                # A number at the end of a block may go on in the next one.
+                if after < len(text) or ended:
+                    yield _with_valid_texts(doc, text[place:after])
+                    place = after
+                    continue
+            except (ValueError, RecursionError) as error:
+                why = " ".join(str(error).split())
+        if ended:
+            yield Skip("malformed", f"not JSON: {why}; the rest of the file cannot be read")
+            return
+        # A record longer than what was read is looked at again and again: in steps that double.
+        block = file.read(max(_BLOCK, len(text) - place))
+        try:
+            text, place, ended = text[place:] + decoder.decode(block, not block), 0, not block
+        except UnicodeDecodeError as error:
+            yield Skip("malformed", f"not UTF-8: {error.reason}; the rest of the file cannot be read")
+            return
+        why = "the array does not end"
+
+
+_MEANINGLESS = re.compile(r"[ \t\r\n,]*")
 
 
 def _with_valid_texts(doc: Any, text: str) -> Any:

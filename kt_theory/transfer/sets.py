@@ -263,8 +263,8 @@ def _stated(logits: ArrayLike | None, logprobs: ArrayLike | None) -> np.ndarray 
     array = np.array(given, dtype=np.float64)
     if array.ndim != 2:
         raise ValueError(
-            f"{name} has shape {array.shape}: must have 2 axes, (records, labels); of what generate() returns, give the "
-            f"first step: {name}[0]"
+            f"{name} has shape {array.shape}: must have 2 axes, (records, labels); of what generate() returns, give "
+            f"the first step: {name}[0]"
         )
     if name == "logits":
         if np.isnan(array).any() or np.isposinf(array).any() or np.isneginf(array).all(axis=1).any():
