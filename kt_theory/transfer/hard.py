@@ -24,6 +24,12 @@ _SMALL = 2000
 def counted(rows: Rows, delta: float) -> float:
     """Return an upper bound on TV(copy, teacher | rho) for hard labels, the copy being the frequencies n_sa / n_s.
 
+    How sharp: at n = 20 S the loss itself is up to sqrt((A - 1) / 20) / 2, so that five times the loss is no condition
+    for dense rows of ten labels or more; it is one for few or uneven labels. There (S = 3 to 15, A = 2 to 10) the bound
+    at confidence 0.95 is at most 5 max(loss, (S/2 + 2 ln 20) / n), except in up to 4 % of the transfer sets of the worst
+    teachers, where it is some 10 % above it: their loss happens to be far below its mean, and the records do not show
+    it.
+
     Parameters
     ----------
     rows : Rows
@@ -156,7 +162,7 @@ def _half(reds: float, stake: float, cost: float) -> Evidence:
 def _hard_cells(n: int) -> dict[float, list[tuple[float, float]]]:
     """For each theta the stakes and their weights, which sum to 1: a choice that depends on n alone.
 
-    For records of variance V the best stake is about sqrt(8 / (theta n V)). Most of the weight is on V = 1/4.
+    For records of variance V the best stake is about sqrt(8 / (theta n V)). Most of the weight is on V = 0.14, a label of 0.83.
     """
 
     def stake(theta: float, variance: float) -> float:
@@ -164,8 +170,8 @@ def _hard_cells(n: int) -> dict[float, list[tuple[float, float]]]:
         return float(best / (1.0 + best))
 
     return {
-        0.5: [(stake(0.5, 0.25), 0.5), (stake(0.5, 0.02), 0.2), (0.8, 0.1)],
-        0.25: [(stake(0.25, 0.25), 0.1), (stake(0.25, 0.02), 0.1)],
+        0.5: [(stake(0.5, 0.14), 0.6), (stake(0.5, 0.02), 0.2), (0.8, 0.08)],
+        0.25: [(stake(0.25, 0.25), 0.06), (stake(0.25, 0.02), 0.06)],
     }
 
 
