@@ -15,6 +15,9 @@ CENSORED = -1000.0
 ROUNDING = 1e-3
 """A log-probability may exceed 0 by that much: servers compute in half precision."""
 
+FAR = 2**63
+"""Numbers from here on name nothing: what is left of their digits depends on the parser."""
+
 Key = int | str | bytes
 """What tells labels apart: the token's id, else its bytes, else its text."""
 
@@ -63,6 +66,14 @@ def want(value: Any, kind: type | tuple[type, ...], name: str) -> Any:
     raise malformed(f"{name} is {_kind(value)}")
 
 
+def whole(value: Any, name: str) -> int:
+    """Return a whole number of 64 bits: beyond them JSON parsers disagree."""
+    number: int = want(value, int, name)
+    if not -FAR <= number < FAR:
+        raise malformed(f"{name} = {_kind(number)}: must have at most 64 bits")
+    return number
+
+
 def _kind(value: Any) -> str:
     if value is None:
         return "missing"
@@ -103,7 +114,7 @@ def probability(value: Any, name: str = "prob") -> float:
 def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, str] | None = None) -> Key:
     """Return what tells a token apart: its id, else its bytes, else its text. `token_id:42` is the id 42."""
     if number is not None:
-        key = want(number, int, "token id")
+        key = whole(number, "token id")
         if texts is not None and isinstance(text, str):
             texts.setdefault(key, text)
         return key
@@ -270,6 +281,8 @@ def input_key(value: Any) -> str:
     """Return an input as text: text as it stands, messages as their texts, anything else as JSON."""
     if isinstance(value, str):
         return value
+    if isinstance(value, (int, float)) and not -FAR <= value < FAR:
+        raise malformed(f"input = {_kind(value)}: a number must have at most 64 bits")
     if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
         turns = [(turn.get("role", "user"), _text(turn.get("content", turn.get("parts")))) for turn in value]
         if len(turns) == 1:

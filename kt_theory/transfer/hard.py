@@ -26,9 +26,9 @@ def counted(rows: Rows, delta: float) -> float:
 
     How sharp: at n = 20 S the loss itself is up to sqrt((A - 1) / 20) / 2, so that five times the loss is no condition
     for dense rows of ten labels or more; it is one for few or uneven labels. There (S = 3 to 15, A = 2 to 10) the bound
-    at confidence 0.95 is at most 5 max(loss, (S/2 + 2 ln 20) / n), except in up to 4 % of the transfer sets of the worst
-    teachers, where it is some 10 % above it: their loss happens to be far below its mean, and the records do not show
-    it.
+    at confidence 0.95 is at most 5 max(loss, (S/2 + 2 ln 20) / n), except in up to 4 % of the transfer sets of the
+    worst teachers found, where it is some 10 % above it: their loss happens to be far below its mean, and the records
+    do not show it.
 
     Parameters
     ----------
@@ -162,7 +162,8 @@ def _half(reds: float, stake: float, cost: float) -> Evidence:
 def _hard_cells(n: int) -> dict[float, list[tuple[float, float]]]:
     """For each theta the stakes and their weights, which sum to 1: a choice that depends on n alone.
 
-    For records of variance V the best stake is about sqrt(8 / (theta n V)). Most of the weight is on V = 0.14, a label of 0.83.
+    For records of variance V the best stake is about sqrt(8 / (theta n V)). Most of the
+    weight is on V = 0.14, a label of probability 0.83.
     """
 
     def stake(theta: float, variance: float) -> float:

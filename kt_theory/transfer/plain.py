@@ -12,6 +12,7 @@ import numpy as np
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.answers import (
     CENSORED,
+    FAR,
     ROUNDING,
     SAMPLING_NAMES,
     Answer,
@@ -25,6 +26,7 @@ from kt_theory.transfer.answers import (
     probability,
     sampled_plainly,
     token_key,
+    whole,
     with_sampled,
 )
 
@@ -52,11 +54,11 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
 
 
 def _key(label: Any) -> Key:
-    if isinstance(label, float) and label.is_integer():
+    if isinstance(label, float) and label.is_integer() and abs(label) < FAR:
         label = int(label)
     if isinstance(label, int) and not isinstance(label, bool):
         # The names of a JSON object are texts: 3 and "3" must be the same label.
-        label = str(label)
+        label = str(whole(label, "label"))
     return label if isinstance(label, str) else token_key(label)
 
 
@@ -139,10 +141,11 @@ class Columns:
         kinds = set(map(type, inputs)), set(map(type, labels))
         if not (kinds[0] <= {str, int} and kinds[1] <= {str, int}):
             return None
-        if int in kinds[0]:
-            inputs = list(map(str, inputs))
-        if int in kinds[1]:
-            labels = list(map(str, labels))
+        numbers = [name for name in (*inputs, *labels) if type(name) is int] if int in kinds[0] | kinds[1] else []
+        if numbers:
+            if not (min(numbers) >= -FAR and max(numbers) < FAR):
+                return None
+            inputs, labels = list(map(str, inputs)), list(map(str, labels))
         return cls.made(inputs, labels, own, tops)
 
     @classmethod
