@@ -7,6 +7,9 @@ import gzip
 import io
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -280,3 +283,23 @@ def test_a_disk_that_fails_leaves_the_old_copy(tmp_path, monkeypatch):
     assert "was not written: No space left on device" in result.output
     assert out.read_text() == "old"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.jsonl", "copy.csv"]
+
+
+def test_the_benchmark_reads_every_format():
+    root = Path(__file__).parents[2]
+    words = [
+        sys.executable,
+        "benchmarks/transfer.py",
+        "--records",
+        "40",
+        "--fit",
+        "200",
+        "--inputs",
+        "9",
+        "--rounds",
+        "1",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, check=True)
+    for name in [*FORMATS, "csv", "one JSON array", "sel_ptl"]:
+        assert f"| {name} |" in done.stdout
