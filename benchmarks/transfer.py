@@ -1,7 +1,7 @@
 """Reading real records beside json.loads and pandas on the same files, in one process, round by round.
 
-Prints MB per second of one core for each format, the ratio to the peer (1: as fast as the peer, which only parses), and the
-seconds that a fit and its certificate take.
+Prints MB per second of one core for each format, the ratio to the peer (1: as fast as the peer, which only parses),
+and the seconds that a fit and its certificate take.
 """
 
 from __future__ import annotations
