@@ -184,5 +184,5 @@ def _table(frame: Any) -> str:
 
 
 main.add_command(sweep_group)
-main.add_command(fit_command())
+main.add_command(fit_command)
 main.add_command(plan_command)

@@ -33,7 +33,7 @@ class Account:
     format : str
         As which format.
     lines : int
-        Lines of a text file, rows of a table.
+        Lines of a text file, rows of a table, elements of a JSON array.
     records : int
         Answers that were read; a line with several choices holds several.
     skipped : list of (int, str, str)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from kt_theory.transfer.account import Skip
@@ -14,6 +14,9 @@ CENSORED = -1000.0
 
 ROUNDING = 1e-3
 """A log-probability may exceed 0 by that much: servers compute in half precision."""
+
+FAR = 2**63
+"""Numbers from here on name nothing: what is left of their digits depends on the parser."""
 
 Key = int | str | bytes
 """What tells labels apart: the token's id, else its bytes, else its text."""
@@ -28,7 +31,7 @@ class Answer(NamedTuple):
         What was asked.
     label : Key or None
         The sampled label, None if the record only states probabilities.
-    entries : list of (Key, float)
+    entries : dict of Key to float
         Stated log-probabilities; NaN where censored.
     sampling : bool or None
         Whether the label was sampled at temperature 1, untruncated; None if the record does not say.
@@ -36,7 +39,7 @@ class Answer(NamedTuple):
 
     input: str
     label: Key | None
-    entries: list[tuple[Key, float]]
+    entries: dict[Key, float]
     sampling: bool | None
 
 
@@ -61,6 +64,14 @@ def want(value: Any, kind: type | tuple[type, ...], name: str) -> Any:
     if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
         return value
     raise malformed(f"{name} is {_kind(value)}")
+
+
+def whole(value: Any, name: str) -> int:
+    """Return a whole number of 64 bits: beyond them JSON parsers disagree."""
+    number: int = want(value, int, name)
+    if not -FAR <= number < FAR:
+        raise malformed(f"{name} = {_kind(number)}: must have at most 64 bits")
+    return number
 
 
 def _kind(value: Any) -> str:
@@ -103,7 +114,7 @@ def probability(value: Any, name: str = "prob") -> float:
 def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, str] | None = None) -> Key:
     """Return what tells a token apart: its id, else its bytes, else its text. `token_id:42` is the id 42."""
     if number is not None:
-        key = want(number, int, "token id")
+        key = whole(number, "token id")
         if texts is not None and isinstance(text, str):
             texts.setdefault(key, text)
         return key
@@ -123,14 +134,22 @@ def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, s
     raise malformed(f"token is {_kind(text)}")
 
 
-def with_sampled(key: Key, value: float, entries: Iterable[tuple[Key, float]]) -> list[tuple[Key, float]]:
-    """Return the entries, the sampled label's own first, each label once."""
-    found = {key: value}
-    for other, stated in entries:
-        # The sampled token may be listed with a value where its own field holds the censoring mark.
-        if other not in found or (found[other] != found[other]):
-            found[other] = stated
-    return list(found.items())
+def with_sampled(key: Key, value: float, entries: Iterable[tuple[Key, float]]) -> dict[Key, float]:
+    """Return the entries, the sampled label's own first, each label once: of tokens that read alike the first."""
+    # The sampled token may be listed with a value where its own field holds the censoring mark.
+    return _add(entries, {key: value})
+
+
+def each_once(entries: Iterable[tuple[Key, float]]) -> dict[Key, float]:
+    """Return the entries, each label once: of tokens that read alike the first."""
+    return _add(entries, {})
+
+
+def _add(entries: Iterable[tuple[Key, float]], found: dict[Key, float]) -> dict[Key, float]:
+    for key, stated in entries:
+        if key not in found or (found[key] != found[key]):
+            found[key] = stated
+    return found
 
 
 def finished(reason: Any) -> None:
@@ -139,11 +158,39 @@ def finished(reason: Any) -> None:
         reason = reason.get("type")
     if reason is None:
         return
-    name = str(reason).lower()
-    if name in {"content_filter", "safety", "blocklist", "prohibited_content", "spii", "recitation", "refusal"}:
+    name = str(reason).rpartition(".")[2].lower()
+    if name in _ORDINARY:
+        return
+    if name in _DECLINED:
         raise Skip("refused", f"finish reason {reason}")
-    if name not in {"stop", "length", "eos", "eos_token", "limit", "word", "max_tokens", "stop_sequence", "end_turn"}:
-        raise Skip("error", f"finish reason {reason}")
+    if name in _CALLS:
+        raise Skip("no label", f"finish reason {reason}: the answer calls a tool")
+    raise Skip("error", f"finish reason {reason}")
+
+
+_ORDINARY = {
+    "stop",
+    "length",
+    "eos",
+    "eos_token",
+    "limit",
+    "word",
+    "max_tokens",
+    "stop_sequence",
+    "end_turn",
+    "finish_reason_unspecified",
+}
+_DECLINED = {
+    "content_filter",
+    "safety",
+    "blocklist",
+    "prohibited_content",
+    "spii",
+    "recitation",
+    "refusal",
+    "model_armor",
+}
+_CALLS = {"tool_calls", "function_call", "tool_use"}
 
 
 def failed(doc: dict[str, Any]) -> None:
@@ -158,13 +205,14 @@ def failed(doc: dict[str, Any]) -> None:
 
 def sampled_plainly(*places: Any) -> bool | None:
     """Return whether the label was drawn from the stated distribution; None if no place says so."""
-    said = False
+    said, last = False, None
     for place in places:
-        if not isinstance(place, dict):
+        # A bare response is its own record: the same place is not looked at twice.
+        if place is last or type(place) is not dict or SAMPLING_NAMES.isdisjoint(place):
             continue
-        for name in _PLAIN_SAMPLING.keys() & place.keys():
-            value = place[name]
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
+        last = place
+        for name, value in place.items():
+            if name in SAMPLING_NAMES and (type(value) is int or type(value) is float):
                 if value not in _PLAIN_SAMPLING[name]:
                     return False
                 said = said or name == "temperature"
@@ -178,7 +226,22 @@ _PLAIN_SAMPLING = {
     "top_k": (0, -1),
     "topK": (0, -1),
     "min_p": (0,),
+    "typical_p": (0, 1),
+    "mirostat": (0,),
+    "dynatemp_range": (0,),
+    "xtc_probability": (0,),
+    "top_n_sigma": (0, -1),
+    "dry_multiplier": (0,),
+    "repeat_penalty": (1,),
+    "repetition_penalty": (1,),
+    "presence_penalty": (0,),
+    "presencePenalty": (0,),
+    "frequency_penalty": (0,),
+    "frequencyPenalty": (0,),
 }
+"""What each setting is when labels follow the stated probabilities. Penalties act on words of the prompt too."""
+
+SAMPLING_NAMES = frozenset(_PLAIN_SAMPLING)
 
 
 def asked(doc: dict[str, Any], reading: Reading) -> str:
@@ -190,22 +253,36 @@ def asked(doc: dict[str, Any], reading: Reading) -> str:
         if found is None:
             raise malformed(f"field {reading.input!r} is missing")
         return input_key(found)
-    for place in (doc, doc.get("request"), doc.get("body")):
-        if not isinstance(place, dict):
-            continue
-        inner = place.get("body")
-        nested = inner if isinstance(inner, dict) else {}
-        for name in ("prompt", "messages", "contents", "input", "custom_id"):
-            value = place.get(name, nested.get(name))
+    for place in _requests(doc):
+        for name in ("prompt", "messages", "contents", "input"):
+            value = place.get(name)
             if value is not None and value != []:
                 return input_key(value)
+    # An id tells requests apart, not what they ask: only where the request itself is not at hand.
+    for name in ("custom_id", "key"):
+        if isinstance(doc.get(name), str) and doc[name]:
+            return str(doc[name])
     raise malformed("no input: the line holds no prompt, messages, contents, input or custom_id; name the field")
+
+
+def _requests(doc: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The places where a line may keep what was asked."""
+    yield doc
+    for name in ("request", "body"):
+        place = doc.get(name)
+        if isinstance(place, dict):
+            yield place
+            inner = place.get("body")
+            if isinstance(inner, dict):
+                yield inner
 
 
 def input_key(value: Any) -> str:
     """Return an input as text: text as it stands, messages as their texts, anything else as JSON."""
     if isinstance(value, str):
         return value
+    if isinstance(value, (int, float)) and not -FAR <= value < FAR:
+        raise malformed(f"input = {_kind(value)}: a number must have at most 64 bits")
     if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
         turns = [(turn.get("role", "user"), _text(turn.get("content", turn.get("parts")))) for turn in value]
         if len(turns) == 1:

@@ -37,8 +37,6 @@ LAMBDAS = (0.1, 0.3, 0.6, 1.0)
 """Stakes of the lemma."""
 
 _SEED = 20_231_007
-_EXACT = 64
-"""Up to so many visits the mean distance of two halves of a row is summed exactly; above by Cauchy and Schwarz."""
 
 
 def unseen_mass(queries: np.ndarray, delta: float) -> float:
@@ -163,115 +161,6 @@ def _invert(cost: np.ndarray | float, reds: float, stake: np.ndarray | float, pr
     if reds == 0:
         return 1.0
     return float(min(1.0, np.min(-np.expm1(-(cost + price) / reds) / stake)))
-
-
-def counted(rows: Rows, delta: float) -> float:
-    """Return an upper bound on TV(copy, teacher | rho) for hard labels, the copy being the frequencies n_sa / n_s.
-
-    Let B_s be the labels to which the blue copy q gives too much: M = sum_s rho_s (q(B_s) - pi(B_s)). So for a red one
-    X = q(B_s) - 1[a in B_s] has mean M, and the lemma holds although B_s is unknown (X in [-1, 1], lambda < 1; rows
-    without a blue record count as lost, X = 1). Let row s have r red records, with frequencies q', and
-    D = TV(q, q'), d = q(B_s) - q'(B_s) <= D. As -ln(1 - z) <= z + h(lambda) z^2 for z <= lambda,
-    h(lambda) = (-ln(1 - lambda) - lambda) / lambda^2, and the mean of X^2 over them is d^2 + q'(B_s) (1 - q'(B_s)),
-
-        sum over the row's red records of -ln(1 - lambda X) <= r [lambda D + lambda^2 h(lambda) (D^2 + V)],
-
-    V = g (1 - g) for g = 1 - max q' < 1/2, else 1/4. Here the mean over all colours is taken in closed form: of k
-    records with c of label a, r red, c' - c r/k is a centred hypergeometric variable; E D is 1/2 sum_a of its
-    mean deviation (de Moivre's identity), E D^2 <= (1/2 sum_a of its standard deviation)^2 by Minkowski, E V <= V at
-    the frequencies of all records by Jensen. The loss L on all records is at most the mean of M over colours: the
-    loss is convex in q and the frequencies of a row are the mean of the blue ones, given how many are blue; and as
-    fewer blue records only raise the mean of M, mean(-R ln(1 - lambda M)) >= -theta n ln(1 - lambda L). Hence (1).
-
-    Parameters
-    ----------
-    rows : Rows
-        At least one record; every record with a sampled label, drawn from the teacher's distribution.
-    delta : float
-        In (0, 1).
-    """
-    k = rows.queries[rows.row].astype(np.float64)
-    q = rows.count / k
-    deviation = 0.5 * rows.total(np.sqrt(q * (1.0 - q)))
-    gap = 1.0 - np.maximum.reduceat(q, rows.start[:-1])
-    variance = np.where(gap < 0.5, gap * (1.0 - gap), 0.25)
-    visits, which, inputs = np.unique(rows.queries, return_inverse=True, return_counts=True)
-    first, second, spread = (np.bincount(which, weights=w) for w in (deviation, deviation**2, variance))
-    best = 1.0
-    cells = _hard_cells(rows.n)
-    for theta in cells:
-        far, far2 = _halves(visits, theta)
-        lost = visits * theta**visits
-        small = visits <= _EXACT
-        distance = _exact_halves(rows, theta) + float((first * far)[~small].sum())
-        square = float(second @ far2 + spread @ (visits * theta - lost))
-        gone = float(inputs @ lost)
-        for lam, weight in cells[theta]:
-            cost = lam * distance + (-np.log1p(-lam) - lam) * square - gone * np.log1p(-lam)
-            best = min(best, _invert(cost, theta * rows.n, lam, np.log(1.0 / (weight * delta))))
-    return best
-
-
-def _hard_cells(n: int) -> dict[float, list[tuple[float, float]]]:
-    """For each theta the stakes and their weights, which sum to 1: a choice that depends on n alone.
-
-    For records of variance V the best stake is about sqrt(8 / (theta n V)). Most of the weight is on V = 1/4.
-    """
-
-    def stake(theta: float, variance: float) -> float:
-        best = np.sqrt(8.0 / (theta * n * variance))
-        return float(best / (1.0 + best))
-
-    return {
-        0.5: [(stake(0.5, 0.25), 0.5), (stake(0.5, 0.02), 0.2), (0.8, 0.1)],
-        0.25: [(stake(0.25, 0.25), 0.1), (stake(0.25, 0.02), 0.1)],
-    }
-
-
-def _halves(visits: np.ndarray, theta: float) -> tuple[np.ndarray, np.ndarray]:
-    """E[r sd; r < k] and E[r sd^2; r < k], r ~ Bin(k, theta), sd^2 = k^2 / ((k - 1) r (k - r)) where q (1 - q) = 1."""
-    from scipy.stats import binom
-
-    far, far2 = np.zeros(len(visits)), np.zeros(len(visits))
-    for i, k in enumerate(visits):
-        if k == 1:
-            continue
-        # All but 1e-12 of the mass; out there r sd and r sd^2 are at most 2 k^(3/2) and 2 k.
-        low, high = (0, k - 1) if k <= 1000 else binom.interval(1 - 1e-12, k, theta)
-        steps = np.unique(np.linspace(low, min(high, k - 1), 1001).astype(np.int64))
-        mass = np.diff(binom.cdf(np.r_[steps[0] - 1, steps], k, theta))
-        # Both rise in r: a step carries the value at its upper end.
-        far[i] = mass @ (k * np.sqrt(steps / ((k - 1.0) * (k - steps)))) + (2e-12 * k**1.5 if k > 1000 else 0.0)
-        far2[i] = mass @ np.where(steps > 0, k**2 / ((k - 1.0) * (k - steps)), 0.0) + (2e-12 * k if k > 1000 else 0.0)
-    return far, far2
-
-
-def _exact_halves(rows: Rows, theta: float) -> float:
-    """The sum over rows of at most `_EXACT` visits of E[r D; r < k], r ~ Bin(k, theta) of the k records red.
-
-    For X hypergeometric (r of k, c marked) and v = floor(c r / k) + 1, E|X - c r/k| = 2 v (k - c - r + v) P(X = v) / k,
-    and q_a - q'_a = k (c r/k - X) / (r (k - r)).
-    """
-    from scipy.special import gammaln
-
-    visits = rows.queries[rows.row]
-    few = (visits <= _EXACT) & (rows.count > 0) & (rows.count < visits)
-    if not few.any():
-        return 0.0
-    keys, pairs = np.unique(visits[few] * (_EXACT + 1) + rows.count[few], return_counts=True)
-    k, c, r = (keys // (_EXACT + 1))[:, None], (keys % (_EXACT + 1))[:, None], np.arange(1, _EXACT)[None, :]
-    v = c * r // k + 1
-    possible = (r < k) & (v <= c) & (v <= r) & (k - c - r + v > 0)
-
-    def log_choose(n: np.ndarray, m: np.ndarray) -> np.ndarray:
-        return gammaln(n + 1.0) - gammaln(m + 1.0) - gammaln(n - m + 1.0)
-
-    with np.errstate(invalid="ignore", divide="ignore"):
-        log_p = log_choose(c, v) + log_choose(k - c, r - v) - log_choose(k, r)
-        log_b = log_choose(k, r) + r * np.log(theta) + (k - r) * np.log1p(-theta)
-        mean = 2.0 * v * (k - c - r + v) / k * np.exp(np.where(possible, log_p + log_b, -np.inf))
-        far = np.where(possible, mean * k / np.maximum(k - r, 1), 0.0)
-    return float(0.5 * pairs @ far.sum(axis=1))
 
 
 def distance(rows: Rows, apart: np.ndarray, delta: float) -> float:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from array import array
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from itertools import repeat
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from kt_theory.transfer.account import Account, Skip
+from kt_theory.transfer.account import Account
 from kt_theory.transfer.answers import Answer, Key
 from kt_theory.transfer.plain import Columns
 
@@ -35,69 +33,115 @@ class Builder:
         self.closed = declared is not None
         for name in declared or ():
             self.labels[name]
-        self._input, self._sampled, self._size = array("q"), array("q"), array("q")
-        self._listed, self._value = array("q"), array("d")
+        self._inputs: list[np.ndarray] = []
+        self._sampled: list[np.ndarray] = []
+        self._sizes: list[np.ndarray] = []
+        self._listed: list[np.ndarray] = []
+        self._values: list[np.ndarray] = []
 
-    def add(self, answers: Iterable[Answer]) -> None:
-        """Take the records of one line."""
-        kept = 0
-        for answer in answers:
-            label = None if answer.label is None else self._code(answer.label)
-            if answer.label is not None and label is None:
-                continue
-            kept += 1
-            coded = [(self._code(key), value) for key, value in answer.entries]
-            inside = [(code, value) for code, value in coded if code is not None]
-            self.account.outside += len(coded) - len(inside)
-            self.account.censored += sum(value != value for _, value in inside)
-            self.account.other_sampling += answer.sampling is False
-            self.account.unstated_sampling += answer.sampling is None
-            self._input.append(self.inputs[answer.input])
-            self._sampled.append(-1 if label is None else label)
-            self._size.append(len(inside))
-            self._listed.extend(code for code, _ in inside)
-            self._value.extend(value for _, value in inside)
-        if not kept:
-            raise Skip("outside", "the label is not among the declared ones")
-        self.account.records += kept
+    def add(self, answers: Sequence[Answer]) -> np.ndarray:
+        """Take records; return which of them have a label that is declared, or none."""
+        sampled = self._coded([answer.label for answer in answers])
+        sizes = np.fromiter([len(answer.entries) for answer in answers], np.int64, len(answers))
+        listed = self._coded(list(chain.from_iterable([answer.entries for answer in answers])))
+        values = np.array(list(chain.from_iterable([answer.entries.values() for answer in answers])), dtype=np.float64)
+        kept = sampled != _OUTSIDE
+        chosen = answers if kept.all() else [answer for answer, keep in zip(answers, kept, strict=True) if keep]
+        said = Counter([answer.sampling for answer in chosen])
+        self.account.other_sampling += said[False]
+        inputs = self._inputs_of([answer.input for answer in chosen])
+        self._keep(inputs, sampled, sizes, listed, values, kept, said[None])
+        return kept
 
-    def _code(self, key: Key) -> int | None:
-        if not self.closed:
-            return self.labels[key]
-        found = self.labels.get(key)
-        return self.labels.get(self.texts.get(key, "")) if found is None else found
-
-    def add_columns(self, columns: Columns) -> bool:
-        """Take a chunk of plain records at once; False if one of them needs a closer look."""
-        if self.closed and not (self.labels.keys() >= set(columns.labels) | set(columns.listed)):
-            return False
-        self._input.extend(map(self.inputs.__getitem__, columns.inputs))
-        sampled = np.fromiter(map(self.labels.__getitem__, columns.labels), np.int64, len(columns.labels))
-        listed = np.fromiter(map(self.labels.__getitem__, columns.listed), np.int64, len(columns.listed))
-        sizes, values = np.array(columns.sizes, dtype=np.int64), columns.values
+    def add_columns(self, columns: Columns) -> np.ndarray:
+        """Take a chunk of plain records at once; return which of them have a label that is declared."""
+        sampled, listed = self._coded(columns.labels), self._coded(columns.listed)
+        if columns.label_codes is not None:
+            sampled = sampled[columns.label_codes]
+        sizes, values = columns.sizes, columns.values
         if columns.own is not None:
             sizes, listed, values = _with_sampled(sampled, columns.own, sizes, listed, values)
-        self._sampled.frombytes(sampled.tobytes())
-        self._size.frombytes(sizes.tobytes())
-        self._listed.frombytes(listed.tobytes())
-        self._value.frombytes(np.ascontiguousarray(values).tobytes())
+        kept = sampled != _OUTSIDE
+        if kept.all():
+            inputs = self._inputs_of(columns.inputs)
+            inputs = inputs if columns.input_codes is None else inputs[columns.input_codes]
+        else:
+            # Only what is kept gets a code.
+            codes = np.arange(len(kept)) if columns.input_codes is None else columns.input_codes
+            inputs = self._inputs_of([columns.inputs[code] for code in codes[kept]])
+        self._keep(inputs, sampled, sizes, listed, values, kept, int(kept.sum()))
+        return kept
+
+    def _keep(
+        self,
+        inputs: np.ndarray,
+        sampled: np.ndarray,
+        sizes: np.ndarray,
+        listed: np.ndarray,
+        values: np.ndarray,
+        kept: np.ndarray,
+        unstated: int,
+    ) -> None:
+        """Take the kept records, without the labels that they list and that are not declared."""
+        if self.closed:
+            owner = np.repeat(np.arange(len(sizes)), sizes)
+            inside = (listed != _OUTSIDE) & kept[owner]
+            self.account.outside += int(kept[owner].sum() - inside.sum())
+            sampled, sizes = sampled[kept], np.bincount(owner[inside], minlength=len(kept))[kept]
+            listed, values = listed[inside], values[inside]
+        self._take(inputs, sampled, sizes, listed, values, unstated)
+
+    def _take(
+        self,
+        inputs: np.ndarray,
+        sampled: np.ndarray,
+        sizes: np.ndarray,
+        listed: np.ndarray,
+        values: np.ndarray,
+        unstated: int,
+    ) -> None:
+        self._inputs.append(inputs)
+        self._sampled.append(sampled)
+        self._sizes.append(sizes)
+        self._listed.append(listed)
+        self._values.append(values)
         self.account.records += len(sampled)
-        self.account.unstated_sampling += len(sampled)
+        self.account.unstated_sampling += unstated
         self.account.censored += int(np.isnan(values).sum())
-        return True
+
+    def _inputs_of(self, names: Sequence[str]) -> np.ndarray:
+        return np.fromiter(map(self.inputs.__getitem__, names), np.int64, len(names))
+
+    def _coded(self, keys: Sequence[Key | None]) -> np.ndarray:
+        """The codes of labels: `_NONE` for no label, `_OUTSIDE` for one that is not declared."""
+        code: Callable[[Any], int] = self._declared if self.closed else self.labels.__getitem__
+        if None in keys:
+            return np.fromiter([_NONE if key is None else code(key) for key in keys], np.int64, len(keys))
+        return np.fromiter(map(code, keys), np.int64, len(keys))
+
+    def _declared(self, key: Key) -> int:
+        found = self.labels.get(key)
+        return self.labels.get(self.texts.get(key, ""), _OUTSIDE) if found is None else found
 
     def columns(self) -> dict[str, Any]:
         """Return the arrays of a `TransferSet` and the names of its inputs and labels."""
-        size = np.frombuffer(self._size, dtype=np.int64) if self._size else np.zeros(0, dtype=np.int64)
+        size = _joined(self._sizes, np.int64)
         return {
-            "inputs": np.array(self._input, dtype=np.int64),
-            "sampled": np.array(self._sampled, dtype=np.int64),
+            "inputs": _joined(self._inputs, np.int64),
+            "sampled": _joined(self._sampled, np.int64),
             "entry_record": np.repeat(np.arange(len(size)), size),
-            "entry_label": np.array(self._listed, dtype=np.int64),
-            "entry_logp": np.array(self._value, dtype=np.float64),
+            "entry_label": _joined(self._listed, np.int64),
+            "entry_logp": _joined(self._values, np.float64),
             "input_names": tuple(self.inputs),
             "label_names": _names(self.labels, self.texts),
         }
+
+
+_NONE, _OUTSIDE = -1, -2
+
+
+def _joined(parts: list[np.ndarray], kind: type) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=kind)
 
 
 def _codes() -> defaultdict[Any, int]:
@@ -137,16 +181,16 @@ def _show(name: Key) -> str:
     return f"token_id:{name}" if isinstance(name, int) else name
 
 
-def of_arrays(
-    inputs: Sequence[Any], sampled: np.ndarray | None, logprobs: np.ndarray | None, labels: Sequence[str]
-) -> Iterable[Answer]:
-    """Yield the records of arrays: inputs (n,), sampled codes (n,), log-probabilities (n, A), NaN where hidden."""
-    codes: Iterable[Any] = repeat(None) if sampled is None else sampled
-    rows: Iterable[Any] = repeat(None) if logprobs is None else logprobs
-    for question, code, row in zip(inputs, codes, rows, strict=False):
-        entries: list[tuple[Key, float]] = (
-            [(labels[a], float(v) if v > -1000 else math.nan) for a, v in enumerate(row) if v == v]
-            if row is not None
-            else []
-        )
-        yield Answer(str(question), None if code is None else labels[code], entries, None)
+def add_arrays(builder: Builder, inputs: Sequence[Any], sampled: np.ndarray | None, stated: np.ndarray | None) -> None:
+    """Take the records of arrays: inputs (n,), sampled codes (n,), log-probabilities (n, A), NaN where hidden."""
+    count = len(inputs)
+    shown = np.zeros((count, 0), dtype=bool) if stated is None else ~np.isnan(stated)
+    owner, listed = np.nonzero(shown)
+    builder._take(
+        builder._inputs_of([str(name) for name in inputs]),
+        np.full(count, _NONE) if sampled is None else np.asarray(sampled, dtype=np.int64),
+        shown.sum(axis=1),
+        listed,
+        np.zeros(0) if stated is None else stated[owner, listed],
+        count,
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kt_theory.transfer import bounds
+from kt_theory.transfer import bounds, hard
 from kt_theory.validation import unit_interval
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def certify(copy: Copy, confidence: float) -> Certificate:
         method = "unbiased loss of held-out records"
         bound = bounds.shared_mass(rows, part, sampled_from_teacher=transfer.faithful)
     else:
-        method, hidden = "halves of the labels of each input", 0.0
-        bound = bounds.counted(rows, part)
+        method, hidden = "halves of the labels of each input, and their number", 0.0
+        bound = hard.counted(rows, part)
     if not exact:
         method += ", and the distance of the student from the one bounded"
         bound = min(1.0, bound + bounds.distance(rows, _apart(copy), part))

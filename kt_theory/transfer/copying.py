@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kt_theory.access import WHOLE_ROW, AccessError
+from kt_theory.output import write_bytes
 from kt_theory.students import Student, as_students
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.certificate import Certificate, certify
@@ -117,20 +119,22 @@ class Copy:
         return Teacher(table, self.rows.queries / self.rows.n, input_names=names, label_names=self.transfer.label_names)
 
     def write(self, path: str | Path) -> Path:
-        """Write `table` and return the path. The suffix says the format: .parquet, .csv, .json (a record a line)."""
+        """Write `table`, whole or not at all, and return the path.
+
+        The suffix says the format: .parquet, .csv, .json (a record a line).
+        """
         target = Path(path)
         if target.suffix == ".parquet":
-            self.table.to_parquet(target, index=False)
-        elif target.suffix == ".csv":
-            self.table.to_csv(target, index=False, lineterminator="\n")
-        elif target.suffix == ".json":
-            with target.open("w", encoding="utf-8") as file:
-                for record in self.table.to_dict("records"):
-                    kept = {name: value for name, value in record.items() if value == value}
-                    file.write(json.dumps(kept, ensure_ascii=False) + "\n")
-        else:
-            raise ValueError(f"{target}: must end in {', '.join(WRITABLE)}")
-        return target
+            buffer = io.BytesIO()
+            self.table.to_parquet(buffer, index=False)
+            return write_bytes(target, buffer.getvalue())
+        if target.suffix == ".csv":
+            return write_bytes(target, self.table.to_csv(index=False, lineterminator="\n").encode())
+        if target.suffix == ".json":
+            records = self.table.to_dict("records")
+            kept = [{name: value for name, value in record.items() if value == value} for record in records]
+            return write_bytes(target, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept).encode())
+        raise ValueError(f"{target}: must end in {', '.join(WRITABLE)}")
 
     def certificate(self, confidence: float = 0.95) -> Certificate:
         """Return an upper confidence bound on TV(copy, teacher | rho), from the records alone.

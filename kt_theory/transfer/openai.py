@@ -83,7 +83,7 @@ def from_tokens(question: Any, text: Any, content: Any, sampling: bool | None, r
     if not tokens:
         if content is None and isinstance(text, str) and text:
             # Without log-probabilities the first token is unknown: the text itself is the label.
-            return Answer(question, text, [], sampling)
+            return Answer(question, text, {}, sampling)
         raise Skip("no label", "no token was generated")
     first = want(tokens[0], dict, "token")
     key = _entry_key(first, reading)
@@ -103,7 +103,7 @@ def whole_text(question: Any, text: Any, logprobs: list[Any], sampling: bool | N
     if not isinstance(text, str) or text == "":
         raise Skip("no label", "the response holds no text")
     values = [log_probability(value) for value in logprobs]
-    return Answer(question, text, [(text, sum(values))] if values else [], sampling)
+    return Answer(question, text, {text: sum(values)} if values else {}, sampling)
 
 
 def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
@@ -140,7 +140,7 @@ def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     question = asked(doc, reading)
     places = (doc.get("request"), doc, doc.get("body"), body)
     sampling = sampled_plainly(*places)
-    echo = any(isinstance(place, dict) and place.get("echo") is True for place in places)
+    echo = any([isinstance(place, dict) and place.get("echo") is True for place in places])
     usage = body.get("usage") if isinstance(body.get("usage"), dict) else {}
     choices = want(body.get("choices"), list, "choices")
     return _each(choices, lambda choice: _completion(choice, question, sampling, echo, usage, reading))
@@ -153,7 +153,7 @@ def _completion(
     text, logprobs = choice.get("text"), choice.get("logprobs")
     if not isinstance(logprobs, dict):
         if isinstance(text, str) and text:
-            return Answer(question, text, [], sampling)
+            return Answer(question, text, {}, sampling)
         raise Skip("no label", "the response holds no text")
     tokens = want(logprobs.get("tokens"), list, "logprobs.tokens")
     values = want(logprobs.get("token_logprobs"), list, "logprobs.token_logprobs")
@@ -169,7 +169,10 @@ def _completion(
         return whole_text(question, answer, values[first:], sampling)
     key = token_key(tokens[first])
     listed = want(tops[first] or {}, dict, "top_logprobs entry")
-    entries = [(token_key(token), log_probability(value)) for token, value in listed.items()]
+    entries = [
+        (token if token[:9] != "token_id:" else token_key(token), log_probability(value))
+        for token, value in listed.items()
+    ]
     return Answer(question, key, with_sampled(key, log_probability(values[first]), entries), sampling)
 
 

@@ -12,10 +12,13 @@ import numpy as np
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.answers import (
     CENSORED,
+    FAR,
     ROUNDING,
+    SAMPLING_NAMES,
     Answer,
     Key,
     Reading,
+    each_once,
     failed,
     input_key,
     log_probability,
@@ -23,6 +26,7 @@ from kt_theory.transfer.answers import (
     probability,
     sampled_plainly,
     token_key,
+    whole,
     with_sampled,
 )
 
@@ -41,21 +45,21 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     if label is None or label == "":
         if not entries:
             raise Skip("no label", "neither a label nor top_logprobs")
-        return [Answer(question, None, entries, sampling)]
+        return [Answer(question, None, each_once(entries), sampling)]
     key = _key(label)
-    stated = {other for other, _ in entries}
     if own is None:
-        return [Answer(question, key, with_sampled(key, math.nan, entries) if key in stated else entries, sampling)]
+        stated = each_once(entries)
+        return [Answer(question, key, with_sampled(key, math.nan, entries) if key in stated else stated, sampling)]
     return [Answer(question, key, with_sampled(key, own, entries), sampling)]
 
 
 def _key(label: Any) -> Key:
-    if isinstance(label, float) and label.is_integer():
+    if isinstance(label, float) and label.is_integer() and abs(label) < FAR:
         label = int(label)
     if isinstance(label, int) and not isinstance(label, bool):
         # The names of a JSON object are texts: 3 and "3" must be the same label.
-        label = str(label)
-    return token_key(label)
+        label = str(whole(label, "label"))
+    return label if isinstance(label, str) else token_key(label)
 
 
 def _number(place: dict[str, Any], log_name: str, name: str) -> float | None:
@@ -92,54 +96,87 @@ def _listed(doc: dict[str, Any]) -> list[tuple[Key, float]]:
     return entries
 
 
+FIELDS = frozenset({"input", "label", "logprob", "top_logprobs"})
+"""What an ordinary plain record holds; fields of other names are left alone."""
+
+SPECIAL = frozenset({"prob", "top_probs", "error", "object"}) | SAMPLING_NAMES
+"""Fields that say something else of a record: it is read on its own."""
+
+
 class Columns:
-    """A chunk of plain records as columns, or None where a record is out of the ordinary and must be read alone."""
+    """A chunk of ordinary plain records as columns.
+
+    Attributes
+    ----------
+    inputs, labels : list of str
+        Of each record; where `input_codes` and `label_codes` are given, the distinct ones, and each record's number.
+    own : (n,) array or None
+        The sampled label's log-probability, NaN where censored.
+    sizes, listed, values
+        How many labels each record lists, these labels, and their log-probabilities.
+    """
 
     inputs: list[Any]
     labels: list[Any]
+    input_codes: np.ndarray | None
+    label_codes: np.ndarray | None
     own: np.ndarray | None
-    sizes: list[int]
+    sizes: np.ndarray
     listed: list[Any]
     values: np.ndarray
 
     @classmethod
     def of(cls, docs: list[Any]) -> Columns | None:
-        """Return the columns of docs that all have the same fields, of the ordinary types, in range."""
-        fields = set(docs[0]) if isinstance(docs[0], dict) else set()
-        if not {"input", "label"} <= fields <= {"input", "label", "logprob", "top_logprobs"}:
+        """Return the columns of docs, or None if they do not all have the same fields of the ordinary types."""
+        if not isinstance(docs[0], dict):
+            return None
+        fields = docs[0].keys()
+        if not {"input", "label"} <= fields or not SPECIAL.isdisjoint(fields):
+            return None
+        if not all([type(doc) is dict and doc.keys() == fields for doc in docs]):
+            return None
+        inputs, labels = [doc["input"] for doc in docs], [doc["label"] for doc in docs]
+        own = [doc["logprob"] for doc in docs] if "logprob" in fields else None
+        tops = [doc["top_logprobs"] for doc in docs] if "top_logprobs" in fields else None
+        kinds = set(map(type, inputs)), set(map(type, labels))
+        if not (kinds[0] <= {str, int} and kinds[1] <= {str, int}):
+            return None
+        numbers = [name for name in (*inputs, *labels) if type(name) is int] if int in kinds[0] | kinds[1] else []
+        if numbers:
+            if not (min(numbers) >= -FAR and max(numbers) < FAR):
+                return None
+            inputs, labels = list(map(str, inputs)), list(map(str, labels))
+        return cls.made(inputs, labels, own, tops)
+
+    @classmethod
+    def made(
+        cls,
+        inputs: list[str],
+        labels: list[str],
+        own: Any,
+        tops: list[Any] | None,
+        input_codes: np.ndarray | None = None,
+        label_codes: np.ndarray | None = None,
+    ) -> Columns | None:
+        """Return the columns, or None if a label is empty or a number is no log-probability."""
+        if "" in labels or (tops is not None and not set(map(type, tops)) <= {dict}):
             return None
         self = cls()
-        try:
-            if set(map(len, docs)) != {len(fields)}:
-                return None
-            self.inputs = [doc["input"] for doc in docs]
-            self.labels = [doc["label"] for doc in docs]
-            own = [doc["logprob"] for doc in docs] if "logprob" in fields else None
-            tops = [doc["top_logprobs"] for doc in docs] if "top_logprobs" in fields else []
-        except (KeyError, TypeError):
-            return None
-        kinds = set(map(type, self.inputs)), set(map(type, self.labels))
-        if not (kinds[0] <= {str, int} and kinds[1] <= {str, int}) or "" in self.labels:
-            return None
-        if not set(map(type, tops)) <= {dict}:
-            return None
-        if int in kinds[0]:
-            self.inputs = list(map(str, self.inputs))
-        if int in kinds[1]:
-            self.labels = list(map(str, self.labels))
-        self.own = _ordinary(own) if own is not None else None
-        self.sizes = list(map(len, tops)) if tops else [0] * len(docs)
-        self.listed = list(chain.from_iterable(tops))
-        values = _ordinary(list(chain.from_iterable(top.values() for top in tops)))
+        self.inputs, self.labels, self.input_codes, self.label_codes = inputs, labels, input_codes, label_codes
+        count = len(labels) if label_codes is None else len(label_codes)
+        self.sizes = np.zeros(count, dtype=np.int64) if tops is None else np.fromiter(map(len, tops), np.int64, count)
+        self.listed = list(chain.from_iterable(tops or []))
+        values = _ordinary(list(chain.from_iterable([top.values() for top in tops or []])))
+        self.own = None if own is None else _ordinary(own)
         if values is None or (own is not None and self.own is None):
             return None
         self.values = values
         return self
 
 
-def _ordinary(values: list[Any]) -> np.ndarray | None:
+def _ordinary(values: Any) -> np.ndarray | None:
     """The values with NaN for censored ones, or None if one is no log-probability."""
-    if not set(map(type, values)) <= {float, int, type(None)}:
+    if not isinstance(values, np.ndarray) and not set(map(type, values)) <= {float, int, type(None)}:
         return None
     try:
         array = np.array(values, dtype=np.float64)

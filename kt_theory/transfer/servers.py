@@ -8,10 +8,12 @@ from typing import Any
 
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.answers import (
+    FAR,
     Answer,
     Key,
     Reading,
     asked,
+    each_once,
     failed,
     finished,
     log_probability,
@@ -20,6 +22,7 @@ from kt_theory.transfer.answers import (
     sampled_plainly,
     token_key,
     want,
+    whole,
     with_sampled,
 )
 from kt_theory.transfer.openai import whole_text
@@ -46,12 +49,23 @@ def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         if listed:
             answers.append(_vllm_output(output, listed, question, sampling, reading))
         elif isinstance(output.get("text"), str) and output["text"] and not scored:
-            answers.append(Answer(question, output["text"], [], sampling))
+            answers.append(Answer(question, output["text"], {}, sampling))
     if answers:
         return answers
     if not scored or want(scored, list, "prompt_logprobs")[-1] is None:
         raise Skip("no label", "no token was generated and none of the prompt is scored")
-    return [Answer(question, None, _by_id(scored[-1], reading), sampling)]
+    stated = each_once(_by_id(scored[-1], reading))
+    return [Answer(_before_last(question, body, stated, reading), None, stated, sampling)]
+
+
+def _before_last(question: str, body: dict[str, Any], stated: dict[Key, float], reading: Reading) -> str:
+    """What was asked where a prompt was scored: the prompt without the label at its end, if that can be told."""
+    ids = body.get("prompt_token_ids")
+    last = ids[-1] if isinstance(ids, list) and ids else None
+    text = reading.texts.get(last, "") if isinstance(last, int) and last in stated else ""
+    if reading.input is None and text and question.endswith(text) and question != text:
+        return question.removesuffix(text)
+    return question
 
 
 def _scores(place: Any) -> bool:
@@ -99,7 +113,7 @@ def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     tokens = meta.get("output_token_logprobs")
     if tokens is None:
         if isinstance(body.get("text"), str) and body["text"]:
-            return [Answer(question, body["text"], [], sampling)]
+            return [Answer(question, body["text"], {}, sampling)]
         raise Skip("no label", "the response holds no text")
     if not want(tokens, list, "output_token_logprobs"):
         raise Skip("no label", "no token was generated")
@@ -109,7 +123,9 @@ def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     key, value = _from_triple(tokens[0], reading)
     tops = meta.get("output_top_logprobs") or [None]
     listed = want(want(tops, list, "output_top_logprobs")[0] or [], list, "output_top_logprobs[0]")
-    entries = [_from_triple(entry, reading) for entry in listed]
+    # Labels that the request named by their ids, whatever their rank.
+    named = want(meta.get("output_token_ids_logprobs") or [None], list, "output_token_ids_logprobs")[0] or []
+    entries = [_from_triple(entry, reading) for entry in [*listed, *want(named, list, "output_token_ids_logprobs[0]")]]
     return [Answer(question, key, with_sampled(key, value, entries), sampling)]
 
 
@@ -125,9 +141,12 @@ def _triple(entry: Any) -> list[Any]:
 
 
 def _from_triple(entry: Any, reading: Reading) -> tuple[Key, float]:
+    if type(entry) is list and len(entry) == 3 and type(entry[1]) is int and type(entry[2]) is str and entry[1] < FAR:
+        reading.texts.setdefault(entry[1], entry[2])
+        return entry[1], log_probability(entry[0])
     parts = _triple(entry)
     text = parts[2] if len(parts) == 3 else None
-    return token_key(text, None, want(parts[1], int, "token id"), reading.texts), log_probability(parts[0])
+    return token_key(text, None, whole(parts[1], "token id"), reading.texts), log_probability(parts[0])
 
 
 def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
@@ -145,7 +164,7 @@ def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     text = body.get("content")
     if tokens is None:
         if isinstance(text, str) and text:
-            return [Answer(question, text, [], sampling)]
+            return [Answer(question, text, {}, sampling)]
         raise Skip("no label", "the response holds no text")
     if not want(tokens, list, "completion_probabilities"):
         raise Skip("no label", "no token was generated")
@@ -209,7 +228,9 @@ def _snake(name: str) -> str:
 
 
 def _gemini_candidate(candidate: dict[str, Any], question: Any, sampling: bool | None, reading: Reading) -> Answer:
-    finished(_either(candidate, "finishReason"))
+    reason = _either(candidate, "finishReason")
+    # The Python client of old dumps enumerations as their numbers.
+    finished(_REASONS.get(reason, reason) if isinstance(reason, int) else reason)
     content = candidate.get("content")
     parts = content.get("parts") if isinstance(content, dict) else None
     texts = [part.get("text", "") for part in want(parts or [], list, "parts") if isinstance(part, dict)]
@@ -217,7 +238,7 @@ def _gemini_candidate(candidate: dict[str, Any], question: Any, sampling: bool |
     result = _either(candidate, "logprobsResult")
     if not isinstance(result, dict):
         if text:
-            return Answer(question, text, [], sampling)
+            return Answer(question, text, {}, sampling)
         raise Skip("no label", "the candidate holds no text")
     chosen = want(_either(result, "chosenCandidates") or [], list, "chosenCandidates")
     if not chosen:
@@ -231,9 +252,17 @@ def _gemini_candidate(candidate: dict[str, Any], question: Any, sampling: bool |
     return Answer(question, key, with_sampled(key, own, [_gemini_entry(e, reading) for e in listed]), sampling)
 
 
+_REASONS = {0: None, 1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION"}
+
+
 def _gemini_entry(entry: Any, reading: Reading) -> tuple[Key, float]:
     place = want(entry, dict, "candidate")
-    key = token_key(place.get("token"), None, _either(place, "tokenId"), reading.texts)
+    number, text = place.get("tokenId"), place.get("token")
+    if type(number) is int and type(text) is str and number < FAR and "logProbability" in place:
+        reading.texts.setdefault(number, text)
+        stated = place["logProbability"]
+        return number, 0.0 if stated is None else log_probability(stated)
+    key = token_key(text, None, _either(place, "tokenId"), reading.texts)
     # Zero values are left out of the JSON: a token without logProbability is certain.
     stated = _either(place, "logProbability")
     return key, 0.0 if stated is None else log_probability(stated)

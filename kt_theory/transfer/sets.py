@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.transfer.account import Account, Skip
+from kt_theory.transfer.account import Account
 from kt_theory.transfer.answers import Reading
-from kt_theory.transfer.builder import Builder, of_arrays
+from kt_theory.transfer.builder import Builder, add_arrays
 from kt_theory.transfer.files import read_file
 from kt_theory.transfer.rows import Rows, collect
 from kt_theory.validation import unknown_name
@@ -79,7 +79,7 @@ class TransferSet:
         Parameters
         ----------
         path : str or Path
-            .jsonl, .ndjson, .json, .csv or .parquet.
+            .jsonl, .ndjson, .json, .csv or .parquet. A .json or .jsonl file may also be one JSON array of records.
         format : str, optional
             plain, openai_chat, openai_responses, openai_completions, openai_batch, vllm, sglang, llama_cpp or gemini.
             Recognised by the first record if omitted.
@@ -168,11 +168,7 @@ class TransferSet:
             raise ValueError(f"labels has {len(names)} names: sampled and logits use the codes 0 to {width - 1}")
         account = Account(source="arrays", format="arrays", lines=count)
         builder = Builder(account, names)
-        for line, answer in enumerate(of_arrays(inputs, codes, stated, names), 1):
-            try:
-                builder.add([answer])
-            except Skip as skip:
-                account.skipped.append((line, skip.outcome, str(skip)))
+        add_arrays(builder, inputs, codes, stated)
         return cls._built(builder, account, True)
 
     @classmethod
@@ -266,7 +262,10 @@ def _stated(logits: ArrayLike | None, logprobs: ArrayLike | None) -> np.ndarray 
     name, given = ("logits", logits) if logits is not None else ("logprobs", logprobs)
     array = np.array(given, dtype=np.float64)
     if array.ndim != 2:
-        raise ValueError(f"{name} has shape {array.shape}: must have 2 axes, (records, labels)")
+        raise ValueError(
+            f"{name} has shape {array.shape}: must have 2 axes, (records, labels); of what generate() returns, give "
+            f"the first step: {name}[0]"
+        )
     if name == "logits":
         if np.isnan(array).any() or np.isposinf(array).any() or np.isneginf(array).all(axis=1).any():
             raise ValueError("logits: entries must be numbers or -inf, with a finite one in each row")

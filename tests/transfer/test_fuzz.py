@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from transfer_cases import FORMATS, RECORDS
 
-from kt_theory.transfer import files
+from kt_theory.transfer import lines as jsonl
 from kt_theory.transfer.account import OUTCOMES
 from kt_theory.transfer.copying import fit
 from kt_theory.transfer.sets import TransferSet
@@ -85,8 +85,13 @@ def fuzz(name, count, seed, path):
     lines = [broken(json.dumps(mutated(template(*RECORDS[rng.integers(4)]), rng)), rng) for _ in range(count)]
     path.write_bytes(b"".join(lines))
     lines_of_file = path.read_bytes().split(b"\n")[:-1]
-    for form, label in ((name, "first_token"), (name, "text"), (None, "first_token")):
-        transfer = TransferSet.read(path, form, label=label, other_sampling=True)
+    for form, label, declared in (
+        (name, "first_token", None),
+        (name, "text", None),
+        (None, "first_token", None),
+        (name, "first_token", ["yes", "no"]),
+    ):
+        transfer = TransferSet.read(path, form, label=label, labels=declared, other_sampling=True)
         account = transfer.account
         assert account.lines == len(lines_of_file) == sum(account.outcomes.values())
         assert set(account.outcomes) <= set(OUTCOMES)
@@ -105,9 +110,25 @@ def fuzz(name, count, seed, path):
             assert 0 <= copy.certificate().bound <= 1
 
 
+def fuzz_array(name, count, seed, path):
+    """The same mutated records one a line and as one array: the same account and the same copy."""
+    rng = np.random.default_rng(seed)
+    docs = [mutated(FORMATS[name](*RECORDS[rng.integers(4)]), rng) for _ in range(count)]
+    path.write_text("".join(json.dumps(doc) + "\n" for doc in docs))
+    lines = TransferSet.read(path, name, other_sampling=True)
+    path.write_text(json.dumps(docs, indent=int(rng.integers(3))))
+    array = TransferSet.read(path, name, other_sampling=True)
+    assert array.account.lines == count
+    assert array.account.outcomes == lines.account.outcomes
+    assert [entry[:2] for entry in array.account.skipped] == [entry[:2] for entry in lines.account.skipped]
+    assert array.label_names == lines.label_names
+    np.testing.assert_array_equal(array.entry_logp, lines.entry_logp)
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_mutated_records(name, tmp_path):
     fuzz(name, 120, 1, tmp_path / "fuzz.jsonl")
+    fuzz_array(name, 60, 2, tmp_path / "fuzz.json")
 
 
 @pytest.mark.long
@@ -115,5 +136,6 @@ def test_mutated_records(name, tmp_path):
 def test_many_mutated_records(name, tmp_path, monkeypatch):
     for seed in range(5):
         if seed % 2:
-            monkeypatch.setattr(files, "_loads", files.lenient)
+            monkeypatch.setattr(jsonl, "loads", jsonl.lenient)
         fuzz(name, 500, seed, tmp_path / "fuzz.jsonl")
+        fuzz_array(name, 200, seed, tmp_path / "fuzz.json")
