@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
+from kt_theory.access import WHOLE_ROW, Access
 from kt_theory.graphs import as_graph
 from kt_theory.limits.limit import Limit
+from kt_theory.limits.soft import soft_limit
 from kt_theory.validation import unknown_name, whole_number
 
 LEVELS = ("hard", "partial", "top_k", "soft", "gradient")
-"""The access levels whose minimax risk is known exactly or within a certified interval."""
+"""The access levels of the order hard >= partial >= top_k >= soft >= gradient, by name."""
 
-LARGEST_LABELS = {"soft": 10**6, "gradient": 10**6, "partial": 10**4, "top_k": 10**4}
-"""Most labels by level: one row of the worst teacher is a dense array; the search for it costs labels squared."""
+LARGEST_LABELS = 10**6
+"""Most labels: one row of the worst teacher is a dense array."""
 
 CROSSING = 0.4
 """n/(SA) above which the lower bound of hard labels is not compared with that of partial labels: they cross at 0.2 to
@@ -24,7 +27,7 @@ LARGEST_INPUTS = 10**12
 
 
 def minimax_risk(
-    access: str,
+    access: str | Access,
     inputs: Any = None,
     labels: Any = None,
     n: Any = None,
@@ -32,33 +35,38 @@ def minimax_risk(
     k: Any = None,
     graph: Any = None,
     hops: Any = 1,
+    labels_per_query: Any = 1,
 ) -> Limit:
     """Return min over students of max over (rho, pi) of E TV(student, pi | rho), after n samples.
 
     Parameters
     ----------
-    access : str
+    access : str or Access
         What one query reveals besides the pair (s, a): "hard" nothing; "partial" pi(a|s); "top_k" also the k most
         probable labels of the row with their probabilities; "soft" the whole row; "gradient" all rows within `hops`
-        edges of s in `graph`.
+        edges of s in `graph`. "top_k_only" reveals the k most probable labels and no sampled one. Or a level of
+        `kt_theory.access`, such as `rounded(0.1)` or `noisy(0.5, of=top_k(5))`.
     inputs : int
-        S, from 1 to 10^12. For "gradient" it may be omitted: the graph has one vertex for each.
+        S, from 1 to 10^12. With a graph it may be omitted: the graph has one vertex for each.
     labels : int
-        A, at least 1; at most 10^6 for soft labels and gradients, 10^4 for partial labels and top-k.
+        A, from 1 to 10^6.
     n : int
         Samples, from 0 (the prior risk) to 2^53.
     k : int, from 0 to labels
-        For "top_k" only.
+        For "top_k"; for "top_k_only" from 1.
     graph : Graph, networkx.Graph, scipy.sparse array or (S, S) array_like
         For "gradient" only; undirected.
     hops : int
         For "gradient" only; at least 0.
+    labels_per_query : int
+        For "hard" and "partial": how many labels are drawn, independently, at each queried input. n counts queries.
 
     Returns
     -------
     Limit
-        Soft labels and gradients: exact (gradients where the independence number is found). Partial labels and top-k:
-        exact where a worst teacher is proved, else a certified interval. Hard labels: a certified interval; where
+        Soft labels, gradients and channels that can be undone: exact (gradients where the independence number is
+        found). Partial labels and top-k: exact where a worst teacher is proved, else a certified interval; so is
+        greedy top-k, which is exact for one input. Hard labels and the other channels: a certified interval; where
         partial labels have the larger `lower`, it and its teacher stand, for a student of hard labels is one of partial
         labels that ignores the probabilities. `lower` never rises from hard to partial to top-k to soft.
 
@@ -78,64 +86,159 @@ def minimax_risk(
     Limit(soft, inputs=2, labels=2, n=10: 0.0175246949916 exactly; (1-1/A) max_rho sum_s rho_s (1-rho_s)^n, attained by
     CE_ful; sharpens Theorems 5.1 and 5.2)
     """
-    if access not in LEVELS:
-        raise unknown_name("access level", access, LEVELS)
-    for name, given, level in (
-        ("k", k is not None, "top_k"),
-        ("graph", graph is not None, "gradient"),
-        ("hops", hops != 1, "gradient"),
+    name = access.name if isinstance(access, Access) else access
+    if not isinstance(access, Access) and access not in (*LEVELS, "top_k_only"):
+        raise unknown_name("access level", access, (*LEVELS, "top_k_only"))
+    of_graph = access.graph is not None if isinstance(access, Access) else access == "gradient"
+    for argument, given, where in (
+        ("k", k is not None, ("top_k", "top_k_only")),
+        ("graph", graph is not None, ("gradient",)),
+        ("hops", hops != 1, ("gradient",)),
+        ("labels_per_query", labels_per_query != 1, ("hard", "partial")),
     ):
-        if given and access != level:
-            raise ValueError(f"{name} is given: access {access!r} has none, only {level!r} does")
-    for name, value in (("labels", labels), ("n", n), ("inputs", 1 if access == "gradient" else inputs)):
+        if given and name not in where:
+            raise ValueError(f"{argument} is given: access {name!r} has none, only {' and '.join(map(repr, where))} do")
+    for argument, value in (("labels", labels), ("n", n), ("inputs", 1 if of_graph else inputs)):
         if value is None:
-            raise ValueError(f"{name} is missing: minimax_risk({access!r}, inputs=..., labels=..., n=...)")
+            raise ValueError(f"{argument} is missing: minimax_risk({name!r}, inputs=..., labels=..., n=...)")
     width = whole_number(labels, "labels", low=1)
     samples = whole_number(n, "n")
-    _not_above(width, "labels", LARGEST_LABELS.get(access, 10**6), f"access {access!r}")
-    if access == "gradient":
-        return _gradient(graph, inputs, width, samples, hops)
+    _not_above(width, "labels", LARGEST_LABELS, f"access {name!r}")
+    if of_graph:
+        return _gradient(access, graph, inputs, width, samples, hops)
     size = whole_number(inputs, "inputs", low=1)
-    _not_above(size, "inputs", LARGEST_INPUTS, f"access {access!r}")
+    _not_above(size, "inputs", LARGEST_INPUTS, f"access {name!r}")
+    if isinstance(access, Access):
+        return _of_access(access, size, width, samples, whole_number(labels_per_query, "labels_per_query", low=1))
+    if access in ("top_k", "top_k_only"):
+        if k is None:
+            raise ValueError(f"k is missing: minimax_risk({access!r}, inputs=..., labels=..., n=..., k=...)")
+        top = whole_number(k, "k", low=0 if access == "top_k" else 1, high=width)
+        return _top_k(size, width, samples, top) if access == "top_k" else _greedy(size, width, samples, top)
     if access == "soft":
-        from kt_theory.limits.soft import soft_limit
-
         return soft_limit(size, width, samples)
-    if access == "hard":
-        return _hard(size, width, samples)
-    from kt_theory.limits.partial import partial_limit, top_k_limit
-
-    if access == "partial":
-        return partial_limit(size, width, samples)
-    if k is None:
-        raise ValueError("k is missing: minimax_risk('top_k', inputs=..., labels=..., n=..., k=...)")
-    return top_k_limit(size, width, samples, whole_number(k, "k", high=width))
+    one = _hard if access == "hard" else _partial
+    times = whole_number(labels_per_query, "labels_per_query", low=1)
+    return one(size, width, samples) if times == 1 else _repeated(access, size, width, samples, times)
 
 
+def _of_access(level: Access, inputs: int, labels: int, n: int, labels_per_query: int) -> Limit:
+    """Return the limit of an `Access` without a graph."""
+    if level.greedy and not level.top:
+        raise ValueError(f"access {level.name!r}: no limit is known for greedy queries that reveal no probability")
+    if level.top and not (level.sampled or level.greedy):
+        raise ValueError(f"access {level.name!r}: no limit is known for sampled labels without their probabilities")
+    top = min(level.top, labels)
+    if not top:
+        plain = _partial(inputs, labels, n) if level.sampled else _hard(inputs, labels, n)
+        if labels_per_query > 1:
+            plain = _repeated("partial" if level.sampled else "hard", inputs, labels, n, labels_per_query)
+    elif level.top == WHOLE_ROW:
+        plain = soft_limit(inputs, labels, n)
+    else:
+        plain = (_greedy if level.greedy else _top_k)(inputs, labels, n, top)
+    if level.channel is None and level.noise == 0.0:
+        return replace(plain, access=level.name)
+    from kt_theory.limits.channels import channel_limit
+
+    soft = soft_limit(inputs, labels, n)
+    return channel_limit(level, plain, soft, lambda: _hard(inputs, labels, n))
+
+
+@lru_cache(maxsize=256)
 def _hard(inputs: int, labels: int, n: int) -> Limit:
     """Return the limit of hard labels, its lower bound raised to that of partial labels where that is larger."""
     from kt_theory.limits.hard import hard_limit
-    from kt_theory.limits.partial import partial_limit
 
     limit = hard_limit(inputs, labels, n)
-    if limit.exact or n > CROSSING * inputs * labels or labels > LARGEST_LABELS["partial"]:
+    if limit.exact or n > CROSSING * inputs * labels:
         return limit
-    partial = partial_limit(inputs, labels, n)
-    if partial.lower <= limit.lower:
-        return limit
+    return _raised(limit, _partial_alone(inputs, labels, n))
+
+
+def _raised(hard: Limit, partial: Limit) -> Limit:
+    if partial.lower <= hard.lower:
+        return hard
     reference = "worst teacher of partial labels below, add-c students above; not known to meet"
-    return replace(limit, lower=partial.lower, teacher=partial.teacher, reference=reference)
+    return replace(hard, lower=partial.lower, teacher=partial.teacher, reference=reference)
 
 
-def _gradient(graph: Any, inputs: Any, labels: int, n: int, hops: Any) -> Limit:
+@lru_cache(maxsize=256)
+def _partial(inputs: int, labels: int, n: int) -> Limit:
+    """Return the limit of partial labels, its upper bound lowered to that of hard labels where that can be smaller."""
+    found = _partial_alone(inputs, labels, n)
+    if found.exact or inputs == 1 or n > inputs:
+        return found
+    return _lowered(found, _hard(inputs, labels, n))
+
+
+def _lowered(partial: Limit, hard: Limit) -> Limit:
+    if hard.upper >= partial.upper:
+        return partial
+    reference = f"{partial.reference}; here that of hard labels is smaller"
+    return replace(partial, upper=max(hard.upper, partial.lower), reference=reference)
+
+
+@lru_cache(maxsize=256)
+def _partial_alone(inputs: int, labels: int, n: int) -> Limit:
+    from kt_theory.limits.partial import partial_limit
+
+    return partial_limit(inputs, labels, n)
+
+
+@lru_cache(maxsize=256)
+def _top_k(inputs: int, labels: int, n: int, k: int) -> Limit:
+    from kt_theory.limits.partial import top_k_limit
+
+    if k == 0:
+        return replace(_partial(inputs, labels, n), access="top_k")
+    found = top_k_limit(inputs, labels, n, k)
+    if found.exact or inputs == 1 or n > inputs:
+        return found
+    return _lowered(found, _hard(inputs, labels, n))
+
+
+@lru_cache(maxsize=256)
+def _greedy(inputs: int, labels: int, n: int, k: int) -> Limit:
+    from kt_theory.limits.greedy import top_k_only_limit
+
+    return top_k_only_limit(inputs, labels, n, k)
+
+
+def _repeated(access: str, inputs: int, labels: int, n: int, times: int) -> Limit:
+    """Return the limit of hard or partial labels with several labels per query."""
+    one = _hard if access == "hard" else _partial
+    if inputs == 1 and n > 0:
+        found = one(1, labels, whole_number(n * times, "n * labels_per_query"))
+        return replace(found, n=n, reference=f"{times} labels per query are as many samples: {found.reference}")
+    whole_number(n * times, "n * labels_per_query")
+    from kt_theory.limits.repeated import repeated_hard_limit, repeated_partial_limit
+
+    partial = repeated_partial_limit(_partial(inputs, labels, n), times)
+    if labels == 1 or n == 0:
+        return replace(partial, access=access)
+    if access == "partial" and n * times > CROSSING * inputs * labels:
+        return partial
+    hard = repeated_hard_limit(_hard(inputs, labels, n), times)
+    return _raised(hard, partial) if access == "hard" else _lowered(partial, hard)
+
+
+def _gradient(access: str | Access, graph: Any, inputs: Any, labels: int, n: int, hops: Any) -> Limit:
     from kt_theory.limits.graph import gradient_limit
 
-    if graph is None:
+    if isinstance(access, Access):
+        if access.channel is not None or access.noise > 0.0 or access.top != WHOLE_ROW:
+            raise ValueError(f"access {access.name!r}: no limit is known for a channel along a graph")
+        net, hops = access.graph, access.hops
+    elif graph is None:
         raise ValueError("graph is missing: minimax_risk('gradient', graph=..., labels=..., n=..., hops=1)")
-    net = as_graph(graph)
+    else:
+        net = as_graph(graph)
+    assert net is not None
     if inputs is not None and whole_number(inputs, "inputs", low=1) != net.vertices:
         raise ValueError(f"inputs = {inputs!r}: the graph has {net.vertices} vertices, one for each input; omit inputs")
-    return gradient_limit(net, labels, n, whole_number(hops, "hops"))
+    found = gradient_limit(net, labels, n, whole_number(hops, "hops"))
+    return replace(found, access=access.name) if isinstance(access, Access) else found
 
 
 def _not_above(value: int, name: str, most: int, what: str) -> None:

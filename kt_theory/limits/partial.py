@@ -13,10 +13,14 @@ import math
 
 from kt_theory.limits.coverage import hidden_bound, many_rows_bound, one_row_bound
 from kt_theory.limits.limit import Limit
+from kt_theory.limits.many_labels import many_labels_lower
 from kt_theory.limits.rows import FewLevels
 from kt_theory.limits.search import Found, many_rows, one_row
 from kt_theory.limits.soft import soft_limit, unvisited_mass
 from kt_theory.limits.three import three_labels_bound
+
+LARGEST_SEARCH = 10**4
+"""Most labels whose worst row is searched for, at a cost of labels squared; beyond one explicit teacher serves."""
 
 MEETING = 1e-12
 """Bounds that agree to this relative difference are one value, up to rounding."""
@@ -34,6 +38,8 @@ def partial_limit(inputs: int, labels: int, n: int) -> Limit:
     """
     if labels <= 2 or n == 0:
         return _as_soft(inputs, labels, n, "partial", "only unvisited rows lose: SEL_ptl equals CE_ful")
+    if labels > LARGEST_SEARCH:
+        return _explicit("partial", inputs, labels, n, _upper(inputs, labels, n))
     family = FewLevels(labels, n)
     if inputs > 1:
         return _interval("partial", family, many_rows(family, inputs), _upper(inputs, labels, n), inputs)
@@ -55,6 +61,11 @@ def top_k_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
         return Limit(found.lower, found.upper, found.exact, found.teacher, found.reference, "top_k", inputs, labels, n)
     if k >= labels - 1 or n == 0:
         return _as_soft(inputs, labels, n, "top_k", "visited rows are known: the limit of soft labels")
+    if labels > LARGEST_SEARCH:
+        upper = _upper(inputs, labels, n)
+        if inputs > 1:
+            upper = min(upper, many_rows_bound(inputs, labels, n, k))
+        return _explicit("top_k", inputs, labels, n, upper, k)
     family = FewLevels(labels, n, k)
     if inputs > 1:
         upper = many_rows_bound(inputs, labels, n, k)
@@ -75,6 +86,19 @@ def _upper(inputs: int, labels: int, n: int) -> float:
     if labels == 3:
         return 0.5 * unvisited_mass(2, n).value if inputs == 1 else three_labels_bound(inputs, n)
     return one_row_bound(labels, n) if inputs == 1 else many_rows_bound(inputs, labels, n)
+
+
+def _explicit(access: str, inputs: int, labels: int, n: int, upper: float, k: int = 0) -> Limit:
+    lower, teacher = many_labels_lower(inputs, labels, n, k)
+    soft = soft_limit(inputs, labels, n)
+    if soft.lower > lower:
+        lower, teacher = soft.lower, soft.teacher
+    reference = (
+        "equal sharing is minimax; lower: its risk on one explicit teacher, upper: proved for all teachers by concave "
+        "majorisation"
+    )
+    top = max(min(upper, 1.0 - 1.0 / labels), lower)
+    return Limit(lower, top, False, teacher, reference, access, inputs, labels, n)
 
 
 def _as_soft(inputs: int, labels: int, n: int, access: str, reason: str) -> Limit:

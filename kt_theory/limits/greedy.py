@@ -1,0 +1,144 @@
+"""Greedy top-k: a query returns the k most probable labels of its row and no sampled one, so a floor remains.
+
+The obvious student, exact on the k labels with the hidden mass M in equal shares on the others and uniform on unvisited
+rows, is exactly minimax for every input law: averaged over label permutations (ties broken independently of the label)
+any student gives the hidden labels of a row one probability c, and sum_hidden |c - p| + |(A-k)c - M| is least at
+c = M/(A-k). So the limit is its largest risk,
+
+    sum_s rho_s [q_s TV(U, p_s) + (1-q_s) T(p_s)],   q_s = (1-rho_s)^n,   T(p) = 1/2 sum_hidden |p - M/(A-k)|.
+
+In a row the bracket is convex in p on {p_1 >= ... >= p_A >= 0, sum 1}, whose vertices are uniform on j labels. A row of
+j <= k labels loses nothing once visited, and one of j > k labels T_j = (j-k)(A-j) / (j(A-k)). The largest is
+
+    h(q) = max(q (1-1/A), max_j q (1-j/A) + (1-q) T_j),
+
+convex in q and growing, because T_j <= 1-j/A. Its best real j is sqrt(kA / (1 + q(A-k)/((1-q)A))). F = h(0) is the
+floor that no n removes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from kt_theory.limits.combine import largest_over_laws
+from kt_theory.limits.limit import Limit
+from kt_theory.limits.rows import maximum
+from kt_theory.limits.soft import soft_limit, unvisited_mass
+from kt_theory.teacher import Teacher
+
+CELLS = 1500
+"""Cells of the mass of a row where its loss bends; the bound exceeds the truth by about 1e-5 of the part that falls."""
+
+
+def worst_row(q: np.ndarray, labels: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (h(q), j): the largest expected loss of a row that is unvisited with probability q, and its labels.
+
+    Parameters
+    ----------
+    q : array, in [0, 1]
+    labels, k : int
+        1 <= k < labels.
+    """
+    q = np.asarray(q, dtype=np.float64)
+    size, hidden = float(labels), float(labels - k)
+    real = np.sqrt(k * size * (1.0 - q) / np.maximum(1.0 - q + q * hidden / size, 1e-300))
+    value, best = q * (1.0 - 1.0 / size), np.ones_like(q)
+    for j in (np.clip(np.floor(real), k + 1.0, size), np.clip(np.floor(real) + 1.0, k + 1.0, size)):
+        spread = q * (1.0 - j / size) + (1.0 - q) * (j - k) * (size - j) / (j * hidden)
+        best = np.where(spread > value, j, best)
+        value = np.maximum(value, spread)
+    return value, best
+
+
+def floor(labels: int, k: int) -> float:
+    """Return F = max_j (j-k)(A-j) / (j(A-k)), what the k most probable labels leave unknown however often they are seen.
+
+    Parameters
+    ----------
+    labels, k : int
+        0 for k >= labels - 1.
+    """
+    return float(worst_row(np.zeros(1), labels, k)[0][0]) if k < labels - 1 else 0.0
+
+
+def top_k_only_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
+    """Return the minimax risk where a query reveals the k most probable labels of its row and nothing of a sampled one.
+
+    Exact for one input, where it is F = h(0) for n >= 1, for n = 0, and for k >= A-1, which shows the row. For several
+    inputs the value is max over rho of F + sum_s G(rho_s), G(x) = x (h((1-x)^n) - F): `lower` is the best rho with at
+    most two values, `upper` the least of two bounds:
+
+    - h convex gives h(q) <= F + (1-1/A-F) q, so F + (1-1/A-F) Phi(S, n);
+    - on a cell [a, b] of x, G is a maximum of functions of second derivative at most 2n(1-1/A), so it exceeds its chord
+      by at most n (b-a)^2/4; then `largest_over_laws`.
+    """
+    if k >= labels - 1 or n == 0:
+        found = soft_limit(inputs, labels, n)
+        reference = "visited rows are known: (1-1/A) Phi(S, n)"
+        return Limit(found.lower, found.upper, True, found.teacher, reference, "top_k_only", inputs, labels, n)
+    least = floor(labels, k)
+    if inputs == 1:
+        reference = "the floor max_j (j-k)(A-j)/(j(A-k)): what the k most probable labels leave unknown"
+        return Limit(least, least, True, _teacher(1, labels, n, k, 1.0), reference, "top_k_only", 1, labels, n)
+    x, gain = _two_values(inputs, labels, n, k, least)
+    lower = least + gain
+    chord = (1.0 - 1.0 / labels - least) * unvisited_mass(inputs, n).value
+    upper = least + min(chord, _falling_bound(inputs, labels, n, k, least))
+    reference = f"floor {least:.6g}; equal shares are minimax; lower: its risk for the best rho of two values"
+    upper = max(upper, lower)
+    return Limit(lower, upper, False, _teacher(inputs, labels, n, k, x), reference, "top_k_only", inputs, labels, n)
+
+
+def _gain(x: np.ndarray, n: int, labels: int, k: int, least: float) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        q = np.exp(n * np.log1p(-np.minimum(x, 1.0)))
+    gain: np.ndarray = x * (worst_row(q, labels, k)[0] - least)
+    return gain
+
+
+def _two_values(inputs: int, labels: int, n: int, k: int, least: float) -> tuple[float, float]:
+    """Return (x, sum_s G) for the best rho of S-1 inputs x <= 1/S and one of the rest."""
+    others = inputs - 1
+
+    def total(x: np.ndarray) -> np.ndarray:
+        light = _gain(x, n, labels, k, least)
+        heavy = _gain(np.maximum(1.0 - others * x, 0.0), n, labels, k, least)
+        value: np.ndarray = others * light + heavy
+        return value
+
+    grid = np.unique(np.concatenate([np.linspace(0.0, 1.0, 400), np.minimum(np.linspace(0.0, 8.0, 400) * inputs / n, 1)]))
+    values = total(grid / inputs)
+    i = int(values.argmax())
+    ends = grid[max(i - 1, 0)] / inputs, grid[min(i + 1, len(grid) - 1)] / inputs
+    value, x = maximum(lambda x: float(total(np.array([x]))[0]), *ends)
+    return (x, value) if value > values[i] else (float(grid[i] / inputs), float(values[i]))
+
+
+def _falling_bound(inputs: int, labels: int, n: int, k: int, least: float) -> float:
+    unit = 1.0 / max(n, inputs)
+    parts = [np.linspace(0.0, 8.0 * unit, CELLS), np.linspace(0.0, 8.0 / n, CELLS), np.geomspace(8.0 / n, 1.0, 200)]
+    edges = np.unique(np.minimum(np.concatenate(parts), 1.0))
+    gain = _gain(edges, n, labels, k, least)
+    # Far out, where cells are wide, G <= x (h(q(a)) - F) on [a, b] is the smaller bound.
+    a, b = edges[:-1], edges[1:]
+    bend = 0.25 * n * (b - a) ** 2
+    slope = np.divide(gain[:-1], a, out=np.full(len(a), 1.0 - 1.0 / labels - least), where=a > 0.0)
+    chord = gain[:-1] + bend, gain[1:] + bend
+    line = a * slope, b * slope
+    shorter = np.maximum(*line) < np.maximum(*chord)
+    value = np.column_stack([np.where(shorter, line[i], chord[i]) for i in (0, 1)])
+    cell = np.repeat(np.arange(len(a)), 2)
+    return largest_over_laws(inputs, n, cell, np.column_stack([a, b]).ravel(), value.ravel(), spill=0)
+
+
+def _teacher(inputs: int, labels: int, n: int, k: int, x: float) -> Teacher:
+    """Return the teacher with S-1 inputs of probability x and one with the rest, each with its worst row."""
+    masses = [(1.0, 1)] if inputs == 1 else [(x, inputs - 1), (max(1.0 - (inputs - 1) * x, 0.0), 1)]
+    rows = np.zeros((len(masses), labels))
+    for row, (mass, _) in zip(rows, masses, strict=True):
+        q = math.exp(n * math.log1p(-mass)) if mass < 1.0 else 0.0
+        j = int(worst_row(np.array([q]), labels, k)[1][0])
+        row[:j] = 1.0 / j
+    return Teacher.from_classes(rows, [mass for mass, _ in masses], [count for _, count in masses])
