@@ -18,6 +18,7 @@ u = t/n, and its maximum is c2. It exceeds the truth by Jensen's gap alone, abou
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -101,6 +102,7 @@ def _unvisited(r: float, n: int) -> float:
     return r * math.exp(n * math.log1p(-r)) if r < 1 else 0.0
 
 
+@lru_cache(maxsize=4096)
 def _multipliers(labels: int, n: int, most: float, total: float, falling: bool = True) -> tuple[float, float]:
     """Return the y and z that minimise labels * y + z * total under the condition of the module for u in [0, most].
 
@@ -115,9 +117,13 @@ def _multipliers(labels: int, n: int, most: float, total: float, falling: bool =
     def bound(z: float) -> float:
         return labels * max(float(_root(side, q, z).max()) ** 2, _growing(z, n, most)) + z * total
 
-    ranges = [((-unit if falling else 0.0, 4.0 * unit), 1e-7 * unit), ((0.0, 1.0), 1e-6)]
-    found = [minimize_scalar(bound, bounds=ends, method="bounded", options={"xatol": tol}) for ends, tol in ranges]
-    z = float(min(found, key=lambda one: one.fun).x)
+    # The condition is concave in (y, z), so `bound` is convex: an inner minimum is the least of all.
+    far = 4.0 * unit
+    near = minimize_scalar(bound, bounds=(-unit if falling else 0.0, far), method="bounded", options={"xatol": 1e-7 * unit})
+    z = float(near.x)
+    if bound(far) <= float(near.fun) * (1.0 + 1e-6):
+        wide = minimize_scalar(bound, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-6})
+        z = float(min(near, wide, key=lambda one: one.fun).x)
     return max(_proved_root(grid, z, n) ** 2, _growing(z, n, most)), z
 
 

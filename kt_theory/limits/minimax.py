@@ -167,7 +167,7 @@ def _raised(hard: Limit, partial: Limit) -> Limit:
 def _partial(inputs: int, labels: int, n: int) -> Limit:
     """Return the limit of partial labels, its upper bound lowered to that of hard labels where that can be smaller."""
     found = _partial_alone(inputs, labels, n)
-    if found.exact or inputs == 1 or n > inputs:
+    if found.exact or inputs == 1 or 4 * n > inputs:
         return found
     return _lowered(found, _hard(inputs, labels, n))
 
@@ -193,7 +193,7 @@ def _top_k(inputs: int, labels: int, n: int, k: int) -> Limit:
     if k == 0:
         return replace(_partial(inputs, labels, n), access="top_k")
     found = top_k_limit(inputs, labels, n, k)
-    if found.exact or inputs == 1 or n > inputs:
+    if found.exact or inputs == 1 or 4 * n > inputs:
         return found
     return _lowered(found, _hard(inputs, labels, n))
 

@@ -10,6 +10,7 @@ worst teacher that a search finds, `upper` a bound for all teachers.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from kt_theory.limits.coverage import hidden_bound, many_rows_bound, one_row_bound
 from kt_theory.limits.limit import Limit
@@ -81,6 +82,7 @@ def top_k_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
     return _interval("top_k", family, worst, upper, inputs)
 
 
+@lru_cache(maxsize=256)
 def _upper(inputs: int, labels: int, n: int) -> float:
     """Return the sharpest proved bound for partial labels; n >= 1."""
     if labels == 3:
