@@ -8,11 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kt_theory.limits.hard_prior import log_binomial
 from kt_theory.limits.rows import best_whole, maximum
 from kt_theory.validation import whole_number
 
-LARGEST_ROW = 10**4
-"""Most labels whose worst row is searched for: the search costs the square of it, seconds at this size."""
+LARGEST_ROW = 10**6
+"""Most labels whose worst row is searched for."""
+
+WIDE_ROW = 1000
+"""Labels above which the worst row is searched near its limiting shape, and sums run over twelve deviations."""
 
 
 class LightLabels(NamedTuple):
@@ -99,7 +103,7 @@ def fixed_labels(labels: int) -> FixedLabels:
     Parameters
     ----------
     labels : int
-        B, from 1 to 10^4.
+        B, from 1 to 10^6.
     """
     size = whole_number(labels, "labels", low=1, high=LARGEST_ROW)
     if size == 1:
@@ -108,18 +112,29 @@ def fixed_labels(labels: int) -> FixedLabels:
 
     def best(light: int) -> float:
         if light not in found:
-            found[light] = maximum(lambda t: _row_constant(size, light, t), 0.5, 3.0)
+            found[light] = maximum(lambda t: _row_constant(size, light, t), *ends, grid=grid)
         return found[light][0]
 
-    light = best_whole(best, 1, size - 1)
+    if size <= WIDE_ROW:
+        low, high, ends, grid = 1, size - 1, (0.5, 3.0), 17
+    else:
+        # m = B/t up to a bounded number of labels, as K(B) - c2 B is bounded and smooth in m.
+        centre = round(light_labels().fraction * size)
+        low, high, ends, grid = centre - 30, centre + 30, (1.4, 1.55), 5
+    light = best_whole(best, low, high)
     value, t = found[light]
     return FixedLabels(value, light, t)
 
 
 def _row_constant(labels: int, light: int, t: float) -> float:
+    empty = labels - light
+    if labels > WIDE_ROW:
+        p = math.exp(-t)
+        reach = 12.0 * math.sqrt(light * p * (1.0 - p))
+        unseen = np.arange(max(0.0, math.floor(light * p - reach)), min(light, math.ceil(light * p + reach)) + 1.0)
+        return t * float(np.exp(log_binomial(unseen, light - unseen, p)) @ (unseen * empty / (unseen + empty)))
     from kt_theory.kernels.limits import binomial_mean
 
-    empty = labels - light
     unseen = np.arange(light + 1, dtype=np.float64)
     return t * float(binomial_mean(light, math.exp(-t), unseen * empty / (unseen + empty)))
 

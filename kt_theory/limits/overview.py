@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kt_theory.access import Access
 from kt_theory.limits import bounds
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.minimax import minimax_risk
@@ -18,7 +19,9 @@ PAPER = {"hard": ("3.1", "3.2-mean"), "partial": ("4.1", "4.4-mean"), "soft": ("
 """The theorems of Zhao and Zhu (2023) in mean, (lower, upper), by access level; it has none for top-k."""
 
 
-def limits_at(inputs: int, labels: int, n: int, top: tuple[int, ...] = (1, 5)) -> dict[str, Limit]:
+def limits_at(
+    inputs: int, labels: int, n: int, top: tuple[int, ...] = (1, 5), levels: tuple[Access, ...] = ()
+) -> dict[str, Limit]:
     """Return the minimax risk of every access level that needs no graph, by name, in increasing order of access.
 
     Parameters
@@ -26,12 +29,15 @@ def limits_at(inputs: int, labels: int, n: int, top: tuple[int, ...] = (1, 5)) -
     inputs, labels, n : int
     top : tuple of int
         Which top-k levels to include; those with k >= labels - 1 show whole rows and are left out.
+    levels : tuple of Access
+        Further levels, without a graph, that stand below the others; such as `kt_theory.access.rounded(0.1)`.
     """
     found = {access: minimax_risk(access, inputs, labels, n) for access in ("hard", "partial")}
     for k in top:
         if k < labels - 1:
             found[f"top_k({k})"] = minimax_risk("top_k", inputs, labels, n, k=k)
-    return found | {"soft": minimax_risk("soft", inputs, labels, n)}
+    found["soft"] = minimax_risk("soft", inputs, labels, n)
+    return found | {level.name: minimax_risk(level, inputs, labels, n) for level in levels}
 
 
 def overview(limits: Iterable[dict[str, Limit]]) -> pd.DataFrame:
