@@ -142,7 +142,13 @@ def _of_access(level: Access, inputs: int, labels: int, n: int, labels_per_query
     from kt_theory.limits.channels import channel_limit
 
     soft = soft_limit(inputs, labels, n)
-    return channel_limit(level, plain, soft, lambda: _hard(inputs, labels, n))
+    found = channel_limit(level, plain, soft, lambda: _hard(inputs, labels, n))
+    if not (level.sampled and 0 < top < labels):
+        return found
+    # A student may ignore the probability of the sampled label, or those of the top k.
+    for less in (replace(level, sampled=False, greedy=True), replace(level, top=0)):
+        found = _lowered(found, _of_access(less, inputs, labels, n, 1))
+    return found
 
 
 @lru_cache(maxsize=256)
@@ -172,11 +178,12 @@ def _partial(inputs: int, labels: int, n: int) -> Limit:
     return _lowered(found, _hard(inputs, labels, n))
 
 
-def _lowered(partial: Limit, hard: Limit) -> Limit:
-    if hard.upper >= partial.upper:
-        return partial
-    reference = f"{partial.reference}; here that of hard labels is smaller"
-    return replace(partial, upper=max(hard.upper, partial.lower), reference=reference)
+def _lowered(limit: Limit, less: Limit) -> Limit:
+    """Return `limit` with the upper bound of a level that reveals less, where that is smaller."""
+    if less.upper >= limit.upper:
+        return limit
+    reference = f"{limit.reference}; upper: here that of {less.access}"
+    return replace(limit, upper=max(less.upper, limit.lower), reference=reference)
 
 
 @lru_cache(maxsize=256)
@@ -193,9 +200,7 @@ def _top_k(inputs: int, labels: int, n: int, k: int) -> Limit:
     if k == 0:
         return replace(_partial(inputs, labels, n), access="top_k")
     found = top_k_limit(inputs, labels, n, k)
-    if found.exact or inputs == 1 or 4 * n > inputs:
-        return found
-    return _lowered(found, _hard(inputs, labels, n))
+    return found if found.exact else _lowered(found, _greedy(inputs, labels, n, k))
 
 
 @lru_cache(maxsize=256)
