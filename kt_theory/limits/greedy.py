@@ -67,8 +67,8 @@ def top_k_only_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
     """Return the minimax risk where a query reveals the k most probable labels of its row and nothing of a sampled one.
 
     Exact for one input, where it is F = h(0) for n >= 1, for n = 0, and for k >= A-1, which shows the row. For several
-    inputs the value is max over rho of F + sum_s G(rho_s), G(x) = x (h((1-x)^n) - F): `lower` is the best rho with at
-    most two values, `upper` the least of two bounds:
+    inputs the value is max over rho of F + sum_s G(rho_s), G(x) = x (h((1-x)^n) - F): `lower` is the best rho found of
+    two values, `upper` the least of two bounds:
 
     - h convex gives h(q) <= F + (1-1/A-F) q, so F + (1-1/A-F) Phi(S, n);
     - on a cell [a, b] of x, G is a maximum of functions of second derivative at most 2n(1-1/A), so it exceeds its chord
@@ -81,14 +81,15 @@ def top_k_only_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
     least = floor(labels, k)
     if inputs == 1:
         reference = "the floor max_j (j-k)(A-j)/(j(A-k)): what the k most probable labels leave unknown"
-        return Limit(least, least, True, _teacher(1, labels, n, k, 1.0), reference, "top_k_only", 1, labels, n)
-    x, gain = _two_values(inputs, labels, n, k, least)
+        return Limit(least, least, True, _teacher(labels, n, k, [(1.0, 1)]), reference, "top_k_only", 1, labels, n)
+    count, x, gain = _two_values(inputs, labels, n, k, least)
     lower = least + gain
     chord = (1.0 - 1.0 / labels - least) * unvisited_mass(inputs, n).value
     upper = least + min(chord, _falling_bound(inputs, labels, n, k, least))
     reference = f"floor {least:.6g}; equal shares are minimax; lower: its risk for the best rho of two values"
     upper = max(upper, lower)
-    return Limit(lower, upper, False, _teacher(inputs, labels, n, k, x), reference, "top_k_only", inputs, labels, n)
+    teacher = _teacher(labels, n, k, [(x, count), (max(1.0 - count * x, 0.0) / (inputs - count), inputs - count)])
+    return Limit(lower, upper, False, teacher, reference, "top_k_only", inputs, labels, n)
 
 
 def _gain(x: np.ndarray, n: int, labels: int, k: int, least: float) -> np.ndarray:
@@ -98,22 +99,32 @@ def _gain(x: np.ndarray, n: int, labels: int, k: int, least: float) -> np.ndarra
     return gain
 
 
-def _two_values(inputs: int, labels: int, n: int, k: int, least: float) -> tuple[float, float]:
-    """Return (x, sum_s G) for the best rho of S-1 inputs x <= 1/S and one of the rest."""
-    others = inputs - 1
+def _two_values(inputs: int, labels: int, n: int, k: int, least: float) -> tuple[int, float, float]:
+    """Return (count, x, sum_s G) for the best rho found: `count` inputs of mass x <= 1/S, the rest shared by the others.
 
-    def total(x: np.ndarray) -> np.ndarray:
-        light = _gain(x, n, labels, k, least)
-        heavy = _gain(np.maximum(1.0 - others * x, 0.0), n, labels, k, least)
-        value: np.ndarray = others * light + heavy
-        return value
-
+    One heavy input among equal ones is the worst for soft labels; as G has a kink where the worst row changes, a split
+    into two kinds of which both are many can be a little worse still.
+    """
     grid = np.unique(np.concatenate([np.linspace(0.0, 1.0, 400), np.minimum(np.linspace(0.0, 8.0, 400) * inputs / n, 1)]))
-    values = total(grid / inputs)
-    i = int(values.argmax())
-    ends = grid[max(i - 1, 0)] / inputs, grid[min(i + 1, len(grid) - 1)] / inputs
-    value, x = maximum(lambda x: float(total(np.array([x]))[0]), *ends)
-    return (x, value) if value > values[i] else (float(grid[i] / inputs), float(values[i]))
+    best = (1, 0.0, -1.0)
+    for others in {1, *(round(inputs * share) for share in np.linspace(0.05, 0.95, 19))}:
+        if not 1 <= others < inputs:
+            continue
+        count = inputs - others
+
+        def total(x: np.ndarray, count: int = count, others: int = others) -> np.ndarray:
+            rest = np.maximum(1.0 - count * x, 0.0) / others
+            value: np.ndarray = count * _gain(x, n, labels, k, least) + others * _gain(rest, n, labels, k, least)
+            return value
+
+        values = total(grid / inputs)
+        i = int(values.argmax())
+        if values[i] <= best[2] * (1.0 - 1e-3):
+            continue
+        ends = grid[max(i - 1, 0)] / inputs, grid[min(i + 1, len(grid) - 1)] / inputs
+        value, x = maximum(lambda x, total=total: float(total(np.array([x]))[0]), *ends)  # type: ignore[misc]
+        best = max(best, (count, float(grid[i] / inputs), float(values[i])), (count, x, value), key=lambda one: one[2])
+    return best
 
 
 def _falling_bound(inputs: int, labels: int, n: int, k: int, least: float) -> float:
@@ -133,9 +144,8 @@ def _falling_bound(inputs: int, labels: int, n: int, k: int, least: float) -> fl
     return largest_over_laws(inputs, n, cell, np.column_stack([a, b]).ravel(), value.ravel(), spill=0)
 
 
-def _teacher(inputs: int, labels: int, n: int, k: int, x: float) -> Teacher:
-    """Return the teacher with S-1 inputs of probability x and one with the rest, each with its worst row."""
-    masses = [(1.0, 1)] if inputs == 1 else [(x, inputs - 1), (max(1.0 - (inputs - 1) * x, 0.0), 1)]
+def _teacher(labels: int, n: int, k: int, masses: list[tuple[float, int]]) -> Teacher:
+    """Return the teacher with so many inputs of each mass, each with its worst row."""
     rows = np.zeros((len(masses), labels))
     for row, (mass, _) in zip(rows, masses, strict=True):
         q = math.exp(n * math.log1p(-mass)) if mass < 1.0 else 0.0

@@ -303,7 +303,7 @@ def test_the_constant_over_three_decades() -> None:
 @pytest.mark.parametrize(
     ("access", "given_arguments", "words"),
     [
-        ("partial", {"inputs": 1, "labels": 10**5, "n": 1}, "at most 10000"),
+        ("partial", {"inputs": 1, "labels": 10**7, "n": 1}, "at most 1000000"),
         ("partial", {"inputs": 1, "labels": 3, "n": 1, "k": 2}, "k is given"),
         ("top_k", {"inputs": 1, "labels": 3, "n": 1}, "k is missing"),
         ("top_k", {"inputs": 1, "labels": 3, "n": 1, "k": 4}, "k = 4: must be at most 3"),
