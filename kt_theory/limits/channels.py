@@ -26,7 +26,7 @@ def mismatch_floor(b: float, osc: float) -> float:
     """Return tanh(|b-1| osc/4), the largest TV(softmax(b z), softmax(z)) over logits z with max z - min z = osc.
 
     A student that believes in temperature tau' where the truth is tau sharpens what is shown by b = tau'/tau and stays
-    so far from the teacher. The errors (b-1) z range over |b-1| osc, so the odds of a set H of labels change by a factor
+    so far from the teacher. The errors (b-1) z range over |b-1| osc, so the odds of a set of labels change by a factor
     of at most e^(|b-1| osc), and 1/(1+e^-l) by at most tanh(|b-1| osc/4). It is sharp: one label osc above m others,
     ln m = (b+1) osc/2, attains it.
 
@@ -124,7 +124,11 @@ def _rounded(level: Access, plain: Limit, soft: Limit, whole: bool) -> Bounds:
     lower = max(plain.lower, pairs_lower(S, 0 if level.greedy else n, rounded_pairs(step, A)))
     floor = rounded_floor(step, A)
     if whole:
-        return lower, _above_floor(floor, soft), f"floor tanh(step/4) = {floor:.6g}; lower: pairs of labels with one code"
+        return (
+            lower,
+            _above_floor(floor, soft),
+            f"floor {floor:.6g}; lower: pairs of labels with one code",
+        )
     upper = plain.upper - math.expm1(-0.5 * step)
     if level.sampled:
         upper = min(upper, missing_mass_upper(S, A, n) + floor)

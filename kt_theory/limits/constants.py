@@ -132,7 +132,9 @@ def _row_constant(labels: int, light: int, t: float) -> float:
         p = math.exp(-t)
         reach = 12.0 * math.sqrt(light * p * (1.0 - p))
         unseen = np.arange(max(0.0, math.floor(light * p - reach)), min(light, math.ceil(light * p + reach)) + 1.0)
-        return t * float(np.exp(log_binomial(unseen, light - unseen, p)) @ (unseen * empty / (unseen + empty)))
+        return t * float(
+            np.exp(log_binomial(unseen, light - unseen, np.array(p))) @ (unseen * empty / (unseen + empty))
+        )
     from kt_theory.kernels.limits import binomial_mean
 
     unseen = np.arange(light + 1, dtype=np.float64)

@@ -119,7 +119,8 @@ def _multipliers(labels: int, n: int, most: float, total: float, falling: bool =
 
     # The condition is concave in (y, z), so `bound` is convex: an inner minimum is the least of all.
     far = 4.0 * unit
-    near = minimize_scalar(bound, bounds=(-unit if falling else 0.0, far), method="bounded", options={"xatol": 1e-7 * unit})
+    low = -unit if falling else 0.0
+    near = minimize_scalar(bound, bounds=(low, far), method="bounded", options={"xatol": 1e-7 * unit})
     z = float(near.x)
     if bound(far) <= float(near.fun) * (1.0 + 1e-6):
         wide = minimize_scalar(bound, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-6})

@@ -23,9 +23,9 @@ INSIDE = 1.0 - 1e-9
 
 
 class Pairs(NamedTuple):
-    """`count` pairs of labels in a row, each of total probability `total`; d of the module is at most `contrast`."""
+    """`number` pairs of labels in a row, each of total probability `total`; d of the module is at most `contrast`."""
 
-    count: int
+    number: int
     total: float
     contrast: float
 
@@ -69,8 +69,8 @@ def rounded_pairs(step: float, labels: int) -> list[list[Pairs]]:
     """Return teachers as lists of pairs whose labels share a code under rounding of log-probabilities to `step`."""
     half = 0.5 * step * INSIDE
     even = labels - labels % 2
-    wide = min(even, 2000)
-    sizes = np.unique(np.concatenate([np.arange(2, wide + 1, 2), 2 * (np.geomspace(2, even, 200) // 4).astype(int), [even]]))
+    near, far = np.arange(2, min(even, 2000) + 1, 2), 2 * (np.geomspace(2, even, 200) // 4).astype(int)
+    sizes = np.unique(np.concatenate([near, far, [even]]))
     sizes = sizes[sizes >= 2].astype(np.float64)
     best: dict[float, tuple[float, Pairs]] = {}
     for shift in (-1.0, 0.0, 1.0):
@@ -139,4 +139,4 @@ def pair_error(n: int, share: float, contrast: float) -> float:
 def _best_contrast(inputs: int, n: int, pairs: Pairs) -> float:
     share = pairs.total / inputs
     value, _ = maximum(lambda d: d * pair_error(n, share, d), 0.0, pairs.contrast)
-    return pairs.count * pairs.total * value
+    return pairs.number * pairs.total * value

@@ -53,7 +53,7 @@ def worst_row(q: np.ndarray, labels: int, k: int) -> tuple[np.ndarray, np.ndarra
 
 
 def floor(labels: int, k: int) -> float:
-    """Return F = max_j (j-k)(A-j) / (j(A-k)), what the k most probable labels leave unknown however often they are seen.
+    """Return F = max_j (j-k)(A-j) / (j(A-k)), what the k most probable labels leave unknown however often seen.
 
     Parameters
     ----------
@@ -100,12 +100,13 @@ def _gain(x: np.ndarray, n: int, labels: int, k: int, least: float) -> np.ndarra
 
 
 def _two_values(inputs: int, labels: int, n: int, k: int, least: float) -> tuple[int, float, float]:
-    """Return (count, x, sum_s G) for the best rho found: `count` inputs of mass x <= 1/S, the rest shared by the others.
+    """Return (count, x, sum_s G) for the best rho found: `count` inputs of mass x <= 1/S, others share the rest.
 
     One heavy input among equal ones is the worst for soft labels; as G has a kink where the worst row changes, a split
     into two kinds of which both are many can be a little worse still.
     """
-    grid = np.unique(np.concatenate([np.linspace(0.0, 1.0, 400), np.minimum(np.linspace(0.0, 8.0, 400) * inputs / n, 1)]))
+    unit = np.minimum(np.linspace(0.0, 8.0, 400) * inputs / n, 1.0)
+    grid = np.unique(np.concatenate([np.linspace(0.0, 1.0, 400), unit]))
     best = (1, 0.0, -1.0)
     for others in {1, *(round(inputs * share) for share in np.linspace(0.05, 0.95, 19))}:
         if not 1 <= others < inputs:

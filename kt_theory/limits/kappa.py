@@ -107,11 +107,16 @@ KAPPAS: dict[str, Kappa] = {
         lambda inputs, labels: inputs * (labels - 1),
     ),
     "sampled_logits": Kappa(
-        "single logits of a table, each row up to a shift", "SA", ("inputs", "labels"), lambda inputs, labels: inputs * labels
+        "single logits of a table, each row up to a shift",
+        "SA",
+        ("inputs", "labels"),
+        lambda inputs, labels: inputs * labels,
     ),
     "gradient": Kappa("rows within `hops` edges in a graph", "alpha(G^h)", ("graph", "hops"), _independent),
     "jacobian": Kappa("logits and Jacobian, softmax-affine", "1", (), lambda: 1),
-    "log_linear": Kappa("single logits <phi(s, a), theta> + shift(s), theta in R^d", "d", ("features",), lambda features: features),
+    "log_linear": Kappa(
+        "single logits <phi(s, a), theta> + shift(s), theta in R^d", "d", ("features",), lambda features: features
+    ),
     "affine_logits": Kappa("all logits W x + b, x in R^d", "d + 1", ("features",), lambda features: features + 1),
     "encoder": Kappa(
         "single logits H[s] V^T, H known of rank r", "rA", ("rank", "labels"), lambda rank, labels: rank * labels

@@ -14,9 +14,9 @@ def many_labels_lower(inputs: int, labels: int, n: int, k: int = 0) -> tuple[flo
     """Return a lower bound of the optimal student's risk on the best explicit teacher found, and the teacher.
 
     S-1 rows, or all of them, or the only one beside a heavy label, have j labels of joint probability x, m of them
-    hidden until sampled, and z = A - max(k, 1) - m or A - m empty ones. With U of the m unsampled the row loses at least
-    x Uz/(U+z). Uz/(U+z) exceeds its tangent at c = E U = m (1-x)^n less z (U-c)^2/(c+z)^2, and Var U <= c (cells are
-    emptied with negative correlation), so its mean is at least cz/(c+z) - cz/(c+z)^2: a share 1/(c+z) below the value.
+    hidden until sampled, and z = A - max(k, 1) - m or A - m empty ones. With U of the m unsampled the row loses at
+    least x Uz/(U+z). Uz/(U+z) exceeds its tangent at c = E U = m (1-x)^n less z (U-c)^2/(c+z)^2, and Var U <= c (empty
+    cells are negatively correlated), so its mean is at least cz/(c+z) - cz/(c+z)^2: a share 1/(c+z) below the value.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ def many_labels_lower(inputs: int, labels: int, n: int, k: int = 0) -> tuple[flo
         value = count * _row_loss(labels - max(heavy, k) - m, m, x, n)
         i, j = np.unravel_index(int(value.argmax()), value.shape)
         plans.append((float(value[i, j]), int(m[i, 0]), float(x[i, j]), count))
-    value, light, x, count = max(plans)
+    most, light, mass, rows = max(plans)
     flat = light + known + (1 if k and inputs > 1 else 0)
-    return value, _teacher(inputs, labels, count, flat, x)
+    return most, _teacher(inputs, labels, rows, flat, mass)
 
 
 def _row_loss(z: np.ndarray, m: np.ndarray, x: np.ndarray, n: int) -> np.ndarray:

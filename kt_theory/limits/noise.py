@@ -20,8 +20,8 @@ SMALL_NOISE = 0.2
 def row_noise(deviation: np.ndarray, labels: int) -> np.ndarray:
     """Return a bound on E TV(q, p) for q_a ~ p_a e^(s xi_a), whatever p: the least of three.
 
-    - E KL(p || q) = E ln sum p e^(s xi) = int_0^s r E[1 - sum q_r^2] dr <= v/2, v = s^2 (1-1/A) (by parts in xi); Pinsker:
-      sqrt(v)/2.
+    - E KL(p || q) = E ln sum p e^(s xi) = int_0^s r E[1 - sum q_r^2] dr <= v/2, v = s^2 (1-1/A), by parts in xi; with
+      Pinsker's inequality sqrt(v)/2.
     - Bretagnolle and Huber: sqrt(1 - e^(-v/2)), for large noise.
     - Y_a = s (xi_a - sum p xi) has sum p_a e^(Y_a) >= e^(sum p_a Y_a) = 1, so q_a <= p_a e^(Y_a) and
       TV <= sum p_a (e^(Y_a) - 1)+, in mean sum p_a R(t_a), R(t) = e^(t^2/2) Phi(t) - 1/2, where

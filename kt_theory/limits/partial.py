@@ -91,10 +91,10 @@ def _upper(inputs: int, labels: int, n: int) -> float:
 
 
 def _explicit(access: str, inputs: int, labels: int, n: int, upper: float, k: int = 0) -> Limit:
-    lower, teacher = many_labels_lower(inputs, labels, n, k)
+    lower, worst = many_labels_lower(inputs, labels, n, k)
     soft = soft_limit(inputs, labels, n)
-    if soft.lower > lower:
-        lower, teacher = soft.lower, soft.teacher
+    teacher = soft.teacher if soft.lower > lower else worst
+    lower = max(lower, soft.lower)
     reference = (
         "equal sharing is minimax; lower: its risk on one explicit teacher, upper: proved for all teachers by concave "
         "majorisation"

@@ -24,9 +24,9 @@ from kt_theory.teacher import Teacher
 def repeated_hard_limit(single: Limit, labels_per_query: int) -> Limit:
     """Return the interval for hard labels with m labels per query, S >= 2.
 
-    Upper: m labels are no worse than one; and add-c on rows with k visits, the row bound after m k labels, the worst rho
-    by `most_over_laws`. Lower: soft labels after n queries; and rho uniform with independent Dirichlet rows, whose Bayes
-    risk after m k labels falls in k, k ~ Bin(n, 1/S).
+    Upper: m labels are no worse than one; and add-c on rows with k visits, the row bound after m k labels, the worst
+    rho by `most_over_laws`. Lower: soft labels after n queries; and rho uniform with independent Dirichlet rows, whose
+    Bayes risk after m k labels falls in k, k ~ Bin(n, 1/S).
 
     Parameters
     ----------
@@ -55,24 +55,32 @@ def bunched_bayes_risk(inputs: int, labels: int, n: int, labels_per_query: int) 
     alphas = [best_prior(labels, max(round(centre), 1))[0]]
     if centre < 20.0 * labels:
         alphas += [0.1 * alphas[0], 0.5 * alphas[0], 1.0, 0.3]
-    return max(float(chances @ [_row_bayes_risk(labels, int(k), alpha) for k in seen]) for alpha in alphas)
+    return max(float(chances @ _row_bayes_risks(labels, seen, alpha)) for alpha in alphas)
 
 
-def _row_bayes_risk(labels: int, samples: int, alpha: float) -> float:
+def _row_bayes_risks(labels: int, samples: np.ndarray, alpha: float) -> np.ndarray:
+    """Return lower bounds of a row's Bayes risk after so many samples, their levels searched at a few of them."""
+    nodes = samples[np.unique(np.linspace(0, len(samples) - 1, 6).astype(int))]
+    logits = [_best_logit(labels, int(k), alpha) for k in nodes]
+    level = 1.0 / (1.0 + np.exp(-np.interp(np.log1p(samples), np.log1p(nodes), logits)))
+    return np.array([bayes_risk(labels, int(k), alpha, float(z)) for k, z in zip(samples, level, strict=True)])
+
+
+def _best_logit(labels: int, samples: int, alpha: float) -> float:
     from scipy.optimize import minimize_scalar
-    from scipy.special import betainc
+    from scipy.special import betainc, logit
 
-    if samples == 0:
-        return bayes_risk(labels, 0, alpha, float(betainc(alpha, (labels - 1) * alpha, 1.0 / labels)))
     if labels == 2:
-        return bayes_risk(labels, samples, alpha, 0.5)
+        return 0.0
+    if samples == 0:
+        return float(logit(betainc(alpha, (labels - 1) * alpha, 1.0 / labels)))
     found = minimize_scalar(
         lambda z: -bayes_risk(labels, samples, alpha, 1.0 / (1.0 + math.exp(-z)), terms=200),
         bounds=(-0.1, 14.0),
         method="bounded",
         options={"xatol": 3e-2},
     )
-    return bayes_risk(labels, samples, alpha, 1.0 / (1.0 + math.exp(-float(found.x))))
+    return float(found.x)
 
 
 def repeated_partial_limit(single: Limit, labels_per_query: int) -> Limit:

@@ -46,8 +46,8 @@ def good_turing_upper(inputs: int, labels: int, n: int, partial: float) -> float
     """Return `partial`, a bound for partial labels, plus what it costs to estimate the mass that was not sampled.
 
     The student of partial labels gives the unsampled labels of a row their mass R in equal shares and the others what
-    is shown. With N1/k in place of R, N1 the labels sampled once in k visits, it loses |N1/k - R| more. The square is in
-    mean at most sum p (1-p)^(k-1)/k + p^2 (1-p)^k, at most A ((1-1/k)^(k-1) + 4/e^2)/k^2, plus for two labels
+    is shown. With N1/k in place of R, N1 the labels sampled once in k visits, it loses |N1/k - R| more, the square
+    in mean at most sum p (1-p)^(k-1)/k + p^2 (1-p)^k, at most A ((1-1/k)^(k-1) + 4/e^2)/k^2, plus for two labels
     p p' c^(k-2) ((1-c)^2 - 1/k), c = 1-p-p', together at most (1 - 1/sqrt(k))^(k-2).
 
     Parameters
@@ -84,8 +84,9 @@ def sampled_logits_lower(inputs: int, labels: int, n: int) -> float:
         return weight * w / (1.0 + light * w) * float(chances @ np.minimum(share * np.exp(visits * log_z), 1.0 - share))
 
     unit = inputs / (n + inputs)
-    candidates = [(1, 1.0), (labels - 1, 0.5 * (labels - 1))]
-    return max(maximum(lambda w, c=c: loss(w, *c), math.log(0.05 * unit), math.log(20.0), grid=97)[0] for c in candidates)  # type: ignore[misc]
+    ends, most = (math.log(0.05 * unit), math.log(20.0)), 0.5 * (labels - 1)
+    one = maximum(lambda log_w: loss(log_w, 1, 1.0), *ends, grid=97)[0]
+    return max(one, maximum(lambda log_w: loss(log_w, labels - 1, most), *ends, grid=97)[0])
 
 
 def _mass_term(x: np.ndarray, n: int) -> np.ndarray:

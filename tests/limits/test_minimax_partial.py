@@ -15,6 +15,7 @@ from scipy.optimize import linprog, minimize
 from kt_theory.limits.constants import light_labels
 from kt_theory.limits.coverage import many_rows_bound, one_row_bound
 from kt_theory.limits.limit import Limit
+from kt_theory.limits.many_labels import many_labels_lower
 from kt_theory.limits.minimax import minimax_risk
 from kt_theory.limits.rows import FewLevels
 from kt_theory.limits.soft import unvisited_mass
@@ -245,6 +246,36 @@ def test_the_one_row_bound_tends_to_the_constant() -> None:
     for labels in (2, 7, 60):
         n = 10**9
         assert n * one_row_bound(labels, n) == pytest.approx((labels - 1) * light_labels().value, rel=2e-4)
+
+
+EXPLICIT: list[Game] = [(1, 6, 8, 0), (1, 6, 8, 2), (2, 5, 20, 0), (3, 5, 4, 0), (2, 6, 9, 1)]
+
+
+@pytest.mark.parametrize(("inputs", "labels", "n", "k"), EXPLICIT)
+def test_the_explicit_teacher_loses_what_its_closed_form_says(inputs: int, labels: int, n: int, k: int) -> None:
+    value, teacher = many_labels_lower(inputs, labels, n, k)
+    exact = sum(int(c) * row_risk(rho * row, n, k) for row, rho, c in zip(*teacher.classes, strict=True))
+    assert 0.3 * exact < value <= exact + 1e-14
+    assert value <= limit_of((inputs, labels, n, k)).upper
+
+
+@pytest.mark.parametrize(("inputs", "n"), [(1, 10**6), (1, 5000), (100, 10**4), (100, 10**8)])
+def test_more_labels_than_the_search_can_serve(inputs: int, n: int) -> None:
+    searched, explicit = minimax_risk("partial", inputs, 2000, n), many_labels_lower(inputs, 2000, n)[0]
+    assert 0.998 * searched.lower < explicit <= searched.upper
+    for labels in (10**4 + 1, 10**6):
+        limit, top = minimax_risk("partial", inputs, labels, n), minimax_risk("top_k", inputs, labels, n, k=7)
+        assert 0 < limit.width < 0.02
+        assert top.lower <= limit.lower * (1 + 1e-12)
+        assert top.upper <= limit.upper * (1 + 1e-12)
+        assert limit.lower >= minimax_risk("soft", inputs, labels, n).lower
+
+
+def test_few_samples_on_many_inputs_leave_partial_labels_below_hard_ones() -> None:
+    for inputs, labels, n in ((1000, 5, 10), (1000, 5, 50), (10**6, 4, 10)):
+        hard, partial = minimax_risk("hard", inputs, labels, n), minimax_risk("partial", inputs, labels, n)
+        assert partial.upper <= hard.upper
+        assert minimax_risk("top_k", inputs, labels, n, k=1).upper <= partial.upper
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 10**3, 10**9, 2**53])
