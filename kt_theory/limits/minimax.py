@@ -10,6 +10,7 @@ from kt_theory.access import WHOLE_ROW, Access
 from kt_theory.graphs import as_graph
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import soft_limit
+from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name, whole_number
 
 LEVELS = ("hard", "partial", "top_k", "soft", "gradient")
@@ -89,7 +90,8 @@ def minimax_risk(
     name = access.name if isinstance(access, Access) else access
     if not isinstance(access, Access) and access not in (*LEVELS, "top_k_only"):
         raise unknown_name("access level", access, (*LEVELS, "top_k_only"))
-    of_graph = access.graph is not None if isinstance(access, Access) else access == "gradient"
+    level = access if isinstance(access, Access) else None
+    of_graph = access == "gradient" if level is None else level.graph is not None or level.everywhere
     for argument, given, where in (
         ("k", k is not None, ("top_k", "top_k_only")),
         ("graph", graph is not None, ("gradient",)),
@@ -104,6 +106,8 @@ def minimax_risk(
     width = whole_number(labels, "labels", low=1)
     samples = whole_number(n, "n")
     _not_above(width, "labels", LARGEST_LABELS, f"access {name!r}")
+    if isinstance(access, Access) and access.everywhere:
+        return _everywhere(access, inputs, width, samples)
     if of_graph:
         return _gradient(access, graph, inputs, width, samples, hops)
     size = whole_number(inputs, "inputs", low=1)
@@ -226,6 +230,20 @@ def _repeated(access: str, inputs: int, labels: int, n: int, times: int) -> Limi
         return partial
     hard = repeated_hard_limit(_hard(inputs, labels, n), times)
     return _raised(hard, partial) if access == "hard" else _lowered(partial, hard)
+
+
+def _everywhere(level: Access, inputs: Any, labels: int, n: int) -> Limit:
+    """Return the limit where one query reveals every row: 1-1/A before it, as nothing is known, and 0 after it."""
+    size = len(level.features)
+    if level.channel is not None or level.noise > 0.0 or level.top != WHOLE_ROW:
+        raise ValueError(f"access {level.name!r}: no limit is known for a channel where a query reveals every row")
+    if inputs is not None and whole_number(inputs, "inputs", low=1) != size:
+        raise ValueError(f"inputs = {inputs!r}: the features are of {size} inputs; omit inputs")
+    one = soft_limit(1, labels, n)
+    assert one.teacher is not None
+    teacher = Teacher.from_classes(one.teacher.classes.rows, [1.0 / size], [size])
+    reference = "one query reveals every row: (1-1/A) Phi(1, n)"
+    return replace(one, teacher=teacher, reference=reference, access=level.name, inputs=size)
 
 
 def _gradient(access: str | Access, graph: Any, inputs: Any, labels: int, n: int, hops: Any) -> Limit:

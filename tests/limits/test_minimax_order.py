@@ -12,6 +12,8 @@ from kt_theory.limits.limit import Limit
 from kt_theory.limits.minimax import CROSSING, minimax_risk
 
 ROUNDING = 1e-12
+SEARCHED = 1e-5
+"""How far certified upper bounds may lie above the truth that neighbouring levels share."""
 
 
 def chain(inputs: int, labels: int, n: int) -> list[Limit]:
@@ -29,7 +31,7 @@ def test_brackets_fall_with_access(inputs: int, labels: int) -> None:
         limits = chain(inputs, labels, n)
         for less, more in itertools.pairwise(limits):
             assert more.lower <= less.lower * (1.0 + ROUNDING), (less, more)
-            assert more.upper <= less.upper * (1.0 + ROUNDING), (less, more)
+            assert more.upper <= less.upper * (1.0 + SEARCHED), (less, more)
         edgeless = minimax_risk("gradient", labels=labels, n=n, graph=nx.empty_graph(min(inputs, 7)))
         path = minimax_risk("gradient", labels=labels, n=n, graph=nx.path_graph(min(inputs, 7)))
         assert path.upper <= edgeless.lower * (1.0 + ROUNDING)

@@ -262,7 +262,8 @@ def test_the_explicit_teacher_loses_what_its_closed_form_says(inputs: int, label
 @pytest.mark.parametrize(("inputs", "n"), [(1, 10**6), (1, 5000), (100, 10**4), (100, 10**8)])
 def test_more_labels_than_the_search_can_serve(inputs: int, n: int) -> None:
     searched, explicit = minimax_risk("partial", inputs, 2000, n), many_labels_lower(inputs, 2000, n)[0]
-    assert 0.998 * searched.lower < explicit <= searched.upper
+    assert 0.985 * searched.lower < explicit  # the last row's own light labels are left out
+    assert explicit <= searched.upper
     for labels in (10**4 + 1, 10**6):
         limit, top = minimax_risk("partial", inputs, labels, n), minimax_risk("top_k", inputs, labels, n, k=7)
         assert 0 < limit.width < 0.02
