@@ -130,7 +130,7 @@ def test_the_command_prints_what_the_functions_say(tmp_path):
         (["--inputs", "0", "--labels", "2", "--n", "1"], "inputs = 0: must be at least 1"),
         (["--inputs", "1", "--labels", "-2", "--n", "1"], "labels = -2: must be at least 1"),
         (["--inputs", "1", "--labels", "2", "--n", "1.5"], "n = 1.5: must be a whole number"),
-        (["--inputs", "1", "--labels", "20000", "--n", "1"], "labels = 20000"),
+        (["--inputs", "1", "--labels", "2000000", "--n", "1"], "labels = 2000000"),
         (["--inputs", "10000000000000", "--labels", "2", "--n", "1"], "inputs = 10000000000000"),
         (["--inputs", "1", "--labels", "2", "--n", "1", "--csv", "nowhere/x.csv"], "the folder nowhere does not exist"),
     ],
