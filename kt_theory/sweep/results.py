@@ -88,7 +88,7 @@ def load(folder: str | Path, *, minimax: bool = False) -> pd.DataFrame:
     from kt_theory.sweep.theory import bound_columns, exact_column, minimax_columns
 
     path = Path(folder)
-    frame = _measured(path)
+    frame = measured(path)
     frame["seconds"] = frame["cell"].map(_seconds(path)).astype(float)
     bound_columns(frame)
     exact_column(frame, path)
@@ -97,7 +97,8 @@ def load(folder: str | Path, *, minimax: bool = False) -> pd.DataFrame:
     return frame.astype({"inputs": "int64", "labels": "int64"}) if whole else frame
 
 
-def _measured(path: Path) -> pd.DataFrame:
+def measured(path: Path) -> pd.DataFrame:
+    """Return the tidy table as far as `error`: what was measured, without the theory beside it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOWER = {"hard": "3.1", "partial": "4.1", "soft": "5.1"}
-_UPPER = {"ce_sgl": "3.2-mean", "sel_ptl": "4.4-mean-sharp", "ce_ful": "5.2-mean"}
+_UPPER = {"ce_sgl": "3.2-mean", "sel_ptl": "4.4-mean", "ce_ful": "5.2-mean"}
 _CLOSED = ("soft", "gradient")
 """Levels whose minimax risk takes microseconds; the others are searched for, up to a second each."""
 
