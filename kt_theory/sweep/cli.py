@@ -38,7 +38,12 @@ def sweep_group() -> None:
 @click.option("--all", "everything", is_flag=True, help=f"Print every line, not only the first {_ROWS}.")
 @clear_errors
 def check(spec: Path, everything: bool) -> None:
-    """Print the cells of SPEC, the time and the space that they will take, before anything runs."""
+    """Print the cells of SPEC, the time and the space that they will take, before anything runs.
+
+    SPEC is a TOML file with name, seed, students, repeats (or target_se with max_repeats), n and one [[teachers]] table
+    for each family. Students with parameters are written as in the tables: "top_k(5)", "add_c(0.5)", "grad_ful(path)",
+    "grad_ful(cycle, 2)"; the graphs are path, cycle and complete, 2 is the number of hops.
+    """
     from kt_theory.sweep.overview import estimates, stored_bytes
     from kt_theory.sweep.run import refuse_memory
 

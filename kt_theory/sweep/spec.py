@@ -101,9 +101,11 @@ class Spec:
     n : int, sequence of int or mapping
         {"logspace": [2, 5, 13]} is 13 values from 10^2 to 10^5, rounded.
     students : sequence of str or mapping
-        Such as "ce_sgl" or {"name": "top_k", "k": 5}. The paper's four if omitted.
+        Such as "ce_sgl", "top_k(5)", "add_c(0.5)", "grad_ful(path)" or "grad_ful(cycle, 2)" (graph, hops; the graphs
+        are path, cycle and complete); {"name": "top_k", "k": 5} is the same. The paper's four if omitted.
     access : str or sequence, optional
-        The levels granted; a student named that none of them serves is refused, an unnamed one left out.
+        The levels granted, such as "partial" or "top_k(5)"; a student named that none of them serves is refused, an
+        unnamed one left out.
     repeats : int, optional
         Transfer sets per cell, at least 2.
     target_se, max_repeats : float and int, optional

@@ -140,6 +140,26 @@ def test_access_chooses_the_students():
     assert topped.cells[0].access == "top_k(2)"
 
 
+def test_students_with_parameters_are_written_as_tables_show_them():
+    from kt_theory.sweep.recipes import student_label, student_recipe
+
+    forms = {
+        "top_k(5)": {"name": "top_k", "k": 5},
+        "add_c(0.5)": {"name": "add_c", "c": 0.5},
+        "grad_ful(cycle, 2)": {"name": "grad_ful", "graph": "cycle", "hops": 2},
+        "grad_ful(path, 1)": {"name": "grad_ful", "graph": "path"},
+    }
+    for text, table in forms.items():
+        assert student_recipe(text) == student_recipe(table)
+        assert student_label(student_recipe(text)) == text
+    assert student_recipe("grad_ful(path)") == student_recipe(" grad_ful( graph=path, hops = 1 )")
+    teacher = [{"family": "uniform", "inputs": 2, "labels": 2}]
+    by_text, by_table = (Spec(name="x", n=5, repeats=2, students=list(s), teachers=teacher)
+                         for s in (forms, forms.values()))  # fmt: skip
+    assert by_text.fingerprint == by_table.fingerprint
+    assert Spec(name="x", n=5, repeats=2, access="top_k(2)", students="top_k(2)", teachers=teacher).cells
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -179,6 +199,14 @@ def test_access_chooses_the_students():
         ('"ce_sgl", ', '{name = "top_k"}, ', "student 'top_k': k is missing"),
         ('"ce_sgl", ', '{name = "top_k", q = 3}, ', "unknown key of student 'top_k' 'q'"),
         ('"ce_sgl", ', '{name = "grad_ful", graph = "star"}, ', "unknown graph 'star'"),
+        ('"ce_sgl", ', '"top_k(5", ', "student 'top_k(5': must be like 'top_k(5)', k in brackets"),
+        ('"ce_sgl", ', '"top_k(5, 6)", ', "student 'top_k(5, 6)': must be like 'top_k(5)', k in brackets"),
+        ('"ce_sgl", ', '"top_k(q=5)", ', "unknown key of student 'top_k' 'q'"),
+        ('"ce_sgl", ', '"top_k(many)", ', "k = 'many': must be a whole number"),
+        ('"ce_sgl", ', '"topk(5)", ', "did you mean 'top_k'?"),
+        ('"ce_sgl", ', '"grad_ful(pat)", ', "unknown graph 'pat' (did you mean 'path'?)"),
+        ('"ce_sgl", ', '"top_k(5)", {name = "top_k", k = 5}, ', "'top_k(5)' stands there twice"),
+        ("repeats = 64_000", 'repeats = 10\naccess = "topk(5)"', "did you mean 'top_k'?"),
         ("inputs = [1, 100]", "inputs = {logspace = [0, 6, 7], list = [1]}", "list and logspace together"),
         ("labels = 11", 'labels = 11\n[grid]\nlabls = [2]', "did you mean 'labels'?"),
         ("labels = 11", 'labels = 11\n[[teachers]]\nfile = "no.csv"', "No such file"),
