@@ -180,7 +180,7 @@ def merge(folders: tuple[Path, ...], out: Path) -> None:
 @sweep_group.command(epilog="Example: kt-theory sweep report rates --out rates.html")
 @click.argument("folder", metavar="DIR", type=Path)
 @click.option("--out", type=Path, help="File to write.  [default: DIR/report.html]")
-@click.option("--minimax", is_flag=True, help="Search for the minimax risks too, up to a second for each n and size.")
+@click.option("--minimax", is_flag=True, help="Search for the minimax risks too: up to 6 s for each n and size.")
 @clear_errors
 def report(folder: Path, out: Path | None, minimax: bool) -> None:
     """Write one HTML file that needs no network: what was run, the table, the curves, the slopes, the failures."""

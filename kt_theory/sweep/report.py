@@ -49,7 +49,7 @@ def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) 
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{target}: the folder {target.parent} does not exist")
     store = Store(place)
-    frame = load(place, minimax=minimax)
+    frame = load(place, exact=True, minimax=minimax)
     page = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
     page = page.replace("@TITLE@", html.escape(f"Sweep {store.about['spec']['name']}"))
     parts = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import groupby
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 _LOWER = {"hard": "3.1", "partial": "4.1", "soft": "5.1"}
 _UPPER = {"ce_sgl": "3.2-mean", "sel_ptl": "4.4-mean", "ce_ful": "5.2-mean"}
 _CLOSED = ("soft", "gradient")
-"""Levels whose minimax risk takes microseconds; the others are searched for, up to a second each."""
+"""Levels whose minimax risk takes microseconds; the others are searched for, 0.1 to 6 seconds each."""
+UNASKED = 5_000
+"""Most exact risks that are computed without being asked for: about 1 to 20 milliseconds each."""
 
 _PLACE = ["access", "inputs", "labels", "n"]
 
@@ -39,31 +42,28 @@ def bound_columns(frame: pd.DataFrame) -> None:
         frame[column] = values
 
 
-def exact_column(frame: pd.DataFrame, folder: Path) -> None:
-    """Add exact, the exact risk: NaN where there is none. Kept in `exact.parquet`."""
-    import pandas as pd
-
-    known = _kept(folder / "exact.parquet", ["cell", "exact"])
+def exact_column(frame: pd.DataFrame, folder: Path, *, compute: bool | None) -> None:
+    """Add exact, the exact risk: NaN where there is none, or not yet computed. Kept in `exact.parquet`."""
+    known = _kept(folder / "exact.parquet", names := ["cell", "exact"])
     lacking = set(frame.loc[frame["status"].isin(["done", "unfinished"]), "cell"]) - set(known["cell"])
-    if lacking:
+    if compute is None and len(lacking) > UNASKED:
+        warnings.warn(f"{len(lacking):,} exact risks are not computed yet: load(..., exact=True)", stacklevel=3)
+    elif lacking and compute is not False:
         cells = sorted((cell for cell in Store(folder).spec.cells if cell.id in lacking), key=_curve)
-        found = pd.DataFrame(_exact_risks(cells), columns=["cell", "exact"])
-        known = _keep(folder / "exact.parquet", known, found)
+        known = _keep(folder / "exact.parquet", known, _exact_risks(cells), names)
     frame["exact"] = frame["cell"].map(known.set_index("cell")["exact"]).astype(float)
 
 
 def minimax_columns(frame: pd.DataFrame, folder: Path, *, search: bool) -> pd.DataFrame:
     """Return the frame with minimax_lower and minimax_upper; NaN where they are not known, or not yet searched for."""
-    import pandas as pd
-
     names = [*_PLACE, "minimax_lower", "minimax_upper"]
     known = _kept(folder / "minimax.parquet", names)
     places = frame.loc[frame["status"].isin(["done", "unfinished"]), _PLACE].drop_duplicates()
     lacking = set(places.itertuples(index=False, name=None)) - set(known[_PLACE].itertuples(index=False, name=None))
     cheap = [place for place in sorted(lacking) if search or place[0].split("(")[0] in _CLOSED]
     if cheap:
-        found = pd.DataFrame([(*place, *_minimax(*place)) for place in _counted(cheap, "minimax risks")], columns=names)
-        known = _keep(folder / "minimax.parquet", known, found)
+        found = ((*place, *_minimax(*place)) for place in _counted(cheap, "minimax risks"))
+        known = _keep(folder / "minimax.parquet", known, found, names)
     known = known.astype({"inputs": float, "labels": float, "n": frame["n"].dtype, "access": frame["access"].dtype})
     return frame.astype({"inputs": float, "labels": float}).merge(known, on=_PLACE, how="left", validate="many_to_one")
 
@@ -78,12 +78,19 @@ def _kept(file: Path, names: list[str]) -> pd.DataFrame:
         return pd.DataFrame(columns=names)
 
 
-def _keep(file: Path, known: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+def _keep(file: Path, known: pd.DataFrame, found: Iterable[Any], names: list[str]) -> pd.DataFrame:
+    """Return what is known with the rows of `found` added, and keep it; after an interrupt too, as far as it came."""
     import pandas as pd
 
-    whole = found if known.empty else pd.concat([known, found], ignore_index=True)
-    with suppress(PermissionError):  # a folder that may only be read: computed again next time
-        replace(file, lambda path: whole.to_parquet(path, index=False))
+    rows: list[Any] = []
+    try:
+        rows.extend(found)
+    finally:
+        new = pd.DataFrame(rows, columns=names)
+        whole = new if known.empty else pd.concat([known, new], ignore_index=True)
+        with suppress(PermissionError):  # a folder that may only be read: computed again next time
+            if rows:
+                replace(file, lambda path: whole.to_parquet(path, index=False))
     return whole
 
 

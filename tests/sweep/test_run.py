@@ -15,7 +15,7 @@ import pytest
 
 from kt_theory.kernels.statistics import moments, quantiles
 from kt_theory.risk.cell import Tally
-from kt_theory.sweep import cells, load, merge_shards, plan, replay, run, status
+from kt_theory.sweep import cells, load, merge_shards, plan, recipes, replay, run, status
 from kt_theory.sweep.plan import Stored, cut, disjoint, gaps, prefix
 from kt_theory.testing import confidence_radius
 
@@ -40,6 +40,37 @@ def test_means_agree_with_exact_risks(tiny, tmp_path):
         assert abs(row.mean - row.exact) <= confidence_radius(row.std_error, row.repeats, 1e-9), row
     wrong = np.abs(known["mean"] - np.roll(known["exact"], 1))
     assert (wrong > confidence_radius(known["std_error"].max(), 20_000, 1e-9)).any()
+
+
+def test_theory_is_computed_when_asked_for_and_kept_as_far_as_it_came(tiny, tmp_path, monkeypatch):
+    from kt_theory.sweep import theory
+
+    run(tiny(), tmp_path, progress=False)
+    monkeypatch.setattr(theory, "UNASKED", 3)
+    with pytest.warns(UserWarning, match=r"^24 exact risks are not computed yet: load\(\.\.\., exact=True\)$"):
+        assert load(tmp_path)["exact"].isna().all()
+    assert load(tmp_path, exact=False)["exact"].isna().all()
+    exact, curves = theory._exact, []
+
+    def interrupted(cells):
+        if len(curves) == 2:
+            raise KeyboardInterrupt
+        curves.append(cells)
+        return exact(cells)
+
+    monkeypatch.setattr(theory, "_exact", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load(tmp_path, exact=True)
+    assert load(tmp_path, exact=False)["exact"].notna().sum() == sum(map(len, curves)) > 0
+    again = []
+    monkeypatch.setattr(theory, "_exact", lambda cells: again.extend(cells) or exact(cells))
+    assert load(tmp_path, exact=True)["exact"].notna().all()
+    assert len(again) == 24 - sum(map(len, curves))
+
+
+def test_the_cells_of_a_sweep_share_their_compiled_students():
+    for recipe in ({"name": "add_c", "c": 0.25}, {"name": "top_k", "k": 3}, {"name": "laplace"}):
+        assert recipes.build_student(recipe, 2) is recipes.build_student(dict(recipe), 5)
 
 
 def test_stored_statistics_are_the_engines():
