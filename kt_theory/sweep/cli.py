@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from kt_theory.commands import Refusal, clear_errors
+from kt_theory.sweep.overview import clock
 from kt_theory.sweep.spec import Spec
 
-_ROWS = 40
+_ROWS, _FAILURES = 40, 10
 
 
 class _Shard(click.ParamType):
@@ -62,7 +63,7 @@ def check(spec: Path, everything: bool) -> None:
     limit = "" if plan.target_se is None else f", fewer where the standard error is {plan.target_se:g} before"
     click.echo(
         f"\n{plan.name}: {len(plan.cells):,} cells, {undefined:,} of them not defined; about "
-        f"{_clock(sum(each.seconds for each in found))} of one core{limit}; "
+        f"{clock(sum(each.seconds for each in found))} of one core{limit}; "
         f"{stored_bytes(found) / 2**20:.1f} MiB on disk"
     )
 
@@ -104,7 +105,7 @@ def run(
     if not summary.blocks and not summary.failures:
         click.echo("nothing to run: ", nl=False)
     else:
-        click.echo(f"ran {summary.blocks} blocks, {summary.repeats:,} repeats in {_clock(summary.seconds)}: ", nl=False)
+        click.echo(f"ran {summary.blocks} blocks, {summary.repeats:,} repeats in {clock(summary.seconds)}: ", nl=False)
     click.echo(_counts(summary.cells))
     _print_failures(summary.failures, out)
     sys.exit(1 if summary.failures or summary.cells.get("failed") else 0)
@@ -194,16 +195,11 @@ def _counts(cells: dict[str, int]) -> str:
     return ", ".join(f"{cells[name]:,} {name}" for name in order if cells.get(name)) or "no cells"
 
 
-def _clock(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.2g} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
 def _print_failures(failures: Any, folder: Path) -> None:
-    for cell, error in failures:
+    for cell, error in failures[:_FAILURES]:
         click.echo(
             f"failed: {cell.teacher_name}, {cell.student_name}, n = {cell.n}, seed = {cell.seed}: {error}", err=True
         )
         click.echo(f"  kt-theory sweep replay {folder} {cell.id[:12]}", err=True)
+    if len(failures) > _FAILURES:
+        click.echo(f"and {len(failures) - _FAILURES:,} more: kt.sweep.load({str(folder)!r}) has them all", err=True)
