@@ -11,6 +11,7 @@ import click
 from kt_theory.commands import Refusal, clear_errors
 from kt_theory.sweep.overview import clock
 from kt_theory.sweep.spec import Spec
+from kt_theory.validation import whole_number
 
 _ROWS, _FAILURES = 40, 10
 
@@ -119,9 +120,10 @@ def status(folder: Path) -> None:
     from kt_theory.sweep.overview import status as sweep_status
 
     stands = sweep_status(folder)
-    click.echo(f"{stands.name}: {_counts(stands.cells)}; {stands.repeats:,} repeats saved over all cells")
+    click.echo(f"{stands.name}: {_counts(stands.cells)}; {stands.repeats:,} repeats saved over all students")
     if stands.processes:
-        click.echo(f"{stands.processes} processes at work, {stands.speed:,.0f} repeats/s")
+        many = "1 process" if stands.processes == 1 else f"{stands.processes} processes"
+        click.echo(f"{many} at work, {stands.speed:,.0f} repeats/s of a student")
     for line in stands.damage:
         click.echo(line)
     _print_failures(stands.failures, folder)
@@ -142,6 +144,8 @@ def replay(folder: Path, cell: str, repeat: int | None, debug: bool) -> None:
     from kt_theory.sweep.store import Store
 
     found = find(store := Store(folder), cell)
+    if repeat is not None:
+        whole_number(repeat, "repeat")
     try:
         again = replay_cell(store, found, repeat)
     except Exception:

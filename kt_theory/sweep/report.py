@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kt_theory.output import refuse_unwritable
 from kt_theory.rates import PowerLawWarning, fit_exponents, fit_rate
 from kt_theory.sweep.overview import clock
 from kt_theory.sweep.results import load
@@ -49,9 +50,8 @@ def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) 
     except ImportError:
         raise ValueError("the report needs Plotly: pip install 'kt_theory[report]'") from None
     place, target = Path(folder), Path(out)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"{target}: the folder {target.parent} does not exist")
     store = Store(place)
+    refuse_unwritable([target])
     frame = load(place, exact=True, minimax=minimax)
     page = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
     page = page.replace("@TITLE@", html.escape(f"Sweep {store.about['spec']['name']}"))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kt_theory.sweep.blocks import intact, merge
+from kt_theory.sweep.blocks import UNREADABLE, intact, merge
 from kt_theory.sweep.cells import QUANTILES, moments, quantiles
 from kt_theory.sweep.journal import Record
 from kt_theory.sweep.plan import Stored, missing, prefix
@@ -56,14 +56,13 @@ def finished_counts(folder: Path, spec: Spec) -> dict[str, int] | None:
     file = folder / "results.parquet"
     if not file.exists() or any((folder / "journal").glob("*.log")):
         return None
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         if _fingerprint(folder) != spec.fingerprint or not intact(folder / "blocks.parquet"):
             return None
         counts = counted(pq.read_table(file, page_checksum_verification=True))
-    except (pa.ArrowInvalid, OSError):
+    except UNREADABLE:
         return None
     return counts if set(counts) <= {"done", "not defined"} and Store(folder).spec.name == spec.name else None
 
@@ -103,7 +102,6 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
 
 def measured(path: Path) -> pd.DataFrame:
     """Return the tidy table as far as `error`: what was measured, without the theory beside it."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     store = Store(path)
@@ -111,7 +109,7 @@ def measured(path: Path) -> pd.DataFrame:
         try:
             if _fingerprint(path) == store.about["fingerprint"]:
                 return _pandas(pq.read_table(path / "results.parquet", page_checksum_verification=True))
-        except (pa.ArrowInvalid, OSError):
+        except UNREADABLE:
             pass  # missing or damaged: it follows from the blocks
     merged: dict[str, list[Record]] = {}
     for record in store.records():

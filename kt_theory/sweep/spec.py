@@ -144,10 +144,14 @@ class Spec:
             document = tomllib.loads(source.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{source} is not TOML: {error}") from None
+        except OSError as error:
+            raise OSError(f"{source} cannot be read: {error.strerror}") from None
         try:
-            return cls(**_located(document, source.resolve().parent))
+            spec = cls(**_located(document, source.resolve().parent))
+            spec.cells  # noqa: B018  what is wrong with a cell is said with the file's name too
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from None
+        return spec
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -180,6 +184,8 @@ class Spec:
                 why = f"defined from n = {least}" if n < least else ""
             except NotDefined as error:
                 why = str(error)
+            except ValueError as error:
+                raise ValueError(f"{axes.where}, n = {n}: {error}") from None
         shown = {k: v for k, v in combination.items() if len(axes.values[k]) > 1 or not _is_default(axes.family, k, v)}
         name = axes.name or recipes.teacher_label(axes.family, shown)
         group = _hash(STREAMS, recipes.identity(recipe), n, self.seed)

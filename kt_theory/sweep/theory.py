@@ -15,6 +15,7 @@ import numpy as np
 from kt_theory.limits import bounds
 from kt_theory.limits.minimax import minimax_risk
 from kt_theory.sweep import recipes
+from kt_theory.sweep.blocks import UNREADABLE
 from kt_theory.sweep.spec import Cell
 from kt_theory.sweep.store import Store, replace
 
@@ -70,11 +71,11 @@ def minimax_columns(frame: pd.DataFrame, folder: Path, *, search: bool) -> pd.Da
 
 def _kept(file: Path, names: list[str]) -> pd.DataFrame:
     import pandas as pd
-    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
-        return pd.read_parquet(file)
-    except (FileNotFoundError, pa.ArrowInvalid):
+        return pq.read_table(file, columns=names, page_checksum_verification=True).to_pandas()
+    except UNREADABLE:
         return pd.DataFrame(columns=names)
 
 
@@ -90,7 +91,7 @@ def _keep(file: Path, known: pd.DataFrame, found: Iterable[Any], names: list[str
         whole = new if known.empty else pd.concat([known, new], ignore_index=True)
         with suppress(PermissionError):  # a folder that may only be read: computed again next time
             if rows:
-                replace(file, lambda path: whole.to_parquet(path, index=False))
+                replace(file, lambda path: whole.to_parquet(path, index=False, write_page_checksum=True))
     return whole
 
 
