@@ -25,6 +25,7 @@ STREAMS = 1
 LARGEST_SWEEP = 10**6
 """Most cells of one specification."""
 
+_SIZES = ("inputs", "labels")
 _KEYS = ("name", "seed", "students", "access", "repeats", "target_se", "max_repeats", "n", "grid", "teachers")
 
 
@@ -177,8 +178,9 @@ class Spec:
             recipe = recipes.teacher_recipe(axes.family, given)
         except ValueError as error:
             raise ValueError(f"{axes.where}, n = {n}: {error}") from None
-        why = ""
-        if axes.family in recipes.INSTANCES:
+        empty = [name for name in _SIZES if given.get(name, 1) < 1]
+        why = f"{empty[0]} = {given[empty[0]]}: must be at least 1" if empty else ""
+        if axes.family in recipes.INSTANCES and not why:
             try:
                 least = smallest_n(axes.family, *recipes.shape(recipe))
                 why = f"defined from n = {least}" if n < least else ""
@@ -327,6 +329,8 @@ def _axis(value: Any, where: str, kind: str) -> tuple[Any, ...]:
         value = value["list"]
     values = _listed(value, where)
     moves = kind in ("int", "float") and not where.endswith(".n")
+    if where.endswith(tuple(f".{name}" for name in _SIZES)):
+        values = [v if isinstance(v, str) else whole_number(v, where, low=1) for v in values]
     return tuple(v if moves and isinstance(v, str) else recipes.typed(v, kind, where) for v in values)
 
 

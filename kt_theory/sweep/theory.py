@@ -37,7 +37,7 @@ def bound_columns(frame: pd.DataFrame) -> None:
     for column, key, theorems in (("lower_bound", "access", _LOWER), ("upper_bound", "student", _UPPER)):
         values = np.full(len(frame), np.nan)
         for (name, inputs, labels), rows in frame.groupby([key, "inputs", "labels"]).indices.items():
-            if name in theorems:
+            if name in theorems and min(inputs, labels) >= 1:
                 n = frame["n"].to_numpy()[rows]
                 values[rows] = bounds.curve(theorems[name], int(inputs), int(labels), n)
         frame[column] = values

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kt_theory.sweep import Spec
+from kt_theory.sweep import Spec, load, run
 from kt_theory.sweep.expressions import evaluate
 
 RATES = """
@@ -123,6 +123,14 @@ def test_n_below_the_regime_is_not_defined():
     assert "defined from n = 49" in spec.cells[0].undefined
 
 
+def test_a_size_that_an_expression_brings_to_nothing_is_not_defined(tmp_path):
+    teachers = [{"family": name, "inputs": "n // 10", "labels": 4} for name in ("uniform", "instance2")]
+    spec = Spec(name="x", n=[5, 200], repeats=2, students="sel_ptl", teachers=teachers)
+    assert [cell.undefined for cell in spec.cells if cell.n == 5] == ["inputs = 0: must be at least 1"] * 2
+    assert run(spec, tmp_path, progress=False).cells == {"done": 2, "not defined": 2}
+    assert load(tmp_path)["lower_bound"].isna().tolist() == [True, False, True, False]
+
+
 def test_access_chooses_the_students():
     teacher = [{"family": "uniform", "inputs": 2, "labels": 2}]
     spec = Spec(name="x", n=5, repeats=2, access=["hard", "partial"], teachers=teacher)
@@ -190,6 +198,8 @@ def test_students_with_parameters_are_written_as_tables_show_them():
         ("inputs = 10\n", 'inputs = "round(m)"\n', "unknown name in an expression 'm'"),
         ("inputs = 10\n", 'inputs = "__import__(1)"\n', "unknown function '__import__'"),
         ("inputs = 10\n", "inputs = true\n", "must be a whole number"),
+        ("inputs = 10\n", "inputs = 0\n", "teachers[1].inputs = 0: must be at least 1"),
+        ("labels = 11", "labels = [11, 0]", "teachers[1].labels = 0: must be at least 1"),
         ("inputs = 10\n", "inputs = 2.5\n", "must be a whole number"),
         ("labels = 11", 'labels = 11\nname = ""', "must be a text that is not empty"),
         ("[n]", "[[n]]", "n"),
