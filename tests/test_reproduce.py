@@ -8,8 +8,11 @@ import pytest
 
 from kt_theory.limits import bounds
 from kt_theory.reproduce import paper
+from kt_theory.sweep import Spec, load, run
+from kt_theory.sweep.store import Store
 
 COMMITTED = Path(__file__).parent.parent / "figures"
+SWEEPS = Path(__file__).parent.parent / "benchmarks" / "sweeps"
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,62 @@ def test_same_seed_same_bytes(made, tmp_path):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
     paper.reproduce(tmp_path, only=("figure1",), repeats=40, seed=2, progress=False)
     assert (tmp_path / "figure1.csv").read_bytes() != (out / "figure1.csv").read_bytes()
+
+
+def test_an_interrupt_leaves_what_the_next_call_goes_on_from(made, tmp_path, monkeypatch, capsys):
+    _, written = made
+    append, saved = Store.append, []
+
+    def interrupted(self, records):
+        if len(saved) == 30:
+            raise KeyboardInterrupt
+        append(self, records)
+        saved.append(records)
+
+    monkeypatch.setattr(Store, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        paper.reproduce(tmp_path, repeats=40, seed=1)
+    assert f"{tmp_path / '.figure1'} keeps what was finished" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {".figure1"}
+    saved.clear()
+    monkeypatch.setattr(Store, "append", lambda self, records: (append(self, records), saved.append(records)))
+    paper.reproduce(tmp_path, repeats=40, seed=1, progress=False)
+    assert len(saved) == 100 - 30 + 62
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {p.name: p.read_bytes() for p in written}
+
+
+def test_a_point_that_fails_is_an_error_with_its_replay_command(tmp_path, monkeypatch):
+    monkeypatch.setattr("kt_theory.sweep.cells._run", lambda work: 1 / 0)
+    with pytest.raises(RuntimeError, match=r"ZeroDivisionError.*; kt-theory sweep replay \S+figure1 [0-9a-f]{12}$"):
+        paper.reproduce(tmp_path, only=("figure1",), repeats=2, progress=False)
+    assert not list(tmp_path.glob("*.*g"))
+
+
+@pytest.mark.parametrize("figure", ["figure1", "figure2"])
+def test_the_benchmarks_hold_the_very_sweeps_behind_the_figures(made, tmp_path, figure):
+    spec = Spec.read(SWEEPS / f"{figure}.toml")
+    asked = paper.specification(figure)
+    assert [cell.id for cell in spec.cells] == [cell.id for cell in asked.cells]
+    assert spec.repeats == asked.repeats
+    if figure == "figure1":
+        run(Spec(**{**spec.document, "seed": 1, "repeats": 40}), tmp_path / "out", progress=False)
+        frame, drawn = load(tmp_path / "out", exact=False), pd.read_csv(made[0] / "figure1.csv")
+        np.testing.assert_allclose(frame["mean"], drawn["mean"], rtol=1e-9)
+        np.testing.assert_array_equal(frame["teacher"], drawn["panel"])
+
+
+@pytest.mark.parametrize("path", sorted(SWEEPS.glob("*.toml")), ids=lambda path: path.stem)
+def test_ready_made_sweeps_are_defined_at_every_point(path):
+    spec = Spec.read(path)
+    assert spec.name == path.stem
+    assert spec.cells
+    assert not any(cell.undefined for cell in spec.cells)
+    assert {cell.seed for cell in spec.cells} == {0}
+
+
+def test_the_ready_made_sweeps_cover_every_access_level():
+    found = {cell.access.split("(")[0] for path in SWEEPS.glob("*.toml") for cell in Spec.read(path).cells}
+    assert found == {"hard", "partial", "top_k", "soft", "gradient"}
 
 
 def test_one_part_alone_is_the_same(made, tmp_path):

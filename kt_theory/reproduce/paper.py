@@ -6,8 +6,13 @@ and stands in the captions.
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +24,9 @@ from kt_theory.limits import bounds
 from kt_theory.output import refuse_unwritable, write_table
 from kt_theory.rates import PowerLawWarning, fit_rate
 from kt_theory.students import STUDENTS
-from kt_theory.study import risk_table
+from kt_theory.sweep import Spec, run
+from kt_theory.sweep.results import measured
+from kt_theory.sweep.theory import bound_columns
 from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name
 
@@ -56,25 +63,31 @@ class Panel:
         return build(*sizes) if self.family == "instance0" else build(*sizes, n)
 
 
-def _geometric(first: int, last: int, points: int) -> tuple[int, ...]:
-    return tuple(round(x) for x in np.geomspace(first, last, points))
+_FITTED: dict[str, tuple[str, int, float | None]] = {
+    "2a": ("ce_sgl", 1000, -0.532),
+    "2b": ("ce_sgl", 0, -0.525),
+    "2c": ("sel_ptl", 1000, -1.004),
+    "2d": ("sel_ptl", 0, -0.998),
+    "2e": ("ce_ful", 1000, None),
+    "2f": ("ce_ful", 0, -0.977),
+}
+"""Of each panel of Figure 2: the student whose slope shows the rate, from which n on, and the slope in the paper."""
 
 
-FIGURE_1 = (
-    Panel("1a", "instance0", 100, 25, tuple(range(100, 2501, 100))),
-    Panel("1b", "instance0", 1, 100, tuple(range(50, 1251, 50))),
-    Panel("1c", "instance0", 10, 1000, tuple(range(10, 251, 10))),
-    Panel("1d", "instance0", 100, 100, tuple(range(40, 1001, 40))),
-)
-FIGURE_2 = (
-    Panel("2a", "instance1", 100, 25, (200, 400, *_geometric(1000, 10_000, 8)), "ce_sgl", 1000, -0.532),
-    Panel("2b", "instance1", 1, 100, _geometric(100, 100_000, 10), "ce_sgl", 0, -0.525),
-    Panel("2c", "instance2", 20, 21, (200, 400, *_geometric(1000, 100_000, 9)), "sel_ptl", 1000, -1.004),
-    Panel("2d", "instance2", 1, 101, _geometric(100, 100_000, 10), "sel_ptl", 0, -0.998),
-    Panel("2e", "instance3", 20, 5, (200, 400, *_geometric(1000, 100_000, 9)), "ce_ful", 1000, None),
-    Panel("2f", "instance3", 10, 5, _geometric(100, 100_000, 10), "ce_ful", 0, -0.977),
-)
-REPEATS = {"figure1": 100, "figure2": 64_000}
+def specification(figure: str) -> Spec:
+    """Return the sweep behind "figure1" or "figure2": one teacher for each panel, named after it."""
+    return Spec.read(Path(__file__).parent / f"{figure}.toml")
+
+
+def _panels(figure: str) -> tuple[Panel, ...]:
+    panels = []
+    for each in specification(figure).axes:
+        inputs, labels = each.values["inputs"][0], each.values["labels"][0]
+        panels.append(Panel(each.name, each.family, inputs, labels, each.values["n"], *_FITTED.get(each.name, ())))
+    return tuple(panels)
+
+
+FIGURE_1, FIGURE_2 = _panels("figure1"), _panels("figure2")
 _KINDS = (".png", ".svg")
 PARTS = ("figure1", "figure2", "table1")
 RATE = {"ce_sgl": -0.5, "sel_ptl": -1.0, "ce_ful": -1.0}
@@ -94,6 +107,9 @@ def reproduce(
 ) -> list[Path]:
     """Regenerate the paper's figures and table into the folder `out` and return the files written.
 
+    Each figure is a sweep, kept in a hidden folder of `out` until its pictures are written: after an interrupt the same
+    call goes on where the last one stopped.
+
     Parameters
     ----------
     out : Path
@@ -103,7 +119,7 @@ def reproduce(
         Transfer sets per point; the paper's 100 for Figure 1 and 64,000 for Figure 2 if omitted.
     seed : int
     progress : bool
-        Show a bar on a terminal.
+        Show a bar on a terminal, a line now and then elsewhere.
 
     Raises
     ------
@@ -112,23 +128,25 @@ def reproduce(
     OSError
         `out` cannot be written; nothing has been computed then.
     """
-    from tqdm import tqdm
-
     for part in only:
         if part not in PARTS:
             raise unknown_name("part", part, PARTS)
-    out.mkdir(parents=True, exist_ok=True)
-    refuse_unwritable(out / f"{part}{suffix}" for part in only for suffix in (".csv", *_KINDS))
     wanted = {
         "figure1": FIGURE_1 if "figure1" in only else FIGURE_1[:1] if "table1" in only else (),
         "figure2": FIGURE_2 if {"figure2", "table1"} & set(only) else (),
     }
-    points = sum(len(panel.n) for panels in wanted.values() for panel in panels)
-    frames = {}
-    with tqdm(total=points, unit="point", delay=2, disable=None if progress else True) as bar:
-        for name, panels in wanted.items():
-            if panels:
-                frames[name] = _run(panels, REPEATS[name] if repeats is None else repeats, seed, bar)
+    specs = [_asked(name, panels, repeats, seed) for name, panels in wanted.items() if panels]
+    out.mkdir(parents=True, exist_ok=True)
+    refuse_unwritable(out / f"{part}{suffix}" for part in only for suffix in (".csv", *_KINDS))
+    with _alone(out):
+        frames = {spec.name: _risks(spec, out / f".{spec.name}", progress) for spec in specs}
+        written = _draw(frames, only, out)
+        for spec in specs:
+            shutil.rmtree(out / f".{spec.name}", ignore_errors=True)
+    return written
+
+
+def _draw(frames: dict[str, pd.DataFrame], only: tuple[str, ...], out: Path) -> list[Path]:
     written: list[Path] = []
     with figures.style():
         if "figure1" in only:
@@ -215,18 +233,42 @@ def _bias_row(fixed: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _run(panels: tuple[Panel, ...], repeats: int, seed: int, bar: Any) -> pd.DataFrame:
-    import pandas as pd
+def _asked(figure: str, panels: tuple[Panel, ...], repeats: int | None, seed: int) -> Spec:
+    """Return the sweep of some panels of a figure, with the repeats and the seed that were asked for."""
+    document = specification(figure).document
+    names = {panel.name for panel in panels}
+    chosen = [teacher for teacher in document["teachers"] if teacher["name"] in names]
+    given = document["repeats"] if repeats is None else repeats
+    return Spec(**{**document, "teachers": chosen, "repeats": given, "seed": seed})
 
-    frames = []
-    for panel in panels:
-        for n in panel.n:
-            found = risk_table(panel.teacher(n), STUDENTS, n, repeats, seed, progress=False)
-            found.insert(0, "teacher", panel.family)
-            found.insert(0, "panel", panel.name)
-            frames.append(found)
-            bar.update()
-    return pd.concat(frames, ignore_index=True)
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Wait until no other call writes into the folder: the first to end would take the other's sweeps away."""
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _risks(spec: Spec, folder: Path, progress: bool) -> pd.DataFrame:
+    """Return the risks of a figure with the paper's bounds in mean beside them, from a sweep in `folder`."""
+    try:
+        done = run(spec, folder, progress=progress)
+    except KeyboardInterrupt:
+        if progress:
+            print(f"{folder} keeps what was finished: the same command goes on from there", file=sys.stderr)
+        raise
+    if done.failures:
+        cell, error = done.failures[0]
+        raise RuntimeError(f"{error}; kt-theory sweep replay {folder} {cell.id[:12]}")
+    frame = measured(folder).rename(columns={"teacher": "panel"})
+    frame.insert(2, "teacher", frame["panel"].map({each.name: each.family for each in spec.axes}))
+    bound_columns(frame)
+    return frame.drop(columns=["cell", "status", "error"])
 
 
 def _draw_figure_1(frame: pd.DataFrame) -> Any:

@@ -133,6 +133,8 @@ class Cell:
         How to draw the counts, one of `kt_theory.kernels.draws.PATHS`, instead of the rule in (S, A, n, pi).
     queries : QueryLaw, optional
         iid from rho if omitted.
+    key : (2,) uint64 array, optional
+        Names its family of random streams, from `kt_theory.kernels.streams.stream_key`; that of (seed, n) if omitted.
 
     Examples
     --------
@@ -151,6 +153,7 @@ class Cell:
         *,
         path: str | None = None,
         queries: QueryLaw | None = None,
+        key: np.ndarray | None = None,
     ) -> None:
         self.teacher, self.students, self.n, self.seed = teacher, list(students), n, seed
         pi, rho = teacher.pi, teacher.rho
@@ -163,7 +166,7 @@ class Cell:
             self.path = f"{queries.name} {PATHS[self.plan.path]}" if self.plan.path != ROWS else queries.name
         self.table = kernel_table(pi, rho, self.plan.woven, sparse=self.plan.path == SPARSE)
         self.kinds, self.rules = kernel_students(self.students, pi)
-        self._key = stream_key(seed, n)
+        self._key = stream_key(seed, n) if key is None else key
         if len(self.rules.address):
             self._try_out()
 

@@ -13,7 +13,17 @@ from kt_theory.sweep.cells import Block, merged_histogram
 from kt_theory.sweep.journal import Record
 from kt_theory.sweep.plan import disjoint
 
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, ArithmeticError, NotImplementedError, MemoryError)
+"""What Arrow raises for a damaged file: its errors are all of these kinds."""
+
 _RECORDS_PER_GROUP = 4096
+_KINDS = {
+    **dict.fromkeys(("cell", "path", "error", "traceback"), "string"),
+    **dict.fromkeys(("first", "repeats", "inputs", "labels"), "int64"),
+    "seconds": "double",
+    **dict.fromkeys(("sums", "counts"), "list of int64"),
+    "bins": "list of int32",
+}
 
 
 def merge(records: list[Record]) -> list[Record]:
@@ -75,9 +85,12 @@ def write_blocks(file: Path, records: list[Record]) -> None:
     )
 
 
-def read_blocks(file: Path, damage: list[str], *, histograms: bool = True) -> Iterator[Record]:
-    """Yield the records in a Parquet file; groups that fail their checksum are left out and named in `damage`."""
-    for table in _tables(file, damage, histograms):
+def read_blocks(file: Path, damage: list[str], *, histograms: bool = True, checked: bool = True) -> Iterator[Record]:
+    """Yield the records in a Parquet file; groups that fail their checksum are left out and named in `damage`.
+
+    A record without its histogram is no result: with `checked`, that of a histogram counts where it is not wanted too.
+    """
+    for table in _tables(file, damage, histograms or checked):
         yield from _rows(table, histograms)
 
 
@@ -90,23 +103,34 @@ def intact(file: Path) -> bool:
 def _tables(file: Path, damage: list[str], histograms: bool) -> Iterator[Any]:
     if not file.exists():
         return
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         source = pq.ParquetFile(file, page_checksum_verification=True)
-    except (pa.ArrowInvalid, OSError) as error:
-        damage.append(f"{file.name} is damaged, all of it is run again: {' '.join(str(error).split())}")
+    except PermissionError:
+        raise
+    except UNREADABLE as error:
+        damage.append(f"{file.name} is damaged, all of it is run again: {_said(error)}")
         return
-    names = [name for name in source.schema_arrow.names if histograms or name not in ("bins", "counts")]
+    names = [name for name in _KINDS if histograms or name not in ("bins", "counts")]
     for number in range(source.num_row_groups):
         try:
             table = source.read_row_group(number, columns=names)
-        except (pa.ArrowInvalid, OSError) as error:
+            if {field.name: _kind(field.type) for field in table.schema} != {name: _KINDS[name] for name in names}:
+                raise ValueError("its columns are not those that were written")  # Parquet's own footer has no checksum
+        except UNREADABLE as error:
             rows = source.metadata.row_group(number).num_rows
-            damage.append(f"{file.name}: {rows} blocks damaged, run again: {' '.join(str(error).split())}")
+            damage.append(f"{file.name}: {rows} blocks damaged, run again: {_said(error)}")
             continue
         yield table
+
+
+def _kind(arrow: Any) -> str:
+    return f"list of {arrow.value_type}" if hasattr(arrow, "value_type") else str(arrow)
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _rows(table: Any, histograms: bool) -> Iterator[Record]:

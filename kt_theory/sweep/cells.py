@@ -138,9 +138,9 @@ class _Runner:
 
         self.teacher = recipes.build_teacher(work.teacher)
         students = [recipes.build_student(recipe, self.teacher.inputs) for recipe in work.students]
-        self.cell = Cell(self.teacher, students, work.n, work.seed)
         # simulate() keys its streams by (seed, n); cells of a sweep that differ in the teacher are independent too.
-        self.cell._key = stream_key(work.seed, int(work.group, 16))
+        key = stream_key(work.seed, int(work.group, 16))
+        self.cell = Cell(self.teacher, students, work.n, work.seed, key=key)
 
     @classmethod
     def of(cls, work: Work) -> _Runner:

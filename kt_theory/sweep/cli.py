@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from kt_theory.commands import Refusal, clear_errors
+from kt_theory.sweep.overview import clock
 from kt_theory.sweep.spec import Spec
+from kt_theory.validation import whole_number
 
-_ROWS = 40
+_ROWS, _FAILURES = 40, 10
 
 
 class _Shard(click.ParamType):
@@ -38,7 +40,12 @@ def sweep_group() -> None:
 @click.option("--all", "everything", is_flag=True, help=f"Print every line, not only the first {_ROWS}.")
 @clear_errors
 def check(spec: Path, everything: bool) -> None:
-    """Print the cells of SPEC, the time and the space that they will take, before anything runs."""
+    """Print the cells of SPEC, the time and the space that they will take, before anything runs.
+
+    SPEC is a TOML file with name, seed, students, repeats (or target_se with max_repeats), n and one [[teachers]] table
+    for each family. Students with parameters are written as in the tables: "top_k(5)", "add_c(0.5)", "grad_ful(path)",
+    "grad_ful(cycle, 2)"; the graphs are path, cycle and complete, 2 is the number of hops.
+    """
     from kt_theory.sweep.overview import estimates, stored_bytes
     from kt_theory.sweep.run import refuse_memory
 
@@ -57,7 +64,7 @@ def check(spec: Path, everything: bool) -> None:
     limit = "" if plan.target_se is None else f", fewer where the standard error is {plan.target_se:g} before"
     click.echo(
         f"\n{plan.name}: {len(plan.cells):,} cells, {undefined:,} of them not defined; about "
-        f"{_clock(sum(each.seconds for each in found))} of one core{limit}; "
+        f"{clock(sum(each.seconds for each in found))} of one core{limit}; "
         f"{stored_bytes(found) / 2**20:.1f} MiB on disk"
     )
 
@@ -99,7 +106,7 @@ def run(
     if not summary.blocks and not summary.failures:
         click.echo("nothing to run: ", nl=False)
     else:
-        click.echo(f"ran {summary.blocks} blocks, {summary.repeats:,} repeats in {_clock(summary.seconds)}: ", nl=False)
+        click.echo(f"ran {summary.blocks} blocks, {summary.repeats:,} repeats in {clock(summary.seconds)}: ", nl=False)
     click.echo(_counts(summary.cells))
     _print_failures(summary.failures, out)
     sys.exit(1 if summary.failures or summary.cells.get("failed") else 0)
@@ -113,9 +120,10 @@ def status(folder: Path) -> None:
     from kt_theory.sweep.overview import status as sweep_status
 
     stands = sweep_status(folder)
-    click.echo(f"{stands.name}: {_counts(stands.cells)}; {stands.repeats:,} repeats saved over all cells")
+    click.echo(f"{stands.name}: {_counts(stands.cells)}; {stands.repeats:,} repeats saved over all students")
     if stands.processes:
-        click.echo(f"{stands.processes} processes at work, {stands.speed:,.0f} repeats/s")
+        many = "1 process" if stands.processes == 1 else f"{stands.processes} processes"
+        click.echo(f"{many} at work, {stands.speed:,.0f} repeats/s of a student")
     for line in stands.damage:
         click.echo(line)
     _print_failures(stands.failures, folder)
@@ -136,6 +144,8 @@ def replay(folder: Path, cell: str, repeat: int | None, debug: bool) -> None:
     from kt_theory.sweep.store import Store
 
     found = find(store := Store(folder), cell)
+    if repeat is not None:
+        whole_number(repeat, "repeat")
     try:
         again = replay_cell(store, found, repeat)
     except Exception:
@@ -175,7 +185,7 @@ def merge(folders: tuple[Path, ...], out: Path) -> None:
 @sweep_group.command(epilog="Example: kt-theory sweep report rates --out rates.html")
 @click.argument("folder", metavar="DIR", type=Path)
 @click.option("--out", type=Path, help="File to write.  [default: DIR/report.html]")
-@click.option("--minimax", is_flag=True, help="Search for the minimax risks too, up to a second for each n and size.")
+@click.option("--minimax", is_flag=True, help="Search for the minimax risks too: up to 6 s for each n and size.")
 @clear_errors
 def report(folder: Path, out: Path | None, minimax: bool) -> None:
     """Write one HTML file that needs no network: what was run, the table, the curves, the slopes, the failures."""
@@ -189,16 +199,11 @@ def _counts(cells: dict[str, int]) -> str:
     return ", ".join(f"{cells[name]:,} {name}" for name in order if cells.get(name)) or "no cells"
 
 
-def _clock(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.2g} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
 def _print_failures(failures: Any, folder: Path) -> None:
-    for cell, error in failures:
+    for cell, error in failures[:_FAILURES]:
         click.echo(
             f"failed: {cell.teacher_name}, {cell.student_name}, n = {cell.n}, seed = {cell.seed}: {error}", err=True
         )
         click.echo(f"  kt-theory sweep replay {folder} {cell.id[:12]}", err=True)
+    if len(failures) > _FAILURES:
+        click.echo(f"and {len(failures) - _FAILURES:,} more: kt.sweep.load({str(folder)!r}) has them all", err=True)

@@ -145,7 +145,9 @@ def full_disk(error: OSError, path: Path) -> OSError:
     """Return `error`, with the way out where the disk is full."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return error
-    return OSError(error.errno, "the disk is full; what was finished is saved: make room and run the same again", path)
+    return OSError(
+        error.errno, f"{path}: the disk is full; what was finished is saved: make room and run the same again"
+    )
 
 
 def being_written(path: Path) -> bool:

@@ -64,6 +64,14 @@ def stored_bytes(found: list[Estimate]) -> float:
     return float(_BYTES_PER_CELL * sum(len(each.cells) for each in found if each.repeats))
 
 
+def clock(seconds: float) -> str:
+    """Return a time as people say it, such as "12 s" or "3 h 20 min"."""
+    if seconds < 60:
+        return f"{seconds:.2g} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 @dataclass(frozen=True)
 class Status:
     """How a sweep stands.

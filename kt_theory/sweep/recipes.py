@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -127,18 +128,47 @@ GRAPHS: dict[str, Callable[[int], graphs.Graph]] = {
 """Graphs on the inputs that need no size of their own, for `grad_ful`."""
 
 _STUDENTS = {"top_k": {"k": "int"}, "add_c": {"c": "float"}, "grad_ful": {"graph": "str", "hops": "int"}}
+_EXAMPLES = {"top_k": "top_k(5)", "add_c": "add_c(0.5)", "grad_ful": "grad_ful(path)"}
+
+
+def _called(entry: str, known: Mapping[str, Mapping[str, str]], what: str) -> dict[str, Any]:
+    """Return "top_k(5)" or "top_k(k=5)" as the table that it stands for."""
+    name, _, rest = entry.strip().partition("(")
+    name = name.strip()
+    if name not in known:
+        raise unknown_name(f"{what} with parameters", name, known)
+    table: dict[str, Any] = {"name": name}
+    for place, word in enumerate(rest.removesuffix(")").split(",")):
+        key, named, value = (part.strip() for part in word.partition("="))
+        if not named:
+            key, value = next(iter([*known[name]][place:]), ""), key
+        if not key or not value or key in table or not rest.endswith(")"):
+            raise ValueError(
+                f"{what} {entry!r}: must be like {_EXAMPLES[name]!r}, {', '.join(known[name])} in brackets"
+            )
+        table[key] = _number(value)
+    return table
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text.strip("'\"")
 
 
 def student_recipe(entry: Any) -> dict[str, Any]:
-    """Return the recipe of a student: a name, or a table such as {name = "top_k", k = 5}."""
+    """Return the recipe of a student: a name, "top_k(5)", or a table such as {name = "top_k", k = 5}."""
+    if isinstance(entry, str) and "(" in entry:
+        return student_recipe(_called(entry, _STUDENTS, "student"))
     if isinstance(entry, str):
         if entry in _STUDENTS:
-            raise ValueError(f"student {entry!r} has parameters: write {{name = {entry!r}, ...}}")
+            raise ValueError(f"student {entry!r} has parameters: write {_EXAMPLES[entry]!r}")
         if entry not in NAMED:
             raise unknown_name("student", entry, [*NAMED, *_STUDENTS])
         return {"name": entry}
     if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
-        raise ValueError(f"students: {entry!r}: must be a name, or a table such as {{name = 'top_k', k = 5}}")
+        raise ValueError(f"students: {entry!r}: must be a name, or such as 'top_k(5)' or {{name = 'top_k', k = 5}}")
     name = entry["name"]
     if name not in _STUDENTS:
         if len(entry) > 1 and name in NAMED:
@@ -160,14 +190,17 @@ def student_recipe(entry: Any) -> dict[str, Any]:
 
 def build_student(recipe: Mapping[str, Any], inputs: int) -> Student:
     """Return the student of a recipe for a teacher with that many inputs."""
-    name = recipe["name"]
-    if name == "top_k":
-        return students.top_k(recipe["k"])
-    if name == "add_c":
-        return students.add_c(recipe["c"])
-    if name == "grad_ful":
+    if recipe["name"] == "grad_ful":
         return students.grad_ful(GRAPHS[recipe["graph"]](inputs), recipe["hops"])
-    return NAMED[name]
+    return _student(*recipe.values())
+
+
+@lru_cache(maxsize=256)
+def _student(name: str, *given: Any) -> Student:
+    """Return the same object for the same recipe: a new row rule is compiled again, a second for each cell."""
+    if name == "top_k":
+        return students.top_k(*given)
+    return students.add_c(*given) if name == "add_c" else NAMED[name]
 
 
 def student_label(recipe: Mapping[str, Any]) -> str:
@@ -185,7 +218,7 @@ def student_access(recipe: Mapping[str, Any]) -> str:
 
 
 def granted(entries: Any, recipe: Mapping[str, Any]) -> bool:
-    """Return whether one of several access levels (names, or {name = "top_k", k = 5}) lets the student learn."""
+    """Return whether one of several access levels (names, "top_k(5)", {name = "top_k", k = 5}) serves the student."""
     if recipe["name"] == "grad_ful":
         return "gradient" in entries
     needed = build_student(recipe, 1).access
@@ -193,12 +226,14 @@ def granted(entries: Any, recipe: Mapping[str, Any]) -> bool:
 
 
 def _level(entry: Any) -> access.Access:
+    if isinstance(entry, str) and "(" in entry:
+        entry = _called(entry, {"top_k": {"k": "int"}}, "access")
     if isinstance(entry, Mapping):
         if set(entry) != {"name", "k"} or entry["name"] != "top_k":
-            raise ValueError(f"access: {dict(entry)!r}: must be a name or {{name = 'top_k', k = 5}}")
+            raise ValueError(f"access: {dict(entry)!r}: must be a name or 'top_k(5)'")
         return access.top_k(entry["k"])
     if not isinstance(entry, str):
-        raise ValueError(f"access: {entry!r}: must be a name or {{name = 'top_k', k = 5}}")
+        raise ValueError(f"access: {entry!r}: must be a name or 'top_k(5)'")
     return access.SOFT if entry == "gradient" else access.as_access(entry)
 
 

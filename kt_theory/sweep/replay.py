@@ -39,12 +39,15 @@ class Replay:
 
 
 def find(store: Store, name: str) -> Cell:
-    """Return the cell whose id begins with `name`."""
+    """Return the cell whose id begins with `name`; ValueError if there is none, several, or one that is not defined."""
     found = [cell for cell in store.spec.cells if cell.id.startswith(name)]
     if len(found) != 1 or not name:
-        many = "no cell" if not found else f"{len(found)} cells"
-        raise ValueError(f"cell {name!r}: {many} of the sweep {store.spec.name!r} begin so; the ids stand in the table")
-    return found[0]
+        many = "no id" if not found else f"{len(found)} ids"
+        raise ValueError(f"cell {name!r}: {many} in the sweep {store.spec.name!r} begin so; they stand in the table")
+    (cell,) = found
+    if cell.undefined:
+        raise ValueError(f"cell {cell.id}: {cell.teacher_name} is not defined at n = {cell.n}: {cell.undefined}")
+    return cell
 
 
 def replay(folder: str | Path, name: str, repeat: int | None = None) -> Replay:
@@ -64,8 +67,6 @@ def replay_cell(store: Store, cell: Cell, repeat: int | None = None) -> Replay:
         Only this one. If omitted: the stretch that failed, or else all that is stored, and the mean is compared.
     """
     store.refresh()
-    if cell.undefined:
-        raise ValueError(f"cell {cell.id}: {cell.teacher_name} is not defined at n = {cell.n}: {cell.undefined}")
     if repeat is not None:
         first = whole_number(repeat, "repeat")
         return Replay(cell, first, 1, float(losses_of(_work(cell, first, 1))[0, 0]))

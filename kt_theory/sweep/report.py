@@ -9,14 +9,18 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kt_theory.output import refuse_unwritable
 from kt_theory.rates import PowerLawWarning, fit_exponents, fit_rate
+from kt_theory.sweep.overview import clock
 from kt_theory.sweep.results import load
 from kt_theory.sweep.store import Store, replace
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_HIDDEN = ("q05", "q25", "q75", "q95", "path", "seed", "seconds")
+_SHOWN = ("teacher", "inputs", "labels", "student", "n", "mean", "std_error", "exact", "access", "lower_bound",
+          "minimax_lower", "minimax_upper", "upper_bound", "q50", "repeats", "status", "error", "cell")  # fmt: skip
+_MOST_FAILURES = 50
 _SHAPE = ["teacher", "inputs", "labels"]
 _HARD_RATE, _OTHER_RATE = -0.5, -1.0
 _SAME = 0.02
@@ -46,10 +50,9 @@ def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) 
     except ImportError:
         raise ValueError("the report needs Plotly: pip install 'kt_theory[report]'") from None
     place, target = Path(folder), Path(out)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"{target}: the folder {target.parent} does not exist")
     store = Store(place)
-    frame = load(place, minimax=minimax)
+    refuse_unwritable([target])
+    frame = load(place, exact=True, minimax=minimax)
     page = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
     page = page.replace("@TITLE@", html.escape(f"Sweep {store.about['spec']['name']}"))
     parts = {
@@ -70,18 +73,25 @@ def _content(store: Store, frame: pd.DataFrame) -> dict[str, Any]:
     last = runs[-1]
     return {
         "summary": f"{len(frame):,} cells: {counts}; {int(frame['repeats'].sum()):,} repeats, "
-        f"{frame['seconds'].sum() / 60:.3g} minutes of one core; seed {store.about['spec'].get('seed', 0)}",
+        f"{clock(frame['seconds'].sum())} of one core; seed {store.about['spec'].get('seed', 0)}",
         "curves": [
-            _curve(name, rows) for name, rows in done[(done["mean"] > _SMALLEST) & (done["n"] > 0)].groupby(_SHAPE)
+            _curve(name, rows)
+            for name, rows in done[(done["mean"] > _SMALLEST) & (done["n"] > 0)].groupby(_SHAPE, sort=False)
         ],
         "slopes": _table(_slopes(done)),
         "exponents": _table(_exponents(done)),
-        "cells": _table(frame.drop(columns=[*_HIDDEN, "cell"]).assign(cell=frame["cell"].str[:12])),
+        "cells": _table(frame.assign(cell=frame["cell"].str[:12])[_shown(frame)]),
         "failures": _failures(store, frame),
+        "failed": int((frame["status"] == "failed").sum()),
         "runs": {"columns": shown, "rows": [[_text(run.get(key)) for key in shown] for run in runs]},
         "spec": json.dumps(store.about["spec"], indent=1),
         "versions": json.dumps({"python": last["python"], "machine": last["machine"], **last["versions"]}, indent=1),
     }
+
+
+def _shown(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of the table: those that say something of one cell at least."""
+    return [name for name in _SHOWN if not (frame[name].isna() | (frame[name] == "")).all()]
 
 
 def _curve(shape: Any, rows: pd.DataFrame) -> dict[str, Any]:
@@ -91,7 +101,8 @@ def _curve(shape: Any, rows: pd.DataFrame) -> dict[str, Any]:
         points = curve.sort_values("n")
         taken = {"n": "n", "mean": "mean", "exact": "exact", "upper": "upper_bound"}
         numbers = {key: _logs(points[column]) for key, column in taken.items()}
-        students.append({"student": student, "std_error": points["std_error"].tolist()} | numbers)
+        facts = {"student": student, "access": points["access"].iloc[0], "std_error": points["std_error"].tolist()}
+        students.append(facts | numbers)
     for access, curve in rows.groupby("access", sort=False):
         points = curve.drop_duplicates("n").sort_values("n")
         taken = {"n": "n", "lower": "lower_bound", "low": "minimax_lower", "high": "minimax_upper"}
@@ -126,7 +137,7 @@ def _slopes(done: pd.DataFrame) -> pd.DataFrame:
 
 def _verdict(fit: Any) -> str:
     if not fit["power_law"]:
-        return f"no power law: the local slope changes by {fit['slope_change']:+.2f}"
+        return "no power law"
     if abs(fit["slope"]) < _SAME:
         return "does not fall"
     hard = fit["access"] == "hard"
@@ -151,7 +162,7 @@ def _exponents(done: pd.DataFrame) -> pd.DataFrame:
 def _failures(store: Store, frame: pd.DataFrame) -> list[dict[str, str]]:
     store.refresh()
     found = []
-    for row in frame[frame["status"] == "failed"].itertuples():
+    for row in frame[frame["status"] == "failed"].head(_MOST_FAILURES).itertuples():
         record = store.errors.get(row.cell)
         what = f"{row.teacher}, {row.student}, n = {row.n}, seed = {row.seed}: {row.error}"
         command = f"kt-theory sweep replay {store.path} {row.cell[:12]} --debug"

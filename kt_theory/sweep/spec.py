@@ -25,6 +25,7 @@ STREAMS = 1
 LARGEST_SWEEP = 10**6
 """Most cells of one specification."""
 
+_SIZES = ("inputs", "labels")
 _KEYS = ("name", "seed", "students", "access", "repeats", "target_se", "max_repeats", "n", "grid", "teachers")
 
 
@@ -101,9 +102,11 @@ class Spec:
     n : int, sequence of int or mapping
         {"logspace": [2, 5, 13]} is 13 values from 10^2 to 10^5, rounded.
     students : sequence of str or mapping
-        Such as "ce_sgl" or {"name": "top_k", "k": 5}. The paper's four if omitted.
+        Such as "ce_sgl", "top_k(5)", "add_c(0.5)", "grad_ful(path)" or "grad_ful(cycle, 2)" (graph, hops; the graphs
+        are path, cycle and complete); {"name": "top_k", "k": 5} is the same. The paper's four if omitted.
     access : str or sequence, optional
-        The levels granted; a student named that none of them serves is refused, an unnamed one left out.
+        The levels granted, such as "partial" or "top_k(5)"; a student named that none of them serves is refused, an
+        unnamed one left out.
     repeats : int, optional
         Transfer sets per cell, at least 2.
     target_se, max_repeats : float and int, optional
@@ -142,10 +145,14 @@ class Spec:
             document = tomllib.loads(source.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{source} is not TOML: {error}") from None
+        except OSError as error:
+            raise OSError(f"{source} cannot be read: {error.strerror}") from None
         try:
-            return cls(**_located(document, source.resolve().parent))
+            spec = cls(**_located(document, source.resolve().parent))
+            spec.cells  # noqa: B018  what is wrong with a cell is said with the file's name too
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from None
+        return spec
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -171,13 +178,16 @@ class Spec:
             recipe = recipes.teacher_recipe(axes.family, given)
         except ValueError as error:
             raise ValueError(f"{axes.where}, n = {n}: {error}") from None
-        why = ""
-        if axes.family in recipes.INSTANCES:
+        empty = [name for name in _SIZES if given.get(name, 1) < 1]
+        why = f"{empty[0]} = {given[empty[0]]}: must be at least 1" if empty else ""
+        if axes.family in recipes.INSTANCES and not why:
             try:
                 least = smallest_n(axes.family, *recipes.shape(recipe))
                 why = f"defined from n = {least}" if n < least else ""
             except NotDefined as error:
                 why = str(error)
+            except ValueError as error:
+                raise ValueError(f"{axes.where}, n = {n}: {error}") from None
         shown = {k: v for k, v in combination.items() if len(axes.values[k]) > 1 or not _is_default(axes.family, k, v)}
         name = axes.name or recipes.teacher_label(axes.family, shown)
         group = _hash(STREAMS, recipes.identity(recipe), n, self.seed)
@@ -319,6 +329,8 @@ def _axis(value: Any, where: str, kind: str) -> tuple[Any, ...]:
         value = value["list"]
     values = _listed(value, where)
     moves = kind in ("int", "float") and not where.endswith(".n")
+    if where.endswith(tuple(f".{name}" for name in _SIZES)):
+        values = [v if isinstance(v, str) else whole_number(v, where, low=1) for v in values]
     return tuple(v if moves and isinstance(v, str) else recipes.typed(v, kind, where) for v in values)
 
 

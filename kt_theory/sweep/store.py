@@ -151,7 +151,7 @@ class Store:
         """Yield every record as it is stored: the same repeats may come twice."""
         for path in sorted((self.path / "journal").glob("*.log")):
             yield from Reader(path).new(finished=False)
-        yield from read_blocks(self.path / "blocks.parquet", [], histograms=histograms)
+        yield from read_blocks(self.path / "blocks.parquet", [], histograms=histograms, checked=histograms)
 
     def living(self) -> list[Path]:
         """Return the journals of the processes that are at work on the folder now."""

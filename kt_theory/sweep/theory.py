@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import groupby
@@ -14,6 +15,7 @@ import numpy as np
 from kt_theory.limits import bounds
 from kt_theory.limits.minimax import minimax_risk
 from kt_theory.sweep import recipes
+from kt_theory.sweep.blocks import UNREADABLE
 from kt_theory.sweep.spec import Cell
 from kt_theory.sweep.store import Store, replace
 
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOWER = {"hard": "3.1", "partial": "4.1", "soft": "5.1"}
-_UPPER = {"ce_sgl": "3.2-mean", "sel_ptl": "4.4-mean-sharp", "ce_ful": "5.2-mean"}
+_UPPER = {"ce_sgl": "3.2-mean", "sel_ptl": "4.4-mean", "ce_ful": "5.2-mean"}
 _CLOSED = ("soft", "gradient")
-"""Levels whose minimax risk takes microseconds; the others are searched for, up to a second each."""
+"""Levels whose minimax risk takes microseconds; the others are searched for, 0.1 to 6 seconds each."""
+UNASKED = 5_000
+"""Most exact risks that are computed without being asked for: about 1 to 20 milliseconds each."""
 
 _PLACE = ["access", "inputs", "labels", "n"]
 
@@ -33,57 +37,61 @@ def bound_columns(frame: pd.DataFrame) -> None:
     for column, key, theorems in (("lower_bound", "access", _LOWER), ("upper_bound", "student", _UPPER)):
         values = np.full(len(frame), np.nan)
         for (name, inputs, labels), rows in frame.groupby([key, "inputs", "labels"]).indices.items():
-            if name in theorems:
+            if name in theorems and min(inputs, labels) >= 1:
                 n = frame["n"].to_numpy()[rows]
                 values[rows] = bounds.curve(theorems[name], int(inputs), int(labels), n)
         frame[column] = values
 
 
-def exact_column(frame: pd.DataFrame, folder: Path) -> None:
-    """Add exact, the exact risk: NaN where there is none. Kept in `exact.parquet`."""
-    import pandas as pd
-
-    known = _kept(folder / "exact.parquet", ["cell", "exact"])
+def exact_column(frame: pd.DataFrame, folder: Path, *, compute: bool | None) -> None:
+    """Add exact, the exact risk: NaN where there is none, or not yet computed. Kept in `exact.parquet`."""
+    known = _kept(folder / "exact.parquet", names := ["cell", "exact"])
     lacking = set(frame.loc[frame["status"].isin(["done", "unfinished"]), "cell"]) - set(known["cell"])
-    if lacking:
+    if compute is None and len(lacking) > UNASKED:
+        warnings.warn(f"{len(lacking):,} exact risks are not computed yet: load(..., exact=True)", stacklevel=3)
+    elif lacking and compute is not False:
         cells = sorted((cell for cell in Store(folder).spec.cells if cell.id in lacking), key=_curve)
-        found = pd.DataFrame(_exact_risks(cells), columns=["cell", "exact"])
-        known = _keep(folder / "exact.parquet", known, found)
+        known = _keep(folder / "exact.parquet", known, _exact_risks(cells), names)
     frame["exact"] = frame["cell"].map(known.set_index("cell")["exact"]).astype(float)
 
 
 def minimax_columns(frame: pd.DataFrame, folder: Path, *, search: bool) -> pd.DataFrame:
     """Return the frame with minimax_lower and minimax_upper; NaN where they are not known, or not yet searched for."""
-    import pandas as pd
-
     names = [*_PLACE, "minimax_lower", "minimax_upper"]
     known = _kept(folder / "minimax.parquet", names)
     places = frame.loc[frame["status"].isin(["done", "unfinished"]), _PLACE].drop_duplicates()
     lacking = set(places.itertuples(index=False, name=None)) - set(known[_PLACE].itertuples(index=False, name=None))
     cheap = [place for place in sorted(lacking) if search or place[0].split("(")[0] in _CLOSED]
     if cheap:
-        found = pd.DataFrame([(*place, *_minimax(*place)) for place in _counted(cheap, "minimax risks")], columns=names)
-        known = _keep(folder / "minimax.parquet", known, found)
+        found = ((*place, *_minimax(*place)) for place in _counted(cheap, "minimax risks"))
+        known = _keep(folder / "minimax.parquet", known, found, names)
     known = known.astype({"inputs": float, "labels": float, "n": frame["n"].dtype, "access": frame["access"].dtype})
     return frame.astype({"inputs": float, "labels": float}).merge(known, on=_PLACE, how="left", validate="many_to_one")
 
 
 def _kept(file: Path, names: list[str]) -> pd.DataFrame:
     import pandas as pd
-    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
-        return pd.read_parquet(file)
-    except (FileNotFoundError, pa.ArrowInvalid):
+        return pq.read_table(file, columns=names, page_checksum_verification=True).to_pandas()
+    except UNREADABLE:
         return pd.DataFrame(columns=names)
 
 
-def _keep(file: Path, known: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+def _keep(file: Path, known: pd.DataFrame, found: Iterable[Any], names: list[str]) -> pd.DataFrame:
+    """Return what is known with the rows of `found` added, and keep it; after an interrupt too, as far as it came."""
     import pandas as pd
 
-    whole = found if known.empty else pd.concat([known, found], ignore_index=True)
-    with suppress(PermissionError):  # a folder that may only be read: computed again next time
-        replace(file, lambda path: whole.to_parquet(path, index=False))
+    rows: list[Any] = []
+    try:
+        rows.extend(found)
+    finally:
+        new = pd.DataFrame(rows, columns=names)
+        whole = new if known.empty else pd.concat([known, new], ignore_index=True)
+        with suppress(PermissionError):  # a folder that may only be read: computed again next time
+            if rows:
+                replace(file, lambda path: whole.to_parquet(path, index=False, write_page_checksum=True))
     return whole
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from kt_theory.kernels.statistics import moments, quantiles
 from kt_theory.risk.cell import Tally
-from kt_theory.sweep import cells, load, merge_shards, plan, replay, run, status
+from kt_theory.sweep import Spec, cells, load, merge_shards, plan, recipes, replay, run, status
 from kt_theory.sweep.plan import Stored, cut, disjoint, gaps, prefix
 from kt_theory.testing import confidence_radius
 
@@ -40,6 +40,37 @@ def test_means_agree_with_exact_risks(tiny, tmp_path):
         assert abs(row.mean - row.exact) <= confidence_radius(row.std_error, row.repeats, 1e-9), row
     wrong = np.abs(known["mean"] - np.roll(known["exact"], 1))
     assert (wrong > confidence_radius(known["std_error"].max(), 20_000, 1e-9)).any()
+
+
+def test_theory_is_computed_when_asked_for_and_kept_as_far_as_it_came(tiny, tmp_path, monkeypatch):
+    from kt_theory.sweep import theory
+
+    run(tiny(), tmp_path, progress=False)
+    monkeypatch.setattr(theory, "UNASKED", 3)
+    with pytest.warns(UserWarning, match=r"^24 exact risks are not computed yet: load\(\.\.\., exact=True\)$"):
+        assert load(tmp_path)["exact"].isna().all()
+    assert load(tmp_path, exact=False)["exact"].isna().all()
+    exact, curves = theory._exact, []
+
+    def interrupted(cells):
+        if len(curves) == 2:
+            raise KeyboardInterrupt
+        curves.append(cells)
+        return exact(cells)
+
+    monkeypatch.setattr(theory, "_exact", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load(tmp_path, exact=True)
+    assert load(tmp_path, exact=False)["exact"].notna().sum() == sum(map(len, curves)) > 0
+    again = []
+    monkeypatch.setattr(theory, "_exact", lambda cells: again.extend(cells) or exact(cells))
+    assert load(tmp_path, exact=True)["exact"].notna().all()
+    assert len(again) == 24 - sum(map(len, curves))
+
+
+def test_the_cells_of_a_sweep_share_their_compiled_students():
+    for recipe in ({"name": "add_c", "c": 0.25}, {"name": "top_k", "k": 3}, {"name": "laplace"}):
+        assert recipes.build_student(recipe, 2) is recipes.build_student(dict(recipe), 5)
 
 
 def test_stored_statistics_are_the_engines():
@@ -148,17 +179,34 @@ def test_command_line(broken, tmp_path, command):
     assert "8 done" in result.output
     assert "nothing to run: 8 done" in command("run", path, "--out", tmp_path / "out").output
     for words, message in [
-        (["replay", tmp_path / "out", "zz"], "no cell of the sweep 'tiny' begin so"),
-        (["replay", tmp_path / "out", ""], "begin so"),
+        (["replay", tmp_path / "out", "zz"], "no id in the sweep 'tiny' begin so"),
+        (["replay", tmp_path / "out", ""], "8 ids in the sweep 'tiny' begin so"),
+        (["replay", tmp_path / "out", load(tmp_path / "out")["cell"][0], "--repeat", "-1"], "repeat = -1: must be at"),
+        (["report", tmp_path / "none"], "none holds no sweep"),
+        (["report", tmp_path / "out", "--out", tmp_path], "is a folder: give the name of a file"),
         (["run", path, "--out", tmp_path / "out", "--shard", "3/2"], "must be I/N"),
         (["run", path, "--out", tmp_path / "new", "--executor", "mpi"], "executor = 'mpi': must be one of threads"),
         (["run", path, "--out", tmp_path / "new", "--workers", "0"], "workers = 0"),
-        (["run", tmp_path / "none.toml", "--out", tmp_path / "out"], "none.toml"),
+        (["run", tmp_path / "none.toml", "--out", tmp_path / "out"], "none.toml cannot be read: No such file"),
     ]:
         result = command(*words)
         assert result.exit_code == 2, result.output
         assert message in result.stderr
         assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_cell_that_is_not_defined_is_not_replayed_and_many_failures_take_few_lines(broken, tmp_path, command):
+    spec, file = broken
+    teachers = [{"file": str(file)}, {"family": "instance1", "inputs": 50, "labels": 20}]
+    wide = Spec(**{**spec.document, "teachers": teachers, "n": [5, 6, 7, 8, 9]})
+    run(wide, tmp_path / "out", progress=False)
+    undefined = load(tmp_path / "out").query("status == 'not defined'")["cell"].iloc[0]
+    result = command("replay", tmp_path / "out", undefined)
+    assert result.exit_code == 2
+    assert "is not defined at n = 5: defined from n = 63" in result.stderr
+    said = command("status", tmp_path / "out").stderr
+    assert said.count("failed: ") == 10
+    assert "and 5 more: kt.sweep.load(" in said
 
 
 def test_replay_opens_the_debugger_where_the_error_is(broken, tmp_path):

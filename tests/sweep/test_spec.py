@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kt_theory.sweep import Spec
+from kt_theory.sweep import Spec, load, run
 from kt_theory.sweep.expressions import evaluate
 
 RATES = """
@@ -123,6 +123,14 @@ def test_n_below_the_regime_is_not_defined():
     assert "defined from n = 49" in spec.cells[0].undefined
 
 
+def test_a_size_that_an_expression_brings_to_nothing_is_not_defined(tmp_path):
+    teachers = [{"family": name, "inputs": "n // 10", "labels": 4} for name in ("uniform", "instance2")]
+    spec = Spec(name="x", n=[5, 200], repeats=2, students="sel_ptl", teachers=teachers)
+    assert [cell.undefined for cell in spec.cells if cell.n == 5] == ["inputs = 0: must be at least 1"] * 2
+    assert run(spec, tmp_path, progress=False).cells == {"done": 2, "not defined": 2}
+    assert load(tmp_path)["lower_bound"].isna().tolist() == [True, False, True, False]
+
+
 def test_access_chooses_the_students():
     teacher = [{"family": "uniform", "inputs": 2, "labels": 2}]
     spec = Spec(name="x", n=5, repeats=2, access=["hard", "partial"], teachers=teacher)
@@ -138,6 +146,26 @@ def test_access_chooses_the_students():
         teachers=teacher,
     )
     assert topped.cells[0].access == "top_k(2)"
+
+
+def test_students_with_parameters_are_written_as_tables_show_them():
+    from kt_theory.sweep.recipes import student_label, student_recipe
+
+    forms = {
+        "top_k(5)": {"name": "top_k", "k": 5},
+        "add_c(0.5)": {"name": "add_c", "c": 0.5},
+        "grad_ful(cycle, 2)": {"name": "grad_ful", "graph": "cycle", "hops": 2},
+        "grad_ful(path, 1)": {"name": "grad_ful", "graph": "path"},
+    }
+    for text, table in forms.items():
+        assert student_recipe(text) == student_recipe(table)
+        assert student_label(student_recipe(text)) == text
+    assert student_recipe("grad_ful(path)") == student_recipe(" grad_ful( graph=path, hops = 1 )")
+    teacher = [{"family": "uniform", "inputs": 2, "labels": 2}]
+    by_text, by_table = (Spec(name="x", n=5, repeats=2, students=list(s), teachers=teacher)
+                         for s in (forms, forms.values()))  # fmt: skip
+    assert by_text.fingerprint == by_table.fingerprint
+    assert Spec(name="x", n=5, repeats=2, access="top_k(2)", students="top_k(2)", teachers=teacher).cells
 
 
 @pytest.mark.parametrize(
@@ -170,6 +198,8 @@ def test_access_chooses_the_students():
         ("inputs = 10\n", 'inputs = "round(m)"\n', "unknown name in an expression 'm'"),
         ("inputs = 10\n", 'inputs = "__import__(1)"\n', "unknown function '__import__'"),
         ("inputs = 10\n", "inputs = true\n", "must be a whole number"),
+        ("inputs = 10\n", "inputs = 0\n", "teachers[1].inputs = 0: must be at least 1"),
+        ("labels = 11", "labels = [11, 0]", "teachers[1].labels = 0: must be at least 1"),
         ("inputs = 10\n", "inputs = 2.5\n", "must be a whole number"),
         ("labels = 11", 'labels = 11\nname = ""', "must be a text that is not empty"),
         ("[n]", "[[n]]", "n"),
@@ -179,6 +209,14 @@ def test_access_chooses_the_students():
         ('"ce_sgl", ', '{name = "top_k"}, ', "student 'top_k': k is missing"),
         ('"ce_sgl", ', '{name = "top_k", q = 3}, ', "unknown key of student 'top_k' 'q'"),
         ('"ce_sgl", ', '{name = "grad_ful", graph = "star"}, ', "unknown graph 'star'"),
+        ('"ce_sgl", ', '"top_k(5", ', "student 'top_k(5': must be like 'top_k(5)', k in brackets"),
+        ('"ce_sgl", ', '"top_k(5, 6)", ', "student 'top_k(5, 6)': must be like 'top_k(5)', k in brackets"),
+        ('"ce_sgl", ', '"top_k(q=5)", ', "unknown key of student 'top_k' 'q'"),
+        ('"ce_sgl", ', '"top_k(many)", ', "k = 'many': must be a whole number"),
+        ('"ce_sgl", ', '"topk(5)", ', "did you mean 'top_k'?"),
+        ('"ce_sgl", ', '"grad_ful(pat)", ', "unknown graph 'pat' (did you mean 'path'?)"),
+        ('"ce_sgl", ', '"top_k(5)", {name = "top_k", k = 5}, ', "'top_k(5)' stands there twice"),
+        ("repeats = 64_000", 'repeats = 10\naccess = "topk(5)"', "did you mean 'top_k'?"),
         ("inputs = [1, 100]", "inputs = {logspace = [0, 6, 7], list = [1]}", "list and logspace together"),
         ("labels = 11", 'labels = 11\n[grid]\nlabls = [2]', "did you mean 'labels'?"),
         ("labels = 11", 'labels = 11\n[[teachers]]\nfile = "no.csv"', "No such file"),

@@ -217,6 +217,21 @@ def test_damaged_parquet_is_run_again_and_said(tiny, tmp_path, place):
     assert table(tmp_path) == expected
 
 
+def test_one_wrong_bit_anywhere_in_the_blocks_is_found(tiny, tmp_path):
+    spec = tiny(teachers=[{"family": "uniform", "inputs": 2, "labels": 3}], n=[5], students=["ce_sgl", "sel_ptl"])
+    run(spec, tmp_path, progress=False)
+    expected, file = table(tmp_path), tmp_path / "blocks.parquet"
+    data = file.read_bytes()
+    for i in range(1, 24):
+        wrong = bytearray(data)
+        wrong[i * len(data) // 24] ^= 4
+        file.write_bytes(bytes(wrong))
+        done = run(spec, tmp_path, progress=False)
+        assert done.cells == {"done": 2}, i
+        assert table(tmp_path) == expected
+        assert status(tmp_path).cells == {"done": 2}
+
+
 @pytest.mark.parametrize("place", ["page", "footer", "gone"])
 def test_a_damaged_table_follows_from_the_blocks(tiny, tmp_path, place):
     run(tiny(), tmp_path, progress=False)
