@@ -6,16 +6,25 @@ Each row of the table is what one query of an API might return. Prints the table
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 import kt_theory as kt
+from kt_theory import figures
+from kt_theory.output import write_table
 
 REPEATS = 200
 TIMES = (1, 10, 100)
 """Queries per image."""
+
+SMALLEST = 1e-5
+"""The left edge of the picture."""
 
 
 def pool() -> tuple[kt.Teacher, np.ndarray]:
@@ -66,3 +75,56 @@ def limit(teacher: kt.Teacher, student: kt.Student) -> float:
         return float(kt.exact_risk(teacher, student, np.inf))
     except kt.NoExactRisk:
         return np.nan
+
+
+def draw(table: pd.DataFrame) -> Any:
+    """Return the picture: one line per answer, one dot per number of queries, a bar where the risk ends."""
+    figure, grid = figures.canvas(1, 1, width=9.0, height=5.4)
+    axes = grid[0, 0]
+    rows = np.arange(len(table))
+    for times, colour, marker in zip(TIMES, ("#0072B2", "#E69F00", "#CC3377"), "osD", strict=True):
+        risk = table[f"n = {times} S"].to_numpy()
+        seen = np.maximum(risk, SMALLEST)
+        label = f"{times} quer{'y' if times == 1 else 'ies'} per image"
+        axes.scatter(seen, rows, color=colour, marker=marker, label=label, zorder=3)
+    floor = table["in the limit"].to_numpy()
+    has = floor > SMALLEST
+    axes.scatter(floor[has], rows[has], color="black", marker="|", s=260, label="however many queries", zorder=4)
+    axes.set(xscale="log", xlim=(SMALLEST / 1.5, 1.0), xlabel="risk, E TV (the left edge also stands for less)")
+    axes.set_yticks(rows, table["one query returns"])
+    axes.invert_yaxis()
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    caption = (
+        f"Logistic regression on {len(pool()[1])} images of digits; mean of {REPEATS} transfer sets. The fallback on "
+        "images never asked is the uniform distribution."
+    )
+    figures.legend_and_caption(figure, axes, caption, bounds=False)
+    return figure
+
+
+def main() -> None:
+    """Print the table and draw the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of the picture and its data")
+    folder = parser.parse_args().out
+    table = risks()
+    print(markdown(table))
+    with figures.style():
+        figures.write(draw(table), folder / "digits.png")
+    write_table(table, folder / "digits.csv")
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return the table in Markdown, risks in three digits."""
+    shown = table.drop(columns="student").map(lambda cell: cell if isinstance(cell, str) else number(cell))
+    lines = [list(shown.columns), ["---"] * shown.shape[1], *shown.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def number(value: float) -> str:
+    """Return a risk in three digits; what is below 10^-6 as 0, what has no exact value as a dash."""
+    return "-" if np.isnan(value) else "0" if value < 1e-6 else f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    main()

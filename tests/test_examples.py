@@ -1,0 +1,82 @@
+"""The examples run, and the page of numbers says what they print."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import kt_theory as kt
+from kt_theory.cli import main
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "access-levels.md").read_text(encoding="utf-8")
+
+
+def printed(script, *words):
+    command = [sys.executable, str(ROOT / "examples" / script), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+
+def quoted(name):
+    (text,) = re.findall(rf"<!-- {name} -->\n(.*?)<!-- end -->", PAGE, re.S)
+    return text.strip()
+
+
+def test_digits(tmp_path):
+    found, claimed = (cells(text) for text in (printed("digits.py", "--out", tmp_path), quoted("digits")))
+    assert [row[0] for row in found] == [row[0] for row in claimed]
+    for mine, page in zip(found[2:], claimed[2:], strict=True):
+        assert numbers(mine) == pytest.approx(
+            numbers(page), rel=0.05, abs=1e-5, nan_ok=True
+        )  # the fit varies by machine
+    assert (tmp_path / "digits.png").stat().st_size > 10_000
+
+
+def cells(table):
+    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.strip().splitlines()]
+
+
+def numbers(row):
+    return [float("nan") if cell == "-" else float(cell) for cell in row[1:]]
+
+
+def test_bigram():
+    assert quoted("bigram") in printed("bigram.py", ROOT / "LICENSE")
+
+
+def test_transcripts(tmp_path):
+    assert quoted("transcripts") in printed("transcripts.py", "--out", tmp_path)
+
+
+def test_the_plan_of_the_worst_case():
+    plan = kt.plan(inputs=1000, labels=50, tv=0.05, top_only=(5,)).set_index("access")
+    rows = re.findall(r"^\| (\w+(?:\(5\)|\(1\))?) \|.*\| ([\d,]+|-) \| ([\d,]+|impossible) \|$", PAGE, re.M)
+    assert {name for name, *_ in rows} == set(plan.index)
+    for name, lower, n in rows:
+        if n == "impossible":
+            assert plan.isna().loc[name, "n"]
+        else:
+            assert (int(lower.replace(",", "")), int(n.replace(",", ""))) == tuple(plan.loc[name, ["lower", "n"]])
+    assert f"leaves TV {kt.samples_needed('top_k_only', 1000, 50, 0.05, k=5).floor:.2f}" in PAGE
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", PAGE, re.S))
+def test_code(code, capsys):
+    exec(compile(code, "access-levels.md", "exec"), {"__name__": "page"})
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", re.findall(r"^\$ kt-theory (.*)$", PAGE, re.M))
+def test_commands(command):
+    result = CliRunner().invoke(main, command.split(), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+
+
+def test_links():
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", PAGE):
+        assert (ROOT / "docs" / link).exists(), link
