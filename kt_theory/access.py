@@ -274,17 +274,17 @@ def temperature(tau: float, of: Access = SOFT) -> Access:
     Parameters
     ----------
     tau : float
-        Above 0. Who knows it can undo it on whole rows; see `kt_theory.students.tempered`.
+        From 0.001 to 1000. Who knows it can undo it on whole rows; see `kt_theory.students.tempered`.
     of : Access
         The level whose answers are shown so; without graph, channel or noise of its own.
     """
-    number = positive(tau, "tau")
+    number = positive(tau, "tau", low=1e-3, high=1e3)
     return _through(of, Channel("temperature", number), f"temperature({number:g})", f"at temperature {number:g}")
 
 
 def rounded(step: float, of: Access = SOFT) -> Access:
-    """Return level `of` with log-probabilities rounded to multiples of `step`."""
-    number = positive(step, "step")
+    """Return level `of` with log-probabilities rounded to multiples of `step`, from 1e-15 to 1000."""
+    number = positive(step, "step", low=1e-15, high=1e3)
     return _through(
         of, Channel("rounded", number), f"rounded({number:g})", f"log-probabilities rounded to multiples of {number:g}"
     )
@@ -312,13 +312,11 @@ def noisy(sigma: float, of: Access = SOFT) -> Access:
     Parameters
     ----------
     sigma : float
-        In nats, above 0 and at most 50: beyond that the weights overflow.
+        In nats, from 1e-15 to 50.
     of : Access
         The level whose answers are shown so; without graph, channel or noise of its own.
     """
-    number = positive(sigma, "sigma")
-    if number > LARGEST_NOISE:
-        raise ValueError(f"sigma = {sigma!r}: must be at most {LARGEST_NOISE:g}, or the weights overflow")
+    number = positive(sigma, "sigma", low=1e-15, high=LARGEST_NOISE)
     text = f"log-probabilities with noise of standard deviation {number:g}"
     return _through(of, None, f"noisy({number:g})", text, noise=number)
 
@@ -326,7 +324,7 @@ def noisy(sigma: float, of: Access = SOFT) -> Access:
 def _through(of: Access, channel: Channel | None, name: str, text: str, noise: float = 0.0) -> Access:
     if not isinstance(of, Access):
         raise ValueError(f"of = {of!r}: must be an Access, such as kt_theory.access.SOFT or top_k(5)")
-    if of.graph is not None or of.channel is not None or of.noise > 0.0 or not (of.sampled or of.top):
+    if of.graph is not None or of.everywhere or of.channel is not None or of.noise > 0.0 or not (of.sampled or of.top):
         raise ValueError(f"of = {of!r}: must reveal probabilities as they are, and without a graph")
     return replace(of, name=f"{name} {of.name}", description=f"{of.description}; {text}", channel=channel, noise=noise)
 

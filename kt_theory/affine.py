@@ -92,17 +92,18 @@ def affine_logits(pi: ArrayLike, features: Any) -> AffineLogits:
     logits = np.log(table[:, possible])
     logits -= logits.mean(axis=1, keepdims=True)
     middle = points.mean(axis=0)
-    design = np.column_stack([points - middle, np.ones(len(points))])
-    solution = np.linalg.lstsq(design, logits, rcond=None)[0]
+    spread = np.abs(points - middle).max(axis=0)
+    spread[spread == 0.0] = 1.0
+    design = (points - middle) / spread
+    solution = np.linalg.lstsq(np.column_stack([design, np.ones(len(points))]), logits, rcond=None)[0]
     weights, bias = np.zeros((table.shape[1], points.shape[1])), np.full(table.shape[1], -np.inf)
-    weights[possible] = solution[:-1].T
-    bias[possible] = solution[-1] - weights[possible] @ middle
-    found = AffineLogits(weights, bias)
-    distance = 0.5 * np.abs(found.table(points) - table).sum(axis=1)
+    weights[possible], bias[possible] = solution[:-1].T, solution[-1]
+    distance = 0.5 * np.abs(AffineLogits(weights, bias).table(design) - table).sum(axis=1)
     worst = int(np.argmax(distance))
     if distance[worst] > TOLERANCE:
         raise ValueError(
             f"features: the logits are not affine in them: input {worst} is TV {distance[worst]:.3g} away from the "
             "nearest softmax-affine table by least squares; use gradient(graph) for other teachers"
         )
-    return found
+    weights /= spread
+    return AffineLogits(weights, bias - weights @ middle)

@@ -189,6 +189,7 @@ def nearest_neighbours(features: Any, k: int) -> Graph:
     count = whole_number(k, "k", low=1, high=max(size - 1, 1))
     if size < 2:
         raise ValueError("features has 1 row: neighbours need at least 2 inputs")
+    points /= max(np.abs(points).max(), np.finfo(np.float64).tiny)  # so that squared distances do not overflow
     near = KDTree(points).query(points, k=count + 1)[1]
     others = np.argsort(near == np.arange(size)[:, None], axis=1, kind="stable")[:, :count]
     ends = np.take_along_axis(near, others, axis=1)

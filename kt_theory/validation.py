@@ -56,14 +56,19 @@ def unit_interval(value: Any, name: str) -> float:
     return number
 
 
-def positive(value: Any, name: str) -> float:
-    """Return `value` as a finite float above 0."""
+_SHAPES = {"features": "(inputs, features)", "jacobian": "(labels, features)", "transitions": "(inputs, inputs)"}
+
+
+def positive(value: Any, name: str, *, low: float = 0.0, high: float = np.inf) -> float:
+    """Return `value` as a finite float above 0, from `low` to `high`."""
     try:
         number = float(value) if not isinstance(value, bool) else 0.0
     except (TypeError, ValueError):
         raise ValueError(f"{name} = {value!r}: must be a number above 0") from None
     if not 0.0 < number < np.inf:
         raise ValueError(f"{name} = {value!r}: must be a finite number above 0")
+    if not low <= number <= high:
+        raise ValueError(f"{name} = {value!r}: must lie from {low:g} to {high:g}, beyond which float64 fails")
     return number
 
 
@@ -91,7 +96,7 @@ def numeric_array(values: Any, name: str, ndim: int) -> np.ndarray:
     except (TypeError, ValueError):
         raise ValueError(f"{name}: must be a table of real numbers; it holds text, complex or ragged entries") from None
     if array.ndim != ndim:
-        shape = "(inputs, labels)" if ndim == 2 else "(inputs,)"
+        shape = _SHAPES.get(name, "(inputs, labels)" if ndim == 2 else "(inputs,)")
         raise ValueError(f"{name} has shape {array.shape}: must have {ndim} axes, {shape}")
     if array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}: must have at least one input and one label")
@@ -102,12 +107,12 @@ def numeric_array(values: Any, name: str, ndim: int) -> np.ndarray:
     return np.array(array, order="C")
 
 
-def distributions(values: Any, name: str, ndim: int, *, normalise: bool = False) -> np.ndarray:
+def distributions(values: Any, name: str, ndim: int, *, normalise: bool | None = None) -> np.ndarray:
     """Return `values` as float64 distributions along the last axis.
 
     Rows must be non-negative and sum to 1 within 1e-9. float64 rows within 1e-12 are kept to the bit, others divided
     by their sum; float32 and float16 rows are accepted within their own rounding and divided by their sum in float64.
-    `normalise=True` divides by any positive sum.
+    `normalise=True` divides by any positive sum; None is for callers that have no such argument to offer.
     """
     raw = numeric_array(values, name, ndim)
     bad = np.argwhere(raw < 0)
@@ -123,7 +128,8 @@ def distributions(values: Any, name: str, ndim: int, *, normalise: bool = False)
         return table / table.sum(axis=-1, keepdims=True)
     rounding = 0.0 if raw.dtype == np.float64 else float(np.finfo(raw.dtype).eps) * np.sqrt(raw.shape[-1])
     tolerance = max(SUM_TOLERANCE, rounding)
-    _refuse_rows(np.abs(sums - 1.0) > tolerance, sums, name, "must sum to 1; normalise=True divides by the sum")
+    way_out = "divide by the sum" if normalise is None else "normalise=True divides by the sum"
+    _refuse_rows(np.abs(sums - 1.0) > tolerance, sums, name, f"must sum to 1; {way_out}")
     if raw.dtype != np.float64:
         return table / sums
     return np.where(np.abs(sums - 1.0) > ROUNDING, table / sums, table)

@@ -259,7 +259,7 @@ def test_bad_jacobians_are_refused():
         (lambda: students.tempered(2.0, believed=-1), "believed = -1: must be"),
         (lambda: students.rounded(float("nan")), "step = nan"),
         (lambda: students.quantised(53), "bits = 53"),
-        (lambda: students.noisy(51), "sigma = 51: must be at most 50"),
+        (lambda: students.noisy(51), "sigma = 51: must lie from 1e-15 to 50"),
         (lambda: students.logits(of="soft"), "of = 'soft': must be an Access"),
         (lambda: students.rounded(0.1, of=kt.access.HARD), "must reveal probabilities"),
         (lambda: students.top_k(0, sampled=False), "k = 0: must be at least 1"),

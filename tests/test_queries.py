@@ -377,3 +377,34 @@ def test_laws_are_values():
     table[0] = 0.0
     assert law.transitions[0, 0] == 0.5
     assert repr(law) == "queries.episodes(3) x 2"
+
+
+@pytest.mark.parametrize("n", [10**6, 10**12, 2**53])
+def test_long_chains_keep_what_is_certain(n):
+    """Inputs that are never reached stay unseen, and shares sum to 1, however often the matrix is squared."""
+    third = 1.0 / 3.0
+    law = queries.chain([[third, 0, 1 - third], [0.1, 0, 0.9], [0.7, 0, 0.3]], [1, 0, 0])
+    np.testing.assert_allclose(queries.unseen_probability(law, n), [0.0, 1.0, 0.0], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(queries.occupancy(law, n).sum(), 1.0, rtol=1e-12)
+    teacher = kt.Teacher([[1.0, 0.0]] * 3, [0.25, 0.5, 0.25])
+    assert kt.exact_risk(teacher, "ce_ful", n, queries=law) == pytest.approx(0.25, rel=1e-12)
+    leak = queries.chain([[1 - 1e-6, 1e-6], [0, 1.0]], [1, 0])  # left behind at 1e-6 a step
+    assert queries.unseen_probability(leak, n)[1] == pytest.approx(
+        np.exp((n - 1) * np.log1p(-1e-6)), rel=1e-6, abs=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda t: queries.unseen_probability("iid", 5), "must be a query law"),
+        (lambda t: queries.oracle(3), "must be a Teacher"),
+        (lambda t: queries.iid([0.5, 0.4]), "q sums to 0.9: must sum to 1; divide by the sum"),
+        (lambda t: kt.simulate(t, "ce_sgl", 10**13, queries=queries.chain(np.ones((2, 2)) / 2)), "walked step by step"),
+        (lambda t: kt.students.tempered(2.0, of=kt.access.jacobian([[1.0], [2.0]])), "must reveal probabilities"),
+        (lambda t: kt.exact_risk(t, kt.students.shrink([[1.0], [1.0]], 1.0), 5), r"prior has shape \(2, 1\)"),
+    ],
+)
+def test_what_cannot_be_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(kt.Teacher([[0.5, 0.5], [0.2, 0.8]]))

@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from kt_theory.access import Access
-from kt_theory.limits.floors import pairs_lower, quantised_floor, quantised_pairs, rounded_floor, rounded_pairs
+from kt_theory.access import WHOLE_ROW, Access
+from kt_theory.limits.floors import Pairs, pairs_lower, quantised_floor, quantised_pairs, rounded_floor, rounded_pairs
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.noise import noisy_lower, noisy_upper, shown_noise_upper
 from kt_theory.limits.sampled import good_turing_upper, missing_mass_upper, sampled_logits_lower
@@ -117,11 +117,18 @@ def _scaled(level: Access, plain: Limit, soft: Limit, whole: bool) -> Bounds:
     return lower, upper, "lower: rows of unknown scale; upper: the missing-mass student"
 
 
+def _from_pairs(level: Access, inputs: int, n: int, pairs: list[list[Pairs]]) -> float:
+    """Return what pairs of labels with one code prove, 0 of the top k: which labels are on top tells a pair apart."""
+    if 0 < level.top < WHOLE_ROW:
+        return 0.0
+    # Without sampled labels nothing tells rows of one code apart, whatever n.
+    return pairs_lower(inputs, 0 if level.greedy else n, pairs)
+
+
 def _rounded(level: Access, plain: Limit, soft: Limit, whole: bool) -> Bounds:
     S, A, n = plain.inputs, plain.labels, plain.n
     step = level.channel.amount if level.channel is not None else 0.0
-    # Without sampled labels nothing tells rows of one code apart, whatever n.
-    lower = max(plain.lower, pairs_lower(S, 0 if level.greedy else n, rounded_pairs(step, A)))
+    lower = max(plain.lower, _from_pairs(level, S, n, rounded_pairs(step, A)))
     floor = rounded_floor(step, A)
     if whole:
         return (
@@ -132,29 +139,32 @@ def _rounded(level: Access, plain: Limit, soft: Limit, whole: bool) -> Bounds:
     upper = plain.upper - math.expm1(-0.5 * step)
     if level.sampled:
         upper = min(upper, missing_mass_upper(S, A, n) + floor)
-    return lower, upper, "lower: pairs of labels with one code; upper: the plain student on what is shown"
+    source = "without the channel" if lower == plain.lower else "pairs of labels with one code"
+    return lower, upper, f"lower: {source}; upper: the plain student on what is shown"
 
 
 def _quantised(level: Access, plain: Limit, soft: Limit, whole: bool) -> Bounds:
     S, A, n = plain.inputs, plain.labels, plain.n
     bits = int(level.channel.amount) if level.channel is not None else 0
-    lower = max(plain.lower, pairs_lower(S, 0 if level.greedy else n, quantised_pairs(bits, A)))
+    lower = max(plain.lower, _from_pairs(level, S, n, quantised_pairs(bits, A)))
     if whole:
         floor = quantised_floor(bits, A)
         return lower, _above_floor(floor, soft), f"floor {floor:.6g}; lower: pairs of labels with one code"
     shown = min(A, level.top + (n if level.sampled else 0))
     upper = plain.upper + shown * 2.0 ** -(bits + 1)
-    return lower, upper, "lower: pairs of labels with one code; upper: the plain student on what is shown"
+    source = "without the channel" if lower == plain.lower else "pairs of labels with one code"
+    return lower, upper, f"lower: {source}; upper: the plain student on what is shown"
 
 
 def _noisy(level: Access, plain: Limit, soft: Limit, whole: bool) -> Bounds:
     S, A, n = plain.inputs, plain.labels, plain.n
-    lower = max(plain.lower, noisy_lower(S, A, n, level.noise))
+    lower = plain.lower if 0 < level.top < A else max(plain.lower, noisy_lower(S, A, n, level.noise))
     if whole:
         return lower, noisy_upper(S, A, n, level.noise), "lower: pairs of labels hard to tell apart; upper: normalising"
     # Greedy answers average over the visits of the row; what a sampled label shows, over the samples of that label.
     upper = plain.upper + shown_noise_upper(S if level.greedy else S * A, n, level.noise)
-    return lower, upper, "lower: pairs of labels hard to tell apart; upper: the plain student on what is shown"
+    source = "without the noise" if lower == plain.lower else "pairs of labels hard to tell apart"
+    return lower, upper, f"lower: {source}; upper: the plain student on what is shown"
 
 
 _BOUNDS: dict[str, Callable[[Access, Limit, Limit, bool], Bounds]] = {

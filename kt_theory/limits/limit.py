@@ -22,7 +22,8 @@ class Limit:
         True if lower and upper are the minimax risk itself, up to rounding.
     teacher : Teacher or None
         The (nearly) least favourable teacher. Where an optimal student is known, its exact risk there is `lower`.
-        None where the lower bound comes from a prior over teachers and from no single one.
+        Where the lower bound comes from a prior over teachers and from no single one, it is a teacher that is bad for
+        the student of `upper`, or None.
     reference : str
         The theorem, and what remains open where the value is not exact.
     access : str

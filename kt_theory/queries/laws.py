@@ -208,6 +208,8 @@ def oracle(teacher: Teacher, *, labels_per_query: int = 1) -> Design:
     labels_per_query : int
         Labels sampled at each query, at least 1.
     """
+    if not isinstance(teacher, Teacher):
+        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
     spread = np.sqrt(teacher.pi * np.maximum(1.0 - teacher.pi, 0.0)).sum(axis=1)
     weights = (teacher.rho * spread) ** (2.0 / 3.0)
     law = adaptive(weights if weights.any() else teacher.rho, labels_per_query=labels_per_query)

@@ -19,8 +19,8 @@ def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> n
     """Return the exact probability that an input is not among n queries, for each input.
 
     iid: (1 - q_s)^n. A chain of transitions P from start mu: mu D (P D)^(n-1) 1, D the identity without s (an absorbing
-    chain). Episodes: the product over the episodes. A design: 0 or 1. All terms are non-negative, so that the relative
-    error grows like n times the rounding of one step, 1e-16.
+    chain). Episodes: the product over the episodes. A design: 0 or 1. All terms are non-negative; where the
+    input is left behind for good with a chance of q per step, the error grows like min(n, 1/q) 1e-16.
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> n
     ValueError
         If it depends on the labels (`two_stage` with a pilot that does not ask every input), or takes too long.
     """
+    if not isinstance(law, QueryLaw):
+        raise ValueError(f"law = {law!r}: must be a query law, such as kt_theory.queries.iid()")
     given = None if rho is None else distributions(rho, "rho", 1)
     counts = [
         value if _infinite(value) else whole_number(value, "n") for value in np.ravel(np.asarray(n, dtype=object))

@@ -27,10 +27,13 @@ def survival(
     by_steps, by_powers = _costs(transitions, steps, len(sets))
     outside = (~sets).astype(np.float64)
     if by_powers < by_steps:
+        reaches = reachable(transitions)
         for t, free in enumerate(outside):
+            lost = ~(reaches[:, sets[t]].any(axis=1) | sets[t])
             for i, number in enumerate(steps):
                 if number:
-                    missed[i, t] = _by_powers(transitions * np.outer(free, free), start * free, number - 1)
+                    matrix = transitions * np.outer(free, free)
+                    missed[i, t] = min(_by_powers(matrix, start * free, number - 1, lost), 1.0)
         return missed, 1.0 - missed
     mass, caught = np.broadcast_to(start, outside.shape), np.zeros(len(sets))
     for at in range(1, max(steps, default=0) + 1):
@@ -54,8 +57,10 @@ def _costs(transitions: np.ndarray, steps: list[int], sets: int) -> tuple[float,
     return float(max(steps, default=0)) * sets * inputs**2, float(squarings) * sets * inputs**3
 
 
-def _by_powers(matrix: np.ndarray, mass: np.ndarray, power: int) -> float:
+def _by_powers(matrix: np.ndarray, mass: np.ndarray, power: int, lost: np.ndarray) -> float:
+    """Return mass matrix^power 1. From inputs in `lost` the set is never reached: their rows sum to 1 for ever."""
     while power:
+        matrix[lost] /= matrix[lost].sum(axis=1, keepdims=True)
         if power & 1:
             mass = mass @ matrix
         matrix, power = matrix @ matrix, power >> 1
@@ -146,6 +151,7 @@ def mean_visits(transitions: np.ndarray, start: np.ndarray, steps: int) -> np.nd
     """Return the expected visits of each input, sum_{t < steps} mu P^t: (S,), by doubling."""
     total, power, done = np.eye(len(start)), transitions, 1
     for bit in bin(steps)[3:]:
+        power = power / power.sum(axis=1, keepdims=True)  # or the rounding of the sums doubles with every squaring
         total, power, done = total + total @ power, power @ power, 2 * done
         if bit == "1":
             total, power, done = total + power, power @ transitions, done + 1

@@ -101,10 +101,14 @@ def hidden_mass_loss(classes: RowClasses, n: np.ndarray, top: int = 0) -> np.nda
 
 def prior_risk(teacher: Teacher, prior: np.ndarray, n: np.ndarray) -> np.ndarray:
     """Return sum_s rho_s (1-rho_s)^n TV(prior_s, pi_s), the loss of unvisited rows, (N,)."""
-    if prior.shape != teacher.pi.shape:
-        raise ValueError(f"prior has shape {prior.shape}: must be the teacher's {teacher.pi.shape}")
+    _refuse_shape(prior, teacher)
     loss = teacher.rho * total_variation(prior, teacher.pi)
     return np.array([loss @ _missed(teacher.rho, draws) for draws in n])
+
+
+def _refuse_shape(prior: np.ndarray, teacher: Teacher) -> None:
+    if prior.shape != teacher.pi.shape:
+        raise ValueError(f"prior has shape {prior.shape}: must be the teacher's {teacher.pi.shape}")
 
 
 def shrunk_risk(teacher: Teacher, prior: np.ndarray, weights: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -125,6 +129,7 @@ def shrunk_risk(teacher: Teacher, prior: np.ndarray, weights: np.ndarray, n: np.
     """
     from scipy.stats import binom
 
+    _refuse_shape(prior, teacher)
     kept = np.asarray(total_variation(prior, teacher.pi))
     finite = np.flatnonzero(np.isfinite(weights) & (teacher.rho > 0))
     risk = np.full(len(n), float((teacher.rho * kept)[~np.isfinite(weights)].sum()))

@@ -45,7 +45,8 @@ def exact_risk(teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | No
     queries : QueryLaw, optional
         How inputs are chosen, from `kt_theory.queries`; iid from rho if omitted. iid and adaptive(weights): every
         student above. chain and episodes: ce_ful and grad_ful at any size, the others where a table over visits and
-        inputs fits. two_stage: the risk of ce_ful and grad_ful once the pilot asks every input, which is 0.
+        inputs fits. two_stage: the risk of ce_ful and grad_ful once the pilot asks every input, which is 0. Students
+        with a prior: iid from rho alone.
 
     Returns
     -------
@@ -70,13 +71,14 @@ def exact_risk(teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | No
     if queries is not None and not is_default(as_queries(queries, teacher.inputs)):
         from kt_theory.risk.visits import queried_risk
 
-        return _shaped(queried_risk(teacher, chosen, sizes, queries), n)
-    if kind == "grad_ful":
-        graph, hops = parameters
-        return gradient_risk(teacher, graph, hops, n)
+        if kind != "jacobian":
+            return _shaped(queried_risk(teacher, chosen, sizes, queries), n)
     if kind == "jacobian":
         parameters[0].refuse_impossible(teacher.pi)
         return _shaped(np.where(sizes == 0, teacher.rho @ uniform_distance(teacher.pi), 0.0), n)
+    if kind == "grad_ful":
+        graph, hops = parameters
+        return gradient_risk(teacher, graph, hops, n)
     if kind == "shrink" and chosen.prior is not None:
         return _shaped(shrunk_risk(teacher, chosen.prior, parameters[0], sizes), n)
     fallback = chosen.prior if kind == "with_prior" else None

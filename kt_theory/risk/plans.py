@@ -14,6 +14,9 @@ from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories
 from kt_theory.teacher import Teacher
 from kt_theory.validation import LARGEST_COUNT
 
+LONGEST_WALK = 10**9
+"""Steps of one transfer set: some seconds."""
+
 _ALIAS_VISITS = 40  # per input: a binomial costs that many draws
 
 
@@ -21,6 +24,10 @@ def query_plan(teacher: Teacher, n: int, law: QueryLaw) -> DrawPlan:
     """Return the plan to draw the counts of n queries under `law`."""
     if isinstance(law, Iid) and law.labels_per_query == 1:
         return draw_plan(teacher.pi, law.law(teacher.rho), n)
+    if isinstance(law, Trajectories) and n > LONGEST_WALK:
+        raise ValueError(
+            f"n = {n}: {law.name} queries are walked step by step, at most {LONGEST_WALK:.0e}; see exact_risk"
+        )
     if n * law.labels_per_query > LARGEST_COUNT:
         raise ValueError(f"n = {n}: with {law.labels_per_query} labels per query that is more than 2^53 labels")
     nothing = RowPlan(

@@ -140,7 +140,9 @@ def quantised(bits: int, of: Access = SOFT) -> Student:
 
         TV(copy, p) <= A / (4 * 2^bits) on every row,
 
-    which no student improves on: of two teachers w + e and w - e, e = +-h/2 with sum 0, it errs by A h/4 on one.
+    which no student improves on for even A <= 2^bits: of two teachers w + e and w - e, e = +-h/2 with sum 0, it errs by
+    A h/4 on one. With more labels than units most are shown as 0, and students that know that these lie within half a
+    unit do better: `minimax_risk` has the value.
     Proof for D >= 0: the errors p - w lie in [-h/2, h/2] and have mean D/A, so their mean absolute deviation is at
     most h/2, which a half at each end attains. Division by the sum, the obvious rule, is off by up to A h/2: the
     labels below h/2 are shown as 0 and stay there. Hidden labels share what is left of the mass equally.

@@ -72,6 +72,9 @@ def _rule_by_name(module: str, name: str) -> RowRule | TableRule:
 def row_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -> RowRule:
     """Mark `function(counts, revealed, out)` as a row rule, to be compiled by Numba when a simulation needs it.
 
+    Its indices are checked against the bounds of the arrays in the first repeats of a simulation only, at most 64,
+    because the checks double its time: a rule that leaves them later may do anything.
+
     A rule must be a function of its arguments alone: global names keep the value that they have when it is compiled,
     and a rule that draws random numbers would make results depend on the number of threads.
 

@@ -159,6 +159,8 @@ def best_shrinkage(teacher: Teacher, table: ArrayLike) -> np.ndarray:
     table : (S, A) array_like
         Rows sum to 1.
     """
+    if not isinstance(teacher, Teacher):
+        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
     prior = distributions(table, "table", 2)
     if prior.shape != teacher.pi.shape:
         raise ValueError(f"table has shape {prior.shape}: must be the teacher's, {teacher.pi.shape}")

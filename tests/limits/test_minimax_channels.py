@@ -403,3 +403,16 @@ def test_means_over_visits() -> None:
 def test_the_shortcut_past_hard_labels_is_a_lower_bound() -> None:
     for inputs, labels, n in ((1, 2, 1), (1, 10, 50), (30, 5, 200)):
         assert hard_at_least(inputs, labels, n) <= minimax_risk("hard", inputs, labels, n).lower
+
+
+def test_a_top_label_tells_apart_what_its_code_does_not():
+    """Of two labels the top one is shown as 1/2 or 1: .625 and .875 are off by at most .125, no lower bound is above."""
+    tops = np.linspace(0.5, 1.0, 1001)
+    copies = np.where(np.rint(2.0 * tops) == 1.0, 0.625, 0.875)
+    worst = np.abs(copies - tops).max()
+    assert worst == pytest.approx(0.125)
+    for sampled in (False, True):
+        found = minimax_risk(quantised(1, top_k(1, sampled=sampled)), inputs=1, labels=2, n=1)
+        assert (
+            found.lower <= worst * (1 if not sampled else 0.96) <= found.upper
+        )  # .12 is reached with the sampled label
