@@ -406,7 +406,7 @@ def test_the_shortcut_past_hard_labels_is_a_lower_bound() -> None:
 
 
 def test_a_top_label_tells_apart_what_its_code_does_not():
-    """Of two labels the top one is shown as 1/2 or 1: .625 and .875 are off by at most .125, no lower bound is above."""
+    """Of two labels the top one is shown as 1/2 or 1: .625 and .875 are off by at most .125, no bound is above."""
     tops = np.linspace(0.5, 1.0, 1001)
     copies = np.where(np.rint(2.0 * tops) == 1.0, 0.625, 0.875)
     worst = np.abs(copies - tops).max()
