@@ -12,11 +12,14 @@ from kt_theory.transfer.account import Skip
 CENSORED = -1000.0
 """Servers write -9999, -3.4e38 or -inf for "too small to list": so is everything at or below this."""
 
+UNKNOWN = -1e308
+"""What NaN and -Infinity are read as, for which JSON has no number: censored, as logarithms and as probabilities."""
+
 ROUNDING = 1e-3
 """A log-probability may exceed 0 by that much: servers compute in half precision."""
 
 FAR = 2**63
-"""Numbers from here on name nothing: what is left of their digits depends on the parser."""
+"""Numbers from here on name nothing: whole ones beyond 64 bits arrive as floats, which have lost their last digits."""
 
 Key = int | str | bytes
 """What tells labels apart: the token's id, else its bytes, else its text."""
@@ -66,14 +69,6 @@ def want(value: Any, kind: type | tuple[type, ...], name: str) -> Any:
     raise malformed(f"{name} is {_kind(value)}")
 
 
-def whole(value: Any, name: str) -> int:
-    """Return a whole number of 64 bits: beyond them JSON parsers disagree."""
-    number: int = want(value, int, name)
-    if not -FAR <= number < FAR:
-        raise malformed(f"{name} = {_kind(number)}: must have at most 64 bits")
-    return number
-
-
 def _kind(value: Any) -> str:
     if value is None:
         return "missing"
@@ -103,7 +98,7 @@ def log_probability(value: Any, name: str = "logprob") -> float:
 
 def probability(value: Any, name: str = "prob") -> float:
     """Return the logarithm of a probability, NaN (censored) for 0 or null."""
-    if value is None:
+    if value is None or value == UNKNOWN:
         return math.nan
     number = want(value, (int, float), name)
     if number > 1.0 + ROUNDING or number < 0.0:
@@ -114,7 +109,7 @@ def probability(value: Any, name: str = "prob") -> float:
 def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, str] | None = None) -> Key:
     """Return what tells a token apart: its id, else its bytes, else its text. `token_id:42` is the id 42."""
     if number is not None:
-        key = whole(number, "token id")
+        key: int = want(number, int, "token id")
         if texts is not None and isinstance(text, str):
             texts.setdefault(key, text)
         return key
@@ -281,7 +276,7 @@ def input_key(value: Any) -> str:
     """Return an input as text: text as it stands, messages as their texts, anything else as JSON."""
     if isinstance(value, str):
         return value
-    if isinstance(value, (int, float)) and not -FAR <= value < FAR:
+    if isinstance(value, float) and abs(value) >= FAR:
         raise malformed(f"input = {_kind(value)}: a number must have at most 64 bits")
     if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
         turns = [(turn.get("role", "user"), _text(turn.get("content", turn.get("parts")))) for turn in value]

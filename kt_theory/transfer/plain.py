@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from itertools import chain
 from typing import Any
@@ -26,9 +25,9 @@ from kt_theory.transfer.answers import (
     probability,
     sampled_plainly,
     token_key,
-    whole,
     with_sampled,
 )
+from kt_theory.transfer.lines import loads
 
 
 def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
@@ -58,7 +57,7 @@ def _key(label: Any) -> Key:
         label = int(label)
     if isinstance(label, int) and not isinstance(label, bool):
         # The names of a JSON object are texts: 3 and "3" must be the same label.
-        label = str(whole(label, "label"))
+        label = str(label)
     return label if isinstance(label, str) else token_key(label)
 
 
@@ -76,7 +75,7 @@ def _listed(doc: dict[str, Any]) -> list[tuple[Key, float]]:
         listed, read, field = doc.get("top_probs"), probability, "prob"
     if isinstance(listed, str):
         try:
-            listed = json.loads(listed) if listed else None
+            listed = loads(listed) if listed else None
         except ValueError:
             raise malformed(f"top_{field}s is not JSON") from None
     if listed is None:
@@ -141,10 +140,7 @@ class Columns:
         kinds = set(map(type, inputs)), set(map(type, labels))
         if not (kinds[0] <= {str, int} and kinds[1] <= {str, int}):
             return None
-        numbers = [name for name in (*inputs, *labels) if type(name) is int] if int in kinds[0] | kinds[1] else []
-        if numbers:
-            if not (min(numbers) >= -FAR and max(numbers) < FAR):
-                return None
+        if int in kinds[0] | kinds[1]:
             inputs, labels = list(map(str, inputs)), list(map(str, labels))
         return cls.made(inputs, labels, own, tops)
 

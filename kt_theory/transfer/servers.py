@@ -8,7 +8,6 @@ from typing import Any
 
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.answers import (
-    FAR,
     Answer,
     Key,
     Reading,
@@ -22,7 +21,6 @@ from kt_theory.transfer.answers import (
     sampled_plainly,
     token_key,
     want,
-    whole,
     with_sampled,
 )
 from kt_theory.transfer.openai import whole_text
@@ -141,12 +139,12 @@ def _triple(entry: Any) -> list[Any]:
 
 
 def _from_triple(entry: Any, reading: Reading) -> tuple[Key, float]:
-    if type(entry) is list and len(entry) == 3 and type(entry[1]) is int and type(entry[2]) is str and entry[1] < FAR:
+    if type(entry) is list and len(entry) == 3 and type(entry[1]) is int and type(entry[2]) is str:
         reading.texts.setdefault(entry[1], entry[2])
         return entry[1], log_probability(entry[0])
     parts = _triple(entry)
     text = parts[2] if len(parts) == 3 else None
-    return token_key(text, None, whole(parts[1], "token id"), reading.texts), log_probability(parts[0])
+    return token_key(text, None, want(parts[1], int, "token id"), reading.texts), log_probability(parts[0])
 
 
 def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
@@ -258,7 +256,7 @@ _REASONS = {0: None, 1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION"}
 def _gemini_entry(entry: Any, reading: Reading) -> tuple[Key, float]:
     place = want(entry, dict, "candidate")
     number, text = place.get("tokenId"), place.get("token")
-    if type(number) is int and type(text) is str and number < FAR and "logProbability" in place:
+    if type(number) is int and type(text) is str and "logProbability" in place:
         reading.texts.setdefault(number, text)
         stated = place["logProbability"]
         return number, 0.0 if stated is None else log_probability(stated)

@@ -173,7 +173,7 @@ def _objects(cells: Any) -> list[Any] | None:
     text = pc.binary_join(pa.ListArray.from_arrays([0, len(cells)], cells), ",")[0].as_buffer().to_pybytes()
     try:
         docs = lines.loads(b"[" + text + b"]")
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return docs if len(docs) == len(cells) else None
 

@@ -10,7 +10,6 @@ import pytest
 from transfer_cases import RECORDS, draw, plain, stated
 
 import kt_theory as kt
-from kt_theory.transfer import lines as jsonl
 from kt_theory.transfer.sets import TransferSet
 
 
@@ -40,14 +39,12 @@ BAD = {
     good(top_logprobs={"a": [1]}): "logprob is [1]: must be a number",
     good(input=None): "input is missing",
     '{"input": "q", "label": "a", "prob": 1.5}': "prob = 1.5: must lie in [0, 1]",
-    '{"input": "\\ud800", "label": "a", "logprob": NaN}': "surrogates not allowed",
+    '{"input": "\\ud800", "label": "a", "logprob": NaN}': "no low surrogate in string",
 }
 
 
 @pytest.mark.parametrize("line", BAD)
-@pytest.mark.parametrize("loads", [jsonl.lenient, jsonl.loads])
-def test_a_bad_line_is_reported_with_its_number(line, loads, tmp_path, monkeypatch):
-    monkeypatch.setattr(jsonl, "loads", loads)
+def test_a_bad_line_is_reported_with_its_number(line, tmp_path):
     path = written(tmp_path, good(), "", line, good())
     transfer = TransferSet.read(path)
     (_, blank, _), (number, outcome, reason) = transfer.account.skipped
