@@ -64,7 +64,7 @@ def malformed(reason: str) -> Skip:
 
 def want(value: Any, kind: type | tuple[type, ...], name: str) -> Any:
     """Return `value` if it is of the kind, else raise a Skip that names the field."""
-    if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
+    if type(value) is kind or (isinstance(value, kind) and type(value) is not bool):
         return value
     raise malformed(f"{name} is {_kind(value)}")
 

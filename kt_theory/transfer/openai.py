@@ -6,6 +6,7 @@ from typing import Any
 
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.answers import (
+    CENSORED,
     Answer,
     Key,
     Reading,
@@ -33,7 +34,8 @@ def body_of(doc: dict[str, Any]) -> dict[str, Any]:
     elif isinstance(response, dict) and response.get("status_code", 200) != 200:
         raise Skip("error", f"status code {response['status_code']}")
     want(response, dict, "response")
-    failed(response)
+    if response is not doc:
+        failed(response)
     return response
 
 
@@ -140,14 +142,12 @@ def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     question = asked(doc, reading)
     places = (doc.get("request"), doc, doc.get("body"), body)
     sampling = sampled_plainly(*places)
-    echo = any([isinstance(place, dict) and place.get("echo") is True for place in places])
-    usage = body.get("usage") if isinstance(body.get("usage"), dict) else {}
     choices = want(body.get("choices"), list, "choices")
-    return _each(choices, lambda choice: _completion(choice, question, sampling, echo, usage, reading))
+    return _each(choices, lambda choice: _completion(choice, question, sampling, places, reading))
 
 
 def _completion(
-    choice: dict[str, Any], question: Any, sampling: bool | None, echo: bool, usage: Any, reading: Reading
+    choice: dict[str, Any], question: Any, sampling: bool | None, places: tuple[Any, ...], reading: Reading
 ) -> Answer:
     finished(choice.get("finish_reason"))
     text, logprobs = choice.get("text"), choice.get("logprobs")
@@ -161,7 +161,7 @@ def _completion(
     tops = [None] * len(tokens) if tops is None else want(tops, list, "logprobs.top_logprobs")
     if not len(tokens) == len(values) == len(tops):
         raise malformed(f"{len(tokens)} tokens, {len(values)} token_logprobs, {len(tops)} top_logprobs: must be equal")
-    first = _first_generated(tokens, values, logprobs.get("text_offset"), question, echo, usage)
+    first = _first_generated(tokens, values, logprobs.get("text_offset"), question, places)
     if first >= len(tokens):
         raise Skip("no label", "no token was generated")
     if reading.label == "text":
@@ -170,24 +170,35 @@ def _completion(
     key = token_key(tokens[first])
     listed = want(tops[first] or {}, dict, "top_logprobs entry")
     entries = [
-        (token if token[:9] != "token_id:" else token_key(token), log_probability(value))
+        (
+            token if token[:9] != "token_id:" else token_key(token),
+            value if type(value) is float and CENSORED < value <= 0.0 else log_probability(value),
+        )
         for token, value in listed.items()
     ]
     return Answer(question, key, with_sampled(key, log_probability(values[first]), entries), sampling)
 
 
-def _first_generated(tokens: list[Any], values: list[Any], offsets: Any, question: Any, echo: bool, usage: Any) -> int:
+def _first_generated(
+    tokens: list[Any], values: list[Any], offsets: Any, question: Any, places: tuple[Any, ...]
+) -> int:
     """The position of the first token that is not the echoed prompt; an echo shows by its null first entry."""
-    if not echo and not (values and values[0] is None):
-        return 0
+    if not (values and values[0] is None):
+        for place in places:
+            if type(place) is dict and place.get("echo") is True:
+                break
+        else:
+            return 0
     if isinstance(question, str) and isinstance(offsets, list) and len(offsets) == len(tokens):
         start = offsets[0] if offsets and isinstance(offsets[0], int) else 0
         for position, offset in enumerate(offsets):
             if isinstance(offset, int) and offset - start >= len(question):
                 return position
         return len(tokens)
-    if isinstance(usage.get("prompt_tokens"), int) and usage["prompt_tokens"] >= 0:
-        return int(usage["prompt_tokens"])
+    usage = places[-1].get("usage")
+    prompt = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    if isinstance(prompt, int) and prompt >= 0:
+        return int(prompt)
     raise malformed("an echoed prompt needs its text and text_offset, or usage.prompt_tokens, to tell where it ends")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from kt_theory.transfer.account import Skip
@@ -86,14 +86,24 @@ def _vllm_output(output: dict[str, Any], listed: Any, question: Any, sampling: b
 
 def _by_id(row: Any, reading: Reading) -> list[tuple[Key, float]]:
     """The entries of a dict from token id to {logprob, rank, decoded_token}, or to a bare log-probability."""
-    entries = []
+    entries: list[tuple[Key, float]] = []
+    texts = reading.texts
     for name, stated in want(row, dict, "logprobs").items():
-        digits = name.removeprefix("token_id:")
-        if not (digits.isascii() and digits.isdecimal() and len(digits) < 19):
-            raise malformed(f"token id {name!r}: must be a whole number")
-        text = stated.get("decoded_token") if isinstance(stated, dict) else None
-        entries.append((token_key(text, None, int(digits), reading.texts), log_probability(_value(stated))))
+        number = _token_id(name)
+        if type(stated) is dict:
+            if number not in texts and type(stated.get("decoded_token")) is str:
+                texts[number] = stated["decoded_token"]
+            stated = stated.get("logprob")
+        entries.append((number, log_probability(stated)))
     return entries
+
+
+@lru_cache(maxsize=1 << 17)
+def _token_id(name: str) -> int:
+    digits = name.removeprefix("token_id:")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 19):
+        raise malformed(f"token id {name!r}: must be a whole number")
+    return int(digits)
 
 
 def _value(stated: Any) -> Any:
