@@ -55,20 +55,20 @@ class Builder:
 
     def add_columns(self, columns: Columns) -> np.ndarray:
         """Take a chunk of plain records at once; return which of them have a label that is declared."""
-        sampled, listed = self._coded(columns.labels), self._coded(columns.listed)
-        if columns.label_codes is not None:
-            sampled = sampled[columns.label_codes]
+        sampled, listed = self._coded(columns.labels.names), self._coded(columns.listed.names)
+        sampled = sampled if columns.labels.codes is None else sampled[columns.labels.codes]
+        listed = listed if columns.listed.codes is None else listed[columns.listed.codes]
         sizes, values = columns.sizes, columns.values
         if columns.own is not None:
             sizes, listed, values = _with_sampled(sampled, columns.own, sizes, listed, values)
         kept = sampled != _OUTSIDE
         if kept.all():
-            inputs = self._inputs_of(columns.inputs)
-            inputs = inputs if columns.input_codes is None else inputs[columns.input_codes]
+            inputs = self._inputs_of(columns.inputs.names)
+            inputs = inputs if columns.inputs.codes is None else inputs[columns.inputs.codes]
         else:
             # Only what is kept gets a code.
-            codes = np.arange(len(kept)) if columns.input_codes is None else columns.input_codes
-            inputs = self._inputs_of([columns.inputs[code] for code in codes[kept]])
+            codes = np.arange(len(kept)) if columns.inputs.codes is None else columns.inputs.codes
+            inputs = self._inputs_of([columns.inputs.names[code] for code in codes[kept]])
         self._keep(inputs, sampled, sizes, listed, values, kept, int(kept.sum()))
         return kept
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -102,26 +102,31 @@ SPECIAL = frozenset({"prob", "top_probs", "error", "object"}) | SAMPLING_NAMES
 """Fields that say something else of a record: it is read on its own."""
 
 
-class Columns:
+class Coded(NamedTuple):
+    """Names, one each, or the distinct ones and the code of each."""
+
+    names: list[Any]
+    codes: np.ndarray | None = None
+
+
+class Columns(NamedTuple):
     """A chunk of ordinary plain records as columns.
 
     Attributes
     ----------
-    inputs, labels : list of str
-        Of each record; where `input_codes` and `label_codes` are given, the distinct ones, and each record's number.
+    inputs, labels : Coded
+        Of each record.
     own : (n,) array or None
         The sampled label's log-probability, NaN where censored.
     sizes, listed, values
         How many labels each record lists, these labels, and their log-probabilities.
     """
 
-    inputs: list[Any]
-    labels: list[Any]
-    input_codes: np.ndarray | None
-    label_codes: np.ndarray | None
+    inputs: Coded
+    labels: Coded
     own: np.ndarray | None
     sizes: np.ndarray
-    listed: list[Any]
+    listed: Coded
     values: np.ndarray
 
     @classmethod
@@ -136,38 +141,31 @@ class Columns:
             return None
         inputs, labels = [doc["input"] for doc in docs], [doc["label"] for doc in docs]
         own = [doc["logprob"] for doc in docs] if "logprob" in fields else None
-        tops = [doc["top_logprobs"] for doc in docs] if "top_logprobs" in fields else None
-        kinds = set(map(type, inputs)), set(map(type, labels))
-        if not (kinds[0] <= {str, int} and kinds[1] <= {str, int}):
+        tops = [doc["top_logprobs"] for doc in docs] if "top_logprobs" in fields else []
+        kinds = {*map(type, inputs), *map(type, labels)}
+        if not kinds <= {str, int} or not set(map(type, tops)) <= {dict}:
             return None
-        if int in kinds[0] | kinds[1]:
+        if int in kinds:
             inputs, labels = list(map(str, inputs)), list(map(str, labels))
-        return cls.made(inputs, labels, own, tops)
+        return cls.made(Coded(inputs), Coded(labels), own, *listed_in(tops, len(docs)))
 
     @classmethod
     def made(
-        cls,
-        inputs: list[str],
-        labels: list[str],
-        own: Any,
-        tops: list[Any] | None,
-        input_codes: np.ndarray | None = None,
-        label_codes: np.ndarray | None = None,
+        cls, inputs: Coded, labels: Coded, own: Any, sizes: np.ndarray, listed: Coded, values: Any
     ) -> Columns | None:
         """Return the columns, or None if a label is empty or a number is no log-probability."""
-        if "" in labels or (tops is not None and not set(map(type, tops)) <= {dict}):
+        stated = _ordinary(values)
+        shown = None if own is None else _ordinary(own)
+        if "" in labels.names or stated is None or (own is not None and shown is None):
             return None
-        self = cls()
-        self.inputs, self.labels, self.input_codes, self.label_codes = inputs, labels, input_codes, label_codes
-        count = len(labels) if label_codes is None else len(label_codes)
-        self.sizes = np.zeros(count, dtype=np.int64) if tops is None else np.fromiter(map(len, tops), np.int64, count)
-        self.listed = list(chain.from_iterable(tops or []))
-        values = _ordinary(list(chain.from_iterable([top.values() for top in tops or []])))
-        self.own = None if own is None else _ordinary(own)
-        if values is None or (own is not None and self.own is None):
-            return None
-        self.values = values
-        return self
+        return cls(inputs, labels, shown, sizes, listed, stated)
+
+
+def listed_in(tops: list[dict[str, Any]], count: int) -> tuple[np.ndarray, Coded, list[Any]]:
+    """Return the sizes, labels and values of `count` objects from label to log-probability, or of none."""
+    sizes = np.fromiter(map(len, tops), np.int64, count) if tops else np.zeros(count, dtype=np.int64)
+    values = list(chain.from_iterable([top.values() for top in tops]))
+    return sizes, Coded(list(chain.from_iterable(tops))), values
 
 
 def _ordinary(values: Any) -> np.ndarray | None:

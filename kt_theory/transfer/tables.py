@@ -12,10 +12,11 @@ import numpy as np
 
 from kt_theory.transfer import lines
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.plain import FIELDS, SPECIAL, Columns
+from kt_theory.transfer.plain import FIELDS, SPECIAL, Coded, Columns, listed_in
 
 _CHUNK = 1024
 _BLOCK = 1 << 22
+_BATCH = 1 << 16
 _NUMBERS = ("logprob", "prob", "temperature", "top_p")
 
 
@@ -144,22 +145,85 @@ def _columns(block: bytes, header: list[str], field: str) -> Columns | None:
 
 
 def _of_table(table: Any, field: str) -> Columns | None:
-    """The columns of an Arrow table with coded inputs and labels, and top_logprobs as JSON."""
-    inputs, labels = table[field].chunk(0), table["label"].chunk(0)
-    tops: list[Any] | None = []
+    """The columns of an Arrow table, or None where a cell is out of the ordinary."""
+    inputs, labels = (_texts(table[name].combine_chunks()) for name in (field, "label"))
+    listed: Any = listed_in([], table.num_rows)
     if "top_logprobs" in table.column_names:
-        tops = _objects(table["top_logprobs"].chunk(0))
-    own = table["logprob"].to_numpy() if "logprob" in table.column_names else None
-    if tops is None:
+        listed = _listed(table["top_logprobs"].combine_chunks())
+    own = _numbers(table["logprob"].combine_chunks()) if "logprob" in table.column_names else None
+    if inputs is None or labels is None or listed is None or (own is None and "logprob" in table.column_names):
         return None
-    return Columns.made(
-        inputs.dictionary.to_pylist(),
-        labels.dictionary.to_pylist(),
-        own,
-        tops or None,
-        input_codes=inputs.indices.to_numpy().astype(np.int64),
-        label_codes=labels.indices.to_numpy().astype(np.int64),
-    )
+    return Columns.made(inputs, labels, own, *listed)
+
+
+def _texts(cells: Any) -> Coded | None:
+    """Texts, or whole numbers as texts."""
+    import pyarrow as pa
+
+    kind = cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if cells.null_count or not (texts or pa.types.is_integer(kind)):
+        return None
+    if not pa.types.is_dictionary(cells.type):
+        cells = cells.cast(pa.string()).dictionary_encode()
+    elif not texts:
+        cells = cells.cast(kind).cast(pa.string()).dictionary_encode()
+    names = cells.dictionary.to_pylist()
+    return Coded(names, cells.indices.to_numpy(zero_copy_only=False).astype(np.int64))
+
+
+def _numbers(cells: Any) -> np.ndarray | None:
+    """Numbers, none of them missing."""
+    import pyarrow as pa
+
+    if cells.null_count or not (pa.types.is_floating(cells.type) or pa.types.is_integer(cells.type)):
+        return None
+    return cells.to_numpy(zero_copy_only=False).astype(np.float64)
+
+
+def _listed(cells: Any) -> tuple[np.ndarray, Coded, Any] | None:
+    """What each row lists, of JSON objects, a struct, a map or lists of {label, logprob}: sizes, labels, values."""
+    import pyarrow as pa
+
+    if pa.types.is_large_string(cells.type):
+        cells = cells.cast(pa.string())
+    if pa.types.is_string(cells.type):
+        docs = None if cells.null_count else _objects(cells)
+        return None if docs is None else listed_in(docs, len(cells))
+    if pa.types.is_struct(cells.type):
+        # It holds every label that occurs anywhere, null where a row does not list it.
+        fields = [field for field in cells.type if field.name]
+        if not fields or not all(pa.types.is_floating(field.type) for field in fields):
+            return None
+        parts = cells.flatten()
+        here = np.column_stack([part.is_valid().to_numpy(zero_copy_only=False) for part in parts])
+        used = np.flatnonzero(here.any(axis=0))
+        row, place = np.nonzero(here[:, used])
+        values = np.column_stack([part.to_numpy(zero_copy_only=False) for part in parts])[:, used][row, place]
+        return here.sum(axis=1), Coded([fields[i].name for i in used], place), values
+    if pa.types.is_map(cells.type):
+        pair = cells.keys, cells.items
+    elif pa.types.is_list(cells.type) and pa.types.is_struct(cells.type.value_type) and not cells.values.null_count:
+        parts = dict(zip([field.name for field in cells.type.value_type], cells.values.flatten(), strict=True))
+        pair = parts.get("label", parts.get("token")), parts.get("logprob")
+    else:
+        return None
+    if pair[0] is None or pair[1] is None:
+        return None
+    places = cells.offsets.to_numpy()
+    sizes = np.diff(places).astype(np.int64)
+    names, values = (part.slice(places[0], places[-1] - places[0]) for part in pair)
+    labels, stated = _texts(names), _numbers(values)
+    if labels is None or stated is None or _twice(sizes, labels):
+        return None
+    return sizes, labels, stated
+
+
+def _twice(sizes: np.ndarray, labels: Coded) -> bool:
+    """A row lists a label twice."""
+    assert labels.codes is not None
+    keys = np.sort(np.repeat(np.arange(len(sizes)), sizes) * len(labels.names) + labels.codes)
+    return bool((keys[1:] == keys[:-1]).any())
 
 
 def _objects(cells: Any) -> list[Any] | None:
@@ -175,21 +239,28 @@ def _objects(cells: Any) -> list[Any] | None:
         docs = lines.loads(b"[" + text + b"]")
     except ValueError:
         return None
-    return docs if len(docs) == len(cells) else None
+    return docs if len(docs) == len(cells) and set(map(type, docs)) <= {dict} else None
 
 
-def parquet_chunks(path: Path, field: str) -> Iterator[list[Any]]:
-    """Yield the records of a Parquet file."""
+def parquet_chunks(path: Path, field: str) -> Iterator[list[Any] | Columns]:
+    """Yield the records of a Parquet file: batches of ordinary rows as columns, any other batch row by row."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(path)
-        if field not in file.schema_arrow.names:
-            raise ValueError(f"{path}: column {field!r} is missing; there are {', '.join(file.schema_arrow.names)}")
-        wanted = [name for name in file.schema_arrow.names if name in FIELDS | SPECIAL | {field}]
-        for part in file.iter_batches(_CHUNK, columns=wanted):
-            yield [_parquet_record(record) for record in part.to_pylist()]
+        names = file.schema_arrow.names
+        if field not in names:
+            raise ValueError(f"{path}: column {field!r} is missing; there are {', '.join(names)}")
+        wanted = [name for name in names if name in FIELDS | SPECIAL | {field}]
+        ordinary = "label" in names and SPECIAL.isdisjoint(names)
+        for part in file.iter_batches(_BATCH, columns=wanted):
+            columns = _of_table(pa.table(part), field) if ordinary else None
+            if columns is not None:
+                yield columns
+                continue
+            for start in range(0, part.num_rows, _CHUNK):
+                yield [_parquet_record(record) for record in part.slice(start, _CHUNK).to_pylist()]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ValueError(f"{path} is not a Parquet file: {error}") from None
 

@@ -191,6 +191,67 @@ def test_csv_of_other_shapes(tmp_path):
         assert TransferSet.read(array_file(tmp_path, data, "a.csv")).account.outcomes == outcomes, data[:40]
 
 
+def tops_of(kind, rng, count):
+    """Cells of top_logprobs as Parquet may hold them, with the Arrow type."""
+    import pyarrow as pa
+
+    labels = [f"a{j}" for j in range(5)]
+    tops = [{a: -float(rng.exponential(300)) for a in rng.permutation(labels)[: rng.integers(4)]} for _ in range(count)]
+    pair = pa.struct({"label": pa.string(), "logprob": pa.float64()})
+    return {
+        "json": ([json.dumps(top) for top in tops], pa.string()),
+        "large json": ([json.dumps(top) for top in tops], pa.large_string()),
+        "struct": (tops, pa.struct({a: pa.float64() for a in labels})),
+        "map": ([list(top.items()) for top in tops], pa.map_(pa.string(), pa.float64())),
+        "list": ([[{"label": a, "logprob": v} for a, v in top.items()] for top in tops], pa.list_(pair)),
+        "nulls": ([list(top.items()) or None for top in tops], pa.map_(pa.string(), pa.float64())),
+        "none": (None, None),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["json", "large json", "struct", "map", "list", "nulls", "none"])
+@pytest.mark.parametrize("odd", [False, True])
+def test_parquet_by_columns_is_parquet_row_by_row(kind, odd, tmp_path, monkeypatch):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(0)
+    n = 200
+    own = [None if odd and i % 90 == 50 else -float(rng.exponential(300)) for i in range(n)]
+    columns = {
+        "input": pa.array(rng.integers(0, 9, n)) if odd else pa.array([f"q{i % 7}" for i in range(n)]).dictionary_encode(),
+        "label": pa.array([f"a{rng.integers(6)}" for _ in range(n)]),
+        "logprob": pa.array(own),
+        "note": pa.array(["x"] * n),
+    }
+    cells, form = tops_of(kind, rng, n)
+    if cells is not None:
+        columns["top_logprobs"] = pa.array(cells, form)
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table(columns), path, row_group_size=70)
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "_of_table", lambda *arguments: None)
+        expected = TransferSet.read(path)
+    for batch in (1 << 16, 30, 1):
+        monkeypatch.setattr(tables, "_BATCH", batch)
+        found = TransferSet.read(path)
+        same(found, expected)
+        assert found.account.outcomes == {"read": n}
+        assert set(found.label_names) == set(expected.label_names)
+    declared = TransferSet.read(path, labels=["a1", "a2"])
+    assert declared.account.outcomes.keys() == {"read", "outside"}
+
+
+def test_parquet_cells_out_of_the_ordinary_are_read_row_by_row(tmp_path):
+    frame = pd.DataFrame({"input": ["q", "q", None, "r"], "label": ["a", "", "b", "b"], "logprob": [-1.0, -1, -1, 0.5]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    account = TransferSet.read(tmp_path / "a.parquet").account
+    assert account.outcomes == {"read": 1, "malformed": 2, "no label": 1}
+    twice = [[{"label": "a", "logprob": -1.0}, {"label": "a", "logprob": -2.0}]]
+    pd.DataFrame({"input": ["q"], "label": ["b"], "top_logprobs": twice}).to_parquet(tmp_path / "a.parquet")
+    assert stated(TransferSet.read(tmp_path / "a.parquet")) == [("q", "b", {"a": -1.0})]
+
+
 def test_declared_labels_in_columns(tmp_path):
     expected = TransferSet.read(array_file(tmp_path, json.dumps(DOCS)), labels=["no", "yes"])
     rows = [[q, a, own, json.dumps(tops)] for q, a, own, tops in RECORDS]
