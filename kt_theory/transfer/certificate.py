@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kt_theory.transfer import bounds, hard
+from kt_theory.transfer.distortion import row_error
 from kt_theory.validation import unit_interval
 
 if TYPE_CHECKING:
@@ -65,8 +66,6 @@ class Certificate:
 
 def certify(copy: Copy, confidence: float) -> Certificate:
     """Return the certificate of a copy; see `Copy.certificate`."""
-    from kt_theory.transfer.copying import ALL_STATED, _is_sharing
-
     delta = 1.0 - unit_interval(confidence, "confidence")
     rows, transfer = copy.rows, copy.transfer
     weight = rows.queries / rows.n
@@ -76,16 +75,24 @@ def certify(copy: Copy, confidence: float) -> Certificate:
     assumptions = ["records are independent draws of one input law and one teacher"]
     if not transfer.closed:
         assumptions.append("the labels that the records name were fixed before them; mass beyond them counts as lost")
-    reveals = bool(len(rows.entry_pair))
-    if reveals:
+    known, channel = copy.basis, copy.basis.channel
+    # Who does not know how the answers are distorted is judged by the sampled labels.
+    reveals = channel is None and bool(len(rows.entry_pair))
+    if known.kind == "undone":
+        assumptions += [f"the answers are of level {known.access}", "labels that they do not state are shown as 0"]
+    elif reveals:
         assumptions.append("stated probabilities are exact")
     elif not transfer.faithful:
         assumptions.append("the teacher is the one that was sampled: at that temperature, truncated that way")
     elif transfer.account.unstated_sampling:
         assumptions.append("labels were sampled from the teacher's distribution")
-    exact = copy.student == "ce_sgl" or copy.student == ALL_STATED or _is_sharing(copy.student)
-    part = delta if exact else 0.5 * delta
-    if reveals:
+    exact = known.kind != "other"
+    part = delta if exact else delta / (3.0 if known.prior else 2.0)
+    if channel is not None and known.kind == "undone":
+        method, hidden = "input mass never asked, and the largest error of a row", 0.0
+        lost = unseen * (1.0 - 1.0 / rows.labels if rows.closed else 1.0)
+        bound = lost + row_error(copy.pi, rows.p.reshape(copy.pi.shape), channel)
+    elif reveals:
         method = "unbiased loss of held-out records"
         bound = bounds.shared_mass(rows, part, sampled_from_teacher=transfer.faithful)
     else:
@@ -93,17 +100,21 @@ def certify(copy: Copy, confidence: float) -> Certificate:
         bound = hard.counted(rows, part)
     if not exact:
         method += ", and the distance of the student from the one bounded"
-        bound = min(1.0, bound + bounds.distance(rows, _apart(copy), part))
-    noise = 0.0 if reveals else max(0.0, bound - unseen)
+        bound += bounds.distance(rows, _apart(copy, reveals), part)
+    if known.prior:
+        method += ", and the input mass never asked, where the student keeps its own table"
+        bound += bounds.unseen_mass(rows.queries, part)
+    bound = min(1.0, bound)
+    noise = 0.0 if reveals or known.kind == "undone" else max(0.0, bound - unseen)
     disagreement = 0.5 * float(weight[rows.row] @ rows.spread)
     return Certificate(bound, 1.0 - delta, once, unseen, hidden, noise, disagreement, method, tuple(assumptions))
 
 
-def _apart(copy: Copy) -> np.ndarray:
+def _apart(copy: Copy, reveals: bool) -> np.ndarray:
     """TV, on each row, between the copy and the student that `bounds` covers."""
     from kt_theory.transfer.copying import _sharing, _smoothed
 
     rows = copy.rows
-    base, rest = _sharing(rows) if len(rows.entry_pair) else _smoothed(rows, 0.0)
+    base, rest = _sharing(rows) if reveals else _smoothed(rows, 0.0)
     others = rows.labels - np.diff(rows.start)
     return 0.5 * (rows.total(np.abs(copy.probability - base)) + others * np.abs(copy.share - rest))

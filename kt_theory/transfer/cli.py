@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from kt_theory.commands import Names, clear_errors
 
 @click.command("fit", epilog="Example: kt-theory fit answers.jsonl --student sel_ptl --out copy.parquet")
 @click.argument("file", type=Path)
-@click.option("--student", help="The student, by name, or top_k(5).  [default: all that the records state]")
+@click.option(
+    "--student",
+    help="The student, by name, or top_k(5), top_k_only(5), add_c(0.5), tempered(2), rounded(0.1), quantised(8)."
+    "  [default: all that the records state]",
+)
 @click.option("--out", type=Path, help="Write the copy to this file: .parquet, .csv or .json.")
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the certificate.")
 @click.option(
@@ -74,8 +79,15 @@ def fit_command(
 
 
 def _student(name: str | None) -> Any:
-    from kt_theory.students import top_k
+    from kt_theory import students
 
-    if name is not None and name.startswith("top_k(") and name.endswith(")") and name[6:-1].isdecimal():
-        return top_k(int(name[6:-1]))
-    return name
+    words = re.fullmatch(r"(\w+)\(([\d.]+)\)", name or "")
+    if words is None or words[1] not in _WITH_NUMBER:
+        return name
+    kind, number = words[1], float(words[2]) if "." in words[2] else int(words[2])
+    if kind == "top_k_only":
+        return students.top_k(number, sampled=False)  # type: ignore[arg-type]
+    return getattr(students, kind)(number)
+
+
+_WITH_NUMBER = ("top_k", "top_k_only", "add_c", "tempered", "rounded", "quantised")

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kt_theory.access import WHOLE_ROW, AccessError
+from kt_theory.access import AccessError
 from kt_theory.output import write_bytes
 from kt_theory.students import Student, as_students
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.certificate import Certificate, certify
-from kt_theory.transfer.rows import Rows, collect
+from kt_theory.transfer.distortion import undone
+from kt_theory.transfer.rows import Rows
 from kt_theory.transfer.sets import TransferSet
+from kt_theory.transfer.views import Basis, basis, dense, formula, seen, sees_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +28,6 @@ ALL_STATED = "all_stated"
 """The student that uses every stated probability and shares the hidden mass of a row equally: `sel_ptl`, `top_k` and
 `ce_ful` in one, each where the records reveal what it needs."""
 
-_SHARING = {"sel_ptl", "ce_ful", "top_k"}
 WRITABLE = (".parquet", ".csv", ".json")
 """Suffixes that `Copy.write` knows."""
 
@@ -36,7 +37,7 @@ _DENSE = 50_000_000
 
 @dataclass(frozen=True, eq=False)
 class Copy:
-    """A student's table, learnt from a transfer set. On an input that was never asked it is uniform.
+    """A student's table of the inputs that were asked. On others it is uniform, or the student's own table.
 
     Attributes
     ----------
@@ -48,6 +49,8 @@ class Copy:
         q(a|s) of each pair of `rows`.
     share : (R,) float64
         q(a|s) of each label that is not among the row's pairs.
+    basis : Basis
+        What its certificate must know of the student.
     """
 
     transfer: TransferSet
@@ -55,6 +58,7 @@ class Copy:
     rows: Rows
     probability: np.ndarray
     share: np.ndarray
+    basis: Basis = field(default_factory=Basis)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -94,7 +98,7 @@ class Copy:
 
     @property
     def _reveals(self) -> bool:
-        return self.student == ALL_STATED or _is_sharing(self.student) or self.student == "ce_ptl"
+        return self.basis.reveals
 
     @property
     def _censored(self) -> np.ndarray:
@@ -151,10 +155,6 @@ class Copy:
         return f"Copy({self.student}: {len(self.rows.input)} inputs, {len(self.transfer.label_names)} labels)"
 
 
-def _is_sharing(name: str) -> bool:
-    return name in _SHARING or name.startswith("top_k(")
-
-
 def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     """Return the copy of the teacher that a student learns from real records.
 
@@ -165,13 +165,16 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
         It sees of the records exactly what its access level reveals: `ce_sgl` the sampled labels, `sel_ptl` and
         `ce_ptl` their probabilities too, `top_k(k)` the k largest beside them, `ce_ful` whole rows. By default every
         stated probability is used, and the mass of a row that nobody states is shared equally by its other labels.
+        Of records that are known to state whole rows at another temperature, rounded or quantised:
+        `kt_theory.students.tempered(tau)`, `rounded(step)`, `quantised(bits)`. The table of a student with a prior has
+        a row for each of `transfer.input_names`: see `TransferSet.aligned`.
 
     Raises
     ------
     AccessError
         If the records reveal less than the student needs.
     ValueError
-        For an empty transfer set or an unknown student.
+        For an empty transfer set, an unknown student, or one whose table does not fit the records.
 
     Examples
     --------
@@ -189,50 +192,18 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
             raise AccessError("the records state no probabilities: name a student of hard labels, such as 'ce_sgl'")
         return Copy(transfer, ALL_STATED, transfer.rows, *_sharing(transfer.rows))
     (chosen,) = as_students(student)
-    rows = _seen(transfer, chosen)
-    known = chosen.exact[0] if chosen.exact else chosen.name
-    if known in _SHARING:
-        return Copy(transfer, chosen.name, rows, *_sharing(rows))
-    if known == "ce_sgl":
-        return Copy(transfer, chosen.name, rows, *_smoothed(rows, 0.0))
-    if known == "add_c":
-        return Copy(transfer, chosen.name, rows, *_smoothed(rows, chosen.exact[1]))
-    if known == "ce_ptl":
-        return Copy(transfer, chosen.name, rows, *_weighted(rows))
-    return _by_rule(transfer, chosen, rows)
-
-
-def _seen(transfer: TransferSet, student: Student) -> Rows:
-    """What the student's access level shows it of the records; AccessError if they hold less."""
-    level = student.access
-    if level.graph is not None:
-        raise AccessError(f"student {student.name!r} needs gradients: records of labels hold none")
-    if (level.sampled or level.top) and not len(transfer.entry_record):
-        raise AccessError(
-            f"student {student.name!r} needs access {level.name!r} ({level.description}); the records state no "
-            "probabilities"
-        )
-    if not level.sampled and not level.top:
-        if (transfer.sampled < 0).any():
-            raise AccessError(
-                f"student {student.name!r} needs a sampled label in each record; "
-                f"{int((transfer.sampled < 0).sum())} records have none"
-            )
-        return collect(transfer.inputs, transfer.sampled, *_NOTHING, len(transfer.label_names), transfer.closed)
-    if level.top < WHOLE_ROW:
-        return transfer.seen_by(level.top)
-    rows = transfer.rows
-    short = (rows.hidden_mass > 1e-6) & (rows.hidden_labels > 0)
-    if short.any():
-        worst = float(rows.hidden_mass.max())
-        raise AccessError(
-            f"student {student.name!r} needs all probabilities of a row; {int(short.sum())} inputs hide some, up to "
-            f"{worst:.3g} of their mass; leave student out to share it"
-        )
-    return rows
-
-
-_NOTHING = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
+    rows, known = seen(transfer, chosen), formula(chosen)
+    if basis(chosen).kind == "shared":
+        found = _sharing(rows)
+    elif known == "ce_sgl":
+        found = _smoothed(rows, 0.0)
+    elif known == "add_c":
+        found = _smoothed(rows, chosen.exact[1])
+    elif known == "ce_ptl":
+        found = _weighted(rows)
+    else:
+        return _by_rule(transfer, chosen, rows)
+    return Copy(transfer, chosen.name, rows, *found, basis(chosen))
 
 
 def _sharing(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
@@ -263,30 +234,32 @@ def _weighted(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _by_rule(transfer: TransferSet, student: Student, rows: Rows) -> Copy:
-    """Any student, through its row rule, on the visited inputs."""
-    visited, labels = len(rows.input), rows.labels
-    if visited * labels > _DENSE:
+    """Any student, through its rule."""
+    inputs = len(transfer.input_names if sees_all(student) else rows.input)
+    if inputs * rows.labels > _DENSE:
         raise ValueError(
-            f"student {student.name!r} writes whole rows: {visited} inputs x {labels} labels are too many; the "
+            f"student {student.name!r} writes whole rows: {inputs} inputs x {rows.labels} labels are too many; the "
             "students with a closed form are ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k) and add_c(c)"
         )
-    counts = np.zeros((visited, labels), dtype=np.int64)
-    shown = np.full((visited, labels), np.nan)
-    counts[rows.row, rows.label] = rows.count
-    shown[rows.row, rows.label] = np.where(rows.known, rows.shown, np.nan)
-    table = student.table(counts, shown)
+    counts, shown = dense(rows, student, inputs)
+    channel = student.access.channel
+    if channel is not None and basis(student).kind == "undone":
+        power = channel.amount if student.exact == ("ce_ful",) else student.exact[-1]
+        table = undone(shown, channel, power)
+    else:
+        table = student.table(counts, shown)
+    if sees_all(student):
+        table, shown = table[rows.input], shown[rows.input]
     wrong = ~(np.isfinite(table).all(axis=1) & (np.abs(table.sum(axis=1) - 1.0) < 1e-9) & (table >= 0).all(axis=1))
     if wrong.any():
         name = transfer.input_names[rows.input[int(np.argmax(wrong))]]
         raise ValueError(f"student {student.name!r} wrote no distribution at input {name!r}: rows must sum to 1")
-    full = _all_pairs(rows, counts, shown)
-    return Copy(transfer, student.name, full, table.ravel(), np.zeros(visited))
+    full = _all_pairs(rows, shown)
+    return Copy(transfer, student.name, full, table.ravel(), np.zeros(len(table)), basis(student))
 
 
-def _all_pairs(rows: Rows, counts: np.ndarray, shown: np.ndarray) -> Rows:
+def _all_pairs(rows: Rows, shown: np.ndarray) -> Rows:
     """The same rows with every label as a pair."""
-    from dataclasses import replace
-
     visited, labels = shown.shape
     place = rows.row * labels + rows.label
     spread = np.zeros(visited * labels)

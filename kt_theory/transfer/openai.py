@@ -179,9 +179,7 @@ def _completion(
     return Answer(question, key, with_sampled(key, log_probability(values[first]), entries), sampling)
 
 
-def _first_generated(
-    tokens: list[Any], values: list[Any], offsets: Any, question: Any, places: tuple[Any, ...]
-) -> int:
+def _first_generated(tokens: list[Any], values: list[Any], offsets: Any, question: Any, places: tuple[Any, ...]) -> int:
     """The position of the first token that is not the echoed prompt; an echo shows by its null first entry."""
     if not (values and values[0] is None):
         for place in places:

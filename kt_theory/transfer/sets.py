@@ -192,17 +192,20 @@ class TransferSet:
         """The records summed up by row; repeated statements that disagree are merged by the median."""
         return self.seen_by(None)
 
-    def seen_by(self, top: int | None) -> Rows:
+    def seen_by(self, top: int | None, *, sampled: bool = True) -> Rows:
         """Return the rows as seen through an access level.
 
         Parameters
         ----------
         top : int or None
             Of each record, the sampled label's probability and the `top` largest are seen; None: all that is stated.
+        sampled : bool
+            False: neither the sampled label nor its probability is seen, where it is not among the largest.
         """
+        own = self.sampled if sampled else np.full(len(self), -1)
         record, label, logp = self.entry_record, self.entry_label, self.entry_logp
         if top is not None and len(record):
-            kept = label == self.sampled[record]
+            kept = label == own[record]
             if top > 0:
                 order = np.lexsort((-np.where(np.isnan(logp), -np.inf, logp), record))
                 start = np.cumsum(np.bincount(record, minlength=len(self))) - np.bincount(record, minlength=len(self))
@@ -211,7 +214,7 @@ class TransferSet:
                 kept |= place < top
             record, label, logp = record[kept], label[kept], logp[kept]
         width = len(self.label_names)
-        return collect(self.inputs, self.sampled, record, label, np.exp(logp), width, self.closed)
+        return collect(self.inputs, own, record, label, np.exp(logp), width, self.closed)
 
     @property
     def disagreements(self) -> pd.DataFrame:
@@ -230,6 +233,34 @@ class TransferSet:
                 "statements": statements[found],
             }
         )
+
+    def aligned(self, table: Any) -> np.ndarray:
+        """Return a table in the order of `input_names` and `label_names`: (inputs, labels), for a student's prior.
+
+        Parameters
+        ----------
+        table : Copy or DataFrame
+            A copy learnt before, or a frame of probabilities with the inputs as index and the labels as columns. An
+            input that it lacks is uniform, a label that it lacks has probability 0.
+
+        Raises
+        ------
+        ValueError
+            If it names a label that the transfer set lacks, or an input twice.
+        """
+        import pandas as pd
+
+        frame = table
+        if not isinstance(table, pd.DataFrame):
+            names = [table.transfer.input_names[i] for i in table.rows.input]
+            frame = pd.DataFrame(table.pi, index=names, columns=list(table.transfer.label_names))
+        frame = frame.rename(index=str, columns=str)
+        lacking = [name for name in frame.columns if name not in set(self.label_names)]
+        if lacking or not (frame.index.is_unique and frame.columns.is_unique):
+            why = f"label {lacking[0]!r} is not among those of the records: declare them" if lacking else "names twice"
+            raise ValueError(f"table: {why}")
+        known = frame.reindex(columns=self.label_names, fill_value=0.0)
+        return known.reindex(self.input_names, fill_value=1.0 / len(self.label_names)).to_numpy(dtype=np.float64)
 
     def take(self, records: ArrayLike) -> TransferSet:
         """Return the transfer set of some records, with the same names: an index or boolean array of length n."""

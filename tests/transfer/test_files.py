@@ -219,7 +219,9 @@ def test_parquet_by_columns_is_parquet_row_by_row(kind, odd, tmp_path, monkeypat
     n = 200
     own = [None if odd and i % 90 == 50 else -float(rng.exponential(300)) for i in range(n)]
     columns = {
-        "input": pa.array(rng.integers(0, 9, n)) if odd else pa.array([f"q{i % 7}" for i in range(n)]).dictionary_encode(),
+        "input": pa.array(rng.integers(0, 9, n))
+        if odd
+        else pa.array([f"q{i % 7}" for i in range(n)]).dictionary_encode(),
         "label": pa.array([f"a{rng.integers(6)}" for _ in range(n)]),
         "logprob": pa.array(own),
         "note": pa.array(["x"] * n),

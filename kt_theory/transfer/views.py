@@ -1,0 +1,162 @@
+"""What a student sees of real records: exactly what its access level reveals, or why they do not hold that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kt_theory.access import WHOLE_ROW, Access, AccessError
+from kt_theory.channels import Channel
+from kt_theory.students import Student, TableRule
+from kt_theory.transfer.distortion import lowest_sum
+from kt_theory.transfer.rows import Rows, collect
+from kt_theory.transfer.sets import TransferSet
+
+_SHARING = {"sel_ptl", "ce_ful", "top_k"}
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a certificate must know of the student that wrote a copy.
+
+    Attributes
+    ----------
+    access : Access or None
+        None for all that is stated.
+    kind : str
+        "shared": it keeps stated probabilities and shares the hidden mass equally. "frequencies": n_sa / n_s.
+        "undone": it is the rule of the package that undoes a known channel of whole rows. "other".
+    prior : bool
+        It keeps a table of its own on inputs that were not asked.
+    """
+
+    access: Access | None = None
+    kind: str = "shared"
+    prior: bool = False
+
+    @property
+    def reveals(self) -> bool:
+        """Whether the student sees probabilities."""
+        return self.access is None or self.access.sampled or self.access.top > 0
+
+    @property
+    def channel(self) -> Channel | None:
+        """How the answers are distorted, if the student takes them to be."""
+        return None if self.access is None else self.access.channel
+
+
+def basis(student: Student) -> Basis:
+    """Return what a certificate must know of a student."""
+    kind = "shared" if formula(student) in _SHARING else "frequencies" if formula(student) == "ce_sgl" else "other"
+    if student.access.channel is not None and student.exact:
+        kind = "undone"
+    return Basis(student.access, kind, student.prior is not None)
+
+
+def formula(student: Student) -> str:
+    """Return which closed form the student has on rows that are shown as they are: the name of its exact risk."""
+    if student.access.channel is not None or student.prior is not None or not student.exact:
+        return ""
+    # What top_k(k, sampled=False) shows of a row is the same whatever was sampled.
+    return "top_k" if student.exact[0] == "shown" else str(student.exact[0])
+
+
+def seen(transfer: TransferSet, student: Student) -> Rows:
+    """Return what the student's access level shows it of the records.
+
+    Raises
+    ------
+    AccessError
+        If they hold less, or nothing of the kind.
+    ValueError
+        If the student's own table does not fit them.
+    """
+    level, name = student.access, student.name
+    _refuse_other_kinds(student)
+    _refuse_other_tables(transfer, student)
+    unlabelled = int((transfer.sampled < 0).sum())
+    if unlabelled and (isinstance(student.rule, TableRule) or not (level.sampled or level.top)):
+        raise AccessError(f"student {name!r} needs a sampled label in each record; {unlabelled} records have none")
+    if not level.sampled and not level.top:
+        return collect(transfer.inputs, transfer.sampled, *_NOTHING, len(transfer.label_names), transfer.closed)
+    if not len(transfer.entry_record):
+        raise AccessError(
+            f"student {name!r} needs access {level.name!r} ({level.description}); the records state no probabilities"
+        )
+    if level.top < WHOLE_ROW:
+        return transfer.seen_by(level.top, sampled=not level.greedy)
+    _refuse_hidden(transfer.rows, student)
+    return transfer.rows
+
+
+_NOTHING = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
+
+
+def _refuse_other_kinds(student: Student) -> None:
+    """Records hold labels and log-probabilities of their own input, at most 0."""
+    level = student.access
+    if level.graph is not None or level.everywhere:
+        raise AccessError(f"student {student.name!r} needs gradients: records of labels hold none")
+    if level.channel is None and not level.noise:
+        return
+    if level.noise:
+        raise AccessError(
+            f"student {student.name!r} needs noisy answers as they came: records cut log-probabilities off at 0"
+        )
+    if level.channel == Channel("unnormalised"):
+        raise AccessError(
+            f"student {student.name!r} needs logits: records state log-probabilities; take 'ce_ful', 'sel_ptl' or top_k"
+        )
+    if level.top < WHOLE_ROW:
+        raise AccessError(
+            f"student {student.name!r}: of records that show {level.channel.kind} probabilities, whole rows alone "
+            "can be undone"
+        )
+
+
+def _refuse_other_tables(transfer: TransferSet, student: Student) -> None:
+    shape = len(transfer.input_names), len(transfer.label_names)
+    if student.prior is not None and student.prior.shape != shape:
+        raise ValueError(
+            f"student {student.name!r}: its table has shape {student.prior.shape}, the records {shape}: give one row "
+            "for each of transfer.input_names and one column for each of transfer.label_names, transfer.aligned(table)"
+        )
+
+
+def _refuse_hidden(rows: Rows, student: Student) -> None:
+    """Labels that a whole row does not state have probability 0, or are shown as 0."""
+    short = (lowest_sum(student.access.channel, rows.labels) - rows.total(np.where(rows.known, rows.p, 0.0))) > 1e-6
+    short &= rows.hidden_labels > 0
+    if short.any():
+        worst = float(rows.hidden_mass.max())
+        raise AccessError(
+            f"student {student.name!r} needs all probabilities of a row; {int(short.sum())} inputs hide some, up to "
+            f"{worst:.3g} of their mass; leave student out to share it"
+        )
+
+
+def dense(rows: Rows, student: Student, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the counts and what is shown, (inputs, A), NaN where hidden: what the student's rule reads.
+
+    A student with a table of its own, or one that pools rows, sees every input that has a name; others the visited
+    ones, in the order of `rows`.
+    """
+    place = rows.input if sees_all(student) else np.arange(len(rows.input))
+    shape = (inputs if sees_all(student) else len(rows.input)), rows.labels
+    counts, shown = np.zeros(shape, dtype=np.int64), np.full(shape, np.nan)
+    channel = student.access.channel
+    if channel is not None:
+        shown[place] = 0.0
+    at = place[rows.row], rows.label
+    counts[at] = rows.count
+    weights = rows.shown if channel is None else rows.p
+    shown[at] = np.where(rows.known, weights, shown[at])
+    if student.access.greedy:
+        counts[place, np.nanargmax(np.fmax(shown[place], -1.0), axis=1)] = rows.queries
+    return counts, shown
+
+
+def sees_all(student: Student) -> bool:
+    """Return whether the student's rule needs the rows of inputs that were not asked."""
+    return student.prior is not None or isinstance(student.rule, TableRule)
