@@ -108,7 +108,7 @@ def _refuse_other_kinds(student: Student) -> None:
         raise AccessError(
             f"student {student.name!r} needs logits: records state log-probabilities; take 'ce_ful', 'sel_ptl' or top_k"
         )
-    if level.top < WHOLE_ROW:
+    if level.channel is not None and level.top < WHOLE_ROW:
         raise AccessError(
             f"student {student.name!r}: of records that show {level.channel.kind} probabilities, whole rows alone "
             "can be undone"

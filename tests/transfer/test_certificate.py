@@ -269,6 +269,28 @@ def test_hard_certificates_of_few_inputs_are_not_vacuous(inputs, labels, repeats
         assert sum(ratio > 1 for ratio in ratios) <= binom.ppf(1 - 1e-6, repeats, 0.04)
 
 
+def peaked(inputs, labels):
+    rho = np.full(inputs, 0.25 / max(inputs - 1, 1))
+    rho[0] = 0.75
+    return kt.Teacher(np.random.default_rng(5).dirichlet(np.full(labels, 0.3), inputs), rho / rho.sum())
+
+
+@pytest.mark.parametrize("level", ["partial", 2, "soft"], ids=str)
+@pytest.mark.parametrize("labels", [2, 3, 5, 10])
+@pytest.mark.parametrize("repeats", [1, pytest.param(40, marks=pytest.mark.long)])
+def test_certificates_of_few_inputs_are_not_vacuous_where_probabilities_are_stated(level, labels, repeats):
+    """The same line for S = 1 to 15, in every transfer set."""
+    rng = np.random.default_rng(0)
+    for inputs in range(1, 16) if repeats > 1 else (1, 2, 4, 9, 15):
+        n = 20 * inputs
+        for family in (*FAMILIES.values(), uneven, peaked):
+            teacher = family(inputs, labels)
+            for _ in range(repeats):
+                copy = fit(draw(teacher, n, level, rng), LEVELS[level])
+                line = 5.0 * max(loss(copy, teacher), (inputs / 2 + 2 * math.log(20)) / n)
+                assert copy.certificate(0.95).bound <= line
+
+
 def test_greedy_answers_are_certified_by_what_they_state():
     """The most probable label every time: stated probabilities do, sampled labels do not."""
     teacher = kt.teachers.dirichlet(20, 6, seed=0)

@@ -103,6 +103,31 @@ def test_lines_that_begin_with_an_array_stay_lines(tmp_path):
     assert TransferSet.read(path).account.outcomes == {"read": 4, "malformed": 1}
 
 
+def test_numbers_that_are_no_json_are_read_and_texts_left_alone(tmp_path):
+    line = (
+        '{"input": "NaN, -Infinity \\" NaN", "label": "Infinity", "logprob": NaN, "top_logprobs": {"NaN": -Infinity}}'
+    )
+    found = TransferSet.read(array_file(tmp_path, line, "a.jsonl"))
+    (record,) = stated(found)
+    assert record[:2] == ('NaN, -Infinity " NaN', "Infinity")
+    assert list(record[2]) == ["Infinity", "NaN"]
+    assert found.account.censored == 2
+    odd = ['{"input": "q", "label": "a", "logprob": Infinity}', '{"input": "q", "label": "a", "prob": NaN}']
+    found = TransferSet.read(array_file(tmp_path, "\n".join(odd), "a.jsonl"))
+    assert found.account.outcomes == {"read": 1, "malformed": 1}
+    assert found.account.censored == 1
+
+
+@pytest.mark.parametrize("block", [1, 3, 50, 1 << 20])
+def test_arrays_are_cut_between_elements(block, tmp_path, monkeypatch):
+    names = ["a, b", "[{", "}]", '"', "\\", '\\"', '\\\\",{', "\u00e9\U0001f600", ""]
+    docs = [{"input": name, "label": "a", "extra": [{name: [name]}, []]} for name in names]
+    monkeypatch.setattr(lines, "_BLOCK", block)
+    monkeypatch.setattr(lines, "_is_array", lambda file: True)
+    for text in (json.dumps(docs), json.dumps(docs, indent=1, ensure_ascii=False)):
+        assert [record[0] for record in stated(TransferSet.read(array_file(tmp_path, text)))] == names
+
+
 def csv_bytes(rows, header=("input", "label", "logprob", "top_logprobs"), end="\n"):
     text = io.StringIO()
     writer = csv.writer(text, lineterminator=end)
@@ -234,6 +259,8 @@ def test_parquet_by_columns_is_parquet_row_by_row(kind, odd, tmp_path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(tables, "_of_table", lambda *arguments: None)
         expected = TransferSet.read(path)
+    if not odd:
+        monkeypatch.setattr(tables, "_parquet_record", None)
     for batch in (1 << 16, 30, 1):
         monkeypatch.setattr(tables, "_BATCH", batch)
         found = TransferSet.read(path)
@@ -348,7 +375,7 @@ def test_a_disk_that_fails_leaves_the_old_copy(tmp_path, monkeypatch):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.jsonl", "copy.csv"]
 
 
-def test_the_benchmark_reads_every_format():
+def test_the_benchmark_reads_every_format(tmp_path):
     root = Path(__file__).parents[2]
     words = [
         sys.executable,
@@ -361,8 +388,11 @@ def test_the_benchmark_reads_every_format():
         "9",
         "--rounds",
         "1",
+        "--out",
+        str(tmp_path / "results.md"),
     ]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     done = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, check=True)
-    for name in [*FORMATS, "csv", "one JSON array", "sel_ptl"]:
+    for name in [*FORMATS, "csv", "parquet, lists", "one JSON array", "sel_ptl"]:
         assert f"| {name} |" in done.stdout
+    assert (tmp_path / "results.md").read_text().strip() == done.stdout.strip()
