@@ -115,7 +115,7 @@ def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, s
         return key
     if isinstance(text, str) and text.startswith("token_id:") and text[9:].isdecimal() and len(text) < 30:
         return int(text[9:])
-    if isinstance(raw, list) and raw:
+    if type(raw) is list and raw:
         try:
             octets = bytes(raw)
         except (TypeError, ValueError, OverflowError):
@@ -278,10 +278,10 @@ def input_key(value: Any) -> str:
         return value
     if isinstance(value, float) and abs(value) >= FAR:
         raise malformed(f"input = {_kind(value)}: a number must have at most 64 bits")
+    if type(value) is list and len(value) == 1 and type(value[0]) is dict:
+        return _text(value[0].get("content", value[0].get("parts")))
     if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
         turns = [(turn.get("role", "user"), _text(turn.get("content", turn.get("parts")))) for turn in value]
-        if len(turns) == 1:
-            return turns[0][1]
         return "\n".join(f"{role}: {text}" for role, text in turns)
     if value is None or value == [] or value == {}:
         raise malformed("input is missing")

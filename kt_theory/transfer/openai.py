@@ -8,7 +8,6 @@ from kt_theory.transfer.account import Skip
 from kt_theory.transfer.answers import (
     CENSORED,
     Answer,
-    Key,
     Reading,
     asked,
     failed,
@@ -88,16 +87,17 @@ def from_tokens(question: Any, text: Any, content: Any, sampling: bool | None, r
             return Answer(question, text, {}, sampling)
         raise Skip("no label", "no token was generated")
     first = want(tokens[0], dict, "token")
-    key = _entry_key(first, reading)
+    key = token_key(first.get("token"), first.get("bytes"), first.get("id"), reading.texts)
     listed = want(first.get("top_logprobs") or [], list, "top_logprobs")
+    texts = reading.texts
     entries = [
-        (_entry_key(want(t, dict, "top_logprobs entry"), reading), log_probability(t.get("logprob"))) for t in listed
+        (
+            token_key(want(t, dict, "top_logprobs entry").get("token"), t.get("bytes"), t.get("id"), texts),
+            log_probability(t.get("logprob")),
+        )
+        for t in listed
     ]
     return Answer(question, key, with_sampled(key, log_probability(first.get("logprob")), entries), sampling)
-
-
-def _entry_key(token: dict[str, Any], reading: Reading) -> Key:
-    return token_key(token.get("token"), token.get("bytes"), token.get("id"), reading.texts)
 
 
 def whole_text(question: Any, text: Any, logprobs: list[Any], sampling: bool | None) -> Answer:

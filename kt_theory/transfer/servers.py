@@ -8,6 +8,7 @@ from typing import Any
 
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.answers import (
+    CENSORED,
     Answer,
     Key,
     Reading,
@@ -239,11 +240,8 @@ def _gemini_candidate(candidate: dict[str, Any], question: Any, sampling: bool |
     reason = _either(candidate, "finishReason")
     # The Python client of old dumps enumerations as their numbers.
     finished(_REASONS.get(reason, reason) if isinstance(reason, int) else reason)
-    content = candidate.get("content")
-    parts = content.get("parts") if isinstance(content, dict) else None
-    texts = [part.get("text", "") for part in want(parts or [], list, "parts") if isinstance(part, dict)]
-    text = "".join(part for part in texts if isinstance(part, str))
     result = _either(candidate, "logprobsResult")
+    text = "" if isinstance(result, dict) and reading.label != "text" else _gemini_text(candidate)
     if not isinstance(result, dict):
         if text:
             return Answer(question, text, {}, sampling)
@@ -260,16 +258,23 @@ def _gemini_candidate(candidate: dict[str, Any], question: Any, sampling: bool |
     return Answer(question, key, with_sampled(key, own, [_gemini_entry(e, reading) for e in listed]), sampling)
 
 
+def _gemini_text(candidate: dict[str, Any]) -> str:
+    content = candidate.get("content")
+    parts = content.get("parts") if isinstance(content, dict) else None
+    texts = [part.get("text", "") for part in want(parts or [], list, "parts") if isinstance(part, dict)]
+    return "".join(part for part in texts if isinstance(part, str))
+
+
 _REASONS = {0: None, 1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION"}
 
 
 def _gemini_entry(entry: Any, reading: Reading) -> tuple[Key, float]:
     place = want(entry, dict, "candidate")
-    number, text = place.get("tokenId"), place.get("token")
-    if type(number) is int and type(text) is str and "logProbability" in place:
-        reading.texts.setdefault(number, text)
-        stated = place["logProbability"]
-        return number, 0.0 if stated is None else log_probability(stated)
+    number, text, stated = place.get("tokenId"), place.get("token"), place.get("logProbability")
+    if type(number) is int and type(text) is str and type(stated) is float and CENSORED < stated <= 0.0:
+        if number not in reading.texts:
+            reading.texts[number] = text
+        return number, stated
     key = token_key(text, None, _either(place, "tokenId"), reading.texts)
     # Zero values are left out of the JSON: a token without logProbability is certain.
     stated = _either(place, "logProbability")
