@@ -132,23 +132,22 @@ def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, s
 def with_sampled(key: Key, value: float, entries: Iterable[tuple[Key, float]]) -> dict[Key, float]:
     """Return the entries, the sampled label's own first, each label once: of tokens that read alike the first."""
     # The sampled token may be listed with a value where its own field holds the censoring mark.
-    return _add(entries, {key: value})
-
-
-def each_once(entries: Iterable[tuple[Key, float]]) -> dict[Key, float]:
-    """Return the entries, each label once: of tokens that read alike the first."""
-    return _add(entries, {})
-
-
-def _add(entries: Iterable[tuple[Key, float]], found: dict[Key, float]) -> dict[Key, float]:
-    for key, stated in entries:
-        if key not in found or (found[key] != found[key]):
-            found[key] = stated
+    found = {key: value}
+    for name, stated in entries:
+        if name not in found or (found[name] != found[name]):
+            found[name] = stated
     return found
+
+
+def each_once(entries: list[tuple[Key, float]]) -> dict[Key, float]:
+    """Return the entries, each label once: of tokens that read alike the first."""
+    return with_sampled(*entries[0], entries) if entries else {}
 
 
 def finished(reason: Any) -> None:
     """Raise a Skip unless the answer ended in an ordinary way."""
+    if type(reason) is str and reason in _ORDINARY:
+        return
     if isinstance(reason, dict):
         reason = reason.get("type")
     if reason is None:
@@ -203,11 +202,12 @@ def sampled_plainly(*places: Any) -> bool | None:
     said, last = False, None
     for place in places:
         # A bare response is its own record: the same place is not looked at twice.
-        if place is last or type(place) is not dict or SAMPLING_NAMES.isdisjoint(place):
+        if place is last or type(place) is not dict:
             continue
         last = place
-        for name, value in place.items():
-            if name in SAMPLING_NAMES and (type(value) is int or type(value) is float):
+        for name in SAMPLING_NAMES.intersection(place):
+            value = place[name]
+            if type(value) is int or type(value) is float:
                 if value not in _PLAIN_SAMPLING[name]:
                     return False
                 said = said or name == "temperature"
@@ -248,6 +248,8 @@ def asked(doc: dict[str, Any], reading: Reading) -> str:
         if found is None:
             raise malformed(f"field {reading.input!r} is missing")
         return input_key(found)
+    if type(doc.get("prompt")) is str:
+        return str(doc["prompt"])
     for place in _requests(doc):
         for name in ("prompt", "messages", "contents", "input"):
             value = place.get(name)

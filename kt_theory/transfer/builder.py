@@ -41,10 +41,11 @@ class Builder:
 
     def add(self, answers: Sequence[Answer]) -> np.ndarray:
         """Take records; return which of them have a label that is declared, or none."""
-        sampled = self._coded([answer.label for answer in answers])
-        sizes = np.fromiter([len(answer.entries) for answer in answers], np.int64, len(answers))
-        listed = self._coded(list(chain.from_iterable([answer.entries for answer in answers])))
-        values = np.array(list(chain.from_iterable([answer.entries.values() for answer in answers])), dtype=np.float64)
+        _, labels, entries, _ = zip(*answers, strict=True)
+        sampled = self._coded(labels)
+        sizes = np.fromiter(map(len, entries), np.int64, len(answers))
+        listed = self._coded(list(chain.from_iterable(entries)))
+        values = np.array(list(chain.from_iterable([each.values() for each in entries])), dtype=np.float64)
         kept = sampled != _OUTSIDE
         chosen = answers if kept.all() else [answer for answer, keep in zip(answers, kept, strict=True) if keep]
         said = Counter([answer.sampling for answer in chosen])

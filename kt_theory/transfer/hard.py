@@ -106,11 +106,13 @@ def moments(n: int, labels: int, stake: float, mu: np.ndarray, cost: np.ndarray)
         In (0, n].
     cost : (n,) array
     """
-    from scipy.stats import binom
+    from scipy.special import gammaln, xlog1py, xlogy
 
     k = np.arange(1.0, n + 1)
+    share = mu[:, None] / n
+    choices = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
     loss = np.minimum(1.0, 0.5 * np.sqrt((labels - 1) / k) + stake * mu[:, None] / (8.0 * k))
-    seen = binom.logpmf(k, n, mu[:, None] / n) + stake * mu[:, None] * loss - cost
+    seen = choices + xlogy(k, share) + xlog1py(n - k, -share) + stake * mu[:, None] * loss - cost
     unseen = n * np.log1p(-np.minimum(mu / n, 1.0 - 1e-16)) + stake * mu * (1.0 - 1.0 / labels)
     return np.exp(seen).sum(axis=1), np.exp(unseen)
 
@@ -178,16 +180,18 @@ def _hard_cells(n: int) -> dict[float, list[tuple[float, float]]]:
 
 def _halves(visits: np.ndarray, theta: float) -> tuple[np.ndarray, np.ndarray]:
     """E[r sd; r < k] and E[r sd^2; r < k], r ~ Bin(k, theta), sd^2 = k^2 / ((k - 1) r (k - r)) where q (1 - q) = 1."""
-    from scipy.stats import binom
+    # scipy.stats has the same function, and takes most of a second to load.
+    from scipy.special import bdtr
 
     far, far2 = np.zeros(len(visits)), np.zeros(len(visits))
     for i, k in enumerate(visits):
         if k == 1:
             continue
-        # All but 1e-12 of the mass; out there r sd and r sd^2 are at most 2 k^(3/2) and 2 k.
-        low, high = (0, k - 1) if k <= 1000 else binom.interval(1 - 1e-12, k, theta)
+        # All but 1e-12 of the mass (Hoeffding); out there r sd and r sd^2 are at most 2 k^(3/2) and 2 k.
+        reach = np.sqrt(0.5 * k * np.log(2e12)) + 1.0
+        low, high = (0, k - 1) if k <= 1000 else (max(0.0, k * theta - reach), k * theta + reach)
         steps = np.unique(np.linspace(low, min(high, k - 1), 1001).astype(np.int64))
-        mass = np.diff(binom.cdf(np.r_[steps[0] - 1, steps], k, theta))
+        mass = np.diff(np.r_[0.0 if steps[0] == 0 else bdtr(steps[0] - 1.0, k, theta), bdtr(steps, k, theta)])
         # Both rise in r: a step carries the value at its upper end.
         far[i] = mass @ (k * np.sqrt(steps / ((k - 1.0) * (k - steps)))) + (2e-12 * k**1.5 if k > 1000 else 0.0)
         far2[i] = mass @ np.where(steps > 0, k**2 / ((k - 1.0) * (k - steps)), 0.0) + (2e-12 * k if k > 1000 else 0.0)

@@ -14,7 +14,8 @@ import orjson
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.answers import UNKNOWN
 
-_CHUNK = 1024
+_CHUNK = 256
+"""Records parsed at once: few enough to stay in the cache until they are read."""
 _BLOCK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 

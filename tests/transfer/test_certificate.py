@@ -277,7 +277,7 @@ def peaked(inputs, labels):
 
 @pytest.mark.parametrize("level", ["partial", 2, "soft"], ids=str)
 @pytest.mark.parametrize("labels", [2, 3, 5, 10])
-@pytest.mark.parametrize("repeats", [1, pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.parametrize("repeats", [1, pytest.param(10, marks=pytest.mark.long)])
 def test_certificates_of_few_inputs_are_not_vacuous_where_probabilities_are_stated(level, labels, repeats):
     """The same line for S = 1 to 15, in every transfer set."""
     rng = np.random.default_rng(0)
