@@ -9,13 +9,14 @@ import numpy as np
 from kt_theory.channels import Channel
 
 
-def lowest_sum(channel: Channel | None, labels: int) -> float:
-    """Return the least that the weights which a channel shows of a whole row sum to."""
+def sums(channel: Channel | None, labels: int) -> tuple[float, float]:
+    """Return the least and the most that the weights which a channel shows of a whole row sum to."""
     if channel is not None and channel.kind == "rounded":
-        return math.exp(-0.5 * channel.amount)
+        return math.exp(-0.5 * channel.amount), math.exp(0.5 * channel.amount)
     if channel is not None and channel.kind == "quantised":
-        return 1.0 - 0.5 * labels * 2.0**-channel.amount
-    return 1.0
+        reach = 0.5 * labels * 2.0**-channel.amount
+        return 1.0 - reach, 1.0 + reach
+    return 1.0, 1.0
 
 
 def undone(shown: np.ndarray, channel: Channel, power: float = 1.0) -> np.ndarray:

@@ -94,7 +94,8 @@ class TransferSet:
             What a malformed line does. Skipped or not, `account` has its number and the reason.
         other_sampling : bool
             Accept records that say they were not sampled at temperature 1 and top_p 1. Their labels do not follow the
-            stated probabilities: certificates then rest on what is stated alone.
+            stated probabilities: certificates then rest on what is stated alone. Of greedy answers that list their k
+            most probable labels `kt_theory.students.top_k(k, sampled=False)` learns.
 
         Raises
         ------

@@ -9,7 +9,7 @@ import numpy as np
 from kt_theory.access import WHOLE_ROW, Access, AccessError
 from kt_theory.channels import Channel
 from kt_theory.students import Student, TableRule
-from kt_theory.transfer.distortion import lowest_sum
+from kt_theory.transfer.distortion import sums
 from kt_theory.transfer.rows import Rows, collect
 from kt_theory.transfer.sets import TransferSet
 
@@ -126,14 +126,25 @@ def _refuse_other_tables(transfer: TransferSet, student: Student) -> None:
 
 def _refuse_hidden(rows: Rows, student: Student) -> None:
     """Labels that a whole row does not state have probability 0, or are shown as 0."""
-    short = (lowest_sum(student.access.channel, rows.labels) - rows.total(np.where(rows.known, rows.p, 0.0))) > 1e-6
-    short &= rows.hidden_labels > 0
+    total = rows.total(np.where(rows.known, rows.p, 0.0))
+    low, high = sums(student.access.channel, rows.labels)
+    short = (total < low - 1e-6) & (rows.hidden_labels > 0)
     if short.any():
         worst = float(rows.hidden_mass.max())
         raise AccessError(
             f"student {student.name!r} needs all probabilities of a row; {int(short.sum())} inputs hide some, up to "
             f"{worst:.3g} of their mass; leave student out to share it"
         )
+    odd = (total < low - _SERVERS) | (total > high + _SERVERS)
+    if student.access.channel is not None and odd.any():
+        raise ValueError(
+            f"student {student.name!r}: {int(odd.sum())} inputs show weights that sum to {total[odd][0]:.4g} or so; "
+            f"those of access {student.access.name!r} sum to {low:.4g} at least and to {high:.4g} at most"
+        )
+
+
+_SERVERS = 0.01
+"""By so much servers that compute in half precision may miss the sum of a row."""
 
 
 def dense(rows: Rows, student: Student, inputs: int) -> tuple[np.ndarray, np.ndarray]:

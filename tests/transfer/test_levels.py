@@ -265,6 +265,18 @@ def test_what_records_cannot_hold_is_refused_in_one_line(student, level, message
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("student", [students.rounded(0.1), students.quantised(8), students.tempered(2.0)])
+def test_weights_that_are_not_of_the_channel_are_refused(student):
+    table = kt.teachers.dirichlet(4, 5, seed=0).pi
+    for factor, wrong in ((0.9, True), (0.8, True), (1.1, True), (1.005, False)):
+        transfer = TransferSet.from_arrays(range(4), [0] * 4, logprobs=np.minimum(np.log(factor * table), 0))
+        if wrong:
+            with pytest.raises(ValueError, match="sum to"):
+                fit(transfer, student)
+        else:
+            np.testing.assert_allclose(fit(transfer, student).pi.sum(axis=1), 1, rtol=1e-12)
+
+
 def test_pooled_students_need_sampled_labels():
     transfer = TransferSet.from_arrays(["a", "b"], logprobs=np.log([[0.5, 0.5], [0.25, 0.75]]))
     with pytest.raises(kt.AccessError, match="2 records have none"):
