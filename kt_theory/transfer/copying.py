@@ -65,10 +65,9 @@ class Copy:
         """One line per input and label that occurs there, and one per input for the labels that do not.
 
         Columns: input; label (missing on the line of the others); probability; shared_by, the number of labels that
-        the probability is shared by, equally; source: "stated" (computed from it, where the student
-        undoes a distortion), "counted", or "shared"; count, how often the label was
-        sampled; at_most, for a label whose log-probability was censored, the smallest that was stated. The
-        probabilities of an input sum to 1.
+        the probability is shared by, equally; source: "stated" (or computed from what is, where the student undoes a
+        distortion), "counted", or "shared"; count, how often the label was sampled; at_most, for a label whose
+        log-probability was censored, the smallest that was stated. The probabilities of an input sum to 1.
         """
         import pandas as pd
 

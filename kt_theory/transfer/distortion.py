@@ -37,7 +37,9 @@ def undone(shown: np.ndarray, channel: Channel, power: float = 1.0) -> np.ndarra
         return shown / shown.sum(axis=1, keepdims=True)
     left = 1.0 - shown.sum(axis=1, keepdims=True)
     takers = (shown > 0) | (left >= 0)
-    return np.maximum(np.where(takers, shown + left / takers.sum(axis=1, keepdims=True), 0.0), 0.0)
+    corrected = np.maximum(np.where(takers, shown + left / takers.sum(axis=1, keepdims=True), 0.0), 0.0)
+    # Weights that a server computed in half precision may be off by more than the smallest of them.
+    return corrected / corrected.sum(axis=1, keepdims=True)
 
 
 def row_error(table: np.ndarray, shown: np.ndarray, channel: Channel) -> float:
