@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: reproduce test test-long bench clean
+.PHONY: reproduce test test-long bench bench-transfer bench-sweeps clean
 
 reproduce: $(READY)
 	$(BIN)/kt-theory reproduce
@@ -19,6 +19,12 @@ test-long: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/engine.py
+
+bench-transfer: $(READY)
+	$(BIN)/python benchmarks/transfer.py --out benchmarks/transfer.md
+
+bench-sweeps: $(READY)
+	$(BIN)/python benchmarks/sweep_overhead.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

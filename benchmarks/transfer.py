@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 import kt_theory as kt
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import transfer_cases
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+import servers
 
 LABELS = [f"label{i}" for i in range(20)]
 TOP = 5
@@ -53,10 +53,10 @@ def records(count: int, inputs: int) -> Iterator[Record]:
 
 def write_files(folder: Path, size: int, inputs: int) -> dict[str, Path]:
     """Write the same records in every format."""
-    transfer_cases.IDS = dict(zip(LABELS, range(100, 100 + len(LABELS)), strict=True))
+    servers.IDS = dict(zip(LABELS, range(100, 100 + len(LABELS)), strict=True))
     found = list(records(size, inputs))
     paths = {}
-    for name, form in transfer_cases.FORMATS.items():
+    for name, form in servers.FORMATS.items():
         paths[name] = folder / f"{name}.jsonl"
         with paths[name].open("w") as file:
             file.writelines(json.dumps(form(*record)) + "\n" for record in found)
@@ -64,7 +64,7 @@ def write_files(folder: Path, size: int, inputs: int) -> dict[str, Path]:
     with paths["plain, hard"].open("w") as file:
         file.writelines(json.dumps({"input": q, "label": a}) + "\n" for q, a, _, _ in found)
     paths["one JSON array"] = folder / "array.json"
-    paths["one JSON array"].write_text(json.dumps([transfer_cases.plain(*record) for record in found]))
+    paths["one JSON array"].write_text(json.dumps([servers.plain(*record) for record in found]))
     for name, columns in (("csv", 4), ("csv, hard", 2)):
         paths[name] = folder / f"{name}.csv"
         with paths[name].open("w", newline="") as file:
@@ -166,7 +166,7 @@ def main() -> None:
         lines += ["", *reading_table(paths, options.rounds)]
         large = Path(folder) / "large.jsonl"
         with large.open("w") as file:
-            file.writelines(json.dumps(transfer_cases.plain(*r)) + "\n" for r in records(options.fit, options.inputs))
+            file.writelines(json.dumps(servers.plain(*r)) + "\n" for r in records(options.fit, options.inputs))
         lines += ["", f"A file of {large.stat().st_size / 1e6:.0f} MB:", "", *fit_table(large)]
     report = "\n".join(lines) + "\n"
     if options.out is not None:
