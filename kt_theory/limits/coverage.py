@@ -23,6 +23,7 @@ from functools import lru_cache
 import numpy as np
 
 from kt_theory.limits.combine import largest_over_laws
+from kt_theory.limits.descent import minimum
 from kt_theory.limits.three import three_hidden_bound
 
 SPLIT, ROUNDS = 16, 2
@@ -108,8 +109,6 @@ def _multipliers(labels: int, n: int, most: float, total: float, falling: bool =
 
     z < 0 only if `falling`, which needs the probabilities to sum to `total` exactly.
     """
-    from scipy.optimize import minimize_scalar
-
     unit = 1.0 / max(n, 1)
     grid = _grid(unit, most)
     side, q = np.sqrt(grid), _powers(grid, n)
@@ -120,11 +119,10 @@ def _multipliers(labels: int, n: int, most: float, total: float, falling: bool =
     # The condition is concave in (y, z), so `bound` is convex: an inner minimum is the least of all.
     far = 4.0 * unit
     low = -unit if falling else 0.0
-    near = minimize_scalar(bound, bounds=(low, far), method="bounded", options={"xatol": 1e-7 * unit})
-    z = float(near.x)
-    if bound(far) <= float(near.fun) * (1.0 + 1e-6):
-        wide = minimize_scalar(bound, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-6})
-        z = float(min(near, wide, key=lambda one: one.fun).x)
+    near = minimum(bound, low, far, 1e-7 * unit)
+    z = near[1]
+    if bound(far) <= near[0] * (1.0 + 1e-6):
+        z = min(near, minimum(bound, 0.0, 1.0, 1e-6))[1]
     return max(_proved_root(grid, z, n) ** 2, _growing(z, n, most)), z
 
 

@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from kt_theory.limits.descent import simplex_minimum
+
 WINDOW = 120_000
 """Longest sum over the counts of one label; beyond it the closed form of `closed_bayes_risk` answers."""
 
@@ -124,21 +126,18 @@ def best_prior(labels: int, n: int) -> tuple[float, float]:
     For large n/A, alpha = 1/2 sqrt(n/(A-1)) balances the prior's pull, A alpha/(2n), against its
     spread, (1-1/A)/(8 alpha).
     """
-    from scipy.optimize import minimize
-
     alpha = 0.5 * math.sqrt(n / (labels - 1))
     start = [math.log(alpha), (1.0 - 2.0 / labels) * math.log1p(1.0 / (3.0 * alpha))]
     if n > SEARCHED_RATIO * labels:
         return alpha, 1.0 / (1.0 + math.exp(-start[1]))
 
-    def negative(z: np.ndarray) -> float:
+    def negative(z: list[float]) -> float:
         if not (abs(z[0] - start[0]) < 4.0 and -0.1 < z[1] < 20.0):
             return 0.0
         return -bayes_risk(labels, n, math.exp(z[0]), 1.0 / (1.0 + math.exp(-z[1])), terms=1500)
 
     simplex = [start, [start[0] + 0.3, start[1]], [start[0], 1.1 * start[1] + 0.01]]
-    options = {"xatol": 2e-3, "fatol": 1e-9, "maxfev": 90, "initial_simplex": simplex}
-    best = minimize(negative, start, method="Nelder-Mead", options=options).x
+    best = simplex_minimum(negative, simplex, 1e-3, 90)
     return math.exp(best[0]), 1.0 / (1.0 + math.exp(-best[1]))
 
 

@@ -9,6 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from kt_theory.limits.descent import minimum
+
 MOST_HITS = 4.0
 """Light labels with n x above this are not searched: t e^-t falls from t = 1 on, and no worst row has t > 1.5."""
 
@@ -124,17 +126,14 @@ def maximum(function: Callable[[float], float], low: float, high: float, *, grid
     The best grid point and its neighbours bracket a maximum, which parabolic interpolation within golden sections
     (Brent) closes to 1e-9 of the range; the value there is then accurate to rounding.
     """
-    from scipy.optimize import minimize_scalar
-
     if high <= low:
         return function(low), low
     places = np.linspace(low, high, grid)
     values = [function(float(x)) for x in places]
     i = int(np.argmax(values))
     left, right = places[max(i - 1, 0)], places[min(i + 1, grid - 1)]
-    options = {"xatol": 1e-9 * (high - low)}
-    found = minimize_scalar(lambda x: -function(x), bounds=(left, right), method="bounded", options=options)
-    return max((float(values[i]), float(places[i])), (float(-found.fun), float(found.x)))
+    least, place = minimum(lambda x: -function(x), left, right, 1e-9 * (high - low))
+    return max((float(values[i]), float(places[i])), (-least, place))
 
 
 def best_whole(function: Callable[[int], float], low: int, high: int) -> int:

@@ -1,0 +1,123 @@
+"""Least values of functions of one and of two variables, where loading an optimiser would cost more than the search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+GOLDEN = 0.5 * (3.0 - math.sqrt(5.0))
+ROOT_ROUNDING = math.sqrt(2.2e-16)
+MOST_STEPS = 500
+
+
+def minimum(function: Callable[[float], float], low: float, high: float, tolerance: float) -> tuple[float, float]:
+    """Return (value, place) of the least value of a unimodal `function` between `low` and `high`.
+
+    Parabolas through the last three places, golden sections where those leave the bracket or shrink too slowly.
+
+    Parameters
+    ----------
+    function : callable
+    low, high : float
+        The ends are approached, never evaluated.
+    tolerance : float
+        Absolute error of the place; 1.5e-8 of it, relative, comes on top.
+
+    References
+    ----------
+    Brent (1973), Algorithms for Minimization without Derivatives, chapter 5, with the steps of fminbound.
+    """
+    a, b = float(low), float(high)
+    best = second = third = a + GOLDEN * (b - a)
+    at_best = at_second = at_third = float(function(best))
+    step = last = 0.0
+    for _ in range(MOST_STEPS):
+        middle = 0.5 * (a + b)
+        least = ROOT_ROUNDING * abs(best) + tolerance / 3.0
+        if abs(best - middle) <= 2.0 * least - 0.5 * (b - a):
+            break
+        step, last = _next_step((a, b), (best, second, third), (at_best, at_second, at_third), (step, last), least)
+        x = best + math.copysign(max(abs(step), least), step if step else 1.0)
+        at_x = float(function(x))
+        if at_x <= at_best:
+            a, b = (best, b) if x >= best else (a, best)
+            third, at_third, second, at_second, best, at_best = second, at_second, best, at_best, x, at_x
+            continue
+        a, b = (x, b) if x < best else (a, x)
+        if at_x <= at_second or second == best:
+            third, at_third, second, at_second = second, at_second, x, at_x
+        elif at_x <= at_third or third in (best, second):
+            third, at_third = x, at_x
+    return at_best, best
+
+
+def _next_step(
+    bracket: tuple[float, float],
+    places: tuple[float, float, float],
+    values: tuple[float, float, float],
+    steps: tuple[float, float],
+    least: float,
+) -> tuple[float, float]:
+    """Return the next step from the best place, and the one that the step after it has to halve."""
+    (a, b), (best, second, third), (at_best, at_second, at_third) = bracket, places, values
+    middle, (step, last) = 0.5 * (a + b), steps
+    if abs(last) > least:
+        r = (best - second) * (at_best - at_third)
+        q = (best - third) * (at_best - at_second)
+        p = (best - third) * q - (best - second) * r
+        q = 2.0 * (q - r)
+        p, q = (-p, q) if q > 0.0 else (p, -q)
+        if abs(p) < abs(0.5 * q * last) and q * (a - best) < p < q * (b - best):
+            x = best + p / q
+            if x - a < 2.0 * least or b - x < 2.0 * least:
+                return math.copysign(least, middle - best), step
+            return p / q, step
+    reach = a - best if best >= middle else b - best
+    return GOLDEN * reach, reach
+
+
+def simplex_minimum(
+    function: Callable[[Any], float], corners: Sequence[Sequence[float]], tolerance: float, most: int
+) -> list[float]:
+    """Return the place of a local minimum of a `function` of two variables, by the Nelder-Mead simplex.
+
+    Parameters
+    ----------
+    function : callable
+        Takes two numbers in a list.
+    corners : three starting places
+    tolerance : float
+        The search ends when the corners are so close to the best one in each variable.
+    most : int
+        Evaluations after which no further step is begun.
+    """
+    simplex = sorted(((float(function(list(place))), list(place)) for place in corners), key=lambda corner: corner[0])
+    used = 3
+    while used < most:
+        (least, best), (middle, _), (worst, far) = simplex
+        if max(abs(x - y) for _, place in simplex[1:] for x, y in zip(place, best, strict=True)) <= tolerance:
+            break
+        centre = [0.5 * (x + y) for x, y in zip(best, simplex[1][1], strict=True)]
+
+        def tried(factor: float, centre: list[float] = centre, far: list[float] = far) -> tuple[float, list[float]]:
+            place = [(1.0 + factor) * c - factor * f for c, f in zip(centre, far, strict=True)]
+            return float(function(place)), place
+
+        new = tried(1.0)
+        used += 1
+        if new[0] < least:
+            new = min(tried(2.0), new, key=lambda corner: corner[0])
+            used += 1
+        elif new[0] >= middle:
+            inner = tried(0.5 if new[0] < worst else -0.5)
+            used += 1
+            if inner[0] <= min(new[0], worst):
+                new = inner
+            else:
+                halved = [[b + 0.5 * (p - b) for p, b in zip(place, best, strict=True)] for _, place in simplex[1:]]
+                simplex[1:] = [(float(function(place)), place) for place in halved]
+                used += 2
+                new = simplex.pop()
+        simplex = sorted([*simplex[:2], new], key=lambda corner: corner[0])
+    return simplex[0][1]
