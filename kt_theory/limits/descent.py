@@ -79,6 +79,37 @@ def _next_step(
     return GOLDEN * reach, reach
 
 
+def convex_minimum(
+    function: Callable[[float], tuple[float, float]], low: float, high: float, gap: float
+) -> tuple[float, float]:
+    """Return (value, place) of the least value of a convex function on [low, high], from values and slopes.
+
+    The tangents at both ends of a bracket meet below the minimum: the search ends when that is within `gap`, relative,
+    of the best value. The next place is in turn where they meet and where the slope would be 0 if it were linear.
+    """
+    a, b = low, high
+    (at_a, down), (at_b, up) = function(a), function(b)
+    if down >= 0.0 or up <= 0.0:
+        return min((at_a, a), (at_b, b))
+    best = min((at_a, a), (at_b, b))
+    for i in range(MOST_STEPS):
+        meet = (at_b - at_a + down * a - up * b) / (down - up)
+        if best[0] - (at_a + down * (meet - a)) <= gap * abs(best[0]) or not a < meet < b:
+            break
+        x = meet if i % 2 else a + (b - a) * down / (down - up)
+        if a > 0.0 and b > 16.0 * a:
+            x = math.sqrt(a * b)
+        value, slope = function(x)
+        best = min(best, (value, x))
+        if slope < 0.0:
+            a, at_a, down = x, value, slope
+        elif slope > 0.0:
+            b, at_b, up = x, value, slope
+        else:
+            break
+    return best
+
+
 def highest(function: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> tuple[float, float]:
     """Return (value, place) of the largest maximum of a vectorised `function` on [low, high] that 17 places can see.
 
