@@ -127,9 +127,12 @@ def highest(function: Callable[[np.ndarray], np.ndarray], low: float, high: floa
         if right - left <= 1e-9 * (high - low) or abs(promised - top) <= 1e-13 * abs(top):
             return top, float(places[i])
         vertex, promised = _vertex(places, values, i)
-        places, old = np.unique(np.append(np.linspace(left, right, 9), (vertex, places[i]))), (places[i], top)
+        places = np.concatenate([np.linspace(left, places[i], 5), np.linspace(places[i], right, 5)[1:]])
+        # Two places that rounding alone tells apart would give a parabola of noise.
+        if np.abs(places - vertex).min() > 1e-4 * (right - left):
+            places = np.sort(np.append(places, vertex))
+        places = np.unique(places)
         values = function(places)
-        values[places == old[0]] = old[1]
 
 
 def _vertex(x: np.ndarray, y: np.ndarray, i: int) -> tuple[float, float]:

@@ -38,7 +38,7 @@ def coordinate_risk(p: np.ndarray, labels: int, n: int, c: float) -> np.ndarray:
     inside = (j >= 0.0) & (j < n)
     i = np.where(inside, j, 0.0)
     below = np.where(inside, betainc(n - i, i + 1.0, 1.0 - p), np.where(j < 0.0, 0.0, 1.0))
-    jump = np.where(inside, 2.0 * (i + 1.0) * (1.0 - p) * np.exp(log_binomial(i + 1.0, n - i - 1.0, p)), 0.0)
+    jump = np.where(inside, 2.0 * (i + 1.0) * (1.0 - p) * np.exp(log_binomial(i + 1.0, n - i - 1.0, p, n)), 0.0)
     return (c * (1.0 - labels * p) * (1.0 - 2.0 * below) + jump) / total
 
 
