@@ -10,7 +10,7 @@ import numpy as np
 
 GOLDEN = 0.5 * (3.0 - math.sqrt(5.0))
 ROOT_ROUNDING = math.sqrt(2.2e-16)
-MOST_STEPS = 500
+MOST_STEPS, MOST_BRACKETS = 500, 16
 
 
 def minimum(function: Callable[[float], float], low: float, high: float, tolerance: float) -> tuple[float, float]:
@@ -114,18 +114,18 @@ def highest(function: Callable[[np.ndarray], np.ndarray], low: float, high: floa
     """Return (value, place) of the largest maximum of a vectorised `function` on [low, high] that 17 places can see.
 
     Its neighbours bracket it, and eight parts of the bracket, with the vertex of the parabola among them, give the next
-    one, until a vertex has the height that its parabola said to 1e-13, or the bracket is 1e-9 of the range.
+    one, until a vertex has the height that its parabola said to 1e-13, or the bracket is 4^-16 of the range.
     """
     if high <= low:
         return float(function(np.array([low]))[0]), low
     places = np.linspace(low, high, 17)
     values = function(places)
     promised = math.inf
-    while True:
+    for _ in range(MOST_BRACKETS):
         i = int(values.argmax())
         top, left, right = float(values[i]), places[max(i - 1, 0)], places[min(i + 1, len(places) - 1)]
-        if right - left <= 1e-9 * (high - low) or abs(promised - top) <= 1e-13 * abs(top):
-            return top, float(places[i])
+        if abs(promised - top) <= 1e-13 * abs(top):
+            break
         vertex, promised = _vertex(places, values, i)
         places = np.concatenate([np.linspace(left, places[i], 5), np.linspace(places[i], right, 5)[1:]])
         # Two places that rounding alone tells apart would give a parabola of noise.
@@ -133,6 +133,8 @@ def highest(function: Callable[[np.ndarray], np.ndarray], low: float, high: floa
             places = np.sort(np.append(places, vertex))
         places = np.unique(places)
         values = function(places)
+    i = int(values.argmax())
+    return float(values[i]), float(places[i])
 
 
 def _vertex(x: np.ndarray, y: np.ndarray, i: int) -> tuple[float, float]:
