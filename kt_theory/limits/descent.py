@@ -118,7 +118,7 @@ def highest(function: Callable[[np.ndarray], np.ndarray], low: float, high: floa
     """
     if high <= low:
         return float(function(np.array([low]))[0]), low
-    places = np.linspace(low, high, 17)
+    places = np.unique(np.linspace(low, high, 17))
     values = function(places)
     promised = math.inf
     for _ in range(MOST_BRACKETS):

@@ -203,7 +203,8 @@ def student_recipe(entry: Any) -> dict[str, Any]:
     recipe = _checked(entry, _STUDENTS[name], f"student {name!r}")
     if name == "grad_ful" and recipe["graph"] not in GRAPHS:
         raise unknown_name("graph", recipe["graph"], GRAPHS)
-    build_student(recipe, 1)  # what the student refuses is said now
+    if name != "grad_ful":
+        build_student(recipe, 1)  # what the student refuses is said now
     return recipe
 
 
@@ -217,7 +218,7 @@ def _checked(entry: Mapping[str, Any], known: Mapping[str, str], what: str) -> d
         if key not in entry and key not in _OPTIONAL:
             raise ValueError(f"{what}: {key} is missing")
         if kind == "level":
-            if key in entry and (base := level(entry[key])) != access.SOFT:
+            if key in entry and (base := level(entry[key])) is not access.SOFT:
                 recipe[key] = base.name
         elif key in entry or key == "hops":
             recipe[key] = typed(entry.get(key, 1), kind, key)
