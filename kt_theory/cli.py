@@ -10,7 +10,6 @@ import click
 from kt_theory import __version__
 from kt_theory.commands import Names, Numbers, Whole, clear_errors
 from kt_theory.planning.cli import plan_command
-from kt_theory.sweep.cli import sweep_group
 from kt_theory.transfer.cli import fit_command
 from kt_theory.validation import whole_number
 
@@ -18,7 +17,21 @@ _FAR = 2**40
 """Samples at which n times a limit of order 1/n no longer changes."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Commands(click.Group):
+    """All commands; that of sweeps loads when it is named, as it takes half of the time that the others start in."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "sweep"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "sweep":
+            return super().get_command(ctx, cmd_name)
+        from kt_theory.sweep.cli import sweep_group
+
+        return sweep_group
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="kt-theory")
 def main() -> None:
     """The fundamental limits of knowledge transfer (distillation) over finite domains."""
@@ -132,17 +145,15 @@ def limits(inputs: int, labels: int, sizes: list[int], top: list[int], csv: Path
 
     from kt_theory.limits.constants import asymptotic_rates, fixed_labels, light_labels
     from kt_theory.limits.minimax import minimax_risk
-    from kt_theory.limits.overview import limits_at, overview
+    from kt_theory.limits.overview import limits_at, overview_rows
     from kt_theory.output import refuse_unwritable, write_table
 
     refuse_unwritable([] if csv is None else [csv])
-    frame = overview(
+    rows = overview_rows(
         limits_at(inputs, labels, size, tuple(top))
         for size in tqdm(sizes, unit="n", delay=2, disable=None, leave=False)
     )
-    shown = frame[["n", "access", "paper_lower", "lower", "upper", "paper_upper", "exact"]].copy()
-    shown["exact"] = shown["exact"].map({True: "yes", False: ""})
-    click.echo(_table(shown))
+    click.echo(_limits_table(rows))
     click.echo(f"\nAs n grows, S = {inputs}, A = {labels}: minimax risk ~ constant * rate")
     for rate in asymptotic_rates(inputs, labels):
         click.echo(f"  {rate.access:9} {rate.constant:.10g} * {rate.rate}  ({rate.regime}; {rate.reference})")
@@ -158,7 +169,9 @@ def limits(inputs: int, labels: int, sizes: list[int], top: list[int], csv: Path
         worst = fixed_labels(size)
         click.echo(f"K({size}) = {worst.value:.12g}: {worst.light} labels have mass {worst.t:.6g}/n, the others 0")
     if csv is not None:
-        click.echo(f"wrote {write_table(frame, csv)}")
+        import pandas as pd
+
+        click.echo(f"wrote {write_table(pd.DataFrame(rows), csv)}")
 
 
 @main.command(epilog="Example: kt-theory warmup")
@@ -179,10 +192,19 @@ def _screen(frame: Any) -> str:
     return _table(table)
 
 
+def _limits_table(rows: list[dict[str, Any]]) -> str:
+    """The limits as they are shown on the screen, without the time that a data frame takes to load."""
+    bounds = ("paper_lower", "lower", "upper", "paper_upper")
+    columns = [["n", *(str(row["n"]) for row in rows)], ["access", *(row["access"] for row in rows)]]
+    columns += [[name, *("-" if row[name] != row[name] else f"{row[name]:.4g}" for row in rows)] for name in bounds]
+    columns.append(["exact", *("yes" if row["exact"] else "" for row in rows)])
+    widths = [max(map(len, column)) for column in columns]
+    return "\n".join("  ".join(map(str.rjust, line, widths)) for line in zip(*columns, strict=True))
+
+
 def _table(frame: Any) -> str:
     return frame.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-")
 
 
-main.add_command(sweep_group)
 main.add_command(fit_command)
 main.add_command(plan_command)

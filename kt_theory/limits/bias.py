@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from kt_theory.limits.descent import minimum
 from kt_theory.teacher import Teacher
 from kt_theory.validation import whole_number
 
@@ -27,8 +28,6 @@ def largest_bias(labels: int) -> tuple[float, Teacher]:
     labels : int
         A, at least 1; one label has no bias.
     """
-    from scipy.optimize import minimize_scalar
-
     width = whole_number(labels, "labels", low=1, high=10**6)
     if width == 1:
         return 0.0, Teacher([[1.0]])
@@ -39,5 +38,5 @@ def largest_bias(labels: int) -> tuple[float, Teacher]:
     grid = np.linspace(0.0, 1.0, 41)
     start = int(np.argmin([loss(t) for t in grid]))
     bounds = (grid[max(start - 1, 0)], grid[min(start + 1, 40)])
-    t = float(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-12}).x)
+    t = minimum(loss, *bounds, 1e-12)[1]
     return -loss(t), Teacher([[1.0 - t] + [t / (width - 1)] * (width - 1)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from kt_theory.limits.descent import minimum
+
 
 def largest_over_laws(inputs: int, n: int, cell: np.ndarray, mass: np.ndarray, value: np.ndarray, spill: int) -> float:
     """Return an upper bound on max over rho of sum_s V(rho_s), rho with S = `inputs` >= 2 entries that sum to 1.
@@ -52,8 +54,6 @@ def _least(
     inputs: int, mass: np.ndarray, value: np.ndarray, span: tuple[int, int, int], bracket: tuple[float, float]
 ) -> float:
     """Return the minimum over eta in `bracket` of the bound for one cell, points span[0]:span[1], others to span[2]."""
-    from scipy.optimize import minimize_scalar
-
     start, end, reach = span
 
     def bound(eta: float) -> float:
@@ -61,4 +61,4 @@ def _least(
         return float(line[start:end].max() + (inputs - 1) * line.max() + eta)
 
     tolerance = 1e-7 * max(abs(bracket[0]), abs(bracket[1]))
-    return float(minimize_scalar(bound, bounds=bracket, method="bounded", options={"xatol": tolerance}).fun)
+    return minimum(bound, *bracket, tolerance)[0]

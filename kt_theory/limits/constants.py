@@ -128,17 +128,11 @@ def fixed_labels(labels: int) -> FixedLabels:
 
 def _row_constant(labels: int, light: int, t: float) -> float:
     empty = labels - light
-    if labels > WIDE_ROW:
-        p = math.exp(-t)
-        reach = 12.0 * math.sqrt(light * p * (1.0 - p))
-        unseen = np.arange(max(0.0, math.floor(light * p - reach)), min(light, math.ceil(light * p + reach)) + 1.0)
-        return t * float(
-            np.exp(log_binomial(unseen, light - unseen, np.array(p))) @ (unseen * empty / (unseen + empty))
-        )
-    from kt_theory.kernels.limits import binomial_mean
-
-    unseen = np.arange(light + 1, dtype=np.float64)
-    return t * float(binomial_mean(light, math.exp(-t), unseen * empty / (unseen + empty)))
+    p = math.exp(-t)
+    reach = 12.0 * math.sqrt(light * p * (1.0 - p)) + 1.0
+    unseen = np.arange(max(0.0, math.floor(light * p - reach)), min(light, math.ceil(light * p + reach)) + 1.0)
+    law = np.exp(log_binomial(unseen, light - unseen, np.array(p)))
+    return t * float(law @ (unseen * empty / (unseen + empty)))
 
 
 def asymptotic_rates(inputs: int, labels: int) -> list[Rate]:

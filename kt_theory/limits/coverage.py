@@ -23,10 +23,14 @@ from functools import lru_cache
 import numpy as np
 
 from kt_theory.limits.combine import largest_over_laws
+from kt_theory.limits.descent import convex_minimum
 from kt_theory.limits.three import three_hidden_bound
 
 SPLIT, ROUNDS = 16, 2
 """The cells of u that may hold the maximum are split into so many parts, so often, before the bound is read off."""
+
+MULTIPLIER_GAP = 1e-10
+"""Relative gap of the search for the best multipliers; any are valid."""
 
 ROW_CELLS = 96
 """Cells of the mass of a row."""
@@ -108,23 +112,23 @@ def _multipliers(labels: int, n: int, most: float, total: float, falling: bool =
 
     z < 0 only if `falling`, which needs the probabilities to sum to `total` exactly.
     """
-    from scipy.optimize import minimize_scalar
-
     unit = 1.0 / max(n, 1)
     grid = _grid(unit, most)
     side, q = np.sqrt(grid), _powers(grid, n)
 
-    def bound(z: float) -> float:
-        return labels * max(float(_root(side, q, z).max()) ** 2, _growing(z, n, most)) + z * total
+    def bound(z: float) -> tuple[float, float]:
+        root = _root(side, q, z)
+        i = int(root.argmax())
+        y, slope = float(root[i]) ** 2, _squared_slope(float(side[i]), float(q[i]), z)
+        least = _growing(z, n, most)
+        if least > y:
+            y, slope = least, least / z
+        return labels * y + z * total, labels * slope + total
 
     # The condition is concave in (y, z), so `bound` is convex: an inner minimum is the least of all.
-    far = 4.0 * unit
-    low = -unit if falling else 0.0
-    near = minimize_scalar(bound, bounds=(low, far), method="bounded", options={"xatol": 1e-7 * unit})
-    z = float(near.x)
-    if bound(far) <= float(near.fun) * (1.0 + 1e-6):
-        wide = minimize_scalar(bound, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-6})
-        z = float(min(near, wide, key=lambda one: one.fun).x)
+    far = min(4.0 * unit, 1.0)
+    ends = (-unit if falling else 0.0, far) if bound(far)[1] > 0.0 else (far, 1.0)
+    z = convex_minimum(bound, *ends, MULTIPLIER_GAP)[1]
     return max(_proved_root(grid, z, n) ** 2, _growing(z, n, most)), z
 
 
@@ -154,6 +158,15 @@ def _root(side: np.ndarray, q: np.ndarray, z: float) -> np.ndarray:
     """Return sqrt(y) = sqrt(u) (q-z)/(q + sqrt(q(1+z)-z)), which solves the condition at u with q = (1-u)^n."""
     root: np.ndarray = side * np.maximum(q - z, 0.0) / (q + np.sqrt(np.maximum(q * (1 + z) - z, 0.0)) + 1e-300)
     return root
+
+
+def _squared_slope(side: float, q: float, z: float) -> float:
+    """Return d/dz of `_root` squared."""
+    inner = math.sqrt(max(q * (1.0 + z) - z, 1e-300))
+    over, under = max(q - z, 0.0), q + inner
+    if over == 0.0:
+        return 0.0
+    return 2.0 * side**2 * over / under**2 * (-1.0 + over / under * (1.0 - q) / (2.0 * inner))
 
 
 def _growing(z: float, n: int, most: float) -> float:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
+from kt_theory.limits.descent import minimum
 from kt_theory.limits.hard_prior import log_binomial
 
 CERTIFICATE = 1e-7
@@ -36,7 +38,7 @@ def coordinate_risk(p: np.ndarray, labels: int, n: int, c: float) -> np.ndarray:
     inside = (j >= 0.0) & (j < n)
     i = np.where(inside, j, 0.0)
     below = np.where(inside, betainc(n - i, i + 1.0, 1.0 - p), np.where(j < 0.0, 0.0, 1.0))
-    jump = np.where(inside, 2.0 * (i + 1.0) * (1.0 - p) * np.exp(log_binomial(i + 1.0, n - i - 1.0, p)), 0.0)
+    jump = np.where(inside, 2.0 * (i + 1.0) * (1.0 - p) * np.exp(log_binomial(i + 1.0, n - i - 1.0, p, n)), 0.0)
     return (c * (1.0 - labels * p) * (1.0 - 2.0 * below) + jump) / total
 
 
@@ -128,33 +130,47 @@ def risk_grid(labels: int, n: int, c: float) -> np.ndarray:
 
 def envelope(labels: int, n: int, c: float) -> tuple[float, float]:
     """Return r's concave envelope at 1/A over the points of `risk_grid` and its slope there: not a bound."""
-    from scipy.optimize import minimize_scalar
-
     p = risk_grid(labels, n, c)
-    risk, offset = coordinate_risk(p, labels, n, c), p - 1.0 / labels
-    scale = float(risk.max()) * labels
-    best = minimize_scalar(
-        lambda s: float((risk - s * scale * offset).max()),
-        bounds=(-1.5, 1.5),
-        method="bounded",
-        options={"xatol": 1e-10},
-    )
-    return float(best.fun), float(best.x) * scale
+    risk = coordinate_risk(p, labels, n, c)
+    return envelope_at_zero(p - 1.0 / labels, risk, 1.5 * float(risk.max()) * labels)
 
 
+def envelope_at_zero(x: np.ndarray, value: np.ndarray, steepest: float) -> tuple[float, float]:
+    """Return min over slopes of max_i value_i - slope x_i, which is the concave envelope at x = 0, and that slope.
+
+    The chord between the points that lead at two slopes gives the next slope, until no point is above it.
+
+    Parameters
+    ----------
+    x, value : (P,) arrays
+    steepest : float
+        Slopes of at most this size are tried.
+    """
+
+    def leader(slope: float) -> tuple[float, int]:
+        line = value - slope * x
+        i = int(line.argmax())
+        return float(line[i]), i
+
+    (first, right), (last, left) = leader(-steepest), leader(steepest)
+    best = min((first, -steepest), (last, steepest))
+    while x[left] < 0.0 < x[right]:
+        slope = float((value[right] - value[left]) / (x[right] - x[left]))
+        top, i = leader(slope)
+        best = min(best, (top, slope))
+        if i in (left, right) or top <= (value[right] - slope * x[right]) * (1.0 + 1e-15):
+            break
+        left, right = (i, right) if x[i] < 0.0 else (left, i)
+    return best
+
+
+@lru_cache(maxsize=4096)
 def best_constant(labels: int, n: int) -> float:
     """Return the c, about 0.4 sqrt(n/A), that (nearly) minimises the worst case of add-c; any c > 0 proves a bound."""
-    from scipy.optimize import minimize_scalar
-
     n = min(n, LARGEST_RATIO * labels)
     scale = math.sqrt(n / labels)
-    best = minimize_scalar(
-        lambda x: envelope(labels, n, scale * math.exp(x))[0],
-        bounds=(math.log(0.1), math.log(2.0)),
-        method="bounded",
-        options={"xatol": 1e-4},
-    )
-    return scale * math.exp(float(best.x))
+    ends = math.log(0.1), math.log(2.0)
+    return scale * math.exp(minimum(lambda x: envelope(labels, n, scale * math.exp(x))[0], *ends, 1e-4)[1])
 
 
 def add_c_upper(labels: int, n: int, c: float, gap: float = CERTIFICATE) -> float:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kt_theory.limits.descent import minimum
 from kt_theory.limits.hard_addc import (
     CERTIFICATE,
     LARGEST_RATIO,
@@ -123,8 +124,6 @@ def small_counts(student: Relieved, p: np.ndarray) -> tuple[np.ndarray, np.ndarr
     With z labels below `SMALL`/A and A-z above, the sum is at most z max_small e + (A-z) max_other e for every slope of
     e(p) = r(p) - slope (p - 1/A); z = A cannot sum to one. One envelope for all labels would allow fractional z.
     """
-    from scipy.optimize import minimize_scalar
-
     risk, offset = student.risk(p), p - 1.0 / student.labels
     scale, cut = float(risk.max()) * student.labels, SMALL / student.labels
     small, other = p <= cut, p >= cut
@@ -135,8 +134,8 @@ def small_counts(student: Relieved, p: np.ndarray) -> tuple[np.ndarray, np.ndarr
             e = risk - x * scale * offset
             return float(z * e[small].max() + (student.labels - z) * e[other].max())
 
-        best = minimize_scalar(total, bounds=(-3.0, 3.0), method="bounded", options={"xatol": 1e-9})
-        found.append((float(best.fun), float(best.x) * scale))
+        value, x = minimum(total, -3.0, 3.0, 1e-9)
+        found.append((value, x * scale))
     values, slopes = np.array(found).T
     return values, slopes
 
@@ -153,8 +152,6 @@ def few_grid(student: Relieved) -> np.ndarray:
 
 def best_relieved(labels: int, n: int) -> Relieved:
     """Return the relieved student whose c (nearly) minimises its worst case; any c > 0 proves a bound. n >= 1."""
-    from scipy.optimize import minimize_scalar
-
     used = min(n, LARGEST_RATIO * labels)
     c = best_constant(labels, used)
 
@@ -162,13 +159,7 @@ def best_relieved(labels: int, n: int) -> Relieved:
         student = Relieved(labels, used, c * x)
         return float(small_counts(student, few_grid(student))[0].max())
 
-    best = minimize_scalar(
-        worst,
-        bounds=(0.98, 1.15),
-        method="bounded",
-        options={"xatol": 1e-3},
-    )
-    return Relieved(labels, used, c * float(best.x))
+    return Relieved(labels, used, c * minimum(worst, 0.98, 1.15, 1e-3)[1])
 
 
 def relieved_upper(student: Relieved) -> float:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kt_theory.limits.descent import minimum
 from kt_theory.limits.hard_addc import certified_maximum, largest_mass
 from kt_theory.limits.hard_prior import log_binomial
 
@@ -161,8 +162,6 @@ def curved_student(n: int, shrinkage: float) -> np.ndarray:
 
 def curved_upper(n: int) -> tuple[float, float]:
     """Return the certified worst-case risk of the best curved student on min(n, LARGEST_CURVED) samples, and its p."""
-    from scipy.optimize import minimize_scalar
-
     used = min(n, LARGEST_CURVED)
     p = np.unique(np.concatenate([np.linspace(0.0, 0.5, 120), np.linspace(0.0, 4.0 / used, 20)]))
     law = binomial_law(used, p)
@@ -171,7 +170,7 @@ def curved_upper(n: int) -> tuple[float, float]:
         student = curved_student(used, x / math.sqrt(used))
         return (law * np.abs(student[None, :] - p[:, None])).sum(axis=1)
 
-    best = minimize_scalar(lambda x: risks(x).max(), bounds=(0.6, 1.1), method="bounded", options={"xatol": 1e-4})
-    at_best = risks(best.x)
-    upper = student_upper(curved_student(used, float(best.x) / math.sqrt(used)), CURVED_GAP * float(at_best.max()))
+    best = minimum(lambda x: float(risks(x).max()), 0.6, 1.1, 1e-4)[1]
+    at_best = risks(best)
+    upper = student_upper(curved_student(used, best / math.sqrt(used)), CURVED_GAP * float(at_best.max()))
     return upper, float(p[at_best.argmax()])

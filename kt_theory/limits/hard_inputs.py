@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from kt_theory.limits.hard_addc import add_c_upper, best_constant, certified_maximum, mle_upper
+from kt_theory.limits.descent import minimum
+from kt_theory.limits.hard_addc import add_c_upper, best_constant, certified_maximum, envelope_at_zero, mle_upper
 from kt_theory.limits.hard_games import curved_upper
 from kt_theory.limits.hard_prior import SEARCHED_RATIO, WINDOW, bayes_risk, best_prior, closed_bayes_risk
 
@@ -85,7 +86,6 @@ def laws_upper(inputs: int, labels: int, n: int, visits: np.ndarray, bounds: np.
     bounds : (K,) array
         G at them; between them the bound at the lower count holds.
     """
-    from scipy.optimize import minimize_scalar
     from scipy.special import betainc
 
     drops, steps, share = np.diff(bounds[visits <= n]), visits[visits <= n][1:], 1.0 / inputs
@@ -98,13 +98,7 @@ def laws_upper(inputs: int, labels: int, n: int, visits: np.ndarray, bounds: np.
     weighted, offset = edges * row_risk(edges), edges - share
     # The slope is of the order of h near 1/S: on many inputs h(1) is far larger.
     scale = float(weighted[edges <= 4.0 * share].max()) * inputs
-    best = minimize_scalar(
-        lambda s: float((weighted - s * scale * offset).max()),
-        bounds=(-1.5, 1.5),
-        method="bounded",
-        options={"xatol": 1e-7},
-    )
-    slope = float(best.x) * scale
+    value, slope = envelope_at_zero(offset, weighted, 1.5 * scale)
 
     def excess(x: np.ndarray) -> np.ndarray:
         return x * row_risk(x) - slope * (x - share)
@@ -113,7 +107,7 @@ def laws_upper(inputs: int, labels: int, n: int, visits: np.ndarray, bounds: np.
         start = np.where(low > 0.0, (at_low + slope * (low - share)) / np.where(low > 0.0, low, 1.0), bounds[0])
         return slope * share + np.maximum(low * (start - slope), high * (start - slope))
 
-    top = certified_maximum(excess, bound, edges, ROW_GAP * float(best.fun))
+    top = certified_maximum(excess, bound, edges, ROW_GAP * value)
     return min(1.0 - 1.0 / labels, inputs * top)
 
 
@@ -124,7 +118,6 @@ def inputs_lower(inputs: int, labels: int, n: int) -> float:
     counts (0.25 % of kappa wide) the bound at the last count holds for all. Counts more than six standard deviations
     from kappa are dropped.
     """
-    from scipy.optimize import minimize_scalar
     from scipy.special import betainc
 
     centre = n / inputs
@@ -143,13 +136,7 @@ def inputs_lower(inputs: int, labels: int, n: int) -> float:
             return float(law @ [bayes_risk(labels, int(k), alpha, level) for k in ends])
         return float(law @ _row_lowers(labels, ends, alpha))
     guess = math.log(0.55 * math.sqrt(max(centre, 1e-6) / labels))
-    found = minimize_scalar(
-        lambda z: -float(law @ _row_lowers(labels, ends, math.exp(z))),
-        bounds=(guess - 5.0, guess + 4.0),
-        method="bounded",
-        options={"xatol": 0.02},
-    )
-    return -float(found.fun)
+    return -minimum(lambda z: -float(law @ _row_lowers(labels, ends, math.exp(z))), guess - 5.0, guess + 4.0, 0.02)[0]
 
 
 def _row_lowers(labels: int, visits: np.ndarray, alpha: float) -> np.ndarray:
@@ -161,7 +148,6 @@ def _row_lowers(labels: int, visits: np.ndarray, alpha: float) -> np.ndarray:
 
 
 def _best_logit(labels: int, k: int, alpha: float) -> float:
-    from scipy.optimize import minimize_scalar
     from scipy.special import betainc, logit
 
     if labels == 2:
@@ -169,10 +155,4 @@ def _best_logit(labels: int, k: int, alpha: float) -> float:
     if k == 0:
         # Every label has the same posterior, the prior, and D is largest at its mean 1/A.
         return float(logit(betainc(alpha, (labels - 1) * alpha, 1.0 / labels)))
-    found = minimize_scalar(
-        lambda z: -bayes_risk(labels, k, alpha, 1.0 / (1.0 + math.exp(-z)), terms=300),
-        bounds=(-0.1, 14.0),
-        method="bounded",
-        options={"xatol": 1e-2},
-    )
-    return float(found.x)
+    return minimum(lambda z: -bayes_risk(labels, k, alpha, 1.0 / (1.0 + math.exp(-z)), terms=300), -0.1, 14.0, 1e-2)[1]

@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from kt_theory.limits.descent import simplex_minimum
+
 WINDOW = 120_000
 """Longest sum over the counts of one label; beyond it the closed form of `closed_bayes_risk` answers."""
 
@@ -21,12 +23,16 @@ def log_gamma_excess(x: np.ndarray) -> np.ndarray:
     """Return ln Gamma(x+1) - (x ln x - x) for x >= 0, about 1/2 ln(2 pi x) + 1/(12x), accurate to about 1e-16."""
     from scipy.special import gammaln, xlogy
 
-    big = x > 16.0
-    y = np.where(big, x, 16.0)
+    x = np.asarray(x, dtype=np.float64)
+    y = np.maximum(x, 16.0)
     z = 1.0 / (y * y)
     series = (1 / 12 - z * (1 / 360 - z * (1 / 1260 - z * (1 / 1680 - z / 1188)))) / y
-    small = np.where(big, 1.0, x)
-    return np.where(big, 0.5 * np.log(2.0 * np.pi * y) + series, gammaln(small + 1.0) - xlogy(small, small) + small)
+    excess = np.asarray(0.5 * np.log(2.0 * np.pi * y) + series)
+    small = x <= 16.0
+    if small.any():
+        few = x[small]
+        excess[small] = gammaln(few + 1.0) - xlogy(few, few) + few
+    return excess
 
 
 def _deviance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -37,15 +43,16 @@ def _deviance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.where(positive, safe * (e - np.log1p(e)), y)
 
 
-def log_binomial(a: np.ndarray, b: np.ndarray, p: np.ndarray) -> np.ndarray:
+def log_binomial(a: np.ndarray, b: np.ndarray, p: np.ndarray, total: float | None = None) -> np.ndarray:
     """Return ln[Gamma(a+b+1) / (Gamma(a+1) Gamma(b+1)) p^a (1-p)^b] for real a, b >= 0, free of cancellation.
 
     Loader's form: the Stirling excesses minus (a+b) KL(a/(a+b) || p). The error is about 1e-16 sqrt(a+b) within ten
-    standard deviations of the mean, where differences of log-gammas would lose 1e-16 (a+b).
+    standard deviations of the mean, where differences of log-gammas would lose 1e-16 (a+b). `total` is a + b where that
+    is one number.
     """
-    total = a + b
-    excess = log_gamma_excess(total) - log_gamma_excess(a) - log_gamma_excess(b)
-    return excess - _deviance(a, total * p) - _deviance(b, total * (1.0 - p))
+    whole = a + b if total is None else np.array(float(total))
+    excess = log_gamma_excess(whole) - log_gamma_excess(a) - log_gamma_excess(b)
+    return excess - _deviance(a, whole * p) - _deviance(b, whole * (1.0 - p))
 
 
 def _window(labels: int, n: int, alpha: float) -> tuple[int, int]:
@@ -87,13 +94,13 @@ def bayes_risk(labels: int, n: int, alpha: float, level: float, terms: int | Non
     beta, total = (labels - 1) * alpha, n + labels * alpha
     a, b = alpha + k, beta + (n - k)
     mean = a / total
-    prior = log_binomial(np.full_like(k, alpha), np.full_like(k, beta), mean) + math.log(alpha * beta / (alpha + beta))
-    law = log_binomial(k, n - k, mean) + prior - log_binomial(a, b, mean) - np.log(a * b / total)
+    prior = log_binomial(np.array(alpha), np.array(beta), mean) + math.log(alpha * beta / (alpha + beta))
+    law = log_binomial(k, n - k, mean, n) + prior - log_binomial(a, b, mean, total) - np.log(a * b / total)
     x = betaincinv(a, b, level)
     below = betainc(a, b, x)
     with np.errstate(divide="ignore"):
         proof = np.minimum(level / below, (1.0 - level) / (1.0 - below))
-    spread = 2.0 * (a / total) * (b / total) * np.exp(log_binomial(a, b, x))
+    spread = 2.0 * (a / total) * (b / total) * np.exp(log_binomial(a, b, x, total))
     return float(0.5 * labels * stride * np.sum(np.exp(law) * spread * np.minimum(proof, 1.0)))
 
 
@@ -124,21 +131,18 @@ def best_prior(labels: int, n: int) -> tuple[float, float]:
     For large n/A, alpha = 1/2 sqrt(n/(A-1)) balances the prior's pull, A alpha/(2n), against its
     spread, (1-1/A)/(8 alpha).
     """
-    from scipy.optimize import minimize
-
     alpha = 0.5 * math.sqrt(n / (labels - 1))
     start = [math.log(alpha), (1.0 - 2.0 / labels) * math.log1p(1.0 / (3.0 * alpha))]
     if n > SEARCHED_RATIO * labels:
         return alpha, 1.0 / (1.0 + math.exp(-start[1]))
 
-    def negative(z: np.ndarray) -> float:
+    def negative(z: list[float]) -> float:
         if not (abs(z[0] - start[0]) < 4.0 and -0.1 < z[1] < 20.0):
             return 0.0
         return -bayes_risk(labels, n, math.exp(z[0]), 1.0 / (1.0 + math.exp(-z[1])), terms=1500)
 
     simplex = [start, [start[0] + 0.3, start[1]], [start[0], 1.1 * start[1] + 0.01]]
-    options = {"xatol": 2e-3, "fatol": 1e-9, "maxfev": 90, "initial_simplex": simplex}
-    best = minimize(negative, start, method="Nelder-Mead", options=options).x
+    best = simplex_minimum(negative, simplex, 1e-3, 90)
     return math.exp(best[0]), 1.0 / (1.0 + math.exp(-best[1]))
 
 

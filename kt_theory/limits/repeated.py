@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from kt_theory.limits.coverage import one_row_bound
+from kt_theory.limits.descent import minimum
 from kt_theory.limits.hard_inputs import row_uppers, visit_steps
 from kt_theory.limits.hard_prior import WINDOW, bayes_risk, best_prior, closed_bayes_risk
 from kt_theory.limits.limit import Limit
@@ -67,20 +68,15 @@ def _row_bayes_risks(labels: int, samples: np.ndarray, alpha: float) -> np.ndarr
 
 
 def _best_logit(labels: int, samples: int, alpha: float) -> float:
-    from scipy.optimize import minimize_scalar
     from scipy.special import betainc, logit
 
     if labels == 2:
         return 0.0
     if samples == 0:
         return float(logit(betainc(alpha, (labels - 1) * alpha, 1.0 / labels)))
-    found = minimize_scalar(
-        lambda z: -bayes_risk(labels, samples, alpha, 1.0 / (1.0 + math.exp(-z)), terms=200),
-        bounds=(-0.1, 14.0),
-        method="bounded",
-        options={"xatol": 3e-2},
-    )
-    return float(found.x)
+    return minimum(
+        lambda z: -bayes_risk(labels, samples, alpha, 1.0 / (1.0 + math.exp(-z)), terms=200), -0.1, 14.0, 3e-2
+    )[1]
 
 
 def repeated_partial_limit(single: Limit, labels_per_query: int) -> Limit:

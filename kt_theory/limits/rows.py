@@ -6,8 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+
+from kt_theory.limits.descent import minimum
+from kt_theory.limits.throws import mean_of_each, means_after_throws, means_by_chance
 
 MOST_HITS = 4.0
 """Light labels with n x above this are not searched: t e^-t falls from t = 1 on, and no worst row has t > 1.5."""
@@ -42,34 +46,52 @@ class FewLevels:
         """Return how many labels of a row without a heavy label have probability x."""
         return max(self.light_labels(m) + (self.top > 0), 1)
 
-    def flat(self, m: int, x: float) -> float:
-        """Return the loss of the row whose positive labels all have probability x."""
+    def flat(self, m: int, x: Any) -> Any:
+        """Return the loss of the row whose positive labels all have probability x; an array of them for an array x."""
         if self.top:
             return self.heavy(x, m, x)
-        return x * self._light_loss(m, x, self.labels - m)
+        loss = np.asarray(x) * self._light_loss(m, np.atleast_1d(x), self.labels - m)
+        return loss if np.ndim(x) else float(loss[0])
 
-    def heavy(self, h: float, m: int, x: float) -> float:
+    def heavy(self, h: Any, m: int, x: Any) -> Any:
         """Return the loss of the row {h, x on m hidden labels, 0 elsewhere}; h is hidden too if top = 0.
 
         With u light and z empty labels unseen, and h seen, R/U = u x/(u+z) and the loss is x u z/(u+z). For top = 0 the
         loss with h unseen takes its place with probability (1-h)^n, given which the light labels see
         Bin(n, m x/(1-h)) samples; for top > 0 the whole row's distance to Uniform does on an unvisited row.
+
+        Parameters
+        ----------
+        h, x : (X,) arrays, or floats for a float
+        m : int
         """
+        if not (np.ndim(h) or np.ndim(x)):
+            return float(self.heavy(np.array([h]), m, np.array([x]))[0])
+        h, x = np.broadcast_arrays(h, x)
         empty = self.labels - max(self.top, 1) - m
         loss = x * self._light_loss(m, x, empty)
         if self.top:
             light = self.light_labels(m)
-            mass = h + light * x
-            far = _distance(np.array([h, x, 0.0]), np.array([1, light, self.labels - 1 - light]))
-            return loss + _power(1 - mass, self.n) * (far - x * m * empty / max(m + empty, 1))
-        unseen = _power(1 - h, self.n)
-        if unseen <= 1e-20 * loss:
-            return loss
+            mass, rest = h + light * x, self.labels - 1 - light
+            mean = mass / self.labels
+            far = 0.5 * (np.abs(h - mean) + light * np.abs(x - mean) + rest * mean)
+            return loss + _power(1.0 - mass, self.n) * (far - x * m * empty / max(m + empty, 1))
+        unseen = _power(1.0 - h, self.n)
+        much = unseen > 1e-20 * loss
+        if much.any():
+            loss[much] += unseen[much] * self._heavy_unseen(h[much, None], m, x[much, None], empty)
+        return loss
+
+    def _heavy_unseen(self, h: np.ndarray, m: int, x: np.ndarray, empty: int) -> np.ndarray:
+        """Return what a row loses with h unseen more than with h seen, given that it is unseen."""
         u = np.arange(m + 1, dtype=np.float64)
         share = (u * x + h) / (u + empty + 1)
         with_heavy = 0.5 * (u * np.abs(x - share) + np.abs(h - share) + empty * share)
-        without = x * u * empty / np.maximum(u + empty, 1)
-        return loss + unseen * self._mean(with_heavy - without, min(1.0, m * x / (1 - h)) if h < 1 else 0.0)
+        more = with_heavy - x * u * empty / np.maximum(u + empty, 1)
+        if not m:
+            return more[:, 0]
+        p = np.minimum(1.0, m * x[:, 0] / np.where(h[:, 0] < 1.0, 1.0 - h[:, 0], np.inf))
+        return mean_of_each(self.n, p, more)
 
     def row(self, m: int, x: float, h: float) -> np.ndarray:
         """Return the row as a distribution over the labels; a row of no mass as a point mass."""
@@ -78,26 +100,16 @@ class FewLevels:
         out[1 : 1 + self.light_labels(m)] = x
         return out / out.sum()
 
-    def _light_loss(self, m: int, x: float, empty: int) -> float:
-        from kt_theory.kernels.limits import binomial_mean
-
+    def _light_loss(self, m: int, x: np.ndarray, empty: int) -> np.ndarray:
         if m == 0 or empty <= 0:
-            return 0.0
-        return float(binomial_mean(self.n, min(m * x, 1.0), _harmonic_means(m, empty, _throws(self.n, m, MOST_HITS))))
-
-    def _mean(self, values: np.ndarray, p: float) -> float:
-        from kt_theory.kernels.limits import binomial_mean, means_after_throws
-
-        m = len(values) - 1
-        throws = min(self.n, int(self.n * p + 12 * math.sqrt(self.n * p) + 80)) if m else 0
-        return float(binomial_mean(self.n, p, means_after_throws(values, throws))) if m else float(values[0])
+            return np.zeros(len(x))
+        means = _harmonic_means(m, empty, _throws(self.n, m, MOST_HITS))
+        return means_by_chance(self.n, np.minimum(m * x, 1.0), means)
 
 
 @lru_cache(maxsize=256)
 def _harmonic_means(m: int, empty: int, throws: int) -> np.ndarray:
     """Return E[u z/(u+z)] for u = empty cells of m after t = 0..throws throws, z = empty labels."""
-    from kt_theory.kernels.limits import means_after_throws
-
     u = np.arange(m + 1, dtype=np.float64)
     return means_after_throws(u * empty / (u + empty), throws)
 
@@ -107,15 +119,12 @@ def _throws(n: int, m: int, hits: float) -> int:
     return int(min(n, mean + 12 * math.sqrt(mean) + 80))
 
 
-def _power(base: float, n: int) -> float:
+def _power(base: np.ndarray, n: int) -> np.ndarray:
     if n == 0:
-        return 1.0
-    return math.exp(n * math.log(base)) if base > 0 else 0.0
-
-
-def _distance(levels: np.ndarray, counts: np.ndarray) -> float:
-    """Return 1/2 sum |p - mean| of a row given by levels and counts."""
-    return 0.5 * float(counts @ np.abs(levels - (levels @ counts) / counts.sum()))
+        return np.ones(base.shape)
+    with np.errstate(divide="ignore"):
+        power: np.ndarray = np.exp(n * np.log(np.maximum(base, 0.0)))
+    return power
 
 
 def maximum(function: Callable[[float], float], low: float, high: float, *, grid: int = 17) -> tuple[float, float]:
@@ -124,17 +133,14 @@ def maximum(function: Callable[[float], float], low: float, high: float, *, grid
     The best grid point and its neighbours bracket a maximum, which parabolic interpolation within golden sections
     (Brent) closes to 1e-9 of the range; the value there is then accurate to rounding.
     """
-    from scipy.optimize import minimize_scalar
-
     if high <= low:
         return function(low), low
     places = np.linspace(low, high, grid)
     values = [function(float(x)) for x in places]
     i = int(np.argmax(values))
     left, right = places[max(i - 1, 0)], places[min(i + 1, grid - 1)]
-    options = {"xatol": 1e-9 * (high - low)}
-    found = minimize_scalar(lambda x: -function(x), bounds=(left, right), method="bounded", options=options)
-    return max((float(values[i]), float(places[i])), (float(-found.fun), float(found.x)))
+    least, place = minimum(lambda x: -function(x), left, right, 1e-9 * (high - low))
+    return max((float(values[i]), float(places[i])), (-least, place))
 
 
 def best_whole(function: Callable[[int], float], low: int, high: int) -> int:

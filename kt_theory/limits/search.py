@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from kt_theory.limits.rows import MOST_HITS, FewLevels, best_whole, maximum
+from kt_theory.limits.descent import highest
+from kt_theory.limits.rows import MOST_HITS, FewLevels, best_whole
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.teacher import Teacher
 
@@ -55,7 +57,7 @@ def one_row(family: FewLevels) -> Found:
             light = family.light_labels(m)
             top = 1.0 / (light + 1) if family.top else 1.0 / max(light, 1)
             high = min(top, MOST_HITS / max(family.n, 1)) if m else 0.0
-            found[m] = maximum(lambda x: family.heavy(max(1.0 - light * x, 0.0), m, x), 0.0, high)
+            found[m] = highest(lambda x: family.heavy(np.maximum(1.0 - light * x, 0.0), m, x), 0.0, high)
         return found[m][0]
 
     best_m = best_whole(best, 0, empty_most) if empty_most else 0
@@ -125,11 +127,12 @@ def _two_kinds(family: FewLevels, inputs: int, first: int, second: int) -> Found
             most = min(cap, MOST_HITS / max(family.n, 1))
             least = max(0.0, cap * (1.0 - others * sizes[1] * MOST_HITS / max(family.n, 1)))
 
-            def value(x: float) -> float:
-                y = max(1.0 - count * sizes[0] * x, 0.0) / (others * sizes[1])
-                return count * family.flat(first, x) + others * family.flat(second, y)
+            def value(x: np.ndarray) -> np.ndarray:
+                y = np.maximum(1.0 - count * sizes[0] * x, 0.0) / (others * sizes[1])
+                total: np.ndarray = count * family.flat(first, x) + others * family.flat(second, y)
+                return total
 
-            found[count] = maximum(value, least, most) if least < most else (0.0, least)
+            found[count] = highest(value, least, most) if least < most else (0.0, least)
         return found[count][0]
 
     count = best_whole(best, 1, inputs - 1)
@@ -148,7 +151,7 @@ def _heavy_row(family: FewLevels, inputs: int) -> Found:
 
     def flat(m: int) -> float:
         if m not in flats:
-            flats[m] = maximum(lambda x: family.flat(m, x), 0.0, min(most, 1.0 / (others * family.flat_labels(m))))
+            flats[m] = highest(lambda x: family.flat(m, x), 0.0, min(most, 1.0 / (others * family.flat_labels(m))))
         return flats[m][0]
 
     m = best_whole(flat, low, high)
@@ -156,7 +159,9 @@ def _heavy_row(family: FewLevels, inputs: int) -> Found:
 
     def last_row(k: int, x: float) -> tuple[float, float]:
         light, rest = family.light_labels(k), max(1.0 - others * size * x, 0.0)
-        return maximum(lambda y: family.heavy(max(rest - light * y, 0.0), k, y), 0.0, min(most, rest / (light + 1)))
+        return highest(
+            lambda y: family.heavy(np.maximum(rest - light * y, 0.0), k, y), 0.0, min(most, rest / (light + 1))
+        )
 
     def heavy(k: int) -> float:
         if k not in heavies:
@@ -167,13 +172,14 @@ def _heavy_row(family: FewLevels, inputs: int) -> Found:
     x, y = flats[m][1], heavies[k][1]
     light = family.light_labels(k)
 
-    def total(x: float, y: float) -> float:
-        return others * family.flat(m, x) + family.heavy(max(1.0 - others * size * x - light * y, 0.0), k, y)
+    def total(x: Any, y: float) -> Any:
+        rest = np.maximum(1.0 - others * size * x - light * y, 0.0)
+        return others * family.flat(m, x) + family.heavy(rest, k, y)
 
     value = total(x, y)
     for _ in range(ROUNDS):
         before, room = value, max(1.0 - (light + 1) * y, 0.0) / (others * size)
-        x = maximum(partial(lambda y, x: total(x, y), y), 0.0, min(most, room))[1]
+        x = highest(partial(lambda y, x: total(x, y), y), 0.0, min(most, room))[1]
         y = last_row(k, x)[1]
         value = total(x, y)
         if value <= before * (1 + 1e-13):
@@ -195,7 +201,7 @@ def _heavy_rows(family: FewLevels, inputs: int) -> Found:
         if m not in found:
             light = family.light_labels(m)
             high = min(most, 1.0 / (inputs * (light + 1)))
-            found[m] = maximum(lambda x: family.heavy(1.0 / inputs - light * x, m, x), 0.0, high if m else 0.0)
+            found[m] = highest(lambda x: family.heavy(1.0 / inputs - light * x, m, x), 0.0, high if m else 0.0)
         return inputs * found[m][0]
 
     widest = family.labels - family.top
@@ -211,24 +217,23 @@ def _ascend(family: FewLevels, others: int, m: int, start: list[float]) -> Found
     """Return the local maximum over (h, x, y) near `start`, for rows {h, x} and one row {rest, y} of m light labels."""
     light, place = family.light_labels(m), list(start)
 
-    def rest(h: float, x: float, y: float) -> float:
+    def rest(h: Any, x: Any, y: Any) -> Any:
         return 1.0 - others * (h + light * x) - light * y
 
-    def total(h: float, x: float, y: float) -> float:
+    def total(h: Any, x: Any, y: Any) -> np.ndarray:
         last = rest(h, x, y)
-        if last < y - 1e-15 or h < x:
-            return 0.0
-        return others * family.heavy(h, m, x) + family.heavy(last, m, y)
+        found = others * family.heavy(h, m, x) + family.heavy(np.maximum(last, 0.0), m, y)
+        return np.where((last < y - 1e-15) | (h < x), 0.0, found)
 
-    def along(i: int, value: float) -> float:
-        h, x, y = (value if j == i else old for j, old in enumerate(place))
+    def along(i: int, value: np.ndarray) -> np.ndarray:
+        h, x, y = (value if j == i else np.full(len(value), old) for j, old in enumerate(place))
         return total(h, x, y)
 
-    value = total(place[0], place[1], place[2])
+    value = float(total(*place))
     for _ in range(ROUNDS if m and value > 0 else 0):
         before = value
         for i in range(3):
-            gained, new = maximum(partial(along, i), 0.5 * place[i], 1.5 * place[i])
+            gained, new = highest(partial(along, i), 0.5 * place[i], 1.5 * place[i])
             if gained > value:
                 value, place[i] = gained, new
         if value <= before * (1 + 1e-13):

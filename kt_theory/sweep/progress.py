@@ -66,7 +66,7 @@ class Progress:
             self._bar.update(self.blocks - self._bar.n)
         elif self.shown and time.monotonic() - self._last > _LINE_SECONDS:
             self._last = time.monotonic()
-            left = f"about {self.left:.0f} s left"
+            left = "time left unknown" if math.isnan(self.left) else f"about {self.left:.0f} s left"
             self.say(f"{self.blocks}/{self.total} blocks, {speed:,.0f} repeats/s, {left}, {failed} failed")
 
     def say(self, line: str) -> None:

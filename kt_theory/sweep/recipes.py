@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
@@ -127,8 +128,33 @@ GRAPHS: dict[str, Callable[[int], graphs.Graph]] = {
 }
 """Graphs on the inputs that need no size of their own, for `grad_ful`."""
 
-_STUDENTS = {"top_k": {"k": "int"}, "add_c": {"c": "float"}, "grad_ful": {"graph": "str", "hops": "int"}}
-_EXAMPLES = {"top_k": "top_k(5)", "add_c": "add_c(0.5)", "grad_ful": "grad_ful(path)"}
+_OF = {"of": "level"}
+_STUDENTS: dict[str, dict[str, str]] = {
+    "top_k": {"k": "int"},
+    "top_k_only": {"k": "int"},
+    "add_c": {"c": "float"},
+    "grad_ful": {"graph": "str", "hops": "int"},
+    "tempered": {"tau": "float", "believed": "float", **_OF},
+    "tempered_mle": {"tau": "float"},
+    "rounded": {"step": "float", **_OF},
+    "quantised": {"bits": "int", **_OF},
+    "noisy": {"sigma": "float", **_OF},
+    "logits": _OF,
+}
+_OPTIONAL = {"hops", "believed", "of"}
+_LEVELS: dict[str, dict[str, str]] = {
+    "top_k": {"k": "int"},
+    "top_k_only": {"k": "int"},
+    "temperature": {"tau": "float", **_OF},
+    **{name: _STUDENTS[name] for name in ("rounded", "quantised", "noisy", "logits")},
+}
+_EXAMPLES = {
+    **{"top_k": "top_k(5)", "top_k_only": "top_k_only(5)", "add_c": "add_c(0.5)", "grad_ful": "grad_ful(path)"},
+    **{"tempered": "tempered(2)", "tempered_mle": "tempered_mle(2)", "temperature": "temperature(2)"},
+    **{"rounded": "rounded(0.5)", "quantised": "quantised(4)", "noisy": "noisy(0.1)", "logits": "logits(partial)"},
+}
+_PRINTED = re.compile(r"(\w+)(?:\(([^()]*)\))? (\w+(?:\(\d+\))?)")
+"""How tables print a level shown through a channel: "rounded(0.5) top_k(5)"."""
 
 
 def _called(entry: str, known: Mapping[str, Mapping[str, str]], what: str) -> dict[str, Any]:
@@ -162,9 +188,9 @@ def student_recipe(entry: Any) -> dict[str, Any]:
     if isinstance(entry, str) and "(" in entry:
         return student_recipe(_called(entry, _STUDENTS, "student"))
     if isinstance(entry, str):
-        if entry in _STUDENTS:
+        if entry in _STUDENTS and not set(_STUDENTS[entry]) <= _OPTIONAL:
             raise ValueError(f"student {entry!r} has parameters: write {_EXAMPLES[entry]!r}")
-        if entry not in NAMED:
+        if entry not in NAMED and entry not in _STUDENTS:
             raise unknown_name("student", entry, [*NAMED, *_STUDENTS])
         return {"name": entry}
     if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
@@ -174,17 +200,28 @@ def student_recipe(entry: Any) -> dict[str, Any]:
         if len(entry) > 1 and name in NAMED:
             raise ValueError(f"student {name!r} has no parameters: {', '.join(k for k in entry if k != 'name')}")
         return student_recipe(name)
-    known = _STUDENTS[name]
-    recipe: dict[str, Any] = {"name": name}
-    for key in entry:
-        if key != "name" and key not in known:
-            raise unknown_name(f"key of student {name!r}", key, known)
-    for key, kind in known.items():
-        if key not in entry and key != "hops":
-            raise ValueError(f"student {name!r}: {key} is missing")
-        recipe[key] = typed(entry.get(key, 1), kind, key)
+    recipe = _checked(entry, _STUDENTS[name], f"student {name!r}")
     if name == "grad_ful" and recipe["graph"] not in GRAPHS:
         raise unknown_name("graph", recipe["graph"], GRAPHS)
+    if name != "grad_ful":
+        build_student(recipe, 1)  # what the student refuses is said now
+    return recipe
+
+
+def _checked(entry: Mapping[str, Any], known: Mapping[str, str], what: str) -> dict[str, Any]:
+    """Return the recipe in a table: every value in its type, and without what says no more than the default."""
+    recipe: dict[str, Any] = {"name": entry["name"]}
+    for key in entry:
+        if key != "name" and key not in known:
+            raise unknown_name(f"key of {what}", key, known)
+    for key, kind in known.items():
+        if key not in entry and key not in _OPTIONAL:
+            raise ValueError(f"{what}: {key} is missing")
+        if kind == "level":
+            if key in entry and (base := level(entry[key])) is not access.SOFT:
+                recipe[key] = base.name
+        elif key in entry or key == "hops":
+            recipe[key] = typed(entry.get(key, 1), kind, key)
     return recipe
 
 
@@ -192,21 +229,33 @@ def build_student(recipe: Mapping[str, Any], inputs: int) -> Student:
     """Return the student of a recipe for a teacher with that many inputs."""
     if recipe["name"] == "grad_ful":
         return students.grad_ful(GRAPHS[recipe["graph"]](inputs), recipe["hops"])
-    return _student(*recipe.values())
+    return _student(*recipe.items())
 
 
 @lru_cache(maxsize=256)
-def _student(name: str, *given: Any) -> Student:
+def _student(*items: tuple[str, Any]) -> Student:
     """Return the same object for the same recipe: a new row rule is compiled again, a second for each cell."""
-    if name == "top_k":
-        return students.top_k(*given)
-    return students.add_c(*given) if name == "add_c" else NAMED[name]
+    given = dict(items)
+    name = given.pop("name")
+    if name in NAMED:
+        return NAMED[name]
+    if name == "top_k_only":
+        return students.top_k(**given, sampled=False)
+    if "of" in given:
+        given["of"] = level(given["of"])
+    student: Student = getattr(students, name)(**given)
+    return student
 
 
 def student_label(recipe: Mapping[str, Any]) -> str:
-    """Return how tables call the student, such as "sel_ptl" or "top_k(5)"."""
-    given = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in list(recipe.values())[1:])
-    return f"{recipe['name']}({given})" if given else recipe["name"]
+    """Return how tables call the student, such as "sel_ptl", "top_k(5)" or "rounded(0.5, partial)"."""
+    name, keys = recipe["name"], [key for key in recipe if key != "name"]
+    words = []
+    for place, key in enumerate(keys):
+        value = recipe[key]
+        word = f"{value:g}" if isinstance(value, float) else str(value)
+        words.append(word if [*_STUDENTS[name]][place] == key else f"{key}={word}")
+    return f"{name}({', '.join(words)})" if words else name
 
 
 def student_access(recipe: Mapping[str, Any]) -> str:
@@ -222,18 +271,31 @@ def granted(entries: Any, recipe: Mapping[str, Any]) -> bool:
     if recipe["name"] == "grad_ful":
         return "gradient" in entries
     needed = build_student(recipe, 1).access
-    return any(_level(entry).covers(needed) for entry in entries)
+    return any(level(entry).covers(needed) for entry in entries)
 
 
-def _level(entry: Any) -> access.Access:
+def level(entry: Any) -> access.Access:
+    """Return the access level of a name, of "top_k(5)", "rounded(0.5)" or "rounded(0.5) partial", or of a table."""
+    if isinstance(entry, str) and (printed := _PRINTED.fullmatch(entry)):
+        name, amount, base = printed.groups()
+        entry = f"{name}({amount}, of={base})" if amount else f"{name}(of={base})"
     if isinstance(entry, str) and "(" in entry:
-        entry = _called(entry, {"top_k": {"k": "int"}}, "access")
+        entry = _called(entry, _LEVELS, "access")
     if isinstance(entry, Mapping):
-        if set(entry) != {"name", "k"} or entry["name"] != "top_k":
-            raise ValueError(f"access: {dict(entry)!r}: must be a name or 'top_k(5)'")
-        return access.top_k(entry["k"])
+        if not isinstance(entry.get("name"), str) or entry["name"] not in _LEVELS:
+            raise ValueError(f"access: {dict(entry)!r}: must be a name, or such as 'top_k(5)' or 'rounded(0.5)'")
+        given = _checked(entry, _LEVELS[entry["name"]], f"access {entry['name']!r}")
+        name = given.pop("name")
+        if name == "top_k_only":
+            return access.top_k(given["k"], sampled=False)
+        if "of" in given:
+            given["of"] = level(given["of"])
+        found: access.Access = getattr(access, name)(**given)
+        return found
     if not isinstance(entry, str):
-        raise ValueError(f"access: {entry!r}: must be a name or 'top_k(5)'")
+        raise ValueError(f"access: {entry!r}: must be a name, or such as 'top_k(5)' or 'rounded(0.5)'")
+    if entry == "logits":
+        return access.logits()
     return access.SOFT if entry == "gradient" else access.as_access(entry)
 
 

@@ -23,6 +23,8 @@ from kt_theory.sweep.store import Store
 
 _STRIKES = 3
 _POLL_SECONDS = 0.2
+_LIVE_FAILURES = 10
+"""So many failures are told as they come, the others by their number at the end."""
 _BYTES_PER_PAIR = 64
 """A dense teacher, the tables to draw from it and a transfer set, per (input, label) pair."""
 
@@ -241,6 +243,8 @@ class _Run:
         finally:
             for future in self.flying:
                 future.cancel()
+            if len(self.failed) > _LIVE_FAILURES:
+                self.progress.say(f"failed: {len(self.failed) - _LIVE_FAILURES:,} more cells")
 
     def _send(self, waiting: deque[_Group]) -> None:
         """Keep every worker busy with one piece at hand; a piece that may have killed a worker flies alone."""
@@ -312,7 +316,8 @@ class _Run:
         for cell, block in zip(piece.cells, blocks, strict=True):
             if block.error and cell.id not in self.failed:
                 self.failed.add(cell.id)
-                self.progress.say(f"failed: {cell.teacher_name}, {cell.student_name}, n = {cell.n}: {block.error}")
+                if len(self.failed) <= _LIVE_FAILURES:
+                    self.progress.say(f"failed: {cell.teacher_name}, {cell.student_name}, n = {cell.n}: {block.error}")
         self.progress.add(piece.repeats, piece.repeats * _cost_of(piece.group.cells))
         self._landed(piece.group)
 

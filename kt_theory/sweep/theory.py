@@ -129,10 +129,8 @@ def _minimax(access: str, inputs: float, labels: float, n: int) -> tuple[float, 
         if name == "gradient":
             graph, hops = parameter.rstrip(")").split(", ")
             limit = minimax_risk(name, None, *shape[1:], graph=recipes.GRAPHS[graph](shape[0]), hops=int(hops))
-        elif name == "top_k":
-            limit = minimax_risk(name, *shape, k=min(int(parameter.rstrip(")")), shape[1]))
         else:
-            limit = minimax_risk(name, *shape)
+            limit = minimax_risk(recipes.level(access), *shape)
     except ValueError:
         return np.nan, np.nan
     return limit.lower, limit.upper

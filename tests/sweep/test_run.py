@@ -195,11 +195,14 @@ def test_command_line(broken, tmp_path, command):
         assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_a_cell_that_is_not_defined_is_not_replayed_and_many_failures_take_few_lines(broken, tmp_path, command):
+def test_a_cell_that_is_not_defined_is_not_replayed_and_many_failures_take_few_lines(broken, tmp_path, command, capsys):
     spec, file = broken
     teachers = [{"file": str(file)}, {"family": "instance1", "inputs": 50, "labels": 20}]
     wide = Spec(**{**spec.document, "teachers": teachers, "n": [5, 6, 7, 8, 9]})
-    run(wide, tmp_path / "out", progress=False)
+    run(wide, tmp_path / "out")
+    told = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith("failed: table") for line in told) == 10
+    assert "failed: 5 more cells" in told
     undefined = load(tmp_path / "out").query("status == 'not defined'")["cell"].iloc[0]
     result = command("replay", tmp_path / "out", undefined)
     assert result.exit_code == 2

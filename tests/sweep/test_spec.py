@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import kt_theory as kt
 from kt_theory.sweep import Spec, load, run
 from kt_theory.sweep.expressions import evaluate
 
@@ -156,6 +158,17 @@ def test_students_with_parameters_are_written_as_tables_show_them():
         "add_c(0.5)": {"name": "add_c", "c": 0.5},
         "grad_ful(cycle, 2)": {"name": "grad_ful", "graph": "cycle", "hops": 2},
         "grad_ful(path, 1)": {"name": "grad_ful", "graph": "path"},
+        "top_k_only(3)": {"name": "top_k_only", "k": 3},
+        "tempered(2)": {"name": "tempered", "tau": 2},
+        "tempered(2, 1.5)": {"name": "tempered", "tau": 2.0, "believed": 1.5},
+        "tempered(2, of=partial)": {"name": "tempered", "tau": 2.0, "of": "partial"},
+        "tempered_mle(2)": {"name": "tempered_mle", "tau": 2},
+        "rounded(0.5)": {"name": "rounded", "step": 0.5, "of": "soft"},
+        "rounded(0.5, top_k(5))": {"name": "rounded", "step": 0.5, "of": "top_k(5)"},
+        "quantised(4)": {"name": "quantised", "bits": 4},
+        "noisy(0.1)": {"name": "noisy", "sigma": 0.1},
+        "logits": {"name": "logits"},
+        "logits(partial)": {"name": "logits", "of": "partial"},
     }
     for text, table in forms.items():
         assert student_recipe(text) == student_recipe(table)
@@ -168,9 +181,64 @@ def test_students_with_parameters_are_written_as_tables_show_them():
     assert Spec(name="x", n=5, repeats=2, access="top_k(2)", students="top_k(2)", teachers=teacher).cells
 
 
+def test_the_ids_of_cells_do_not_change_with_what_else_a_specification_can_say():
+    teacher = [{"family": "uniform", "inputs": 2, "labels": 2}]
+    students = ["ce_sgl", "top_k(5)", "add_c(0.5)", "grad_ful(path)"]
+    cells = Spec(name="x", n=5, repeats=2, students=students, teachers=teacher).cells
+    assert [cell.id[:8] for cell in cells] == ["f4a6d2e4", "d89a1f00", "e5227840", "a86a5a2d"]
+
+
+def test_access_levels_of_distorted_answers_are_granted_by_what_their_tables_print():
+    from kt_theory.sweep.recipes import granted, level, student_recipe
+
+    for entry in ("rounded(0.5)", "rounded(0.5, top_k(5))", "noisy(0.1, partial)", "logits", "logits(partial)",
+                  "temperature(2)", "quantised(4)", "top_k_only(3)"):  # fmt: skip
+        assert level(level(entry).name).name == level(entry).name
+    rounded = student_recipe("rounded(0.5)")
+    assert granted(["rounded(0.5)"], rounded)
+    assert granted(["rounded(0.5) soft"], rounded)
+    assert granted(["soft"], rounded)
+    assert not granted(["rounded(0.4)", "rounded(0.5) top_k(5)", "hard", "top_k(5)"], rounded)
+    assert granted(["temperature(2)"], student_recipe("tempered(2, 1)"))
+
+
+def test_channels_end_in_the_floors_that_theory_says(tmp_path):
+    students = ["ce_ful", "top_k_only(2)", "tempered(2)", "tempered(2, 1)", "rounded(0.5)", "quantised(4)", "logits"]
+    teacher = kt.teachers.zipf(3, 8)
+    p = teacher.pi
+    spec = Spec(
+        name="x", n=[4, 4000], repeats=2, students=students, teachers=[{"family": "zipf", "inputs": 3, "labels": 8}]
+    )
+    run(spec, tmp_path / "out", workers=1, progress=False)
+    exact = load(tmp_path / "out", exact=True).set_index(["student", "n"])["exact"]
+    far = {name: exact[name, 4000] for name in students}
+    root = np.sqrt(p) / np.sqrt(p).sum(axis=1, keepdims=True)
+    tail = np.sort(p, axis=1)[:, :-2]
+    log_p = np.round(np.log(p) / 0.5) * 0.5
+    near = np.exp(log_p) / np.exp(log_p).sum(axis=1, keepdims=True)
+    floors = {
+        "top_k_only(2)": 0.5 * np.abs(tail - tail.mean(axis=1, keepdims=True)).sum(axis=1).mean(),
+        "tempered(2, 1)": 0.5 * np.abs(root - p).sum(axis=1).mean(),
+        "rounded(0.5)": 0.5 * np.abs(near - p).sum(axis=1).mean(),
+    }
+    for name, floor in floors.items():
+        assert far[name] == pytest.approx(floor, rel=1e-9)
+    assert floors["rounded(0.5)"] <= np.tanh(0.5 / 4)
+    osc = (np.log(p).max(axis=1) - np.log(p).min(axis=1)).max()
+    assert floors["tempered(2, 1)"] <= np.tanh(0.5 * osc / 4)
+    assert 0 < far["quantised(4)"] <= 8 / (4 * 2**4)
+    for name in ("tempered(2)", "logits"):
+        assert exact[name, 4] == pytest.approx(exact["ce_ful", 4], rel=1e-12)
+        assert far[name] < 1e-12
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ('"ce_sgl", ', '"rounded", ', "student 'rounded' has parameters: write 'rounded(0.5)'"),
+        ('"ce_sgl", ', '"rounded(-1)", ', "step = -1"),
+        ('"ce_sgl", ', '"noisy(0.1, of=hard)", ', "must reveal probabilities as they are"),
+        ("repeats = 64_000", 'repeats = 10\naccess = "rouned(1)"', "did you mean 'rounded'?"),
         ("seed = 7", "sede = 7", "unknown key 'sede' (did you mean 'seed'?)"),
         ("inputs = 10\n", "input = 10\n", "did you mean 'inputs'?"),
         ('"instance2"', '"instanse2"', "did you mean 'instance2'?"),
