@@ -23,6 +23,13 @@ def many_labels_lower(inputs: int, labels: int, n: int, k: int = 0) -> tuple[flo
     inputs, labels, n, k : int
         k <= labels - 2, n >= 1. k of the most probable labels are revealed beside the sampled one.
     """
+    most, (light, mass, rows) = flat_rows_lower(inputs, labels, n, k)
+    flat = light + max(k - 1, 0) + (1 if k and inputs > 1 else 0)
+    return most, _teacher(inputs, labels, rows, flat, mass)
+
+
+def flat_rows_lower(inputs: int, labels: int, n: int, k: int = 0) -> tuple[float, tuple[int, float, int]]:
+    """Return the bound of `many_labels_lower` and its (m, x, rows), at any size: without the teacher."""
     known = max(k - 1, 0)
     plans = []
     for count in {max(inputs - 1, 1), inputs}:
@@ -35,9 +42,8 @@ def many_labels_lower(inputs: int, labels: int, n: int, k: int = 0) -> tuple[flo
         value = count * _row_loss(labels - max(heavy, k) - m, m, x, n)
         i, j = np.unravel_index(int(value.argmax()), value.shape)
         plans.append((float(value[i, j]), int(m[i, 0]), float(x[i, j]), count))
-    most, light, mass, rows = max(plans)
-    flat = light + known + (1 if k and inputs > 1 else 0)
-    return most, _teacher(inputs, labels, rows, flat, mass)
+    most, *worst = max(plans)
+    return most, (int(worst[0]), worst[1], int(worst[2]))
 
 
 def _row_loss(z: np.ndarray, m: np.ndarray, x: np.ndarray, n: int) -> np.ndarray:

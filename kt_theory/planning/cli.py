@@ -26,6 +26,9 @@ from kt_theory.commands import Whole, clear_errors
 @click.option("--answers", type=Path, help="Answers in hand, as for `fit`: n is then how many more are needed.")
 @click.option("--top", type=Whole(), multiple=True, default=(1, 5), show_default=True, help="Top-k levels to show.")
 @click.option("--top-only", type=Whole(), multiple=True, help="Top-k levels without the sampled label to show.")
+@click.option(
+    "--level", "levels", multiple=True, help="Another level to show: 'rounded(0.1)', 'noisy(0.5) top_k(5)', 'logits'."
+)
 @click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
 @click.option("--plot", type=Path, help="Also draw total variation against cost: .png, .svg or .pdf.")
 @clear_errors
@@ -50,6 +53,7 @@ def plan_command(prices: tuple[str, ...], tv: float, csv: Path | None, plot: Pat
         "teacher": _source(options),
         "top": options["top"],
         "top_only": options["top_only"],
+        "levels": options["levels"],
         "prices": _prices(prices),
     }
     frame = plan(options["inputs"], options["labels"], tv, **asked)

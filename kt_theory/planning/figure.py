@@ -8,13 +8,13 @@ import numpy as np
 
 from kt_theory import figures
 from kt_theory.planning.records import PLUG_IN
-from kt_theory.planning.sizes import plan
+from kt_theory.planning.sizes import plans
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FACTORS = (4.0, 2.0, 1.0, 0.5, 0.25)
-"""The picture shows what these multiples of the total variation asked for take."""
+FACTORS = (4.0, 0.25)
+"""The picture shows what these multiples of the total variation asked for take, beside it."""
 
 _STYLES = {
     "hard": ("#0072B2", "o"),
@@ -33,9 +33,9 @@ def plan_curves(frame: pd.DataFrame, inputs: Any, labels: Any, tv: float, **opti
     """
     import pandas as pd
 
-    wanted = [tv * factor for factor in FACTORS if tv * factor < 1.0]
-    tables = [frame if level == tv else plan(inputs, labels, level, **options) for level in wanted]
-    return pd.concat([table.assign(tv=level) for table, level in zip(tables, wanted, strict=True)], ignore_index=True)
+    others = [tv * factor for factor in FACTORS if tv * factor < 1.0]
+    tables = [frame, *plans(others, inputs, labels, **options)]
+    return pd.concat([table.assign(tv=at) for table, at in zip(tables, [tv, *others], strict=True)], ignore_index=True)
 
 
 def draw_plan(curves: pd.DataFrame, text: str, tv: float) -> Any:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory.planning.bounds import Level, enough, enough_surely
+from kt_theory.planning.levels import Level
+from kt_theory.planning.proofs import enough, enough_surely
 from kt_theory.planning.search import FINE, Enough, first_below
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.copying import Copy, fit
@@ -108,9 +109,10 @@ def more_needed(transfer: TransferSet, level: Level, tv: float, sure: float | No
     In this order: none, if the certificate of the copy in hand is at most tv; a proof, if all sizes are `known`; an
     estimate, labelled so.
     """
-    if level.access in ("gradient", "top_k_only"):
+    if level.access in ("gradient", "jacobian", "top_k_only") or level.distorted or level.times != 1:
+        name = level.access if level.times == 1 and not level.given else level.name
         raise ValueError(
-            f"access = {level.access!r}: records do not say what it would reveal; give inputs= and labels= without "
+            f"access = {name!r}: records do not say what it would reveal; give inputs= and labels= without "
             "teacher=, or the copy as a teacher, kt.fit(...).teacher()"
         )
     confidence = CERTIFIED if sure is None else sure
