@@ -47,7 +47,8 @@ def flat_rows_lower(inputs: int, labels: int, n: int, k: int = 0) -> tuple[float
 
 
 def _row_loss(z: np.ndarray, m: np.ndarray, x: np.ndarray, n: int) -> np.ndarray:
-    c = m * np.exp(n * np.log1p(-x))
+    with np.errstate(divide="ignore"):
+        c = m * np.exp(n * np.log1p(-x))
     mean = c * z / (c + z)
     loss: np.ndarray = x * np.maximum(mean - mean / (c + z), 0.0)
     return loss

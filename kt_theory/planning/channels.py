@@ -61,8 +61,11 @@ def lower_floor(level: Level) -> float:
     return max([plain, *(rule(0) for rule, _, fixed in _lowers(level) if fixed)])
 
 
-def channel_enough(level: Level, tv: float) -> Enough:
-    """Return the least n with a proved upper bound of the minimax risk in mean of at most tv."""
+def channel_enough(level: Level, tv: float, *, hard_too: bool = True) -> Enough:
+    """Return the least n with a proved upper bound of the minimax risk in mean of at most tv.
+
+    `hard_too`: by the student of hard labels as well, where labels are sampled.
+    """
     best = Enough(None, "no student is proved to be better than Uniform", ())
     for part in _parts(level):
         if best.n is not None and part.value(math.ceil(0.999 * best.n) - 1, tv) > tv:
@@ -73,7 +76,7 @@ def channel_enough(level: Level, tv: float) -> Enough:
             best = Enough.of(found, part.words + "; n within 1/1000 of it")
         elif best.n is None:
             best = replace(best, tried=found.tried, certificate=part.words)
-    if level.greedy:
+    if level.greedy or not hard_too:
         return best
     S, A = level.inputs, level.labels
     least = theorem_lower("3.1", S, A, tv, surely_enough(replace(level.plain, access="hard"), tv) / 8, 2.0)

@@ -171,9 +171,11 @@ def _result(level: Level, enough: Enough, lower: int, tv: float, sure: float | N
 
 def _impossible(level: Level, tv: float, sure: float | None, floor: float) -> SampleSize:
     hides = "the tails that it hides leave" if not level.distorted else "what it hides leaves"
+    way_out = "a larger k, or the sampled label's probability too (top_k)"
+    if level.distorted:
+        way_out = "sampled labels, or answers that show more"
     reason = (
-        f"{level.name}: impossible, {hides} TV = {floor:.6g} > {tv:g} after any number of "
-        "queries; it takes a larger k, or the sampled label's probability too (top_k)"
+        f"{level.name}: impossible, {hides} TV = {floor:.6g} > {tv:g} after any number of queries; it takes {way_out}"
     )
     certificate = "1/2 sum_s rho_s sum_tail |p - M/(A-k)|, M the mass of the tail, equally shared"
     if level.distorted:

@@ -95,7 +95,7 @@ def _several_surely(level: Level, tv: float, delta: float, single: Enough) -> En
 
 
 def _by_markov(level: Level, tv: float, delta: float) -> Enough:
-    found = enough(level, tv * delta)
+    found = channel_enough(level, tv * delta, hard_too=False) if level.distorted else enough(level, tv * delta)
     return replace(found, certificate=f"Markov's inequality, E TV <= {tv * delta:.4g}: {found.certificate}")
 
 

@@ -57,8 +57,8 @@ def first_below(
         Where to look first.
     digits : int
     power : float or None
-        About value ~ n^(-1/power) guides the steps; None: halve from `start`, then bisect, so that of several
-        crossings of a bound that rises first the last is found.
+        About value ~ n^(-1/power) guides the steps; None: halve from `start`, so that of several crossings of a bound
+        that rises first the last is found; then secants, or bisection where every n counts.
     """
     low, high, seen = -1, index(LARGEST_COUNT, digits) + 1, {}
     at = min(max(index(min(int(start), LARGEST_COUNT), digits), 0), high - 1)
@@ -78,7 +78,7 @@ def _next(
     here = number(at, digits)
     left, right = (number(low, digits) if low >= 0 else -1), number(high, digits)
     if left in seen and right in seen:
-        if power is None or len(seen) % 4 == 3 or left == 0 or not 0 < seen[right] < seen[left]:
+        if (power is None and digits == FINE) or len(seen) % 4 == 3 or left == 0 or not 0 < seen[right] < seen[left]:
             return (low + high) // 2
         slope = math.log(seen[right] / seen[left]) / math.log(right / left)
         growth = math.exp(min(math.log(tv / seen[left]) / slope, 50.0))

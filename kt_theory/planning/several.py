@@ -8,10 +8,14 @@ from kt_theory.limits.coverage import one_row_bound
 from kt_theory.limits.hard_inputs import laws_upper, row_uppers, visit_steps
 from kt_theory.limits.repeated import bunched_bayes_risk, flat_rows_risk
 from kt_theory.limits.visits import most_over_laws, visit_counts
-from kt_theory.planning.hard import FINEST, GAP, LOOKS
+from kt_theory.planning.bounds import FEW
+from kt_theory.planning.hard import FINEST, GAP
 from kt_theory.planning.levels import Level
 from kt_theory.planning.search import STEP, Crossing, Enough, first_below, proved_below
 from kt_theory.validation import LARGEST_COUNT
+
+LOOKS = 2
+"""Most looks at a lower bound that costs up to half a second."""
 
 FAR = 0.1
 """A table of row bounds serves for n within this of the one that it was made for, relatively."""
@@ -49,7 +53,9 @@ def bunched_too_few(level: Level, tv: float, single: int, soft: int) -> int:
     if level.whole_rows:
         return single
     start = max(single / m, soft, 1.0)
-    best = max(soft, proved_below(lambda n: flat_rows_risk(S, A, n, m)[0], tv, start, 1.0, LOOKS)) if A > 2 else soft
+    best = soft
+    if 2 < A <= FEW:
+        best = max(best, proved_below(lambda n: flat_rows_risk(S, A, n, m)[0], tv, start, 1.0, LOOKS))
     if level.access == "hard":
         best = max(best, proved_below(lambda n: bunched_bayes_risk(S, A, n, m), tv, start, 2.0, LOOKS))
     return best

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import kt_theory as kt
 from kt_theory import graphs
+from kt_theory.limits import greedy
 from kt_theory.limits.hard_addc import coordinate_risk, envelope, envelope_bound
 from kt_theory.limits.hard_inputs import inputs_upper, laws_upper, row_uppers, visit_steps
-from kt_theory.limits.rows import FewLevels
-from kt_theory.limits.search import many_rows, one_row
 from kt_theory.planning import hard as plan_hard
-from kt_theory.planning import rows as plan_rows
 from kt_theory.planning.sizes import plan, samples_needed
 
 EXACT = (
@@ -54,87 +51,8 @@ def test_there_are_twenty():
     assert len(EXACT) == 20
 
 
-def simulated_hidden(m, z, x, n, repeats, rng):
-    """x u z/(u+z) of `repeats` transfer sets: u of m light labels of probability x unseen."""
-    counts = rng.multinomial(n, [*[x] * m, 1 - m * x], size=repeats)[:, :m]
-    u = (counts == 0).sum(axis=1)
-    return x * u * z / np.maximum(u + z, 1)
-
-
-@pytest.mark.parametrize(("m", "z", "n"), [(3, 2, 4), (1, 1, 3), (20, 9, 30), (60, 0, 40)])
-def test_the_closed_form_is_below_the_loss_of_hidden_labels(m, z, n):
-    """Simulation: false alarm below 1e-6 at 5 standard errors; and the form is within Var/c^2 of the mean."""
-    x = min(1.5 / n, 1 / m)
-    losses = simulated_hidden(m, z, x, n, 20_000, np.random.default_rng(1))
-    bound = float(plan_rows.hidden_loss(n, np.array(float(m)), np.array(x), np.array(float(z))))
-    error = 5 * losses.std() / math.sqrt(len(losses)) + 1e-15
-    assert bound <= losses.mean() + error
-    if m >= 20 and z:
-        assert bound >= 0.9 * losses.mean()
-
-
-@pytest.mark.parametrize(
-    ("inputs", "labels", "n", "k"),
-    [(1, 30, 100, 0), (1, 200, 1000, 0), (100, 25, 1000, 0), (100, 25, 100, 0), (100, 25, 7000, 0), (2, 30, 400, 0),
-     (5, 100, 3, 0), (100, 25, 700, 12), (100, 25, 120, 12), (2, 30, 70, 4), (1, 60, 70, 4), (3, 5, 7, 2)],
-)  # fmt: skip
-def test_explicit_rows_are_nearly_the_worst(inputs, labels, n, k):
-    """They never exceed the upper bound of the limit, and come within 8 % of the full search (1 % for most)."""
-    found = plan_rows.rows_lower(inputs, labels, n, k)
-    more = {"access": "top_k", "k": k} if k else {"access": "partial"}
-    assert found <= kt.minimax_risk(inputs=inputs, labels=labels, n=n, **more).upper * (1 + 1e-12)
-    family = FewLevels(labels, n, k)
-    searched = (one_row(family) if inputs == 1 else many_rows(family, inputs)).value
-    assert found >= 0.92 * searched
-
-
-@pytest.mark.parametrize(("labels", "k"), [(2, 1), (5, 1), (6, 2), (8, 3), (7, 5), (9, 9), (1000, 5)])
-def test_the_floor_of_top_k_alone(labels, k):
-    """All vertices by rational arithmetic; random rows never lose more."""
-    vertices = [Fraction(m, k + m) * (1 - Fraction(m, labels - k)) for m in range(1, labels - k + 1)] or [Fraction(0)]
-    floor = plan_rows.tail_floor(labels, k)
-    assert floor == pytest.approx(float(max(vertices)), abs=1e-15)
-    rng = np.random.default_rng(0)
-    for concentration in (0.1, 1.0, 5.0):
-        rows = -np.sort(-rng.dirichlet(np.full(labels, concentration), 500), axis=1)
-        tail = rows[:, k:]
-        if tail.size:
-            assert (0.5 * np.abs(tail - tail.mean(axis=1, keepdims=True)).sum(axis=1)).max() <= floor + 1e-12
-
-
-@pytest.mark.parametrize(("inputs", "labels", "n", "k"), [(2, 4, 3, 1), (5, 8, 20, 3), (40, 6, 50, 2), (1, 5, 4, 2)])
-def test_top_k_alone_lies_between_its_bounds_on_random_teachers(inputs, labels, n, k):
-    rng = np.random.default_rng(3)
-    upper, lower = plan_rows.tail_upper(inputs, labels, n, k), plan_rows.tail_lower(inputs, labels, n, k)
-    assert lower <= upper * (1 + 1e-12)
-    from kt_theory.planning.bounds import tail_risk
-
-    for _ in range(50):
-        teacher = kt.Teacher(rng.dirichlet(np.full(labels, 0.2), inputs), rng.dirichlet(np.ones(inputs)))
-        assert tail_risk(teacher, k, n) <= upper + 1e-12
-
-
-def test_the_risk_of_top_k_alone_by_enumeration():
-    """All transfer sets of three draws from two inputs: the student written out."""
-    teacher, k, n = kt.Teacher([[0.5, 0.3, 0.15, 0.05], [0.1, 0.2, 0.3, 0.4]], [0.75, 0.25]), 1, 3
-    expected = 0.0
-    for draws in np.ndindex(2, 2, 2):
-        loss = 0.0
-        for s in range(2):
-            copy = np.full(4, 0.25)
-            if s in draws:
-                top = int(np.argmax(teacher.pi[s]))
-                copy = np.full(4, (1 - teacher.pi[s, top]) / 3)
-                copy[top] = teacher.pi[s, top]
-            loss += teacher.rho[s] * 0.5 * np.abs(copy - teacher.pi[s]).sum()
-        expected += loss * np.prod(teacher.rho[list(draws)])
-    from kt_theory.planning.bounds import tail_risk
-
-    assert tail_risk(teacher, k, n) == pytest.approx(expected, rel=1e-13)
-
-
 def test_top_k_alone_is_possible_above_its_floor_and_impossible_below():
-    floor = plan_rows.tail_floor(6, 3)
+    floor = greedy.floor(6, 3)
     below = samples_needed("top_k_only", 10, 6, 0.9 * floor, k=3)
     assert below.n is None
     assert "impossible" in below.reason
@@ -142,7 +60,7 @@ def test_top_k_alone_is_possible_above_its_floor_and_impossible_below():
     for confidence in (None, 0.9):
         above = samples_needed("top_k_only", 10, 6, 1.2 * floor, k=3, confidence=confidence)
         assert above.n >= above.lower > 0
-        assert plan_rows.tail_upper(10, 6, above.n, 3) <= 1.2 * floor
+        assert kt.minimax_risk("top_k_only", 10, 6, above.n, k=3).upper <= 1.2 * floor
     assert samples_needed("top_k_only", 10, 6, 0.05, k=5).n == samples_needed("soft", 10, 6, 0.05).n
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import cli, graphs
-from kt_theory.planning import bounds as plan_bounds
+from kt_theory.planning import levels as plan_levels
 from kt_theory.planning.search import first_below, index, number
 from kt_theory.planning.sizes import plan, samples_needed
 from kt_theory.risk.missing_mass import ce_ful_weights
@@ -113,8 +113,8 @@ TEACHER = kt.Teacher([[0.6, 0.3, 0.1, 0.0], [0.25, 0.25, 0.25, 0.25], [0.0, 0.9,
 @pytest.mark.parametrize("tv", [0.1, 0.01])
 def test_a_teacher_in_hand(access, more, tv):
     found = samples_needed(access, teacher=TEACHER, tv=tv, **more)
-    level = plan_bounds.level(access, None, None, more.get("k"), more.get("graph"), 1, TEACHER)
-    student = plan_bounds.student(level)
+    level = plan_levels.level(access, None, None, more.get("k"), more.get("graph"), 1, TEACHER)
+    student = plan_levels.student(level)
     assert kt.exact_risk(TEACHER, student, found.n) <= tv < kt.exact_risk(TEACHER, student, found.n - 1)
     assert found.lower == found.n
 

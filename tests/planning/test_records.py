@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import cli, graphs
-from kt_theory.planning.bounds import level
+from kt_theory.planning.levels import level
 from kt_theory.planning.records import PLUG_IN, in_hand
 from kt_theory.planning.sizes import plan, samples_needed
 
