@@ -29,6 +29,7 @@ class Part(NamedTuple):
     start: float
     power: float | None
     words: str
+    floor: float = 0.0
 
 
 def kind(level: Level) -> str:
@@ -68,6 +69,9 @@ def channel_enough(level: Level, tv: float, *, hard_too: bool = True) -> Enough:
     """
     best = Enough(None, "no student is proved to be better than Uniform", ())
     for part in _parts(level):
+        if part.floor >= tv:
+            best = best if best.n is not None else replace(best, certificate=part.words)
+            continue
         if best.n is not None and part.value(math.ceil(0.999 * best.n) - 1, tv) > tv:
             continue
         value = lambda n, part=part: part.value(n, tv)  # noqa: E731
@@ -110,7 +114,7 @@ def _parts(level: Level) -> Iterator[Part]:
             floor = upper_floor(level)
             rest = max(1.0 - 1.0 / A - floor, 0.0)
             words = f"floor {floor:.6g} of the channel, F + (1-1/A-F) Phi(S, n), every teacher"
-            yield Part(lambda n, tv: floor + rest * unvisited_mass(S, n).value, S, None, words)
+            yield Part(lambda n, tv: floor + rest * unvisited_mass(S, n).value, S, None, words, floor)
         return
     plain = f"the student of {level.plain.access} on what is shown, every teacher"
     if name in ("temperature", "unnormalised"):
@@ -123,7 +127,7 @@ def _parts(level: Level) -> Iterator[Part]:
     if name == "rounded" and sampled:
         floor = rounded_floor(_amount(level), A)
         words = f"the missing-mass student, and floor {floor:.6g} of the channel, every teacher"
-        yield Part(lambda n, tv: floor + missing_mass_upper(S, A, n), pairs, None, words)
+        yield Part(lambda n, tv: floor + missing_mass_upper(S, A, n), pairs, None, words, floor)
     if name == "noisy":
         points = S if level.greedy else pairs
 
@@ -134,8 +138,8 @@ def _parts(level: Level) -> Iterator[Part]:
         yield Part(noisy, pairs, None if level.greedy else 2.0, plain)
         return
     extra = _extra(level)
-    if extra < 1.0:
-        yield Part(lambda n, tv: extra + plain_upper(level.plain, tv - extra, n), pairs, None, plain)
+    tail = tail_floor(A, level.k) if level.greedy else 0.0
+    yield Part(lambda n, tv: extra + plain_upper(level.plain, tv - extra, n), pairs, None, plain, extra + tail)
 
 
 def _extra(level: Level) -> float:

@@ -162,7 +162,9 @@ def _named(
     S, A = _sizes(inputs, labels, net, teacher)
     each = whole_number(times, "labels_per_query", low=1)
     if access in ("top_k", "top_k_only"):
-        number = min(top, A) if top is not None else whole_number(k, "k", low=1 if access == "top_k_only" else 0, high=A)
+        number = (
+            min(top, A) if top is not None else whole_number(k, "k", low=1 if access == "top_k_only" else 0, high=A)
+        )
         name = f"{access}({number})"
         return Level(access if number else "partial", name, S, A, number)
     if net is None:

@@ -29,7 +29,7 @@ def too_few(level: Level, tv: float, n: int | None) -> int:
     if level.times == 1:
         return plain_too_few(level, tv, n)
     alone, soft = level.inputs == 1, replace(level, access="soft", times=1)
-    return bunched_too_few(level, tv, plain_too_few(level, tv, None, quick=not alone), plain_too_few(soft, tv, n))
+    return bunched_too_few(level, tv, plain_too_few(level, tv, None, quick=not alone), plain_too_few(soft, tv, n), n)
 
 
 def floors(level: Level) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from kt_theory.planning.levels import Level
 from kt_theory.planning.search import STEP, Crossing, Enough, first_below, proved_below
 from kt_theory.validation import LARGEST_COUNT
 
-LOOKS = 2
+LOOKS = 3
 """Most looks at a lower bound that costs up to half a second."""
 
 FAR = 0.1
@@ -42,17 +42,17 @@ def bunched_enough(level: Level, tv: float, single: Enough) -> Enough:
     return Enough.of(found, words)
 
 
-def bunched_too_few(level: Level, tv: float, single: int, soft: int) -> int:
+def bunched_too_few(level: Level, tv: float, single: int, soft: int, n: int | None) -> int:
     """Return a number of queries below which no student succeeds, given that of one label per query and of soft labels.
 
-    For one input both are the same samples; for several n queries that reveal whole rows are no less.
+    For one input both are the same samples; for several, queries that reveal whole rows are no less. `n` suffices.
     """
     S, A, m = level.inputs, level.labels, level.times
     if S == 1:
         return -(-single // m)
     if level.whole_rows:
         return single
-    start = max(single / m, soft, 1.0)
+    start = max(single / m, soft, 1.0, 0.95 * n if n is not None else 0.0)
     best = soft
     if 2 < A <= FEW:
         best = max(best, proved_below(lambda n: flat_rows_risk(S, A, n, m)[0], tv, start, 1.0, LOOKS))
