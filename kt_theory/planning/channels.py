@@ -21,6 +21,9 @@ from kt_theory.planning.hard import hard_enough
 from kt_theory.planning.levels import Level
 from kt_theory.planning.search import STEP, Enough, first_below
 
+DIGITS = 9
+"""Binary digits of the n at which upper bounds are searched: steps below 1/200, as each look costs up to 0.2 s."""
+
 
 class Part(NamedTuple):
     """An upper bound (n, tv) -> value that falls in n, sharp where it is near tv; and what it says."""
@@ -72,12 +75,12 @@ def channel_enough(level: Level, tv: float, *, hard_too: bool = True) -> Enough:
         if part.floor >= tv:
             best = best if best.n is not None else replace(best, certificate=part.words)
             continue
-        if best.n is not None and part.value(math.ceil(0.999 * best.n) - 1, tv) > tv:
+        if best.n is not None and part.value(math.ceil(0.995 * best.n) - 1, tv) > tv:
             continue
         value = lambda n, part=part: part.value(n, tv)  # noqa: E731
-        found = first_below(value, tv, start=part.start / tv, digits=STEP, power=part.power)
+        found = first_below(value, tv, start=part.start / tv, digits=DIGITS, power=part.power)
         if found.n is not None:
-            best = Enough.of(found, part.words + "; n within 1/1000 of it")
+            best = Enough.of(found, part.words + "; n within 1/200 of it")
         elif best.n is None:
             best = replace(best, tried=found.tried, certificate=part.words)
     if level.greedy or not hard_too:

@@ -29,7 +29,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "inputs", "labels", "tv"), CASES)
 def test_both_numbers_are_those_of_the_limit(name, inputs, labels, tv):
-    """A second look at the same n: the limit's upper bound suffices there, and no proof below `lower` is contradicted."""
+    """A second look at the same n: the limit's upper bound suffices there, and below `lower` it does not."""
     found = samples_needed(parse(name), inputs, labels, tv)
     assert found.lower <= found.n
     assert kt.minimax_risk(parse(name), inputs, labels, found.n).upper <= tv * 1.001
