@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from kt_theory import access as levels_of_access
-from kt_theory.access import Access, as_access
+from kt_theory.access import Access
 from kt_theory.graphs import Graph, as_graph
 from kt_theory.limits import minimax
 from kt_theory.teacher import Teacher
@@ -16,17 +14,6 @@ from kt_theory.validation import unknown_name, whole_number
 
 NAMES = tuple(dict.fromkeys((*minimax.LEVELS, "top_k_only")))
 """The access levels by name; top_k_only shows the k most probable labels, whatever was sampled."""
-
-_CALLS: dict[str, Callable[..., Access]] = {
-    "top_k": levels_of_access.top_k,
-    "top_k_only": lambda k: levels_of_access.top_k(k, sampled=False),
-    "temperature": levels_of_access.temperature,
-    "rounded": levels_of_access.rounded,
-    "quantised": levels_of_access.quantised,
-    "noisy": levels_of_access.noisy,
-    "logits": levels_of_access.logits,
-}
-_CHANNELS = ("temperature", "rounded", "quantised", "noisy", "logits")
 
 
 @dataclass(frozen=True)
@@ -102,7 +89,7 @@ def level(
 ) -> Level:
     """Return the level, all arguments checked."""
     given = access if isinstance(access, Access) else None
-    if isinstance(access, str) and ("(" in access or access.split()[:1] == ["logits"]):
+    if isinstance(access, str) and access not in NAMES:
         given = parse(access)
     if given is None:
         return _named(access, inputs, labels, k, graph, hops, teacher, times)
@@ -193,32 +180,13 @@ def _sizes(inputs: Any, labels: Any, net: Graph | None, teacher: Teacher | None)
 
 
 def parse(text: str) -> Access:
-    """Return the level that tables print so: "top_k_only(3)", "rounded(0.1)" (of soft labels), "noisy(0.5) top_k(5)".
+    """Return the level that sweeps and tables name so: "top_k_only(3)", "rounded(0.1)", "noisy(0.5) top_k(5)"."""
+    from kt_theory.sweep.recipes import level as named
 
-    Raises
-    ------
-    ValueError
-        For words that name no level.
-    """
-    match = re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*(.*)", text)
-    if match is None:
-        raise ValueError(f"level {text!r}: must be such as top_k_only(3), rounded(0.1) or 'noisy(0.5) top_k(5)'")
-    name, inside, rest = match.groups()
-    if name not in _CALLS:
-        if inside is None and not rest and name in levels_of_access.LEVELS:
-            return as_access(name)
-        raise unknown_name("access level", name, [*levels_of_access.LEVELS, *_CALLS])
-    if (inside is None) != (name == "logits") or (rest and name not in _CHANNELS):
-        raise ValueError(f"level {text!r}: must be such as top_k_only(3), rounded(0.1) or 'noisy(0.5) top_k(5)'")
-    numbers = [] if inside is None else [_number(inside, text)]
-    return _CALLS[name](*numbers, parse(rest)) if rest else _CALLS[name](*numbers)
-
-
-def _number(word: str, text: str) -> Any:
     try:
-        return int(word) if word.strip().isdigit() else float(word)
-    except ValueError:
-        raise ValueError(f"level {text!r}: {word!r} must be a number") from None
+        return named(text)
+    except ValueError as error:
+        raise ValueError(f"level {text!r}: {error}") from None
 
 
 def student(level: Level) -> Any:
