@@ -107,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of the picture and its data")
     folder = parser.parse_args().out
+    folder.mkdir(parents=True, exist_ok=True)
     table = risks()
     print(markdown(table))
     with figures.style():

@@ -1,4 +1,7 @@
-"""The same answers as nine servers would write them: one function of (input, label, log-probability, top) for each."""
+"""The same answers as nine servers would write them: one function of (input, label, log-probability, top) for each.
+
+Nothing to run here: `transcripts.py` writes with it.
+"""
 
 from __future__ import annotations
 

@@ -95,7 +95,8 @@ def test_ready_made_sweeps_are_defined_at_every_point(path):
 
 def test_the_ready_made_sweeps_cover_every_access_level():
     found = {cell.access.split("(")[0] for path in SWEEPS.glob("*.toml") for cell in Spec.read(path).cells}
-    assert found == {"hard", "partial", "top_k", "soft", "gradient"}
+    channels = {"rounded", "quantised", "noisy", "temperature", "logits soft", "logits partial", "top_k_only"}
+    assert found == {"hard", "partial", "top_k", "soft", "gradient"} | channels
 
 
 def test_one_part_alone_is_the_same(made, tmp_path):

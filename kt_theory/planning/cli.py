@@ -24,6 +24,10 @@ from kt_theory.commands import Whole, clear_errors
 @click.option("--logits", is_flag=True, help="The table holds logits, not probabilities.")
 @click.option("--normalise", is_flag=True, help="Divide rows that do not sum to 1 by their sum.")
 @click.option("--answers", type=Path, help="Answers in hand, as for `fit`: n is then how many more are needed.")
+@click.option("--format", "form", help="With --answers, as for `fit`.  [default: recognised]")
+@click.option("--label", help="With --answers, as for `fit`: first_token or text.  [default: first_token]")
+@click.option("--input", "field", help="With --answers, as for `fit`: the field that holds the input.")
+@click.option("--other-sampling", is_flag=True, help="With --answers, as for `fit`: not sampled at temperature 1.")
 @click.option("--top", type=Whole(), multiple=True, default=(1, 5), show_default=True, help="Top-k levels to show.")
 @click.option("--top-only", type=Whole(), multiple=True, help="Top-k levels without the sampled label to show.")
 @click.option(
@@ -35,9 +39,10 @@ from kt_theory.commands import Whole, clear_errors
 def plan_command(prices: tuple[str, ...], tv: float, csv: Path | None, plot: Path | None, **options: Any) -> None:
     """Print how many queries a copy within a total variation takes at every access level, and what they cost.
 
-    `n` queries provably suffice; with fewer than `lower` no student succeeds on every teacher. With --teacher both are
-    for that teacher. With --answers, `n` is how many more queries are needed: proved if --inputs and --labels say how
-    many there are, otherwise estimated, which the lines below the table say.
+    `n` queries provably suffice; with fewer than `lower` no student succeeds on every teacher. With --teacher both
+    are for that teacher and the level's own student; with --confidence too, `lower` is 0: nothing is known from
+    below. With --answers, `n` is how many more queries are needed: proved if --inputs and --labels say how many
+    there are, otherwise estimated, which the lines below the table say.
     """
     from kt_theory import figures
     from kt_theory.output import refuse_unwritable, write_table
@@ -76,12 +81,15 @@ def _source(options: dict[str, Any]) -> Any:
     reading = [options[name] for name in ("order", "tokens", "logits", "normalise")]
     if table is None and any(reading):
         raise ValueError("--ngram, --tokens, --logits and --normalise go with --teacher FILE")
+    if answers is None and any(options[name] for name in ("form", "label", "field", "other_sampling")):
+        raise ValueError("--format, --label, --input and --other-sampling go with --answers FILE")
     if table is not None and answers is not None:
         raise ValueError(f"--answers {answers} goes without --teacher {table}: plan for the one or the other")
     if answers is not None:
         from kt_theory.transfer.sets import TransferSet
 
-        transfer = TransferSet.read(answers)
+        label, other = options["label"] or "first_token", options["other_sampling"]
+        transfer = TransferSet.read(answers, options["form"], label=label, input=options["field"], other_sampling=other)
         click.echo(transfer.account)
         return transfer
     if table is None:
