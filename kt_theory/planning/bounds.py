@@ -24,6 +24,9 @@ TINY = 1e-30
 FEW = 200
 """Labels up to which the full search for the worst rows is cheap."""
 
+MANY = 1000
+"""Inputs up to which it is cheap at every n."""
+
 
 def surely_enough(level: Level, tv: float) -> int:
     """Return an n from the closed forms in mean at which the level's student succeeds on every teacher."""
@@ -95,7 +98,7 @@ def plain_too_few(level: Level, tv: float, n: int | None, *, quick: bool = False
     if A > FEW or S > minimax.LARGEST_INPUTS:
         return best
     sharp = lambda n: _partial_lower(S, A, n, k)  # noqa: E731
-    if start <= FEW or A <= 20:
+    if start <= FEW or (A <= 20 and S <= MANY):
         return max(best, first_below(sharp, tv, start=best, digits=STEP - 2, power=power).last_above + 1)
     return max(best, proved_below(sharp, tv, best, power, looks=3))
 
