@@ -15,6 +15,9 @@ CENSORED = -1000.0
 UNKNOWN = -1e308
 """What NaN and -Infinity are read as, for which JSON has no number: censored, as logarithms and as probabilities."""
 
+UNSTATED = math.inf
+"""In place of a log-probability that a record does not state: nothing is known of it, not even that it is small."""
+
 ROUNDING = 1e-3
 """A log-probability may exceed 0 by that much: servers compute in half precision."""
 
@@ -77,11 +80,11 @@ def _kind(value: Any) -> str:
 
 
 def log_probability(value: Any, name: str = "logprob") -> float:
-    """Return a log-probability in (-1000, 0], or NaN if it is censored."""
+    """Return a log-probability in (-1000, 0], NaN if it is censored, or `UNSTATED` if there is none."""
     if type(value) is float and CENSORED < value <= 0.0:
         return value
     if value is None:
-        return math.nan
+        return UNSTATED
     if isinstance(value, str):
         try:
             value = float(value)
@@ -97,8 +100,10 @@ def log_probability(value: Any, name: str = "logprob") -> float:
 
 
 def probability(value: Any, name: str = "prob") -> float:
-    """Return the logarithm of a probability, NaN (censored) for 0 or null."""
-    if value is None or value == UNKNOWN:
+    """Return the logarithm of a probability, NaN (censored) for 0 or NaN, or `UNSTATED` if there is none."""
+    if value is None:
+        return UNSTATED
+    if value == UNKNOWN:
         return math.nan
     number = want(value, (int, float), name)
     if number > 1.0 + ROUNDING or number < 0.0:
@@ -130,12 +135,14 @@ def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, s
 
 
 def with_sampled(key: Key, value: float, entries: Iterable[tuple[Key, float]]) -> dict[Key, float]:
-    """Return the entries, the sampled label's own first, each label once: of tokens that read alike the first."""
+    """Return what is stated, the sampled label's own first, each label once: of tokens that read alike the first."""
     # The sampled token may be listed with a value where its own field holds the censoring mark.
     found = {key: value}
     for name, stated in entries:
-        if name not in found or (found[name] != found[name]):
+        if name not in found or ((found[name] != found[name] or found[name] == UNSTATED) and stated != UNSTATED):
             found[name] = stated
+    if UNSTATED in found.values():
+        return {name: stated for name, stated in found.items() if stated != UNSTATED}
     return found
 
 

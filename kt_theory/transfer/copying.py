@@ -66,8 +66,9 @@ class Copy:
 
         Columns: input; label (missing on the line of the others); probability; shared_by, the number of labels that
         the probability is shared by, equally; source: "stated" (or computed from what is, where the student undoes a
-        distortion), "counted", or "shared"; count, how often the label was sampled; at_most, for a label whose
-        log-probability was censored, the smallest that was stated. The probabilities of an input sum to 1.
+        distortion), "counted", or "shared"; count, how often the label was sampled; at_most, for a label that
+        a record censors, the smallest probability that the same record lists; missing where it lists none. The
+        probabilities of an input sum to 1.
         """
         import pandas as pd
 
@@ -82,9 +83,7 @@ class Copy:
         stated = rows.known if self._reveals else np.zeros(len(rows.label), dtype=bool)
         counted = "shared" if self._reveals else "counted"
         source = np.concatenate([np.where(stated, "stated", counted), np.full(len(rest), "shared")])
-        smallest = np.full(len(rows.input), np.inf)
-        np.minimum.at(smallest, rows.row[rows.known], rows.shown[rows.known])
-        cap = np.where(self._censored & np.isfinite(smallest[rows.row]), smallest[rows.row], np.nan)
+        cap = np.where(self._reveals & ~rows.known & np.isfinite(rows.cap), rows.cap, np.nan)
         columns = {
             "input": inputs[owner],
             "label": names[label],
@@ -99,10 +98,6 @@ class Copy:
     @property
     def _reveals(self) -> bool:
         return self.basis.reveals
-
-    @property
-    def _censored(self) -> np.ndarray:
-        return ~self.rows.known if self._reveals and len(self.rows.entry_pair) else np.zeros(len(self.rows.p), bool)
 
     @cached_property
     def pi(self) -> np.ndarray:
@@ -262,8 +257,8 @@ def _all_pairs(rows: Rows, shown: np.ndarray) -> Rows:
     """The same rows with every label as a pair."""
     visited, labels = shown.shape
     place = rows.row * labels + rows.label
-    spread = np.zeros(visited * labels)
-    spread[place] = rows.spread
+    spread, cap = np.zeros(visited * labels), np.full(visited * labels, np.inf)
+    spread[place], cap[place] = rows.spread, rows.cap
     pair = rows.record_pair
     return replace(
         rows,
@@ -271,6 +266,7 @@ def _all_pairs(rows: Rows, shown: np.ndarray) -> Rows:
         label=np.tile(np.arange(labels), visited),
         p=shown.ravel(),
         spread=spread,
+        cap=cap,
         record_pair=np.where(pair >= 0, place[pair], -1) if len(place) else pair,
         entry_pair=place[rows.entry_pair],
     )

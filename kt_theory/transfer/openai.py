@@ -7,6 +7,7 @@ from typing import Any
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.answers import (
     CENSORED,
+    UNSTATED,
     Answer,
     Reading,
     asked,
@@ -101,11 +102,11 @@ def from_tokens(question: Any, text: Any, content: Any, sampling: bool | None, r
 
 
 def whole_text(question: Any, text: Any, logprobs: list[Any], sampling: bool | None) -> Answer:
-    """The whole response as the label; its log-probability is the sum over its tokens."""
+    """The whole response as the label; its log-probability is the sum over its tokens, if all are stated."""
     if not isinstance(text, str) or text == "":
         raise Skip("no label", "the response holds no text")
-    values = [log_probability(value) for value in logprobs]
-    return Answer(question, text, {text: sum(values)} if values else {}, sampling)
+    total = sum([log_probability(value) for value in logprobs]) if logprobs else UNSTATED
+    return Answer(question, text, {} if total == UNSTATED else {text: total}, sampling)
 
 
 def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -46,9 +45,6 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
             raise Skip("no label", "neither a label nor top_logprobs")
         return [Answer(question, None, each_once(entries), sampling)]
     key = _key(label)
-    if own is None:
-        stated = each_once(entries)
-        return [Answer(question, key, with_sampled(key, math.nan, entries) if key in stated else stated, sampling)]
     return [Answer(question, key, with_sampled(key, own, entries), sampling)]
 
 
@@ -61,12 +57,10 @@ def _key(label: Any) -> Key:
     return label if isinstance(label, str) else token_key(label)
 
 
-def _number(place: dict[str, Any], log_name: str, name: str) -> float | None:
+def _number(place: dict[str, Any], log_name: str, name: str) -> float:
     if place.get(log_name) is not None:
         return log_probability(place[log_name], log_name)
-    if place.get(name) is not None:
-        return probability(place[name], name)
-    return math.nan if log_name in place else None
+    return probability(place.get(name), name)
 
 
 def _listed(doc: dict[str, Any]) -> list[tuple[Key, float]]:
@@ -169,8 +163,8 @@ def listed_in(tops: list[dict[str, Any]], count: int) -> tuple[np.ndarray, Coded
 
 
 def _ordinary(values: Any) -> np.ndarray | None:
-    """The values with NaN for censored ones, or None if one is no log-probability."""
-    if not isinstance(values, np.ndarray) and not set(map(type, values)) <= {float, int, type(None)}:
+    """The values with NaN for censored ones, or None if one is missing or no log-probability."""
+    if not isinstance(values, np.ndarray) and not set(map(type, values)) <= {float, int}:
         return None
     try:
         array = np.array(values, dtype=np.float64)

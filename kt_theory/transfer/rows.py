@@ -28,6 +28,8 @@ class Rows:
         The median of what is stated of its probability, NaN where nothing is.
     spread : (P,) float64
         The largest less the smallest of what is stated, 0 where all agree.
+    cap : (P,) float64
+        Where a record censors the pair: the smallest probability that the same record lists; infinite where none does.
     record_row, record_pair : (n,) int64
         The row of each record, and the pair that it sampled, -1 if it names no sampled label.
     entry_record, entry_pair : (m,) int64
@@ -41,6 +43,7 @@ class Rows:
     label: np.ndarray
     p: np.ndarray
     spread: np.ndarray
+    cap: np.ndarray
     record_row: np.ndarray
     record_pair: np.ndarray
     entry_record: np.ndarray
@@ -141,13 +144,29 @@ def collect(
     record_pair = np.full(len(inputs), -1, dtype=np.int64)
     record_pair[has_label] = pair_of[len(entry_record) :]
     stated = ~np.isnan(entry_p)
+    cap = _caps(sampled, entry_record, entry_label, entry_p, entry_pair, len(pairs))
     entry_record, entry_pair, entry_p = entry_record[stated], entry_pair[stated], entry_p[stated]
     p, spread = _merge(entry_pair, entry_p, len(pairs))
     row = pairs // width
     start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(visited)))])
     return Rows(
-        labels, closed, visited, start, pairs % width, p, spread, record_row, record_pair, entry_record, entry_pair
+        labels, closed, visited, start, pairs % width, p, spread, cap, record_row, record_pair, entry_record, entry_pair
     )
+
+
+def _caps(
+    sampled: np.ndarray, record: np.ndarray, label: np.ndarray, p: np.ndarray, pair: np.ndarray, pairs: int
+) -> np.ndarray:
+    """The least that a record lists beside a pair that it censors, infinite where no record does."""
+    cap = np.full(pairs, np.inf)
+    censored = np.isnan(p)
+    if censored.any():
+        # What is stated of the sampled label need not be listed: it may be smaller than what is left out.
+        listed = ~censored & (label != sampled[record])
+        smallest = np.full(len(sampled), np.inf)
+        np.minimum.at(smallest, record[listed], p[listed])
+        np.minimum.at(cap, pair[censored], smallest[record[censored]])
+    return cap
 
 
 def _unique(keys: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:

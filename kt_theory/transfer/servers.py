@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import cache, lru_cache
 from typing import Any
 
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.answers import (
     CENSORED,
+    UNSTATED,
     Answer,
     Key,
     Reading,
@@ -81,7 +81,7 @@ def _vllm_output(output: dict[str, Any], listed: Any, question: Any, sampling: b
         return whole_text(question, output.get("text"), chosen, sampling)
     entries = _by_id(rows[0], reading)
     key = token_key(None, None, ids[0])
-    value = dict(entries).get(key, math.nan)
+    value = dict(entries).get(key, UNSTATED)
     return Answer(question, key, with_sampled(key, value, entries), sampling)
 
 
@@ -183,7 +183,7 @@ def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     listed = first.get("top_logprobs", first.get("top_probs", first.get("probs"))) or []
     entries = [(_llama_key(entry, reading), _stated(entry)) for entry in want(listed, list, "top_logprobs")]
     key = _llama_key(first, reading)
-    own = _stated(first) if "logprob" in first or "prob" in first else dict(entries).get(key, math.nan)
+    own = _stated(first) if "logprob" in first or "prob" in first else dict(entries).get(key, UNSTATED)
     return [Answer(question, key, with_sampled(key, own, entries), sampling)]
 
 

@@ -36,7 +36,8 @@ class TransferSet:
     entry_record, entry_label : (m,) int64
         Which record states which label's log-probability.
     entry_logp : (m,) float64
-        The log-probability, nats, at most 0; NaN where it is censored: not zero, at most the smallest listed one.
+        The log-probability, nats, at most 0; NaN where it is censored: not zero, at most the smallest that the
+        record lists. What a record does not state has no entry.
     input_names, label_names : tuple of str
     closed : bool
         The labels were declared; otherwise they are those that occur.
@@ -138,7 +139,7 @@ class TransferSet:
         sampled : array_like of int, (n,), optional
             Code of the sampled label: the first generated token id.
         logits : array_like, (n, A), optional
-            Unnormalised: softmax gives the probabilities. -inf is censored.
+            Unnormalised: softmax gives the probabilities. -inf is not known.
         logprobs : array_like, (n, A), optional
             Log-probabilities, NaN where they are not known.
         labels : sequence of str, (A,), optional

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import warnings
 
@@ -121,7 +122,7 @@ def test_records_without_a_sampled_label_do_for_stated_probabilities_only():
         fit(transfer, "ce_sgl")
 
 
-def test_the_table_tells_what_is_shared_and_what_is_capped():
+def test_the_table_tells_what_is_shared():
     logprobs = np.array([[np.log(0.5), np.log(0.25), np.nan, np.nan, np.nan]])
     transfer = TransferSet.from_arrays(["q"], [2], logprobs=logprobs, labels=list("abcde"))
     table = fit(transfer).table
@@ -129,8 +130,33 @@ def test_the_table_tells_what_is_shared_and_what_is_capped():
     assert table["source"].tolist() == ["stated", "stated", "shared", "shared"]
     np.testing.assert_allclose(table["probability"], [0.5, 0.25, 0.25 / 3, 0.5 / 3])
     assert table["shared_by"].tolist() == [1, 1, 1, 2]
-    assert table["at_most"].tolist()[2] == 0.25
-    assert table["at_most"].isna().tolist() == [True, True, False, True]
+    assert table["at_most"].isna().all()
+
+
+MISSING = ['"label": "b"', '"label": "b", "logprob": null', '"label": "b", "top_logprobs": {"c": -1.0, "b": null}']
+
+
+@pytest.mark.parametrize("fields", [*MISSING, '"label": "b", "logprob": -9999', '"label": "b", "logprob": NaN'])
+def test_no_record_bounds_what_another_one_leaves_out(fields, tmp_path):
+    """A missing value is not known; a censored one is at most what its own record lists, and this one lists nothing."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"input": "q", "label": "a", "logprob": -3.0}\n{"input": "q", ' + fields + "}\n")
+    transfer = TransferSet.read(path)
+    assert fit(transfer).table["at_most"].isna().all()
+    assert transfer.account.censored == (fields not in MISSING)
+    path = tmp_path / "a.csv"
+    path.write_text("input,label,logprob\nq,a,-3\nq,b,\n")
+    assert fit(TransferSet.read(path)).table["at_most"].isna().all()
+
+
+def test_a_censored_label_is_at_most_what_its_own_record_lists(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        '{"input": "q", "label": "z", "logprob": -9999, "top_logprobs": {"a": -0.5, "b": -2.0}}\n'
+        '{"input": "q", "label": "c", "logprob": -5.0, "top_logprobs": {"a": -0.5, "d": -9999}}\n'
+    )
+    table = fit(TransferSet.read(path)).table.set_index("label")
+    assert table["at_most"].dropna().to_dict() == {"z": math.exp(-2.0), "d": math.exp(-0.5)}
 
 
 def test_rounded_probabilities_above_one_are_scaled():
