@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 class Certificate:
     """TV(copy, teacher | rho) <= bound with probability at least `confidence` over the draw of the records.
 
+    Where the records contradict each other or themselves, the bound is an estimate: see `disagreement` and
+    `contradiction`.
+
     Attributes
     ----------
     bound : float
@@ -33,8 +36,11 @@ class Certificate:
     label_noise : float
         For hard labels, what the noise of the labels adds: bound less unseen_bound; 0 where probabilities are stated.
     disagreement : float
-        Half the sum of the ranges of what different records state of the same pair, weighted by records. Not part of
-        the bound: it takes the medians as exact.
+        Half the sum of the ranges of what different records state of the same pair, weighted by records. It is
+        part of the bound, as an estimate: the median that the copy takes may be off by as much.
+    contradiction : float
+        By how much the stated probabilities of a row miss a sum of 1 although they are all there are, or exceed it,
+        beyond rounding, weighted by records: they cannot all be right. It is part of the bound, as an estimate.
     method : str
         Which theorem, in `kt_theory.transfer.bounds`.
     assumptions : tuple of str
@@ -48,6 +54,7 @@ class Certificate:
     hidden_mass: float
     label_noise: float
     disagreement: float
+    contradiction: float
     method: str
     assumptions: tuple[str, ...]
 
@@ -60,7 +67,9 @@ class Certificate:
         if self.label_noise:
             lines.append(f"  noise of the sampled labels: at most {self.label_noise:.3g}")
         if self.disagreement:
-            lines.append(f"  repeated answers disagree by {self.disagreement:.3g}: not in the bound")
+            lines.append(f"  repeated answers disagree by {self.disagreement:.3g}: added to the bound")
+        if self.contradiction:
+            lines.append(f"  stated probabilities miss a sum of 1 by {self.contradiction:.3g}: added to the bound")
         return "\n".join([*lines, *(f"  assumes: {text}" for text in self.assumptions)])
 
 
@@ -78,9 +87,12 @@ def certify(copy: Copy, confidence: float) -> Certificate:
     known, channel = copy.basis, copy.basis.channel
     # Who does not know how the answers are distorted is judged by the sampled labels.
     reveals = channel is None and bool(len(rows.entry_pair))
+    judged = reveals or known.kind == "undone"
+    disagreement = 0.5 * float(weight[rows.row] @ rows.spread) if judged else 0.0
+    contradiction = float(weight @ np.abs(rows.contradiction)) if reveals else 0.0
     if known.kind == "undone":
         assumptions += [f"the answers are of level {known.access}", "labels that they do not state are shown as 0"]
-    elif reveals:
+    elif reveals and not (disagreement or contradiction):
         assumptions.append("stated probabilities are exact")
     elif not transfer.faithful:
         assumptions.append("the teacher is the one that was sampled: at that temperature, truncated that way")
@@ -88,6 +100,16 @@ def certify(copy: Copy, confidence: float) -> Certificate:
         assumptions.append("labels were sampled from the teacher's distribution")
     exact = known.kind != "other"
     part = delta if exact else delta / (3.0 if known.prior else 2.0)
+    if disagreement:
+        assumptions.append(
+            "repeated answers disagree: each is taken as the median, off by at most the range seen; an estimate, "
+            "not proved"
+        )
+    if contradiction:
+        assumptions.append(
+            "stated probabilities contradict each other: they miss a sum of 1, and are taken to be off by no more "
+            "than that; an estimate, not proved"
+        )
     if channel is not None and known.kind == "undone":
         method, hidden = "input mass never asked, and the largest error of a row", 0.0
         lost = unseen * (1.0 - 1.0 / rows.labels if rows.closed else 1.0)
@@ -104,10 +126,11 @@ def certify(copy: Copy, confidence: float) -> Certificate:
     if known.prior:
         method += ", and the input mass never asked, where the student keeps its own table"
         bound += bounds.unseen_mass(rows.queries, part)
-    bound = min(1.0, bound)
-    noise = 0.0 if reveals or known.kind == "undone" else max(0.0, bound - unseen)
-    disagreement = 0.5 * float(weight[rows.row] @ rows.spread)
-    return Certificate(bound, 1.0 - delta, once, unseen, hidden, noise, disagreement, method, tuple(assumptions))
+    noise = 0.0 if reveals or known.kind == "undone" else max(0.0, min(1.0, bound) - unseen)
+    bound = min(1.0, bound + disagreement + contradiction)
+    return Certificate(
+        bound, 1.0 - delta, once, unseen, hidden, noise, disagreement, contradiction, method, tuple(assumptions)
+    )
 
 
 def _apart(copy: Copy, reveals: bool) -> np.ndarray:

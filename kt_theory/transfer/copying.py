@@ -19,7 +19,7 @@ from kt_theory.transfer.certificate import Certificate, certify
 from kt_theory.transfer.distortion import undone
 from kt_theory.transfer.rows import Rows
 from kt_theory.transfer.sets import TransferSet
-from kt_theory.transfer.views import Basis, basis, dense, formula, seen, sees_all
+from kt_theory.transfer.views import Basis, basis, dense, formula, refuse_impossible, seen, sees_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,7 +169,8 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     AccessError
         If the records reveal less than the student needs.
     ValueError
-        For an empty transfer set, an unknown student, or one whose table does not fit the records.
+        For an empty transfer set, an unknown student, one whose table does not fit the records, or stated
+        probabilities of an input that sum to more than 1.02.
 
     Examples
     --------
@@ -185,6 +186,7 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     if student is None:
         if not len(transfer.entry_record):
             raise AccessError("the records state no probabilities: name a student of hard labels, such as 'ce_sgl'")
+        refuse_impossible(transfer, transfer.rows)
         return Copy(transfer, ALL_STATED, transfer.rows, *_sharing(transfer.rows))
     (chosen,) = as_students(student)
     rows, known = seen(transfer, chosen), formula(chosen)

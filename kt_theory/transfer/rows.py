@@ -94,6 +94,18 @@ class Rows:
         return stated / excess[self.row]
 
     @cached_property
+    def contradiction(self) -> np.ndarray:
+        """What is stated of a row less 1, beyond rounding: (R,) float64.
+
+        Above 0 where it exceeds 1, below 0 where it falls short although all labels that there are are stated.
+        """
+        off = self.total(np.where(self.known, self.p, 0.0)) - 1.0
+        # Servers compute in single precision.
+        rounding = 1e-6 + self.total(self.known) * 2.0**-24
+        possible = (self.hidden_labels > 0) | (not self.closed)
+        return np.where((np.abs(off) <= rounding) | ((off < 0) & possible), 0.0, off)
+
+    @cached_property
     def hidden_mass(self) -> np.ndarray:
         """1 less what is stated: (R,) float64, in [0, 1]. What float64 leaves of an exhausted row is 0."""
         return left_over(self.total(self.shown))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache, lru_cache
 from typing import Any
 
@@ -197,7 +198,8 @@ def _stated(entry: Any) -> float:
     """The log-probability that an entry states, as `logprob` or as `prob`."""
     place = want(entry, dict, "entry")
     if "logprob" in place:
-        return log_probability(place["logprob"])
+        # The server writes null for -inf.
+        return math.nan if place["logprob"] is None else log_probability(place["logprob"])
     return probability(place.get("prob"))
 
 

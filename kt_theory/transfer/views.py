@@ -84,10 +84,26 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
         raise AccessError(
             f"student {name!r} needs access {level.name!r} ({level.description}); the records state no probabilities"
         )
-    if level.top < WHOLE_ROW:
-        return transfer.seen_by(level.top, sampled=not level.greedy)
-    _refuse_hidden(transfer.rows, student)
-    return transfer.rows
+    rows = transfer.rows if level.top == WHOLE_ROW else transfer.seen_by(level.top, sampled=not level.greedy)
+    if level.channel is None:
+        refuse_impossible(transfer, rows)
+    if level.top == WHOLE_ROW:
+        _refuse_hidden(rows, student)
+    return rows
+
+
+def refuse_impossible(transfer: TransferSet, rows: Rows) -> None:
+    """Raise an error where the probabilities of a row that are stated as they are cannot all be right."""
+    # What repeated answers disagree about is in the certificate already.
+    excess = rows.contradiction - rows.total(rows.spread)
+    if (excess > _IMPOSSIBLE).any():
+        worst = int(excess.argmax())
+        name = transfer.input_names[rows.input[worst]]
+        raise ValueError(
+            f"input {name!r}: its stated probabilities sum to {1.0 + rows.contradiction[worst]:.4g}, more than 1, so "
+            "that they are not the teacher's own; name how they are shown, student=kt.students.rounded(step), "
+            "quantised(bits) or tempered(tau), or learn from the labels alone, student='ce_sgl'"
+        )
 
 
 _NOTHING = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
@@ -142,6 +158,9 @@ def _refuse_hidden(rows: Rows, student: Student) -> None:
             f"those of access {student.access.name!r} sum to {low:.4g} at least and to {high:.4g} at most"
         )
 
+
+_IMPOSSIBLE = 0.02
+"""An excess of a row's sum over 1 that no server's rounding explains. Smaller ones count in the certificate."""
 
 _SERVERS = 0.01
 """By so much servers that compute in half precision may miss the sum of a row."""

@@ -10,6 +10,7 @@ import pytest
 from transfer_cases import RECORDS, draw, plain, stated
 
 import kt_theory as kt
+from kt_theory.planning.sizes import plan
 from kt_theory.transfer.sets import TransferSet
 
 
@@ -119,7 +120,62 @@ def test_repeated_queries_that_disagree_are_merged_by_the_median(tmp_path):
     np.testing.assert_allclose(transfer.rows.spread, [0.3125, 0.0], atol=1e-15)
     found = transfer.disagreements
     assert found[["input", "label", "statements"]].to_numpy().tolist() == [["q", "a", 4]]
-    assert "disagree by 0.0893" in str(kt_fit(transfer).certificate())
+    found = kt_fit(transfer).certificate()
+    assert "disagree by 0.0893: added to the bound" in str(found)
+    assert any("off by at most the range seen" in text for text in found.assumptions)
+    assert "stated probabilities are exact" not in found.assumptions
+
+
+def test_the_bound_covers_what_repeated_answers_disagree_about():
+    """Half of the answers are of another row: the true distance is half of theirs, and no count of records helps."""
+    one, two = np.array([0.7, 0.2, 0.1]), np.array([0.3, 0.6, 0.1])
+    asked = 2000
+    values = np.log(np.where(np.arange(asked)[:, None] % 2, one, two))
+    labels = np.arange(asked) % 3
+    agreeing = TransferSet.from_arrays(["q"] * asked, labels, logprobs=np.log([one] * asked), labels=list("abc"))
+    transfer = TransferSet.from_arrays(["q"] * asked, labels, logprobs=values, labels=list("abc"))
+    found, sure = kt_fit(transfer).certificate(), kt_fit(agreeing).certificate()
+    assert sure.disagreement == 0
+    assert found.disagreement == pytest.approx(0.4)
+    assert found.bound == pytest.approx(sure.bound + 0.4)
+    assert found.bound >= 0.5 * np.abs(kt_fit(transfer).pi[0] - one).sum()
+
+
+@pytest.mark.parametrize("total", [0.9, 0.99, 1.0, 1.0 + 1e-7, 1.005, 1.015])
+def test_sums_that_miss_one_count_in_the_certificate(total):
+    """The normalised row is a guess: the bound grows by |sum - 1| beyond rounding, and says that it is an estimate."""
+    row = total * np.array([0.5, 0.3, 0.2])
+    asked, labels = 500, list("abc")
+    transfer = TransferSet.from_arrays(
+        ["q"] * asked, np.arange(asked) % 3, logprobs=[np.log(row)] * asked, labels=labels
+    )
+    sane = TransferSet.from_arrays(
+        ["q"] * asked, np.arange(asked) % 3, logprobs=[np.log(row / total)] * asked, labels=labels
+    )
+    found, sure = kt_fit(transfer).certificate(), kt_fit(sane).certificate()
+    off = abs(total - 1) if abs(total - 1) > 1e-6 else 0.0
+    assert found.contradiction == pytest.approx(off, abs=1e-12)
+    assert found.bound == pytest.approx(sure.bound + off, abs=1e-9)
+    assert any("contradict" in text for text in found.assumptions) == (off > 0)
+
+
+def test_rows_that_cannot_be_are_refused_in_one_line():
+    transfer = TransferSet.from_arrays(["p", "q"], [0, 1], logprobs=np.log([[0.5, 0.5], [0.9, 0.9]]))
+    for student in (None, "ce_ful", kt.students.top_k(1)):
+        with pytest.raises(ValueError, match=r"input 'q': its stated probabilities sum to 1\.8, more than 1") as error:
+            kt_fit(transfer, student)
+        assert "\n" not in str(error.value)
+    np.testing.assert_array_equal(kt_fit(transfer, "ce_sgl").pi, np.eye(2))
+    # Each record is possible, both are not.
+    apart = TransferSet.from_arrays(["q", "q"], [0, 1], logprobs=np.log([[0.9, np.nan], [np.nan, 0.9]]))
+    with pytest.raises(ValueError, match="more than 1"):
+        kt_fit(apart)
+
+
+def test_no_plan_rests_on_rows_that_cannot_be():
+    transfer = TransferSet.from_arrays(["q"], [0], logprobs=np.log([[0.9, 0.9]]), labels=["a", "b"])
+    with pytest.raises(ValueError, match="more than 1"):
+        plan(1, 2, 0.1, teacher=transfer)
 
 
 def test_the_quick_path_reads_what_the_careful_one_does(tmp_path):
