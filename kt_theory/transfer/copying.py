@@ -67,7 +67,8 @@ class Copy:
         Columns: input; label (missing on the line of the others); probability; shared_by, the number of labels that
         the probability is shared by, equally; source: "stated" (or computed from what is, where the student undoes a
         distortion), "counted", or "shared"; count, how often the label was sampled; at_most, for a label that
-        a record censors, the smallest probability that the same record lists; missing where it lists none. The
+        a record censors, the smallest probability that the same record lists; missing where it lists none. The probability is
+        above it only where the input hides no label that could take the rest. The
         probabilities of an input sum to 1.
         """
         import pandas as pd
@@ -159,7 +160,8 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     student : str or Student, optional
         It sees of the records exactly what its access level reveals: `ce_sgl` the sampled labels, `sel_ptl` and
         `ce_ptl` their probabilities too, `top_k(k)` the k largest beside them, `ce_ful` whole rows. By default every
-        stated probability is used, and the mass of a row that nobody states is shared equally by its other labels.
+        stated probability is used, and the mass of a row that nobody states is shared equally by its other labels, but
+        a censored one gets no more than what its own record lists, unless no other label is left.
         Of records that are known to state whole rows at another temperature, rounded or quantised:
         `kt_theory.students.tempered(tau)`, `rounded(step)`, `quantised(bits)`. The table of a student with a prior has
         a row for each of `transfer.input_names`: see `TransferSet.aligned`.
@@ -212,7 +214,28 @@ def _sharing(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     empty = full & (total <= 0)
     scale = np.where(empty, 1.0, total)
     value = np.where(rows.known, rows.shown / scale[rows.row], share[rows.row])
+    if (value > rows.cap)[~rows.known].any():
+        value, share = _capped(rows, value, share)
     return np.where(empty[rows.row], 1.0 / rows.labels, value), share
+
+
+def _capped(rows: Rows, value: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """No hidden label above its cap, what it gives up to the other hidden labels: min(cap, t), the row's t all others.
+
+    Where the cap is true no row is further from the teacher than with equal shares: what a label gives up was too much
+    by all of it, and what others take adds to their errors no more than it. Caps that leave mass to no label stay
+    unmet: mass that the records leave to labels which they rule out is beyond the labels there are.
+    """
+    level = share.copy()
+    held = np.zeros(len(rows.label), dtype=bool)
+    while (more := ~rows.known & ~held & (rows.cap < level[rows.row])).any():
+        held |= more
+        left = rows.hidden_mass - rows.total(np.where(held, rows.cap, 0.0))
+        free = rows.hidden_labels - rows.total(held)
+        level = np.where(free > 0, left / np.maximum(free, 1), 0.0)
+    met = rows.hidden_labels > rows.total(held)
+    fair = np.minimum(rows.cap, level[rows.row])
+    return np.where(rows.known | ~met[rows.row], value, fair), np.where(met, level, share)
 
 
 def _smoothed(rows: Rows, amount: float) -> tuple[np.ndarray, np.ndarray]:

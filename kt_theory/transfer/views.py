@@ -89,6 +89,8 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
         refuse_impossible(transfer, rows)
     if level.top == WHOLE_ROW:
         _refuse_hidden(rows, student)
+        _refuse_off_grid(transfer, student)
+        _refuse_sums(transfer, rows, student)
     return rows
 
 
@@ -143,7 +145,7 @@ def _refuse_other_tables(transfer: TransferSet, student: Student) -> None:
 def _refuse_hidden(rows: Rows, student: Student) -> None:
     """Labels that a whole row does not state have probability 0, or are shown as 0."""
     total = rows.total(np.where(rows.known, rows.p, 0.0))
-    low, high = sums(student.access.channel, rows.labels)
+    low, _ = sums(student.access.channel, rows.labels)
     short = (total < low - 1e-6) & (rows.hidden_labels > 0)
     if short.any():
         worst = float(rows.hidden_mass.max())
@@ -151,11 +153,43 @@ def _refuse_hidden(rows: Rows, student: Student) -> None:
             f"student {student.name!r} needs all probabilities of a row; {int(short.sum())} inputs hide some, up to "
             f"{worst:.3g} of their mass; leave student out to share it"
         )
-    odd = (total < low - _SERVERS) | (total > high + _SERVERS)
-    if student.access.channel is not None and odd.any():
+
+
+def _refuse_off_grid(transfer: TransferSet, student: Student) -> None:
+    """What is rounded or quantised consists of multiples of a unit."""
+    channel, logp = student.access.channel, transfer.entry_logp
+    if channel is None or channel.kind not in ("rounded", "quantised"):
+        return
+    values = logp if channel.kind == "rounded" else np.exp(logp)
+    unit = channel.amount if channel.kind == "rounded" else 2.0**-channel.amount
+    away = np.abs(values - unit * np.rint(values / unit))
+    # Censored entries are NaN, and never off.
+    off = away > (1e-6 * np.maximum(unit, np.abs(values)) if channel.kind == "rounded" else 1e-9)
+    if off.any():
+        worst = int(off.argmax())
+        name = transfer.input_names[transfer.inputs[transfer.entry_record[worst]]]
+        what = "log-probability" if channel.kind == "rounded" else "probability"
         raise ValueError(
-            f"student {student.name!r}: {int(odd.sum())} inputs show weights that sum to {total[odd][0]:.4g} or so; "
-            f"those of access {student.access.name!r} sum to {low:.4g} at least and to {high:.4g} at most"
+            f"student {student.name!r}: input {name!r} states the {what} {values[worst]:.6g} of label "
+            f"{transfer.label_names[transfer.entry_label[worst]]!r}, which is no multiple of {unit:.6g}; name the "
+            "unit of these answers, or leave student out if they are shown as they are"
+        )
+
+
+def _refuse_sums(transfer: TransferSet, rows: Rows, student: Student) -> None:
+    """Whole rows sum to what their channel can show."""
+    channel = student.access.channel
+    total = rows.total(np.where(rows.known, rows.p, 0.0))
+    low, high = sums(channel, rows.labels)
+    # Values on a grid are exact.
+    slack = 1e-6 if channel is not None and channel.kind in ("rounded", "quantised") else _SERVERS
+    odd = (total < low - slack) | (total > high + slack)
+    if channel is not None and odd.any():
+        name = transfer.input_names[rows.input[int(odd.argmax())]]
+        raise ValueError(
+            f"student {student.name!r}: {int(odd.sum())} inputs, {name!r} the first, show weights that sum to "
+            f"{total[odd][0]:.4g} or so; those of access {student.access.name!r} sum to {low:.4g} at "
+            f"least and to {high:.4g} at most"
         )
 
 

@@ -149,6 +149,51 @@ def test_no_record_bounds_what_another_one_leaves_out(fields, tmp_path):
     assert fit(TransferSet.read(path)).table["at_most"].isna().all()
 
 
+def censoring(tops, labels):
+    """One record of each dict, the sampled label censored: label -> (stated or None for censored)."""
+    lines = [
+        json.dumps(
+            {"input": "q", "label": label, "logprob": -9999, "top_logprobs": {a: math.log(p) for a, p in top.items()}}
+        )
+        for label, top in tops
+    ]
+    return lines
+
+
+def test_no_copy_gives_a_censored_label_more_than_its_bound(tmp_path):
+    """Water-filling by hand: 0.6 + 0.1 stated, 0.3 hidden, z at most 0.1; y at most 0.6 after z."""
+    path = tmp_path / "a.jsonl"
+    top = {"a": 0.6, "b": 0.1}
+    for labels, expected in (
+        ("abzcd", [0.6, 0.1, 0.1, 0.1, 0.1]),
+        ("abzc", [0.6, 0.1, 0.1, 0.2]),
+        ("abz", [0.6, 0.1, 0.3]),
+    ):
+        path.write_text("\n".join(censoring([("z", top)], labels)))
+        copy = fit(TransferSet.read(path, labels=list(labels)))
+        np.testing.assert_allclose(copy.pi, [expected], rtol=1e-12)
+    path.write_text("\n".join(censoring([("z", {"a": 0.6, "b": 0.02}), ("y", {"a": 0.6, "b": 0.02, "x": 0.12})], "")))
+    copy = fit(TransferSet.read(path, labels=list("abxyzcd")))
+    np.testing.assert_allclose(copy.pi, [[0.6, 0.02, 0.12, 0.02, 0.02, 0.11, 0.11]], rtol=1e-12)
+    table = copy.table
+    bounded = table["at_most"].notna()
+    assert (table["probability"] <= table["at_most"] + 1e-15)[bounded].all()
+    np.testing.assert_allclose(table["probability"].sum(), 1.0)
+
+
+def test_caps_that_are_true_never_raise_the_loss():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        p = np.sort(rng.dirichlet(np.full(6, 0.7)))[::-1]
+        logs = np.where(np.arange(6) < 2, np.log(p), np.nan)
+        plain = TransferSet.from_arrays(["q"], [2], logprobs=[logs], labels=list("abcdef"))
+        entries = {"entry_record": [0] * 4, "entry_label": [0, 1, 3, 4], "entry_logp": [*logs[:2], np.nan, np.nan]}
+        capped = TransferSet(**{**plain.__dict__, **{name: np.array(v) for name, v in entries.items()}})
+        capped.__dict__.pop("rows", None)
+        far = [0.5 * np.abs(fit(transfer).pi[0] - p).sum() for transfer in (capped, plain)]
+        assert far[0] <= far[1] + 1e-12
+
+
 def test_a_censored_label_is_at_most_what_its_own_record_lists(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text(
