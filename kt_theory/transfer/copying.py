@@ -67,8 +67,8 @@ class Copy:
         Columns: input; label (missing on the line of the others); probability; shared_by, the number of labels that
         the probability is shared by, equally; source: "stated" (or computed from what is, where the student undoes a
         distortion), "counted", or "shared"; count, how often the label was sampled; at_most, for a label that
-        a record censors, the smallest probability that the same record lists; missing where it lists none. The probability is
-        above it only where the input hides no label that could take the rest. The
+        a record censors, the smallest probability that the same record lists; missing where it lists none. The
+        probability is above it only where the input hides no label that could take the rest. The
         probabilities of an input sum to 1.
         """
         import pandas as pd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from kt_theory.transfer.answers import (
     FAR,
     ROUNDING,
     SAMPLING_NAMES,
+    UNSTATED,
     Answer,
     Key,
     Reading,
@@ -45,6 +47,13 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
             raise Skip("no label", "neither a label nor top_logprobs")
         return [Answer(question, None, each_once(entries), sampling)]
     key = _key(label)
+    listed = [stated for name, stated in entries if name == key and math.isfinite(stated)]
+    field = "logprob" if doc.get("logprob") is not None else "prob"
+    of = "top_logprobs" if doc.get("top_logprobs") is not None else "top_probs"
+    if math.isfinite(own) and listed and not any(_agree(own, stated, (field, of)) for stated in listed):
+        raise malformed(
+            f"{field} = {doc[field]}: {of} states another value of label {key!r}, log-probability {listed[0]:g}"
+        )
     return [Answer(question, key, with_sampled(key, own, entries), sampling)]
 
 
@@ -58,9 +67,22 @@ def _key(label: Any) -> Key:
 
 
 def _number(place: dict[str, Any], log_name: str, name: str) -> float:
-    if place.get(log_name) is not None:
-        return log_probability(place[log_name], log_name)
-    return probability(place.get(name), name)
+    stated = probability(place.get(name), name)
+    if place.get(log_name) is None:
+        return stated
+    own = log_probability(place[log_name], log_name)
+    if stated != UNSTATED and not _agree(own, stated, (log_name, name)):
+        raise malformed(f"{log_name} = {place[log_name]} and {name} = {place[name]} disagree")
+    return own
+
+
+def _agree(one: float, other: float, fields: tuple[str, str]) -> bool:
+    """Whether two statements of a log-probability are the same, NaN standing for 0, as exact as their fields are."""
+    if fields == ("logprob", "top_logprobs"):
+        return abs(one - other) <= 1e-6 * max(1.0, abs(one))
+    # Probabilities are often written with four digits.
+    p, q = (0.0 if value != value else math.exp(value) for value in (one, other))
+    return abs(p - q) <= 1e-4
 
 
 def _listed(doc: dict[str, Any]) -> list[tuple[Key, float]]:
@@ -147,12 +169,29 @@ class Columns(NamedTuple):
     def made(
         cls, inputs: Coded, labels: Coded, own: Any, sizes: np.ndarray, listed: Coded, values: Any
     ) -> Columns | None:
-        """Return the columns, or None if a label is empty or a number is no log-probability."""
+        """Return the columns, or None if a label is empty, a number is no log-probability or two contradict."""
         stated = _ordinary(values)
         shown = None if own is None else _ordinary(own)
         if "" in labels.names or stated is None or (own is not None and shown is None):
             return None
+        if shown is not None and len(stated) and _contradicts(labels, shown, sizes, listed, stated):
+            return None
         return cls(inputs, labels, shown, sizes, listed, stated)
+
+
+def _contradicts(labels: Coded, own: np.ndarray, sizes: np.ndarray, listed: Coded, values: np.ndarray) -> bool:
+    """Whether a record states one value of its label and lists another."""
+    codes: dict[Any, int] = {}
+    sampled, others = (
+        np.fromiter([codes.setdefault(name, len(codes)) for name in names], np.int64, len(names))
+        for names in (labels.names, listed.names)
+    )
+    sampled = sampled if labels.codes is None else sampled[labels.codes]
+    others = others if listed.codes is None else others[listed.codes]
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    same = others == sampled[owner]
+    mine, theirs = own[owner[same]], values[same]
+    return bool((np.abs(mine - theirs) > 1e-6 * np.maximum(1.0, np.abs(mine))).any())
 
 
 def listed_in(tops: list[dict[str, Any]], count: int) -> tuple[np.ndarray, Coded, list[Any]]:

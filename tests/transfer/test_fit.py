@@ -149,8 +149,8 @@ def test_no_record_bounds_what_another_one_leaves_out(fields, tmp_path):
     assert fit(TransferSet.read(path)).table["at_most"].isna().all()
 
 
-def censoring(tops, labels):
-    """One record of each dict, the sampled label censored: label -> (stated or None for censored)."""
+def censoring(*tops):
+    """A record for each (sampled label, censored; what is listed)."""
     lines = [
         json.dumps(
             {"input": "q", "label": label, "logprob": -9999, "top_logprobs": {a: math.log(p) for a, p in top.items()}}
@@ -169,10 +169,10 @@ def test_no_copy_gives_a_censored_label_more_than_its_bound(tmp_path):
         ("abzc", [0.6, 0.1, 0.1, 0.2]),
         ("abz", [0.6, 0.1, 0.3]),
     ):
-        path.write_text("\n".join(censoring([("z", top)], labels)))
+        path.write_text("\n".join(censoring(("z", top))))
         copy = fit(TransferSet.read(path, labels=list(labels)))
         np.testing.assert_allclose(copy.pi, [expected], rtol=1e-12)
-    path.write_text("\n".join(censoring([("z", {"a": 0.6, "b": 0.02}), ("y", {"a": 0.6, "b": 0.02, "x": 0.12})], "")))
+    path.write_text("\n".join(censoring(("z", {"a": 0.6, "b": 0.02}), ("y", {"a": 0.6, "b": 0.02, "x": 0.12}))))
     copy = fit(TransferSet.read(path, labels=list("abxyzcd")))
     np.testing.assert_allclose(copy.pi, [[0.6, 0.02, 0.12, 0.02, 0.02, 0.11, 0.11]], rtol=1e-12)
     table = copy.table

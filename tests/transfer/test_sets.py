@@ -6,6 +6,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from transfer_cases import RECORDS, draw, plain, stated
 
@@ -40,6 +41,9 @@ BAD = {
     good(top_logprobs={"a": [1]}): "logprob is [1]: must be a number",
     good(input=None): "input is missing",
     '{"input": "q", "label": "a", "prob": 1.5}': "prob = 1.5: must lie in [0, 1]",
+    good(top_logprobs={"a": -0.75, "b": -2.0}): "logprob = -0.5: top_logprobs states another value of label 'a'",
+    good(prob=0.3): "logprob = -0.5 and prob = 0.3 disagree",
+    '{"input": "q", "label": "a", "prob": 0.3, "top_probs": {"a": 0.4}}': "prob = 0.3: top_probs states another value",
     '{"input": "\\ud800", "label": "a", "logprob": NaN}': "no low surrogate in string",
 }
 
@@ -55,6 +59,29 @@ def test_a_bad_line_is_reported_with_its_number(line, tmp_path):
     assert len(transfer) == 2
     with pytest.raises(ValueError, match=r"a\.jsonl line 3: "):
         TransferSet.read(path, on_error="raise")
+
+
+def test_statements_that_agree_are_read(tmp_path):
+    lines = [
+        good(top_logprobs={"a": -0.5 - 1e-7}),
+        good(prob=0.6065),
+        good(top_logprobs={"a": -9999}),
+        good(logprob=-9999, top_logprobs={"a": -0.5}),
+        good(top_logprobs=[["a", -3.0], ["a", -0.5]]),
+        good(top_probs={"a": 0.6065}),
+    ]
+    assert TransferSet.read(written(tmp_path, *lines)).account.outcomes == {"read": 6}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_contradictions_in_tables_are_malformed_too(suffix, tmp_path):
+    values = [json.dumps({"a": value, "b": -2.0}) for value in (-0.5, -0.75, -0.5)]
+    frame = pd.DataFrame({"input": "q", "label": "a", "logprob": -0.5, "top_logprobs": values})
+    path = tmp_path / f"a{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    account = TransferSet.read(path).account
+    assert account.outcomes == {"read": 2, "malformed": 1}
+    assert "states another value of label 'a'" in account.skipped[0][2]
 
 
 def test_bytes_that_are_no_text_and_a_last_line_without_newline(tmp_path):
