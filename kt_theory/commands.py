@@ -32,10 +32,23 @@ def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
             click.echo("Interrupted; files that were finished are whole, no other was written.", err=True)
             sys.exit(130)
         except (ValueError, OSError) as error:
-            message = str(error).replace("kind='logits'", "--logits").replace("normalise=True", "--normalise")
+            message = str(error)
+            for python, option in _OPTIONS:
+                message = message.replace(python, option)
             raise Refusal(" ".join(message.split())) from error
 
     return run
+
+
+_OPTIONS = (
+    ("kind='logits'", "--logits"),
+    ("normalise=True", "--normalise"),
+    ("other_sampling=True", "--other-sampling"),
+    ("student=kt.students.top_k(k, sampled=False)", '--student "top_k_only(k)"'),
+    ("student=kt.students.rounded(step)", '--student "rounded(step)"'),
+    ("student='ce_sgl'", "--student ce_sgl"),
+)
+"""What errors call things in Python, and which option of a command that is."""
 
 
 class Whole(click.ParamType):

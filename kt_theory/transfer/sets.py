@@ -181,7 +181,8 @@ class TransferSet:
             raise ValueError(
                 f"{account.source}: {account.other_sampling} of {account.records} records were not sampled at "
                 "temperature 1 and top_p 1, so that the labels do not follow the stated probabilities; "
-                "other_sampling=True reads them all the same"
+                "other_sampling=True reads them all the same; of answers at temperature 0 that list their k most "
+                "probable labels learns student=kt.students.top_k(k, sampled=False)"
             )
         closed = builder.closed and not account.outside
         return cls(**columns, closed=closed, faithful=not account.other_sampling, account=account)
@@ -248,19 +249,26 @@ class TransferSet:
         Raises
         ------
         ValueError
-            If it names a label that the transfer set lacks, or an input twice.
+            If it is neither a copy nor a frame, or names a label that the transfer set lacks, or a name twice.
         """
         import pandas as pd
 
         frame = table
         if not isinstance(table, pd.DataFrame):
+            if not hasattr(table, "transfer"):
+                raise ValueError(
+                    f"table is of type {type(table).__name__}: must be a Copy, or a pandas DataFrame with the inputs as "
+                    "index and the labels as columns"
+                )
             names = [table.transfer.input_names[i] for i in table.rows.input]
             frame = pd.DataFrame(table.pi, index=names, columns=list(table.transfer.label_names))
         frame = frame.rename(index=str, columns=str)
         lacking = [name for name in frame.columns if name not in set(self.label_names)]
-        if lacking or not (frame.index.is_unique and frame.columns.is_unique):
-            why = f"label {lacking[0]!r} is not among those of the records: declare them" if lacking else "names twice"
-            raise ValueError(f"table: {why}")
+        if lacking:
+            raise ValueError(f"table: label {lacking[0]!r} is not among those of the records: declare them")
+        for what, names in (("input", frame.index), ("label", frame.columns)):
+            if not names.is_unique:
+                raise ValueError(f"table names twice the {what} {names[names.duplicated()][0]!r}: give each one once")
         known = frame.reindex(columns=self.label_names, fill_value=0.0)
         return known.reindex(self.input_names, fill_value=1.0 / len(self.label_names)).to_numpy(dtype=np.float64)
 

@@ -164,6 +164,8 @@ def test_the_greedy_command(tmp_path):
     refused = CliRunner().invoke(fit_command, words)
     assert refused.exit_code == 2
     assert "were not sampled at temperature 1" in refused.output
+    assert "--other-sampling reads them" in refused.output
+    assert 'at temperature 0 that list their k most probable labels learns --student "top_k_only(k)"' in refused.output
     done = CliRunner().invoke(fit_command, [*words, "--other-sampling"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     tail = 1 - math.exp(-0.5) - math.exp(-2.0)
@@ -224,6 +226,13 @@ def test_tables_are_aligned_by_name():
         transfer.aligned(frame.rename(columns={"no": "maybe"}))
     with pytest.raises(ValueError, match="names twice"):
         transfer.aligned(pd.concat([frame, frame]))
+    with pytest.raises(ValueError, match="names twice the input 'a'"):
+        transfer.aligned(pd.concat([frame, frame]))
+    with pytest.raises(ValueError, match="names twice the label 'no'"):
+        transfer.aligned(pd.concat([frame, frame[["no"]]], axis=1))
+    for wrong in ("x", np.eye(3), None):
+        with pytest.raises(ValueError, match="must be a Copy, or a pandas DataFrame"):
+            transfer.aligned(wrong)
 
 
 @pytest.mark.parametrize("n", [5, 400])
