@@ -89,7 +89,8 @@ def shared_mass(rows: Rows, delta: float, *, sampled_from_teacher: bool = True) 
 
     an unbiased estimate of the loss itself, computed from stated probabilities. Revealing one more label z never
     raises the loss: with m' = (h - z)/(U - 1), sum_rest |p - m'| <= sum_rest |p - m| + (U - 1)|m - m'|, and
-    (U - 1)|m - m'| = |z - m|. So the loss on all records is at most M, and (1) applies.
+    (U - 1)|m - m'| = |z - m|. So the loss on all records is at most M, and (1) applies. A copy that keeps censored
+    labels below what their records list, where equal shares are above it, is no further from pi on any row.
 
     Where the labels were not sampled from the teacher's distribution (greedy or truncated decoding), X is replaced by
     the largest loss that the blue records leave possible, h (1 - 1/U), or h for an open label set.

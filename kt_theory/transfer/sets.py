@@ -257,8 +257,8 @@ class TransferSet:
         if not isinstance(table, pd.DataFrame):
             if not hasattr(table, "transfer"):
                 raise ValueError(
-                    f"table is of type {type(table).__name__}: must be a Copy, or a pandas DataFrame with the inputs as "
-                    "index and the labels as columns"
+                    f"table is of type {type(table).__name__}: must be a Copy, or a pandas DataFrame with inputs as "
+                    "index and labels as columns"
                 )
             names = [table.transfer.input_names[i] for i in table.rows.input]
             frame = pd.DataFrame(table.pi, index=names, columns=list(table.transfer.label_names))
