@@ -106,8 +106,8 @@ def refuse_sizes(transfer: TransferSet, inputs: Any, labels: Any) -> None:
 def more_needed(transfer: TransferSet, level: Level, tv: float, sure: float | None, known: bool) -> Enough:
     """Return how many more queries are needed.
 
-    In this order: none, if the certificate of the copy in hand is at most tv; a proof, if all sizes are `known`; an
-    estimate, labelled so.
+    In this order: none, if the certificate of the copy in hand is at most tv; a proof, if all sizes are `known` and
+    the records do not contradict each other; an estimate, labelled so.
     """
     if level.access in ("gradient", "jacobian", "top_k_only") or level.distorted or level.times != 1:
         name = level.access if level.times == 1 and not level.given else level.name
@@ -121,7 +121,9 @@ def more_needed(transfer: TransferSet, level: Level, tv: float, sure: float | No
         return Enough(
             0, f"certificate of the copy in hand: TV <= {now:.4g} with confidence {confidence:g}", ((0, now),)
         )
-    if not known:
+    # Statements that contradict each other prove nothing.
+    contradicted = level.access != "hard" and bool(transfer.rows.spread.any() or transfer.rows.contradiction.any())
+    if not known or contradicted:
         return _estimated(in_hand(transfer, level, known), level, tv, sure, now)
     # A student of a level may look at less: what partial labels prove holds for all that show more.
     less = [replace(level, access="partial", name="partial", k=0)] if level.access in ("top_k", "soft") else []

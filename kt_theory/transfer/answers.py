@@ -246,15 +246,20 @@ _PLAIN_SAMPLING = {
 SAMPLING_NAMES = frozenset(_PLAIN_SAMPLING)
 
 
+def field_of(doc: dict[str, Any], path: str) -> Any:
+    """Return the field at a path of names with dots between, such as metadata.question."""
+    found: Any = doc
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    if found is None:
+        raise malformed(f"field {path!r} is missing")
+    return found
+
+
 def asked(doc: dict[str, Any], reading: Reading) -> str:
     """Return what was asked: the field that the user named, else a prompt, messages, or an id given to the request."""
     if reading.input is not None:
-        found: Any = doc
-        for name in reading.input.split("."):
-            found = found.get(name) if isinstance(found, dict) else None
-        if found is None:
-            raise malformed(f"field {reading.input!r} is missing")
-        return input_key(found)
+        return input_key(field_of(doc, reading.input))
     if type(doc.get("prompt")) is str:
         return str(doc["prompt"])
     for place in _requests(doc):

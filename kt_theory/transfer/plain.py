@@ -20,6 +20,7 @@ from kt_theory.transfer.answers import (
     Reading,
     each_once,
     failed,
+    field_of,
     input_key,
     log_probability,
     malformed,
@@ -37,7 +38,7 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     `prob` and `top_probs` hold probabilities instead. A record without a label states probabilities only.
     """
     failed(doc)
-    question = input_key(doc.get(reading.input or "input"))
+    question = input_key(doc.get("input") if reading.input is None else field_of(doc, reading.input))
     label = doc.get("label")
     own = _number(doc, "logprob", "prob")
     entries = _listed(doc)

@@ -220,3 +220,12 @@ def test_command_refuses_and_writes_nothing(answers, tmp_path, words):
     assert "Error: " in result.output
     assert not (tmp_path / "p.png").exists()
     assert answers.read_bytes() == before
+
+
+def test_contradicting_answers_prove_nothing():
+    stated = np.log([[0.6, 0.4], [0.5, 0.5], [0.6, 0.4]])
+    transfer = kt.TransferSet.from_arrays([0, 0, 0], [0, 1, 0], logprobs=stated, labels=["a", "b"])
+    found = samples_needed("soft", 1, 2, 0.01, teacher=transfer)
+    assert "not proved" in found.certificate
+    same = kt.TransferSet.from_arrays([0, 0, 0], [0, 1, 0], logprobs=stated[[0, 0, 2]], labels=["a", "b"])
+    assert "not proved" not in samples_needed("soft", 1, 2, 0.01, teacher=same).certificate

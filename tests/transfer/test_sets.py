@@ -264,3 +264,11 @@ def test_take_keeps_the_records_whole():
 def test_minus_infinity_of_python_is_censored(tmp_path):
     transfer = TransferSet.read(written(tmp_path, '{"input": "q", "label": "a", "logprob": -Infinity}'))
     assert math.isnan(stated(transfer)[0][2]["a"])
+
+
+def test_the_input_may_lie_inside_a_field(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    path.write_text('{"metadata":{"q":"one"},"label":"x","logprob":-0.1}\n{"metadata":{},"label":"x"}\n')
+    found = TransferSet.read(path, input="metadata.q")
+    assert list(found.input_names) == ["one"]
+    assert "field 'metadata.q' is missing" in str(found.account)
