@@ -33,6 +33,8 @@ def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
             sys.exit(130)
         except (ValueError, OSError) as error:
             message = str(error)
+            if isinstance(error, OSError) and error.filename is not None:
+                message = f"{error.filename}: {error.strerror}"
             for python, option in _OPTIONS:
                 message = message.replace(python, option)
             raise Refusal(" ".join(message.split())) from error
