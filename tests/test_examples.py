@@ -47,6 +47,17 @@ def numbers(row):
 
 def test_bigram():
     assert quoted("bigram") in printed("bigram.py", ROOT / "LICENSE")
+    rows = {row[0]: row for row in cells(quoted("bigram"))[2:]}
+    queries, cost = ([float(rows[name][i].split(", the")[0].replace(",", "")) for name in ("soft", "partial")]
+                     for i in (1, 2))  # fmt: skip
+    assert 10 < cost[0] / cost[1] < 12, "more than ten times as much"
+    assert 0.75 < queries[0] / queries[1] < 0.85, "a fifth of the queries"
+
+
+def test_the_floors_of_the_digits_are_those_of_the_table():
+    floors = {row[0]: float(row[4]) for row in cells(quoted("digits"))[2:] if row[4] not in "-0"}
+    three = floors["all, rounded to 0.5 in log"], floors["all, to 4 bits"], floors["all, at temperature 2, taken for 1"]
+    assert "Here they cost {:.3f}, {:.2g} and {:.2f}:".format(*three) in PAGE
 
 
 def test_transcripts(tmp_path):
@@ -62,6 +73,9 @@ def test_the_plan_of_the_worst_case():
             assert plan.isna().loc[name, "n"]
         else:
             assert (int(lower.replace(",", "")), int(n.replace(",", ""))) == tuple(plan.loc[name, ["lower", "n"]])
+    n = plan["n"]
+    assert f"worth a factor of {n['hard'] / n['partial']:.0f} here" in PAGE
+    assert 0.09 <= 1 - n["top_k(5)"] / n["partial"] <= 0.11, "The top five save a tenth"
     assert f"leaves TV {kt.samples_needed('top_k_only', 1000, 50, 0.05, k=5).floor:.2f}" in PAGE
 
 

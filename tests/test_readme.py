@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -70,3 +71,13 @@ def test_numbers_quoted_from_elsewhere():
     (measured,) = re.findall(r"Geometric mean of batched / engine: \*\*([\d.]+)\*\*", results)
     (claimed,) = re.findall(r"it is (\d+) times as fast as batched NumPy", text)
     assert 0.9 * float(measured) <= int(claimed) <= float(measured)
+
+
+def test_measured_slopes_are_those_of_the_committed_table():
+    text = " ".join(README.split())
+    table = pd.read_csv(ROOT / "figures" / "table1.csv").set_index("student")
+    many, one = table.loc["ce_sgl", "measured"]
+    assert f"With one input the slope is {one:.3f} here" in text
+    assert f"n from 1,000 to 10,000 gives {many:.3f}" in text
+    plateau = table.loc["ce_ptl"]
+    assert f"flattens at {plateau['measured']:.3f} for n = 2,500, its limit is {plateau['theory']:.4f}" in text

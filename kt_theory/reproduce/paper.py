@@ -185,14 +185,8 @@ def table_1(moving: pd.DataFrame, fixed: pd.DataFrame) -> pd.DataFrame:
         if not fit["power_law"]:
             verdict += f"; the local slope changes by {fit['slope_change']:+.2f} over the range"
         rows.append(
-            {
-                "access": access,
-                "rate": _RATES[access],
-                "student": panel.student,
-                "panel": panel.name,
-                "teacher": panel.family,
-                "inputs": panel.inputs,
-                "labels": panel.labels,
+            _setting(panel, panel.student, access, _RATES[access])
+            | {
                 "n_min": int(fit["n_min"]),
                 "n_max": int(fit["n_max"]),
                 "theory": theory,
@@ -207,6 +201,19 @@ def table_1(moving: pd.DataFrame, fixed: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _setting(panel: Panel, student: str, access: str, rate: str) -> dict[str, Any]:
+    """The columns of Table 1 that say what a row is about."""
+    return {
+        "access": access,
+        "rate": rate,
+        "student": student,
+        "panel": panel.name,
+        "teacher": panel.family,
+        "inputs": panel.inputs,
+        "labels": panel.labels,
+    }
+
+
 def _bias_row(fixed: pd.DataFrame) -> dict[str, Any]:
     """The row of CE_ptl: its risk at the largest n of Figure 1 (a) against the exact limit of Lemma 4.2."""
     panel = FIGURE_1[0]
@@ -214,14 +221,7 @@ def _bias_row(fixed: pd.DataFrame) -> dict[str, Any]:
     last = fixed[(fixed["panel"] == panel.name) & (fixed["student"] == "ce_ptl")].iloc[-1]
     apart = abs(last["mean"] - limit)
     flat = apart <= CLOSE * limit
-    return {
-        "access": "partial",
-        "rate": "Omega(1), biased",
-        "student": "ce_ptl",
-        "panel": panel.name,
-        "teacher": panel.family,
-        "inputs": panel.inputs,
-        "labels": panel.labels,
+    return _setting(panel, "ce_ptl", "partial", "Omega(1), biased") | {
         "n_min": int(last["n"]),
         "n_max": int(last["n"]),
         "theory": limit,
