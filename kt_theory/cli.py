@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,10 @@ from kt_theory.commands import Names, Numbers, Whole, clear_errors
 from kt_theory.planning.cli import plan_command
 from kt_theory.transfer.cli import fit_command
 from kt_theory.validation import whole_number
+
+if TYPE_CHECKING:
+    from kt_theory.access import Access
+    from kt_theory.limits.terms import Terms
 
 _FAR = 2**40
 """Samples at which n times a limit of order 1/n no longer changes."""
@@ -132,28 +136,45 @@ def risk(
 @click.option("--labels", type=Whole(), required=True, help="A, the number of labels.")
 @click.option("--n", "sizes", type=Numbers(), required=True, help="Samples, such as 100,1000,1e4.")
 @click.option("--top", type=Numbers(), default="1,5", show_default=True, help="Which top-k levels to show.")
+@click.option(
+    "--level", "names", multiple=True, help="Another level to show: 'rounded(0.1)', 'top_k_only(5)', 'logits'."
+)
 @click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
 @clear_errors
-def limits(inputs: int, labels: int, sizes: list[int], top: list[int], csv: Path | None) -> None:
+def limits(
+    inputs: int, labels: int, sizes: list[int], top: list[int], names: tuple[str, ...], csv: Path | None
+) -> None:
     """Print the minimax risk of every access level: no student does better than `lower` on every teacher.
 
     Risks are expected total variation distances, in [0, 1]. Where the value is not known exactly it lies between
     `lower` and `upper`, both proved. Beside them stand the bounds of Zhao and Zhu (2023), where they apply, and below
-    them what the limits tend to as n grows.
+    them what the risk of each level's own student is made of, and what the limits tend to as n grows.
     """
     from tqdm import tqdm
 
+    from kt_theory.access import top_k
     from kt_theory.limits.constants import asymptotic_rates, fixed_labels, light_labels
     from kt_theory.limits.minimax import minimax_risk
     from kt_theory.limits.overview import limits_at, overview_rows
+    from kt_theory.limits.terms import risk_terms
     from kt_theory.output import refuse_unwritable, write_table
 
     refuse_unwritable([] if csv is None else [csv])
+    levels = tuple(_level(name) for name in names)
     rows = overview_rows(
-        limits_at(inputs, labels, size, tuple(top))
+        limits_at(inputs, labels, size, tuple(top), levels)
         for size in tqdm(sizes, unit="n", delay=2, disable=None, leave=False)
     )
     click.echo(_limits_table(rows))
+    click.echo("\nEvery level's own student, every teacher: risk <= floor + kappa/(n+1) + noise/sqrt(n)")
+    known = {f"top_k({k})": top_k(k) for k in top} | {level.name: level for level in levels}
+    terms = {
+        name: risk_terms(known.get(name, name), inputs, labels) for name in dict.fromkeys(r["access"] for r in rows)
+    }
+    click.echo(_terms_table(terms))
+    for row in rows:
+        term = terms[row["access"]]
+        row |= {"floor": term.floor, "kappa": term.kappa, "noise": term.noise}
     click.echo(f"\nAs n grows, S = {inputs}, A = {labels}: minimax risk ~ constant * rate")
     for rate in asymptotic_rates(inputs, labels):
         click.echo(f"  {rate.access:9} {rate.constant:.10g} * {rate.rate}  ({rate.regime}; {rate.reference})")
@@ -198,6 +219,23 @@ def _limits_table(rows: list[dict[str, Any]]) -> str:
     columns = [["n", *(str(row["n"]) for row in rows)], ["access", *(row["access"] for row in rows)]]
     columns += [[name, *("-" if row[name] != row[name] else f"{row[name]:.4g}" for row in rows)] for name in bounds]
     columns.append(["exact", *("yes" if row["exact"] else "" for row in rows)])
+    return _aligned(columns)
+
+
+def _terms_table(terms: dict[str, Terms]) -> str:
+    columns = [["access", *terms], ["floor", *(f"{term.floor:.4g}" for term in terms.values())]]
+    columns.append(["kappa", *(f"{term.kappa:,}" for term in terms.values())])
+    columns.append(["noise", *(f"{term.noise:.4g}" for term in terms.values())])
+    return _aligned(columns)
+
+
+def _level(name: str) -> Access:
+    from kt_theory.planning.levels import parse
+
+    return parse(name)
+
+
+def _aligned(columns: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in columns]
     return "\n".join("  ".join(map(str.rjust, line, widths)) for line in zip(*columns, strict=True))
 

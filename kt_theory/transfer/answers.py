@@ -263,15 +263,20 @@ def asked(doc: dict[str, Any], reading: Reading) -> str:
     if type(doc.get("prompt")) is str:
         return str(doc["prompt"])
     for place in _requests(doc):
-        for name in ("prompt", "messages", "contents", "input"):
+        for name in ("prompt", "messages", "contents", "input", "input_ids"):
             value = place.get(name)
             if value is not None and value != []:
                 return input_key(value)
+        # In a response the text is the answer.
+        if place is not doc and isinstance(place.get("text"), str) and place["text"]:
+            return str(place["text"])
     # An id tells requests apart, not what they ask: only where the request itself is not at hand.
     for name in ("custom_id", "key"):
         if isinstance(doc.get(name), str) and doc[name]:
             return str(doc[name])
-    raise malformed("no input: the line holds no prompt, messages, contents, input or custom_id; name the field")
+    raise malformed(
+        "no input: the line holds no prompt, messages, contents, input, input_ids or custom_id; name the field"
+    )
 
 
 def _requests(doc: dict[str, Any]) -> Iterator[dict[str, Any]]:

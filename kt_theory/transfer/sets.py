@@ -75,7 +75,7 @@ class TransferSet:
         Plain records are JSON lines, CSV or Parquet with `input`, `label` and, where known, `logprob` (or `prob`) and
         `top_logprobs` (or `top_probs`): {label: log-probability} or [{"label": ..., "logprob": ...}]. What servers
         return is read as it came, one response per line, beside its request or with its `prompt`, `messages`,
-        `contents`, `input` or `custom_id`.
+        `contents`, `input`, `input_ids` or `custom_id`.
 
         Parameters
         ----------

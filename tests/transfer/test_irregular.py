@@ -222,6 +222,14 @@ def test_sglang_triples_without_text_or_top_and_labels_named_by_id(tmp_path):
     assert stated(read(tmp_path, named))[0][2] == {"yes": -0.25, "rare": -6.5}
 
 
+def test_sglang_is_asked_by_text_or_by_token_ids(tmp_path):
+    doc = sglang()
+    del doc["prompt"]
+    for request, question in (({"text": "Is it?"}, "Is it?"), ({"input_ids": [1, 22]}, "[1, 22]")):
+        assert stated(read(tmp_path, {"request": request, "response": doc}))[0][0] == question
+    assert stated(read(tmp_path, {"input_ids": [3], **doc}))[0][0] == "[3]"
+
+
 @pytest.mark.parametrize(
     ("reason", "outcome"),
     [

@@ -1,0 +1,146 @@
+"""floor + kappa/(n+1) + noise/sqrt(n) against what the minimax limits and the exact risks prove on their own."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import kt_theory as kt
+from kt_theory import access
+from kt_theory.cli import main
+from kt_theory.limits.terms import Terms, risk_terms
+from kt_theory.planning.levels import Level, student
+
+SIZES = [(1, 2), (1, 3), (3, 5), (10, 10), (100, 4)]
+SAMPLES = [1, 2, 5, 10, 30, 100, 1000, 10**4, 10**6]
+GREEDY = access.top_k(2, sampled=False)
+EXACT = [
+    access.HARD,
+    access.PARTIAL,
+    access.SOFT,
+    access.top_k(1),
+    access.top_k(3),
+    GREEDY,
+    access.temperature(2.0),
+    access.logits(),
+    access.logits(access.PARTIAL),
+    access.logits(access.top_k(2)),
+    access.rounded(0.3),
+    access.rounded(0.3, GREEDY),
+    access.quantised(3),
+]
+NOISY = [access.noisy(0.5), access.noisy(0.5, access.PARTIAL), access.noisy(0.5, GREEDY)]
+OTHER = [
+    access.temperature(2.0, access.PARTIAL),
+    access.rounded(0.3, access.PARTIAL),
+    access.quantised(3, access.PARTIAL),
+]
+
+
+def cases(levels: list[access.Access]) -> list[tuple[access.Access, int, int]]:
+    return [(level, S, A) for level in levels for S, A in SIZES if level.top <= A or level.top == access.WHOLE_ROW]
+
+
+@pytest.mark.parametrize(("level", "S", "A"), cases(EXACT + NOISY + OTHER), ids=str)
+def test_no_limit_is_above_its_terms(level: access.Access, S: int, A: int) -> None:
+    terms = risk_terms(level, S, A)
+    for n in SAMPLES:
+        # The noise is that of the first order: its next one is of relative size 1/n.
+        slack = 1e-4 if terms.noise else 1e-12
+        assert kt.minimax_risk(level, S, A, n).upper <= terms.bound(n) * (1.0 + slack), n
+
+
+def own_student(level: access.Access, S: int, A: int) -> kt.Student:
+    if level.channel is None:
+        if level.top in (0, access.WHOLE_ROW):
+            return kt.STUDENTS[{"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}[level.name]]
+        return kt.students.top_k(level.top, sampled=level.sampled)
+    found = student(Level(level.name, level.name, S, A, given=level))
+    assert isinstance(found, kt.Student)
+    return found
+
+
+@pytest.mark.parametrize(("level", "S", "A"), cases(EXACT), ids=str)
+def test_exact_risks_of_the_own_students_stay_below(level: access.Access, S: int, A: int) -> None:
+    rng = np.random.default_rng(3)
+    terms, one = risk_terms(level, S, A), own_student(level, S, A)
+    teachers = [
+        kt.Teacher(rng.dirichlet(np.full(A, alpha), size=S), rng.dirichlet(np.full(S, 2.0))) for alpha in (0.1, 1, 9)
+    ]
+    for n in (1, 4, 20, 300):
+        worst = kt.minimax_risk(level, S, A, n).teacher
+        for teacher in teachers + ([worst] if worst is not None else []):
+            assert kt.exact_risk(teacher, one, n=n) <= terms.bound(n) * (1.0 + 1e-12)
+
+
+@pytest.mark.parametrize("level", EXACT + NOISY[:1], ids=str)
+def test_the_terms_cannot_be_much_smaller(level: access.Access) -> None:
+    """Far out the limit is of the order of the largest term.
+
+    Whole rows that may be point masses cost (kappa-1)/(2e(n+1)) at least. Single labels do not: c2 = 0.1544 of SA/n is
+    below 1/(2e) = 0.184, because a hidden label of a row is not lost whole but shared.
+    """
+    S, A, n = 10, 10, 10**6
+    terms, limit = risk_terms(level, S, A), kt.minimax_risk(level, S, A, n)
+    if level.sampled and level.top == access.WHOLE_ROW and level.channel is not None and terms.floor:
+        # Sampled labels see through a floor, which this student does not use.
+        floored = own_student(level, S, A)
+        steps = [
+            kt.exact_risk(kt.Teacher(row), floored, n=n)
+            for row in np.random.default_rng(0).dirichlet(np.ones(A), (400, 1))
+        ]
+        assert 0.25 * terms.floor < max(steps) <= terms.floor
+    elif terms.floor:
+        assert limit.lower > 0.5 * terms.floor
+    elif terms.noise:
+        assert limit.lower > 0.25 * terms.noise / math.sqrt(n)
+    else:
+        single = level.sampled and level.top != access.WHOLE_ROW
+        assert limit.lower >= (terms.kappa - 1) / (2 * math.e * (n + 1)) * (0.7 if single else 1.0)
+
+
+def test_single_labels_cost_less_than_point_masses_would() -> None:
+    n = 10**6
+    limit = kt.minimax_risk("partial", 10, 10, n)
+    assert limit.upper < (risk_terms("partial", 10, 10).kappa - 1) / (2 * math.e * (n + 1))
+
+
+@pytest.mark.parametrize(("labels", "k"), [(2, 0), (3, 0), (4, 1), (4, 2), (3, 2), (5, 1)])
+def test_kappa_of_top_k_is_that_of_its_closure(labels: int, k: int) -> None:
+    """Points are labels of a row: a query shows one and the k most probable, and a sum of 1 shows the last."""
+
+    def resolved(seen: set[int]) -> set[int]:
+        known = seen | set(range(k)) if seen else set()
+        return set(range(labels)) if known and labels - len(known) <= 1 else known
+
+    free = [
+        len(chosen)
+        for size in range(1, labels + 1)
+        for chosen in itertools.combinations(range(labels), size)
+        if all(a not in resolved(set(chosen) - {a}) for a in chosen)
+    ]
+    assert risk_terms(access.top_k(k), 1, labels).kappa == max(free)
+    assert risk_terms(access.top_k(k), 7, labels).kappa == 7 * max(free)
+
+
+def test_graphs_and_jacobians() -> None:
+    net = access.gradient(kt.graphs.cycle(7))
+    assert risk_terms(net, 7, 3) == Terms(net.name, 0.0, 3, 0.0, 3)
+    assert risk_terms(access.jacobian(np.eye(4)), 4, 3).kappa == 1
+    assert risk_terms(access.jacobian(np.eye(4)), 4, 3).bound(0) == pytest.approx(2 / 3)
+
+
+def test_command() -> None:
+    command = ["limits", "--inputs", "10", "--labels", "5", "--n", "100"]
+    result = CliRunner().invoke(main, [*command, "--level", "argmin"])
+    assert result.exit_code == 2
+    assert "argmin" in result.output
+    result = CliRunner().invoke(main, [*command, "--level", "rounded(0.2)", "--level", "noisy(1)"])
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.output.splitlines()]
+    assert ["rounded(0.2)", "soft", "0.04996", "10", "0"] in rows
+    assert ["noisy(1)", "soft", "0", "10", f"{math.sqrt(10 / (2 * math.pi)):.4g}"] in rows
