@@ -103,7 +103,8 @@ def affine_ful(features: Any) -> Student:
 
         risk <= (1 - 1/A) (d + 1) / (n + 1),
 
-    free of S, and d + 1 queries in general position reveal the teacher. It has no exact risk.
+    free of S, and d + 1 queries in general position reveal the teacher. It has no exact risk. `features` is the same
+    for logits without a bias.
 
     Parameters
     ----------
@@ -113,67 +114,104 @@ def affine_ful(features: Any) -> Student:
     points = numeric_array(features, "features", 2).astype(np.float64)
     middle = points - points.mean(axis=0)
     lifted = np.column_stack([middle / (np.abs(middle).max() or 1.0), np.ones(len(points))])
+    name = f"affine_ful({points.shape[1]} features)"
+    return Student(name, access.logits(), TableRule(span_rule(lifted, whole=True)), "affine span of the queries")
+
+
+def wrong_inputs(features: np.ndarray) -> str:
+    """Return what to say where the teacher has more or fewer inputs than there are rows of features."""
+    return f"features has {len(features)} rows: the teacher has another number of inputs, one row each is needed"
+
+
+def span_rule(vectors: np.ndarray, *, whole: bool, shipped: bool = True) -> Any:
+    """Return the table rule that knows a logit where linear algebra gives it: in the span of those that it was shown.
+
+    The logit of (s, a) is sum c_i z(s_i, a) if vectors[s] = sum c_i vectors[s_i] over inputs s_i whose logit of a was
+    shown. A row gets the softmax of its known logits, 0 on the other labels; it is uniform if none is known. The span
+    is grown from the row that is farthest from it (Gram and Schmidt), rows nearer than 10^-8 lie in it.
+
+    Parameters
+    ----------
+    vectors : (S, w) array
+        Largest entry about 1.
+    whole : bool
+        A visit shows all labels of a row, so that one span serves all of them.
+    shipped : bool
+        Otherwise the vector of an unvisited input is unknown, and its row uniform.
+    """
+    shape = wrong_inputs(vectors)
 
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
-        width = lifted.shape[1]
-        rest = lifted.copy()
-        share = np.zeros((inputs, width))  # lifted[s] = rest[s] + sum_j share[s, j] base[j]
-        chosen = np.zeros(width, dtype=np.int64)
-        base = np.zeros(width)
+        width = vectors.shape[1]
+        if inputs != vectors.shape[0]:
+            raise ValueError(shape)
+        rest, share = np.zeros((inputs, width)), np.zeros((inputs, width))
+        part = np.zeros((inputs, width))  # vectors[s] = sum_i part[s, i] vectors[chosen[i]] + rest[s]
+        chosen, base = np.zeros(width, dtype=np.int64), np.zeros(width)
+        inside = np.zeros(inputs, dtype=np.bool_)
         rank = 0
-        while rank < width:
-            longest = 0.0
+        for a in range(labels):
+            if a == 0 or not whole:
+                for s in range(inputs):
+                    for j in range(width):
+                        rest[s, j] = vectors[s, j]
+                rank = 0
+                while rank < width:
+                    longest = 0.0
+                    for s in range(inputs):
+                        length = 0.0
+                        for j in range(width):
+                            length += rest[s, j] ** 2
+                        if length > longest and not np.isnan(revealed[s, a]):
+                            longest = length
+                            chosen[rank] = s
+                    if longest <= _SPAN_TOLERANCE**2:
+                        break
+                    for j in range(width):
+                        base[j] = rest[chosen[rank], j] / np.sqrt(longest)
+                    for s in range(inputs):
+                        along = 0.0
+                        for j in range(width):
+                            along += rest[s, j] * base[j]
+                        for j in range(width):
+                            rest[s, j] -= along * base[j]
+                        share[s, rank] = along
+                    rank += 1
+                for s in range(inputs):
+                    length, visits = 0.0, 0
+                    for j in range(width):
+                        length += rest[s, j] ** 2
+                    for b in range(labels):
+                        visits += counts[s, b]
+                    inside[s] = length <= _SPAN_TOLERANCE**2 and (shipped or visits > 0)
+                    for i in range(rank - 1, -1, -1):
+                        part[s, i] = share[s, i]
+                        for j in range(i + 1, rank):
+                            part[s, i] -= part[s, j] * share[chosen[j], i]
+                        part[s, i] /= share[chosen[i], i]
             for s in range(inputs):
-                length = 0.0
-                for j in range(width):
-                    length += rest[s, j] ** 2
-                if length > longest and not np.isnan(revealed[s, 0]):
-                    longest = length
-                    chosen[rank] = s
-            if longest <= _SPAN_TOLERANCE**2:
-                break
-            for j in range(width):
-                base[j] = rest[chosen[rank], j] / np.sqrt(longest)
-            for s in range(inputs):
-                along = 0.0
-                for j in range(width):
-                    along += rest[s, j] * base[j]
-                for j in range(width):
-                    rest[s, j] -= along * base[j]
-                share[s, rank] = along
-            rank += 1
-        part = np.zeros(width)
-        for s in range(inputs):
-            own = not np.isnan(revealed[s, 0])
-            length = 0.0
-            for j in range(width):
-                length += rest[s, j] ** 2
-            if not own and (rank == 0 or length > _SPAN_TOLERANCE**2):
-                for a in range(labels):
-                    out[s, a] = 1.0 / labels
-                continue
-            for i in range(rank - 1, -1, -1):
-                part[i] = share[s, i]
-                for j in range(i + 1, rank):
-                    part[i] -= part[j] * share[chosen[j], i]
-                part[i] /= share[chosen[i], i]
-            top = -np.inf
-            for a in range(labels):
-                if own:
-                    out[s, a] = np.log(revealed[s, a]) if revealed[s, a] > 0.0 else -np.inf
-                else:
+                own = revealed[s, a]
+                if not np.isnan(own):
+                    out[s, a] = np.log(own) if own > 0.0 else -np.inf
+                elif inside[s]:
                     out[s, a] = 0.0
                     for i in range(rank):
                         weight = revealed[chosen[i], a]
-                        out[s, a] += part[i] * np.log(weight) if weight > 0.0 else -np.inf
-                top = max(top, out[s, a])
-            mass = 0.0
+                        out[s, a] += part[s, i] * np.log(weight) if weight > 0.0 else -np.inf
+                else:
+                    out[s, a] = np.nan
+        for s in range(inputs):
+            top, mass = -np.inf, 0.0
             for a in range(labels):
-                out[s, a] = np.exp(out[s, a] - top)
+                top = max(top, -np.inf if np.isnan(out[s, a]) else out[s, a])
+            for a in range(labels):
+                if top == -np.inf:
+                    out[s, a] = 1.0
+                else:
+                    out[s, a] = 0.0 if np.isnan(out[s, a]) else np.exp(out[s, a] - top)
                 mass += out[s, a]
             for a in range(labels):
                 out[s, a] /= mass
 
-    name = f"affine_ful({points.shape[1]} features)"
-    return Student(name, access.logits(), TableRule(rule), "affine span of the queries")
+    return rule
