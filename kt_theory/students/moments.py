@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -73,7 +71,7 @@ def moment_prior(features: ArrayLike, moments: ArrayLike, rho: ArrayLike | None 
         raise ValueError(f"rho has {len(law)} entries: features has {len(points)} rows, one entry each is needed")
     if target.shape[1] != points.shape[1]:
         raise ValueError(
-            f"moments has shape {target.shape}: features has {points.shape[1]} columns, as many are needed"
+            f"moments has shape {target.shape}: must be (labels, features), with the {points.shape[1]} of features"
         )
     size = np.sqrt(law @ points**2)
     size[size == 0.0] = 1.0
@@ -87,6 +85,8 @@ def moment_prior(features: ArrayLike, moments: ArrayLike, rho: ArrayLike | None 
         )
     _, sizes, right = np.linalg.svd(np.sqrt(law)[:, None] * points, full_matrices=False)
     kept = sizes > _RANK_TOLERANCE * sizes[0]
+    if not kept.any():
+        return np.full((len(points), len(target)), 1.0 / len(target))
     if np.abs(target - target @ right[kept].T @ right[kept]).max() > _TOLERANCE:
         raise ValueError("moments: no table has them: the features depend linearly on each other, the moments do not")
     whiten = right[kept].T / sizes[kept]
@@ -100,7 +100,7 @@ def moment_prior(features: ArrayLike, moments: ArrayLike, rho: ArrayLike | None 
 
 
 def _largest_entropy(points: np.ndarray, target: np.ndarray, law: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the table and its moments less the target, for features with sum_s rho_s x_s x_s^T = 1 or d = 0."""
+    """Return the table and its moments less the target, for features with sum_s rho_s x_s x_s^T = 1."""
     labels, width = target.shape
     head, step, scale = np.zeros((labels, width)), np.zeros((labels, width)), 0.0
     # The likelihood does not change along a shift of all labels; this keeps the Hessian regular there.

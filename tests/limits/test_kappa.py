@@ -10,6 +10,7 @@ import pytest
 
 from kt_theory.graphs import path
 from kt_theory.limits.kappa import KAPPAS, coverage, kappa
+from kt_theory.limits.soft import unvisited_mass
 
 Closure = Callable[[frozenset[int]], frozenset[int]]
 
@@ -61,6 +62,26 @@ def affine_vectors(inputs: int, features: int) -> np.ndarray:
     return np.column_stack([rng.integers(-3, 4, (inputs, features)), np.ones(inputs)]).astype(float)
 
 
+def queried_encoder_closure(vectors: np.ndarray, labels: int) -> Closure:
+    """Logits are known in the span of those of their label, on rows whose features a query has shown."""
+
+    def closure(seen: frozenset[int]) -> frozenset[int]:
+        rows = {i // labels for i in seen}
+        found = rank_closure(np.kron(vectors, np.eye(labels)))(seen)
+        return frozenset(i for i in found if i // labels in rows)
+
+    return closure
+
+
+def completion_vectors(rank: int, inputs: int, labels: int) -> np.ndarray:
+    """The gradients of the entries of H V^T by H and V, at a point in general position: (SA, r(S + A))."""
+    rng = np.random.default_rng(rank + 10 * inputs + 100 * labels)
+    h, v = rng.standard_normal((inputs, rank)), rng.standard_normal((labels, rank))
+    by_h = [np.outer(np.eye(inputs)[i], v[:, r]).ravel() for i in range(inputs) for r in range(rank)]
+    by_v = [np.outer(h[:, r], np.eye(labels)[j]).ravel() for j in range(labels) for r in range(rank)]
+    return np.array([*by_h, *by_v]).T
+
+
 RNG = np.random.default_rng(1)
 CASES = {
     "soft": (4, lambda seen: seen, kappa("soft", inputs=4)),
@@ -71,6 +92,12 @@ CASES = {
     "affine_logits": (6, rank_closure(affine_vectors(6, 2)), kappa("affine_logits", features=2)),
     "encoder": (6, rank_closure(np.kron(RNG.standard_normal((3, 2)), np.eye(2))), kappa("encoder", rank=2, labels=2)),
     "encoder_rows": (5, rank_closure(RNG.standard_normal((5, 2))), kappa("encoder_rows", rank=2)),
+    "completion": (9, rank_closure(completion_vectors(1, 3, 3)), kappa("completion", rank=1, inputs=3, labels=3)),
+    "completion, rank 2": (
+        9,
+        rank_closure(completion_vectors(2, 3, 3)),
+        kappa("completion", rank=2, inputs=3, labels=3),
+    ),
 }
 
 
@@ -92,6 +119,26 @@ def test_the_law_on_every_tiny_closure(name: str) -> None:
         even[list(chosen)] = 1 / size
         assert unresolved(even, n, closure) <= bounds.lower + 1e-12
         assert unresolved(even, n, closure) >= (1 - 1 / size) ** n - 1e-12
+        worst = unvisited_mass(size, n)
+        even[list(chosen)] = [*[worst.light] * (size - 1), worst.heavy]
+        attained = unresolved(even, n, closure)
+        assert attained == pytest.approx(bounds.lower, rel=1e-9)
+        if n >= size - 1:
+            assert attained >= (size - 1) / (np.e * (n + 1)) - 1e-12
+
+
+def test_features_that_come_with_the_query_add_the_inputs() -> None:
+    """Sampled logits: from max(S, rA) to S + rA, and S + r(A - 2) on four generic rows. Complete ones: S."""
+    rng = np.random.default_rng(3)
+    for inputs, rank, labels, size in ((4, 1, 2, 4), (4, 1, 3, 5), (3, 1, 3, 4), (4, 2, 2, 4), (3, 2, 3, 6)):
+        closure = queried_encoder_closure(rng.standard_normal((inputs, rank)), labels)
+        assert largest_free_set(inputs * labels, closure) == size
+        shipped = kappa("encoder", rank=rank, labels=labels)
+        assert max(inputs, min(shipped, rank * labels)) <= size <= inputs + shipped
+        for n in (0, 1, 2):
+            law = rng.dirichlet(np.ones(inputs * labels))
+            assert unresolved(law, n, closure) <= coverage(size, n).upper + 1e-12
+    assert largest_free_set(8, queried_encoder_closure(rng.standard_normal((8, 2)), 1)) == 8
 
 
 def test_a_smaller_kappa_would_be_wrong() -> None:
@@ -102,12 +149,40 @@ def test_a_smaller_kappa_would_be_wrong() -> None:
 
 
 def test_completion_counts_the_free_entries_of_a_matrix() -> None:
-    rng = np.random.default_rng(2)
-    for rank, inputs, labels in ((1, 3, 4), (2, 4, 5), (3, 3, 7)):
-        h, v = rng.standard_normal((inputs, rank)), rng.standard_normal((labels, rank))
-        tangent = [np.outer(np.eye(inputs)[i], v[:, r]).ravel() for i in range(inputs) for r in range(rank)]
-        tangent += [np.outer(h[:, r], np.eye(labels)[j]).ravel() for j in range(labels) for r in range(rank)]
-        assert np.linalg.matrix_rank(np.array(tangent)) == kappa("completion", rank=rank, inputs=inputs, labels=labels)
+    for rank, inputs, labels in ((1, 3, 4), (2, 4, 5), (3, 3, 7), (2, 6, 6)):
+        size = kappa("completion", rank=rank, inputs=inputs, labels=labels)
+        assert np.linalg.matrix_rank(completion_vectors(rank, inputs, labels)) == size
+
+
+def test_fewer_entries_leave_a_matrix_of_low_rank_unresolved() -> None:
+    """There is a curve of matrices of rank r through all entries seen: an entry that was not seen moves along it."""
+    rng = np.random.default_rng(4)
+    for rank, inputs, labels in ((1, 3, 4), (2, 4, 5), (2, 6, 6)):
+        vectors, size = (
+            completion_vectors(rank, inputs, labels),
+            kappa("completion", rank=rank, inputs=inputs, labels=labels),
+        )
+        for _ in range(20):
+            seen = rng.permutation(len(vectors))[: size - 1]
+            still = np.linalg.svd(vectors[seen])[2][np.linalg.matrix_rank(vectors[seen]) :]
+            moves = np.abs(vectors @ still.T).max(axis=1)
+            assert moves[seen].max() < 1e-9
+            assert moves.max() > 1e-3
+
+
+def test_completion_of_rank_one_by_hand() -> None:
+    """A tree of entries that joins all rows and columns gives the others as products; a forest leaves a factor free."""
+    h, v = np.array([2.0, -1.0, 3.0]), np.array([0.5, 4.0, -2.0])
+    z, closure = np.outer(h, v), rank_closure(completion_vectors(1, 3, 3))
+    tree = [(0, 0), (0, 1), (0, 2), (1, 0), (2, 0)]
+    for i, j in itertools.product(range(3), repeat=2):
+        assert z[i, j] == z[i, 0] * z[0, j] / z[0, 0]
+    assert len(tree) == kappa("completion", rank=1, inputs=3, labels=3)
+    assert len(closure(frozenset(3 * i + j for i, j in tree))) == 9
+    other = np.outer(h * [1, 1, 7], v)
+    assert all(z[i, j] == other[i, j] for i, j in tree[:-1])
+    assert not np.isclose(z[2], other[2]).any()
+    assert closure(frozenset(3 * i + j for i, j in tree[:-1])) == frozenset(range(6))
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 100])
