@@ -143,11 +143,13 @@ def expectations(student, teacher, n, resolved):
 @pytest.mark.parametrize("shipped", [True, False])
 @pytest.mark.parametrize(("inputs", "rank", "labels"), [(3, 1, 2), (3, 2, 2), (3, 1, 3)])
 def test_sampled_logits_cost_rank_times_labels(inputs, rank, labels, shipped):
-    """risk <= unresolved mass <= kappa/(n+1), kappa = rA, or at most rA + S if rows are unknown before a query."""
+    """risk <= unresolved mass <= kappa/(n+1), kappa = rA, or max(rA, S + r(A-2)) if a query shows the features."""
     rng = np.random.default_rng(inputs + rank + labels)
     points = rng.normal(size=(inputs, rank))
     student = features(points, "sampled", shipped=shipped)
-    size = kappa("encoder", rank=rank, labels=labels) + (0 if shipped else inputs)
+    size = kappa("encoder", rank=rank, labels=labels)
+    if not shipped:
+        size = kappa("encoder_queried", rank=rank, inputs=inputs, labels=labels)
     for n in (0, 1, 2, 3):
         teacher = teacher_of(points, 2 * rng.normal(size=(labels, rank)), rng.dirichlet(np.ones(inputs)))
         risk, mass = expectations(student, teacher, n, lambda counts: known_logits(points, counts, shipped))

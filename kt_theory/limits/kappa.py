@@ -98,6 +98,16 @@ def _independent(graph: Any, hops: Any) -> int:
     return found.upper
 
 
+def _encoder_queried(rank: int, inputs: int, labels: int) -> int:
+    """Return the largest set of cells (s, a) none of which is resolved by the others, for features in general position.
+
+    A cell is resolved if its row has others and H[s] lies in the span of those of its label. So cells alone in their
+    row are free, and m rows with several cells take one of r dimensions of their labels with each cell. If the lone
+    ones fill no label, the set has at most rA cells. If they fill one, at most S - m + (A-1) min(m, r); m = r is best.
+    """
+    return max(rank * labels, inputs + rank * (labels - 2), inputs)
+
+
 KAPPAS: dict[str, Kappa] = {
     "soft": Kappa("whole rows of a table", "S", ("inputs",), lambda inputs: inputs),
     "partial": Kappa(
@@ -122,6 +132,12 @@ KAPPAS: dict[str, Kappa] = {
         "single logits H[s] V^T, H known of rank r", "rA", ("rank", "labels"), lambda rank, labels: rank * labels
     ),
     "encoder_rows": Kappa("whole rows of logits H[s] V^T, H known of rank r", "r", ("rank",), lambda rank: rank),
+    "encoder_queried": Kappa(
+        "single logits H[s] V^T, H of rank r in general position, H[s] known once s was queried",
+        "max(rA, S + r(A-2))",
+        ("rank", "inputs", "labels"),
+        lambda rank, inputs, labels: _encoder_queried(min(rank, inputs), inputs, labels),
+    ),
     "completion": Kappa(
         "single logits of an unknown matrix of rank r in general position",
         "r(S + A - r)",

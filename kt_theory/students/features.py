@@ -45,8 +45,9 @@ def features(features: Any, targets: str = "complete", *, shipped: bool = True) 
       uniform otherwise: risk <= (1-1/A) r/(n+1).
 
     If the encoder is not shipped, a query reveals H[s] with its answer, and unvisited rows stay uniform. That adds
-    sum_s rho_s (1-rho_s)^n TV(Uniform, pi_s) for hard labels and at most S/(n+1) for sampled logits; complete logits
-    are then worth no more than soft labels, S/n: the features of a row come too late to be of use.
+    at most sum_s rho_s (1-rho_s)^n TV(Uniform, pi_s) for hard labels; sampled logits cost at most (S + r(A-1))/(n+1)
+    (`kt_theory.limits.kappa` has the sharp "encoder_queried"); complete logits are then worth no more than soft labels,
+    S/n: the features of a row come too late to be of use.
 
     V + 1 c^T makes the same teacher as V, and all three rules write the same table for both. So logits are shown with
     mean 0 in each row, which a rule could use but these do not: "sampled" needs positive probabilities. Only complete

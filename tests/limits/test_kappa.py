@@ -128,17 +128,20 @@ def test_the_law_on_every_tiny_closure(name: str) -> None:
 
 
 def test_features_that_come_with_the_query_add_the_inputs() -> None:
-    """Sampled logits: from max(S, rA) to S + rA, and S + r(A - 2) on four generic rows. Complete ones: S."""
+    """Sampled logits: between max(S, rA) and S + r(A-1), the formula in general position. Complete logits: S."""
     rng = np.random.default_rng(3)
-    for inputs, rank, labels, size in ((4, 1, 2, 4), (4, 1, 3, 5), (3, 1, 3, 4), (4, 2, 2, 4), (3, 2, 3, 6)):
+    repeated = np.array([[1.0, 0.0]] * 3 + [[0.0, 1.0]])
+    sizes = [(4, 1, 2), (4, 1, 3), (3, 1, 3), (4, 2, 2), (3, 2, 3), (5, 1, 2), (2, 3, 3), (4, 3, 1), (6, 2, 2)]
+    for inputs, rank, labels in sizes:
+        shipped = kappa("encoder", rank=min(rank, inputs), labels=labels)
         closure = queried_encoder_closure(rng.standard_normal((inputs, rank)), labels)
-        assert largest_free_set(inputs * labels, closure) == size
-        shipped = kappa("encoder", rank=rank, labels=labels)
-        assert max(inputs, min(shipped, rank * labels)) <= size <= inputs + shipped
+        size = largest_free_set(inputs * labels, closure)
+        assert size == kappa("encoder_queried", rank=rank, inputs=inputs, labels=labels)
+        assert max(inputs, shipped) <= size <= inputs + min(rank, inputs) * (labels - 1)
         for n in (0, 1, 2):
             law = rng.dirichlet(np.ones(inputs * labels))
             assert unresolved(law, n, closure) <= coverage(size, n).upper + 1e-12
-    assert largest_free_set(8, queried_encoder_closure(rng.standard_normal((8, 2)), 1)) == 8
+    assert largest_free_set(8, queried_encoder_closure(repeated, 2)) == 5 <= 4 + 2
 
 
 def test_a_smaller_kappa_would_be_wrong() -> None:
