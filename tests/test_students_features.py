@@ -306,7 +306,7 @@ def test_relations_know_the_affine_span_of_their_anchors(inputs, rank):
     rng = np.random.default_rng(rank)
     points = rng.normal(size=(inputs, rank)) + 3.0
     student, lifted = relations(distances_of(points)), np.column_stack([points, np.ones(inputs)])
-    assert student.name == f"relations({rank} dimensions)"
+    assert student.name == f"relations({rank} dimensions, complete)"
     teacher = teacher_of(points, rng.normal(size=(2, rank)), rng.dirichlet(np.ones(inputs)))
     risk = dict.fromkeys((1, 2), 0.0)
     for size in range(inputs + 1):
@@ -340,6 +340,18 @@ def test_relations_see_neither_rotations_nor_shifts_and_the_teachers_head_fails(
     counts = np.zeros((6, 4), dtype=int)
     counts[:4, 0] = 1
     assert kt.total_variation(learnt(first, counts, teacher.pi), teacher.pi, teacher.rho) < 1e-12
+
+
+def test_relations_learn_a_head_from_other_targets():
+    """As features of the coordinates and a constant: the same tables as from H itself and a constant."""
+    lifted = np.column_stack([H6, np.ones(6)])
+    teacher = kt.Teacher.from_logits(H6 @ V4.T)
+    counts = kt.draw_counts(teacher, 300, 1)[0]
+    for targets, size in (("hard", 1e-6), ("sampled", 1e-9)):
+        student = relations(distances_of(H6), targets)
+        assert student.name == f"relations(3 dimensions, {targets})"
+        table = learnt(student, counts, teacher.pi)
+        np.testing.assert_allclose(table, learnt(features(lifted, targets), counts, teacher.pi), atol=size)
 
 
 def test_relations_of_equal_features():
@@ -461,9 +473,20 @@ def test_of_all_tables_with_the_moments_it_has_the_largest_entropy():
     for direction in free:
         for step in (1e-3, -1e-3):
             assert entropy(prior + step * direction.reshape(6, labels)) < entropy(prior)
-    assert entropy(teacher.pi) < entropy(prior)
-    shifted = prior + 1e-3 * RNG.normal(size=prior.shape) @ (np.eye(labels) - 1 / labels)
-    assert max(abs((entropy(shifted) - entropy(prior)) / 1e-3), 1e-3) > 1e-3
+    raised = [entropy(teacher.pi + 1e-4 * d.reshape(6, labels)) > entropy(teacher.pi) for d in (*free, *-free)]
+    assert any(raised)
+
+    def divergence(table):
+        return float(teacher.rho @ (teacher.pi * np.log(teacher.pi / table)).sum(axis=1))
+
+    assert divergence(prior) == pytest.approx(entropy(prior) - entropy(teacher.pi), abs=1e-10)
+    for _ in range(20):
+        moved = kt.Teacher.from_logits(np.log(prior) + 0.1 * points @ RNG.normal(size=(2, labels))).pi
+        assert divergence(moved) > divergence(prior)
+    distance = kt.total_variation(prior, teacher.pi)
+    for n in (0, 1, 10):
+        risk = kt.exact_risk(teacher, with_prior("soft", prior), n)
+        assert risk == pytest.approx(float(teacher.rho @ ((1 - teacher.rho) ** n * distance)), rel=1e-12)
 
 
 def feasible(points, moments, rho):

@@ -16,7 +16,7 @@ from kt_theory import access
 from kt_theory.access import HARD, PARTIAL, Access
 from kt_theory.channels import Channel
 from kt_theory.students.core import Student, TableRule
-from kt_theory.students.pooled import affine_ful, span_rule, wrong_inputs
+from kt_theory.students.pooled import span_rule, wrong_inputs
 from kt_theory.validation import numeric_array, unknown_name
 
 _NEWTON_STEPS = 100
@@ -81,13 +81,13 @@ def features(features: Any, targets: str = "complete", *, shipped: bool = True) 
     return Student(name, _true_logits(), rule, reference)
 
 
-def relations(distances: Any) -> Student:
-    """Return the student of complete logits that knows the distances between the features of all inputs.
+def relations(distances: Any, targets: str = "complete") -> Student:
+    """Return the student that knows the distances between the features of all inputs, and learns a head of its own.
 
     What it knows beforehand: |H[s] - H[t]| for all pairs, and that the logits are H V^T. Classical scaling (Torgerson)
     finds coordinates X with H = X Q^T + 1 t^T for unknown Q, Q^T Q = 1, and t; so the logits are X (V Q)^T + 1 (V t)^T,
-    affine in X. A query reveals all logits of its row, up to a shift. So it is `affine_ful` on X, and with d the
-    dimension of the affine hull of the features, at most r,
+    affine in X. It is the student `features` of the columns of X and a constant: with d the dimension of the affine
+    hull of the rows of H, at most r, the rank is d + 1, and for complete logits
 
         risk <= (1 - 1/A) (d + 1) / (n + 1):
 
@@ -99,6 +99,8 @@ def relations(distances: Any) -> Student:
     distances : (S, S) array_like
         Euclidean distances between the rows of H. Eigenvalues of -1/2 C D^2 C (D^2 the squares, C = 1 - 11^T/S) within
         10^-11 of the largest count as 0; d is how many are above.
+    targets : str
+        What a query returns with its label, as for `features`: "hard", "sampled" or "complete".
 
     Raises
     ------
@@ -111,8 +113,11 @@ def relations(distances: Any) -> Student:
     Park et al. (2019), arXiv 1904.05068: relational knowledge distillation.
     """
     points = _classical_scaling(distances)
+    student = features(
+        np.column_stack([points / (np.abs(points).max(initial=0.0) or 1.0), np.ones(len(points))]), targets
+    )
     reference = "Park et al. (2019), arXiv 1904.05068: relational knowledge; classical scaling"
-    return replace(affine_ful(points), name=f"relations({points.shape[1]} dimensions)", reference=reference)
+    return replace(student, name=f"relations({points.shape[1]} dimensions, {targets})", reference=reference)
 
 
 def equal_maps(features: Any) -> np.ndarray:
@@ -281,6 +286,4 @@ def _classical_scaling(distances: Any) -> np.ndarray:
             f"{values[-1]:.3g}; give Euclidean distances"
         )
     kept = values > _EUCLIDEAN_TOLERANCE * values[-1]
-    if not kept.any():
-        return np.zeros((len(given), 1))
     return vectors[:, kept] * np.sqrt(values[kept])
