@@ -14,11 +14,10 @@ from kt_theory import access
 from kt_theory.limits.groups import common_row_floor, common_rows
 from kt_theory.limits.kappa import kappa
 from kt_theory.limits.soft import unvisited_mass
-from kt_theory.students import features as module
 from kt_theory.students import with_prior
-from kt_theory.students.features import equal_maps, features, relations
 from kt_theory.students.moments import label_marginal, moment_prior
 from kt_theory.students.pooled import affine_ful
+from kt_theory.students.representation import _classical_scaling, equal_maps, features, relations
 from kt_theory.testing import assert_risk
 
 RNG = np.random.default_rng(7)
@@ -333,7 +332,7 @@ def test_relations_see_neither_rotations_nor_shifts_and_the_teachers_head_fails(
     first, second = relations(distances_of(H6)), relations(distances_of(H6 @ turn + 5.0))
     for counts in patterns(6, 4, 20):
         np.testing.assert_allclose(learnt(first, counts, teacher.pi), learnt(second, counts, teacher.pi), atol=1e-8)
-    points = module._classical_scaling(distances_of(H6))
+    points = _classical_scaling(distances_of(H6))
     np.testing.assert_allclose(distances_of(points), distances_of(H6), atol=1e-12)
     reused = kt.Teacher.from_logits(points @ V4.T).pi
     assert kt.total_variation(reused, teacher.pi, teacher.rho) > 0.3
