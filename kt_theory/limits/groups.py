@@ -64,8 +64,8 @@ def _nearest_row(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
     if not weights.any():
         return rows.mean(axis=0)
     order = np.argsort(rows, axis=0)
-    below = np.cumsum(weights[order], axis=0)
-    slopes = np.vstack([np.zeros(rows.shape[1]), below]) - 0.5 * weights.sum()
+    # The slope of a piece, up to a constant: the weight of the rows below it.
+    slopes = np.vstack([np.zeros(rows.shape[1]), np.cumsum(weights[order], axis=0)])
     lengths = np.diff(np.take_along_axis(rows, order, axis=0), axis=0, prepend=0.0, append=1.0)
     first = np.argsort(slopes, axis=None, kind="stable")
     laid = np.diff(np.minimum(np.cumsum(lengths.ravel()[first]), 1.0), prepend=0.0)
