@@ -17,7 +17,7 @@ FLOORS = [
     {"validation", "output"},
     {"commands"},
     {"divergences", "graphs", "affine", "teacher", "channels", "access"},
-    {"teachers"},
+    {"teachers", "compression"},
     {"students"},
     {"kernels"},
     {"queries"},
