@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kt_theory import __version__
-from kt_theory.commands import Names, Numbers, Whole, clear_errors
+from kt_theory.commands import Names, Numbers, Whole, clear_errors, say_left_out
 from kt_theory.planning.cli import plan_command
 from kt_theory.transfer.cli import fit_command
 from kt_theory.validation import whole_number
@@ -166,6 +166,7 @@ def limits(
         for size in tqdm(sizes, unit="n", delay=2, disable=None, leave=False)
     )
     click.echo(_limits_table(rows))
+    say_left_out("top", [f"top_k({k})" for k in top], [row["access"] for row in rows])
     click.echo("\nEvery level's own student, every teacher: risk <= floor + kappa/(n+1) + noise/sqrt(n)")
     known = {f"top_k({k})": top_k(k) for k in top} | {level.name: level for level in levels}
     terms = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -51,6 +51,13 @@ _OPTIONS = (
     ("student='ce_sgl'", "--student ce_sgl"),
 )
 """What errors call things in Python, and which option of a command that is."""
+
+
+def say_left_out(option: str, asked: Iterable[str], shown: Iterable[str]) -> None:
+    """Print which levels that `option` asks for have no row: one answer of theirs is as good as the whole row."""
+    if click.get_current_context().get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
+        for name in sorted(set(asked) - set(shown)):
+            click.echo(f"{name}: left out, as an answer has all labels or all but one of its row; see soft")
 
 
 class Whole(click.ParamType):

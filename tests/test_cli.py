@@ -19,6 +19,13 @@ def run(*words):
     return CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
 
 
+def test_limits_says_which_top_levels_have_no_row():
+    size = ["limits", "--inputs", 2, "--labels", 5, "--n", 40]
+    assert "top_k(9): left out, as an answer has all labels" in run(*size, "--top", "1,9").output
+    assert "left out" not in run(*size, "--top", 1).output
+    assert "left out" not in run(*size).output
+
+
 @pytest.fixture
 def table(tmp_path):
     path = tmp_path / "teacher.csv"

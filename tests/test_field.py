@@ -215,20 +215,6 @@ def test_half_the_coverage_is_the_limit_of_two_labels(size, n):
     assert coverage(size, n).lower == pytest.approx(unvisited_mass(size, n).value, rel=1e-12)
 
 
-def test_the_lower_half_of_the_law_needs_points_that_may_be_point_masses():
-    """Partial labels: single probabilities of one row are bound to sum to 1, and 1/(2e) per point is too much.
-
-    kappa = A - 1, and the proved upper bound of the minimax risk, 0.1544 A/n and a little, is below the value that
-    holds for inputs with two labels each, (kappa - 1)/(2e(n + 1)) = 0.1839 A/n.
-    """
-    labels, n = 400, 8000
-    points = kappa("partial", inputs=1, labels=labels)
-    limit = kt.minimax_risk("partial", 1, labels, n)
-    assert limit.upper < 0.9 * (points - 1) / (2 * math.e * (n + 1))
-    assert limit.upper <= coverage(points, n).upper
-    assert limit.lower >= (points - 1) / (4 * math.e * (n + 1))  # what Zhao and Zhu (2023), Theorem 4.1, have
-
-
 @pytest.mark.parametrize(("inputs", "labels"), [(1, 4), (3, 3), (20, 6)])
 @pytest.mark.parametrize("n", [0, 1, 7, 60, 3000])
 def test_every_limit_without_noise_or_floor_keeps_below_its_kappa(inputs, labels, n):

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kt_theory.commands import Whole, clear_errors
+from kt_theory.commands import Whole, clear_errors, say_left_out
 
 
 @click.command("plan", epilog="Example: kt-theory plan --inputs 1000 --labels 50 --tv 0.05 --price hard=0.01")
@@ -65,6 +65,8 @@ def plan_command(prices: tuple[str, ...], tv: float, csv: Path | None, plot: Pat
     click.echo(_screen(frame))
     for name, certificate, reason in zip(frame["access"], frame["certificate"], frame["reason"], strict=True):
         click.echo(f"{name}: {reason.removeprefix(f'{name}: ') or certificate}")
+    for option, name in (("top", "top_k"), ("top_only", "top_k_only")):
+        say_left_out(option, [f"{name}({k})" for k in options[option]], frame["access"])
     # All is computed before anything is written.
     curves = None if plot is None else plan_curves(frame, options["inputs"], options["labels"], tv, **asked)
     with figures.style():

@@ -13,6 +13,7 @@ from kt_theory.planning.levels import Level, student, student_name
 from kt_theory.planning.proofs import covered, enough_surely
 from kt_theory.planning.search import FINE, Enough, first_below
 from kt_theory.teacher import Teacher
+from kt_theory.validation import LARGEST_COUNT
 
 SIMULATED_SETS, MOST_SETS, STANDARD_ERRORS = 256, 2**14, 5.0
 """Least and most transfer sets per n where a teacher is simulated, and how many standard errors decide."""
@@ -51,11 +52,16 @@ def enough_on(level: Level, teacher: Teacher, tv: float) -> tuple[Enough, int]:
 
     own, largest = student(level), surely_enough(level, tv)
     law = None if level.times == 1 else iid(labels_per_query=level.times)
+    most = LARGEST_COUNT // level.times
     if _dear(own, teacher, largest):
         return _simulated(own, law, teacher, tv, largest)
     try:
         found = first_below(
-            lambda n: float(exact_risk(teacher, own, n, queries=law)), tv, start=largest, digits=FINE, power=None
+            lambda n: float(exact_risk(teacher, own, min(n, most), queries=law)),
+            tv,
+            start=largest,
+            digits=FINE,
+            power=None,
         )
     except NoExactRisk:
         return _simulated(own, law, teacher, tv, largest)

@@ -15,6 +15,7 @@ from kt_theory.risk.empirical import visit_window
 from kt_theory.risk.exact import EXACT, uniform_distance, unvisited_risk
 from kt_theory.students import Student
 from kt_theory.teacher import RowClasses, Teacher
+from kt_theory.validation import LARGEST_COUNT
 
 _NEVER = 1e-290
 _NEGLIGIBLE = 1e-25
@@ -40,7 +41,12 @@ def queried_risk(teacher: Teacher, student: Student, sizes: np.ndarray, law: Que
     Raises
     ------
     NoExactRisk
+    ValueError
+        If that is more than 2^53 labels.
     """
+    most = max((int(n) for n in sizes if n < np.inf), default=0)
+    if most * law.labels_per_query > LARGEST_COUNT:
+        raise ValueError(f"n = {most}: with {law.labels_per_query} labels per query that is more than 2^53 labels")
     kind, *parameters = student.exact
     if kind in ("ce_ful", "grad_ful") and not (kind == "ce_ful" and isinstance(law, Iid)):
         return _whole_rows(teacher, student, sizes, law)

@@ -1,4 +1,7 @@
-"""Arithmetic in a specification: `inputs = "round(sqrt(n))"`, read by a grammar of its own, never by `eval`."""
+"""Numbers in a specification: `{logspace = [2, 5, 13]}`, and arithmetic such as `inputs = "round(sqrt(n))"`.
+
+Arithmetic is read by a grammar of its own, never by `eval`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kt_theory.validation import unknown_name
+from kt_theory.validation import unknown_name, whole_number
 
 _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.Add: operator.add,
@@ -28,6 +31,18 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": min,
     "max": max,
 }
+
+
+def logspace(bounds: Any, where: str, kind: str, most: int) -> tuple[Any, ...]:
+    """Return the values of [a, b, points], 10^a to 10^b, at most `most` of them; whole ones once each if rounded."""
+    if not isinstance(bounds, (list, tuple)) or len(bounds) != 3 or not all(type(b) in (int, float) for b in bounds):
+        raise ValueError(f"{where}: logspace = {bounds!r}: must be [a, b, points], from 10^a to 10^b")
+    low, high = bounds[:2]
+    points = whole_number(bounds[2], f"{where}: points of logspace", low=1, high=most)
+    if not -300 <= low <= high <= 15.9:
+        raise ValueError(f"{where}: logspace = {bounds!r}: must be [a, b, points] with a <= b <= 15.9")
+    values = [10.0 ** (low + (high - low) * i / max(points - 1, 1)) for i in range(points)]
+    return tuple(dict.fromkeys(round(v) for v in values)) if kind == "int" else tuple(values)
 
 
 def evaluate(text: str, names: Mapping[str, float]) -> float:

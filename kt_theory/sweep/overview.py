@@ -53,8 +53,9 @@ def estimates(spec: Spec) -> list[Estimate]:
     found = []
     for cells in groups.values():
         inputs, labels = recipes.shape(cells[0].teacher)
-        repeats = 0 if cells[0].undefined else spec.repeats or spec.max_repeats or 0
-        seconds = repeats * seconds_per_repeat(inputs, labels, cells[0].n, [cell.student for cell in cells])
+        defined = [cell.student for cell in cells if not cell.undefined]
+        repeats = spec.repeats or spec.max_repeats or 0 if defined else 0
+        seconds = repeats * seconds_per_repeat(inputs, labels, cells[0].n, defined) if defined else 0.0
         found.append(Estimate(tuple(cells), inputs, labels, repeats, seconds))
     return found
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +14,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from kt_theory.access import WHOLE_ROW
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
-from kt_theory.sweep.expressions import evaluate
+from kt_theory.sweep.expressions import evaluate, logspace
 from kt_theory.teachers import NotDefined, smallest_n
 from kt_theory.validation import unit_interval, unknown_name, whole_number
 
@@ -73,16 +75,17 @@ class Axes:
     @property
     def points(self) -> int:
         """How many combinations there are."""
-        return math.prod(len(self.values[names[0]]) for names in self._joint())
+        return math.prod(len(self.values[names[0]]) for names in self.joint())
 
     def combinations(self) -> Iterator[dict[str, Any]]:
         """Yield every combination of the crossed axes, those bound by `zip` moving together."""
-        joint = self._joint()
+        joint = self.joint()
         for chosen in product(*(list(zip(*(self.values[name] for name in names), strict=True)) for names in joint)):
             yield {name: value for names, values in zip(joint, chosen, strict=True)
                    for name, value in zip(names, values, strict=True)}  # fmt: skip
 
-    def _joint(self) -> list[tuple[str, ...]]:
+    def joint(self) -> list[tuple[str, ...]]:
+        """Return the names that move together, each axis in one group."""
         tied = {name for names in self.bound for name in names}
         return [*self.bound, *((name,) for name in self.values if name not in tied)]
 
@@ -192,7 +195,8 @@ class Spec:
         name = axes.name or recipes.teacher_label(axes.family, shown)
         group = _hash(STREAMS, recipes.identity(recipe), n, self.seed)
         for student, student_name, access in self.students:
-            yield Cell(_hash(group, student), group, recipe, name, student, student_name, access, n, self.seed, why)
+            wrong = why or _too_many_shown(student, recipe)
+            yield Cell(_hash(group, student), group, recipe, name, student, student_name, access, n, self.seed, wrong)
 
     def __repr__(self) -> str:
         return f"Spec({self.name!r}: {len(self.axes)} teachers, {len(self.students)} students, {len(self.cells)} cells)"
@@ -220,6 +224,13 @@ def _evaluated(axes: Axes, combination: Mapping[str, Any]) -> dict[str, Any]:
         if name in ("inputs", "labels"):
             names[name] = value
     return given
+
+
+def _too_many_shown(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> str:
+    """Return why a student of the k most probable labels is not for this teacher; empty if it is."""
+    k = 0 if student["name"] == "grad_ful" else recipes.build_student(student, 1).access.top
+    labels = recipes.shape(teacher)[1] if 0 < k < WHOLE_ROW else k
+    return f"k = {k}: must be at most {labels}, the number of labels" if k > labels else ""
 
 
 def _is_default(family: str, name: str, value: Any) -> bool:
@@ -300,7 +311,7 @@ def _axes(where: str, table: Mapping[str, Any], grid: Mapping[str, Any], documen
     shared = {key: value for key, value in grid.items() if key in taken and key not in table}
     given = {"n": document.get("n"), **shared, **table}
     values = {
-        name: _axis(given[name], f"{where}.{name}", "int" if name == "n" else recipes.kind_of(family, name))
+        name: _axis(given[name], _place(name, where, table), "int" if name == "n" else recipes.kind_of(family, name))
         for name in given
         if name not in ("family", "name", "zip")
     }
@@ -315,34 +326,34 @@ def _axes(where: str, table: Mapping[str, Any], grid: Mapping[str, Any], documen
         groups = [group for group in _groups(grid.get("zip", []), where) if set(group) <= set(common)]
         bound = _bound(groups, common, where)
     name = _text(table["name"], f"{where}.name") if "name" in table else ""
-    return Axes(where, name, family, values, bound)
+    axes = Axes(where, name, family, values, bound)
+    for names in axes.joint():
+        for point, times in Counter(zip(*(values[axis] for axis in names), strict=True)).items():
+            if times > 1:
+                text = ", ".join(f"{_place(axis, where, table)} = {v!r}" for axis, v in zip(names, point, strict=True))
+                raise ValueError(f"{text} stands there twice")
+    return axes
+
+
+def _place(name: str, where: str, table: Mapping[str, Any]) -> str:
+    """Return where the specification sets the axis `name` of the teacher `where`."""
+    return f"{where}.{name}" if name in table else "n" if name == "n" else f"grid.{name}"
 
 
 def _axis(value: Any, where: str, kind: str) -> tuple[Any, ...]:
     """Return the values of an axis: one, a list, {list = ...} or {logspace = [a, b, points]} from 10^a to 10^b."""
     if isinstance(value, Mapping):
         if set(value) == {"logspace"}:
-            return _logspace(value["logspace"], where, kind)
+            return logspace(value["logspace"], where, kind, LARGEST_SWEEP)
         if set(value) != {"list"}:
             key = next(iter(set(value) - {"list", "logspace"}), "list and logspace together")
             raise ValueError(f"{where}: {unknown_name('axis', key, ['list', 'logspace'])}")
         value = value["list"]
     values = _listed(value, where)
-    moves = kind in ("int", "float") and not where.endswith(".n")
+    moves = kind in ("int", "float") and where != "n" and not where.endswith(".n")
     if where.endswith(tuple(f".{name}" for name in _SIZES)):
         values = [v if isinstance(v, str) else whole_number(v, where, low=1) for v in values]
     return tuple(v if moves and isinstance(v, str) else recipes.typed(v, kind, where) for v in values)
-
-
-def _logspace(bounds: Any, where: str, kind: str) -> tuple[Any, ...]:
-    if not isinstance(bounds, (list, tuple)) or len(bounds) != 3 or not all(type(b) in (int, float) for b in bounds):
-        raise ValueError(f"{where}: logspace = {bounds!r}: must be [a, b, points], from 10^a to 10^b")
-    low, high = bounds[:2]
-    points = whole_number(bounds[2], f"{where}: points of logspace", low=1, high=LARGEST_SWEEP)
-    if not -300 <= low <= high <= 15.9:
-        raise ValueError(f"{where}: logspace = {bounds!r}: must be [a, b, points] with a <= b <= 15.9")
-    values = [10.0 ** (low + (high - low) * i / max(points - 1, 1)) for i in range(points)]
-    return tuple(dict.fromkeys(round(v) for v in values)) if kind == "int" else tuple(values)
 
 
 def _groups(value: Any, where: str) -> list[list[str]]:

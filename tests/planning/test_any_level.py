@@ -131,6 +131,10 @@ def test_several_labels_per_query_of_a_teacher_in_hand():
     found = samples_needed("hard", teacher=TEACHER, tv=0.1, labels_per_query=3)
     risk = [kt.exact_risk(TEACHER, "ce_sgl", n, queries=law) for n in (found.n - 1, found.n)]
     assert risk[1] <= 0.1 < risk[0]
+    one = kt.Teacher([[0.5, 0.5]])  # 1/sqrt(2 pi n m) within reach of 2^53 labels, and beyond it
+    near = samples_needed("hard", teacher=one, tv=1e-7, labels_per_query=4).n
+    assert near == pytest.approx(1 / (2 * np.pi * 4e-14), rel=1e-3)
+    assert samples_needed("hard", teacher=one, tv=1e-9, labels_per_query=4).n is None
 
 
 def test_many_different_rows_are_simulated():

@@ -258,6 +258,16 @@ def test_command(tmp_path):
     assert "exact quantile" in run(*words).output
 
 
+def test_levels_that_were_asked_for_and_have_no_row_are_said():
+    size = ["--inputs", 2, "--labels", 6, "--tv", 0.3]
+    said = run(*size, "--top", 30, "--top", 2, "--top-only", 5).output.splitlines()
+    note = ": left out, as an answer has all labels or all but one of its row; see soft"
+    assert said[-2:] == [f"top_k(30){note}", f"top_k_only(5){note}"]
+    assert sum("left out" in line for line in said) == 2
+    assert any(line.split()[0] == "top_k(2)" for line in said)
+    assert "left out" not in run(*size).output, "nobody asked for the default top_k(5)"
+
+
 @pytest.mark.parametrize(
     "words",
     [("--tv", 0.1), ("--inputs", 2, "--labels", 2, "--tv", 1), ("--inputs", 2, "--labels", 2, "--tv", 0.1, "--logits"),

@@ -388,5 +388,10 @@ def test_refusals():
         kt.simulate(TEACHER, "sel_ptl", n=1, repeats=2, queries=queries.chain(np.eye(2)))
     with pytest.raises(ValueError, match=r"more than 2\^53 labels"):
         kt.simulate(TEACHER, "sel_ptl", n=2**50, repeats=2, queries=queries.iid(labels_per_query=9))
+    for law in (queries.iid(labels_per_query=9), queries.adaptive(np.ones(3), labels_per_query=9)):
+        with pytest.raises(ValueError, match=rf"n = {2**50}: with 9 labels per query that is more than 2\^53 labels"):
+            kt.exact_risk(TEACHER, "ce_sgl", [3, 2**50, np.inf], queries=law)
+    one, most = kt.Teacher([[0.3, 0.7]]), queries.iid(labels_per_query=8)
+    assert kt.exact_risk(one, "ce_sgl", 2**50, queries=most) == kt.exact_risk(one, "ce_sgl", 2**53)
     with pytest.raises(kt.NoExactRisk, match="no exact risk"):
         kt.exact_risk(TEACHER, "good_turing", 5, queries=queries.iid(Q))

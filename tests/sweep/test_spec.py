@@ -244,7 +244,13 @@ def test_channels_end_in_the_floors_that_theory_says(tmp_path):
         ('"instance2"', '"instanse2"', "did you mean 'instance2'?"),
         ('"ce_sgl", ', '"ce_sg", ', "did you mean 'ce_sgl'?"),
         ("logspace", "logspce", "did you mean 'logspace'?"),
-        ("logspace = [2, 5, 13]", "list = []", "teachers[0].n = []: an empty axis"),
+        ("logspace = [2, 5, 13]", "list = []", "Error: {path}: n = []: an empty axis"),
+        ("[n]\nlogspace = [2, 5, 13]", "n = [10, -5]", "Error: {path}: n = -5: must be at least 0"),
+        ("[n]\nlogspace = [2, 5, 13]", "n = [5, 10, 5]", "Error: {path}: n = 5 stands there twice"),
+        ("[n]\nlogspace = [2, 5, 13]", "n = [5, 5.0]", "Error: {path}: n = 5 stands there twice"),
+        ("inputs = 10\n", "inputs = 10\nn = [5, 5]\n", "Error: {path}: teachers[1].n = 5 stands there twice"),
+        ("labels = [25, 100]", "labels = [25, 25]", "teachers[0].labels = 25 stands there twice"),
+        ("labels = 11", "[grid]\nlabels = [0]", "Error: {path}: grid.labels = 0: must be at least 1"),
         ("[25, 100]", "[]", "teachers[0].labels = []: an empty axis"),
         ('["ce_sgl", "ce_ptl", "sel_ptl", "ce_ful"]', "[]", "students = []: an empty axis"),
         ("labels = [25, 100]", 'labels = [25]\nzip = ["inputs", "labels"]', "must have the same length"),
@@ -298,8 +304,32 @@ def test_bad_specifications(tmp_path, command, old, new, message):
         result = command(*words)
         assert result.exit_code == 2, result.output
         assert len(result.stderr.strip().splitlines()) == 1
-        assert message in result.stderr
+        assert message.replace("{path}", str(path)) in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_equal_values_may_stand_in_axes_that_are_bound_to_others():
+    teacher = {"family": "uniform", "inputs": [1, 2], "labels": 3, "zip": ["n", "inputs"]}
+    assert len(Spec(name="x", n=[10, 10], repeats=2, students="ce_sgl", teachers=[teacher]).cells) == 2
+    with pytest.raises(ValueError, match=r"n = 10, teachers\[0\].inputs = 2 stands there twice"):
+        Spec(name="x", n=[10, 10], repeats=2, students="ce_sgl", teachers=[teacher | {"inputs": [2, 2]}])
+
+
+def test_more_top_labels_than_there_are_is_not_defined(tmp_path):
+    """As `minimax_risk("top_k", labels=3, k=9)` refuses it; the other labels and students of the sweep are run."""
+    teacher = {"family": "zipf", "inputs": 2, "labels": [3, 9]}
+    students = ["top_k(9)", "top_k(3)", "rounded(0.5, top_k(4))", "top_k_only(4)", "ce_sgl", "grad_ful(path)"]
+    spec = Spec(name="x", n=5, repeats=2, students=students, teachers=[teacher])
+    why = {(cell.student_name, cell.teacher["labels"]): cell.undefined for cell in spec.cells}
+    wrong = {"top_k(9)": 9, "rounded(0.5, top_k(4))": 4, "top_k_only(4)": 4}
+    for (name, labels), reason in why.items():
+        k = wrong.get(name, 0) if labels == 3 else 0
+        assert reason == (f"k = {k}: must be at most 3, the number of labels" if k else "")
+    with pytest.raises(ValueError, match="k = 9: must be at most 3"):
+        kt.minimax_risk("top_k", 2, 3, 5, k=9)
+    run(Spec(**spec.document | {"students": ["top_k(4)", "ce_sgl"]}), tmp_path / "out")
+    table = load(tmp_path / "out")
+    assert dict(table.status.value_counts()) == {"done": 3, "not defined": 1}
 
 
 def test_too_many_cells_and_too_much_memory(tmp_path, command):
