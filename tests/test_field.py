@@ -17,6 +17,7 @@ from kt_theory.limits.graph import independence_number
 from kt_theory.limits.kappa import coverage, kappa
 from kt_theory.limits.noise import row_noise, shown_noise_upper
 from kt_theory.limits.soft import unvisited_mass
+from kt_theory.limits.terms import risk_terms
 
 RNG = np.random.default_rng(31)
 
@@ -268,6 +269,7 @@ def test_noise_of_sampled_labels_is_that_of_s_times_a_less_one_dimensions(inputs
             for rho in (None, RNG.dirichlet(np.full(inputs, 5.0))):
                 scaled = math.sqrt(n) * kt.exact_risk(kt.Teacher(pi, rho), "ce_sgl", n)
                 assert scaled <= 0.5 * math.sqrt(dim)
+        assert risk_terms("hard", inputs, labels).noise == pytest.approx(0.5 * math.sqrt(dim), rel=1e-14)
         even = kt.exact_risk(kt.Teacher(np.full((inputs, labels), 1 / labels)), "ce_sgl", n)
         assert math.sqrt(n) * even == pytest.approx(math.sqrt(dim / (2 * math.pi)), rel=1e-3)
 
@@ -349,3 +351,14 @@ def test_what_the_top_labels_hide_stays_hidden():
         np.testing.assert_allclose(alone, floor, rtol=0, atol=1e-14)
         assert kt.exact_risk(teacher, students.top_k(k), np.inf) == 0.0
         assert (floor > 1e-3) == (k < 6)
+
+
+@pytest.mark.parametrize("bits", [3, 5, 8])
+def test_half_a_unit_for_each_label_shown_is_the_floor_of_quantised_top_labels(bits):
+    """All labels but the last shown, each almost half a unit too small: the last one is given the sum of the errors."""
+    unit = 2.0**-bits
+    tops = np.floor(np.array([0.43, 0.31]) / unit) * unit + 0.4999 * unit
+    teacher = kt.Teacher([[*tops, 1 - tops.sum()]])
+    level = access.quantised(bits, access.top_k(2, sampled=False))
+    lost = kt.exact_risk(teacher, students.quantised(bits, access.top_k(2, sampled=False)), np.inf)
+    assert 0.999 * unit < lost <= risk_terms(level, 1, 3).floor == pytest.approx(unit, rel=1e-14)
