@@ -121,7 +121,8 @@ class Spec:
     Raises
     ------
     ValueError
-        For an unknown key, a wrong type, an empty axis, bound axes of different lengths, by name.
+        For an unknown key, a wrong type, an empty axis, a value that stands twice, bound axes of different lengths, by
+        name. A student of more top labels than a teacher has is not defined there, as an instance out of its regime.
     """
 
     def __init__(self, **document: Any) -> None:
