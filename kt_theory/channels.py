@@ -20,9 +20,9 @@ class Channel:
     Attributes
     ----------
     kind : str
-        "temperature", "rounded", "quantised" or "unnormalised".
+        "temperature", "rounded", "quantised", "unnormalised" or "centred".
     amount : float
-        The temperature tau; the step delta of the log-probabilities; the number of bits. Unused if unnormalised.
+        The temperature tau; the step delta of the log-probabilities; the number of bits. Unused by the last two.
     """
 
     kind: str
@@ -31,12 +31,12 @@ class Channel:
     @property
     def invertible(self) -> bool:
         """Whether a whole row can be computed back from what is shown of it."""
-        return self.kind in ("temperature", "unnormalised")
+        return self.kind in ("temperature", "unnormalised", "centred")
 
     @property
     def needs_whole_row(self) -> bool:
         """Whether what is shown of one label depends on the probabilities of the others."""
-        return self.kind == "temperature"
+        return self.kind in ("temperature", "centred")
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the weights (S, A) that stand for the probabilities pi (S, A); a probability of 0 is shown as 0.
@@ -45,14 +45,20 @@ class Channel:
         rounded: exp(delta round(log p / delta)).
         quantised: the nearest multiple of 2^-bits.
         unnormalised: p times a factor of the row, between 1/2 and 2, that tells nothing about p.
+        centred: p over the geometric mean of its row, logits on the one scale where their mean is 0; p must be positive.
         """
         pi = np.asarray(pi, dtype=np.float64)
         if self.kind == "quantised":
             return np.rint(np.ldexp(pi, int(self.amount))) * 2.0**-self.amount
         if self.kind == "unnormalised":
             return pi * np.exp2(2.0 * np.modf(_GOLDEN * np.arange(1, len(pi) + 1))[0] - 1.0)[:, None]
+        zero = np.argwhere(pi == 0.0) if self.kind == "centred" else ()
+        if len(zero):
+            raise ValueError(f"pi[{zero[0][0]}, {zero[0][1]}] = 0: logits on one scale are finite; leave the label out")
         with np.errstate(divide="ignore"):
             logits = np.log(pi)
+        if self.kind == "centred":
+            return np.exp(logits - logits.mean(axis=1, keepdims=True))
         if self.kind == "rounded":
             return np.exp(self.amount * np.rint(logits / self.amount))
         powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / self.amount)

@@ -71,7 +71,7 @@ def channel_limit(level: Access, plain: Limit, soft: Limit, hard: Callable[[], L
     most = 1.0 - 1.0 / A
     whole = level.top >= A
     kind = "noisy" if level.noise > 0.0 or level.channel is None else level.channel.kind
-    if n == 0 or A == 1 or (whole and kind in ("temperature", "unnormalised")):
+    if n == 0 or A == 1 or (whole and kind in ("temperature", "unnormalised", "centred")):
         reference = "the channel can be undone: (1-1/A) Phi(S, n)" if n and A > 1 else soft.reference
         return replace(soft, access=level.name, reference=reference)
     lower, upper, reason = _BOUNDS[kind](level, plain, soft, whole)
@@ -170,6 +170,7 @@ def _noisy(level: Access, plain: Limit, soft: Limit, whole: bool) -> Bounds:
 _BOUNDS: dict[str, Callable[[Access, Limit, Limit, bool], Bounds]] = {
     "temperature": _scaled,
     "unnormalised": _scaled,
+    "centred": _scaled,
     "rounded": _rounded,
     "quantised": _quantised,
     "noisy": _noisy,

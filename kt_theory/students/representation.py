@@ -7,7 +7,7 @@ rank r where that of others depends on the number of inputs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -146,37 +146,9 @@ def equal_maps(features: Any) -> np.ndarray:
     return np.unique(level, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-@dataclass(frozen=True)
-class _CentredLogits(Channel):
-    """Logits on a scale that all rows share, where `Channel` only knows shifts of their own: with mean 0 in each row.
-
-    Any other choice of V for the same teacher moves the logits of row s by H[s] c, which cancels in what is written.
-    """
-
-    kind: str = "centred"
-
-    @property
-    def invertible(self) -> bool:
-        """Whether a whole row can be computed back: by the softmax."""
-        return True
-
-    @property
-    def needs_whole_row(self) -> bool:
-        """Whether what is shown of one label depends on the others."""
-        return True
-
-    def shown(self, pi: np.ndarray) -> np.ndarray:
-        """Return exp(log p - mean of log p), (S, A)."""
-        zero = np.argwhere(pi == 0.0)
-        if len(zero):
-            raise ValueError(f"pi[{zero[0][0]}, {zero[0][1]}] = 0: logits H V^T are finite; leave the label out")
-        logits = np.log(pi)
-        return np.exp(logits - logits.mean(axis=1, keepdims=True))
-
-
 def _true_logits() -> Access:
     text = f"{PARTIAL.description}, as a logit on one scale for all inputs"
-    return replace(PARTIAL, name="true logits", description=text, channel=_CentredLogits())
+    return replace(PARTIAL, name="true logits", description=text, channel=Channel("centred"))
 
 
 def _maximum_likelihood(points: np.ndarray, shipped: bool) -> Any:

@@ -15,8 +15,8 @@ from kt_theory.cli import main
 from kt_theory.limits.terms import Terms, risk_terms
 from kt_theory.planning.levels import Level, student
 
-SIZES = [(1, 2), (1, 3), (3, 5), (10, 10), (100, 4)]
-SAMPLES = [1, 2, 5, 10, 30, 100, 1000, 10**4, 10**6]
+SIZES = [(1, 2), (1, 3), (3, 5), (10, 10)]
+SAMPLES = [1, 5, 30, 1000, 10**6]
 GREEDY = access.top_k(2, sampled=False)
 EXACT = [
     access.HARD,
