@@ -52,9 +52,9 @@ class Channel:
             return np.rint(np.ldexp(pi, int(self.amount))) * 2.0**-self.amount
         if self.kind == "unnormalised":
             return pi * np.exp2(2.0 * np.modf(_GOLDEN * np.arange(1, len(pi) + 1))[0] - 1.0)[:, None]
-        zero = np.argwhere(pi == 0.0) if self.kind == "centred" else ()
-        if len(zero):
-            raise ValueError(f"pi[{zero[0][0]}, {zero[0][1]}] = 0: logits on one scale are finite; leave the label out")
+        if self.kind == "centred" and not pi.all():
+            s, a = np.argwhere(pi == 0.0)[0]
+            raise ValueError(f"pi[{s}, {a}] = 0: logits on one scale are finite; leave the label out")
         with np.errstate(divide="ignore"):
             logits = np.log(pi)
         if self.kind == "centred":

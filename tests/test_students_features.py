@@ -541,7 +541,7 @@ def test_what_a_student_needs_is_what_it_says():
     [
         (lambda: features([1.0, 2.0]), r"features has shape \(2,\): must have 2 axes"),
         (lambda: features(H6, "logits"), "unknown targets 'logits': must be one of complete, hard, sampled"),
-        (lambda: features(H6, "sampled").access.shown(np.eye(2)), r"pi\[0, 1\] = 0: logits H V\^T are finite"),
+        (lambda: features(H6, "sampled").access.shown(np.eye(2)), r"pi\[0, 1\] = 0: logits on one scale are finite"),
         (lambda: learnt(features(H6), np.zeros((5, 2)), np.full((5, 2), 0.5)), "features has 6 rows: the teacher has"),
         (lambda: learnt(features(H6, "hard"), np.zeros((9, 2)), np.full((9, 2), 0.5)), "features has 6 rows"),
         (lambda: learnt(affine_ful(H6), np.zeros((5, 2)), np.full((5, 2), 0.5)), "features has 6 rows"),
