@@ -45,7 +45,7 @@ class Channel:
         rounded: exp(delta round(log p / delta)).
         quantised: the nearest multiple of 2^-bits.
         unnormalised: p times a factor of the row, between 1/2 and 2, that tells nothing about p.
-        centred: p over the geometric mean of its row, logits on the one scale where their mean is 0; p must be positive.
+        centred: p over the geometric mean of its row, logits of mean 0 on one scale; p must be positive.
         """
         pi = np.asarray(pi, dtype=np.float64)
         if self.kind == "quantised":
