@@ -27,6 +27,7 @@ FLOORS = [
     {"figures"},
     {"testing"},
     {"study"},
+    {"generations"},
     {"sweep"},
     {"reproduce"},
     {"transfer"},

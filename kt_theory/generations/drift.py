@@ -1,0 +1,136 @@
+"""What is exact of self-distillation: how fast a lineage of equal stages loses its diversity, and where it ends.
+
+A row taught by k labels of the last generation's row, and teaching k to the next, is the Wright-Fisher model of a
+gene without mutation: labels are alleles, generations are generations.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kt_theory.risk.cost import NoExactRisk, refuse_beyond
+from kt_theory.risk.empirical import visit_window
+from kt_theory.students import as_students
+from kt_theory.teacher import Teacher
+from kt_theory.validation import distributions, whole_number
+
+_MOST_VISITS = 5000
+
+
+def heterozygosity(teacher: Teacher, student: Any, n: int, generations: int) -> np.ndarray:
+    """Return the exact mean heterozygosity sum_s rho_s (1 - sum_a q(a|s)^2) of each generation of self-distillation.
+
+    For the student (n_a + c) / (k + c A) of k labels of a row p, F = sum_a p_a^2 becomes in the mean
+
+        [k + k (k-1) F + 2 c k + c^2 A] / (k + c A)^2,
+
+    because E n_a^2 = k p_a + k (k-1) p_a^2. It is linear in F, so its average over k ~ Bin(n, rho_s) can be iterated.
+    For ce_sgl, c = 0, each generation of k visits leaves h = 1 - F exactly the fraction 1 - 1/k, and with 1/A for F on
+    an unvisited row
+
+        h' = P(k = 0) (1 - 1/A) + h (P(k >= 1) - E[1/k; k >= 1]).
+
+    With fixed visits the rows end as point masses (`fixation`). With iid inputs they do not: an unvisited row goes back
+    to Uniform, and h tends to P(k = 0) (1 - 1/A) / (P(k = 0) + E[1/k; k >= 1]). As rows are unbiased as long as they
+    are visited, E |q - p|^2 = h_0 - h_g there: g generations of k labels are worth one of about k/g, which makes the
+    loss grow like sqrt(g).
+
+    sel_ptl goes the other way on every path, not in the mean alone: it replaces the hidden labels' probabilities by
+    their average, so that its row is majorised by the teacher's and h never falls. Of 3 labels or more every row that
+    is not a point mass tends to Uniform, as sum F_g - F_(g+1) is finite and the mean fall is positive and continuous
+    away from Uniform and the point masses, which stay; of 2 labels every visited row is copied exactly, for ever.
+
+    Parameters
+    ----------
+    teacher : Teacher
+        The first generation's, from a dense table or from row classes.
+    student : str or Student
+        ce_sgl, add_c (laplace, krichevsky_trofimov), or ce_ful and others that copy visited rows.
+    n : int
+        Pairs per generation, inputs iid from rho. One input is visited n times: the case of fixed visits.
+    generations : int
+
+    Returns
+    -------
+    (generations + 1,) array; entry 0 is the teacher's own.
+
+    Raises
+    ------
+    NoExactRisk
+        For other students; `lineage` simulates them.
+
+    Source: Wright (1931), Genetics 16; Furlanello et al. (2018), arXiv 1805.04770.
+    """
+    if not isinstance(teacher, Teacher):
+        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
+    chosen, *others = as_students(student)
+    if others:
+        raise ValueError(f"student names {1 + len(others)} students: give one at a time")
+    kind = chosen.exact[:1]
+    if kind not in (("ce_sgl",), ("add_c",), ("ce_ful",)):
+        raise NoExactRisk(f"student {chosen.name!r} has no exact heterozygosity: use lineage(teacher, [(student, n)])")
+    size, number = whole_number(n, "n"), whole_number(generations, "generations")
+    rows, rho, multiplicity = teacher.classes
+    same = (rows**2).sum(axis=1)
+    rhos, place = np.unique(rho, return_inverse=True)
+    c = chosen.exact[1] if kind == ("add_c",) else 0.0
+    laws = [_step(size, min(float(r), 1.0), teacher.labels, None if kind == ("ce_ful",) else c) for r in rhos]
+    start, slope = np.array(laws)[place].T
+    found = []
+    for _ in range(number + 1):
+        found.append(float((rho * multiplicity) @ (1.0 - same)))
+        same = start + slope * same
+    return np.array(found)
+
+
+def _step(n: int, rho: float, labels: int, c: float | None) -> tuple[float, float]:
+    """Return (a, b) with E F' = a + b F after one generation; c = None for a student that copies visited rows."""
+    from scipy.stats import binom
+
+    never = float((1.0 - rho) ** n) if rho < 1.0 else float(n == 0)
+    if c is None:
+        return never / labels, 1.0 - never
+    low, high = (float(edge[0]) for edge in visit_window(np.array([float(n)]), rho))
+    refuse_beyond(20.0 * (high - low), f"the mean over {high - low:.3g} numbers of visits", "give a smaller n")
+    k = np.arange(max(low, 1.0), high + 1.0)
+    weight = binom.pmf(k, n, rho) / (k + c * labels) ** 2
+    return never / labels + float(weight @ (k + 2.0 * c * k + c**2 * labels)), float(weight @ (k * (k - 1.0)))
+
+
+def fixation(row: ArrayLike, visits: int, generations: int) -> np.ndarray:
+    """Return the exact probability that ce_sgl has made a row a point mass on each label, generation by generation.
+
+    The count of one label among `visits` = k is a Markov chain on 0..k with the rows Bin(k, i/k), absorbed at both
+    ends. It is a martingale: in the end label a is the only one left with probability p_a. Until then it takes about
+    -2k (1-p)/p ln(1-p) generations for a label of probability p that makes it (Kimura and Ohta 1969).
+
+    Parameters
+    ----------
+    row : (A,) array_like
+        The first teacher's row, sums to 1.
+    visits : int
+        Labels per generation, from 1 to 5000.
+    generations : int
+
+    Returns
+    -------
+    (generations + 1, A) array; sum over the labels: the probability that the row has collapsed.
+
+    Source: Fisher (1930), Wright (1931), Genetics 16.
+    """
+    from scipy.stats import binom
+
+    p = distributions(row, "row", 1)
+    k = whole_number(visits, "visits", low=1, high=_MOST_VISITS)
+    number = whole_number(generations, "generations")
+    states = np.arange(k + 1)
+    step = binom.pmf(states[None, :], k, states[:, None] / k)
+    law = binom.pmf(states[None, :], k, p[:, None])
+    found = [(p >= 1.0).astype(np.float64)]
+    for _ in range(number):
+        found.append(law[:, k].copy())
+        law = law @ step
+    return np.array(found)

@@ -1,0 +1,109 @@
+"""Many copies at once: a student learns from a different table in every repeat.
+
+The repeat loop of `simulate` has one teacher for all repeats, laid out once for the kernels. Here each repeat has its
+own, so that the counts come from NumPy and the student's compiled rule is called row by row: 1 us per row.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from kt_theory.kernels.generic import ROW_SUM_TOLERANCE
+from kt_theory.risk.rules import RowRuleError, _compiled, pools, rule_kind
+from kt_theory.students import Student
+
+
+class Learner:
+    """A student with its rule compiled, ready to learn from many tables of one size."""
+
+    def __init__(self, student: Student, inputs: int, labels: int) -> None:
+        self.student, self.inputs, self.labels = student, inputs, labels
+        self._prior = student.before((inputs, labels)) if student.prior is not None else None
+        self._call = _entry_point(student)
+
+    def copies(self, tables: np.ndarray, rho: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Return what the student writes after n pairs s ~ rho, a ~ table(.|s), fresh for each table.
+
+        Parameters
+        ----------
+        tables : (R, S, A) array
+        rho : (S,) array
+        n : int
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        (R, S, A) array, rows sum to 1.
+
+        Raises
+        ------
+        RowRuleError
+            The rule wrote a row that is not a distribution.
+        """
+        repeats = len(tables)
+        visits = draw_labels(np.full((repeats, 1), n), np.broadcast_to(rho, (repeats, 1, len(rho))), rng)[:, 0]
+        counts = draw_labels(visits, tables, rng)
+        seen, revealed = self._answers(counts, tables, rng)
+        return self._write(seen, revealed)
+
+    def _answers(
+        self, counts: np.ndarray, tables: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        level = self.student.access
+        if level.graph is None and not level.everywhere:
+            # Without a graph rows do not see each other: all repeats are one tall table.
+            flat, rows = counts.reshape(-1, self.labels), tables.reshape(-1, self.labels)
+            return level.seen_counts(flat, rows).reshape(counts.shape), level.reveal(flat, rows, rng)
+        pairs = list(zip(counts, tables, strict=True))
+        seen = np.array([level.seen_counts(count, table) for count, table in pairs])
+        return seen, np.array([level.reveal(count, table, rng) for count, table in pairs])
+
+    def _write(self, counts: np.ndarray, revealed: np.ndarray) -> np.ndarray:
+        """Call the rule on rows, or on whole tables: each call has a spare entry at its end, set to 1 on return."""
+        at_once = self.inputs if pools(self.student) else 1
+        cells = at_once * self.labels
+        calls = counts.size // cells
+        seen = np.ascontiguousarray(counts, dtype=np.int64)
+        shown = np.ascontiguousarray(revealed, dtype=np.float64)
+        room = np.full((calls, cells + 1), np.nan)
+        if self._prior is not None:
+            room[:, :-1] = np.tile(self._prior.reshape(-1, cells), (len(counts), 1))
+        starts = [array.ctypes.data for array in (seen, shown, room)]
+        for i in range(calls):
+            ahead = 8 * i * cells
+            self._call(at_once, self.labels, starts[0] + ahead, starts[1] + ahead, starts[2] + ahead + 8 * i)
+        written = room[:, :-1].reshape(-1, self.labels)
+        wrong = ~((written >= 0.0).all(axis=1) & (np.abs(written.sum(axis=1) - 1.0) <= ROW_SUM_TOLERANCE))
+        wrong |= np.repeat(room[:, -1] != 1.0, at_once)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise RowRuleError(
+                f"student {self.student.name!r}: its {rule_kind(self.student)} raised, or wrote a row that sums to "
+                f"{written[row].sum():.12g} with smallest entry {written[row].min():.6g}; a row must be >= 0 and sum "
+                "to 1"
+            )
+        return written.reshape(counts.shape)
+
+
+def draw_labels(visits: np.ndarray, tables: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return counts (R, S, A) of visits (R, S) labels drawn from each row of tables (R, S, A).
+
+    The rounding of a row's sum goes to its last label: the most probable one is put there, so that a label of
+    probability 0 is never drawn.
+    """
+    rows = tables.reshape(-1, tables.shape[-1])
+    rows = rows / rows.sum(axis=1, keepdims=True)
+    every, top, last = np.arange(len(rows)), rows.argmax(axis=1), rows.shape[1] - 1
+    rows[every, top], rows[every, last] = rows[every, last], rows[every, top]
+    counts = rng.multinomial(visits.ravel(), rows)
+    counts[every, top], counts[every, last] = counts[every, last], counts[every, top]
+    return counts.reshape(tables.shape)
+
+
+def _entry_point(student: Student) -> Any:
+    """Return the compiled rule as a function of (rows, labels, three addresses), bounds checked."""
+    number, address = ctypes.c_int64, ctypes.c_void_p
+    return ctypes.CFUNCTYPE(None, number, number, address, address, address)(_compiled(student, True).address)

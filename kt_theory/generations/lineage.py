@@ -1,0 +1,155 @@
+"""Teachers taught by teachers: what is left of the truth after each of several stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from kt_theory.divergences import total_variation
+from kt_theory.generations.learning import Learner
+from kt_theory.generations.running import Running, bar, blocks
+from kt_theory.students import Student, as_students
+from kt_theory.teacher import Teacher
+from kt_theory.validation import distributions, whole_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("to_truth", "to_previous", "heterozygosity", "point_masses")
+_ARRAYS = 8
+_POINT = 1.0 - 1e-12
+
+
+class _Stage(NamedTuple):
+    name: str
+    access: str
+    n: float
+    table: Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+
+
+def lineage(truth: Teacher, stages: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True) -> pd.DataFrame:
+    """Return how far each of several stages has moved from the truth, every stage taught by the one before.
+
+    A stage (student, n) asks the last stage's table n questions, inputs from rho and labels from that table, at the
+    student's access level, and writes a table of its own. A stage that is a function makes a table (S, A) of the last
+    one without asking: a compression, say. So
+
+    - self-distillation, born-again networks: [("ce_sgl", 1000)] * 20;
+    - an imperfect teacher, estimated from N pairs of the truth: [("ce_sgl", N), ("ce_ful", n)];
+    - its original training set, or direct training: [("ce_sgl", N)], which is `exact_risk` of ce_sgl at N;
+    - the capacity gap: [("ce_sgl", N), lambda table: rank_fit(table, 4), lambda table: low_rank(table, 2)].
+
+    In every repeat, with q the last table, p the one before and t the truth,
+
+        |TV(q, t) - TV(p, t)| <= TV(q, p),
+
+    so that no n takes a student of a teacher in error e below e - TV(q, p): the teacher's error is the floor. `drift`
+    has what is exact for equal stages.
+
+    Parameters
+    ----------
+    truth : Teacher
+    stages : list of (student, n) or functions
+        student is a name or a Student, n from 0 to 2^53; a function takes and returns an (S, A) array.
+    repeats : int
+        At least 2.
+    seed : int
+    progress : bool
+        Show a bar on a terminal once the run has taken 2 seconds.
+
+    Returns
+    -------
+    DataFrame
+        One row per generation, 0 for the truth: generation, stage, access, n, inputs, labels; the means over the
+        repeats of to_truth and to_previous, TV(., . | rho) to the truth and to the last table; of heterozygosity,
+        sum_s rho_s (1 - sum_a q(a|s)^2), the probability that two labels of a row differ; of point_masses, the
+        probability of an input whose row is a point mass; each with its standard error in a column that ends in _se;
+        repeats, seed. The first generations do not depend on those that follow.
+
+    Raises
+    ------
+    RowRuleError
+        A student's rule does not compile, or a row that it wrote is not a distribution.
+
+    Source: Furlanello, Lipton, Tschannen, Itti and Anandkumar (2018), arXiv 1805.04770: self-distillation;
+    Menon, Rawat, Reddi, Kim and Kumar (2020), arXiv 2005.10419: imperfect teachers; Cho and Hariharan (2019), arXiv
+    1910.01348: the capacity gap.
+    """
+    import pandas as pd
+
+    if not isinstance(truth, Teacher):
+        raise ValueError(f"truth is a {type(truth).__name__}: must be a Teacher")
+    line = _as_stages(stages, truth)
+    repeats, seed = whole_number(repeats, "repeats", low=2), whole_number(seed, "seed", high=2**128)
+    totals = [Running(len(COLUMNS)) for _ in line]
+    with bar(repeats * len(line), progress) as shown:
+        for size, rng in blocks(repeats, _ARRAYS * truth.pi.size, seed):
+            tables = before = np.broadcast_to(truth.pi, (size, *truth.pi.shape))
+            for stage, total in zip(line, totals, strict=True):
+                before, tables = tables, stage.table(tables, truth.rho, rng)
+                total.add(_measures(tables, before, truth))
+                shown.update(size)
+    start = Running(len(COLUMNS))
+    start.add(np.tile(_measures(truth.pi[None], truth.pi[None], truth), (1, 2)))
+    names: list[tuple[str, str, float]] = [("truth", "", 0), *((stage.name, stage.access, stage.n) for stage in line)]
+    rows = []
+    for generation, ((name, access, n), total) in enumerate(zip(names, [start, *totals], strict=True)):
+        row: dict[str, Any] = {"generation": generation, "stage": name, "access": access, "n": n}
+        row |= {"inputs": truth.inputs, "labels": truth.labels}
+        for column, mean, error in zip(COLUMNS, total.mean, total.std_error, strict=True):
+            row |= {column: mean, f"{column}_se": error}
+        rows.append(row | {"repeats": repeats, "seed": seed})
+    return pd.DataFrame(rows)
+
+
+def _measures(tables: np.ndarray, before: np.ndarray, truth: Teacher) -> np.ndarray:
+    """Return the measures in the order of COLUMNS, (4, R)."""
+    return np.array(
+        [
+            total_variation(tables, truth.pi, truth.rho),
+            total_variation(tables, before, truth.rho),
+            (1.0 - (tables**2).sum(axis=-1)) @ truth.rho,
+            (tables.max(axis=-1) >= _POINT) @ truth.rho,
+        ]
+    )
+
+
+def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
+    if isinstance(stages, (str, Student)) or not isinstance(stages, Iterable):
+        raise ValueError(f"stages = {stages!r}: must be a list of (student, n), such as [('ce_sgl', 1000)] * 20")
+    found, learners = [], {}
+    for i, stage in enumerate(stages, start=1):
+        if callable(stage):
+            found.append(_compression(stage, i, truth))
+            continue
+        try:
+            student, n = stage
+        except (TypeError, ValueError):
+            raise ValueError(f"stage {i} is {stage!r}: must be (student, n), or a function of a table") from None
+        chosen, size = as_students(student)[0], whole_number(n, f"n of stage {i}")
+        if id(chosen) not in learners:
+            learners[id(chosen)] = Learner(chosen, truth.inputs, truth.labels)
+        found.append(_learning(learners[id(chosen)], size))
+    if not found:
+        raise ValueError("stages = []: give at least one (student, n)")
+    return found
+
+
+def _learning(learner: Learner, n: int) -> _Stage:
+    student = learner.student
+    return _Stage(student.name, student.access.name, n, lambda tables, rho, rng: learner.copies(tables, rho, n, rng))
+
+
+def _compression(function: Any, stage: int, truth: Teacher) -> _Stage:
+    def table(tables: np.ndarray, rho: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        written = np.array([distributions(function(one.copy()), f"table of stage {stage}", 2) for one in tables])
+        if written.shape != tables.shape:
+            raise ValueError(
+                f"stage {stage} wrote a table of shape {written.shape[1:]}: must be the teacher's, {truth.pi.shape}"
+            )
+        return written
+
+    return _Stage(getattr(function, "__name__", type(function).__name__), "", np.nan, table)
+

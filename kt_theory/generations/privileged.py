@@ -1,0 +1,176 @@
+"""Privileged information: the teacher's answer depends on something that the student never sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kt_theory.divergences import total_variation
+from kt_theory.generations.learning import draw_labels
+from kt_theory.generations.running import Running, bar, blocks
+from kt_theory.risk.cost import NoExactRisk
+from kt_theory.risk.empirical import empirical_loss, visit_window
+from kt_theory.risk.exact import exact_risk
+from kt_theory.teacher import RowClasses, Teacher
+from kt_theory.validation import distributions, sample_sizes, whole_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ARRAYS = 6
+
+
+class Privileged:
+    """A teacher who also sees u: a query at s draws u and shows all of p(.|s, u), but not u itself. Immutable.
+
+    The student wants pi(.|s) = sum_u w_u p(.|s, u) and writes the mean of the rows that it was shown, Uniform on an
+    unvisited input. It is unbiased on visited inputs, and only the spread over u costs: with k visits,
+
+        E TV <= 1/2 sum_a sqrt(Var_u p(a|s, u) / k).
+
+    If p does not depend on u it is ce_ful; if every p(.|s, u) is a point mass it is ce_sgl of pi, and always at least
+    as good: it is the mean of ce_sgl's table given the values of u.
+
+    Parameters
+    ----------
+    tables : array_like, (U, S, A)
+        p(a|s, u), rows sum to 1.
+    weights : array_like, (U,)
+        The law of u, the same at every input.
+    rho : array_like, (S,), optional
+        Input law. Uniform if omitted.
+
+    Attributes
+    ----------
+    teacher : Teacher
+        The table pi that the student wants, with rho.
+
+    Source: Lopez-Paz, Bottou, Schoelkopf and Vapnik (2015), arXiv 1511.03643; Vapnik and Vashist (2009).
+
+    Examples
+    --------
+    >>> import kt_theory as kt
+    >>> hidden = kt.generations.Privileged([[[0.9, 0.1]], [[0.5, 0.5]]], [0.5, 0.5])
+    >>> round(hidden.risk(n=4), 12)
+    0.075
+    """
+
+    def __init__(self, tables: ArrayLike, weights: ArrayLike, rho: ArrayLike | None = None) -> None:
+        if np.ndim(tables) != 3:
+            raise ValueError(f"tables has {np.ndim(tables)} axes: must have 3, (values of u, inputs, labels)")
+        self._tables, self._weights = distributions(tables, "tables", 3), distributions(weights, "weights", 1)
+        if len(self._tables) != len(self._weights):
+            raise ValueError(
+                f"tables has {len(self._tables)} values of u: weights has {len(self._weights)}, one each is needed"
+            )
+        self.teacher = Teacher(np.tensordot(self._weights, self._tables, axes=1), rho, normalise=True)
+
+    def risk(self, n: Any) -> float | np.ndarray:
+        """Return the exact risk E TV(student, pi | rho) after n queries, where u has at most two values.
+
+        The number X of visits with the first value is Bin(k, w), so a visited row loses
+        TV(p(.|s, 1), p(.|s, 2)) E|X/k - w|: what ce_sgl loses of two labels, times a constant.
+
+        Parameters
+        ----------
+        n : int or array_like of int
+
+        Returns
+        -------
+        float, or an array of the shape of n.
+
+        Raises
+        ------
+        NoExactRisk
+            More than two values of u: `bound`, or `simulate`.
+        """
+        tables, weights = self._tables[self._weights > 0], self._weights[self._weights > 0]
+        if len(weights) > 2:
+            raise NoExactRisk(f"weights has {len(weights)} values above 0: exact for two; use bound(n) or simulate")
+        coverage = exact_risk(self.teacher, "ce_ful", n)
+        if len(weights) == 1:
+            return coverage
+        apart = np.asarray(total_variation(tables[0], tables[1]))
+        sizes = np.array(sample_sizes(n), dtype=np.float64)
+        rhos, place = np.unique(self.teacher.rho, return_inverse=True)
+        noise = np.zeros(len(sizes))
+        for rho, total in zip(rhos, np.bincount(place, weights=apart), strict=True):
+            coin = RowClasses(weights[None, :].copy(), np.array([rho]), np.array([1]))
+            noise += total * empirical_loss(coin, sizes)
+        return coverage + (float(noise[0]) if np.ndim(n) == 0 else noise.reshape(np.shape(n)))
+
+    def bound(self, n: Any) -> float | np.ndarray:
+        """Return coverage + 1/2 sum_s rho_s sum_a sd_u p(a|s, u) E[k^(-1/2); k >= 1], which the risk never exceeds.
+
+        coverage is the risk of ce_ful, at most S / (e n); the rest at most 1/2 sum_s sqrt(2 rho_s / (n + 1)) sum_a sd.
+
+        Parameters
+        ----------
+        n : int or array_like of int
+
+        Returns
+        -------
+        float, or an array of the shape of n.
+        """
+        spread = np.sqrt(np.tensordot(self._weights, (self._tables - self.teacher.pi) ** 2, axes=1)).sum(axis=1)
+        rhos, place = np.unique(self.teacher.rho, return_inverse=True)
+        share = np.bincount(place, weights=spread)
+        noise = [float(sum(0.5 * rhos * share * [_mean_root(size, r) for r in rhos])) for size in sample_sizes(n)]
+        return exact_risk(self.teacher, "ce_ful", n) + (noise[0] if np.ndim(n) == 0 else np.reshape(noise, np.shape(n)))
+
+    def simulate(self, n: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True) -> pd.DataFrame:
+        """Return the risk estimated from `repeats` transfer sets of n queries each.
+
+        Parameters
+        ----------
+        n : int or array_like of int
+        repeats : int
+            At least 2.
+        seed : int
+        progress : bool
+            Show a bar on a terminal once the run has taken 2 seconds.
+
+        Returns
+        -------
+        DataFrame
+            One row per n: student ("privileged"), n, inputs, labels, mean, std_error, repeats, seed.
+        """
+        import pandas as pd
+
+        sizes = sample_sizes(n)
+        repeats, seed = whole_number(repeats, "repeats", low=2), whole_number(seed, "seed", high=2**128)
+        teacher, shape = self.teacher, (self.teacher.inputs, len(self._weights))
+        rows = []
+        with bar(repeats * len(sizes), progress) as shown:
+            for size in sizes:
+                total = Running(1)
+                for count, rng in blocks(repeats, _ARRAYS * teacher.inputs * max(teacher.labels, shape[1]), seed, size):
+                    law = np.broadcast_to(teacher.rho, (count, 1, shape[0]))
+                    visits = draw_labels(np.full((count, 1), size), law, rng)[:, 0]
+                    values = draw_labels(visits, np.broadcast_to(self._weights, (count, *shape)), rng)
+                    total.add(total_variation(self._means(values), teacher.pi, teacher.rho)[None])  # type: ignore[index]
+                    shown.update(count)
+                row = {"student": "privileged", "n": size, "inputs": teacher.inputs, "labels": teacher.labels}
+                row |= {"mean": total.mean[0], "std_error": total.std_error[0], "repeats": repeats, "seed": seed}
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def _means(self, values: np.ndarray) -> np.ndarray:
+        """Return the student's tables (R, S, A) from how often each value of u answered at each input, (R, S, U)."""
+        visits = values.sum(axis=2, keepdims=True)
+        shown = np.einsum("rsu,usa->rsa", values, self._tables, optimize=True) / np.maximum(visits, 1)
+        return np.where(visits > 0, shown, 1.0 / self.teacher.labels)
+
+    def __repr__(self) -> str:
+        return f"Privileged({len(self._weights)} hidden values, {self.teacher!r})"
+
+
+def _mean_root(n: int, rho: float) -> float:
+    """Return E[k^(-1/2); k >= 1], k ~ Bin(n, rho)."""
+    from scipy.stats import binom
+
+    low, high = (float(edge[0]) for edge in visit_window(np.array([float(n)]), min(rho, 1.0)))
+    k = np.arange(max(low, 1.0), high + 1.0)
+    return float(binom.pmf(k, n, rho) @ k**-0.5)

@@ -1,0 +1,82 @@
+"""Teachers and students of few parameters: logits of low rank, fitted by cross-entropy."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kt_theory.validation import distributions, whole_number
+
+_MOST_STEPS = 2000
+_SMALLEST_AT_START = 1e-3
+
+
+def rank_fit(table: ArrayLike, rank: int, rho: ArrayLike | None = None) -> np.ndarray:
+    """Return the table softmax(U V^T), U (S, r) and V (A, r), of the least cross-entropy to `table`.
+
+    Of the table of ce_sgl it is the maximum likelihood copy with logits of rank r: direct training of a student of
+    that size. Over d = r (S + A - 1 - r) free parameters the fit to n pairs of a teacher in the class costs
+
+        E KL -> d / (2 n),   so E TV <= 1/2 sqrt(d / n) in the limit   (Wilks, Pinsker),
+
+    in place of d = S (A - 1) for all tables; outside the class the distance to it remains, the floor. As stages of
+    `lineage`, ("ce_sgl", N) and then rank_fit is a teacher of capacity r trained on N pairs.
+
+    The capacity gap: let the teacher be the fit of rank R to the truth, and a student of rank r regress on its logits
+    (least squares: the truncated singular value decomposition of the centred logits). For R <= r the student is the
+    teacher, and the better the larger R. At R = r it is the best table of its rank in cross-entropy, so no R > r does
+    better: KL to the truth is least at R = r. It takes the two different losses: if the student too minimises
+    cross-entropy, the teacher R = A, the truth, is as good again; and if the teachers are the truth's own truncated
+    decompositions, all R >= r give the same student.
+
+    Parameters
+    ----------
+    table : (S, A) array_like
+        Rows sum to 1.
+    rank : int
+        From 0, the uniform table, to min(S, A).
+    rho : (S,) array_like, optional
+        Weights of the inputs. Uniform if omitted.
+
+    Returns
+    -------
+    (S, A) array: a local minimum found from the decomposition of log max(table, 0.001/A), L-BFGS, at most 2000 steps.
+    Labels of probability 0 may have no finite best logit; they end close to 0.
+
+    Source: Cho and Hariharan (2019), arXiv 1910.01348; Ba and Caruana (2014), arXiv 1312.6184: regression on logits.
+    """
+    from scipy.optimize import minimize
+
+    p = distributions(table, "table", 2)
+    inputs, labels = p.shape
+    law = np.full(inputs, 1.0 / inputs) if rho is None else distributions(rho, "rho", 1)
+    if len(law) != inputs:
+        raise ValueError(f"rho has {len(law)} entries: table has {inputs} inputs, one entry is needed for each")
+    size = whole_number(rank, "rank", high=min(inputs, labels))
+    cut = inputs * size
+
+    def factors(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return x[:cut].reshape(inputs, size), x[cut:].reshape(labels, size)
+
+    def cross_entropy(x: np.ndarray) -> tuple[float, np.ndarray]:
+        u, v = factors(x)
+        log = _log_softmax(u @ v.T)
+        slope = law[:, None] * (np.exp(log) - p)
+        return -float(law @ (p * log).sum(axis=1)), np.concatenate([(slope @ v).ravel(), (slope.T @ u).ravel()])
+
+    start = _factors(np.log(np.maximum(p, _SMALLEST_AT_START / labels)), size)
+    options = {"maxiter": _MOST_STEPS, "ftol": 1e-15, "gtol": 1e-10}
+    u, v = factors(minimize(cross_entropy, start, jac=True, method="L-BFGS-B", options=options).x)
+    return np.exp(_log_softmax(u @ v.T))
+
+
+def _factors(logits: np.ndarray, rank: int) -> np.ndarray:
+    """Return U and V, flat, of the truncated decomposition U V^T of the centred logits."""
+    left, scale, right = np.linalg.svd(logits - logits.mean(axis=1, keepdims=True), full_matrices=False)
+    root = np.sqrt(scale[:rank])
+    return np.concatenate([(left[:, :rank] * root).ravel(), (right[:rank].T * root).ravel()])
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    below = logits - logits.max(axis=1, keepdims=True)
+    return below - np.log(np.exp(below).sum(axis=1, keepdims=True))

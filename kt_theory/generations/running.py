@@ -1,0 +1,50 @@
+"""Repeats in blocks of bounded memory, each with a random stream of its own, and their running means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+_NUMBERS_AT_ONCE = 2**22
+
+
+class Running:
+    """Means and standard errors of several quantities, block by block (Chan, Golub and LeVeque 1983)."""
+
+    def __init__(self, quantities: int) -> None:
+        self.repeats = 0
+        self.mean = np.zeros(quantities)
+        self._squares = np.zeros(quantities)
+
+    def add(self, values: np.ndarray) -> None:
+        """Add a block of values, (quantities, R)."""
+        size, mean = values.shape[1], values.mean(axis=1)
+        total, gap = self.repeats + size, mean - self.mean
+        self._squares += ((values - mean[:, None]) ** 2).sum(axis=1) + gap**2 * self.repeats * size / total
+        self.mean = self.mean + gap * size / total
+        self.repeats = total
+
+    @property
+    def std_error(self) -> np.ndarray:
+        """Standard errors of the means, (quantities,), from at least 2 repeats."""
+        return np.sqrt(self._squares / (self.repeats - 1) / self.repeats)
+
+
+def blocks(repeats: int, numbers: int, seed: int, *key: int) -> Iterator[tuple[int, np.random.Generator]]:
+    """Yield (size, generator) of blocks of repeats that need `numbers` float64 each.
+
+    Block i draws from the i-th stream of (seed, key).
+    """
+    size = max(1, _NUMBERS_AT_ONCE // numbers)
+    for i, start in enumerate(range(0, repeats, size)):
+        stream = np.random.SeedSequence(seed, spawn_key=(*key, i))
+        yield min(size, repeats - start), np.random.Generator(np.random.PCG64(stream))
+
+
+def bar(total: int, shown: bool) -> Any:
+    """Return a progress bar that shows itself on a terminal after 2 seconds."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="sets", unit_scale=True, delay=2, disable=None if shown else True, leave=False)
