@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.risk.cost import NoExactRisk, refuse_beyond
-from kt_theory.risk.empirical import visit_window
+from kt_theory.generations.visits import mean_over_visits
+from kt_theory.risk.cost import NoExactRisk
 from kt_theory.students import as_students
 from kt_theory.teacher import Teacher
 from kt_theory.validation import distributions, whole_number
@@ -33,15 +33,9 @@ def heterozygosity(teacher: Teacher, student: Any, n: int, generations: int) -> 
 
         h' = P(k = 0) (1 - 1/A) + h (P(k >= 1) - E[1/k; k >= 1]).
 
-    With fixed visits the rows end as point masses (`fixation`). With iid inputs they do not: an unvisited row goes back
-    to Uniform, and h tends to P(k = 0) (1 - 1/A) / (P(k = 0) + E[1/k; k >= 1]). As rows are unbiased as long as they
-    are visited, E |q - p|^2 = h_0 - h_g there: g generations of k labels are worth one of about k/g, which makes the
-    loss grow like sqrt(g).
-
-    sel_ptl goes the other way on every path, not in the mean alone: it replaces the hidden labels' probabilities by
-    their average, so that its row is majorised by the teacher's and h never falls. Of 3 labels or more every row that
-    is not a point mass tends to Uniform, as sum F_g - F_(g+1) is finite and the mean fall is positive and continuous
-    away from Uniform and the point masses, which stay; of 2 labels every visited row is copied exactly, for ever.
+    With fixed visits its rows end as point masses (`fixation`). They are unbiased, so that E |q - p|^2 = h_0 - h_g: g
+    generations of k labels are worth one of about k/g, and the loss grows like sqrt(g). With iid inputs they do not
+    end: an unvisited row goes back to Uniform, and h tends to P(k = 0) (1 - 1/A) / (P(k = 0) + E[1/k; k >= 1]).
 
     Parameters
     ----------
@@ -88,16 +82,17 @@ def heterozygosity(teacher: Teacher, student: Any, n: int, generations: int) -> 
 
 def _step(n: int, rho: float, labels: int, c: float | None) -> tuple[float, float]:
     """Return (a, b) with E F' = a + b F after one generation; c = None for a student that copies visited rows."""
-    from scipy.stats import binom
-
-    never = float((1.0 - rho) ** n) if rho < 1.0 else float(n == 0)
+    never = float((1.0 - rho) ** n)
     if c is None:
         return never / labels, 1.0 - never
-    low, high = (float(edge[0]) for edge in visit_window(np.array([float(n)]), rho))
-    refuse_beyond(20.0 * (high - low), f"the mean over {high - low:.3g} numbers of visits", "give a smaller n")
-    k = np.arange(max(low, 1.0), high + 1.0)
-    weight = binom.pmf(k, n, rho) / (k + c * labels) ** 2
-    return never / labels + float(weight @ (k + 2.0 * c * k + c**2 * labels)), float(weight @ (k * (k - 1.0)))
+
+    def start(k: np.ndarray) -> np.ndarray:
+        return (k + 2.0 * c * k + c**2 * labels) / (k + c * labels) ** 2
+
+    def slope(k: np.ndarray) -> np.ndarray:
+        return k / (k + c * labels) * ((k - 1.0) / (k + c * labels))
+
+    return never / labels + mean_over_visits(start, n, rho), mean_over_visits(slope, n, rho)
 
 
 def fixation(row: ArrayLike, visits: int, generations: int) -> np.ndarray:

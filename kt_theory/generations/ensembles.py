@@ -8,7 +8,8 @@ import numpy as np
 
 from kt_theory.access import LARGEST_NOISE
 from kt_theory.divergences import total_variation
-from kt_theory.generations.running import Running, bar, blocks
+from kt_theory.generations.running import Running, blocks
+from kt_theory.risk.montecarlo import _bar
 from kt_theory.teacher import Teacher
 from kt_theory.validation import positive, whole_number
 
@@ -35,8 +36,9 @@ def ensemble(
 
         floor <= E TV <= floor + 1/2 sum_s rho_s sum_a sd(q_a) / sqrt(m),   floor = `ensemble_floor`.
 
-    The floor is 0 on rows that are uniform on their labels of positive probability, where the 1/sqrt(m) is attained;
-    elsewhere, once the noise is below the bias of a label, the excess over the floor falls faster than any power of m.
+    Rows that are uniform on their labels of positive probability have no floor and go like 1/sqrt(m) for ever. A label
+    of bias b = E q_a - p_a adds at most exp(-2 m b^2) / (4 m |b|) to the floor (Hoeffding), so that 1/sqrt(m) is the
+    rate only until the noise has fallen below the bias.
 
     Parameters
     ----------
@@ -70,7 +72,7 @@ def ensemble(
         raise ValueError("members = []: give at least one number of teachers")
     repeats, seed = whole_number(repeats, "repeats", low=2), whole_number(seed, "seed", high=2**128)
     totals = {size: Running(len(AVERAGES)) for size in sizes}
-    with bar(repeats * sizes[-1], progress) as shown:
+    with _bar(repeats * sizes[-1], progress) as shown:
         for count, rng in blocks(repeats, _ARRAYS * teacher.pi.size, seed):
             sums, noises = np.zeros((2, count, *teacher.pi.shape))
             for member in range(1, sizes[-1] + 1):

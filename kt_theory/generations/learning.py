@@ -56,7 +56,9 @@ class Learner:
         if level.graph is None and not level.everywhere:
             # Without a graph rows do not see each other: all repeats are one tall table.
             flat, rows = counts.reshape(-1, self.labels), tables.reshape(-1, self.labels)
-            return level.seen_counts(flat, rows).reshape(counts.shape), level.reveal(flat, rows, rng)
+            return level.seen_counts(flat, rows).reshape(counts.shape), level.reveal(flat, rows, rng).reshape(
+                counts.shape
+            )
         pairs = list(zip(counts, tables, strict=True))
         seen = np.array([level.seen_counts(count, table) for count, table in pairs])
         return seen, np.array([level.reveal(count, table, rng) for count, table in pairs])
@@ -72,20 +74,29 @@ class Learner:
         if self._prior is not None:
             room[:, :-1] = np.tile(self._prior.reshape(-1, cells), (len(counts), 1))
         starts = [array.ctypes.data for array in (seen, shown, room)]
+        returned = room[:, -1]
         for i in range(calls):
             ahead = 8 * i * cells
             self._call(at_once, self.labels, starts[0] + ahead, starts[1] + ahead, starts[2] + ahead + 8 * i)
+            if returned[i] != 1.0:
+                break
         written = room[:, :-1].reshape(-1, self.labels)
-        wrong = ~((written >= 0.0).all(axis=1) & (np.abs(written.sum(axis=1) - 1.0) <= ROW_SUM_TOLERANCE))
-        wrong |= np.repeat(room[:, -1] != 1.0, at_once)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise RowRuleError(
-                f"student {self.student.name!r}: its {rule_kind(self.student)} raised, or wrote a row that sums to "
-                f"{written[row].sum():.12g} with smallest entry {written[row].min():.6g}; a row must be >= 0 and sum "
-                "to 1"
-            )
+        fine = (written >= 0.0).all(axis=1) & (np.abs(written.sum(axis=1) - 1.0) <= ROW_SUM_TOLERANCE)
+        if not fine.all():
+            repeat, row = divmod(int(np.argmin(fine)), self.inputs)
+            self._refuse(row, seen[repeat], shown[repeat])
         return written.reshape(counts.shape)
+
+    def _refuse(self, row: int, counts: np.ndarray, revealed: np.ndarray) -> None:
+        """Raise the error that names a bad row, by running its rule in plain Python on the same answers."""
+        try:
+            out = self.student.table(counts, revealed)[row]
+            found = f"wrote a row that sums to {out.sum():.12g} with smallest entry {out.min():.6g}"
+        except Exception as error:
+            found = f"raised {type(error).__name__}: {error}"
+        raise RowRuleError(
+            f"student {self.student.name!r}: its {rule_kind(self.student)} {found}; a row must be >= 0 and sum to 1"
+        )
 
 
 def draw_labels(visits: np.ndarray, tables: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -9,7 +9,8 @@ import numpy as np
 
 from kt_theory.divergences import total_variation
 from kt_theory.generations.learning import Learner
-from kt_theory.generations.running import Running, bar, blocks
+from kt_theory.generations.running import Running, blocks
+from kt_theory.risk.montecarlo import _bar
 from kt_theory.students import Student, as_students
 from kt_theory.teacher import Teacher
 from kt_theory.validation import distributions, whole_number
@@ -45,8 +46,16 @@ def lineage(truth: Teacher, stages: Any, repeats: int = 1000, seed: int = 0, *, 
 
         |TV(q, t) - TV(p, t)| <= TV(q, p),
 
-    so that no n takes a student of a teacher in error e below e - TV(q, p): the teacher's error is the floor. `drift`
-    has what is exact for equal stages.
+    so that no n takes a student of a teacher in error e below e - TV(q, p): the teacher's error is the floor.
+
+    In self-distillation the visited rows (unvisited ones go back to Uniform) of
+    - ce_sgl drift at random and end as point masses, each label with its probability: `heterozygosity`, `fixation`;
+    - ce_ptl are squared in each generation, p^(2^g) for large n: point masses on the most probable label;
+    - sel_ptl drift to Uniform. The labels not seen are given their mean, so that the copy is majorised by its teacher
+      and the heterozygosity never falls, on any path. Of 3 labels or more all rows tend to Uniform but point masses,
+      which stay: its mean rise is continuous and positive at every other row, and the rises have a finite sum. Of 2
+      labels each row is copied exactly, for ever.
+    - ce_ful stay as they are.
 
     Parameters
     ----------
@@ -84,7 +93,7 @@ def lineage(truth: Teacher, stages: Any, repeats: int = 1000, seed: int = 0, *, 
     line = _as_stages(stages, truth)
     repeats, seed = whole_number(repeats, "repeats", low=2), whole_number(seed, "seed", high=2**128)
     totals = [Running(len(COLUMNS)) for _ in line]
-    with bar(repeats * len(line), progress) as shown:
+    with _bar(repeats * len(line), progress) as shown:
         for size, rng in blocks(repeats, _ARRAYS * truth.pi.size, seed):
             tables = before = np.broadcast_to(truth.pi, (size, *truth.pi.shape))
             for stage, total in zip(line, totals, strict=True):
@@ -128,7 +137,10 @@ def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
             student, n = stage
         except (TypeError, ValueError):
             raise ValueError(f"stage {i} is {stage!r}: must be (student, n), or a function of a table") from None
-        chosen, size = as_students(student)[0], whole_number(n, f"n of stage {i}")
+        chosen, *others = as_students(student)
+        if others:
+            raise ValueError(f"stage {i} names {1 + len(others)} students: give one")
+        size = whole_number(n, f"n of stage {i}")
         if id(chosen) not in learners:
             learners[id(chosen)] = Learner(chosen, truth.inputs, truth.labels)
         found.append(_learning(learners[id(chosen)], size))
@@ -152,4 +164,3 @@ def _compression(function: Any, stage: int, truth: Teacher) -> _Stage:
         return written
 
     return _Stage(getattr(function, "__name__", type(function).__name__), "", np.nan, table)
-

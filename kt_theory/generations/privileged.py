@@ -9,10 +9,12 @@ from numpy.typing import ArrayLike
 
 from kt_theory.divergences import total_variation
 from kt_theory.generations.learning import draw_labels
-from kt_theory.generations.running import Running, bar, blocks
+from kt_theory.generations.running import Running, blocks
+from kt_theory.generations.visits import mean_over_visits
 from kt_theory.risk.cost import NoExactRisk
-from kt_theory.risk.empirical import empirical_loss, visit_window
+from kt_theory.risk.empirical import empirical_loss
 from kt_theory.risk.exact import exact_risk
+from kt_theory.risk.montecarlo import _bar
 from kt_theory.teacher import RowClasses, Teacher
 from kt_theory.validation import distributions, sample_sizes, whole_number
 
@@ -115,9 +117,12 @@ class Privileged:
         float, or an array of the shape of n.
         """
         spread = np.sqrt(np.tensordot(self._weights, (self._tables - self.teacher.pi) ** 2, axes=1)).sum(axis=1)
-        rhos, place = np.unique(self.teacher.rho, return_inverse=True)
+        rhos, place = np.unique(np.minimum(self.teacher.rho, 1.0), return_inverse=True)
         share = np.bincount(place, weights=spread)
-        noise = [float(sum(0.5 * rhos * share * [_mean_root(size, r) for r in rhos])) for size in sample_sizes(n)]
+        noise = [
+            float(sum(0.5 * rhos * share * [mean_over_visits(_per_root, size, r) for r in rhos]))
+            for size in sample_sizes(n)
+        ]
         return exact_risk(self.teacher, "ce_ful", n) + (noise[0] if np.ndim(n) == 0 else np.reshape(noise, np.shape(n)))
 
     def simulate(self, n: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True) -> pd.DataFrame:
@@ -143,7 +148,7 @@ class Privileged:
         repeats, seed = whole_number(repeats, "repeats", low=2), whole_number(seed, "seed", high=2**128)
         teacher, shape = self.teacher, (self.teacher.inputs, len(self._weights))
         rows = []
-        with bar(repeats * len(sizes), progress) as shown:
+        with _bar(repeats * len(sizes), progress) as shown:
             for size in sizes:
                 total = Running(1)
                 for count, rng in blocks(repeats, _ARRAYS * teacher.inputs * max(teacher.labels, shape[1]), seed, size):
@@ -167,10 +172,5 @@ class Privileged:
         return f"Privileged({len(self._weights)} hidden values, {self.teacher!r})"
 
 
-def _mean_root(n: int, rho: float) -> float:
-    """Return E[k^(-1/2); k >= 1], k ~ Bin(n, rho)."""
-    from scipy.stats import binom
-
-    low, high = (float(edge[0]) for edge in visit_window(np.array([float(n)]), min(rho, 1.0)))
-    k = np.arange(max(low, 1.0), high + 1.0)
-    return float(binom.pmf(k, n, rho) @ k**-0.5)
+def _per_root(visits: np.ndarray) -> np.ndarray:
+    return visits**-0.5

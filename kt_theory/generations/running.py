@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -41,10 +40,3 @@ def blocks(repeats: int, numbers: int, seed: int, *key: int) -> Iterator[tuple[i
     for i, start in enumerate(range(0, repeats, size)):
         stream = np.random.SeedSequence(seed, spawn_key=(*key, i))
         yield min(size, repeats - start), np.random.Generator(np.random.PCG64(stream))
-
-
-def bar(total: int, shown: bool) -> Any:
-    """Return a progress bar that shows itself on a terminal after 2 seconds."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit="sets", unit_scale=True, delay=2, disable=None if shown else True, leave=False)
