@@ -40,7 +40,8 @@ def lineage(truth: Teacher, stages: Any, repeats: int = 1000, seed: int = 0, *, 
     - self-distillation, born-again networks: [("ce_sgl", 1000)] * 20;
     - an imperfect teacher, estimated from N pairs of the truth: [("ce_sgl", N), ("ce_ful", n)];
     - its original training set, or direct training: [("ce_sgl", N)], which is `exact_risk` of ce_sgl at N;
-    - the capacity gap: [("ce_sgl", N), lambda table: rank_fit(table, 4), lambda table: low_rank(table, 2)].
+    - the capacity gap: [("ce_sgl", N), lambda table: rank_fit(table, 4), lambda table: low_rank(table, 2, "logits")],
+      with `kt_theory.compression.low_rank`.
 
     In every repeat, with q the last table, p the one before and t the truth,
 

@@ -25,7 +25,7 @@ _ARRAYS = 6
 
 
 class Privileged:
-    """A teacher who also sees u: a query at s draws u and shows all of p(.|s, u), but not u itself. Immutable.
+    """A teacher who also sees u: a query at s draws u and shows all of p(.|s, u), but not u itself.
 
     The student wants pi(.|s) = sum_u w_u p(.|s, u) and writes the mean of the rows that it was shown, Uniform on an
     unvisited input. It is unbiased on visited inputs, and only the spread over u costs: with k visits,

@@ -23,13 +23,13 @@ def rank_fit(table: ArrayLike, rank: int, rho: ArrayLike | None = None) -> np.nd
     `lineage`, ("ce_sgl", N) and then rank_fit is a teacher of capacity r trained on N pairs.
 
     The capacity gap: let the teacher be the fit of rank R to the truth, and a student of rank r regress on its logits
-    (least squares: the truncated singular value decomposition of the centred logits). For R <= r the student is the
-    teacher, and the better the larger R. At R = r it is the best table of its rank in cross-entropy, so no R > r does
-    better: KL to the truth is least at R = r. It takes the two different losses: if the student too minimises
-    cross-entropy, the teacher R = A, the truth, is as good again; and if the teachers are the truth's own truncated
-    decompositions, all R >= r give the same student. With 3,000 pairs of a truth of 12 inputs, 8 labels and N(0, 9)
-    logits the teacher's TV falls with R = 1, 3, 5, 7 as 0.34, 0.10, 0.04, 0.04, and that of a student of rank 3 goes
-    0.34, 0.10, 0.35, 0.62: it spends its squared errors on the logits of improbable labels.
+    (`kt_theory.compression.low_rank` of="logits"). For R <= r the student is the teacher, and the better the larger R.
+    At R = r it is the best table of its rank in cross-entropy, so no R > r does better: KL to the truth is least at
+    R = r. It takes the two different losses: if the student too minimises cross-entropy, the teacher R = A, the truth,
+    is as good again; and if the teachers are the truth's own truncated decompositions, all R >= r give the same
+    student. With 3,000 pairs of a truth of 12 inputs, 8 labels and N(0, 9) logits the teacher's TV falls with R = 1, 3,
+    5, 7 as 0.34, 0.10, 0.04, 0.04, and that of a student of rank 3 goes 0.34, 0.10, 0.35, 0.62: it spends its squared
+    errors on the logits of improbable labels.
 
     Parameters
     ----------

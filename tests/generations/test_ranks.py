@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import kt_theory as kt
+from kt_theory.compression import low_rank
 from kt_theory.generations import lineage, rank_fit
 
 
@@ -56,6 +57,7 @@ def test_a_regressing_student_does_best_with_a_teacher_of_its_own_rank(truth, fi
     """KL is least at R = r, and worse on both sides; TV too in this setting."""
     for rank in (1, 2, 3):
         copies = [fits[R] if rank >= R else regressed(fits[R], rank) for R in range(9)]
+        np.testing.assert_allclose(copies[8], low_rank(fits[8], rank, of="logits"), atol=1e-9)
         losses = [divergence(truth, copy) for copy in copies]
         assert np.argmin(losses) == rank
         assert (np.diff(losses[: rank + 1]) < 0).all()
@@ -72,7 +74,7 @@ def test_a_better_teacher_from_samples_teaches_worse(truth):
     for rank in (1, 3, 5, 7):
         stages = [("ce_sgl", 3000), lambda table, rank=rank: rank_fit(table, rank)]
         if rank > 3:
-            stages.append(lambda table: regressed(table, 3))
+            stages.append(lambda table: low_rank(table, 3, of="logits"))
         frame = lineage(kt.Teacher(truth), stages, repeats=3, seed=0, progress=False)
         teachers.append(frame["to_truth"][2])
         copies.append(frame["to_truth"].iloc[-1])
