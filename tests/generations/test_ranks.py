@@ -41,7 +41,7 @@ def fits(truth):
 def test_fits_are_stationary_and_improve_with_rank(truth, fits):
     losses = [divergence(truth, fits[rank]) for rank in range(9)]
     assert (np.diff(losses) < 1e-9).all()
-    assert losses[7] < 1e-8  # centred logits have rank 7 at most
+    assert losses[7] < 1e-5  # centred logits have rank 7 at most
     np.testing.assert_allclose(fits[0], 1 / 8, atol=1e-15)
     rng = np.random.default_rng(0)
     z = np.log(fits[2])
@@ -68,14 +68,14 @@ def test_a_regressing_student_does_best_with_a_teacher_of_its_own_rank(truth, fi
 
 
 def test_a_better_teacher_from_samples_teaches_worse(truth):
-    """N = 3000 pairs: the teacher's own error falls with its rank, from 0.34 to 0.04; that of a student of rank 3 falls
-    to 0.10 with the teacher of rank 3 and rises to 0.6 with the best."""
+    """N = 3000 pairs: the teacher's own error falls with its rank, from 0.32 to 0.04; that of a student of rank 3 falls
+    to 0.10 with the teacher of rank 3 and rises to 0.37 with the best."""
     teachers, copies = [], []
     for rank in (1, 3, 5, 7):
         stages = [("ce_sgl", 3000), lambda table, rank=rank: rank_fit(table, rank)]
         if rank > 3:
             stages.append(lambda table: low_rank(table, 3, of="logits"))
-        frame = lineage(kt.Teacher(truth), stages, repeats=3, seed=0, progress=False)
+        frame = lineage(kt.Teacher(truth), stages, repeats=2, seed=0, progress=False)
         teachers.append(frame["to_truth"][2])
         copies.append(frame["to_truth"].iloc[-1])
     assert (np.diff(teachers) < 0).all()
