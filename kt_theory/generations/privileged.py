@@ -16,7 +16,7 @@ from kt_theory.risk.empirical import empirical_loss
 from kt_theory.risk.exact import exact_risk
 from kt_theory.risk.montecarlo import _bar
 from kt_theory.teacher import RowClasses, Teacher
-from kt_theory.validation import distributions, sample_sizes, whole_number
+from kt_theory.validation import ROUNDING, distributions, sample_sizes, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,10 +70,11 @@ class Privileged:
         self.teacher = Teacher(np.tensordot(self._weights, self._tables, axes=1), rho, normalise=True)
 
     def risk(self, n: Any) -> float | np.ndarray:
-        """Return the exact risk E TV(student, pi | rho) after n queries, where u has at most two values.
+        """Return the exact risk E TV(student, pi | rho) after n queries, if no p(a|s, u) has more than two values in u.
 
-        The number X of visits with the first value is Bin(k, w), so a visited row loses
-        TV(p(.|s, 1), p(.|s, 2)) E|X/k - w|: what ce_sgl loses of two labels, times a constant.
+        If u has two values, or every p(.|s, u) is a point mass, say. With w the probability of the larger value x and
+        y the smaller, the number X of visits that show x is Bin(k, w), so label a of a visited row is off by
+        (x - y) E|X/k - w|: what ce_sgl loses of the labels (w, 1-w), times x - y.
 
         Parameters
         ----------
@@ -86,22 +87,29 @@ class Privileged:
         Raises
         ------
         NoExactRisk
-            More than two values of u: `bound`, or `simulate`.
+            A label has three probabilities or more at an input: `bound`, or `simulate`.
         """
-        tables, weights = self._tables[self._weights > 0], self._weights[self._weights > 0]
-        if len(weights) > 2:
-            raise NoExactRisk(f"weights has {len(weights)} values above 0: exact for two; use bound(n) or simulate")
+        larger, smaller, chance = self._two_values()
+        coins = np.stack([chance, 1.0 - chance], axis=-1).reshape(-1, 2)
+        rho = np.repeat(self.teacher.rho, self.teacher.labels)
+        # An exact risk is linear in the multiplicities, which need not be whole numbers for that.
+        classes = RowClasses(coins, rho, 0.5 * (larger - smaller).ravel())
+        noise = empirical_loss(classes, np.array(sample_sizes(n), dtype=np.float64))
         coverage = exact_risk(self.teacher, "ce_ful", n)
-        if len(weights) == 1:
-            return coverage
-        apart = np.asarray(total_variation(tables[0], tables[1]))
-        sizes = np.array(sample_sizes(n), dtype=np.float64)
-        rhos, place = np.unique(self.teacher.rho, return_inverse=True)
-        noise = np.zeros(len(sizes))
-        for rho, total in zip(rhos, np.bincount(place, weights=apart), strict=True):
-            coin = RowClasses(weights[None, :].copy(), np.array([rho]), np.array([1]))
-            noise += total * empirical_loss(coin, sizes)
         return coverage + (float(noise[0]) if np.ndim(n) == 0 else noise.reshape(np.shape(n)))
+
+    def _two_values(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the larger and the smaller value of each p(a|s, u) over u, and the chance of the larger, (S, A)."""
+        tables, weights = self._tables[self._weights > 0], self._weights[self._weights > 0]
+        larger, smaller = tables.max(axis=0), tables.min(axis=0)
+        above, below = larger - tables, tables - smaller
+        between = np.argwhere((np.minimum(above, below) > ROUNDING).any(axis=0))
+        if len(between):
+            s, a = between[0]
+            raise NoExactRisk(
+                f"tables[:, {s}, {a}] has more than two values: no exact risk; use bound(n) or simulate(n, repeats)"
+            )
+        return larger, smaller, np.tensordot(weights, above < below, axes=1)
 
     def bound(self, n: Any) -> float | np.ndarray:
         """Return coverage + 1/2 sum_s rho_s sum_a sd_u p(a|s, u) E[k^(-1/2); k >= 1], which the risk never exceeds.

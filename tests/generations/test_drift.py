@@ -184,6 +184,16 @@ def test_large_n_and_classes_are_cheap():
     np.testing.assert_allclose(heterozygosity(kt.Teacher([[1.0]]), "laplace", 0, 2), 0.0, atol=1e-15)
 
 
+@pytest.mark.long
+def test_a_large_lineage_follows_its_exact_heterozygosity():
+    """S = 100, A = 10, 20 generations: 8,000 repeats detect 0.02."""
+    truth = kt.teachers.dirichlet(inputs=100, labels=10, alpha=1.0, seed=0)
+    frame = lineage(truth, [("ce_sgl", 1000)] * 20, repeats=8000, seed=1, progress=False)
+    exact = heterozygosity(truth, "ce_sgl", 1000, 20)
+    for g in range(21):
+        assert_risk(of(frame, g, "heterozygosity"), exact[g], detects=0.02)
+
+
 def test_bad_input_is_named():
     with pytest.raises(kt.NoExactRisk, match="'sel_ptl' has no exact heterozygosity: use lineage"):
         heterozygosity(TINY, "sel_ptl", 3, 2)

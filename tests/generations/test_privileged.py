@@ -57,6 +57,14 @@ def test_two_hidden_values_are_exact(n):
     assert_risk(of(hidden.simulate(n, repeats=20_000, seed=n, progress=False)), expected, detects=0.02)
 
 
+def test_three_hidden_values_are_exact_where_each_label_has_two_probabilities():
+    """u = 2, 3 move label 0 alike and split the others: two values at every label, of different chances."""
+    tables = [[[0.5, 0.25, 0.25]], [[0.25, 0.5, 0.25]], [[0.25, 0.25, 0.5]]]
+    hidden = Privileged(tables, [0.5, 0.25, 0.25])
+    for n in (1, 4):
+        assert hidden.risk(n) == pytest.approx(enumerated(tables, [0.5, 0.25, 0.25], [1.0], n), abs=1e-14)
+
+
 def test_three_hidden_values_are_bounded():
     tables, weights, rho = coarse((3, 2, 2)), [0.25, 0.25, 0.5], [0.5, 0.5]
     hidden = Privileged(tables, weights, rho)
@@ -66,7 +74,7 @@ def test_three_hidden_values_are_bounded():
     with pytest.raises(AssertionError, match="away"):
         assert_risk(found, expected + 0.02, detects=0.02)
     assert expected <= hidden.bound(3)
-    with pytest.raises(kt.NoExactRisk, match="weights has 3 values above 0"):
+    with pytest.raises(kt.NoExactRisk, match="has more than two values: no exact risk"):
         hidden.risk(3)
 
 
@@ -91,6 +99,8 @@ def test_point_masses_are_ce_sgl():
     law = np.array([0.4, 0.3, 0.15, 0.1, 0.05])
     many = Privileged(np.eye(5)[:, None, :].repeat(3, axis=1), law)
     np.testing.assert_allclose(many.teacher.pi, np.tile(law, (3, 1)), atol=1e-15)
+    for n in (0, 1, 30, 10**6):
+        assert many.risk(n) == pytest.approx(kt.exact_risk(many.teacher, "ce_sgl", n), rel=1e-12)
     found = of(many.simulate(30, repeats=10_000, seed=2, progress=False))
     assert_risk(found, kt.exact_risk(many.teacher, "ce_sgl", 30), detects=0.02)
 
