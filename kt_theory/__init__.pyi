@@ -1,4 +1,6 @@
 from . import access as access
+from . import compression as compression
+from . import generations as generations
 from . import graphs as graphs
 from . import queries as queries
 from . import students as students
