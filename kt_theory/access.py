@@ -51,6 +51,8 @@ class Access:
         The query returns the most probable label in place of a sampled one.
     features : (S, d) array or None
         If given, one query reveals every row, as the input-Jacobian does of a teacher whose logits are affine in them.
+    non_target : bool
+        The query reveals the row of the labels that were not sampled, p_b / (1 - p_a) for all b but the sampled a.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Access:
     noise: float = 0.0
     greedy: bool = False
     features: Any = field(default=None, repr=False)
+    non_target: bool = False
     _balls: Any = field(default=None, init=False, repr=False)
 
     @property
@@ -86,6 +89,9 @@ class Access:
         return ordered or other.top in (0, self.top, WHOLE_ROW)
 
     def _shows_weights(self, other: Access) -> bool:
+        if other.non_target and not self.non_target:
+            whole = self.top == WHOLE_ROW and self.noise == 0.0
+            return whole and (self.channel is None or self.channel.invertible)
         if other.top == 0 and not other.sampled:
             return True
         if self.noise > other.noise:
@@ -183,6 +189,8 @@ class Access:
         ranked = reached[:, None] & (label_ranks(pi) < self.top)
         revealed = ranked | (counts > 0) if self.sampled else ranked
         weights = self.shown(pi)
+        if self.non_target:
+            weights, revealed = _without_targets(counts, pi)
         if self.noise > 0.0:
             if rng is None:
                 raise ValueError(f"rng = None: access {self.name!r} is noisy; give a numpy.random.Generator")
@@ -202,12 +210,47 @@ def label_ranks(pi: np.ndarray) -> np.ndarray:
     return ranks
 
 
+def _without_targets(counts: np.ndarray, pi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the non-target parts of the answers tell, (S, A), and where; see `NON_TARGET`."""
+    seen, positive = counts > 0, pi > 0.0
+    distinct = seen.sum(axis=1, keepdims=True)
+    whole = (distinct > 1) & (positive.sum(axis=1, keepdims=True) > 2)
+    others = np.where(seen, 0.0, pi)
+    rest = others.sum(axis=1, keepdims=True)
+    relative = np.divide(others, rest, out=np.zeros_like(pi), where=(distinct == 1) & (rest > 0.0))
+    return np.where(whole, pi, relative), whole | ((distinct > 0) & ~seen)
+
+
 HARD = Access("hard", "hard labels: the sampled label", sampled=False, top=0)
 PARTIAL = Access("partial", "partial soft labels: the sampled label and its probability", sampled=True, top=0)
 SOFT = Access("soft", "soft labels: all probabilities of the row", sampled=True, top=WHOLE_ROW)
 
 LEVELS = {level.name: level for level in (HARD, PARTIAL, SOFT)}
-"""The levels that need no parameter, by name, in increasing order."""
+"""The levels that need no parameter and are ordered, by name, in increasing order."""
+
+NON_TARGET = Access(
+    "non_target",
+    "the sampled label and the relative probabilities of all the others",
+    sampled=False,
+    top=0,
+    non_target=True,
+)
+"""The non-target part of decoupled distillation (Zhao, Cui, Song, Qiu and Liang 2022, arXiv 2203.08679).
+
+A query that samples a reveals r_b = p_b / (1 - p_a) for all b != a, and 0 where p_a = 1. Two answers with different
+labels a and b determine a row of three or more labels of positive probability: with t = (1-p_b) / (1-p_a), the ratio of
+what they show of a third label, p_a = 1 - 1 / (t + r_b). If a and b are all the labels there are, each answer shows a
+point mass on the other, and the odds stay hidden. So `Access.reveal` gives: of a row in which one label was seen, r on
+the others and NaN at it; of one in which more were, the row itself, or 0 on the others and NaN on both of only two. The
+target part alone, p_a of the sampled label, is `PARTIAL`.
+"""
+
+ARGMAX = Access(
+    "argmax", "the most probable label, whatever was sampled, and no probability", sampled=False, top=0, greedy=True
+)
+"""Answers at temperature 0 without log-probabilities: the most probable label of the row and nothing else."""
+
+_UNORDERED = {level.name: level for level in (NON_TARGET, ARGMAX)}
 
 
 def top_k(k: int, *, sampled: bool = True) -> Access:
@@ -335,9 +378,10 @@ def as_access(level: Access | str) -> Access:
         return level
     if level in _NEED_PARAMETERS:
         raise ValueError(f"access {level!r} needs a parameter: give kt_theory.access.{_NEED_PARAMETERS[level]}")
-    if level not in LEVELS:
-        raise unknown_name("access level", level, [*LEVELS, *_NEED_PARAMETERS])
-    return LEVELS[level]
+    known = LEVELS | _UNORDERED
+    if level not in known:
+        raise unknown_name("access level", level, [*known, *_NEED_PARAMETERS])
+    return known[level]
 
 
 _NEED_PARAMETERS = {

@@ -212,7 +212,7 @@ def test_bad_parameters_of_students():
 def test_students_are_chosen_by_name_and_refused_clearly():
     teacher = kt.Teacher([[0.5, 0.5]])
     with pytest.raises(
-        ValueError, match=r"unknown student 'sel_plt' \(did you mean 'sel_ptl'\?\): must be one of ce_ful"
+        ValueError, match=r"unknown student 'sel_plt' \(did you mean 'sel_ptl'\?\): must be one of argmax, "
     ):
         kt.simulate(teacher, "sel_plt", n=1, repeats=2)
     with pytest.raises(ValueError, match=r"give at least one of ce_sgl"):

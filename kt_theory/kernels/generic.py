@@ -24,9 +24,9 @@ ROW_SUM_TOLERANCE = 1e-9
 class Rules(NamedTuple):
     """Students on the generic path: rule addresses and what each may see.
 
-    address (K,) int64; pooled (K,) bool, whether it is a table rule; sampled, greedy (K,) bool; top (K,) int64; noise
-    (K,) float64. The inputs whose visit reveals row s of student k are ball[ball_start[k, s] : ball_start[k, s + 1]];
-    everywhere (K,) bool: those are all of them, and not listed.
+    address (K,) int64; pooled (K,) bool, whether it is a table rule; sampled, greedy, non_target (K,) bool; top (K,)
+    int64; noise (K,) float64. The inputs whose visit reveals row s of student k are ball[ball_start[k, s] :
+    ball_start[k, s + 1]]; everywhere (K,) bool: those are all of them, and not listed.
     tables (T S A,) float64 has the teacher's rows one after the other, then what each channel shows of them, then the
     priors; shown, prior (K,) int64 say where those of the student start, -1 for no prior.
     """
@@ -35,6 +35,7 @@ class Rules(NamedTuple):
     pooled: np.ndarray
     sampled: np.ndarray
     greedy: np.ndarray
+    non_target: np.ndarray
     top: np.ndarray
     noise: np.ndarray
     everywhere: np.ndarray
@@ -105,6 +106,8 @@ def _as_seen(k, s, reached, base, room, counts, visits, table, rules, noise, who
     if rules.greedy[k]:
         seen = visits[s] if rules.sampled[k] else 0
         _answer_greedily(rules.tables, shown, table.ranks, at, step, labels, base, visits[s], seen, whole, rows)
+    if rules.non_target[k]:
+        _leave_out_targets(rules.tables, shown, labels, base, whole, rows)
     if rules.noise[k] > 0.0:
         _add_noise(rules.noise[k], noise, cells, table.ranks, at, step, labels, base, top, visits[s], whole, rows)
     if rules.prior[k] >= 0:
@@ -142,6 +145,24 @@ def _answer_greedily(tables, shown, ranks, at, step, labels, base, visits, revea
         whole[base + i] = visits if best else 0
         if best & (revealed > 0):
             rows[base + i] = tables[shown + i]
+
+
+@njit(**LEAF)
+def _leave_out_targets(tables, shown, labels, base, whole, rows):
+    """Show all but the sampled label relative to each other, or what several different sampled labels tell."""
+    distinct, positive, rest = 0, 0, 0.0
+    for a in range(labels):
+        i = np.uint64(a)
+        seen = whole[base + i] > 0
+        distinct += seen
+        positive += tables[shown + i] > 0.0
+        rest += 0.0 if seen else tables[shown + i]
+    for a in range(labels):
+        i = np.uint64(a)
+        if distinct > 1 and positive > 2:
+            rows[base + i] = tables[shown + i]
+        elif distinct > 0 and whole[base + i] == 0:
+            rows[base + i] = tables[shown + i] / rest if distinct == 1 and rest > 0.0 else 0.0
 
 
 @njit(**LEAF)

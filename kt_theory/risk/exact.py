@@ -12,6 +12,14 @@ from kt_theory.queries.laws import QueryLaw, as_queries, is_default
 from kt_theory.risk.channels import hidden_mass_loss, prior_risk, shown_limit, shown_loss, shrunk_risk
 from kt_theory.risk.cost import NoExactRisk
 from kt_theory.risk.empirical import empirical_loss
+from kt_theory.risk.restricted import (
+    greedy_limit,
+    greedy_loss,
+    masked_risk,
+    mixed_loss,
+    non_target_loss,
+    pooled_teacher,
+)
 from kt_theory.risk.reweighted import reweighted_limit, reweighted_loss
 from kt_theory.risk.smoothed import smoothed_loss
 from kt_theory.risk.unseen import unseen_loss
@@ -36,9 +44,10 @@ def exact_risk(teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | No
     teacher : Teacher
         From a dense table or from row classes; grad_ful needs a dense table.
     student : str or Student
-        ce_sgl, ce_ful, grad_ful, add_c (laplace, krichevsky_trofimov), logits, and of complete rows tempered, rounded
-        and quantised: any teacher. sel_ptl and top_k: rows of few distinct probabilities, or of up to about 20 labels.
-        ce_ptl: rows of few distinct probabilities. jacobian: softmax-affine teachers.
+        ce_sgl, ce_ful, grad_ful, add_c (laplace, krichevsky_trofimov), logits, of complete rows tempered, rounded and
+        quantised, argmax, argmax_hedged, non_target, hinton at temperature 1: any teacher. sel_ptl and top_k: rows of
+        few distinct probabilities, or of up to about 20 labels. ce_ptl: rows of few distinct probabilities. jacobian:
+        softmax-affine teachers. masked and grouped: teachers that agree with the mask or the groups.
     n : int or array_like of int, up to 2^53, or inf
         Number of samples; inf gives the limit, which is 0 but for ce_ptl and for answers that hide something
         for good.
@@ -76,6 +85,10 @@ def exact_risk(teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | No
     if kind == "jacobian":
         parameters[0].refuse_impossible(teacher.pi)
         return _shaped(np.where(sizes == 0, teacher.rho @ uniform_distance(teacher.pi), 0.0), n)
+    if kind == "masked":
+        return _shaped(masked_risk(teacher, chosen, sizes, EXACT, unvisited_risk), n)
+    if kind == "grouped":
+        return exact_risk(pooled_teacher(teacher, chosen, parameters[1]), parameters[0], n)
     if kind == "grad_ful":
         graph, hops = parameters
         return gradient_risk(teacher, graph, hops, n)
@@ -179,6 +192,9 @@ EXACT: dict[str, tuple[Callable[..., np.ndarray], Callable[..., float]]] = {
     "add_c": (smoothed_loss, _vanishes),
     "shown": (shown_loss, shown_limit),
     "hidden_mass": (hidden_mass_loss, _vanishes),
+    "mixed": (mixed_loss, _vanishes),
+    "argmax": (greedy_loss, greedy_limit),
+    "non_target": (non_target_loss, _vanishes),
 }
 """Formula to (risk on visited rows given (classes, n, *parameters), limit for n -> infinity (classes, *parameters))."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numba.core.errors import NumbaError
 from kt_theory.access import Access
 from kt_theory.kernels.generic import Rules
 from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL
+from kt_theory.kernels.nested import let_rules_call
 from kt_theory.kernels.rules import compile_rule
 from kt_theory.students import STUDENTS, Student, TableRule
 
@@ -37,6 +39,7 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
         np.array([pools(student) for student in generic], dtype=np.bool_),
         np.array([level.sampled for level in levels], dtype=np.bool_),
         np.array([level.greedy for level in levels], dtype=np.bool_),
+        np.array([level.non_target for level in levels], dtype=np.bool_),
         np.array([level.top for level in levels], dtype=np.int64),
         np.array([level.noise for level in levels], dtype=np.float64),
         np.array([level.everywhere for level in levels], dtype=np.bool_),
@@ -102,6 +105,9 @@ def _tables(generic: list[Student], pi: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _compiled(student: Student, checked: bool) -> Any:
+    for cell in student.rule.py_func.__closure__ or ():
+        if isinstance(cell.cell_contents, FunctionType):
+            let_rules_call(cell.cell_contents)
     try:
         return compile_rule(student.rule.py_func, pools(student), checked)
     except (NumbaError, TypeError) as error:

@@ -1,7 +1,8 @@
 """Students: rules with a name, the access level they need and where they come from.
 
 `core` has the records and the paper's students, `channels` those of distorted answers, `pooled` those that learn from
-all rows together, `prior` those that start from a table of their own.
+all rows together, `prior` those that start from a table of their own, `losses` those of losses that mix labels and
+probabilities, `restricted` those that know or are told no more than labels.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from kt_theory.students.core import (
     table_rule,
     top_k,
 )
+from kt_theory.students.losses import hinton
 from kt_theory.students.pooled import affine_ful, tempered_mle
 from kt_theory.students.prior import best_shrinkage, shrink, with_prior
+from kt_theory.students.restricted import grouped, masked
 
 __all__ = [
     "CE_FUL",
@@ -43,8 +46,11 @@ __all__ = [
     "as_students",
     "best_shrinkage",
     "grad_ful",
+    "grouped",
+    "hinton",
     "jacobian",
     "logits",
+    "masked",
     "noisy",
     "quantised",
     "refuse_too_little_access",

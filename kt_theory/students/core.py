@@ -377,6 +377,9 @@ _NEED_PARAMETERS = {
     "affine_ful": "affine_ful(features)",
     "with_prior": "with_prior(access, table)",
     "shrink": "shrink(table, weight)",
+    "hinton": "hinton(alpha, temperature)",
+    "masked": "masked(student, mask)",
+    "grouped": "grouped(student, groups)",
 }
 
 
