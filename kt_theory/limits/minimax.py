@@ -16,6 +16,9 @@ from kt_theory.validation import unknown_name, whole_number
 LEVELS = ("hard", "partial", "top_k", "soft", "gradient")
 """The access levels of the order hard >= partial >= top_k >= soft >= gradient, by name."""
 
+OTHERS = ("top_k_only", "argmax", "non_target")
+"""Access levels by name that are beside this order."""
+
 LARGEST_LABELS = 10**6
 """Most labels: one row of the worst teacher is a dense array."""
 
@@ -45,8 +48,9 @@ def minimax_risk(
     access : str or Access
         What one query reveals besides the pair (s, a): "hard" nothing; "partial" pi(a|s); "top_k" also the k most
         probable labels of the row with their probabilities; "soft" the whole row; "gradient" all rows within `hops`
-        edges of s in `graph`. "top_k_only" reveals the k most probable labels and no sampled one. Or a level of
-        `kt_theory.access`, such as `rounded(0.1)` or `noisy(0.5, of=top_k(5))`.
+        edges of s in `graph`. "top_k_only" reveals the k most probable labels and no sampled one, "argmax" the most
+        probable label without its probability, "non_target" the sampled label a and p_b / (1-p_a) for all others. Or a
+        level of `kt_theory.access`, such as `rounded(0.1)` or `noisy(0.5, of=top_k(5))`.
     inputs : int
         S, from 1 to 10^12. With a graph it may be omitted: the graph has one vertex for each.
     labels : int
@@ -67,7 +71,7 @@ def minimax_risk(
     Limit
         Soft labels, gradients and channels that can be undone: exact (gradients where the independence number is
         found). Partial labels and top-k: exact where a worst teacher is proved, else a certified interval; so is
-        greedy top-k, which is exact for one input. Hard labels and the other channels: a certified interval; where
+        greedy top-k, which is exact for one input, as greedy labels are, and non-target parts often. Hard labels and the other channels: a certified interval; where
         partial labels have the larger `lower`, it and its teacher stand, for a student of hard labels is one of partial
         labels that ignores the probabilities. `lower` never rises from hard to partial to top-k to soft.
 
@@ -88,8 +92,8 @@ def minimax_risk(
     CE_ful; sharpens Theorems 5.1 and 5.2)
     """
     name = access.name if isinstance(access, Access) else access
-    if not isinstance(access, Access) and access not in (*LEVELS, "top_k_only"):
-        raise unknown_name("access level", access, (*LEVELS, "top_k_only"))
+    if not isinstance(access, Access) and access not in (*LEVELS, *OTHERS):
+        raise unknown_name("access level", access, (*LEVELS, *OTHERS))
     level = access if isinstance(access, Access) else None
     of_graph = access == "gradient" if level is None else level.graph is not None or level.everywhere
     for argument, given, where in (
@@ -121,6 +125,8 @@ def minimax_risk(
         return _top_k(size, width, samples, top) if access == "top_k" else _greedy(size, width, samples, top)
     if access == "soft":
         return soft_limit(size, width, samples)
+    if access in ("argmax", "non_target"):
+        return (_argmax if access == "argmax" else _non_target)(size, width, samples)
     one = _hard if access == "hard" else _partial
     times = whole_number(labels_per_query, "labels_per_query", low=1)
     return one(size, width, samples) if times == 1 else _repeated(access, size, width, samples, times)
@@ -128,8 +134,8 @@ def minimax_risk(
 
 def _of_access(level: Access, inputs: int, labels: int, n: int, labels_per_query: int) -> Limit:
     """Return the limit of an `Access` without a graph."""
-    if level.greedy and not level.top:
-        raise ValueError(f"access {level.name!r}: no limit is known for greedy queries that reveal no probability")
+    if (level.greedy and not level.top) or level.non_target:
+        return replace((_non_target if level.non_target else _argmax)(inputs, labels, n), access=level.name)
     if level.top and not (level.sampled or level.greedy):
         raise ValueError(f"access {level.name!r}: no limit is known for sampled labels without their probabilities")
     top = min(level.top, labels)
@@ -212,6 +218,20 @@ def _greedy(inputs: int, labels: int, n: int, k: int) -> Limit:
     from kt_theory.limits.greedy import top_k_only_limit
 
     return top_k_only_limit(inputs, labels, n, k)
+
+
+@lru_cache(maxsize=256)
+def _argmax(inputs: int, labels: int, n: int) -> Limit:
+    from kt_theory.limits.argmax import argmax_limit
+
+    return argmax_limit(inputs, labels, n)
+
+
+@lru_cache(maxsize=256)
+def _non_target(inputs: int, labels: int, n: int) -> Limit:
+    from kt_theory.limits.non_target import non_target_limit
+
+    return non_target_limit(inputs, labels, n, lambda width: _hard(inputs, width, n))
 
 
 def _repeated(access: str, inputs: int, labels: int, n: int, times: int) -> Limit:

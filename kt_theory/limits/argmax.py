@@ -1,0 +1,77 @@
+"""Greedy labels: a query returns the most probable label of its row and no probability, so a large floor remains.
+
+On the rows with a given most probable label, whose vertices are uniform on j labels with it among them, TV is convex,
+and the other labels are exchangeable: averaged over their permutations any student gives the label x and the others
+(1-x)/(A-1) each, at no cost in the worst case. With x >= 1/j it loses
+
+    (j-1)/j - (j-1)(1-x)/(A-1)   to j labels,   1-x to the point mass (j = 1),
+
+and the least maximum over j is where the two are equal for the worst j:
+
+    V = max_j (j-1)(A-1) / (j (A+j-2)),   1-x = V;   V = (A-1) / (1 + sqrt(A-1))^2 where j = 1 + sqrt(A-1) is whole.
+
+The point mass itself, x = 1, loses 1-1/A, to the uniform row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from kt_theory.limits.limit import Limit
+from kt_theory.limits.soft import deterministic_teacher, soft_limit, unvisited_mass
+
+MEETING = 1e-12
+"""Bounds that agree to this relative difference are one value, up to rounding."""
+
+
+def floor(labels: int) -> float:
+    """Return V = max_j (j-1)(A-1) / (j(A+j-2)), what the most probable label leaves unknown however often it is seen.
+
+    Parameters
+    ----------
+    labels : int
+        A >= 1; V is 0 for one label and 1/4 for two.
+    """
+    return float(_bayes(labels, 0.0))
+
+
+def _bayes(labels: int, unvisited: float) -> float:
+    """Return max_j of the Bayes risk that `argmax_limit` tells of, for rows unvisited with this mean chance."""
+    size, j = float(labels), np.arange(1.0, labels + 1.0)
+    if labels == 1:
+        return 0.0
+    return float(((size - 1.0) / (j * (size + j - 2.0)) * (j - 1.0 + unvisited * (size - j) / size)).max())
+
+
+def argmax_limit(inputs: int, labels: int, n: int) -> Limit:
+    """Return the minimax risk where a query returns the most probable label alone: V for one input, or its interval.
+
+    Upper: the student that gives 1-V to the label, V/(A-1) to each of the others, and is uniform on unvisited rows. It
+    loses at most V on a visited row and 1-1/A on another: V + (1-1/A-V) Phi(S, n), which it does lose to point masses.
+    Lower: at the law of Phi rows are independent: point masses with probability w = (j-1)/(A+j-2), and otherwise
+    uniform on j labels, of which the most probable one (by a hair) is drawn with the others. On a visited row every x
+    from 1/j to 1 loses V_j = (j-1)(A-1)/(j(A+j-2)) in the mean, on an unvisited one the uniform student
+    1 - (w + (1-w) j)/A. Together
+
+        max_j  V_j + Phi(S, n) (A-1)(A-j) / (A j (A+j-2)).
+
+    The student could use more of 1-x on rows of few visits: the two differ by less than Phi V_j. They are one for one
+    input, where both are V for n >= 1, and for n = 0.
+
+    Parameters
+    ----------
+    inputs, labels, n : int
+    """
+    if labels == 1 or n == 0:
+        return replace(soft_limit(inputs, labels, n), access="argmax")
+    law, least = unvisited_mass(inputs, n), floor(labels)
+    upper = least + (1.0 - 1.0 / labels - least) * law.value
+    lower = _bayes(labels, law.value)
+    exact = upper <= lower * (1.0 + MEETING)
+    reference = f"the floor V = max_j (j-1)(A-1)/(j(A+j-2)) = {least:.6g}"
+    if not exact:
+        reference += "; lower: point masses and uniform rows; upper: 1-V on the label, on visited rows"
+    teacher = deterministic_teacher(inputs, labels, law)
+    return Limit(lower, lower if exact else upper, exact, teacher, reference, "argmax", inputs, labels, n)

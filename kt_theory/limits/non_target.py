@@ -1,0 +1,108 @@
+"""Non-target parts: a query that samples a reveals p_b / (1-p_a) for all other labels b.
+
+Two different sampled labels determine a row of three or more labels of positive probability. As long as only one was
+seen, the rest of the row is known up to p_a, and a student that gives a probability x loses |x - p_a|. With x = 1 that
+is the chance that the next draw of the row shows another label. Of n+1 exchangeable draws, at most two of an input are
+so placed or the first there (both of two different ones), so that on such rows
+
+    E loss <= 2S/(n+1), free of A.
+
+A row of exactly two labels is another matter: each answer shows a point mass on the other label, whatever the odds, so
+hard labels of two labels are all there is, and sqrt(S/(2 pi n)) the rate. The limit is theirs, but for rows with a
+visit or none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from kt_theory.limits.hard import ROUNDING
+from kt_theory.limits.hard_inputs import laws_upper, row_uppers, visit_steps
+from kt_theory.limits.limit import Limit
+from kt_theory.limits.soft import soft_limit
+from kt_theory.teacher import Teacher
+
+TWICE = 0.81
+"""What a label seen twice, and no other, gets; it loses at most 0.19, less than two labels cost after two visits."""
+
+
+def one_label_loss(labels: int, visits: np.ndarray) -> np.ndarray:
+    """Return a bound on E[|x - p_a|; only a was seen] after k visits of any row of three or more labels.
+
+    k = 1: x = (1+1/A)/2 loses (1-1/A)/2, and no x less: mix a uniform row with one of nearly all mass on a label.
+    k = 2: with x = 0.81, sum p^2 |x-p| <= max(x^2/4, 1-x) = 0.19. k >= 3: with x = 1, sum p^k (1-p) is largest where
+    nearly all mass lies on two labels h >= 1/2 and 1-h, with h^k (1-h) + (1-h)^k h: 1/8 for k = 3, and at most
+    k^k / (k+1)^(k+1) + 2^-(k+1), about 1/(e k).
+
+    Parameters
+    ----------
+    labels : int
+        A >= 3.
+    visits : (K,) array of whole numbers, >= 0
+
+    Returns
+    -------
+    (K,) array; 1-1/A for k = 0.
+    """
+    most, k = 1.0 - 1.0 / labels, np.asarray(visits, dtype=np.float64)
+    few = np.array([most, 0.5 * most, 1.0 - TWICE, 0.125])
+    many = np.exp(-k * np.log1p(1.0 / np.maximum(k, 1.0))) / (k + 1.0) + 2.0 ** -np.minimum(k + 1.0, 1000.0)
+    return np.where(k < 4.0, few[np.minimum(k, 3.0).astype(np.int64)], many)
+
+
+def non_target_limit(inputs: int, labels: int, n: int, hard: Callable[[int], Limit]) -> Limit:
+    """Return the minimax risk where the non-target part of each answer is revealed, or the interval that holds it.
+
+    From below: rows of two labels, so hard labels of two; soft labels; and, for rows of one visit, rho uniform and rows
+    that are uniform or nearly point masses, a fair coin each: (1-1/A)/2 P(at most one visit). From above: rows of two
+    labels are recognised by their first answer, and played as hard labels of two are; the others as in
+    `one_label_loss`. One input: (1-1/A)/2 for n = 1, and the value of two hard labels for n >= 2. Several: S times the
+    concave envelope of what a row loses after its visits, as for hard labels. At most two labels are hard labels.
+
+    Parameters
+    ----------
+    inputs, labels, n : int
+    hard : function of a number of labels, returning the Limit of hard labels at these inputs and n
+
+    References
+    ----------
+    Zhao, Cui, Song, Qiu and Liang (2022), arXiv 2203.08679, for the non-target part.
+    """
+    if labels <= 2 or n == 0:
+        found = hard(labels) if n else soft_limit(inputs, labels, n)
+        words = "the other label of two is no news: hard labels" if n and labels == 2 else found.reference
+        return Limit(found.lower, found.upper, found.exact, found.teacher, words, "non_target", inputs, labels, n)
+    most, share, two = 1.0 - 1.0 / labels, 1.0 / inputs, hard(2)
+    soft = soft_limit(inputs, labels, n)
+    never = math.exp(n * math.log1p(-share)) if inputs > 1 else 0.0
+    once = n * share * (math.exp((n - 1) * math.log1p(-share)) if inputs > 1 else float(n == 1))
+    uniform = Teacher.from_classes([np.full(labels, 1.0 / labels)], [share], [inputs])
+    lower, teacher, source = max(
+        [(two.lower, _padded(two, labels), "hard labels on rows of two"), (soft.lower, soft.teacher, "soft labels"),
+         (0.5 * most * (never + once), uniform, "rows of one visit")], key=lambda one: one[0],
+    )  # fmt: skip
+    if inputs == 1:
+        upper = max(float(one_label_loss(labels, np.array([n]))[0]), two.upper if n > 1 else 0.25)
+    else:
+        visits = visit_steps(inputs, n)
+        bounds = np.maximum(row_uppers(2, visits), one_label_loss(labels, visits))
+        upper = laws_upper(inputs, labels, n, visits, np.minimum.accumulate(bounds)) * (1.0 + ROUNDING)
+    upper = max(min(upper, most), lower)
+    exact = upper == lower or (inputs == 1 and two.exact and upper == two.upper)
+    reference = f"lower: {source}; upper: rows of two labels as hard labels, others by the first two different labels"
+    if exact:
+        reference = f"{source}: no other row is worse"
+    return Limit(lower, upper, exact, teacher, reference, "non_target", inputs, labels, n)
+
+
+def _padded(two: Limit, labels: int) -> Teacher | None:
+    """Return the teacher of two labels with more labels of probability 0."""
+    if two.teacher is None:
+        return None
+    rows, rho, multiplicity = two.teacher.classes
+    wide = np.zeros((len(rows), labels))
+    wide[:, : rows.shape[1]] = rows
+    return Teacher.from_classes(wide, rho, multiplicity)
