@@ -130,6 +130,8 @@ CHANNELS = [
             access.logits,
         )
     ),
+    access.ARGMAX,
+    access.NON_TARGET,
     gradient(kt.graphs.path(5)),
     gradient(kt.graphs.complete(5)),
     access.jacobian(X),
@@ -178,6 +180,23 @@ def test_covering_is_an_order():
         (gradient(kt.graphs.complete(5)), access.jacobian(X), True),
         (gradient(kt.graphs.path(5)), access.jacobian(X), False),
         (SOFT, access.jacobian(X), False),
+        (SOFT, access.NON_TARGET, True),
+        (access.NON_TARGET, HARD, True),
+        (access.NON_TARGET, PARTIAL, False),
+        (PARTIAL, access.NON_TARGET, False),
+        (access.NON_TARGET, access.ARGMAX, False),
+        (access.top_k(4), access.NON_TARGET, False),
+        (access.temperature(2.0), access.NON_TARGET, True),
+        (access.rounded(0.5), access.NON_TARGET, False),
+        (access.noisy(0.3), access.NON_TARGET, False),
+        (access.top_k(1, sampled=False), access.ARGMAX, True),
+        (access.top_k(1), access.ARGMAX, True),
+        (access.rounded(0.5, GREEDY), access.ARGMAX, True),
+        (access.rounded(0.5), access.ARGMAX, False),
+        (access.ARGMAX, HARD, False),
+        (HARD, access.ARGMAX, False),
+        (PARTIAL, access.ARGMAX, False),
+        (access.ARGMAX, access.top_k(1, sampled=False), False),
     ],
 )
 def test_what_covers_what(high, low, covers):
@@ -190,6 +209,46 @@ def test_equal_weights_hide_which_label_was_the_most_probable():
     shown = access.rounded(0.5).shown(both)
     np.testing.assert_array_equal(shown[0], shown[1])
     assert access.rounded(0.5, GREEDY).seen_counts([[1, 0], [1, 0]], both).tolist() == [[1, 0], [0, 1]]
+
+
+def answer(level, row, label):
+    """One answer: what is shown, and the label if it is not withheld."""
+    counts = np.zeros((1, len(row)), dtype=int)
+    counts[0, label] = 1
+    seen = level.seen_counts(counts, row[None])
+    return np.argmax(seen), level.reveal(seen, row[None])[0].round(12)
+
+
+@pytest.mark.parametrize(
+    ("level", "other", "one", "two"),
+    [
+        (access.NON_TARGET, PARTIAL, [0.5, 0.25, 0.25], [0.2, 0.4, 0.4]),
+        (PARTIAL, access.NON_TARGET, [0.5, 0.25, 0.25], [0.5, 0.3, 0.2]),
+        (access.NON_TARGET, access.ARGMAX, [0.5, 0.25, 0.25], [0.2, 0.4, 0.4]),
+        (access.ARGMAX, access.NON_TARGET, [0.5, 0.25, 0.25], [0.5, 0.3, 0.2]),
+        (access.ARGMAX, access.top_k(1, sampled=False), [0.5, 0.25, 0.25], [0.6, 0.3, 0.1]),
+        (HARD, access.ARGMAX, [0.5, 0.3, 0.2], [0.3, 0.5, 0.2]),
+        (PARTIAL, access.ARGMAX, [0.3, 0.5, 0.2], [0.3, 0.2, 0.5]),
+    ],
+)
+def test_two_rows_that_a_level_shows_alike_and_another_tells_apart(level, other, one, two):
+    """Why the first does not cover the second: no function of its answer gives the other's."""
+    assert not level.covers(other)
+    rows = np.array([one, two])
+    same, apart = ([answer(each, row, 0) for row in rows] for each in (level, other))
+    assert same[0][0] == same[1][0]
+    np.testing.assert_array_equal(same[0][1], same[1][1])
+    assert apart[0][0] != apart[1][0] or not np.array_equal(apart[0][1], apart[1][1], equal_nan=True)
+
+
+def test_names_of_levels_beside_the_order():
+    assert access.as_access("argmax") is access.ARGMAX
+    assert access.as_access("non_target") is access.NON_TARGET
+    with pytest.raises(ValueError, match=r"unknown access level 'nontarget'.*did you mean 'non_target'"):
+        access.as_access("nontarget")
+    for level in (access.ARGMAX, access.NON_TARGET):
+        with pytest.raises(ValueError, match="must reveal probabilities as they are"):
+            access.rounded(0.1, level)
 
 
 @given(teacher=teachers(5, 5), n=st.integers(0, 10), seed=st.integers(0, 2**32))

@@ -15,9 +15,8 @@ The point mass itself, x = 1, loses 1-1/A, to the uniform row.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-
-import numpy as np
 
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import deterministic_teacher, soft_limit, unvisited_mass
@@ -34,15 +33,34 @@ def floor(labels: int) -> float:
     labels : int
         A >= 1; V is 0 for one label and 1/4 for two.
     """
-    return float(_bayes(labels, 0.0))
+    return _bayes(labels, 0.0)
 
 
 def _bayes(labels: int, unvisited: float) -> float:
-    """Return max_j of the Bayes risk that `argmax_limit` tells of, for rows unvisited with this mean chance."""
-    size, j = float(labels), np.arange(1.0, labels + 1.0)
+    """Return max_j of the Bayes risk that `argmax_limit` tells of, for rows unvisited with this mean chance.
+
+    It is proportional to (a j - b) / (j (A+j-2)), a = 1 - unvisited/A, b = 1 - unvisited, which grows up to the root
+    (b + sqrt(b^2 + a b (A-2))) / a of its derivative and falls beyond it.
+    """
     if labels == 1:
         return 0.0
-    return float(((size - 1.0) / (j * (size + j - 2.0)) * (j - 1.0 + unvisited * (size - j) / size)).max())
+    size, b = float(labels), 1.0 - unvisited
+    a = 1.0 - unvisited / size
+    root = math.floor((b + math.sqrt(b * b + a * b * (size - 2.0))) / a)
+    sizes = [float(min(max(j, 1), labels)) for j in (root, root + 1)]
+    return max((size - 1.0) / (j * (size + j - 2.0)) * (j - 1.0 + unvisited * (size - j) / size) for j in sizes)
+
+
+def argmax_bounds(inputs: int, labels: int, n: int) -> tuple[float, float]:
+    """Return (lower, upper) of the minimax risk, as `argmax_limit` tells.
+
+    Parameters
+    ----------
+    inputs, labels, n : int
+    """
+    most, unvisited = 1.0 - 1.0 / labels, unvisited_mass(inputs, n).value
+    least = floor(labels)
+    return _bayes(labels, unvisited), least + (most - least) * unvisited
 
 
 def argmax_limit(inputs: int, labels: int, n: int) -> Limit:
@@ -66,12 +84,11 @@ def argmax_limit(inputs: int, labels: int, n: int) -> Limit:
     """
     if labels == 1 or n == 0:
         return replace(soft_limit(inputs, labels, n), access="argmax")
-    law, least = unvisited_mass(inputs, n), floor(labels)
-    upper = least + (1.0 - 1.0 / labels - least) * law.value
-    lower = _bayes(labels, law.value)
+    least = floor(labels)
+    lower, upper = argmax_bounds(inputs, labels, n)
     exact = upper <= lower * (1.0 + MEETING)
     reference = f"the floor V = max_j (j-1)(A-1)/(j(A+j-2)) = {least:.6g}"
     if not exact:
         reference += "; lower: point masses and uniform rows; upper: 1-V on the label, on visited rows"
-    teacher = deterministic_teacher(inputs, labels, law)
+    teacher = deterministic_teacher(inputs, labels, unvisited_mass(inputs, n))
     return Limit(lower, lower if exact else upper, exact, teacher, reference, "argmax", inputs, labels, n)

@@ -70,10 +70,11 @@ def minimax_risk(
     -------
     Limit
         Soft labels, gradients and channels that can be undone: exact (gradients where the independence number is
-        found). Partial labels and top-k: exact where a worst teacher is proved, else a certified interval; so is
-        greedy top-k, which is exact for one input, as greedy labels are, and non-target parts often. Hard labels and the other channels: a certified interval; where
-        partial labels have the larger `lower`, it and its teacher stand, for a student of hard labels is one of partial
-        labels that ignores the probabilities. `lower` never rises from hard to partial to top-k to soft.
+        found). Partial labels and top-k: exact where a worst teacher is proved, else a certified interval. Greedy top-k
+        and greedy labels: exact for one input; non-target parts: for one input and few samples; else an interval. Hard
+        labels and the other channels: a certified interval; where partial labels have the larger `lower`, it and its
+        teacher stand, for a student of hard labels is one of partial labels that ignores the probabilities. `lower`
+        never rises from hard to partial to top-k to soft.
 
     Raises
     ------

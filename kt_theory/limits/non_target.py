@@ -20,7 +20,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kt_theory.limits.hard import ROUNDING
-from kt_theory.limits.hard_inputs import laws_upper, row_uppers, visit_steps
+from kt_theory.limits.hard_inputs import ROW_GAP, laws_upper, row_uppers, visit_steps
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import soft_limit
 from kt_theory.teacher import Teacher
@@ -51,6 +51,21 @@ def one_label_loss(labels: int, visits: np.ndarray) -> np.ndarray:
     few = np.array([most, 0.5 * most, 1.0 - TWICE, 0.125])
     many = np.exp(-k * np.log1p(1.0 / np.maximum(k, 1.0))) / (k + 1.0) + 2.0 ** -np.minimum(k + 1.0, 1000.0)
     return np.where(k < 4.0, few[np.minimum(k, 3.0).astype(np.int64)], many)
+
+
+def non_target_rows(labels: int, visits: np.ndarray, gap: float = ROW_GAP) -> np.ndarray:
+    """Return a proved, non-increasing upper bound of one row's worst-case risk after each number of visits.
+
+    Parameters
+    ----------
+    labels : int
+        A >= 3.
+    visits : (K,) array of whole numbers, >= 0, increasing
+    gap : float
+        Of the searches for the worst odds of two labels.
+    """
+    bounds: np.ndarray = np.maximum(row_uppers(2, visits, gap), one_label_loss(labels, visits))
+    return np.minimum.accumulate(bounds)
 
 
 def non_target_limit(inputs: int, labels: int, n: int, hard: Callable[[int], Limit]) -> Limit:
@@ -88,8 +103,7 @@ def non_target_limit(inputs: int, labels: int, n: int, hard: Callable[[int], Lim
         upper = max(float(one_label_loss(labels, np.array([n]))[0]), two.upper if n > 1 else 0.25)
     else:
         visits = visit_steps(inputs, n)
-        bounds = np.maximum(row_uppers(2, visits), one_label_loss(labels, visits))
-        upper = laws_upper(inputs, labels, n, visits, np.minimum.accumulate(bounds)) * (1.0 + ROUNDING)
+        upper = laws_upper(inputs, labels, n, visits, non_target_rows(labels, visits)) * (1.0 + ROUNDING)
     upper = max(min(upper, most), lower)
     exact = upper == lower or (inputs == 1 and two.exact and upper == two.upper)
     reference = f"lower: {source}; upper: rows of two labels as hard labels, others by the first two different labels"

@@ -9,11 +9,12 @@ from functools import cache
 import numpy as np
 
 from kt_theory.limits import bounds, minimax
+from kt_theory.limits.argmax import argmax_bounds
 from kt_theory.limits.greedy import floor as tail_floor
 from kt_theory.limits.greedy import top_k_only_limit
 from kt_theory.limits.many_labels import flat_rows_lower
 from kt_theory.limits.soft import unvisited_mass
-from kt_theory.planning.hard import hard_enough, hard_lower
+from kt_theory.planning.hard import hard_enough, hard_lower, non_target_enough
 from kt_theory.planning.levels import Level
 from kt_theory.planning.search import FINE, STEP, Enough, first_below, proved_below
 from kt_theory.validation import LARGEST_COUNT
@@ -31,7 +32,7 @@ MANY = 1000
 def surely_enough(level: Level, tv: float) -> int:
     """Return an n from the closed forms in mean at which the level's student succeeds on every teacher."""
     S, A = float(level.rows), float(level.labels)
-    if level.access == "hard":
+    if level.access in ("hard", "non_target"):
         factor = math.sqrt(A) / 2 if S == 1 else math.sqrt(S * A) / 2 + math.sqrt(S)
         need = (factor / max(tv, TINY)) ** 2
     else:
@@ -53,8 +54,11 @@ def plain_enough(level: Level, tv: float) -> Enough:
         if level.access == "jacobian":
             words = "one query reveals every row"
         return Enough.of(found, words + ("; exact" if exact else "; alpha is known within bounds"), exact=exact)
-    if level.access == "hard":
-        return hard_enough(S, A, tv)
+    if level.access in ("hard", "non_target"):
+        return hard_enough(S, A, tv) if level.access == "hard" else non_target_enough(S, A, tv)
+    if level.access == "argmax":
+        found = first_below(lambda n: argmax_bounds(S, A, n)[1], tv, start=S / tv, digits=FINE, power=None)
+        return Enough.of(found, "floor V + (1-1/A-V) max_rho sum_s rho_s (1-rho_s)^n, argmax_hedged, every teacher")
     found = first_below(lambda n: plain_upper(level, tv, n), tv, start=_guess(level, tv), digits=STEP,
                         power=None if level.greedy else 1.0)  # fmt: skip
     words = "certified upper bound of the minimax risk for all teachers (concave majorisation); n within 1/1000 of it"
@@ -76,6 +80,11 @@ def plain_too_few(level: Level, tv: float, n: int | None, *, quick: bool = False
     best = soft.last_above + 1
     if level.whole_rows or level.access == "gradient":
         return best
+    if level.access == "non_target":
+        return max(best, hard_lower(S, 2, tv, min(S / (2 * math.pi * max(tv, TINY) ** 2), n or LARGEST_COUNT)))
+    if level.access == "argmax":
+        found = first_below(lambda n: argmax_bounds(S, A, n)[0], tv, start=S / tv, digits=FINE, power=None)
+        return max(best, found.last_above + 1)
     if level.greedy:
         found = first_below(lambda n: _greedy_lower(S, A, n, k), tv, start=S / tv, digits=STEP, power=None)
         return max(best, found.last_above + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -12,6 +13,7 @@ from kt_theory.limits.hard import ROUNDING, hard_limit
 from kt_theory.limits.hard_addc import LARGEST_RATIO, envelope, mle_upper, row_upper
 from kt_theory.limits.hard_inputs import inputs_lower, laws_upper, row_uppers, visit_steps
 from kt_theory.limits.hard_prior import closed_bayes_risk, prior_lower
+from kt_theory.limits.non_target import non_target_rows, one_label_loss
 from kt_theory.planning.search import FINE, STEP, Crossing, Enough, first_below, proved_below
 from kt_theory.validation import LARGEST_COUNT
 
@@ -46,9 +48,27 @@ def hard_enough(inputs: int, labels: int, tv: float) -> Enough:
         found = first_below(lambda n: _row_upper(labels, n), tv, start=row, digits=STEP, power=2.0)
         sharp = Enough.of(found, words + "; n within 1/1000 of it")
     else:
-        found = _on_tables(inputs, labels, tv, min(inputs * row, LARGEST_COUNT))
+        rows = lambda visits: row_uppers(labels, visits, GAP)  # noqa: E731
+        found = _on_tables(inputs, labels, tv, min(inputs * row, LARGEST_COUNT), rows)
         sharp = Enough.of(found, words + "; n within about 1/100 of it")
     return sharp if sharp.n is not None and (fallback.n is None or sharp.n <= fallback.n) else fallback
+
+
+def non_target_enough(inputs: int, labels: int, tv: float) -> Enough:
+    """Return the least n found with a proved upper bound of the minimax risk of non-target parts of at most tv."""
+    if labels <= 2:
+        return hard_enough(inputs, labels, tv)
+    words = "certified upper bound of the minimax risk (rows of two labels as hard labels)"
+    row = _row_guess(2, tv)
+    if inputs * row > 2 * LARGEST_COUNT:
+        return hard_enough(inputs, labels, tv)
+    if inputs == 1:
+        alone = lambda n: max(_row_upper(2, n), float(one_label_loss(labels, np.array([n]))[0]))  # noqa: E731
+        found = first_below(alone, tv, start=row, digits=STEP, power=2.0)
+        return Enough.of(found, words + "; n within 1/1000 of it")
+    rows = lambda visits: non_target_rows(labels, visits, GAP)  # noqa: E731
+    found = _on_tables(inputs, labels, tv, min(inputs * row, LARGEST_COUNT), rows)
+    return Enough.of(found, words + "; n within about 1/100 of it")
 
 
 def hard_lower(inputs: int, labels: int, tv: float, start: float) -> int:
@@ -115,7 +135,7 @@ def _row_upper(labels: int, n: int) -> float:
     return hard_limit(1, labels, n).upper if special else row_upper(labels, n) * (1.0 + ROUNDING)
 
 
-def _on_tables(inputs: int, labels: int, tv: float, guess: float) -> Crossing:
+def _on_tables(inputs: int, labels: int, tv: float, guess: float, rows: Callable[[np.ndarray], np.ndarray]) -> Crossing:
     """Return where the bound for several inputs crosses tv: its row bounds serve for every n near their own."""
     found = Crossing(None, -1, ())
     tables: list[tuple[int, np.ndarray, np.ndarray]] = []
@@ -132,7 +152,7 @@ def _on_tables(inputs: int, labels: int, tv: float, guess: float) -> Crossing:
     for _ in range(3):
         at = max(int(guess), 1)
         visits = visit_steps(inputs, at, FINEST)
-        tables.append((at, visits, row_uppers(labels, visits, GAP)))
+        tables.append((at, visits, rows(visits)))
         seen.clear()
         found = first_below(value, tv, start=at, digits=STEP, power=2.0)
         if found.n is None or abs(found.n / at - 1.0) <= FAR:

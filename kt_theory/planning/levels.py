@@ -8,11 +8,11 @@ from typing import Any
 from kt_theory import access as levels_of_access
 from kt_theory.access import Access
 from kt_theory.graphs import Graph, as_graph
-from kt_theory.limits import minimax
+from kt_theory.limits import argmax, greedy, minimax
 from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name, whole_number
 
-NAMES = tuple(dict.fromkeys((*minimax.LEVELS, "top_k_only")))
+NAMES = (*minimax.LEVELS, *minimax.OTHERS)
 """The access levels by name; top_k_only shows the k most probable labels, whatever was sampled."""
 
 
@@ -71,7 +71,14 @@ class Level:
     @property
     def greedy(self) -> bool:
         """Whether no label is sampled, so that hard labels are less than what the level shows only in part."""
-        return self.access == "top_k_only" and self.k < self.labels
+        return self.access == "argmax" or (self.access == "top_k_only" and self.k < self.labels)
+
+    @property
+    def tail_floor(self) -> float:
+        """What greedy answers without a channel leave unknown in the worst case, however many; 0 of sampled labels."""
+        if self.access == "argmax":
+            return argmax.floor(self.labels)
+        return greedy.floor(self.labels, self.k) if self.greedy else 0.0
 
     @property
     def rows(self) -> int:
@@ -119,10 +126,12 @@ def _kind(given: Access) -> tuple[str, int | None]:
         return "gradient", None
     if given.top == levels_of_access.WHOLE_ROW:
         return "soft", None
+    if given.non_target:
+        return "non_target", None
     if given.greedy or (given.top and not given.sampled):
-        if not (given.greedy and given.top):
+        if not given.greedy:
             raise ValueError(f"access {given.name!r}: no limit is known for it")
-        return "top_k_only", given.top
+        return ("top_k_only", given.top) if given.top else ("argmax", None)
     if given.top:
         return "top_k", given.top
     return ("partial" if given.sampled else "hard"), None
@@ -190,7 +199,10 @@ def parse(text: str) -> Access:
 
 
 def student(level: Level) -> Any:
-    """Return the level's student: minimax, but for hard labels, where it is the maximum likelihood one."""
+    """Return the level's student: minimax, but for hard labels and non-target parts, where it is maximum likelihood.
+
+    For greedy labels it is the point mass, which is better than the minimax one on rows where a label stands out.
+    """
     from kt_theory import students
 
     given = level.given
@@ -211,7 +223,8 @@ def student(level: Level) -> Any:
         return students.grad_ful(level.graph, level.hops)
     if level.access in ("top_k", "top_k_only"):
         return students.top_k(level.k, sampled=level.access == "top_k")
-    return students.STUDENTS[{"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}[level.access]]
+    named = {"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}
+    return students.NAMED[named.get(level.access, level.access)]
 
 
 def _base_name(given: Access) -> str:
@@ -226,8 +239,10 @@ def student_name(level: Level) -> str:
 
 def revealed(level: Level) -> int:
     """Return how many log-probabilities a query reveals; 0 also where inputs differ in that."""
-    if level.access in ("gradient", "jacobian", "hard"):
+    if level.access in ("gradient", "jacobian", "hard", "argmax"):
         return 0
     if level.access == "soft":
         return level.labels
+    if level.access == "non_target":
+        return level.labels - 1
     return min(level.k + (level.access != "top_k_only"), level.labels)

@@ -170,14 +170,17 @@ def _result(level: Level, enough: Enough, lower: int, tv: float, sure: float | N
 
 
 def _impossible(level: Level, tv: float, sure: float | None, floor: float) -> SampleSize:
-    hides = "the tails that it hides leave" if not level.distorted else "what it hides leaves"
+    tails = level.access == "top_k_only" and not level.distorted
+    hides = "the tails that it hides leave" if tails else "what it hides leaves"
     way_out = "a larger k, or the sampled label's probability too (top_k)"
-    if level.distorted:
+    if not tails:
         way_out = "sampled labels, or answers that show more"
     reason = (
         f"{level.name}: impossible, {hides} TV = {floor:.6g} > {tv:g} after any number of queries; it takes {way_out}"
     )
     certificate = "1/2 sum_s rho_s sum_tail |p - M/(A-k)|, M the mass of the tail, equally shared"
+    if level.access == "argmax":
+        certificate = "point masses and uniform rows of the same most probable label are told apart by no answer"
     if level.distorted:
         certificate = "the tails that are hidden, or pairs of rows that are shown alike"
     return SampleSize(None, LARGEST_COUNT + 1, reason, certificate, (), level.name, tv, sure, floor)

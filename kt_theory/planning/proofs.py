@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kt_theory.limits.greedy import floor as tail_floor
 from kt_theory.planning.bounds import plain_enough, plain_too_few, surely_enough
 from kt_theory.planning.channels import channel_enough, channel_too_few, lower_floor, upper_floor
 from kt_theory.planning.hard import joint_bound
@@ -36,8 +35,7 @@ def floors(level: Level) -> tuple[float, float]:
     """Return (lower, upper): what no student gets rid of however large n is, and what the level's student leaves."""
     if level.distorted:
         return lower_floor(level), upper_floor(level) if level.greedy else 0.0
-    tail = tail_floor(level.labels, level.k) if level.greedy else 0.0
-    return tail, tail
+    return level.tail_floor, level.tail_floor
 
 
 def enough_surely(level: Level, tv: float, delta: float) -> Enough:
@@ -49,9 +47,10 @@ def enough_surely(level: Level, tv: float, delta: float) -> Enough:
     if level.access == "hard":
         found = _hard_surely(level, tv, delta)
         return found if level.times == 1 else _several_surely(level, tv, delta, found)
-    floor = tail_floor(level.labels, level.k) if level.greedy else 0.0
-    if level.whole_rows or level.access in ("gradient", "top_k_only"):
-        return covered(level, tv, delta, floor)
+    if level.access == "non_target":
+        return _least(_hard_surely(level, tv, delta), _by_markov(level, tv, delta))
+    if level.whole_rows or level.greedy or level.access in ("gradient", "top_k_only"):
+        return covered(level, tv, delta, level.tail_floor)
     return covered(level, tv, delta, 0.0, points=level.inputs * level.labels)
 
 

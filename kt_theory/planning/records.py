@@ -109,7 +109,8 @@ def more_needed(transfer: TransferSet, level: Level, tv: float, sure: float | No
     In this order: none, if the certificate of the copy in hand is at most tv; a proof, if all sizes are `known` and
     the records do not contradict each other; an estimate, labelled so.
     """
-    if level.access in ("gradient", "jacobian", "top_k_only") or level.distorted or level.times != 1:
+    unsaid = level.access in ("gradient", "jacobian", "top_k_only", "argmax", "non_target")
+    if unsaid or level.distorted or level.times != 1:
         name = level.access if level.times == 1 and not level.given else level.name
         raise ValueError(
             f"access = {name!r}: records do not say what it would reveal; give inputs= and labels= without "

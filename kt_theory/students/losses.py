@@ -56,7 +56,8 @@ def hinton(alpha: float, temperature: float = 1.0) -> Student:
         known = (CE_SGL if weight else CE_FUL).exact
     rule = _newton(weight, tau) if tau != 1.0 and 0.0 < weight < 1.0 else _mixture(weight)
     reference = "Hinton, Vinyals and Dean (2015), arXiv 1503.02531"
-    return Student(f"hinton({weight:g}, {tau:g})", SOFT, RowRule(rule), reference, known)
+    name = f"hinton({weight:g}, {tau:g})" if tau != 1.0 else f"hinton({weight:g})"
+    return Student(name, SOFT, RowRule(rule), reference, known)
 
 
 def _mixture(weight: float) -> Any:

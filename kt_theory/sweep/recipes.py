@@ -140,8 +140,9 @@ _STUDENTS: dict[str, dict[str, str]] = {
     "quantised": {"bits": "int", **_OF},
     "noisy": {"sigma": "float", **_OF},
     "logits": _OF,
+    "hinton": {"alpha": "float", "temperature": "float"},
 }
-_OPTIONAL = {"hops", "believed", "of"}
+_OPTIONAL = {"hops", "believed", "of", "temperature"}
 _LEVELS: dict[str, dict[str, str]] = {
     "top_k": {"k": "int"},
     "top_k_only": {"k": "int"},
@@ -152,6 +153,7 @@ _EXAMPLES = {
     **{"top_k": "top_k(5)", "top_k_only": "top_k_only(5)", "add_c": "add_c(0.5)", "grad_ful": "grad_ful(path)"},
     **{"tempered": "tempered(2)", "tempered_mle": "tempered_mle(2)", "temperature": "temperature(2)"},
     **{"rounded": "rounded(0.5)", "quantised": "quantised(4)", "noisy": "noisy(0.1)", "logits": "logits(partial)"},
+    "hinton": "hinton(0.5, 2)",
 }
 _PRINTED = re.compile(r"(\w+)(?:\(([^()]*)\))? (\w+(?:\(\d+\))?)")
 """How tables print a level shown through a channel: "rounded(0.5) top_k(5)"."""
