@@ -278,6 +278,13 @@ def test_non_target_needs_a_third_label_for_its_rate():
 # Greedy answers and knowledge
 
 
+def test_known_labels_have_no_exact_risk_under_other_queries():
+    law = kt.queries.iid([0.5, 0.5])
+    for student in (students.masked("ce_sgl", [True, True]), students.grouped("ce_sgl", [0, 1])):
+        with pytest.raises(kt.NoExactRisk, match=r"has no exact risk under iid\(q\) queries: use simulate"):
+            kt.exact_risk(kt.Teacher([[0.5, 0.5], [0.1, 0.9]], [0.3, 0.7]), student, 5, queries=law)
+
+
 def test_the_floor_of_greedy_labels():
     teacher = kt.Teacher(RNG.dirichlet(np.ones(5), size=6), RNG.dirichlet(np.ones(6)))
     floor = float(teacher.rho @ (1 - teacher.pi.max(axis=1)))

@@ -8,8 +8,11 @@ so placed or the first there (both of two different ones), so that on such rows
     E loss <= 2S/(n+1), free of A.
 
 A row of exactly two labels is another matter: each answer shows a point mass on the other label, whatever the odds, so
-hard labels of two labels are all there is, and sqrt(S/(2 pi n)) the rate. The limit is theirs, but for rows with a
-visit or none.
+hard labels of two labels are all there is, and sqrt(S/(2 pi n)) the rate. No c S/(n+1) bounds the risk of such rows.
+
+x = 1 is the best choice but for a label seen once or twice, where a smaller x loses less at worst (`one_label_loss`).
+From the second visit on rows of two labels are worse than all others, so the limit is theirs but for rows of at most
+one visit.
 """
 
 from __future__ import annotations

@@ -13,6 +13,9 @@ STUDENTS = {
     "rounded": kt.students.rounded(0.5),
     "quantised": kt.students.quantised(3),
     "sampled logits": kt.students.logits(kt.access.PARTIAL),
+    "greedy labels": kt.students.NAMED["argmax_hedged"],
+    "non-target parts": kt.students.NAMED["non_target"],
+    "mixed loss": kt.students.hinton(0.4),
 }
 LAWS = {
     "iid from q": kt.queries.iid([0.1, 0.2, 0.3, 0.2, 0.2]),
