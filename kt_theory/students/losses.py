@@ -11,7 +11,7 @@ from kt_theory.access import SOFT
 from kt_theory.students.core import CE_FUL, CE_SGL, RowRule, Student
 from kt_theory.validation import positive
 
-_NEWTON_STEPS = 100
+_NEWTON_STEPS = 1000
 
 
 def hinton(alpha: float, temperature: float = 1.0) -> Student:
