@@ -108,7 +108,6 @@ def test_strings_and_objects_agree() -> None:
         (HARD, {"hops": 2}, "hops is given"),
         (gradient(np.eye(3)), {"inputs": 4}, "the graph has 3 vertices"),
         (jacobian(np.eye(3)), {"inputs": 4}, "the features are of 3 inputs"),
-        (Access("argmax", "the label", sampled=False, top=0, greedy=True), {}, "no limit is known"),
         (Access("mute", "top labels", sampled=False, top=2), {}, "no limit is known"),
         ("softly", {}, "unknown access level"),
     ],
