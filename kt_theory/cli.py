@@ -75,7 +75,7 @@ def reproduce(only: list[str] | None, repeats: int | None, seed: int, out: Path,
 @click.option("--logits", is_flag=True, help="The table holds logits, not probabilities.")
 @click.option("--normalise", is_flag=True, help="Divide rows that do not sum to 1 by their sum.")
 @click.option(
-    "--students", type=Names(), help="By name, such as ce_sgl,laplace.  [default: the paper's that --access allows]"
+    "--students", type=Names(), help="Such as ce_sgl,laplace,top_k(5).  [default: the paper's that --access allows]"
 )
 @click.option("--access", help="The access level granted; a student that needs more is refused.")
 @click.option("--repeats", type=Whole(), default=10_000, show_default=True, help="Transfer sets per n.")
@@ -112,15 +112,17 @@ def risk(
     from kt_theory.access import as_access
     from kt_theory.output import refuse_unwritable, write_table
     from kt_theory.students import STUDENTS, as_students
+    from kt_theory.sweep.recipes import build_student, student_recipe
     from kt_theory.teachers.command import read_teacher
 
     refuse_unwritable([path for path in (csv, plot) if path is not None], inputs=[teacher])
     if plot is not None and plot.suffix.lower() not in figures.KINDS:
         raise ValueError(f"--plot {plot}: must end in {', '.join(figures.KINDS)}")
     granted = None if access is None else as_access(access)
-    chosen = as_students(students or [s for s in STUDENTS.values() if granted is None or granted.covers(s.access)])
     whole_number(repeats, "repeats", low=2)
     source = read_teacher(teacher, order, tokens, logits, normalise)
+    asked = [build_student(student_recipe(name), source.inputs) if "(" in name else name for name in students or []]
+    chosen = as_students(asked or [s for s in STUDENTS.values() if granted is None or granted.covers(s.access)])
     click.echo(source)
     frame = study.risk_table(source, chosen, sizes, repeats, seed, access=granted, threads=threads)
     click.echo(_screen(frame))

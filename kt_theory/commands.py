@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -95,7 +96,8 @@ class Names(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
         """Return the names."""
-        return value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
+        # A comma within brackets belongs to a name: "ce_sgl,hinton(0.5, 2)".
+        return value if isinstance(value, list) else [part.strip() for part in re.split(r",(?![^()]*\))", str(value))]
 
 
 def _whole(text: str, name: str) -> int:

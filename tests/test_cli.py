@@ -81,7 +81,7 @@ def test_risk_of_a_text_and_of_logits(tmp_path):
         (["risk", "TABLE", "--n", "10", "--tokens", "word"], "--tokens word goes with --ngram"),
         (["risk", "TEXT", "--n", "10", "--ngram", "2", "--logits"], "--logits and --normalise are for tables"),
         (["risk", "missing.txt", "--n", "10", "--ngram", "2"], "missing.txt cannot be read: No such file"),
-        (["risk", "TABLE", "--n", "10", "--students", "top_k(3)"], "kt_theory.students.top_k(k)"),
+        (["risk", "TABLE", "--n", "10", "--students", "top_k"], "kt_theory.students.top_k(k)"),
         (["risk", "TABLE", "--n", "10", "--repeats", "many"], "repeats = 'many': must be a whole number"),
         (["risk", "BROKEN", "--n", "10", "--repeats", "1"], "repeats = 1: must be at least 2"),
         (["risk", "TABLE", "--n", "10", "--access", "harder"], "unknown access level 'harder'"),

@@ -8,13 +8,14 @@ from itertools import product
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import transfer_sets
 from scipy.optimize import minimize
 
 import kt_theory as kt
-from kt_theory import access, students
+from kt_theory import access, cli, students
 from kt_theory.kernels.draws import PATHS
 from kt_theory.risk.cell import Cell
 from kt_theory.testing import assert_risk, confidence_radius, teachers
@@ -411,6 +412,22 @@ def test_wrong_groups_leave_the_distance_to_the_mean_row():
 def test_bad_arguments_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_records_do_not_hold_what_these_levels_show():
+    records = kt.TransferSet.from_arrays(["p", "q"], np.array([0, 1]), labels=["a", "b", "c"])
+    for name in ("argmax", "argmax_hedged", "non_target"):
+        with pytest.raises(kt.AccessError, match=f"{name}' needs access .* show others"):
+            kt.fit(records, student=name)
+
+
+def test_the_command_knows_students_with_parameters(tmp_path):
+    np.save(tmp_path / "table.npy", TEACHERS["one input"][0].pi)
+    asked = ["risk", str(tmp_path / "table.npy"), "--n", "5", "--students", "hinton(0.5, 2),argmax", "--repeats", "4"]
+    shown = CliRunner().invoke(cli.main, asked)
+    assert shown.exit_code == 0, shown.output
+    assert "hinton(0.5, 2)" in shown.output
+    assert "argmax" in shown.output
 
 
 def test_knowledge_of_another_size_is_refused():

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from kt_theory.access import Access, as_access
-from kt_theory.limits import greedy
+from kt_theory.limits import argmax, greedy
 from kt_theory.limits.floors import quantised_floor, rounded_floor
 from kt_theory.limits.kappa import kappa
 from kt_theory.validation import whole_number
@@ -58,6 +58,8 @@ def risk_terms(access: str | Access, inputs: int, labels: int) -> Terms:
     hard                         0                               S                 sqrt(S(A-1))/2
     partial                      0                               S(A-1)            0
     top_k(k)                     0                               S max(1, A-1-k)   0
+    argmax                       max_j (j-1)(A-1)/(j(A+j-2))     S                 0
+    non_target                   0                               2S                sqrt(S)/2
     top_k(k, sampled=False)      max_j (j-k)(A-j)/(j(A-k))       S                 0
     soft                         0                               S                 0
     gradient(graph, hops)        0                               alpha(graph^h)    0
@@ -72,8 +74,8 @@ def risk_terms(access: str | Access, inputs: int, labels: int) -> Terms:
     noisy(sigma), otherwise      as without                      as without        sigma sqrt(2 m/pi), m answers
     ===========================  ==============================  ================  ===========================
 
-    m is S for greedy queries and SA for sampled ones. The student is the level's own: one of hard labels passes every
-    floor, at the pace of hard labels, wherever labels are sampled.
+    m is S for greedy queries and SA for sampled ones. The student is the level's own (of argmax: argmax_hedged): one of
+    hard labels passes every floor, at the pace of hard labels, wherever labels are sampled.
 
     Parameters
     ----------
@@ -107,6 +109,10 @@ def _plain(level: Access, S: int, A: int) -> tuple[float, int, float]:
         return 0.0, kappa("gradient", graph=level.graph, hops=level.hops), 0.0
     if level.everywhere:
         return 0.0, 1, 0.0
+    if level.greedy and not level.top:
+        return argmax.floor(A), S, 0.0
+    if level.non_target and A > 2:
+        return 0.0, 2 * S, 0.5 * math.sqrt(S)
     if not (level.top or level.sampled):
         return 0.0, S, 0.5 * math.sqrt(S * (A - 1))
     if level.greedy:

@@ -116,6 +116,11 @@ def _refuse_other_kinds(student: Student) -> None:
     level = student.access
     if level.graph is not None or level.everywhere:
         raise AccessError(f"student {student.name!r} needs gradients: records of labels hold none")
+    if level.non_target or (level.greedy and not level.top):
+        raise AccessError(
+            f"student {student.name!r} needs access {level.name!r} ({level.description}): records of sampled labels "
+            "and log-probabilities show others; take 'ce_sgl', 'sel_ptl', 'ce_ful' or top_k"
+        )
     if level.channel is None and not level.noise:
         return
     if level.noise:

@@ -35,6 +35,8 @@ EXACT = [
 ]
 NOISY = [access.noisy(0.5), access.noisy(0.5, access.PARTIAL), access.noisy(0.5, GREEDY)]
 OTHER = [
+    access.ARGMAX,
+    access.NON_TARGET,
     access.temperature(2.0, access.PARTIAL),
     access.rounded(0.3, access.PARTIAL),
     access.quantised(3, access.PARTIAL),
