@@ -14,7 +14,9 @@ import kt_theory as kt
 from kt_theory.cli import main
 
 ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "access-levels.md").read_text(encoding="utf-8")
+PAGES = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("access-levels.md", "channels.md")}
+PAGE = PAGES["access-levels.md"]
+EVERYTHING = "\n".join(PAGES.values())
 
 
 def printed(script, *words):
@@ -23,7 +25,7 @@ def printed(script, *words):
 
 
 def quoted(name):
-    (text,) = re.findall(rf"<!-- {name} -->\n(.*?)<!-- end -->", PAGE, re.S)
+    (text,) = re.findall(rf"<!-- {name} -->\n(.*?)<!-- end -->", EVERYTHING, re.S)
     return text.strip()
 
 
@@ -79,9 +81,30 @@ def test_the_plan_of_the_worst_case():
     assert f"leaves TV {kt.samples_needed('top_k_only', 1000, 50, 0.05, k=5).floor:.2f}" in PAGE
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", PAGE, re.S))
+def test_channels(tmp_path):
+    tables = printed("channels.py", "--out", tmp_path).strip().split("\n\n")
+    for name, table in zip(("answers", "knowledge", "floors", "generations"), tables, strict=True):
+        found, claimed = cells(table), cells(quoted(name))
+        assert [row[0] for row in found] == [row[0] for row in claimed]
+        for mine, page in zip(found[2:], claimed[2:], strict=True):
+            assert numbers(mine) == pytest.approx(numbers(page), rel=0.01, abs=1e-5)
+    assert (tmp_path / "channels.png").stat().st_size > 10_000
+
+
+def test_what_the_page_calls_exists():
+    table = PAGES["channels.md"].split("## All of them")[1].split("## What an answer")[0]
+    rooms = ("students", "generations", "compression", "queries")
+    calls = re.findall(rf"\b({'|'.join(rooms)})\.(\w+)", table)
+    assert {room for room, _ in calls} == set(rooms)
+    for room, name in calls:
+        assert callable(getattr(getattr(kt, room), name)), name
+    for name in re.findall(r'`"(\w+)"', table):
+        assert name in kt.students.NAMED
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", EVERYTHING, re.S))
 def test_code(code, capsys):
-    exec(compile(code, "access-levels.md", "exec"), {"__name__": "page"})
+    exec(compile(code, "docs", "exec"), {"__name__": "page"})
     assert capsys.readouterr().out
 
 
@@ -92,5 +115,5 @@ def test_commands(command):
 
 
 def test_links():
-    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", PAGE):
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", EVERYTHING):
         assert (ROOT / "docs" / link).exists(), link

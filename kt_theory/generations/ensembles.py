@@ -9,7 +9,7 @@ import numpy as np
 from kt_theory.access import LARGEST_NOISE
 from kt_theory.divergences import total_variation
 from kt_theory.generations.running import Running, blocks
-from kt_theory.risk.montecarlo import _bar
+from kt_theory.risk.montecarlo import progress_bar
 from kt_theory.teacher import Teacher
 from kt_theory.validation import positive, whole_number
 
@@ -72,7 +72,7 @@ def ensemble(
         raise ValueError("members = []: give at least one number of teachers")
     repeats, seed = whole_number(repeats, "repeats", low=2), whole_number(seed, "seed", high=2**128)
     totals = {size: Running(len(AVERAGES)) for size in sizes}
-    with _bar(repeats * sizes[-1], progress) as shown:
+    with progress_bar(repeats * sizes[-1], progress) as shown:
         for count, rng in blocks(repeats, _ARRAYS * teacher.pi.size, seed):
             sums, noises = np.zeros((2, count, *teacher.pi.shape))
             for member in range(1, sizes[-1] + 1):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory.kernels.generic import ROW_SUM_TOLERANCE
-from kt_theory.risk.rules import RowRuleError, _compiled, pools, rule_kind
+from kt_theory.risk.rules import RowRuleError, compiled_rule, pools, rule_kind
 from kt_theory.students import Student
 
 
@@ -117,4 +117,4 @@ def draw_labels(visits: np.ndarray, tables: np.ndarray, rng: np.random.Generator
 def _entry_point(student: Student) -> Any:
     """Return the compiled rule as a function of (rows, labels, three addresses), bounds checked."""
     number, address = ctypes.c_int64, ctypes.c_void_p
-    return ctypes.CFUNCTYPE(None, number, number, address, address, address)(_compiled(student, True).address)
+    return ctypes.CFUNCTYPE(None, number, number, address, address, address)(compiled_rule(student, True).address)

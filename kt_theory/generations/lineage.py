@@ -10,7 +10,7 @@ import numpy as np
 from kt_theory.divergences import total_variation
 from kt_theory.generations.learning import Learner
 from kt_theory.generations.running import Running, blocks
-from kt_theory.risk.montecarlo import _bar
+from kt_theory.risk.montecarlo import progress_bar
 from kt_theory.students import Student, as_students
 from kt_theory.teacher import Teacher
 from kt_theory.validation import distributions, whole_number
@@ -94,7 +94,7 @@ def lineage(truth: Teacher, stages: Any, repeats: int = 1000, seed: int = 0, *, 
     line = _as_stages(stages, truth)
     repeats, seed = whole_number(repeats, "repeats", low=2), whole_number(seed, "seed", high=2**128)
     totals = [Running(len(COLUMNS)) for _ in line]
-    with _bar(repeats * len(line), progress) as shown:
+    with progress_bar(repeats * len(line), progress) as shown:
         for size, rng in blocks(repeats, _ARRAYS * truth.pi.size, seed):
             tables = before = np.broadcast_to(truth.pi, (size, *truth.pi.shape))
             for stage, total in zip(line, totals, strict=True):

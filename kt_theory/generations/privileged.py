@@ -14,7 +14,7 @@ from kt_theory.generations.visits import mean_over_visits
 from kt_theory.risk.cost import NoExactRisk
 from kt_theory.risk.empirical import empirical_loss
 from kt_theory.risk.exact import exact_risk
-from kt_theory.risk.montecarlo import _bar
+from kt_theory.risk.montecarlo import progress_bar
 from kt_theory.teacher import RowClasses, Teacher
 from kt_theory.validation import ROUNDING, distributions, sample_sizes, whole_number
 
@@ -156,7 +156,7 @@ class Privileged:
         repeats, seed = whole_number(repeats, "repeats", low=2), whole_number(seed, "seed", high=2**128)
         teacher, shape = self.teacher, (self.teacher.inputs, len(self._weights))
         rows = []
-        with _bar(repeats * len(sizes), progress) as shown:
+        with progress_bar(repeats * len(sizes), progress) as shown:
             for size in sizes:
                 total = Running(1)
                 for count, rng in blocks(repeats, _ARRAYS * teacher.inputs * max(teacher.labels, shape[1]), seed, size):

@@ -148,7 +148,7 @@ def simulate(
         raise ValueError("control = True: its mean is known for iid queries from rho alone; leave out queries")
     kept = _room_for_losses(len(sizes), repeats, len(chosen)) if keep_losses else None
     estimates: list[RiskEstimate] = []
-    with ThreadPoolExecutor(workers) as pool, _bar(len(sizes) * repeats, progress) as bar:
+    with ThreadPoolExecutor(workers) as pool, progress_bar(len(sizes) * repeats, progress) as bar:
         for i, size in enumerate(sizes):
             if control:
                 cell: Cell | ControlledCell = ControlledCell(teacher, chosen, size, seed)
@@ -251,7 +251,8 @@ def _room_for_losses(sizes: int, repeats: int, students: int) -> np.ndarray:
         ) from None
 
 
-def _bar(total: int, shown: bool) -> Any:
+def progress_bar(total: int, shown: bool) -> Any:
+    """Return a bar over `total` transfer sets that a terminal shows after 2 seconds, if `shown`."""
     from tqdm import tqdm
 
     return tqdm(total=total, unit="sets", unit_scale=True, delay=2, disable=None if shown else True, leave=False)

@@ -54,7 +54,7 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
 
 def rule_addresses(students: list[Student], *, checked: bool) -> np.ndarray:
     """Return the addresses of the compiled rules of those students that have no closed form."""
-    return np.array([_compiled(student, checked).address for student in _generic(students)], dtype=np.int64)
+    return np.array([compiled_rule(student, checked).address for student in _generic(students)], dtype=np.int64)
 
 
 def pools(student: Student) -> bool:
@@ -104,7 +104,8 @@ def _tables(generic: list[Student], pi: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.array(tables, dtype=np.float64).reshape(-1), at_shown, at_prior
 
 
-def _compiled(student: Student, checked: bool) -> Any:
+def compiled_rule(student: Student, checked: bool) -> Any:
+    """Return the student's rule as the kernels call it, with its `address`; `checked`: against the arrays' bounds."""
     for cell in student.rule.py_func.__closure__ or ():
         if isinstance(cell.cell_contents, FunctionType):
             let_rules_call(cell.cell_contents)

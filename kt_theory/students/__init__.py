@@ -2,7 +2,8 @@
 
 `core` has the records and the paper's students, `channels` those of distorted answers, `pooled` those that learn from
 all rows together, `prior` those that start from a table of their own, `losses` those of losses that mix labels and
-probabilities, `restricted` those that know or are told no more than labels.
+probabilities, `restricted` those that know or are told no more than labels, `representation` those that know the
+teacher's features, `moments` what statistics of the teacher are worth as a prior.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from kt_theory.students.core import (
     top_k,
 )
 from kt_theory.students.losses import hinton
+from kt_theory.students.moments import label_marginal, moment_prior
 from kt_theory.students.pooled import affine_ful, tempered_mle
 from kt_theory.students.prior import best_shrinkage, shrink, with_prior
+from kt_theory.students.representation import equal_maps, features, relations
 from kt_theory.students.restricted import grouped, masked
 
 __all__ = [
@@ -45,15 +48,20 @@ __all__ = [
     "affine_ful",
     "as_students",
     "best_shrinkage",
+    "equal_maps",
+    "features",
     "grad_ful",
     "grouped",
     "hinton",
     "jacobian",
+    "label_marginal",
     "logits",
     "masked",
+    "moment_prior",
     "noisy",
     "quantised",
     "refuse_too_little_access",
+    "relations",
     "rounded",
     "row_rule",
     "shrink",

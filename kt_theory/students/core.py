@@ -380,6 +380,8 @@ _NEED_PARAMETERS = {
     "hinton": "hinton(alpha, temperature)",
     "masked": "masked(student, mask)",
     "grouped": "grouped(student, groups)",
+    "features": "features(features)",
+    "relations": "relations(distances)",
 }
 
 
