@@ -71,9 +71,13 @@ def covered(
         words = f"floor F = {floor:.6g}, and {more:.4g} times the Chernoff bound of the missing mass of the inputs"
     if atoms > LARGEST_COUNT or floor > tv:
         return Enough(None, words, ())
+
+    def loss(n: int) -> float:
+        missing = missing_mass_bounds(atoms, n, delta).sharper if n and atoms > 1 else 0.0
+        return floor + more * missing if n else most
+
     found = first_below(
-        lambda n: floor + more * missing_mass_bounds(atoms, n, delta).sharper if n else most,
-        tv, start=surely_enough(level, tv), digits=FINE, power=None if floor else 1.0,
+        loss, tv, start=surely_enough(level, tv), digits=FINE, power=None if floor else 1.0,
     )  # fmt: skip
     return Enough.of(found, words + ", every teacher")
 

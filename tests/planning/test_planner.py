@@ -153,6 +153,11 @@ def test_confidence_holds_in_simulation(access):
         assert bool((losses > 0.3).mean() <= 0.1 + 5.1 * math.sqrt(0.09 / 800)) is holds
 
 
+def test_one_query_shows_the_only_input_with_certainty():
+    for access, more in (("soft", {}), ("argmax", {}), ("top_k_only", {"k": 1})):
+        assert samples_needed(access, 1, 4, 0.45, confidence=0.99, **more).n == 1
+
+
 def test_confidence_for_a_teacher_with_soft_labels_is_the_quantile():
     found = samples_needed("soft", teacher=TEACHER, tv=0.05, confidence=0.95)
     weights = ce_ful_weights(TEACHER)
