@@ -16,7 +16,7 @@ beta p) for every beta; let R be the least of these plus eta k. Then C(x) = sum_
 and so has, by Hoelder's inequality, C between two stakes if it is interpolated linearly, C(0) = 0 included. Any B does.
 B(c) here is close to ln E exp(x (k p - c)_+) at p = c/k, what the loss of that label costs if its probability is known.
 
-Visits. Let phi(mu, k) decrease in k and increase in mu. A visited row costs the larger of F and
+Visits. Let phi(mu, k) increase in mu. A visited row costs the larger of F and
 
     D(k) + max of C(lambda m) - phi(k m, k) over m in [0, REACH].
 
@@ -101,6 +101,8 @@ def row_costs(rows: Rows, prices: Prices) -> np.ndarray:
         crude = float(mean_exp(np.array(REACH * prices.stake * visit), np.array(visit), rows.labels))
         # At the largest stake the labels together may cost more than a row can: the mean of two bounds.
         at_stakes[own, -1] = math.log(2.0) - np.logaddexp(-at_stakes[own, -1], -crude)
+    # A cost that is larger is a cost: so C increases in the stake.
+    at_stakes = np.maximum.accumulate(at_stakes, axis=1)
     basis = np.array([np.interp(_SHARES[1:], (0.0, *STAKES), unit) for unit in np.eye(len(STAKES) + 1)])
     slack = penalty(_SHARES[:-1] * k[:, None], k[:, None].astype(np.float64), prices.stake)
     return np.maximum(prices.least, (at_stakes @ basis - slack).max(axis=1) + prices.later[k])
@@ -138,8 +140,8 @@ def on_simplex(g: np.ndarray, p: np.ndarray, labels: int) -> float:
     for _ in range(40):
         left, right = low + 0.382 * (high - low), low + 0.618 * (high - low)
         low, high = (low, right) if value(left) < value(right) else (left, high)
-    # Between points of the grid g is higher by less than this: see the test of (1) on a finer one.
-    return value(0.5 * (low + high)) + 0.002
+    # Between points of the grid g is higher by less than 1e-4.
+    return value(0.5 * (low + high)) + 0.002 + 1e-4 * labels
 
 
 def penalty(mu: np.ndarray, k: np.ndarray, stake: float) -> np.ndarray:
@@ -155,18 +157,21 @@ def penalty(mu: np.ndarray, k: np.ndarray, stake: float) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def prices(n: int, labels: int) -> Prices | None:
-    """Return the prices of (2), with 3 % to spare between the points of a grid of mu; None where lambda is too large.
+    """Return the prices of (2), with 3 % and 0.002 to spare between the points of a grid of mu; None where lambda is too large.
 
     D(k) = d_0 + d_1 / k: d_0 is what inputs of many visits need, and then d_1 what all need.
     """
     stake = min(0.7, (2.0 / labels) ** 0.3 * math.sqrt(17.0 / n))
     least = -2.2 * math.log1p(-stake * (1.0 - 1.0 / labels))
-    mu, k = np.geomspace(1e-3, n, 160), np.maximum(np.arange(n + 1.0), 1.0)
+    # Just above REACH k, H jumps; at 60 REACH the rows of so few visits have no mass left.
+    jumps = np.nextafter(REACH * np.arange(1.0, 61.0), np.inf)
+    mu = np.union1d(np.geomspace(1e-3, n, 160), jumps[jumps < n])
+    k = np.maximum(np.arange(n + 1.0), 1.0)
     moments = visit_moments(n, labels, stake, mu, least)
     heavy = mu >= min(40.0, 0.5 * n)
     level = _least(lambda d: bool((moments(np.full(n + 1, d))[heavy] <= 1.0).all()), 2.0)
     extra = _least(lambda d: bool((moments(level + d / k) <= 1.0).all()), 8.0)
-    return None if math.isnan(extra) else Prices(stake, 1.03 * (level + extra / k), least)
+    return None if math.isnan(extra) else Prices(stake, 1.03 * (level + extra / k) + 0.002, least)
 
 
 def _least(enough: Callable[[float], bool], high: float) -> float:

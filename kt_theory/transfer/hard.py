@@ -72,7 +72,7 @@ def _weights(n: int) -> tuple[float, float, float]:
     """
     if n < 100:
         return 0.35, 0.35, 0.3
-    return (0.25, 0.1, 0.65) if n < 600 else (0.5, 0.1, 0.4)
+    return (0.25, 0.1, 0.65) if n < 600 else (0.5, 0.25, 0.25)
 
 
 def _labels_evidence(rows: Rows) -> Evidence:
