@@ -157,9 +157,10 @@ def penalty(mu: np.ndarray, k: np.ndarray, stake: float) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def prices(n: int, labels: int) -> Prices | None:
-    """Return the prices of (2), with 3 % and 0.002 to spare between the points of a grid of mu; None where lambda is too large.
+    """Return the prices of (2), or None where they would be too high.
 
-    D(k) = d_0 + d_1 / k: d_0 is what inputs of many visits need, and then d_1 what all need.
+    D(k) = d_0 + d_1 / k: d_0 is what inputs of many visits need, and then d_1 what all need, on a grid of mu. Between
+    its points there are 3 % and 0.002 to spare. At this lambda, found by trial, the evidence is sharpest for n = 20 S.
     """
     stake = min(0.7, (2.0 / labels) ** 0.3 * math.sqrt(17.0 / n))
     least = -2.2 * math.log1p(-stake * (1.0 - 1.0 / labels))
