@@ -50,7 +50,7 @@ REACH = STAKES[-1]
 _PROBABILITIES = np.sin(np.linspace(0.0, 0.5 * np.pi, 301)) ** 2
 """Where max g is sought: steps of at most 0.005, and of a sixth of a standard deviation at 1000 visits."""
 
-_SHARES = np.concatenate([[1e-6], np.geomspace(0.02, 1.0, 100)[:-1], np.geomspace(1.0, REACH, 120)])
+_SHARES = np.concatenate([[1e-6], np.geomspace(0.01, 1.0, 400)[:-1], np.geomspace(1.0, REACH, 250)])
 """Ends of the intervals of m over which the maximum is taken, with C at the upper end and phi at the lower."""
 
 

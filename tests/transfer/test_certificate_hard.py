@@ -101,10 +101,33 @@ def test_the_prices_of_visits_satisfy_their_inequality_for_every_share_of_the_in
         assert binom.pmf(np.arange(n + 1), n, mu / n) @ np.exp(highest) <= 1.0
 
 
-def test_there_are_no_prices_where_the_stake_is_too_large():
-    """That many labels at so few records: the evidence does not take part, and the certificate still holds."""
-    assert counts.prices(3, 200) is None or counts.prices(3, 200).stake < 0.7
-    assert 0 < hard.counted(rows_of([[3] + [0] * 199]), 0.05) <= 1
+def test_the_costs_of_rows_are_the_largest_over_every_share_of_the_input():
+    """Row by row, with plain sums and a finer grid of m: never more than the cost, and close to it."""
+    table = [[7, 2, 0], [20, 0, 0], [1, 0, 0], [3, 3, 3], [0, 30, 1], [2, 0, 2]]
+    rows = rows_of(table)
+    prices = counts.prices(rows.n, 3)
+    above_least = 0
+    for row, cost in zip(table, counts.row_costs(rows, prices), strict=True):
+        k = sum(row)
+        costs, rest = counts.label_costs(k, prices.stake, 3)
+        c = [0.0] + [sum(costs[j][count] for count in row) + rest[j] for j in range(5)]
+        crude = counts.mean_exp(np.array(counts.REACH * prices.stake * k), np.array(k), 3)
+        c[5] = -math.log(0.5 * math.exp(-c[5]) + 0.5 * math.exp(-crude))
+        m = np.linspace(1e-7, counts.REACH, 5000)
+        gain = counts.penalty(m * k, np.full(5000, float(k)), prices.stake)
+        largest = (np.interp(m, (0.0, *counts.STAKES), np.maximum.accumulate(c)) - gain).max() + prices.later[k]
+        assert max(prices.least, largest) <= cost <= max(prices.least, 1.03 * largest + 0.01)
+        above_least += cost > prices.least
+    assert 0 < above_least < 6
+
+
+def test_there_are_no_prices_where_the_stake_is_too_large(monkeypatch):
+    """Then no D is enough, the evidence does not take part, and the certificate is that of the others."""
+    mu, rows = np.array([0.5, 20.0]), rows_of([[9, 3], [4, 2]])
+    assert counts.visit_moments(30, 50, 0.95, mu, 1.0)(np.full(31, 1e9)).max() > 1.0
+    assert math.isnan(counts._least(lambda d: False, 1.0))
+    monkeypatch.setattr(counts, "prices", lambda n, labels: None)
+    assert 0.2 < hard.counted(rows, 0.05) <= 1.0
 
 
 def test_the_bound_on_a_row_by_enumeration():
