@@ -255,7 +255,7 @@ def uneven(inputs, labels, top=0.8):
 @pytest.mark.parametrize("labels", [2, 3, 5, 10])
 @pytest.mark.parametrize("repeats", [12, pytest.param(200, marks=pytest.mark.long)])
 def test_hard_certificates_of_few_inputs_are_not_vacuous(inputs, labels, repeats):
-    """The same line, at the sizes where it is hardest to meet: 4 % of transfer sets may pass it, by at most 10 %."""
+    """The same line, at the sizes where it is hardest to meet: 1 % of transfer sets may pass it, by at most 10 %."""
     rng = np.random.default_rng(0)
     n = 20 * inputs
     for teacher in (kt.teachers.uniform(inputs, labels), uneven(inputs, labels), skewed(inputs, labels)):
@@ -264,9 +264,9 @@ def test_hard_certificates_of_few_inputs_are_not_vacuous(inputs, labels, repeats
             copy = fit(draw(teacher, n, "hard", rng), "ce_sgl")
             line = 5.0 * max(loss(copy, teacher), (inputs / 2 + 2 * math.log(20)) / n)
             ratios.append(copy.certificate(0.95).bound / line)
-        assert max(ratios) <= 1.15
-        # More than that has probability 1e-6 at most if 4 % are over.
-        assert sum(ratio > 1 for ratio in ratios) <= binom.ppf(1 - 1e-6, repeats, 0.04)
+        assert max(ratios) <= 1.1
+        # More than that has probability 1e-6 at most if 1 % are over.
+        assert sum(ratio > 1 for ratio in ratios) <= binom.ppf(1 - 1e-6, repeats, 0.01)
 
 
 def peaked(inputs, labels):
