@@ -118,7 +118,7 @@ def certify(copy: Copy, confidence: float) -> Certificate:
         method = "unbiased loss of held-out records"
         bound = bounds.shared_mass(rows, part, sampled_from_teacher=transfer.faithful)
     else:
-        method, hidden = "halves of the labels of each input, and their number", 0.0
+        method, hidden = "halves of the labels of each input, their number, and their counts", 0.0
         bound = hard.counted(rows, part)
     if not exact:
         method += ", and the distance of the student from the one bounded"
