@@ -231,6 +231,23 @@ def test_certificates_cover_in_many_transfer_sets(level):
     coverage(level, 2000)
 
 
+@pytest.mark.parametrize("repeats", [10, pytest.param(2000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("level", LEVELS, ids=str)
+def test_certificates_cover_and_are_not_vacuous_in_every_transfer_set(level, repeats):
+    """At n = 20 S, five teachers: at most 5 times the larger of true loss and (S/2 + 2 ln(1/delta))/n, in all of them."""
+    inputs, n = 8, 160
+    for family in FAMILIES.values():
+        teacher = family(inputs, 4)
+        rng = np.random.default_rng(11)
+        failures = 0
+        for _ in range(repeats):
+            copy = fit(draw(teacher, n, level, rng), LEVELS[level])
+            bound, true = copy.certificate(0.95).bound, loss(copy, teacher)
+            failures += true > bound
+            assert bound <= 5.0 * max(true, (inputs / 2 + 2 * math.log(20)) / n)
+        assert failures <= binom.ppf(1 - 1e-6, repeats, 0.05)
+
+
 @pytest.mark.parametrize("inputs", [10, 50, 400])
 @pytest.mark.parametrize("labels", [2, 10])
 @pytest.mark.parametrize("level", LEVELS, ids=str)
