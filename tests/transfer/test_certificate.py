@@ -234,7 +234,7 @@ def test_certificates_cover_in_many_transfer_sets(level):
 @pytest.mark.parametrize("repeats", [10, pytest.param(2000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("level", LEVELS, ids=str)
 def test_certificates_cover_and_are_not_vacuous_in_every_transfer_set(level, repeats):
-    """At n = 20 S, five teachers: at most 5 times the larger of true loss and (S/2 + 2 ln(1/delta))/n, in all of them."""
+    """n = 20 S, five teachers: at most 5 times the larger of the loss and (S/2 + 2 ln(1/delta))/n, in all of them."""
     inputs, n = 8, 160
     for family in FAMILIES.values():
         teacher = family(inputs, 4)
