@@ -103,9 +103,9 @@ def run(
         finally:
             work.progress.close()
             store.close()
-    merged = store.put_together()
-    table = results_table(spec, merged)
-    write_results(folder, spec, table)
+    with store.put_together() as merged:
+        table = results_table(spec, merged)
+        write_results(folder, spec, table)
     failures = tuple((cell, store.errors[cell.id].block.error) for cell in spec.cells if cell.id in work.failed)
     done = work.progress
     return Summary(

@@ -59,9 +59,9 @@ def merge_shards(folders: Sequence[str | Path], out: str | Path) -> Merged:
         )
     count = numbers.pop() if numbers else 1
     target = Store.prepare(Path(out), spec, merged=[str(store.path) for store in stores])
-    merged = target.put_together([record for store in stores for record in store.records()])
-    table = results_table(spec, merged)
-    write_results(Path(out), spec, table)
+    with target.put_together([record for store in stores for record in store.records()]) as merged:
+        table = results_table(spec, merged)
+        write_results(Path(out), spec, table)
     owner = shard_of(spec, count)
     missing: dict[int, int] = {}
     for cell, status in zip(table["cell"].to_pylist(), table["status"].to_pylist(), strict=True):

@@ -157,11 +157,17 @@ class Store:
         """Return the journals of the processes that are at work on the folder now."""
         return [path for path in sorted((self.path / "journal").glob("*.log")) if being_written(path)]
 
-    def put_together(self, extra: Iterable[Record] = ()) -> dict[str, list[Record]]:
-        """Move the journals of ended processes, and `extra`, into `blocks.parquet`; return all merged records."""
+    @contextmanager
+    def put_together(self, extra: Iterable[Record] = ()) -> Iterator[dict[str, list[Record]]]:
+        """Move the journals of ended processes, and `extra`, into `blocks.parquet`; yield all merged records.
+
+        What processes still at work have written is among them, for they may die before their own end. Until the
+        caller is through with the table nobody else gets here, so that no older table replaces a newer one.
+        """
         self.close()
         with _locked(self.path):
-            journals = [p for p in sorted((self.path / "journal").glob("*.log")) if not being_written(p)]
+            living = self.living()
+            journals = [p for p in sorted((self.path / "journal").glob("*.log")) if p not in living]
             old = self.path / "blocks.parquet"
             found: dict[str, list[Record]] = defaultdict(list)
             for path in journals:
@@ -175,8 +181,10 @@ class Store:
                 replace(old, lambda file: write_blocks(file, flat))
                 for path in journals:
                     path.unlink()
-        self._seen = None
-        return merged
+            self._seen = None
+            for record in [record for path in living for record in Reader(path).new(finished=False)]:
+                merged[record.cell] = merge([*merged.get(record.cell, []), record])
+            yield merged
 
     def _identity(self) -> Any:
         try:

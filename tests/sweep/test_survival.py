@@ -16,6 +16,7 @@ import pytest
 
 from kt_theory.sweep import Spec, load, run, status
 from kt_theory.sweep.journal import Reader
+from kt_theory.sweep.store import Store
 
 SPEC = """
 name = "kills"
@@ -266,6 +267,21 @@ def test_one_of_two_processes_is_killed(uninterrupted, tmp_path):
     said = [process.communicate(timeout=120) for process in processes]
     assert processes[1].returncode == 0, said
     assert table(tmp_path / "out") == expected
+
+
+def test_the_table_has_what_a_living_process_wrote(tiny, tmp_path):
+    """One process has run all cells and not ended yet, when another finds nothing left to run and writes the table."""
+    run(tiny(), tmp_path / "whole", progress=False)
+    done = list(Store(tmp_path / "whole").records())
+    other = Store.prepare(tmp_path / "out", tiny())
+    other.append(done)
+    assert other.living()
+    summary = run(tiny(), tmp_path / "out", progress=False)
+    assert (summary.repeats, summary.cells) == (0, {"done": 24})
+    assert table(tmp_path / "out") == table(tmp_path / "whole")
+    other.close()  # as if it were killed: what it wrote is still there
+    assert run(tiny(), tmp_path / "out", progress=False).repeats == 0
+    assert table(tmp_path / "out") == table(tmp_path / "whole")
 
 
 def test_full_disk_keeps_what_is_finished(tiny, tmp_path, monkeypatch):
