@@ -1,16 +1,14 @@
 """Many copies at once: a student learns from a different table in every repeat.
 
 The repeat loop of `simulate` has one teacher for all repeats, laid out once for the kernels. Here each repeat has its
-own, so that the counts come from NumPy and the student's compiled rule is called row by row: 1 us per row.
+own, so that the counts come from NumPy, and a kernel calls the student's compiled rule on row after row.
 """
 
 from __future__ import annotations
 
-import ctypes
-from typing import Any
-
 import numpy as np
 
+from kt_theory.kernels.copies import write_tables
 from kt_theory.kernels.generic import ROW_SUM_TOLERANCE
 from kt_theory.risk.rules import RowRuleError, compiled_rule, pools, rule_kind
 from kt_theory.students import Student
@@ -22,7 +20,7 @@ class Learner:
     def __init__(self, student: Student, inputs: int, labels: int) -> None:
         self.student, self.inputs, self.labels = student, inputs, labels
         self._prior = student.before((inputs, labels)) if student.prior is not None else None
-        self._call = _entry_point(student)
+        self._rule = compiled_rule(student, True)
 
     def copies(self, tables: np.ndarray, rho: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return what the student writes after n pairs s ~ rho, a ~ table(.|s), fresh for each table.
@@ -73,13 +71,7 @@ class Learner:
         room = np.full((calls, cells + 1), np.nan)
         if self._prior is not None:
             room[:, :-1] = np.tile(self._prior.reshape(-1, cells), (len(counts), 1))
-        starts = [array.ctypes.data for array in (seen, shown, room)]
-        returned = room[:, -1]
-        for i in range(calls):
-            ahead = 8 * i * cells
-            self._call(at_once, self.labels, starts[0] + ahead, starts[1] + ahead, starts[2] + ahead + 8 * i)
-            if returned[i] != 1.0:
-                break
+        write_tables(self._rule.address, at_once, self.labels, seen, shown, room)
         written = room[:, :-1].reshape(-1, self.labels)
         fine = (written >= 0.0).all(axis=1) & (np.abs(written.sum(axis=1) - 1.0) <= ROW_SUM_TOLERANCE)
         if not fine.all():
@@ -112,9 +104,3 @@ def draw_labels(visits: np.ndarray, tables: np.ndarray, rng: np.random.Generator
     counts = rng.multinomial(visits.ravel(), rows)
     counts[every, top], counts[every, last] = counts[every, last], counts[every, top]
     return counts.reshape(tables.shape)
-
-
-def _entry_point(student: Student) -> Any:
-    """Return the compiled rule as a function of (rows, labels, three addresses), bounds checked."""
-    number, address = ctypes.c_int64, ctypes.c_void_p
-    return ctypes.CFUNCTYPE(None, number, number, address, address, address)(compiled_rule(student, True).address)
