@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,7 +103,7 @@ def ensemble_floor(teacher: Teacher, sigma: float) -> float:
 
     F and f the distribution function and the density of sigma g + G: one integral for any number of labels. Both it
     and F come from the trapezoidal rule, whose error falls like exp(-pi^2 / step) as all is analytic in a strip of
-    width pi/2: about 12 digits.
+    width pi/2: about 12 digits. F and f are interpolated.
 
     Parameters
     ----------
@@ -119,7 +120,12 @@ def ensemble_floor(teacher: Teacher, sigma: float) -> float:
         raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
     noise = positive(sigma, "sigma", high=LARGEST_NOISE)
     rows, rho, multiplicity = teacher.classes
-    return float((rho * multiplicity) @ np.array([total_variation(mean_softmax(row, noise), row) for row in rows]))
+    distances = np.empty(len(rows))
+    with progress_bar(len(rows), True) as shown:
+        for i, row in enumerate(rows):
+            distances[i] = total_variation(mean_softmax(row, noise), row)
+            shown.update()
+    return float((rho * multiplicity) @ distances)
 
 
 def mean_softmax(row: np.ndarray, sigma: float) -> np.ndarray:
@@ -130,29 +136,38 @@ def mean_softmax(row: np.ndarray, sigma: float) -> np.ndarray:
     # The largest of A Gaussians has a standard deviation of about sigma / sqrt(2 ln A).
     step = _STEP * max(1.0, sigma / (1.0 + np.sqrt(2.0 * np.log(len(row)))))
     v = np.arange(z[-1] - 9.0 * sigma - 5.0, z[-1] + 9.0 * sigma + np.log(len(row)) + 40.0, step)
-    below, density = _noisy_gumbel(v[:, None] - z, sigma)
+    low, high, law = _interpolated(sigma)
+    below, density = np.moveaxis(law(np.clip(v[:, None] - z, low, high)), -1, 0)
     log = np.log(np.maximum(below, 1e-300))
     others = np.exp((log @ times)[:, None] - log)
     mean[row > 0] = step * (density * others).sum(axis=0)[place]
     return mean
 
 
+@lru_cache(maxsize=1)
+def _interpolated(sigma: float) -> tuple[float, float, Any]:
+    """Return `_noisy_gumbel` from low to high, beyond which nothing changes, as a spline of degree 5."""
+    from scipy.interpolate import make_interp_spline
+
+    v = np.arange(-9.0 * sigma - 5.0, 9.0 * sigma + 40.0, 0.1 * _STEP * max(1.0, sigma))
+    return v[0], v[-1], make_interp_spline(v, np.stack(_noisy_gumbel(v, sigma), axis=-1), k=5)
+
+
 def _noisy_gumbel(v: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distribution function and the density of G + sigma g at v (V, L)."""
+    """Return the distribution function and the density of G + sigma g at v (V,)."""
     from scipy.special import ndtr
 
     if sigma <= 1.0:
         # The mean over g of Gumbel's law: a finer step would be needed for a larger sigma.
         g = np.arange(-9.0, 9.0, _STEP)
         weight = np.exp(-0.5 * g**2) / np.sqrt(2.0 * np.pi) * _STEP
-        pieces = [(np.exp(-down), down) for down in (np.exp(sigma * g - row[:, None]) for row in v)]
-        return np.array([below @ weight for below, _ in pieces]), np.array([(b * d) @ weight for b, d in pieces])
+        down = np.exp(sigma * g - v[:, None])
+        return np.exp(-down) @ weight, (np.exp(-down) * down) @ weight
     # The mean over G of the normal law.
     gumbel = np.arange(-5.0, 40.0, _STEP)
     weight = np.exp(-gumbel - np.exp(-gumbel)) * _STEP
-    scores = [(row[:, None] - gumbel) / sigma for row in v]
-    density = [np.exp(-0.5 * score**2) @ weight for score in scores]
-    return np.array([ndtr(score) @ weight for score in scores]), np.array(density) / (sigma * np.sqrt(2.0 * np.pi))
+    score = (v[:, None] - gumbel) / sigma
+    return ndtr(score) @ weight, np.exp(-0.5 * score**2) @ weight / (sigma * np.sqrt(2.0 * np.pi))
 
 
 def _tilted(pi: np.ndarray, noise: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 import kt_theory as kt
 from kt_theory.generations import ensemble, ensemble_floor
-from kt_theory.generations.ensembles import _noisy_gumbel, mean_softmax
+from kt_theory.generations.ensembles import _interpolated, _noisy_gumbel, mean_softmax
 from kt_theory.testing import assert_risk, confidence_radius, teachers
 
 
@@ -58,8 +58,15 @@ def test_the_quadrature_gives_distributions(sigma, labels):
 
 
 def test_both_forms_of_the_noisy_gumbel_agree():
-    v = np.linspace(-9.0, 30.0, 24).reshape(8, 3)
+    v = np.linspace(-9.0, 30.0, 24)
     np.testing.assert_allclose(_noisy_gumbel(v, 1.0), _noisy_gumbel(v, np.nextafter(1.0, 2.0)), atol=1e-13)
+
+
+@pytest.mark.parametrize("sigma", [0.05, 1.0, 1.5, 50.0])
+def test_the_spline_of_the_noisy_gumbel_is_as_exact(sigma):
+    low, high, law = _interpolated(sigma)
+    v = np.random.default_rng(0).uniform(low, high, 2000)
+    np.testing.assert_allclose(law(v).T, _noisy_gumbel(v, sigma), atol=2e-13)
 
 
 @pytest.mark.parametrize("sigma", [0.7, 2.5])
