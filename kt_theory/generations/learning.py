@@ -6,12 +6,18 @@ own, so that the counts come from NumPy, and a kernel calls the student's compil
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from kt_theory.kernels.copies import write_tables
 from kt_theory.kernels.generic import ROW_SUM_TOLERANCE
 from kt_theory.risk.rules import RowRuleError, compiled_rule, pools, rule_kind
 from kt_theory.students import Student
+
+_CELLS_AT_ONCE = 2**14
+"""Between two pieces of so many cells an interrupt is heard, and the bar moves on: a table rule may be slow."""
 
 
 class Learner:
@@ -22,7 +28,9 @@ class Learner:
         self._prior = student.before((inputs, labels)) if student.prior is not None else None
         self._rule = compiled_rule(student, True)
 
-    def copies(self, tables: np.ndarray, rho: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    def copies(
+        self, tables: np.ndarray, rho: np.ndarray, n: int, rng: np.random.Generator, done: Callable[[int], Any]
+    ) -> np.ndarray:
         """Return what the student writes after n pairs s ~ rho, a ~ table(.|s), fresh for each table.
 
         Parameters
@@ -31,6 +39,8 @@ class Learner:
         rho : (S,) array
         n : int
         rng : numpy.random.Generator
+        done : callable
+            Told the number of tables since it was last called.
 
         Returns
         -------
@@ -45,7 +55,7 @@ class Learner:
         visits = draw_labels(np.full((repeats, 1), n), np.broadcast_to(rho, (repeats, 1, len(rho))), rng)[:, 0]
         counts = draw_labels(visits, tables, rng)
         seen, revealed = self._answers(counts, tables, rng)
-        return self._write(seen, revealed)
+        return self._write(seen, revealed, done)
 
     def _answers(
         self, counts: np.ndarray, tables: np.ndarray, rng: np.random.Generator
@@ -61,18 +71,22 @@ class Learner:
         seen = np.array([level.seen_counts(count, table) for count, table in pairs])
         return seen, np.array([level.reveal(count, table, rng) for count, table in pairs])
 
-    def _write(self, counts: np.ndarray, revealed: np.ndarray) -> np.ndarray:
+    def _write(self, counts: np.ndarray, revealed: np.ndarray, done: Callable[[int], Any]) -> np.ndarray:
         """Call the rule on rows, or on whole tables: each call has a spare entry at its end, set to 1 on return."""
         at_once = self.inputs if pools(self.student) else 1
         cells = at_once * self.labels
-        calls = counts.size // cells
+        repeats, calls = len(counts), self.inputs // at_once
         seen = np.ascontiguousarray(counts, dtype=np.int64)
         shown = np.ascontiguousarray(revealed, dtype=np.float64)
-        room = np.full((calls, cells + 1), np.nan)
+        room = np.full((repeats, calls, cells + 1), np.nan)
         if self._prior is not None:
-            room[:, :-1] = np.tile(self._prior.reshape(-1, cells), (len(counts), 1))
-        write_tables(self._rule.address, at_once, self.labels, seen, shown, room)
-        written = room[:, :-1].reshape(-1, self.labels)
+            room[:, :, :-1] = self._prior.reshape(calls, cells)
+        size = max(1, _CELLS_AT_ONCE // (calls * cells))
+        for piece in (slice(first, min(first + size, repeats)) for first in range(0, repeats, size)):
+            if not write_tables(self._rule.address, at_once, self.labels, seen[piece], shown[piece], room[piece]):
+                break
+            done(piece.stop - piece.start)
+        written = room[:, :, :-1].reshape(-1, self.labels)
         fine = (written >= 0.0).all(axis=1) & (np.abs(written.sum(axis=1) - 1.0) <= ROW_SUM_TOLERANCE)
         if not fine.all():
             repeat, row = divmod(int(np.argmin(fine)), self.inputs)

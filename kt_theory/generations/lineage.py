@@ -27,7 +27,8 @@ class _Stage(NamedTuple):
     name: str
     access: str
     n: float
-    table: Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+    table: Callable[[np.ndarray, np.random.Generator, Callable[[int], Any]], np.ndarray]
+    """(tables (R, S, A), generator, done): the next tables; `done` is told how many are."""
 
 
 def lineage(truth: Teacher, stages: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True) -> pd.DataFrame:
@@ -98,9 +99,8 @@ def lineage(truth: Teacher, stages: Any, repeats: int = 1000, seed: int = 0, *, 
         for size, rng in blocks(repeats, _ARRAYS * truth.pi.size, seed):
             tables = before = np.broadcast_to(truth.pi, (size, *truth.pi.shape))
             for stage, total in zip(line, totals, strict=True):
-                before, tables = tables, stage.table(tables, truth.rho, rng)
+                before, tables = tables, stage.table(tables, rng, shown.update)
                 total.add(_measures(tables, before, truth))
-                shown.update(size)
     start = Running(len(COLUMNS))
     start.add(np.tile(_measures(truth.pi[None], truth.pi[None], truth), (1, 2)))
     names: list[tuple[str, str, float]] = [("truth", "", 0), *((stage.name, stage.access, stage.n) for stage in line)]
@@ -144,24 +144,30 @@ def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
         size = whole_number(n, f"n of stage {i}")
         if id(chosen) not in learners:
             learners[id(chosen)] = Learner(chosen, truth.inputs, truth.labels)
-        found.append(_learning(learners[id(chosen)], size))
+        found.append(_learning(learners[id(chosen)], truth.rho, size))
     if not found:
         raise ValueError("stages = []: give at least one (student, n)")
     return found
 
 
-def _learning(learner: Learner, n: int) -> _Stage:
-    student = learner.student
-    return _Stage(student.name, student.access.name, n, lambda tables, rho, rng: learner.copies(tables, rho, n, rng))
+def _learning(learner: Learner, rho: np.ndarray, n: int) -> _Stage:
+    def table(tables: np.ndarray, rng: np.random.Generator, done: Callable[[int], Any]) -> np.ndarray:
+        return learner.copies(tables, rho, n, rng, done)
+
+    return _Stage(learner.student.name, learner.student.access.name, n, table)
 
 
 def _compression(function: Any, stage: int, truth: Teacher) -> _Stage:
-    def table(tables: np.ndarray, rho: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        written = np.array([distributions(function(one.copy()), f"table of stage {stage}", 2) for one in tables])
-        if written.shape != tables.shape:
-            raise ValueError(
-                f"stage {stage} wrote a table of shape {written.shape[1:]}: must be the teacher's, {truth.pi.shape}"
-            )
+    def table(tables: np.ndarray, rng: np.random.Generator, done: Callable[[int], Any]) -> np.ndarray:
+        written = np.empty(tables.shape)
+        for repeat, one in enumerate(tables):
+            made = distributions(function(one.copy()), f"table of stage {stage}", 2)
+            if made.shape != one.shape:
+                raise ValueError(
+                    f"stage {stage} wrote a table of shape {made.shape}: must be the teacher's, {truth.pi.shape}"
+                )
+            written[repeat] = made
+            done(1)
         return written
 
     return _Stage(getattr(function, "__name__", type(function).__name__), "", np.nan, table)

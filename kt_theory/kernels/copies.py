@@ -10,16 +10,18 @@ from kt_theory.kernels.rules import call_rule
 
 @njit(**LEAF)
 def write_tables(address, rows, labels, counts, revealed, out):
-    """Call the rule at `address` on each of C pieces of R = `rows` rows: 1 for a row rule, S for a table rule.
+    """Call the rule at `address` on each of C pieces of `rows` rows, and return whether it returned from all of them.
 
-    counts int64 and revealed float64 hold C R A entries, piece after piece. out (C, R A + 1) float64 has the prior, or
-    NaN, and receives what the rule writes; the last entry of a piece is set to 1 once the rule has returned, and the
-    first piece on which it does not ends the loop.
+    rows is 1 for a row rule and S for a table rule. counts int64 and revealed float64 hold all pieces in C order.
+    out (R, C / R, rows A + 1) float64 has the prior, or NaN, and receives what the rule writes; the last entry of a
+    piece is set to 1 once the rule has returned, and the first piece on which it does not ends the loop.
     """
-    word = 8 * rows * labels
-    for i in range(len(out)):
-        ahead = i * word
-        seen, shown, written = counts.ctypes.data + ahead, revealed.ctypes.data + ahead, out.ctypes.data + ahead + 8 * i
-        call_rule(address, rows, labels, seen, shown, written)  # type: ignore[call-arg]
-        if out[i, rows * labels] != 1.0:
-            break
+    cells = rows * labels
+    seen, shown, written = counts.ctypes.data, revealed.ctypes.data, out.ctypes.data
+    for r in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            call_rule(address, rows, labels, seen, shown, written)  # type: ignore[call-arg]
+            if out[r, i, cells] != 1.0:
+                return False
+            seen, shown, written = seen + 8 * cells, shown + 8 * cells, written + 8 * cells + 8
+    return True

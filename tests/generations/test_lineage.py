@@ -49,7 +49,9 @@ def test_the_batch_learner_writes_the_tables_of_the_students(student):
     """The same answers, from the same generator, go to `Access.reveal` and `Student.table`, repeat by repeat."""
     tables = np.broadcast_to(AFFINE.pi, (5, 6, 4)).copy()
     for n in (0, 1, 12):
-        copies = Learner(student, 6, 4).copies(tables, AFFINE.rho, n, np.random.default_rng(n))
+        done = []
+        copies = Learner(student, 6, 4).copies(tables, AFFINE.rho, n, np.random.default_rng(n), done.append)
+        assert sum(done) == 5
         rng = np.random.default_rng(n)
         visits = draw_labels(np.full((5, 1), n), np.broadcast_to(AFFINE.rho, (5, 1, 6)), rng)[:, 0]
         counts = draw_labels(visits, tables, rng)
@@ -160,6 +162,18 @@ def test_blocks_of_repeats_add_up():
     frame = lineage(truth, [("ce_ful", 300)], repeats=25, seed=0, progress=False)
     assert_risk(estimate(frame, 1, "to_truth"), kt.exact_risk(truth, "ce_ful", 300), detects=5.0)
     assert frame["to_truth"][1] == pytest.approx(kt.exact_risk(truth, "ce_ful", 300), rel=0.01)
+
+
+def test_large_tables_are_written_in_pieces(monkeypatch):
+    """Between pieces the bar moves on and an interrupt is heard; what is written does not depend on them."""
+    tables, rng = np.broadcast_to(TINY.pi, (10, 2, 3)), np.random.default_rng
+    whole = Learner(students.SEL_PTL, 2, 3).copies(tables, TINY.rho, 4, rng(0), int)
+    monkeypatch.setattr("kt_theory.generations.learning._CELLS_AT_ONCE", 18)
+    done = []
+    np.testing.assert_array_equal(
+        Learner(students.SEL_PTL, 2, 3).copies(tables, TINY.rho, 4, rng(0), done.append), whole
+    )
+    assert done == [3, 3, 3, 1]
 
 
 def test_a_function_is_a_stage():
