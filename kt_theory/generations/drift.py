@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.generations.visits import mean_over_visits
-from kt_theory.risk.cost import NoExactRisk
+from kt_theory.risk.cost import NoExactRisk, refuse_beyond
 from kt_theory.students import as_students
 from kt_theory.teacher import Teacher
 from kt_theory.validation import distributions, whole_number
@@ -54,7 +54,7 @@ def heterozygosity(teacher: Teacher, student: Any, n: int, generations: int) -> 
     Raises
     ------
     NoExactRisk
-        For other students; `lineage` simulates them.
+        For other students; `lineage` simulates them. Before more than half a minute of work.
 
     Source: Wright (1931), Genetics 16; Furlanello et al. (2018), arXiv 1805.04770.
     """
@@ -68,6 +68,7 @@ def heterozygosity(teacher: Teacher, student: Any, n: int, generations: int) -> 
         raise NoExactRisk(f"student {chosen.name!r} has no exact heterozygosity: use lineage(teacher, [(student, n)])")
     size, number = whole_number(n, "n"), whole_number(generations, "generations")
     rows, rho, multiplicity = teacher.classes
+    refuse_beyond(1e4 * number + 10.0 * number * len(rho), f"{number} generations", "give fewer")
     same = (rows**2).sum(axis=1)
     rhos, place = np.unique(rho, return_inverse=True)
     c = chosen.exact[1] if kind == ("add_c",) else 0.0
@@ -114,13 +115,19 @@ def fixation(row: ArrayLike, visits: int, generations: int) -> np.ndarray:
     -------
     (generations + 1, A) array; sum over the labels: the probability that the row has collapsed.
 
+    Raises
+    ------
+    NoExactRisk
+        Before more than half a minute of work.
+
     Source: Fisher (1930), Wright (1931), Genetics 16.
     """
     from scipy.stats import binom
 
-    p = distributions(row, "row", 1)
+    p = np.minimum(distributions(row, "row", 1), 1.0)
     k = whole_number(visits, "visits", low=1, high=_MOST_VISITS)
     number = whole_number(generations, "generations")
+    refuse_beyond(float(number) * len(p) * k**2, f"fixation over {number} generations", "give fewer, or fewer visits")
     states = np.arange(k + 1)
     step = binom.pmf(states[None, :], k, states[:, None] / k)
     law = binom.pmf(states[None, :], k, p[:, None])

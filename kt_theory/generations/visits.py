@@ -31,7 +31,7 @@ def mean_over_visits(function: Callable[[np.ndarray], np.ndarray], n: int, rho: 
     low, high = visit_window(size, rho)
     low = np.maximum(low, 1.0)
     refuse_beyond(10.0 * float((high - low)[0]), f"a mean over {float((high - low)[0]):.1g} visits", "give a smaller n")
-    for first in np.arange(low[0], high[0] + 1.0, CHUNK):
-        k = first + np.arange(min(CHUNK, high[0] - first + 1.0))
-        binomial_averages(size, rho, 1.0 - rho, low, high, first, function(k), total)
+    for first in range(int(low[0]), int(high[0]) + 1, CHUNK):  # floats cannot count on from 2^53
+        k = first + np.arange(min(CHUNK, int(high[0]) - first + 1), dtype=np.float64)
+        binomial_averages(size, rho, 1.0 - rho, low, high, float(first), function(k), total)
     return float(total[0])

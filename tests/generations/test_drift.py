@@ -102,6 +102,25 @@ def test_random_visits_agree_with_enumeration(student):
     assert exact[1:] == pytest.approx([first, second], abs=1e-12)
 
 
+def test_the_largest_number_of_visits_counts():
+    """From 2^53 on a float does not change when 1 is added."""
+    for n in (2**53 - 1, 2**53):
+        np.testing.assert_allclose(heterozygosity(kt.Teacher([[0.7, 0.3]]), "ce_sgl", n, 2), 0.42, rtol=1e-14)
+
+
+def test_rounding_above_one_is_no_more_than_certain():
+    np.testing.assert_array_equal(fixation([1.0 + 5e-13, 0.0], 3, 2), [[1.0, 0.0]] * 3)
+
+
+def test_work_without_end_is_refused():
+    with pytest.raises(kt.NoExactRisk, match=r"^1000000000 generations takes about .*: give fewer$"):
+        heterozygosity(TINY, "ce_sgl", 10, 10**9)
+    with pytest.raises(
+        kt.NoExactRisk, match=r"^fixation over 1000000 generations takes about .*: give fewer, or fewer"
+    ):
+        fixation([0.5, 0.5], 1000, 10**6)
+
+
 def test_the_recursion_of_random_visits():
     """h' = P(0) (1 - 1/A) + h sum_k P(k) (1 - 1/k), by rational arithmetic; and where it ends."""
     inputs, labels, n = 4, 3, 9
