@@ -56,7 +56,13 @@ def unit_interval(value: Any, name: str) -> float:
     return number
 
 
-_SHAPES = {"features": "(inputs, features)", "jacobian": "(labels, features)", "transitions": "(inputs, inputs)"}
+_SHAPES = {
+    "features": "(inputs, features)",
+    "tables": "(values of u, inputs, labels)",
+    "row": "(labels,)",
+    "jacobian": "(labels, features)",
+    "transitions": "(inputs, inputs)",
+}
 
 
 def positive(value: Any, name: str, *, low: float = 0.0, high: float = np.inf) -> float:
@@ -138,6 +144,7 @@ def distributions(values: Any, name: str, ndim: int, *, normalise: bool | None =
 def _refuse_rows(wrong: np.ndarray, sums: np.ndarray, name: str, rule: str) -> None:
     rows = np.flatnonzero(wrong)
     if len(rows):
-        row = f" row {rows[0]}" if sums.ndim == 2 else ""
+        where = ", ".join(str(i) for i in np.unravel_index(rows[0], sums.shape[:-1]))
+        row = f" row {where}" if where else ""
         more = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
         raise ValueError(f"{name}{row} sums to {np.ravel(sums)[rows[0]]:.12g}{more}: {rule}")

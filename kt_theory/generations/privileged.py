@@ -60,14 +60,12 @@ class Privileged:
     """
 
     def __init__(self, tables: ArrayLike, weights: ArrayLike, rho: ArrayLike | None = None) -> None:
-        if np.ndim(tables) != 3:
-            raise ValueError(f"tables has {np.ndim(tables)} axes: must have 3, (values of u, inputs, labels)")
         self._tables, self._weights = distributions(tables, "tables", 3), distributions(weights, "weights", 1)
         if len(self._tables) != len(self._weights):
             raise ValueError(
                 f"tables has {len(self._tables)} values of u: weights has {len(self._weights)}, one each is needed"
             )
-        self.teacher = Teacher(np.tensordot(self._weights, self._tables, axes=1), rho, normalise=True)
+        self.teacher = Teacher(np.tensordot(self._weights, self._tables, axes=1), rho)
 
     def risk(self, n: Any) -> float | np.ndarray:
         """Return the exact risk E TV(student, pi | rho) after n queries, if no p(a|s, u) has more than two values in u.
@@ -87,14 +85,19 @@ class Privileged:
         Raises
         ------
         NoExactRisk
-            A label has three probabilities or more at an input: `bound`, or `simulate`.
+            A label has three probabilities or more at an input, or n is too large: `bound`, or `simulate`.
         """
         larger, smaller, chance = self._two_values()
         coins = np.stack([chance, 1.0 - chance], axis=-1).reshape(-1, 2)
         rho = np.repeat(self.teacher.rho, self.teacher.labels)
         # An exact risk is linear in the multiplicities, which need not be whole numbers for that.
         classes = RowClasses(coins, rho, 0.5 * (larger - smaller).ravel())
-        noise = empirical_loss(classes, np.array(sample_sizes(n), dtype=np.float64))
+        try:
+            noise = empirical_loss(classes, np.array(sample_sizes(n), dtype=np.float64))
+        except NoExactRisk:
+            raise NoExactRisk(
+                f"n = {n!r}: takes more than half a minute; use bound(n) or simulate(n, repeats)"
+            ) from None
         coverage = exact_risk(self.teacher, "ce_ful", n)
         return coverage + (float(noise[0]) if np.ndim(n) == 0 else noise.reshape(np.shape(n)))
 

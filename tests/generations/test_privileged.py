@@ -130,13 +130,27 @@ def test_the_rate_is_coverage_and_the_spread_over_u():
     assert (hidden.bound(n) <= 0.5 * np.sqrt(2 * 0.1 / (n + 1)) * 2 * spread).all()
 
 
+def test_the_largest_number_of_queries():
+    hidden = Privileged([[[0.9, 0.1]], [[0.5, 0.5]]], [0.5, 0.5])
+    assert hidden.bound(2**53) == pytest.approx(0.2 / 2**26.5, rel=1e-12)
+    assert hidden.risk(2**53) == pytest.approx(np.sqrt(2 / np.pi) * 0.2 / 2**26.5, rel=1e-6)
+    two = Privileged(RNG.dirichlet(np.ones(2), size=(2, 2)), [0.5, 0.5])
+    with pytest.raises(kt.NoExactRisk, match=r"^n = 9007199254740992: .* use bound\(n\) or simulate\(n, repeats\)$"):
+        two.risk(2**53)
+
+
 def test_bad_input_is_named():
     table = [[[0.5, 0.5]]]
     for call, message in (
-        (lambda: Privileged(table[0], [1.0]), "tables has 2 axes: must have 3"),
+        (
+            lambda: Privileged(table[0], [1.0]),
+            r"tables has shape \(1, 2\): must have 3 axes, \(values of u, inputs, labels\)",
+        ),
         (lambda: Privileged(table, [0.5, 0.5]), "tables has 1 values of u: weights has 2"),
         (lambda: Privileged(table, [0.5]), "weights sums to 0.5"),
-        (lambda: Privileged([[[0.5, 0.4]]], [1.0]), "tables sums to 0.9"),
+        (lambda: Privileged([[[0.5, 0.4]]], [1.0]), "tables row 0, 0 sums to 0.9"),
+        (lambda: Privileged([[[0.5, 0.5]], [[1.0]]], [0.5, 0.5]), "tables: must be a table of real numbers"),
+        (lambda: Privileged(table, [1.0], [0.5]), "rho sums to 0.5: must sum to 1"),
         (lambda: Privileged(table, [1.0], [0.5, 0.5]), "rho has 2 entries"),
         (lambda: Privileged(table, [1.0]).risk(-1), "n = -1"),
     ):
