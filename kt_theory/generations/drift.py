@@ -129,7 +129,8 @@ def fixation(row: ArrayLike, visits: int, generations: int) -> np.ndarray:
     number = whole_number(generations, "generations")
     refuse_beyond(float(number) * len(p) * k**2, f"fixation over {number} generations", "give fewer, or fewer visits")
     states = np.arange(k + 1)
-    step = binom.pmf(states[None, :], k, states[:, None] / k)
+    # Piece by piece: SciPy needs several times the memory of what it returns.
+    step = np.vstack([binom.pmf(states, k, piece[:, None] / k) for piece in np.array_split(states, 1 + k // 64)])
     law = binom.pmf(states[None, :], k, p[:, None])
     found = [(p >= 1.0).astype(np.float64)]
     for _ in range(number):
