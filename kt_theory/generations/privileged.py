@@ -65,7 +65,8 @@ class Privileged:
             raise ValueError(
                 f"tables has {len(self._tables)} values of u: weights has {len(self._weights)}, one each is needed"
             )
-        self.teacher = Teacher(np.tensordot(self._weights, self._tables, axes=1), rho)
+        law = None if rho is None else distributions(rho, "rho", 1)
+        self.teacher = Teacher(np.tensordot(self._weights, self._tables, axes=1), law)
 
     def risk(self, n: Any) -> float | np.ndarray:
         """Return the exact risk E TV(student, pi | rho) after n queries, if no p(a|s, u) has more than two values in u.

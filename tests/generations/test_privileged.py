@@ -150,7 +150,7 @@ def test_bad_input_is_named():
         (lambda: Privileged(table, [0.5]), "weights sums to 0.5"),
         (lambda: Privileged([[[0.5, 0.4]]], [1.0]), "tables row 0, 0 sums to 0.9"),
         (lambda: Privileged([[[0.5, 0.5]], [[1.0]]], [0.5, 0.5]), "tables: must be a table of real numbers"),
-        (lambda: Privileged(table, [1.0], [0.5]), "rho sums to 0.5: must sum to 1"),
+        (lambda: Privileged(table, [1.0], [0.5]), "rho sums to 0.5: must sum to 1; divide by the sum"),
         (lambda: Privileged(table, [1.0], [0.5, 0.5]), "rho has 2 entries"),
         (lambda: Privileged(table, [1.0]).risk(-1), "n = -1"),
     ):
