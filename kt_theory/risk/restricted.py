@@ -46,7 +46,7 @@ def greedy_loss(classes: RowClasses, n: np.ndarray, hedged: bool) -> np.ndarray:
     -------
     (N,) array in [0,1].
     """
-    weight = classes.rho * classes.multiplicity * _greedy_distance(classes.rows, hedged)
+    weight = classes.rho * classes.multiplicity * greedy_distance(classes.rows, hedged)
     with np.errstate(divide="ignore"):
         log = np.log1p(-np.minimum(classes.rho, 1.0))
     return np.array([-weight @ np.expm1(draws * log) if draws else 0.0 for draws in n])
@@ -54,10 +54,11 @@ def greedy_loss(classes: RowClasses, n: np.ndarray, hedged: bool) -> np.ndarray:
 
 def greedy_limit(classes: RowClasses, hedged: bool) -> float:
     """Return the floor sum_s rho_s TV(q_s, pi_s), the risk as n -> infinity."""
-    return float((classes.rho * classes.multiplicity) @ _greedy_distance(classes.rows, hedged))
+    return float((classes.rho * classes.multiplicity) @ greedy_distance(classes.rows, hedged))
 
 
-def _greedy_distance(rows: np.ndarray, hedged: bool) -> np.ndarray:
+def greedy_distance(rows: np.ndarray, hedged: bool) -> np.ndarray:
+    """Return TV(q_s, pi_s) of each visited row, whose probabilities fall, as `greedy_loss` tells."""
     others: np.ndarray = rows[:, 1:]
     if not hedged or not others.size:
         return others.sum(axis=1)
