@@ -161,6 +161,21 @@ def test_the_default_students_are_those_that_the_access_allows(table):
     assert "ce_ful" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("access", "names"),
+    [
+        ("argmax", "argmax argmax_hedged"),
+        ("top_k_only(1)", "argmax argmax_hedged"),
+        ("non_target", "ce_sgl non_target"),
+        ("top_k(2)", "ce_sgl ce_ptl sel_ptl"),
+    ],
+)
+def test_levels_beside_the_papers_have_default_students(table, access, names):
+    result = run("risk", table, "--n", 10, "--repeats", 20, "--access", access)
+    assert result.exit_code == 0, result.output
+    assert {line.split()[1] for line in result.output.splitlines()[2:]} == set(names.split())
+
+
 @pytest.mark.parametrize("name", ["$\\frac{$.csv", "x" * 120 + ".csv", "mod\u00e8le \u6a21\u578b.csv"])
 def test_pictures_bear_any_file_name(table, tmp_path, name):
     (tmp_path / name).write_text(table.read_text())
