@@ -240,7 +240,7 @@ def _level(name: str) -> Access:
 
 
 def _students_of(granted: Access | None) -> list[Student]:
-    """Return the paper's students that a level allows and its own; all that have a name where it allows none of them."""
+    """Return the paper's students that a level allows and its own; where there are none, all named that it allows."""
     from kt_theory.access import HARD
     from kt_theory.students import NAMED, STUDENTS
 

@@ -56,7 +56,13 @@ def unit_interval(value: Any, name: str) -> float:
     return number
 
 
-_SHAPES = {"features": "(inputs, features)", "jacobian": "(labels, features)", "transitions": "(inputs, inputs)"}
+_SHAPES = {
+    "features": "(inputs, features)",
+    "moments": "(labels, features)",
+    "jacobian": "(labels, features)",
+    "transitions": "(inputs, inputs)",
+    "distances": "(inputs, inputs)",
+}
 
 
 def positive(value: Any, name: str, *, low: float = 0.0, high: float = np.inf) -> float:

@@ -386,6 +386,14 @@ def test_wrong_groups_leave_the_distance_to_the_mean_row():
             np.testing.assert_allclose(learnt(students.grouped(base, [0, 0]), counts, teacher.pi).sum(axis=1), 1.0)
 
 
+def test_a_temperature_of_1_is_no_parameter_of_a_sweep():
+    from kt_theory.sweep.recipes import student_label, student_recipe
+
+    assert student_recipe("hinton(0.5, 1)") == student_recipe("hinton(0.5)") == {"name": "hinton", "alpha": 0.5}
+    assert student_label(student_recipe({"name": "hinton", "alpha": 0.5, "temperature": 1})) == "hinton(0.5)"
+    assert student_label(student_recipe("hinton(0.5, 2)")) == "hinton(0.5, 2)"
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -395,6 +403,7 @@ def test_wrong_groups_leave_the_distance_to_the_mean_row():
         (lambda: students.hinton(0.5, 1e4), "temperature = 10000.0: must lie from 0.001 to 1000"),
         (lambda: students.as_students("hinton"), r"give kt_theory.students.hinton\(alpha, temperature\)"),
         (lambda: students.masked("ce_sgl", [1, 0]), "must be bool"),
+        (lambda: students.masked("ce_sgl", [[True], [True, False]]), "mask has rows of different lengths"),
         (lambda: students.masked("ce_sgl", [[True, True], [False, False]]), "mask row 1 allows no label"),
         (lambda: students.masked(students.tempered_mle(2), [True]), "takes one student with a row rule"),
         (lambda: students.masked(students.with_prior("ce_sgl", [[1.0]]), [True]), "without a prior"),

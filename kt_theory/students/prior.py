@@ -76,8 +76,8 @@ def with_prior(student: Student | Access | str, table: ArrayLike) -> Student:
     Parameters
     ----------
     student : Student, Access or str
-        ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k), grad_ful(graph) or argmax; or an access level that shows
-        probabilities as they are, or labels alone, which stands for ce_sgl, sel_ptl, ce_ful, argmax or the sharing rule.
+        ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k), grad_ful(graph) or argmax; or an access level that shows labels
+        alone, or probabilities as they are, which stands for ce_sgl, sel_ptl, ce_ful, argmax or the sharing rule.
     table : (S, A) array_like
         Rows sum to 1.
     """
@@ -103,7 +103,9 @@ def _based_on(student: Student | Access | str) -> Student:
     if level.greedy and not level.top:
         return NAMED["argmax"]
     if level.channel is not None or level.noise > 0.0 or level.non_target:
-        raise ValueError(f"access {level.name!r}: must show probabilities as they are, or labels alone, for a student with a prior")
+        raise ValueError(
+            f"access {level.name!r}: must show probabilities as they are, or labels alone, for a student with a prior"
+        )
     return _OF_ACCESS.get(level.name) or Student(level.name, level, RowRule(_share_the_rest), "hidden mass shared")
 
 

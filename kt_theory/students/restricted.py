@@ -183,7 +183,10 @@ def _row_student(student: Any, what: str) -> Student:
 
 
 def _possible(mask: ArrayLike) -> np.ndarray:
-    given = np.asarray(mask)
+    try:
+        given = np.asarray(mask)
+    except ValueError:
+        raise ValueError("mask has rows of different lengths: must be bool, (labels,) or (inputs, labels)") from None
     if given.dtype != np.bool_ or given.ndim not in (1, 2) or not given.size:
         raise ValueError(f"mask has type {given.dtype} and shape {given.shape}: must be bool, (labels,) or (inputs, "
                          "labels)")  # fmt: skip
