@@ -111,13 +111,7 @@ def pooled_teacher(teacher: Teacher, student: Student, group: np.ndarray) -> Tea
     ------
     NoExactRisk
         If rows of one group differ where rho is positive.
-    ValueError
-        If there is not one group for each input.
     """
-    if len(group) != teacher.inputs:
-        raise ValueError(
-            f"groups has {len(group)} entries: the teacher has {teacher.inputs} inputs, one each is needed"
-        )
     law = np.bincount(group, weights=teacher.rho)
     first = np.zeros(len(law), dtype=np.int64)
     asked = np.flatnonzero(teacher.rho > 0.0)[::-1]
@@ -139,12 +133,7 @@ def masked_classes(teacher: Teacher, student: Student, mask: np.ndarray) -> list
     ------
     NoExactRisk
         If a row has mass outside the mask where rho is positive.
-    ValueError
-        If the mask does not fit the teacher.
     """
-    if mask.shape[1] != teacher.labels or len(mask) not in (1, teacher.inputs):
-        shape = teacher.pi.shape
-        raise ValueError(f"mask has shape {mask.shape}: the teacher's table has {shape}; one row or one for each input")
     possible = np.broadcast_to(mask, teacher.pi.shape)
     outside = np.where(possible, 0.0, teacher.pi).sum(axis=1)
     wrong = np.flatnonzero((outside > EQUAL) & (teacher.rho > 0.0))

@@ -72,13 +72,14 @@ def features(features: Any, targets: str = "complete", *, shipped: bool = True) 
         raise unknown_name("targets", targets, ("hard", "sampled", "complete"))
     name = f"features({points.shape[1]}, {targets})" if shipped else f"features({points.shape[1]}, {targets}, queried)"
     reference = "Romero et al. (2014), arXiv 1412.6550: hints from the teacher's features"
+    sizes = (len(points), None)
     if targets == "hard":
-        return Student(name, HARD, TableRule(_maximum_likelihood(points, shipped)), reference)
+        return Student(name, HARD, TableRule(_maximum_likelihood(points, shipped)), reference, sizes=sizes)
     vectors = points / (np.abs(points).max() or 1.0)
     rule = TableRule(span_rule(vectors, whole=targets == "complete", shipped=shipped))
     if targets == "complete":
-        return Student(name, access.logits(), rule, reference, () if shipped else ("ce_ful",))
-    return Student(name, _true_logits(), rule, reference)
+        return Student(name, access.logits(), rule, reference, () if shipped else ("ce_ful",), sizes=sizes)
+    return Student(name, _true_logits(), rule, reference, sizes=sizes)
 
 
 def relations(distances: Any, targets: str = "complete") -> Student:
