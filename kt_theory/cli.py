@@ -112,17 +112,17 @@ def risk(
     from kt_theory import figures, study
     from kt_theory.access import as_access
     from kt_theory.output import refuse_unwritable, write_table
-    from kt_theory.students import as_students
+    from kt_theory.students import NAMED, as_students
     from kt_theory.sweep.recipes import build_student, student_recipe
     from kt_theory.teachers.command import read_teacher
 
     refuse_unwritable([path for path in (csv, plot) if path is not None], inputs=[teacher])
     if plot is not None and plot.suffix.lower() not in figures.KINDS:
         raise ValueError(f"--plot {plot}: must end in {', '.join(figures.KINDS)}")
-    granted = None if access is None else _level(access) if "(" in access else as_access(access)
+    granted = None if access is None else as_access(access) if access == "gradient" else _level(access)
     whole_number(repeats, "repeats", low=2)
     source = read_teacher(teacher, order, tokens, logits, normalise)
-    asked = [build_student(student_recipe(name), source.inputs) if "(" in name else name for name in students or []]
+    asked = [name if name in NAMED else build_student(student_recipe(name), source.inputs) for name in students or []]
     chosen = as_students(asked or _students_of(granted))
     click.echo(source)
     frame = study.risk_table(source, chosen, sizes, repeats, seed, access=granted, threads=threads)

@@ -550,6 +550,7 @@ def test_the_unit_of_features_and_distances_does_not_matter(unit):
 
 @pytest.mark.parametrize("names", [["a", "b", "a", "b"], [None, "x", None, "x"], [0.5, 1, 0.5, 1]])
 def test_groups_may_have_any_names(names):
+    common_row_floor = kt.limits.groups.common_row_floor
     teacher = kt.Teacher([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.2, 0.8]])
     assert common_row_floor(teacher, names) == pytest.approx(0.1, rel=1e-12)
 

@@ -261,4 +261,4 @@ def _classical_scaling(distances: Any) -> np.ndarray:
             f"is {values[-1] * unit**2:.3g}; give Euclidean distances"
         )
     kept = values > _EUCLIDEAN_TOLERANCE * values[-1]
-    return vectors[:, kept] * np.sqrt(values[kept])
+    return vectors[:, kept] * (unit * np.sqrt(values[kept]))
