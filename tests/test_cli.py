@@ -168,7 +168,7 @@ def test_the_default_students_are_those_that_the_access_allows(table):
         ("top_k_only(1)", "argmax argmax_hedged"),
         ("non_target", "ce_sgl non_target"),
         ("top_k(2)", "ce_sgl ce_ptl sel_ptl"),
-        ("logits", "ce_sgl"),
+        ("logits", "ce_sgl ce_ptl sel_ptl ce_ful"),
     ],
 )
 def test_levels_beside_the_papers_have_default_students(table, access, names):
