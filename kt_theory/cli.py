@@ -16,6 +16,7 @@ from kt_theory.validation import whole_number
 if TYPE_CHECKING:
     from kt_theory.access import Access
     from kt_theory.limits.terms import Terms
+    from kt_theory.students import Student
 
 _FAR = 2**40
 """Samples at which n times a limit of order 1/n no longer changes."""
@@ -77,7 +78,7 @@ def reproduce(only: list[str] | None, repeats: int | None, seed: int, out: Path,
 @click.option(
     "--students", type=Names(), help="Such as ce_sgl,laplace,top_k(5).  [default: the paper's that --access allows]"
 )
-@click.option("--access", help="The access level granted; a student that needs more is refused.")
+@click.option("--access", help="The level granted, such as soft or 'top_k(5)'; a student that needs more is refused.")
 @click.option("--repeats", type=Whole(), default=10_000, show_default=True, help="Transfer sets per n.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same numbers.")
 @click.option("--threads", type=int, help="Threads; the numbers do not depend on it.  [default: all cores]")
@@ -111,18 +112,18 @@ def risk(
     from kt_theory import figures, study
     from kt_theory.access import as_access
     from kt_theory.output import refuse_unwritable, write_table
-    from kt_theory.students import STUDENTS, as_students
+    from kt_theory.students import NAMED, as_students
     from kt_theory.sweep.recipes import build_student, student_recipe
     from kt_theory.teachers.command import read_teacher
 
     refuse_unwritable([path for path in (csv, plot) if path is not None], inputs=[teacher])
     if plot is not None and plot.suffix.lower() not in figures.KINDS:
         raise ValueError(f"--plot {plot}: must end in {', '.join(figures.KINDS)}")
-    granted = None if access is None else as_access(access)
+    granted = None if access is None else as_access(access) if access == "gradient" else _level(access)
     whole_number(repeats, "repeats", low=2)
     source = read_teacher(teacher, order, tokens, logits, normalise)
-    asked = [build_student(student_recipe(name), source.inputs) if "(" in name else name for name in students or []]
-    chosen = as_students(asked or [s for s in STUDENTS.values() if granted is None or granted.covers(s.access)])
+    asked = [name if name in NAMED else build_student(student_recipe(name), source.inputs) for name in students or []]
+    chosen = as_students(asked or _students_of(granted))
     click.echo(source)
     frame = study.risk_table(source, chosen, sizes, repeats, seed, access=granted, threads=threads)
     click.echo(_screen(frame))
@@ -236,6 +237,20 @@ def _level(name: str) -> Access:
     from kt_theory.planning.levels import parse
 
     return parse(name)
+
+
+def _students_of(granted: Access | None) -> list[Student]:
+    """Return the paper's students that a level allows and its own; where there are none, all named that it allows."""
+    from kt_theory.access import HARD
+    from kt_theory.students import NAMED, STUDENTS
+
+    if granted is None:
+        return [*STUDENTS.values()]
+    allowed = [student for student in NAMED.values() if granted.covers(student.access)]
+    if not allowed:
+        raise ValueError(f"--access {granted.name}: no student without parameters needs so little; give --students")
+    beside = granted is not HARD
+    return [one for one in allowed if one.name in STUDENTS or (beside and one.access is granted)] or allowed
 
 
 def _aligned(columns: list[list[str]]) -> str:

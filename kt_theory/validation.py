@@ -60,8 +60,10 @@ _SHAPES = {
     "features": "(inputs, features)",
     "tables": "(values of u, inputs, labels)",
     "row": "(labels,)",
+    "moments": "(labels, features)",
     "jacobian": "(labels, features)",
     "transitions": "(inputs, inputs)",
+    "distances": "(inputs, inputs)",
 }
 
 

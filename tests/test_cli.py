@@ -81,7 +81,7 @@ def test_risk_of_a_text_and_of_logits(tmp_path):
         (["risk", "TABLE", "--n", "10", "--tokens", "word"], "--tokens word goes with --ngram"),
         (["risk", "TEXT", "--n", "10", "--ngram", "2", "--logits"], "--logits and --normalise are for tables"),
         (["risk", "missing.txt", "--n", "10", "--ngram", "2"], "missing.txt cannot be read: No such file"),
-        (["risk", "TABLE", "--n", "10", "--students", "top_k"], "kt_theory.students.top_k(k)"),
+        (["risk", "TABLE", "--n", "10", "--students", "top_k"], "student 'top_k' has parameters: write 'top_k(5)'"),
         (["risk", "TABLE", "--n", "10", "--repeats", "many"], "repeats = 'many': must be a whole number"),
         (["risk", "BROKEN", "--n", "10", "--repeats", "1"], "repeats = 1: must be at least 2"),
         (["risk", "TABLE", "--n", "10", "--access", "harder"], "unknown access level 'harder'"),
@@ -159,6 +159,22 @@ def test_the_default_students_are_those_that_the_access_allows(table):
     assert result.exit_code == 0
     assert "sel_ptl" in result.output
     assert "ce_ful" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("access", "names"),
+    [
+        ("argmax", "argmax argmax_hedged"),
+        ("top_k_only(1)", "argmax argmax_hedged"),
+        ("non_target", "ce_sgl non_target"),
+        ("top_k(2)", "ce_sgl ce_ptl sel_ptl"),
+        ("logits", "ce_sgl ce_ptl sel_ptl ce_ful"),
+    ],
+)
+def test_levels_beside_the_papers_have_default_students(table, access, names):
+    result = run("risk", table, "--n", 10, "--repeats", 20, "--access", access)
+    assert result.exit_code == 0, result.output
+    assert {line.split()[1] for line in result.output.splitlines()[2:]} == set(names.split())
 
 
 @pytest.mark.parametrize("name", ["$\\frac{$.csv", "x" * 120 + ".csv", "mod\u00e8le \u6a21\u578b.csv"])

@@ -410,12 +410,29 @@ def test_shrinkage_at_its_ends():
     np.testing.assert_array_equal(students.best_shrinkage(points, np.full((4, 4), 0.25)), 0.0)
 
 
+def test_a_prior_of_greedy_labels_by_level_is_that_by_name():
+    teacher = kt.Teacher([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]], rho=[0.6, 0.4])
+    prior = np.array([[0.4, 0.4, 0.2], [0.2, 0.3, 0.5]])
+    for level in ("argmax", access.ARGMAX):
+        student = students.with_prior(level, prior)
+        expected = [
+            sum(
+                rho * ((1 - rho) ** n * 0.5 * np.abs(q - p).sum() + (1 - (1 - rho) ** n) * (1 - p.max()))
+                for rho, p, q in zip(teacher.rho, teacher.pi, prior, strict=True)
+            )
+            for n in (0, 3)
+        ]
+        np.testing.assert_allclose(kt.exact_risk(teacher, student, [0, 3]), expected, rtol=1e-13)
+        np.testing.assert_array_equal(student.table([[4, 0, 0], [0, 0, 0]], np.full((2, 3), np.nan))[1], prior[1])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: students.with_prior("laplace", PRIOR), "'laplace': a prior needs one of ce_sgl"),
         (lambda: students.with_prior(students.logits(), PRIOR), "a prior needs one of"),
         (lambda: students.with_prior(access.rounded(0.1), PRIOR), "must show probabilities as they are"),
+        (lambda: students.with_prior(access.NON_TARGET, PRIOR), "access 'non_target': must show probabilities as they"),
         (lambda: students.with_prior("soft", [[0.5, 0.6]]), "table row 0 sums to 1.1"),
         (lambda: students.shrink(PRIOR, -1.0), "weight = -1: must be at least 0"),
         (

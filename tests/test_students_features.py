@@ -536,26 +536,51 @@ def test_what_a_student_needs_is_what_it_says():
         kt.exact_risk(teacher_of(H6, V4), features(H6), 3)
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1.0, 1e200])
+def test_the_unit_of_features_and_distances_does_not_matter(unit):
+    line = np.array([0.0, 1.0, 3.0, 3.0])
+    assert relations(unit * np.abs(np.subtract.outer(line, line))).name == "relations(1 dimensions, complete)"
+    maps = np.array([[[3.0, 4.0]], [[5.0, 0.0]], [[1.0, 1.0]]])
+    assert equal_maps(unit * maps).tolist() == [1, 1, 0]
+    points = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]) * [1.0, unit]
+    table = np.array([[0.2, 0.8], [0.5, 0.5], [0.3, 0.7]])
+    expected = moment_prior(points / [1.0, unit], table.T @ (points / [1.0, unit]) / 3)
+    np.testing.assert_allclose(moment_prior(points, table.T @ points / 3), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("names", [["a", "b", "a", "b"], [None, "x", None, "x"], [0.5, 1, 0.5, 1]])
+def test_groups_may_have_any_names(names):
+    common_row_floor = kt.limits.groups.common_row_floor
+    teacher = kt.Teacher([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.2, 0.8]])
+    assert common_row_floor(teacher, names) == pytest.approx(0.1, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: features([1.0, 2.0]), r"features has shape \(2,\): must have 2 axes"),
         (lambda: features(H6, "logits"), "unknown targets 'logits': must be one of complete, hard, sampled"),
         (lambda: features(H6, "sampled").access.shown(np.eye(2)), r"pi\[0, 1\] = 0: logits on one scale are finite"),
-        (lambda: learnt(features(H6), np.zeros((5, 2)), np.full((5, 2), 0.5)), "features has 6 rows: the teacher has"),
-        (lambda: learnt(features(H6, "hard"), np.zeros((9, 2)), np.full((9, 2), 0.5)), "features has 6 rows"),
-        (lambda: learnt(affine_ful(H6), np.zeros((5, 2)), np.full((5, 2), 0.5)), "features has 6 rows"),
+        (lambda: learnt(features(H6), np.zeros((5, 2)), np.full((5, 2), 0.5)), "about 6 inputs: the teacher has 5"),
+        (
+            lambda: learnt(features(H6, "hard"), np.zeros((9, 2)), np.full((9, 2), 0.5)),
+            "what it knows is about 6 inputs",
+        ),
+        (lambda: learnt(affine_ful(H6), np.zeros((5, 2)), np.full((5, 2), 0.5)), "what it knows is about 6 inputs"),
         (lambda: relations(H6), r"distances has shape \(6, 3\): must be square"),
         (lambda: relations([[0, 1], [2, 0]]), r"distances\[0, 1\] = 1 but \[1, 0\] = 2: must be symmetric"),
         (lambda: relations([[0, -1], [-1, 0]]), "distances: must be at least 0"),
         (lambda: relations([[1, 1], [1, 0]]), "0 from an input to itself"),
         (lambda: relations([[0, 1, 9], [1, 0, 1], [9, 1, 0]]), "no points have them: .* has the eigenvalue -"),
         (lambda: equal_maps(H6), r"features has shape \(6, 3\): must have 3 axes, \(inputs, positions, channels\)"),
-        (lambda: common_row_floor(teacher_of(H6, V4), [0, 1]), r"groups has shape \(2,\): the teacher has 6 inputs"),
+        (lambda: common_row_floor(teacher_of(H6, V4), [0, 1]), "groups has 2 entries: the teacher has 6 inputs"),
+        (lambda: common_row_floor(teacher_of(H6, V4), [[0], [1, 2]]), "groups: must be a list of numbers or words"),
+        (lambda: common_row_floor(teacher_of(H6, V4), None), "groups: must be a list of numbers or words"),
         (lambda: common_row_floor(H6, [0]), "must be a Teacher"),
         (lambda: label_marginal(H6), "teacher is a ndarray: must be a Teacher"),
         (lambda: moment_prior(H6, V4, [0.5, 0.5]), "rho has 2 entries: features has 6 rows"),
         (lambda: moment_prior(H6, V4[:, :2]), r"moments has shape \(4, 2\): must be \(labels, features\), with the 3"),
+        (lambda: moment_prior(np.ones((2, 1)), [0.5, 0.5]), r"must have 2 axes, \(labels, features\)"),
         (lambda: moment_prior(np.ones((2, 1)), [[0.5], [0.6]]), "column 0 sums to 1.1 over the labels: must be the"),
         (lambda: moment_prior(np.ones((2, 1)), [[1.5], [-0.5]]), "moments: no table has them; those of label"),
         (lambda: moment_prior(np.ones((2, 2)), [[0.5, 0.2], [0.5, 0.8]]), "depend linearly on each other"),

@@ -386,6 +386,14 @@ def test_wrong_groups_leave_the_distance_to_the_mean_row():
             np.testing.assert_allclose(learnt(students.grouped(base, [0, 0]), counts, teacher.pi).sum(axis=1), 1.0)
 
 
+def test_a_temperature_of_1_is_no_parameter_of_a_sweep():
+    from kt_theory.sweep.recipes import student_label, student_recipe
+
+    assert student_recipe("hinton(0.5, 1)") == student_recipe("hinton(0.5)") == {"name": "hinton", "alpha": 0.5}
+    assert student_label(student_recipe({"name": "hinton", "alpha": 0.5, "temperature": 1})) == "hinton(0.5)"
+    assert student_label(student_recipe("hinton(0.5, 2)")) == "hinton(0.5, 2)"
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -395,14 +403,18 @@ def test_wrong_groups_leave_the_distance_to_the_mean_row():
         (lambda: students.hinton(0.5, 1e4), "temperature = 10000.0: must lie from 0.001 to 1000"),
         (lambda: students.as_students("hinton"), r"give kt_theory.students.hinton\(alpha, temperature\)"),
         (lambda: students.masked("ce_sgl", [1, 0]), "must be bool"),
+        (lambda: students.masked("ce_sgl", [[True], [True, False]]), "mask has rows of different lengths"),
         (lambda: students.masked("ce_sgl", [[True, True], [False, False]]), "mask row 1 allows no label"),
         (lambda: students.masked(students.tempered_mle(2), [True]), "takes one student with a row rule"),
         (lambda: students.masked(students.with_prior("ce_sgl", [[1.0]]), [True]), "without a prior"),
         (lambda: students.grouped(students.noisy(0.1), [0, 0]), "cannot be pooled"),
         (lambda: students.grouped("non_target", [0, 0]), "cannot be pooled"),
         (lambda: students.grouped("ce_sgl", [0.5, 0]), "groups = 0.5: must be whole numbers"),
-        (lambda: kt.exact_risk(kt.Teacher([[1.0]]), students.grouped("ce_sgl", [0, 0]), 1), "groups has 2 entries"),
-        (lambda: kt.exact_risk(kt.Teacher([[1.0]]), students.masked("ce_sgl", [True] * 2), 1), r"mask has shape"),
+        (
+            lambda: kt.exact_risk(kt.Teacher([[1.0]]), students.grouped("ce_sgl", [0, 0]), 1),
+            "about 2 inputs: the teacher has 1",
+        ),
+        (lambda: kt.exact_risk(kt.Teacher([[1.0]]), students.masked("ce_sgl", [True] * 2), 1), "about 2 labels"),
         (
             lambda: kt.exact_risk(kt.Teacher([[1.0]]), students.grouped("good_turing", [0]), 1),
             "has no exact risk: use simulate",
@@ -432,8 +444,22 @@ def test_the_command_knows_students_with_parameters(tmp_path):
 
 def test_knowledge_of_another_size_is_refused():
     counts, hidden = np.ones((2, 2), dtype=int), np.full((2, 2), np.nan)
-    for mask in ([True] * 3, [[True, True]] * 3):
-        with pytest.raises(ValueError, match="mask: must have a column for each label, and one row or one for each"):
-            students.masked("ce_sgl", mask).table(counts, hidden)
-    with pytest.raises(ValueError, match="groups: must have one entry for each input"):
-        students.grouped("ce_sgl", [0, 0, 0]).table(counts, hidden)
+    teacher = kt.Teacher(np.full((2, 2), 0.5))
+    wrong = [
+        (students.masked("ce_sgl", [True] * 3), "'ce_sgl masked': what it knows is about 3 labels: the teacher has 2"),
+        (students.masked("ce_sgl", [[True, True]] * 3), "what it knows is about 3 inputs: the teacher has 2"),
+        (students.grouped("ce_sgl", [0, 0, 0]), "what it knows is about 3 inputs"),
+        (students.features(np.eye(3)), "what it knows is about 3 inputs"),
+        (students.features(np.eye(3), "hard"), "what it knows is about 3 inputs"),
+        (students.features(np.eye(3), shipped=False), "what it knows is about 3 inputs"),
+        (students.relations(np.zeros((3, 3))), "what it knows is about 3 inputs"),
+        (students.affine_ful(np.eye(3)), "what it knows is about 3 inputs"),
+    ]
+    for student, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            student.table(counts, hidden)
+        with pytest.raises(ValueError, match=message):
+            kt.simulate(teacher, student, 5, 10, progress=False)
+        if student.exact:
+            with pytest.raises(ValueError, match=message):
+                kt.exact_risk(teacher, student, 5)

@@ -1,5 +1,5 @@
 """What theory says without looking at any student: the paper's bounds and the minimax risks."""
 
-from kt_theory.limits import bounds
+from kt_theory.limits import bounds, groups
 
-__all__ = ["bounds"]
+__all__ = ["bounds", "groups"]

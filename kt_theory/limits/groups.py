@@ -46,12 +46,16 @@ def common_rows(teacher: Teacher, groups: Any) -> np.ndarray:
     """
     if not isinstance(teacher, Teacher):
         raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
-    names = np.asarray(groups)
-    if names.shape != (teacher.inputs,):
+    try:
+        names = np.asarray(groups).tolist()
+        places: dict[Any, int] = {}
+        number = np.array([places.setdefault(name, len(places)) for name in names])
+    except (TypeError, ValueError):
+        raise ValueError("groups: must be a list of numbers or words, one entry for each input") from None
+    if len(number) != teacher.inputs:
         raise ValueError(
-            f"groups has shape {names.shape}: the teacher has {teacher.inputs} inputs, one entry each is needed"
+            f"groups has {len(number)} entries: the teacher has {teacher.inputs} inputs, one each is needed"
         )
-    number = np.unique(names, return_inverse=True)[1]
     order = np.argsort(number, kind="stable")
     table = np.empty_like(teacher.pi)
     for members in np.split(order, np.cumsum(np.bincount(number))[:-1]):

@@ -198,12 +198,14 @@ def parse(text: str) -> Access:
         raise ValueError(f"level {text!r}: {error}") from None
 
 
-def student(level: Level) -> Any:
+def student(level: Level, teacher: Teacher) -> Any:
     """Return the level's student: minimax, but for hard labels and non-target parts, where it is maximum likelihood.
 
-    For greedy labels it is the point mass, which is better than the minimax one on rows where a label stands out.
+    For greedy labels it is the point mass where that leaves less of the teacher than the minimax student, as it does
+    where a label stands out.
     """
     from kt_theory import students
+    from kt_theory.risk.restricted import greedy_limit
 
     given = level.given
     if given is not None:
@@ -224,6 +226,8 @@ def student(level: Level) -> Any:
     if level.access in ("top_k", "top_k_only"):
         return students.top_k(level.k, sampled=level.access == "top_k")
     named = {"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}
+    if level.access == "argmax" and greedy_limit(teacher.classes, True) < greedy_limit(teacher.classes, False):
+        return students.NAMED["argmax_hedged"]
     return students.NAMED[named.get(level.access, level.access)]
 
 
@@ -232,9 +236,11 @@ def _base_name(given: Access) -> str:
     return given.name.partition(" ")[2] or given.name
 
 
-def student_name(level: Level) -> str:
+def student_name(level: Level, teacher: Teacher) -> str:
     """Return what the certificates call the level's student."""
-    return "equal sharing of the tail" if level.access == "top_k_only" and not level.given else str(student(level).name)
+    if level.access == "top_k_only" and not level.given:
+        return "equal sharing of the tail"
+    return str(student(level, teacher).name)
 
 
 def revealed(level: Level) -> int:

@@ -29,14 +29,14 @@ def tails(teacher: Teacher, level: Level) -> np.ndarray | None:
     """Return what each row class loses once it is visited, None where that depends on the sampled labels."""
     from kt_theory.divergences import total_variation
     from kt_theory.risk.channels import shown_copy
+    from kt_theory.risk.restricted import greedy_distance
 
-    kind, *parameters = student(level).exact or ("",)
+    kind, *parameters = student(level, teacher).exact or ("",)
     rows = teacher.classes.rows
     if level.whole_rows and kind != "jacobian":
         return np.zeros(len(rows))
     if kind == "argmax":
-        floors: np.ndarray = rows[:, 1:].sum(axis=1)
-        return floors
+        return greedy_distance(rows, *parameters)
     return np.asarray(total_variation(shown_copy(rows, *parameters), rows)) if kind == "shown" else None
 
 
@@ -53,7 +53,7 @@ def enough_on(level: Level, teacher: Teacher, tv: float) -> tuple[Enough, int]:
     from kt_theory.risk.cost import NoExactRisk
     from kt_theory.risk.exact import exact_risk
 
-    own, largest = student(level), surely_enough(level, tv)
+    own, largest = student(level, teacher), surely_enough(level, tv)
     law = None if level.times == 1 else iid(labels_per_query=level.times)
     most = LARGEST_COUNT // level.times
     if _dear(own, teacher, largest):
@@ -68,7 +68,7 @@ def enough_on(level: Level, teacher: Teacher, tv: float) -> tuple[Enough, int]:
         )
     except NoExactRisk:
         return _simulated(own, law, teacher, tv, largest)
-    certificate = f"exact risk of {student_name(level)} on this teacher"
+    certificate = f"exact risk of {student_name(level, teacher)} on this teacher"
     return Enough.of(found, certificate, exact=True), found.last_above + 1
 
 
@@ -105,7 +105,7 @@ def _quantile(level: Level, teacher: Teacher, visited: np.ndarray, tv: float, de
     except NoExactRisk:
         return None
     what = "exact quantile" if exact else "quantile of a bound"
-    return Enough.of(found, f"{what} of the loss of {student_name(level)} on this teacher", exact=exact)
+    return Enough.of(found, f"{what} of the loss of {student_name(level, teacher)} on this teacher", exact=exact)
 
 
 def _dear(own: Any, teacher: Teacher, n: int) -> bool:

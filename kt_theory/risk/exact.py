@@ -75,6 +75,7 @@ def exact_risk(teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | No
         raise ValueError(f"student names {1 + len(others)} students: give one at a time")
     if not chosen.exact:
         raise NoExactRisk(f"student {chosen.name!r} has no exact risk: use simulate(teacher, student, n)")
+    chosen.refuse_other_sizes((teacher.inputs, teacher.labels))
     kind, *parameters = chosen.exact
     sizes = _sizes(n)
     if queries is not None and not is_default(as_queries(queries, teacher.inputs)):

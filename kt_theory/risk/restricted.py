@@ -46,7 +46,7 @@ def greedy_loss(classes: RowClasses, n: np.ndarray, hedged: bool) -> np.ndarray:
     -------
     (N,) array in [0,1].
     """
-    weight = classes.rho * classes.multiplicity * _greedy_distance(classes.rows, hedged)
+    weight = classes.rho * classes.multiplicity * greedy_distance(classes.rows, hedged)
     with np.errstate(divide="ignore"):
         log = np.log1p(-np.minimum(classes.rho, 1.0))
     return np.array([-weight @ np.expm1(draws * log) if draws else 0.0 for draws in n])
@@ -54,10 +54,11 @@ def greedy_loss(classes: RowClasses, n: np.ndarray, hedged: bool) -> np.ndarray:
 
 def greedy_limit(classes: RowClasses, hedged: bool) -> float:
     """Return the floor sum_s rho_s TV(q_s, pi_s), the risk as n -> infinity."""
-    return float((classes.rho * classes.multiplicity) @ _greedy_distance(classes.rows, hedged))
+    return float((classes.rho * classes.multiplicity) @ greedy_distance(classes.rows, hedged))
 
 
-def _greedy_distance(rows: np.ndarray, hedged: bool) -> np.ndarray:
+def greedy_distance(rows: np.ndarray, hedged: bool) -> np.ndarray:
+    """Return TV(q_s, pi_s) of each visited row, whose probabilities fall, as `greedy_loss` tells."""
     others: np.ndarray = rows[:, 1:]
     if not hedged or not others.size:
         return others.sum(axis=1)
@@ -110,13 +111,7 @@ def pooled_teacher(teacher: Teacher, student: Student, group: np.ndarray) -> Tea
     ------
     NoExactRisk
         If rows of one group differ where rho is positive.
-    ValueError
-        If there is not one group for each input.
     """
-    if len(group) != teacher.inputs:
-        raise ValueError(
-            f"groups has {len(group)} entries: the teacher has {teacher.inputs} inputs, one each is needed"
-        )
     law = np.bincount(group, weights=teacher.rho)
     first = np.zeros(len(law), dtype=np.int64)
     asked = np.flatnonzero(teacher.rho > 0.0)[::-1]
@@ -138,12 +133,7 @@ def masked_classes(teacher: Teacher, student: Student, mask: np.ndarray) -> list
     ------
     NoExactRisk
         If a row has mass outside the mask where rho is positive.
-    ValueError
-        If the mask does not fit the teacher.
     """
-    if mask.shape[1] != teacher.labels or len(mask) not in (1, teacher.inputs):
-        shape = teacher.pi.shape
-        raise ValueError(f"mask has shape {mask.shape}: the teacher's table has {shape}; one row or one for each input")
     possible = np.broadcast_to(mask, teacher.pi.shape)
     outside = np.where(possible, 0.0, teacher.pi).sum(axis=1)
     wrong = np.flatnonzero((outside > EQUAL) & (teacher.rho > 0.0))

@@ -29,6 +29,8 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
     """
     closed, generic = _closed_forms(), _generic(students)
     kinds = [GENERIC + generic.index(s) if s in generic else closed[s.rule, s.access] for s in students]
+    for student in generic:
+        student.refuse_other_sizes(pi.shape)
     levels = [student.access for student in generic]
     for level in levels:
         level.refuse_impossible(pi)

@@ -29,40 +29,27 @@ from kt_theory.validation import distributions, unknown_name
 
 
 @dataclass(frozen=True, eq=False)
-class RowRule:
+class _Rule:
+    py_func: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+
+    def __call__(self, counts: np.ndarray, revealed: np.ndarray, out: np.ndarray) -> None:
+        """Run the rule in plain Python."""
+        self.py_func(counts, revealed, out)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a rule that was defined with the decorator by its name: that name now means the rule."""
+        module, name = self.py_func.__module__, self.py_func.__qualname__
+        if getattr(sys.modules.get(module), name, None) is self:
+            return _rule_by_name, (module, name)
+        return type(self), (self.py_func,)
+
+
+class RowRule(_Rule):
     """A row rule: `py_func(counts, revealed, out)`, compiled when the engine first needs it."""
 
-    py_func: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 
-    def __call__(self, counts: np.ndarray, revealed: np.ndarray, out: np.ndarray) -> None:
-        """Run the rule in plain Python."""
-        self.py_func(counts, revealed, out)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle a rule that was defined with the decorator by its name: that name now means the rule."""
-        return _pickled(self)
-
-
-@dataclass(frozen=True, eq=False)
-class TableRule:
+class TableRule(_Rule):
     """A table rule: `py_func(counts, revealed, out)` on all rows together, compiled when the engine first needs it."""
-
-    py_func: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
-
-    def __call__(self, counts: np.ndarray, revealed: np.ndarray, out: np.ndarray) -> None:
-        """Run the rule in plain Python."""
-        self.py_func(counts, revealed, out)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle a rule that was defined with the decorator by its name: that name now means the rule."""
-        return _pickled(self)
-
-
-def _pickled(rule: RowRule | TableRule) -> tuple[Any, ...]:
-    module, name = rule.py_func.__module__, rule.py_func.__qualname__
-    if getattr(sys.modules.get(module), name, None) is rule:
-        return _rule_by_name, (module, name)
-    return type(rule), (rule.py_func,)
 
 
 def _rule_by_name(module: str, name: str) -> RowRule | TableRule:
@@ -129,6 +116,8 @@ class Student:
     prior : (S, A) array_like, optional
         What the student believes before the first query, rows that sum to 1: its rule finds them in `out`, whose
         entries are NaN otherwise.
+    sizes : (int or None, int or None)
+        The inputs and labels that its knowledge is about, None where any number will do.
     """
 
     name: str
@@ -137,6 +126,7 @@ class Student:
     reference: str = ""
     exact: tuple[Any, ...] = ()
     prior: np.ndarray | None = None
+    sizes: tuple[int | None, int | None] = (None, None)
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.strip()):
@@ -154,6 +144,7 @@ class Student:
         """
         whole = np.ascontiguousarray(counts, dtype=np.int64)
         shown = np.ascontiguousarray(revealed, dtype=np.float64)
+        self.refuse_other_sizes(whole.shape)
         out = self.before(whole.shape)
         if isinstance(self.rule, TableRule):
             self.rule(whole, shown, out)
@@ -161,6 +152,14 @@ class Student:
         for row_counts, row_shown, row_out in zip(whole, shown, out, strict=True):
             self.rule(row_counts, row_shown, row_out)
         return out
+
+    def refuse_other_sizes(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError if a teacher of this shape, (S, A), is not one that the student's knowledge is about."""
+        for what, known, given in zip(("inputs", "labels"), self.sizes, shape, strict=True):
+            if known not in (None, given):
+                raise ValueError(
+                    f"student {self.name!r}: what it knows is about {known} {what}: the teacher has {given}"
+                )
 
     def before(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return what the rule finds in `out`: a copy of the prior, whose shape must be `shape` = (S, A), or NaN."""

@@ -73,8 +73,10 @@ def moment_prior(features: ArrayLike, moments: ArrayLike, rho: ArrayLike | None 
         raise ValueError(
             f"moments has shape {target.shape}: must be (labels, features), with the {points.shape[1]} of features"
         )
-    size = np.sqrt(law @ points**2)
+    size = np.abs(points).max(axis=0)
     size[size == 0.0] = 1.0
+    spread = np.sqrt(law @ (points / size) ** 2)
+    size[spread > 0.0] *= spread[spread > 0.0]
     points, target = points / size, target / size
     gap = np.abs(target.sum(axis=0) - law @ points)
     if gap.max() > _TOLERANCE:

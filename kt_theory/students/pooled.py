@@ -115,7 +115,8 @@ def affine_ful(features: Any) -> Student:
     middle = points - points.mean(axis=0)
     lifted = np.column_stack([middle / (np.abs(middle).max() or 1.0), np.ones(len(points))])
     name = f"affine_ful({points.shape[1]} features)"
-    return Student(name, access.logits(), TableRule(span_rule(lifted, whole=True)), "affine span of the queries")
+    rule, sizes = TableRule(span_rule(lifted, whole=True)), (len(points), None)
+    return Student(name, access.logits(), rule, "affine span of the queries", sizes=sizes)
 
 
 def wrong_inputs(features: np.ndarray) -> str:

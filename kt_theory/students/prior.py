@@ -76,8 +76,8 @@ def with_prior(student: Student | Access | str, table: ArrayLike) -> Student:
     Parameters
     ----------
     student : Student, Access or str
-        ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k) or grad_ful(graph); or an access level that shows probabilities as
-        they are, which stands for ce_sgl, sel_ptl, ce_ful or the sharing rule.
+        ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k), grad_ful(graph) or argmax; or an access level that shows labels
+        alone, or probabilities as they are, which stands for ce_sgl, sel_ptl, ce_ful, argmax or the sharing rule.
     table : (S, A) array_like
         Rows sum to 1.
     """
@@ -85,8 +85,8 @@ def with_prior(student: Student | Access | str, table: ArrayLike) -> Student:
     rule = _WITH_PRIOR.get(base.rule.py_func)
     if rule is None or base.prior is not None:
         raise ValueError(
-            f"student {base.name!r}: a prior needs one of ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k), grad_ful(graph); "
-            "for others write a rule that reads `out`, and give Student(..., prior=table)"
+            f"student {base.name!r}: a prior needs one of ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k), grad_ful(graph), "
+            "argmax; for others write a rule that reads `out`, and give Student(..., prior=table)"
         )
     hides = rule is _share_by_prior and base.exact != ("ce_ful",)
     known = () if hides or not base.exact else ("with_prior", *base.exact)
@@ -100,8 +100,12 @@ def _based_on(student: Student | Access | str) -> Student:
     if isinstance(student, str) and student in NAMED:
         return as_students(student)[0]
     level = as_access(student)
-    if level.channel is not None or level.noise > 0.0:
-        raise ValueError(f"access {level.name!r}: must show probabilities as they are for a student with a prior")
+    if level.greedy and not level.top:
+        return NAMED["argmax"]
+    if level.channel is not None or level.noise > 0.0 or level.non_target:
+        raise ValueError(
+            f"access {level.name!r}: must show probabilities as they are, or labels alone, for a student with a prior"
+        )
     return _OF_ACCESS.get(level.name) or Student(level.name, level, RowRule(_share_the_rest), "hidden mass shared")
 
 

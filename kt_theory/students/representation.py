@@ -72,13 +72,14 @@ def features(features: Any, targets: str = "complete", *, shipped: bool = True) 
         raise unknown_name("targets", targets, ("hard", "sampled", "complete"))
     name = f"features({points.shape[1]}, {targets})" if shipped else f"features({points.shape[1]}, {targets}, queried)"
     reference = "Romero et al. (2014), arXiv 1412.6550: hints from the teacher's features"
+    sizes = (len(points), None)
     if targets == "hard":
-        return Student(name, HARD, TableRule(_maximum_likelihood(points, shipped)), reference)
+        return Student(name, HARD, TableRule(_maximum_likelihood(points, shipped)), reference, sizes=sizes)
     vectors = points / (np.abs(points).max() or 1.0)
     rule = TableRule(span_rule(vectors, whole=targets == "complete", shipped=shipped))
     if targets == "complete":
-        return Student(name, access.logits(), rule, reference, () if shipped else ("ce_ful",))
-    return Student(name, _true_logits(), rule, reference)
+        return Student(name, access.logits(), rule, reference, () if shipped else ("ce_ful",), sizes=sizes)
+    return Student(name, _true_logits(), rule, reference, sizes=sizes)
 
 
 def relations(distances: Any, targets: str = "complete") -> Student:
@@ -138,7 +139,8 @@ def equal_maps(features: Any) -> np.ndarray:
     """
     if np.ndim(features) != 3:
         raise ValueError(f"features has shape {np.shape(features)}: must have 3 axes, (inputs, positions, channels)")
-    energies = (numeric_array(features, "features", 3).astype(np.float64) ** 2).sum(axis=2)
+    given = numeric_array(features, "features", 3).astype(np.float64)
+    energies = ((given / (np.abs(given).max() or 1.0)) ** 2).sum(axis=2)
     order = np.argsort(energies, axis=0)
     rises = np.diff(np.take_along_axis(energies, order, axis=0), axis=0, prepend=-np.inf)
     level = np.empty_like(order)
@@ -240,22 +242,23 @@ def _maximum_likelihood(points: np.ndarray, shipped: bool) -> Any:
 
 
 def _classical_scaling(distances: Any) -> np.ndarray:
-    if np.ndim(distances) != 2 or np.shape(distances)[0] != np.shape(distances)[1]:
-        raise ValueError(f"distances has shape {np.shape(distances)}: must be square, (inputs, inputs)")
     given = numeric_array(distances, "distances", 2).astype(np.float64)
-    rounding = _EUCLIDEAN_TOLERANCE * np.abs(given).max()
+    if given.shape[0] != given.shape[1]:
+        raise ValueError(f"distances has shape {given.shape}: must be square, (inputs, inputs)")
+    unit = np.abs(given).max() or 1.0
+    rounding = _EUCLIDEAN_TOLERANCE * unit
     if (given < -rounding).any() or (np.abs(np.diag(given)) > rounding).any():
         raise ValueError("distances: must be at least 0, and 0 from an input to itself")
     if np.abs(given - given.T).max() > rounding:
         s, t = np.unravel_index(np.argmax(np.abs(given - given.T)), given.shape)
         raise ValueError(f"distances[{s}, {t}] = {given[s, t]:g} but [{t}, {s}] = {given[t, s]:g}: must be symmetric")
-    squares = (0.5 * (given + given.T)) ** 2
+    squares = (0.5 * (given / unit + given.T / unit)) ** 2
     centred = squares - squares.mean(axis=0) - squares.mean(axis=1)[:, None] + squares.mean()
     values, vectors = np.linalg.eigh(-0.5 * centred)
     if values[0] < -_EUCLIDEAN_TOLERANCE * max(values[-1], -values[0]):
         raise ValueError(
-            f"distances: no points have them: -1/2 C D^2 C has the eigenvalue {values[0]:.3g}, the largest is "
-            f"{values[-1]:.3g}; give Euclidean distances"
+            f"distances: no points have them: -1/2 C D^2 C has the eigenvalue {values[0] * unit**2:.3g}, the largest "
+            f"is {values[-1] * unit**2:.3g}; give Euclidean distances"
         )
     kept = values > _EUCLIDEAN_TOLERANCE * values[-1]
-    return vectors[:, kept] * np.sqrt(values[kept])
+    return vectors[:, kept] * (unit * np.sqrt(values[kept]))

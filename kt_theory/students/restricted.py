@@ -114,7 +114,8 @@ def masked(student: Student | str, mask: ArrayLike) -> Student:
                         out[s, a] = out[s, a] / mass if mass > 0.0 else 1.0 / size
 
     known = ("masked", base, possible) if base.exact else ()
-    return Student(f"{base.name} masked", base.access, TableRule(rule), f"{base.reference}; possible labels", known)
+    about, sizes = f"{base.reference}; possible labels", (rows if rows > 1 else None, width)
+    return Student(f"{base.name} masked", base.access, TableRule(rule), about, known, sizes=sizes)
 
 
 def grouped(student: Student | str, groups: ArrayLike) -> Student:
@@ -172,7 +173,8 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
                 out[s, a] = copies[group[s], a]
 
     known = ("grouped", base, group) if base.exact else ()
-    return Student(f"{base.name} grouped", level, TableRule(rule), f"{base.reference}; equal inputs pooled", known)
+    about, sizes = f"{base.reference}; equal inputs pooled", (len(group), None)
+    return Student(f"{base.name} grouped", level, TableRule(rule), about, known, sizes=sizes)
 
 
 def _row_student(student: Any, what: str) -> Student:
@@ -183,7 +185,10 @@ def _row_student(student: Any, what: str) -> Student:
 
 
 def _possible(mask: ArrayLike) -> np.ndarray:
-    given = np.asarray(mask)
+    try:
+        given = np.asarray(mask)
+    except ValueError:
+        raise ValueError("mask has rows of different lengths: must be bool, (labels,) or (inputs, labels)") from None
     if given.dtype != np.bool_ or given.ndim not in (1, 2) or not given.size:
         raise ValueError(f"mask has type {given.dtype} and shape {given.shape}: must be bool, (labels,) or (inputs, "
                          "labels)")  # fmt: skip

@@ -224,6 +224,8 @@ def _checked(entry: Mapping[str, Any], known: Mapping[str, str], what: str) -> d
                 recipe[key] = base.name
         elif key in entry or key == "hops":
             recipe[key] = typed(entry.get(key, 1), kind, key)
+    if recipe.get("temperature") == 1.0:
+        del recipe["temperature"]
     return recipe
 
 

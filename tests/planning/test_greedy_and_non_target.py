@@ -67,6 +67,21 @@ def test_a_teacher_in_hand(name, tv):
         assert f"TV = {hidden:.6g}" in with_less.reason
 
 
+def test_the_hedged_student_of_greedy_labels_where_it_leaves_less():
+    teacher = kt.Teacher([[0.6, 0.3, 0.1], [0.2, 0.2, 0.6]], rho=[0.7, 0.3])
+    found = samples_needed("argmax", teacher=teacher, tv=0.15)
+    # 1-V = 2/3 on the label, 1/6 on the others: TV = 2/15 and 1/15.
+    assert found.floor == pytest.approx(0.7 * 2 / 15 + 0.3 / 15, rel=1e-12)
+    risks = kt.exact_risk(teacher, "argmax_hedged", [found.n - 1, found.n])
+    assert risks[1] <= 0.15 < risks[0]
+    assert found.certificate == "exact risk of argmax_hedged on this teacher"
+    sure = samples_needed("argmax", teacher=teacher, tv=0.15, confidence=0.9)
+    losses = kt.simulate(teacher, "argmax_hedged", sure.n, 600, keep_losses=True, progress=False).losses
+    assert found.n < sure.n < 100
+    assert (losses > 0.15).mean() <= 0.1 + 5.1 * math.sqrt(0.09 / 600)
+    assert samples_needed("argmax", teacher=teacher, tv=0.1).n is None
+
+
 @pytest.mark.parametrize(("name", "student", "tv"), [("argmax", "argmax_hedged", 0.6), ("non_target", "ce_sgl", 0.4)])
 def test_confidence_holds_in_simulation(name, student, tv):
     """600 transfer sets: more than 0.2 + 5.1 standard deviations fail with chance below 1e-6."""

@@ -114,7 +114,7 @@ TEACHER = kt.Teacher([[0.6, 0.3, 0.1, 0.0], [0.25, 0.25, 0.25, 0.25], [0.0, 0.9,
 def test_a_teacher_in_hand(access, more, tv):
     found = samples_needed(access, teacher=TEACHER, tv=tv, **more)
     level = plan_levels.level(access, None, None, more.get("k"), more.get("graph"), 1, TEACHER)
-    student = plan_levels.student(level)
+    student = plan_levels.student(level, TEACHER)
     assert kt.exact_risk(TEACHER, student, found.n) <= tv < kt.exact_risk(TEACHER, student, found.n - 1)
     assert found.lower == found.n
 
