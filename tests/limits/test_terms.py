@@ -61,7 +61,7 @@ def own_student(level: access.Access, S: int, A: int) -> kt.Student:
         if level.top in (0, access.WHOLE_ROW):
             return kt.STUDENTS[{"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}[level.name]]
         return kt.students.top_k(level.top, sampled=level.sampled)
-    found = student(Level(level.name, level.name, S, A, given=level))
+    found = student(Level(level.name, level.name, S, A, given=level), kt.teachers.uniform(S, A))
     assert isinstance(found, kt.Student)
     return found
 
