@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tables import markdown, number
 
 import kt_theory as kt
 from kt_theory import compression, figures, generations, students
@@ -160,17 +161,6 @@ def draw(frame: pd.DataFrame) -> Any:
         "sets. Lines that leave at the bottom fall to 0, or nearly so.",
     )
     return figure
-
-
-def markdown(head: list[str], rows: list[list[str]]) -> str:
-    """Return a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def number(value: float) -> str:
-    """Return a risk in three digits, what is below 10^-6 as 0."""
-    return "0" if value < 1e-6 else f"{value:.3g}"
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from tables import markdown, number
 
 import kt_theory as kt
 from kt_theory import figures
@@ -109,22 +110,11 @@ def main() -> None:
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     table = risks()
-    print(markdown(table))
+    shown = table.drop(columns="student").map(lambda cell: cell if isinstance(cell, str) else number(cell))
+    print(markdown(list(shown.columns), shown.to_numpy().tolist()))
     with figures.style():
         figures.write(draw(table), folder / "digits.png")
     write_table(table, folder / "digits.csv")
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """Return the table in Markdown, risks in three digits."""
-    shown = table.drop(columns="student").map(lambda cell: cell if isinstance(cell, str) else number(cell))
-    lines = [list(shown.columns), ["---"] * shown.shape[1], *shown.to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def number(value: float) -> str:
-    """Return a risk in three digits; what is below 10^-6 as 0, what has no exact value as a dash."""
-    return "-" if np.isnan(value) else "0" if value < 1e-6 else f"{value:.3g}"
 
 
 if __name__ == "__main__":

@@ -460,6 +460,8 @@ def test_knowledge_of_another_size_is_refused():
             student.table(counts, hidden)
         with pytest.raises(ValueError, match=message):
             kt.simulate(teacher, student, 5, 10, progress=False)
+        with pytest.raises(ValueError, match=message):
+            kt.generations.lineage(teacher, [(student, 5)], repeats=2, progress=False)
         if student.exact:
             with pytest.raises(ValueError, match=message):
                 kt.exact_risk(teacher, student, 5)

@@ -24,6 +24,7 @@ class Learner:
     """A student with its rule compiled, ready to learn from many tables of one size."""
 
     def __init__(self, student: Student, inputs: int, labels: int) -> None:
+        student.refuse_other_sizes((inputs, labels))
         self.student, self.inputs, self.labels = student, inputs, labels
         self._prior = student.before((inputs, labels)) if student.prior is not None else None
         self._rule = compiled_rule(student, True)

@@ -119,11 +119,6 @@ def affine_ful(features: Any) -> Student:
     return Student(name, access.logits(), rule, "affine span of the queries", sizes=sizes)
 
 
-def wrong_inputs(features: np.ndarray) -> str:
-    """Return what to say where the teacher has more or fewer inputs than there are rows of features."""
-    return f"features has {len(features)} rows: the teacher has another number of inputs, one row each is needed"
-
-
 def span_rule(vectors: np.ndarray, *, whole: bool, shipped: bool = True) -> Any:
     """Return the table rule that knows a logit where linear algebra gives it: in the span of those that it was shown.
 
@@ -140,13 +135,10 @@ def span_rule(vectors: np.ndarray, *, whole: bool, shipped: bool = True) -> Any:
     shipped : bool
         Otherwise the vector of an unvisited input is unknown, and its row uniform.
     """
-    shape = wrong_inputs(vectors)
 
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
         width = vectors.shape[1]
-        if inputs != vectors.shape[0]:
-            raise ValueError(shape)
         rest, share = np.zeros((inputs, width)), np.zeros((inputs, width))
         part = np.zeros((inputs, width))  # vectors[s] = sum_i part[s, i] vectors[chosen[i]] + rest[s]
         chosen, base = np.zeros(width, dtype=np.int64), np.zeros(width)

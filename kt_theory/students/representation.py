@@ -16,7 +16,7 @@ from kt_theory import access
 from kt_theory.access import HARD, PARTIAL, Access
 from kt_theory.channels import Channel
 from kt_theory.students.core import Student, TableRule
-from kt_theory.students.pooled import span_rule, wrong_inputs
+from kt_theory.students.pooled import span_rule
 from kt_theory.validation import numeric_array, unknown_name
 
 _NEWTON_STEPS = 100
@@ -157,12 +157,9 @@ def _maximum_likelihood(points: np.ndarray, shipped: bool) -> Any:
     left, sizes, _ = np.linalg.svd(points, full_matrices=False)
     rank = int((sizes > _RANK_TOLERANCE * sizes[0]).sum())
     basis = np.ascontiguousarray(left[:, : max(rank, 1)] * (np.sqrt(len(points)) if rank else 0.0))
-    shape = wrong_inputs(points)
 
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
-        if inputs != basis.shape[0]:
-            raise ValueError(shape)
         width = basis.shape[1]
         size = labels * width
         visits = np.zeros(inputs)

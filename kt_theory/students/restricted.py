@@ -83,12 +83,10 @@ def masked(student: Student | str, mask: ArrayLike) -> Student:
         True where a label is possible; at least one for each input.
     """
     base, possible = _row_student(student, "masked"), _possible(mask)
-    inner, rows, width = base.rule.py_func, len(possible), possible.shape[1]
+    inner, rows = base.rule.py_func, len(possible)
 
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
-        if labels != width or (rows > 1 and rows != inputs):
-            raise ValueError("mask: must have a column for each label, and one row or one for each input")
         few_counts, few_revealed, few_out = np.empty(labels, np.int64), np.empty(labels), np.empty(labels)
         for s in range(inputs):
             at = s if rows > 1 else 0
@@ -114,7 +112,7 @@ def masked(student: Student | str, mask: ArrayLike) -> Student:
                         out[s, a] = out[s, a] / mass if mass > 0.0 else 1.0 / size
 
     known = ("masked", base, possible) if base.exact else ()
-    about, sizes = f"{base.reference}; possible labels", (rows if rows > 1 else None, width)
+    about, sizes = f"{base.reference}; possible labels", (rows if rows > 1 else None, possible.shape[1])
     return Student(f"{base.name} masked", base.access, TableRule(rule), about, known, sizes=sizes)
 
 
@@ -150,8 +148,6 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
 
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
-        if inputs != group.size:
-            raise ValueError("groups: must have one entry for each input")
         pooled, shown = np.zeros((number, labels), np.int64), np.full((number, labels), np.nan)
         for s in range(inputs):
             for a in range(labels):
