@@ -193,7 +193,7 @@ def _for_records(
     known = inputs is not None and (labels is not None or transfer.closed)
     level = sized(
         inputs=len(transfer.input_names) if inputs is None else inputs,
-        labels=len(transfer.label_names) if labels is None else labels,
+        labels=len(transfer.labels) if labels is None else labels,
     )
     return _result(level, plan_records.more_needed(transfer, level, tv, sure, known), 0, tv, sure)
 

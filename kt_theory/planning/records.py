@@ -96,7 +96,7 @@ def refuse_sizes(transfer: TransferSet, inputs: Any, labels: Any) -> None:
     """Raise an error where the sizes given are smaller than what the records hold."""
     if not len(transfer):
         raise ValueError("teacher is an empty transfer set: it says nothing; give inputs= and labels= instead")
-    sizes = ("inputs", inputs, transfer.input_names), ("labels", labels, transfer.label_names)
+    sizes = ("inputs", inputs, transfer.input_names), ("labels", labels, transfer.labels)
     for name, given, names in sizes:
         held = len(names)
         if given is not None and whole_number(given, name, low=1) < held:
@@ -169,7 +169,7 @@ def _reveals(transfer: TransferSet, k: int) -> bool:
     stated = ~np.isnan(transfer.entry_logp)
     record, label = transfer.entry_record[stated], transfer.entry_label[stated]
     own = np.bincount(record[label == transfer.sampled[record]], minlength=len(transfer)) > 0
-    enough_others = np.bincount(record, minlength=len(transfer)) >= min(k + 1, len(transfer.label_names))
+    enough_others = np.bincount(record, minlength=len(transfer)) >= min(k + 1, len(transfer.labels))
     return bool((own & (enough_others if k else True)).all())
 
 

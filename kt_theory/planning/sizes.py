@@ -127,7 +127,7 @@ def _sizes(source: Teacher | TransferSet | None, inputs: Any, labels: Any, graph
     """Return the inputs to plan for, None where records do not say how many there are, and the labels."""
     if isinstance(source, TransferSet):
         plan_records.refuse_sizes(source, inputs, labels)
-        return inputs, len(source.label_names) if labels is None else whole_number(labels, "labels", low=1)
+        return inputs, len(source.labels) if labels is None else whole_number(labels, "labels", low=1)
     access = "soft" if graph is None else "gradient"
     level = plan_levels.level(access, inputs, labels, None, graph, 1, source)
     return level.inputs, level.labels

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-OUTCOMES = ("read", "blank", "malformed", "error", "refused", "no label", "outside")
+OUTCOMES = ("read", "blank", "malformed", "error", "refused", "no label", "no request", "other model", "repeated")
 """read; blank line; not a record of this format; the server failed; the teacher declined; no answer to take a label
-from; the label is not among the declared ones."""
+from; no request has its custom_id; another teacher's answer; the same answer again."""
 
 
 class Skip(Exception):
@@ -40,12 +40,29 @@ class Account:
         Number, outcome and reason of each line that gave no record.
     censored : int
         Stated log-probabilities that stand for "too small to list".
-    outside : int
-        Listed alternatives that are not among the declared labels; their mass counts as hidden.
-    other_sampling : int
-        Records sampled at another temperature than 1, or truncated.
+    changed : dict of str to list of int
+        Settings under which labels do not follow the stated probabilities, such as "temperature = 0": the lines of the
+        records that were drawn so.
     unstated_sampling : int
         Records that do not say how they were sampled.
+    unknown_options : dict of str to int
+        Settings of requests that are not known: how many records have them.
+    models : dict of str to int
+        The teachers that the records name: how many records each has.
+    repeated : int
+        Records with the prompt and the seed of an earlier one: the same draw again, whose label does not count.
+    reasoned : int
+        Records whose label follows reasoning: only the label counts, not what is stated of it.
+    merged : dict of str to tuple of str
+        Labels of the copy, and the variants that count as each.
+    named_by_id : int
+        Records whose input is the id of their request, as the request is not at hand.
+    joined : int
+        Lines that are pieces of an answer which another line begins.
+    warnings : list of str
+        What the reader should see first.
+    notes : list of str
+        What was guessed, and what else there is to know.
     """
 
     source: str = ""
@@ -54,9 +71,22 @@ class Account:
     records: int = 0
     skipped: list[tuple[int, str, str]] = field(default_factory=list)
     censored: int = 0
-    outside: int = 0
-    other_sampling: int = 0
+    changed: dict[str, list[int]] = field(default_factory=dict)
     unstated_sampling: int = 0
+    unknown_options: dict[str, int] = field(default_factory=dict)
+    models: dict[str, int] = field(default_factory=dict)
+    repeated: int = 0
+    reasoned: int = 0
+    merged: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    named_by_id: int = 0
+    joined: int = 0
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def other_sampling(self) -> int:
+        """Records whose labels do not follow the stated probabilities."""
+        return sum(len(lines) for lines in self.changed.values())
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -75,16 +105,40 @@ class Account:
     def __repr__(self) -> str:
         parts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items()) or "empty"
         head = f"{self.source} ({self.format}): {self.lines} lines: {parts}; {self.records} records"
-        notes = [
-            f"{count} {what}"
-            for count, what in (
-                (self.censored, "censored log-probabilities"),
-                (self.outside, "listed alternatives outside the declared labels"),
-                (self.other_sampling, "records not sampled at temperature 1, top_p 1"),
-                (self.unstated_sampling, "records that do not say how they were sampled"),
-            )
-            if count
-        ]
         first = [f"line {line}: {outcome}: {reason}" for line, outcome, reason in self.skipped[:5]]
         more = [f"... and {len(self.skipped) - 5} more, see .frame"] if len(self.skipped) > 5 else []
-        return "\n  ".join([head, *notes, *first, *more])
+        return "\n  ".join([*self.warnings, head, *self._counts(), *self.notes, *first, *more])
+
+    def _counts(self) -> list[str]:
+        """What was counted, in words."""
+        counts = (
+            (self.joined, "lines are pieces of answers that other lines begin: joined"),
+            (self.censored, "censored log-probabilities"),
+            (
+                self.reasoned,
+                "answers follow reasoning: what they state holds given it, so that their labels alone count",
+            ),
+            (self.repeated, "records repeat the prompt and the seed of an earlier one: the same draw, counted once"),
+            (self.unstated_sampling, "records that do not say how they were sampled"),
+        )
+        found = [f"{count} {what}" for count, what in counts if count]
+        found += [f"{len(lines)} records {drawn(why, lines)}" for why, lines in self.changed.items()]
+        found += [f"{count} records set {name}, which is not known: taken not to change the labels"
+                  for name, count in self.unknown_options.items()]  # fmt: skip
+        found += [f"{', '.join(map(repr, variants))} count as {name!r}" for name, variants in self.merged.items()]
+        return found
+
+
+def drawn(why: str, lines: list[int]) -> str:
+    """Return how records were drawn, and on which lines they stand."""
+    return f"drawn under {why} ({numbered(lines)})"
+
+
+def numbered(lines: list[int]) -> str:
+    """Return "line 3" or "lines 3, 7, 9, ... 812"."""
+    distinct = sorted(set(lines))
+    if len(distinct) == 1:
+        return f"line {distinct[0]}"
+    if len(distinct) <= 4:
+        return f"lines {', '.join(map(str, distinct))}"
+    return f"lines {', '.join(map(str, distinct[:3]))}, ... {distinct[-1]}"

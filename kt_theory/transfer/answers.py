@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from kt_theory.transfer.account import Skip
+from kt_theory.transfer.account import Account, Skip
+from kt_theory.transfer.sampling import Origin
 
 CENSORED = -1000.0
 """Servers write -9999, -3.4e38 or -inf for "too small to list": so is everything at or below this."""
@@ -39,22 +41,48 @@ class Answer(NamedTuple):
         The sampled label, None if the record only states probabilities.
     entries : dict of Key to float
         Stated log-probabilities; NaN where censored.
-    sampling : bool or None
-        Whether the label was sampled at temperature 1, untruncated; None if the record does not say.
+    origin : Origin
+        How the label was drawn, as far as the record says.
+    by_text : bool
+        The label is a whole text in place of a first token, as the answer states no tokens.
+    reasoned : bool
+        Reasoning came before the label: what is stated of it holds given that reasoning, and is left out.
     """
 
     input: str
     label: Key | None
     entries: dict[Key, float]
-    sampling: bool | None
+    origin: Origin
+    by_text: bool = False
+    reasoned: bool = False
 
 
 class Reading(NamedTuple):
-    """How to read: which part of the answer is the label, where the input stands, and the texts of token ids."""
+    """How to read records.
+
+    Attributes
+    ----------
+    label : str
+        Which part of a response is the label: "first_token" or "text".
+    input : str or None
+        The field that holds the input, with dots between names; the usual places if omitted.
+    texts : dict
+        Texts of token ids, gathered while reading.
+    account : Account
+        Takes down what a reader guesses or counts.
+    label_field, logprob_field : str or None
+        Of tables and plain records: the fields of the label and of its log-probability.
+    model : str or None
+        Only answers of this model are read.
+    """
 
     label: str
     input: str | None
     texts: dict[Key, str]
+    account: Account
+    label_field: str | None = None
+    logprob_field: str | None = None
+    model: str | None = None
 
 
 Reader = Callable[[dict[str, Any], Reading], list[Answer]]
@@ -204,48 +232,6 @@ def failed(doc: dict[str, Any]) -> None:
         raise Skip("error", " ".join(str(doc.get("message", "error")).split())[:200])
 
 
-def sampled_plainly(*places: Any) -> bool | None:
-    """Return whether the label was drawn from the stated distribution; None if no place says so."""
-    said, last = False, None
-    for place in places:
-        # A bare response is its own record: the same place is not looked at twice.
-        if place is last or type(place) is not dict:
-            continue
-        last = place
-        for name in SAMPLING_NAMES.intersection(place):
-            value = place[name]
-            if type(value) is int or type(value) is float:
-                if value not in _PLAIN_SAMPLING[name]:
-                    return False
-                said = said or name == "temperature"
-    return True if said else None
-
-
-_PLAIN_SAMPLING = {
-    "temperature": (1,),
-    "top_p": (1,),
-    "topP": (1,),
-    "top_k": (0, -1),
-    "topK": (0, -1),
-    "min_p": (0,),
-    "typical_p": (0, 1),
-    "mirostat": (0,),
-    "dynatemp_range": (0,),
-    "xtc_probability": (0,),
-    "top_n_sigma": (0, -1),
-    "dry_multiplier": (0,),
-    "repeat_penalty": (1,),
-    "repetition_penalty": (1,),
-    "presence_penalty": (0,),
-    "presencePenalty": (0,),
-    "frequency_penalty": (0,),
-    "frequencyPenalty": (0,),
-}
-"""What each setting is when labels follow the stated probabilities. Penalties act on words of the prompt too."""
-
-SAMPLING_NAMES = frozenset(_PLAIN_SAMPLING)
-
-
 def field_of(doc: dict[str, Any], path: str) -> Any:
     """Return the field at a path of names with dots between, such as metadata.question."""
     found: Any = doc
@@ -257,13 +243,23 @@ def field_of(doc: dict[str, Any], path: str) -> Any:
 
 
 def asked(doc: dict[str, Any], reading: Reading) -> str:
-    """Return what was asked: the field that the user named, else a prompt, messages, or an id given to the request."""
+    """Return what was asked: the field that the user named, else a prompt, messages, or an id given to the request.
+
+    Instructions, tools and what else a request adds to the prompt are part of it.
+    """
     if reading.input is not None:
         return input_key(field_of(doc, reading.input))
+    frame = _frame(doc)
+    if frame:
+        return "\n".join([*frame, _prompt(doc, reading)])
+    return _prompt(doc, reading)
+
+
+def _prompt(doc: dict[str, Any], reading: Reading) -> str:
     if type(doc.get("prompt")) is str:
         return str(doc["prompt"])
     for place in _requests(doc):
-        for name in ("prompt", "messages", "contents", "input", "input_ids"):
+        for name in _PROMPTS:
             value = place.get(name)
             if value is not None and value != []:
                 return input_key(value)
@@ -273,22 +269,63 @@ def asked(doc: dict[str, Any], reading: Reading) -> str:
     # An id tells requests apart, not what they ask: only where the request itself is not at hand.
     for name in ("custom_id", "key"):
         if isinstance(doc.get(name), str) and doc[name]:
+            reading.account.named_by_id += 1
             return str(doc[name])
     raise malformed(
         "no input: the line holds no prompt, messages, contents, input, input_ids or custom_id; name the field"
     )
 
 
+_PROMPTS = ("prompt", "messages", "contents", "input", "inputs", "input_ids", "prompt_token_ids")
+
+
+def _frame(doc: dict[str, Any]) -> list[str]:
+    """What a request adds to the prompt: instructions as they stand, tools by digest."""
+    found: list[str] = []
+    for place in _framed(doc):
+        for name in _FRAMES.intersection(place):
+            value = place[name]
+            if not value:
+                continue
+            if name in _INSTRUCTIONS:
+                line = f"system: {_system(value)}"
+            else:
+                line = f"{name}: {digest(json.dumps(value, sort_keys=True, default=str).encode())}"
+            if line not in found:
+                found.append(line)
+    return sorted(found)
+
+
+_INSTRUCTIONS = frozenset({"instructions", "systemInstruction", "system_instruction", "system", "preamble"})
+
+_FRAMES = _INSTRUCTIONS | {"tools", "functions", "toolConfig", "tool_config", "documents"}
+
+
+def _framed(doc: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The request and, of the answer, the body that repeats it."""
+    yield from _requests(doc)
+    response = doc.get("response")
+    if isinstance(response, dict):
+        body = response.get("body")
+        yield body if isinstance(body, dict) else response
+
+
+def _system(value: Any) -> str:
+    if isinstance(value, dict) and "parts" in value:
+        return _text(value["parts"])
+    return _text(value)
+
+
 def _requests(doc: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The places where a line may keep what was asked."""
     yield doc
-    for name in ("request", "body"):
+    for name in ("request", "body", "config"):
         place = doc.get(name)
         if isinstance(place, dict):
             yield place
-            inner = place.get("body")
-            if isinstance(inner, dict):
-                yield inner
+            for inner in ("body", "config"):
+                if isinstance(place.get(inner), dict):
+                    yield place[inner]
 
 
 def input_key(value: Any) -> str:
@@ -298,18 +335,44 @@ def input_key(value: Any) -> str:
     if isinstance(value, float) and abs(value) >= FAR:
         raise malformed(f"input = {_kind(value)}: a number must have at most 64 bits")
     if type(value) is list and len(value) == 1 and type(value[0]) is dict:
-        return _text(value[0].get("content", value[0].get("parts")))
+        turn = value[0]
+        if turn.get("role", "user") == "user":
+            return _text(turn.get("content", turn.get("parts")))
     if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
-        turns = [(turn.get("role", "user"), _text(turn.get("content", turn.get("parts")))) for turn in value]
-        return "\n".join(f"{role}: {text}" for role, text in turns)
+        return "\n".join(_turn(turn) for turn in value)
     if value is None or value == [] or value == {}:
         raise malformed("input is missing")
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
+def _turn(turn: dict[str, Any]) -> str:
+    """One message as text, with the calls of tools that it makes."""
+    text = f"{turn.get('role', 'user')}: {_text(turn.get('content', turn.get('parts')))}"
+    calls = turn.get("tool_calls")
+    return f"{text} {json.dumps(calls, sort_keys=True)}" if calls else text
+
+
 def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
-    if isinstance(content, list) and all(isinstance(part, dict) and "text" in part for part in content):
-        return "".join(str(part["text"]) for part in content)
+    if isinstance(content, dict) and set(content) == {"text"}:
+        return str(content["text"])
+    if isinstance(content, list):
+        return "".join(_part(part) for part in content)
     return json.dumps(content, sort_keys=True, ensure_ascii=False)
+
+
+def _part(part: Any) -> str:
+    """A part of a message: text as it stands, pictures, sounds and files by digest."""
+    if isinstance(part, str):
+        return part
+    if isinstance(part, dict) and isinstance(part.get("text"), str):
+        return str(part["text"])
+    text = json.dumps(part, sort_keys=True, ensure_ascii=False, default=str)
+    kind = part.get("type", "part") if isinstance(part, dict) else "part"
+    return f"[{kind} {digest(text.encode())}]"
+
+
+def digest(data: bytes) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of data."""
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -92,6 +92,10 @@ def shared_mass(rows: Rows, delta: float, *, sampled_from_teacher: bool = True) 
     (U - 1)|m - m'| = |z - m|. So the loss on all records is at most M, and (1) applies. A copy that keeps censored
     labels below what their records list, where equal shares are above it, is no further from pi on any row.
 
+    Where labels have variants, what is stated of some of them is a lower bound only, and U counts such labels too: the
+    copy adds h/U to it. TV(q, pi) <= h (1 - 1/U), h for an open label set, and the chance of a red record whose own
+    variant no blue record of the row states is h: X is (1 - 1/U), or 1, there. Both only fall as more is revealed.
+
     Where the labels were not sampled from the teacher's distribution (greedy or truncated decoding), X is replaced by
     the largest loss that the blue records leave possible, h (1 - 1/U), or h for an open label set.
 
@@ -117,24 +121,35 @@ def held_out_losses(rows: Rows, red: np.ndarray, sampled_from_teacher: bool) -> 
     sampled_from_teacher : bool
         As for `shared_mass`.
     """
-    blue = ~red
-    from_blue = np.bincount(rows.entry_pair[blue[rows.entry_record]], minlength=len(rows.label)) > 0
-    mass = left_over(rows.total(np.where(from_blue, rows.shown, 0.0)))
-    hidden = rows.labels - rows.total(from_blue)
+    stated = rows.parts or rows
+    from_blue = np.bincount(stated.entry_pair[~red[stated.entry_record]], minlength=len(stated.label)) > 0
+    mass = left_over(stated.total(np.where(from_blue, stated.shown, 0.0)))
+    hidden = rows.labels - _settled(rows, from_blue)
     row = rows.record_row[red]
     # Mass that no known label is left for is lost whole.
     spare = 1.0 / np.maximum(hidden, 1.0) if rows.closed else 0.0
     worst = (mass * np.where(hidden > 0, 1.0 - spare, 1.0))[row]
-    if not sampled_from_teacher or not len(rows.label):
+    if not sampled_from_teacher or not len(stated.label):
         return worst
-    pair = rows.record_pair[red]
-    stated = np.where(pair >= 0, rows.shown[pair] * rows.known[pair], 0.0)
+    pair = stated.record_pair[red]
+    # Of a label with variants a record states that of its own variant alone.
+    exact = stated.known if rows.parts is None else stated.known & rows.known[rows.part_of]
+    own = np.where(pair >= 0, stated.shown[pair] * exact[pair], 0.0)
     share = (mass / np.maximum(hidden, 1.0))[row]
+    largest = np.where(hidden > 0, 1.0 - spare, 1.0)[row] if rows.parts is not None else 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        new = np.where(stated > 0, np.maximum(0.0, 1.0 - share / stated), 1.0)
+        new = np.where(own > 0, np.maximum(0.0, 1.0 - share / own), largest)
     new = np.where(from_blue[pair], 0.0, new)
     # Without a sampled label the record says nothing of the loss but its largest value.
     return np.where(pair >= 0, new, worst)
+
+
+def _settled(rows: Rows, from_blue: np.ndarray) -> np.ndarray:
+    """How many labels of each row have a probability that the blue records state: (R,)."""
+    if rows.parts is None or rows.part_of is None:
+        return rows.total(from_blue)
+    told = np.bincount(rows.part_of, weights=from_blue, minlength=len(rows.label)) > 0
+    return rows.total(told & rows.known)
 
 
 def _from_colourings(n: int, payoffs: Callable[[np.ndarray], np.ndarray], delta: float) -> float:

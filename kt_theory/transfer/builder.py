@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from kt_theory.transfer.account import Account
 from kt_theory.transfer.answers import Answer, Key
 from kt_theory.transfer.plain import Columns
+from kt_theory.transfer.sampling import Origin
 
 
 class Builder:
@@ -20,128 +21,139 @@ class Builder:
     Parameters
     ----------
     account : Account
-        Takes down what is censored, outside the declared labels or sampled otherwise.
-    declared : sequence of str, optional
-        The labels that there are; without it, those that occur.
+        Takes down what is censored, and how labels were drawn.
     """
 
-    def __init__(self, account: Account, declared: Sequence[str] | None) -> None:
+    def __init__(self, account: Account) -> None:
         self.account = account
         self.inputs: defaultdict[str, int] = _codes()
         self.labels: defaultdict[Key, int] = _codes()
         self.texts: dict[Key, str] = {}
-        self.closed = declared is not None
-        for name in declared or ():
-            self.labels[name]
-        self._inputs: list[np.ndarray] = []
-        self._sampled: list[np.ndarray] = []
-        self._sizes: list[np.ndarray] = []
-        self._listed: list[np.ndarray] = []
-        self._values: list[np.ndarray] = []
+        self.by_text: list[int] = []
+        """Records whose label is a whole text in place of a first token."""
+        self.draws: dict[tuple[int, str], int] = {}
+        """The first record of each input and seed."""
+        self.again: list[int] = []
+        """Records that repeat the input and the seed of an earlier one."""
+        self._columns: dict[str, list[np.ndarray]] = {name: [] for name in _COLUMNS}
 
-    def add(self, answers: Sequence[Answer]) -> np.ndarray:
-        """Take records; return which of them have a label that is declared, or none."""
-        _, labels, entries, _ = zip(*answers, strict=True)
-        sampled = self._coded(labels)
-        sizes = np.fromiter(map(len, entries), np.int64, len(answers))
-        listed = self._coded(list(chain.from_iterable(entries)))
-        values = np.array(list(chain.from_iterable([each.values() for each in entries])), dtype=np.float64)
-        kept = sampled != _OUTSIDE
-        chosen = answers if kept.all() else [answer for answer, keep in zip(answers, kept, strict=True) if keep]
-        said = Counter([answer.sampling for answer in chosen])
-        self.account.other_sampling += said[False]
-        inputs = self._inputs_of([answer.input for answer in chosen])
-        self._keep(inputs, sampled, sizes, listed, values, kept, said[None])
-        return kept
+    def add(self, answers: Sequence[Answer], lines: Sequence[int]) -> None:
+        """Take records, and the lines that they stand on."""
+        _, labels, entries, origins, by_text, reasoned = zip(*answers, strict=True)
+        first = self.account.records
+        inputs = self._inputs_of([answer.input for answer in answers])
+        for origin, count in Counter(origins).items():
+            self._draw(origin, count)
+            if origin.changed or origin.seed:
+                chosen = [i for i, each in enumerate(origins) if each == origin]
+                if origin.changed:
+                    self.account.changed.setdefault(origin.changed, []).extend(lines[i] for i in chosen)
+                if origin.seed:
+                    self._seeded(origin.seed, chosen, inputs, first)
+        if True in by_text:
+            self.by_text.extend(first + i for i, flag in enumerate(by_text) if flag)
+        self.account.reasoned += sum(reasoned)
+        self._take(
+            inputs=inputs,
+            sampled=self._coded(labels),
+            size=np.fromiter(map(len, entries), np.int64, len(answers)),
+            listed=self._coded(list(chain.from_iterable(entries))),
+            value=np.array(list(chain.from_iterable([each.values() for each in entries])), dtype=np.float64),
+            line=np.array(lines, dtype=np.int64),
+        )
 
-    def add_columns(self, columns: Columns) -> np.ndarray:
-        """Take a chunk of plain records at once; return which of them have a label that is declared."""
+    def _draw(self, origin: Origin, count: int) -> None:
+        """Take down how `count` labels were drawn."""
+        account = self.account
+        if not origin.changed and not origin.said:
+            account.unstated_sampling += count
+        for name in origin.unknown:
+            account.unknown_options[name] = account.unknown_options.get(name, 0) + count
+        if origin.model:
+            account.models[origin.model] = account.models.get(origin.model, 0) + count
+
+    def _seeded(self, seed: str, chosen: list[int], inputs: np.ndarray, first: int) -> None:
+        for i in chosen:
+            if self.draws.setdefault((int(inputs[i]), seed), first + i) != first + i:
+                self.again.append(first + i)
+
+    def add_columns(self, columns: Columns, first: int) -> None:
+        """Take a chunk of plain records at once, the first of which stands on line `first`."""
         sampled, listed = self._coded(columns.labels.names), self._coded(columns.listed.names)
         sampled = sampled if columns.labels.codes is None else sampled[columns.labels.codes]
         listed = listed if columns.listed.codes is None else listed[columns.listed.codes]
         sizes, values = columns.sizes, columns.values
         if columns.own is not None:
             sizes, listed, values = _with_sampled(sampled, columns.own, sizes, listed, values)
-        kept = sampled != _OUTSIDE
-        if kept.all():
-            inputs = self._inputs_of(columns.inputs.names)
-            inputs = inputs if columns.inputs.codes is None else inputs[columns.inputs.codes]
-        else:
-            # Only what is kept gets a code.
-            codes = np.arange(len(kept)) if columns.inputs.codes is None else columns.inputs.codes
-            inputs = self._inputs_of([columns.inputs.names[code] for code in codes[kept]])
-        self._keep(inputs, sampled, sizes, listed, values, kept, int(kept.sum()))
-        return kept
+        inputs = self._inputs_of(columns.inputs.names)
+        inputs = inputs if columns.inputs.codes is None else inputs[columns.inputs.codes]
+        self.account.unstated_sampling += len(inputs)
+        line = first + np.arange(len(inputs))
+        self._take(inputs=inputs, sampled=sampled, size=sizes, listed=listed, value=values, line=line)
 
-    def _keep(
-        self,
-        inputs: np.ndarray,
-        sampled: np.ndarray,
-        sizes: np.ndarray,
-        listed: np.ndarray,
-        values: np.ndarray,
-        kept: np.ndarray,
-        unstated: int,
-    ) -> None:
-        """Take the kept records, without the labels that they list and that are not declared."""
-        if self.closed:
-            owner = np.repeat(np.arange(len(sizes)), sizes)
-            inside = (listed != _OUTSIDE) & kept[owner]
-            self.account.outside += int(kept[owner].sum() - inside.sum())
-            sampled, sizes = sampled[kept], np.bincount(owner[inside], minlength=len(kept))[kept]
-            listed, values = listed[inside], values[inside]
-        self._take(inputs, sampled, sizes, listed, values, unstated)
+    def add_arrays(self, inputs: Sequence[Any], sampled: np.ndarray | None, stated: np.ndarray | None) -> None:
+        """Take the records of arrays: inputs (n,), sampled codes (n,), log-probabilities (n, A), NaN where hidden."""
+        count = len(inputs)
+        shown = np.zeros((count, 0), dtype=bool) if stated is None else ~np.isnan(stated)
+        owner, listed = np.nonzero(shown)
+        self.account.unstated_sampling += count
+        self._take(
+            inputs=self._inputs_of([str(name) for name in inputs]),
+            sampled=np.full(count, _NONE) if sampled is None else np.asarray(sampled, dtype=np.int64),
+            size=shown.sum(axis=1),
+            listed=listed,
+            value=np.zeros(0) if stated is None else stated[owner, listed],
+            line=1 + np.arange(count),
+        )
 
-    def _take(
-        self,
-        inputs: np.ndarray,
-        sampled: np.ndarray,
-        sizes: np.ndarray,
-        listed: np.ndarray,
-        values: np.ndarray,
-        unstated: int,
-    ) -> None:
-        self._inputs.append(inputs)
-        self._sampled.append(sampled)
-        self._sizes.append(sizes)
-        self._listed.append(listed)
-        self._values.append(values)
-        self.account.records += len(sampled)
-        self.account.unstated_sampling += unstated
-        self.account.censored += int(np.isnan(values).sum())
+    def _take(self, **columns: np.ndarray) -> None:
+        for name, values in columns.items():
+            self._columns[name].append(values)
+        self.account.records += len(columns["inputs"])
+        self.account.censored += int(np.isnan(columns["value"]).sum())
 
     def _inputs_of(self, names: Sequence[str]) -> np.ndarray:
         return np.fromiter(map(self.inputs.__getitem__, names), np.int64, len(names))
 
     def _coded(self, keys: Sequence[Key | None]) -> np.ndarray:
-        """The codes of labels: `_NONE` for no label, `_OUTSIDE` for one that is not declared."""
-        code: Callable[[Any], int] = self._declared if self.closed else self.labels.__getitem__
+        """The codes of labels: `_NONE` for no label."""
+        code = self.labels.__getitem__
         if None in keys:
             return np.fromiter([_NONE if key is None else code(key) for key in keys], np.int64, len(keys))
         return np.fromiter(map(code, keys), np.int64, len(keys))
 
-    def _declared(self, key: Key) -> int:
-        found = self.labels.get(key)
-        return self.labels.get(self.texts.get(key, ""), _OUTSIDE) if found is None else found
-
     def columns(self) -> dict[str, Any]:
         """Return the arrays of a `TransferSet` and the names of its inputs and labels."""
-        size = _joined(self._sizes, np.int64)
+        found = {name: _joined(self._columns[name], kind) for name, kind in _COLUMNS.items()}
         return {
-            "inputs": _joined(self._inputs, np.int64),
-            "sampled": _joined(self._sampled, np.int64),
-            "entry_record": np.repeat(np.arange(len(size)), size),
-            "entry_label": _joined(self._listed, np.int64),
-            "entry_logp": _joined(self._values, np.float64),
+            "inputs": found["inputs"],
+            "sampled": found["sampled"],
+            "entry_record": np.repeat(np.arange(len(found["size"])), found["size"]),
+            "entry_label": found["listed"],
+            "entry_logp": found["value"],
+            "line": found["line"],
             "input_names": tuple(self.inputs),
             "label_names": _names(self.labels, self.texts),
         }
 
+    def label_texts(self) -> list[str]:
+        """Return how the labels read: names that need not tell them apart."""
+        return [_show(self.texts.get(key, key) if isinstance(key, int) else key) for key in self.labels]
 
-_NONE, _OUTSIDE = -1, -2
+
+_COLUMNS = {
+    "inputs": np.int64,
+    "sampled": np.int64,
+    "size": np.int64,
+    "listed": np.int64,
+    "value": np.float64,
+    "line": np.int64,
+}
+
+_NONE = -1
 
 
-def _joined(parts: list[np.ndarray], kind: type) -> np.ndarray:
+def _joined(parts: list[np.ndarray], kind: Any) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, dtype=kind)
 
 
@@ -180,18 +192,3 @@ def _show(name: Key) -> str:
     if isinstance(name, bytes):
         return name.decode("utf-8", "backslashreplace")
     return f"token_id:{name}" if isinstance(name, int) else name
-
-
-def add_arrays(builder: Builder, inputs: Sequence[Any], sampled: np.ndarray | None, stated: np.ndarray | None) -> None:
-    """Take the records of arrays: inputs (n,), sampled codes (n,), log-probabilities (n, A), NaN where hidden."""
-    count = len(inputs)
-    shown = np.zeros((count, 0), dtype=bool) if stated is None else ~np.isnan(stated)
-    owner, listed = np.nonzero(shown)
-    builder._take(
-        builder._inputs_of([str(name) for name in inputs]),
-        np.full(count, _NONE) if sampled is None else np.asarray(sampled, dtype=np.int64),
-        shown.sum(axis=1),
-        listed,
-        np.zeros(0) if stated is None else stated[owner, listed],
-        count,
-    )

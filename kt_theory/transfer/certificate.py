@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,6 +45,8 @@ class Certificate:
         Which theorem, in `kt_theory.transfer.bounds`.
     assumptions : tuple of str
         What the bound takes for granted.
+    target : str
+        Whose distribution the copy is compared with.
     """
 
     bound: float
@@ -57,10 +59,12 @@ class Certificate:
     contradiction: float
     method: str
     assumptions: tuple[str, ...]
+    target: str = ""
 
     def __str__(self) -> str:
         lines = [
             f"TV(copy, teacher | rho) <= {self.bound:.4g} with confidence {self.confidence:g} ({self.method})",
+            f"  of {self.target}",
             f"  input mass never asked: about {self.unseen_mass:.3g}, at most {self.unseen_bound:.3g}",
             f"  mass that the records hide: {self.hidden_mass:.3g}",
         ]
@@ -76,14 +80,66 @@ class Certificate:
 def certify(copy: Copy, confidence: float) -> Certificate:
     """Return the certificate of a copy; see `Copy.certificate`."""
     delta = 1.0 - unit_interval(confidence, "confidence")
+    return _certified(copy, delta) if copy.pooled is None else _certified_given(copy, copy.pooled, delta)
+
+
+def _certified_given(copy: Copy, pooled: Copy, delta: float) -> Certificate:
+    """The certificate of a copy of the teacher given that its label is declared.
+
+    Let q and p be the rows of the pooled copy and of the pooled teacher, t = TV(q, p), and D the declared labels. Given
+    D the rows are t / max(q(D), p(D)) apart at most: where q(D) <= p(D), sum_D (p/p(D) - q/q(D))_+ <= sum_D (p - q)_+ /
+    p(D) <= t / p(D), and likewise where it is larger. So for every c at most d/(d+1), d labels being declared,
+
+        sum_s rho_s TV(q(.|D), p(.|D)) <= (1/c) sum_s rho_s t_s + rho of the visited rows with q(D) < c,
+
+    rows on which every declared probability is stated being left out, as they are known exactly. If all are such rows,
+    what is left is the input mass that was never asked. Each of the three is bounded at confidence 1 - delta/3.
+    """
+    from kt_theory.transfer.copying import declared_mass
+
+    rows, part = pooled.rows, delta / 3.0
+    base = _certified(pooled, part)
+    declared = pooled.transfer.target.declared
+    mass = declared_mass(pooled)
+    stated = rows.total(rows.known & (rows.label < declared))
+    open_rows = stated < declared if len(rows.entry_pair) else np.ones(len(mass), dtype=bool)
+    most = declared / (declared + 1.0)
+    bound = 1.0
+    for c in np.unique(np.minimum(most, np.quantile(mass[open_rows], _QUANTILES))) if open_rows.any() else [most]:
+        poor = open_rows & (mass < c)
+        rest = bounds.distance(rows, poor.astype(np.float64), part) if poor.any() else 0.0
+        bound = min(bound, base.bound / c + rest if c > 0 else 1.0)
+    if not open_rows.any() and not (base.disagreement or base.contradiction):
+        bound = min(bound, bounds.unseen_mass(rows.queries, part) * (1.0 - 1.0 / declared))
+    noise = max(0.0, bound - base.unseen_bound) if base.label_noise else 0.0
+    method = f"{base.method}, for the pooled teacher, and what the declared labels share"
+    return replace(base, bound=bound, confidence=1.0 - delta, label_noise=noise, method=method)
+
+
+_QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5)
+"""Rows below such a share of declared mass may be given up."""
+
+
+def _certified(copy: Copy, delta: float) -> Certificate:
     rows, transfer = copy.rows, copy.transfer
     weight = rows.queries / rows.n
     once = float((rows.queries == 1).sum()) / rows.n
     unseen = bounds.unseen_mass(rows.queries, delta)
     hidden = float(weight @ rows.hidden_mass)
     assumptions = ["records are independent draws of one input law and one teacher"]
-    if not transfer.closed:
+    if transfer.target.other == "none":
+        assumptions.append(f"there are no labels but the {len(transfer.labels)} declared ones")
+    elif not transfer.closed:
         assumptions.append("the labels that the records name were fixed before them; mass beyond them counts as lost")
+    if transfer.account.repeated:
+        assumptions.append(
+            f"records of one prompt and one seed are one draw: {transfer.account.repeated} that repeat one are not "
+            "taken for independent, and their labels do not count"
+        )
+    if transfer.account.reasoned:
+        assumptions.append(
+            "the teacher is the one that reasons before it answers: its labels are draws over all reasoning"
+        )
     known, channel = copy.basis, copy.basis.channel
     # Who does not know how the answers are distorted is judged by the sampled labels.
     reveals = channel is None and bool(len(rows.entry_pair))
@@ -94,8 +150,9 @@ def certify(copy: Copy, confidence: float) -> Certificate:
         assumptions += [f"the answers are of level {known.access}", "labels that they do not state are shown as 0"]
     elif reveals and not (disagreement or contradiction):
         assumptions.append("stated probabilities are exact")
-    elif not transfer.faithful:
-        assumptions.append("the teacher is the one that was sampled: at that temperature, truncated that way")
+    if not transfer.faithful:
+        ways = "; ".join(transfer.account.changed)
+        assumptions.append(f"read as sampled: the teacher is the one that was sampled, under {ways}")
     elif transfer.account.unstated_sampling:
         assumptions.append("labels were sampled from the teacher's distribution")
     exact = known.kind != "other"
@@ -129,7 +186,17 @@ def certify(copy: Copy, confidence: float) -> Certificate:
     noise = 0.0 if reveals or known.kind == "undone" else max(0.0, min(1.0, bound) - unseen)
     bound = min(1.0, bound + disagreement + contradiction)
     return Certificate(
-        bound, 1.0 - delta, once, unseen, hidden, noise, disagreement, contradiction, method, tuple(assumptions)
+        bound,
+        1.0 - delta,
+        once,
+        unseen,
+        hidden,
+        noise,
+        disagreement,
+        contradiction,
+        method,
+        tuple(assumptions),
+        copy.target,
     )
 
 

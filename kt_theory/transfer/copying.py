@@ -49,6 +49,9 @@ class Copy:
         q(a|s) of each pair of `rows`.
     share : (R,) float64
         q(a|s) of each label that is not among the row's pairs.
+    pooled : Copy or None
+        Of a teacher given that its label is declared: the copy of the teacher that pools the others, which this one is
+        made of.
     basis : Basis
         What its certificate must know of the student.
     """
@@ -59,6 +62,17 @@ class Copy:
     probability: np.ndarray
     share: np.ndarray
     basis: Basis = field(default_factory=Basis)
+    pooled: Copy | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the copy."""
+        return self.transfer.labels[: self.rows.labels]
+
+    @property
+    def target(self) -> str:
+        """Whose distribution it is a copy of."""
+        return str(self.transfer.target)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -79,8 +93,8 @@ class Copy:
         owner = np.concatenate([rows.row, rest])
         order = np.argsort(owner, kind="stable")
         inputs = np.array(self.transfer.input_names, dtype=object)[rows.input]
-        names = np.array([*self.transfer.label_names, None], dtype=object)
-        label = np.concatenate([rows.label, np.full(len(rest), -1)])
+        names = np.array([*self.labels, None], dtype=object)
+        label = np.concatenate([rows.label, np.full(len(rest), len(names) - 1)])
         stated = rows.known if self._reveals else np.zeros(len(rows.label), dtype=bool)
         counted = "shared" if self._reveals else "counted"
         source = np.concatenate([np.where(stated, "stated", counted), np.full(len(rest), "shared")])
@@ -103,7 +117,7 @@ class Copy:
     @cached_property
     def pi(self) -> np.ndarray:
         """The copy as a dense table over the visited inputs: (R, A) float64, rows sum to 1."""
-        shape = len(self.rows.input), len(self.transfer.label_names)
+        shape = len(self.rows.input), self.rows.labels
         if shape[0] * shape[1] > _DENSE:
             raise ValueError(
                 f"a dense table of {shape[0]} inputs x {shape[1]} labels is too large; use .table, which is sparse"
@@ -116,7 +130,20 @@ class Copy:
         """Return the copy as a `Teacher` over the visited inputs, rho being their share of the records."""
         names = [self.transfer.input_names[i] for i in self.rows.input]
         table = self.pi / self.pi.sum(axis=1, keepdims=True)
-        return Teacher(table, self.rows.queries / self.rows.n, input_names=names, label_names=self.transfer.label_names)
+        return Teacher(table, self.rows.queries / self.rows.n, input_names=names, label_names=self.labels)
+
+    def wide(self) -> pd.DataFrame:
+        """Return the copy with one row per visited input and one column per label; rows sum to 1.
+
+        Raises
+        ------
+        ValueError
+            If that would be more than 5 x 10^7 cells: use `table`.
+        """
+        import pandas as pd
+
+        names = [self.transfer.input_names[i] for i in self.rows.input]
+        return pd.DataFrame(self.pi, index=pd.Index(names, name="input"), columns=list(self.labels))
 
     def write(self, path: str | Path) -> Path:
         """Write `table`, whole or not at all, and return the path.
@@ -148,7 +175,7 @@ class Copy:
         return certify(self, confidence)
 
     def __repr__(self) -> str:
-        return f"Copy({self.student}: {len(self.rows.input)} inputs, {len(self.transfer.label_names)} labels)"
+        return f"Copy({self.student}: {len(self.rows.input)} inputs, {len(self.labels)} labels)"
 
 
 def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
@@ -185,12 +212,18 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     if not len(transfer):
         first = [f"; line {line}: {why}" for line, _, why in transfer.account.skipped[:1]]
         raise ValueError(f"transfer holds no records: nothing can be learnt{''.join(first)}")
-    if student is None:
-        if not len(transfer.entry_record):
-            raise AccessError("the records state no probabilities: name a student of hard labels, such as 'ce_sgl'")
-        refuse_impossible(transfer, transfer.rows)
-        return Copy(transfer, ALL_STATED, transfer.rows, *_sharing(transfer.rows))
-    (chosen,) = as_students(student)
+    copy = _all_stated(transfer) if student is None else _learnt(transfer, *as_students(student))
+    return _given_declared(copy) if transfer.target.other == "condition" else copy
+
+
+def _all_stated(transfer: TransferSet) -> Copy:
+    if not len(transfer.entry_record):
+        raise AccessError("the records state no probabilities: name a student of hard labels, such as 'ce_sgl'")
+    refuse_impossible(transfer, transfer.rows)
+    return Copy(transfer, ALL_STATED, transfer.rows, *_sharing(transfer.rows))
+
+
+def _learnt(transfer: TransferSet, chosen: Student) -> Copy:
     rows, known = seen(transfer, chosen), formula(chosen)
     if basis(chosen).kind == "shared":
         found = _sharing(rows)
@@ -205,6 +238,46 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     return Copy(transfer, chosen.name, rows, *found, basis(chosen))
 
 
+def _given_declared(pooled: Copy) -> Copy:
+    """Return the copy of the teacher given that its label is declared: q(a|s) / sum over the declared labels.
+
+    The pooled label is the last one. A row without mass on declared labels is uniform on them.
+    """
+    rows, declared = pooled.rows, pooled.transfer.target.declared
+    inside = rows.label < declared
+    held = declared_mass(pooled)
+    lost = held <= 0
+    scale = np.where(lost, 1.0, held)
+    even = 1.0 / declared
+    probability = np.where(lost[rows.row], even, pooled.probability / scale[rows.row])[inside]
+    place = np.cumsum(inside) - 1
+    pair = rows.record_pair
+    kept = replace(
+        rows,
+        labels=declared,
+        start=np.concatenate([[0], np.cumsum(rows.total(inside).astype(np.int64))]),
+        label=rows.label[inside],
+        p=rows.p[inside],
+        spread=rows.spread[inside],
+        cap=rows.cap[inside],
+        floor=rows.floor[inside],
+        record_pair=np.where((pair >= 0) & inside[pair], place[pair], -1) if len(place) else pair,
+        parts=None,
+        part_of=None,
+    )
+    return replace(
+        pooled, rows=kept, probability=probability, share=np.where(lost, even, pooled.share / scale), pooled=pooled
+    )
+
+
+def declared_mass(pooled: Copy) -> np.ndarray:
+    """Return what a copy that pools the labels which were not declared gives to the declared ones: (R,)."""
+    rows = pooled.rows
+    other = rows.label == pooled.transfer.target.declared
+    unpaired = 1.0 - rows.total(other)
+    return np.clip(1.0 - rows.total(np.where(other, pooled.probability, 0.0)) - unpaired * pooled.share, 0.0, 1.0)
+
+
 def _sharing(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     """Stated probabilities as they are, the rest of the row in equal shares (Zhao and Zhu 2023, (4.7) and (5.2))."""
     share = rows.hidden_mass / np.maximum(rows.hidden_labels, 1)
@@ -213,7 +286,7 @@ def _sharing(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     total = np.where(full, rows.total(rows.shown), 1.0)
     empty = full & (total <= 0)
     scale = np.where(empty, 1.0, total)
-    value = np.where(rows.known, rows.shown / scale[rows.row], share[rows.row])
+    value = np.where(rows.known, rows.shown / scale[rows.row], rows.shown + share[rows.row])
     if (value > rows.cap)[~rows.known].any():
         value, share = _capped(rows, value, share)
     return np.where(empty[rows.row], 1.0 / rows.labels, value), share
@@ -234,7 +307,7 @@ def _capped(rows: Rows, value: np.ndarray, share: np.ndarray) -> tuple[np.ndarra
         free = rows.hidden_labels - rows.total(held)
         level = np.where(free > 0, left / np.maximum(free, 1), 0.0)
     met = rows.hidden_labels > rows.total(held)
-    fair = np.minimum(rows.cap, level[rows.row])
+    fair = rows.shown + np.minimum(rows.cap, level[rows.row])
     return np.where(rows.known | ~met[rows.row], value, fair), np.where(met, level, share)
 
 
@@ -282,8 +355,8 @@ def _all_pairs(rows: Rows, shown: np.ndarray) -> Rows:
     """The same rows with every label as a pair."""
     visited, labels = shown.shape
     place = rows.row * labels + rows.label
-    spread, cap = np.zeros(visited * labels), np.full(visited * labels, np.inf)
-    spread[place], cap[place] = rows.spread, rows.cap
+    spread, cap, floor = np.zeros(visited * labels), np.full(visited * labels, np.inf), np.zeros(visited * labels)
+    spread[place], cap[place], floor[place] = rows.spread, rows.cap, rows.floor
     pair = rows.record_pair
     return replace(
         rows,
@@ -292,6 +365,8 @@ def _all_pairs(rows: Rows, shown: np.ndarray) -> Rows:
         p=shown.ravel(),
         spread=spread,
         cap=cap,
+        floor=floor,
         record_pair=np.where(pair >= 0, place[pair], -1) if len(place) else pair,
-        entry_pair=place[rows.entry_pair],
+        entry_pair=rows.entry_pair if rows.parts is not None else place[rows.entry_pair],
+        part_of=None if rows.part_of is None else place[rows.part_of],
     )

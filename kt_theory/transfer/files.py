@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kt_theory.transfer import openai, plain, servers
 from kt_theory.transfer.account import Account, Skip
 from kt_theory.transfer.answers import Answer, Reader, Reading
@@ -33,7 +31,13 @@ READERS: dict[str, Reader] = {
 
 
 def read_file(
-    path: Path, builder: Builder, account: Account, format: str | None, reading: Reading, fatal: bool
+    path: Path,
+    builder: Builder,
+    account: Account,
+    format: str | None,
+    reading: Reading,
+    fatal: bool,
+    requests: str | Path | None = None,
 ) -> None:
     """Read the records of a file into `builder`, and what became of its lines into `account`.
 
@@ -92,8 +96,7 @@ def _take(chunk: list[Any] | plain.Columns, builder: Builder, account: Account, 
     if columns is not None:
         account.format = "plain"
         account.lines += len(columns.sizes)
-        kept = builder.add_columns(columns)
-        _leave_out(account, first + np.flatnonzero(~kept))
+        builder.add_columns(columns, first)
     elif isinstance(chunk, list):
         account.lines += len(chunk)
         _take_each(chunk, first, builder, account, reading, fatal)
@@ -111,6 +114,8 @@ def _take_each(chunk: list[Any], first: int, builder: Builder, account: Account,
             if not account.format:
                 account.format = recognise(doc)
             found = READERS[account.format](doc, reading)
+            if reading.model is not None:
+                found = _of_model(found, reading.model)
             answers.extend(found)
             lines.extend([line] * len(found))
         except Skip as skip:
@@ -118,17 +123,14 @@ def _take_each(chunk: list[Any], first: int, builder: Builder, account: Account,
                 raise ValueError(f"{account.source} line {line}: {skip}") from None
             account.skipped.append((line, skip.outcome, str(skip)))
     if answers:
-        kept = builder.add(answers)
-        if not kept.all():
-            # A line with several answers counts as read if one of them is.
-            place = np.array(lines)
-            _leave_out(account, np.setdiff1d(place[~kept], place[kept]))
-            account.skipped.sort(key=lambda entry: entry[0])
+        builder.add(answers, lines)
 
 
-def _leave_out(account: Account, lines: np.ndarray) -> None:
-    why = "the label is not among the declared ones"
-    account.skipped.extend((int(line), "outside", why) for line in lines)
+def _of_model(answers: list[Answer], model: str) -> list[Answer]:
+    kept = [answer for answer in answers if answer.origin.model == model]
+    if answers and not kept:
+        raise Skip("other model", f"model {answers[0].origin.model or 'not stated'}")
+    return kept
 
 
 def recognise(doc: dict[str, Any]) -> str:

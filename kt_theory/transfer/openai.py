@@ -15,11 +15,11 @@ from kt_theory.transfer.answers import (
     finished,
     log_probability,
     malformed,
-    sampled_plainly,
     token_key,
     want,
     with_sampled,
 )
+from kt_theory.transfer.sampling import Origin, origin_of
 
 
 def body_of(doc: dict[str, Any]) -> dict[str, Any]:
@@ -44,9 +44,9 @@ def chat(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     failed(doc)
     body = body_of(doc)
     question = asked(doc, reading)
-    sampling = sampled_plainly(doc.get("request"), doc, doc.get("body"), body)
+    origin = origin_of((doc.get("request"), doc.get("body")), (body, doc))
     choices = want(body.get("choices"), list, "choices")
-    return _each(choices, lambda choice: _chat_choice(choice, question, sampling, reading))
+    return _each(choices, lambda choice: _chat_choice(choice, question, origin, reading))
 
 
 def _each(choices: list[Any], read: Any) -> list[Answer]:
@@ -66,7 +66,7 @@ def _each(choices: list[Any], read: Any) -> list[Answer]:
     return answers
 
 
-def _chat_choice(choice: dict[str, Any], question: Any, sampling: bool | None, reading: Reading) -> Answer:
+def _chat_choice(choice: dict[str, Any], question: Any, origin: Origin, reading: Reading) -> Answer:
     message = choice.get("message")
     if isinstance(message, dict) and message.get("refusal"):
         raise Skip("refused", "the message is a refusal")
@@ -74,18 +74,18 @@ def _chat_choice(choice: dict[str, Any], question: Any, sampling: bool | None, r
     text = message.get("content") if isinstance(message, dict) else None
     logprobs = choice.get("logprobs")
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    return from_tokens(question, text, content, sampling, reading)
+    return from_tokens(question, text, content, origin, reading)
 
 
-def from_tokens(question: Any, text: Any, content: Any, sampling: bool | None, reading: Reading) -> Answer:
+def from_tokens(question: Any, text: Any, content: Any, origin: Origin, reading: Reading) -> Answer:
     """One answer from a list of tokens with their log-probabilities, or from its text alone."""
     tokens = want(content, list, "logprobs.content") if content is not None else []
     if reading.label == "text":
-        return whole_text(question, text, [want(t, dict, "token").get("logprob") for t in tokens], sampling)
+        return whole_text(question, text, [want(t, dict, "token").get("logprob") for t in tokens], origin)
     if not tokens:
         if content is None and isinstance(text, str) and text:
             # Without log-probabilities the first token is unknown: the text itself is the label.
-            return Answer(question, text, {}, sampling)
+            return Answer(question, text, {}, origin, by_text=True)
         raise Skip("no label", "no token was generated")
     first = want(tokens[0], dict, "token")
     key = token_key(first.get("token"), first.get("bytes"), first.get("id"), reading.texts)
@@ -98,15 +98,15 @@ def from_tokens(question: Any, text: Any, content: Any, sampling: bool | None, r
         )
         for t in listed
     ]
-    return Answer(question, key, with_sampled(key, log_probability(first.get("logprob")), entries), sampling)
+    return Answer(question, key, with_sampled(key, log_probability(first.get("logprob")), entries), origin)
 
 
-def whole_text(question: Any, text: Any, logprobs: list[Any], sampling: bool | None) -> Answer:
+def whole_text(question: Any, text: Any, logprobs: list[Any], origin: Origin) -> Answer:
     """The whole response as the label; its log-probability is the sum over its tokens, if all are stated."""
     if not isinstance(text, str) or text == "":
         raise Skip("no label", "the response holds no text")
     total = sum([log_probability(value) for value in logprobs]) if logprobs else UNSTATED
-    return Answer(question, text, {} if total == UNSTATED else {text: total}, sampling)
+    return Answer(question, text, {} if total == UNSTATED else {text: total}, origin)
 
 
 def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
@@ -130,10 +130,10 @@ def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     texts = [part for part in parts if part.get("type", "output_text") == "output_text"]
     if not texts:
         raise Skip("no label", "output holds no text")
-    sampling = sampled_plainly(doc.get("request"), doc, doc.get("body"), body)
+    origin = origin_of((doc.get("request"), doc.get("body")), (body, doc))
     first = texts[0]
     # The API sends an empty list where log-probabilities were not asked for.
-    return [from_tokens(question, first.get("text"), first.get("logprobs") or None, sampling, reading)]
+    return [from_tokens(question, first.get("text"), first.get("logprobs") or None, origin, reading)]
 
 
 def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
@@ -142,19 +142,19 @@ def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     body = body_of(doc)
     question = asked(doc, reading)
     places = (doc.get("request"), doc, doc.get("body"), body)
-    sampling = sampled_plainly(*places)
+    origin = origin_of((doc.get("request"), doc.get("body")), (body, doc))
     choices = want(body.get("choices"), list, "choices")
-    return _each(choices, lambda choice: _completion(choice, question, sampling, places, reading))
+    return _each(choices, lambda choice: _completion(choice, question, origin, places, reading))
 
 
 def _completion(
-    choice: dict[str, Any], question: Any, sampling: bool | None, places: tuple[Any, ...], reading: Reading
+    choice: dict[str, Any], question: Any, origin: Origin, places: tuple[Any, ...], reading: Reading
 ) -> Answer:
     finished(choice.get("finish_reason"))
     text, logprobs = choice.get("text"), choice.get("logprobs")
     if not isinstance(logprobs, dict):
         if isinstance(text, str) and text:
-            return Answer(question, text, {}, sampling)
+            return Answer(question, text, {}, origin, by_text=True)
         raise Skip("no label", "the response holds no text")
     tokens = want(logprobs.get("tokens"), list, "logprobs.tokens")
     values = want(logprobs.get("token_logprobs"), list, "logprobs.token_logprobs")
@@ -167,7 +167,7 @@ def _completion(
         raise Skip("no label", "no token was generated")
     if reading.label == "text":
         answer = text[len(question) :] if first and isinstance(text, str) and isinstance(question, str) else text
-        return whole_text(question, answer, values[first:], sampling)
+        return whole_text(question, answer, values[first:], origin)
     key = token_key(tokens[first])
     listed = want(tops[first] or {}, dict, "top_logprobs entry")
     entries = [
@@ -177,7 +177,7 @@ def _completion(
         )
         for token, value in listed.items()
     ]
-    return Answer(question, key, with_sampled(key, log_probability(values[first]), entries), sampling)
+    return Answer(question, key, with_sampled(key, log_probability(values[first]), entries), origin)
 
 
 def _first_generated(tokens: list[Any], values: list[Any], offsets: Any, question: Any, places: tuple[Any, ...]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -13,7 +14,6 @@ from kt_theory.transfer.answers import (
     CENSORED,
     FAR,
     ROUNDING,
-    SAMPLING_NAMES,
     UNSTATED,
     Answer,
     Key,
@@ -25,11 +25,11 @@ from kt_theory.transfer.answers import (
     log_probability,
     malformed,
     probability,
-    sampled_plainly,
     token_key,
     with_sampled,
 )
 from kt_theory.transfer.lines import loads
+from kt_theory.transfer.sampling import origin_of, says_something
 
 
 def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
@@ -42,11 +42,11 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     label = doc.get("label")
     own = _number(doc, "logprob", "prob")
     entries = _listed(doc)
-    sampling = sampled_plainly(doc)
+    origin = origin_of((doc.get("request"),), (doc,))
     if label is None or label == "":
         if not entries:
             raise Skip("no label", "neither a label nor top_logprobs")
-        return [Answer(question, None, each_once(entries), sampling)]
+        return [Answer(question, None, each_once(entries), origin)]
     key = _key(label)
     listed = [stated for name, stated in entries if name == key and math.isfinite(stated)]
     field = "logprob" if doc.get("logprob") is not None else "prob"
@@ -55,7 +55,7 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         raise malformed(
             f"{field} = {doc[field]}: {of} states another value of label {key!r}, log-probability {listed[0]:g}"
         )
-    return [Answer(question, key, with_sampled(key, own, entries), sampling)]
+    return [Answer(question, key, with_sampled(key, own, entries), origin)]
 
 
 def _key(label: Any) -> Key:
@@ -115,8 +115,17 @@ def _listed(doc: dict[str, Any]) -> list[tuple[Key, float]]:
 FIELDS = frozenset({"input", "label", "logprob", "top_logprobs"})
 """What an ordinary plain record holds; fields of other names are left alone."""
 
-SPECIAL = frozenset({"prob", "top_probs", "error", "object"}) | SAMPLING_NAMES
-"""Fields that say something else of a record: it is read on its own."""
+_SPECIAL = frozenset({"prob", "top_probs", "error", "object", "request"})
+
+
+def read_alone(name: str) -> bool:
+    """Return whether a field says something of a record that makes it be read on its own."""
+    return name in _SPECIAL or says_something((name,))
+
+
+def ordinary(names: Iterable[str]) -> bool:
+    """Return whether fields say nothing else of a record than `FIELDS` do."""
+    return not any(map(read_alone, names))
 
 
 class Coded(NamedTuple):
@@ -152,7 +161,7 @@ class Columns(NamedTuple):
         if not isinstance(docs[0], dict):
             return None
         fields = docs[0].keys()
-        if not {"input", "label"} <= fields or not SPECIAL.isdisjoint(fields):
+        if not {"input", "label"} <= fields or not ordinary(fields):
             return None
         if not all([type(doc) is dict and doc.keys() == fields for doc in docs]):
             return None

@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from kt_theory.transfer.target import Target
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -34,6 +36,13 @@ class Rows:
         The row of each record, and the pair that it sampled, -1 if it names no sampled label.
     entry_record, entry_pair : (m,) int64
         Which record states the probability of which pair.
+    floor : (P,) float64
+        Where a label has variants: what those that are stated sum to. Its probability, which is not known, is at least
+        that; 0 elsewhere.
+    parts : Rows or None
+        Where labels are merged: the rows before. Then `entry_pair` and `entry_record` are those of `parts` still.
+    part_of : (pairs of parts,) int64 or None
+        The pair that each pair of `parts` counts as.
     """
 
     labels: int
@@ -48,6 +57,9 @@ class Rows:
     record_pair: np.ndarray
     entry_record: np.ndarray
     entry_pair: np.ndarray
+    floor: np.ndarray
+    parts: Rows | None = None
+    part_of: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -85,11 +97,11 @@ class Rows:
 
     @cached_property
     def shown(self) -> np.ndarray:
-        """The stated probability of each pair, 0 where hidden; rows that sum to more than 1, by rounding, scaled down.
+        """What is stated of each pair, 0 where it is hidden; rows that sum to more than 1, by rounding, scaled down.
 
         Shape (P,), float64.
         """
-        stated = np.where(self.known, self.p, 0.0)
+        stated = np.where(self.known, self.p, self.floor)
         excess = np.maximum(1.0, self.total(stated))
         return stated / excess[self.row]
 
@@ -99,9 +111,9 @@ class Rows:
 
         Above 0 where it exceeds 1, below 0 where it falls short although all labels that there are are stated.
         """
-        off = self.total(np.where(self.known, self.p, 0.0)) - 1.0
+        off = self.total(np.where(self.known, self.p, self.floor)) - 1.0
         # Servers compute in single precision.
-        rounding = 1e-6 + self.total(self.known) * 2.0**-24
+        rounding = 1e-6 + self.total(self.known | (self.floor > 0)) * 2.0**-24
         possible = (self.hidden_labels > 0) | (not self.closed)
         return np.where((np.abs(off) <= rounding) | ((off < 0) & possible), 0.0, off)
 
@@ -114,6 +126,46 @@ class Rows:
     def hidden_labels(self) -> np.ndarray:
         """How many of the A labels are not stated: (R,) int64."""
         return self.labels - self.total(self.known).astype(np.int64)
+
+
+def merged(parts: Rows, target: Target) -> Rows:
+    """Return rows in which the variants of a label count as one.
+
+    What is stated of a label without variants is its probability. Of others the stated variants add up to `floor`; if
+    they are all that the row hides no mass beside, that is their probability.
+    """
+    width = len(target.names)
+    keys = parts.row * width + target.of[parts.label]
+    pairs, part_of = np.unique(keys, return_inverse=True)
+    row, label = pairs // width, pairs % width
+    stated = np.bincount(part_of, weights=np.where(parts.known, parts.p, 0.0), minlength=len(pairs))
+    told = np.bincount(part_of, weights=parts.known, minlength=len(pairs)) > 0
+    whole = target.whole[label] & told
+    # What is left of the row could be another variant.
+    exhausted = (parts.hidden_mass == 0.0)[row]
+    whole |= exhausted
+    spread = np.bincount(part_of, weights=parts.spread, minlength=len(pairs))
+    cap = np.full(len(pairs), np.inf)
+    single = target.whole[target.of[parts.label]]
+    cap[part_of[single]] = parts.cap[single]
+    pair = parts.record_pair
+    return Rows(
+        width,
+        target.closed,
+        parts.input,
+        np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(parts.input)))]),
+        label,
+        np.where(whole, stated, np.nan),
+        spread,
+        cap,
+        parts.record_row,
+        np.where(pair >= 0, part_of[pair], -1) if len(part_of) else pair,
+        parts.entry_record,
+        parts.entry_pair,
+        np.where(whole, 0.0, stated),
+        parts,
+        part_of,
+    )
 
 
 def left_over(stated: np.ndarray) -> np.ndarray:
@@ -162,7 +214,19 @@ def collect(
     row = pairs // width
     start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(visited)))])
     return Rows(
-        labels, closed, visited, start, pairs % width, p, spread, cap, record_row, record_pair, entry_record, entry_pair
+        labels,
+        closed,
+        visited,
+        start,
+        pairs % width,
+        p,
+        spread,
+        cap,
+        record_row,
+        record_pair,
+        entry_record,
+        entry_pair,
+        np.zeros(len(pairs)),
     )
 
 

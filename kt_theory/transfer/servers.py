@@ -20,12 +20,12 @@ from kt_theory.transfer.answers import (
     log_probability,
     malformed,
     probability,
-    sampled_plainly,
     token_key,
     want,
     with_sampled,
 )
 from kt_theory.transfer.openai import whole_text
+from kt_theory.transfer.sampling import Origin, origin_of
 
 
 def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
@@ -38,7 +38,7 @@ def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     body = doc.get("response", doc)
     want(body, dict, "response")
     question = asked(doc if "prompt" in doc or reading.input else {**doc, **body}, reading)
-    sampling = sampled_plainly(doc.get("request"), doc.get("sampling_params"), body.get("sampling_params"), body)
+    origin = origin_of((doc.get("request"), doc.get("sampling_params")), (body, doc))
     outputs = want(body.get("outputs") or body.get("choices") or [], list, "outputs")
     # The completions endpoint puts the scores of the prompt beside the choice.
     scored = next((place["prompt_logprobs"] for place in (body, *outputs) if _scores(place)), None)
@@ -47,15 +47,15 @@ def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         finished(want(output, dict, "output").get("finish_reason"))
         listed = output.get("logprobs")
         if listed:
-            answers.append(_vllm_output(output, listed, question, sampling, reading))
+            answers.append(_vllm_output(output, listed, question, origin, reading))
         elif isinstance(output.get("text"), str) and output["text"] and not scored:
-            answers.append(Answer(question, output["text"], {}, sampling))
+            answers.append(Answer(question, output["text"], {}, origin, by_text=True))
     if answers:
         return answers
     if not scored or want(scored, list, "prompt_logprobs")[-1] is None:
         raise Skip("no label", "no token was generated and none of the prompt is scored")
     stated = each_once(_by_id(scored[-1], reading))
-    return [Answer(_before_last(question, body, stated, reading), None, stated, sampling)]
+    return [Answer(_before_last(question, body, stated, reading), None, stated, origin)]
 
 
 def _before_last(question: str, body: dict[str, Any], stated: dict[Key, float], reading: Reading) -> str:
@@ -72,18 +72,18 @@ def _scores(place: Any) -> bool:
     return isinstance(place, dict) and bool(place.get("prompt_logprobs"))
 
 
-def _vllm_output(output: dict[str, Any], listed: Any, question: Any, sampling: bool | None, reading: Reading) -> Answer:
+def _vllm_output(output: dict[str, Any], listed: Any, question: Any, origin: Origin, reading: Reading) -> Answer:
     ids = want(output.get("token_ids"), list, "token_ids")
     rows = want(listed, list, "logprobs")
     if not ids or len(ids) < len(rows):
         raise malformed(f"{len(ids)} token_ids, {len(rows)} logprobs: each needs its token")
     if reading.label == "text":
         chosen = [_value(want(row, dict, "logprobs").get(str(number))) for row, number in zip(rows, ids, strict=False)]
-        return whole_text(question, output.get("text"), chosen, sampling)
+        return whole_text(question, output.get("text"), chosen, origin)
     entries = _by_id(rows[0], reading)
     key = token_key(None, None, ids[0])
     value = dict(entries).get(key, UNSTATED)
-    return Answer(question, key, with_sampled(key, value, entries), sampling)
+    return Answer(question, key, with_sampled(key, value, entries), origin)
 
 
 def _by_id(row: Any, reading: Reading) -> list[tuple[Key, float]]:
@@ -119,29 +119,24 @@ def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     question = asked({**body, **doc} if not reading.input else doc, reading)
     meta = want(body.get("meta_info"), dict, "meta_info")
     finished(meta.get("finish_reason"))
-    sampling = sampled_plainly(doc.get("request"), doc.get("sampling_params"), _nested(doc, "request"), body)
+    origin = origin_of((doc.get("request"), doc.get("sampling_params")), (body, doc))
     tokens = meta.get("output_token_logprobs")
     if tokens is None:
         if isinstance(body.get("text"), str) and body["text"]:
-            return [Answer(question, body["text"], {}, sampling)]
+            return [Answer(question, body["text"], {}, origin, by_text=True)]
         raise Skip("no label", "the response holds no text")
     if not want(tokens, list, "output_token_logprobs"):
         raise Skip("no label", "no token was generated")
     if reading.label == "text":
         values = [_triple(token)[0] for token in tokens]
-        return [whole_text(question, body.get("text"), values, sampling)]
+        return [whole_text(question, body.get("text"), values, origin)]
     key, value = _from_triple(tokens[0], reading)
     tops = meta.get("output_top_logprobs") or [None]
     listed = want(want(tops, list, "output_top_logprobs")[0] or [], list, "output_top_logprobs[0]")
     # Labels that the request named by their ids, whatever their rank.
     named = want(meta.get("output_token_ids_logprobs") or [None], list, "output_token_ids_logprobs")[0] or []
     entries = [_from_triple(entry, reading) for entry in [*listed, *want(named, list, "output_token_ids_logprobs[0]")]]
-    return [Answer(question, key, with_sampled(key, value, entries), sampling)]
-
-
-def _nested(doc: dict[str, Any], name: str) -> Any:
-    place = doc.get(name)
-    return place.get("sampling_params") if isinstance(place, dict) else None
+    return [Answer(question, key, with_sampled(key, value, entries), origin)]
 
 
 def _triple(entry: Any) -> list[Any]:
@@ -167,25 +162,23 @@ def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     failed(doc)
     body = want(doc.get("response", doc), dict, "response")
     question = asked(doc if "prompt" in doc or reading.input else {**body, **doc}, reading)
-    settings = body.get("generation_settings")
-    request = doc.get("request")
-    sampling = sampled_plainly(request, settings, doc if settings is None and request is None else None)
+    origin = origin_of((doc.get("request"),), (body, doc))
     tokens = body.get("completion_probabilities")
     text = body.get("content")
     if tokens is None:
         if isinstance(text, str) and text:
-            return [Answer(question, text, {}, sampling)]
+            return [Answer(question, text, {}, origin, by_text=True)]
         raise Skip("no label", "the response holds no text")
     if not want(tokens, list, "completion_probabilities"):
         raise Skip("no label", "no token was generated")
     if reading.label == "text":
-        return [whole_text(question, text, [_stated(token) for token in tokens], sampling)]
+        return [whole_text(question, text, [_stated(token) for token in tokens], origin)]
     first = want(tokens[0], dict, "completion_probabilities[0]")
     listed = first.get("top_logprobs", first.get("top_probs", first.get("probs"))) or []
     entries = [(_llama_key(entry, reading), _stated(entry)) for entry in want(listed, list, "top_logprobs")]
     key = _llama_key(first, reading)
     own = _stated(first) if "logprob" in first or "prob" in first else dict(entries).get(key, UNSTATED)
-    return [Answer(question, key, with_sampled(key, own, entries), sampling)]
+    return [Answer(question, key, with_sampled(key, own, entries), origin)]
 
 
 def _llama_key(entry: Any, reading: Reading) -> Key:
@@ -211,14 +204,12 @@ def gemini(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     if isinstance(feedback, dict) and _either(feedback, "blockReason") not in (None, "BLOCK_REASON_UNSPECIFIED"):
         raise Skip("refused", f"block reason {_either(feedback, 'blockReason')}")
     question = asked(doc, reading)
-    request = doc.get("request")
-    config = _either(request, "generationConfig") if isinstance(request, dict) else None
-    sampling = sampled_plainly(config, _either(doc, "generationConfig"), _either(doc, "config"), request)
+    origin = origin_of((doc.get("request"), doc.get("config")), (body, doc))
     candidates = want(body.get("candidates"), list, "candidates")
     answers, why = [], Skip("no label", "candidates is empty")
     for candidate in candidates:
         try:
-            answers.append(_gemini_candidate(want(candidate, dict, "candidate"), question, sampling, reading))
+            answers.append(_gemini_candidate(want(candidate, dict, "candidate"), question, origin, reading))
         except Skip as skip:
             if skip.outcome == "malformed":
                 raise
@@ -238,7 +229,7 @@ def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
-def _gemini_candidate(candidate: dict[str, Any], question: Any, sampling: bool | None, reading: Reading) -> Answer:
+def _gemini_candidate(candidate: dict[str, Any], question: Any, origin: Origin, reading: Reading) -> Answer:
     reason = _either(candidate, "finishReason")
     # The Python client of old dumps enumerations as their numbers.
     finished(_REASONS.get(reason, reason) if isinstance(reason, int) else reason)
@@ -246,18 +237,18 @@ def _gemini_candidate(candidate: dict[str, Any], question: Any, sampling: bool |
     text = "" if isinstance(result, dict) and reading.label != "text" else _gemini_text(candidate)
     if not isinstance(result, dict):
         if text:
-            return Answer(question, text, {}, sampling)
+            return Answer(question, text, {}, origin, by_text=True)
         raise Skip("no label", "the candidate holds no text")
     chosen = want(_either(result, "chosenCandidates") or [], list, "chosenCandidates")
     if not chosen:
         raise Skip("no label", "no token was generated")
     if reading.label == "text":
         values = [_either(want(token, dict, "candidate"), "logProbability") for token in chosen]
-        return whole_text(question, text, values, sampling)
+        return whole_text(question, text, values, origin)
     tops = want(_either(result, "topCandidates") or [{}], list, "topCandidates")
     listed = want(want(tops[0], dict, "topCandidates[0]").get("candidates") or [], list, "topCandidates[].candidates")
     key, own = _gemini_entry(chosen[0], reading)
-    return Answer(question, key, with_sampled(key, own, [_gemini_entry(e, reading) for e in listed]), sampling)
+    return Answer(question, key, with_sampled(key, own, [_gemini_entry(e, reading) for e in listed]), origin)
 
 
 def _gemini_text(candidate: dict[str, Any]) -> str:

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.transfer.account import Account
+from kt_theory.transfer.account import Account, drawn
 from kt_theory.transfer.answers import Reading
-from kt_theory.transfer.builder import Builder, add_arrays
+from kt_theory.transfer.builder import Builder
 from kt_theory.transfer.files import read_file
-from kt_theory.transfer.rows import Rows, collect
+from kt_theory.transfer.rows import Rows, collect, merged
+from kt_theory.transfer.target import Target, aim, as_folds, as_map, variants
 from kt_theory.validation import unknown_name
 
 if TYPE_CHECKING:
@@ -39,8 +40,11 @@ class TransferSet:
         The log-probability, nats, at most 0; NaN where it is censored: not zero, at most the smallest that the
         record lists. What a record does not state has no entry.
     input_names, label_names : tuple of str
-    closed : bool
-        The labels were declared; otherwise they are those that occur.
+        Of the inputs, and of the labels as the records have them.
+    line : (n,) int64
+        The line that each record stands on.
+    target : Target
+        Whose distribution a copy is of: the labels of the copy, and which label of the records counts as which.
     faithful : bool
         Sampled labels follow the stated probabilities (temperature 1, nothing truncated), as far as the records say.
     account : Account
@@ -54,9 +58,20 @@ class TransferSet:
     entry_logp: np.ndarray
     input_names: tuple[str, ...]
     label_names: tuple[str, ...]
-    closed: bool
+    line: np.ndarray
+    target: Target
     faithful: bool
     account: Account
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of a copy."""
+        return self.target.names
+
+    @property
+    def closed(self) -> bool:
+        """There are no labels but these."""
+        return self.target.closed
 
     @classmethod
     def read(
@@ -66,59 +81,74 @@ class TransferSet:
         *,
         label: str = "first_token",
         input: str | None = None,
+        logprob: str | None = None,
         labels: Sequence[str] | None = None,
+        other: str = "keep",
+        label_map: Any = None,
+        fold: str | Sequence[str] = (),
+        model: str | None = None,
+        requests: str | Path | None = None,
         on_error: str = "skip",
-        other_sampling: bool = False,
+        as_sampled: bool = False,
     ) -> TransferSet:
-        """Read records from a file.
-
-        Plain records are JSON lines, CSV or Parquet with `input`, `label` and, where known, `logprob` (or `prob`) and
-        `top_logprobs` (or `top_probs`): {label: log-probability} or [{"label": ..., "logprob": ...}]. What servers
-        return is read as it came, one response per line, beside its request or with its `prompt`, `messages`,
-        `contents`, `input`, `input_ids` or `custom_id`.
+        """Read a file of records.
 
         Parameters
         ----------
-        path : str or Path
-            .jsonl, .ndjson, .json, .csv or .parquet. A .json or .jsonl file may also be one JSON array of records.
+        path : path
+            .jsonl, .ndjson, .json or .txt: one record a line, or JSON that holds records, also with .gz or .zst;
+            .csv, .tsv; .parquet.
         format : str, optional
-            plain, openai_chat, openai_responses, openai_completions, openai_batch, vllm, sglang, llama_cpp or gemini.
-            Recognised by the first record if omitted.
-        label : {"first_token", "text"}
-            What the label of a response is.
-        input : str, optional
-            The field that holds the input, such as "metadata.question".
+            One of `kt_theory.transfer.files.READERS`; by default that of the first record.
+        label : str
+            "first_token" of a response, its whole "text", or the field of plain records that holds it.
+        input, logprob : str, optional
+            The fields that hold the input, such as "metadata.question", and the label's log-probability.
         labels : sequence of str, optional
-            All labels that there are. A record with another label is left out and accounted for. Without it the labels
-            are those that occur.
+            The labels that are asked about. Without it they are those that occur.
+        other : {"keep", "pool", "condition", "none"}
+            What becomes of labels that are not declared. They are labels too; they are pooled in one, `<other>`; the
+            copy is of the teacher given that its label is declared; or there are none, which the certificate then takes
+            for granted, and a record that has one is refused.
+        label_map : mapping or path, optional
+            Variants that count as one label: {variant: label} or {label: [variants]}, or a file of it, .json or .csv.
+        fold : str or sequence of str
+            "strip", "casefold" or both: labels that differ by spaces around, or by case, are one.
+        model : str, optional
+            Of a file with the answers of several models, the one that is read.
+        requests : path, optional
+            The file of requests that a Batch answers, to be joined by `custom_id`.
         on_error : {"skip", "raise"}
-            What a malformed line does. Skipped or not, `account` has its number and the reason.
-        other_sampling : bool
-            Accept records that say they were not sampled at temperature 1 and top_p 1. Their labels do not follow the
-            stated probabilities: certificates then rest on what is stated alone. Of greedy answers that list their k
-            most probable labels `kt_theory.students.top_k(k, sampled=False)` learns.
+            What a line does that gives no record. Skipped or not, `account` has its number and the reason.
+        as_sampled : bool
+            Accept records whose labels were drawn otherwise than from the teacher's own distribution: at another
+            temperature, truncated, biased, guided. Certificates then rest on what is stated alone, and say so. Of greedy
+            answers that list their k most probable labels `kt_theory.students.top_k(k, sampled=False)` learns.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         ValueError
-            For an unknown format, a malformed line if on_error="raise", or records sampled otherwise.
+            For an unknown format, a line without a record if on_error="raise", records drawn otherwise, of two models,
+            or with a label that is not declared if other="none".
         """
         source = Path(path)
-        if label not in LABELS:
-            raise unknown_name("label", label, LABELS)
         if on_error not in ("skip", "raise"):
             raise unknown_name("on_error", on_error, ("skip", "raise"))
         if labels is not None and len(set(labels)) != len(labels):
             raise ValueError("labels: a label stands there twice")
         if source.is_dir():
             raise IsADirectoryError(f"{source} is a folder: give the name of a file")
+        folds, merged = as_folds(fold), as_map(label_map)
+        # What is wrong with them alone is said before a long file is read.
+        aim((), (), labels, other, merged, folds)
         account = Account(source=source.name)
-        builder = Builder(account, labels)
-        reading = Reading(label, input, builder.texts)
-        read_file(source, builder, account, format, reading, on_error == "raise")
-        return cls._built(builder, account, other_sampling)
+        builder = Builder(account)
+        part, field = (label, None) if label in LABELS else ("first_token", label)
+        reading = Reading(part, input, builder.texts, account, field, logprob, model)
+        read_file(source, builder, account, format, reading, on_error == "raise", requests)
+        return _built(builder, account, _Aim(labels, other, merged, folds), as_sampled)
 
     @classmethod
     def from_arrays(
@@ -169,23 +199,11 @@ class TransferSet:
         if len(names) != width or (codes is not None and count and codes.min() < 0):
             raise ValueError(f"labels has {len(names)} names: sampled and logits use the codes 0 to {width - 1}")
         account = Account(source="arrays", format="arrays", lines=count)
-        builder = Builder(account, names)
-        add_arrays(builder, inputs, codes, stated)
-        return cls._built(builder, account, True)
-
-    @classmethod
-    def _built(cls, builder: Builder, account: Account, other_sampling: bool) -> TransferSet:
-        columns = builder.columns()
-        states = bool(len(columns["entry_record"]))
-        if account.other_sampling and states and not other_sampling:
-            raise ValueError(
-                f"{account.source}: {account.other_sampling} of {account.records} records were not sampled at "
-                "temperature 1 and top_p 1, so that the labels do not follow the stated probabilities; "
-                "other_sampling=True reads them all the same; of answers at temperature 0 that list their k most "
-                "probable labels learns student=kt.students.top_k(k, sampled=False)"
-            )
-        closed = builder.closed and not account.outside
-        return cls(**columns, closed=closed, faithful=not account.other_sampling, account=account)
+        builder = Builder(account)
+        for name in names:
+            builder.labels[name]
+        builder.add_arrays(inputs, codes, stated)
+        return TransferSet(**builder.columns(), target=Target.plain(names, True), faithful=True, account=account)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -217,7 +235,9 @@ class TransferSet:
                 kept |= place < top
             record, label, logp = record[kept], label[kept], logp[kept]
         width = len(self.label_names)
-        return collect(self.inputs, own, record, label, np.exp(logp), width, self.closed)
+        if not self.target.merges:
+            return collect(self.inputs, own, record, label, np.exp(logp), width, self.closed)
+        return merged(collect(self.inputs, own, record, label, np.exp(logp), width, False), self.target)
 
     @property
     def disagreements(self) -> pd.DataFrame:
@@ -230,7 +250,7 @@ class TransferSet:
         return pd.DataFrame(
             {
                 "input": [self.input_names[i] for i in rows.input[rows.row[found]]],
-                "label": [self.label_names[a] for a in rows.label[found]],
+                "label": [self.labels[a] for a in rows.label[found]],
                 "probability": rows.p[found],
                 "spread": rows.spread[found],
                 "statements": statements[found],
@@ -238,7 +258,7 @@ class TransferSet:
         )
 
     def aligned(self, table: Any) -> np.ndarray:
-        """Return a table in the order of `input_names` and `label_names`: (inputs, labels), for a student's prior.
+        """Return a table in the order of `input_names` and `labels`: (inputs, labels), for a student's prior.
 
         Parameters
         ----------
@@ -261,16 +281,16 @@ class TransferSet:
                     "index and labels as columns"
                 )
             names = [table.transfer.input_names[i] for i in table.rows.input]
-            frame = pd.DataFrame(table.pi, index=names, columns=list(table.transfer.label_names))
+            frame = pd.DataFrame(table.pi, index=names, columns=list(table.transfer.labels))
         frame = frame.rename(index=str, columns=str)
-        lacking = [name for name in frame.columns if name not in set(self.label_names)]
+        lacking = [name for name in frame.columns if name not in set(self.labels)]
         if lacking:
             raise ValueError(f"table: label {lacking[0]!r} is not among those of the records: declare them")
         for what, names in (("input", frame.index), ("label", frame.columns)):
             if not names.is_unique:
                 raise ValueError(f"table names twice the {what} {names[names.duplicated()][0]!r}: give each one once")
-        known = frame.reindex(columns=self.label_names, fill_value=0.0)
-        return known.reindex(self.input_names, fill_value=1.0 / len(self.label_names)).to_numpy(dtype=np.float64)
+        known = frame.reindex(columns=self.labels, fill_value=0.0)
+        return known.reindex(self.input_names, fill_value=1.0 / len(self.labels)).to_numpy(dtype=np.float64)
 
     def take(self, records: ArrayLike) -> TransferSet:
         """Return the transfer set of some records, with the same names: an index or boolean array of length n."""
@@ -282,6 +302,7 @@ class TransferSet:
             self,
             inputs=self.inputs[chosen],
             sampled=self.sampled[chosen],
+            line=self.line[chosen],
             entry_record=new[self.entry_record[kept]],
             entry_label=self.entry_label[kept],
             entry_logp=self.entry_logp[kept],
@@ -289,9 +310,135 @@ class TransferSet:
 
     def __repr__(self) -> str:
         return (
-            f"TransferSet({len(self)} records, {len(self.input_names)} inputs, {len(self.label_names)} labels"
+            f"TransferSet({len(self)} records, {len(self.input_names)} inputs, {len(self.labels)} labels"
             f"{' declared' if self.closed else ''}, {len(self.entry_record)} stated probabilities)"
         )
+
+
+class _Aim(NamedTuple):
+    """What `read` was told of labels."""
+
+    labels: Sequence[str] | None
+    other: str
+    label_map: dict[str, str]
+    folds: tuple[str, ...]
+
+
+def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -> TransferSet:
+    """Return the transfer set of what was read, or refuse what contradicts itself."""
+    columns, texts = builder.columns(), builder.label_texts()
+    names = columns["label_names"]
+    if len(account.models) > 1:
+        found = ", ".join(f"{name!r} ({count} records)" for name, count in account.models.items())
+        raise ValueError(
+            f"{account.source} holds the answers of {len(account.models)} teachers, {found}: choose one, "
+            f"model={next(iter(account.models))!r}"
+        )
+    if account.changed and not as_sampled:
+        raise ValueError(_drawn_otherwise(account))
+    target = aim(names, texts, *wanted)
+    if wanted.other == "none" and len(target.names) > target.declared:
+        _refuse_undeclared(columns, target, account)
+    account.merged = _merged_names(names, target)
+    account.notes += _notes_on_labels(texts, target, wanted)
+    transfer = TransferSet(**columns, target=target, faithful=not account.changed, account=account)
+    transfer = transfer.take(_first_tokens_alone(transfer, builder.by_text) & _drawn_anew(transfer, builder.again))
+    account.records = len(transfer)
+    _warn_of_single_inputs(transfer)
+    return transfer
+
+
+def _drawn_otherwise(account: Account) -> str:
+    ways = "; ".join(drawn(why, lines) for why, lines in list(account.changed.items())[:3])
+    return (
+        f"{account.source}: the labels of {account.other_sampling} of {account.records} records do not follow the "
+        f"teacher's own distribution: {ways}; as_sampled=True reads them all the same; of answers at temperature 0 "
+        "that list their k most probable labels learns student=kt.students.top_k(k, sampled=False)"
+    )
+
+
+def _refuse_undeclared(columns: dict[str, Any], target: Target, account: Account) -> None:
+    """Raise an error that names the first record with a label which is not declared."""
+    outside = target.of >= target.declared
+    sampled = np.flatnonzero((columns["sampled"] >= 0) & outside[columns["sampled"]])
+    listed = columns["entry_record"][outside[columns["entry_label"]]]
+    record = int(np.concatenate([sampled, listed]).min())
+    name = target.names[target.declared]
+    raise ValueError(
+        f"{account.source} line {columns['line'][record]}: label {name!r} is not declared, and other='none' says that "
+        "there are no others; other='keep', 'pool' or 'condition' says what becomes of them"
+    )
+
+
+def _merged_names(names: Sequence[str], target: Target) -> dict[str, tuple[str, ...]]:
+    """The labels of the copy with variants, and these."""
+    found: dict[str, tuple[str, ...]] = {}
+    for code in np.flatnonzero(np.bincount(target.of, minlength=len(target.names)) > 0):
+        variants = tuple(names[i] for i in np.flatnonzero(target.of == code))
+        if variants != (target.names[code],):
+            found[target.names[code]] = variants
+    return found
+
+
+def _notes_on_labels(texts: Sequence[str], target: Target, wanted: _Aim) -> list[str]:
+    notes = []
+    apart = [group for group in variants(texts) if len({target.of[texts.index(text)] for text in group}) > 1]
+    if apart:
+        shown = "; ".join(", ".join(map(repr, group[:4])) for group in apart[:3])
+        more = f" and {len(apart) - 3} more" if len(apart) > 3 else ""
+        notes.append(
+            f"labels that differ by spaces or case alone are labels of their own: {shown}{more}; fold='strip,casefold' "
+            "makes them one, label_map=... says which are"
+        )
+    undeclared = len(target.names) - target.declared
+    if wanted.labels is not None and wanted.other == "keep" and undeclared:
+        notes.append(
+            f"{undeclared} labels that were not declared occur, and are labels too; other='pool' makes them one, "
+            "other='condition' takes the teacher given a declared label"
+        )
+    return notes
+
+
+def _first_tokens_alone(transfer: TransferSet, by_text: list[int]) -> np.ndarray:
+    """Leave out answers that state no token where others do: their whole text would be a label beside first tokens."""
+    kept = np.ones(len(transfer), dtype=bool)
+    if not by_text or len(by_text) == len(transfer):
+        return kept
+    kept[by_text] = False
+    account = transfer.account
+    why = "the answer states no token, others do; label='text' reads the texts of all"
+    lines = sorted({int(line) for line in transfer.line[~kept]} - {int(line) for line in transfer.line[kept]})
+    account.skipped = sorted([*account.skipped, *((line, "no label", why) for line in lines)], key=_line_of)
+    return kept
+
+
+def _line_of(entry: tuple[int, str, str]) -> int:
+    return entry[0]
+
+
+def _drawn_anew(transfer: TransferSet, again: list[int]) -> np.ndarray:
+    """Take the label from records that repeat a prompt and its seed, as they are the same draw; leave out what is left empty."""
+    transfer.account.repeated = len(again)
+    transfer.sampled[again] = -1
+    states = np.bincount(transfer.entry_record, minlength=len(transfer)) > 0
+    return (transfer.sampled >= 0) | states
+
+
+def _warn_of_single_inputs(transfer: TransferSet) -> None:
+    """Warn where almost every input was asked once: often its name is not what was asked."""
+    visits = np.bincount(transfer.inputs)
+    inputs = int((visits > 0).sum())
+    if len(transfer) < _FEW or inputs < _ALMOST_ALL * len(transfer):
+        return
+    way_out = "is the field that names the input right? input=... names another"
+    if transfer.account.named_by_id:
+        way_out = "is `custom_id` the prompt's name? give the requests, requests=..."
+    transfer.account.warnings.append(
+        f"{len(transfer):,} records, {inputs:,} inputs, almost each asked once: no visit tells of the next; {way_out}"
+    )
+
+
+_FEW, _ALMOST_ALL = 20, 0.9
 
 
 def _stated(logits: ArrayLike | None, logprobs: ArrayLike | None) -> np.ndarray | None:

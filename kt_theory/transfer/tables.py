@@ -12,7 +12,7 @@ import numpy as np
 
 from kt_theory.transfer import lines
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.plain import FIELDS, SPECIAL, Coded, Columns, listed_in
+from kt_theory.transfer.plain import FIELDS, Coded, Columns, listed_in, ordinary, read_alone
 
 _CHUNK = 1024
 _BLOCK = 1 << 22
@@ -122,8 +122,8 @@ def _columns(block: bytes, header: list[str], field: str) -> Columns | None:
     from pyarrow import csv as arrow
 
     rows = block.count(b"\n") + (not block.endswith(b"\n"))
-    ordinary = block.count(b'"') % 2 == 0 and block.count(b"\r") == block.count(b"\r\n") and b"\x00" not in block
-    if not ordinary or "label" not in header or not SPECIAL.isdisjoint(header):
+    whole = block.count(b'"') % 2 == 0 and block.count(b"\r") == block.count(b"\r\n") and b"\x00" not in block
+    if not whole or "label" not in header or not ordinary(header):
         return None
     coded = pa.dictionary(pa.int32(), pa.string())
     kinds = {field: coded, "label": coded, "logprob": pa.float64(), "top_logprobs": pa.string()}
@@ -252,10 +252,10 @@ def parquet_chunks(path: Path, field: str) -> Iterator[list[Any] | Columns]:
         names = file.schema_arrow.names
         if field not in names:
             raise ValueError(f"{path}: column {field!r} is missing; there are {', '.join(names)}")
-        wanted = [name for name in names if name in FIELDS | SPECIAL | {field}]
-        ordinary = "label" in names and SPECIAL.isdisjoint(names)
+        wanted = [name for name in names if name in FIELDS or name == field or read_alone(name)]
+        in_columns = "label" in names and ordinary(names)
         for part in file.iter_batches(_BATCH, columns=wanted):
-            columns = _of_table(pa.table(part), field) if ordinary else None
+            columns = _of_table(pa.table(part), field) if in_columns else None
             if columns is not None:
                 yield columns
                 continue

@@ -79,7 +79,8 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
     if unlabelled and (isinstance(student.rule, TableRule) or not (level.sampled or level.top)):
         raise AccessError(f"student {name!r} needs a sampled label in each record; {unlabelled} records have none")
     if not level.sampled and not level.top:
-        return collect(transfer.inputs, transfer.sampled, *_NOTHING, len(transfer.label_names), transfer.closed)
+        sampled = np.where(transfer.sampled >= 0, transfer.target.of[transfer.sampled], -1)
+        return collect(transfer.inputs, sampled, *_NOTHING, len(transfer.labels), transfer.closed)
     if not len(transfer.entry_record):
         raise AccessError(
             f"student {name!r} needs access {level.name!r} ({level.description}); the records state no probabilities"
@@ -87,6 +88,11 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
     rows = transfer.rows if level.top == WHOLE_ROW else transfer.seen_by(level.top, sampled=not level.greedy)
     if level.channel is None:
         refuse_impossible(transfer, rows)
+    elif transfer.target.merges:
+        raise AccessError(
+            f"student {name!r} undoes rows as they were shown, so that no labels can be merged or pooled: read the "
+            "records with other='keep' and without label_map and fold"
+        )
     if level.top == WHOLE_ROW:
         _refuse_hidden(rows, student)
         _refuse_off_grid(transfer, student)
@@ -139,19 +145,20 @@ def _refuse_other_kinds(student: Student) -> None:
 
 
 def _refuse_other_tables(transfer: TransferSet, student: Student) -> None:
-    shape = len(transfer.input_names), len(transfer.label_names)
+    shape = len(transfer.input_names), len(transfer.labels)
     if student.prior is not None and student.prior.shape != shape:
         raise ValueError(
             f"student {student.name!r}: its table has shape {student.prior.shape}, the records {shape}: give one row "
-            "for each of transfer.input_names and one column for each of transfer.label_names, transfer.aligned(table)"
+            "for each of transfer.input_names and one column for each of transfer.labels, transfer.aligned(table)"
         )
 
 
 def _refuse_hidden(rows: Rows, student: Student) -> None:
     """Labels that a whole row does not state have probability 0, or are shown as 0."""
-    total = rows.total(np.where(rows.known, rows.p, 0.0))
+    total = rows.total(np.where(rows.known, rows.p, rows.floor))
     low, _ = sums(student.access.channel, rows.labels)
-    short = (total < low - 1e-6) & (rows.hidden_labels > 0)
+    # What is left is the probability of a label that alone is hidden.
+    short = (total < low - 1e-6) & (rows.hidden_labels > (rows.parts is not None and rows.closed))
     if short.any():
         worst = float(rows.hidden_mass.max())
         raise AccessError(

@@ -1,0 +1,358 @@
+"""How labels were drawn: from the teacher's own distribution, or from one that settings of the request had changed.
+
+Settings stand in requests, in `extra_body`, in vLLM's `sampling_params`, llama.cpp's `generation_settings`, Gemini's
+`generationConfig`, Ollama's `options`, TGI's `parameters`; as JSON, and as text in the cells of a table. Names are
+compared without case, `_` and `-`: `topP`, `top_p` and `TOP-P` are one setting.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+Place = dict[str, Any]
+
+
+class Origin(NamedTuple):
+    """Where a label comes from, as far as its record says.
+
+    Attributes
+    ----------
+    changed : str
+        The first setting under which labels do not follow the stated probabilities, such as "temperature = 0";
+        empty if there is none.
+    said : bool
+        The temperature is stated.
+    unknown : tuple of str
+        Settings of the request that are neither known to change the draw nor known to leave it alone.
+    seed : str
+        The seed of the draw, empty if there is none.
+    model : str
+        The teacher's name, empty if it is not stated.
+    """
+
+    changed: str = ""
+    said: bool = False
+    unknown: tuple[str, ...] = ()
+    seed: str = ""
+    model: str = ""
+
+
+NOTHING_SAID = Origin()
+
+
+def origin_of(requests: tuple[Any, ...], answers: tuple[Any, ...] = ()) -> Origin:
+    """Return what requests and answers say of the draw.
+
+    Parameters
+    ----------
+    requests : tuple
+        Places that hold settings, and nothing else than a request does: what is not known there is reported.
+    answers : tuple
+        Bodies of answers, and plain records: only names that mean a setting wherever they stand count.
+    """
+    found = _Found()
+    for place in requests:
+        if type(place) is dict and place:
+            found.look(place, True, "")
+    last = None
+    for place in answers:
+        # A bare response is its own record: the same place is not looked at twice.
+        if type(place) is dict and place and place is not last:
+            found.look(place, False, "")
+            last = place
+    return Origin(found.changed, found.said, tuple(found.unknown), found.seed, found.answered or found.asked)
+
+
+class _Found:
+    """What was found so far."""
+
+    __slots__ = ("answered", "asked", "changed", "said", "seed", "unknown")
+
+    def __init__(self) -> None:
+        self.changed = self.seed = self.answered = self.asked = ""
+        self.said = False
+        self.unknown: list[str] = []
+
+    def look(self, place: Place, strict: bool, path: str) -> None:
+        """Look at the settings of one place."""
+        for name, canonical, kind in _settings(tuple(place), strict):
+            value = place[name]
+            if value is None:
+                continue
+            if kind == _NESTED:
+                if type(value) is dict and value:
+                    self.look(value, True, f"{path}{name}.")
+            elif kind == _UNKNOWN:
+                self.unknown.append(f"{path}{name}")
+            elif canonical == "model":
+                self._named(value, strict)
+            elif canonical in _SEEDS:
+                self._seeded(value)
+            else:
+                self._check(f"{path}{name}", canonical, value, place)
+
+    def _named(self, value: Any, strict: bool) -> None:
+        if isinstance(value, str):
+            if strict:
+                self.asked = self.asked or value
+            else:
+                self.answered = self.answered or value
+
+    def _seeded(self, value: Any) -> None:
+        # -1 and 2^32 - 1 ask for a seed of the server's own choice.
+        if value not in _NO_SEED:
+            self.seed = self.seed or str(value)
+
+    def _check(self, name: str, canonical: str, value: Any, place: Place) -> None:
+        plain = _PLAIN[canonical]
+        if canonical == "temperature":
+            # Text that is no number is refused where the record is read.
+            self.said = True
+        if not self.changed and not plain(_value(value), place):
+            self.changed = f"{name} = {_shown(value)}"
+
+
+def _value(value: Any) -> Any:
+    """Text of a table's cell as the number or the word that it stands for."""
+    if not isinstance(value, str):
+        return value
+    word = value.strip().lower()
+    if word in _WORDS:
+        return _WORDS[word]
+    try:
+        return float(word)
+    except ValueError:
+        return value
+
+
+_WORDS: dict[str, Any] = {"": None, "null": None, "none": None, "true": True, "false": False, "{}": None, "[]": None}
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    text = " ".join(text.split())
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+_SETTING, _NESTED, _UNKNOWN = range(3)
+
+
+@lru_cache(maxsize=4096)
+def _settings(names: tuple[str, ...], strict: bool) -> tuple[tuple[str, str, int], ...]:
+    """Which of the names of a place must be looked at: the name, its canonical form, what it is."""
+    found = []
+    for name in names:
+        canonical = canonical_name(name)
+        if canonical in _HOLDERS or (strict and canonical in _HOLDERS_OF_REQUESTS):
+            found.append((name, canonical, _NESTED))
+        elif canonical == "model" or canonical in _SEEDS or (canonical in _PLAIN and (strict or canonical not in _WORDS_OF_OTHER_MEANING)):
+            found.append((name, canonical, _SETTING))
+        elif strict and canonical not in _HARMLESS and canonical not in _PLAIN:
+            found.append((name, canonical, _UNKNOWN))
+    return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def canonical_name(name: str) -> str:
+    """Return a setting's name without case, `_`, `-` and `.`."""
+    return name.lower().replace("_", "").replace("-", "").replace(".", "") if isinstance(name, str) else ""
+
+
+def says_something(names: tuple[str, ...]) -> bool:
+    """Return whether a plain record with these fields may say how its label was drawn, or by which model."""
+    return bool(_settings(names, False))
+
+
+Plain = Callable[[Any, Place], bool]
+"""Whether a setting of that value, in that place, leaves the distribution as it is."""
+
+
+def _is(*values: float) -> Plain:
+    """A number among the values; what is no number changes nothing that is known."""
+
+    def plain(value: Any, _: Place) -> bool:
+        return not isinstance(value, (int, float)) or isinstance(value, bool) or value in values
+
+    return plain
+
+
+def _absent(value: Any, _: Place) -> bool:
+    return value is None or value is False or value in (0, "", [], {})
+
+
+def _true(value: Any, _: Place) -> bool:
+    return value is None or value is True or value == 1
+
+
+def _sampled(value: Any, _: Place) -> bool:
+    return value in (None, "sample")
+
+
+def _text_format(value: Any, _: Place) -> bool:
+    """No format, or text without a form."""
+    if isinstance(value, dict):
+        value = value.get("type", value.get("format")) if value else None
+        if isinstance(value, dict):
+            value = value.get("type")
+    return value is None or value is False or value in ("", "text", "text/plain")
+
+
+def _text_options(value: Any, _: Place) -> bool:
+    """`text` of the Responses API: {"format": {"type": "text"}}; anything else by that name is a prompt."""
+    if not isinstance(value, dict):
+        return True
+    return _text_format(value.get("format"), {})
+
+
+def _best_of_all(value: Any, place: Place) -> bool:
+    return not isinstance(value, (int, float)) or value <= max(1, _number(place.get("n")))
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, (int, float)) else 1
+
+
+_PLAIN: dict[str, Plain] = {
+    "temperature": _is(1),
+    "topp": _is(1),
+    "topk": _is(0, -1),
+    "minp": _is(0),
+    "topa": _is(0),
+    "typicalp": _is(0, 1),
+    "tfs": _is(1),
+    "tfsz": _is(1),
+    "mirostat": _is(0),
+    "mirostatmode": _is(0),
+    "dynatemprange": _is(0),
+    "dynamictemperature": _absent,
+    "smoothingfactor": _is(0),
+    "xtcprobability": _is(0),
+    "topnsigma": _is(0, -1),
+    "drymultiplier": _is(0),
+    "epsiloncutoff": _is(0),
+    "etacutoff": _is(0),
+    "penaltyalpha": _is(0),
+    "repeatpenalty": _is(1),
+    "repetitionpenalty": _is(1),
+    "encoderrepetitionpenalty": _is(1),
+    "presencepenalty": _is(0),
+    "frequencypenalty": _is(0),
+    "norepeatngramsize": _is(0),
+    "guidancescale": _is(1),
+    "cfgscale": _is(1),
+    "logitbias": _absent,
+    "badwords": _absent,
+    "badwordsids": _absent,
+    "suppresstokens": _absent,
+    "beginsuppresstokens": _absent,
+    "forcedbostokenid": _absent,
+    "allowedtokenids": _absent,
+    "sequencebias": _absent,
+    "mintokens": _is(0),
+    "minnewtokens": _is(0),
+    "minlength": _is(0),
+    "ignoreeos": _absent,
+    "banseostoken": _absent,
+    "watermark": _absent,
+    "logitsprocessors": _absent,
+    "bestof": _best_of_all,
+    "usebeamsearch": _absent,
+    "numbeams": _is(1),
+    "beamwidth": _is(1),
+    "nbest": _is(1),
+    "dosample": _true,
+    "decodingmethod": _sampled,
+    "guidedjson": _absent,
+    "guidedregex": _absent,
+    "guidedchoice": _absent,
+    "guidedgrammar": _absent,
+    "guideddecoding": _absent,
+    "guidedjsonobject": _absent,
+    "structuredoutputs": _absent,
+    "structuraltag": _absent,
+    "responseformat": _text_format,
+    "responsemimetype": _text_format,
+    "responseschema": _absent,
+    "responsejsonschema": _absent,
+    "jsonschema": _absent,
+    "outputformat": _text_format,
+    "ebnf": _absent,
+    "grammar": _absent,
+    "regex": _absent,
+    "choice": _absent,
+    "format": _text_format,
+    "json": _absent,
+    "text": _text_options,
+}
+"""Settings that change the draw, and when they leave labels to follow the stated probabilities.
+
+Penalties act on words of the prompt too; least lengths forbid the end of the answer.
+"""
+
+_WORDS_OF_OTHER_MEANING = frozenset(
+    {"format", "regex", "grammar", "choice", "json", "text", "watermark", "tfs", "responseschema", "nbest"}
+)
+"""What may stand in an answer or in a column of a table and mean something else."""
+
+_SEEDS = frozenset({"seed", "randomseed", "samplingseed"})
+
+_NO_SEED = (-1, 4294967295, "-1", "4294967295", "", "null", "None")
+
+_HOLDERS = frozenset(
+    {
+        "extrabody", "samplingparams", "samplingparameters", "generationsettings", "generationconfig",
+        "generationkwargs", "defaultgenerationsettings",
+    }
+)  # fmt: skip
+"""Where settings stand, in an answer too."""
+
+_HOLDERS_OF_REQUESTS = frozenset({"options", "parameters", "params", "config", "body", "kwargs", "extraargs"})
+
+_HARMLESS = frozenset(
+    {
+        # What is asked, and of whom.
+        "messages", "prompt", "prompts", "input", "inputs", "inputids", "prompttokenids", "contents", "content", "query",
+        "instructions", "system", "systeminstruction", "systemprompt", "developer", "conversation", "previousresponseid",
+        "tools", "toolchoice", "toolconfig", "functions", "functioncall", "paralleltoolcalls", "modalities", "audio",
+        "images", "image", "imagedata", "prediction", "documents", "template", "raw", "context", "chattemplate",
+        "chattemplatekwargs", "addgenerationprompt", "continuefinalmessage", "addspecialtokens", "inputprefix",
+        "inputsuffix", "promptcachekey", "promptcacheretention", "cachecontrol", "cachedcontent", "preamble",
+        "chathistory", "message", "connectors", "citationoptions", "safetymode", "safetysettings", "suffix",
+        # How much is answered, and what is told of it.
+        "n", "candidatecount", "numreturnsequences", "maxtokens", "maxcompletiontokens", "maxnewtokens",
+        "maxoutputtokens", "maxtokenstosample", "maxlength", "npredict", "numpredict", "stop", "stopsequences",
+        "stoptokenids", "stopregex", "stopstrings", "eostokenid", "padtokenid", "bostokenid", "includestopstrinoutput",
+        "skipspecialtokens", "spacesbetweenspecialtokens", "detokenize", "notrim", "logprobs", "toplogprobs",
+        "responselogprobs", "promptlogprobs", "returnlogprob", "toplogprobsnum", "logprobstartlen", "tokenidslogprob",
+        "returntextinlogprobs", "flatlogprobs", "logprobtokenids", "nprobs", "postsamplingprobs", "returntokens",
+        "returntokenids", "returntokensastokenids", "topntokens", "details", "decoderinputdetails", "returnfulltext",
+        "returndictingenerate", "outputscores", "outputlogits", "returnhiddenstates", "include", "echo", "truncate",
+        "truncatepromptokens", "truncateprompttokens", "truncation", "stream", "streamoptions", "streaminterval",
+        "outputkind", "background", "verbosity",
+        # Thinking before the answer.
+        "reasoning", "reasoningeffort", "thinking", "thinkingconfig", "thinkingbudget", "thinkingbudgettokens",
+        "reasoningformat", "reasoningincontent", "thinkingforcedopen", "includereasoning", "separatereasoning", "think",
+        "enablethinking", "budgettokens",
+        # Who asks, when and where.
+        "user", "metadata", "store", "servicetier", "safetyidentifier", "priority", "timeout", "customid", "id", "index",
+        "key", "url", "endpoint", "method", "headers", "extraheaders", "apikey", "apibase", "apiversion", "provider",
+        "requestid", "rid", "cachesalt", "keepalive", "created", "createdat", "deployment", "api", "type", "object",
+        "name", "task", "taskid", "usecache", "waitformodel",
+        # How the server computes, and what belongs to settings that have values of their own.
+        "cacheprompt", "slotid", "idslot", "nkeep", "ndiscard", "nctx", "numctx", "numkeep", "numbatch", "numgpu",
+        "maingpu", "numthread", "usemmap", "usemlock", "numa", "lowvram", "f16kv", "tmaxpredictms", "tmaxpromptms",
+        "nindent", "minkeep", "samplers", "speculative", "speculativenmax", "speculativenmin", "speculativepmin", "speculativetype",
+        "speculativengramsizen", "speculativengramsizem", "speculativengrammhits", "timingspertoken", "lora",
+        "lorarequest", "lorapath", "chatformat", "chatparser", "preservedtokens", "grammarlazy", "grammartriggers",
+        "generationprompt", "returnprogress", "responsefields", "dynatempexponent", "xtcthreshold", "repeatlastn",
+        "drybase", "dryallowedlength", "drypenaltylastn", "drysequencebreakers", "penaltylastn", "penalizenl",
+        "penaltyprompt", "mirostattau", "mirostateta", "smoothingcurve", "temperaturelast", "dynatemplow", "dynatemphigh",
+        "lengthpenalty", "earlystopping", "typical", "guideddecodingbackend",
+        "guidedwhitespacepattern", "strict", "extraquery", "usage", "alltokenids", "bypassllm", "backendsampling",
+        "tfsthreshold", "ignoreeosid",
+    }
+)  # fmt: skip
+"""Fields of requests that leave the draw of the first token alone, or that matter only beside a setting above."""
