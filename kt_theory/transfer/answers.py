@@ -208,6 +208,8 @@ _ORDINARY = {
     "stop_sequence",
     "end_turn",
     "finish_reason_unspecified",
+    "complete",
+    "model_length",
 }
 _DECLINED = {
     "content_filter",
@@ -218,8 +220,9 @@ _DECLINED = {
     "recitation",
     "refusal",
     "model_armor",
+    "error_toxic",
 }
-_CALLS = {"tool_calls", "function_call", "tool_use"}
+_CALLS = {"tool_calls", "tool_call", "function_call", "tool_use"}
 
 
 def failed(doc: dict[str, Any]) -> None:

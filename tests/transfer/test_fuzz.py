@@ -90,7 +90,7 @@ def fuzz(name, count, seed, path):
         (None, "first_token", None),
         (name, "first_token", ["yes", "no"]),
     ):
-        transfer = TransferSet.read(path, form, label=label, labels=declared, other_sampling=True)
+        transfer = TransferSet.read(path, form, label=label, labels=declared, as_sampled=True)
         account = transfer.account
         assert account.lines == len(lines_of_file) == sum(account.outcomes.values())
         assert set(account.outcomes) <= set(OUTCOMES)
@@ -119,9 +119,9 @@ def fuzz_array(name, count, seed, path):
     rng = np.random.default_rng(seed)
     docs = [mutated(FORMATS[name](*RECORDS[rng.integers(4)]), rng) for _ in range(count)]
     path.write_text("".join(json.dumps(doc) + "\n" for doc in docs))
-    lines = TransferSet.read(path, name, other_sampling=True)
+    lines = TransferSet.read(path, name, as_sampled=True)
     path.write_text(json.dumps(docs, indent=int(rng.integers(3))))
-    array = TransferSet.read(path, name, other_sampling=True)
+    array = TransferSet.read(path, name, as_sampled=True)
     assert array.account.lines == count
     assert array.account.outcomes == lines.account.outcomes
     assert [entry[:2] for entry in array.account.skipped] == [entry[:2] for entry in lines.account.skipped]

@@ -260,7 +260,7 @@ def test_finish_reasons_of_sglang(reason, outcome, tmp_path):
 def test_samplers_that_change_the_distribution_are_refused(setting, tmp_path):
     doc = FORMATS["llama_cpp"](*FIRST)
     doc["generation_settings"].update(setting)
-    with pytest.raises(ValueError, match="other_sampling=True reads them all the same"):
+    with pytest.raises(ValueError, match="as_sampled=True reads them all the same"):
         read(tmp_path, doc)
     hard = {**doc, "completion_probabilities": None}
     # Labels alone define a teacher of their own: nothing contradicts them.
