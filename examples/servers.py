@@ -210,7 +210,14 @@ def ollama(q, a, own, tops):
     ]
     options = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
     return {
-        "request": {"model": "m", "prompt": q, "stream": False, "logprobs": True, "top_logprobs": 2, "options": options},
+        "request": {
+            "model": "m",
+            "prompt": q,
+            "stream": False,
+            "logprobs": True,
+            "top_logprobs": 2,
+            "options": options,
+        },
         "response": {
             "model": "m",
             "created_at": "2025-11-20T10:00:00Z",

@@ -22,11 +22,7 @@ def opened(doc: dict[str, Any]) -> dict[str, Any]:
         If pieces of a stream cannot be joined.
     """
     response, request = doc.get("response"), doc.get("request")
-    if type(response) is dict and (type(request) is dict or request is None):
-        if type(response.get("body")) is not str and not _recorded(response) and type(doc.get("body")) is not str:
-            if request is None or type(request.get("body")) is not str:
-                return doc
-    elif response is None and request is None and type(doc.get("body")) is not str:
+    if _open(response) and _open(request) and type(doc.get("body")) is not str:
         return doc
     if isinstance(response, str) and "done" in doc:
         # Ollama's own field of that name holds the answer itself.
@@ -41,10 +37,14 @@ def opened(doc: dict[str, Any]) -> dict[str, Any]:
     return doc
 
 
-def _recorded(place: dict[str, Any]) -> bool:
-    """A response as recorders of HTTP write it, with its status as an object or its body as one of a string."""
+def _open(place: Any) -> bool:
+    """Nothing needs to be parsed there."""
+    if place is None:
+        return True
+    if type(place) is not dict:
+        return False
     body = place.get("body")
-    return type(place.get("status")) is dict or (type(body) is dict and "string" in body)
+    return body is None or (type(body) is dict and "string" not in body and type(place.get("status")) is not dict)
 
 
 def _request(request: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,12 @@ class _Intake:
         elif isinstance(chunk, list):
             account.lines += len(chunk)
             for line, doc in enumerate(chunk, first):
-                self._try(self._record, line, doc, [line])
+                try:
+                    self._record(line, doc)
+                except Skip as skip:
+                    self._skip(skip, [line])
+                except RecursionError:
+                    self._skip(_DEEP, [line])
             self._take_joined(account.lines)
             self._hand_on()
 
@@ -140,21 +145,17 @@ class _Intake:
         """Take the answers whose pieces have all come by a line, or all."""
         for lines, joined in self.joiner.answers(line):
             self.account.joined += len(lines) - 1
-            self._try(self._answer, lines[0], joined, lines)
+            try:
+                self._read(lines[0], joined())
+            except Skip as skip:
+                self._skip(skip, lines)
+            except RecursionError:
+                self._skip(_DEEP, lines)
 
     def _hand_on(self) -> None:
         if self.answers:
             self.builder.add(self.answers, self.lines)
             self.answers, self.lines = [], []
-
-    def _try(self, read: Callable[[int, Any], None], line: int, what: Any, lines: list[int]) -> None:
-        """Read, and take down why that cannot be done."""
-        try:
-            read(line, what)
-        except Skip as skip:
-            self._skip(skip, lines)
-        except RecursionError:
-            self._skip(Skip("malformed", "nested too deeply"), lines)
 
     def _skip(self, skip: Skip, lines: list[int]) -> None:
         if self.fatal and skip.outcome not in _ALLOWED:
@@ -175,9 +176,6 @@ class _Intake:
         if not self.joiner.takes(line, doc):
             self._read(line, doc)
 
-    def _answer(self, line: int, joined: Callable[[], dict[str, Any]]) -> None:
-        self._read(line, joined())
-
     def _read(self, line: int, doc: dict[str, Any]) -> None:
         if self.requests is not None:
             doc = self.requests.joined(doc, line)
@@ -191,6 +189,8 @@ class _Intake:
         self.answers.extend(found)
         self.lines.extend([line] * len(found))
 
+
+_DEEP = Skip("malformed", "nested too deeply")
 
 _ALLOWED = ("blank", "other model", "repeated")
 """What a line may be that gives no record where all others must: nothing of what was asked for is lost."""

@@ -61,7 +61,11 @@ FORMATS = (
         ("usageMetadata", "modelVersion", "responseId", "contents", "generationConfig", "usage_metadata"),
     ),
     Format(
-        "tgi", local_servers.tgi, local_servers.is_tgi, ("generated_text",), ("details", "inputs", "parameters", "tokens")
+        "tgi",
+        local_servers.tgi,
+        local_servers.is_tgi,
+        ("generated_text",),
+        ("details", "inputs", "parameters", "tokens"),
     ),
     Format(
         "ollama",

@@ -39,7 +39,7 @@ def cohere(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     origin = origin_of(requests, (body, doc))
     text, inside = spoken(message.get("content"))
     listed = body.get("logprobs")
-    steps = None if listed is None else _Cohere(want(listed, list, "logprobs"), reading)
+    steps = _Cohere(want(listed, list, "logprobs"), reading) if listed else None
     return [labelled(question, text, steps, inside or thought_before(body, requests), origin, reading)]
 
 

@@ -46,7 +46,7 @@ def tgi(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     for sequence in [{**details, "generated_text": text}, *sequences]:
         finished(want(sequence, dict, "best_of_sequences[]").get("finish_reason"))
         tokens = sequence.get("tokens")
-        steps = None if tokens is None else _Tgi(want(tokens, list, "details.tokens"), sequence, reading)
+        steps = _Tgi(want(tokens, list, "details.tokens"), sequence, reading) if tokens else None
         shown = sequence.get("generated_text")
         if isinstance(shown, str) and isinstance(request, dict) and _full_text(request):
             shown = shown.removeprefix(question)
@@ -123,5 +123,5 @@ def ollama(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     if isinstance(message, dict):
         text, thought = message.get("content"), thought or beside(message)
     logprobs = body.get("logprobs")
-    steps = None if logprobs is None else Listed(want(logprobs, list, "logprobs"), reading)
+    steps = Listed(want(logprobs, list, "logprobs"), reading) if logprobs else None
     return [labelled(question, text, steps, thought, origin, reading)]

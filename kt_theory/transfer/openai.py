@@ -58,7 +58,9 @@ def chat(doc: dict[str, Any], reading: Reading) -> list[Answer]:
 
 def each_choice(choices: list[Any], read: Callable[[dict[str, Any]], Answer], name: str = "choice") -> list[Answer]:
     """Read all choices; a line counts as skipped only if none of them gives a record."""
-    answers, why = [], Skip("no label", f"{name}s is empty")
+    if not choices:
+        raise Skip("no label", f"{name}s is empty")
+    answers, why = [], None
     for choice in choices:
         try:
             answers.append(read(want(choice, dict, name)))
@@ -66,14 +68,12 @@ def each_choice(choices: list[Any], read: Callable[[dict[str, Any]], Answer], na
             if skip.outcome == "malformed":
                 raise
             why = skip
-    if not answers:
+    if why is not None and not answers:
         raise why
     return answers
 
 
-def _chat_choice(
-    choice: dict[str, Any], question: str, thought: bool, origin: Origin, reading: Reading
-) -> Answer:
+def _chat_choice(choice: dict[str, Any], question: str, thought: bool, origin: Origin, reading: Reading) -> Answer:
     message = choice.get("message")
     text = None
     if isinstance(message, dict):
@@ -91,8 +91,8 @@ def steps_of(logprobs: Any, reading: Reading) -> Steps | None:
         return None
     content = logprobs.get("content")
     if content is not None:
-        return Listed(want(content, list, "logprobs.content"), reading)
-    if logprobs.get("tokens") is not None:
+        return Listed(want(content, list, "logprobs.content"), reading) if content else None
+    if logprobs.get("tokens"):
         return Parallel.of(logprobs, reading)
     return None
 
@@ -133,7 +133,7 @@ def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     # The API sends an empty list where log-probabilities were not asked for.
     listed = [want(part.get("logprobs") or [], list, "logprobs") for part in parts]
     tokens = listed[0] if len(listed) == 1 else [token for part in listed for token in part]
-    return [labelled(question, text, Listed(tokens, reading), thought, origin, reading)]
+    return [labelled(question, text, Listed(tokens, reading) if tokens else None, thought, origin, reading)]
 
 
 def _last_message(items: list[Any]) -> tuple[list[str], dict[str, Any]]:
@@ -178,7 +178,7 @@ def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     body = body_of(doc)
     question = asked(doc, reading)
     requests = (doc.get("request"), doc.get("body"))
-    places = (doc.get("request"), doc, doc.get("body"), body)
+    places = (*requests, doc, body)
     origin = origin_of(requests, (body, doc))
     thought = thought_before(body, requests)
     choices = want(body.get("choices"), list, "choices")
@@ -193,7 +193,7 @@ def _completion(
     thought = thought or beside(choice)
     if not isinstance(logprobs, dict) or logprobs.get("content") is not None:
         return labelled(question, text, steps_of(logprobs, reading), thought, origin, reading)
-    if logprobs.get("tokens") == []:
+    if not logprobs.get("tokens"):
         return labelled(question, text, None, thought, origin, reading)
     steps = Parallel.of(logprobs, reading)
     first = _first_generated(steps.tokens, steps.numbers, logprobs.get("text_offset"), question, places)
@@ -207,12 +207,9 @@ def _completion(
 
 def _first_generated(tokens: list[Any], values: list[Any], offsets: Any, question: Any, places: tuple[Any, ...]) -> int:
     """The position of the first token that is not the echoed prompt; an echo shows by its null first entry."""
-    if not (values and values[0] is None):
-        for place in places:
-            if type(place) is dict and place.get("echo") is True:
-                break
-        else:
-            return 0
+    echoed = values and values[0] is None
+    if not echoed and not any([type(place) is dict and place.get("echo") is True for place in places]):
+        return 0
     if isinstance(question, str) and isinstance(offsets, list) and len(offsets) == len(tokens):
         start = offsets[0] if offsets and isinstance(offsets[0], int) else 0
         for position, offset in enumerate(offsets):

@@ -167,16 +167,20 @@ _THOUGHT_TYPES = tuple(THOUGHTS)
 
 def beside(message: dict[str, Any]) -> bool:
     """Return whether a message has reasoning in a field of its own."""
-    for name in ("reasoning_content", "reasoning", "thinking"):
-        value = message.get(name)
-        if value and (not isinstance(value, str) or value.strip()):
-            return True
-    return False
+    if _BESIDE.isdisjoint(message):
+        return False
+    values = [message[name] for name in _BESIDE.intersection(message)]
+    return any(value and (not isinstance(value, str) or value.strip()) for value in values)
+
+
+_BESIDE = frozenset({"reasoning_content", "reasoning", "thinking"})
 
 
 def tokens_spent(body: dict[str, Any]) -> int | None:
     """Return how many tokens of reasoning an answer reports, None if it does not say."""
-    usage = body.get("usage", body.get("usageMetadata", body.get("usage_metadata")))
+    usage = body.get("usage")
+    if usage is None:
+        usage = body.get("usageMetadata", body.get("usage_metadata"))
     if type(usage) is not dict:
         return None
     for name in ("completion_tokens_details", "output_tokens_details"):
@@ -193,11 +197,13 @@ def asked_for(request: Any) -> bool:
     """Return whether a request asks for reasoning before the answer."""
     if type(request) is not dict:
         return False
-    for name in ("reasoning_effort", "reasoning", "thinking", "think", "chat_template_kwargs"):
-        if name in request and _asks(request[name]):
-            return True
+    if not _ASKS.isdisjoint(request) and any(_asks(request[name]) for name in _ASKS.intersection(request)):
+        return True
     inner = request.get("body")
     return type(inner) is dict and inner is not request and asked_for(inner)
+
+
+_ASKS = frozenset({"reasoning_effort", "reasoning", "thinking", "think", "chat_template_kwargs"})
 
 
 def _asks(value: Any) -> bool:
@@ -214,4 +220,7 @@ def thought_before(body: dict[str, Any], requests: tuple[Any, ...]) -> bool:
     spent = tokens_spent(body)
     if spent is not None:
         return spent > 0
-    return any(map(asked_for, requests))
+    for request in requests:
+        if request is not None and asked_for(request):
+            return True
+    return False

@@ -150,16 +150,14 @@ def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     """SGLang: meta_info.output_token_logprobs and output_top_logprobs of (log-probability, token id, text)."""
     failed(doc)
     body = want(doc.get("response", doc), dict, "response")
-    question = asked({**body, **doc} if not reading.input else doc, reading)
+    question = asked(doc if body is doc or reading.input else {**body, **doc}, reading)
     meta = want(body.get("meta_info"), dict, "meta_info")
     finished(meta.get("finish_reason"))
     requests = (doc.get("request"), doc.get("sampling_params"))
     origin = origin_of(requests, (body, doc))
     thought = beside(body) or thought_before(meta, requests[:1])
     tokens = meta.get("output_token_logprobs")
-    steps = None
-    if tokens is not None:
-        steps = _Triples(want(tokens, list, "output_token_logprobs"), meta, reading)
+    steps = _Triples(want(tokens, list, "output_token_logprobs"), meta, reading) if tokens else None
     return [labelled(question, body.get("text"), steps, thought, origin, reading)]
 
 
@@ -174,7 +172,8 @@ class _Triples(NamedTuple):
         return len(self.tokens)
 
     def text(self, position: int) -> str:
-        found = _triple(self.tokens[position])[-1]
+        token = self.tokens[position]
+        found = token[-1] if type(token) is list and token else None
         return found if type(found) is str else ""
 
     def values(self) -> list[Any]:
@@ -182,16 +181,19 @@ class _Triples(NamedTuple):
 
     def at(self, position: int) -> tuple[Key, float, list[Entry]]:
         key, value = _from_triple(self.tokens[position], self.reading)
-        # Beside the most probable labels those that the request named by their ids, whatever their rank.
-        listed = self._beside("output_top_logprobs", position)
-        named = self._beside("output_token_ids_logprobs", position)
-        return key, value, [_from_triple(entry, self.reading) for entry in [*listed, *named]]
+        entries = [_from_triple(entry, self.reading) for entry in self._beside("output_top_logprobs", position)]
+        if "output_token_ids_logprobs" in self.meta:
+            # Labels that the request named by their ids, whatever their rank.
+            named = self._beside("output_token_ids_logprobs", position)
+            entries += [_from_triple(entry, self.reading) for entry in named]
+        return key, value, entries
 
     def _beside(self, name: str, position: int) -> list[Any]:
-        rows = want(self.meta.get(name) or [], list, name)
-        row = rows[position] if position < len(rows) else None
-        found: list[Any] = want(row or [], list, f"{name}[{position}]")
-        return found
+        rows = self.meta.get(name)
+        if not rows or position >= len(want(rows, list, name)):
+            return []
+        row = rows[position]
+        return want(row, list, f"{name}[]") if row else []  # type: ignore[no-any-return]
 
 
 def _triple(entry: Any) -> list[Any]:
@@ -225,7 +227,7 @@ def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     requests = (doc.get("request"),)
     origin = origin_of(requests, (body, doc))
     tokens = body.get("completion_probabilities")
-    steps = None if tokens is None else _Llama(want(tokens, list, "completion_probabilities"), reading)
+    steps = _Llama(want(tokens, list, "completion_probabilities"), reading) if tokens else None
     thought = beside(body) or thought_before(body, requests)
     return [labelled(question, body.get("content"), steps, thought, origin, reading)]
 
@@ -294,7 +296,9 @@ def gemini(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     origin = origin_of(requests, (body, doc))
     thought = thought_before(body, requests)
     candidates = want(body.get("candidates"), list, "candidates")
-    return each_choice(candidates, lambda each: _gemini_candidate(each, question, thought, origin, reading), "candidate")
+    return each_choice(
+        candidates, lambda each: _gemini_candidate(each, question, thought, origin, reading), "candidate"
+    )
 
 
 def _either(place: dict[str, Any], name: str) -> Any:
@@ -329,8 +333,10 @@ class _Chosen(NamedTuple):
     reading: Reading
 
     @classmethod
-    def of(cls, result: dict[str, Any], reading: Reading) -> _Chosen:
+    def of(cls, result: dict[str, Any], reading: Reading) -> _Chosen | None:
         chosen = want(_either(result, "chosenCandidates") or [], list, "chosenCandidates")
+        if not chosen:
+            return None
         return cls(chosen, want(_either(result, "topCandidates") or [], list, "topCandidates"), reading)
 
     def size(self) -> int:

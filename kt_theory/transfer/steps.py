@@ -52,9 +52,7 @@ class Steps(Protocol):
         ...
 
 
-def labelled(
-    question: str, text: Any, steps: Steps | None, thought: bool, origin: Origin, reading: Reading
-) -> Answer:
+def labelled(question: str, text: Any, steps: Steps | None, thought: bool, origin: Origin, reading: Reading) -> Answer:
     """Return the record of an answer.
 
     Parameters
@@ -62,7 +60,7 @@ def labelled(
     text : str or None
         What was generated.
     steps : Steps or None
-        Its tokens, if they are listed.
+        Its tokens, if some are listed.
     thought : bool
         The record says that reasoning came before the answer.
 
@@ -71,10 +69,9 @@ def labelled(
     Skip
         If there is no answer.
     """
-    if steps is not None and steps.size() == 0:
-        steps = None
     first: int | None = 0
-    if thought or (type(text) is str and marked(text)) or (steps is not None and _differs(text, steps)):
+    if thought or type(text) is not str or marked(text) or not (steps is None or text.startswith(steps.text(0))):
+        # The text does not begin with the first token listed: perhaps reasoning was taken out of it.
         tokens = [] if steps is None else [steps.text(i) for i in range(steps.size())]
         text, first, thought = answered(text, tokens, thought)
     if reading.label == "text":
@@ -88,12 +85,6 @@ def labelled(
     if thought:
         return Answer(question, key, {}, origin, False, True)
     return Answer(question, key, with_sampled(key, own, entries), origin)
-
-
-def _differs(text: Any, steps: Steps) -> bool:
-    """The text does not begin with the first token: perhaps reasoning was taken out of it."""
-    first = steps.text(0)
-    return bool(first) and not (type(text) is str and text.startswith(first))
 
 
 def whole_text(question: str, text: Any, logprobs: list[Any], origin: Origin, thought: bool = False) -> Answer:
@@ -138,7 +129,9 @@ def entries_of(listed: list[Any], texts: dict[Key, str]) -> list[Entry]:
     """Return labels and log-probabilities of a list of {token, logprob, bytes, id}."""
     return [
         (
-            token_key(want(t, dict, "top_logprobs entry").get("token", t.get("text")), t.get("bytes"), t.get("id"), texts),
+            token_key(
+                want(t, dict, "top_logprobs entry").get("token", t.get("text")), t.get("bytes"), t.get("id"), texts
+            ),
             log_probability(t.get("logprob")),
         )
         for t in listed

@@ -105,12 +105,12 @@ class Joiner:
         if type(body) is not dict:
             # Ollama's own field of that name holds text.
             body = doc
+        if not self._open and not _begins(body):
+            return False
         kind = _kind(body)
         if kind is None:
             return False
         whole = not kind.piece(body)
-        if whole and not self._open:
-            return False
         name = kind.name(body)
         key = (id(kind.join), name, _asked(doc, body, not name))
         stream = self._open.get(key)
@@ -148,6 +148,18 @@ def whole(bodies: list[Any]) -> Any:
     if kind is None:
         return bodies
     return kind.join([body for body, each in zip(bodies, kinds, strict=True) if each is kind])
+
+
+def _begins(body: Body) -> bool:
+    """Whether a body may be a piece of a stream where none has begun: a look at few fields, for most are whole answers."""
+    choices = body.get("choices")
+    if choices is not None:
+        choice = choices[0] if type(choices) is list and choices else None
+        return type(choice) is not dict or choice.get("finish_reason") is None or "delta" in choice
+    for field in _FIRST.keys() & body.keys():
+        if _FIRST[field](body[field]):
+            return True
+    return False
 
 
 def _kind(body: Body) -> Kind | None:
@@ -205,7 +217,9 @@ def _says(choice: Body) -> bool:
     """A piece of a choice holds something of the answer."""
     delta = choice.get("delta")
     place = delta if isinstance(delta, dict) else choice
-    return any(place.get(name) for name in ("content", "text", "reasoning_content", "reasoning", "tool_calls", "refusal"))
+    return any(
+        place.get(name) for name in ("content", "text", "reasoning_content", "reasoning", "tool_calls", "refusal")
+    )
 
 
 def _chat_piece(body: Body) -> bool:
@@ -234,7 +248,9 @@ def _join_chat(bodies: list[Body]) -> Body:
 
 def _legacy_piece(body: Body) -> bool:
     choices = _choices(body)
-    return bool(choices) and "text" in choices[0] and "finish_reason" in choices[0] and choices[0]["finish_reason"] is None
+    return (
+        bool(choices) and "text" in choices[0] and "finish_reason" in choices[0] and choices[0]["finish_reason"] is None
+    )
 
 
 def _legacy_tail(body: Body) -> bool:
@@ -402,7 +418,9 @@ def _join_gemini(bodies: list[Body]) -> Body:
             content = want(piece.get("content") or {}, dict, "content")
             parts += want(content.get("parts") or [], list, "parts")
             result = want(piece.get("logprobsResult", piece.get("logprobs_result")) or {}, dict, "logprobsResult")
-            chosen += want(result.get("chosenCandidates", result.get("chosen_candidates")) or [], list, "chosenCandidates")
+            chosen += want(
+                result.get("chosenCandidates", result.get("chosen_candidates")) or [], list, "chosenCandidates"
+            )
             tops += want(result.get("topCandidates", result.get("top_candidates")) or [], list, "topCandidates")
         candidate = {**pieces[-1], "content": {"role": "model", "parts": parts}}
         candidate.pop("logprobs_result", None)
@@ -436,7 +454,14 @@ def _join_responses(bodies: list[Body]) -> Body:
 
 
 _ANTHROPIC = frozenset(
-    {"message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"}
+    {
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    }
 )
 
 
@@ -519,6 +544,38 @@ _LEGACY = Kind(_legacy_piece, _legacy_tail, _id, _nothing, _join_legacy)
 _RESPONSES = Kind(_responses_piece, _nothing, _no_name, _responses_ends, _join_responses)
 _MESSAGES = Kind(_anthropic_piece, _nothing, _no_name, _anthropic_ends, _join_anthropic)
 _EVENTS = Kind(_cohere_piece, _nothing, _no_name, _cohere_ends, _join_cohere)
+
+
+def _goes_on(value: Any) -> bool:
+    return value is False
+
+
+def _no_reason(value: Any) -> bool:
+    return type(value) is dict and value.get("finish_reason") is None
+
+
+def _no_end(value: Any) -> bool:
+    return not (type(value) is list and value and type(value[0]) is dict and "finishReason" in value[0])
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
+
+
+def _is_object(value: Any) -> bool:
+    return type(value) is dict
+
+
+_FIRST: dict[str, Callable[[Any], bool]] = {
+    "type": _is_text,
+    "done": _goes_on,
+    "stop": _goes_on,
+    "token": _is_object,
+    "candidates": _no_end,
+    "meta_info": _no_reason,
+}
+"""Fields of pieces without choices, and what they may hold in the first one of an answer."""
+
 _BY_FIELD = (
     ("type", _RESPONSES),
     ("type", _MESSAGES),
