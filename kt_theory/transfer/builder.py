@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -117,7 +117,7 @@ class Builder:
 
     def _coded(self, keys: Sequence[Key | None]) -> np.ndarray:
         """The codes of labels: `_NONE` for no label."""
-        code = self.labels.__getitem__
+        code: Callable[[Any], int] = self.labels.__getitem__
         if None in keys:
             return np.fromiter([_NONE if key is None else code(key) for key in keys], np.int64, len(keys))
         return np.fromiter(map(code, keys), np.int64, len(keys))

@@ -133,8 +133,8 @@ def _certified(copy: Copy, delta: float) -> Certificate:
         assumptions.append("the labels that the records name were fixed before them; mass beyond them counts as lost")
     if transfer.account.repeated:
         assumptions.append(
-            f"records of one prompt and one seed are one draw: {transfer.account.repeated} that repeat one are not "
-            "taken for independent, and their labels do not count"
+            f"records of one prompt and one seed are one draw: {transfer.account.repeated} that repeat one do not "
+            "count, and each prompt is averaged over its draws"
         )
     if transfer.account.reasoned:
         assumptions.append(

@@ -76,7 +76,8 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
     _refuse_other_kinds(student)
     _refuse_other_tables(transfer, student)
     unlabelled = int((transfer.sampled < 0).sum())
-    if unlabelled and (isinstance(student.rule, TableRule) or not (level.sampled or level.top)):
+    needs_label = level.top < WHOLE_ROW and not level.greedy
+    if unlabelled and (isinstance(student.rule, TableRule) or needs_label):
         raise AccessError(f"student {name!r} needs a sampled label in each record; {unlabelled} records have none")
     if not level.sampled and not level.top:
         sampled = np.where(transfer.sampled >= 0, transfer.target.of[transfer.sampled], -1)
