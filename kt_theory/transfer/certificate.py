@@ -151,7 +151,7 @@ def _certified(copy: Copy, delta: float) -> Certificate:
     elif reveals and not (disagreement or contradiction):
         assumptions.append("stated probabilities are exact")
     if not transfer.faithful:
-        ways = "; ".join(transfer.account.changed)
+        ways = "; ".join(transfer.account.changed) or "settings that the records do not tell"
         assumptions.append(f"read as sampled: the teacher is the one that was sampled, under {ways}")
     elif transfer.account.unstated_sampling:
         assumptions.append("labels were sampled from the teacher's distribution")

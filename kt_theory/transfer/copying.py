@@ -27,6 +27,9 @@ ALL_STATED = "all_stated"
 """The student that uses every stated probability and shares the hidden mass of a row equally: `sel_ptl`, `top_k` and
 `ce_ful` in one, each where the records reveal what it needs."""
 
+SHARED = "<shared>"
+"""In place of a label: all labels of the input that have no line of their own, each with the same probability."""
+
 WRITABLE = (".parquet", ".csv", ".json")
 """Suffixes that `Copy.write` knows."""
 
@@ -77,7 +80,7 @@ class Copy:
     def table(self) -> pd.DataFrame:
         """One line per input and label that occurs there, and one per input for the labels that do not.
 
-        Columns: input; label (missing on the line of the others); probability; shared_by, the number of labels that
+        Columns: input; label (`SHARED` on the line of the others); probability; shared_by, the number of labels that
         the probability is shared by, equally; source: "stated" (or computed from what is, where the student undoes a
         distortion), "counted", or "shared"; count, how often the label was sampled; at_most, for a label that
         a record censors, the smallest probability that the same record lists; missing where it lists none. The
@@ -92,7 +95,7 @@ class Copy:
         owner = np.concatenate([rows.row, rest])
         order = np.argsort(owner, kind="stable")
         inputs = np.array(self.transfer.input_names, dtype=object)[rows.input]
-        names = np.array([*self.labels, None], dtype=object)
+        names = np.array([*self.labels, SHARED], dtype=object)
         label = np.concatenate([rows.label, np.full(len(rest), len(names) - 1)])
         stated = rows.known if self._reveals else np.zeros(len(rows.label), dtype=bool)
         counted = "shared" if self._reveals else "counted"

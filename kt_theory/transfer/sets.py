@@ -354,7 +354,7 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
         _refuse_undeclared(columns, target, account)
     account.merged = _merged_names(names, target)
     account.notes += _notes_on_labels(texts, target, wanted)
-    transfer = TransferSet(**columns, target=target, faithful=not account.changed, account=account)
+    transfer = TransferSet(**columns, target=target, faithful=not as_sampled, account=account)
     _warn_of_single_inputs(transfer)
     return transfer
 

@@ -160,7 +160,7 @@ def test_the_greedy_command(tmp_path):
     path = tmp_path / "greedy.jsonl"
     record = {"input": "q", "label": "a", "logprob": -0.5, "top_logprobs": {"a": -0.5, "b": -2.0}, "temperature": 0}
     path.write_text((json.dumps(record) + "\n") * 200)
-    words = [str(path), "--labels", "a,b,c,d", "--student", "top_k_only(2)"]
+    words = [str(path), "--labels", "a,b,c,d", "--other", "none", "--student", "top_k_only(2)"]
     refused = CliRunner().invoke(fit_command, words)
     assert refused.exit_code == 2
     assert "drawn under temperature = 0" in refused.output
@@ -169,7 +169,9 @@ def test_the_greedy_command(tmp_path):
     done = CliRunner().invoke(fit_command, [*words, "--as-sampled"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     tail = 1 - math.exp(-0.5) - math.exp(-2.0)
-    bound = fit(TransferSet.read(path, labels=list("abcd"), as_sampled=True), students.top_k(2, sampled=False))
+    bound = fit(
+        TransferSet.read(path, labels=list("abcd"), other="none", as_sampled=True), students.top_k(2, sampled=False)
+    )
     assert 0.5 * tail < bound.certificate().bound < tail
     assert "top_k_only(2)" in done.output
     for name in ("tempered(2)", "add_c(0.5)", "top_k_only(1.5)", "quantised(0)", "rounded(0)"):

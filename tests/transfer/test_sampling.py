@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 
+import numpy as np
 import pytest
+from transfer_cases import draw
 
+import kt_theory as kt
+from kt_theory import students
 from kt_theory.transfer.copying import fit
 from kt_theory.transfer.sampling import NOTHING_SAID, origin_of
 from kt_theory.transfer.sets import TransferSet
@@ -95,10 +100,8 @@ def test_settings_that_leave_the_draw_alone(name, value):
 
 
 def test_columns_of_another_meaning_are_left_alone():
-    assert (
-        origin_of((), ({"format": "csv", "regex": "a+", "grammar": "good", "text": "x", "json": "{...}"},))
-        == NOTHING_SAID
-    )
+    columns = {"format": "csv", "regex": "a+", "grammar": "good", "text": "x", "json": "{...}"}
+    assert origin_of((), (columns,)) == NOTHING_SAID
 
 
 def test_the_first_setting_and_the_temperature_are_told():
@@ -173,9 +176,7 @@ def test_one_seed_and_one_prompt_are_one_draw(tmp_path):
 
 def test_two_models_are_refused_unless_one_is_chosen(tmp_path):
     path = write(tmp_path / "a.jsonl", [chat(model="m-1"), chat(model="m-2"), chat("p", model="m-1")])
-    with pytest.raises(
-        ValueError, match=r"2 teachers, 'm-1' \(2 records\), 'm-2' \(1 records\): choose one, model='m-1'"
-    ):
+    with pytest.raises(ValueError, match=r"2 teachers, 'm-1' \(2 records\), .*, model='m-1'"):
         TransferSet.read(path)
     transfer = TransferSet.read(path, model="m-1")
     assert len(transfer) == 2
@@ -197,3 +198,42 @@ def test_almost_every_input_once_is_warned_of(tmp_path):
     assert "custom_id" in warning
     assert "requests=..." in warning
     assert not TransferSet.read(write(tmp_path / "c.jsonl", docs * 2)).account.warnings
+
+
+def forced(label, count, question="q"):
+    """Answers whose label is the same every time, though others are stated to be likely."""
+    doc = chat(question, label)
+    first = doc["response"]["choices"][0]["logprobs"]["content"][0]
+    stated = {"yes": math.log(0.4), "a": math.log(0.5), "zz": math.log(0.05)}
+    first["logprob"] = stated[label]
+    first["top_logprobs"] = [{"token": name, "logprob": stated[name]} for name in ("yes", "a")]
+    return [doc] * count
+
+
+@pytest.mark.parametrize("student", [None, "sel_ptl", students.top_k(1)], ids=str)
+def test_labels_that_cannot_follow_what_is_stated_are_refused(student, tmp_path):
+    """A bias that no setting shows: 0.4^100."""
+    path = write(tmp_path / "a.jsonl", forced("yes", 100))
+    with pytest.raises(ValueError, match=r"label 'yes' came 100 times in 100 answers") as raised:
+        fit(TransferSet.read(path), student)
+    assert "as_sampled=True" in str(raised.value)
+    fit(TransferSet.read(path), "ce_sgl")
+    read = TransferSet.read(path, as_sampled=True)
+    assert not read.faithful
+    # The 0.1 that is hidden, or the 0.6, is not taken for seen.
+    assert fit(read, student).certificate().bound >= 0.1
+
+
+def test_labels_that_follow_what_is_stated_are_not(tmp_path):
+    """Five answers of one label at 0.4 each are no surprise; honest draws are refused once in 10^9 sets."""
+    fit(TransferSet.read(write(tmp_path / "a.jsonl", forced("yes", 5))))
+    rng = np.random.default_rng(0)
+    for level in ("partial", 2):
+        for _ in range(40):
+            fit(draw(kt.teachers.dirichlet(20, 6, seed=int(rng.integers(99))), 600, level, rng))
+
+
+def test_one_label_too_rare_is_found(tmp_path):
+    docs = forced("yes", 60) + forced("zz", 90)
+    with pytest.raises(ValueError, match="label 'a' came 0 times in 150 answers"):
+        fit(TransferSet.read(write(tmp_path / "a.jsonl", docs)))
