@@ -234,6 +234,6 @@ def test_labels_that_follow_what_is_stated_are_not(tmp_path):
 
 
 def test_one_label_too_rare_is_found(tmp_path):
-    docs = forced("yes", 60) + forced("zz", 90)
-    with pytest.raises(ValueError, match="label 'a' came 0 times in 150 answers"):
+    docs = forced("a", 1) + forced("yes", 60) + forced("zz", 90)
+    with pytest.raises(ValueError, match="label 'a' came 1 times in 151 answers"):
         fit(TransferSet.read(write(tmp_path / "a.jsonl", docs)))
