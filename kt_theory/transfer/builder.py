@@ -181,7 +181,7 @@ def _names(labels: Iterable[Key], texts: dict[Key, str]) -> tuple[str, ...]:
     """What the labels are called: their text; ids and bytes where that does not tell them apart."""
     names = [texts.get(key, key) if isinstance(key, int) else key for key in labels]
     shown = [_show(name) for name in names]
-    many = {name for name in shown if shown.count(name) > 1} if len(set(shown)) < len(shown) else set()
+    many = {name for name, times in Counter(shown).items() if times > 1}
     return tuple(
         f"{name} (token {key!r})" if name in many and not isinstance(key, str) else name
         for name, key in zip(shown, labels, strict=True)

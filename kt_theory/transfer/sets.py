@@ -404,7 +404,8 @@ def _merged_names(names: Sequence[str], target: Target) -> dict[str, tuple[str, 
 
 def _notes_on_labels(texts: Sequence[str], target: Target, wanted: _Aim) -> list[str]:
     notes = []
-    apart = [group for group in variants(texts) if len({target.of[texts.index(text)] for text in group}) > 1]
+    counts_as = dict(zip(texts, target.of.tolist(), strict=True))
+    apart = [group for group in variants(texts) if len({counts_as[text] for text in group}) > 1]
     if apart:
         shown = "; ".join(", ".join(map(repr, group[:4])) for group in apart[:3])
         more = f" and {len(apart) - 3} more" if len(apart) > 3 else ""
