@@ -12,10 +12,10 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -n auto --dist worksteal -m "not long"
 
 test-long: $(READY)
-	$(BIN)/pytest -m long
+	$(BIN)/pytest -n auto --dist worksteal -m long
 
 bench: $(READY)
 	$(BIN)/python benchmarks/engine.py

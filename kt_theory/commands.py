@@ -36,22 +36,34 @@ def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
             message = str(error)
             if isinstance(error, OSError) and error.filename is not None:
                 message = f"{error.filename}: {error.strerror}"
-            for python, option in _OPTIONS:
-                message = message.replace(python, option)
-            raise Refusal(" ".join(message.split())) from error
+            raise Refusal(" ".join(in_options(message).split())) from error
 
     return run
+
+
+def in_options(text: str) -> str:
+    """Return a message with the options of a command in place of what Python calls them."""
+    for python, option in _OPTIONS:
+        text = text.replace(python, option)
+    text = _VALUES.sub(lambda found: f"--{found[1].replace('_', '-')} {_quoted(found[2])}", text)
+    return _OPEN.sub(lambda found: f"--{found[1].replace('_', '-')} ...", text)
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if re.search(r"[^\w.,:/-]", value) else value
 
 
 _OPTIONS = (
     ("kind='logits'", "--logits"),
     ("normalise=True", "--normalise"),
-    ("other_sampling=True", "--other-sampling"),
+    ("as_sampled=True", "--as-sampled"),
     ("student=kt.students.top_k(k, sampled=False)", '--student "top_k_only(k)"'),
     ("student=kt.students.rounded(step)", '--student "rounded(step)"'),
-    ("student='ce_sgl'", "--student ce_sgl"),
 )
 """What errors call things in Python, and which option of a command that is."""
+
+_VALUES = re.compile(r"\b(student|other|fold|label|model|input|logprob|format)=['\"]([^'\"]*)['\"]")
+_OPEN = re.compile(r"\b(label_map|requests|input|label|logprob|model|labels)=(?:\.\.\.|\[\.\.\.\])")
 
 
 def say_left_out(option: str, asked: Iterable[str], shown: Iterable[str]) -> None:

@@ -49,7 +49,7 @@ def unit_interval(value: Any, name: str) -> float:
     """Return `value` as a float strictly between 0 and 1."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} = {value!r}: must be a number between 0 and 1") from None
     if not 0.0 < number < 1.0:
         raise ValueError(f"{name} = {value!r}: must lie strictly between 0 and 1")
@@ -71,7 +71,7 @@ def positive(value: Any, name: str, *, low: float = 0.0, high: float = np.inf) -
     """Return `value` as a finite float above 0, from `low` to `high`."""
     try:
         number = float(value) if not isinstance(value, bool) else 0.0
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} = {value!r}: must be a number above 0") from None
     if not 0.0 < number < np.inf:
         raise ValueError(f"{name} = {value!r}: must be a finite number above 0")

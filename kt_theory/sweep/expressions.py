@@ -60,15 +60,17 @@ def evaluate(text: str, names: Mapping[str, float]) -> float:
     ValueError
         If it is not such an expression, has an unknown name, or has no finite value.
     """
+    shown = repr(text) if len(text) <= 60 else f"{text[:57]!r}..."
     try:
         value = _value(ast.parse(text, mode="eval").body, names)
-    except SyntaxError:
-        raise ValueError(f"{text!r}: must be a number or an expression in {', '.join(names)}") from None
+        finite = math.isfinite(value)
+    except (SyntaxError, MemoryError):
+        raise ValueError(f"{shown}: must be a number or an expression in {', '.join(names)}") from None
     except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
         where = ", ".join(f"{name} = {given:g}" for name, given in names.items())
-        raise ValueError(f"{text!r}: {error}, at {where}") from None
-    if not math.isfinite(value):
-        raise ValueError(f"{text!r} = {value}: must be finite")
+        raise ValueError(f"{shown}: {error}, at {where}") from None
+    if not finite:
+        raise ValueError(f"{shown} = {value}: must be finite")
     return value
 
 

@@ -55,7 +55,10 @@ def typed(value: Any, kind: str, name: str) -> Any:
     if kind == "int":
         return whole_number(value, name, high=2**64 - 1)
     if kind == "float" and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"{name} has {len(str(value))} digits: must be a number that float64 holds") from None
     if (kind == "str" and isinstance(value, str)) or (kind == "bool" and isinstance(value, bool)):
         return value
     raise ValueError(f"{name} = {value!r}: must be of type {kind}")

@@ -304,6 +304,8 @@ def _axes(where: str, table: Mapping[str, Any], grid: Mapping[str, Any], documen
     if "family" not in table and "file" not in table:
         raise ValueError(f"{where}: family is missing: must be one of {', '.join(recipes.FAMILIES)}")
     family = table.get("family", "table")
+    if not isinstance(family, str):
+        raise ValueError(f"{where}.family = {family!r}: must be one name; write a [[teachers]] table for each family")
     taken = recipes.parameters(family)
     known = {"family", "name", "zip", "n", *taken}
     for key in table:

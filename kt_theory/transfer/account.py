@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,12 +102,28 @@ class Account:
 
         return pd.DataFrame(self.skipped, columns=["line", "outcome", "reason"])
 
+    def for_programs(self) -> dict[str, Any]:
+        """Return the account as numbers and texts."""
+        return {
+            "source": self.source,
+            "format": self.format,
+            "lines": self.lines,
+            "outcomes": self.outcomes,
+            "records": self.records,
+            "models": self.models,
+            "changed": {why: sorted(set(lines)) for why, lines in self.changed.items()},
+            "merged": {name: list(variants) for name, variants in self.merged.items()},
+            "warnings": self.warnings,
+            "notes": [*self._counts(), *self.notes],
+            "skipped": [{"line": line, "outcome": outcome, "reason": why} for line, outcome, why in self.skipped],
+        }
+
     def __repr__(self) -> str:
         parts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items()) or "empty"
         head = f"{self.source} ({self.format}): {self.lines} lines: {parts}; {self.records} records"
         first = [f"line {line}: {outcome}: {reason}" for line, outcome, reason in self.skipped[:5]]
         more = [f"... and {len(self.skipped) - 5} more, see .frame"] if len(self.skipped) > 5 else []
-        return "\n  ".join([*self.warnings, head, *self._counts(), *self.notes, *first, *more])
+        return "\n  ".join([head, *self.warnings, *self._counts(), *self.notes, *first, *more])
 
     def _counts(self) -> list[str]:
         """What was counted, in words."""
@@ -118,7 +134,6 @@ class Account:
                 self.reasoned,
                 "answers follow reasoning: what they state holds given it, so that their labels alone count",
             ),
-            (self.repeated, "records repeat the prompt and the seed of an earlier one: the same draw, counted once"),
             (self.unstated_sampling, "records that do not say how they were sampled"),
         )
         found = [f"{count} {what}" for count, what in counts if count]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -117,7 +117,7 @@ class Builder:
 
     def _coded(self, keys: Sequence[Key | None]) -> np.ndarray:
         """The codes of labels: `_NONE` for no label."""
-        code = self.labels.__getitem__
+        code: Callable[[Any], int] = self.labels.__getitem__
         if None in keys:
             return np.fromiter([_NONE if key is None else code(key) for key in keys], np.int64, len(keys))
         return np.fromiter(map(code, keys), np.int64, len(keys))
@@ -181,7 +181,7 @@ def _names(labels: Iterable[Key], texts: dict[Key, str]) -> tuple[str, ...]:
     """What the labels are called: their text; ids and bytes where that does not tell them apart."""
     names = [texts.get(key, key) if isinstance(key, int) else key for key in labels]
     shown = [_show(name) for name in names]
-    many = {name for name in shown if shown.count(name) > 1} if len(set(shown)) < len(shown) else set()
+    many = {name for name, times in Counter(shown).items() if times > 1}
     return tuple(
         f"{name} (token {key!r})" if name in many and not isinstance(key, str) else name
         for name, key in zip(shown, labels, strict=True)

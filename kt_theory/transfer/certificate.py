@@ -133,8 +133,8 @@ def _certified(copy: Copy, delta: float) -> Certificate:
         assumptions.append("the labels that the records name were fixed before them; mass beyond them counts as lost")
     if transfer.account.repeated:
         assumptions.append(
-            f"records of one prompt and one seed are one draw: {transfer.account.repeated} that repeat one are not "
-            "taken for independent, and their labels do not count"
+            f"records of one prompt and one seed are one draw: {transfer.account.repeated} that repeat one do not "
+            "count, and each prompt is averaged over its draws"
         )
     if transfer.account.reasoned:
         assumptions.append(
@@ -151,7 +151,7 @@ def _certified(copy: Copy, delta: float) -> Certificate:
     elif reveals and not (disagreement or contradiction):
         assumptions.append("stated probabilities are exact")
     if not transfer.faithful:
-        ways = "; ".join(transfer.account.changed)
+        ways = "; ".join(transfer.account.changed) or "settings that the records do not tell"
         assumptions.append(f"read as sampled: the teacher is the one that was sampled, under {ways}")
     elif transfer.account.unstated_sampling:
         assumptions.append("labels were sampled from the teacher's distribution")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kt_theory.access import AccessError
 from kt_theory.output import write_bytes
 from kt_theory.students import Student, as_students
 from kt_theory.teacher import Teacher
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 ALL_STATED = "all_stated"
 """The student that uses every stated probability and shares the hidden mass of a row equally: `sel_ptl`, `top_k` and
 `ce_ful` in one, each where the records reveal what it needs."""
+
+SHARED = "<shared>"
+"""In place of a label: all labels of the input that have no line of their own, each with the same probability."""
 
 WRITABLE = (".parquet", ".csv", ".json")
 """Suffixes that `Copy.write` knows."""
@@ -78,7 +80,7 @@ class Copy:
     def table(self) -> pd.DataFrame:
         """One line per input and label that occurs there, and one per input for the labels that do not.
 
-        Columns: input; label (missing on the line of the others); probability; shared_by, the number of labels that
+        Columns: input; label (`SHARED` on the line of the others); probability; shared_by, the number of labels that
         the probability is shared by, equally; source: "stated" (or computed from what is, where the student undoes a
         distortion), "counted", or "shared"; count, how often the label was sampled; at_most, for a label that
         a record censors, the smallest probability that the same record lists; missing where it lists none. The
@@ -93,7 +95,7 @@ class Copy:
         owner = np.concatenate([rows.row, rest])
         order = np.argsort(owner, kind="stable")
         inputs = np.array(self.transfer.input_names, dtype=object)[rows.input]
-        names = np.array([*self.labels, None], dtype=object)
+        names = np.array([*self.labels, SHARED], dtype=object)
         label = np.concatenate([rows.label, np.full(len(rest), len(names) - 1)])
         stated = rows.known if self._reveals else np.zeros(len(rows.label), dtype=bool)
         counted = "shared" if self._reveals else "counted"
@@ -186,8 +188,9 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     transfer : TransferSet
     student : str or Student, optional
         It sees of the records exactly what its access level reveals: `ce_sgl` the sampled labels, `sel_ptl` and
-        `ce_ptl` their probabilities too, `top_k(k)` the k largest beside them, `ce_ful` whole rows. By default every
-        stated probability is used, and the mass of a row that nobody states is shared equally by its other labels, but
+        `ce_ptl` their probabilities too, `top_k(k)` the k largest beside them, `ce_ful` whole rows. By default, where
+        none is stated, `ce_sgl`. Otherwise every stated probability is used, and the mass of a row that nobody states
+        is shared equally by its other labels, but
         a censored one gets no more than what its own record lists, unless no other label is left.
         Of records that are known to state whole rows at another temperature, rounded or quantised:
         `kt_theory.students.tempered(tau)`, `rounded(step)`, `quantised(bits)`. The table of a student with a prior has
@@ -212,13 +215,14 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     if not len(transfer):
         first = [f"; line {line}: {why}" for line, _, why in transfer.account.skipped[:1]]
         raise ValueError(f"transfer holds no records: nothing can be learnt{''.join(first)}")
+    if student is None and not len(transfer.entry_record):
+        # Nothing is stated: the frequencies of the labels are all that can be learnt. The copy's name says so.
+        student = "ce_sgl"
     copy = _all_stated(transfer) if student is None else _learnt(transfer, *as_students(student))
     return _given_declared(copy) if transfer.target.other == "condition" else copy
 
 
 def _all_stated(transfer: TransferSet) -> Copy:
-    if not len(transfer.entry_record):
-        raise AccessError("the records state no probabilities: name a student of hard labels, such as 'ce_sgl'")
     refuse_impossible(transfer, transfer.rows)
     return Copy(transfer, ALL_STATED, transfer.rows, *_sharing(transfer.rows))
 

@@ -148,7 +148,11 @@ def _settings(names: tuple[str, ...], strict: bool) -> tuple[tuple[str, str, int
         canonical = canonical_name(name)
         if canonical in _HOLDERS or (strict and canonical in _HOLDERS_OF_REQUESTS):
             found.append((name, canonical, _NESTED))
-        elif canonical == "model" or canonical in _SEEDS or (canonical in _PLAIN and (strict or canonical not in _WORDS_OF_OTHER_MEANING)):
+        elif (
+            canonical == "model"
+            or canonical in _SEEDS
+            or (canonical in _PLAIN and (strict or canonical not in _WORDS_OF_OTHER_MEANING))
+        ):
             found.append((name, canonical, _SETTING))
         elif strict and canonical not in _HARMLESS and canonical not in _PLAIN:
             found.append((name, canonical, _UNKNOWN))
@@ -222,6 +226,7 @@ _PLAIN: dict[str, Plain] = {
     "minp": _is(0),
     "topa": _is(0),
     "typicalp": _is(0, 1),
+    "typical": _is(0, 1),
     "tfs": _is(1),
     "tfsz": _is(1),
     "mirostat": _is(0),
@@ -293,7 +298,19 @@ Penalties act on words of the prompt too; least lengths forbid the end of the an
 """
 
 _WORDS_OF_OTHER_MEANING = frozenset(
-    {"format", "regex", "grammar", "choice", "json", "text", "watermark", "tfs", "responseschema", "nbest"}
+    {
+        "format",
+        "regex",
+        "grammar",
+        "choice",
+        "json",
+        "text",
+        "watermark",
+        "tfs",
+        "typical",
+        "responseschema",
+        "nbest",
+    }
 )
 """What may stand in an answer or in a column of a table and mean something else."""
 
@@ -311,48 +328,40 @@ _HOLDERS = frozenset(
 
 _HOLDERS_OF_REQUESTS = frozenset({"options", "parameters", "params", "config", "body", "kwargs", "extraargs"})
 
-_HARMLESS = frozenset(
-    {
-        # What is asked, and of whom.
-        "messages", "prompt", "prompts", "input", "inputs", "inputids", "prompttokenids", "contents", "content", "query",
-        "instructions", "system", "systeminstruction", "systemprompt", "developer", "conversation", "previousresponseid",
-        "tools", "toolchoice", "toolconfig", "functions", "functioncall", "paralleltoolcalls", "modalities", "audio",
-        "images", "image", "imagedata", "prediction", "documents", "template", "raw", "context", "chattemplate",
-        "chattemplatekwargs", "addgenerationprompt", "continuefinalmessage", "addspecialtokens", "inputprefix",
-        "inputsuffix", "promptcachekey", "promptcacheretention", "cachecontrol", "cachedcontent", "preamble",
-        "chathistory", "message", "connectors", "citationoptions", "safetymode", "safetysettings", "suffix",
-        # How much is answered, and what is told of it.
-        "n", "candidatecount", "numreturnsequences", "maxtokens", "maxcompletiontokens", "maxnewtokens",
-        "maxoutputtokens", "maxtokenstosample", "maxlength", "npredict", "numpredict", "stop", "stopsequences",
-        "stoptokenids", "stopregex", "stopstrings", "eostokenid", "padtokenid", "bostokenid", "includestopstrinoutput",
-        "skipspecialtokens", "spacesbetweenspecialtokens", "detokenize", "notrim", "logprobs", "toplogprobs",
-        "responselogprobs", "promptlogprobs", "returnlogprob", "toplogprobsnum", "logprobstartlen", "tokenidslogprob",
-        "returntextinlogprobs", "flatlogprobs", "logprobtokenids", "nprobs", "postsamplingprobs", "returntokens",
-        "returntokenids", "returntokensastokenids", "topntokens", "details", "decoderinputdetails", "returnfulltext",
-        "returndictingenerate", "outputscores", "outputlogits", "returnhiddenstates", "include", "echo", "truncate",
-        "truncatepromptokens", "truncateprompttokens", "truncation", "stream", "streamoptions", "streaminterval",
-        "outputkind", "background", "verbosity",
-        # Thinking before the answer.
-        "reasoning", "reasoningeffort", "thinking", "thinkingconfig", "thinkingbudget", "thinkingbudgettokens",
-        "reasoningformat", "reasoningincontent", "thinkingforcedopen", "includereasoning", "separatereasoning", "think",
-        "enablethinking", "budgettokens",
-        # Who asks, when and where.
-        "user", "metadata", "store", "servicetier", "safetyidentifier", "priority", "timeout", "customid", "id", "index",
-        "key", "url", "endpoint", "method", "headers", "extraheaders", "apikey", "apibase", "apiversion", "provider",
-        "requestid", "rid", "cachesalt", "keepalive", "created", "createdat", "deployment", "api", "type", "object",
-        "name", "task", "taskid", "usecache", "waitformodel",
-        # How the server computes, and what belongs to settings that have values of their own.
-        "cacheprompt", "slotid", "idslot", "nkeep", "ndiscard", "nctx", "numctx", "numkeep", "numbatch", "numgpu",
-        "maingpu", "numthread", "usemmap", "usemlock", "numa", "lowvram", "f16kv", "tmaxpredictms", "tmaxpromptms",
-        "nindent", "minkeep", "samplers", "speculative", "speculativenmax", "speculativenmin", "speculativepmin", "speculativetype",
-        "speculativengramsizen", "speculativengramsizem", "speculativengrammhits", "timingspertoken", "lora",
-        "lorarequest", "lorapath", "chatformat", "chatparser", "preservedtokens", "grammarlazy", "grammartriggers",
-        "generationprompt", "returnprogress", "responsefields", "dynatempexponent", "xtcthreshold", "repeatlastn",
-        "drybase", "dryallowedlength", "drypenaltylastn", "drysequencebreakers", "penaltylastn", "penalizenl",
-        "penaltyprompt", "mirostattau", "mirostateta", "smoothingcurve", "temperaturelast", "dynatemplow", "dynatemphigh",
-        "lengthpenalty", "earlystopping", "typical", "guideddecodingbackend",
-        "guidedwhitespacepattern", "strict", "extraquery", "usage", "alltokenids", "bypassllm", "backendsampling",
-        "tfsthreshold", "ignoreeosid",
-    }
-)  # fmt: skip
-"""Fields of requests that leave the draw of the first token alone, or that matter only beside a setting above."""
+_NAMES = """
+    messages prompt prompts input inputs inputids prompttokenids contents content query instructions system
+    systeminstruction systemprompt developer conversation previousresponseid tools toolchoice toolconfig
+    functions functioncall paralleltoolcalls modalities audio images image imagedata prediction documents
+    template raw context chattemplate chattemplatekwargs addgenerationprompt continuefinalmessage
+    addspecialtokens inputprefix inputsuffix promptcachekey promptcacheretention cachecontrol cachedcontent
+    preamble chathistory message connectors citationoptions safetymode safetysettings suffix
+    n candidatecount numreturnsequences maxtokens maxcompletiontokens maxnewtokens maxoutputtokens
+    maxtokenstosample maxlength npredict numpredict stop stopsequences stoptokenids stopregex stopstrings
+    eostokenid padtokenid bostokenid includestopstrinoutput skipspecialtokens spacesbetweenspecialtokens
+    detokenize notrim logprobs toplogprobs responselogprobs promptlogprobs returnlogprob toplogprobsnum
+    logprobstartlen tokenidslogprob returntextinlogprobs flatlogprobs logprobtokenids nprobs postsamplingprobs
+    returntokens returntokenids returntokensastokenids topntokens details decoderinputdetails returnfulltext
+    returndictingenerate outputscores outputlogits returnhiddenstates include echo truncate truncatepromptokens
+    truncateprompttokens truncation stream streamoptions streaminterval outputkind background verbosity
+    reasoning reasoningeffort thinking thinkingconfig thinkingbudget thinkingbudgettokens reasoningformat
+    reasoningincontent thinkingforcedopen includereasoning separatereasoning think enablethinking budgettokens
+    user metadata store servicetier safetyidentifier priority timeout customid id index key url endpoint method
+    headers extraheaders apikey apibase apiversion provider requestid rid cachesalt keepalive created createdat
+    deployment api type object name task taskid usecache waitformodel
+    cacheprompt slotid idslot nkeep ndiscard nctx numctx numkeep numbatch numgpu maingpu numthread usemmap
+    usemlock numa lowvram f16kv tmaxpredictms tmaxpromptms nindent minkeep samplers speculative speculativenmax
+    speculativenmin speculativepmin speculativetype speculativengramsizen speculativengramsizem
+    speculativengrammhits timingspertoken lora lorarequest lorapath chatformat chatparser preservedtokens
+    grammarlazy grammartriggers generationprompt returnprogress responsefields dynatempexponent xtcthreshold
+    repeatlastn drybase dryallowedlength drypenaltylastn drysequencebreakers penaltylastn penalizenl
+    penaltyprompt mirostattau mirostateta smoothingcurve temperaturelast dynatemplow dynatemphigh lengthpenalty
+    earlystopping guideddecodingbackend guidedwhitespacepattern strict extraquery usage alltokenids bypassllm
+    backendsampling tfsthreshold ignoreeosid
+"""
+
+_HARMLESS = frozenset(_NAMES.split())
+"""Fields of requests that leave the draw of the first token alone, or that matter only beside a setting above.
+
+In this order: what is asked, and of whom; how much is answered and told of it; thinking before the answer; who asks,
+when and where; how the server computes, and what belongs to settings that have values of their own.
+"""

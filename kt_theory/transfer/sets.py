@@ -122,8 +122,8 @@ class TransferSet:
             What a line does that gives no record. Skipped or not, `account` has its number and the reason.
         as_sampled : bool
             Accept records whose labels were drawn otherwise than from the teacher's own distribution: at another
-            temperature, truncated, biased, guided. Certificates then rest on what is stated alone, and say so. Of greedy
-            answers that list their k most probable labels `kt_theory.students.top_k(k, sampled=False)` learns.
+            temperature, truncated, biased, guided. Certificates then rest on what is stated alone, and say so. Of
+            greedy answers that list their k most probable labels `kt_theory.students.top_k(k, sampled=False)` learns.
 
         Raises
         ------
@@ -148,7 +148,10 @@ class TransferSet:
         part, field = (label, None) if label in LABELS else ("first_token", label)
         reading = Reading(part, input, builder.texts, account, field, logprob, model)
         read_file(source, builder, account, format, reading, on_error == "raise", requests)
-        return _built(builder, account, _Aim(labels, other, merged, folds), as_sampled)
+        transfer = _built(builder, account, _Aim(labels, other, merged, folds, field), as_sampled)
+        if on_error == "raise":
+            _refuse_skipped(account)
+        return transfer
 
     @classmethod
     def from_arrays(
@@ -322,12 +325,17 @@ class _Aim(NamedTuple):
     other: str
     label_map: dict[str, str]
     folds: tuple[str, ...]
+    field: str | None = None
 
 
 def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -> TransferSet:
     """Return the transfer set of what was read, or refuse what contradicts itself."""
     columns, texts = builder.columns(), builder.label_texts()
     names = columns["label_names"]
+    if wanted.field is not None and account.format not in ("plain", "unknown"):
+        raise ValueError(
+            f"label = {wanted.field!r}: of records of format {account.format} it must be {' or '.join(LABELS)}"
+        )
     if len(account.models) > 1:
         found = ", ".join(f"{name!r} ({count} records)" for name, count in account.models.items())
         raise ValueError(
@@ -336,24 +344,38 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
         )
     if account.changed and not as_sampled:
         raise ValueError(_drawn_otherwise(account))
-    target = aim(names, texts, *wanted)
+    kept = _first_tokens_alone(columns, builder.by_text, account) & _drawn_anew(columns, builder.again, account)
+    if not kept.all():
+        columns, texts = _without(columns, texts, kept)
+        names = columns["label_names"]
+    account.records = len(columns["inputs"])
+    target = aim(names, texts, *wanted[:4])
     if wanted.other == "none" and len(target.names) > target.declared:
         _refuse_undeclared(columns, target, account)
     account.merged = _merged_names(names, target)
     account.notes += _notes_on_labels(texts, target, wanted)
-    transfer = TransferSet(**columns, target=target, faithful=not account.changed, account=account)
-    transfer = transfer.take(_first_tokens_alone(transfer, builder.by_text) & _drawn_anew(transfer, builder.again))
-    account.records = len(transfer)
+    transfer = TransferSet(**columns, target=target, faithful=not as_sampled, account=account)
     _warn_of_single_inputs(transfer)
     return transfer
 
 
+def _refuse_skipped(account: Account) -> None:
+    for line, outcome, reason in account.skipped:
+        if outcome != "blank":
+            raise ValueError(f"{account.source} line {line}: {outcome}: {reason}")
+
+
 def _drawn_otherwise(account: Account) -> str:
     ways = "; ".join(drawn(why, lines) for why, lines in list(account.changed.items())[:3])
+    greedy = ""
+    if any(why.endswith(("temperature = 0", "temperature = 0.0", "top_k = 1")) for why in account.changed):
+        greedy = (
+            "; with it student=kt.students.top_k(k, sampled=False) learns of greedy answers that list their k most "
+            "probable labels"
+        )
     return (
         f"{account.source}: the labels of {account.other_sampling} of {account.records} records do not follow the "
-        f"teacher's own distribution: {ways}; as_sampled=True reads them all the same; of answers at temperature 0 "
-        "that list their k most probable labels learns student=kt.students.top_k(k, sampled=False)"
+        f"teacher's own distribution: {ways}; as_sampled=True reads them all the same{greedy}"
     )
 
 
@@ -374,15 +396,16 @@ def _merged_names(names: Sequence[str], target: Target) -> dict[str, tuple[str, 
     """The labels of the copy with variants, and these."""
     found: dict[str, tuple[str, ...]] = {}
     for code in np.flatnonzero(np.bincount(target.of, minlength=len(target.names)) > 0):
-        variants = tuple(names[i] for i in np.flatnonzero(target.of == code))
-        if variants != (target.names[code],):
-            found[target.names[code]] = variants
+        counted = tuple(names[i] for i in np.flatnonzero(target.of == code).tolist())
+        if counted != (target.names[code],):
+            found[target.names[code]] = counted
     return found
 
 
 def _notes_on_labels(texts: Sequence[str], target: Target, wanted: _Aim) -> list[str]:
     notes = []
-    apart = [group for group in variants(texts) if len({target.of[texts.index(text)] for text in group}) > 1]
+    counts_as = dict(zip(texts, target.of.tolist(), strict=True))
+    apart = [group for group in variants(texts) if len({counts_as[text] for text in group}) > 1]
     if apart:
         shown = "; ".join(", ".join(map(repr, group[:4])) for group in apart[:3])
         more = f" and {len(apart) - 3} more" if len(apart) > 3 else ""
@@ -399,29 +422,66 @@ def _notes_on_labels(texts: Sequence[str], target: Target, wanted: _Aim) -> list
     return notes
 
 
-def _first_tokens_alone(transfer: TransferSet, by_text: list[int]) -> np.ndarray:
+def _first_tokens_alone(columns: dict[str, Any], by_text: list[int], account: Account) -> np.ndarray:
     """Leave out answers that state no token where others do: their whole text would be a label beside first tokens."""
-    kept = np.ones(len(transfer), dtype=bool)
-    if not by_text or len(by_text) == len(transfer):
-        return kept
-    kept[by_text] = False
-    account = transfer.account
-    why = "the answer states no token, others do; label='text' reads the texts of all"
-    lines = sorted({int(line) for line in transfer.line[~kept]} - {int(line) for line in transfer.line[kept]})
-    account.skipped = sorted([*account.skipped, *((line, "no label", why) for line in lines)], key=_line_of)
+    kept = np.ones(len(columns["inputs"]), dtype=bool)
+    if by_text and len(by_text) < len(kept):
+        kept[by_text] = False
+        _leave_out(
+            columns,
+            kept,
+            account,
+            "no label",
+            "the answer states no token, others do; label='text' reads the texts of all",
+        )
     return kept
+
+
+def _drawn_anew(columns: dict[str, Any], again: list[int], account: Account) -> np.ndarray:
+    """Leave out records that repeat a prompt and its seed: they are the same draw again."""
+    kept = np.ones(len(columns["inputs"]), dtype=bool)
+    if again:
+        kept[again] = False
+        account.repeated = len(again)
+        account.warnings.append(
+            f"{len(again):,} records repeat the prompt and the seed of an earlier one: they are one draw, and count "
+            "once; ask again without a seed"
+        )
+        _leave_out(columns, kept, account, "repeated", "the same prompt and seed as an earlier record")
+    return kept
+
+
+def _leave_out(columns: dict[str, Any], kept: np.ndarray, account: Account, outcome: str, why: str) -> None:
+    """Take down the lines of which no record is kept."""
+    lines = sorted({*columns["line"][~kept].tolist()} - {*columns["line"][kept].tolist()})
+    account.skipped = sorted([*account.skipped, *((line, outcome, why) for line in lines)], key=_line_of)
 
 
 def _line_of(entry: tuple[int, str, str]) -> int:
     return entry[0]
 
 
-def _drawn_anew(transfer: TransferSet, again: list[int]) -> np.ndarray:
-    """Take the label from records that repeat a prompt and its seed, as they are the same draw; leave out what is left empty."""
-    transfer.account.repeated = len(again)
-    transfer.sampled[again] = -1
-    states = np.bincount(transfer.entry_record, minlength=len(transfer)) > 0
-    return (transfer.sampled >= 0) | states
+def _without(columns: dict[str, Any], texts: list[str], kept: np.ndarray) -> tuple[dict[str, Any], list[str]]:
+    """Return the columns of the kept records, without inputs and labels that they do not have."""
+    place = np.cumsum(kept) - 1
+    stated = kept[columns["entry_record"]]
+    inputs, sampled, listed = columns["inputs"][kept], columns["sampled"][kept], columns["entry_label"][stated]
+    used = np.unique(np.concatenate([sampled[sampled >= 0], listed]))
+    visited = np.unique(inputs)
+    # Places that are not used are never looked up; the last stands for no label.
+    code = np.full(len(texts) + 1, -1)
+    code[used] = np.arange(len(used))
+    found = {
+        "inputs": np.searchsorted(visited, inputs),
+        "sampled": code[sampled],
+        "entry_record": place[columns["entry_record"][stated]],
+        "entry_label": code[listed],
+        "entry_logp": columns["entry_logp"][stated],
+        "line": columns["line"][kept],
+        "input_names": tuple(columns["input_names"][i] for i in visited.tolist()),
+        "label_names": tuple(columns["label_names"][i] for i in used.tolist()),
+    }
+    return found, [texts[i] for i in used.tolist()]
 
 
 def _warn_of_single_inputs(transfer: TransferSet) -> None:

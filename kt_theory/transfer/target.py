@@ -17,8 +17,8 @@ import numpy as np
 from kt_theory.validation import unknown_name
 
 OTHERS = ("keep", "pool", "condition", "none")
-"""What becomes of labels that were not declared: they are labels; they count as one, `POOLED`; the teacher is taken given
-that the label is declared; there are none, and a record that has one is refused."""
+"""What becomes of labels that were not declared: they are labels; they count as one, `POOLED`; the teacher is taken
+given that the label is declared; there are none, and a record that has one is refused."""
 
 POOLED = "<other>"
 """The label that has the mass of all that were not declared."""
@@ -98,7 +98,7 @@ def as_map(given: Any) -> dict[str, str]:
     for variant, label in found.items():
         if found.get(label, label) != label:
             raise ValueError(
-                f"label_map: {variant!r} counts as {label!r}, which counts as {found[label]!r}: give {variant!r} the last"
+                f"label_map: {variant!r} counts as {label!r}, which counts as {found[label]!r}: give the last at once"
             )
     return found
 
@@ -141,7 +141,7 @@ def as_folds(given: Any) -> tuple[str, ...]:
 def folded(text: str, folds: Iterable[str]) -> str:
     """Return the text without what the folds take away.
 
-    "strip" also takes the marks that tokenisers write for a space before a word, U+0120 and U+2581, and for a line's end.
+    "strip" also takes the marks that tokenisers write for a space, U+0120 and U+2581, and for a line's end, U+010A.
     """
     for fold in folds:
         text = text.strip(_SPACES) if fold == "strip" else text.casefold()
@@ -212,14 +212,13 @@ def aim(
 def _canonical(
     declared: Mapping[str, int], label_map: Mapping[str, str], folds: tuple[str, ...]
 ) -> Callable[[str], str]:
-    """What a label counts as: that of the map, else the declared or mapped label that it folds to, else what it folds to."""
+    """What a label counts as: by the map, else the declared or mapped label that it folds to, else what it folds to."""
     by_fold: dict[str, str] = {folded(name, folds): name for name in label_map.values()}
     alike: dict[str, str] = {}
     for name in declared:
-        if alike.setdefault(folded(name, folds), name) != name:
-            raise ValueError(
-                f"labels: {alike[folded(name, folds)]!r} and {name!r} are one label under fold={folds}: declare one of them"
-            )
+        first = alike.setdefault(folded(name, folds), name)
+        if first != name:
+            raise ValueError(f"labels: {first!r} and {name!r} are one label under fold={folds}: declare one of them")
     by_fold |= alike
 
     def label(text: str) -> str:

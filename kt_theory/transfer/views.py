@@ -76,7 +76,8 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
     _refuse_other_kinds(student)
     _refuse_other_tables(transfer, student)
     unlabelled = int((transfer.sampled < 0).sum())
-    if unlabelled and (isinstance(student.rule, TableRule) or not (level.sampled or level.top)):
+    needs_label = level.top < WHOLE_ROW and not level.greedy
+    if unlabelled and (isinstance(student.rule, TableRule) or needs_label):
         raise AccessError(f"student {name!r} needs a sampled label in each record; {unlabelled} records have none")
     if not level.sampled and not level.top:
         sampled = np.where(transfer.sampled >= 0, transfer.target.of[transfer.sampled], -1)
@@ -101,17 +102,65 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
 
 
 def refuse_impossible(transfer: TransferSet, rows: Rows) -> None:
-    """Raise an error where the probabilities of a row that are stated as they are cannot all be right."""
+    """Raise an error where the probabilities of a row that are stated as they are cannot all be right.
+
+    Or where the labels cannot have been drawn from them.
+    """
     # What repeated answers disagree about is in the certificate already.
     excess = rows.contradiction - rows.total(rows.spread)
     if (excess > _IMPOSSIBLE).any():
         worst = int(excess.argmax())
         name = transfer.input_names[rows.input[worst]]
         raise ValueError(
-            f"input {name!r}: its stated probabilities sum to {1.0 + rows.contradiction[worst]:.4g}, more than 1, so "
-            "that they are not the teacher's own; name how they are shown, student=kt.students.rounded(step), "
-            "quantised(bits) or tempered(tau), or learn from the labels alone, student='ce_sgl'"
+            f"input {shortened(name)}: its stated probabilities sum to {1.0 + rows.contradiction[worst]:.4g}, more "
+            "than 1, so that they are not the teacher's own; name how they are shown, "
+            "student=kt.students.rounded(step), quantised(bits) or tempered(tau), or learn from the labels alone, "
+            "student='ce_sgl'"
         )
+    refuse_unlikely(transfer, rows)
+
+
+def refuse_unlikely(transfer: TransferSet, rows: Rows) -> None:
+    """Raise an error where the sampled labels cannot be draws from the stated probabilities.
+
+    Of a label of probability p that came c times in the k labels of its input both tails of Bin(k, p) at c are at least
+    delta p k / n, but for a chance of 2 delta over all inputs and labels together: the probabilities of an input sum to
+    1. Where no row hides mass the labels do not count, and nothing is refused.
+    """
+    from scipy.special import betainc
+
+    told = rows.parts or rows
+    drawn = np.asarray(told.sampled, dtype=np.float64)
+    hides = (told.hidden_mass > 1e-6) & ((told.hidden_labels > 0) | (not told.closed))
+    if not transfer.faithful or not hides.any() or drawn.sum() == 0:
+        return
+    k, c = drawn[told.row], told.count.astype(np.float64)
+    exact = told.known & (told.spread == 0) & (k > 0)
+    k, c, p = k[exact], c[exact], told.p[exact]
+    # Servers compute in half precision.
+    most, least = np.minimum(1.0, p * 1.01 + 1e-6), np.maximum(0.0, p * 0.99 - 1e-6)
+    above = np.where(c > 0, betainc(np.maximum(c, 1.0), k - c + 1.0, most), 1.0)
+    below = np.where(c < k, betainc(np.maximum(k - c, 1.0), c + 1.0, 1.0 - least), 1.0)
+    odd = np.minimum(above, below) < _CHANCE * most * k / drawn.sum()
+    if odd.any():
+        first = int(np.flatnonzero(exact)[int(odd.argmax())])
+        name = transfer.input_names[told.input[told.row[first]]]
+        raise ValueError(
+            f"input {shortened(name)}: label {transfer.label_names[told.label[first]]!r} came {int(told.count[first])} "
+            f"times in {int(drawn[told.row[first]])} answers, though its stated probability is {told.p[first]:.4g}: "
+            "labels were not drawn from what is stated (a bias, guided or greedy decoding, another temperature?); read "
+            "them with as_sampled=True, so that what is stated counts alone, or learn from the labels alone, "
+            "student='ce_sgl'"
+        )
+
+
+_CHANCE = 5e-10
+"""Honest records are refused with at most twice that probability."""
+
+
+def shortened(name: str) -> str:
+    """Return a name in quotes, cut where it is long."""
+    return repr(name) if len(name) <= 60 else f"{name[:57]!r}..."
 
 
 _NOTHING = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))

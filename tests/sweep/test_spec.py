@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -387,3 +388,38 @@ def test_cells_are_the_product_of_the_axes(n, inputs, labels, bind, students):
     assert {cell.id for cell in shuffled.cells} == {cell.id for cell in spec.cells}
     again = Spec(**json.loads(json.dumps(spec.document)))
     assert again.fingerprint == spec.fingerprint
+
+
+_ODD = [
+    *(None, True, 2.5, math.nan, 10**400, -1, "x", "", "9" * 500, "(" * 2000, "n**n**n**n", b"x"),
+    *([], [1], [[1]], [{}], {}, {"a": {"b": 1}}, {"list": [1, 2]}, {"logspace": "x"}),
+    *({"name": ["a"]}, {"name": "top_k", "k": [1]}),
+]
+
+
+@pytest.mark.parametrize("key", ["name", "seed", "students", "access", "repeats", "n", "grid", "teachers"])
+def test_any_value_of_a_key_is_read_or_refused_in_one_line(key):
+    for odd in _ODD:
+        for value in (odd, [odd]):
+            read_or_refused({"name": "x", "repeats": 10, "n": [10], "teachers": [_UNIFORM], key: value})
+
+
+@pytest.mark.parametrize("key", ["family", "inputs", "labels", "n", "name", "zip", "file", "alpha", "exponent"])
+@pytest.mark.parametrize("family", ["uniform", "dirichlet", "zipf", "instance2"])
+def test_any_value_of_a_teacher_is_read_or_refused_in_one_line(key, family):
+    for odd in _ODD:
+        for value in (odd, [odd, odd]):
+            table = {"family": family, "inputs": 2, "labels": 3, key: value}
+            read_or_refused({"name": "x", "repeats": 10, "n": [10], "teachers": [table]})
+
+
+_UNIFORM = {"family": "uniform", "inputs": 2, "labels": 2}
+
+
+def read_or_refused(document):
+    said = ""
+    try:
+        assert Spec(**document).cells
+    except (ValueError, FileNotFoundError) as error:
+        said = str(error)
+    assert "\n" not in said

@@ -194,9 +194,13 @@ def test_exact_coverage_on_tiny_domains(level):
             stated = np.where(np.eye(3, dtype=bool)[a], np.log(np.maximum(pi, 1e-300)), np.nan)
             logs = None if level == "hard" else stated
             transfer = TransferSet.from_arrays(["0"] * n, a, logprobs=logs, labels=list("012"))
+            weight = multinomial.pmf(counts, n, pi)
+            if weight < 1e-9:
+                # Labels that cannot be draws of what is stated may be refused.
+                continue
             copy = fit(transfer, LEVELS[level])
             bound = copy.certificate(1 - delta).bound
-            weight, true = multinomial.pmf(counts, n, pi), loss(copy, teacher)
+            true = loss(copy, teacher)
             failed += weight * (true > bound)
             cut += weight * (true > 0.1 * bound)
         assert failed <= delta
@@ -318,7 +322,8 @@ def test_greedy_answers_are_certified_by_what_they_state():
     faithful = TransferSet.from_arrays(s, a, logprobs=logs, labels=list("012345"))
     greedy = TransferSet(**{**faithful.__dict__, "faithful": False})
     true = loss(fit(greedy), teacher)
-    assert fit(faithful).certificate().bound < true
+    with pytest.raises(ValueError, match="labels were not drawn from what is stated"):
+        fit(faithful)
     hidden = fit(greedy).certificate()
     assert true <= hidden.bound <= hidden.hidden_mass + 0.05
 

@@ -15,6 +15,7 @@ from transfer_cases import FORMATS, RECORDS, draw
 
 import kt_theory as kt
 from kt_theory.access import WHOLE_ROW
+from kt_theory.transfer import words
 from kt_theory.transfer.cli import fit_command
 from kt_theory.transfer.copying import fit
 from kt_theory.transfer.estimator import CopyClassifier
@@ -103,7 +104,6 @@ def test_a_student_of_ones_own():
         ("sel_ptl", "hard", "needs access 'partial' .* the records state no probabilities"),
         ("ce_ful", "partial", "needs all probabilities of a row; .* inputs hide some"),
         (kt.students.grad_ful(kt.graphs.path(7)), "soft", "needs gradients"),
-        (None, "hard", "name a student of hard labels"),
     ],
     ids=str,
 )
@@ -111,6 +111,12 @@ def test_too_little_access_is_refused(student, level, message):
     transfer = draw(TEACHERS["dirichlet"], 20, level, np.random.default_rng(0))
     with pytest.raises(kt.AccessError, match=message):
         fit(transfer, student)
+
+
+def test_without_probabilities_the_frequencies_are_learnt_and_the_copy_says_so():
+    copy = fit(draw(TEACHERS["dirichlet"], 20, "hard", np.random.default_rng(0)))
+    assert copy.student == "ce_sgl"
+    assert "state no probabilities" in " ".join(words.answer(copy, copy.certificate()))
 
 
 def test_records_without_a_sampled_label_do_for_stated_probabilities_only():

@@ -160,20 +160,22 @@ def test_the_greedy_command(tmp_path):
     path = tmp_path / "greedy.jsonl"
     record = {"input": "q", "label": "a", "logprob": -0.5, "top_logprobs": {"a": -0.5, "b": -2.0}, "temperature": 0}
     path.write_text((json.dumps(record) + "\n") * 200)
-    words = [str(path), "--labels", "a,b,c,d", "--student", "top_k_only(2)"]
+    words = [str(path), "--labels", "a,b,c,d", "--other", "none", "--student", "top_k_only(2)"]
     refused = CliRunner().invoke(fit_command, words)
     assert refused.exit_code == 2
-    assert "were not sampled at temperature 1" in refused.output
-    assert "--other-sampling reads them" in refused.output
-    assert 'at temperature 0 that list their k most probable labels learns --student "top_k_only(k)"' in refused.output
-    done = CliRunner().invoke(fit_command, [*words, "--other-sampling"], catch_exceptions=False)
+    assert "drawn under temperature = 0" in refused.output
+    assert "--as-sampled reads them" in refused.output
+    assert '--student "top_k_only(k)" learns of greedy answers' in refused.output
+    done = CliRunner().invoke(fit_command, [*words, "--as-sampled"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     tail = 1 - math.exp(-0.5) - math.exp(-2.0)
-    bound = fit(TransferSet.read(path, labels=list("abcd"), other_sampling=True), students.top_k(2, sampled=False))
+    bound = fit(
+        TransferSet.read(path, labels=list("abcd"), other="none", as_sampled=True), students.top_k(2, sampled=False)
+    )
     assert 0.5 * tail < bound.certificate().bound < tail
     assert "top_k_only(2)" in done.output
     for name in ("tempered(2)", "add_c(0.5)", "top_k_only(1.5)", "quantised(0)", "rounded(0)"):
-        done = CliRunner().invoke(fit_command, [*words[:-1], name, "--other-sampling"], catch_exceptions=False)
+        done = CliRunner().invoke(fit_command, [*words[:-1], name, "--as-sampled"], catch_exceptions=False)
         assert done.exit_code == (0 if name == "add_c(0.5)" else 2), done.output
         assert done.exit_code == 0 or len(done.output.splitlines()) == 1
 

@@ -102,7 +102,9 @@ def test_lines_that_only_together_are_json_are_malformed(tmp_path):
     ("arguments", "message"),
     [
         ({"format": "openai"}, "unknown format 'openai' .did you mean 'openai_"),
-        ({"label": "token"}, "unknown label 'token'"),
+        ({"other": "drop"}, "unknown other 'drop'"),
+        ({"other": "pool"}, "goes with labels"),
+        ({"fold": "lower"}, "unknown fold 'lower'"),
         ({"on_error": "ignore"}, "unknown on_error 'ignore'"),
         ({"labels": ["a", "a"]}, "a label stands there twice"),
     ],
@@ -230,12 +232,11 @@ def test_numbers_as_inputs_and_labels_are_texts(tmp_path):
 def test_declared_labels(tmp_path):
     path = written(tmp_path, *(json.dumps(plain(*r)) for r in RECORDS))
     transfer = TransferSet.read(path, labels=["no", "yes"])
-    assert transfer.account.outcomes == {"read": 3, "outside": 1}
-    assert transfer.closed
-    assert transfer.label_names == ("no", "yes")
-    listed = TransferSet.read(written(tmp_path, good(top_logprobs={"b": -1.0})), labels=["a"])
-    assert listed.account.outside == 1
-    assert not listed.closed
+    assert transfer.account.outcomes == {"read": 4}
+    assert transfer.labels == ("no", "yes", "perhaps")
+    assert not transfer.closed
+    assert not TransferSet.read(written(tmp_path, good()), labels=["a"]).closed
+    assert TransferSet.read(written(tmp_path, good()), labels=["a"], other="none").closed
 
 
 def test_rows_sum_up_the_records():
