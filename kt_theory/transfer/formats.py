@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from kt_theory.transfer import hosted, local_servers, logs, openai, plain, servers
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.answers import Reader
+from kt_theory.transfer.answers import Answer, Reader, Reading, failed
 
 Doc = dict[str, Any]
 
@@ -42,8 +42,22 @@ def _is_plain(body: Doc, doc: Doc) -> bool:
     return "label" in doc or "top_logprobs" in doc or "top_probs" in doc
 
 
+def _is_batch(body: Doc, doc: Doc) -> bool:
+    return "custom_id" in doc and ("response" in doc or "error" in doc)
+
+
+def batch(doc: Doc, reading: Reading) -> list[Answer]:
+    """Lines of the Batch API: `custom_id`, `response.status_code`, `response.body` of any other format, `error`."""
+    failed(doc)
+    body = openai.body_of(doc)
+    for form in FORMATS[1:]:
+        if form.recognised(body, doc):
+            return form.reader(doc, reading)
+    return openai.chat(doc, reading)
+
+
 FORMATS = (
-    Format("openai_batch", openai.batch, openai.is_batch, ("custom_id", "response"), ("error", "method", "url")),
+    Format("openai_batch", batch, _is_batch, ("custom_id", "response"), ("error", "method", "url")),
     Format("inspect", logs.inspect, logs.is_inspect, ("output", "input"), ("epoch", "target", "scores", "messages")),
     Format("sglang", servers.sglang, servers.is_sglang, ("meta_info",), ("text", "output_ids", "sampling_params")),
     Format(

@@ -108,9 +108,12 @@ def _layout(head: bytes) -> _Layout:
     if not text.startswith(b"{") or _is_record(text.partition(b"\n")[0]):
         return _Layout("lines", start)
     first, newline, rest = text.partition(b"\n")
-    if newline and (not _unfinished(first) or any(map(_is_record, _first_lines(rest)))):
+    if newline and not _unfinished(first):
         return _Layout("lines", start)
     wrapped = _wrapped(text)
+    # The list may hold a record a line: only where it begins further down are these lines of their own.
+    if newline and any(map(_is_record, _first_lines(rest))) and (wrapped is None or wrapped[0] > len(first)):
+        return _Layout("lines", start)
     if wrapped is not None:
         return _Layout("wrapped", begin + wrapped[0], wrapped[1])
     return _Layout("objects" if newline else "lines", begin if newline else start)
@@ -217,7 +220,7 @@ def _elements(file: BinaryIO, layout: _Layout) -> Iterator[bytes | Skip]:
         cuts, end = cutter(text)
         place = 0
         for cut in cuts:
-            yield text[place:cut].strip()
+            yield text[place:cut].strip(_BLANK)
             place = cut + (layout.kind != "objects")
         if end is not None:
             if last := text[place:end].strip():
@@ -268,6 +271,9 @@ def _plain(text: bytes) -> bytes:
     """Spaces in place of what a backslash marks: the quotes that are left begin and end texts."""
     return text.replace(b"\\\\", b"  ").replace(b'\\"', b"  ")
 
+
+_BLANK = b", \t\r\n"
+"""What may stand between records, beside the commas that part those of an array."""
 
 _COMMA, _QUOTE = 2, 3
 _KINDS = np.zeros(256, dtype=np.int8)

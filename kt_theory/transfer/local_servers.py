@@ -15,6 +15,7 @@ from kt_theory.transfer.answers import (
     token_key,
     want,
 )
+from kt_theory.transfer.openai import body_of
 from kt_theory.transfer.reasoning import beside, thought_before
 from kt_theory.transfer.sampling import origin_of
 from kt_theory.transfer.steps import Entry, Listed, labelled
@@ -32,10 +33,8 @@ def tgi(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     the best of several is no draw, and the setting is refused as others that change the draw.
     """
     failed(doc)
-    body = doc.get("response", doc)
-    if isinstance(body, list) and len(body) == 1:
-        body = body[0]
-    want(body, dict, "response")
+    response = doc.get("response")
+    body = body_of({"response": response[0]} if isinstance(response, list) and len(response) == 1 else doc)
     question = asked(doc, reading)
     text = body.get("generated_text")
     details = want(body.get("details") or {}, dict, "details")
@@ -109,9 +108,7 @@ def is_ollama(body: dict[str, Any], doc: dict[str, Any]) -> bool:
 def ollama(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     """Ollama: `response` of /api/generate or `message` of /api/chat, and logprobs[] where they were asked for."""
     failed(doc)
-    body = doc if isinstance(doc.get("response"), str) else doc.get("response", doc)
-    want(body, dict, "response")
-    failed(body)
+    body = doc if isinstance(doc.get("response"), str) else body_of(doc)
     finished(body.get("done_reason"))
     request = doc.get("request")
     place = {name: value for name, value in doc.items() if name not in ("response", "message", "context")}

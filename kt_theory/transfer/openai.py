@@ -13,20 +13,25 @@ from kt_theory.transfer.steps import Listed, Parallel, Steps, labelled
 
 
 def body_of(doc: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer's body, unwrapped from `response`, `response.body` or the Batch API's envelope."""
-    response = doc.get("response", doc)
-    if isinstance(response, dict) and isinstance(response.get("body"), dict):
-        status = response.get("status_code", 200)
-        if status != 200:
-            failed(response["body"])
-            raise Skip("error", f"status code {status}")
-        response = response["body"]
-    elif isinstance(response, dict) and response.get("status_code", 200) != 200:
-        raise Skip("error", f"status code {response['status_code']}")
-    want(response, dict, "response")
-    if response is not doc:
-        failed(response)
-    return response
+    """Return the answer's body, unwrapped from `response`, `response.body` or the Batch API's envelope.
+
+    Raises
+    ------
+    Skip
+        If there is an error in its place.
+    """
+    if "response" not in doc:
+        return doc
+    response = want(doc["response"], dict, "response")
+    status, body = response.get("status_code", 200), response.get("body")
+    if isinstance(body, dict):
+        response = body
+    if response is not body and status == 200 and "body" in response and "status_code" in response:
+        want(body, dict, "response.body")
+    failed(response)
+    if status != 200:
+        raise Skip("error", f"status code {status}")
+    return response  # type: ignore[no-any-return]
 
 
 def first_choice(body: dict[str, Any]) -> dict[str, Any]:
@@ -221,16 +226,3 @@ def _first_generated(tokens: list[Any], values: list[Any], offsets: Any, questio
     if isinstance(prompt, int) and prompt >= 0:
         return int(prompt)
     raise malformed("an echoed prompt needs its text and text_offset, or usage.prompt_tokens, to tell where it ends")
-
-
-def is_batch(body: dict[str, Any], doc: dict[str, Any]) -> bool:
-    """A line of a Batch output has the id of its request beside the response."""
-    return "custom_id" in doc and ("response" in doc or "error" in doc)
-
-
-def batch(doc: dict[str, Any], reading: Reading) -> list[Answer]:
-    """Lines of the Batch API: `custom_id`, `response.status_code`, `response.body` of any of the above, `error`."""
-    failed(doc)
-    body = body_of(doc)
-    inner = responses if is_responses(body, doc) else completions if is_completions(body, doc) else chat
-    return inner(doc, reading)

@@ -23,7 +23,7 @@ from kt_theory.transfer.answers import (
     token_key,
     want,
 )
-from kt_theory.transfer.openai import each_choice, first_choice
+from kt_theory.transfer.openai import body_of, each_choice, first_choice
 from kt_theory.transfer.reasoning import beside, spoken, thought_before
 from kt_theory.transfer.sampling import Origin, origin_of
 from kt_theory.transfer.steps import Entry, labelled, token_id
@@ -48,10 +48,12 @@ def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     one that was sampled, so the record states probabilities only.
     """
     failed(doc)
-    body = want(doc.get("response", doc), dict, "response")
+    body = body_of(doc)
     if body.get("finished") is False:
         raise Skip("no label", "the output is not finished: it is one on the way, of a stream")
-    question = asked(doc if "prompt" in doc or reading.input else {**doc, **body}, reading)
+    # Ids of the prompt stand in for its text only where no request is at hand.
+    alone = "prompt" in doc or ("request" in doc and "prompt" not in body)
+    question = asked(doc if alone or reading.input else {**doc, **body}, reading)
     origin = origin_of((doc.get("request"), doc.get("sampling_params")), (body, doc))
     outputs = want(body.get("outputs") or body.get("choices") or [], list, "outputs")
     # The completions endpoint puts the scores of the prompt beside the choice.
@@ -149,7 +151,7 @@ def is_sglang(body: dict[str, Any], doc: dict[str, Any]) -> bool:
 def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     """SGLang: meta_info.output_token_logprobs and output_top_logprobs of (log-probability, token id, text)."""
     failed(doc)
-    body = want(doc.get("response", doc), dict, "response")
+    body = body_of(doc)
     question = asked(doc if body is doc or reading.input else {**body, **doc}, reading)
     meta = want(body.get("meta_info"), dict, "meta_info")
     finished(meta.get("finish_reason"))
@@ -222,7 +224,7 @@ def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     Older servers send {content, probs: [{tok_str, prob}]}.
     """
     failed(doc)
-    body = want(doc.get("response", doc), dict, "response")
+    body = body_of(doc)
     question = asked(doc if "prompt" in doc or reading.input else {**body, **doc}, reading)
     requests = (doc.get("request"),)
     origin = origin_of(requests, (body, doc))
@@ -287,7 +289,7 @@ def gemini(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     counts.
     """
     failed(doc)
-    body = want(doc.get("response", doc), dict, "response")
+    body = body_of(doc)
     feedback = body.get("promptFeedback", body.get("prompt_feedback"))
     if isinstance(feedback, dict) and _either(feedback, "blockReason") not in (None, "BLOCK_REASON_UNSPECIFIED"):
         raise Skip("refused", f"block reason {_either(feedback, 'blockReason')}")
