@@ -329,5 +329,5 @@ def _parse_line(line: bytes) -> Any:
         return Skip("malformed", f"not JSON: {' '.join(str(error).split())}")
 
 
-_EVENT = re.compile(rb"data:|event:|id:|retry:|:")
-"""What lines of server-sent events begin with."""
+_EVENT = re.compile(rb'data:|event:|id:|retry:|:(?=[^"{}\[\],]*\Z)')
+"""What lines of server-sent events begin with; a comment must not look like what was cut off a record."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kt_theory.transfer.answers import Answer, Reading, failed, finished, field_of, input_key, want
+from kt_theory.transfer.answers import Answer, Reading, failed, field_of, finished, input_key, want
 from kt_theory.transfer.openai import each_choice, steps_of
 from kt_theory.transfer.reasoning import beside, spoken, thought_before
 from kt_theory.transfer.sampling import origin_of

@@ -31,7 +31,7 @@ def body_of(doc: dict[str, Any]) -> dict[str, Any]:
     failed(response)
     if status != 200:
         raise Skip("error", f"status code {status}")
-    return response  # type: ignore[no-any-return]
+    return response
 
 
 def first_choice(body: dict[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def unpacked(path: Path) -> Iterator[BinaryIO]:
 
             inner = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
         with io.BufferedReader(_Guarded(inner, kind, path), _BUFFER) as stream:
-            yield stream  # type: ignore[misc]
+            yield stream
 
 
 class _Guarded(io.RawIOBase):

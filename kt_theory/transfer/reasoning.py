@@ -220,7 +220,4 @@ def thought_before(body: dict[str, Any], requests: tuple[Any, ...]) -> bool:
     spent = tokens_spent(body)
     if spent is not None:
         return spent > 0
-    for request in requests:
-        if request is not None and asked_for(request):
-            return True
-    return False
+    return any([request is not None and asked_for(request) for request in requests])

@@ -195,7 +195,7 @@ class _Triples(NamedTuple):
         if not rows or position >= len(want(rows, list, name)):
             return []
         row = rows[position]
-        return want(row, list, f"{name}[]") if row else []  # type: ignore[no-any-return]
+        return want(row, list, f"{name}[]") if row else []
 
 
 def _triple(entry: Any) -> list[Any]:

@@ -151,15 +151,12 @@ def whole(bodies: list[Any]) -> Any:
 
 
 def _begins(body: Body) -> bool:
-    """Whether a body may be a piece of a stream where none has begun: a look at few fields, for most are whole answers."""
+    """Whether a body may be a piece where no stream has begun: a look at few fields, as most are whole answers."""
     choices = body.get("choices")
     if choices is not None:
         choice = choices[0] if type(choices) is list and choices else None
         return type(choice) is not dict or choice.get("finish_reason") is None or "delta" in choice
-    for field in _FIRST.keys() & body.keys():
-        if _FIRST[field](body[field]):
-            return True
-    return False
+    return any([_FIRST[field](body[field]) for field in _FIRST.keys() & body.keys()])
 
 
 def _kind(body: Body) -> Kind | None:
@@ -302,15 +299,14 @@ def _logprobs(pieces: list[Body], said: list[bool]) -> Body | None:
     stated: list[Body] = []
     for piece, text in zip(pieces, said, strict=True):
         logprobs = piece.get("logprobs")
-        listed = isinstance(logprobs, dict) and any(isinstance(value, list) and value for value in logprobs.values())
-        if listed:
+        if isinstance(logprobs, dict) and any(isinstance(value, list) and value for value in logprobs.values()):
             stated.append(logprobs)
         elif text:
             return None
     names = dict.fromkeys(name for logprobs in stated for name, value in logprobs.items() if isinstance(value, list))
     if not names:
         return None
-    return {name: [entry for logprobs in stated for entry in logprobs.get(name) or []] for name in names}
+    return {name: _all(stated, name) for name in names}
 
 
 def _ollama_piece(body: Body) -> bool:
@@ -493,8 +489,8 @@ def _join_anthropic(bodies: list[Body]) -> Body:
 
 
 _COHERE = frozenset(
-    {"message-start", "content-start", "content-delta", "content-end", "message-end", "tool-plan-delta", "tool-call-start",
-     "tool-call-delta", "tool-call-end", "citation-start", "citation-end"}
+    {"message-start", "content-start", "content-delta", "content-end", "message-end", "tool-plan-delta",
+     "tool-call-start", "tool-call-delta", "tool-call-end", "citation-start", "citation-end"}
 )  # fmt: skip
 
 

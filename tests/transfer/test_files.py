@@ -327,11 +327,17 @@ BAD = {
     "utf16.csv": ("input,label\nq,a\n".encode("utf-16"), "is not a CSV file"),
     "twice.csv": (b"input,label,label\nq,a,b\n", "column 'label' stands there twice"),
     "unnamed.csv": (b"q,a\nr,b\n", "column 'input' is missing; the first line names q, a"),
-    "nan.jsonl": (b'{"input": "q", "logprob": NaN}\n', "line 1: no known format: nearest is plain, but 'label' is missing"),
+    "nan.jsonl": (
+        b'{"input": "q", "logprob": NaN}\n',
+        "line 1: no known format: nearest is plain, but 'label' is missing",
+    ),
     "long.jsonl": (b"x" * 10**6, "line 1: not JSON"),
     "notext.jsonl": (b'{"a": "\xff"}', "line 1: not JSON"),
     "deep.jsonl": (b"[" * 10**5, "not JSON"),
-    "hot.jsonl": (GOOD.replace(b"{", b'{"temperature": 0.2, ', 1), "do not follow the teacher's own distribution: drawn under temperature = 0.2 (line 1)"),
+    "hot.jsonl": (
+        GOOD.replace(b"{", b'{"temperature": 0.2, ', 1),
+        "do not follow the teacher's own distribution: drawn under temperature = 0.2 (line 1)",
+    ),
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from copy import deepcopy
 
 import numpy as np
@@ -133,6 +135,17 @@ def broken(text, rng):
     return bytes(line) + b"\n"
 
 
+def read(path, form, **options):
+    """Read a file; where a mutation made up another teacher, the first one's answers."""
+    try:
+        return TransferSet.read(path, form, as_sampled=True, **options)
+    except ValueError as error:
+        found = re.search(r"answers of \d+ teachers.*model=(.+)$", str(error))
+        if found is None:
+            raise
+        return TransferSet.read(path, form, as_sampled=True, model=ast.literal_eval(found[1]), **options)
+
+
 def fuzz(name, count, seed, path):
     rng = np.random.default_rng(seed)
     template = SHAPES[name]
@@ -153,11 +166,7 @@ def fuzz(name, count, seed, path):
         (known, {"model": "m"}),
         ("openai_chat", {}),
     ):
-        try:
-            transfer = TransferSet.read(path, form, as_sampled=True, **options)
-        except ValueError as error:
-            assert "teachers" in str(error)
-            continue
+        transfer = read(path, form, **options)
         account = transfer.account
         assert account.lines == sum(account.outcomes.values())
         if name == "log":
@@ -190,9 +199,9 @@ def fuzz_array(name, count, seed, path):
     docs = [mutated(SHAPES[name](*RECORDS[rng.integers(4)]), rng) for _ in range(count)]
     path.write_text("".join(json.dumps(doc) + "\n" for doc in docs))
     known = name if name in FORMATS else None
-    lines = TransferSet.read(path, known, as_sampled=True)
+    lines = read(path, known)
     path.write_text(json.dumps(docs, indent=int(rng.integers(3))))
-    array = TransferSet.read(path, known, as_sampled=True)
+    array = read(path, known)
     assert array.account.lines == count
     assert array.account.outcomes == lines.account.outcomes
     assert [entry[:2] for entry in array.account.skipped] == [entry[:2] for entry in lines.account.skipped]
@@ -203,7 +212,8 @@ def fuzz_array(name, count, seed, path):
 @pytest.mark.parametrize("name", SHAPES)
 def test_mutated_records(name, tmp_path):
     fuzz(name, 120, 1, tmp_path / "fuzz.jsonl")
-    fuzz_array(name, 60, 2, tmp_path / "fuzz.json")
+    if name != "log":
+        fuzz_array(name, 60, 2, tmp_path / "fuzz.json")
 
 
 @pytest.mark.long
@@ -211,4 +221,5 @@ def test_mutated_records(name, tmp_path):
 def test_many_mutated_records(name, tmp_path):
     for seed in range(5):
         fuzz(name, 500, seed, tmp_path / "fuzz.jsonl")
-        fuzz_array(name, 200, seed, tmp_path / "fuzz.json")
+        if name != "log":
+            fuzz_array(name, 200, seed, tmp_path / "fuzz.json")

@@ -90,7 +90,9 @@ def test_indented_records_that_break_off_say_so(tmp_path):
     assert account.outcomes == {"read": 4, "malformed": 1}
 
 
-@pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, "gz"), (zstd, "zst"), (zstd, "zstd"), (gzip.compress, "GZ")])
+@pytest.mark.parametrize(
+    ("pack", "suffix"), [(gzip.compress, "gz"), (zstd, "zst"), (zstd, "zstd"), (gzip.compress, "GZ")]
+)
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a"])
 def test_compressed_files(pack, suffix, name, tmp_path):
     data = "\n".join(map(json.dumps, DOCS)).encode()
@@ -125,7 +127,7 @@ def test_a_long_text_without_an_end_takes_one_pass():
     """Two million bytes of escaped quotes: each is looked at once."""
     line = b'{"input": "' + b'NaN \\"' * 350_000
     start = time.process_time()
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"end of data|unexpected"):
         loads(line)
     assert time.process_time() - start < 5
     assert loads(b'{"a": "NaN \\\\", "b": NaN, "c": "\\"NaN"}')["a"] == "NaN \\"

@@ -30,7 +30,11 @@ def chat(logprobs, content="Yes.", **body):
 
 
 YES = ("q", "Yes", {"Yes": -0.25, "No": -1.5})
-LISTS = {"tokens": ["Yes", "."], "token_logprobs": [-0.25, -0.5], "top_logprobs": [{"Yes": -0.25, "No": -1.5}, {".": -0.5}]}
+LISTS = {
+    "tokens": ["Yes", "."],
+    "token_logprobs": [-0.25, -0.5],
+    "top_logprobs": [{"Yes": -0.25, "No": -1.5}, {".": -0.5}],
+}
 
 
 def test_legacy_lists_in_a_chat(tmp_path):
@@ -76,7 +80,9 @@ def test_scores_of_the_prompt_beside_an_answer_are_left_alone(tmp_path):
     assert stated(transfer) == [("q", None, {"\n": -0.01})]
 
 
-@pytest.mark.parametrize("empty", [None, [], {}, {"content": None}, {"content": []}, {"tokens": [], "token_logprobs": []}])
+@pytest.mark.parametrize(
+    "empty", [None, [], {}, {"content": None}, {"content": []}, {"tokens": [], "token_logprobs": []}]
+)
 def test_no_token_stated_is_a_label_of_the_whole_text_without_probability(empty, tmp_path):
     transfer = read(tmp_path, chat(empty))
     assert stated(transfer) == [("q", "Yes.", {})]
@@ -93,7 +99,9 @@ def test_no_token_stated_in_every_format(name, tmp_path):
 
     def without(node, empty):
         if isinstance(node, dict):
-            return {k: empty if k in _TOKENS and isinstance(v, (list, dict)) else without(v, empty) for k, v in node.items()}
+            return {
+                k: empty if k in _TOKENS and isinstance(v, (list, dict)) else without(v, empty) for k, v in node.items()
+            }
         return [without(value, empty) for value in node] if isinstance(node, list) else node
 
     for empty in (None, []):
@@ -117,7 +125,10 @@ def test_a_log_probability_above_0_is_malformed_beyond_rounding(name, tmp_path):
 
 def cohere(**body):
     message = {"role": "assistant", "content": [{"type": "text", "text": "Yes."}]}
-    listed = [{"text": "Yes", "token_ids": [7], "logprobs": [-0.25]}, {"text": ".", "token_ids": [2], "logprobs": [-0.5]}]
+    listed = [
+        {"text": "Yes", "token_ids": [7], "logprobs": [-0.25]},
+        {"text": ".", "token_ids": [2], "logprobs": [-0.5]},
+    ]
     response = {"id": "c", "finish_reason": "COMPLETE", "message": message, "logprobs": listed, **body}
     return {"request": {"model": "command", **ASKED}, "response": response}
 
@@ -241,7 +252,10 @@ def test_bodies_that_are_json_as_text(tmp_path):
         {**doc, "response": {"status_code": 200, "body": response}},
         {"request": doc["request"], "body": response},
         {"body": request, "response": doc["response"]},
-        {"request": {"method": "POST", "body": request}, "response": {"status": {"code": 200}, "body": {"string": response}}},
+        {
+            "request": {"method": "POST", "body": request},
+            "response": {"status": {"code": 200}, "body": {"string": response}},
+        },
         {"request": {"body": request}, "response": {"body": {"string": response}}},
     ]
     for shape in shapes:
@@ -249,14 +263,17 @@ def test_bodies_that_are_json_as_text(tmp_path):
     failed = {"request": {"body": request}, "response": {"status": {"code": 503}, "body": {"string": "busy"}}}
     assert read(tmp_path, shapes[-1], failed).account.outcomes == {"read": 1, "error": 1}
     path = tmp_path / "cassette.json"
-    path.write_text(json.dumps({"version": 1, "interactions": shapes[-2:] + [failed]}, indent=1))
+    path.write_text(json.dumps({"version": 1, "interactions": [*shapes[-2:], failed]}, indent=1))
     assert TransferSet.read(path).account.outcomes == {"read": 2, "error": 1}
 
 
 @pytest.mark.parametrize(
     ("doc", "message"),
     [
-        ({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "message": {}}, "openai_chat, but 'choices'"),
+        (
+            {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "message": {}},
+            "openai_chat, but 'choices'",
+        ),
         ({"usageMetadata": {}, "modelVersion": "g"}, "gemini, but 'candidates'"),
         ({"created_at": "", "eval_count": 2, "response": ""}, "ollama, but 'done'"),
         ({"prompt_token_ids": [1], "request_id": "0", "prompt": "q"}, "vllm, but 'outputs'"),
@@ -267,7 +284,9 @@ def test_what_is_not_known_names_the_nearest_format(doc, message, tmp_path):
     account = read(tmp_path, doc).account
     assert account.outcomes == {"malformed": 1}
     assert message in account.skipped[0][2]
-    assert account.skipped[0][2].endswith('is missing; the plain format is {"input": ..., "label": ..., "logprob": ...}')
+    assert account.skipped[0][2].endswith(
+        'is missing; the plain format is {"input": ..., "label": ..., "logprob": ...}'
+    )
     with pytest.raises(ValueError, match="line 1: no known format: nearest is"):
         fit(read(tmp_path, doc))
 
@@ -297,7 +316,9 @@ def test_the_teachers_name_is_read(name, tmp_path):
     doc = FORMATS[name](*RECORDS[0])
     if name == "llama_cpp":
         doc["model"] = "m"
-    other = json.loads(json.dumps(doc).replace('"modelVersion": "gemini"', '"modelVersion": "pro"').replace('"m"', '"n"'))
+    other = json.loads(
+        json.dumps(doc).replace('"modelVersion": "gemini"', '"modelVersion": "pro"').replace('"m"', '"n"')
+    )
     assert len(read(tmp_path, doc).account.models) == 1
     with pytest.raises(ValueError, match="the answers of 2 teachers"):
         read(tmp_path, doc, other)

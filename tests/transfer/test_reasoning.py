@@ -22,7 +22,9 @@ def read(tmp_path, *docs, **options):
 def chat(content, tokens=None, usage=None, request=ASKED, **message):
     listed = None
     if tokens is not None:
-        listed = {"content": [{"token": t, "logprob": -0.5, "top_logprobs": [{"token": t, "logprob": -0.5}]} for t in tokens]}
+        listed = {
+            "content": [{"token": t, "logprob": -0.5, "top_logprobs": [{"token": t, "logprob": -0.5}]} for t in tokens]
+        }
     choice = {"finish_reason": "stop", "message": {"content": content, **message}, "logprobs": listed}
     return {"request": request, "response": {"object": "chat.completion", "choices": [choice], "usage": usage}}
 
@@ -198,7 +200,9 @@ def test_thoughts_of_gemini_are_no_answer(tmp_path):
     assert read(tmp_path, doc).account.reasoned == 0
 
 
-@pytest.mark.parametrize("name", ["openai_completions", "vllm", "sglang", "llama_cpp", "tgi", "ollama", "inspect", "openai_batch"])
+@pytest.mark.parametrize(
+    "name", ["openai_completions", "vllm", "sglang", "llama_cpp", "tgi", "ollama", "inspect", "openai_batch"]
+)
 def test_markers_of_reasoning_in_every_format(name, tmp_path):
     """The tokens of <think>x</think>yes in place of the answer's."""
     q, _, own, _ = RECORDS[0]

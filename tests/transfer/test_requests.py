@@ -70,7 +70,10 @@ def test_an_answer_again_counts_once_and_another_answer_is_another_draw(tmp_path
     transfer = read(tmp_path, [*ANSWERS, ANSWERS[0], again], REQUESTS)
     assert transfer.account.outcomes == {"read": 5, "repeated": 1}
     assert transfer.account.skipped == [(5, "repeated", "the answer of line 1 again, of the same id")]
-    assert any("a further one to the same request" in note and "'r0' on lines 1 and 6" in note for note in transfer.account.notes)
+    assert any(
+        "a further one to the same request" in note and "'r0' on lines 1 and 6" in note
+        for note in transfer.account.notes
+    )
     assert list(transfer.inputs) == [0, 0, 1, 1, 0]
 
 

@@ -253,9 +253,13 @@ def test_answers_are_given_back_before_the_end_of_a_long_file(tmp_path, monkeypa
     from kt_theory.transfer import streams
 
     monkeypatch.setattr(streams, "_LAG", 10)
-    docs = [piece for i in range(600) for piece in (chunk("A", -0.5, name=f"c{i}"), chunk("", name=f"c{i}", reason="stop"))]
+    docs = [
+        piece for i in range(600) for piece in (chunk("A", -0.5, name=f"c{i}"), chunk("", name=f"c{i}", reason="stop"))
+    ]
     most = []
-    monkeypatch.setattr(streams._Stream, "joined", lambda self, joined=streams._Stream.joined: most.append(1) or joined(self))
+    monkeypatch.setattr(
+        streams._Stream, "joined", lambda self, joined=streams._Stream.joined: most.append(1) or joined(self)
+    )
     transfer = read(tmp_path, *map(wrapped, docs))
     assert len(transfer) == len(most) == 600
     assert transfer.account.joined == 600
