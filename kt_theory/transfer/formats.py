@@ -50,7 +50,7 @@ def batch(doc: Doc, reading: Reading) -> list[Answer]:
     """Lines of the Batch API: `custom_id`, `response.status_code`, `response.body` of any other format, `error`."""
     failed(doc)
     body = openai.body_of(doc)
-    for form in FORMATS[1:]:
+    for form in _WITH_CHOICES if "choices" in body else FORMATS[1:]:
         if form.recognised(body, doc):
             return form.reader(doc, reading)
     return openai.chat(doc, reading)
@@ -127,6 +127,9 @@ FORMATS = (
     ),
 )
 """In the order in which they are recognised."""
+
+_WITH_CHOICES = tuple(form for form in FORMATS if form.name in ("vllm", "openai_completions", "openai_chat"))
+"""What almost all lines of a Batch hold."""
 
 READERS: dict[str, Reader] = {form.name: form.reader for form in FORMATS}
 """Readers of records, by the name of their format."""

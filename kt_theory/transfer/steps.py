@@ -109,7 +109,7 @@ class Listed(NamedTuple):
     def text(self, position: int) -> str:
         """Return a token's text."""
         token = want(self.tokens[position], dict, self.name)
-        found = token.get("token", token.get("text"))
+        found = token.get("token")
         return found if type(found) is str else ""
 
     def values(self) -> list[Any]:
@@ -120,7 +120,7 @@ class Listed(NamedTuple):
         """Return a token's label, its log-probability and the labels listed beside it."""
         token = want(self.tokens[position], dict, self.name)
         texts = self.reading.texts
-        key = token_key(token.get("token", token.get("text")), token.get("bytes"), token.get("id"), texts)
+        key = token_key(token.get("token"), token.get("bytes"), token.get("id"), texts)
         listed = want(token.get("top_logprobs") or [], list, "top_logprobs")
         return key, log_probability(token.get("logprob")), entries_of(listed, texts)
 
@@ -129,9 +129,7 @@ def entries_of(listed: list[Any], texts: dict[Key, str]) -> list[Entry]:
     """Return labels and log-probabilities of a list of {token, logprob, bytes, id}."""
     return [
         (
-            token_key(
-                want(t, dict, "top_logprobs entry").get("token", t.get("text")), t.get("bytes"), t.get("id"), texts
-            ),
+            token_key(want(t, dict, "top_logprobs entry").get("token"), t.get("bytes"), t.get("id"), texts),
             log_probability(t.get("logprob")),
         )
         for t in listed
