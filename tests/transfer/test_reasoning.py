@@ -108,8 +108,10 @@ def test_where_the_answers_tokens_are_not_found_its_text_is_the_label(tokens, tm
     ],
 )
 def test_reasoning_without_an_answer_is_no_label(doc, tmp_path):
-    assert read(tmp_path, doc).account.outcomes == {"no label": 1}
-    assert read(tmp_path, doc, label="text").account.outcomes == {"no label": 1}
+    for label in ("first_token", "text"):
+        account = read(tmp_path, doc, label=label).account
+        assert account.outcomes == {"no label": 1}
+        assert "reasoning" in account.skipped[0][2]
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,7 @@ def test_hidden_reasoning_shows_in_the_usage(usage, reasoned, tmp_path):
         ({"thinking": {"type": "disabled"}}, 0),
         ({"chat_template_kwargs": {"enable_thinking": True}}, 1),
         ({"chat_template_kwargs": {"enable_thinking": False}}, 0),
+        ({"body": {"reasoning_effort": "low"}}, 1),
     ],
 )
 def test_reasoning_that_was_asked_for_counts_where_the_usage_is_silent(setting, reasoned, tmp_path):
