@@ -65,7 +65,7 @@ class TransferSet:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels of a copy."""
+        """The labels of a copy: those of the records, unless some of them count as one."""
         return self.target.names
 
     @property
@@ -354,6 +354,8 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
         _refuse_undeclared(columns, target, account)
     account.merged = _merged_names(names, target)
     account.notes += _notes_on_labels(texts, target, wanted)
+    if target.one_to_one:
+        columns, target = _recoded(columns, target), target.itself
     transfer = TransferSet(**columns, target=target, faithful=not as_sampled, account=account)
     _warn_of_single_inputs(transfer)
     return transfer
@@ -390,6 +392,17 @@ def _refuse_undeclared(columns: dict[str, Any], target: Target, account: Account
         f"{account.source} line {columns['line'][record]}: label {name!r} is not declared, and other='none' says that "
         "there are no others; other='keep', 'pool' or 'condition' says what becomes of them"
     )
+
+
+def _recoded(columns: dict[str, Any], target: Target) -> dict[str, Any]:
+    """Return the columns with the labels in the order of the target, among them those that do not occur."""
+    of = np.append(target.of, -1)
+    return {
+        **columns,
+        "sampled": of[columns["sampled"]],
+        "entry_label": of[columns["entry_label"]],
+        "label_names": target.names,
+    }
 
 
 def _merged_names(names: Sequence[str], target: Target) -> dict[str, tuple[str, ...]]:
