@@ -13,7 +13,7 @@ from kt_theory.transfer.account import Account, Skip
 from kt_theory.transfer.answers import Answer, Reader, Reading
 from kt_theory.transfer.builder import Builder
 from kt_theory.transfer.lines import json_chunks
-from kt_theory.transfer.tables import csv_chunks, parquet_chunks
+from kt_theory.transfer.tables import csv_chunks, in_columns, parquet_chunks
 from kt_theory.validation import unknown_name
 
 READERS: dict[str, Reader] = {
@@ -58,17 +58,16 @@ def read_file(
     if format is not None and format not in READERS:
         raise unknown_name("format", format, READERS)
     suffix = path.suffix.lower()
-    field = reading.input or "input"
     chunks: Iterable[list[Any] | plain.Columns]
-    if suffix == ".csv":
-        chunks = csv_chunks(path, field)
+    if suffix in {".csv", ".tsv"}:
+        chunks, reading = csv_chunks(path, reading), in_columns(reading)
     elif suffix == ".parquet":
-        chunks = parquet_chunks(path, field)
+        chunks, reading = parquet_chunks(path, reading), in_columns(reading)
     elif suffix in {".jsonl", ".json", ".ndjson", ".txt", ""}:
         chunks = json_chunks(path)
     else:
-        raise ValueError(f"{path}: must be .jsonl, .ndjson, .json, .csv or .parquet")
-    account.format = format or ("plain" if suffix in {".csv", ".parquet"} else "")
+        raise ValueError(f"{path}: must be .jsonl, .ndjson, .json, .csv, .tsv or .parquet")
+    account.format = format or ("plain" if suffix in {".csv", ".tsv", ".parquet"} else "")
     with _no_collection():
         for chunk in chunks:
             _take(chunk, builder, account, reading, fatal)
@@ -91,8 +90,8 @@ def _take(chunk: list[Any] | plain.Columns, builder: Builder, account: Account, 
     """Read a chunk: columns, or a list of parsed records and of Skips in place of lines that are none."""
     first = account.lines + 1
     columns = chunk if isinstance(chunk, plain.Columns) else None
-    if isinstance(chunk, list) and chunk and account.format in ("", "plain") and reading.input is None:
-        columns = plain.Columns.of(chunk)
+    if isinstance(chunk, list) and chunk and (account.format == "plain" or _begins_plainly(chunk[0], account)):
+        columns = plain.Columns.of(chunk, reading)
     if columns is not None:
         account.format = "plain"
         account.lines += len(columns.sizes)
@@ -100,6 +99,14 @@ def _take(chunk: list[Any] | plain.Columns, builder: Builder, account: Account, 
     elif isinstance(chunk, list):
         account.lines += len(chunk)
         _take_each(chunk, first, builder, account, reading, fatal)
+
+
+def _begins_plainly(doc: Any, account: Account) -> bool:
+    """The first record of a file whose format is not given is a plain one."""
+    try:
+        return not account.format and isinstance(doc, dict) and recognise(doc) == "plain"
+    except Skip:
+        return False
 
 
 def _take_each(chunk: list[Any], first: int, builder: Builder, account: Account, reading: Reading, fatal: bool) -> None:
@@ -112,7 +119,7 @@ def _take_each(chunk: list[Any], first: int, builder: Builder, account: Account,
             if not isinstance(doc, dict):
                 raise Skip("malformed", "not a JSON object: write one record a line")
             if not account.format:
-                account.format = recognise(doc)
+                account.format = "plain" if reading.label_field is not None else recognise(doc)
             found = READERS[account.format](doc, reading)
             if reading.model is not None:
                 found = _of_model(found, reading.model)
@@ -153,7 +160,7 @@ def recognise(doc: dict[str, Any]) -> str:
         ("vllm", "outputs" in body or (scored and not choice.get("logprobs"))),
         ("openai_completions", "text" in choice),
         ("openai_chat", "message" in choice or "choices" in body),
-        ("plain", "label" in doc or "top_logprobs" in doc or "top_probs" in doc),
+        ("plain", plain.recognises(doc)),
     )
     for name, found in tests:
         if found:

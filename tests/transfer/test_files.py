@@ -299,7 +299,7 @@ def test_unicode_labels_and_very_long_lines(tmp_path):
     frame = pd.DataFrame({"input": "q", "label": names})
     frame.to_parquet(tmp_path / "a.parquet")
     assert TransferSet.read(tmp_path / "a.parquet").label_names == tuple(names)
-    with pytest.raises(ValueError, match="column 'question' is missing; there are input, label"):
+    with pytest.raises(ValueError, match="column 'question' is missing; the columns are input, label"):
         TransferSet.read(tmp_path / "a.parquet", input="question")
 
 
@@ -319,8 +319,8 @@ BAD = {
     "wrong.jsonl": (b"PAR1" + GOOD, "is a Parquet file"),
     "utf16.jsonl": (GOOD.decode().encode("utf-16"), "is UTF-16"),
     "utf16.csv": ("input,label\nq,a\n".encode("utf-16"), "is not a CSV file"),
-    "twice.csv": (b"input,label,label\nq,a,b\n", "column 'label' stands there twice"),
-    "unnamed.csv": (b"q,a\nr,b\n", "column 'input' is missing; the first line names q, a"),
+    "twice.csv": (b"input,label,label\nq,a,b\n", "column 'label' is named twice, as columns 2 and 3"),
+    "unnamed.csv": (b"q,a\nr,b\n", "column 'input' is missing; the columns are q, a"),
     "nan.jsonl": (b'{"input": "q", "logprob": NaN}\n', "line 1: no known format: fields input, logprob"),
     "long.jsonl": (b"x" * 10**6, "line 1: not JSON"),
     "notext.jsonl": (b'{"a": "\xff"}', "line 1: not JSON"),
