@@ -95,10 +95,11 @@ def _take(chunk: list[Any] | plain.Columns, builder: Builder, account: Account, 
     if columns is not None:
         account.format = "plain"
         account.lines += len(columns.sizes)
-        builder.add_columns(columns, first)
+        builder.add_columns(columns, columns.first or first)
     elif isinstance(chunk, list):
         account.lines += len(chunk)
-        _take_each(chunk, first, builder, account, reading, fatal)
+        numbers = chunk.lines if isinstance(chunk, plain.Numbered) else range(first, first + len(chunk))
+        _take_each(chunk, numbers, builder, account, reading, fatal)
 
 
 def _begins_plainly(doc: Any, account: Account) -> bool:
@@ -109,17 +110,19 @@ def _begins_plainly(doc: Any, account: Account) -> bool:
         return False
 
 
-def _take_each(chunk: list[Any], first: int, builder: Builder, account: Account, reading: Reading, fatal: bool) -> None:
+def _take_each(
+    chunk: list[Any], numbers: Iterable[int], builder: Builder, account: Account, reading: Reading, fatal: bool
+) -> None:
     answers: list[Answer] = []
     lines: list[int] = []
-    for line, doc in enumerate(chunk, first):
+    for line, doc in zip(numbers, chunk, strict=True):
         try:
             if isinstance(doc, Skip):
                 raise doc
             if not isinstance(doc, dict):
                 raise Skip("malformed", "not a JSON object: write one record a line")
             if not account.format:
-                account.format = "plain" if reading.label_field is not None else recognise(doc)
+                account.format = "plain" if reading.label_field is not None else recognise(doc, reading.input)
             found = READERS[account.format](doc, reading)
             if reading.model is not None:
                 found = _of_model(found, reading.model)
@@ -140,8 +143,11 @@ def _of_model(answers: list[Answer], model: str) -> list[Answer]:
     return kept
 
 
-def recognise(doc: dict[str, Any]) -> str:
-    """Return the name of the format that a record has; raise a Skip if it has none of `READERS`."""
+def recognise(doc: dict[str, Any], input: str | None = None) -> str:
+    """Return the name of the format that a record has; raise a Skip if it has none of `READERS`.
+
+    `input` is the field that the user named for the input.
+    """
     if "custom_id" in doc and ("response" in doc or "error" in doc):
         return "openai_batch"
     body = doc.get("response")
@@ -160,7 +166,7 @@ def recognise(doc: dict[str, Any]) -> str:
         ("vllm", "outputs" in body or (scored and not choice.get("logprobs"))),
         ("openai_completions", "text" in choice),
         ("openai_chat", "message" in choice or "choices" in body),
-        ("plain", plain.recognises(doc)),
+        ("plain", plain.recognises(doc, input)),
     )
     for name, found in tests:
         if found:

@@ -39,6 +39,7 @@ LABELS = (
 )  # fmt: skip
 LOGPROBS = ("logprob", "log_prob", "logprobs")
 PROBS = ("prob", "probability", "p", "confidence")
+FRAMES = ("system", "system_prompt", "system_message", "instructions", "instruction", "developer")
 """What the fields of plain records are usually called; the first of each kind is the format's own name."""
 
 
@@ -50,6 +51,8 @@ class Fields(NamedTuple):
     input, label : str or None
     logprob, prob : str or None
         Of the sampled label.
+    frame : tuple of str
+        What was said before the input, and is part of it: a system message, an instruction.
     notes : tuple of str
         What was guessed, in words.
     """
@@ -58,6 +61,7 @@ class Fields(NamedTuple):
     label: str | None
     logprob: str | None
     prob: str | None
+    frame: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def say(self, account: Account) -> None:
@@ -85,7 +89,7 @@ def fields_of(names: tuple[str, ...], input: str | None, label: str | None, logp
     asked = input or _usual(free, INPUTS, "input")
     answered = label or _usual(free, LABELS, "label")
     own, prob = _stated_by(free, logprob)
-    guesses = []
+    guesses: list[tuple[str | None, str, str]] = []
     if input is None and asked not in (None, INPUTS[0]):
         guesses.append((asked, "the input", "input=..."))
     if label is None and answered not in (None, LABELS[0]):
@@ -95,11 +99,14 @@ def fields_of(names: tuple[str, ...], input: str | None, label: str | None, logp
     if logprob is None and prob not in (None, PROBS[0]):
         guesses.append((prob, "the label's probability", "logprob=..."))
     notes = [_guessed(guesses)] if guesses else []
-    others = [name for name in free if name != asked and name.strip().lower() in INPUTS]
-    if input is None and asked is not None and others:
-        shown = ", ".join(map(repr, others))
-        notes.append(f"{asked!r} alone is the input, {shown} no part of it: input=... names another")
-    return Fields(asked, answered, own, prob, tuple(notes))
+    frame: tuple[str, ...] = ()
+    if input is None and asked is not None:
+        others = [name for name in free if name != asked]
+        frame = tuple(name for name in others if name.strip().lower() in FRAMES)
+        notes += [f"{name!r} is part of the input: input=... names a field that is all of it" for name in frame]
+        alone = [name for name in others if name.strip().lower() in INPUTS and name not in frame]
+        notes += [f"{name!r} is no part of the input: input=... names it in place of {asked!r}" for name in alone]
+    return Fields(asked, answered, own, prob, frame, tuple(notes))
 
 
 def _guessed(guesses: list[tuple[str | None, str, str]]) -> str:
@@ -110,7 +117,9 @@ def _guessed(guesses: list[tuple[str | None, str, str]]) -> str:
 
 def _usual(names: Iterable[str], usual: tuple[str, ...], option: str) -> str | None:
     """The format's own name, else the only one that is usual."""
+    # An instruction beside an input is said before it, and is the input where it stands alone.
     found = [name for name in names if name.strip().lower() in usual]
+    found = [name for name in found if name.strip().lower() not in FRAMES] or found
     own = [name for name in found if name == usual[0]] or [name for name in found if name.strip().lower() == usual[0]]
     if len(own or found) > 1:
         one, other = (own or found)[:2]
@@ -132,17 +141,17 @@ def _stated_by(names: tuple[str, ...], logprob: str | None) -> tuple[str | None,
     return own, PROBS[0] if PROBS[0] in names else None
 
 
-def recognises(doc: dict[str, Any]) -> bool:
+def recognises(doc: dict[str, Any], input: str | None = None) -> bool:
     """Return whether a record looks like a plain one: it states labels, or has fields of the usual names."""
     if "label" in doc or "top_logprobs" in doc or "top_probs" in doc:
         return True
     try:
-        fields = fields_of(tuple(doc), None, None, None)
+        fields = fields_of(tuple(doc), input, None, None)
     except ValueError:
         return any(name.strip().lower() in LABELS for name in doc)
     if fields.input is None or fields.label is None:
         return False
-    return isinstance(doc[fields.label], (str, int)) and not isinstance(doc[fields.input], dict)
+    return isinstance(doc[fields.label], (str, int)) and not isinstance(doc.get(fields.input), dict)
 
 
 def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
@@ -155,7 +164,7 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     fields = _fields(doc, reading)
     if fields.input is None:
         raise malformed("input is missing: no field has a usual name, such as input or prompt; input=... names it")
-    question = input_key(_at(doc, fields.input) if reading.input is None else _there(doc, fields.input))
+    question = _question(doc, fields) if reading.input is None else input_key(_there(doc, fields.input))
     label = _at(doc, fields.label)
     own = _number(doc, fields)
     entries = _listed(doc)
@@ -189,6 +198,15 @@ def _fields(doc: dict[str, Any], reading: Reading) -> Fields:
     if found.notes:
         found.say(reading.account)
     return found
+
+
+def _question(doc: dict[str, Any], fields: Fields) -> str:
+    """The input, and before it what was said to frame it."""
+    frame = [f"{name}: {input_key(doc[name])}" for name in fields.frame if doc[name] not in (None, "")]
+    asked = _at(doc, fields.input)
+    if not frame:
+        return input_key(asked)
+    return "\n".join([*frame, "" if asked is None else input_key(asked)])
 
 
 def _is_number(value: Any) -> bool:
@@ -323,6 +341,8 @@ class Columns(NamedTuple):
         The sampled label's log-probability, NaN where censored.
     sizes, listed, values
         How many labels each record lists, these labels, and their log-probabilities.
+    first : int or None
+        The line that the first of them stands on, where it is not the next of the file.
     """
 
     inputs: Coded
@@ -331,6 +351,7 @@ class Columns(NamedTuple):
     sizes: np.ndarray
     listed: Coded
     values: np.ndarray
+    first: int | None = None
 
     @classmethod
     def of(cls, docs: list[Any], reading: Reading) -> Columns | None:
@@ -368,6 +389,12 @@ class Columns(NamedTuple):
         return cls(inputs, labels, shown, sizes, listed, stated)
 
 
+class Numbered(list[Any]):
+    """A chunk of records, and the line that each of them begins on."""
+
+    lines: list[int]
+
+
 def _ordinary_fields(names: tuple[str, ...], reading: Reading) -> Fields | None:
     """The fields of records that may be read at once, or None."""
     try:
@@ -375,7 +402,7 @@ def _ordinary_fields(names: tuple[str, ...], reading: Reading) -> Fields | None:
     except ValueError:
         return None
     whole = found.input in names and found.label in names and found.logprob in (None, *names)
-    return found if whole and found.prob is None and ordinary(names) else None
+    return found if whole and found.prob is None and not found.frame and ordinary(names) else None
 
 
 def _contradicts(labels: Coded, own: np.ndarray, sizes: np.ndarray, listed: Coded, values: np.ndarray) -> bool:

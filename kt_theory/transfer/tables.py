@@ -26,6 +26,8 @@ from kt_theory.transfer import lines
 from kt_theory.transfer.account import Account, Skip
 from kt_theory.transfer.answers import Reading
 from kt_theory.transfer.plain import (
+    FIELDS,
+    FRAMES,
     INPUTS,
     LABELS,
     LOGPROBS,
@@ -33,9 +35,9 @@ from kt_theory.transfer.plain import (
     Coded,
     Columns,
     Fields,
+    Numbered,
     fields_of,
     listed_in,
-    ordinary,
     read_alone,
     structured,
 )
@@ -115,17 +117,22 @@ def _csv_chunks(source: _Source, name: Any, reading: Reading) -> Iterator[list[A
     layout = _layout(name, header, reading, _numbers_in(header, first))._replace(delimiter=delimiter)
     _say_how_written(layout, first, reading.account)
     watch = _Numbering(header, layout, reading)
+    line = rows.line
     while block := source.read(_BLOCK):
         block += source.readline()
         columns = _columns(block, layout)
         if columns is not None:
             watch.see(columns)
-            yield columns
+            yield columns._replace(first=line + 1)
+            # A block with line ends within its cells is read row by row.
+            line += len(columns.sizes)
             continue
         source.unread(block)
-        for chunk in _record_chunks(_Rows(source, delimiter), layout, len(block)):
+        rows = _Rows(source, delimiter, line)
+        for chunk in _record_chunks(rows, layout, len(block)):
             watch.see(chunk)
             yield chunk
+        line = rows.line
     watch.warn()
 
 
@@ -155,35 +162,35 @@ def _is_number(cell: str) -> bool:
 
 def _say_how_written(layout: _Layout, first: Sequence[Sequence[str]], account: Account) -> None:
     """Take down what parts the cells and the digits, where it is not a comma and a point."""
-    if layout.delimiter == ",":
-        return
-    note = f"cells are parted by {DELIMITERS[layout.delimiter]}"
+    if layout.delimiter != ",":
+        account.notes.append(f"cells are parted by {DELIMITERS[layout.delimiter]}")
     numbers = [i for name, i in zip(layout.names, layout.places, strict=True) if name in ("logprob", "prob")]
     if any(len(row) == layout.width and has_decimal_comma(row[i]) for row in first for i in numbers):
-        note += ", numbers written with decimal commas: 0,25 is 0.25"
-    account.notes.append(note)
+        account.notes.append("numbers are written with decimal commas: 0,25 is 0.25")
 
 
 def _layout(name: Any, header: Sequence[str], reading: Reading, numbers: Sequence[bool]) -> _Layout:
     """Return which columns are read, or refuse a header that does not say it."""
     # A column of texts states no log-probability, whatever it is called.
-    free = tuple(
-        cell for cell, number in zip(header, numbers, strict=True)
-        if number or cell.strip().lower() not in {*LOGPROBS, *PROBS} or cell in (LOGPROBS[0], PROBS[0])
-    )  # fmt: skip
+    guessed = {*LOGPROBS[1:], *PROBS[1:]}
+    texts = {cell for cell, number in zip(header, numbers, strict=True) if not number and cell.lower() in guessed}
+    free = tuple(cell for cell in dict.fromkeys(header) if cell not in texts)
     try:
         fields = fields_of(free, reading.input, reading.label_field, reading.logprob_field)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     _refuse_missing(name, _shown(header), header, fields)
     chosen = {given: own for own, given in zip(_OWN, fields[:4], strict=True) if given is not None}
-    used = [i for i, cell in enumerate(header) if cell in chosen or (cell not in _OWN and _is_read(cell))]
+    kept = {cell for cell in header if cell not in _OWN and (cell in fields.frame or _is_read(cell))}
+    used = [i for i, cell in enumerate(header) if cell in chosen or cell in kept]
     for cell in dict.fromkeys(header[i] for i in used):
         places = [i + 1 for i, other in enumerate(header) if other == cell]
         if len(places) > 1:
             shown = " and ".join(map(str, places))
             raise ValueError(f"{name}: column {cell!r} is named twice, as columns {shown}: names must differ")
     fields.say(reading.account)
+    if texts and reading.logprob_field is None:
+        reading.account.notes.append(f"column {min(texts)!r} holds no numbers: no probability is taken from it")
     return _Layout(tuple(chosen.get(header[i], header[i]) for i in used), tuple(used), len(header))
 
 
@@ -266,12 +273,18 @@ class _Source:
 
 
 class _Rows:
-    """The rows of a CSV file from where it stands."""
+    """The rows of a CSV file from where it stands, after `before` lines."""
 
-    def __init__(self, source: _Source, delimiter: str) -> None:
+    def __init__(self, source: _Source, delimiter: str, before: int = 0) -> None:
         self.source = source
+        self.before = before
         self.pending: list[str] = []
         self._reader = csv.reader(self._lines(), delimiter=delimiter)
+
+    @property
+    def line(self) -> int:
+        """The line that the last row ends on."""
+        return self.before + self._reader.line_num
 
     def rest(self) -> bytes:
         """Return what was read of the file and not yet given out."""
@@ -302,19 +315,22 @@ class _Rows:
             csv.field_size_limit(limit)
 
 
-def _record_chunks(rows: _Rows, layout: _Layout, size: int) -> Iterator[list[Any]]:
+def _record_chunks(rows: _Rows, layout: _Layout, size: int) -> Iterator[Numbered]:
     """The records of the next `size` bytes, and of the row that they end in."""
     end = rows.source.place + size
-    chunk: list[Any] = []
+    chunk, begin = Numbered(), [rows.line + 1]
     for row in rows:
         chunk.append(row if isinstance(row, Skip) else _record(layout, row))
+        begin.append(rows.line + 1)
         done = rows.source.place >= end and not rows.pending
         if len(chunk) == _CHUNK or done:
+            chunk.lines = begin[:-1]
             yield chunk
-            chunk = []
+            chunk, begin = Numbered(), begin[-1:]
         if done:
             return
     if chunk:
+        chunk.lines = begin[:-1]
         yield chunk
 
 
@@ -326,19 +342,19 @@ def _record(layout: _Layout, row: list[str]) -> Any:
     record: dict[str, Any] = {}
     try:
         for name, place in zip(layout.names, layout.places, strict=True):
-            record[name] = _cell(name, row[place], layout.delimiter)
+            record[name] = _cell(name, row[place])
     except ValueError as error:
         return Skip("malformed", str(error))
     return record
 
 
-def _cell(name: str, cell: str, delimiter: str) -> Any:
+def _cell(name: str, cell: str) -> Any:
     """What a cell holds: None, a text, a number, or of a setting what it writes as JSON."""
     if cell == "":
         return None
-    if name in ("input", "label", *_LISTS):
+    if name in ("input", "label", *_LISTS) or name.lower() in FRAMES:
         return cell
-    text = cell if delimiter == "," else with_point(cell)
+    text = with_point(cell)
     if canonical_name(name) in _NUMBERS:
         try:
             return float(text)
@@ -352,6 +368,11 @@ def _cell(name: str, cell: str, delimiter: str) -> Any:
     return text
 
 
+def _is_ordinary(names: Sequence[str]) -> bool:
+    """Columns of records that may be read at once."""
+    return "label" in names and set(names) <= FIELDS
+
+
 def _columns(block: bytes, layout: _Layout) -> Columns | None:
     """The columns of a block of whole lines, or None where a row is out of the ordinary and must be read alone."""
     import pyarrow as pa
@@ -359,7 +380,7 @@ def _columns(block: bytes, layout: _Layout) -> Columns | None:
 
     rows = block.count(b"\n") + (not block.endswith(b"\n"))
     whole = block.count(b'"') % 2 == 0 and block.count(b"\r") == block.count(b"\r\n") and b"\x00" not in block
-    if not whole or "label" not in layout.names or not ordinary(layout.names):
+    if not whole or not _is_ordinary(layout.names):
         return None
     coded = pa.dictionary(pa.int32(), pa.string())
     types = {"input": coded, "label": coded, "logprob": pa.float64(), "top_logprobs": pa.string()}
@@ -517,7 +538,7 @@ def parquet_chunks(path: Path, reading: Reading) -> Iterator[list[Any] | Columns
 
 def _table_chunks(table: Any) -> Iterable[list[Any] | Columns]:
     columns = None
-    if "label" in table.column_names and ordinary(table.column_names):
+    if _is_ordinary(table.column_names):
         columns = _of_table(table)
     if columns is not None:
         yield columns
@@ -572,10 +593,19 @@ def _named(cells: Any, stored: str, own: str) -> Any:
         return cells.cast(pa.string())
     if _is_messages(kind) and own == "input":
         return cells
+    if pa.types.is_floating(kind) and own == "label":
+        return pa.array(map(_digits, cells.to_pylist()), pa.string())
     plain = pa.types.is_dictionary(kind) or _may_be_number(kind)
     if not plain:
         raise _Unreadable(f"column {stored!r} has type {str(kind)[:60]}: store each {own} as text")
     return cells
+
+
+def _digits(value: float | None) -> str | None:
+    """A number as text, a whole one without a point: pandas makes floats of whole numbers beside missing ones."""
+    if value is None or value != value:
+        return None
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _iso(cells: Any) -> Any:
