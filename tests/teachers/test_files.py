@@ -154,7 +154,7 @@ def test_one_label_and_one_input(tmp_path):
         ("a,b\n", "is empty: has column names but no rows"),
         ("a,b\n0.5,0.5\nx,1\n", "line 3, column 'a' = 'x' is not a number"),
         ("input,a,b\nu,0.5,0.5\nv,1,\n", "line 3, column 'b' is empty"),
-        ("a;b\n0.5;0.5\n", "line 2, column 'a;b' = '0.5;0.5' is not a number"),
+        ("a.b\n0.5.0.5\n", "line 2, column 'a.b' = '0.5.0.5' is not a number"),
         ("a,b\n0.5,0.5\n1\n", "line 3 has 1 cells, the first line 2"),
         ("a,b\n0.5,0.5,0\n", "line 2 has 3 cells, the first line 2"),
         ("a,b,a\n0.5,0.5,0\n", "column 'a' occurs twice"),
@@ -244,7 +244,7 @@ def test_bad_paths_and_options(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     refused(tmp_path / "folder.csv", "is not a regular file")
     (tmp_path / "t.xlsx").touch()
-    refused(tmp_path / "t.xlsx", r"unknown suffix '\.xlsx': must be one of \.csv, \.npy, \.npz, \.parquet")
+    refused(tmp_path / "t.xlsx", r"unknown suffix '\.xlsx': must be one of \.csv, \.tsv, \.npy, \.npz, \.parquet")
     with pytest.raises(ValueError, match=r"unknown kind 'logit' .did you mean 'logits'"):
         teachers.from_table(tmp_path / "t.csv", kind="logit")
     with pytest.raises(ValueError, match="path = 3: must be a str or a Path"):
