@@ -361,9 +361,8 @@ def _read_parquet(file: Path) -> _Table:
         if not pd.api.types.is_numeric_dtype(column.dtype):
             row = next((r for r, cell in enumerate(column) if not isinstance(cell, (int, float))), 0)
             cell = str(column.iloc[row] if len(column) else column.dtype)
-            raise ValueError(
-                f"row {row}, column {name!r} = {cell[:40]!r} is not a number; store numbers as float64, and {_CALL_IT_INPUT}"
-            )
+            what = f"row {row}, column {name!r} = {cell[:40]!r} is not a number"
+            raise ValueError(f"{what}; store numbers as float64, and {_CALL_IT_INPUT}")
         numbers.append(column.to_numpy(na_value=np.nan))
     return columns.table(numbers, names)
 

@@ -91,11 +91,12 @@ def _take(chunk: list[Any] | plain.Columns, builder: Builder, account: Account, 
     first = account.lines + 1
     columns = chunk if isinstance(chunk, plain.Columns) else None
     if isinstance(chunk, list) and chunk and (account.format == "plain" or _begins_plainly(chunk[0], account)):
-        columns = plain.Columns.of(chunk, reading)
+        columns = plain.Columns.of(chunk, reading) if plain.first_line(chunk, first) is not None else None
     if columns is not None:
         account.format = "plain"
         account.lines += len(columns.sizes)
-        builder.add_columns(columns, columns.first or first)
+        begins = plain.first_line(chunk, first)
+        builder.add_columns(columns, first if begins is None else begins)
     elif isinstance(chunk, list):
         account.lines += len(chunk)
         numbers = chunk.lines if isinstance(chunk, plain.Numbered) else range(first, first + len(chunk))

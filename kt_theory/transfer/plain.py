@@ -395,6 +395,19 @@ class Numbered(list[Any]):
     lines: list[int]
 
 
+def first_line(chunk: list[Any] | Columns, following: int) -> int | None:
+    """Return the line that a chunk begins on, None if its records do not stand on consecutive lines.
+
+    `following` is the next line of the file.
+    """
+    if isinstance(chunk, Columns):
+        return following if chunk.first is None else chunk.first
+    if not isinstance(chunk, Numbered):
+        return following
+    begin = chunk.lines[0]
+    return begin if chunk.lines == list(range(begin, begin + len(chunk))) else None
+
+
 def _ordinary_fields(names: tuple[str, ...], reading: Reading) -> Fields | None:
     """The fields of records that may be read at once, or None."""
     try:
