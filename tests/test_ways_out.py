@@ -194,7 +194,7 @@ WAYS = {
     ),
     "tokens of a table": Way(
         command("risk", BOOK, "--tokens", "word", *RISK),
-        "goes with --ngram",
+        "--tokens word goes with --ngram",
         command("risk", BOOK, "--tokens", "word", "--ngram", "1", *RISK),
     ),
     "logits of a text": Way(

@@ -554,7 +554,7 @@ class _Unreadable(ValueError):
 def _may_be_number(kind: Any) -> bool:
     import pyarrow as pa
 
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     return is_text or pa.types.is_null(kind) or _is_numeric(kind)
 
 
@@ -571,6 +571,8 @@ def _readable(cells: Any, stored: str, own: str) -> Any:
     kind = cells.type
     if pa.types.is_dictionary(kind) and not pa.types.is_string(kind.value_type):
         cells, kind = cells.cast(kind.value_type), kind.value_type
+    if pa.types.is_string_view(kind):
+        cells, kind = cells.cast(pa.string()), pa.string()
     if own in ("input", "label"):
         return _named(cells, stored, own)
     if pa.types.is_decimal(kind) or pa.types.is_float16(kind):

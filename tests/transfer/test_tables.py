@@ -320,6 +320,7 @@ NAMED = {
     "integer": ([3], "3"),
     "truth": ([True], "true"),
     "dictionary": (pa.array(["a"]).dictionary_encode(), "a"),
+    "view": (pa.array(["a"], pa.string_view()), "a"),
     "dictionary of numbers": (pa.array([7]).dictionary_encode(), "7"),
 }
 
