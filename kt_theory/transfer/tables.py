@@ -199,7 +199,7 @@ def _is_read(cell: str) -> bool:
 
 
 def _shown(header: Sequence[str]) -> str:
-    names = ", ".join(header)
+    names = " ".join(", ".join(header).split())
     return f"the columns are {names if len(names) < 120 else f'{names[:117]}...'}"
 
 

@@ -7,6 +7,7 @@ import decimal
 import gzip
 import io
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -388,3 +389,58 @@ def test_damaged_parquet_is_one_line_with_the_name(tmp_path):
         with pytest.raises(ValueError, match=r"a\.parquet is not a Parquet file, or a damaged one") as caught:
             TransferSet.read(path)
         assert len(str(caught.value).splitlines()) == 1
+
+
+HEADERS = [("input;label;logprob", "q{};a;-0,5"), ("Prompt\ty\tp", "q{}\ta\t0.5"), ("text|sentiment|note", "q{}|a|x")]
+
+
+@pytest.mark.parametrize(("header", "row"), HEADERS)
+def test_by_columns_is_row_by_row(header, row, tmp_path, monkeypatch):
+    text = "\n".join([header, *(row.format(i % 7) for i in range(200))])
+    found = read(tmp_path, text)
+    monkeypatch.setattr(tables, "_columns", lambda *arguments: None)
+    careful = read(tmp_path, text)
+    assert records(found) == records(careful)
+    assert found.line.tolist() == careful.line.tolist()
+    assert found.account.notes == careful.account.notes
+
+
+def mutated(data, rng):
+    """Change, drop or put in some bytes."""
+    data = bytearray(data)
+    for _ in range(rng.integers(1, 5)):
+        place = rng.integers(len(data))
+        kind = rng.integers(3)
+        if kind == 0:
+            data[place] = rng.integers(256)
+        elif kind == 1:
+            del data[place]
+        else:
+            data[place:place] = bytes([rng.choice(list(b',;\t|"\n\r\x00{}\xff\xe9=.'))])
+    return bytes(data)
+
+
+WHOLE = [
+    b'input,label,logprob,top_logprobs,temperature\nq,a,-0.5,"{""a"": -0.5}",1\nr,b,-1,,1\n',
+    b'\n\nPrompt;Answer;p\nq;a;0,5\nr;"b;c";0,25\n',
+    b"id|text|sentiment|seed\n0|q|pos|1\n1|r|neg|2\n",
+]
+
+
+@pytest.mark.parametrize("whole", WHOLE)
+def test_damaged_tables_are_one_line_or_an_account_that_adds_up(whole, tmp_path):
+    rng = np.random.default_rng(0)
+    outcomes = set()
+    for _ in range(150):
+        path = written(tmp_path, mutated(whole, rng))
+        try:
+            account = TransferSet.read(path, as_sampled=True).account
+        except ValueError as error:
+            assert len(str(error).splitlines()) == 1
+            outcomes.add("refused")
+            continue
+        lines = [line for line, _, _ in account.skipped]
+        assert lines == sorted(set(lines))
+        assert account.lines == sum(account.outcomes.values())
+        outcomes |= set(account.outcomes)
+    assert {"read", "malformed", "refused"} <= outcomes
