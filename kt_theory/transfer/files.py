@@ -44,7 +44,7 @@ def read_file(
     Parameters
     ----------
     path : Path
-        .jsonl, .json, .ndjson or .txt: JSON lines, or one JSON array; .csv; .parquet.
+        .jsonl, .json, .ndjson or .txt: JSON lines, or one JSON array; .csv, .tsv; .parquet.
     format : str or None
         One of `READERS`; recognised by the first record if omitted.
     fatal : bool
