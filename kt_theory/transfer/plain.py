@@ -89,30 +89,36 @@ def fields_of(names: tuple[str, ...], input: str | None, label: str | None, logp
     asked = input or _usual(free, INPUTS, "input")
     answered = label or _usual(free, LABELS, "label")
     own, prob = _stated_by(free, logprob)
-    guesses: list[tuple[str | None, str, str]] = []
-    if input is None and asked not in (None, INPUTS[0]):
-        guesses.append((asked, "the input", "input=..."))
-    if label is None and answered not in (None, LABELS[0]):
-        guesses.append((answered, "the label", "label=..."))
-    if logprob is None and own not in (None, LOGPROBS[0]):
-        guesses.append((own, "the label's log-probability", "logprob=..."))
-    if logprob is None and prob not in (None, PROBS[0]):
-        guesses.append((prob, "the label's probability", "logprob=..."))
-    notes = [_guessed(guesses)] if guesses else []
-    frame: tuple[str, ...] = ()
-    if input is None and asked is not None:
-        others = [name for name in free if name != asked]
-        frame = tuple(name for name in others if name.strip().lower() in FRAMES)
-        notes += [f"{name!r} is part of the input: input=... names a field that is all of it" for name in frame]
-        alone = [name for name in others if name.strip().lower() in INPUTS and name not in frame]
-        notes += [f"{name!r} is no part of the input: input=... names it in place of {asked!r}" for name in alone]
+    guesses = (
+        (input, asked, INPUTS, "the input", "input=..."),
+        (label, answered, LABELS, "the label", "label=..."),
+        (logprob, own, LOGPROBS, "the label's log-probability", "logprob=..."),
+        (logprob, prob, PROBS, "the label's probability", "logprob=..."),
+    )
+    made = [(name, role, way) for given, name, usual, role, way in guesses if _is_guess(given, name, usual)]
+    notes = [_guessed(made)] if made else []
+    if input is not None or asked is None:
+        return Fields(asked, answered, own, prob, (), tuple(notes))
+    others = [name for name in free if name != asked]
+    frame = tuple(name for name in others if name.strip().lower() in FRAMES)
+    notes += [f"{name!r} is part of the input: input=... names a field that is all of it" for name in frame]
+    alone = [name for name in others if name.strip().lower() in INPUTS and name not in frame]
+    notes += [f"{name!r} is no part of the input: input=... names it in place of {asked!r}" for name in alone]
     return Fields(asked, answered, own, prob, frame, tuple(notes))
 
 
+def _is_guess(given: str | None, name: str | None, usual: tuple[str, ...]) -> bool:
+    """The user did not name it, and the format has another name for it."""
+    return given is None and name is not None and name != usual[0]
+
+
 def _guessed(guesses: list[tuple[str | None, str, str]]) -> str:
-    what = ", ".join(f"{name!r} {'is taken ' if i == 0 else ''}for {role}" for i, (name, role, _) in enumerate(guesses))
-    ways = " and ".join(dict.fromkeys(way for _, _, way in guesses))
-    return f"{what}: {ways} {'names another' if ways.count('=') == 1 else 'name others'}"
+    """What was guessed, and how to say otherwise."""
+    (first, role, _), *others = guesses
+    what = ", ".join([f"{first!r} is taken for {role}", *(f"{name!r} for {role}" for name, role, _ in others)])
+    ways = list(dict.fromkeys(way for _, _, way in guesses))
+    names = "names another" if len(ways) == 1 else "name others"
+    return f"{what}: {' and '.join(ways)} {names}"
 
 
 def _usual(names: Iterable[str], usual: tuple[str, ...], option: str) -> str | None:

@@ -97,12 +97,7 @@ def csv_chunks(source: Path | BinaryIO, reading: Reading) -> Iterator[list[Any] 
 def _csv_chunks(source: _Source, name: Any, reading: Reading) -> Iterator[list[Any] | Columns]:
     sample = source.read(SAMPLE)
     source.unread(sample.removeprefix(b"\xef\xbb\xbf"))
-    encoding = other_encoding(sample)
-    if encoding:
-        raise ValueError(f"{name} is not a CSV file in UTF-8: it seems to be {encoding}; save it as UTF-8")
-    if sample.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PAR1")):
-        kind = "a Parquet file" if sample.startswith(b"PAR1") else "compressed"
-        raise ValueError(f"{name} is not a CSV file: it is {kind}; its suffix must say so")
+    _refuse_other_files(name, sample)
     text = sample.decode("utf-8", "replace").removeprefix("\ufeff")
     delimiter = delimiter_of(text, lambda rows: _usual_names(rows[0], reading))
     rows = _Rows(source, delimiter)
@@ -117,23 +112,44 @@ def _csv_chunks(source: _Source, name: Any, reading: Reading) -> Iterator[list[A
     layout = _layout(name, header, reading, _numbers_in(header, first))._replace(delimiter=delimiter)
     _say_how_written(layout, first, reading.account)
     watch = _Numbering(header, layout, reading)
-    line = rows.line
+    for chunk in _blocks(source, layout, rows.line):
+        watch.see(chunk)
+        yield chunk
+    watch.warn()
+
+
+def _refuse_other_files(name: Any, sample: bytes) -> None:
+    """Raise an error if a file does not begin as a CSV file in UTF-8."""
+    encoding = other_encoding(sample)
+    if encoding:
+        raise ValueError(f"{name} is not a CSV file in UTF-8: it seems to be {encoding}; save it as UTF-8")
+    for mark, kind in _MARKS.items():
+        if sample.startswith(mark):
+            raise ValueError(f"{name} is not a CSV file: it is {kind}; its suffix must say so")
+
+
+_MARKS = {
+    b"\x1f\x8b": "compressed",
+    b"\x28\xb5\x2f\xfd": "compressed",
+    b"PK\x03\x04": "compressed",
+    b"PAR1": "a Parquet file",
+}
+
+
+def _blocks(source: _Source, layout: _Layout, line: int) -> Iterator[list[Any] | Columns]:
+    """The records after `line` lines, block by block."""
     while block := source.read(_BLOCK):
         block += source.readline()
         columns = _columns(block, layout)
         if columns is not None:
-            watch.see(columns)
             yield columns._replace(first=line + 1)
             # A block with line ends within its cells is read row by row.
             line += len(columns.sizes)
             continue
         source.unread(block)
-        rows = _Rows(source, delimiter, line)
-        for chunk in _record_chunks(rows, layout, len(block)):
-            watch.see(chunk)
-            yield chunk
+        rows = _Rows(source, layout.delimiter, line)
+        yield from _record_chunks(rows, layout, len(block))
         line = rows.line
-    watch.warn()
 
 
 def _usual_names(header: Sequence[str], reading: Reading) -> float:
