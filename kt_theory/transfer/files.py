@@ -57,6 +57,8 @@ def read_file(
     """
     if format is not None and format not in READERS:
         raise unknown_name("format", format, READERS)
+    if format not in (None, "plain"):
+        _refuse_label_field(reading)
     suffix = path.suffix.lower()
     chunks: Iterable[list[Any] | plain.Columns]
     if suffix in {".csv", ".tsv"}:
@@ -123,7 +125,7 @@ def _take_each(
             if not isinstance(doc, dict):
                 raise Skip("malformed", "not a JSON object: write one record a line")
             if not account.format:
-                account.format = "plain" if reading.label_field is not None else recognise(doc, reading.input)
+                account.format = _format_of(doc, reading)
             found = READERS[account.format](doc, reading)
             if reading.model is not None:
                 found = _of_model(found, reading.model)
@@ -135,6 +137,25 @@ def _take_each(
             account.skipped.append((line, skip.outcome, str(skip)))
     if answers:
         builder.add(answers, lines)
+
+
+def _format_of(doc: dict[str, Any], reading: Reading) -> str:
+    """The format of the first record; one that has the label in a field of its own is plain."""
+    try:
+        found = recognise(doc, reading.input)
+    except Skip:
+        if reading.label_field is None:
+            raise
+        return "plain"
+    if found != "plain":
+        _refuse_label_field(reading)
+    return found
+
+
+def _refuse_label_field(reading: Reading) -> None:
+    """Raise an error if the user named a field of the label where an answer's label is its first token or its text."""
+    if reading.label_field is not None:
+        raise unknown_name("label", reading.label_field, ("first_token", "text"))
 
 
 def _of_model(answers: list[Answer], model: str) -> list[Answer]:

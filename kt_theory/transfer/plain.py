@@ -177,7 +177,8 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     origin = origin_of((doc.get("request"),), (doc,))
     if label is None or label == "":
         if not entries:
-            raise Skip("no label", "neither a label nor top_logprobs")
+            missing = "" if reading.label_field is None else f"field {reading.label_field!r} is missing: "
+            raise Skip("no label", f"{missing}neither a label nor top_logprobs")
         return [Answer(question, None, each_once(entries), origin)]
     key = _key(label)
     listed = [stated for name, stated in entries if name == key and math.isfinite(stated)]

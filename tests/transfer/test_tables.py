@@ -443,3 +443,12 @@ def test_damaged_tables_are_one_line_or_an_account_that_adds_up(whole, tmp_path)
         assert account.lines == sum(account.outcomes.values())
         outcomes |= set(account.outcomes)
     assert {"read", "malformed", "refused, 1 lines"} <= outcomes <= {*OUTCOMES, "refused, 1 lines"}
+
+
+def test_a_label_that_is_no_field_is_refused_or_said(tmp_path):
+    answer = '{"request": {"prompt": "q"}, "response": {"choices": [{"text": "a"}]}}\n'
+    for options in ({}, {"format": "openai_completions"}):
+        with pytest.raises(ValueError, match=r"unknown label 'first_tokn' \(did you mean 'first_token'"):
+            read(tmp_path, answer, "a.jsonl", label="first_tokn", **options)
+    account = read(tmp_path, '{"input": "q", "label": "a"}\n', "a.jsonl", label="says").account
+    assert account.skipped == [(1, "no label", "field 'says' is missing: neither a label nor top_logprobs")]
