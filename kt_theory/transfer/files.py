@@ -13,7 +13,7 @@ from kt_theory.transfer.account import Account, Skip
 from kt_theory.transfer.answers import Answer, Reader, Reading
 from kt_theory.transfer.builder import Builder
 from kt_theory.transfer.lines import json_chunks
-from kt_theory.transfer.tables import csv_chunks, parquet_chunks
+from kt_theory.transfer.tables import csv_chunks, in_columns, parquet_chunks
 from kt_theory.validation import unknown_name
 
 READERS: dict[str, Reader] = {
@@ -44,7 +44,7 @@ def read_file(
     Parameters
     ----------
     path : Path
-        .jsonl, .json, .ndjson or .txt: JSON lines, or one JSON array; .csv; .parquet.
+        .jsonl, .json, .ndjson or .txt: JSON lines, or one JSON array; .csv, .tsv; .parquet.
     format : str or None
         One of `READERS`; recognised by the first record if omitted.
     fatal : bool
@@ -57,18 +57,19 @@ def read_file(
     """
     if format is not None and format not in READERS:
         raise unknown_name("format", format, READERS)
+    if format not in (None, "plain"):
+        _refuse_label_field(reading)
     suffix = path.suffix.lower()
-    field = reading.input or "input"
     chunks: Iterable[list[Any] | plain.Columns]
-    if suffix == ".csv":
-        chunks = csv_chunks(path, field)
+    if suffix in {".csv", ".tsv"}:
+        chunks, reading = csv_chunks(path, reading), in_columns(reading)
     elif suffix == ".parquet":
-        chunks = parquet_chunks(path, field)
+        chunks, reading = parquet_chunks(path, reading), in_columns(reading)
     elif suffix in {".jsonl", ".json", ".ndjson", ".txt", ""}:
         chunks = json_chunks(path)
     else:
-        raise ValueError(f"{path}: must be .jsonl, .ndjson, .json, .csv or .parquet")
-    account.format = format or ("plain" if suffix in {".csv", ".parquet"} else "")
+        raise ValueError(f"{path}: must be .jsonl, .ndjson, .json, .csv, .tsv or .parquet")
+    account.format = format or ("plain" if suffix in {".csv", ".tsv", ".parquet"} else "")
     with _no_collection():
         for chunk in chunks:
             _take(chunk, builder, account, reading, fatal)
@@ -91,28 +92,40 @@ def _take(chunk: list[Any] | plain.Columns, builder: Builder, account: Account, 
     """Read a chunk: columns, or a list of parsed records and of Skips in place of lines that are none."""
     first = account.lines + 1
     columns = chunk if isinstance(chunk, plain.Columns) else None
-    if isinstance(chunk, list) and chunk and account.format in ("", "plain") and reading.input is None:
-        columns = plain.Columns.of(chunk)
+    if isinstance(chunk, list) and chunk and (account.format == "plain" or _begins_plainly(chunk[0], account)):
+        columns = plain.Columns.of(chunk, reading) if plain.first_line(chunk, first) is not None else None
     if columns is not None:
         account.format = "plain"
         account.lines += len(columns.sizes)
-        builder.add_columns(columns, first)
+        begins = plain.first_line(chunk, first)
+        builder.add_columns(columns, first if begins is None else begins)
     elif isinstance(chunk, list):
         account.lines += len(chunk)
-        _take_each(chunk, first, builder, account, reading, fatal)
+        numbers = chunk.lines if isinstance(chunk, plain.Numbered) else range(first, first + len(chunk))
+        _take_each(chunk, numbers, builder, account, reading, fatal)
 
 
-def _take_each(chunk: list[Any], first: int, builder: Builder, account: Account, reading: Reading, fatal: bool) -> None:
+def _begins_plainly(doc: Any, account: Account) -> bool:
+    """The first record of a file whose format is not given is a plain one."""
+    try:
+        return not account.format and isinstance(doc, dict) and recognise(doc) == "plain"
+    except Skip:
+        return False
+
+
+def _take_each(
+    chunk: list[Any], numbers: Iterable[int], builder: Builder, account: Account, reading: Reading, fatal: bool
+) -> None:
     answers: list[Answer] = []
     lines: list[int] = []
-    for line, doc in enumerate(chunk, first):
+    for line, doc in zip(numbers, chunk, strict=True):
         try:
             if isinstance(doc, Skip):
                 raise doc
             if not isinstance(doc, dict):
                 raise Skip("malformed", "not a JSON object: write one record a line")
             if not account.format:
-                account.format = recognise(doc)
+                account.format = _format_of(doc, reading)
             found = READERS[account.format](doc, reading)
             if reading.model is not None:
                 found = _of_model(found, reading.model)
@@ -126,6 +139,25 @@ def _take_each(chunk: list[Any], first: int, builder: Builder, account: Account,
         builder.add(answers, lines)
 
 
+def _format_of(doc: dict[str, Any], reading: Reading) -> str:
+    """The format of the first record; one that has the label in a field of its own is plain."""
+    try:
+        found = recognise(doc, reading.input)
+    except Skip:
+        if reading.label_field is None:
+            raise
+        return "plain"
+    if found != "plain":
+        _refuse_label_field(reading)
+    return found
+
+
+def _refuse_label_field(reading: Reading) -> None:
+    """Raise an error if the user named a field of the label where an answer's label is its first token or its text."""
+    if reading.label_field is not None:
+        raise unknown_name("label", reading.label_field, ("first_token", "text"))
+
+
 def _of_model(answers: list[Answer], model: str) -> list[Answer]:
     kept = [answer for answer in answers if answer.origin.model == model]
     if answers and not kept:
@@ -133,8 +165,11 @@ def _of_model(answers: list[Answer], model: str) -> list[Answer]:
     return kept
 
 
-def recognise(doc: dict[str, Any]) -> str:
-    """Return the name of the format that a record has; raise a Skip if it has none of `READERS`."""
+def recognise(doc: dict[str, Any], input: str | None = None) -> str:
+    """Return the name of the format that a record has; raise a Skip if it has none of `READERS`.
+
+    `input` is the field that the user named for the input.
+    """
     if "custom_id" in doc and ("response" in doc or "error" in doc):
         return "openai_batch"
     body = doc.get("response")
@@ -153,7 +188,7 @@ def recognise(doc: dict[str, Any]) -> str:
         ("vllm", "outputs" in body or (scored and not choice.get("logprobs"))),
         ("openai_completions", "text" in choice),
         ("openai_chat", "message" in choice or "choices" in body),
-        ("plain", "label" in doc or "top_logprobs" in doc or "top_probs" in doc),
+        ("plain", plain.recognises(doc, input)),
     )
     for name, found in tests:
         if found:
