@@ -1,4 +1,4 @@
-"""The same answers as nine servers would write them: one function of (input, label, log-probability, top) for each.
+"""The same answers as a dozen servers would write them: one function of (input, label, log-probability, top) for each.
 
 Nothing to run here: `transcripts.py` writes with it.
 """
@@ -64,6 +64,7 @@ def openai_responses(q, a, own, tops):
         ],
         "temperature": 1.0,
         "top_p": 1.0,
+        "usage": {"output_tokens": 2, "output_tokens_details": {"reasoning_tokens": 0}},
     }
     return {"request": {"input": q}, "response": body}
 
@@ -180,6 +181,73 @@ def gemini(q, a, own, tops):
     }
 
 
+def tgi(q, a, own, tops):
+    """Return an answer of Text Generation Inference."""
+
+    def token(t, v):
+        return {"id": IDS.get(t, 13), "text": t, "logprob": v, "special": False}
+
+    details = {
+        "finish_reason": "length",
+        "generated_tokens": 2,
+        "seed": 7,
+        "prefill": [],
+        "tokens": [token(a, own), token(".", -0.5)],
+        "top_tokens": [[token(t, v) for t, v in tops.items()], [token(".", -0.5)]],
+    }
+    parameters = {"do_sample": True, "temperature": 1.0, "details": True, "top_n_tokens": 2}
+    return {
+        "request": {"inputs": q, "parameters": parameters},
+        "response": {"generated_text": f"{a}.", "details": details},
+    }
+
+
+def ollama(q, a, own, tops):
+    """Return an answer of Ollama's /api/generate."""
+    logprobs = [
+        {**_token(a, own), "top_logprobs": [_token(t, v) for t, v in tops.items()]},
+        {**_token(".", -0.5), "top_logprobs": []},
+    ]
+    options = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
+    return {
+        "request": {
+            "model": "m",
+            "prompt": q,
+            "stream": False,
+            "logprobs": True,
+            "top_logprobs": 2,
+            "options": options,
+        },
+        "response": {
+            "model": "m",
+            "created_at": "2025-11-20T10:00:00Z",
+            "response": f"{a}.",
+            "done": True,
+            "done_reason": "stop",
+            "eval_count": 2,
+            "logprobs": logprobs,
+        },
+    }
+
+
+def inspect(q, a, own, tops):
+    """Return a sample of one of Inspect's logs, beside the settings that stand at the log's head."""
+    content = [{**_token(a, own), "top_logprobs": [_token(t, v) for t, v in tops.items()]}]
+    content.append({**_token(".", -0.5), "top_logprobs": []})
+    answer = {"role": "assistant", "content": f"{a}.", "source": "generate", "model": "m"}
+    choice = {"message": answer, "stop_reason": "stop", "logprobs": {"content": content}}
+    return {
+        "id": 1,
+        "epoch": 1,
+        "input": q,
+        "target": "",
+        "messages": [{"role": "user", "content": q}, answer],
+        "output": {"model": "m", "choices": [choice], "usage": {"input_tokens": 5, "output_tokens": 2}},
+        "scores": {},
+        "request": {"temperature": 1.0, "top_p": 1.0},
+    }
+
+
 FORMATS = {
     f.__name__: f
     for f in (
@@ -192,5 +260,8 @@ FORMATS = {
         sglang,
         llama_cpp,
         gemini,
+        tgi,
+        ollama,
+        inspect,
     )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from kt_theory.transfer.account import Account, Skip
@@ -208,6 +208,8 @@ _ORDINARY = {
     "stop_sequence",
     "end_turn",
     "finish_reason_unspecified",
+    "complete",
+    "model_length",
 }
 _DECLINED = {
     "content_filter",
@@ -218,8 +220,9 @@ _DECLINED = {
     "recitation",
     "refusal",
     "model_armor",
+    "error_toxic",
 }
-_CALLS = {"tool_calls", "function_call", "tool_use"}
+_CALLS = {"tool_calls", "tool_call", "function_call", "tool_use"}
 
 
 def failed(doc: dict[str, Any]) -> None:
@@ -249,16 +252,17 @@ def asked(doc: dict[str, Any], reading: Reading) -> str:
     """
     if reading.input is not None:
         return input_key(field_of(doc, reading.input))
-    frame = _frame(doc)
+    places = _requests(doc)
+    frame = _frame(doc, places)
     if frame:
-        return "\n".join([*frame, _prompt(doc, reading)])
-    return _prompt(doc, reading)
+        return "\n".join([*frame, _prompt(doc, places, reading)])
+    return _prompt(doc, places, reading)
 
 
-def _prompt(doc: dict[str, Any], reading: Reading) -> str:
+def _prompt(doc: dict[str, Any], places: list[dict[str, Any]], reading: Reading) -> str:
     if type(doc.get("prompt")) is str:
         return str(doc["prompt"])
-    for place in _requests(doc):
+    for place in places:
         for name in _PROMPTS:
             value = place.get(name)
             if value is not None and value != []:
@@ -279,10 +283,17 @@ def _prompt(doc: dict[str, Any], reading: Reading) -> str:
 _PROMPTS = ("prompt", "messages", "contents", "input", "inputs", "input_ids", "prompt_token_ids")
 
 
-def _frame(doc: dict[str, Any]) -> list[str]:
+def _frame(doc: dict[str, Any], places: list[dict[str, Any]]) -> list[str]:
     """What a request adds to the prompt: instructions as they stand, tools by digest."""
     found: list[str] = []
-    for place in _framed(doc):
+    response = doc.get("response")
+    if type(response) is dict:
+        # The body of an answer may repeat what was asked.
+        body = response.get("body")
+        places = [*places, body if type(body) is dict else response]
+    for place in places:
+        if _FRAMES.isdisjoint(place):
+            continue
         for name in _FRAMES.intersection(place):
             value = place[name]
             if not value:
@@ -301,31 +312,22 @@ _INSTRUCTIONS = frozenset({"instructions", "systemInstruction", "system_instruct
 _FRAMES = _INSTRUCTIONS | {"tools", "functions", "toolConfig", "tool_config", "documents"}
 
 
-def _framed(doc: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The request and, of the answer, the body that repeats it."""
-    yield from _requests(doc)
-    response = doc.get("response")
-    if isinstance(response, dict):
-        body = response.get("body")
-        yield body if isinstance(body, dict) else response
-
-
 def _system(value: Any) -> str:
     if isinstance(value, dict) and "parts" in value:
         return _text(value["parts"])
     return _text(value)
 
 
-def _requests(doc: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _requests(doc: dict[str, Any]) -> list[dict[str, Any]]:
     """The places where a line may keep what was asked."""
-    yield doc
+    places = [doc]
     for name in ("request", "body", "config"):
         place = doc.get(name)
-        if isinstance(place, dict):
-            yield place
-            for inner in ("body", "config"):
-                if isinstance(place.get(inner), dict):
-                    yield place[inner]
+        if type(place) is dict:
+            places.append(place)
+            if "body" in place or "config" in place:
+                places.extend([place[inner] for inner in ("body", "config") if type(place.get(inner)) is dict])
+    return places
 
 
 def input_key(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Files of records: which format a file has, and its lines one by one."""
+"""Files of records: how they are laid out, and what becomes of each record."""
 
 from __future__ import annotations
 
@@ -8,26 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kt_theory.transfer import openai, plain, servers
+from kt_theory.transfer import plain
 from kt_theory.transfer.account import Account, Skip
-from kt_theory.transfer.answers import Answer, Reader, Reading
+from kt_theory.transfer.answers import Answer, Reading, failed
 from kt_theory.transfer.builder import Builder
-from kt_theory.transfer.lines import json_chunks
+from kt_theory.transfer.envelopes import opened
+from kt_theory.transfer.formats import READERS as READERS
+from kt_theory.transfer.formats import recognise as recognise
+from kt_theory.transfer.lines import End, json_chunks
+from kt_theory.transfer.packed import as_plain_file, suffix_of
+from kt_theory.transfer.requests import Requests
+from kt_theory.transfer.streams import Joiner
 from kt_theory.transfer.tables import csv_chunks, in_columns, parquet_chunks
 from kt_theory.validation import unknown_name
 
-READERS: dict[str, Reader] = {
-    "plain": plain.record,
-    "openai_chat": openai.chat,
-    "openai_responses": openai.responses,
-    "openai_completions": openai.completions,
-    "openai_batch": openai.batch,
-    "vllm": servers.vllm,
-    "sglang": servers.sglang,
-    "llama_cpp": servers.llama_cpp,
-    "gemini": servers.gemini,
-}
-"""Formats of JSON lines, by name."""
+Chunks = Iterable["list[Any] | plain.Columns"]
 
 
 def read_file(
@@ -44,36 +39,50 @@ def read_file(
     Parameters
     ----------
     path : Path
-        .jsonl, .json, .ndjson or .txt: JSON lines, or one JSON array; .csv, .tsv; .parquet.
+        .jsonl, .json, .ndjson or .txt: JSON, as `lines` reads it; .csv, .tsv; .parquet; also compressed, .gz or .zst.
     format : str or None
         One of `READERS`; recognised by the first record if omitted.
     fatal : bool
-        Raise an error at the first malformed line.
+        Raise an error at the first line that gives no record.
+    requests : path, optional
+        The file of the requests that the records answer, which are joined by `custom_id` or `key`.
 
     Raises
     ------
     ValueError
-        For an unknown format or suffix, or a malformed line if `fatal`.
+        For an unknown format or suffix, a line without a record if `fatal`, a file of requests that cannot be read, or
+        damaged compressed data.
     """
     if format is not None and format not in READERS:
         raise unknown_name("format", format, READERS)
     if format not in (None, "plain"):
         _refuse_label_field(reading)
-    suffix = path.suffix.lower()
-    chunks: Iterable[list[Any] | plain.Columns]
-    if suffix in {".csv", ".tsv"}:
-        chunks, reading = csv_chunks(path, reading), in_columns(reading)
-    elif suffix == ".parquet":
-        chunks, reading = parquet_chunks(path, reading), in_columns(reading)
-    elif suffix in {".jsonl", ".json", ".ndjson", ".txt", ""}:
-        chunks = json_chunks(path)
-    else:
-        raise ValueError(f"{path}: must be .jsonl, .ndjson, .json, .csv, .tsv or .parquet")
-    account.format = format or ("plain" if suffix in {".csv", ".tsv", ".parquet"} else "")
+    suffix = suffix_of(path)
+    table = suffix in {".csv", ".tsv", ".parquet"}
+    if not table and suffix not in {".jsonl", ".json", ".ndjson", ".txt", ""}:
+        raise ValueError(f"{path}: must be .jsonl, .ndjson, .json, .csv, .tsv or .parquet, also with .gz or .zst")
+    account.format = format or ("plain" if table else "")
+    joined = None if requests is None else Requests(Path(requests))
+    intake = _Intake(builder, account, in_columns(reading) if table else reading, fatal, joined)
     with _no_collection():
-        for chunk in chunks:
-            _take(chunk, builder, account, reading, fatal)
+        if table:
+            with _table_chunks(path, suffix, reading) as chunks:
+                intake.take_all(chunks)
+        else:
+            intake.take_all(json_chunks(path))
+    if joined is not None:
+        joined.tell(account)
     account.format = account.format or "unknown"
+
+
+@contextmanager
+def _table_chunks(path: Path, suffix: str, reading: Reading) -> Iterator[Chunks]:
+    with as_plain_file(path) as file:
+        try:
+            yield parquet_chunks(file, reading) if suffix == ".parquet" else csv_chunks(file, reading)
+        except ValueError as error:
+            # The copy of a compressed file has a name that says nothing to anybody.
+            raise ValueError(str(error).replace(str(file), str(path))) from None
 
 
 @contextmanager
@@ -88,55 +97,119 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _take(chunk: list[Any] | plain.Columns, builder: Builder, account: Account, reading: Reading, fatal: bool) -> None:
-    """Read a chunk: columns, or a list of parsed records and of Skips in place of lines that are none."""
-    first = account.lines + 1
-    columns = chunk if isinstance(chunk, plain.Columns) else None
-    if isinstance(chunk, list) and chunk and (account.format == "plain" or _begins_plainly(chunk[0], account)):
-        columns = plain.Columns.of(chunk, reading) if plain.first_line(chunk, first) is not None else None
-    if columns is not None:
-        account.format = "plain"
-        account.lines += len(columns.sizes)
-        begins = plain.first_line(chunk, first)
-        builder.add_columns(columns, first if begins is None else begins)
-    elif isinstance(chunk, list):
-        account.lines += len(chunk)
-        numbers = chunk.lines if isinstance(chunk, plain.Numbered) else range(first, first + len(chunk))
-        _take_each(chunk, numbers, builder, account, reading, fatal)
+class _Intake:
+    """Takes what a file holds, record by record or as columns."""
 
+    def __init__(
+        self, builder: Builder, account: Account, reading: Reading, fatal: bool, requests: Requests | None
+    ) -> None:
+        self.builder = builder
+        self.account = account
+        self.reading = reading
+        self.fatal = fatal
+        self.requests = requests
+        self.joiner = Joiner()
+        self.answers: list[Answer] = []
+        self.lines: list[int] = []
 
-def _begins_plainly(doc: Any, account: Account) -> bool:
-    """The first record of a file whose format is not given is a plain one."""
-    try:
-        return not account.format and isinstance(doc, dict) and recognise(doc) == "plain"
-    except Skip:
-        return False
+    def take_all(self, chunks: Chunks) -> None:
+        """Take all chunks: columns, or lists of parsed records and of Skips in place of lines that are none."""
+        for chunk in chunks:
+            self._take(chunk)
+        self._take_joined(None)
+        self._hand_on()
+        self.account.skipped.sort(key=_line_of)
 
+    def _take(self, chunk: list[Any] | plain.Columns) -> None:
+        account = self.account
+        first = account.lines + 1
+        columns = chunk if isinstance(chunk, plain.Columns) else None
+        if isinstance(chunk, list) and chunk and self.requests is None and self._is_plain(chunk[0]):
+            columns = plain.Columns.of(chunk, self.reading) if plain.first_line(chunk, first) is not None else None
+        if columns is not None:
+            account.format = "plain"
+            account.lines += len(columns.sizes)
+            begins = plain.first_line(chunk, first)
+            self.builder.add_columns(columns, first if begins is None else begins)
+        elif isinstance(chunk, list):
+            account.lines += len(chunk)
+            numbers = chunk.lines if isinstance(chunk, plain.Numbered) else range(first, first + len(chunk))
+            for line, doc in zip(numbers, chunk, strict=True):
+                try:
+                    self._record(line, doc)
+                except Skip as skip:
+                    self._skip(skip, [line])
+                except RecursionError:
+                    self._skip(_DEEP, [line])
+            self._take_joined(account.lines)
+            self._hand_on()
 
-def _take_each(
-    chunk: list[Any], numbers: Iterable[int], builder: Builder, account: Account, reading: Reading, fatal: bool
-) -> None:
-    answers: list[Answer] = []
-    lines: list[int] = []
-    for line, doc in zip(numbers, chunk, strict=True):
+    def _is_plain(self, doc: Any) -> bool:
+        """Whether records are plain: the file's, or those of a file that begins with this one."""
+        if self.account.format:
+            return self.account.format == "plain"
         try:
-            if isinstance(doc, Skip):
-                raise doc
-            if not isinstance(doc, dict):
-                raise Skip("malformed", "not a JSON object: write one record a line")
-            if not account.format:
-                account.format = _format_of(doc, reading)
-            found = READERS[account.format](doc, reading)
-            if reading.model is not None:
-                found = _of_model(found, reading.model)
-            answers.extend(found)
-            lines.extend([line] * len(found))
-        except Skip as skip:
-            if fatal and skip.outcome == "malformed":
-                raise ValueError(f"{account.source} line {line}: {skip}") from None
-            account.skipped.append((line, skip.outcome, str(skip)))
-    if answers:
-        builder.add(answers, lines)
+            return isinstance(doc, dict) and recognise(doc) == "plain"
+        except Skip:
+            return False
+
+    def _take_joined(self, line: int | None) -> None:
+        """Take the answers whose pieces have all come by a line, or all."""
+        for lines, joined in self.joiner.answers(line):
+            self.account.joined += len(lines) - 1
+            try:
+                self._read(lines[0], joined())
+            except Skip as skip:
+                self._skip(skip, lines)
+            except RecursionError:
+                self._skip(_DEEP, lines)
+
+    def _hand_on(self) -> None:
+        if self.answers:
+            self.builder.add(self.answers, self.lines)
+            self.answers, self.lines = [], []
+
+    def _skip(self, skip: Skip, lines: list[int]) -> None:
+        if self.fatal and skip.outcome not in _ALLOWED:
+            raise ValueError(f"{self.account.source} line {lines[0]}: {skip}") from None
+        self.account.skipped.append((lines[0], skip.outcome, str(skip)))
+        for line in lines[1:]:
+            self.account.skipped.append((line, skip.outcome, f"a piece of the answer that line {lines[0]} begins"))
+
+    def _record(self, line: int, doc: Any) -> None:
+        """Read what stands on a line, or keep it if it is a piece of an answer."""
+        if isinstance(doc, Skip):
+            if isinstance(doc, End):
+                self.joiner.end()
+            raise doc
+        if not isinstance(doc, dict):
+            raise Skip("malformed", "not a JSON object: write one record a line")
+        doc = opened(doc)
+        if not self.joiner.takes(line, doc):
+            self._read(line, doc)
+
+    def _read(self, line: int, doc: dict[str, Any]) -> None:
+        if self.requests is not None:
+            doc = self.requests.joined(doc, line)
+        account = self.account
+        if not account.format:
+            failed(doc)
+            account.format = _format_of(doc, self.reading)
+        found = READERS[account.format](doc, self.reading)
+        if self.reading.model is not None:
+            found = _of_model(found, self.reading.model)
+        self.answers.extend(found)
+        self.lines.extend([line] * len(found))
+
+
+_DEEP = Skip("malformed", "nested too deeply")
+
+_ALLOWED = ("blank", "other model", "repeated")
+"""What a line may be that gives no record where all others must: nothing of what was asked for is lost."""
+
+
+def _line_of(entry: tuple[int, str, str]) -> int:
+    return entry[0]
 
 
 def _format_of(doc: dict[str, Any], reading: Reading) -> str:
@@ -163,34 +236,3 @@ def _of_model(answers: list[Answer], model: str) -> list[Answer]:
     if answers and not kept:
         raise Skip("other model", f"model {answers[0].origin.model or 'not stated'}")
     return kept
-
-
-def recognise(doc: dict[str, Any], input: str | None = None) -> str:
-    """Return the name of the format that a record has; raise a Skip if it has none of `READERS`.
-
-    `input` is the field that the user named for the input.
-    """
-    if "custom_id" in doc and ("response" in doc or "error" in doc):
-        return "openai_batch"
-    body = doc.get("response")
-    body = body.get("body", body) if isinstance(body, dict) else doc
-    if not isinstance(body, dict):
-        body = doc
-    choices = body.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-    # vLLM writes the field into every answer, null where it was not asked for.
-    scored = body.get("prompt_logprobs") or choice.get("prompt_logprobs")
-    tests = (
-        ("sglang", "meta_info" in body),
-        ("llama_cpp", "completion_probabilities" in body or ("content" in body and "generation_settings" in body)),
-        ("gemini", "candidates" in body or "promptFeedback" in body),
-        ("openai_responses", isinstance(body.get("output"), list)),
-        ("vllm", "outputs" in body or (scored and not choice.get("logprobs"))),
-        ("openai_completions", "text" in choice),
-        ("openai_chat", "message" in choice or "choices" in body),
-        ("plain", plain.recognises(doc, input)),
-    )
-    for name, found in tests:
-        if found:
-            return name
-    raise Skip("malformed", f"no known format: fields {', '.join(sorted(map(str, doc))[:8])}")

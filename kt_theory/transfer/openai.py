@@ -2,61 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.answers import (
-    CENSORED,
-    UNSTATED,
-    Answer,
-    Reading,
-    asked,
-    failed,
-    finished,
-    log_probability,
-    malformed,
-    token_key,
-    want,
-    with_sampled,
-)
+from kt_theory.transfer.answers import Answer, Reading, asked, failed, finished, malformed, want
+from kt_theory.transfer.reasoning import beside, spoken, thought_before
 from kt_theory.transfer.sampling import Origin, origin_of
+from kt_theory.transfer.steps import Listed, Parallel, Steps, labelled
 
 
 def body_of(doc: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer's body, unwrapped from `response`, `response.body` or the Batch API's envelope."""
-    response = doc.get("response", doc)
-    if isinstance(response, dict) and isinstance(response.get("body"), dict):
-        status = response.get("status_code", 200)
-        if status != 200:
-            failed(response["body"])
-            raise Skip("error", f"status code {status}")
-        response = response["body"]
-    elif isinstance(response, dict) and response.get("status_code", 200) != 200:
-        raise Skip("error", f"status code {response['status_code']}")
-    want(response, dict, "response")
-    if response is not doc:
-        failed(response)
-    return response
+    """Return the answer's body, unwrapped from `response`, `response.body` or the Batch API's envelope.
+
+    Raises
+    ------
+    Skip
+        If there is an error in its place.
+    """
+    if "response" not in doc:
+        return doc
+    response = want(doc["response"], dict, "response")
+    status, body = response.get("status_code", 200), response.get("body")
+    if isinstance(body, dict):
+        response = body
+    if response is not body and status == 200 and "body" in response and "status_code" in response:
+        want(body, dict, "response.body")
+    failed(response)
+    if status != 200:
+        raise Skip("error", f"status code {status}")
+    return response  # type: ignore[no-any-return]
+
+
+def first_choice(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the first of a body's `choices`, an empty object if there is none."""
+    choices = body.get("choices")
+    return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+
+
+def is_chat(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+    """Chat completions have choices with a message."""
+    return "message" in first_choice(body) or "choices" in body
 
 
 def chat(doc: dict[str, Any], reading: Reading) -> list[Answer]:
-    """Chat completions: choices[].logprobs.content[] of {token, logprob, bytes, top_logprobs}."""
+    """Chat completions: choices[].logprobs.content[] of {token, logprob, bytes, top_logprobs}.
+
+    Together and old vLLM write the legacy lists `tokens`, `token_logprobs`, `top_logprobs` in place of `content`; the
+    MLX server these lists with ids alone. Scores of the prompt beside an answer are left alone: it is the record.
+    """
     failed(doc)
     body = body_of(doc)
     question = asked(doc, reading)
-    origin = origin_of((doc.get("request"), doc.get("body")), (body, doc))
+    requests = (doc.get("request"), doc.get("body"))
+    origin = origin_of(requests, (body, doc))
+    thought = thought_before(body, requests)
     choices = want(body.get("choices"), list, "choices")
-    return _each(choices, lambda choice: _chat_choice(choice, question, origin, reading))
+    return each_choice(choices, lambda choice: _chat_choice(choice, question, thought, origin, reading))
 
 
-def _each(choices: list[Any], read: Any) -> list[Answer]:
+def each_choice(choices: list[Any], read: Callable[[dict[str, Any]], Answer], name: str = "choice") -> list[Answer]:
     """Read all choices; a line counts as skipped only if none of them gives a record."""
     if not choices:
-        raise Skip("no label", "choices is empty")
+        raise Skip("no label", f"{name}s is empty")
     answers, why = [], None
     for choice in choices:
         try:
-            answers.append(read(want(choice, dict, "choice")))
+            answers.append(read(want(choice, dict, name)))
         except Skip as skip:
             if skip.outcome == "malformed":
                 raise
@@ -66,51 +78,41 @@ def _each(choices: list[Any], read: Any) -> list[Answer]:
     return answers
 
 
-def _chat_choice(choice: dict[str, Any], question: Any, origin: Origin, reading: Reading) -> Answer:
+def _chat_choice(choice: dict[str, Any], question: str, thought: bool, origin: Origin, reading: Reading) -> Answer:
     message = choice.get("message")
-    if isinstance(message, dict) and message.get("refusal"):
-        raise Skip("refused", "the message is a refusal")
+    text = None
+    if isinstance(message, dict):
+        if message.get("refusal"):
+            raise Skip("refused", "the message is a refusal")
+        text, inside = spoken(message.get("content"))
+        thought = thought or inside or beside(message)
     finished(choice.get("finish_reason"))
-    text = message.get("content") if isinstance(message, dict) else None
-    logprobs = choice.get("logprobs")
-    content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    return from_tokens(question, text, content, origin, reading)
+    return labelled(question, text, steps_of(choice.get("logprobs"), reading), thought, origin, reading)
 
 
-def from_tokens(question: Any, text: Any, content: Any, origin: Origin, reading: Reading) -> Answer:
-    """One answer from a list of tokens with their log-probabilities, or from its text alone."""
-    tokens = want(content, list, "logprobs.content") if content is not None else []
-    if reading.label == "text":
-        return whole_text(question, text, [want(t, dict, "token").get("logprob") for t in tokens], origin)
-    if not tokens:
-        if content is None and isinstance(text, str) and text:
-            # Without log-probabilities the first token is unknown: the text itself is the label.
-            return Answer(question, text, {}, origin, by_text=True)
-        raise Skip("no label", "no token was generated")
-    first = want(tokens[0], dict, "token")
-    key = token_key(first.get("token"), first.get("bytes"), first.get("id"), reading.texts)
-    listed = want(first.get("top_logprobs") or [], list, "top_logprobs")
-    texts = reading.texts
-    entries = [
-        (
-            token_key(want(t, dict, "top_logprobs entry").get("token"), t.get("bytes"), t.get("id"), texts),
-            log_probability(t.get("logprob")),
-        )
-        for t in listed
-    ]
-    return Answer(question, key, with_sampled(key, log_probability(first.get("logprob")), entries), origin)
+def steps_of(logprobs: Any, reading: Reading) -> Steps | None:
+    """The tokens of a choice's `logprobs`, in `content` or as parallel lists."""
+    if not isinstance(logprobs, dict):
+        return None
+    content = logprobs.get("content")
+    if content is not None:
+        return Listed(want(content, list, "logprobs.content"), reading) if content else None
+    if logprobs.get("tokens"):
+        return Parallel.of(logprobs, reading)
+    return None
 
 
-def whole_text(question: Any, text: Any, logprobs: list[Any], origin: Origin) -> Answer:
-    """The whole response as the label; its log-probability is the sum over its tokens, if all are stated."""
-    if not isinstance(text, str) or text == "":
-        raise Skip("no label", "the response holds no text")
-    total = sum([log_probability(value) for value in logprobs]) if logprobs else UNSTATED
-    return Answer(question, text, {} if total == UNSTATED else {text: total}, origin)
+def is_responses(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+    """The Responses API lists what it did in `output`."""
+    return isinstance(body.get("output"), list)
 
 
 def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
-    """Responses: output[].content[].logprobs[] of {token, logprob, bytes, top_logprobs}."""
+    """Responses: output[].content[].logprobs[] of {token, logprob, bytes, top_logprobs}.
+
+    Of several messages the last one is the answer. What stands before it, reasoning or calls of tools, was drawn too:
+    then the label alone counts.
+    """
     failed(doc)
     body = body_of(doc)
     question = asked(doc, reading)
@@ -120,74 +122,99 @@ def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     why = body.get("incomplete_details")
     if isinstance(why, dict) and why.get("reason") != "max_output_tokens":
         finished(why.get("reason"))
-    parts = []
-    for item in want(body.get("output"), list, "output"):
-        if isinstance(item, dict) and item.get("type", "message") == "message":
-            parts.extend(want(item.get("content"), list, "output[].content"))
-    for part in parts:
-        if want(part, dict, "content part").get("type") == "refusal":
-            raise Skip("refused", "the message is a refusal")
-    texts = [part for part in parts if part.get("type", "output_text") == "output_text"]
-    if not texts:
+    before, message = _last_message(want(body.get("output"), list, "output"))
+    parts = [want(part, dict, "content part") for part in want(message.get("content"), list, "output[].content")]
+    if any(part.get("type") == "refusal" for part in parts):
+        raise Skip("refused", "the message is a refusal")
+    parts = [part for part in parts if part.get("type", "output_text") == "output_text"]
+    if not parts:
         raise Skip("no label", "output holds no text")
-    origin = origin_of((doc.get("request"), doc.get("body")), (body, doc))
-    first = texts[0]
+    requests = (doc.get("request"), doc.get("body"))
+    origin = origin_of(requests, (body, doc))
+    thought = _thought(body, before, requests)
+    text = parts[0].get("text")
+    if len(parts) > 1:
+        text = "".join([part["text"] for part in parts if isinstance(part.get("text"), str)])
     # The API sends an empty list where log-probabilities were not asked for.
-    return [from_tokens(question, first.get("text"), first.get("logprobs") or None, origin, reading)]
+    listed = [want(part.get("logprobs") or [], list, "logprobs") for part in parts]
+    tokens = listed[0] if len(listed) == 1 else [token for part in listed for token in part]
+    return [labelled(question, text, Listed(tokens, reading) if tokens else None, thought, origin, reading)]
+
+
+def _last_message(items: list[Any]) -> tuple[list[str], dict[str, Any]]:
+    """The kinds of what stands before the last message, and that message."""
+    kinds = [str(item.get("type", "message")) if isinstance(item, dict) else "" for item in items]
+    if "message" not in kinds:
+        called = [kind for kind in kinds if kind in _CALLS]
+        raise Skip("no label", f"the answer calls a tool, {called[0]}" if called else "output holds no message")
+    last = len(kinds) - 1 - kinds[::-1].index("message")
+    if _CALLS.intersection(kinds[last:]):
+        raise Skip("no label", "the answer calls a tool after its message")
+    return kinds[:last], items[last]
+
+
+_CALLS = frozenset({"function_call", "custom_tool_call", "computer_call", "local_shell_call", "mcp_approval_request"})
+
+
+def _thought(body: dict[str, Any], before: list[str], requests: tuple[Any, ...]) -> bool:
+    """Whether something was drawn before the message: reasoning, unless its tokens are counted as 0, or a call."""
+    if any(kind not in ("reasoning", "") for kind in before):
+        return True
+    if thought_before(body, requests):
+        return True
+    if "reasoning" not in before:
+        return False
+    usage = body.get("usage")
+    details = usage.get("output_tokens_details") if isinstance(usage, dict) else None
+    return not (isinstance(details, dict) and details.get("reasoning_tokens") == 0)
+
+
+def is_completions(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+    """Legacy completions have choices with a text."""
+    return "text" in first_choice(body)
 
 
 def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
-    """Legacy completions: logprobs of parallel lists `tokens`, `token_logprobs`, `top_logprobs`, `text_offset`."""
+    """Legacy completions: logprobs of parallel lists `tokens`, `token_logprobs`, `top_logprobs`, `text_offset`.
+
+    llama.cpp writes `content` there, as chat completions do.
+    """
     failed(doc)
     body = body_of(doc)
     question = asked(doc, reading)
-    places = (doc.get("request"), doc, doc.get("body"), body)
-    origin = origin_of((doc.get("request"), doc.get("body")), (body, doc))
+    requests = (doc.get("request"), doc.get("body"))
+    places = (*requests, doc, body)
+    origin = origin_of(requests, (body, doc))
+    thought = thought_before(body, requests)
     choices = want(body.get("choices"), list, "choices")
-    return _each(choices, lambda choice: _completion(choice, question, origin, places, reading))
+    return each_choice(choices, lambda choice: _completion(choice, question, thought, origin, places, reading))
 
 
 def _completion(
-    choice: dict[str, Any], question: Any, origin: Origin, places: tuple[Any, ...], reading: Reading
+    choice: dict[str, Any], question: str, thought: bool, origin: Origin, places: tuple[Any, ...], reading: Reading
 ) -> Answer:
     finished(choice.get("finish_reason"))
     text, logprobs = choice.get("text"), choice.get("logprobs")
-    if not isinstance(logprobs, dict):
-        if isinstance(text, str) and text:
-            return Answer(question, text, {}, origin, by_text=True)
-        raise Skip("no label", "the response holds no text")
-    tokens = want(logprobs.get("tokens"), list, "logprobs.tokens")
-    values = want(logprobs.get("token_logprobs"), list, "logprobs.token_logprobs")
-    tops = logprobs.get("top_logprobs")
-    tops = [None] * len(tokens) if tops is None else want(tops, list, "logprobs.top_logprobs")
-    if not len(tokens) == len(values) == len(tops):
-        raise malformed(f"{len(tokens)} tokens, {len(values)} token_logprobs, {len(tops)} top_logprobs: must be equal")
-    first = _first_generated(tokens, values, logprobs.get("text_offset"), question, places)
-    if first >= len(tokens):
+    thought = thought or beside(choice)
+    if not isinstance(logprobs, dict) or logprobs.get("content") is not None:
+        return labelled(question, text, steps_of(logprobs, reading), thought, origin, reading)
+    if not logprobs.get("tokens"):
+        return labelled(question, text, None, thought, origin, reading)
+    steps = Parallel.of(logprobs, reading)
+    first = _first_generated(steps.tokens, steps.numbers, logprobs.get("text_offset"), question, places)
+    if first >= len(steps.tokens):
         raise Skip("no label", "no token was generated")
-    if reading.label == "text":
-        answer = text[len(question) :] if first and isinstance(text, str) and isinstance(question, str) else text
-        return whole_text(question, answer, values[first:], origin)
-    key = token_key(tokens[first])
-    listed = want(tops[first] or {}, dict, "top_logprobs entry")
-    entries = [
-        (
-            token if token[:9] != "token_id:" else token_key(token),
-            value if type(value) is float and CENSORED < value <= 0.0 else log_probability(value),
-        )
-        for token, value in listed.items()
-    ]
-    return Answer(question, key, with_sampled(key, log_probability(values[first]), entries), origin)
+    if first:
+        steps = steps._replace(start=first)
+        text = text.removeprefix(question) if isinstance(text, str) else text
+    return labelled(question, text, steps, thought, origin, reading)
 
 
 def _first_generated(tokens: list[Any], values: list[Any], offsets: Any, question: Any, places: tuple[Any, ...]) -> int:
     """The position of the first token that is not the echoed prompt; an echo shows by its null first entry."""
-    if not (values and values[0] is None):
-        for place in places:
-            if type(place) is dict and place.get("echo") is True:
-                break
-        else:
-            return 0
+    echoed = values and values[0] is None
+    if not echoed and not any([type(place) is dict and place.get("echo") is True for place in places]):
+        return 0
     if isinstance(question, str) and isinstance(offsets, list) and len(offsets) == len(tokens):
         start = offsets[0] if offsets and isinstance(offsets[0], int) else 0
         for position, offset in enumerate(offsets):
@@ -199,16 +226,3 @@ def _first_generated(tokens: list[Any], values: list[Any], offsets: Any, questio
     if isinstance(prompt, int) and prompt >= 0:
         return int(prompt)
     raise malformed("an echoed prompt needs its text and text_offset, or usage.prompt_tokens, to tell where it ends")
-
-
-def batch(doc: dict[str, Any], reading: Reading) -> list[Answer]:
-    """Lines of the Batch API: `custom_id`, `response.status_code`, `response.body` of any of the above, `error`."""
-    failed(doc)
-    body = body_of(doc)
-    inner = responses if "output" in body else completions if _is_legacy(body) else chat
-    return inner(doc, reading)
-
-
-def _is_legacy(body: dict[str, Any]) -> bool:
-    choices = body.get("choices")
-    return bool(isinstance(choices, list) and choices and isinstance(choices[0], dict) and "text" in choices[0])

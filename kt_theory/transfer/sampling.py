@@ -87,7 +87,7 @@ class _Found:
                     self.look(value, True, f"{path}{name}.")
             elif kind == _UNKNOWN:
                 self.unknown.append(f"{path}{name}")
-            elif canonical == "model":
+            elif canonical in _MODELS:
                 self._named(value, strict)
             elif canonical in _SEEDS:
                 self._seeded(value)
@@ -149,7 +149,7 @@ def _settings(names: tuple[str, ...], strict: bool) -> tuple[tuple[str, str, int
         if canonical in _HOLDERS or (strict and canonical in _HOLDERS_OF_REQUESTS):
             found.append((name, canonical, _NESTED))
         elif (
-            canonical == "model"
+            canonical in _MODELS
             or canonical in _SEEDS
             or (canonical in _PLAIN and (strict or canonical not in _WORDS_OF_OTHER_MEANING))
         ):
@@ -313,6 +313,8 @@ _WORDS_OF_OTHER_MEANING = frozenset(
     }
 )
 """What may stand in an answer or in a column of a table and mean something else."""
+
+_MODELS = frozenset({"model", "modelversion"})
 
 _SEEDS = frozenset({"seed", "randomseed", "samplingseed"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.answers import (
@@ -22,10 +22,23 @@ from kt_theory.transfer.answers import (
     probability,
     token_key,
     want,
-    with_sampled,
 )
-from kt_theory.transfer.openai import whole_text
+from kt_theory.transfer.openai import body_of, each_choice, first_choice
+from kt_theory.transfer.reasoning import beside, spoken, thought_before
 from kt_theory.transfer.sampling import Origin, origin_of
+from kt_theory.transfer.steps import Entry, labelled, token_id
+
+
+def is_vllm(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+    """vLLM's own outputs, or a prompt that it scored; a chat that was answered is one of OpenAI's."""
+    if "outputs" in body:
+        return True
+    choice = first_choice(body)
+    # vLLM writes the field into every answer, null where it was not asked for.
+    if not (body.get("prompt_logprobs") or choice.get("prompt_logprobs")) or choice.get("logprobs"):
+        return False
+    message = choice.get("message")
+    return not (isinstance(message, dict) and message.get("content"))
 
 
 def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
@@ -35,9 +48,12 @@ def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     one that was sampled, so the record states probabilities only.
     """
     failed(doc)
-    body = doc.get("response", doc)
-    want(body, dict, "response")
-    question = asked(doc if "prompt" in doc or reading.input else {**doc, **body}, reading)
+    body = body_of(doc)
+    if body.get("finished") is False:
+        raise Skip("no label", "the output is not finished: it is one on the way, of a stream")
+    # Ids of the prompt stand in for its text only where no request is at hand.
+    alone = "prompt" in doc or ("request" in doc and "prompt" not in body)
+    question = asked(doc if alone or reading.input else {**doc, **body}, reading)
     origin = origin_of((doc.get("request"), doc.get("sampling_params")), (body, doc))
     outputs = want(body.get("outputs") or body.get("choices") or [], list, "outputs")
     # The completions endpoint puts the scores of the prompt beside the choice.
@@ -45,11 +61,12 @@ def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     answers = []
     for output in outputs:
         finished(want(output, dict, "output").get("finish_reason"))
-        listed = output.get("logprobs")
+        listed, text = output.get("logprobs"), output.get("text")
+        thought = beside(output) or thought_before(body, ())
         if listed:
-            answers.append(_vllm_output(output, listed, question, origin, reading))
-        elif isinstance(output.get("text"), str) and output["text"] and not scored:
-            answers.append(Answer(question, output["text"], {}, origin, by_text=True))
+            answers.append(labelled(question, text, _ById.of(output, listed, reading), thought, origin, reading))
+        elif isinstance(text, str) and text and not scored:
+            answers.append(labelled(question, text, None, thought, origin, reading))
     if answers:
         return answers
     if not scored or want(scored, list, "prompt_logprobs")[-1] is None:
@@ -72,18 +89,37 @@ def _scores(place: Any) -> bool:
     return isinstance(place, dict) and bool(place.get("prompt_logprobs"))
 
 
-def _vllm_output(output: dict[str, Any], listed: Any, question: Any, origin: Origin, reading: Reading) -> Answer:
-    ids = want(output.get("token_ids"), list, "token_ids")
-    rows = want(listed, list, "logprobs")
-    if not ids or len(ids) < len(rows):
-        raise malformed(f"{len(ids)} token_ids, {len(rows)} logprobs: each needs its token")
-    if reading.label == "text":
-        chosen = [_value(want(row, dict, "logprobs").get(str(number))) for row, number in zip(rows, ids, strict=False)]
-        return whole_text(question, output.get("text"), chosen, origin)
-    entries = _by_id(rows[0], reading)
-    key = token_key(None, None, ids[0])
-    value = dict(entries).get(key, UNSTATED)
-    return Answer(question, key, with_sampled(key, value, entries), origin)
+class _ById(NamedTuple):
+    """Tokens as vLLM lists them: ids, and for each an object from token id to what is stated."""
+
+    ids: list[Any]
+    rows: list[Any]
+    reading: Reading
+
+    @classmethod
+    def of(cls, output: dict[str, Any], listed: Any, reading: Reading) -> _ById:
+        ids = want(output.get("token_ids"), list, "token_ids")
+        rows = want(listed, list, "logprobs")
+        if not ids or len(ids) < len(rows):
+            raise malformed(f"{len(ids)} token_ids, {len(rows)} logprobs: each needs its token")
+        return cls(ids, rows, reading)
+
+    def size(self) -> int:
+        return len(self.rows)
+
+    def text(self, position: int) -> str:
+        stated = want(self.rows[position], dict, "logprobs").get(str(self.ids[position]))
+        found = stated.get("decoded_token") if isinstance(stated, dict) else None
+        return found if isinstance(found, str) else ""
+
+    def values(self) -> list[Any]:
+        pairs = zip(self.rows, self.ids, strict=False)
+        return [_value(want(row, dict, "logprobs").get(str(number))) for row, number in pairs]
+
+    def at(self, position: int) -> tuple[Key, float, list[Entry]]:
+        entries = _by_id(self.rows[position], self.reading)
+        key = token_key(None, None, self.ids[position])
+        return key, dict(entries).get(key, UNSTATED), entries
 
 
 def _by_id(row: Any, reading: Reading) -> list[tuple[Key, float]]:
@@ -100,43 +136,66 @@ def _by_id(row: Any, reading: Reading) -> list[tuple[Key, float]]:
     return entries
 
 
-@lru_cache(maxsize=1 << 17)
-def _token_id(name: str) -> int:
-    digits = name.removeprefix("token_id:")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) < 19):
-        raise malformed(f"token id {name!r}: must be a whole number")
-    return int(digits)
+_token_id = lru_cache(maxsize=1 << 17)(token_id)
 
 
 def _value(stated: Any) -> Any:
     return stated.get("logprob") if isinstance(stated, dict) else stated
 
 
+def is_sglang(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+    """SGLang tells of an answer in `meta_info`."""
+    return "meta_info" in body
+
+
 def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     """SGLang: meta_info.output_token_logprobs and output_top_logprobs of (log-probability, token id, text)."""
     failed(doc)
-    body = want(doc.get("response", doc), dict, "response")
-    question = asked({**body, **doc} if not reading.input else doc, reading)
+    body = body_of(doc)
+    question = asked(doc if body is doc or reading.input else {**body, **doc}, reading)
     meta = want(body.get("meta_info"), dict, "meta_info")
     finished(meta.get("finish_reason"))
-    origin = origin_of((doc.get("request"), doc.get("sampling_params")), (body, doc))
+    requests = (doc.get("request"), doc.get("sampling_params"))
+    origin = origin_of(requests, (body, doc))
+    thought = beside(body) or thought_before(meta, requests[:1])
     tokens = meta.get("output_token_logprobs")
-    if tokens is None:
-        if isinstance(body.get("text"), str) and body["text"]:
-            return [Answer(question, body["text"], {}, origin, by_text=True)]
-        raise Skip("no label", "the response holds no text")
-    if not want(tokens, list, "output_token_logprobs"):
-        raise Skip("no label", "no token was generated")
-    if reading.label == "text":
-        values = [_triple(token)[0] for token in tokens]
-        return [whole_text(question, body.get("text"), values, origin)]
-    key, value = _from_triple(tokens[0], reading)
-    tops = meta.get("output_top_logprobs") or [None]
-    listed = want(want(tops, list, "output_top_logprobs")[0] or [], list, "output_top_logprobs[0]")
-    # Labels that the request named by their ids, whatever their rank.
-    named = want(meta.get("output_token_ids_logprobs") or [None], list, "output_token_ids_logprobs")[0] or []
-    entries = [_from_triple(entry, reading) for entry in [*listed, *want(named, list, "output_token_ids_logprobs[0]")]]
-    return [Answer(question, key, with_sampled(key, value, entries), origin)]
+    steps = _Triples(want(tokens, list, "output_token_logprobs"), meta, reading) if tokens else None
+    return [labelled(question, body.get("text"), steps, thought, origin, reading)]
+
+
+class _Triples(NamedTuple):
+    """Tokens as SGLang lists them: [logprob, token id, text]."""
+
+    tokens: list[Any]
+    meta: dict[str, Any]
+    reading: Reading
+
+    def size(self) -> int:
+        return len(self.tokens)
+
+    def text(self, position: int) -> str:
+        token = self.tokens[position]
+        found = token[-1] if type(token) is list and token else None
+        return found if type(found) is str else ""
+
+    def values(self) -> list[Any]:
+        return [_triple(token)[0] for token in self.tokens]
+
+    def at(self, position: int) -> tuple[Key, float, list[Entry]]:
+        key, value = _from_triple(self.tokens[position], self.reading)
+        entries = [_from_triple(entry, self.reading) for entry in self._beside("output_top_logprobs", position)]
+        if "output_token_ids_logprobs" in self.meta:
+            # Labels that the request named by their ids, whatever their rank.
+            named = self._beside("output_token_ids_logprobs", position)
+            entries += [_from_triple(entry, self.reading) for entry in named]
+        return key, value, entries
+
+    def _beside(self, name: str, position: int) -> list[Any]:
+        rows = self.meta.get(name)
+        if not rows or position >= len(want(rows, list, name)):
+            return []
+        row = rows[position]
+        return want(row, list, f"{name}[]") if row else []  # type: ignore[no-any-return]
 
 
 def _triple(entry: Any) -> list[Any]:
@@ -154,37 +213,59 @@ def _from_triple(entry: Any, reading: Reading) -> tuple[Key, float]:
     return token_key(text, None, want(parts[1], int, "token id"), reading.texts), log_probability(parts[0])
 
 
+def is_llama_cpp(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+    """llama.cpp's own endpoint lists `completion_probabilities`, or its settings beside the content."""
+    return "completion_probabilities" in body or ("content" in body and "generation_settings" in body)
+
+
 def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     """llama.cpp: completion_probabilities[] of {id, token, bytes, logprob, top_logprobs}, or of prob and top_probs.
 
     Older servers send {content, probs: [{tok_str, prob}]}.
     """
     failed(doc)
-    body = want(doc.get("response", doc), dict, "response")
+    body = body_of(doc)
     question = asked(doc if "prompt" in doc or reading.input else {**body, **doc}, reading)
-    origin = origin_of((doc.get("request"),), (body, doc))
+    requests = (doc.get("request"),)
+    origin = origin_of(requests, (body, doc))
     tokens = body.get("completion_probabilities")
-    text = body.get("content")
-    if tokens is None:
-        if isinstance(text, str) and text:
-            return [Answer(question, text, {}, origin, by_text=True)]
-        raise Skip("no label", "the response holds no text")
-    if not want(tokens, list, "completion_probabilities"):
-        raise Skip("no label", "no token was generated")
-    if reading.label == "text":
-        return [whole_text(question, text, [_stated(token) for token in tokens], origin)]
-    first = want(tokens[0], dict, "completion_probabilities[0]")
-    listed = first.get("top_logprobs", first.get("top_probs", first.get("probs"))) or []
-    entries = [(_llama_key(entry, reading), _stated(entry)) for entry in want(listed, list, "top_logprobs")]
-    key = _llama_key(first, reading)
-    own = _stated(first) if "logprob" in first or "prob" in first else dict(entries).get(key, UNSTATED)
-    return [Answer(question, key, with_sampled(key, own, entries), origin)]
+    steps = _Llama(want(tokens, list, "completion_probabilities"), reading) if tokens else None
+    thought = beside(body) or thought_before(body, requests)
+    return [labelled(question, body.get("content"), steps, thought, origin, reading)]
+
+
+class _Llama(NamedTuple):
+    """Tokens as llama.cpp lists them."""
+
+    tokens: list[Any]
+    reading: Reading
+
+    def size(self) -> int:
+        return len(self.tokens)
+
+    def text(self, position: int) -> str:
+        found = _llama_text(want(self.tokens[position], dict, "completion_probabilities[]"))
+        return found if type(found) is str else ""
+
+    def values(self) -> list[Any]:
+        return [_stated(token) for token in self.tokens]
+
+    def at(self, position: int) -> tuple[Key, float, list[Entry]]:
+        token = want(self.tokens[position], dict, "completion_probabilities[]")
+        listed = token.get("top_logprobs", token.get("top_probs", token.get("probs"))) or []
+        entries = [(_llama_key(e, self.reading), _stated(e)) for e in want(listed, list, "top_logprobs")]
+        key = _llama_key(token, self.reading)
+        own = _stated(token) if "logprob" in token or "prob" in token else dict(entries).get(key, UNSTATED)
+        return key, own, entries
+
+
+def _llama_text(place: dict[str, Any]) -> Any:
+    return place.get("token", place.get("tok_str", place.get("content")))
 
 
 def _llama_key(entry: Any, reading: Reading) -> Key:
     place = want(entry, dict, "entry")
-    text = place.get("token", place.get("tok_str", place.get("content")))
-    return token_key(text, place.get("bytes"), place.get("id"), reading.texts)
+    return token_key(_llama_text(place), place.get("bytes"), place.get("id"), reading.texts)
 
 
 def _stated(entry: Any) -> float:
@@ -196,27 +277,30 @@ def _stated(entry: Any) -> float:
     return probability(place.get("prob"))
 
 
+def is_gemini(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+    """Gemini returns candidates, or why there are none."""
+    return "candidates" in body or "promptFeedback" in body or "prompt_feedback" in body
+
+
 def gemini(doc: dict[str, Any], reading: Reading) -> list[Answer]:
-    """Gemini: candidates[].logprobsResult.chosenCandidates[] and topCandidates[].candidates[]."""
+    """Gemini: candidates[].logprobsResult.chosenCandidates[] and topCandidates[].candidates[].
+
+    Parts that are thoughts are no answer; where there are some, or `thoughtsTokenCount` counts some, the label alone
+    counts.
+    """
     failed(doc)
-    body = want(doc.get("response", doc), dict, "response")
+    body = body_of(doc)
     feedback = body.get("promptFeedback", body.get("prompt_feedback"))
     if isinstance(feedback, dict) and _either(feedback, "blockReason") not in (None, "BLOCK_REASON_UNSPECIFIED"):
         raise Skip("refused", f"block reason {_either(feedback, 'blockReason')}")
     question = asked(doc, reading)
-    origin = origin_of((doc.get("request"), doc.get("config")), (body, doc))
+    requests = (doc.get("request"), doc.get("config"))
+    origin = origin_of(requests, (body, doc))
+    thought = thought_before(body, requests)
     candidates = want(body.get("candidates"), list, "candidates")
-    answers, why = [], Skip("no label", "candidates is empty")
-    for candidate in candidates:
-        try:
-            answers.append(_gemini_candidate(want(candidate, dict, "candidate"), question, origin, reading))
-        except Skip as skip:
-            if skip.outcome == "malformed":
-                raise
-            why = skip
-    if not answers:
-        raise why
-    return answers
+    return each_choice(
+        candidates, lambda each: _gemini_candidate(each, question, thought, origin, reading), "candidate"
+    )
 
 
 def _either(place: dict[str, Any], name: str) -> Any:
@@ -229,33 +313,55 @@ def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
-def _gemini_candidate(candidate: dict[str, Any], question: Any, origin: Origin, reading: Reading) -> Answer:
+def _gemini_candidate(
+    candidate: dict[str, Any], question: str, thought: bool, origin: Origin, reading: Reading
+) -> Answer:
     reason = _either(candidate, "finishReason")
     # The Python client of old dumps enumerations as their numbers.
     finished(_REASONS.get(reason, reason) if isinstance(reason, int) else reason)
     result = _either(candidate, "logprobsResult")
-    text = "" if isinstance(result, dict) and reading.label != "text" else _gemini_text(candidate)
-    if not isinstance(result, dict):
-        if text:
-            return Answer(question, text, {}, origin, by_text=True)
-        raise Skip("no label", "the candidate holds no text")
-    chosen = want(_either(result, "chosenCandidates") or [], list, "chosenCandidates")
-    if not chosen:
-        raise Skip("no label", "no token was generated")
-    if reading.label == "text":
-        values = [_either(want(token, dict, "candidate"), "logProbability") for token in chosen]
-        return whole_text(question, text, values, origin)
-    tops = want(_either(result, "topCandidates") or [{}], list, "topCandidates")
-    listed = want(want(tops[0], dict, "topCandidates[0]").get("candidates") or [], list, "topCandidates[].candidates")
-    key, own = _gemini_entry(chosen[0], reading)
-    return Answer(question, key, with_sampled(key, own, [_gemini_entry(e, reading) for e in listed]), origin)
-
-
-def _gemini_text(candidate: dict[str, Any]) -> str:
     content = candidate.get("content")
     parts = content.get("parts") if isinstance(content, dict) else None
-    texts = [part.get("text", "") for part in want(parts or [], list, "parts") if isinstance(part, dict)]
-    return "".join(part for part in texts if isinstance(part, str))
+    text, inside = spoken(want(parts or [], list, "parts"))
+    steps = _Chosen.of(result, reading) if isinstance(result, dict) else None
+    return labelled(question, text or None, steps, thought or inside, origin, reading)
+
+
+class _Chosen(NamedTuple):
+    """Tokens as Gemini lists them: those chosen, and for each the most probable."""
+
+    chosen: list[Any]
+    tops: list[Any]
+    reading: Reading
+
+    @classmethod
+    def of(cls, result: dict[str, Any], reading: Reading) -> _Chosen | None:
+        chosen = want(_either(result, "chosenCandidates") or [], list, "chosenCandidates")
+        if not chosen:
+            return None
+        return cls(chosen, want(_either(result, "topCandidates") or [], list, "topCandidates"), reading)
+
+    def size(self) -> int:
+        return len(self.chosen)
+
+    def text(self, position: int) -> str:
+        found = want(self.chosen[position], dict, "candidate").get("token")
+        return found if type(found) is str else ""
+
+    def values(self) -> list[Any]:
+        return [_gemini_stated(want(token, dict, "candidate")) for token in self.chosen]
+
+    def at(self, position: int) -> tuple[Key, float, list[Entry]]:
+        top = self.tops[position] if position < len(self.tops) else {}
+        listed = want(want(top, dict, "topCandidates[]").get("candidates") or [], list, "topCandidates[].candidates")
+        key, own = _gemini_entry(self.chosen[position], self.reading)
+        return key, own, [_gemini_entry(entry, self.reading) for entry in listed]
+
+
+def _gemini_stated(place: dict[str, Any]) -> Any:
+    # Zero values are left out of the JSON: a token without logProbability is certain.
+    stated = _either(place, "logProbability")
+    return 0.0 if stated is None else stated
 
 
 _REASONS = {0: None, 1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION"}
@@ -269,6 +375,4 @@ def _gemini_entry(entry: Any, reading: Reading) -> tuple[Key, float]:
             reading.texts[number] = text
         return number, stated
     key = token_key(text, None, _either(place, "tokenId"), reading.texts)
-    # Zero values are left out of the JSON: a token without logProbability is certain.
-    stated = _either(place, "logProbability")
-    return key, 0.0 if stated is None else log_probability(stated)
+    return key, log_probability(_gemini_stated(place))

@@ -47,9 +47,6 @@ def test_one_json_array_of_records(text, suffix, tmp_path, monkeypatch):
     path = array_file(tmp_path, text, f"a.{suffix}")
     for block in (1 << 20, 1, 7, 64):
         monkeypatch.setattr(lines, "_BLOCK", block)
-        if block < 64:
-            # The first block must show that the array is not one of several lines.
-            monkeypatch.setattr(lines, "_is_array", lambda file: True)
         transfer = TransferSet.read(path)
         assert stated(transfer) == SHOWN
         assert transfer.account.outcomes == {"read": 4}
@@ -123,7 +120,6 @@ def test_arrays_are_cut_between_elements(block, tmp_path, monkeypatch):
     names = ["a, b", "[{", "}]", '"', "\\", '\\"', '\\\\",{', "\u00e9\U0001f600", ""]
     docs = [{"input": name, "label": "a", "extra": [{name: [name]}, []]} for name in names]
     monkeypatch.setattr(lines, "_BLOCK", block)
-    monkeypatch.setattr(lines, "_is_array", lambda file: True)
     for text in (json.dumps(docs), json.dumps(docs, indent=1, ensure_ascii=False)):
         assert [record[0] for record in stated(TransferSet.read(array_file(tmp_path, text)))] == names
 
@@ -304,6 +300,13 @@ def test_unicode_labels_and_very_long_lines(tmp_path):
         TransferSet.read(tmp_path / "a.parquet", input="question")
 
 
+def zstd(data):
+    """Data as zstd packs them."""
+    import pyarrow as pa
+
+    return pa.Codec("zstd").compress(data, asbytes=True)
+
+
 GOOD = json.dumps(DOCS[0]).encode() + b"\n"
 BAD = {
     "empty.jsonl": (b"", "transfer holds no records"),
@@ -314,19 +317,28 @@ BAD = {
     "binary.jsonl": (bytes(range(256)) * 40, "line 1: not JSON"),
     "binary.csv": (bytes(range(256)) * 40, "is not a CSV file"),
     "binary.parquet": (bytes(range(256)), "is not a Parquet file"),
-    "zipped.jsonl": (gzip.compress(GOOD), "is compressed"),
-    "zipped.csv": (gzip.compress(GOOD), "is not a CSV file"),
-    "zipped.jsonl.gz": (gzip.compress(GOOD), "must be .jsonl"),
+    "zipped.jsonl": (b"PK\x03\x04" + GOOD, "is compressed, zip: of compressed files, those of gzip and zstd are read"),
+    "zipped.csv": (b"BZh9" + GOOD, "is compressed, bzip2"),
+    "cut.jsonl.gz": (gzip.compress(GOOD * 99)[:-20], "its gzip data are damaged or break off"),
+    "damaged.jsonl.gz": (gzip.compress(GOOD)[:12] + b"xxxxxxxxxxxxxxxx", "its gzip data are damaged or break off"),
+    "cut.jsonl.zst": (zstd(GOOD * 99)[:-5], "its zstd data are damaged or break off"),
+    "wrong.txt.tar": (GOOD, "must be .jsonl, .ndjson, .json"),
     "wrong.jsonl": (b"PAR1" + GOOD, "is a Parquet file"),
     "utf16.jsonl": (GOOD.decode().encode("utf-16"), "is UTF-16"),
     "utf16.csv": ("input,label\nq,a\n".encode("utf-16"), "is not a CSV file"),
     "twice.csv": (b"input,label,label\nq,a,b\n", "column 'label' is named twice, as columns 2 and 3"),
     "unnamed.csv": (b"q,a\nr,b\n", "column 'input' is missing; the columns are q, a"),
-    "nan.jsonl": (b'{"input": "q", "logprob": NaN}\n', "line 1: no known format: fields input, logprob"),
+    "nan.jsonl": (
+        b'{"input": "q", "logprob": NaN}\n',
+        "line 1: no known format: nearest is plain, but 'label' is missing",
+    ),
     "long.jsonl": (b"x" * 10**6, "line 1: not JSON"),
     "notext.jsonl": (b'{"a": "\xff"}', "line 1: not JSON"),
     "deep.jsonl": (b"[" * 10**5, "not JSON"),
-    "hot.jsonl": (GOOD.replace(b"{", b'{"temperature": 0.2, ', 1), "were not sampled at temperature 1"),
+    "hot.jsonl": (
+        GOOD.replace(b"{", b'{"temperature": 0.2, ', 1),
+        "do not follow the teacher's own distribution: drawn under temperature = 0.2 (line 1)",
+    ),
 }
 
 

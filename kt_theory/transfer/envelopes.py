@@ -1,0 +1,124 @@
+"""What people wrap answers in: JSON as text, recorded HTTP, lists of records under a name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from kt_theory.transfer.lines import loads
+from kt_theory.transfer.streams import whole
+
+
+def opened(doc: dict[str, Any]) -> dict[str, Any]:
+    """Return a record with the JSON that stands in its texts parsed.
+
+    `response`, `response.body` and `body` may hold JSON as text, lines of JSON, or the `data:` lines of a stream; the
+    body of recorded HTTP may be {"string": text}. Pieces of a stream in one list are joined.
+
+    Raises
+    ------
+    Skip
+        If pieces of a stream cannot be joined.
+    """
+    response, request = doc.get("response"), doc.get("request")
+    if _open(response) and _open(request) and type(doc.get("body")) is not str:
+        return doc
+    if isinstance(response, str) and "done" in doc:
+        # Ollama's own field of that name holds the answer itself.
+        response = None
+    doc = dict(doc)
+    if isinstance(request, (str, dict)):
+        doc["request"] = _request(request)
+    if response is not None:
+        doc["response"] = _response(response)
+    if isinstance(doc.get("body"), str):
+        _place_body(doc)
+    return doc
+
+
+def _open(place: Any) -> bool:
+    """Nothing needs to be parsed there."""
+    if place is None:
+        return True
+    if type(place) is not dict:
+        return False
+    body = place.get("body")
+    return body is None or (type(body) is dict and "string" not in body and type(place.get("status")) is not dict)
+
+
+def _request(request: Any) -> Any:
+    if isinstance(request, str):
+        found = _parsed(request)
+        return found if isinstance(found, dict) else request
+    body = _text_of(request.get("body"))
+    found = _parsed(body) if isinstance(body, str) else None
+    return {**request, "body": found} if isinstance(found, dict) else request
+
+
+def _response(response: Any) -> Any:
+    if isinstance(response, list):
+        return whole(response)
+    if isinstance(response, str):
+        found = _parsed(response)
+        if found is None:
+            return response
+        return whole(found) if isinstance(found, list) else found
+    if not isinstance(response, dict):
+        return response
+    body = _text_of(response.get("body"))
+    found = _parsed(body) if isinstance(body, str) else None
+    if isinstance(found, list):
+        found = whole(found)
+    if found is not None:
+        response = {**response, "body": found}
+    status = response.get("status")
+    if isinstance(status, dict) and "status_code" not in response:
+        response = {**response, "status_code": status.get("code", 200)}
+    return response
+
+
+def _place_body(doc: dict[str, Any]) -> None:
+    """Put a body that is JSON as text where it belongs: an answer is the response, anything else the request."""
+    found = _parsed(doc["body"])
+    if isinstance(found, list):
+        found = whole(found)
+    if not isinstance(found, dict):
+        return
+    del doc["body"]
+    if "response" not in doc and not _OF_ANSWERS.isdisjoint(found):
+        doc["response"] = found
+    elif "request" not in doc:
+        doc["request"] = found
+
+
+_OF_ANSWERS = frozenset(
+    {"choices", "candidates", "output", "outputs", "generated_text", "meta_info", "completion_probabilities", "done",
+     "content", "message", "error"}
+)  # fmt: skip
+
+
+def _text_of(body: Any) -> Any:
+    return body.get("string") if isinstance(body, dict) and "string" in body else body
+
+
+def _parsed(text: str) -> Any:
+    """The JSON in a text: an object or a list, or the list of its lines or of a stream's events; None if it is none."""
+    text = text.strip()
+    if text[:1] in ("{", "["):
+        try:
+            return loads(text)
+        except ValueError:
+            pass
+    elif not text.startswith(("data:", "event:", ":", "id:", "retry:")):
+        return None
+    found = []
+    for line in text.split("\n"):
+        data = line.removeprefix("data:").strip()
+        if not data or data == "[DONE]" or line.startswith(("event:", ":", "id:", "retry:")):
+            continue
+        try:
+            found.append(orjson.loads(data))
+        except ValueError:
+            return None
+    return found or None
