@@ -352,7 +352,7 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
     target = aim(names, texts, *wanted[:4])
     if wanted.other == "none" and len(target.names) > target.declared:
         _refuse_undeclared(columns, target, account)
-    account.merged = _merged_names(names, target)
+    account.merged = _merged_names(names, columns["sampled"], target)
     account.notes += _notes_on_labels(texts, target, wanted)
     if target.one_to_one:
         columns, target = _recoded(columns, target), target.itself
@@ -405,12 +405,13 @@ def _recoded(columns: dict[str, Any], target: Target) -> dict[str, Any]:
     }
 
 
-def _merged_names(names: Sequence[str], target: Target) -> dict[str, tuple[str, ...]]:
-    """The labels of the copy with variants, and these."""
-    found: dict[str, tuple[str, ...]] = {}
+def _merged_names(names: Sequence[str], sampled: np.ndarray, target: Target) -> dict[str, dict[str, int]]:
+    """The labels of the copy with variants, these, and how often each was sampled."""
+    found: dict[str, dict[str, int]] = {}
+    times = np.bincount(sampled[sampled >= 0], minlength=len(names))
     for code in np.flatnonzero(np.bincount(target.of, minlength=len(target.names)) > 0):
-        counted = tuple(names[i] for i in np.flatnonzero(target.of == code).tolist())
-        if counted != (target.names[code],):
+        counted = {names[i]: int(times[i]) for i in np.flatnonzero(target.of == code).tolist()}
+        if list(counted) != [target.names[code]]:
             found[target.names[code]] = counted
     return found
 

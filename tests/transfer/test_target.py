@@ -149,7 +149,8 @@ def test_the_probabilities_of_variants_in_one_list_are_added(tmp_path):
     np.testing.assert_allclose(rows.floor, [0.6, 0.3])
     assert rows.hidden_mass == pytest.approx(0.1)
     np.testing.assert_allclose(fit(transfer).pi, [[0.65, 0.35]])
-    assert transfer.account.merged == {"yes": ("yes", "Yes", " yes"), "no": ("no", "NO")}
+    assert transfer.account.merged == {"yes": {"yes": 1, "Yes": 0, " yes": 0}, "no": {"no": 0, "NO": 0}}
+    assert "'yes' (1 sampled), 'Yes' (0 sampled), ' yes' (0 sampled) count as 'yes'" in str(transfer.account)
 
 
 def test_variants_that_different_records_state_are_added_too(tmp_path):
