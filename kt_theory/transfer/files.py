@@ -170,7 +170,7 @@ class _Intake:
             self.answers, self.lines = [], []
 
     def _skip(self, skip: Skip, lines: list[int]) -> None:
-        if self.fatal and skip.outcome not in _ALLOWED:
+        if self.fatal and skip.outcome not in ALLOWED:
             raise ValueError(f"{self.account.source} line {lines[0]}: {skip}") from None
         self.account.skipped.append((lines[0], skip.outcome, str(skip)))
         for line in lines[1:]:
@@ -204,7 +204,7 @@ class _Intake:
 
 _DEEP = Skip("malformed", "nested too deeply")
 
-_ALLOWED = ("blank", "other model", "repeated")
+ALLOWED = ("blank", "other model", "repeated")
 """What a line may be that gives no record where all others must: nothing of what was asked for is lost."""
 
 

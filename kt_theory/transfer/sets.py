@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from kt_theory.transfer.account import Account, drawn
 from kt_theory.transfer.answers import Reading
 from kt_theory.transfer.builder import Builder
-from kt_theory.transfer.files import read_file
+from kt_theory.transfer.files import ALLOWED, read_file
 from kt_theory.transfer.rows import Rows, collect, merged
 from kt_theory.transfer.target import Target, aim, as_folds, as_map, variants
 from kt_theory.validation import unknown_name
@@ -363,7 +363,7 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
 
 def _refuse_skipped(account: Account) -> None:
     for line, outcome, reason in account.skipped:
-        if outcome != "blank":
+        if outcome not in ALLOWED:
             raise ValueError(f"{account.source} line {line}: {outcome}: {reason}")
 
 
