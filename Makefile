@@ -1,6 +1,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+# One process for each core, and one thread in each: two that both use all cores wait for each other.
+TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 .PHONY: reproduce test test-long bench bench-transfer bench-sweeps clean
 
@@ -12,10 +14,10 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist worksteal -m "not long"
+	$(TESTS) -m "not long"
 
 test-long: $(READY)
-	$(BIN)/pytest -n auto --dist worksteal -m long
+	$(TESTS) -m long
 
 bench: $(READY)
 	$(BIN)/python benchmarks/engine.py

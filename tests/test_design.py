@@ -14,7 +14,7 @@ import kt_theory as kt
 PACKAGE = Path(kt.__file__).parent
 
 FLOORS = [
-    {"validation", "output"},
+    {"validation", "output", "delimited"},
     {"commands"},
     {"divergences", "graphs", "affine", "teacher", "channels", "access"},
     {"teachers", "compression"},

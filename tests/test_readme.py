@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import shlex
 from pathlib import Path
@@ -37,7 +39,30 @@ def folder(tmp_path_factory):
     (path / "README.md").write_text(README, encoding="utf-8")
     (spec,) = re.findall(r"```toml\n(.*?)```", README, re.S)
     (path / "rates.toml").write_text(spec)
+    (records,) = [code for code in PYTHON if "answers.jsonl" in code]
+    with contextlib.chdir(path):
+        exec(compile(records, "README.md", "exec"), {"__name__": "readme"})
+    write_batch(path)
     return path
+
+
+def write_batch(path):
+    """A Batch of the OpenAI API: each of five questions asked eight times."""
+    requests, answers = [], []
+    for i in range(40):
+        body = {
+            "model": "m",
+            "messages": [{"role": "user", "content": f"q{i % 5}"}],
+            "temperature": 1,
+            "logprobs": True,
+        }
+        requests.append({"custom_id": f"r{i}", "method": "POST", "url": "/v1/chat/completions", "body": body})
+        token = {"token": "yes", "logprob": -0.1, "top_logprobs": []}
+        choice = {"message": {"content": "yes"}, "finish_reason": "stop", "logprobs": {"content": [token]}}
+        answer = {"status_code": 200, "body": {"object": "chat.completion", "model": "m", "choices": [choice]}}
+        answers.append({"id": f"b{i}", "custom_id": f"r{i}", "response": answer, "error": None})
+    for name, lines in (("batch_input.jsonl", requests), ("batch_output.jsonl", answers)):
+        (path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

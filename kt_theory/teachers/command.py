@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from kt_theory.teacher import Teacher
-from kt_theory.teachers.files import from_table
+from kt_theory.teachers.files import TableWarning, from_table
 from kt_theory.teachers.text import ngram
 
 
@@ -32,7 +33,14 @@ def read_teacher(path: Path, order: int | None, tokens: str | None, logits: bool
             raise ValueError(f"--tokens {tokens} goes with --ngram ORDER: a table has no tokens")
         if path.suffix.lower() in {".txt", ".md"}:
             raise ValueError(f"{path} is a text: give --ngram ORDER, such as --ngram 2, to learn a teacher from it")
-        return from_table(path, kind="logits" if logits else None, normalise=normalise)
+        import click
+
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", TableWarning)
+            teacher = from_table(path, kind="logits" if logits else None, normalise=normalise)
+        for warning in said:
+            click.echo(f"{path}: {warning.message}", err=True)
+        return teacher
     if logits or normalise:
         raise ValueError("--logits and --normalise are for tables: with --ngram the teacher is learnt from a text")
     try:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
+import warnings
 from array import array
 from collections.abc import Callable, Sequence
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.delimited import INDEX_NAMES, SAMPLE, counts_rows, delimiter_of, first_rows, other_encoding, with_point
 from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name
 
@@ -36,13 +40,16 @@ def from_table(path: str | Path, *, kind: str | None = None, normalise: bool = F
     """Return the teacher that a file holds. The suffix says the format; the file is only read.
 
     ============  =====================================================================================================
-    ``.csv``      UTF-8, commas; the first line names the columns, each further line is one input. Column ``rho``: the
-                  input law. Column ``input``, or a first column without a name (a pandas index): names of the inputs.
-                  All others: labels, one column each.
+    ``.csv``      UTF-8; commas, semicolons, tabs or bars part the cells. The first line names the columns, each further
+    ``.tsv``      line is one input. Column ``rho``: the input law. Column ``input``, or a first column without a name
+                  (a pandas index): names of the inputs. All others: labels, one column each.
     ``.parquet``  The same columns; an index that pandas has stored names the inputs.
     ``.npz``      Array ``pi`` or ``logits``, (S, A), and optionally ``rho``, (S,).
     ``.npy``      One (S, A) array.
     ============  =====================================================================================================
+
+    A column called id or index, say, that holds 0, 1, 2, ... or 1, 2, 3, ... names the inputs too, and so does one of
+    texts that is called prompt, question, text or the like: a warning says so.
 
     Parameters
     ----------
@@ -81,7 +88,7 @@ def from_table(path: str | Path, *, kind: str | None = None, normalise: bool = F
         raise ValueError(f"{file}: {error}") from None
 
 
-def from_classifier(clf: Any, X: Any, rho: ArrayLike | None = None) -> Teacher:
+def from_classifier(clf: Any, X: Any, rho: ArrayLike | None = None, *, normalise: bool = False) -> Teacher:
     """Return the teacher pi(.|s) = clf.predict_proba(X)[s]: one input per row of X.
 
     Parameters
@@ -92,6 +99,8 @@ def from_classifier(clf: Any, X: Any, rho: ArrayLike | None = None) -> Teacher:
         Whatever `predict_proba` takes; repeated rows stay separate inputs.
     rho : array_like, (S,), optional
         Input law. Uniform over the rows of X if omitted.
+    normalise : bool
+        Divide the rows of probabilities, and rho, by their sums instead of refusing them.
 
     Raises
     ------
@@ -117,7 +126,8 @@ def from_classifier(clf: Any, X: Any, rho: ArrayLike | None = None) -> Teacher:
             f"{name}.predict_proba returns shape {pi.shape}: must be ({rows}, labels), one row per row of X"
         )
     classes = getattr(clf, "classes_", None)
-    return Teacher(pi, rho, label_names=None if classes is None else [str(label) for label in classes])
+    names = None if classes is None else [str(label) for label in classes]
+    return Teacher(pi, rho, normalise=normalise, label_names=names)
 
 
 def _teacher(table: _Table, kind: str | None, normalise: bool) -> Teacher:
@@ -127,61 +137,111 @@ def _teacher(table: _Table, kind: str | None, normalise: bool) -> Teacher:
     if (kind or table.kind) == "logits":
         pi = Teacher.from_logits(pi).pi
     elif kind is None and table.kind is None and not normalise:
-        _refuse_logits(pi)
+        _refuse_logits(pi, table.labels or ())
     return Teacher(pi, table.rho, normalise=normalise, input_names=table.inputs, label_names=table.labels)
 
 
-def _refuse_logits(cells: Any) -> None:
+def _refuse_logits(cells: Any, labels: Sequence[str]) -> None:
     entries = np.asarray(cells)
     if entries.dtype.kind not in "fiu":
         return
     outside = np.argwhere((entries < 0) | (entries > 1 + _ABOVE_ONE))
-    if len(outside):
-        where = ", ".join(str(i) for i in outside[0])
-        raise ValueError(
-            f"entry [{where}] = {entries[tuple(outside[0])]} lies outside [0, 1]: looks like logits, pass "
-            "kind='logits'; for counts pass normalise=True"
-        )
+    if not len(outside):
+        return
+    where = ", ".join(str(i) for i in outside[0])
+    found = f"entry [{where}] = {entries[tuple(outside[0])]} lies outside [0, 1]"
+    name = labels[outside[0][1]] if labels else None
+    if name is not None and name.lower() in INDEX_NAMES:
+        raise ValueError(f"{found}: column {name!r} looks like an index; call it 'input' if it names the inputs")
+    raise ValueError(f"{found}: looks like logits, pass kind='logits'; for counts pass normalise=True")
 
 
 def _read_csv(file: Path) -> _Table:
+    with file.open("rb") as stream:
+        sample = stream.read(SAMPLE)
+        encoding = other_encoding(sample)
+        if encoding:
+            raise ValueError(f"is not UTF-8 text: it seems to be {encoding}; save it as UTF-8")
+        stream.seek(0)
+        head = sample.decode("utf-8-sig", "replace")
+        delimiter = delimiter_of(head, _numeric_share)
+        texts = _of_texts(first_rows(head, delimiter))
+        with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+            lines = csv.reader(text, strict=True, delimiter=delimiter)
+            limit = csv.field_size_limit(2**31 - 1)
+            try:
+                return _table_of(lines, texts)
+            except UnicodeDecodeError as error:
+                raise ValueError(f"is not UTF-8 text ({error.reason})") from None
+            except csv.Error as error:
+                raise ValueError(f"line {lines.line_num} is not CSV ({error}); is the file truncated?") from None
+            finally:
+                csv.field_size_limit(limit)
+
+
+def _numeric_share(rows: list[list[str]]) -> float:
+    """Which part of the cells below the header are numbers."""
+    cells = [cell for row in rows[1:] for cell in row]
+    return sum(map(_is_number, cells)) / len(cells) if cells else 0.0
+
+
+def _of_texts(rows: list[list[str]]) -> list[bool]:
+    """Which columns hold no number in the first rows."""
+    below = [row for row in rows[1:] if len(row) == len(rows[0])]
+    if not below:
+        return []
+    return [not any(_is_number(row[i]) for row in below) for i in range(len(rows[0]))]
+
+
+def _table_of(lines: Any, texts: Sequence[bool]) -> _Table:
+    """The table of CSV lines; blank ones are left out."""
+    header = [cell.strip() for cell in next(dropwhile(_is_blank, lines), [])]
+    columns = _Columns(header, texts)
+    columns.refuse_numbers()
     values = array("d")
     names: list[str] = []
-    with file.open(encoding="utf-8-sig", newline="") as stream:
+    for cells in lines:
+        if _is_blank(cells):
+            continue
+        if len(cells) != len(header):
+            raise ValueError(f"line {lines.line_num} has {len(cells)} cells, the first line {len(header)}")
+        if columns.input is not None:
+            names.append(cells.pop(columns.input))
         try:
-            lines = csv.reader(stream, strict=True)
-            header = [cell.strip() for cell in next(lines, [])]
-            columns = _Columns(header)
-            columns.refuse_numbers()
-            for cells in lines:
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise ValueError(f"line {lines.line_num} has {len(cells)} cells, the first line {len(header)}")
-                if columns.input is not None:
-                    names.append(cells.pop(columns.input))
-                try:
-                    values.extend(map(float, cells))
-                except ValueError:
-                    raise _text_cell(f"line {lines.line_num}", cells, columns.numeric) from None
-        except UnicodeDecodeError as error:
-            raise ValueError(f"is not UTF-8 text ({error.reason})") from None
-        except csv.Error as error:
-            raise ValueError(f"line {lines.line_num} is not CSV ({error}); is the file truncated?") from None
+            values.extend(map(_number, cells))
+        except ValueError:
+            raise _text_cell(f"line {lines.line_num}", cells, columns.numeric) from None
     width = len(columns.numeric)
     numbers = np.frombuffer(values, dtype=np.float64) if values else np.empty(0)
     return columns.table(list(numbers.reshape(-1, width).T), names)
 
 
+def _is_blank(cells: Sequence[str]) -> bool:
+    return not cells
+
+
+def _number(cell: str) -> float:
+    """A number, also with a decimal comma: in quotes, or where semicolons part the cells."""
+    try:
+        return float(cell)
+    except ValueError:
+        return float(with_point(cell))
+
+
 class _Columns:
     """The columns of a CSV or Parquet table, told apart by name: input names, rho, labels."""
 
-    def __init__(self, header: Sequence[str]) -> None:
+    def __init__(self, header: Sequence[str], texts: Sequence[bool] = ()) -> None:
         twice = sorted({name for name in header if header.count(name) > 1}) if len(set(header)) < len(header) else []
         if twice:
-            raise ValueError(f"column {twice[0]!r} occurs twice: each label needs a name of its own")
+            places = " and ".join(str(i + 1) for i, name in enumerate(header) if name == twice[0])
+            raise ValueError(
+                f"column {twice[0]!r} occurs twice, as columns {places}: each label needs a name of its own"
+            )
         nameless = 0 if header and header[0] == "" else None
         self.input = header.index("input") if "input" in header else nameless
+        if self.input is None:
+            self.input = _texts_of_inputs(header, texts)
         self.numeric = [name for i, name in enumerate(header) if i != self.input]
         self.labels = [name for name in self.numeric if name != "rho"]
         near = [name for name in self.labels if name.strip().lower() in {"rho", "input"}]
@@ -204,15 +264,60 @@ class _Columns:
         """Return the table whose numeric columns, in the order of the header, are `numbers`."""
         if len(numbers[0]) == 0:
             raise ValueError("is empty: has column names but no rows")
+        labels = [name for name in self.numeric if name != "rho"]
+        if self.input is None:
+            index = self._index(numbers)
+            if index is not None:
+                _warn(f"column {index!r} looks like an index: it is taken for the names of the inputs, not for a label")
+                names = [str(int(number)) for number in numbers[self.numeric.index(index)]]
+                labels.remove(index)
         # rho stays apart, so that a float64 law does not hide that the labels are float32.
-        cells = np.column_stack([column for name, column in zip(self.numeric, numbers, strict=True) if name != "rho"])
+        cells = np.column_stack([numbers[self.numeric.index(name)] for name in labels])
         rho = numbers[self.numeric.index("rho")] if "rho" in self.numeric else None
-        return _Table(cells, rho, names or None, self.labels)
+        return _Table(cells, rho, names or None, labels)
+
+    def _index(self, numbers: Sequence[np.ndarray]) -> str | None:
+        """The column that only numbers the rows: by its name, and by its numbers or as the rows sum to 1 without it."""
+        found = [name for name in self.labels if name.lower() in INDEX_NAMES]
+        if len(found) != 1 or len(self.labels) < 2:
+            return None
+        column = numbers[self.numeric.index(found[0])]
+        others = sum(numbers[self.numeric.index(name)] for name in self.labels if name != found[0])
+        with np.errstate(invalid="ignore"):
+            alone, together = (np.abs(total - 1.0).max() < _ABOVE_ONE for total in (others, others + column))
+        whole = np.isfinite(column).all() and (column == np.round(column)).all()
+        if not whole or (together and not alone):
+            return None
+        counts = counts_rows(found[0], [str(int(number)) for number in column])
+        return found[0] if counts or (alone and not together) else None
+
+
+def _texts_of_inputs(header: Sequence[str], texts: Sequence[bool]) -> int | None:
+    """The only column of texts, if it is called as inputs are."""
+    found = [i for i, text in enumerate(texts) if text]
+    if len(found) != 1 or len(texts) != len(header) or len(header) < 2:
+        return None
+    name = header[found[0]]
+    if name.lower() not in _INPUTS:
+        return None
+    _warn(f"column {name!r} holds texts: it is taken for the names of the inputs")
+    return found[0]
+
+
+_INPUTS = INDEX_NAMES | {"prompt", "question", "text", "x", "query", "instruction", "sentence", "name"}
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, TableWarning, stacklevel=2)
+
+
+class TableWarning(UserWarning):
+    """What was guessed of a table."""
 
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        _number(text)
     except ValueError:
         return False
     return True
@@ -228,21 +333,26 @@ def _is_integer(text: str) -> bool:
 
 def _text_cell(where: str, cells: Sequence[str], columns: Sequence[str]) -> ValueError:
     name, cell = next((name, cell) for name, cell in zip(columns, cells, strict=True) if not _is_number(cell))
-    what = f"= {cell[:40]!r} is not a number" if cell.strip() else "is empty"
-    return ValueError(f"{where}, column {name!r} {what}")
+    if not cell.strip():
+        return ValueError(f"{where}, column {name!r} is empty")
+    return ValueError(f"{where}, column {name!r} = {cell[:40]!r} is not a number; {_CALL_IT_INPUT}")
+
+
+_CALL_IT_INPUT = "call the column 'input' if it names the inputs"
 
 
 def _read_parquet(file: Path) -> _Table:
     import pandas as pd
     import pyarrow.parquet as pq
 
-    stored = _decode(lambda: pq.read_schema(file).names)
-    _Columns([name for name in stored if not name.startswith("__index_level_")])
+    schema = _decode(lambda: pq.read_schema(file))
+    _Columns([name for name in schema.names if not name.startswith("__index_level_")])
     frame = _decode(lambda: pd.read_parquet(file))
-    columns = _Columns([str(name) for name in frame.columns])
-    names = None if isinstance(frame.index, pd.RangeIndex) else [str(name) for name in frame.index]
+    texts = [not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
+    columns = _Columns([str(name) for name in frame.columns], texts)
+    names = None if isinstance(frame.index, pd.RangeIndex) else _names(frame.index, "index")
     if columns.input is not None:
-        names = [str(name) for name in frame.iloc[:, columns.input]]
+        names = _names(frame.iloc[:, columns.input], str(frame.columns[columns.input]))
     numbers = []
     for i, name in enumerate(frame.columns):
         column = frame.iloc[:, i]
@@ -251,9 +361,26 @@ def _read_parquet(file: Path) -> _Table:
         if not pd.api.types.is_numeric_dtype(column.dtype):
             row = next((r for r, cell in enumerate(column) if not isinstance(cell, (int, float))), 0)
             cell = str(column.iloc[row] if len(column) else column.dtype)
-            raise ValueError(f"row {row}, column {name!r} = {cell[:40]!r} is not a number; store numbers as float64")
+            what = f"row {row}, column {name!r} = {cell[:40]!r} is not a number"
+            raise ValueError(f"{what}; store numbers as float64, and {_CALL_IT_INPUT}")
         numbers.append(column.to_numpy(na_value=np.nan))
     return columns.table(numbers, names)
+
+
+def _names(cells: Any, column: str) -> list[str]:
+    """The names of inputs: dates and times by their ISO form, truth values as true and false."""
+    found = []
+    for row, cell in enumerate(cells):
+        if isinstance(cell, (bool, np.bool_)):
+            found.append(str(cell).lower())
+        elif hasattr(cell, "isoformat"):
+            found.append(cell.isoformat().removesuffix("T00:00:00"))
+        elif isinstance(cell, (bytes, list, dict, np.ndarray)):
+            kind = "binary" if isinstance(cell, bytes) else "nested"
+            raise ValueError(f"row {row}, column {column!r} is {kind}: names of inputs must be texts, numbers or dates")
+        else:
+            found.append(str(cell))
+    return found
 
 
 def _read_npz(file: Path) -> _Table:
@@ -288,6 +415,7 @@ def _decode(load: Callable[[], Any]) -> Any:
 
 _READERS: dict[str, Callable[[Path], _Table]] = {
     ".csv": _read_csv,
+    ".tsv": _read_csv,
     ".npy": _read_npy,
     ".npz": _read_npz,
     ".parquet": _read_parquet,

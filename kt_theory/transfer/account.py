@@ -53,8 +53,8 @@ class Account:
         Records with the prompt and the seed of an earlier one: the same draw again, whose label does not count.
     reasoned : int
         Records whose label follows reasoning: only the label counts, not what is stated of it.
-    merged : dict of str to tuple of str
-        Labels of the copy, and the variants that count as each.
+    merged : dict of str to dict of str to int
+        Labels of the copy, the variants that count as each, and how often each was sampled.
     named_by_id : int
         Records whose input is the id of their request, as the request is not at hand.
     joined : int
@@ -77,7 +77,7 @@ class Account:
     models: dict[str, int] = field(default_factory=dict)
     repeated: int = 0
     reasoned: int = 0
-    merged: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    merged: dict[str, dict[str, int]] = field(default_factory=dict)
     named_by_id: int = 0
     joined: int = 0
     warnings: list[str] = field(default_factory=list)
@@ -112,7 +112,7 @@ class Account:
             "records": self.records,
             "models": self.models,
             "changed": {why: sorted(set(lines)) for why, lines in self.changed.items()},
-            "merged": {name: list(variants) for name, variants in self.merged.items()},
+            "merged": self.merged,
             "warnings": self.warnings,
             "notes": [*self._counts(), *self.notes],
             "skipped": [{"line": line, "outcome": outcome, "reason": why} for line, outcome, why in self.skipped],
@@ -140,7 +140,10 @@ class Account:
         found += [f"{len(lines)} records {drawn(why, lines)}" for why, lines in self.changed.items()]
         found += [f"{count} records set {name}, which is not known: taken not to change the labels"
                   for name, count in self.unknown_options.items()]  # fmt: skip
-        found += [f"{', '.join(map(repr, variants))} count as {name!r}" for name, variants in self.merged.items()]
+        for name, variants in self.merged.items():
+            parts = ", ".join(f"{variant!r} ({times} sampled)" for variant, times in list(variants.items())[:8])
+            more = f" and {len(variants) - 8} more" if len(variants) > 8 else ""
+            found.append(f"{parts}{more} count as {name!r}")
         return found
 
 

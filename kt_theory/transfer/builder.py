@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -31,8 +32,8 @@ class Builder:
         self.texts: dict[Key, str] = {}
         self.by_text: list[int] = []
         """Records whose label is a whole text in place of a first token."""
-        self.draws: dict[tuple[int, str], int] = {}
-        """The first record of each input and seed."""
+        self.draws: dict[tuple[int, str, int], int] = {}
+        """The first record of each input, seed and place among the choices of its answer."""
         self.again: list[int] = []
         """Records that repeat the input and the seed of an earlier one."""
         self._columns: dict[str, list[np.ndarray]] = {name: [] for name in _COLUMNS}
@@ -49,7 +50,7 @@ class Builder:
                 if origin.changed:
                     self.account.changed.setdefault(origin.changed, []).extend(lines[i] for i in chosen)
                 if origin.seed:
-                    self._seeded(origin.seed, chosen, inputs, first)
+                    self._seeded(origin.seed, chosen, inputs, lines, first)
         if True in by_text:
             self.by_text.extend(first + i for i, flag in enumerate(by_text) if flag)
         self.account.reasoned += sum(reasoned)
@@ -72,9 +73,11 @@ class Builder:
         if origin.model:
             account.models[origin.model] = account.models.get(origin.model, 0) + count
 
-    def _seeded(self, seed: str, chosen: list[int], inputs: np.ndarray, first: int) -> None:
+    def _seeded(self, seed: str, chosen: list[int], inputs: np.ndarray, lines: Sequence[int], first: int) -> None:
         for i in chosen:
-            if self.draws.setdefault((int(inputs[i]), seed), first + i) != first + i:
+            # The choices of one answer are drawn one after another from one seed.
+            place = i - bisect_left(lines, lines[i])
+            if self.draws.setdefault((int(inputs[i]), seed, place), first + i) != first + i:
                 self.again.append(first + i)
 
     def add_columns(self, columns: Columns, first: int) -> None:

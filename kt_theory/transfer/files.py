@@ -19,7 +19,7 @@ from kt_theory.transfer.lines import End, json_chunks
 from kt_theory.transfer.packed import as_plain_file, suffix_of
 from kt_theory.transfer.requests import Requests
 from kt_theory.transfer.streams import Joiner
-from kt_theory.transfer.tables import csv_chunks, parquet_chunks
+from kt_theory.transfer.tables import csv_chunks, in_columns, parquet_chunks
 from kt_theory.validation import unknown_name
 
 Chunks = Iterable["list[Any] | plain.Columns"]
@@ -39,7 +39,7 @@ def read_file(
     Parameters
     ----------
     path : Path
-        .jsonl, .json, .ndjson or .txt: JSON, as `lines` reads it; .csv; .parquet; also compressed, .gz or .zst.
+        .jsonl, .json, .ndjson or .txt: JSON, as `lines` reads it; .csv, .tsv; .parquet; also compressed, .gz or .zst.
     format : str or None
         One of `READERS`; recognised by the first record if omitted.
     fatal : bool
@@ -55,16 +55,18 @@ def read_file(
     """
     if format is not None and format not in READERS:
         raise unknown_name("format", format, READERS)
+    if format not in (None, "plain"):
+        _refuse_label_field(reading)
     suffix = suffix_of(path)
-    table = suffix in {".csv", ".parquet"}
+    table = suffix in {".csv", ".tsv", ".parquet"}
     if not table and suffix not in {".jsonl", ".json", ".ndjson", ".txt", ""}:
-        raise ValueError(f"{path}: must be .jsonl, .ndjson, .json, .csv or .parquet, also with .gz or .zst")
+        raise ValueError(f"{path}: must be .jsonl, .ndjson, .json, .csv, .tsv or .parquet, also with .gz or .zst")
     account.format = format or ("plain" if table else "")
     joined = None if requests is None else Requests(Path(requests))
-    intake = _Intake(builder, account, reading, fatal, joined)
+    intake = _Intake(builder, account, in_columns(reading) if table else reading, fatal, joined)
     with _no_collection():
         if table:
-            with _table_chunks(path, suffix, reading.input or "input") as chunks:
+            with _table_chunks(path, suffix, reading) as chunks:
                 intake.take_all(chunks)
         else:
             intake.take_all(json_chunks(path))
@@ -74,10 +76,10 @@ def read_file(
 
 
 @contextmanager
-def _table_chunks(path: Path, suffix: str, field: str) -> Iterator[Chunks]:
+def _table_chunks(path: Path, suffix: str, reading: Reading) -> Iterator[Chunks]:
     with as_plain_file(path) as file:
         try:
-            yield csv_chunks(file, field) if suffix == ".csv" else parquet_chunks(file, field)
+            yield parquet_chunks(file, reading) if suffix == ".parquet" else csv_chunks(file, reading)
         except ValueError as error:
             # The copy of a compressed file has a name that says nothing to anybody.
             raise ValueError(str(error).replace(str(file), str(path))) from None
@@ -122,16 +124,17 @@ class _Intake:
         account = self.account
         first = account.lines + 1
         columns = chunk if isinstance(chunk, plain.Columns) else None
-        ordinary = account.format in ("", "plain") and self.reading.input is None and self.requests is None
-        if isinstance(chunk, list) and chunk and ordinary:
-            columns = plain.Columns.of(chunk)
+        if isinstance(chunk, list) and chunk and self.requests is None and self._is_plain(chunk[0]):
+            columns = plain.Columns.of(chunk, self.reading) if plain.first_line(chunk, first) is not None else None
         if columns is not None:
             account.format = "plain"
             account.lines += len(columns.sizes)
-            self.builder.add_columns(columns, first)
+            begins = plain.first_line(chunk, first)
+            self.builder.add_columns(columns, first if begins is None else begins)
         elif isinstance(chunk, list):
             account.lines += len(chunk)
-            for line, doc in enumerate(chunk, first):
+            numbers = chunk.lines if isinstance(chunk, plain.Numbered) else range(first, first + len(chunk))
+            for line, doc in zip(numbers, chunk, strict=True):
                 try:
                     self._record(line, doc)
                 except Skip as skip:
@@ -140,6 +143,15 @@ class _Intake:
                     self._skip(_DEEP, [line])
             self._take_joined(account.lines)
             self._hand_on()
+
+    def _is_plain(self, doc: Any) -> bool:
+        """Whether records are plain: the file's, or those of a file that begins with this one."""
+        if self.account.format:
+            return self.account.format == "plain"
+        try:
+            return isinstance(doc, dict) and recognise(doc) == "plain"
+        except Skip:
+            return False
 
     def _take_joined(self, line: int | None) -> None:
         """Take the answers whose pieces have all come by a line, or all."""
@@ -158,7 +170,7 @@ class _Intake:
             self.answers, self.lines = [], []
 
     def _skip(self, skip: Skip, lines: list[int]) -> None:
-        if self.fatal and skip.outcome not in _ALLOWED:
+        if self.fatal and skip.outcome not in ALLOWED:
             raise ValueError(f"{self.account.source} line {lines[0]}: {skip}") from None
         self.account.skipped.append((lines[0], skip.outcome, str(skip)))
         for line in lines[1:]:
@@ -182,7 +194,7 @@ class _Intake:
         account = self.account
         if not account.format:
             failed(doc)
-            account.format = recognise(doc)
+            account.format = _format_of(doc, self.reading)
         found = READERS[account.format](doc, self.reading)
         if self.reading.model is not None:
             found = _of_model(found, self.reading.model)
@@ -192,12 +204,31 @@ class _Intake:
 
 _DEEP = Skip("malformed", "nested too deeply")
 
-_ALLOWED = ("blank", "other model", "repeated")
+ALLOWED = ("blank", "other model", "repeated")
 """What a line may be that gives no record where all others must: nothing of what was asked for is lost."""
 
 
 def _line_of(entry: tuple[int, str, str]) -> int:
     return entry[0]
+
+
+def _format_of(doc: dict[str, Any], reading: Reading) -> str:
+    """The format of the first record; one that has the label in a field of its own is plain."""
+    try:
+        found = recognise(doc, reading.input)
+    except Skip:
+        if reading.label_field is None:
+            raise
+        return "plain"
+    if found != "plain":
+        _refuse_label_field(reading)
+    return found
+
+
+def _refuse_label_field(reading: Reading) -> None:
+    """Raise an error if the user named a field of the label where an answer's label is its first token or its text."""
+    if reading.label_field is not None:
+        raise unknown_name("label", reading.label_field, ("first_token", "text"))
 
 
 def _of_model(answers: list[Answer], model: str) -> list[Answer]:

@@ -39,7 +39,7 @@ class Format(NamedTuple):
 
 
 def _is_plain(body: Doc, doc: Doc) -> bool:
-    return "label" in doc or "top_logprobs" in doc or "top_probs" in doc
+    return plain.recognises(doc)
 
 
 def _is_batch(body: Doc, doc: Doc) -> bool:
@@ -135,8 +135,10 @@ READERS: dict[str, Reader] = {form.name: form.reader for form in FORMATS}
 """Readers of records, by the name of their format."""
 
 
-def recognise(doc: Doc) -> str:
+def recognise(doc: Doc, input: str | None = None) -> str:
     """Return the name of the format that a record has.
+
+    `input` is the field that the user named for the input.
 
     Raises
     ------
@@ -147,6 +149,8 @@ def recognise(doc: Doc) -> str:
     for form in FORMATS:
         if form.recognised(body, doc):
             return form.name
+    if input is not None and plain.recognises(doc, input):
+        return "plain"
     raise Skip("malformed", _unknown(body, doc))
 
 

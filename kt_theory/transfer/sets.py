@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from kt_theory.transfer.account import Account, drawn
 from kt_theory.transfer.answers import Reading
 from kt_theory.transfer.builder import Builder
-from kt_theory.transfer.files import read_file
+from kt_theory.transfer.files import ALLOWED, read_file
 from kt_theory.transfer.rows import Rows, collect, merged
 from kt_theory.transfer.target import Target, aim, as_folds, as_map, variants
 from kt_theory.validation import unknown_name
@@ -65,7 +65,7 @@ class TransferSet:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels of a copy."""
+        """The labels of a copy: those of the records, unless some of them count as one."""
         return self.target.names
 
     @property
@@ -352,8 +352,10 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
     target = aim(names, texts, *wanted[:4])
     if wanted.other == "none" and len(target.names) > target.declared:
         _refuse_undeclared(columns, target, account)
-    account.merged = _merged_names(names, target)
+    account.merged = _merged_names(names, columns["sampled"], target)
     account.notes += _notes_on_labels(texts, target, wanted)
+    if target.one_to_one:
+        columns, target = _recoded(columns, target), target.itself
     transfer = TransferSet(**columns, target=target, faithful=not as_sampled, account=account)
     _warn_of_single_inputs(transfer)
     return transfer
@@ -361,7 +363,7 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
 
 def _refuse_skipped(account: Account) -> None:
     for line, outcome, reason in account.skipped:
-        if outcome != "blank":
+        if outcome not in ALLOWED:
             raise ValueError(f"{account.source} line {line}: {outcome}: {reason}")
 
 
@@ -392,12 +394,24 @@ def _refuse_undeclared(columns: dict[str, Any], target: Target, account: Account
     )
 
 
-def _merged_names(names: Sequence[str], target: Target) -> dict[str, tuple[str, ...]]:
-    """The labels of the copy with variants, and these."""
-    found: dict[str, tuple[str, ...]] = {}
+def _recoded(columns: dict[str, Any], target: Target) -> dict[str, Any]:
+    """Return the columns with the labels in the order of the target, among them those that do not occur."""
+    of = np.append(target.of, -1)
+    return {
+        **columns,
+        "sampled": of[columns["sampled"]],
+        "entry_label": of[columns["entry_label"]],
+        "label_names": target.names,
+    }
+
+
+def _merged_names(names: Sequence[str], sampled: np.ndarray, target: Target) -> dict[str, dict[str, int]]:
+    """The labels of the copy with variants, these, and how often each was sampled."""
+    found: dict[str, dict[str, int]] = {}
+    times = np.bincount(sampled[sampled >= 0], minlength=len(names))
     for code in np.flatnonzero(np.bincount(target.of, minlength=len(target.names)) > 0):
-        counted = tuple(names[i] for i in np.flatnonzero(target.of == code).tolist())
-        if counted != (target.names[code],):
+        counted = {names[i]: int(times[i]) for i in np.flatnonzero(target.of == code).tolist()}
+        if list(counted) != [target.names[code]]:
             found[target.names[code]] = counted
     return found
 

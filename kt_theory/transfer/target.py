@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,19 @@ class Target:
         return cls(tuple(names), np.arange(count), np.ones(count, dtype=bool), closed, "none" if closed else "keep")
 
     @property
+    def one_to_one(self) -> bool:
+        """Whether every label of the records is a label of the copy by itself."""
+        return bool(self.whole.all())
+
+    @property
+    def itself(self) -> Target:
+        """The same target for records whose labels are in its order."""
+        return replace(self, of=np.arange(len(self.names)))
+
+    @property
     def merges(self) -> bool:
-        """Whether a label of the records counts as one of another name or place."""
-        return not (len(self.of) == len(self.names) and self.whole.all() and (self.of == np.arange(len(self.of))).all())
+        """Whether labels of the records count as one label of the copy, or may."""
+        return not self.one_to_one
 
     def __str__(self) -> str:
         if self.other == "pool":

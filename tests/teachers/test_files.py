@@ -154,7 +154,7 @@ def test_one_label_and_one_input(tmp_path):
         ("a,b\n", "is empty: has column names but no rows"),
         ("a,b\n0.5,0.5\nx,1\n", "line 3, column 'a' = 'x' is not a number"),
         ("input,a,b\nu,0.5,0.5\nv,1,\n", "line 3, column 'b' is empty"),
-        ("a;b\n0.5;0.5\n", "line 2, column 'a;b' = '0.5;0.5' is not a number"),
+        ("a.b\n0.5.0.5\n", "line 2, column 'a.b' = '0.5.0.5' is not a number"),
         ("a,b\n0.5,0.5\n1\n", "line 3 has 1 cells, the first line 2"),
         ("a,b\n0.5,0.5,0\n", "line 2 has 3 cells, the first line 2"),
         ("a,b,a\n0.5,0.5,0\n", "column 'a' occurs twice"),
@@ -244,7 +244,7 @@ def test_bad_paths_and_options(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     refused(tmp_path / "folder.csv", "is not a regular file")
     (tmp_path / "t.xlsx").touch()
-    refused(tmp_path / "t.xlsx", r"unknown suffix '\.xlsx': must be one of \.csv, \.npy, \.npz, \.parquet")
+    refused(tmp_path / "t.xlsx", r"unknown suffix '\.xlsx': must be one of \.csv, \.tsv, \.npy, \.npz, \.parquet")
     with pytest.raises(ValueError, match=r"unknown kind 'logit' .did you mean 'logits'"):
         teachers.from_table(tmp_path / "t.csv", kind="logit")
     with pytest.raises(ValueError, match="path = 3: must be a str or a Path"):
@@ -380,3 +380,108 @@ def test_bad_output(output, message):
 
     with pytest.raises(ValueError, match=message):
         teachers.from_classifier(Broken(), [[0], [1]])
+
+
+def written(folder, data, name="t.csv"):
+    path = folder / name
+    if isinstance(data, pa.Table):
+        pq.write_table(data, path)
+    else:
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+def test_what_parts_the_cells_is_recognised(delimiter, name, tmp_path):
+    rows = [["input", '"y, z"', "é;|"], ['"a|b;c,d"', "0.25", "0.75"], ["u", "1", "0"]]
+    if delimiter in (";", "|"):
+        rows[0][2] = f'"{rows[0][2]}"'
+    teacher = teachers.from_table(written(tmp_path, "\n".join(delimiter.join(row) for row in rows), name))
+    assert teacher.input_names == ("a|b;c,d", "u")
+    assert teacher.label_names == ("y, z", "é;|")
+    assert teacher.pi.tolist() == [[0.25, 0.75], [1.0, 0.0]]
+
+
+def test_decimal_commas_and_blank_first_lines(tmp_path):
+    for text in ("a;b\n0,25;0,75\n", 'a,b\n"0,25","0,75"\n', "\n\na,b\n\n0.25,0.75\n"):
+        assert teachers.from_table(written(tmp_path, text)).pi.tolist() == [[0.25, 0.75]]
+
+
+INDEX = [
+    ("id,a,b\n0,0.4,0.6\n1,0.5,0.5\n2,0.9,0.1\n", {}, ("0", "1", "2")),
+    ("Index,a,b\n1,0.4,0.6\n2,0.5,0.5\n", {}, ("1", "2")),
+    ("a,Unnamed: 0,b\n0.4,0,0.6\n0.5,1,0.5\n", {}, ("0", "1")),
+    ("id,a,b\n17,0.4,0.6\n4,0.5,0.5\n", {}, ("17", "4")),
+    ("id,a,b\n0,-1,2\n1,3,4\n", {"kind": "logits"}, ("0", "1")),
+    ("id,a,b\n0,7,2\n1,3,4\n", {"normalise": True}, ("0", "1")),
+]
+
+
+@pytest.mark.parametrize(("text", "options", "names"), INDEX)
+def test_an_index_column_names_the_inputs_and_a_warning_says_so(text, options, names, tmp_path):
+    with pytest.warns(teachers.files.TableWarning, match="looks like an index"):
+        teacher = teachers.from_table(written(tmp_path, text), **options)
+    assert teacher.input_names == names
+    assert teacher.label_names == ("a", "b")
+
+
+def test_a_label_called_id_stays_a_label(tmp_path):
+    for text in ("id,a\n0,1\n1,0\n", "id,a\n0.5,0.5\n0,1\n", "index\n1\n1\n"):
+        assert teachers.from_table(written(tmp_path, text)).input_names is None
+
+
+def test_texts_that_are_called_as_inputs_are_name_the_inputs(tmp_path):
+    for data, name in (
+        ("prompt,a,b\nx y,0.4,0.6\nz,0.5,0.5\n", "t.csv"),
+        (pa.table({"a": [0.4, 0.5], "Question": ["x y", "z"], "b": [0.6, 0.5]}), "t.parquet"),
+    ):
+        with pytest.warns(teachers.files.TableWarning, match="holds texts: it is taken for the names of the inputs"):
+            assert teachers.from_table(written(tmp_path, data, name)).input_names == ("x y", "z")
+    refused(written(tmp_path, "one,a\nx,1\n"), "column 'one' = 'x' is not a number; call the column 'input'")
+
+
+def test_other_encodings_are_named(tmp_path):
+    refused(written(tmp_path, "é,b\n1,0\n".encode("cp1252")), r"seems to be Windows-1252 \(cp1252\), .* on line 1")
+    refused(written(tmp_path, "é,b\n1,0\n".encode("utf-16")), "seems to be UTF-16; save it as UTF-8")
+
+
+def test_types_of_input_names(tmp_path):
+    import datetime
+
+    for cells, name in (
+        ([datetime.date(2024, 1, 2)], "2024-01-02"),
+        ([datetime.datetime(2024, 1, 2)], "2024-01-02"),
+        ([datetime.datetime(2024, 1, 2, 3, 4, 5)], "2024-01-02T03:04:05"),
+        ([True], "true"),
+        ([7], "7"),
+    ):
+        path = written(tmp_path, pa.table({"input": cells, "a": [1.0]}), "t.parquet")
+        assert teachers.from_table(path).input_names == (name,)
+    for cells, kind in (([b"x"], "binary"), ([["x"]], "nested"), ([{"a": 1}], "nested")):
+        refused(written(tmp_path, pa.table({"input": cells, "a": [1.0]}), "t.parquet"), f"column 'input' is {kind}")
+
+
+def test_the_command_says_what_was_guessed(tmp_path):
+    from click.testing import CliRunner
+
+    from kt_theory.cli import main
+
+    path = written(tmp_path, "id,a,b\n0,0.4,0.6\n1,0.5,0.5\n2,0.9,0.1\n")
+    result = CliRunner().invoke(main, ["risk", str(path), "--n", "10", "--repeats", "20"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "column 'id' looks like an index" in result.stderr
+    assert "3 inputs, 2 labels" in result.stdout
+
+
+def test_a_classifier_whose_rows_are_rounded_is_normalised():
+    class Rounded:
+        classes_ = ("a", "b")
+
+        def predict_proba(self, X):
+            return np.array([[0.5, 0.495]])
+
+    with pytest.raises(ValueError, match="normalise=True divides by the sum"):
+        teachers.from_classifier(Rounded(), [[0]])
+    teacher = teachers.from_classifier(Rounded(), [[0]], normalise=True)
+    np.testing.assert_allclose(teacher.pi, [[0.5 / 0.995, 0.495 / 0.995]])

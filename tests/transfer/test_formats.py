@@ -264,7 +264,7 @@ def test_bad_cells_of_a_csv(tmp_path):
     transfer = TransferSet.read(path)
     assert transfer.account.outcomes == {"read": 3, "blank": 1, "malformed": 4, "no label": 1}
     assert "logprob = 'abc'" in transfer.account.skipped[2][2]
-    path.write_text("question,label\nq,yes\n")
+    path.write_text("ask,label\nq,yes\n")
     with pytest.raises(ValueError, match="column 'input' is missing"):
         TransferSet.read(path)
 

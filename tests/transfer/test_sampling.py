@@ -174,6 +174,15 @@ def test_one_seed_and_one_prompt_are_one_draw(tmp_path):
         assert len(TransferSet.read(write(tmp_path / "a.jsonl", docs))) == 12
 
 
+def test_the_choices_of_one_seeded_answer_are_draws_of_their_own(tmp_path):
+    doc = chat(seed=7)
+    doc["response"]["choices"] *= 3
+    assert len(TransferSet.read(write(tmp_path / "a.jsonl", [doc]))) == 3
+    transfer = TransferSet.read(write(tmp_path / "a.jsonl", [doc, doc]))
+    assert len(transfer) == 3
+    assert transfer.account.outcomes == {"read": 1, "repeated": 1}
+
+
 def test_two_models_are_refused_unless_one_is_chosen(tmp_path):
     path = write(tmp_path / "a.jsonl", [chat(model="m-1"), chat(model="m-2"), chat("p", model="m-1")])
     with pytest.raises(ValueError, match=r"2 teachers, 'm-1' \(2 records\), .*, model='m-1'"):

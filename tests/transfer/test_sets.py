@@ -29,7 +29,7 @@ BAD = {
     "{": "not JSON",
     "[1, 2]": "not a JSON object",
     "7": "not a JSON object",
-    '{"x": 1}': "input is missing",
+    '{"z": 1}': "input is missing",
     good(logprob=0.5): "logprob = 0.5: a log-probability must be at most 0",
     good(logprob="x"): "logprob = 'x': must be a number",
     good(logprob=True): "logprob is true: must be a number",

@@ -109,7 +109,7 @@ def test_certificates_are_true_for_the_target(other, fold, level, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize(("other", "fold"), CASES)
-@pytest.mark.parametrize("level", ["hard", "partial", 3, 6])
+@pytest.mark.parametrize("level", ["hard", "partial", 3])
 @pytest.mark.parametrize("outside", [0.05, 0.3, 0.6])
 def test_certificates_are_true_for_the_target_in_2000_sets(other, fold, level, outside, tmp_path):
     """P(more than 150 misses of 2,000 at 0.05) < 1e-6; a true rate of 0.1 is found but with chance 1e-4."""
@@ -149,7 +149,8 @@ def test_the_probabilities_of_variants_in_one_list_are_added(tmp_path):
     np.testing.assert_allclose(rows.floor, [0.6, 0.3])
     assert rows.hidden_mass == pytest.approx(0.1)
     np.testing.assert_allclose(fit(transfer).pi, [[0.65, 0.35]])
-    assert transfer.account.merged == {"yes": ("yes", "Yes", " yes"), "no": ("no", "NO")}
+    assert transfer.account.merged == {"yes": {"yes": 1, "Yes": 0, " yes": 0}, "no": {"no": 0, "NO": 0}}
+    assert "'yes' (1 sampled), 'Yes' (0 sampled), ' yes' (0 sampled) count as 'yes'" in str(transfer.account)
 
 
 def test_variants_that_different_records_state_are_added_too(tmp_path):

@@ -85,7 +85,7 @@ def test_every_line_is_used_or_accounted_for_and_strict_refuses_any_that_is_not(
     assert "line 21: no label" in done.output
     strict = run(tmp_path, docs, "--strict")
     assert strict.exit_code == 2
-    assert "line 21: no label" in strict.output
+    assert "line 21: neither a label nor top_logprobs" in strict.output
     assert run(tmp_path, docs[:20], "--strict").exit_code == 0
 
 

@@ -1,0 +1,109 @@
+"""CSV files of other people: which character parts the cells, how numbers are written, which encoding it is."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+"""What parts cells, the likeliest first, and what it is called."""
+
+SAMPLE = 1 << 20
+"""Bytes at the start of a file by which it is judged."""
+
+INDEX_NAMES = frozenset({"", "id", "idx", "index", "row", "unnamed: 0", "rownames"})
+"""What a column that only numbers the rows is called, without case."""
+
+_HEAD = 1 << 15
+_ROWS = 20
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
+
+
+def delimiter_of(text: str, good: Callable[[list[list[str]]], float]) -> str:
+    """Return the character that parts the cells of a text.
+
+    Parameters
+    ----------
+    text : str
+        The first lines, blank ones left out.
+    good : callable
+        How well a header and its rows fit what the file should hold; among equals the more regular rows win, then the
+        likelier character.
+    """
+    best, found = (0.0, 0.0), ","
+    for delimiter in DELIMITERS:
+        rows = first_rows(text, delimiter)
+        if not rows or len(rows[0]) < 2:
+            continue
+        regular = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
+        score = (good(rows), regular)
+        if score > best:
+            best, found = score, delimiter
+    return found
+
+
+def first_rows(text: str, delimiter: str) -> list[list[str]]:
+    """Return the first rows of a text that are not blank; a last line that may have been cut is left out."""
+    head = text[:_HEAD]
+    if len(head) < len(text):
+        # Whole lines, at least a header and a row of them.
+        head = text if head.count("\n") < 2 else head[: head.rfind("\n") + 1]
+    found: list[list[str]] = []
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter):
+            if any(cell.strip() for cell in row):
+                found.append([cell.strip() for cell in row])
+            if len(found) == _ROWS:
+                break
+    except csv.Error:
+        pass
+    finally:
+        csv.field_size_limit(limit)
+    return found
+
+
+def with_point(cell: str) -> str:
+    """Return a number with its decimal comma as a point, anything else as it stands: 0,25 is 0.25."""
+    return cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
+
+
+def has_decimal_comma(cell: str) -> bool:
+    """Return whether a cell is a number with a decimal comma."""
+    return _DECIMAL_COMMA.fullmatch(cell) is not None
+
+
+def counts_rows(name: str, cells: Sequence[str]) -> bool:
+    """Return whether a column only numbers the rows: it is called so, and holds 0, 1, 2, ... or 1, 2, 3, ..."""
+    if name.strip().lower() not in INDEX_NAMES or not cells:
+        return False
+    return any(list(cells) == [str(start + i) for i in range(len(cells))] for start in (0, 1))
+
+
+def other_encoding(sample: bytes) -> str:
+    """Return which other encoding than UTF-8 a text seems to have, in words, or an empty text.
+
+    Of bytes that are no UTF-8, all must read as letters of Windows-1252 and none as UTF-8: a stray byte in a text
+    that holds letters of UTF-8 is damage, not another encoding.
+    """
+    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16"
+    head = sample[:200]
+    if len(head) > 1 and (not any(head[1::2]) or not any(head[::2])) and any(head):
+        return "UTF-16 without a mark"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+        return ""
+    except UnicodeDecodeError as error:
+        high = sample.translate(None, bytes(range(128)))
+        if set(high) & _NOT_WINDOWS or _UTF8.search(sample):
+            return ""
+        line = sample.count(b"\n", 0, error.start) + 1
+        return f"Windows-1252 (cp1252), see byte 0x{sample[error.start]:02x} on line {line}"
+
+
+_NOT_WINDOWS = frozenset({0x81, 0x8D, 0x8F, 0x90, 0x9D, 0xFE, 0xFF})
+_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")

@@ -1,0 +1,353 @@
+"""Ways out work: what an error message proposes is done, and succeeds; what it names exists.
+
+To add one: a `Way` in `WAYS`, with what raises the error, the words that name the way out, and the way out itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+import kt_theory as kt
+from kt_theory.cli import main
+
+PACKAGE = Path(kt.__file__).parent
+ROOMS = ("teachers", "transfer", "planning")
+
+Act = Callable[[Path], Any]
+
+
+class Way(NamedTuple):
+    """A message and its way out.
+
+    Attributes
+    ----------
+    error : callable
+        Given a folder, raises the error.
+    words : str
+        What the message says of the way out, as a regular expression.
+    out : callable
+        Given the folder, does what the words say.
+    """
+
+    error: Act
+    words: str
+    out: Act
+
+
+def csv(text: str, name: str = "t.csv", encoding: str = "utf-8") -> Callable[[Path], Path]:
+    """A file of that text."""
+
+    def write(folder: Path) -> Path:
+        path = folder / name
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return write
+
+
+def parquet(**columns: Any) -> Callable[[Path], Path]:
+    """A Parquet file of these columns."""
+
+    def write(folder: Path) -> Path:
+        pq.write_table(pa.table(columns), folder / "t.parquet")
+        return folder / "t.parquet"
+
+    return write
+
+
+def table(write: Callable[[Path], Path], **options: Any) -> Act:
+    """Read it as a teacher."""
+    return lambda folder: kt.teachers.from_table(write(folder), **options)
+
+
+def records(write: Callable[[Path], Path], **options: Any) -> Act:
+    """Read it as records, of which there must be some."""
+
+    def read(folder: Path) -> None:
+        transfer = kt.TransferSet.read(write(folder), **options)
+        assert len(transfer)
+        assert transfer.account.outcomes.keys() == {"read"}
+
+    return read
+
+
+def command(*words: Any) -> Act:
+    """Run a command; a callable among the words writes the file that stands there."""
+
+    def run(folder: Path) -> None:
+        given = [str(word(folder)) if callable(word) else word for word in words]
+        result = CliRunner().invoke(main, given, catch_exceptions=False)
+        if result.exit_code:
+            raise ValueError(result.output)
+
+    return run
+
+
+class Rounded:
+    """A classifier whose rows do not sum to 1."""
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        return np.array([[0.5, 0.495]])
+
+
+class Undecided:
+    """A classifier without probabilities."""
+
+
+def with_probabilities() -> Any:
+    """A classifier that has them."""
+    found = Rounded()
+    found.predict_proba = lambda X: np.array([[0.5, 0.5]])  # type: ignore[method-assign]
+    return found
+
+
+def npz(name: str) -> Callable[[Path], Path]:
+    """An NPZ file of one array of that name."""
+
+    def write(folder: Path) -> Path:
+        arrays: dict[str, Any] = {name: np.array([[0.5, 0.5]])}
+        np.savez(folder / "t.npz", **arrays)
+        return folder / "t.npz"
+
+    return write
+
+
+LOGITS, COUNTS = csv("a,b\n-1,2\n0,3\n"), csv("a,b\n1,3\n2,2\n")
+RISK = ("--n", "10", "--repeats", "10")
+BOOK = csv("to be or not to be", "book.txt")
+LARGE = 2**29
+TWO, NAMELESS = csv("prompt,question,label\nq,r,a\n"), csv("ask,says\nq,a\n")
+LATIN = "input,label\ncafé,a\n"
+PROBS = csv("input,label,p,confidence\nq,a,0.5,0.4\n")
+
+WAYS = {
+    "logits in a table": Way(table(LOGITS), "pass kind='logits'", table(LOGITS, kind="logits")),
+    "counts in a table": Way(table(COUNTS), "for counts pass normalise=True", table(COUNTS, normalise=True)),
+    "logits, command": Way(command("risk", LOGITS, *RISK), "pass --logits", command("risk", LOGITS, "--logits", *RISK)),
+    "counts, command": Way(
+        command("risk", COUNTS, *RISK), "pass --normalise", command("risk", COUNTS, "--normalise", *RISK)
+    ),
+    "rows of a table": Way(
+        table(csv("a,b\n0.5,0.4\n")), "normalise=True divides", table(csv("a,b\n0.5,0.4\n"), normalise=True)
+    ),
+    "rows of a teacher": Way(
+        lambda _: kt.Teacher([[0.5, 0.4]]), "normalise=True divides", lambda _: kt.Teacher([[0.5, 0.4]], normalise=True)
+    ),
+    "rows of a classifier": Way(
+        lambda _: kt.teachers.from_classifier(Rounded(), [[0]]),
+        "normalise=True divides",
+        lambda _: kt.teachers.from_classifier(Rounded(), [[0]], normalise=True),
+    ),
+    "law of a classifier": Way(
+        lambda _: kt.teachers.from_classifier(with_probabilities(), [[0]], [2.0]),
+        "normalise=True divides",
+        lambda _: kt.teachers.from_classifier(with_probabilities(), [[0]], [2.0], normalise=True),
+    ),
+    "no probabilities": Way(
+        lambda _: kt.teachers.from_classifier(Undecided(), [[0]]),
+        "give a fitted classifier that has one",
+        lambda _: kt.teachers.from_classifier(with_probabilities(), [[0]]),
+    ),
+    "no inputs": Way(
+        lambda _: kt.teachers.from_classifier(with_probabilities(), []),
+        "give at least one input",
+        lambda _: kt.teachers.from_classifier(with_probabilities(), [[0]]),
+    ),
+    "an index that does not count": Way(
+        table(csv("id,a,b\n7,2,2\n9,1,3\n")),
+        "call it 'input' if it names the inputs",
+        table(csv("input,a,b\n7,2,2\n9,1,3\n"), normalise=True),
+    ),
+    "texts in a table": Way(
+        table(csv("ask,a\nq,1\n")), "call the column 'input' if it names", table(csv("input,a\nq,1\n"))
+    ),
+    "texts in Parquet": Way(
+        table(parquet(ask=["q"], a=[1.0])), "call the column 'input'", table(parquet(input=["q"], a=[1.0]))
+    ),
+    "numbers as texts": Way(table(parquet(a=["1"])), "store numbers as float64", table(parquet(a=np.ones(1)))),
+    "near names": Way(table(csv("a,Rho\n1,1\n")), "call it 'rho'", table(csv("a,rho\n1,1\n"))),
+    "names of inputs": Way(
+        table(parquet(input=[b"q"], a=[1.0])), "must be texts", table(parquet(input=["q"], a=[1.0]))
+    ),
+    "encoding of a table": Way(
+        table(csv("é\n1\n", encoding="cp1252")), "save it as UTF-8", table(csv("é\n1\n", encoding="utf-8"))
+    ),
+    "kind against the array": Way(
+        table(npz("logits"), kind="probabilities"), "kind='probabilities' contradicts", table(npz("logits"))
+    ),
+    "array of another name": Way(table(npz("p")), "one of the arrays pi", table(npz("pi"))),
+    "unknown kind": Way(table(LOGITS, kind="logit"), "did you mean 'logits'", table(LOGITS, kind="logits")),
+    "a text as a table": Way(
+        command("risk", BOOK, *RISK), "such as --ngram 2", command("risk", BOOK, "--ngram", "2", *RISK)
+    ),
+    "tokens of a table": Way(
+        command("risk", BOOK, "--tokens", "word", *RISK),
+        "--tokens word goes with --ngram",
+        command("risk", BOOK, "--tokens", "word", "--ngram", "1", *RISK),
+    ),
+    "logits of a text": Way(
+        command("risk", BOOK, "--ngram", "2", "--logits", *RISK),
+        "--logits and --normalise are for tables",
+        command("risk", LOGITS, "--logits", *RISK),
+    ),
+    "a path as a text": Way(
+        lambda folder: kt.teachers.ngram(BOOK(folder), 2),  # type: ignore[arg-type]
+        re.escape("Path(name).read_text('utf-8')"),
+        lambda folder: kt.teachers.ngram(BOOK(folder).read_text("utf-8"), 2),
+    ),
+    "a short text": Way(
+        lambda _: kt.teachers.ngram("ab", 3), "needs at least 3", lambda _: kt.teachers.ngram("abc", 3)
+    ),
+    "a large table": Way(
+        lambda _: kt.teachers.uniform(LARGE, 1),
+        "Teacher.from_classes describes a large teacher",
+        lambda _: kt.Teacher.from_classes([[1.0]], [1 / LARGE], [LARGE]),
+    ),
+    "an instance too early": Way(
+        lambda _: kt.teachers.instance2(10, 5, 3), "defined from n = 19", lambda _: kt.teachers.instance2(10, 5, 19)
+    ),
+    "two inputs": Way(records(TWO), "input='prompt' takes the first", records(TWO, input="prompt")),
+    "two labels": Way(
+        records(csv("input,answer,target\nq,a,b\n")),
+        "label='answer' takes the first",
+        records(csv("input,answer,target\nq,a,b\n"), label="answer"),
+    ),
+    "two probabilities": Way(records(PROBS), "logprob='p' takes the first", records(PROBS, logprob="p")),
+    "two inputs, JSON": Way(
+        records(csv('{"prompt": "q", "text": "r", "label": "a"}\n', "t.jsonl"), on_error="raise"),
+        "input='prompt' takes the first",
+        records(csv('{"prompt": "q", "text": "r", "label": "a"}\n', "t.jsonl"), input="prompt"),
+    ),
+    "no input": Way(
+        records(csv("ask,label\nq,a\n")), "input=... says which", records(csv("ask,label\nq,a\n"), input="ask")
+    ),
+    "no input, JSON": Way(
+        records(csv('{"ask": "q", "label": "a"}\n', "t.jsonl"), on_error="raise"),
+        "input=... names it",
+        records(csv('{"ask": "q", "label": "a"}\n', "t.jsonl"), input="ask"),
+    ),
+    "no label": Way(
+        records(NAMELESS, input="ask"), "label=... says which", records(NAMELESS, input="ask", label="says")
+    ),
+    "a column named twice": Way(
+        records(csv("input,label,label\nq,a,b\n")), "names must differ", records(csv("input,label,other\nq,a,b\n"))
+    ),
+    "encoding of records": Way(
+        records(csv(LATIN, encoding="cp1252")), "save it as UTF-8", records(csv(LATIN, encoding="utf-8"))
+    ),
+    "bytes as inputs": Way(
+        records(parquet(input=[b"q"], label=["a"])),
+        "store each input as text",
+        records(parquet(input=["q"], label=["a"])),
+    ),
+    "bytes as labels": Way(
+        records(parquet(input=["q"], label=[b"a"])),
+        "store each label as text",
+        records(parquet(input=["q"], label=["a"])),
+    ),
+    "dates as probabilities": Way(
+        records(parquet(input=["q"], label=["a"], prob=[[0.5]])),
+        "the prob must be a number",
+        records(parquet(input=["q"], label=["a"], prob=[0.5])),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_the_way_out_works(name, tmp_path):
+    way = WAYS[name]
+    with pytest.raises(ValueError, match=way.words):
+        way.error(tmp_path)
+    way.out(tmp_path)
+
+
+def documented(tree: ast.AST) -> set[int]:
+    """The strings that are docstrings, by id."""
+    found = set()
+    for node in ast.walk(tree):
+        for child in getattr(node, "body", []) if not isinstance(node, (ast.Lambda, ast.IfExp)) else []:
+            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+                found.add(id(child.value))
+    return found
+
+
+def named_in(source: str) -> set[tuple[str, int]]:
+    """The arguments and options that the messages of a module name, and on which line."""
+    tree = ast.parse(source)
+    left_out = documented(tree)
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in left_out:
+            words = re.findall(r"(?<![\w.=-])([a-z_]\w*)=(?=['\w.\[({]|$)|(?<![\w-])(--[a-z][a-z-]*)", node.value)
+            found |= {(argument or option, node.lineno) for argument, option in words}
+    return found
+
+
+def arguments() -> set[str]:
+    """The arguments of all that is public."""
+    found: set[str] = set()
+    places: list[Any] = [kt, kt.teachers, kt.students]
+    for place in places:
+        for name in getattr(place, "__all__", None) or dir(place):
+            thing = getattr(place, name)
+            methods = [getattr(thing, part) for part in dir(thing) if part[0] != "_"] if inspect.isclass(thing) else []
+            for each in (thing, *methods):
+                if callable(each):
+                    try:
+                        found |= set(inspect.signature(each).parameters)
+                    except (TypeError, ValueError):
+                        continue
+    return found
+
+
+def options() -> set[str]:
+    """The options of all commands."""
+    context = click.Context(main)
+    commands = [main.get_command(context, name) for name in main.list_commands(context)]
+    return {option for each in commands if each is not None for part in each.params for option in part.opts}
+
+
+LEVEL_PRICES = {"hard"}
+"""--price takes LEVEL=PRICE."""
+
+
+def unknown(source: str) -> set[tuple[str, int]]:
+    known = arguments() | options() | LEVEL_PRICES
+    return {(name, line) for name, line in named_in(source) if name not in known}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_messages_name_exists(room):
+    wrong = {path.name: found for path in sorted((PACKAGE / room).glob("*.py")) if (found := unknown(path.read_text()))}
+    assert not wrong
+
+
+WHOLE = ["teachers/*.py", "transfer/tables.py", "transfer/plain.py"]
+"""Modules of which every named argument and option has its `Way`."""
+
+
+def test_every_argument_that_messages_name_has_its_way():
+    named = {name for place in WHOLE for path in PACKAGE.glob(place) for name, _ in named_in(path.read_text())}
+    tried = " ".join(way.words for way in WAYS.values())
+    assert {name for name in named if name not in tried} == set()
+    assert {"input", "label", "logprob", "kind", "normalise", "--ngram"} <= named
+
+
+def test_what_does_not_exist_is_found():
+    source = (
+        'def f(x):\n    """no=1"""\n    raise ValueError(f"{x}: pass normalize=True, kind=\'logits\' or --logit; a=")'
+    )
+    assert {name for name, _ in unknown(source)} == {"normalize", "--logit", "a"}
+    assert {name for name, _ in named_in(source)} == {"normalize", "kind", "--logit", "a"}
