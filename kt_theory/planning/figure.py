@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures
-from kt_theory.planning.records import PLUG_IN
+from kt_theory.planning.estimate import ESTIMATED
 from kt_theory.planning.sizes import plans
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def draw_plan(curves: pd.DataFrame, text: str, tv: float) -> Any:
     figures.title(axes, text)
     line = Line2D([], [], color="#666666", linewidth=0.9, linestyle=(0, (5, 3)), label=f"asked for: {tv:.4g}")
     note = "Points: queries that suffice. Bars reach down to the number below which no student succeeds, if proved."
-    if curves["certificate"].str.startswith(PLUG_IN).any():
+    if curves["certificate"].str.startswith(ESTIMATED).any():
         note = "Points: further queries that are estimated to suffice, not proved; see the lines below the table."
     if absent:
         note += f" Not drawn: {', '.join(absent)}."
