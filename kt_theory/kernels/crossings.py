@@ -1,4 +1,4 @@
-"""Where the risk of a drawn teacher crosses a total variation: for hard labels, and for those that reveal probabilities.
+"""Where the risk of a drawn teacher crosses a total variation: of hard labels, and of those that reveal more.
 
 Legend: R rows, A labels, C copies of the arrival times, m further queries, n queries in all, mu mean visits of a row.
 """
@@ -28,7 +28,7 @@ def place_of(m):
     half = 1 << (_DIGITS - 1)
     if m < 2 * half:
         return int(m)
-    shift = int(math.floor(math.log2(m))) - _DIGITS + 1
+    shift = int(math.log2(m)) - _DIGITS + 1
     return half * shift + int(m / 2.0**shift)
 
 
@@ -115,8 +115,8 @@ def revealed_crossing(tv, start, p, mass, known, rank, top, untouched, arrival, 
 def hard_risk(n, p, mass, rate, unvisited, log_p, log_mu, table):
     """Return the risk of frequencies after n queries in all, each row visited Poisson(n rate) times, uniform before.
 
-    table (U, V): log E |X/k - p| 1{k >= 1} for X ~ Bin(k, p), k ~ Poisson(mu), at log_mu (U,), log_p (V,), evenly spaced;
-    between them it is interpolated. unvisited (R,) is the row's distance from uniform.
+    table (U, V): log E |X/k - p| 1{k >= 1} for X ~ Bin(k, p), k ~ Poisson(mu), at log_mu (U,) and log_p (V,), evenly
+    spaced; between them it is interpolated. unvisited (R,) is the row's distance from uniform.
     """
     rows, labels = p.shape
     p_step, mu_step = log_p[1] - log_p[0], log_mu[1] - log_mu[0]

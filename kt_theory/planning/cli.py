@@ -75,7 +75,7 @@ def plan_command(
     if as_json:
         click.echo(json.dumps(words.as_json(frame, tv, confidence, answer, grounds), indent=2, allow_nan=False))
     else:
-        click.echo(f"{answer}\nThis rests on: {'; '.join(grounds)}.\n")
+        click.echo(f"{answer}\nThis rests on: {'; '.join(grounds)}.")
         click.echo(_screen(frame))
         for name, certificate, reason in zip(frame["access"], frame["certificate"], frame["reason"], strict=True):
             click.echo(f"{name}: {reason.removeprefix(f'{name}: ') or certificate}")

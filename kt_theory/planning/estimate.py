@@ -27,8 +27,8 @@ COVERAGE = 0.9
 """Of the interval."""
 
 WIDENED = 1.12
-"""By this factor the ends of the interval, as totals n0 + m, are moved apart: for what no model of rows gets right. Set on
-the teachers of `benchmarks/plan_accuracy.py` that are marked as tuned on."""
+"""By this factor the ends of the interval, as totals n0 + m, are moved apart: for what no model of rows gets right. Set
+on the teachers of `benchmarks/plan_accuracy.py` that are marked as tuned on."""
 
 WIDEST = 3.0
 """An interval of totals whose ends are further apart than this factor says only where n lies, not what it is."""
@@ -54,7 +54,9 @@ def estimated(transfer: TransferSet, level: Level, tv: float, sure: float | None
         S, if it is known.
     """
     if level.labels > MOST_LABELS:
-        reason = f"{level.name}: not estimated for more than {MOST_LABELS:,} labels; give inputs= and labels= for a proof"
+        reason = (
+            f"{level.name}: not estimated for more than {MOST_LABELS:,} labels; give inputs= and labels= for a proof"
+        )
         return Enough(None, reason, (), reason=reason)
     if level.access == "hard" and not transfer.faithful:
         reason = (
@@ -88,9 +90,9 @@ def beside(proof: Enough, transfer: TransferSet, level: Level, tv: float, inputs
 def _further(found: Posterior, level: Level, tv: float) -> np.ndarray:
     """Return the further queries needed in each draw: (T,).
 
-    A level never needs more than one that reveals less. Where each record states its label's probability, hard labels take
-    at least what partial ones do. Otherwise queries that reveal probabilities start anew, unless it is faster to go on
-    with labels alone.
+    A level never needs more than one that reveals less. Where each record states its label's probability, hard labels
+    take at least what partial ones do. Otherwise queries that reveal probabilities start anew, unless it is faster to go
+    on with labels alone.
     """
     hard = np.maximum(found.hard(tv) - found.pilot.n, 0.0)
     each = found.pilot.states_each

@@ -60,8 +60,8 @@ def plan(
     Returns
     -------
     DataFrame, one row per level: access, lower, n (missing where impossible, or where records do not determine it),
-    certificate, reason; for a transfer set also low and high, the 90 % interval of further queries; with prices also cost
-    and cheapest.
+    certificate, reason; for a transfer set also low and high, the 90 % interval of further queries; with prices also
+    cost and cheapest.
     """
     return plans([tv], inputs, labels, confidence, prices, teacher, top, top_only, levels, graph, hops)[0]
 

@@ -82,8 +82,8 @@ def rests_on(frame: pd.DataFrame, source: Any, inputs: int | None, labels: int |
         found.append("the records say of themselves that they were sampled otherwise")
     if certificates.str.startswith(ESTIMATED).any():
         found.append(
-            f"the numbers are estimated from {len(source):,} records, not proved; an interval holds the teacher's own with "
-            f"{COVERAGE:.0%} probability if inputs are alike: what one hides is as in others that were asked as often"
+            f"the numbers are estimated from {len(source):,} records, not proved; an interval holds the teacher's own "
+            f"with {COVERAGE:.0%} probability if inputs are alike: what one hides is as in others asked as often"
         )
     if not len(source.entry_record):
         found.append("the records are sampled labels only: what levels that reveal more take rests on counts")
@@ -99,7 +99,7 @@ def rests_on(frame: pd.DataFrame, source: Any, inputs: int | None, labels: int |
 def as_json(
     frame: pd.DataFrame, tv: float, confidence: float | None, sentences: str, grounds: list[str]
 ) -> dict[str, Any]:
-    """Return the same content for a program: answer, rests_on, tv, confidence and levels, None where there is no number."""
+    """Return the same for a program: answer, rests_on, tv, confidence and levels, None where there is no number."""
     lines = _lines(frame)
     for line in lines:
         line["lower"] = line["lower"] if line["lower"] <= LARGEST_COUNT else None
@@ -108,7 +108,9 @@ def as_json(
 
 def _lines(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the table as plain Python values, None where one is missing."""
-    columns = [c for c in ("access", "lower", "n", "low", "high", "cost", "cheapest", "certificate", "reason") if c in frame]
+    columns = [
+        c for c in ("access", "lower", "n", "low", "high", "cost", "cheapest", "certificate", "reason") if c in frame
+    ]
     found = []
     for record in frame[columns].astype(object).to_dict("records"):
         plain = {}
@@ -187,7 +189,9 @@ def _without_number(lines: list[dict[str, Any]], further: bool) -> list[str]:
         each = _listed([f"{name(line['access'])} {line['low']:,} to {line['high']:,}{more}" for line in weak])
         found.append(f"Weakly determined by the records: {each}.")
     if impossible:
-        found.append(f"Impossible with any number of queries: {_listed([name(line['access']) for line in impossible])}.")
+        found.append(
+            f"Impossible with any number of queries: {_listed([name(line['access']) for line in impossible])}."
+        )
     if other:
         found.append(f"Without a number: {_listed([name(line['access']) for line in other])}.")
     return found

@@ -1,7 +1,7 @@
 """Draws of a teacher given records, and where the risk of each access level crosses a total variation in each of them.
 
-All levels are answered from the same draws, with the same arrival times of the further queries: a level that reveals more
-knows more of every row at every time, so that in each draw it never needs more.
+All levels are answered from the same draws, with the same arrival times of the further queries: a level that reveals
+more knows more of every row at every time, so that in each draw it never needs more.
 """
 
 from __future__ import annotations

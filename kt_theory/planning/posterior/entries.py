@@ -1,8 +1,9 @@
 """A kind of row without a formula: entries that are draws of one law F, given that they sum to 1.
 
-F is a histogram over log p. For gamma F that is a Dirichlet row; a histogram also fits rows that all have the same values in
-some order, such as Zipf's. It is fitted to the stated probabilities, and to the hidden ones by their mean: given its mass
-m, u hidden entries of a row are about draws of F tilted, F(p) e^(-t p) / M, to the mean m/u (Gibbs' conditioning).
+F is a histogram over log p. For gamma F that is a Dirichlet row; a histogram also fits rows that all have the same
+values in some order, such as Zipf's. It is fitted to the stated probabilities, and to the hidden ones by their mean:
+given its mass m, u hidden entries of a row are about draws of F tilted, F(p) e^(-t p) / M, to the mean m/u (Gibbs'
+conditioning).
 """
 
 from __future__ import annotations
@@ -47,9 +48,7 @@ class EntryLaw:
         found: np.ndarray = number * log_norm + tilt * total - 0.5 * np.log(2.0 * np.pi * number * variance)
         return found
 
-    def draw(
-        self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
+    def draw(self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return rows given what is stated of them, which is kept exactly: (R, A)."""
         hidden = np.maximum((~known).sum(axis=1), 1)
         mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 0.0, 1.0)
@@ -98,7 +97,7 @@ def _tilted(
     log_law: np.ndarray, mean: np.ndarray, cap: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return F tilted to each mean, below each cap: weights (R, G), log M, t and the variance, (R,) each."""
-    log = np.where(GRID <= cap[:, None] * 1.06, log_law, -np.inf)
+    log = np.where(cap[:, None] * 1.06 >= GRID, log_law, -np.inf)
     log[:, 0] = np.maximum(log[:, 0], -60.0)
     low, high = np.full(len(mean), -6.5), np.full(len(mean), 18.0)
     for _ in range(_BISECTIONS):

@@ -1,12 +1,13 @@
 """The posterior of the input law: how often each input is asked per query, visited or not.
 
 An input is asked Poisson(lambda) times in the n queries in hand, lambda = n rho. The lambdas are independent draws of a
-law f on a grid of log lambda: a gamma, a lognormal or a cut power law. Inputs that were never asked do not show, so that the
-visit counts j follow the zero-truncated mixture; of inputs known to be S in all, S - V were asked 0 times.
+law f on a grid of log lambda: a gamma, a lognormal or a cut power law. Inputs that were never asked do not show, so
+that the visit counts j follow the zero-truncated mixture; of inputs known to be S in all, S - V were asked 0 times.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,7 +86,7 @@ class InputLaw:
     laws: np.ndarray
 
     def draw(self, which: int, kept: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return lambdas of the kept visited inputs, those of points of inputs never asked, and how many each stands for.
+        """Return lambdas of the kept inputs, those of points of inputs never asked, and how many each point stands for.
 
         Parameters
         ----------
@@ -172,7 +173,9 @@ def input_law(visits: np.ndarray, draws: int, rng: np.random.Generator, inputs: 
     return InputLaw(visits, inputs, grid, laws)
 
 
-def _particles(family, grid, log_likelihood, rng):  # type: ignore[no-untyped-def]
+def _particles(
+    family: Family, grid: np.ndarray, log_likelihood: Callable[[np.ndarray], np.ndarray], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Return parameters and their log weights: population Monte Carlo, the likelihood tempered, t mixtures proposed."""
     low, high = family.box.T
     volume = float(np.log(high - low).sum())

@@ -82,7 +82,7 @@ class Pilot:
     def states_each(self) -> bool:
         """Whether every record states the probability of the label that it sampled."""
         drawn = self.count > 0
-        return bool((self.known | ~drawn).all()) and bool((drawn.any(axis=1) <= self.states).all())
+        return bool((self.known | ~drawn).all())
 
     def known_by(self, top: int | None) -> np.ndarray:
         """Return which probabilities the records reveal through an access level: (R, A) bool.
@@ -93,11 +93,9 @@ class Pilot:
             As for `TransferSet.seen_by`.
         """
         rows = self.transfer.rows if top is None else self.transfer.seen_by(top)
-        found: np.ndarray = self._dense(rows, rows.known.astype(np.float64)) > 0.0
+        known = _dense(rows, rows.known.astype(np.float64), self.kept, self.columns)
+        found: np.ndarray = np.greater(known, 0.0)
         return found
-
-    def _dense(self, rows: Rows, values: np.ndarray) -> np.ndarray:
-        return _dense(rows, values, self.kept, self.columns)
 
 
 def pilot(transfer: TransferSet, labels: int) -> Pilot:

@@ -1,8 +1,9 @@
 """The posterior of the rows: what kind each row is of, and draws of what the records hide of it.
 
-A row is of one of several kinds, each with an unknown share of all rows: Dirichlet(alpha); or a spike, a share w ~ Beta(c, d)
-of the row at a label that is equally likely any, the others sharing 1 - w as Dirichlet(alpha) (`Kind`); or, where
-probabilities are stated, a row whose entries are draws of one law that the records show themselves (`entries.EntryLaw`).
+A row is of one of several kinds, each with an unknown share of all rows: Dirichlet(alpha); or a spike, a share
+w ~ Beta(c, d) of the row at a label that is equally likely any, the others sharing 1 - w as Dirichlet(alpha) (`Kind`);
+or, where probabilities are stated, a row whose entries are draws of one law that the records show themselves
+(`entries.EntryLaw`).
 
 Stated probabilities are kept exactly: a kind is weighed by the density of what is stated, and what is hidden is drawn
 given it. That the stated labels are those that were sampled adds a factor that is the same for all kinds.
@@ -224,14 +225,12 @@ def under(hidden: np.ndarray, known: np.ndarray, cap: np.ndarray) -> np.ndarray:
             break
         hidden = hidden - excess
         room = np.where(known, 0.0, np.maximum(cap[:, None] - hidden, 0.0))
-        hidden = hidden + excess.sum(axis=1, keepdims=True) * room / np.maximum(
-            room.sum(axis=1, keepdims=True), _TINY
-        )
+        hidden = hidden + excess.sum(axis=1, keepdims=True) * room / np.maximum(room.sum(axis=1, keepdims=True), _TINY)
     return hidden
 
 
 def strata(visits: np.ndarray) -> np.ndarray:
-    """Return the third of the visit counts to which each row belongs, 0 the least: (R,), so that kinds may follow rho."""
+    """Return the third of the visit counts to which each row belongs, 0 the least: (R,). Kinds may depend on rho."""
     low, high = np.quantile(visits, [1 / 3, 2 / 3])
     found: np.ndarray = (visits > low).astype(np.int64) + (visits > high)
     return found
@@ -241,9 +240,7 @@ CONCENTRATION, TIE, ROUNDS = 2.0, 12.0, 15
 """Dirichlet weight of the shares of the kinds, how closely the strata follow the shares of all, and Gibbs rounds."""
 
 
-def draw_kinds(
-    evidence: np.ndarray, stratum: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def draw_kinds(evidence: np.ndarray, stratum: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the kind of each row, (R,), and the shares of the kinds in stratum 0, (K,): one draw, by Gibbs sampling.
 
     The shares of a stratum are Dirichlet around those of all rows, as many as `TIE` rows.
