@@ -22,7 +22,7 @@ import kt_theory as kt
 
 PILOTS = (0.5, 2.0, 4.0, 20.0)
 MULTIPLES = (2.0, 6.0)
-TVS = (0.2, 0.1, 0.05, 0.02)
+TVS = (0.1, 0.03)
 """Where the order of the levels is checked."""
 
 FACTOR = 1.35
@@ -212,7 +212,8 @@ def measure(kind: str, pilot: float, repeat: int) -> Iterator[dict[str, Any]]:
     for source in SOURCES:
         transfer = records(one, n0, source, rng)
         inhand = Truth(one, known_pairs(transfer, one), rng) if source == "partial" else None
-        yield {"kind": kind, "pilot": pilot, "source": source, **_order(transfer)}
+        place = {"kind": kind, "pilot": pilot, "repeat": repeat, "source": source}
+        yield place | _order(transfer)
         for access in ASKED[source]:
             now, *targets = risks[access]
             for multiple, tv in zip(MULTIPLES, targets, strict=True):
@@ -223,7 +224,7 @@ def measure(kind: str, pilot: float, repeat: int) -> Iterator[dict[str, Any]]:
                 if inhand is not None and access in ("top_k", "soft"):
                     truth = n0 + inhand.crossing(access, tv, 2.0 * multiple * n0)
                 found = kt.samples_needed(access, teacher=transfer, tv=tv, k=2 if access == "top_k" else None)
-                line = {"kind": kind, "pilot": pilot, "source": source, "access": access, "tv": tv, "truth": truth}
+                line = place | {"access": access, "tv": tv, "truth": truth}
                 low, high = found.interval or (found.n, found.n)
                 yield line | {"n": None if found.n is None else n0 + found.n, "low": n0 + low, "high": n0 + high}
 
@@ -306,13 +307,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=6)
     parser.add_argument("--first", type=int, default=0, help="The first repeat.")
-    parser.add_argument("--lines", type=Path, help="Also write, and go on from, a line for each look to this file.")
+    parser.add_argument("--lines", type=Path, help="Write a line for each look to this file, and go on where it ends.")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
     options = parser.parse_args()
     lines: list[dict[str, Any]] = []
+    if options.lines is not None and options.lines.exists():
+        lines = [json.loads(line) for line in options.lines.read_text().splitlines()]
+    done = {(line["kind"], line["pilot"], line["repeat"]) for line in lines}
     for repeat in range(options.first, options.first + options.repeats):
         for kind in KINDS:
             for pilot in PILOTS:
+                if (kind, pilot, repeat) in done:
+                    continue
                 found = list(measure(kind, pilot, repeat))
                 lines += found
                 if options.lines is not None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from kt_theory.planning.levels import Level
-from kt_theory.planning.posterior.draws import DRAWS, Posterior, posterior
+from kt_theory.planning.posterior.draws import Posterior, posterior
 from kt_theory.planning.posterior.pilot import MOST_LABELS
 from kt_theory.planning.search import Enough
 from kt_theory.transfer.sets import TransferSet
@@ -30,11 +30,11 @@ WIDENED = 1.12
 """By this factor the ends of the interval, as totals n0 + m, are moved apart: for what no model of rows gets right. Set
 on the teachers of `benchmarks/plan_accuracy.py` that are marked as tuned on."""
 
-WIDEST = 3.0
+WIDEST = 2.5
 """An interval of totals whose ends are further apart than this factor says only where n lies, not what it is."""
 
-FEWEST_LABELS = 3.5
-"""So many sampled labels per input, where nothing else is known of the rows, are the fewest that determine a number."""
+FEWEST, FEWEST_LABELS = 1.6, 3.5
+"""Records per input that was asked: the fewest that determine a number, with stated probabilities and without any."""
 
 
 def estimated(transfer: TransferSet, level: Level, tv: float, sure: float | None, inputs: int | None) -> Enough:
@@ -69,7 +69,7 @@ def estimated(transfer: TransferSet, level: Level, tv: float, sure: float | None
     low, high = _interval(needed, len(transfer))
     n = _number(needed, sure, len(transfer))
     words = _words(found, sure)
-    weak = _weak(found, level, low, high)
+    weak = _weak(found, low, high)
     if weak:
         reason = f"{level.name}: {WEAK}{weak}; between {low:,} and {high:,} more"
         return Enough(None, ESTIMATED + words, (), interval=(low, high), reason=reason)
@@ -91,8 +91,8 @@ def _further(found: Posterior, level: Level, tv: float) -> np.ndarray:
     """Return the further queries needed in each draw: (T,).
 
     A level never needs more than one that reveals less. Where each record states its label's probability, hard labels
-    take at least what partial ones do. Otherwise queries that reveal probabilities start anew, unless it is faster to go
-    on with labels alone.
+    take at least what partial ones do. Otherwise queries that reveal probabilities start anew, or go on with labels
+    alone where that is faster.
     """
     hard = np.maximum(found.hard(tv) - found.pilot.n, 0.0)
     each = found.pilot.states_each
@@ -101,7 +101,9 @@ def _further(found: Posterior, level: Level, tv: float) -> np.ndarray:
     top = {"partial": 0, "top_k": level.k, "soft": None}[level.access]
     needed = found.further(top, tv)
     counted = found.pilot.labelled and found.pilot.transfer.faithful
-    return needed if each or not counted else np.minimum(needed, hard)
+    if each or not counted:
+        return needed
+    return np.minimum(needed, hard)
 
 
 def _interval(needed: np.ndarray, records: int) -> tuple[int, int]:
@@ -123,12 +125,13 @@ def _whole(m: float) -> int:
     return min(max(math.ceil(m), 0), LARGEST_COUNT)
 
 
-def _weak(found: Posterior, level: Level, low: int, high: int) -> str:
+def _weak(found: Posterior, low: int, high: int) -> str:
     """Return why the records do not determine a number, empty where they do."""
-    records = found.pilot.n
-    each = records / found.inputs
-    if not found.pilot.states.any() and each < FEWEST_LABELS:
-        return f"{each:.2g} sampled labels per input, and nothing else, say little of the rows"
+    records, each = found.pilot.n, found.pilot.n / len(found.pilot.visits)
+    states = found.pilot.states.any()
+    if each < (FEWEST if states else FEWEST_LABELS):
+        what = "records" if states else "sampled labels, and nothing else,"
+        return f"{each:.2g} {what} per input asked say too little"
     if (records + high) > WIDEST * (records + low):
         return "teachers that the records allow differ too much"
     return ""
@@ -138,6 +141,6 @@ def _words(found: Posterior, sure: float | None) -> str:
     what = "sampled labels" if not found.pilot.states.any() else "records"
     middle = "the median" if sure is None else f"what suffices in mean in {sure:.0%}"
     return (
-        f"{middle} of {DRAWS} teachers drawn given the {found.pilot.n:,} {what}, {COVERAGE:.0%} interval; "
+        f"{middle} of {len(found.draws)} teachers drawn given the {found.pilot.n:,} {what}, {COVERAGE:.0%} interval; "
         "give inputs= and labels= for a proof"
     )

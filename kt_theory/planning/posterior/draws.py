@@ -16,16 +16,21 @@ import numpy as np
 from kt_theory.planning.posterior import entries, rows
 from kt_theory.planning.posterior.deviations import deviations
 from kt_theory.planning.posterior.inputs import InputLaw, input_law
-from kt_theory.planning.posterior.pilot import Pilot, pilot
+from kt_theory.planning.posterior.pilot import MOST_CELLS, Pilot, pilot, rows_of
 from kt_theory.transfer.sets import TransferSet
 
-DRAWS = 48
+DRAWS, FEWEST_DRAWS = 48, 16
+"""Teachers that are drawn; fewer where there are so many labels that a draw is dear."""
+
 SEED = 20_240_607
 
-_CELLS = 20_000
+_CELLS = 12_000
 """Arrival times are drawn until a draw has so many rows x labels."""
 
 _MOST_COPIES = 24
+
+UNSEEN_POINTS = 200
+"""Inputs never asked are represented by at most so many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +49,6 @@ class Draw:
         After how many further queries each pair is drawn first, C times.
     first : (C, R) float64
         The least of a row's.
-    inputs : float
-        How many inputs there are in all.
     """
 
     p: np.ndarray
@@ -54,7 +57,6 @@ class Draw:
     rank: np.ndarray
     arrival: np.ndarray
     first: np.ndarray
-    inputs: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +66,6 @@ class Posterior:
     pilot: Pilot
     draws: tuple[Draw, ...]
     found: dict[tuple[Any, ...], np.ndarray] = field(default_factory=dict)
-
-    @property
-    def inputs(self) -> float:
-        """Median number of inputs in all, asked or not."""
-        return float(np.median([draw.inputs for draw in self.draws]))
 
     def further(self, top: int | None, tv: float) -> np.ndarray:
         """Return for each draw after how many further queries the expected loss is at most tv: (T,), 2^53: never.
@@ -145,9 +142,10 @@ def posterior(transfer: TransferSet, labels: int, inputs: int | None = None) -> 
 def _posterior(transfer: TransferSet, labels: int, inputs: int | None) -> Posterior:
     rng = np.random.default_rng(SEED)
     records = pilot(transfer, labels)
-    law = input_law(records.visits, DRAWS, rng, inputs)
+    draws = min(max(DRAWS * MOST_CELLS // records.stated.size, FEWEST_DRAWS), DRAWS)
+    law = input_law(records.visits, draws, rng, inputs)
     kinds = row_kinds(records, rng)
-    return Posterior(records, tuple(_draw(records, law, kinds, which, rng) for which in range(DRAWS)))
+    return Posterior(records, tuple(_draw(records, law, kinds, which, rng) for which in range(draws)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +175,8 @@ def row_kinds(records: Pilot, rng: np.random.Generator) -> RowKinds:
 
 def _draw(records: Pilot, law: InputLaw, kinds: RowKinds, which: int, rng: np.random.Generator) -> Draw:
     kind, share = rows.draw_kinds(kinds.evidence, kinds.stratum, rng)
-    visited, unseen, stands = law.draw(which, records.kept, rng)
+    most = min(rows_of(records.labels), UNSEEN_POINTS)
+    visited, unseen, stands = law.draw(which, records.kept, most, rng)
     p = np.concatenate([_visited_rows(records, kinds, kind, rng), _unseen_rows(records, kinds, share, unseen, rng)])
     number = np.concatenate([np.full(len(visited), records.share), stands])
     rate = np.concatenate([visited, unseen])
@@ -186,7 +185,7 @@ def _draw(records: Pilot, law: InputLaw, kinds: RowKinds, which: int, rng: np.ra
     rank = np.argsort(np.argsort(-p, axis=1, kind="stable"), axis=1)
     copies = min(max(_CELLS // p.size, 1), _MOST_COPIES)
     arrival = rng.standard_exponential((copies, *p.shape)) / np.maximum(rate[:, None] * p, 1e-300)
-    return Draw(p, mass, rate, rank, arrival, arrival.min(axis=2), float(number.sum()))
+    return Draw(p, mass, rate, rank, arrival, arrival.min(axis=2))
 
 
 def _visited_rows(records: Pilot, kinds: RowKinds, kind: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -79,10 +79,8 @@ def entry_law(stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> EntryLa
     law = seen + 0.02 * seen.sum() / len(GRID) + 0.1
     law /= law.sum()
     for _ in range(_ROUNDS):
-        law = seen + 0.05
-        if some.any():
-            weight, _, _, _ = _tilted(np.log(law / law.sum()), (mass / np.maximum(hidden, 1))[some], cap[some])
-            law = law + hidden[some] @ weight
+        weight, _, _, _ = _tilted(np.log(law), (mass / np.maximum(hidden, 1))[some], cap[some])
+        law = seen + 0.05 + hidden[some] @ weight
         law /= law.sum()
     return EntryLaw(np.log(law))
 

@@ -1,7 +1,7 @@
 """The posterior of the input law: how often each input is asked per query, visited or not.
 
 An input is asked Poisson(lambda) times in the n queries in hand, lambda = n rho. The lambdas are independent draws of a
-law f on a grid of log lambda: a gamma, a lognormal or a cut power law. Inputs that were never asked do not show, so
+law f on a grid of log lambda: a gamma, two gammas, a lognormal or a cut power law. Inputs that were never asked do not show, so
 that the visit counts j follow the zero-truncated mixture; of inputs known to be S in all, S - V were asked 0 times.
 """
 
@@ -18,11 +18,10 @@ STEP = 0.05
 SHARPEST = 400
 """A visit count above it is taken as known to the 5 % that so many would give: the grid is no finer."""
 
-UNSEEN_POINTS = 200
-"""Inputs never asked are represented by at most so many."""
+_PARTICLES, _PROPOSALS = 400, 150
+"""For each parameter of a family: drawn uniformly at first, and then proposed at each temperature."""
 
-_PARTICLES, _PROPOSALS = 600, 300
-_TEMPERATURES = (0.03, 0.15, 0.5, 1.0, 1.0)
+_TEMPERATURES = (0.03, 0.1, 0.3, 0.6, 1.0, 1.0)
 _FREEDOM = 5.0
 
 
@@ -43,6 +42,12 @@ class Family:
             # Spread in logarithms, and the logarithm of the mean of the law weighted by lambda.
             spread = np.exp(first)
             log = -0.5 * ((grid - (second - spread**2)) / spread) ** 2
+        elif self.name == "two gammas":
+            # Of one shape; the lower mean is below the higher by a ratio, and a share of the inputs has it.
+            shape, ratio, share = np.exp(first), np.exp(parameters[:, 2:3]), parameters[:, 3:4]
+            high = shape * (grid - second - np.exp(grid - second))
+            low = shape * (grid - second + np.log(ratio) - np.exp(grid - second) * ratio)
+            log = np.logaddexp(np.log1p(-share) + high, np.log(share) + low)
         elif self.name == "power":
             high = second + parameters[:, 2:3]
             below, above = np.minimum(grid - second, 0.0), np.maximum(grid - high, 0.0)
@@ -60,6 +65,7 @@ def families(largest: float) -> tuple[Family, ...]:
     least = np.log(0.02)
     return (
         Family("gamma", np.array([(-4.0, 7.0), (least, most)])),
+        Family("two gammas", np.array([(-1.0, 7.0), (least, most), (0.7, 6.0), (0.05, 0.95)])),
         Family("lognormal", np.array([(np.log(0.03), np.log(4.0)), (least, most)])),
         Family("power", np.array([(np.log(0.3), np.log(4.0)), (np.log(1e-3), most - 1.8), (0.1, 9.0)])),
     )
@@ -85,7 +91,9 @@ class InputLaw:
     grid: np.ndarray
     laws: np.ndarray
 
-    def draw(self, which: int, kept: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def draw(
+        self, which: int, kept: np.ndarray, most: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return lambdas of the kept inputs, those of points of inputs never asked, and how many each point stands for.
 
         Parameters
@@ -93,6 +101,8 @@ class InputLaw:
         which : int
             Which of the T draws of f.
         kept : (R,) int64
+        most : int
+            Points of inputs never asked.
         rng : Generator
         """
         law, lam = self.laws[which], np.exp(self.grid)
@@ -101,7 +111,7 @@ class InputLaw:
         visited = lam[_pick(np.cumsum(weight, axis=1)[inverse], rng)]
         never = law * np.exp(-lam)
         unseen = self._unseen(float(never.sum()), rng)
-        points = min(unseen, UNSEEN_POINTS)
+        points = min(unseen, most)
         asked = never * lam
         if points < unseen:
             # Points that are drawn by their mass stand for fewer inputs where these are asked more often.
@@ -185,7 +195,7 @@ def _particles(
         inside = np.clip(parameters, low, high)
         return np.where(outside, -np.inf, log_likelihood(family.law(inside, grid)))
 
-    at = low + (high - low) * rng.random((_PARTICLES, len(low)))
+    at = low + (high - low) * rng.random((_PARTICLES * len(low), len(low)))
     log = value(at)
     proposal = np.full(len(at), -volume)
     for temperature in _TEMPERATURES:
@@ -194,7 +204,7 @@ def _particles(
         share /= share.sum()
         spread = at - share @ at
         cover = 0.6 * ((spread * share[:, None]).T @ spread + np.diag(((high - low) * 0.004) ** 2))
-        at, proposal = _proposed(at[rng.choice(len(at), _PROPOSALS, p=share)], cover, rng)
+        at, proposal = _proposed(at[rng.choice(len(at), _PROPOSALS * len(low), p=share)], cover, rng)
         log = value(at)
     return at, log - volume - proposal
 

@@ -10,7 +10,7 @@ import numpy as np
 from kt_theory.transfer.rows import Rows
 from kt_theory.transfer.sets import TransferSet
 
-MOST_CELLS = 60_000
+MOST_CELLS = 30_000
 """Cells (rows x labels) that are looked at; of more rows a sample, spread over the visit counts, stands for all."""
 
 MOST_ROWS, LEAST_ROWS = 1_500, 40
@@ -93,15 +93,13 @@ class Pilot:
             As for `TransferSet.seen_by`.
         """
         rows = self.transfer.rows if top is None else self.transfer.seen_by(top)
-        known = _dense(rows, rows.known.astype(np.float64), self.kept, self.columns)
-        found: np.ndarray = np.greater(known, 0.0)
-        return found
+        return np.asarray(_dense(rows, rows.known.astype(np.float64), self.kept, self.columns) > 0.0)
 
 
 def pilot(transfer: TransferSet, labels: int) -> Pilot:
     """Return what the posterior reads of records, with `labels` labels in all."""
     rows = transfer.rows
-    kept = _spread(transfer, rows, max(min(MOST_CELLS // labels, MOST_ROWS), LEAST_ROWS))
+    kept = _spread(transfer, rows, rows_of(labels))
     named = len(transfer.label_names)
     order = np.argsort(np.array(transfer.label_names, dtype=str), kind="stable")
     columns = np.concatenate([order, np.arange(named, labels)])
@@ -116,6 +114,11 @@ def pilot(transfer: TransferSet, labels: int) -> Pilot:
     known = known | (full | last)[:, None]
     count = _dense(rows, rows.count.astype(np.float64), kept, columns).astype(np.int64)
     return Pilot(transfer, rows.n, rows.queries, kept, columns, count, stated, known, cap)
+
+
+def rows_of(labels: int) -> int:
+    """Return how many rows of so many labels are looked at, at most."""
+    return max(min(MOST_CELLS // labels, MOST_ROWS), LEAST_ROWS)
 
 
 def _spread(transfer: TransferSet, rows: Rows, most: int) -> np.ndarray:

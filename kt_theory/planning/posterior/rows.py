@@ -25,6 +25,7 @@ _NODES = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 6.0, 36)))
 
 _LOG_STEP = np.log(_NODES * (1.0 - _NODES) * 12.0 / 35.0)
 _TINY = 1e-300
+_CAP_CELLS = 200_000
 _EVEN = 100.0
 """From this alpha on the hidden labels of a row share so evenly that no cap on them says anything."""
 
@@ -128,13 +129,12 @@ def _spike_anywhere(stated: np.ndarray, known: np.ndarray, kind: Kind) -> np.nda
     return found
 
 
-def cap_evidence(
-    stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator, repeats: int = 24
-) -> np.ndarray:
+def cap_evidence(stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the log probability that no hidden label of a row exceeds its cap, for each kind: (R, K), estimated."""
     found = np.zeros((len(stated), len(ALPHAS)))
     bounded = np.flatnonzero((cap < 1.0) & ((~known).sum(axis=1) > 1))
     _, mass, _ = _hidden(stated, known)
+    repeats = int(min(max(_CAP_CELLS // max(len(bounded) * stated.shape[1], 1), 6), 24))
     for place, alpha in enumerate(ALPHAS):
         if alpha <= _EVEN and len(bounded):
             inside = np.zeros(len(bounded))
@@ -148,9 +148,9 @@ def cap_evidence(
 def shares(parameter: np.ndarray, used: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return draws of Dirichlet(parameter) over the `used` labels of each row, 0 elsewhere: (R, A).
 
-    Gamma(a) is Gamma(a + 1) U^(1/a), in logarithms: for small a the gamma itself underflows.
+    Gamma(a) is Gamma(a + 1) U^(1/a), in logarithms, -log U being exponential: for small a the gamma itself underflows.
     """
-    log = np.log(rng.standard_gamma(parameter + 1.0)) + np.log(rng.random(parameter.shape)) / parameter
+    log = np.log(rng.standard_gamma(parameter + 1.0)) - rng.standard_exponential(parameter.shape) / parameter
     log = np.where(used, log, -np.inf)
     peak = np.where(used.any(axis=1), log.max(axis=1), 0.0)
     weight = np.exp(log - peak[:, None])
