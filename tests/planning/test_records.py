@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import cli, graphs
-from kt_theory.planning.levels import level
 from kt_theory.planning.estimate import ESTIMATED
+from kt_theory.planning.levels import level
 from kt_theory.planning.records import in_hand
 from kt_theory.planning.sizes import plan, samples_needed
 

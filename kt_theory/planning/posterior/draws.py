@@ -150,10 +150,10 @@ def _posterior(transfer: TransferSet, labels: int, inputs: int | None) -> Poster
 
 @dataclass(frozen=True, eq=False)
 class RowKinds:
-    """The evidence for each kind of row: (R, K), and one column more where the law of entries is a kind: `entries`."""
+    """The evidence for each kind of row: (R, K), `rows.KINDS` first, then the `laws` learnt from stated entries."""
 
     evidence: np.ndarray
-    entries: entries.EntryLaw | None
+    laws: tuple[entries.EntryLaw | entries.Profile, ...]
     stratum: np.ndarray
 
 
@@ -163,14 +163,16 @@ def row_kinds(records: Pilot, rng: np.random.Generator) -> RowKinds:
     evidence = rows.count_evidence(records.count)
     stratum = rows.strata(records.visits[records.kept])
     if not stated.any():
-        return RowKinds(evidence, None, stratum)
+        return RowKinds(evidence, (), stratum)
     p, known, cap = records.stated[stated], records.known[stated], records.cap[stated]
     evidence[stated] = rows.stated_evidence(p, known) + rows.cap_evidence(p, known, cap, rng)
     law = entries.entry_law(p, known, cap)
-    # Counts say nothing of the law of entries: rows that state nothing are of the other kinds.
-    column = np.full(len(evidence), -np.inf)
-    column[stated] = law.evidence(p, known, cap)
-    return RowKinds(np.column_stack([evidence, column]), law, stratum)
+    laws = law, entries.profile(law, p, known, cap)
+    # Counts say nothing of the laws of entries: rows that state nothing are of the other kinds.
+    columns = np.full((len(evidence), len(laws)), -np.inf)
+    for place, one in enumerate(laws):
+        columns[stated, place] = one.evidence(p, known, cap)
+    return RowKinds(np.column_stack([evidence, columns]), laws, stratum)
 
 
 def _draw(records: Pilot, law: InputLaw, kinds: RowKinds, which: int, rng: np.random.Generator) -> Draw:
@@ -189,19 +191,18 @@ def _draw(records: Pilot, law: InputLaw, kinds: RowKinds, which: int, rng: np.ra
 
 
 def _visited_rows(records: Pilot, kinds: RowKinds, kind: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    stated = records.states
+    stated, plain = records.states, kind < len(rows.KINDS)
     found = np.empty(records.stated.shape)
-    by_entries = kind == len(rows.KINDS)
     counted = np.flatnonzero(~stated)
     found[counted] = rows.draw_counted(records.count[counted], kind[counted], rng)
-    some = np.flatnonzero(stated & ~by_entries)
+    some = np.flatnonzero(stated & plain)
     found[some] = rows.draw_stated(records.stated[some], records.known[some], records.cap[some], kind[some], rng)
-    others = np.flatnonzero(by_entries)
-    if kinds.entries is not None and len(others):
-        drawn = kinds.entries.draw(records.stated[others], records.known[others], records.cap[others], rng)
-        drawn = np.where(records.known[others], 0.0, drawn)
-        hidden = rows.under(drawn, records.known[others], records.cap[others])
-        found[others] = np.where(records.known[others], records.stated[others], hidden)
+    for place, law in enumerate(kinds.laws):
+        others = np.flatnonzero(kind == len(rows.KINDS) + place)
+        known, cap = records.known[others], records.cap[others]
+        drawn = law.draw(records.stated[others], known, cap, rng)
+        hidden = rows.under(np.where(known, 0.0, drawn), known, cap)
+        found[others] = np.where(known, records.stated[others], hidden)
     return found
 
 
@@ -210,12 +211,11 @@ def _unseen_rows(
 ) -> np.ndarray:
     """Return rows of inputs never asked: their kinds have the shares of the rows that were asked least."""
     kind = rng.choice(len(share), len(unseen), p=share)
-    shape = len(unseen), records.labels
-    found = np.empty(shape)
-    plain = kind < len(rows.KINDS)
-    found[plain] = rows.draw_counted(np.zeros((int(plain.sum()), shape[1]), dtype=np.int64), kind[plain], rng)
-    others = np.flatnonzero(~plain)
-    if kinds.entries is not None and len(others):
-        nothing = np.zeros((len(others), shape[1]))
-        found[others] = kinds.entries.draw(nothing, nothing > 0.0, np.ones(len(others)), rng)
+    found = np.empty((len(unseen), records.labels))
+    plain = np.flatnonzero(kind < len(rows.KINDS))
+    found[plain] = rows.draw_counted(np.zeros((len(plain), records.labels), dtype=np.int64), kind[plain], rng)
+    for place, law in enumerate(kinds.laws):
+        others = np.flatnonzero(kind == len(rows.KINDS) + place)
+        nothing = np.zeros((len(others), records.labels))
+        found[others] = law.draw(nothing, nothing > 0.0, np.ones(len(others)), rng)
     return found

@@ -1,9 +1,12 @@
-"""A kind of row without a formula: entries that are draws of one law F, given that they sum to 1.
+"""Kinds of rows without a formula: what the entries are is learnt from those that the records state.
 
-F is a histogram over log p. For gamma F that is a Dirichlet row; a histogram also fits rows that all have the same
-values in some order, such as Zipf's. It is fitted to the stated probabilities, and to the hidden ones by their mean:
-given its mass m, u hidden entries of a row are about draws of F tilted, F(p) e^(-t p) / M, to the mean m/u (Gibbs'
-conditioning).
+`EntryLaw`: the entries of a row are independent draws of one law F, given that they sum to 1. F is a histogram over
+log p. For gamma F that is a Dirichlet row. It is fitted to the stated probabilities, and to the hidden ones by their
+mean: given its mass m, u hidden entries of a row are about draws of F tilted, F(p) e^(-t p) / M, to the mean m/u
+(Gibbs' conditioning).
+
+`Profile`: all rows have the same values in different orders, as Zipf's do. H(p) entries of each row lie in the bin of
+p, and those that a row states are no longer among its hidden ones.
 """
 
 from __future__ import annotations
@@ -20,13 +23,22 @@ _LOG_SIZE = np.log(GRID * 2.0 * np.sinh(0.5 * _WIDTH))
 """Log widths of its bins, in p."""
 
 _ROUNDS, _BISECTIONS, _TRIES = 12, 24, 6
+_MOST_FITTED = 200
+"""Rows that a profile is fitted to."""
+
+_THIN = 0.03
+"""A bin that would hold fewer entries of a row than this, and shows none in any, is taken for empty."""
+
+_IMPOSSIBLE = 0.02
+"""Chance of one more value of a bin than the profile has."""
+
 _PARAMETERS = 30
 """So many numbers of F count as fitted: each costs half a log of the number of stated entries (Schwarz 1978)."""
 
 
 @dataclass(frozen=True, eq=False)
 class EntryLaw:
-    """`log_law` (G,): the logarithm of F on `GRID`."""
+    """Independent entries; `log_law` (G,) is the logarithm of F on `GRID`."""
 
     log_law: np.ndarray
 
@@ -85,6 +97,97 @@ def entry_law(stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> EntryLa
     return EntryLaw(np.log(law))
 
 
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """The same values in every row; `number` (G,) of them in each bin, A in all."""
+
+    number: np.ndarray
+
+    def evidence(self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> np.ndarray:
+        """Return the log density of each row's stated probabilities: (R,).
+
+        The labels take the values one after the other, without replacement; what is left of them must have the mass
+        that is hidden, to the width of a bin.
+        """
+        labels, taken = known.shape[1], _taken(stated, known)
+        each = np.log(self.number / labels) - _LOG_SIZE
+        found = taken @ each
+        for i in range(1, int(taken.max(initial=0))):
+            # The i-th further value of a bin; a bin that has no more than i is next to impossible.
+            left = np.log(np.maximum(1.0 - i / self.number, _IMPOSSIBLE))
+            found += np.where(taken > i, left, 0.0).sum(axis=1)
+        states = known.sum(axis=1)
+        order = np.concatenate([[0.0], np.cumsum(np.log1p(-np.arange(labels - 1) / labels)), [0.0]])
+        found -= order[np.minimum(states, labels - 1)]
+        hidden = states < labels
+        left_over = np.maximum(self.number - taken, 0.0)
+        mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 1e-12, 1.0)
+        found += np.where(hidden, _log_sum_near(left_over, mass), 0.0)
+        found -= _log_sum_near(self.number[None], np.ones(1))
+        return found - 0.5 * _PARAMETERS * np.log(max(known.sum(), 2)) / len(stated)
+
+    def draw(self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return rows given what is stated of them, which is kept exactly: (R, A).
+
+        The hidden labels take what is left by systematic sampling: as many values of each bin as expected, to one.
+        """
+        hidden = np.maximum((~known).sum(axis=1), 1)
+        mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 0.0, 1.0)
+        weight = self.left(stated, known, mass, cap)
+        cumulated = np.cumsum(weight, axis=1)
+        rows = np.arange(len(stated))[:, None]
+        cumulated = cumulated / cumulated[:, -1:] + rows
+        order = np.argsort(np.argsort(np.where(known, 2.0, rng.random(stated.shape)), axis=1), axis=1)
+        level = np.minimum((order + rng.random((len(stated), 1))) / hidden[:, None], 1.0) + rows
+        place = np.searchsorted(cumulated.ravel(), level.ravel()).reshape(stated.shape) - len(GRID) * rows
+        value = GRID[np.clip(place, 0, len(GRID) - 1)]
+        value = np.where(known, 0.0, value * np.exp(rng.uniform(-0.5 * _WIDTH, 0.5 * _WIDTH, stated.shape)))
+        scale = mass / np.maximum(value.sum(axis=1), 1e-300)
+        return np.where(known, stated, value * scale[:, None])
+
+    def left(self, stated: np.ndarray, known: np.ndarray, mass: np.ndarray, cap: np.ndarray) -> np.ndarray:
+        """Return the law of a hidden entry of each row, tilted to the mean that it must have: (R, G)."""
+        number = np.maximum(self.number - _taken(stated, known), _IMPOSSIBLE * self.number)
+        hidden = np.maximum((~known).sum(axis=1), 1)
+        return _tilted(np.log(number), np.maximum(mass, 1e-12) / hidden, cap)[0]
+
+
+def profile(law: EntryLaw, stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> Profile:
+    """Return the profile fitted to stated and hidden entries, starting at a law of entries: EM."""
+    step = max(len(stated) // _MOST_FITTED, 1)
+    stated, known, cap = stated[::step], known[::step], cap[::step]
+    hidden = (~known).sum(axis=1)
+    some = hidden > 0
+    mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 1e-12, 1.0)
+    seen = _taken(stated, known).sum(axis=0)
+    found = Profile(known.shape[1] * np.exp(law.log_law))
+    for _ in range(_ROUNDS):
+        weight = found.left(stated[some], known[some], mass[some], cap[some])
+        number = seen + hidden[some] @ weight
+        thin = (seen == 0) & (number < _THIN * len(stated))
+        number = np.where(thin, 0.0, number) + 1e-6
+        found = Profile(number * known.shape[1] / number.sum())
+    return found
+
+
+def _taken(stated: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return how many entries of each row are stated in each bin: (R, G) float64."""
+    row, _ = np.nonzero(known)
+    place = row * len(GRID) + _bin(stated)[known]
+    return np.bincount(place, minlength=len(known) * len(GRID)).reshape(len(known), len(GRID)).astype(np.float64)
+
+
+def _log_sum_near(number: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Return the log density at `total` of the sum of so many values of each bin, (R,): Cauchy, as a row may be off.
+
+    Its width is that of the bins, each value anywhere in its own, and 3 % of the mean.
+    """
+    mean = number @ GRID
+    width = 0.03 * mean + np.sqrt(number @ GRID**2) * _WIDTH / np.sqrt(12.0) + 1e-12
+    found: np.ndarray = -np.log(np.pi * width) - np.log1p(((total - mean) / width) ** 2)
+    return found
+
+
 def _bin(stated: np.ndarray) -> np.ndarray:
     place = np.round((np.log(np.maximum(stated, 1e-12)) - np.log(GRID[0])) / _WIDTH)
     found: np.ndarray = np.clip(place.astype(np.int64), 0, len(GRID) - 1)
@@ -94,7 +197,7 @@ def _bin(stated: np.ndarray) -> np.ndarray:
 def _tilted(
     log_law: np.ndarray, mean: np.ndarray, cap: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return F tilted to each mean, below each cap: weights (R, G), log M, t and the variance, (R,) each."""
+    """Return F, (G,) or (R, G), tilted to each mean, below each cap: weights (R, G); log M, t and variance, (R,)."""
     log = np.where(cap[:, None] * 1.06 >= GRID, log_law, -np.inf)
     log[:, 0] = np.maximum(log[:, 0], -60.0)
     low, high = np.full(len(mean), -6.5), np.full(len(mean), 18.0)

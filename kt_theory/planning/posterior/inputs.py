@@ -1,8 +1,9 @@
 """The posterior of the input law: how often each input is asked per query, visited or not.
 
 An input is asked Poisson(lambda) times in the n queries in hand, lambda = n rho. The lambdas are independent draws of a
-law f on a grid of log lambda: a gamma, two gammas, a lognormal or a cut power law. Inputs that were never asked do not show, so
-that the visit counts j follow the zero-truncated mixture; of inputs known to be S in all, S - V were asked 0 times.
+law f on a grid of log lambda: a gamma, two gammas, a lognormal or a cut power law. Inputs that were never asked do not
+show, so that the visit counts j follow the zero-truncated mixture; of inputs known to be S in all, S - V were asked 0
+times.
 """
 
 from __future__ import annotations

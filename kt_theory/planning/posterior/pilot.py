@@ -93,7 +93,8 @@ class Pilot:
             As for `TransferSet.seen_by`.
         """
         rows = self.transfer.rows if top is None else self.transfer.seen_by(top)
-        return np.asarray(_dense(rows, rows.known.astype(np.float64), self.kept, self.columns) > 0.0)
+        known: np.ndarray = _dense(rows, rows.known.astype(np.float64), self.kept, self.columns)
+        return known.astype(np.bool_)
 
 
 def pilot(transfer: TransferSet, labels: int) -> Pilot:
@@ -164,14 +165,14 @@ def _caps(transfer: TransferSet, rows: Rows, kept: np.ndarray) -> np.ndarray:
 
 def _leaves_out_larger(transfer: TransferSet, rows: Rows, smallest: np.ndarray) -> bool:
     """Whether a record leaves out a label that its row is known to give more than the record's smallest."""
-    stated = np.bincount(transfer.entry_record[~np.isnan(transfer.entry_logp)], minlength=len(transfer))
-    descending = np.lexsort((-np.where(rows.known, rows.p, -1.0), rows.row))
-    place = np.empty(len(rows.row), dtype=np.int64)
-    place[descending] = np.arange(len(rows.row)) - rows.start[rows.row]
-    # The larger ones of a row that a record may list: as many as it states, its own label aside.
-    sorted_p = np.where(rows.known, rows.p, 0.0)[descending]
-    bounded = np.flatnonzero(np.isfinite(smallest) & (stated >= 1))
-    at = rows.start[rows.record_row[bounded]] + stated[bounded]
-    inside = at < rows.start[rows.record_row[bounded] + 1]
-    larger = sorted_p[at[inside]] > smallest[bounded[inside]] * (1.0 + 1e-6)
-    return bool(larger.any())
+    bound = -np.log(np.minimum(smallest, 1.0)) - 1e-6
+    stated = ~np.isnan(transfer.entry_logp)
+    record = transfer.entry_record[stated]
+    listed = np.bincount(record[-transfer.entry_logp[stated] < bound[record]], minlength=len(transfer))
+    # Within a row, pairs in the order of -log p: one sorted array for all rows.
+    nats = -np.log(np.maximum(rows.p[rows.known], 1e-300))
+    order = np.sort(rows.row[rows.known] + nats / 1000.0)
+    bounded = np.flatnonzero(np.isfinite(smallest))
+    row = rows.record_row[bounded]
+    larger = np.searchsorted(order, row + bound[bounded] / 1000.0) - np.searchsorted(order, row)
+    return bool((larger > listed[bounded]).any())

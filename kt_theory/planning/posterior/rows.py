@@ -20,10 +20,11 @@ import numpy as np
 ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.2, 2.5, 5.0, 12.0, 40.0, 200.0, 2000.0)
 SPIKES = ((1.0, 1.0), (6.0, 1.5))
 
-_NODES = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 6.0, 36)))
+_LOGIT_STEP = 12.0 / 35.0
+_NODES = 1.0 / (1.0 + np.exp(-(np.arange(36) * _LOGIT_STEP - 6.0)))
 """Shares t of the hidden mass at which a hidden spike is looked for."""
 
-_LOG_STEP = np.log(_NODES * (1.0 - _NODES) * 12.0 / 35.0)
+_LOG_STEP = np.log(_NODES * (1.0 - _NODES) * _LOGIT_STEP)
 _TINY = 1e-300
 _CAP_CELLS = 200_000
 _EVEN = 100.0
@@ -124,6 +125,8 @@ def _spike_anywhere(stated: np.ndarray, known: np.ndarray, kind: Kind) -> np.nda
     seen = np.where(known, seen + (alpha - 1.0) * (total - logs) + rest, -np.inf)
     share = np.maximum(u - 1, 1) * alpha
     unseen = spike(m * _NODES) + whole - known_labels * gammaln(alpha) - gammaln(share) + (alpha - 1.0) * total
+    # Beyond the last node the integrand falls as exp(-share logit): a geometric series, added to that node.
+    unseen[:, -1:] -= np.log(-np.expm1(-share * _LOGIT_STEP))
     unseen = unseen + (share - 1.0) * np.log(m * (1.0 - _NODES)) + np.log(m) + _LOG_STEP + np.log(np.maximum(u, 1))
     found: np.ndarray = np.concatenate([seen, np.where(u >= 2, unseen, -np.inf)], axis=1) - np.log(labels)
     return found
