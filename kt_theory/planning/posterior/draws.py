@@ -167,7 +167,7 @@ def row_kinds(records: Pilot, rng: np.random.Generator) -> RowKinds:
     p, known, cap = records.stated[stated], records.known[stated], records.cap[stated]
     evidence[stated] = rows.stated_evidence(p, known) + rows.cap_evidence(p, known, cap, rng)
     law = entries.entry_law(p, known, cap)
-    laws = law, entries.profile(law, p, known, cap)
+    laws: tuple[entries.EntryLaw | entries.Profile, ...] = (law, entries.profile(law, p, known, cap))
     # Counts say nothing of the laws of entries: rows that state nothing are of the other kinds.
     columns = np.full((len(evidence), len(laws)), -np.inf)
     for place, one in enumerate(laws):

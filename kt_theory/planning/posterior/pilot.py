@@ -71,7 +71,7 @@ class Pilot:
     @cached_property
     def states(self) -> np.ndarray:
         """Which rows have a stated probability: (R,) bool."""
-        return self.known.any(axis=1)
+        return np.asarray(self.known.any(axis=1))
 
     @property
     def labelled(self) -> bool:
