@@ -53,20 +53,15 @@ def estimated(transfer: TransferSet, level: Level, tv: float, sure: float | None
     inputs : int or None
         S, if it is known.
     """
-    if level.labels > MOST_LABELS:
-        reason = (
-            f"{level.name}: not estimated for more than {MOST_LABELS:,} labels; give inputs= and labels= for a proof"
-        )
-        return Enough(None, reason, (), reason=reason)
-    if level.access == "hard" and not transfer.faithful:
-        reason = (
-            "hard: not estimated: the records say that they were not sampled at temperature 1 and top_p 1, so that "
-            "their counts are not the teacher's frequencies"
-        )
-        return Enough(None, reason, (), reason=reason)
+    refused = _refused(transfer, level)
+    if refused:
+        return Enough(None, refused, (), reason=refused)
+    if level.labels == 1:
+        return Enough(0, "with one label there is nothing to learn", (), interval=(0, 0))
     found = posterior(transfer, level.labels, inputs)
     needed = _further(found, level, tv)
-    low, high = _interval(needed, len(transfer))
+    counted = level.access == "hard" or found.pilot.states_each
+    low, high = _interval(needed, len(transfer), counted)
     n = _number(needed, sure, len(transfer))
     words = _words(found, sure)
     weak = _weak(found, low, high)
@@ -74,6 +69,18 @@ def estimated(transfer: TransferSet, level: Level, tv: float, sure: float | None
         reason = f"{level.name}: {WEAK}{weak}; between {low:,} and {high:,} more"
         return Enough(None, ESTIMATED + words, (), interval=(low, high), reason=reason)
     return Enough(n, ESTIMATED + words, (), interval=(low, max(high, n)))
+
+
+def _refused(transfer: TransferSet, level: Level) -> str:
+    """Return why no number is estimated, empty where one is."""
+    if level.labels > MOST_LABELS:
+        return f"{level.name}: not estimated for more than {MOST_LABELS:,} labels; give inputs= and labels= for a proof"
+    if level.access == "hard" and not transfer.faithful:
+        return (
+            "hard: not estimated: the records say that they were not sampled at temperature 1 and top_p 1, so that "
+            "their counts are not the teacher's frequencies"
+        )
+    return ""
 
 
 def beside(proof: Enough, transfer: TransferSet, level: Level, tv: float, inputs: int | None) -> Enough:
@@ -106,10 +113,14 @@ def _further(found: Posterior, level: Level, tv: float) -> np.ndarray:
     return np.minimum(needed, hard)
 
 
-def _interval(needed: np.ndarray, records: int) -> tuple[int, int]:
+def _interval(needed: np.ndarray, records: int, counted: bool) -> tuple[int, int]:
+    """Return the widened quantiles; where the records are `counted` as queries of the level, as totals."""
+    if not needed.any():
+        return 0, 0
     tails = np.quantile(needed, [0.5 * (1.0 - COVERAGE), 0.5 * (1.0 + COVERAGE)])
     low = (records + tails[0]) / WIDENED - records
-    high = (records + tails[1]) * WIDENED - records
+    before = records if counted else 0
+    high = (before + tails[1]) * WIDENED - before
     return _whole(low), _whole(high)
 
 
@@ -117,6 +128,8 @@ def _number(needed: np.ndarray, sure: float | None, records: int) -> int:
     median = float(np.median(needed))
     if sure is None:
         return _whole(median)
+    if not needed.any():
+        return 0
     upper = (records + float(np.quantile(needed, sure))) * WIDENED - records
     return _whole(max(median, upper))
 
@@ -130,8 +143,8 @@ def _weak(found: Posterior, low: int, high: int) -> str:
     records, each = found.pilot.n, found.pilot.n / len(found.pilot.visits)
     states = found.pilot.states.any()
     if each < (FEWEST if states else FEWEST_LABELS):
-        what = "records" if states else "sampled labels, and nothing else,"
-        return f"{each:.2g} {what} per input asked say too little"
+        what = "records per input asked" if states else "sampled labels per input asked, and nothing else,"
+        return f"{each:.2g} {what} say too little"
     if (records + high) > WIDEST * (records + low):
         return "teachers that the records allow differ too much"
     return ""

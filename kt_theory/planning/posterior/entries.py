@@ -26,7 +26,7 @@ _ROUNDS, _BISECTIONS, _TRIES = 12, 24, 6
 _MOST_FITTED = 200
 """Rows that a profile is fitted to."""
 
-_THIN = 0.03
+_THIN = 0.08
 """A bin that would hold fewer entries of a row than this, and shows none in any, is taken for empty."""
 
 _IMPOSSIBLE = 0.02

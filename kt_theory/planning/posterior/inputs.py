@@ -110,7 +110,8 @@ class InputLaw:
         different, inverse = np.unique(self.visits[kept], return_inverse=True)
         weight = np.exp(log_visits(different, self.grid).T) * law + 1e-300
         visited = lam[_pick(np.cumsum(weight, axis=1)[inverse], rng)]
-        never = law * np.exp(-lam)
+        # Where all are asked hundreds of times, the chance of none underflows.
+        never = law * np.exp(-lam) + 1e-300
         unseen = self._unseen(float(never.sum()), rng)
         points = min(unseen, most)
         asked = never * lam
