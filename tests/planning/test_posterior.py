@@ -155,6 +155,46 @@ def test_the_law_of_entries_fits_rows_that_are_permutations():
     assert law.evidence(stated, known, cap).sum() > others
 
 
+def half_shown(pi, seed):
+    known = np.random.default_rng(seed).random(pi.shape) < 0.5
+    return np.where(known, pi, 0.0), known, np.ones(len(pi))
+
+
+def test_a_profile_knows_which_values_are_left():
+    """Permutations of one list with half of it stated: hidden entries are those of the list that the row lacks."""
+    rng = np.random.default_rng(5)
+    row = 1.0 / np.arange(1.0, 13.0)
+    pi = np.array([rng.permutation(row / row.sum()) for _ in range(150)])
+    stated, known, cap = half_shown(pi, 6)
+    law = entries.entry_law(stated, known, cap)
+    found = entries.profile(law, stated, known, cap)
+    assert found.number.sum() == pytest.approx(12.0)
+    drawn = found.draw(stated, known, cap, rng)
+    np.testing.assert_array_equal(drawn[known], pi[known])
+    np.testing.assert_allclose(drawn.sum(axis=1), 1.0, atol=1e-9)
+    # The largest hidden value of each row is found more often than by independent entries.
+    largest = np.where(known, 0.0, pi).max(axis=1)
+    near = []
+    for rows_drawn in (drawn, law.draw(stated, known, cap, rng)):
+        off = np.abs(np.log(np.where(known, 0.0, rows_drawn).max(axis=1) / largest))
+        near.append((off < 0.2).mean())
+    assert near[0] > 0.75
+    assert near[0] > near[1]
+
+
+@pytest.mark.parametrize(("permuted", "sign"), [(True, 1), (False, -1)])
+def test_rows_that_are_permutations_are_told_from_rows_that_are_not(permuted, sign):
+    rng = np.random.default_rng(7)
+    row = 1.0 / np.arange(1.0, 13.0)
+    alike = np.array([rng.permutation(row / row.sum()) for _ in range(150)])
+    pi = alike if permuted else np.maximum(rng.dirichlet(np.full(12, 0.5), 150), 1e-12)
+    stated, known, cap = half_shown(pi, 8)
+    law = entries.entry_law(stated, known, cap)
+    found = entries.profile(law, stated, known, cap)
+    others = np.logaddexp.reduce(rows.stated_evidence(stated, known), axis=1).sum()
+    assert sign * (found.evidence(stated, known, cap).sum() - others) > 100.0
+
+
 # Inputs
 
 
