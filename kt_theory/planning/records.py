@@ -7,8 +7,10 @@ Legend: n0 records in hand, m further queries, U the number of unresolved points
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -116,23 +118,44 @@ def more_needed(
             f"access = {name!r}: records do not say what it would reveal; give inputs= and labels= without "
             "teacher=, or the copy as a teacher, kt.fit(...).teacher()"
         )
-    if level.access == "hard" and (transfer.sampled < 0).any():
+    labelled = bool((transfer.sampled >= 0).all())
+    if level.access == "hard" and not labelled:
         raise ValueError("access = 'hard': some records name no sampled label; take those that do, transfer.take")
     confidence = CERTIFIED if sure is None else sure
+    lesser = _lesser(level, labelled and transfer.faithful)
     now = _certificate(transfer, level, confidence)
-    if now is not None and now <= tv:
-        return Enough(
-            0, f"certificate of the copy in hand: TV <= {now:.4g} with confidence {confidence:g}", ((0, now),)
-        )
+    for one in lesser if labelled else ():
+        # What contradicts a lesser level alone, such as medians of one label each, is none of this level's.
+        with suppress(ValueError):
+            now = min(now, _certificate(transfer, one, confidence))
+    if now <= tv:
+        words = f"certificate of the copy in hand: TV <= {now:.4g} with confidence {confidence:g}"
+        return Enough(0, words, ((0, now),), interval=(0, 0))
     # Statements that contradict each other prove nothing.
     contradicted = level.access != "hard" and bool(transfer.rows.spread.any() or transfer.rows.contradiction.any())
     if not known or contradicted:
         return estimated(transfer, level, tv, sure, inputs)
-    # A student of a level may look at less: what partial labels prove holds for all that show more.
-    less = [replace(level, access="partial", name="partial", k=0)] if level.access in ("top_k", "soft") else []
-    proofs = [_proved(in_hand(transfer, one, known), one, tv, sure) for one in (level, *less)]
+    hand = in_hand(transfer, level, known)
+    if hand.revealed:
+        # Then hard labels prove no more than the level does.
+        lesser = [one for one in lesser if one.access != "hard"]
+    proofs = [_proved(hand, level, tv, sure)]
+    proofs += [_proved(in_hand(transfer, one, known), one, tv, sure) for one in lesser]
     proof = min(proofs, key=lambda found: math.inf if found.n is None else found.n)
     return beside(proof, transfer, level, tv, inputs)
+
+
+def _lesser(level: Level, counted: bool) -> list[Level]:
+    """Return the levels that reveal less: a student may look at less, so that their proofs hold for the level too.
+
+    Hard labels are among them where labels are `counted` as the teacher's.
+    """
+    found = []
+    if level.access != "hard" and counted:
+        found.append(replace(level, access="hard", name="hard", k=0))
+    if level.access in ("top_k", "soft"):
+        found.append(replace(level, access="partial", name="partial", k=0))
+    return found
 
 
 def in_hand(transfer: TransferSet, level: Level, known: bool) -> InHand:
@@ -147,7 +170,7 @@ def in_hand(transfer: TransferSet, level: Level, known: bool) -> InHand:
     """
     rows = transfer.seen_by(level.k) if level.access in ("partial", "top_k") else transfer.rows
     if level.access == "hard":
-        return InHand(rows.n, True, 0)
+        return InHand(rows.n, transfer.faithful, 0)
     stated = np.round(rows.total(rows.known))
     hidden = rows.hidden_mass if len(rows.entry_pair) else np.ones(len(rows.input))
     whole = (hidden == 0.0) | ((known or rows.closed) & (level.labels - stated <= 1))
@@ -165,8 +188,19 @@ def _reveals(transfer: TransferSet, k: int) -> bool:
     return bool((own & (enough_others if k else True)).all())
 
 
-def _certificate(transfer: TransferSet, level: Level, confidence: float) -> float | None:
-    """Return the certified bound of the copy at this level, None where the records hold too little for one."""
+_CERTIFIED: WeakKeyDictionary[TransferSet, dict[tuple[str, float], float]] = WeakKeyDictionary()
+
+
+def _certificate(transfer: TransferSet, level: Level, confidence: float) -> float:
+    """Return the certified bound of the copy at this level, infinite where the records hold too little for one."""
+    computed = _CERTIFIED.setdefault(transfer, {})
+    key = level.name, confidence
+    if key not in computed:
+        computed[key] = _certified(transfer, level, confidence)
+    return computed[key]
+
+
+def _certified(transfer: TransferSet, level: Level, confidence: float) -> float:
     from kt_theory import students
     from kt_theory.access import AccessError
 
@@ -174,7 +208,7 @@ def _certificate(transfer: TransferSet, level: Level, confidence: float) -> floa
     try:
         return fit(transfer, student).certificate(confidence).bound
     except AccessError:
-        return None
+        return math.inf
 
 
 def _proved(hand: InHand, level: Level, tv: float, sure: float | None) -> Enough:
