@@ -37,10 +37,44 @@ _PARAMETERS = 30
 
 
 @dataclass(frozen=True, eq=False)
+class Values:
+    """Stated probabilities by bin.
+
+    `sorted` (P,): those of bin g from start[g] to start[g + 1]; start (G + 1,); `centre` (G,): their mean, and the
+    middle of a bin without any. Hidden entries have a known mean, which middles would miss by a few per cent.
+    """
+
+    sorted: np.ndarray
+    start: np.ndarray
+    centre: np.ndarray
+
+    def draw(self, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return a value in each bin of `place`: one that is stated, so that values that recur stay equal.
+
+        Where none is stated, anywhere in the bin.
+        """
+        size = self.start[place + 1] - self.start[place]
+        chosen = self.start[place] + (rng.random(place.shape) * size).astype(np.int64)
+        stated = self.sorted[np.minimum(chosen, len(self.sorted) - 1)]
+        anywhere = GRID[place] * np.exp(rng.uniform(-0.5 * _WIDTH, 0.5 * _WIDTH, place.shape))
+        return np.where(size > 0, stated, anywhere)
+
+
+def stated_values(stated: np.ndarray, known: np.ndarray) -> Values:
+    """Return the stated probabilities by bin."""
+    p = np.sort(stated[known])
+    number = np.bincount(_bin(p), minlength=len(GRID))
+    total = np.bincount(_bin(p), weights=p, minlength=len(GRID))
+    centre = np.where(number > 0, total / np.maximum(number, 1), GRID)
+    return Values(p, np.concatenate([[0], np.cumsum(number)]), centre)
+
+
+@dataclass(frozen=True, eq=False)
 class EntryLaw:
-    """Independent entries; `log_law` (G,) is the logarithm of F on `GRID`."""
+    """Independent entries; `log_law` (G,) is the logarithm of F on `GRID`, `values` what the records state."""
 
     log_law: np.ndarray
+    values: Values
 
     def evidence(self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> np.ndarray:
         """Return the log density of each row's stated probabilities, given that the row sums to 1: (R,)."""
@@ -56,7 +90,7 @@ class EntryLaw:
 
     def _log_sum_density(self, number: np.ndarray, total: np.ndarray, cap: np.ndarray) -> np.ndarray:
         """Return the log density that `number` entries sum to `total`, by the saddle point of F."""
-        _, log_norm, tilt, variance = _tilted(self.log_law, total / number, cap)
+        _, log_norm, tilt, variance = _tilted(self.log_law, total / number, cap, self.values.centre)
         found: np.ndarray = number * log_norm + tilt * total - 0.5 * np.log(2.0 * np.pi * number * variance)
         return found
 
@@ -64,7 +98,7 @@ class EntryLaw:
         """Return rows given what is stated of them, which is kept exactly: (R, A)."""
         hidden = np.maximum((~known).sum(axis=1), 1)
         mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 0.0, 1.0)
-        weight, _, _, _ = _tilted(self.log_law, np.maximum(mass, 1e-12) / hidden, cap)
+        weight, _, _, _ = _tilted(self.log_law, np.maximum(mass, 1e-12) / hidden, cap, self.values.centre)
         cumulated = np.cumsum(weight, axis=1)
         # One sorted array for all rows: row r lies in (r, r + 1].
         cumulated = cumulated / cumulated[:, -1:] + np.arange(len(stated))[:, None]
@@ -72,8 +106,8 @@ class EntryLaw:
         for _ in range(_TRIES):
             level = rng.random(stated.shape) + np.arange(len(stated))[:, None]
             place = np.searchsorted(cumulated.ravel(), level.ravel()).reshape(stated.shape)
-            value = GRID[np.minimum(place - len(GRID) * np.arange(len(stated))[:, None], len(GRID) - 1)]
-            value = np.where(known, 0.0, value * np.exp(rng.uniform(-0.5 * _WIDTH, 0.5 * _WIDTH, stated.shape)))
+            place = np.minimum(place - len(GRID) * np.arange(len(stated))[:, None], len(GRID) - 1)
+            value = np.where(known, 0.0, self.values.draw(place, rng))
             total = np.maximum(value.sum(axis=1), 1e-300)
             off = np.abs(np.log(np.maximum(mass, 1e-12) / total))
             closer = off < least
@@ -87,21 +121,23 @@ def entry_law(stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> EntryLa
     hidden = (~known).sum(axis=1)
     some = hidden > 0
     mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 1e-12, 1.0)
-    seen = np.bincount(_bin(stated)[known], minlength=len(GRID)).astype(np.float64)
+    values = stated_values(stated, known)
+    seen = np.diff(values.start).astype(np.float64)
     law = seen + 0.02 * seen.sum() / len(GRID) + 0.1
     law /= law.sum()
     for _ in range(_ROUNDS):
-        weight, _, _, _ = _tilted(np.log(law), (mass / np.maximum(hidden, 1))[some], cap[some])
+        weight, _, _, _ = _tilted(np.log(law), (mass / np.maximum(hidden, 1))[some], cap[some], values.centre)
         law = seen + 0.05 + hidden[some] @ weight
         law /= law.sum()
-    return EntryLaw(np.log(law))
+    return EntryLaw(np.log(law), values)
 
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """The same values in every row; `number` (G,) of them in each bin, A in all."""
+    """The same values in every row; `number` (G,) of them in each bin, A in all; `values` what the records state."""
 
     number: np.ndarray
+    values: Values
 
     def evidence(self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> np.ndarray:
         """Return the log density of each row's stated probabilities: (R,).
@@ -122,8 +158,8 @@ class Profile:
         hidden = states < labels
         left_over = np.maximum(self.number - taken, 0.0)
         mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 1e-12, 1.0)
-        found += np.where(hidden, _log_sum_near(left_over, mass), 0.0)
-        found -= _log_sum_near(self.number[None], np.ones(1))
+        found += np.where(hidden, _log_sum_near(left_over, mass, self.values.centre), 0.0)
+        found -= _log_sum_near(self.number[None], np.ones(1), self.values.centre)
         return found - 0.5 * _PARAMETERS * np.log(max(known.sum(), 2)) / len(stated)
 
     def draw(self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -140,8 +176,7 @@ class Profile:
         order = np.argsort(np.argsort(np.where(known, 2.0, rng.random(stated.shape)), axis=1), axis=1)
         level = np.minimum((order + rng.random((len(stated), 1))) / hidden[:, None], 1.0) + rows
         place = np.searchsorted(cumulated.ravel(), level.ravel()).reshape(stated.shape) - len(GRID) * rows
-        value = GRID[np.clip(place, 0, len(GRID) - 1)]
-        value = np.where(known, 0.0, value * np.exp(rng.uniform(-0.5 * _WIDTH, 0.5 * _WIDTH, stated.shape)))
+        value = np.where(known, 0.0, self.values.draw(np.clip(place, 0, len(GRID) - 1), rng))
         scale = mass / np.maximum(value.sum(axis=1), 1e-300)
         return np.where(known, stated, value * scale[:, None])
 
@@ -149,7 +184,7 @@ class Profile:
         """Return the law of a hidden entry of each row, tilted to the mean that it must have: (R, G)."""
         number = np.maximum(self.number - _taken(stated, known), _IMPOSSIBLE * self.number)
         hidden = np.maximum((~known).sum(axis=1), 1)
-        return _tilted(np.log(number), np.maximum(mass, 1e-12) / hidden, cap)[0]
+        return _tilted(np.log(number), np.maximum(mass, 1e-12) / hidden, cap, self.values.centre)[0]
 
 
 def profile(law: EntryLaw, stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> Profile:
@@ -160,13 +195,13 @@ def profile(law: EntryLaw, stated: np.ndarray, known: np.ndarray, cap: np.ndarra
     some = hidden > 0
     mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 1e-12, 1.0)
     seen = _taken(stated, known).sum(axis=0)
-    found = Profile(known.shape[1] * np.exp(law.log_law))
+    found = Profile(known.shape[1] * np.exp(law.log_law), law.values)
     for _ in range(_ROUNDS):
         weight = found.left(stated[some], known[some], mass[some], cap[some])
         number = seen + hidden[some] @ weight
         thin = (seen == 0) & (number < _THIN * len(stated))
         number = np.where(thin, 0.0, number) + 1e-6
-        found = Profile(number * known.shape[1] / number.sum())
+        found = Profile(number * known.shape[1] / number.sum(), law.values)
     return found
 
 
@@ -177,13 +212,13 @@ def _taken(stated: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.bincount(place, minlength=len(known) * len(GRID)).reshape(len(known), len(GRID)).astype(np.float64)
 
 
-def _log_sum_near(number: np.ndarray, total: np.ndarray) -> np.ndarray:
+def _log_sum_near(number: np.ndarray, total: np.ndarray, grid: np.ndarray) -> np.ndarray:
     """Return the log density at `total` of the sum of so many values of each bin, (R,): Cauchy, as a row may be off.
 
     Its width is that of the bins, each value anywhere in its own, and 3 % of the mean.
     """
-    mean = number @ GRID
-    width = 0.03 * mean + np.sqrt(number @ GRID**2) * _WIDTH / np.sqrt(12.0) + 1e-12
+    mean = number @ grid
+    width = 0.03 * mean + np.sqrt(number @ grid**2) * _WIDTH / np.sqrt(12.0) + 1e-12
     found: np.ndarray = -np.log(np.pi * width) - np.log1p(((total - mean) / width) ** 2)
     return found
 
@@ -195,24 +230,24 @@ def _bin(stated: np.ndarray) -> np.ndarray:
 
 
 def _tilted(
-    log_law: np.ndarray, mean: np.ndarray, cap: np.ndarray
+    log_law: np.ndarray, mean: np.ndarray, cap: np.ndarray, grid: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return F, (G,) or (R, G), tilted to each mean, below each cap: weights (R, G); log M, t and variance, (R,)."""
-    log = np.where(cap[:, None] * 1.06 >= GRID, log_law, -np.inf)
+    log = np.where(cap[:, None] * 1.06 >= grid, log_law, -np.inf)
     log[:, 0] = np.maximum(log[:, 0], -60.0)
     low, high = np.full(len(mean), -6.5), np.full(len(mean), 18.0)
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
-        exponent = log - np.sinh(middle)[:, None] * GRID
+        exponent = log - np.sinh(middle)[:, None] * grid
         weight = np.exp(exponent - exponent.max(axis=1, keepdims=True))
-        above = weight @ GRID > mean * weight.sum(axis=1)
+        above = weight @ grid > mean * weight.sum(axis=1)
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     tilt = np.sinh(0.5 * (low + high))
-    exponent = log - tilt[:, None] * GRID
+    exponent = log - tilt[:, None] * grid
     peak = exponent.max(axis=1)
     weight = np.exp(exponent - peak[:, None])
     norm = weight.sum(axis=1)
     weight /= norm[:, None]
-    found = weight @ GRID
-    variance = np.maximum(weight @ GRID**2 - found**2, (0.03 * found) ** 2)
+    found = weight @ grid
+    variance = np.maximum(weight @ grid**2 - found**2, (0.03 * found) ** 2)
     return weight, np.log(norm) + peak, tilt, variance
