@@ -2,10 +2,11 @@
 
 Teachers of 22 kinds: 11 that the model and the widening of its intervals were tuned on, 7 that were looked at on the
 way (rows that are permutations and input laws of two humps were added for them), and 4 that were kept back until the
-end. Pilots of 0.5, 2, 4 and 20 records per input; records of hard, partial, top_k(2) and soft labels. The total
-variation asked for is the teacher's own risk at 2 and at 6 times the records in hand, so that the true total is known:
-2 n0 and 6 n0. Levels that records do not reveal, planned from partial ones, are held to the expected loss of further
-queries, given which pairs are known.
+end (values that recur were then kept equal, for Instance 0). Pilots of 0.5, 2, 4 and 20 records per input; records of
+hard, partial, top_k(2) and soft labels. The total variation asked for is the teacher's own risk at 2 and at 6 times the
+records in hand, so that the true total is known: 2 n0 and 6 n0. Levels that records do not reveal, planned from partial
+ones, are held to the expected loss of further queries, given which pairs are known.
+
 The risks that decide are computed here, by other code than the planner's.
 """
 
@@ -329,7 +330,7 @@ def report(lines: list[dict[str, Any]], repeats: int) -> str:
         table(tuned, by, heads),
         "## Kinds that were looked at on the way",
         table(seen, by, heads),
-        "## Kinds that were kept back until the end",
+        "## Kinds that were kept back until the end, and Instance 0",
         table(kept, by, heads),
         "## By kind, from 2 records per input on (hard labels alone: from 4)",
         table(enough, ("kind", "from", "access"), ("kind", "from", "level")),
