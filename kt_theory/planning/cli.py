@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kt_theory.commands import Whole, clear_errors, say_left_out
+from kt_theory.planning.estimate import WEAK
 
 
 @click.command("plan", epilog="Example: kt-theory plan --inputs 1000 --labels 50 --tv 0.05 --price hard=0.01")
@@ -33,19 +35,24 @@ from kt_theory.commands import Whole, clear_errors, say_left_out
 @click.option(
     "--level", "levels", multiple=True, help="Another level to show: 'rounded(0.1)', 'noisy(0.5) top_k(5)', 'logits'."
 )
+@click.option("--json", "as_json", is_flag=True, help="Print answer, table and grounds as JSON, and nothing else.")
 @click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
 @click.option("--plot", type=Path, help="Also draw total variation against cost: .png, .svg or .pdf.")
 @clear_errors
-def plan_command(prices: tuple[str, ...], tv: float, csv: Path | None, plot: Path | None, **options: Any) -> None:
+def plan_command(
+    prices: tuple[str, ...], tv: float, as_json: bool, csv: Path | None, plot: Path | None, **options: Any
+) -> None:
     """Print how many queries a copy within a total variation takes at every access level, and what they cost.
 
     `n` queries provably suffice; with fewer than `lower` no student succeeds on every teacher. With --teacher both
     are for that teacher and the level's own student; with --confidence too, `lower` is 0: nothing is known from
     below. With --answers, `n` is how many more queries are needed: proved if --inputs and --labels say how many
-    there are, otherwise estimated, which the lines below the table say.
+    there are, otherwise estimated, which the lines below the table say; `low` and `high` hold the number of the
+    teacher itself with 90 % probability.
     """
     from kt_theory import figures
     from kt_theory.output import refuse_unwritable, write_table
+    from kt_theory.planning import words
     from kt_theory.planning.figure import draw_plan, plan_curves
     from kt_theory.planning.sizes import plan
 
@@ -55,30 +62,39 @@ def plan_command(prices: tuple[str, ...], tv: float, csv: Path | None, plot: Pat
         raise ValueError(f"--plot {plot}: must end in {', '.join(figures.KINDS)}")
     asked = {
         "confidence": options["confidence"],
-        "teacher": _source(options),
+        "teacher": _source(options, quiet=as_json),
         "top": options["top"],
         "top_only": options["top_only"],
         "levels": options["levels"],
         "prices": _prices(prices),
     }
     frame = plan(options["inputs"], options["labels"], tv, **asked)
-    click.echo(_screen(frame))
-    for name, certificate, reason in zip(frame["access"], frame["certificate"], frame["reason"], strict=True):
-        click.echo(f"{name}: {reason.removeprefix(f'{name}: ') or certificate}")
-    for option, name in (("top", "top_k"), ("top_only", "top_k_only")):
+    confidence, further = options["confidence"], options["answers"] is not None
+    answer = words.answer(frame, tv, confidence=confidence, further=further)
+    grounds = words.rests_on(frame, asked["teacher"], options["inputs"], options["labels"])
+    if as_json:
+        click.echo(json.dumps(words.as_json(frame, tv, confidence, answer, grounds), indent=2, allow_nan=False))
+    else:
+        click.echo(f"{answer}\nThis rests on: {'; '.join(grounds)}.")
+        click.echo(_screen(frame))
+        for name, certificate, reason in zip(frame["access"], frame["certificate"], frame["reason"], strict=True):
+            click.echo(f"{name}: {reason.removeprefix(f'{name}: ') or certificate}")
+    # Standard output is JSON alone.
+    left_out = () if as_json else (("top", "top_k"), ("top_only", "top_k_only"))
+    for option, name in left_out:
         say_left_out(option, [f"{name}({k})" for k in options[option]], frame["access"])
     # All is computed before anything is written.
     curves = None if plot is None else plan_curves(frame, options["inputs"], options["labels"], tv, **asked)
     with figures.style():
         figure = None if curves is None else draw_plan(curves, _title(options), tv)
         if csv is not None:
-            click.echo(f"wrote {write_table(frame, csv)}")
+            click.echo(f"wrote {write_table(frame, csv)}", err=as_json)
         if figure is not None and plot is not None:
-            click.echo(f"wrote {figures.write(figure, plot)}")
+            click.echo(f"wrote {figures.write(figure, plot)}", err=as_json)
 
 
-def _source(options: dict[str, Any]) -> Any:
-    """Return the teacher or the transfer set asked for, None for the worst case."""
+def _source(options: dict[str, Any], *, quiet: bool) -> Any:
+    """Return the teacher or the transfer set asked for, None for the worst case; `quiet` leaves stdout alone."""
     table, answers = options["teacher"], options["answers"]
     reading = [options[name] for name in ("order", "tokens", "logits", "normalise")]
     if table is None and any(reading):
@@ -92,7 +108,7 @@ def _source(options: dict[str, Any]) -> Any:
 
         label, other = options["label"] or "first_token", options["other_sampling"]
         transfer = TransferSet.read(answers, options["form"], label=label, input=options["field"], other_sampling=other)
-        click.echo(transfer.account)
+        click.echo(transfer.account, err=quiet)
         return transfer
     if table is None:
         return None
@@ -109,13 +125,20 @@ def _title(options: dict[str, Any]) -> str:
     return f"Queries for a copy of the worst teacher, S = {options['inputs']}, A = {options['labels']}"
 
 
+def _shown(n: Any, reason: str) -> Any:
+    """Return n, or in words why there is none."""
+    if not reason:
+        return n
+    for word in ("impossible", WEAK.rstrip(": "), "not estimated"):
+        if word in reason:
+            return word
+    return "> 2^53"
+
+
 def _screen(frame: Any) -> str:
     """The table as it is shown: what is impossible in words, numbers that float64 cannot count left out."""
     table = frame.drop(columns=["certificate", "reason"]).astype({"n": object, "lower": object})
-    table["n"] = [
-        n if n is not None and n == n else "impossible" if "impossible" in reason else "> 2^53"
-        for n, reason in zip(frame["n"].astype(object).where(frame["n"].notna(), None), frame["reason"], strict=True)
-    ]
+    table["n"] = [_shown(n, reason) for n, reason in zip(frame["n"], frame["reason"], strict=True)]
     table["lower"] = [n if n <= 2**53 else "-" for n in frame["lower"]]
     return table.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-")
 
