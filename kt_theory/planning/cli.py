@@ -8,13 +8,15 @@ from typing import Any
 
 import click
 
-from kt_theory.commands import Whole, clear_errors, say_left_out
+from kt_theory.commands import Whole, clear_errors, in_options, say_left_out
 from kt_theory.planning.estimate import WEAK
+from kt_theory.transfer.cli import READING, read_records, reading_options
+from kt_theory.validation import whole_number
 
 
 @click.command("plan", epilog="Example: kt-theory plan --inputs 1000 --labels 50 --tv 0.05 --price hard=0.01")
 @click.option("--inputs", type=Whole(), help="S, the number of inputs.")
-@click.option("--labels", type=Whole(), help="A, the number of labels.")
+@click.option("--labels", help="A, the number of labels; with --answers also their names, as for `fit`.")
 @click.option("--tv", type=float, required=True, help="Total variation that the copy may have, in (0, 1).")
 @click.option("--confidence", type=float, help="With at least this probability.  [default: in mean]")
 @click.option(
@@ -26,10 +28,7 @@ from kt_theory.planning.estimate import WEAK
 @click.option("--logits", is_flag=True, help="The table holds logits, not probabilities.")
 @click.option("--normalise", is_flag=True, help="Divide rows that do not sum to 1 by their sum.")
 @click.option("--answers", type=Path, help="Answers in hand, as for `fit`: n is then how many more are needed.")
-@click.option("--format", "form", help="With --answers, as for `fit`.  [default: recognised]")
-@click.option("--label", help="With --answers, as for `fit`: first_token or text.  [default: first_token]")
-@click.option("--input", "field", help="With --answers, as for `fit`: the field that holds the input.")
-@click.option("--other-sampling", is_flag=True, help="With --answers, as for `fit`: not sampled at temperature 1.")
+@reading_options
 @click.option("--top", type=Whole(), multiple=True, default=(1, 5), show_default=True, help="Top-k levels to show.")
 @click.option("--top-only", type=Whole(), multiple=True, help="Top-k levels without the sampled label to show.")
 @click.option(
@@ -56,13 +55,14 @@ def plan_command(
     from kt_theory.planning.figure import draw_plan, plan_curves
     from kt_theory.planning.sizes import plan
 
+    options["labels"], options["declared"] = _labels(options["labels"])
     sources = [path for path in (options["teacher"], options["answers"]) if path is not None]
     refuse_unwritable([file for file in (csv, plot) if file is not None], inputs=sources)
     if plot is not None and plot.suffix.lower() not in figures.KINDS:
         raise ValueError(f"--plot {plot}: must end in {', '.join(figures.KINDS)}")
     asked = {
         "confidence": options["confidence"],
-        "teacher": _source(options, quiet=as_json),
+        "teacher": _source(options),
         "top": options["top"],
         "top_only": options["top_only"],
         "levels": options["levels"],
@@ -72,13 +72,21 @@ def plan_command(
     confidence, further = options["confidence"], options["answers"] is not None
     answer = words.answer(frame, tv, confidence=confidence, further=further)
     grounds = words.rests_on(frame, asked["teacher"], options["inputs"], options["labels"])
+    account = getattr(asked["teacher"], "account", None)
     if as_json:
-        click.echo(json.dumps(words.as_json(frame, tv, confidence, answer, grounds), indent=2, allow_nan=False))
+        found = words.as_json(frame, tv, confidence, answer, grounds)
+        if account is not None:
+            found["records"] = account.for_programs()
+        click.echo(json.dumps(found, indent=2, allow_nan=False))
     else:
+        for warning in account.warnings if account is not None else ():
+            click.echo(in_options(warning))
         click.echo(f"{answer}\nThis rests on: {'; '.join(grounds)}.")
         click.echo(_screen(frame))
         for name, certificate, reason in zip(frame["access"], frame["certificate"], frame["reason"], strict=True):
             click.echo(f"{name}: {reason.removeprefix(f'{name}: ') or certificate}")
+        if account is not None:
+            click.echo(in_options(str(account)))
     # Standard output is JSON alone.
     left_out = () if as_json else (("top", "top_k"), ("top_only", "top_k_only"))
     for option, name in left_out:
@@ -93,23 +101,32 @@ def plan_command(
             click.echo(f"wrote {figures.write(figure, plot)}", err=as_json)
 
 
-def _source(options: dict[str, Any], *, quiet: bool) -> Any:
-    """Return the teacher or the transfer set asked for, None for the worst case; `quiet` leaves stdout alone."""
+def _labels(given: str | None) -> tuple[int | None, list[str] | None]:
+    """Return the number of labels, or their names."""
+    if given is None:
+        return None, None
+    try:
+        return whole_number(float(given), "--labels", low=1), None
+    except ValueError:
+        names = [part.strip() for part in given.split(",")]
+        if len(names) < 2:
+            raise ValueError(f"--labels {given}: must be a whole number, or names separated by commas") from None
+        return None, names
+
+
+def _source(options: dict[str, Any]) -> Any:
+    """Return the teacher or the transfer set asked for, None for the worst case."""
     table, answers = options["teacher"], options["answers"]
     reading = [options[name] for name in ("order", "tokens", "logits", "normalise")]
     if table is None and any(reading):
         raise ValueError("--ngram, --tokens, --logits and --normalise go with --teacher FILE")
-    if answers is None and any(options[name] for name in ("form", "label", "field", "other_sampling")):
-        raise ValueError("--format, --label, --input and --other-sampling go with --answers FILE")
+    if answers is None and any(options[name] for name in (*READING, "declared")):
+        given = [f"--{option}" for name, option in READING.items() if options[name]] or ["names of --labels"]
+        raise ValueError(f"{given[0]}: goes with --answers FILE")
     if table is not None and answers is not None:
         raise ValueError(f"--answers {answers} goes without --teacher {table}: plan for the one or the other")
     if answers is not None:
-        from kt_theory.transfer.sets import TransferSet
-
-        label, other = options["label"] or "first_token", options["other_sampling"]
-        transfer = TransferSet.read(answers, options["form"], label=label, input=options["field"], other_sampling=other)
-        click.echo(transfer.account, err=quiet)
-        return transfer
+        return read_records(answers, options)
     if table is None:
         return None
     from kt_theory.teachers.command import read_teacher

@@ -85,6 +85,11 @@ def refuse_sizes(transfer: TransferSet, inputs: Any, labels: Any) -> None:
     """Raise an error where the sizes given are smaller than what the records hold."""
     if not len(transfer):
         raise ValueError("teacher is an empty transfer set: it says nothing; give inputs= and labels= instead")
+    if transfer.target.other == "condition":
+        raise ValueError(
+            "teacher is a transfer set with other='condition': no plan is made for labels given that they are "
+            "declared; read the records with other='pool'"
+        )
     sizes = ("inputs", inputs, transfer.input_names), ("labels", labels, transfer.labels)
     for name, given, names in sizes:
         held = len(names)

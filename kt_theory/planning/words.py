@@ -92,7 +92,15 @@ def rests_on(frame: pd.DataFrame, source: Any, inputs: int | None, labels: int |
     if certificates.str.startswith(_COPY_IN_HAND).any():
         found.append("where 0 is needed, the copy in hand is certified")
     if labels is None and not source.closed:
-        found.append(f"no label exists beyond the {len(source.label_names):,} that occur")
+        found.append(f"no label exists beyond the {len(source.labels):,} that occur")
+    if source.target.merges:
+        found.append(f"the copy is of {source.target}; variants of a label that no record states have no mass")
+    if source.account.repeated:
+        found.append(
+            f"records of one prompt and one seed are one draw: {source.account.repeated:,} repeats do not count"
+        )
+    if source.account.reasoned:
+        found.append("the teacher is the one that reasons before it answers")
     return found
 
 

@@ -93,7 +93,7 @@ class Pilot:
             As for `TransferSet.seen_by`.
         """
         rows = self.transfer.rows if top is None else self.transfer.seen_by(top)
-        known: np.ndarray = _dense(rows, rows.known.astype(np.float64), self.kept, self.columns)
+        known: np.ndarray = _dense(rows, _told(rows), self.kept, self.columns)
         return known.astype(np.bool_)
 
 
@@ -101,11 +101,11 @@ def pilot(transfer: TransferSet, labels: int) -> Pilot:
     """Return what the posterior reads of records, with `labels` labels in all."""
     rows = transfer.rows
     kept = _spread(transfer, rows, rows_of(labels))
-    named = len(transfer.label_names)
-    order = np.argsort(np.array(transfer.label_names, dtype=str), kind="stable")
+    named = len(transfer.labels)
+    order = np.argsort(np.array(transfer.labels, dtype=object), kind="stable")
     columns = np.concatenate([order, np.arange(named, labels)])
     stated = _dense(rows, rows.shown, kept, columns)
-    known = _dense(rows, rows.known.astype(np.float64), kept, columns) > 0.0
+    known = _dense(rows, _told(rows), kept, columns) > 0.0
     cap = _caps(transfer, rows, kept)
     hidden = 1.0 - stated.sum(axis=1)
     full = known.any(axis=1) & (hidden <= ROUNDING)
@@ -117,6 +117,11 @@ def pilot(transfer: TransferSet, labels: int) -> Pilot:
     return Pilot(transfer, rows.n, rows.queries, kept, columns, count, stated, known, cap)
 
 
+def _told(rows: Rows) -> np.ndarray:
+    """1 for each pair whose probability is stated, or those of some of its variants, which are taken for all."""
+    return (rows.known | (rows.floor > 0)).astype(np.float64)
+
+
 def rows_of(labels: int) -> int:
     """Return how many rows of so many labels are looked at, at most."""
     return max(min(MOST_CELLS // labels, MOST_ROWS), LEAST_ROWS)
@@ -124,7 +129,7 @@ def rows_of(labels: int) -> int:
 
 def _spread(transfer: TransferSet, rows: Rows, most: int) -> np.ndarray:
     """Return at most so many rows, evenly spread over their visit counts, in the order of the inputs' names."""
-    names = np.array(transfer.input_names, dtype=str)[rows.input]
+    names = np.array(transfer.input_names, dtype=object)[rows.input]
     by_name = np.argsort(names, kind="stable")
     if len(by_name) <= most:
         return by_name
