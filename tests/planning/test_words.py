@@ -94,7 +94,7 @@ def test_open_labels_and_hard_records_are_taken_for_granted_in_words(tmp_path):
     assert "estimated from 500 records, not proved" in grounds
     assert "no label exists beyond the 10 that occur" in grounds
     assert "sampled labels only" in grounds
-    declared = kt.TransferSet.read(path, labels=[f"l{i}" for i in range(10)])
+    declared = kt.TransferSet.read(path, labels=[f"l{i}" for i in range(10)], other="none")
     assert "no label exists" not in "; ".join(rests_on(frame, declared, None, None))
 
 
@@ -125,7 +125,8 @@ def test_json_is_all_that_is_on_standard_output(tmp_path):
                  "--csv", tmp_path / "t.csv", "--top", 30)  # fmt: skip
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert set(found) == {"answer", "rests_on", "tv", "confidence", "levels"}
+    assert set(found) == {"answer", "rests_on", "tv", "confidence", "levels", "records"}
+    assert found["records"]["outcomes"] == {"read": 400, "malformed": 1}
     transfer = kt.TransferSet.read(path)
     frame = plan(teacher=transfer, tv=0.05, prices={"hard": 0.01, "soft": (0.1, 0.01)}, top=(30,))
     assert [line["access"] for line in found["levels"]] == frame["access"].tolist()
