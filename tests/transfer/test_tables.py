@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import gzip
 import io
 
 import numpy as np
@@ -253,7 +252,6 @@ def test_line_numbers_are_those_of_the_file(tmp_path, monkeypatch):
         ("input,label\ncafé,a\n".encode("utf-16"), "seems to be UTF-16; save it as UTF-8"),
         ("input,label\ncafé,a\n".encode("utf-16-le"), "seems to be UTF-16 without a mark"),
         ("input,label\ncafé,a\n".encode("utf-16-be"), "seems to be UTF-16 without a mark"),
-        (gzip.compress(b"input,label\nq,a\n"), "it is compressed"),
     ],
 )
 def test_other_encodings_are_refused_by_name(data, message, tmp_path):
