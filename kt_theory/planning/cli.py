@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kt_theory.commands import Whole, clear_errors, say_left_out
+from kt_theory.commands import Whole, clear_errors, in_options, say_left_out
+from kt_theory.planning.estimate import WEAK
+from kt_theory.transfer.cli import READING, read_records, reading_options
+from kt_theory.validation import whole_number
 
 
 @click.command("plan", epilog="Example: kt-theory plan --inputs 1000 --labels 50 --tv 0.05 --price hard=0.01")
 @click.option("--inputs", type=Whole(), help="S, the number of inputs.")
-@click.option("--labels", type=Whole(), help="A, the number of labels.")
+@click.option("--labels", help="A, the number of labels; with --answers also their names, as for `fit`.")
 @click.option("--tv", type=float, required=True, help="Total variation that the copy may have, in (0, 1).")
 @click.option("--confidence", type=float, help="With at least this probability.  [default: in mean]")
 @click.option(
@@ -24,31 +28,34 @@ from kt_theory.commands import Whole, clear_errors, say_left_out
 @click.option("--logits", is_flag=True, help="The table holds logits, not probabilities.")
 @click.option("--normalise", is_flag=True, help="Divide rows that do not sum to 1 by their sum.")
 @click.option("--answers", type=Path, help="Answers in hand, as for `fit`: n is then how many more are needed.")
-@click.option("--format", "form", help="With --answers, as for `fit`.  [default: recognised]")
-@click.option("--label", help="With --answers, as for `fit`: first_token or text.  [default: first_token]")
-@click.option("--input", "field", help="With --answers, as for `fit`: the field that holds the input.")
-@click.option("--other-sampling", is_flag=True, help="With --answers, as for `fit`: not sampled at temperature 1.")
+@reading_options
 @click.option("--top", type=Whole(), multiple=True, default=(1, 5), show_default=True, help="Top-k levels to show.")
 @click.option("--top-only", type=Whole(), multiple=True, help="Top-k levels without the sampled label to show.")
 @click.option(
     "--level", "levels", multiple=True, help="Another level to show: 'rounded(0.1)', 'noisy(0.5) top_k(5)', 'logits'."
 )
+@click.option("--json", "as_json", is_flag=True, help="Print answer, table and grounds as JSON, and nothing else.")
 @click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
 @click.option("--plot", type=Path, help="Also draw total variation against cost: .png, .svg or .pdf.")
 @clear_errors
-def plan_command(prices: tuple[str, ...], tv: float, csv: Path | None, plot: Path | None, **options: Any) -> None:
+def plan_command(
+    prices: tuple[str, ...], tv: float, as_json: bool, csv: Path | None, plot: Path | None, **options: Any
+) -> None:
     """Print how many queries a copy within a total variation takes at every access level, and what they cost.
 
     `n` queries provably suffice; with fewer than `lower` no student succeeds on every teacher. With --teacher both
     are for that teacher and the level's own student; with --confidence too, `lower` is 0: nothing is known from
     below. With --answers, `n` is how many more queries are needed: proved if --inputs and --labels say how many
-    there are, otherwise estimated, which the lines below the table say.
+    there are, otherwise estimated, which the lines below the table say; `low` and `high` hold the number of the
+    teacher itself with 90 % probability.
     """
     from kt_theory import figures
     from kt_theory.output import refuse_unwritable, write_table
+    from kt_theory.planning import words
     from kt_theory.planning.figure import draw_plan, plan_curves
     from kt_theory.planning.sizes import plan
 
+    options["labels"], options["declared"] = _labels(options["labels"])
     sources = [path for path in (options["teacher"], options["answers"]) if path is not None]
     refuse_unwritable([file for file in (csv, plot) if file is not None], inputs=sources)
     if plot is not None and plot.suffix.lower() not in figures.KINDS:
@@ -62,19 +69,49 @@ def plan_command(prices: tuple[str, ...], tv: float, csv: Path | None, plot: Pat
         "prices": _prices(prices),
     }
     frame = plan(options["inputs"], options["labels"], tv, **asked)
-    click.echo(_screen(frame))
-    for name, certificate, reason in zip(frame["access"], frame["certificate"], frame["reason"], strict=True):
-        click.echo(f"{name}: {reason.removeprefix(f'{name}: ') or certificate}")
-    for option, name in (("top", "top_k"), ("top_only", "top_k_only")):
+    confidence, further = options["confidence"], options["answers"] is not None
+    answer = words.answer(frame, tv, confidence=confidence, further=further)
+    grounds = words.rests_on(frame, asked["teacher"], options["inputs"], options["labels"])
+    account = getattr(asked["teacher"], "account", None)
+    if as_json:
+        found = words.as_json(frame, tv, confidence, answer, grounds)
+        if account is not None:
+            found["records"] = account.for_programs()
+        click.echo(json.dumps(found, indent=2, allow_nan=False))
+    else:
+        for warning in account.warnings if account is not None else ():
+            click.echo(in_options(warning))
+        click.echo(f"{answer}\nThis rests on: {'; '.join(grounds)}.")
+        click.echo(_screen(frame))
+        for name, certificate, reason in zip(frame["access"], frame["certificate"], frame["reason"], strict=True):
+            click.echo(f"{name}: {reason.removeprefix(f'{name}: ') or certificate}")
+        if account is not None:
+            click.echo(in_options(str(account)))
+    # Standard output is JSON alone.
+    left_out = () if as_json else (("top", "top_k"), ("top_only", "top_k_only"))
+    for option, name in left_out:
         say_left_out(option, [f"{name}({k})" for k in options[option]], frame["access"])
     # All is computed before anything is written.
     curves = None if plot is None else plan_curves(frame, options["inputs"], options["labels"], tv, **asked)
     with figures.style():
         figure = None if curves is None else draw_plan(curves, _title(options), tv)
         if csv is not None:
-            click.echo(f"wrote {write_table(frame, csv)}")
+            click.echo(f"wrote {write_table(frame, csv)}", err=as_json)
         if figure is not None and plot is not None:
-            click.echo(f"wrote {figures.write(figure, plot)}")
+            click.echo(f"wrote {figures.write(figure, plot)}", err=as_json)
+
+
+def _labels(given: str | None) -> tuple[int | None, list[str] | None]:
+    """Return the number of labels, or their names."""
+    if given is None:
+        return None, None
+    try:
+        return whole_number(float(given), "--labels", low=1), None
+    except ValueError:
+        names = [part.strip() for part in given.split(",")]
+        if len(names) < 2:
+            raise ValueError(f"--labels {given}: must be a whole number, or names separated by commas") from None
+        return None, names
 
 
 def _source(options: dict[str, Any]) -> Any:
@@ -83,17 +120,13 @@ def _source(options: dict[str, Any]) -> Any:
     reading = [options[name] for name in ("order", "tokens", "logits", "normalise")]
     if table is None and any(reading):
         raise ValueError("--ngram, --tokens, --logits and --normalise go with --teacher FILE")
-    if answers is None and any(options[name] for name in ("form", "label", "field", "other_sampling")):
-        raise ValueError("--format, --label, --input and --other-sampling go with --answers FILE")
+    if answers is None and any(options[name] for name in (*READING, "declared")):
+        given = [f"--{option}" for name, option in READING.items() if options[name]] or ["names of --labels"]
+        raise ValueError(f"{given[0]}: goes with --answers FILE")
     if table is not None and answers is not None:
         raise ValueError(f"--answers {answers} goes without --teacher {table}: plan for the one or the other")
     if answers is not None:
-        from kt_theory.transfer.sets import TransferSet
-
-        label, other = options["label"] or "first_token", options["other_sampling"]
-        transfer = TransferSet.read(answers, options["form"], label=label, input=options["field"], other_sampling=other)
-        click.echo(transfer.account)
-        return transfer
+        return read_records(answers, options)
     if table is None:
         return None
     from kt_theory.teachers.command import read_teacher
@@ -109,13 +142,20 @@ def _title(options: dict[str, Any]) -> str:
     return f"Queries for a copy of the worst teacher, S = {options['inputs']}, A = {options['labels']}"
 
 
+def _shown(n: Any, reason: str) -> Any:
+    """Return n, or in words why there is none."""
+    if not reason:
+        return n
+    for word in ("impossible", WEAK.rstrip(": "), "not estimated"):
+        if word in reason:
+            return word
+    return "> 2^53"
+
+
 def _screen(frame: Any) -> str:
     """The table as it is shown: what is impossible in words, numbers that float64 cannot count left out."""
     table = frame.drop(columns=["certificate", "reason"]).astype({"n": object, "lower": object})
-    table["n"] = [
-        n if n is not None and n == n else "impossible" if "impossible" in reason else "> 2^53"
-        for n, reason in zip(frame["n"].astype(object).where(frame["n"].notna(), None), frame["reason"], strict=True)
-    ]
+    table["n"] = [_shown(n, reason) for n, reason in zip(frame["n"], frame["reason"], strict=True)]
     table["lower"] = [n if n <= 2**53 else "-" for n in frame["lower"]]
     return table.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-")
 

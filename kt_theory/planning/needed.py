@@ -12,6 +12,7 @@ from kt_theory.planning import levels as plan_levels
 from kt_theory.planning import proofs
 from kt_theory.planning import records as plan_records
 from kt_theory.planning import teachers as plan_teachers
+from kt_theory.planning.estimate import WEAK
 from kt_theory.planning.levels import Level
 from kt_theory.planning.search import Enough
 from kt_theory.teacher import Teacher
@@ -26,14 +27,15 @@ class SampleSize:
     Attributes
     ----------
     n : int or None
-        Queries that suffice; None where there is no such number up to 2^53. For a transfer set: further queries.
+        Queries that suffice; None where there is no such number up to 2^53, or where records determine none. For a
+        transfer set: further queries.
     lower : int
         With fewer queries no student succeeds on every teacher. For one teacher in hand: fewer do not suffice for the
         student named in `certificate` (another student may know this teacher). For a transfer set 0: nothing is proved.
     reason : str
         Why n is None; otherwise empty.
     certificate : str
-        What proves that n suffices, and how sharp it is; an estimate says so: "plug-in, not proved".
+        What proves that n suffices, and how sharp it is; an estimate says so: "estimated, not proved".
     bracket_tried : tuple of (n, value)
         The bounds or risks evaluated on the way to n, in ascending n.
     access : str
@@ -43,6 +45,11 @@ class SampleSize:
     floor : float
         What no number of queries removes; above 0 only where the access hides something of rows for good. For a teacher
         in hand it is that of the level's student.
+    interval : tuple of int, or None
+        For a transfer set, further queries: with 90 % probability the teacher behind the records takes a number in it.
+        A proved n, which is for every teacher, may lie above it.
+    weak : bool
+        The records determine the interval only: n is None, and `reason` says why.
     """
 
     n: int | None
@@ -54,6 +61,8 @@ class SampleSize:
     tv: float
     confidence: float | None
     floor: float = 0.0
+    interval: tuple[int, int] | None = None
+    weak: bool = False
 
 
 def samples_needed(
@@ -83,8 +92,9 @@ def samples_needed(
 
     With a transfer set, n is how many more queries are needed: none where the certificate of the copy in hand
     (`kt.fit`) is at most tv. Otherwise, given all sizes (`inputs`, and `labels` unless the set declares them), a proved
-    number for every teacher, from what the records have not resolved yet. Otherwise an estimate from the records,
-    whose `certificate` begins with "plug-in, not proved".
+    number for every teacher, from what the records have not resolved yet. Otherwise an estimate: the median over
+    teachers drawn given the records, all levels from the same draws, so that a level never needs more than one that
+    reveals less; its `certificate` begins with "estimated, not proved". `interval` says how sure it is.
 
     "top_k_only" shows the k most probable labels with their probabilities, whatever was sampled, and nothing else: the
     tail of a row is never learnt. The student shares its mass equally; the floor that this leaves, in the worst case
@@ -162,11 +172,14 @@ def _for_all(level: Level, tv: float, sure: float | None) -> SampleSize:
 
 
 def _result(level: Level, enough: Enough, lower: int, tv: float, sure: float | None, floor: float = 0.0) -> SampleSize:
-    reason = ""
-    if enough.n is None:
+    reason = enough.reason
+    if enough.n is None and not reason:
         least = f"no student succeeds with fewer than {lower}" if lower else "nothing is proved from below"
         reason = f"{level.name}: more than 2^53 queries, beyond which float64 cannot count; {least}"
-    return SampleSize(enough.n, lower, reason, enough.certificate, enough.tried, level.name, tv, sure, floor)
+    weak = WEAK in reason
+    return SampleSize(
+        enough.n, lower, reason, enough.certificate, enough.tried, level.name, tv, sure, floor, enough.interval, weak
+    )
 
 
 def _impossible(level: Level, tv: float, sure: float | None, floor: float) -> SampleSize:
@@ -195,7 +208,8 @@ def _for_records(
         inputs=len(transfer.input_names) if inputs is None else inputs,
         labels=len(transfer.labels) if labels is None else labels,
     )
-    return _result(level, plan_records.more_needed(transfer, level, tv, sure, known), 0, tv, sure)
+    needed = plan_records.more_needed(transfer, level, tv, sure, None if inputs is None else level.inputs, known)
+    return _result(level, needed, 0, tv, sure)
 
 
 def _for_teacher(level: Level, teacher: Teacher, tv: float, sure: float | None) -> SampleSize:

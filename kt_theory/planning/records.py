@@ -1,31 +1,30 @@
 """What is still missing where answers are in hand: a transfer set counts for what it has resolved already.
 
 An input is resolved once its row is known, a pair (input, label) once its probability is: what is resolved stays so.
-Legend: n0 records in hand, m further queries, U the number of unresolved points, H the mass that they hide.
+Legend: n0 records in hand, m further queries, U the number of unresolved points.
 """
 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from kt_theory.planning.estimate import beside, estimated
 from kt_theory.planning.levels import Level
 from kt_theory.planning.proofs import enough, enough_surely
 from kt_theory.planning.search import FINE, Enough, first_below
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.copying import Copy, fit
-from kt_theory.transfer.rows import Rows
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.validation import LARGEST_COUNT, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PLUG_IN = "plug-in, not proved: "
-"""How the certificate of an estimate begins."""
 
 CERTIFIED = 0.95
 """Confidence of the certificate that decides in mean whether the copy in hand is good enough."""
@@ -43,21 +42,11 @@ class InHand:
         Whether each of them revealed what the level reveals, so that it counts as a query of the level.
     resolved : int
         Inputs, or pairs, that are known.
-    missing : float
-        H, estimated: Good and Turing's mass of the inputs never asked, and the mass that visited ones hide.
-    rate : float
-        Probability that a query resolves a given unresolved point, estimated: their mass over their number U, which is
-        Chao's lower bound of the number of points never drawn, plus those drawn and not resolved.
-    noise : float
-        For hard labels, the estimated noise of the visited rows, which falls as 1/sqrt(n); otherwise 0.
     """
 
     n: int
     revealed: bool
     resolved: int
-    missing: float
-    rate: float
-    noise: float
 
 
 def as_source(given: Any) -> Teacher | TransferSet | None:
@@ -96,6 +85,11 @@ def refuse_sizes(transfer: TransferSet, inputs: Any, labels: Any) -> None:
     """Raise an error where the sizes given are smaller than what the records hold."""
     if not len(transfer):
         raise ValueError("teacher is an empty transfer set: it says nothing; give inputs= and labels= instead")
+    if transfer.target.other == "condition":
+        raise ValueError(
+            "teacher is a transfer set with other='condition': no plan is made for labels given that they are "
+            "declared; read the records with other='pool'"
+        )
     sizes = ("inputs", inputs, transfer.input_names), ("labels", labels, transfer.labels)
     for name, given, names in sizes:
         held = len(names)
@@ -103,11 +97,24 @@ def refuse_sizes(transfer: TransferSet, inputs: Any, labels: Any) -> None:
             raise ValueError(f"{name} = {given}: the records hold {held} already; omit {name}, or give all there are")
 
 
-def more_needed(transfer: TransferSet, level: Level, tv: float, sure: float | None, known: bool) -> Enough:
+def more_needed(
+    transfer: TransferSet, level: Level, tv: float, sure: float | None, inputs: int | None, known: bool
+) -> Enough:
     """Return how many more queries are needed.
 
     In this order: none, if the certificate of the copy in hand is at most tv; a proof, if all sizes are `known` and
-    the records do not contradict each other; an estimate, labelled so.
+    the records do not contradict each other, with an estimate beside it; an estimate, labelled so.
+
+    Parameters
+    ----------
+    transfer : TransferSet
+    level : Level
+    tv : float
+    sure : float or None
+    inputs : int or None
+        S, if it is known.
+    known : bool
+        All sizes are.
     """
     unsaid = level.access in ("gradient", "jacobian", "top_k_only", "argmax", "non_target")
     if unsaid or level.distorted or level.times != 1:
@@ -116,24 +123,48 @@ def more_needed(transfer: TransferSet, level: Level, tv: float, sure: float | No
             f"access = {name!r}: records do not say what it would reveal; give inputs= and labels= without "
             "teacher=, or the copy as a teacher, kt.fit(...).teacher()"
         )
+    labelled = bool((transfer.sampled >= 0).all())
+    if level.access == "hard" and not labelled:
+        raise ValueError("access = 'hard': some records name no sampled label; take those that do, transfer.take")
     confidence = CERTIFIED if sure is None else sure
+    lesser = _lesser(level, labelled and transfer.faithful)
     now = _certificate(transfer, level, confidence)
-    if now is not None and now <= tv:
-        return Enough(
-            0, f"certificate of the copy in hand: TV <= {now:.4g} with confidence {confidence:g}", ((0, now),)
-        )
+    for one in lesser if labelled else ():
+        # What contradicts a lesser level alone, such as medians of one label each, is none of this level's.
+        with suppress(ValueError):
+            now = min(now, _certificate(transfer, one, confidence))
+    if now <= tv:
+        words = f"certificate of the copy in hand: TV <= {now:.4g} with confidence {confidence:g}"
+        return Enough(0, words, ((0, now),), interval=(0, 0))
     # Statements that contradict each other prove nothing.
     contradicted = level.access != "hard" and bool(transfer.rows.spread.any() or transfer.rows.contradiction.any())
     if not known or contradicted:
-        return _estimated(in_hand(transfer, level, known), level, tv, sure, now)
-    # A student of a level may look at less: what partial labels prove holds for all that show more.
-    less = [replace(level, access="partial", name="partial", k=0)] if level.access in ("top_k", "soft") else []
-    proofs = [_proved(in_hand(transfer, one, known), one, tv, sure) for one in (level, *less)]
-    return min(proofs, key=lambda found: math.inf if found.n is None else found.n)
+        return estimated(transfer, level, tv, sure, inputs)
+    hand = in_hand(transfer, level, known)
+    if hand.revealed:
+        # Then hard labels prove no more than the level does.
+        lesser = [one for one in lesser if one.access != "hard"]
+    proofs = [_proved(hand, level, tv, sure)]
+    proofs += [_proved(in_hand(transfer, one, known), one, tv, sure) for one in lesser]
+    proof = min(proofs, key=lambda found: math.inf if found.n is None else found.n)
+    return beside(proof, transfer, level, tv, inputs)
+
+
+def _lesser(level: Level, counted: bool) -> list[Level]:
+    """Return the levels that reveal less: a student may look at less, so that their proofs hold for the level too.
+
+    Hard labels are among them where labels are `counted` as the teacher's.
+    """
+    found = []
+    if level.access != "hard" and counted:
+        found.append(replace(level, access="hard", name="hard", k=0))
+    if level.access in ("top_k", "soft"):
+        found.append(replace(level, access="partial", name="partial", k=0))
+    return found
 
 
 def in_hand(transfer: TransferSet, level: Level, known: bool) -> InHand:
-    """Return what the records have resolved at an access level, and an estimate of what they have not.
+    """Return what the records have resolved at an access level.
 
     Parameters
     ----------
@@ -143,25 +174,14 @@ def in_hand(transfer: TransferSet, level: Level, known: bool) -> InHand:
         The level's labels are all that there are.
     """
     rows = transfer.seen_by(level.k) if level.access in ("partial", "top_k") else transfer.rows
-    visited, weight, asked = len(rows.input), rows.queries / rows.n, rows.queries
-    once = float((asked == 1).sum()) / rows.n
     if level.access == "hard":
-        if (transfer.sampled < 0).any():
-            raise ValueError("access = 'hard': some records name no sampled label; take those that do, transfer.take")
-        return InHand(rows.n, True, 0, once, once / _unseen_points(asked), _noise(rows))
+        return InHand(rows.n, transfer.faithful, 0)
     stated = np.round(rows.total(rows.known))
-    hidden = rows.hidden_mass if len(rows.entry_pair) else np.ones(visited)
+    hidden = rows.hidden_mass if len(rows.entry_pair) else np.ones(len(rows.input))
     whole = (hidden == 0.0) | ((known or rows.closed) & (level.labels - stated <= 1))
-    missing = min(once + float(weight @ np.where(whole, 0.0, hidden)), 1.0)
     if level.whole_rows:
-        unresolved = min(once + float(weight @ ~whole), 1.0)
-        rate = unresolved / (_unseen_points(asked) + float((~whole).sum()))
-        return InHand(rows.n, bool(whole.all()), int(whole.sum()), missing, rate, 0.0)
-    drawn, pairs = rows.count > 0, rows.known & (rows.count > 0)
-    # A row that hides mass has a label yet to be seen; a pair that was sampled and not stated is one.
-    points = _unseen_points(rows.count) + float((~whole).sum()) + float(drawn.sum() - pairs.sum())
-    resolved = int(np.where(whole, level.labels, stated).sum())
-    return InHand(rows.n, _reveals(transfer, level.k), resolved, missing, missing / points, 0.0)
+        return InHand(rows.n, bool(whole.all()), int(whole.sum()))
+    return InHand(rows.n, _reveals(transfer, level.k), int(np.where(whole, level.labels, stated).sum()))
 
 
 def _reveals(transfer: TransferSet, k: int) -> bool:
@@ -173,27 +193,19 @@ def _reveals(transfer: TransferSet, k: int) -> bool:
     return bool((own & (enough_others if k else True)).all())
 
 
-def _unseen_points(counts: np.ndarray) -> float:
-    """Return Chao's estimate N1 (N1 - 1)/(2 (N2 + 1)) of the number of points that were not drawn, at least 1."""
-    once, twice = float((counts == 1).sum()), float((counts == 2).sum())
-    return max(once * (once - 1.0) / (2.0 * (twice + 1.0)), 1.0)
+_CERTIFIED: WeakKeyDictionary[TransferSet, dict[tuple[str, float], float]] = WeakKeyDictionary()
 
 
-def _noise(rows: Rows) -> float:
-    """Return sum_s rho_s E TV(frequencies, p) in the normal approximation, 1/2 sum_a sqrt(2 p (1-p) / (pi k)).
-
-    The variance of a label is estimated by q (1-q) k/(k-1); a row asked once counts as 1 - 1/A.
-    """
-    k = rows.queries
-    q = rows.count / np.maximum(k[rows.row], 1)
-    spread = np.sqrt(q * (1.0 - q) / np.maximum(k[rows.row] - 1.0, 1.0))
-    each = rows.total(spread) / math.sqrt(2.0 * math.pi)
-    each = np.where(k >= 2, np.minimum(each, 1.0), 1.0 - 1.0 / max(rows.labels, 1))
-    return float((k / rows.n) @ each)
+def _certificate(transfer: TransferSet, level: Level, confidence: float) -> float:
+    """Return the certified bound of the copy at this level, infinite where the records hold too little for one."""
+    computed = _CERTIFIED.setdefault(transfer, {})
+    key = level.name, confidence
+    if key not in computed:
+        computed[key] = _certified(transfer, level, confidence)
+    return computed[key]
 
 
-def _certificate(transfer: TransferSet, level: Level, confidence: float) -> float | None:
-    """Return the certified bound of the copy at this level, None where the records hold too little for one."""
+def _certified(transfer: TransferSet, level: Level, confidence: float) -> float:
     from kt_theory import students
     from kt_theory.access import AccessError
 
@@ -201,7 +213,7 @@ def _certificate(transfer: TransferSet, level: Level, confidence: float) -> floa
     try:
         return fit(transfer, student).certificate(confidence).bound
     except AccessError:
-        return None
+        return math.inf
 
 
 def _proved(hand: InHand, level: Level, tv: float, sure: float | None) -> Enough:
@@ -235,26 +247,3 @@ def _proved(hand: InHand, level: Level, tv: float, sure: float | None) -> Enough
     what = "inputs" if level.whole_rows else "pairs"
     here = Enough.of(found, f"proved from here on for every teacher: {left} {what} are not known yet")
     return here if here.n is not None and (total.n is None or here.n <= total.n) else total
-
-
-def _estimated(hand: InHand, level: Level, tv: float, sure: float | None, now: float | None) -> Enough:
-    """Return the m at which an estimate of the loss, or of its certificate, is tv.
-
-    E loss(m) is about (1-1/A) H (1-rate)^m: unresolved points of equal mass; for hard labels the noise of the visited
-    rows, times sqrt(n0/(n0+m)), is added. The excess of the certificate over it is taken to fall as sqrt(n0/(n0+m)).
-    """
-    spread, excess = 1.0 - 1.0 / level.labels, 0.0
-
-    def risk(m: int) -> float:
-        left = hand.missing * math.exp(m * math.log1p(-hand.rate)) if hand.rate < 1.0 else hand.missing * (m == 0)
-        return spread * left + (hand.noise + excess) * math.sqrt(hand.n / (hand.n + m))
-
-    if sure is not None:
-        excess = max((1.0 if now is None else now) - risk(0), 0.0)
-    found = first_below(risk, tv, start=hand.n, digits=FINE, power=None)
-    words = f"unknown mass {hand.missing:.3g} (Good-Turing), each point resolved at {hand.rate:.3g} per query (Chao)"
-    if hand.noise:
-        words += f", noise {hand.noise:.3g} falling as 1/sqrt(n)"
-    if sure is not None:
-        words += "; the excess of the certificate over it falls as 1/sqrt(n)"
-    return Enough.of(found, PLUG_IN + words + "; give inputs= and labels= for a proof")

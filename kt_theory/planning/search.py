@@ -29,13 +29,18 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Enough:
-    """n suffices (None: beyond 2^53); `first` is the number below which it is proved not to, where `exact`."""
+    """n suffices (None: beyond 2^53, or as `reason` says); `first` fewer are proved not to, where `exact`.
+
+    `interval` holds the number of the teacher in hand with 90 % probability, where records let that be estimated.
+    """
 
     n: int | None
     certificate: str
     tried: tuple[tuple[int, float], ...]
     exact: bool = False
     first: int = 0
+    interval: tuple[int, int] | None = None
+    reason: str = ""
 
     @classmethod
     def of(cls, found: Crossing, certificate: str, *, exact: bool = False) -> Enough:

@@ -59,7 +59,8 @@ def plan(
 
     Returns
     -------
-    DataFrame, one row per level: access, lower, n (missing where impossible), certificate, reason; with prices also
+    DataFrame, one row per level: access, lower, n (missing where impossible, or where records do not determine it),
+    certificate, reason; for a transfer set also low and high, the 90 % interval of further queries; with prices also
     cost and cheapest.
     """
     return plans([tv], inputs, labels, confidence, prices, teacher, top, top_only, levels, graph, hops)[0]
@@ -100,6 +101,8 @@ def plans(
                     inputs=inputs, labels=labels, tv=tv, confidence=confidence, teacher=source, **options
                 )
                 row = {"access": name, "lower": found.lower, "n": found.n}
+                if isinstance(source, TransferSet):
+                    row["low"], row["high"] = found.interval or (None, None)
                 if prices is not None:
                     query, entry = price.get(name, (math.nan, math.nan))
                     each = query + plan_levels.revealed(level) * entry
@@ -113,9 +116,11 @@ def plans(
 def _table(rows: list[dict[str, Any]], priced: bool) -> pd.DataFrame:
     import pandas as pd
 
-    frame = pd.DataFrame(rows).astype({"n": "Int64", "lower": "Int64"})
+    frame = pd.DataFrame(rows)
+    frame = frame.astype({name: "Int64" for name in ("n", "lower", "low", "high") if name in frame})
     if priced:
-        frame.insert(4, "cheapest", frame["cost"].notna() & (frame["cost"] == frame["cost"].min()))
+        cheapest = frame["cost"].notna() & (frame["cost"] == frame["cost"].min())
+        frame.insert(frame.columns.get_loc("cost") + 1, "cheapest", cheapest)
     return frame
 
 

@@ -15,14 +15,26 @@ from kt_theory.commands import Names, clear_errors, in_options
 if TYPE_CHECKING:
     from kt_theory.transfer.sets import TransferSet
 
+READING = {
+    "form": "format",
+    "label": "label",
+    "field": "input",
+    "logprob": "logprob",
+    "other": "other",
+    "label_map": "label-map",
+    "fold": "fold",
+    "model": "model",
+    "requests": "requests",
+    "strict": "strict",
+    "as_sampled": "as-sampled",
+}
+"""What the options of reading are called where a command takes them, and on its line; `declared`, --labels, beside."""
+
 _OPTIONS = (
     click.option("--format", "form", help="Of the records: plain, openai_chat, ollama, ...  [default: recognised]"),
     click.option("--label", help="The label: first_token or text of a response, or a column.  [default: first_token]"),
     click.option("--input", "field", help="The field or column that holds the input, such as metadata.question."),
     click.option("--logprob", help="The column that holds the label's log-probability."),
-    click.option(
-        "--labels", "declared", type=Names(), help="The labels that are asked about.  [default: all that occur]"
-    ),
     click.option(
         "--other",
         help="Labels that are not declared: keep them, pool them in <other>, condition on the declared ones, or none: "
@@ -40,7 +52,7 @@ _OPTIONS = (
 
 
 def reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `read_records`."""
+    """Give a command the options of `read_records` but `declared`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -77,6 +89,7 @@ def read_records(path: Path, options: dict[str, Any]) -> TransferSet:
 @click.option("--out", type=Path, help="Write the copy to this file: .parquet, .csv or .json.")
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the certificate.")
 @click.option("--json", "as_json", is_flag=True, help="Print the same for programs, as one JSON object.")
+@click.option("--labels", "declared", type=Names(), help="The labels that are asked about.  [default: all that occur]")
 @reading_options
 @clear_errors
 def fit_command(

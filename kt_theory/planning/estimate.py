@@ -1,0 +1,159 @@
+"""How many more queries records let one expect: an estimate with an interval, or in words why there is none.
+
+Legend: n0 records in hand, m further queries, T draws of the teacher given the records.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from kt_theory.planning.levels import Level
+from kt_theory.planning.posterior.draws import Posterior, posterior
+from kt_theory.planning.posterior.pilot import MOST_LABELS
+from kt_theory.planning.search import Enough
+from kt_theory.transfer.sets import TransferSet
+from kt_theory.validation import LARGEST_COUNT
+
+ESTIMATED = "estimated, not proved: "
+"""How the certificate of an estimate begins."""
+
+WEAK = "weakly determined: "
+"""How the reason of an estimate without a number begins."""
+
+COVERAGE = 0.9
+"""Of the interval."""
+
+WIDENED = 1.12
+"""By this factor the ends of the interval, as totals n0 + m, are moved apart: for what no model of rows gets right. Set
+on the teachers of `benchmarks/plan_accuracy.py` that are marked as tuned on."""
+
+WIDEST = 3.0
+"""An interval of totals whose ends are further apart than this factor says only where n lies, not what it is."""
+
+FEWEST, FEWEST_LABELS = 1.6, 3.5
+"""Records per input that was asked: the fewest that determine a number, with stated probabilities and without any."""
+
+
+def estimated(transfer: TransferSet, level: Level, tv: float, sure: float | None, inputs: int | None) -> Enough:
+    """Return the median over draws of the teacher of the further queries needed, with a 90 % interval.
+
+    Where the interval is too wide there is no number, the reason says so, and the interval stands alone.
+
+    Parameters
+    ----------
+    transfer : TransferSet
+    level : Level
+        hard, partial, top_k or soft, not distorted. Its labels are taken for all that there are.
+    tv : float
+    sure : float or None
+        Instead of the median, the number that suffices in this share of the draws, if that is more.
+    inputs : int or None
+        S, if it is known.
+    """
+    refused = _refused(transfer, level)
+    if refused:
+        return Enough(None, refused, (), reason=refused)
+    if level.labels == 1:
+        return Enough(0, "with one label there is nothing to learn", (), interval=(0, 0))
+    found = posterior(transfer, level.labels, inputs)
+    needed = _further(found, level, tv)
+    counted = level.access == "hard" or found.pilot.states_each
+    low, high = _interval(needed, len(transfer), counted)
+    n = _number(needed, sure, len(transfer))
+    words = _words(found, sure)
+    weak = _weak(found, low, high)
+    if weak:
+        reason = f"{level.name}: {WEAK}{weak}; between {low:,} and {high:,} more"
+        return Enough(None, ESTIMATED + words, (), interval=(low, high), reason=reason)
+    return Enough(n, ESTIMATED + words, (), interval=(low, max(high, n)))
+
+
+def _refused(transfer: TransferSet, level: Level) -> str:
+    """Return why no number is estimated, empty where one is."""
+    if level.labels > MOST_LABELS:
+        return f"{level.name}: not estimated for more than {MOST_LABELS:,} labels; give inputs= and labels= for a proof"
+    if level.access == "hard" and not transfer.faithful:
+        return (
+            "hard: not estimated: the records say that they were not sampled at temperature 1 and top_p 1, so that "
+            "their counts are not the teacher's frequencies"
+        )
+    return ""
+
+
+def beside(proof: Enough, transfer: TransferSet, level: Level, tv: float, inputs: int | None) -> Enough:
+    """Return a proved number with what this teacher is estimated to need beside it, in words and as the interval."""
+    found = estimated(transfer, level, tv, None, inputs)
+    if found.interval is None:
+        return proof
+    low, high = found.interval
+    middle = "" if found.n is None else f"about {found.n:,}, "
+    words = f"{proof.certificate}; this teacher itself is estimated to need {middle}{low:,} to {high:,} more"
+    return replace(proof, certificate=words, interval=found.interval)
+
+
+def _further(found: Posterior, level: Level, tv: float) -> np.ndarray:
+    """Return the further queries needed in each draw: (T,).
+
+    A level never needs more than one that reveals less. Where each record states its label's probability, hard labels
+    take at least what partial ones do. Otherwise queries that reveal probabilities start anew, or go on with labels
+    alone where that is faster.
+    """
+    hard = np.maximum(found.hard(tv) - found.pilot.n, 0.0)
+    each = found.pilot.states_each
+    if level.access == "hard":
+        return np.maximum(hard, found.further(0, tv)) if each else hard
+    top = {"partial": 0, "top_k": level.k, "soft": None}[level.access]
+    needed = found.further(top, tv)
+    counted = found.pilot.labelled and found.pilot.transfer.faithful
+    if each or not counted:
+        return needed
+    return np.minimum(needed, hard)
+
+
+def _interval(needed: np.ndarray, records: int, counted: bool) -> tuple[int, int]:
+    """Return the widened quantiles; where the records are `counted` as queries of the level, as totals."""
+    if not needed.any():
+        return 0, 0
+    tails = np.quantile(needed, [0.5 * (1.0 - COVERAGE), 0.5 * (1.0 + COVERAGE)])
+    low = (records + tails[0]) / WIDENED - records
+    before = records if counted else 0
+    high = (before + tails[1]) * WIDENED - before
+    return _whole(low), _whole(high)
+
+
+def _number(needed: np.ndarray, sure: float | None, records: int) -> int:
+    median = float(np.median(needed))
+    if sure is None:
+        return _whole(median)
+    if not needed.any():
+        return 0
+    upper = (records + float(np.quantile(needed, sure))) * WIDENED - records
+    return _whole(max(median, upper))
+
+
+def _whole(m: float) -> int:
+    return min(max(math.ceil(m), 0), LARGEST_COUNT)
+
+
+def _weak(found: Posterior, low: int, high: int) -> str:
+    """Return why the records do not determine a number, empty where they do."""
+    records, each = found.pilot.n, found.pilot.n / len(found.pilot.visits)
+    states = found.pilot.states.any()
+    if each < (FEWEST if states else FEWEST_LABELS):
+        what = "records per input asked" if states else "sampled labels per input asked, and nothing else,"
+        return f"{each:.2g} {what} say too little"
+    if (records + high) > WIDEST * (records + low):
+        return "teachers that the records allow differ too much"
+    return ""
+
+
+def _words(found: Posterior, sure: float | None) -> str:
+    what = "sampled labels" if not found.pilot.states.any() else "records"
+    middle = "the median" if sure is None else f"what suffices in mean in {sure:.0%}"
+    return (
+        f"{middle} of {len(found.draws)} teachers drawn given the {found.pilot.n:,} {what}, {COVERAGE:.0%} interval; "
+        "give inputs= and labels= for a proof"
+    )
