@@ -403,7 +403,7 @@ def _join_gemini(bodies: list[Body]) -> Body:
         return bodies[0]
     if not _gemini_ends(bodies[-1]):
         raise malformed(
-            "candidates without finishReason: pieces of a stream whose end is missing, or whole answers that must keep it"
+            "candidates without finishReason: pieces of a stream whose end is missing, or answers that must keep it"
         )
     found: dict[Any, list[Body]] = {}
     for body in bodies:
