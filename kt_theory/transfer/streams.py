@@ -402,7 +402,9 @@ def _join_gemini(bodies: list[Body]) -> Body:
     if len(bodies) == 1:
         return bodies[0]
     if not _gemini_ends(bodies[-1]):
-        raise malformed("candidates without finishReason: pieces of a stream whose end is missing")
+        raise malformed(
+            "candidates without finishReason: pieces of a stream whose end is missing, or answers that must keep it"
+        )
     found: dict[Any, list[Body]] = {}
     for body in bodies:
         for candidate in _gemini_candidates(body):
