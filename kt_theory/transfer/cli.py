@@ -31,7 +31,11 @@ READING = {
 """What the options of reading are called where a command takes them, and on its line; `declared`, --labels, beside."""
 
 _OPTIONS = (
-    click.option("--format", "form", help="Of the records: plain, openai_chat, ollama, ...  [default: recognised]"),
+    click.option(
+        "--format",
+        "form",
+        help="Of the records, such as plain, openai_chat or ollama: see docs/answers.md.  [default: recognised]",
+    ),
     click.option("--label", help="The label: first_token or text of a response, or a column.  [default: first_token]"),
     click.option("--input", "field", help="The field or column that holds the input, such as metadata.question."),
     click.option("--logprob", help="The column that holds the label's log-probability."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from kt_theory import cli
 from kt_theory.commands import in_options
 from kt_theory.transfer import words
 from kt_theory.transfer.copying import SHARED, fit
+from kt_theory.transfer.files import READERS
+from kt_theory.transfer.target import FOLDS, OTHERS
 
 TEACHER = kt.teachers.dirichlet(5, 3, seed=0)
 
@@ -113,3 +116,11 @@ def test_the_wide_table_is_the_long_one():
 )
 def test_what_python_calls_an_argument_the_command_calls_an_option(text, shown):
     assert in_options(text) == shown
+
+
+def test_the_page_on_answers_names_every_format_and_every_choice():
+    page = (Path(__file__).parents[2] / "docs" / "answers.md").read_text(encoding="utf-8")
+    for name in (*READERS, *OTHERS):
+        assert f"`{name}`" in page, name
+    for name in FOLDS:
+        assert name in page
