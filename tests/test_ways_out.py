@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +132,82 @@ LARGE = 2**29
 TWO, NAMELESS = csv("prompt,question,label\nq,r,a\n"), csv("ask,says\nq,a\n")
 LATIN = "input,label\ncafé,a\n"
 PROBS = csv("input,label,p,confidence\nq,a,0.5,0.4\n")
+
+
+def lines(*docs: dict[str, Any], times: int = 1) -> Callable[[Path], Path]:
+    """A file of records."""
+    return csv("".join(json.dumps(doc) + "\n" for doc in docs) * times, "r.jsonl")
+
+
+def said(write: Callable[[Path], Path], **options: Any) -> Act:
+    """Read it as records, and raise what the account notes or warns of."""
+
+    def read(folder: Path) -> None:
+        account = kt.TransferSet.read(write(folder), **options).account
+        if account.notes or account.warnings:
+            raise ValueError(" ".join([*account.warnings, *account.notes]))
+
+    return read
+
+
+def learnt(write: Callable[[Path], Path], student: Any = None, **options: Any) -> Act:
+    """Read it as records and learn from them."""
+    return lambda folder: kt.fit(kt.TransferSet.read(write(folder), **options), student).certificate()
+
+
+def planned(
+    access: Any = "soft",
+    write: Callable[[Path], Path] | None = None,
+    names: list[str] | None = None,
+    other: str = "keep",
+    **options: Any,
+) -> Act:
+    """Plan, for records if there are some."""
+
+    def run(folder: Path) -> None:
+        teacher = None if write is None else kt.TransferSet.read(write(folder), labels=names, other=other)
+        kt.samples_needed(access, teacher=teacher, **options)
+
+    return run
+
+
+def question(i: int, **more: Any) -> dict[str, Any]:
+    return {"input": f"q{i}", "label": "yes", **more}
+
+
+HALF = {"yes": -0.7, "no": -0.7}
+COLD = lines(question(0, logprob=-0.1, top_logprobs={"yes": -0.1, "no": -3.0}, temperature=0), times=30)
+FORCED = lines(question(0, logprob=-3.0, top_logprobs={"no": -0.1}), times=60)
+EXCESS = lines(question(0, logprob=-0.1), {"input": "q0", "label": "no", "logprob": -0.1})
+MODELS = lines(question(0, model="m"), question(0, model="w"))
+ASKED_ONCE = lines(*(question(i) for i in range(30)))
+ASKED_TWICE = lines(*(question(i) for i in range(30)), times=2)
+MIXED = lines(question(0), {"input": "q0", "label": "Yes"}, {"input": "q0", "label": " yes"})
+TOP = lines(question(0, logprob=-0.7, top_logprobs=HALF), {"input": "q0", "label": "no", "top_logprobs": HALF}, times=9)
+COARSE = lines(question(0, logprob=-0.5, top_logprobs={"yes": -0.5, "no": -0.5}), times=3)
+GRID = lines(question(0, logprob=-0.5, top_logprobs={"yes": -0.5, "no": -1.0}), times=3)
+
+
+def batch(folder: Path) -> Path:
+    """Answers of a Batch whose requests are in a file beside it."""
+    requests, answers = [], []
+    for i in range(30):
+        body = {"messages": [{"role": "user", "content": f"q{i % 3}"}], "temperature": 1}
+        choice = {"message": {"content": "yes"}, "finish_reason": "stop"}
+        requests.append({"custom_id": f"r{i}", "body": body})
+        answers.append({"custom_id": f"r{i}", "response": {"status_code": 200, "body": {"choices": [choice]}}})
+    lines(*requests)(folder).rename(folder / "requests.jsonl")
+    return lines(*answers)(folder)
+
+
+def with_requests(folder: Path) -> None:
+    said(batch, requests=folder / "requests.jsonl")(folder)
+
+
+def as_teacher(folder: Path) -> None:
+    copy = kt.fit(kt.TransferSet.read(TOP(folder), labels=["yes", "no"], other="pool"))
+    kt.samples_needed("rounded(0.1)", teacher=copy.teacher(), tv=0.1)
+
 
 WAYS = {
     "logits in a table": Way(table(LOGITS), "pass kind='logits'", table(LOGITS, kind="logits")),
@@ -262,6 +339,92 @@ WAYS = {
         "the prob must be a number",
         records(parquet(input=["q"], label=["a"], prob=[0.5])),
     ),
+    "cold answers": Way(learnt(COLD), "as_sampled=True reads them", learnt(COLD, as_sampled=True)),
+    "cold answers, command": Way(command("fit", COLD), "--as-sampled reads them", command("fit", COLD, "--as-sampled")),
+    "cold answers, their student": Way(
+        learnt(COLD),
+        r"student=kt.students.top_k\(k, sampled=False\) learns",
+        learnt(COLD, kt.students.top_k(1, sampled=False), as_sampled=True),
+    ),
+    "cold answers, their student, command": Way(
+        command("fit", COLD),
+        r'--student "top_k_only\(k\)" learns',
+        command("fit", COLD, "--as-sampled", "--student", "top_k_only(1)"),
+    ),
+    "forced labels": Way(learnt(FORCED), "read them with as_sampled=True", learnt(FORCED, as_sampled=True)),
+    "forced labels, of labels alone": Way(
+        learnt(FORCED), "learn from the labels alone, student='ce_sgl'", learnt(FORCED, "ce_sgl")
+    ),
+    "sums above 1": Way(learnt(EXCESS), "student='ce_sgl'", learnt(EXCESS, "ce_sgl")),
+    "sums above 1, rounded": Way(
+        learnt(COARSE), r"student=kt.students.rounded\(step\)", learnt(COARSE, kt.students.rounded(0.5))
+    ),
+    "two models": Way(learnt(MODELS), "choose one, model='m'", learnt(MODELS, model="m")),
+    "two models, command": Way(command("fit", MODELS), "choose one, --model m", command("fit", MODELS, "--model", "m")),
+    "inputs asked once": Way(said(ASKED_ONCE), "input=... names another", said(ASKED_TWICE)),
+    "a Batch without requests": Way(said(batch), "give the requests, requests=...", with_requests),
+    "variants, folded": Way(said(MIXED), "fold='strip,casefold' makes them one", said(MIXED, fold="strip,casefold")),
+    "variants, mapped": Way(
+        said(MIXED), "label_map=... says which are", said(MIXED, label_map={"yes": ["Yes", " yes"]})
+    ),
+    "undeclared labels, pooled": Way(
+        said(TOP, labels=["yes"]), "other='pool' makes them one", said(TOP, labels=["yes"], other="pool")
+    ),
+    "undeclared labels, conditioned": Way(
+        said(TOP, labels=["yes"]), "other='condition' takes", said(TOP, labels=["yes"], other="condition")
+    ),
+    "undeclared labels, refused": Way(
+        learnt(TOP, labels=["yes"], other="none"),
+        "other='keep', 'pool' or 'condition' says",
+        learnt(TOP, labels=["yes"], other="keep"),
+    ),
+    "nothing declared": Way(
+        learnt(TOP, other="pool"), r"goes with labels=\[...\]", learnt(TOP, other="pool", labels=["yes"])
+    ),
+    "declared twice under a fold": Way(
+        learnt(TOP, labels=["yes", "YES"], fold="casefold"),
+        r"are one label under fold=.*: declare one of them",
+        learnt(TOP, labels=["yes"], fold="casefold"),
+    ),
+    "undone and pooled": Way(
+        learnt(GRID, kt.students.rounded(0.5), labels=["yes", "no"], other="pool"),
+        "read the records with other='keep'",
+        learnt(GRID, kt.students.rounded(0.5), labels=["yes", "no"], other="keep"),
+    ),
+    "a plan given declared labels": Way(
+        planned("partial", TOP, names=["yes"], other="condition", tv=0.1),
+        "read the records with other='pool'",
+        planned("partial", TOP, names=["yes"], other="pool", tv=0.1),
+    ),
+    "a plan without sizes": Way(
+        planned(tv=0.1), "give inputs= and labels=, or teacher=", planned(inputs=9, labels=3, tv=0.1)
+    ),
+    "a plan of no records": Way(
+        planned("soft", csv("", "r.jsonl"), tv=0.1),
+        "give inputs= and labels= instead",
+        planned(inputs=9, labels=3, tv=0.1),
+    ),
+    "a plan of what records do not show": Way(
+        planned("rounded(0.1)", TOP, tv=0.1),
+        "give inputs= and labels= without teacher=",
+        planned("rounded(0.1)", inputs=9, labels=3, tv=0.1),
+    ),
+    "a plan for the copy": Way(planned("rounded(0.1)", TOP, tv=0.1), r"kt.fit\(...\).teacher\(\)", as_teacher),
+    "hops without a graph": Way(
+        lambda folder: kt.plan(inputs=3, labels=2, tv=0.1, hops=2),
+        "goes with graph=...",
+        lambda folder: kt.plan(inputs=3, labels=2, tv=0.1, hops=2, graph=kt.graphs.path(3)),
+    ),
+    "reading without answers": Way(
+        command("plan", "--inputs", "9", "--labels", "3", "--tv", "0.1", "--fold", "strip"),
+        "--fold: goes with --answers FILE",
+        command("plan", "--answers", TOP, "--tv", "0.1", "--fold", "strip"),
+    ),
+    "a price without a level": Way(
+        command("plan", "--inputs", "9", "--labels", "3", "--tv", "0.1", "--price", "0.1"),
+        "such as hard=0.01",
+        command("plan", "--inputs", "9", "--labels", "3", "--tv", "0.1", "--price", "hard=0.01"),
+    ),
 }
 
 
@@ -290,7 +453,7 @@ def named_in(source: str) -> set[tuple[str, int]]:
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in left_out:
-            words = re.findall(r"(?<![\w.=-])([a-z_]\w*)=(?=['\w.\[({]|$)|(?<![\w-])(--[a-z][a-z-]*)", node.value)
+            words = re.findall(r"(?<![\w.=-])([a-z_]\w*)=(?=['\w.\[({ ,;]|$)|(?<![\w-])(--[a-z][a-z-]*)", node.value)
             found |= {(argument or option, node.lineno) for argument, option in words}
     return found
 
@@ -334,12 +497,13 @@ def test_what_messages_name_exists(room):
     assert not wrong
 
 
-WHOLE = ["teachers/*.py", "transfer/tables.py", "transfer/plain.py"]
+WHOLE = ["teachers/*.py", "transfer/*.py", "planning/*.py", "planning/posterior/*.py"]
 """Modules of which every named argument and option has its `Way`."""
 
 
 def test_every_argument_that_messages_name_has_its_way():
-    named = {name for place in WHOLE for path in PACKAGE.glob(place) for name, _ in named_in(path.read_text())}
+    paths = [path for place in WHOLE for path in PACKAGE.glob(place) if path.name != "cli.py"]
+    named = {name for path in paths for name, _ in named_in(path.read_text())}
     tried = " ".join(way.words for way in WAYS.values())
     assert {name for name in named if name not in tried} == set()
     assert {"input", "label", "logprob", "kind", "normalise", "--ngram"} <= named
