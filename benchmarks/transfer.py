@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,8 @@ def write_files(folder: Path, size: int, inputs: int) -> dict[str, Path]:
         paths[name] = folder / f"{name}.jsonl"
         with paths[name].open("w") as file:
             file.writelines(json.dumps(form(*record)) + "\n" for record in found)
+    paths[JOINED] = write_batch(folder, found)
+    paths[MERGED] = paths["openai_chat"]
     paths["plain, hard"] = folder / "hard.jsonl"
     with paths["plain, hard"].open("w") as file:
         file.writelines(json.dumps({"input": q, "label": a}) + "\n" for q, a, _, _ in found)
@@ -83,6 +86,30 @@ def write_files(folder: Path, size: int, inputs: int) -> dict[str, Path]:
         paths[name] = folder / f"{name}.parquet"
         table.to_parquet(paths[name])
     return paths
+
+
+JOINED, MERGED = "openai_batch, joined to its requests", "openai_chat, labels folded and pooled"
+
+
+def write_batch(folder: Path, found: list[Record]) -> Path:
+    """Write a Batch whose answers name their requests by `custom_id` alone, and the requests beside it."""
+    answers, requests = folder / "batch_output.jsonl", folder / "batch_input.jsonl"
+    with answers.open("w") as output, requests.open("w") as input:
+        for i, record in enumerate(found):
+            chat = servers.openai_chat(*record)
+            response = {"status_code": 200, "request_id": f"r{i}", "body": chat["response"]}
+            output.write(json.dumps({"id": f"b{i}", "custom_id": f"c{i}", "response": response, "error": None}) + "\n")
+            input.write(json.dumps({"custom_id": f"c{i}", "method": "POST", "body": chat["request"]}) + "\n")
+    return answers
+
+
+def options_of(name: str, path: Path) -> dict[str, object]:
+    """How a file is read."""
+    if name == JOINED:
+        return {"requests": path.with_name("batch_input.jsonl")}
+    if name == MERGED:
+        return {"labels": LABELS[:3], "other": "pool", "fold": "strip,casefold"}
+    return {}
 
 
 def line_by_line(path: Path) -> None:
@@ -117,9 +144,13 @@ def reading_table(paths: dict[str, Path], rounds: int) -> list[str]:
     lines = ["| format | bytes per record | records/s | MB/s | lowest to highest | peer | peer MB/s | ratio |"]
     lines.append("|---" * 8 + "|")
     for name, path in tqdm(paths.items(), desc="reading", disable=None):
+        options = options_of(name, path)
         size = path.stat().st_size / 1e6
-        runners: dict[str, Callable[[], object]] = {"": lambda path=path: kt.TransferSet.read(path), **peers(path)}
-        count = len(kt.TransferSet.read(path))
+        if "requests" in options:
+            size += path.with_name("batch_input.jsonl").stat().st_size / 1e6
+        own_reader = partial(kt.TransferSet.read, path, **options)
+        runners: dict[str, Callable[[], object]] = {"": own_reader, **peers(path)}
+        count = len(own_reader())
         times: dict[str, list[float]] = {peer: [] for peer in runners}
         for _ in range(rounds):
             for peer, run in runners.items():

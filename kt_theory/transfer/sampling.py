@@ -53,66 +53,76 @@ def origin_of(requests: tuple[Any, ...], answers: tuple[Any, ...] = ()) -> Origi
     answers : tuple
         Bodies of answers, and plain records: only names that mean a setting wherever they stand count.
     """
-    found = _Found()
-    for place in requests:
-        if type(place) is dict and place:
-            found.look(place, True, "")
+    changed = seed = asked = answered = ""
+    said = False
+    unknown: tuple[str, ...] = ()
     last = None
-    for place in answers:
+    for place, strict in (*((each, True) for each in requests), *((each, False) for each in answers)):
         # A bare response is its own record: the same place is not looked at twice.
-        if type(place) is dict and place and place is not last:
-            found.look(place, False, "")
-            last = place
-    return Origin(found.changed, found.said, tuple(found.unknown), found.seed, found.answered or found.asked)
+        if type(place) is not dict or not place or place is last:
+            continue
+        last = place
+        found = _look(place, strict, "")
+        if found is NOTHING_SAID:
+            continue
+        changed, seed = changed or found.changed, seed or found.seed
+        said, unknown = said or found.said, unknown + found.unknown
+        asked, answered = (asked or found.model, answered) if strict else (asked, answered or found.model)
+    return Origin(changed, said, unknown, seed, answered or asked)
 
 
-class _Found:
-    """What was found so far."""
+def _look(place: Place, strict: bool, path: str) -> Origin:
+    """Return what the settings of one place say."""
+    names, holders = _settings(tuple(place), strict)
+    found = NOTHING_SAID
+    if names:
+        values = tuple([place[name] for name, _ in names])
+        try:
+            # Most requests of a file have the same settings.
+            found = _judged(names, values, path)
+        except TypeError:
+            found = _judge(names, values, path)
+    for name in holders:
+        if type(place[name]) is dict and place[name]:
+            found = _both(found, _look(place[name], True, f"{path}{name}."))
+    return found
 
-    __slots__ = ("answered", "asked", "changed", "said", "seed", "unknown")
 
-    def __init__(self) -> None:
-        self.changed = self.seed = self.answered = self.asked = ""
-        self.said = False
-        self.unknown: list[str] = []
+def _both(one: Origin, other: Origin) -> Origin:
+    """Return what two places say, the first of them first."""
+    return Origin(
+        one.changed or other.changed,
+        one.said or other.said,
+        one.unknown + other.unknown,
+        one.seed or other.seed,
+        one.model or other.model,
+    )
 
-    def look(self, place: Place, strict: bool, path: str) -> None:
-        """Look at the settings of one place."""
-        for name, canonical, kind in _settings(tuple(place), strict):
-            value = place[name]
-            if value is None:
-                continue
-            if kind == _NESTED:
-                if type(value) is dict and value:
-                    self.look(value, True, f"{path}{name}.")
-            elif kind == _UNKNOWN:
-                self.unknown.append(f"{path}{name}")
-            elif canonical in _MODELS:
-                self._named(value, strict)
-            elif canonical in _SEEDS:
-                self._seeded(value)
-            else:
-                self._check(f"{path}{name}", canonical, value, place)
 
-    def _named(self, value: Any, strict: bool) -> None:
-        if isinstance(value, str):
-            if strict:
-                self.asked = self.asked or value
-            else:
-                self.answered = self.answered or value
+def _judge(names: tuple[tuple[str, str], ...], values: tuple[Any, ...], path: str) -> Origin:
+    """Return what settings say, given their names and canonical forms, and their values."""
+    changed = seed = model = ""
+    said = False
+    unknown: tuple[str, ...] = ()
+    place = {canonical: value for (_, canonical), value in zip(names, values, strict=True)}
+    for (name, canonical), value in zip(names, values, strict=True):
+        if value is None:
+            continue
+        if canonical in _MODELS:
+            model = model or (value if isinstance(value, str) else "")
+        elif canonical in _SEEDS:
+            # -1 and 2^32 - 1 ask for a seed of the server's own choice.
+            seed = seed or ("" if value in _NO_SEED else str(value))
+        elif canonical not in _PLAIN:
+            unknown += (f"{path}{name}",)
+        else:
+            said = said or canonical == "temperature"
+            if not changed and not _PLAIN[canonical](_value(value), place):
+                changed = f"{path}{name} = {_shown(value)}"
+    return Origin(changed, said, unknown, seed, model)
 
-    def _seeded(self, value: Any) -> None:
-        # -1 and 2^32 - 1 ask for a seed of the server's own choice.
-        if value not in _NO_SEED:
-            self.seed = self.seed or str(value)
 
-    def _check(self, name: str, canonical: str, value: Any, place: Place) -> None:
-        plain = _PLAIN[canonical]
-        if canonical == "temperature":
-            # Text that is no number is refused where the record is read.
-            self.said = True
-        if not self.changed and not plain(_value(value), place):
-            self.changed = f"{name} = {_shown(value)}"
+_judged = lru_cache(maxsize=4096)(_judge)
 
 
 def _value(value: Any) -> Any:
@@ -137,26 +147,25 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-_SETTING, _NESTED, _UNKNOWN = range(3)
-
-
 @lru_cache(maxsize=4096)
-def _settings(names: tuple[str, ...], strict: bool) -> tuple[tuple[str, str, int], ...]:
-    """Which of the names of a place must be looked at: the name, its canonical form, what it is."""
-    found = []
+def _settings(names: tuple[str, ...], strict: bool) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Which of the names of a place are settings, each with its canonical form, and which hold settings.
+
+    Where `strict`, names that are not known count as settings too.
+    """
+    settings, holders = [], []
     for name in names:
         canonical = canonical_name(name)
         if canonical in _HOLDERS or (strict and canonical in _HOLDERS_OF_REQUESTS):
-            found.append((name, canonical, _NESTED))
-        elif (
-            canonical in _MODELS
-            or canonical in _SEEDS
-            or (canonical in _PLAIN and (strict or canonical not in _WORDS_OF_OTHER_MEANING))
-        ):
-            found.append((name, canonical, _SETTING))
-        elif strict and canonical not in _HARMLESS and canonical not in _PLAIN:
-            found.append((name, canonical, _UNKNOWN))
-    return tuple(found)
+            holders.append(name)
+        elif canonical in _MODELS or canonical in _SEEDS:
+            settings.append((name, canonical))
+        elif canonical in _PLAIN:
+            if strict or canonical not in _WORDS_OF_OTHER_MEANING:
+                settings.append((name, canonical))
+        elif strict and canonical not in _HARMLESS:
+            settings.append((name, canonical))
+    return tuple(settings), tuple(holders)
 
 
 @lru_cache(maxsize=4096)
@@ -167,7 +176,7 @@ def canonical_name(name: str) -> str:
 
 def says_something(names: tuple[str, ...]) -> bool:
     """Return whether a plain record with these fields may say how its label was drawn, or by which model."""
-    return bool(_settings(names, False))
+    return any(_settings(names, False))
 
 
 Plain = Callable[[Any, Place], bool]
@@ -181,6 +190,11 @@ def _is(*values: float) -> Plain:
         return not isinstance(value, (int, float)) or isinstance(value, bool) or value in values
 
     return plain
+
+
+def _whatever(value: Any, _: Place) -> bool:
+    """Looked at beside another setting alone."""
+    return True
 
 
 def _absent(value: Any, _: Place) -> bool:
@@ -264,6 +278,7 @@ _PLAIN: dict[str, Plain] = {
     "watermark": _absent,
     "logitsprocessors": _absent,
     "bestof": _best_of_all,
+    "n": _whatever,
     "usebeamsearch": _absent,
     "numbeams": _is(1),
     "beamwidth": _is(1),
@@ -299,6 +314,7 @@ Penalties act on words of the prompt too; least lengths forbid the end of the an
 
 _WORDS_OF_OTHER_MEANING = frozenset(
     {
+        "n",
         "format",
         "regex",
         "grammar",
