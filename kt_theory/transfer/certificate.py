@@ -126,47 +126,14 @@ def _certified(copy: Copy, delta: float) -> Certificate:
     once = float((rows.queries == 1).sum()) / rows.n
     unseen = bounds.unseen_mass(rows.queries, delta)
     hidden = float(weight @ rows.hidden_mass)
-    assumptions = ["records are independent draws of one input law and one teacher"]
-    if transfer.target.other == "none":
-        assumptions.append(f"there are no labels but the {len(transfer.labels)} declared ones")
-    elif not transfer.closed:
-        assumptions.append("the labels that the records name were fixed before them; mass beyond them counts as lost")
-    if transfer.account.repeated:
-        assumptions.append(
-            f"records of one prompt and one seed are one draw: {transfer.account.repeated} that repeat one do not "
-            "count, and each prompt is averaged over its draws"
-        )
-    if transfer.account.reasoned:
-        assumptions.append(
-            "the teacher is the one that reasons before it answers: its labels are draws over all reasoning"
-        )
     known, channel = copy.basis, copy.basis.channel
     # Who does not know how the answers are distorted is judged by the sampled labels.
     reveals = channel is None and bool(len(rows.entry_pair))
     judged = reveals or known.kind == "undone"
     disagreement = 0.5 * float(weight[rows.row] @ rows.spread) if judged else 0.0
     contradiction = float(weight @ np.abs(rows.contradiction)) if reveals else 0.0
-    if known.kind == "undone":
-        assumptions += [f"the answers are of level {known.access}", "labels that they do not state are shown as 0"]
-    elif reveals and not (disagreement or contradiction):
-        assumptions.append("stated probabilities are exact")
-    if not transfer.faithful:
-        ways = "; ".join(transfer.account.changed) or "settings that the records do not tell"
-        assumptions.append(f"read as sampled: the teacher is the one that was sampled, under {ways}")
-    elif transfer.account.unstated_sampling:
-        assumptions.append("labels were sampled from the teacher's distribution")
     exact = known.kind != "other"
     part = delta if exact else delta / (3.0 if known.prior else 2.0)
-    if disagreement:
-        assumptions.append(
-            "repeated answers disagree: each is taken as the median, off by at most the range seen; an estimate, "
-            "not proved"
-        )
-    if contradiction:
-        assumptions.append(
-            "stated probabilities contradict each other: they miss a sum of 1, and are taken to be off by no more "
-            "than that; an estimate, not proved"
-        )
     if channel is not None and known.kind == "undone":
         method, hidden = "input mass never asked, and the largest error of a row", 0.0
         lost = unseen * (1.0 - 1.0 / rows.labels if rows.closed else 1.0)
@@ -195,16 +162,53 @@ def _certified(copy: Copy, delta: float) -> Certificate:
         disagreement,
         contradiction,
         method,
-        tuple(assumptions),
+        tuple(_assumptions(copy, reveals, disagreement, contradiction)),
         copy.target,
     )
 
 
+def _assumptions(copy: Copy, reveals: bool, disagreement: float, contradiction: float) -> list[str]:
+    """What the bound takes for granted, a clause each."""
+    transfer, account, known = copy.transfer, copy.transfer.account, copy.basis
+    found = ["records are independent draws of one input law and one teacher"]
+    if transfer.target.other == "none":
+        found.append(f"there are no labels but the {len(transfer.labels)} declared ones")
+    elif not transfer.closed:
+        found.append("the labels that the records name were fixed before them; mass beyond them counts as lost")
+    if account.repeated:
+        found.append(
+            f"records of one prompt and one seed are one draw: {account.repeated} that repeat one do not count, and "
+            "each prompt is averaged over its draws"
+        )
+    if account.reasoned:
+        found.append("the teacher is the one that reasons before it answers: its labels are draws over all reasoning")
+    if known.kind == "undone":
+        found += [f"the answers are of level {known.access}", "labels that they do not state are shown as 0"]
+    elif reveals and not (disagreement or contradiction):
+        found.append("stated probabilities are exact")
+    if not transfer.faithful:
+        ways = "; ".join(account.changed) or "settings that the records do not tell"
+        found.append(f"read as sampled: the teacher is the one that was sampled, under {ways}")
+    elif account.unstated_sampling:
+        found.append("labels were sampled from the teacher's distribution")
+    if disagreement:
+        found.append(
+            "repeated answers disagree: each is taken as the median, off by at most the range seen; an estimate, "
+            "not proved"
+        )
+    if contradiction:
+        found.append(
+            "stated probabilities contradict each other: they miss a sum of 1, and are taken to be off by no more "
+            "than that; an estimate, not proved"
+        )
+    return found
+
+
 def _apart(copy: Copy, reveals: bool) -> np.ndarray:
     """TV, on each row, between the copy and the student that `bounds` covers."""
-    from kt_theory.transfer.copying import _sharing, _smoothed
+    from kt_theory.transfer.copying import sharing, smoothed
 
     rows = copy.rows
-    base, rest = _sharing(rows) if reveals else _smoothed(rows, 0.0)
+    base, rest = sharing(rows) if reveals else smoothed(rows, 0.0)
     others = rows.labels - np.diff(rows.start)
     return 0.5 * (rows.total(np.abs(copy.probability - base)) + others * np.abs(copy.share - rest))

@@ -224,17 +224,17 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
 
 def _all_stated(transfer: TransferSet) -> Copy:
     refuse_impossible(transfer, transfer.rows)
-    return Copy(transfer, ALL_STATED, transfer.rows, *_sharing(transfer.rows))
+    return Copy(transfer, ALL_STATED, transfer.rows, *sharing(transfer.rows))
 
 
 def _learnt(transfer: TransferSet, chosen: Student) -> Copy:
     rows, known = seen(transfer, chosen), formula(chosen)
     if basis(chosen).kind == "shared":
-        found = _sharing(rows)
+        found = sharing(rows)
     elif known == "ce_sgl":
-        found = _smoothed(rows, 0.0)
+        found = smoothed(rows, 0.0)
     elif known == "add_c":
-        found = _smoothed(rows, chosen.exact[1])
+        found = smoothed(rows, chosen.exact[1])
     elif known == "ce_ptl":
         found = _weighted(rows)
     else:
@@ -282,7 +282,7 @@ def declared_mass(pooled: Copy) -> np.ndarray:
     return np.clip(1.0 - rows.total(np.where(other, pooled.probability, 0.0)) - unpaired * pooled.share, 0.0, 1.0)
 
 
-def _sharing(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def sharing(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     """Stated probabilities as they are, the rest of the row in equal shares (Zhao and Zhu 2023, (4.7) and (5.2))."""
     share = rows.hidden_mass / np.maximum(rows.hidden_labels, 1)
     # A row without a hidden label that does not sum to 1 is divided by its sum.
@@ -315,7 +315,7 @@ def _capped(rows: Rows, value: np.ndarray, share: np.ndarray) -> tuple[np.ndarra
     return np.where(rows.known | ~met[rows.row], value, fair), np.where(met, level, share)
 
 
-def _smoothed(rows: Rows, amount: float) -> tuple[np.ndarray, np.ndarray]:
+def smoothed(rows: Rows, amount: float) -> tuple[np.ndarray, np.ndarray]:
     """(n_sa + c) / (n_s + c A)."""
     total = rows.sampled + amount * rows.labels
     return (rows.count + amount) / total[rows.row], amount / total
