@@ -186,6 +186,8 @@ def _assumptions(copy: Copy, reveals: bool, disagreement: float, contradiction: 
         found += [f"the answers are of level {known.access}", "labels that they do not state are shown as 0"]
     elif reveals and not (disagreement or contradiction):
         found.append("stated probabilities are exact")
+    elif not reveals and len(transfer.entry_record):
+        found.append("the probabilities that the records state are not looked at")
     if not transfer.faithful:
         ways = "; ".join(account.changed) or "settings that the records do not tell"
         found.append(f"read as sampled: the teacher is the one that was sampled, under {ways}")
