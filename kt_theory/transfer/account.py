@@ -9,9 +9,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-OUTCOMES = ("read", "blank", "malformed", "error", "refused", "no label", "no request", "other model", "repeated")
+OUTCOMES = (
+    "read",
+    "blank",
+    "malformed",
+    "error",
+    "refused",
+    "no label",
+    "no token",
+    "no request",
+    "other model",
+    "repeated",
+)
 """read; blank line; not a record of this format; the server failed; the teacher declined; no answer to take a label
-from; no request has its custom_id; another teacher's answer; the same answer again."""
+from; an answer without tokens where others state theirs; no request has its custom_id; another teacher's answer; the
+same answer again."""
 
 
 class Skip(Exception):
@@ -55,6 +67,8 @@ class Account:
         Records whose label follows reasoning: only the label counts, not what is stated of it.
     merged : dict of str to dict of str to int
         Labels of the copy, the variants that count as each, and how often each was sampled.
+    same_id : int
+        Answers that have the id of an earlier one.
     named_by_id : int
         Records whose input is the id of their request, as the request is not at hand.
     joined : int
@@ -78,6 +92,7 @@ class Account:
     repeated: int = 0
     reasoned: int = 0
     merged: dict[str, dict[str, int]] = field(default_factory=dict)
+    same_id: int = 0
     named_by_id: int = 0
     joined: int = 0
     warnings: list[str] = field(default_factory=list)
@@ -87,6 +102,16 @@ class Account:
     def other_sampling(self) -> int:
         """Records whose labels do not follow the stated probabilities."""
         return sum(len(lines) for lines in self.changed.values())
+
+    @property
+    def unanswered(self) -> int:
+        """Lines on which the teacher gave no label: refused, filtered, empty, cut off, a tool called."""
+        return sum(outcome in ("refused", "no label") for _, outcome, _ in self.skipped)
+
+    @property
+    def unnamed_model(self) -> int:
+        """Records that name no model, where others do."""
+        return max(self.records - sum(self.models.values()), 0) if self.models else 0
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -160,3 +185,8 @@ def numbered(lines: list[int]) -> str:
     if len(distinct) <= 4:
         return f"lines {', '.join(map(str, distinct))}"
     return f"lines {', '.join(map(str, distinct[:3]))}, ... {distinct[-1]}"
+
+
+def shortened(name: str) -> str:
+    """Return a name in quotes, cut where it is long."""
+    return repr(name) if len(name) <= 60 else f"{name[:57]!r}..."

@@ -102,7 +102,9 @@ def _certified_given(copy: Copy, pooled: Copy, delta: float) -> Certificate:
     declared = pooled.transfer.target.declared
     mass = declared_mass(pooled)
     stated = rows.total(rows.known & (rows.label < declared))
-    open_rows = stated < declared if len(rows.entry_pair) else np.ones(len(mass), dtype=bool)
+    # Stated rows are known if the student keeps what is stated; others pay for their distance in the base.
+    keeps = pooled.basis.kind == "shared" and len(rows.entry_pair) > 0
+    open_rows = stated < declared if keeps else np.ones(len(mass), dtype=bool)
     most = declared / (declared + 1.0)
     bound = 1.0
     for c in np.unique(np.minimum(most, np.quantile(mass[open_rows], _QUANTILES))) if open_rows.any() else [most]:
@@ -180,6 +182,14 @@ def _assumptions(copy: Copy, reveals: bool, disagreement: float, contradiction: 
             f"records of one prompt and one seed are one draw: {account.repeated} that repeat one do not count, and "
             "each prompt is averaged over its draws"
         )
+    if account.unanswered:
+        found.append(
+            f"the teacher is taken given that it answers: {account.unanswered} lines without a label are left out"
+        )
+    if account.same_id:
+        found.append(f"the {account.same_id} answers that have the id of an earlier one are draws of their own")
+    if account.unnamed_model:
+        found.append(f"the {account.unnamed_model} records that name no model are of the same one")
     if account.reasoned:
         found.append("the teacher is the one that reasons before it answers: its labels are draws over all reasoning")
     if known.kind == "undone":

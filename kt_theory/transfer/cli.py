@@ -120,7 +120,10 @@ def fit_command(
     copy = fit(transfer, _student(student))
     certificate = copy.certificate(confidence)
     if as_json:
-        click.echo(json.dumps(words.for_programs(copy, certificate), ensure_ascii=False))
+        found = words.for_programs(copy, certificate)
+        for name in ("warnings", "notes"):
+            found["records"][name] = [in_options(text) for text in found["records"][name]]
+        click.echo(json.dumps(found, ensure_ascii=False))
     else:
         lines = [*transfer.account.warnings, *words.answer(copy, certificate), "", *map(str, (transfer.account, copy))]
         click.echo(in_options("\n".join([*lines, str(certificate)])))

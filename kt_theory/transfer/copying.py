@@ -74,7 +74,8 @@ class Copy:
     @property
     def target(self) -> str:
         """Whose distribution it is a copy of."""
-        return str(self.transfer.target)
+        answers = ", given that it answers" if self.transfer.account.unanswered else ""
+        return f"{self.transfer.target}{answers}"
 
     @cached_property
     def table(self) -> pd.DataFrame:

@@ -109,6 +109,7 @@ class _Intake:
         self.fatal = fatal
         self.requests = requests
         self.joiner = Joiner()
+        self.ids: set[int] = set()
         self.answers: list[Answer] = []
         self.lines: list[int] = []
 
@@ -124,8 +125,11 @@ class _Intake:
         account = self.account
         first = account.lines + 1
         columns = chunk if isinstance(chunk, plain.Columns) else None
-        if isinstance(chunk, list) and chunk and self.requests is None and self._is_plain(chunk[0]):
+        alone = self.requests is not None or self.reading.model is not None
+        if isinstance(chunk, list) and chunk and not alone and self._is_plain(chunk[0]):
             columns = plain.Columns.of(chunk, self.reading) if plain.first_line(chunk, first) is not None else None
+        if columns is not None and self.reading.model is not None:
+            raise ValueError(f"{account.source}: its records name no model; leave out model={self.reading.model!r}")
         if columns is not None:
             account.format = "plain"
             account.lines += len(columns.sizes)
@@ -192,6 +196,11 @@ class _Intake:
         if self.requests is not None:
             doc = self.requests.joined(doc, line)
         account = self.account
+        name = _id_of(doc)
+        if name is not None:
+            if name in self.ids:
+                account.same_id += 1
+            self.ids.add(name)
         if not account.format:
             failed(doc)
             account.format = _format_of(doc, self.reading)
@@ -210,6 +219,17 @@ ALLOWED = ("blank", "other model", "repeated")
 
 def _line_of(entry: tuple[int, str, str]) -> int:
     return entry[0]
+
+
+def _id_of(doc: dict[str, Any]) -> int | None:
+    """A number for the id that a server gave to an answer; None if there is none. Plain records have none."""
+    body = doc.get("response", doc)
+    if type(body) is dict:
+        body = body.get("body", body)
+    if type(body) is not dict:
+        return None
+    name = body.get("id", body.get("responseId")) if "choices" in body or "output" in body else body.get("responseId")
+    return hash(name) if type(name) is str and name else None
 
 
 def _format_of(doc: dict[str, Any], reading: Reading) -> str:

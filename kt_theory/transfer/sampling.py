@@ -7,7 +7,9 @@ compared without case, `_` and `-`: `topP`, `top_p` and `TOP-P` are one setting.
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -82,10 +84,36 @@ def _look(place: Place, strict: bool, path: str) -> Origin:
             found = _judged(names, values, path)
         except TypeError:
             found = _judge(names, values, path)
-    for name in holders:
-        if type(place[name]) is dict and place[name]:
-            found = _both(found, _look(place[name], True, f"{path}{name}."))
+    for name, sure in holders:
+        inner = place[name]
+        if type(inner) is str:
+            inner = _place_in(inner)
+            if inner is None and sure:
+                found = _both(found, Origin(changed=f"{path}{name} = {_shown(place[name])}, which cannot be read"))
+        if type(inner) is dict and inner:
+            found = _both(found, _look(inner, strict or sure, f"{path}{name}."))
     return found
+
+
+@lru_cache(maxsize=1024)
+def _place_in(text: str) -> Place | None:
+    """The settings in a text: JSON, a Python dict, or what Python prints of an object; None if it is none of these."""
+    stripped = text.strip()
+    if stripped in _WORDS or not stripped:
+        return {}
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(stripped)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        return found if isinstance(found, dict) else None
+    if _PRINTED.fullmatch(stripped) is None:
+        return None
+    return {name: value.strip().strip("'\"") for name, value in _PAIRS.findall(stripped)}
+
+
+_PRINTED = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)")
+_PAIRS = re.compile(r"(\w+)=([^,()\[\]{}]+|\[[^\[\]]*\]|\{[^{}]*\})")
 
 
 def _both(one: Origin, other: Origin) -> Origin:
@@ -106,10 +134,13 @@ def _judge(names: tuple[tuple[str, str], ...], values: tuple[Any, ...], path: st
     unknown: tuple[str, ...] = ()
     place = {canonical: value for (_, canonical), value in zip(names, values, strict=True)}
     for (name, canonical), value in zip(names, values, strict=True):
-        if value is None:
+        if value is None or (type(value) is float and not value > -1e300):
+            # Missing numbers are NaN in tables.
             continue
         if canonical in _MODELS:
-            model = model or (value if isinstance(value, str) else "")
+            named = value.get("name", value.get("id")) if isinstance(value, dict) else value
+            if isinstance(named, str) and (canonical == "model" or not model):
+                model = named
         elif canonical in _SEEDS:
             # -1 and 2^32 - 1 ask for a seed of the server's own choice.
             seed = seed or ("" if value in _NO_SEED else str(value))
@@ -133,7 +164,7 @@ def _value(value: Any) -> Any:
     if word in _WORDS:
         return _WORDS[word]
     try:
-        return float(word)
+        return float(word.replace(",", ".") if word.count(",") == 1 else word)
     except ValueError:
         return value
 
@@ -148,24 +179,35 @@ def _shown(value: Any) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _settings(names: tuple[str, ...], strict: bool) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Which of the names of a place are settings, each with its canonical form, and which hold settings.
+def _settings(names: tuple[str, ...], strict: bool) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, bool], ...]]:
+    """Which of the names of a place are settings, each with its canonical form, and which hold settings, surely or not.
 
     Where `strict`, names that are not known count as settings too.
     """
     settings, holders = [], []
+    # A record that holds messages is a request too.
+    request = strict or "messages" in names or "contents" in names
     for name in names:
-        canonical = canonical_name(name)
-        if canonical in _HOLDERS or (strict and canonical in _HOLDERS_OF_REQUESTS):
-            holders.append(name)
+        canonical = _canonical_of(name)
+        if canonical in _HOLDERS or canonical in _LIKE_HOLDERS:
+            holders.append((name, canonical in _HOLDERS))
         elif canonical in _MODELS or canonical in _SEEDS:
             settings.append((name, canonical))
         elif canonical in _PLAIN:
-            if strict or canonical not in _WORDS_OF_OTHER_MEANING:
+            if request or canonical not in _WORDS_OF_OTHER_MEANING:
                 settings.append((name, canonical))
         elif strict and canonical not in _HARMLESS:
             settings.append((name, canonical))
     return tuple(settings), tuple(holders)
+
+
+def _canonical_of(name: str) -> str:
+    """The canonical form of a name, or of its last part where tables have made names such as request.temperature."""
+    head, dot, last = name.rpartition(".") if isinstance(name, str) else ("", "", "")
+    if not dot or canonical_name(head.rpartition(".")[2]) not in _HOLDERS | _LIKE_HOLDERS | {"request", "response"}:
+        return canonical_name(name)
+    setting = canonical_name(last) in _PLAIN or canonical_name(last) in _SEEDS
+    return canonical_name(last if setting else name)
 
 
 @lru_cache(maxsize=4096)
@@ -176,7 +218,9 @@ def canonical_name(name: str) -> str:
 
 def says_something(names: tuple[str, ...]) -> bool:
     """Return whether a plain record with these fields may say how its label was drawn, or by which model."""
-    return any(_settings(names, False))
+    settings, holders = _settings(names, False)
+    # A text named text is no setting, and what may hold settings mostly holds something else.
+    return any(canonical != "text" for _, canonical in settings) or bool(holders)
 
 
 Plain = Callable[[Any, Place], bool]
@@ -184,10 +228,10 @@ Plain = Callable[[Any, Place], bool]
 
 
 def _is(*values: float) -> Plain:
-    """A number among the values; what is no number changes nothing that is known."""
+    """A number among the values; what is no number cannot be judged."""
 
     def plain(value: Any, _: Place) -> bool:
-        return not isinstance(value, (int, float)) or isinstance(value, bool) or value in values
+        return value is None or (isinstance(value, (int, float)) and value in values)
 
     return plain
 
@@ -235,7 +279,13 @@ def _number(value: Any) -> float:
 
 _PLAIN: dict[str, Plain] = {
     "temperature": _is(1),
+    "temp": _is(1),
+    "greedy": _absent,
+    "cachehit": _absent,
     "topp": _is(1),
+    "nucleus": _is(1),
+    "p": _is(1),
+    "k": _is(0),
     "topk": _is(0, -1),
     "minp": _is(0),
     "topa": _is(0),
@@ -281,6 +331,8 @@ _PLAIN: dict[str, Plain] = {
     "n": _whatever,
     "usebeamsearch": _absent,
     "numbeams": _is(1),
+    "beams": _is(1),
+    "beamsize": _is(1),
     "beamwidth": _is(1),
     "nbest": _is(1),
     "dosample": _true,
@@ -315,12 +367,17 @@ Penalties act on words of the prompt too; least lengths forbid the end of the an
 _WORDS_OF_OTHER_MEANING = frozenset(
     {
         "n",
+        "p",
+        "k",
+        "temp",
+        "greedy",
+        "nucleus",
+        "beams",
         "format",
         "regex",
         "grammar",
         "choice",
         "json",
-        "text",
         "watermark",
         "tfs",
         "typical",
@@ -330,7 +387,7 @@ _WORDS_OF_OTHER_MEANING = frozenset(
 )
 """What may stand in an answer or in a column of a table and mean something else."""
 
-_MODELS = frozenset({"model", "modelversion"})
+_MODELS = frozenset({"model", "modelversion", "modelname", "modelid", "engine", "deployment", "deploymentname"})
 
 _SEEDS = frozenset({"seed", "randomseed", "samplingseed"})
 
@@ -338,13 +395,30 @@ _NO_SEED = (-1, 4294967295, "-1", "4294967295", "", "null", "None")
 
 _HOLDERS = frozenset(
     {
-        "extrabody", "samplingparams", "samplingparameters", "generationsettings", "generationconfig",
-        "generationkwargs", "defaultgenerationsettings",
+        "extrabody",
+        "samplingparams",
+        "samplingparameters",
+        "generationsettings",
+        "generationconfig",
+        "generationkwargs",
+        "genkwargs",
+        "modelkwargs",
+        "llmrequest",
+        "requestbody",
+        "requestparams",
+        "modelparameters",
+        "invocationparams",
+        "inferenceconfig",
+        "optionalparams",
+        "defaultgenerationsettings",
     }
-)  # fmt: skip
-"""Where settings stand, in an answer too."""
+)
+"""What holds settings wherever it stands."""
 
-_HOLDERS_OF_REQUESTS = frozenset({"options", "parameters", "params", "config", "body", "kwargs", "extraargs"})
+_LIKE_HOLDERS = frozenset(
+    {"options", "parameters", "params", "config", "body", "kwargs", "extraargs", "settings", "metadata"}
+)
+"""What may hold settings."""
 
 _NAMES = """
     messages prompt prompts input inputs inputids prompttokenids contents content query instructions system
@@ -352,24 +426,23 @@ _NAMES = """
     functions functioncall paralleltoolcalls modalities audio images image imagedata prediction documents
     template raw context chattemplate chattemplatekwargs addgenerationprompt continuefinalmessage
     addspecialtokens inputprefix inputsuffix promptcachekey promptcacheretention cachecontrol cachedcontent
-    preamble chathistory message connectors citationoptions safetymode safetysettings suffix
-    n candidatecount numreturnsequences maxtokens maxcompletiontokens maxnewtokens maxoutputtokens
-    maxtokenstosample maxlength npredict numpredict stop stopsequences stoptokenids stopregex stopstrings
-    eostokenid padtokenid bostokenid includestopstrinoutput skipspecialtokens spacesbetweenspecialtokens
-    detokenize notrim logprobs toplogprobs responselogprobs promptlogprobs returnlogprob toplogprobsnum
-    logprobstartlen tokenidslogprob returntextinlogprobs flatlogprobs logprobtokenids nprobs postsamplingprobs
-    returntokens returntokenids returntokensastokenids topntokens details decoderinputdetails returnfulltext
-    returndictingenerate outputscores outputlogits returnhiddenstates include echo truncate truncatepromptokens
-    truncateprompttokens truncation stream streamoptions streaminterval outputkind background verbosity
-    reasoning reasoningeffort thinking thinkingconfig thinkingbudget thinkingbudgettokens reasoningformat
-    reasoningincontent thinkingforcedopen includereasoning separatereasoning think enablethinking budgettokens
-    user metadata store servicetier safetyidentifier priority timeout customid id index key url endpoint method
-    headers extraheaders apikey apibase apiversion provider requestid rid cachesalt keepalive created createdat
-    deployment api type object name task taskid usecache waitformodel
-    cacheprompt slotid idslot nkeep ndiscard nctx numctx numkeep numbatch numgpu maingpu numthread usemmap
-    usemlock numa lowvram f16kv tmaxpredictms tmaxpromptms nindent minkeep samplers speculative speculativenmax
-    speculativenmin speculativepmin speculativetype speculativengramsizen speculativengramsizem
-    speculativengrammhits timingspertoken lora lorarequest lorapath chatformat chatparser preservedtokens
+    preamble chathistory message connectors citationoptions safetymode safetysettings suffix n candidatecount
+    numreturnsequences maxtokens maxcompletiontokens maxnewtokens maxoutputtokens maxtokenstosample maxlength
+    npredict numpredict stop stopsequences stoptokenids stopregex stopstrings eostokenid padtokenid bostokenid
+    includestopstrinoutput skipspecialtokens spacesbetweenspecialtokens detokenize notrim logprobs toplogprobs
+    responselogprobs promptlogprobs returnlogprob toplogprobsnum logprobstartlen tokenidslogprob
+    returntextinlogprobs flatlogprobs logprobtokenids nprobs postsamplingprobs returntokens returntokenids
+    returntokensastokenids topntokens details decoderinputdetails returnfulltext returndictingenerate
+    outputscores outputlogits returnhiddenstates include echo truncate truncatepromptokens truncateprompttokens
+    truncation stream streamoptions streaminterval outputkind background verbosity reasoning reasoningeffort
+    thinking thinkingconfig thinkingbudget thinkingbudgettokens reasoningformat reasoningincontent
+    thinkingforcedopen includereasoning separatereasoning think enablethinking budgettokens user store
+    servicetier safetyidentifier priority timeout customid id index key url endpoint method headers extraheaders
+    apikey apibase apiversion provider requestid rid cachesalt keepalive created createdat api type object name
+    task taskid usecache waitformodel cacheprompt slotid idslot nkeep ndiscard nctx numctx numkeep numbatch
+    numgpu maingpu numthread usemmap usemlock numa lowvram f16kv tmaxpredictms tmaxpromptms nindent minkeep
+    samplers speculative speculativenmax speculativenmin speculativepmin speculativetype speculativengramsizen
+    speculativengramsizem speculativengrammhits timingspertoken chatformat chatparser preservedtokens
     grammarlazy grammartriggers generationprompt returnprogress responsefields dynatempexponent xtcthreshold
     repeatlastn drybase dryallowedlength drypenaltylastn drysequencebreakers penaltylastn penalizenl
     penaltyprompt mirostattau mirostateta smoothingcurve temperaturelast dynatemplow dynatemphigh lengthpenalty

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.transfer.account import Account, drawn
+from kt_theory.transfer.account import Account, drawn, shortened
 from kt_theory.transfer.answers import Reading
 from kt_theory.transfer.builder import Builder
 from kt_theory.transfer.files import ALLOWED, read_file
@@ -337,10 +337,12 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
             f"label = {wanted.field!r}: of records of format {account.format} it must be {' or '.join(LABELS)}"
         )
     if len(account.models) > 1:
-        found = ", ".join(f"{name!r} ({count} records)" for name, count in account.models.items())
+        shown = list(account.models.items())[:5]
+        found = ", ".join(f"{shortened(name)} ({count} records)" for name, count in shown)
+        more = f" and {len(account.models) - 5} more" if len(account.models) > 5 else ""
         raise ValueError(
-            f"{account.source} holds the answers of {len(account.models)} teachers, {found}: choose one, "
-            f"model={next(iter(account.models))!r}"
+            f"{account.source} holds the answers of {len(account.models)} teachers, {found}{more}: choose one, "
+            f"model={shortened(shown[0][0])}"
         )
     if account.changed and not as_sampled:
         raise ValueError(_drawn_otherwise(account))
@@ -354,10 +356,16 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
         _refuse_undeclared(columns, target, account)
     account.merged = _merged_names(names, columns["sampled"], target)
     account.notes += _notes_on_labels(texts, target, wanted)
+    idle = [variant for variant in wanted.label_map if variant not in set(texts)]
+    if idle:
+        account.notes.append(
+            f"label_map names {len(idle)} variants that do not occur: {', '.join(map(repr, idle[:4]))}"
+        )
     if target.one_to_one:
         columns, target = _recoded(columns, target), target.itself
     transfer = TransferSet(**columns, target=target, faithful=not as_sampled, account=account)
     _warn_of_single_inputs(transfer)
+    _warn_of_lines(account)
     return transfer
 
 
@@ -445,7 +453,7 @@ def _first_tokens_alone(columns: dict[str, Any], by_text: list[int], account: Ac
             columns,
             kept,
             account,
-            "no label",
+            "no token",
             "the answer states no token, others do; label='text' reads the texts of all",
         )
     return kept
@@ -513,6 +521,29 @@ def _warn_of_single_inputs(transfer: TransferSet) -> None:
 
 
 _FEW, _ALMOST_ALL = 20, 0.9
+
+
+def _warn_of_lines(account: Account) -> None:
+    """Warn where answers without a label, lines that are no records, or answers of one id are not few."""
+    few = 0.01 * account.lines
+    broken = sum(outcome in ("malformed", "error") for _, outcome, _ in account.skipped)
+    if account.unanswered > few:
+        account.warnings.append(
+            f"{account.unanswered:,} of {account.lines:,} lines are answers without a label (refused, empty, cut off): "
+            "they are left out, so that the copy is of the teacher given that it answers"
+        )
+    if broken > few:
+        account.warnings.append(f"{broken:,} of {account.lines:,} lines are no records, or errors: they are left out")
+    if account.same_id:
+        account.warnings.append(
+            f"{account.same_id:,} answers have the id of an earlier one: if they are copies of it they are no draws of "
+            "their own, and must be taken out"
+        )
+    if account.unnamed_model:
+        account.warnings.append(
+            f"{account.unnamed_model:,} records do not say which model answered: they are taken for answers of "
+            f"{shortened(next(iter(account.models)))}, as the others are"
+        )
 
 
 def _stated(logits: ArrayLike | None, logprobs: ArrayLike | None) -> np.ndarray | None:

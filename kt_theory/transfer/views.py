@@ -9,6 +9,7 @@ import numpy as np
 from kt_theory.access import WHOLE_ROW, Access, AccessError
 from kt_theory.channels import Channel
 from kt_theory.students import Student, TableRule
+from kt_theory.transfer.account import shortened
 from kt_theory.transfer.distortion import sums
 from kt_theory.transfer.rows import Rows, collect
 from kt_theory.transfer.sets import TransferSet
@@ -156,11 +157,6 @@ def refuse_unlikely(transfer: TransferSet, rows: Rows) -> None:
 
 _CHANCE = 5e-10
 """Honest records are refused with at most twice that probability."""
-
-
-def shortened(name: str) -> str:
-    """Return a name in quotes, cut where it is long."""
-    return repr(name) if len(name) <= 60 else f"{name[:57]!r}..."
 
 
 _NOTHING = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))

@@ -82,7 +82,7 @@ def test_refusals_errors_and_empty_answers_are_counted_and_left_out(tmp_path):
     ]
     transfer = read(tmp_path, docs)
     outcomes = list(transfer.account.frame["outcome"])
-    assert outcomes == ["refused", "refused", "error", "no label", "error", "malformed", "error"]
+    assert outcomes == ["refused", "refused", "error", "no token", "error", "malformed", "error"]
     assert list(transfer.account.frame["line"]) == [2, 3, 4, 5, 6, 7, 8]
     assert len(transfer) == 1
     assert "rate limit reached" in repr(transfer.account)

@@ -89,7 +89,7 @@ def test_no_token_stated_is_a_label_of_the_whole_text_without_probability(empty,
     mixed = read(tmp_path, chat(LISTS), chat(empty))
     assert stated(mixed) == [YES]
     assert mixed.account.skipped == [
-        (2, "no label", "the answer states no token, others do; label='text' reads the texts of all")
+        (2, "no token", "the answer states no token, others do; label='text' reads the texts of all")
     ]
 
 

@@ -16,8 +16,9 @@ from kt_theory.transfer.sampling import NOTHING_SAID, origin_of
 from kt_theory.transfer.sets import TransferSet
 
 CHANGES = {
-    "temperature": [0, 0.7, 2, "0", "0.7"],
-    "top_p": [0.9, "0.9"],
+    "temperature": [0, 0.7, 2, "0", "0.7", "zero", [0], False, {"value": 0}],
+    "top_p": [0.9, "0.9", "0,9", "50%"],
+    "cache_hit": [True],
     "topP": [0.9],
     "TOP_K": [1, 40, "1"],
     "topK": [5],
@@ -97,6 +98,48 @@ def test_a_plain_record_that_changes_the_draw_is_found(name, value):
 @pytest.mark.parametrize(("name", "value"), cases(PLAIN), ids=str)
 def test_settings_that_leave_the_draw_alone(name, value):
     assert not origin_of(({name: value, "n": 3},)).changed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"temperature": 0}', "{'temperature': 0}", "SamplingParams(n=1, temperature=0, top_k=1)", "no settings at all"],
+)
+@pytest.mark.parametrize("holder", ["extra_body", "sampling_params", "generation_config"])
+def test_settings_as_text_are_read(holder, text):
+    for place in ((({"messages": [], holder: text},),), ((), ({"input": "q", "label": "a", holder: text},))):
+        assert origin_of(*place).changed.startswith(holder)
+
+
+@pytest.mark.parametrize("holder", ["options", "parameters", "params", "config", "metadata", "settings"])
+def test_settings_beside_an_answer_are_read_and_other_things_are_not_taken_for_some(holder):
+    record = {"input": "q", "label": "a"}
+    assert origin_of((), ({**record, holder: {"temperature": 0}},)).changed == f"{holder}.temperature = 0"
+    assert origin_of((), ({**record, holder: '{"top_p": 0.5}'},)).changed == f"{holder}.top_p = 0.5"
+    for other in ("A) yes B) no", {"A": "yes", "B": "no"}, ["yes", "no"], 3, "", None):
+        assert origin_of((), ({**record, holder: other},)) == NOTHING_SAID
+
+
+def test_names_that_tables_have_flattened():
+    assert origin_of((), ({"request.temperature": 0.5},)).changed == "request.temperature = 0.5"
+    assert origin_of((), ({"sampling_params.top_k": 1},)).changed
+    assert origin_of((), ({"weather.temperature": 0.5},)) == NOTHING_SAID
+
+
+def test_a_record_with_messages_is_a_request_too():
+    flat = {"messages": [], "choices": [], "grammar": "root ::= x"}
+    assert origin_of((), (flat,)).changed == "grammar = root ::= x"
+    assert origin_of((), ({"output": [], "text": {"format": {"type": "json_schema"}}},)).changed
+
+
+def test_missing_numbers_of_tables_say_nothing():
+    assert origin_of((), ({"temperature": math.nan, "top_p": -1e308},)) == NOTHING_SAID
+
+
+@pytest.mark.parametrize("name", ["model", "model_name", "modelId", "engine", "deployment"])
+def test_what_a_model_is_called(name):
+    assert origin_of(({name: "m"},)).model == "m"
+    assert origin_of(({"deployment": "d", "model": "m", "engine": "e"},)).model == "m"
+    assert origin_of(({name: {"name": "m"}},)).model == "m"
 
 
 def test_columns_of_another_meaning_are_left_alone():
@@ -190,6 +233,35 @@ def test_two_models_are_refused_unless_one_is_chosen(tmp_path):
     transfer = TransferSet.read(path, model="m-1")
     assert len(transfer) == 2
     assert transfer.account.outcomes == {"read": 2, "other model": 1}
+
+
+def test_records_without_a_model_beside_others_are_told(tmp_path):
+    transfer = TransferSet.read(write(tmp_path / "a.jsonl", [chat(model="m"), chat()]))
+    assert "1 records do not say which model answered" in transfer.account.warnings[0]
+    assert "name no model are of the same one" in " ".join(fit(transfer).certificate().assumptions)
+    unnamed = TransferSet.read(write(tmp_path / "b.jsonl", [{"input": "q", "label": "a"}]), model="m")
+    assert unnamed.account.outcomes == {"other model": 1}
+    (tmp_path / "c.csv").write_text("input,label\nq,a\n")
+    with pytest.raises(ValueError, match="its records name no model"):
+        TransferSet.read(tmp_path / "c.csv", model="m")
+
+
+def test_answers_of_one_id_are_told(tmp_path):
+    doc = chat()
+    doc["response"]["id"] = "chatcmpl-1"
+    transfer = TransferSet.read(write(tmp_path / "a.jsonl", [doc] * 4))
+    assert transfer.account.same_id == 3
+    assert "3 answers have the id of an earlier one" in transfer.account.warnings[0]
+    assert "are draws of their own" in " ".join(fit(transfer).certificate().assumptions)
+
+
+def test_the_teacher_is_taken_given_that_it_answers(tmp_path):
+    refusal = chat()
+    refusal["response"]["choices"][0]["message"] = {"content": None, "refusal": "I cannot"}
+    copy = fit(TransferSet.read(write(tmp_path / "a.jsonl", [refusal] * 9 + [chat()])))
+    assert copy.target.endswith("given that it answers")
+    assert "9 of 10 lines are answers without a label" in copy.transfer.account.warnings[0]
+    assert "given that it answers: 9 lines" in " ".join(copy.certificate().assumptions)
 
 
 def test_a_model_that_requests_ask_for_under_a_shorter_name_is_one(tmp_path):

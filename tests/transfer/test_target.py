@@ -174,6 +174,29 @@ def test_the_last_label_of_a_closed_set_is_known(tmp_path):
     assert max(pooled.certificate().bound, given.certificate().bound) < 0.1
 
 
+@pytest.mark.parametrize("student", ["ce_ptl", "wrong"])
+def test_a_student_that_does_not_keep_what_is_stated_pays_for_it_given_declared_labels(student, tmp_path):
+    """All declared probabilities are stated, but the copy has others: ce_ptl is biased, the rule does not even look."""
+
+    @kt.row_rule
+    def wrong(counts, revealed, out):
+        out[:] = 0.01 / (len(out) - 1)
+        out[1] = 0.99
+
+    chosen = student if student == "ce_ptl" else kt.Student("wrong", access="partial", rule=wrong)
+    pi = [("yes", 0.55), ("no", 0.15), ("else", 0.3)]
+    docs = [{"input": "q", "label": a, "logprob": math.log(p)} for a, p in pi for _ in range(round(400 * p))]
+    copy = fit(read(tmp_path, docs, labels=["yes", "no"], other="condition"), chosen)
+    apart = abs(copy.wide().iloc[0]["yes"] - 0.55 / 0.7)
+    assert apart > 0.1
+    assert copy.certificate(0.5).bound >= apart
+
+
+def test_a_map_that_matches_nothing_is_told(tmp_path):
+    account = read(tmp_path, [{"input": "q", "label": "a"}], label_map={"Ja": "yes"}).account
+    assert "label_map names 1 variants that do not occur: 'Ja'" in account.notes
+
+
 def test_a_map_of_variants(tmp_path):
     expected = {"Ja": "yes", "Nein": "no"}
     assert as_map({"yes": ["Ja"], "no": ["Nein"]}) == expected == as_map(expected)
