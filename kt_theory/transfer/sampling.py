@@ -55,22 +55,24 @@ def origin_of(requests: tuple[Any, ...], answers: tuple[Any, ...] = ()) -> Origi
     answers : tuple
         Bodies of answers, and plain records: only names that mean a setting wherever they stand count.
     """
-    changed = seed = asked = answered = ""
-    said = False
-    unknown: tuple[str, ...] = ()
+    asked = answered = NOTHING_SAID
+    for place in requests:
+        if type(place) is dict and place:
+            found = _look(place, True, "")
+            asked = found if asked is NOTHING_SAID else _both(asked, found)
     last = None
-    for place, strict in (*((each, True) for each in requests), *((each, False) for each in answers)):
+    for place in answers:
         # A bare response is its own record: the same place is not looked at twice.
-        if type(place) is not dict or not place or place is last:
-            continue
-        last = place
-        found = _look(place, strict, "")
-        if found is NOTHING_SAID:
-            continue
-        changed, seed = changed or found.changed, seed or found.seed
-        said, unknown = said or found.said, unknown + found.unknown
-        asked, answered = (asked or found.model, answered) if strict else (asked, answered or found.model)
-    return Origin(changed, said, unknown, seed, answered or asked)
+        if type(place) is dict and place and place is not last:
+            last = place
+            found = _look(place, False, "")
+            answered = found if answered is NOTHING_SAID else _both(answered, found)
+    if answered is NOTHING_SAID:
+        return asked
+    if asked is NOTHING_SAID:
+        return answered
+    # The answer's own name of the model is the exact one.
+    return _both(asked, answered)._replace(model=answered.model or asked.model)
 
 
 def _look(place: Place, strict: bool, path: str) -> Origin:
@@ -118,6 +120,8 @@ _PAIRS = re.compile(r"(\w+)=([^,()\[\]{}]+|\[[^\[\]]*\]|\{[^{}]*\})")
 
 def _both(one: Origin, other: Origin) -> Origin:
     """Return what two places say, the first of them first."""
+    if other is NOTHING_SAID:
+        return one
     return Origin(
         one.changed or other.changed,
         one.said or other.said,

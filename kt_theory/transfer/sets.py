@@ -356,7 +356,8 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
         _refuse_undeclared(columns, target, account)
     account.merged = _merged_names(names, columns["sampled"], target)
     account.notes += _notes_on_labels(texts, target, wanted)
-    idle = [variant for variant in wanted.label_map if variant not in set(texts)]
+    occurring = set(texts) if wanted.label_map else set()
+    idle = [variant for variant in wanted.label_map if variant not in occurring]
     if idle:
         account.notes.append(
             f"label_map names {len(idle)} variants that do not occur: {', '.join(map(repr, idle[:4]))}"
