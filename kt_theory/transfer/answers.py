@@ -373,10 +373,7 @@ def _add_frame(found: list[str], place: dict[str, Any], names: frozenset[str]) -
         value = place[name]
         if not value and (value is not False or name not in _SWITCHES):
             continue
-        if name in _INSTRUCTIONS:
-            line = f"system: {_system(value)}"
-        else:
-            line = f"{name}: {_short(value)}"
+        line = f"system: {_system(value)}" if name in _INSTRUCTIONS else f"{name}: {_short(value)}"
         if line not in found:
             found.append(line)
 

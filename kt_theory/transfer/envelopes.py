@@ -14,8 +14,8 @@ def opened(doc: dict[str, Any]) -> dict[str, Any]:
     """Return a record with the JSON that stands in its texts parsed.
 
     `response`, `response.body` and `body` may hold JSON as text, lines of JSON, or the `data:` lines of a stream; the
-    body of recorded HTTP may be {"string": text}. Pieces of a stream in one list are joined; a list of whole answers stays
-    one.
+    body of recorded HTTP may be {"string": text}. Pieces of a stream in one list are joined; a list of whole answers
+    stays one.
 
     Raises
     ------

@@ -170,10 +170,9 @@ def _groups(kind: Kind, bodies: list[Body]) -> list[list[Body]]:
     last: list[Body] | None = None
     for body in bodies:
         name = kind.name(body)
-        if name:
-            group = by_name.get(name)
-        else:
-            group = None if last is None or kind.ends(last[-1]) else last
+        group = by_name.get(name)
+        if not name and last is not None and not kind.ends(last[-1]):
+            group = last
         if group is None:
             # What comes before the first id belongs to the answer of that id.
             group = last if name and last is not None and not by_name else []
@@ -234,13 +233,13 @@ def _holds_nothing(body: Body) -> bool:
         type(choice) is dict
         and choice.get("finish_reason") is None
         and "content_filter_results" in choice
-        and _PARTS.isdisjoint(choice)
+        and not any(choice.get(name) for name in _PARTS)
         for choice in choices
     )
 
 
-_BESIDE_PIECES = frozenset({"prompt_filter_results", "prompt_annotations", "usage"})
-_PARTS = frozenset({"delta", "text", "message", "logprobs"})
+_BESIDE_PIECES = frozenset({"prompt_filter_results", "prompt_annotations"})
+_PARTS = ("delta", "text", "message", "logprobs")
 
 
 def _nothing(_: Body) -> bool:
