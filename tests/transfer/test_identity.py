@@ -112,6 +112,7 @@ def test_choices_that_belong_to_no_prompt_are_malformed(labels, indices, why, tm
 
 
 TURNS = [{"role": "user", "content": "q"}]
+STORED = [{"id": "p", "variables": {"x": x}} for x in ("1", "2")]
 
 
 @pytest.mark.parametrize(
@@ -151,8 +152,8 @@ def responses(**more):
         ("reasoning_effort", "low", "high", {"messages": TURNS}, chat("a")),
         ("thinking", {"type": "enabled"}, {"type": "disabled"}, {"messages": TURNS}, chat("a")),
         ("reasoning", {"effort": "low"}, {"effort": "high"}, {"input": "q"}, responses()),
-        ("prompt", {"id": "p", "variables": {"x": "1"}}, {"id": "p", "variables": {"x": "2"}}, {"input": "q"}, responses()),
-        ("prompt", {"id": "p", "variables": {"x": "1"}}, {"id": "p", "variables": {"x": "2"}}, {}, responses()),
+        ("prompt", STORED[0], STORED[1], {"input": "q"}, responses()),
+        ("prompt", STORED[0], STORED[1], {}, responses()),
         ("conversation", "x", "y", {"input": "q"}, responses()),
         ("previous_response_id", "x", None, {"input": "q"}, responses()),
     ],
