@@ -259,17 +259,77 @@ def asked(doc: dict[str, Any], reading: Reading) -> str:
     return _prompt(doc, places, reading)
 
 
+def prompt_of(doc: dict[str, Any], reading: Reading) -> str:
+    """Return what was asked without its frame, as the teacher's echo would repeat it."""
+    if reading.input is not None:
+        return input_key(field_of(doc, reading.input))
+    return _prompt(doc, _requests(doc), reading)
+
+
+def shared_out(doc: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """Return the record of each of `count` answers: where one request asks several prompts, each has its own.
+
+    The answers to the first prompt come first, as many as to each other one.
+
+    Raises
+    ------
+    Skip
+        If the prompts do not divide the answers.
+    """
+    for place in _requests(doc):
+        for name in _LISTS:
+            if type(place.get(name)) is list and _several(place[name]):
+                return _divided(doc, place, name, count)
+    return [doc] * count
+
+
+_LISTS = ("prompt", "text", "inputs", "input_ids", "prompt_token_ids")
+"""Where requests for completions may hold several prompts."""
+
+
+def _several(value: list[Any]) -> bool:
+    """A list of prompts: texts, or lists of ids."""
+    return len(value) > 0 and (all([type(v) is str for v in value]) or all([type(v) is list for v in value]))
+
+
+def _divided(doc: dict[str, Any], place: dict[str, Any], name: str, count: int) -> list[dict[str, Any]]:
+    prompts = place[name]
+    if count % len(prompts):
+        raise malformed(f"{len(prompts)} prompts, {count} answers: each prompt needs as many")
+    found = []
+    for prompt in prompts:
+        one = _replaced(doc, place, {**place, name: prompt})
+        found += [one] * (count // len(prompts))
+    return found
+
+
+def _replaced(node: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The record with one of its places changed."""
+    if node is old:
+        return new
+    inner = {name: _replaced(node[name], old, new) for name in _PLACES & node.keys() if type(node[name]) is dict}
+    return {**node, **inner}
+
+
 def _prompt(doc: dict[str, Any], places: list[dict[str, Any]], reading: Reading) -> str:
+    for place in places:
+        # Beside messages a prompt is but a name.
+        for name in ("messages", "contents"):
+            if place.get(name):
+                return _stored(places, input_key(place[name]))
     if type(doc.get("prompt")) is str:
         return str(doc["prompt"])
     for place in places:
         for name in _PROMPTS:
             value = place.get(name)
-            if value is not None and value != []:
-                return input_key(value)
+            if value is not None and value != [] and (name != "prompt" or type(value) is not dict):
+                return _stored(places, input_key(value))
         # In a response the text is the answer.
         if place is not doc and isinstance(place.get("text"), str) and place["text"]:
             return str(place["text"])
+    for place in places:
+        if type(place.get("prompt")) is dict and place["prompt"]:
+            return input_key(place["prompt"])
     # An id tells requests apart, not what they ask: only where the request itself is not at hand.
     for name in ("custom_id", "key"):
         if isinstance(doc.get(name), str) and doc[name]:
@@ -280,36 +340,71 @@ def _prompt(doc: dict[str, Any], places: list[dict[str, Any]], reading: Reading)
     )
 
 
-_PROMPTS = ("prompt", "messages", "contents", "input", "inputs", "input_ids", "prompt_token_ids")
+_PROMPTS = ("prompt", "input", "inputs", "input_ids", "prompt_token_ids")
+
+
+def _stored(places: list[dict[str, Any]], asked: str) -> str:
+    """What was asked, behind the prompt kept at the server, {id, variables}, that it goes with."""
+    for place in places:
+        if type(place.get("prompt")) is dict and place["prompt"]:
+            return f"prompt: {_short(place['prompt'])}\n{asked}"
+    return asked
 
 
 def _frame(doc: dict[str, Any], places: list[dict[str, Any]]) -> list[str]:
-    """What a request adds to the prompt: instructions as they stand, tools by digest."""
+    """What a request adds to the prompt: instructions as they stand, tools, pictures and the like by digest."""
     found: list[str] = []
+    for place in places:
+        names = _FRAMES_OF_RECORDS if place is doc else _FRAMES_OF_REQUESTS
+        if not names.isdisjoint(place):
+            _add_frame(found, place, names)
     response = doc.get("response")
     if type(response) is dict:
         # The body of an answer may repeat what was asked.
         body = response.get("body")
-        places = [*places, body if type(body) is dict else response]
-    for place in places:
-        if _FRAMES.isdisjoint(place):
-            continue
-        for name in _FRAMES.intersection(place):
-            value = place[name]
-            if not value:
-                continue
-            if name in _INSTRUCTIONS:
-                line = f"system: {_system(value)}"
-            else:
-                line = f"{name}: {digest(json.dumps(value, sort_keys=True, default=str).encode())}"
-            if line not in found:
-                found.append(line)
+        place = body if type(body) is dict else response
+        if not _FRAMES.isdisjoint(place):
+            _add_frame(found, place, _FRAMES)
     return sorted(found)
+
+
+def _add_frame(found: list[str], place: dict[str, Any], names: frozenset[str]) -> None:
+    for name in names.intersection(place):
+        value = place[name]
+        if not value and (value is not False or name not in _SWITCHES):
+            continue
+        line = f"system: {_system(value)}" if name in _INSTRUCTIONS else f"{name}: {_short(value)}"
+        if line not in found:
+            found.append(line)
+
+
+def _short(value: Any) -> str:
+    """A short scalar as it stands, anything else by digest."""
+    if type(value) in (bool, int, float) or (type(value) is str and len(value) <= 64):
+        return " ".join(str(value).splitlines())
+    return digest(json.dumps(value, sort_keys=True, default=str).encode())
 
 
 _INSTRUCTIONS = frozenset({"instructions", "systemInstruction", "system_instruction", "system", "preamble"})
 
-_FRAMES = _INSTRUCTIONS | {"tools", "functions", "toolConfig", "tool_config", "documents"}
+_SWITCHES = frozenset({"think", "enable_thinking"})
+"""What is thought of a request that leaves them out is the model's own choice: false is another request."""
+
+_FRAMES = _INSTRUCTIONS | {
+    "tools", "functions", "toolConfig", "tool_config", "documents", "conversation", "previous_response_id",
+}  # fmt: skip
+"""What makes part of the input wherever it stands."""
+
+_FRAMES_OF_RECORDS = _FRAMES | {
+    "suffix", "images", "image", "image_data", "template", "cachedContent", "cached_content", "multi_modal_data",
+    "chat_template", "chat_template_kwargs", "reasoning_effort", "think", "enable_thinking",
+}  # fmt: skip
+"""What makes part of it in a record too, which may hold answer and request side by side."""
+
+_FRAMES_OF_REQUESTS = _FRAMES_OF_RECORDS | {
+    "reasoning", "thinking", "context", "thinkingConfig", "thinking_config",
+}  # fmt: skip
+"""What means something else in an answer."""
 
 
 def _system(value: Any) -> str:
@@ -321,13 +416,19 @@ def _system(value: Any) -> str:
 def _requests(doc: dict[str, Any]) -> list[dict[str, Any]]:
     """The places where a line may keep what was asked."""
     places = [doc]
-    for name in ("request", "body", "config"):
+    if _PLACES.isdisjoint(doc):
+        return places
+    for name in ("request", "body", "config", "params"):
         place = doc.get(name)
         if type(place) is dict:
             places.append(place)
-            if "body" in place or "config" in place:
-                places.extend([place[inner] for inner in ("body", "config") if type(place.get(inner)) is dict])
+            if not _PLACES.isdisjoint(place):
+                places.extend([place[inner] for inner in _INNER if type(place.get(inner)) is dict])
     return places
+
+
+_INNER = ("body", "config", "params", "extra_body", "generationConfig", "generation_config")
+_PLACES = frozenset({"request", *_INNER})
 
 
 def input_key(value: Any) -> str:
@@ -338,7 +439,7 @@ def input_key(value: Any) -> str:
         raise malformed(f"input = {_kind(value)}: a number must have at most 64 bits")
     if type(value) is list and len(value) == 1 and type(value[0]) is dict:
         turn = value[0]
-        if turn.get("role", "user") == "user":
+        if turn.get("role", "user") == "user" and _BESIDE.isdisjoint(turn):
             return _text(turn.get("content", turn.get("parts")))
     if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
         return "\n".join(_turn(turn) for turn in value)
@@ -350,8 +451,16 @@ def input_key(value: Any) -> str:
 def _turn(turn: dict[str, Any]) -> str:
     """One message as text, with the calls of tools that it makes."""
     text = f"{turn.get('role', 'user')}: {_text(turn.get('content', turn.get('parts')))}"
+    if _BESIDE.isdisjoint(turn):
+        return text
+    beside = [f"[{name} {_short(turn[name])}]" for name in _NAMES_BESIDE if turn.get(name)]
     calls = turn.get("tool_calls")
-    return f"{text} {json.dumps(calls, sort_keys=True)}" if calls else text
+    return " ".join([text, *beside, json.dumps(calls, sort_keys=True)] if calls else [text, *beside])
+
+
+_NAMES_BESIDE = ("name", "function_call", "audio", "images", "reasoning_content", "reasoning", "thinking", "refusal")
+_BESIDE = frozenset({"tool_calls", *_NAMES_BESIDE})
+"""What a message may hold beside its content, and is asked with it."""
 
 
 def _text(content: Any) -> str:

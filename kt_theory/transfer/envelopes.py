@@ -14,7 +14,8 @@ def opened(doc: dict[str, Any]) -> dict[str, Any]:
     """Return a record with the JSON that stands in its texts parsed.
 
     `response`, `response.body` and `body` may hold JSON as text, lines of JSON, or the `data:` lines of a stream; the
-    body of recorded HTTP may be {"string": text}. Pieces of a stream in one list are joined.
+    body of recorded HTTP may be {"string": text}. Pieces of a stream in one list are joined; a list of whole answers
+    stays one.
 
     Raises
     ------
@@ -68,14 +69,17 @@ def _response(response: Any) -> Any:
         return response
     body = _text_of(response.get("body"))
     found = _parsed(body) if isinstance(body, str) else None
-    if isinstance(found, list):
-        found = whole(found)
-    if found is not None:
-        response = {**response, "body": found}
+    if isinstance(body, list):
+        found = body
     status = response.get("status")
     if isinstance(status, dict) and "status_code" not in response:
         response = {**response, "status_code": status.get("code", 200)}
-    return response
+    if isinstance(found, list) and found:
+        found = whole(found)
+        if isinstance(found, list):
+            # Several answers under one status.
+            return [{**response, "body": each} for each in found]
+    return response if found is None else {**response, "body": found}
 
 
 def _place_body(doc: dict[str, Any]) -> None:
@@ -83,6 +87,9 @@ def _place_body(doc: dict[str, Any]) -> None:
     found = _parsed(doc["body"])
     if isinstance(found, list):
         found = whole(found)
+    if isinstance(found, list) and found and "response" not in doc and all(map(_is_answer, found)):
+        del doc["body"]
+        doc["response"] = found
     if not isinstance(found, dict):
         return
     del doc["body"]
@@ -90,6 +97,10 @@ def _place_body(doc: dict[str, Any]) -> None:
         doc["response"] = found
     elif "request" not in doc:
         doc["request"] = found
+
+
+def _is_answer(body: Any) -> bool:
+    return isinstance(body, dict) and not _OF_ANSWERS.isdisjoint(body)
 
 
 _OF_ANSWERS = frozenset(

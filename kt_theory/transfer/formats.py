@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from kt_theory.transfer import hosted, local_servers, logs, openai, plain, servers
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.answers import Answer, Reader, Reading, failed
+from kt_theory.transfer.answers import Answer, Reader, Reading, failed, shared_out
 
 Doc = dict[str, Any]
 
@@ -131,7 +131,32 @@ FORMATS = (
 _WITH_CHOICES = tuple(form for form in FORMATS if form.name in ("vllm", "openai_completions", "openai_chat"))
 """What almost all lines of a Batch hold."""
 
-READERS: dict[str, Reader] = {form.name: form.reader for form in FORMATS}
+
+def _drawn(reader: Reader) -> Reader:
+    """Return a reader of records whose `response` is one answer or a list of several, all drawn for one request."""
+
+    def read(doc: Doc, reading: Reading) -> list[Answer]:
+        response = doc.get("response")
+        if type(response) is not list or not response:
+            return reader(doc, reading)
+        answers, why = [], None
+        for body, one in zip(response, shared_out(doc, len(response)), strict=True):
+            try:
+                answers += reader({**one, "response": body}, reading)
+            except Skip as skip:
+                if skip.outcome == "malformed":
+                    raise
+                why = skip
+        if why is not None and not answers:
+            raise why
+        return answers
+
+    return read
+
+
+READERS: dict[str, Reader] = {
+    form.name: form.reader if form.name == "plain" else _drawn(form.reader) for form in FORMATS
+}
 """Readers of records, by the name of their format."""
 
 
@@ -157,7 +182,7 @@ def recognise(doc: Doc, input: str | None = None) -> str:
 def _body(doc: Doc) -> Doc:
     """The answer in a record: the record itself if it stands for no more."""
     response = doc.get("response")
-    if isinstance(response, list) and len(response) == 1:
+    if isinstance(response, list) and response:
         response = response[0]
     if not isinstance(response, dict):
         return doc

@@ -12,6 +12,7 @@ from kt_theory.transfer.answers import (
     failed,
     finished,
     log_probability,
+    prompt_of,
     token_key,
     want,
 )
@@ -33,8 +34,7 @@ def tgi(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     the best of several is no draw, and the setting is refused as others that change the draw.
     """
     failed(doc)
-    response = doc.get("response")
-    body = body_of({"response": response[0]} if isinstance(response, list) and len(response) == 1 else doc)
+    body = body_of(doc)
     question = asked(doc, reading)
     text = body.get("generated_text")
     details = want(body.get("details") or {}, dict, "details")
@@ -48,7 +48,7 @@ def tgi(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         steps = _Tgi(want(tokens, list, "details.tokens"), sequence, reading) if tokens else None
         shown = sequence.get("generated_text")
         if isinstance(shown, str) and isinstance(request, dict) and _full_text(request):
-            shown = shown.removeprefix(question)
+            shown = shown.removeprefix(prompt_of(doc, reading))
         answers.append(labelled(question, shown, steps, thought_before(body, (request,)), origin, reading))
     return answers
 

@@ -6,7 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.answers import Answer, Reading, asked, failed, finished, malformed, want
+from kt_theory.transfer.answers import (
+    Answer,
+    Reading,
+    asked,
+    failed,
+    finished,
+    malformed,
+    prompt_of,
+    shared_out,
+    want,
+)
 from kt_theory.transfer.reasoning import beside, spoken, thought_before
 from kt_theory.transfer.sampling import Origin, origin_of
 from kt_theory.transfer.steps import Listed, Parallel, Steps, labelled
@@ -61,6 +71,19 @@ def chat(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     return each_choice(choices, lambda choice: _chat_choice(choice, question, thought, origin, reading))
 
 
+def _noted(answer: Answer, reason: Any, reading: Reading) -> Answer:
+    """The answer; a whole text that was cut off at the limit of tokens is counted in a note."""
+    if reading.label == "text" and reason in ("length", "max_output_tokens"):
+        notes = reading.account.notes
+        place = next((i for i, note in enumerate(notes) if note.endswith(_CUT)), len(notes))
+        count = int(notes[place].split()[0]) if place < len(notes) else 0
+        notes[place : place + 1] = [f"{count + 1} {_CUT}"]
+    return answer
+
+
+_CUT = "answers were cut off (finish_reason length): their texts are labels as cut"
+
+
 def each_choice(choices: list[Any], read: Callable[[dict[str, Any]], Answer], name: str = "choice") -> list[Answer]:
     """Read all choices; a line counts as skipped only if none of them gives a record."""
     if not choices:
@@ -86,8 +109,10 @@ def _chat_choice(choice: dict[str, Any], question: str, thought: bool, origin: O
             raise Skip("refused", "the message is a refusal")
         text, inside = spoken(message.get("content"))
         thought = thought or inside or beside(message)
-    finished(choice.get("finish_reason"))
-    return labelled(question, text, steps_of(choice.get("logprobs"), reading), thought, origin, reading)
+    reason = choice.get("finish_reason")
+    finished(reason)
+    steps = steps_of(choice.get("logprobs"), reading)
+    return _noted(labelled(question, text, steps, thought, origin, reading, True), reason, reading)
 
 
 def steps_of(logprobs: Any, reading: Reading) -> Steps | None:
@@ -138,7 +163,8 @@ def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     # The API sends an empty list where log-probabilities were not asked for.
     listed = [want(part.get("logprobs") or [], list, "logprobs") for part in parts]
     tokens = listed[0] if len(listed) == 1 else [token for part in listed for token in part]
-    return [labelled(question, text, Listed(tokens, reading) if tokens else None, thought, origin, reading)]
+    answer = labelled(question, text, Listed(tokens, reading) if tokens else None, thought, origin, reading, True)
+    return [_noted(answer, why.get("reason") if isinstance(why, dict) else None, reading)]
 
 
 def _last_message(items: list[Any]) -> tuple[list[str], dict[str, Any]]:
@@ -177,45 +203,68 @@ def is_completions(body: dict[str, Any], doc: dict[str, Any]) -> bool:
 def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     """Legacy completions: logprobs of parallel lists `tokens`, `token_logprobs`, `top_logprobs`, `text_offset`.
 
-    llama.cpp writes `content` there, as chat completions do.
+    llama.cpp writes `content` there, as chat completions do. Of several prompts in one request each has as many
+    choices: those of the first come first.
     """
     failed(doc)
     body = body_of(doc)
+    choices = want(body.get("choices"), list, "choices")
+    docs = shared_out(doc, len(choices))
+    if docs and any(one is not docs[0] for one in docs):
+        places = [_place(choice, position, len(choices)) for position, choice in enumerate(choices)]
+        if sorted(places) != list(range(len(choices))):
+            raise malformed(f"indices {places}: with several prompts each choice needs its own")
+        # The usage counts the tokens of all prompts.
+        alone = {name: value for name, value in body.items() if name != "usage"}
+        reads = [_completions_of(docs[place], alone, reading) for place in places]
+        count = iter(reads)
+        return each_choice(choices, lambda choice: next(count)(choice))
+    return each_choice(choices, _completions_of(docs[0] if docs else doc, body, reading))
+
+
+def _place(choice: Any, position: int, count: int) -> int:
+    """The place of a choice among all, as it says."""
+    index = choice.get("index", position) if isinstance(choice, dict) else position
+    return index if isinstance(index, int) and 0 <= index < count else -1
+
+
+def _completions_of(doc: dict[str, Any], body: dict[str, Any], reading: Reading) -> Callable[[dict[str, Any]], Answer]:
+    """Return what reads a choice of a body that answers one prompt."""
     question = asked(doc, reading)
     requests = (doc.get("request"), doc.get("body"))
     places = (*requests, doc, body)
     origin = origin_of(requests, (body, doc))
     thought = thought_before(body, requests)
-    choices = want(body.get("choices"), list, "choices")
-    return each_choice(choices, lambda choice: _completion(choice, question, thought, origin, places, reading))
+
+    def read(choice: dict[str, Any]) -> Answer:
+        reason = choice.get("finish_reason")
+        finished(reason)
+        text, logprobs = choice.get("text"), choice.get("logprobs")
+        steps: Steps | None = None
+        if not isinstance(logprobs, dict) or logprobs.get("content") is not None:
+            steps = steps_of(logprobs, reading)
+        elif logprobs.get("tokens"):
+            steps = Parallel.of(logprobs, reading)
+            first = _first_generated(steps, logprobs.get("text_offset"), places, lambda: prompt_of(doc, reading))
+            if first >= len(steps.tokens):
+                raise Skip("no label", "no token was generated")
+            if first:
+                steps = steps._replace(start=first)
+                text = text.removeprefix(prompt_of(doc, reading)) if isinstance(text, str) else text
+        answer = labelled(question, text, steps, thought or beside(choice), origin, reading)
+        return _noted(answer, reason, reading)
+
+    return read
 
 
-def _completion(
-    choice: dict[str, Any], question: str, thought: bool, origin: Origin, places: tuple[Any, ...], reading: Reading
-) -> Answer:
-    finished(choice.get("finish_reason"))
-    text, logprobs = choice.get("text"), choice.get("logprobs")
-    thought = thought or beside(choice)
-    if not isinstance(logprobs, dict) or logprobs.get("content") is not None:
-        return labelled(question, text, steps_of(logprobs, reading), thought, origin, reading)
-    if not logprobs.get("tokens"):
-        return labelled(question, text, None, thought, origin, reading)
-    steps = Parallel.of(logprobs, reading)
-    first = _first_generated(steps.tokens, steps.numbers, logprobs.get("text_offset"), question, places)
-    if first >= len(steps.tokens):
-        raise Skip("no label", "no token was generated")
-    if first:
-        steps = steps._replace(start=first)
-        text = text.removeprefix(question) if isinstance(text, str) else text
-    return labelled(question, text, steps, thought, origin, reading)
-
-
-def _first_generated(tokens: list[Any], values: list[Any], offsets: Any, question: Any, places: tuple[Any, ...]) -> int:
+def _first_generated(steps: Parallel, offsets: Any, places: tuple[Any, ...], prompt_asked: Callable[[], str]) -> int:
     """The position of the first token that is not the echoed prompt; an echo shows by its null first entry."""
+    tokens, values = steps.tokens, steps.numbers
     echoed = values and values[0] is None
     if not echoed and not any([type(place) is dict and place.get("echo") is True for place in places]):
         return 0
-    if isinstance(question, str) and isinstance(offsets, list) and len(offsets) == len(tokens):
+    if isinstance(offsets, list) and len(offsets) == len(tokens):
+        question = prompt_asked()
         start = offsets[0] if offsets and isinstance(offsets[0], int) else 0
         for position, offset in enumerate(offsets):
             if isinstance(offset, int) and offset - start >= len(question):

@@ -31,6 +31,7 @@ from kt_theory.transfer.answers import (
     with_sampled,
 )
 from kt_theory.transfer.lines import loads
+from kt_theory.transfer.reasoning import answered, marked
 from kt_theory.transfer.sampling import origin_of, says_something
 
 INPUTS = ("input", "prompt", "question", "text", "x", "query", "instruction", "sentence")
@@ -39,8 +40,15 @@ LABELS = (
 )  # fmt: skip
 LOGPROBS = ("logprob", "log_prob", "logprobs")
 PROBS = ("prob", "probability", "p", "confidence")
-FRAMES = ("system", "system_prompt", "system_message", "instructions", "instruction", "developer")
+FRAMES = (
+    "system", "system_prompt", "system_message", "instructions", "instruction", "developer", "context", "passage",
+)  # fmt: skip
 """What the fields of plain records are usually called; the first of each kind is the format's own name."""
+
+REASONINGS = (
+    "reasoning", "rationale", "thought", "thoughts", "chain_of_thought", "cot", "thinking", "reasoning_content",
+)  # fmt: skip
+"""Fields of what was thought before the label: what is stated of the label holds given it."""
 
 
 class Fields(NamedTuple):
@@ -55,6 +63,8 @@ class Fields(NamedTuple):
         What was said before the input, and is part of it: a system message, an instruction.
     notes : tuple of str
         What was guessed, in words.
+    reasoning : tuple of str
+        What was thought before the label.
     """
 
     input: str | None
@@ -63,6 +73,7 @@ class Fields(NamedTuple):
     prob: str | None
     frame: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    reasoning: tuple[str, ...] = ()
 
     def say(self, account: Account) -> None:
         """Take down what was guessed, once."""
@@ -97,14 +108,18 @@ def fields_of(names: tuple[str, ...], input: str | None, label: str | None, logp
     )
     made = [(name, role, way) for given, name, usual, role, way in guesses if _is_guess(given, name, usual)]
     notes = [_guessed(made)] if made else []
+    if label is None and answered is not None:
+        more = [name for name in free if name.strip().lower() in LABELS and name not in (answered, asked)]
+        notes += [f"{name!r} is not the label: label=... names it in place of {answered!r}" for name in more]
+    reasoning = tuple(name for name in free if name.strip().lower() in REASONINGS)
     if input is not None or asked is None:
-        return Fields(asked, answered, own, prob, (), tuple(notes))
+        return Fields(asked, answered, own, prob, (), tuple(notes), reasoning)
     others = [name for name in free if name != asked]
     frame = tuple(name for name in others if name.strip().lower() in FRAMES)
     notes += [f"{name!r} is part of the input: input=... names a field that is all of it" for name in frame]
     alone = [name for name in others if name.strip().lower() in INPUTS and name not in frame]
     notes += [f"{name!r} is no part of the input: input=... names it in place of {asked!r}" for name in alone]
-    return Fields(asked, answered, own, prob, frame, tuple(notes))
+    return Fields(asked, answered, own, prob, frame, tuple(notes), reasoning)
 
 
 def _is_guess(given: str | None, name: str | None, usual: tuple[str, ...]) -> bool:
@@ -172,15 +187,25 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         raise malformed("input is missing: no field has a usual name, such as input or prompt; input=... names it")
     question = _question(doc, fields) if reading.input is None else input_key(_there(doc, fields.input))
     label = _at(doc, fields.label)
+    if reading.logprob_field is not None and reading.logprob_field not in doc and _at(doc, fields.logprob) is None:
+        field_of(doc, reading.logprob_field)
     own = _number(doc, fields)
     entries = _listed(doc)
+    reasoned = bool(fields.reasoning) and any(_says(doc[name]) for name in fields.reasoning)
     origin = origin_of((doc.get("request"),), (doc,))
     if label is None or label == "":
         if not entries:
             missing = "" if reading.label_field is None else f"field {reading.label_field!r} is missing: "
             raise Skip("no label", f"{missing}neither a label nor top_logprobs")
+        if reasoned:
+            raise Skip("no label", "what is stated holds given the reasoning before it, and no label was sampled")
         return [Answer(question, None, each_once(entries), origin)]
+    if isinstance(label, str) and marked(label):
+        answer = answered(label, [], False)
+        label, reasoned = answer.text, reasoned or answer.reasoned
     key = _key(label)
+    if reasoned:
+        return [Answer(question, key, {}, origin, False, True)]
     listed = [stated for name, stated in entries if name == key and math.isfinite(stated)]
     as_logarithm = _at(doc, fields.logprob) is not None
     field = fields.logprob if as_logarithm else fields.prob
@@ -214,6 +239,11 @@ def _question(doc: dict[str, Any], fields: Fields) -> str:
     if not frame:
         return input_key(asked)
     return "\n".join([*frame, "" if asked is None else input_key(asked)])
+
+
+def _says(value: Any) -> bool:
+    """Something was thought: a text or a list that is not empty."""
+    return bool(value.strip()) if isinstance(value, str) else bool(value) and value == value
 
 
 def _is_number(value: Any) -> bool:
@@ -322,7 +352,7 @@ _SPECIAL = frozenset({"prob", "top_probs", "error", "object", "request"})
 
 def read_alone(name: str) -> bool:
     """Return whether a field says something of a record that makes it be read on its own."""
-    return name in _SPECIAL or says_something((name,))
+    return name in _SPECIAL or name.strip().lower() in REASONINGS or says_something((name,))
 
 
 def ordinary(names: Iterable[str]) -> bool:
@@ -386,10 +416,15 @@ class Columns(NamedTuple):
     def made(
         cls, inputs: Coded, labels: Coded, own: Any, sizes: np.ndarray, listed: Coded, values: Any
     ) -> Columns | None:
-        """Return the columns, or None if a label is empty, a number is no log-probability or two contradict."""
+        """Return the columns, or None if they must be read one by one.
+
+        So they must where a label is empty or holds reasoning, a number is no log-probability, or two contradict.
+        """
         stated = _ordinary(values)
         shown = None if own is None else _ordinary(own)
         if "" in labels.names or stated is None or (own is not None and shown is None):
+            return None
+        if any([marked(name) for name in set(labels.names) if type(name) is str]):
             return None
         if shown is not None and len(stated) and _contradicts(labels, shown, sizes, listed, stated):
             return None

@@ -12,16 +12,22 @@ from typing import Any, NamedTuple
 
 from kt_theory.transfer.account import Skip
 
+_TAGS = "think|thinking|thought|thoughts|reasoning|seed:think|scratchpad|analysis|reflection|rationale"
 _OPEN = re.compile(
-    r"<(?:think|thinking|thought|reasoning|seed:think)>|<\|begin_of_thought\|>|\[THINK\]|\u25c1think\u25b7"
+    rf"<(?:{_TAGS})>|<\|begin_of_thought\|>|<\|START_THINKING\|>|\[THINK\]|\u25c1think\u25b7", re.IGNORECASE
 )
 _CLOSE = re.compile(
-    r"</(?:think|thinking|thought|reasoning|seed:think)>|<\|end_of_thought\|>|\[/THINK\]|\u25c1/think\u25b7"
+    rf"</(?:{_TAGS})>|<\|end_of_thought\|>|<\|END_THINKING\|>|\[/THINK\]|\u25c1/think\u25b7", re.IGNORECASE
 )
 _FINAL = re.compile(r"<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
-_ANSWER = re.compile(r"\s*(?:<answer>|<\|begin_of_solution\|>|<response>)")
+_ANSWER = re.compile(
+    r"\s*(?:<answer>|<\|begin_of_solution\|>|<response>|(?:<\|START_RESPONSE\|>)?<\|START_TEXT\|>|<\|START_RESPONSE\|>)",
+    re.IGNORECASE,
+)
 _END = re.compile(
-    r"(?:\s*(?:</answer>|</response>|<\|end_of_solution\|>|<\|return\|>|<\|end\|>|<\|im_end\|>|<\|eot_id\|>|</s>))+\s*\Z"
+    r"(?:\s*(?:</answer>|</response>|<\|end_of_solution\|>|<\|END_RESPONSE\|>|<\|END_TEXT\|>|<\|return\|>|<\|end\|>"
+    r"|<\|im_end\|>|<\|eot_id\|>|</s>))+\s*\Z",
+    re.IGNORECASE,
 )
 _NEVER = -1
 
@@ -46,7 +52,9 @@ class Answered(NamedTuple):
 
 def marked(text: str) -> bool:
     """Return whether a text holds a marker of reasoning."""
-    if "think" in text or "<|" in text or "THINK]" in text or "thought" in text or "<reasoning>" in text:
+    if ("<" in text or "[" in text or "\u25c1" in text) and (
+        "<|" in text or _OPEN.search(text) is not None or _CLOSE.search(text) is not None
+    ):
         return True
     return text.startswith("analysis") and "assistantfinal" in text
 
@@ -169,11 +177,18 @@ def beside(message: dict[str, Any]) -> bool:
     """Return whether a message has reasoning in a field of its own."""
     if _BESIDE.isdisjoint(message):
         return False
-    values = [message[name] for name in _BESIDE.intersection(message)]
-    return any(value and (not isinstance(value, str) or value.strip()) for value in values)
+    for name in _BESIDE.intersection(message):
+        value = message[name]
+        if name == _HELD:
+            if type(value) is dict and beside(value):
+                return True
+        elif value and (not isinstance(value, str) or value.strip()):
+            return True
+    return False
 
 
-_BESIDE = frozenset({"reasoning_content", "reasoning", "thinking"})
+_HELD = "provider_specific_fields"
+_BESIDE = frozenset({"reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks", _HELD})
 
 
 def tokens_spent(body: dict[str, Any]) -> int | None:
@@ -183,14 +198,15 @@ def tokens_spent(body: dict[str, Any]) -> int | None:
         usage = body.get("usageMetadata", body.get("usage_metadata"))
     if type(usage) is not dict:
         return None
+    found = [usage[name] for name in _COUNTS if type(usage.get(name)) is int]
     for name in ("completion_tokens_details", "output_tokens_details"):
         details = usage.get(name)
         if type(details) is dict and type(details.get("reasoning_tokens")) is int:
-            return int(details["reasoning_tokens"])
-    for name in ("reasoning_tokens", "thoughtsTokenCount", "thoughts_token_count"):
-        if type(usage.get(name)) is int:
-            return int(usage[name])
-    return None
+            found.append(details["reasoning_tokens"])
+    return max(found, default=None)
+
+
+_COUNTS = ("reasoning_tokens", "num_reasoning_tokens", "thoughtsTokenCount", "thoughts_token_count")
 
 
 def asked_for(request: Any) -> bool:
@@ -199,20 +215,29 @@ def asked_for(request: Any) -> bool:
         return False
     if not _ASKS.isdisjoint(request) and any(_asks(request[name]) for name in _ASKS.intersection(request)):
         return True
-    inner = request.get("body")
-    return type(inner) is dict and inner is not request and asked_for(inner)
+    return any([asked_for(request[name]) for name in _INNER if name in request])
 
 
-_ASKS = frozenset({"reasoning_effort", "reasoning", "thinking", "think", "chat_template_kwargs"})
+_INNER = ("body", "config", "extra_body", "generationConfig", "generation_config")
+_ASKS = frozenset(
+    {"reasoning_effort", "reasoning", "thinking", "think", "chat_template_kwargs", "enable_thinking", "thinkingConfig",
+     "thinking_config"}
+)  # fmt: skip
 
 
 def _asks(value: Any) -> bool:
     if isinstance(value, dict):
-        kinds = (value.get("effort"), value.get("type"), value.get("enable_thinking"), value.get("thinking"))
-        return any(_asks(kind) for kind in kinds if not isinstance(kind, dict))
+        if any([type(value.get(name)) is int and value[name] != 0 for name in _BUDGETS]):
+            # A budget of -1 leaves it to the model.
+            return True
+        return any(_asks(value[name]) for name in _SAYS if name in value and not isinstance(value[name], dict))
     if isinstance(value, str):
         return value.lower() not in ("", "none", "disabled", "off", "false", "auto", "adaptive")
     return value is True
+
+
+_BUDGETS = ("thinkingBudget", "thinking_budget", "max_tokens")
+_SAYS = ("effort", "type", "enable_thinking", "thinking", "enabled", "thinkingLevel", "thinking_level")
 
 
 def thought_before(body: dict[str, Any], requests: tuple[Any, ...]) -> bool:

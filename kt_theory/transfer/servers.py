@@ -20,6 +20,7 @@ from kt_theory.transfer.answers import (
     log_probability,
     malformed,
     probability,
+    shared_out,
     token_key,
     want,
 )
@@ -56,6 +57,8 @@ def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     question = asked(doc if alone or reading.input else {**doc, **body}, reading)
     origin = origin_of((doc.get("request"), doc.get("sampling_params")), (body, doc))
     outputs = want(body.get("outputs") or body.get("choices") or [], list, "outputs")
+    if "choices" in body and len({id(one) for one in shared_out(doc, len(outputs))}) > 1:
+        raise malformed("several prompts in one request that scores them: ask each on its own")
     # The completions endpoint puts the scores of the prompt beside the choice.
     scored = next((place["prompt_logprobs"] for place in (body, *outputs) if _scores(place)), None)
     answers = []
@@ -323,6 +326,8 @@ def _gemini_candidate(
     content = candidate.get("content")
     parts = content.get("parts") if isinstance(content, dict) else None
     text, inside = spoken(want(parts or [], list, "parts"))
+    if any([type(part) is dict and _either(part, "functionCall") is not None for part in parts or []]):
+        raise Skip("no label", "the answer calls a tool")
     steps = _Chosen.of(result, reading) if isinstance(result, dict) else None
     return labelled(question, text or None, steps, thought or inside, origin, reading)
 

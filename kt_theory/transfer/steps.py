@@ -52,7 +52,15 @@ class Steps(Protocol):
         ...
 
 
-def labelled(question: str, text: Any, steps: Steps | None, thought: bool, origin: Origin, reading: Reading) -> Answer:
+def labelled(
+    question: str,
+    text: Any,
+    steps: Steps | None,
+    thought: bool,
+    origin: Origin,
+    reading: Reading,
+    alike: bool = False,
+) -> Answer:
     """Return the record of an answer.
 
     Parameters
@@ -63,17 +71,21 @@ def labelled(question: str, text: Any, steps: Steps | None, thought: bool, origi
         Its tokens, if some are listed.
     thought : bool
         The record says that reasoning came before the answer.
+    alike : bool
+        Text and tokens begin alike where no reasoning is in one of them alone.
 
     Raises
     ------
     Skip
-        If there is no answer.
+        If there is no answer, or its text and its tokens contradict each other.
     """
     first: int | None = 0
     if thought or type(text) is not str or marked(text) or not (steps is None or text.startswith(steps.text(0))):
         # The text does not begin with the first token listed: perhaps reasoning was taken out of it.
         tokens = [] if steps is None else [steps.text(i) for i in range(steps.size())]
         text, first, thought = answered(text, tokens, thought)
+        if alike and tokens and not thought:
+            _refuse_other(text, tokens[0])
     if reading.label == "text":
         values = steps.values() if steps is not None and not thought else []
         return whole_text(question, text, values, origin, thought)
@@ -85,6 +97,20 @@ def labelled(question: str, text: Any, steps: Steps | None, thought: bool, origi
     if thought:
         return Answer(question, key, {}, origin, False, True)
     return Answer(question, key, with_sampled(key, own, entries), origin)
+
+
+def _refuse_other(text: str, token: str) -> None:
+    """Raise a Skip if a text begins with another letter or digit than its first token."""
+    if token.startswith("token_id:"):
+        return
+    shown, listed = text.strip(), token.strip(_SPACES)
+    one, other = shown[:1], listed[:1]
+    if one.isascii() and other.isascii() and one.isalnum() and other.isalnum() and one.lower() != other.lower():
+        raise malformed(f"the text begins with {shown[:20]!r}, its tokens with {listed[:20]!r}")
+
+
+_SPACES = " \t\r\n\u0120\u010a\u2581"
+"""Spaces, and the marks that tokenizers write for them."""
 
 
 def whole_text(question: str, text: Any, logprobs: list[Any], origin: Origin, thought: bool = False) -> Answer:

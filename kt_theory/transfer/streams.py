@@ -14,7 +14,7 @@ import orjson
 
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.answers import malformed, want
-from kt_theory.transfer.reasoning import spoken
+from kt_theory.transfer.reasoning import beside, spoken
 
 Body = dict[str, Any]
 
@@ -109,11 +109,15 @@ class Joiner:
             return False
         kind = _kind(body)
         if kind is None:
+            if _holds_nothing(body):
+                raise Skip("blank", "a line of a stream that holds no part of an answer")
             return False
         whole = not kind.piece(body)
         name = kind.name(body)
         key = (id(kind.join), name, _asked(doc, body, not name))
         stream = self._open.get(key)
+        if stream is None and _holds_nothing(body):
+            raise Skip("blank", "a line of a stream that holds no part of an answer")
         if stream is None or not stream.goes_on(body):
             if whole:
                 return False
@@ -140,14 +144,45 @@ class Joiner:
 
 
 def whole(bodies: list[Any]) -> Any:
-    """Return the body of an answer whose pieces stand in one list, or the list if they are no pieces."""
+    """Return what a list of pieces and of answers holds: the body of the answer, or the list of several bodies.
+
+    Pieces of one answer share its id, and where they have none follow each other up to its end. A list without pieces
+    holds whole answers, unless they share one id.
+    """
     if len(bodies) == 1:
         return bodies[0]
     kinds = [_kind(body) if isinstance(body, dict) else None for body in bodies]
     kind = next((kind for kind in kinds if kind is not None), None)
     if kind is None:
         return bodies
-    return kind.join([body for body, each in zip(bodies, kinds, strict=True) if each is kind])
+    ours = [body for body, each in zip(bodies, kinds, strict=True) if each is kind]
+    names = {kind.name(body) for body in ours}
+    if not any(map(kind.piece, ours)) and ("" in names or len(names) == len(ours)):
+        return bodies
+    joined = [kind.join(group) for group in _groups(kind, ours)]
+    return joined[0] if len(joined) == 1 else joined
+
+
+def _groups(kind: Kind, bodies: list[Body]) -> list[list[Body]]:
+    """The pieces of each answer, in the order in which the answers begin."""
+    groups: list[list[Body]] = []
+    by_name: dict[str, list[Body]] = {}
+    last: list[Body] | None = None
+    for body in bodies:
+        name = kind.name(body)
+        group = by_name.get(name)
+        if not name and last is not None and not kind.ends(last[-1]):
+            group = last
+        if group is None:
+            # What comes before the first id belongs to the answer of that id.
+            group = last if name and last is not None and not by_name else []
+            if group is not last:
+                groups.append(group)
+            if name:
+                by_name[name] = group
+        group.append(body)
+        last = group
+    return groups
 
 
 def _begins(body: Body) -> bool:
@@ -185,6 +220,26 @@ def _asked(doc: Body, body: Body, by_request: bool) -> Any:
 
 _REQUEST = ("request", "prompt", "messages", "contents", "input", "inputs", "body", "url")
 _OF_BODIES = ("prompt", "input", "body")
+
+
+def _holds_nothing(body: Body) -> bool:
+    """A line of a stream that tells of filters or of usage alone, as Azure sends them between the pieces."""
+    choices = body.get("choices")
+    if type(choices) is not list or body.get("object") not in ("", None, "chat.completion.chunk"):
+        return False
+    if not choices:
+        return body.get("object") == "chat.completion.chunk" or not _BESIDE_PIECES.isdisjoint(body)
+    return all(
+        type(choice) is dict
+        and choice.get("finish_reason") is None
+        and "content_filter_results" in choice
+        and not any(choice.get(name) for name in _PARTS)
+        for choice in choices
+    )
+
+
+_BESIDE_PIECES = frozenset({"prompt_filter_results", "prompt_annotations"})
+_PARTS = ("delta", "text", "message", "logprobs")
 
 
 def _nothing(_: Body) -> bool:
@@ -234,7 +289,7 @@ def _join_chat(bodies: list[Body]) -> Body:
         message: Body = {"role": "assistant"}
         for name in ("content", "reasoning_content", "reasoning", "refusal"):
             message[name] = _text([spoken(delta.get(name))[0] for delta in deltas])
-        if any(spoken(delta.get("content"))[1] for delta in deltas):
+        if any(spoken(delta.get("content"))[1] or beside(delta) for delta in deltas):
             message["reasoning"] = message["reasoning"] or "thinking"
         said = [bool(delta.get("content")) for delta in deltas]
         joined["choices"].append(

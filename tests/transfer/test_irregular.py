@@ -37,6 +37,9 @@ def test_a_sampled_token_outside_the_top_is_censored_unless_it_is_listed(tmp_pat
     """OpenAI: -9999.0 where the token is not within the top 20."""
     rare = chat({"logprobs": {"content": [token("perhaps", -9999.0, [("yes", -0.25), ("no", -1.75)])]}})
     listed = chat({"logprobs": {"content": [token("no", -9999.0, [("yes", -0.25), ("no", -1.75)])]}})
+    for doc in (rare, listed):
+        (choice,) = doc["response"]["choices"]
+        choice["message"]["content"] = choice["logprobs"]["content"][0]["token"]
     (_, label, entries), (_, _, other) = stated(read(tmp_path, rare, listed))
     assert label == "perhaps"
     assert math.isnan(entries["perhaps"])

@@ -159,7 +159,10 @@ def test_two_names_of_a_kind_are_refused(header, message, tmp_path):
 def test_the_formats_own_name_wins(tmp_path):
     transfer = read(tmp_path, "question,input,output,label\nx,q,y,a\n")
     assert records(transfer) == [("q", "a", None)]
-    assert transfer.account.notes == ["'question' is no part of the input: input=... names it in place of 'input'"]
+    assert transfer.account.notes == [
+        "'output' is not the label: label=... names it in place of 'label'",
+        "'question' is no part of the input: input=... names it in place of 'input'",
+    ]
 
 
 def test_what_is_said_before_the_input_is_part_of_it(tmp_path):
