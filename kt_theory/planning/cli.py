@@ -125,12 +125,12 @@ def _labels(given: str | None) -> tuple[int | None, list[str] | None]:
         if len(names) < 2:
             raise ValueError(f"--labels {given}: must be a whole number, or names separated by commas") from None
         return None, names
-    return whole_number(number, "--labels", low=1), None
+    return whole_number(int(number) if number.is_integer() else number, "--labels", low=1), None
 
 
 _PYTHON = (
     (re.compile(r"^(tv|confidence|inputs|labels) = "), r"--\1 = "),
-    (re.compile(r"^prices\['(.+?)'\] = "), r"--price \1: "),
+    (re.compile(r"^prices\['(.+?)'\] = "), r"--price \1 = "),
     (re.compile(r"\b(inputs|labels|teacher|graph)=(?![\w\[.'])"), r"--\1"),
     (re.compile(r"\b(omit|leave) (inputs|labels|confidence)\b"), r"\1 --\2"),
     (re.compile(r"\bkt\.fit has student"), "fit has student"),
@@ -141,7 +141,7 @@ _PYTHON = (
 def _dashed(text: str) -> str:
     for python, option in _PYTHON:
         text = python.sub(option, text)
-    return text
+    return in_options(text)
 
 
 def _source(options: dict[str, Any]) -> Any:

@@ -84,6 +84,8 @@ def estimated(
     weak = _weak(found, low, high)
     if sure is not None:
         about = f"between {low:,} and {high:,} more" if weak else f"about {n:,} ({low:,} to {max(high, n):,}) more"
+        if high == 0 and n == 0:
+            about = "none"
         proof = "give inputs= and labels= for a proof, or " if provable else ""
         reason = f"{level.name}: {IN_MEAN_ONLY}: in mean it takes {about}; {proof}leave confidence out"
         return Enough(None, ESTIMATED + words, (), interval=(low, max(high, n)), reason=reason)

@@ -136,7 +136,11 @@ def _why(rows: pd.DataFrame) -> str:
             if rows["reason"].str.contains(word).all():
                 return word
         return "beyond 2^53"
-    return "no query needed" if (rows["n"].fillna(1) == 0).all() else "no price"
+    if (rows["n"].fillna(1) == 0).all():
+        return "no query needed"
+    if "cost" in rows and rows["cost"].isna().all():
+        return "no price"
+    return "no query needed, or no number"
 
 
 def _plain_ticks(axes: Any, shown: pd.DataFrame) -> None:

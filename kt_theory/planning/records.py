@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from kt_theory.planning.search import FINE, Enough, first_below
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.copying import Copy, fit
 from kt_theory.transfer.sets import TransferSet
+from kt_theory.transfer.views import refuse_impossible
 from kt_theory.validation import LARGEST_COUNT, whole_number
 
 if TYPE_CHECKING:
@@ -34,8 +35,13 @@ CERTIFIED = 0.95
 LEFT_OVER = 1e-3
 """A row all of whose labels are stated, and that leaves over more than this, has a label which no record names."""
 
+DEAR = 300_000
+"""Stated probabilities from which on certificates of levels that see a part of them are computed in doubt only."""
+
 TOPS = (1, 5)
 """The levels top_k that a table shows unless others are asked for."""
+
+CONTRADICTS = "what the records state contradicts itself"
 
 PROVED = "proved"
 """How the certificate of a proof begins."""
@@ -131,6 +137,18 @@ def labels_of(transfer: TransferSet) -> int:
     return len(transfer.labels) + (not names_all(transfer))
 
 
+def _rests_on_names(transfer: TransferSet, level: Level, tv: float) -> bool:
+    """Whether more than tv is what rows leave to the one named label that they do not state, and no label is declared.
+
+    Another label, which nobody names, may have it.
+    """
+    rows = transfer.rows
+    if transfer.closed or level.labels > len(transfer.labels) or not len(rows.entry_pair):
+        return False
+    weight = rows.queries / rows.n
+    return bool(weight @ np.where(rows.hidden_labels == 1, rows.hidden_mass, 0.0) > tv)
+
+
 def contradiction(transfer: TransferSet, labels: int) -> float:
     """Return by how much what the records state contradicts itself, in total variation, as a certificate counts it.
 
@@ -211,14 +229,21 @@ def more_needed(
         return Enough(0, f"{UNIFORM} is within 1-1/A of every teacher", ((0, 1.0 - 1.0 / level.labels),))
     confidence = CERTIFIED if sure is None else sure
     lesser = _lesser(level, tops)
-    now = _certified_now(transfer, level, lesser, confidence)
+    now = _certified_now(transfer, level, lesser, confidence, lambda one: _plainly_too_few(transfer, one, tv, inputs))
     if now <= tv:
         words = f"certificate of the copy in hand: TV <= {now:.4g} with confidence {confidence:g}"
         return Enough(0, words, ((0, now),), interval=(0, 0))
     # Statements that contradict each other prove nothing.
     contradicted = level.access != "hard" and bool(transfer.rows.spread.any() or transfer.rows.contradiction.any())
     if not known or contradicted:
-        return estimated(transfer, level, tv, sure, inputs, provable=not known)
+        found = estimated(transfer, level, tv, sure, inputs, provable=not known)
+        if found.n == 0 and level.access != "hard" and _rests_on_names(transfer, level, tv):
+            reason = (
+                f"{level.name}: {NOT_ESTIMATED}that no query is needed would rest on there being no label but the "
+                f"{level.labels} that occur; if so, declare them, labels=[...]"
+            )
+            return replace(found, n=None, reason=reason)
+        return found
     proofs = [_proof(transfer, one, tv, sure) for one in (level, *lesser)]
     proof = min(proofs, key=lambda found: math.inf if found.n is None else found.n)
     return beside(proof, transfer, level, tv, inputs)
@@ -228,7 +253,7 @@ def _without_number(transfer: TransferSet, level: Level, tv: float) -> str:
     """Return why the records give the level no number at all, empty where they may."""
     off = contradiction(transfer, level.labels)
     if off > tv:
-        return f"{NOT_ESTIMATED}what the records state contradicts itself by {off:.3g} TV"
+        return f"{NOT_ESTIMATED}{CONTRADICTS} by {off:.3g} TV"
     unlabelled = int((transfer.sampled < 0).sum())
     if level.access != "hard" or not unlabelled:
         return ""
@@ -254,10 +279,27 @@ def _lesser(level: Level, tops: Sequence[int]) -> list[Level]:
     return found
 
 
-def _certified_now(transfer: TransferSet, level: Level, lesser: list[Level], confidence: float) -> float:
-    """Return the least certified bound of the copies of a level and of the levels that reveal less."""
+def _plainly_too_few(transfer: TransferSet, level: Level, tv: float, inputs: int | None) -> bool:
+    """Whether a certificate is dear, and the estimate leaves no doubt that more queries are needed."""
+    if level.access not in ("partial", "top_k") or len(transfer.entry_record) <= DEAR:
+        return False
+    interval = estimated(transfer, level, tv, None, inputs).interval
+    return interval is not None and interval[0] > 0
+
+
+def _certified_now(
+    transfer: TransferSet, level: Level, lesser: list[Level], confidence: float, hopeless: Callable[[Level], bool]
+) -> float:
+    """Return the least certified bound of the copies of a level and of the levels that reveal less.
+
+    Certificates of levels that are `hopeless` are left out.
+    """
     try:
-        now = _certificate(transfer, level, confidence)
+        now = math.inf
+        if not hopeless(level):
+            now = _certificate(transfer, level, confidence)
+        else:
+            refuse_impossible(transfer, transfer.rows)
     except ValueError as error:
         # Students are chosen where a copy is learnt, not here.
         raise ValueError(re.sub(r", student=", ", kt.fit has student=", str(error))) from None
@@ -266,7 +308,7 @@ def _certified_now(transfer: TransferSet, level: Level, lesser: list[Level], con
     for one in lesser:
         # What contradicts a lesser level alone, such as medians of one label each, is none of this level's.
         with suppress(ValueError):
-            if one.access != "hard" or transfer.faithful:
+            if (one.access != "hard" or transfer.faithful) and not hopeless(one):
                 now = min(now, _certificate(transfer, one, confidence))
     return now
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from kt_theory.planning.estimate import COVERAGE, ESTIMATED, IN_MEAN_ONLY, WEAK
-from kt_theory.planning.records import PROVED, UNIFORM, contradiction, labels_of, names_all
+from kt_theory.planning.estimate import COVERAGE, ESTIMATED, IN_MEAN_ONLY, NOT_ESTIMATED, WEAK
+from kt_theory.planning.records import CONTRADICTS, PROVED, UNIFORM, contradiction, labels_of, names_all
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.validation import LARGEST_COUNT
 
@@ -56,11 +56,17 @@ def answer(
         sentences.append(_savings(numbered, goal, further))
         sentences += _cheapest(lines)
     else:
-        sentences.append(f"No level has a number for {goal}.")
+        sentences.append(f"No level has a number for {goal}{_shared_reason(lines)}.")
     if in_hand is not None and in_hand[0] <= tv:
         sentences[0] = _held(in_hand, "" if nothing else sentences[0])
     sentences += _without_number(lines, further)
     return " ".join(sentences)
+
+
+def _shared_reason(lines: list[dict[str, Any]]) -> str:
+    """Return why no level has a number where the records contradict themselves."""
+    first = lines[0]["reason"].partition(NOT_ESTIMATED)[2]
+    return f": {first}" if CONTRADICTS in first else ""
 
 
 def _held(in_hand: tuple[float, float], beside: str) -> str:
@@ -130,7 +136,7 @@ def rests_on(frame: pd.DataFrame, source: Any, inputs: int | None, labels: int |
         )
         off = contradiction(source, labels_of(source) if labels is None else labels)
         if off > 0:
-            found.append(f"what the records state contradicts itself by {off:.3g} TV: its medians are taken for true")
+            found.append(f"{CONTRADICTS} by {off:.3g} TV, which no number counts")
     if source.target.merges:
         found.append(f"the copy is of {source.target}; variants of a label that no record states have no mass")
     if source.account.repeated:
@@ -295,7 +301,8 @@ def _without_number(lines: list[dict[str, Any]], further: bool) -> list[str]:
     weak = [line for line in lines if WEAK in line["reason"]]
     impossible = [line for line in lines if line["n"] is None and "impossible" in line["reason"]]
     in_mean = [line for line in lines if IN_MEAN_ONLY in line["reason"]]
-    named = [*weak, *impossible, *in_mean]
+    contradicting = [line for line in lines if CONTRADICTS in line["reason"]]
+    named = [*weak, *impossible, *in_mean, *contradicting]
     other = [line for line in lines if line["n"] is None and line not in named]
     found = []
     if weak:
@@ -303,7 +310,7 @@ def _without_number(lines: list[dict[str, Any]], further: bool) -> list[str]:
         each = _listed([f"{name(line['access'])} {line['low']:,} to {line['high']:,}{more}" for line in weak])
         found.append(f"Weakly determined by the records: {each}.")
     if in_mean:
-        each = _listed([f"{name(line['access'])} {line['low']:,} to {line['high']:,} more" for line in in_mean])
+        each = _listed([f"{name(line['access'])} {_more(line)}" for line in in_mean])
         found.append(f"Not estimated with a confidence; in mean: {each}.")
     if impossible:
         found.append(
@@ -312,6 +319,10 @@ def _without_number(lines: list[dict[str, Any]], further: bool) -> list[str]:
     if other:
         found.append(f"Without a number: {_listed([name(line['access']) for line in other])}.")
     return found
+
+
+def _more(line: dict[str, Any]) -> str:
+    return f"{line['low']:,} to {line['high']:,} more" if line["high"] else "no more"
 
 
 def _listed(parts: list[str], last: str = "and") -> str:
