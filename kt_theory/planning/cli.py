@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +39,29 @@ from kt_theory.validation import whole_number
 @click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
 @click.option("--plot", type=Path, help="Also draw total variation against cost: .png, .svg or .pdf.")
 @clear_errors
-def plan_command(
-    prices: tuple[str, ...], tv: float, as_json: bool, csv: Path | None, plot: Path | None, **options: Any
-) -> None:
+def plan_command(**options: Any) -> None:
     """Print how many queries a copy within a total variation takes at every access level, and what they cost.
 
     `n` queries provably suffice; with fewer than `lower` no student succeeds on every teacher. With --teacher both
     are for that teacher and the level's own student; with --confidence too, `lower` is 0: nothing is known from
     below. With --answers, `n` is how many more queries are needed: proved if --inputs and --labels say how many
-    there are, otherwise estimated, which the lines below the table say; `low` and `high` hold the number of the
-    teacher itself with 90 % probability.
+    there are, otherwise estimated in mean, which the lines below the table say; `low` and `high` hold the number of
+    the teacher itself with 90 % probability. Estimates have no --confidence.
     """
+    try:
+        _plan(**options)
+    except ValueError as error:
+        raise ValueError(_dashed(str(error))) from error
+
+
+def _plan(
+    prices: tuple[str, ...], tv: float, as_json: bool, csv: Path | None, plot: Path | None, **options: Any
+) -> None:
     from kt_theory import figures
     from kt_theory.output import refuse_unwritable, write_table
     from kt_theory.planning import words
     from kt_theory.planning.figure import draw_plan, plan_curves
+    from kt_theory.planning.records import copy_in_hand
     from kt_theory.planning.sizes import plan
 
     options["labels"], options["declared"] = _labels(options["labels"])
@@ -70,9 +79,16 @@ def plan_command(
     }
     frame = plan(options["inputs"], options["labels"], tv, **asked)
     confidence, further = options["confidence"], options["answers"] is not None
-    answer = words.answer(frame, tv, confidence=confidence, further=further)
+    held = copy_in_hand(asked["teacher"], confidence) if further else None
+    answer = words.answer(frame, tv, confidence=confidence, further=further, in_hand=held)
     grounds = words.rests_on(frame, asked["teacher"], options["inputs"], options["labels"])
     account = getattr(asked["teacher"], "account", None)
+    for column in ("certificate", "reason"):
+        frame[column] = frame[column].map(_dashed)
+    # All is computed before anything is printed or written.
+    curves = None if plot is None else plan_curves(frame, options["inputs"], options["labels"], tv, **asked)
+    with figures.style():
+        figure = None if curves is None else draw_plan(curves, _title(options), tv)
     if as_json:
         found = words.as_json(frame, tv, confidence, answer, grounds)
         if account is not None:
@@ -91,10 +107,7 @@ def plan_command(
     left_out = () if as_json else (("top", "top_k"), ("top_only", "top_k_only"))
     for option, name in left_out:
         say_left_out(option, [f"{name}({k})" for k in options[option]], frame["access"])
-    # All is computed before anything is written.
-    curves = None if plot is None else plan_curves(frame, options["inputs"], options["labels"], tv, **asked)
     with figures.style():
-        figure = None if curves is None else draw_plan(curves, _title(options), tv)
         if csv is not None:
             click.echo(f"wrote {write_table(frame, csv)}", err=as_json)
         if figure is not None and plot is not None:
@@ -106,12 +119,29 @@ def _labels(given: str | None) -> tuple[int | None, list[str] | None]:
     if given is None:
         return None, None
     try:
-        return whole_number(float(given), "--labels", low=1), None
+        number = float(given)
     except ValueError:
         names = [part.strip() for part in given.split(",")]
         if len(names) < 2:
             raise ValueError(f"--labels {given}: must be a whole number, or names separated by commas") from None
         return None, names
+    return whole_number(int(number) if number.is_integer() else number, "--labels", low=1), None
+
+
+_PYTHON = (
+    (re.compile(r"^(tv|confidence|inputs|labels) = "), r"--\1 = "),
+    (re.compile(r"^prices\['(.+?)'\] = "), r"--price \1 = "),
+    (re.compile(r"\b(inputs|labels|teacher|graph)=(?![\w\[.'])"), r"--\1"),
+    (re.compile(r"\b(omit|leave) (inputs|labels|confidence)\b"), r"\1 --\2"),
+    (re.compile(r"\bkt\.fit has student"), "fit has student"),
+)
+"""What messages call things in Python, and how the command's own line has it; `commands.in_options` does the rest."""
+
+
+def _dashed(text: str) -> str:
+    for python, option in _PYTHON:
+        text = python.sub(option, text)
+    return in_options(text)
 
 
 def _source(options: dict[str, Any]) -> Any:

@@ -23,6 +23,12 @@ ESTIMATED = "estimated, not proved: "
 WEAK = "weakly determined: "
 """How the reason of an estimate without a number begins."""
 
+NOT_ESTIMATED = "not estimated: "
+"""How the reason begins where records give neither a number nor an interval."""
+
+IN_MEAN_ONLY = "not estimated with a confidence"
+"""How the reason begins where a confidence was asked for: no estimate has one."""
+
 COVERAGE = 0.9
 """Of the interval."""
 
@@ -37,10 +43,19 @@ FEWEST, FEWEST_LABELS = 1.6, 3.5
 """Records per input that was asked: the fewest that determine a number, with stated probabilities and without any."""
 
 
-def estimated(transfer: TransferSet, level: Level, tv: float, sure: float | None, inputs: int | None) -> Enough:
-    """Return the median over draws of the teacher of the further queries needed, with a 90 % interval.
+def estimated(
+    transfer: TransferSet,
+    level: Level,
+    tv: float,
+    sure: float | None,
+    inputs: int | None,
+    *,
+    provable: bool = True,
+) -> Enough:
+    """Return the median over draws of the teacher of the further queries needed in mean, with a 90 % interval.
 
-    Where the interval is too wide there is no number, the reason says so, and the interval stands alone.
+    Where the interval is too wide there is no number, the reason says so, and the interval stands alone. So it does
+    where a confidence is asked for: how the loss of one run spreads about its mean is not estimated.
 
     Parameters
     ----------
@@ -49,9 +64,11 @@ def estimated(transfer: TransferSet, level: Level, tv: float, sure: float | None
         hard, partial, top_k or soft, not distorted. Its labels are taken for all that there are.
     tv : float
     sure : float or None
-        Instead of the median, the number that suffices in this share of the draws, if that is more.
+        The confidence that was asked for, if one was.
     inputs : int or None
         S, if it is known.
+    provable : bool
+        The sizes, if they were given, would prove a number.
     """
     refused = _refused(transfer, level)
     if refused:
@@ -62,9 +79,16 @@ def estimated(transfer: TransferSet, level: Level, tv: float, sure: float | None
     needed = _further(found, level, tv)
     counted = level.access == "hard" or found.pilot.states_each
     low, high = _interval(needed, len(transfer), counted)
-    n = _number(needed, sure, len(transfer))
-    words = _words(found, sure)
+    n = _whole(float(np.median(needed)))
+    words = _words(found)
     weak = _weak(found, low, high)
+    if sure is not None:
+        about = f"between {low:,} and {high:,} more" if weak else f"about {n:,} ({low:,} to {max(high, n):,}) more"
+        if high == 0 and n == 0:
+            about = "none"
+        proof = "give inputs= and labels= for a proof, or " if provable else ""
+        reason = f"{level.name}: {IN_MEAN_ONLY}: in mean it takes {about}; {proof}leave confidence out"
+        return Enough(None, ESTIMATED + words, (), interval=(low, max(high, n)), reason=reason)
     if weak:
         reason = f"{level.name}: {WEAK}{weak}; between {low:,} and {high:,} more"
         return Enough(None, ESTIMATED + words, (), interval=(low, high), reason=reason)
@@ -74,11 +98,12 @@ def estimated(transfer: TransferSet, level: Level, tv: float, sure: float | None
 def _refused(transfer: TransferSet, level: Level) -> str:
     """Return why no number is estimated, empty where one is."""
     if level.labels > MOST_LABELS:
-        return f"{level.name}: not estimated for more than {MOST_LABELS:,} labels; give inputs= and labels= for a proof"
+        many = f"there are more than {MOST_LABELS:,} labels"
+        return f"{level.name}: {NOT_ESTIMATED}{many}; give inputs= and labels= for a proof"
     if level.access == "hard" and not transfer.faithful:
         return (
-            "hard: not estimated: the records say that they were not sampled at temperature 1 and top_p 1, so that "
-            "their counts are not the teacher's frequencies"
+            f"hard: {NOT_ESTIMATED}the records were read as sampled, not as drawn at temperature 1 and top_p 1, so "
+            "that their counts are not the teacher's frequencies"
         )
     return ""
 
@@ -124,16 +149,6 @@ def _interval(needed: np.ndarray, records: int, counted: bool) -> tuple[int, int
     return _whole(low), _whole(high)
 
 
-def _number(needed: np.ndarray, sure: float | None, records: int) -> int:
-    median = float(np.median(needed))
-    if sure is None:
-        return _whole(median)
-    if not needed.any():
-        return 0
-    upper = (records + float(np.quantile(needed, sure))) * WIDENED - records
-    return _whole(max(median, upper))
-
-
 def _whole(m: float) -> int:
     return min(max(math.ceil(m), 0), LARGEST_COUNT)
 
@@ -150,10 +165,9 @@ def _weak(found: Posterior, low: int, high: int) -> str:
     return ""
 
 
-def _words(found: Posterior, sure: float | None) -> str:
+def _words(found: Posterior) -> str:
     what = "sampled labels" if not found.pilot.states.any() else "records"
-    middle = "the median" if sure is None else f"what suffices in mean in {sure:.0%}"
     return (
-        f"{middle} of {len(found.draws)} teachers drawn given the {found.pilot.n:,} {what}, {COVERAGE:.0%} interval; "
+        f"the median of {len(found.draws)} teachers drawn given the {found.pilot.n:,} {what}, {COVERAGE:.0%} interval; "
         "give inputs= and labels= for a proof"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -85,16 +85,19 @@ def samples_needed(
     minimax risk does not increase in n (a student may ignore samples), every evaluated n is a certificate for its side.
 
     With `confidence` 1-delta, n is from proved bounds on P(TV > tv) <= delta; and since such a student has
-    E TV <= tv + delta (1 - tv), `lower` is that of this larger mean.
+    E TV <= tv + delta (1 - tv), `lower` is that of this larger mean. Estimates are of the mean: with a confidence, and
+    neither a certificate nor a proof, n is None, and `reason` has the estimate in mean.
 
     With a teacher, n is the last crossing of the level's student on it: risk(n) <= tv < risk(n-1), by simulation where
     an exact risk is dear or unknown.
 
     With a transfer set, n is how many more queries are needed: none where the certificate of the copy in hand
-    (`kt.fit`) is at most tv. Otherwise, given all sizes (`inputs`, and `labels` unless the set declares them), a proved
-    number for every teacher, from what the records have not resolved yet. Otherwise an estimate: the median over
-    teachers drawn given the records, all levels from the same draws, so that a level never needs more than one that
-    reveals less; its `certificate` begins with "estimated, not proved". `interval` says how sure it is.
+    (`kt.fit`) is at most tv; no number where the records contradict themselves by more than tv. Otherwise, given all
+    sizes (`inputs`, and `labels` unless the set declares them), a proved number for every teacher, from what the
+    records have not resolved yet. Otherwise an estimate: the median over teachers drawn given the records, all levels
+    from the same draws, so that a level never needs more than one that reveals less; its `certificate` begins with
+    "estimated, not proved". `interval` says how sure it is. Where the stated probabilities leave over what no named
+    label can take, one more label is planned for.
 
     "top_k_only" shows the k most probable labels with their probabilities, whatever was sampled, and nothing else: the
     tail of a row is never learnt. The student shares its mass equally; the floor that this leaves, in the worst case
@@ -140,20 +143,39 @@ def samples_needed(
     >>> found.n == found.lower
     True
     """
+    return needed_at(named(access, k, graph, hops, labels_per_query), inputs, labels, tv, teacher, confidence)
+
+
+def named(
+    access: Any, k: Any = None, graph: Any = None, hops: Any = 1, labels_per_query: Any = 1
+) -> Callable[..., Level]:
+    """Return a function of inputs, labels and teacher that gives the level at its sizes."""
+    return partial(plan_levels.level, access, k=k, graph=graph, hops=hops, times=labels_per_query)
+
+
+def needed_at(
+    sized: Callable[..., Level],
+    inputs: Any,
+    labels: Any,
+    tv: Any,
+    teacher: Any,
+    confidence: Any,
+    tops: Sequence[int] = plan_records.TOPS,
+) -> SampleSize:
+    """Return `samples_needed` of the level that `sized` gives at its sizes, beside top_k of each k of `tops`."""
     goal = unit_interval(tv, "tv")
     sure = None if confidence is None else unit_interval(confidence, "confidence")
     source = plan_records.as_source(teacher)
-    named = partial(plan_levels.level, access, k=k, graph=graph, hops=hops, times=labels_per_query)
     if isinstance(source, TransferSet):
-        return _for_records(source, partial(named, teacher=None), inputs, labels, goal, sure)
-    level = named(inputs, labels, teacher=source)
+        return _for_records(source, partial(sized, teacher=None), inputs, labels, goal, sure, tops)
+    level = sized(inputs, labels, teacher=source)
     return _for_all(level, goal, sure) if source is None else _for_teacher(level, source, goal, sure)
 
 
 def _for_all(level: Level, tv: float, sure: float | None) -> SampleSize:
     """Answer for the worst teacher."""
     if tv >= 1.0 - 1.0 / level.labels:
-        certificate = "without a query the uniform distribution is within 1-1/A of every teacher"
+        certificate = f"{plan_records.UNIFORM} is within 1-1/A of every teacher"
         return SampleSize(0, 0, "", certificate, ((0, 1.0 - 1.0 / level.labels),), level.name, tv, sure)
     mean = tv if sure is None else tv + (1.0 - sure) * (1.0 - tv)
     floor, upper_floor = proofs.floors(level)
@@ -200,15 +222,22 @@ def _impossible(level: Level, tv: float, sure: float | None, floor: float) -> Sa
 
 
 def _for_records(
-    transfer: TransferSet, sized: Callable[..., Level], inputs: Any, labels: Any, tv: float, sure: float | None
+    transfer: TransferSet,
+    sized: Callable[..., Level],
+    inputs: Any,
+    labels: Any,
+    tv: float,
+    sure: float | None,
+    tops: Sequence[int],
 ) -> SampleSize:
     plan_records.refuse_sizes(transfer, inputs, labels)
     known = inputs is not None and (labels is not None or transfer.closed)
     level = sized(
         inputs=len(transfer.input_names) if inputs is None else inputs,
-        labels=len(transfer.labels) if labels is None else labels,
+        labels=plan_records.labels_of(transfer) if labels is None else labels,
     )
-    needed = plan_records.more_needed(transfer, level, tv, sure, None if inputs is None else level.inputs, known)
+    size = None if inputs is None else level.inputs
+    needed = plan_records.more_needed(transfer, level, tv, sure, size, known, tops)
     return _result(level, needed, 0, tv, sure)
 
 

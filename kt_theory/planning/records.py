@@ -7,6 +7,8 @@ Legend: n0 records in hand, m further queries, U the number of unresolved points
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,13 +16,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from kt_theory.planning.estimate import beside, estimated
+from kt_theory.planning.estimate import NOT_ESTIMATED, beside, estimated
 from kt_theory.planning.levels import Level
 from kt_theory.planning.proofs import enough, enough_surely
 from kt_theory.planning.search import FINE, Enough, first_below
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.copying import Copy, fit
 from kt_theory.transfer.sets import TransferSet
+from kt_theory.transfer.views import refuse_impossible
 from kt_theory.validation import LARGEST_COUNT, whole_number
 
 if TYPE_CHECKING:
@@ -28,6 +31,23 @@ if TYPE_CHECKING:
 
 CERTIFIED = 0.95
 """Confidence of the certificate that decides in mean whether the copy in hand is good enough."""
+
+LEFT_OVER = 1e-3
+"""A row all of whose labels are stated, and that leaves over more than this, has a label which no record names."""
+
+DEAR = 300_000
+"""Stated probabilities from which on certificates of levels that see a part of them are computed in doubt only."""
+
+TOPS = (1, 5)
+"""The levels top_k that a table shows unless others are asked for."""
+
+CONTRADICTS = "what the records state contradicts itself"
+
+PROVED = "proved"
+"""How the certificate of a proof begins."""
+
+UNIFORM = "without a query the uniform distribution"
+"""How the certificate begins where nothing is needed because the total variation asked for is so large."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +104,9 @@ def _from_frame(frame: pd.DataFrame) -> Teacher:
 def refuse_sizes(transfer: TransferSet, inputs: Any, labels: Any) -> None:
     """Raise an error where the sizes given are smaller than what the records hold."""
     if not len(transfer):
-        raise ValueError("teacher is an empty transfer set: it says nothing; give inputs= and labels= instead")
+        first = [f": line {line}: {why}" for line, _, why in transfer.account.skipped[:1]]
+        source = transfer.account.source or "teacher"
+        raise ValueError(f"{source} holds no records{''.join(first)}; give inputs= and labels= instead")
     if transfer.target.other == "condition":
         raise ValueError(
             "teacher is a transfer set with other='condition': no plan is made for labels given that they are "
@@ -97,13 +119,88 @@ def refuse_sizes(transfer: TransferSet, inputs: Any, labels: Any) -> None:
             raise ValueError(f"{name} = {given}: the records hold {held} already; omit {name}, or give all there are")
 
 
+def names_all(transfer: TransferSet) -> bool:
+    """Whether the labels of the records can be all that there are.
+
+    They cannot where they were not declared, and a row all of whose labels are stated leaves mass over.
+    """
+    rows = transfer.rows
+    if transfer.closed or not len(rows.entry_pair):
+        return True
+    # What repeated statements disagree about is nobody's.
+    left = rows.hidden_mass - rows.total(rows.spread)
+    return not bool(((rows.hidden_labels == 0) & (left > LEFT_OVER)).any())
+
+
+def labels_of(transfer: TransferSet) -> int:
+    """Return the labels to plan for where nobody says how many there are: one more where `names_all` is not so."""
+    return len(transfer.labels) + (not names_all(transfer))
+
+
+def _rests_on_names(transfer: TransferSet, level: Level, tv: float) -> bool:
+    """Whether more than tv is what rows leave to the one named label that they do not state, and no label is declared.
+
+    Another label, which nobody names, may have it.
+    """
+    rows = transfer.rows
+    if transfer.closed or level.labels > len(transfer.labels) or not len(rows.entry_pair):
+        return False
+    weight = rows.queries / rows.n
+    return bool(weight @ np.where(rows.hidden_labels == 1, rows.hidden_mass, 0.0) > tv)
+
+
+def contradiction(transfer: TransferSet, labels: int) -> float:
+    """Return by how much what the records state contradicts itself, in total variation, as a certificate counts it.
+
+    Half the ranges of what is stated repeatedly, and what the rows that must sum to 1 miss of it, weighted by records.
+
+    Parameters
+    ----------
+    transfer : TransferSet
+    labels : int
+        All that there are.
+    """
+    rows = transfer.rows
+    if not len(rows.entry_pair):
+        return 0.0
+    weight = rows.queries / rows.n
+    told = rows.known | (rows.floor > 0)
+    off = rows.total(np.where(rows.known, rows.p, rows.floor)) - 1.0
+    short = (off < 0) & (rows.total(rows.known) < labels)
+    # Servers compute in single precision.
+    off[(np.abs(off) <= 1e-6 + rows.total(told) * 2.0**-24) | short] = 0.0
+    return min(1.0, float(0.5 * (weight[rows.row] @ rows.spread) + weight @ np.abs(off)))
+
+
+def copy_in_hand(transfer: TransferSet, confidence: float | None) -> tuple[float, float] | None:
+    """Return the certified total variation of the copy that all records teach, and its confidence.
+
+    None where there is no certificate, or where the records contradict themselves, so that it is an estimate.
+    """
+    sure = CERTIFIED if confidence is None else confidence
+    if contradiction(transfer, labels_of(transfer)) > 0.0:
+        return None
+    whole = Level("soft", "soft", len(transfer.input_names), len(transfer.labels))
+    try:
+        return _certificate(transfer, whole, sure), sure
+    except ValueError:
+        return None
+
+
 def more_needed(
-    transfer: TransferSet, level: Level, tv: float, sure: float | None, inputs: int | None, known: bool
+    transfer: TransferSet,
+    level: Level,
+    tv: float,
+    sure: float | None,
+    inputs: int | None,
+    known: bool,
+    tops: Sequence[int] = TOPS,
 ) -> Enough:
     """Return how many more queries are needed.
 
-    In this order: none, if the certificate of the copy in hand is at most tv; a proof, if all sizes are `known` and
-    the records do not contradict each other, with an estimate beside it; an estimate, labelled so.
+    In this order: no number, if what the records state contradicts itself by more than tv; none, if the certificate of
+    the copy in hand is at most tv; a proof, if all sizes are `known` and the records do not contradict each other, with
+    an estimate beside it; an estimate, labelled so.
 
     Parameters
     ----------
@@ -115,6 +212,8 @@ def more_needed(
         S, if it is known.
     known : bool
         All sizes are.
+    tops : sequence of int
+        Levels top_k that are planned beside it: with a smaller k, what they prove holds here too.
     """
     unsaid = level.access in ("gradient", "jacobian", "top_k_only", "argmax", "non_target")
     if unsaid or level.distorted or level.times != 1:
@@ -123,44 +222,107 @@ def more_needed(
             f"access = {name!r}: records do not say what it would reveal; give inputs= and labels= without "
             "teacher=, or the copy as a teacher, kt.fit(...).teacher()"
         )
-    labelled = bool((transfer.sampled >= 0).all())
-    if level.access == "hard" and not labelled:
-        raise ValueError("access = 'hard': some records name no sampled label; take those that do, transfer.take")
+    without = _without_number(transfer, level, tv)
+    if without:
+        return Enough(None, without, (), reason=f"{level.name}: {without}")
+    if known and tv >= 1.0 - 1.0 / level.labels:
+        return Enough(0, f"{UNIFORM} is within 1-1/A of every teacher", ((0, 1.0 - 1.0 / level.labels),))
     confidence = CERTIFIED if sure is None else sure
-    lesser = _lesser(level, labelled and transfer.faithful)
-    now = _certificate(transfer, level, confidence)
-    for one in lesser if labelled else ():
-        # What contradicts a lesser level alone, such as medians of one label each, is none of this level's.
-        with suppress(ValueError):
-            now = min(now, _certificate(transfer, one, confidence))
+    lesser = _lesser(level, tops)
+    now = _certified_now(transfer, level, lesser, confidence, lambda one: _plainly_too_few(transfer, one, tv, inputs))
     if now <= tv:
         words = f"certificate of the copy in hand: TV <= {now:.4g} with confidence {confidence:g}"
         return Enough(0, words, ((0, now),), interval=(0, 0))
     # Statements that contradict each other prove nothing.
     contradicted = level.access != "hard" and bool(transfer.rows.spread.any() or transfer.rows.contradiction.any())
     if not known or contradicted:
-        return estimated(transfer, level, tv, sure, inputs)
-    hand = in_hand(transfer, level, known)
-    if hand.revealed:
-        # Then hard labels prove no more than the level does.
-        lesser = [one for one in lesser if one.access != "hard"]
-    proofs = [_proved(hand, level, tv, sure)]
-    proofs += [_proved(in_hand(transfer, one, known), one, tv, sure) for one in lesser]
+        found = estimated(transfer, level, tv, sure, inputs, provable=not known)
+        if found.n == 0 and level.access != "hard" and _rests_on_names(transfer, level, tv):
+            reason = (
+                f"{level.name}: {NOT_ESTIMATED}that no query is needed would rest on there being no label but the "
+                f"{level.labels} that occur; if so, declare them, labels=[...]"
+            )
+            return replace(found, n=None, reason=reason)
+        return found
+    proofs = [_proof(transfer, one, tv, sure) for one in (level, *lesser)]
     proof = min(proofs, key=lambda found: math.inf if found.n is None else found.n)
     return beside(proof, transfer, level, tv, inputs)
 
 
-def _lesser(level: Level, counted: bool) -> list[Level]:
+def _without_number(transfer: TransferSet, level: Level, tv: float) -> str:
+    """Return why the records give the level no number at all, empty where they may."""
+    off = contradiction(transfer, level.labels)
+    if off > tv:
+        return f"{NOT_ESTIMATED}{CONTRADICTS} by {off:.3g} TV"
+    unlabelled = int((transfer.sampled < 0).sum())
+    if level.access != "hard" or not unlabelled:
+        return ""
+    if unlabelled == len(transfer):
+        return f"{NOT_ESTIMATED}no record names a sampled label"
+    return f"{NOT_ESTIMATED}{unlabelled:,} records name no sampled label; take those that do, transfer.take"
+
+
+def _lesser(level: Level, tops: Sequence[int]) -> list[Level]:
     """Return the levels that reveal less: a student may look at less, so that their proofs hold for the level too.
 
-    Hard labels are among them where labels are `counted` as the teacher's.
+    Hard labels, partial ones, and of `tops` those of a smaller k.
     """
     found = []
-    if level.access != "hard" and counted:
+    if level.access != "hard":
         found.append(replace(level, access="hard", name="hard", k=0))
     if level.access in ("top_k", "soft"):
         found.append(replace(level, access="partial", name="partial", k=0))
+        below = level.k if level.access == "top_k" else level.labels - 1
+        for k in sorted(set(tops)):
+            if 0 < k < below:
+                found.append(replace(level, access="top_k", name=f"top_k({k})", k=k))
     return found
+
+
+def _plainly_too_few(transfer: TransferSet, level: Level, tv: float, inputs: int | None) -> bool:
+    """Whether a certificate is dear, and the estimate leaves no doubt that more queries are needed."""
+    if level.access not in ("partial", "top_k") or len(transfer.entry_record) <= DEAR:
+        return False
+    interval = estimated(transfer, level, tv, None, inputs).interval
+    return interval is not None and interval[0] > 0
+
+
+def _certified_now(
+    transfer: TransferSet, level: Level, lesser: list[Level], confidence: float, hopeless: Callable[[Level], bool]
+) -> float:
+    """Return the least certified bound of the copies of a level and of the levels that reveal less.
+
+    Certificates of levels that are `hopeless` are left out.
+    """
+    try:
+        now = math.inf
+        if not hopeless(level):
+            now = _certificate(transfer, level, confidence)
+        else:
+            refuse_impossible(transfer, transfer.rows)
+    except ValueError as error:
+        # Students are chosen where a copy is learnt, not here.
+        raise ValueError(re.sub(r", student=", ", kt.fit has student=", str(error))) from None
+    if (transfer.sampled < 0).any():
+        return now
+    for one in lesser:
+        # What contradicts a lesser level alone, such as medians of one label each, is none of this level's.
+        with suppress(ValueError):
+            if (one.access != "hard" or transfer.faithful) and not hopeless(one):
+                now = min(now, _certificate(transfer, one, confidence))
+    return now
+
+
+_PROVED: WeakKeyDictionary[TransferSet, dict[tuple[Any, ...], Enough]] = WeakKeyDictionary()
+
+
+def _proof(transfer: TransferSet, level: Level, tv: float, sure: float | None) -> Enough:
+    """Return what is proved of a level whose sizes are all known, computed once."""
+    computed = _PROVED.setdefault(transfer, {})
+    key = level.name, level.inputs, level.labels, tv, sure
+    if key not in computed:
+        computed[key] = _proved(in_hand(transfer, level, known=True), level, tv, sure)
+    return computed[key]
 
 
 def in_hand(transfer: TransferSet, level: Level, known: bool) -> InHand:
@@ -175,7 +337,7 @@ def in_hand(transfer: TransferSet, level: Level, known: bool) -> InHand:
     """
     rows = transfer.seen_by(level.k) if level.access in ("partial", "top_k") else transfer.rows
     if level.access == "hard":
-        return InHand(rows.n, transfer.faithful, 0)
+        return InHand(rows.n, transfer.faithful and bool((transfer.sampled >= 0).all()), 0)
     stated = np.round(rows.total(rows.known))
     hidden = rows.hidden_mass if len(rows.entry_pair) else np.ones(len(rows.input))
     whole = (hidden == 0.0) | ((known or rows.closed) & (level.labels - stated <= 1))

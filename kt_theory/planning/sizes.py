@@ -11,7 +11,7 @@ from kt_theory.access import Access
 from kt_theory.planning import levels as plan_levels
 from kt_theory.planning import records as plan_records
 from kt_theory.planning.levels import Level
-from kt_theory.planning.needed import SampleSize, samples_needed
+from kt_theory.planning.needed import SampleSize, named, needed_at, samples_needed
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.validation import unknown_name, whole_number
@@ -61,7 +61,7 @@ def plan(
     -------
     DataFrame, one row per level: access, lower, n (missing where impossible, or where records do not determine it),
     certificate, reason; for a transfer set also low and high, the 90 % interval of further queries; with prices also
-    cost and cheapest.
+    cost and cheapest (of those with a number), and for a transfer set cost_low and cost_high, of low and high.
     """
     return plans([tv], inputs, labels, confidence, prices, teacher, top, top_only, levels, graph, hops)[0]
 
@@ -89,6 +89,7 @@ def plans(
         # Sized here only to learn its name and what a query reveals.
         one = plan_levels.level(given, None if _fixes_inputs(given) else 1, width, None, None, 1, None)
         shown.setdefault(one.name, (one, {"access": given}))
+    tops = [level.k for level, _ in shown.values() if level.access == "top_k" and not level.distorted]
     price = dict(_price(name, value, shown) for name, value in (prices or {}).items())
     tables: list[pd.DataFrame] = []
     wanted = list(tvs)
@@ -97,9 +98,7 @@ def plans(
             rows = []
             for name, (level, options) in shown.items():
                 bar.set_postfix_str(name, refresh=False)
-                found = samples_needed(
-                    inputs=inputs, labels=labels, tv=tv, confidence=confidence, teacher=source, **options
-                )
+                found = needed_at(named(**options), inputs, labels, tv, source, confidence, tops)
                 row = {"access": name, "lower": found.lower, "n": found.n}
                 if isinstance(source, TransferSet):
                     row["low"], row["high"] = found.interval or (None, None)
@@ -107,6 +106,9 @@ def plans(
                     query, entry = price.get(name, (math.nan, math.nan))
                     each = query + plan_levels.revealed(level) * entry
                     row["cost"] = math.nan if found.n is None else found.n * each
+                    if isinstance(source, TransferSet):
+                        low, high = found.interval or (math.nan, math.nan)
+                        row["cost_low"], row["cost_high"] = low * each, high * each
                 rows.append(row | {"certificate": found.certificate, "reason": found.reason})
                 bar.update()
             tables.append(_table(rows, prices is not None))
@@ -132,7 +134,7 @@ def _sizes(source: Teacher | TransferSet | None, inputs: Any, labels: Any, graph
     """Return the inputs to plan for, None where records do not say how many there are, and the labels."""
     if isinstance(source, TransferSet):
         plan_records.refuse_sizes(source, inputs, labels)
-        return inputs, len(source.labels) if labels is None else whole_number(labels, "labels", low=1)
+        return inputs, plan_records.labels_of(source) if labels is None else whole_number(labels, "labels", low=1)
     access = "soft" if graph is None else "gradient"
     level = plan_levels.level(access, inputs, labels, None, graph, 1, source)
     return level.inputs, level.labels

@@ -350,3 +350,16 @@ def test_many_rows_are_looked_at_by_a_sample_that_covers_all_visit_counts():
 def test_a_family_without_a_law_is_an_error():
     with pytest.raises(ValueError, match="has no law"):
         inputs.Family("flat", np.zeros((2, 2))).law(np.zeros((1, 2)), np.zeros(3))
+
+
+def test_what_a_level_knows_of_a_sample_of_rows_is_what_it_knows_of_them_all(monkeypatch):
+    """The rows that are kept see their own records alone."""
+    pi = np.random.default_rng(0).dirichlet(np.full(5, 0.5), 60)
+    transfer = transfer_of(pi, 200, 1, "top2")
+    whole = pilot(transfer, 5)
+    monkeypatch.setattr("kt_theory.planning.posterior.pilot.rows_of", lambda labels: 20)
+    part = pilot(transfer, 5)
+    assert len(part.kept) == 20 < len(whole.kept)
+    place = [whole.kept.tolist().index(row) for row in part.kept.tolist()]
+    for top in (0, 1, None):
+        np.testing.assert_array_equal(part.known_by(top), whole.known_by(top)[place])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import cli
+from kt_theory.planning.estimate import ESTIMATED
 from kt_theory.planning.sizes import plan
 from kt_theory.planning.words import answer, as_json, name, rests_on
 
@@ -64,7 +66,7 @@ def test_no_prices_no_cheapest():
 
 def test_where_nothing_is_needed_it_says_so():
     said = answer(plan(3, 2, 0.6), 0.6)
-    assert said.startswith("No query is needed for a copy within total variation 0.6: hard labels, ")
+    assert said == "No query is needed for a copy within total variation 0.6: the uniform copy is within it."
 
 
 def test_a_level_at_which_hard_labels_are_the_cheapest():
@@ -133,7 +135,7 @@ def test_json_is_all_that_is_on_standard_output(tmp_path):
     assert [line["n"] for line in found["levels"]] == frame["n"].tolist()
     assert [line["low"] for line in found["levels"]] == frame["low"].tolist()
     assert found["answer"] == answer(frame, 0.05, further=True)
-    keys = ["access", "lower", "n", "low", "high", "cost", "cheapest", "certificate", "reason"]
+    keys = ["access", "lower", "n", "low", "high", "cost", "cheapest", "cost_low", "cost_high", "certificate", "reason"]
     assert list(found["levels"][0]) == keys
     assert "wrote" in result.stderr
     plain = run("--answers", path, "--tv", 0.05, "--top", 30).stdout
@@ -146,3 +148,22 @@ def test_what_has_no_number_is_null_in_json():
     assert impossible["n"] is None
     assert impossible["lower"] is None
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def whole(*values):
+    return pd.array(values, dtype="Int64")
+
+
+def test_a_weak_level_that_may_be_cheaper_is_named():
+    frame = plan(teacher=kt.teachers.dirichlet(5, 4, 1.0, seed=0), tv=0.1, prices={"hard": 1.0})
+    frame = frame.iloc[[0, -1]].assign(
+        n=whole(100, None), low=whole(80, 30), high=whole(120, 150),
+        cost=[100.0, np.nan], cost_low=[80.0, 30.0], cost_high=[120.0, 150.0], cheapest=[True, False],
+        certificate=ESTIMATED, reason=["", "soft: weakly determined: few"],
+    )  # fmt: skip
+    said = answer(frame, 0.1, further=True)
+    assert "takes about 100 (80 to 120) further queries of hard labels" in said
+    assert "The cheapest of those with a number is hard: 100 queries for 100.00." in said
+    assert "Without a number, but perhaps cheaper: soft for 30.00 to 150.00." in said
+    partial = answer(frame.iloc[:1].assign(access="partial"), 0.1, further=True)
+    assert "takes about 100 (80 to 120) further queries of sampled labels with their probability." in partial

@@ -92,9 +92,20 @@ class Pilot:
         top : int or None
             As for `TransferSet.seen_by`.
         """
-        rows = self.transfer.rows if top is None else self.transfer.seen_by(top)
-        known: np.ndarray = _dense(rows, _told(rows), self.kept, self.columns)
+        rows, kept = self.transfer.rows, self.kept
+        if top is not None:
+            rows = self._looked_at.seen_by(top)
+            kept = np.searchsorted(rows.input, self.transfer.rows.input[self.kept])
+        known: np.ndarray = _dense(rows, _told(rows), kept, self.columns)
         return known.astype(np.bool_)
+
+    @cached_property
+    def _looked_at(self) -> TransferSet:
+        """The records of the kept rows."""
+        rows = self.transfer.rows
+        kept = np.zeros(len(rows.input), dtype=bool)
+        kept[self.kept] = True
+        return self.transfer if kept.all() else self.transfer.take(kept[rows.record_row])
 
 
 def pilot(transfer: TransferSet, labels: int) -> Pilot:
