@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -77,16 +77,12 @@ def origin_of(requests: tuple[Any, ...], answers: tuple[Any, ...] = ()) -> Origi
 
 def _look(place: Place, strict: bool, path: str) -> Origin:
     """Return what the settings of one place say."""
-    names, holders = _settings(tuple(place), strict)
+    plan = _settings(tuple(place), strict)
     found = NOTHING_SAID
-    if names:
-        values = tuple([place[name] for name, _ in names])
-        try:
-            # Most requests of a file have the same settings.
-            found = _judged(names, values, path)
-        except TypeError:
-            found = _judge(names, values, path)
-    for name, sure in holders:
+    if plan.names:
+        values = tuple([place[name] for name in plan.names])
+        found = plan.judged(values, path)
+    for name, sure in plan.holders:
         inner = place[name]
         if type(inner) is str:
             inner = _place_in(inner)
@@ -131,13 +127,13 @@ def _both(one: Origin, other: Origin) -> Origin:
     )
 
 
-def _judge(names: tuple[tuple[str, str], ...], values: tuple[Any, ...], path: str) -> Origin:
+def _judge(names: Sequence[str], canonicals: Sequence[str], values: tuple[Any, ...], path: str) -> Origin:
     """Return what settings say, given their names and canonical forms, and their values."""
     changed = seed = model = ""
     said = False
     unknown: tuple[str, ...] = ()
-    place = {canonical: value for (_, canonical), value in zip(names, values, strict=True)}
-    for (name, canonical), value in zip(names, values, strict=True):
+    place = dict(zip(canonicals, values, strict=True))
+    for name, canonical, value in zip(names, canonicals, values, strict=True):
         if value is None or (type(value) is float and not value > -1e300):
             # Missing numbers are NaN in tables.
             continue
@@ -157,7 +153,29 @@ def _judge(names: tuple[tuple[str, str], ...], values: tuple[Any, ...], path: st
     return Origin(changed, said, unknown, seed, model)
 
 
-_judged = lru_cache(maxsize=4096)(_judge)
+class _Plan:
+    """What to look at in a place of given names: settings, and what holds some, surely or not."""
+
+    def __init__(self, settings: list[tuple[str, str]], holders: list[tuple[str, bool]]) -> None:
+        self.names = [name for name, _ in settings]
+        self.canonicals = [canonical for _, canonical in settings]
+        self.holders = holders
+        self._known: dict[Any, Origin] = {}
+
+    def judged(self, values: tuple[Any, ...], path: str) -> Origin:
+        """Return what values of the settings say. Most requests of a file have the same."""
+        try:
+            found = self._known.get((path, values))
+        except TypeError:
+            return _judge(self.names, self.canonicals, values, path)
+        if found is None:
+            found = _judge(self.names, self.canonicals, values, path)
+            if len(self._known) < _KEPT:
+                self._known[path, values] = found
+        return found
+
+
+_KEPT = 4096
 
 
 def _value(value: Any) -> Any:
@@ -183,7 +201,7 @@ def _shown(value: Any) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _settings(names: tuple[str, ...], strict: bool) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, bool], ...]]:
+def _settings(names: tuple[str, ...], strict: bool) -> _Plan:
     """Which of the names of a place are settings, each with its canonical form, and which hold settings, surely or not.
 
     Where `strict`, names that are not known count as settings too.
@@ -202,7 +220,7 @@ def _settings(names: tuple[str, ...], strict: bool) -> tuple[tuple[tuple[str, st
                 settings.append((name, canonical))
         elif strict and canonical not in _HARMLESS:
             settings.append((name, canonical))
-    return tuple(settings), tuple(holders)
+    return _Plan(settings, holders)
 
 
 def _canonical_of(name: str) -> str:
@@ -222,9 +240,9 @@ def canonical_name(name: str) -> str:
 
 def says_something(names: tuple[str, ...]) -> bool:
     """Return whether a plain record with these fields may say how its label was drawn, or by which model."""
-    settings, holders = _settings(names, False)
-    # A text named text is no setting, and what may hold settings mostly holds something else.
-    return any(canonical != "text" for _, canonical in settings) or bool(holders)
+    plan = _settings(names, False)
+    # A text named text is no setting.
+    return any(canonical != "text" for canonical in plan.canonicals) or bool(plan.holders)
 
 
 Plain = Callable[[Any, Place], bool]
