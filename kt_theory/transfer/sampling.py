@@ -118,6 +118,8 @@ def _both(one: Origin, other: Origin) -> Origin:
     """Return what two places say, the first of them first."""
     if other is NOTHING_SAID:
         return one
+    if one is NOTHING_SAID:
+        return other
     return Origin(
         one.changed or other.changed,
         one.said or other.said,

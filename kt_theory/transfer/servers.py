@@ -155,7 +155,8 @@ def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     """SGLang: meta_info.output_token_logprobs and output_top_logprobs of (log-probability, token id, text)."""
     failed(doc)
     body = body_of(doc)
-    question = asked(doc if body is doc or reading.input else {**body, **doc}, reading)
+    alone = body is doc or reading.input or type(doc.get("request")) is dict
+    question = asked(doc if alone else {**body, **doc}, reading)
     meta = want(body.get("meta_info"), dict, "meta_info")
     finished(meta.get("finish_reason"))
     requests = (doc.get("request"), doc.get("sampling_params"))
@@ -209,8 +210,12 @@ def _triple(entry: Any) -> list[Any]:
 
 def _from_triple(entry: Any, reading: Reading) -> tuple[Key, float]:
     if type(entry) is list and len(entry) == 3 and type(entry[1]) is int and type(entry[2]) is str:
-        reading.texts.setdefault(entry[1], entry[2])
-        return entry[1], log_probability(entry[0])
+        value, number, text = entry
+        if number not in reading.texts:
+            reading.texts[number] = text
+        if type(value) is float and CENSORED < value <= 0.0:
+            return number, value
+        return number, log_probability(value)
     parts = _triple(entry)
     text = parts[2] if len(parts) == 3 else None
     return token_key(text, None, want(parts[1], int, "token id"), reading.texts), log_probability(parts[0])

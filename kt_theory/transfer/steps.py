@@ -153,13 +153,15 @@ class Listed(NamedTuple):
 
 def entries_of(listed: list[Any], texts: dict[Key, str]) -> list[Entry]:
     """Return labels and log-probabilities of a list of {token, logprob, bytes, id}."""
-    return [
-        (
-            token_key(want(t, dict, "top_logprobs entry").get("token"), t.get("bytes"), t.get("id"), texts),
-            log_probability(t.get("logprob")),
-        )
-        for t in listed
-    ]
+    found = []
+    for entry in listed:
+        if type(entry) is not dict:
+            want(entry, dict, "top_logprobs entry")
+        value = entry.get("logprob")
+        if type(value) is not float or not CENSORED < value <= 0.0:
+            value = log_probability(value)
+        found.append((token_key(entry.get("token"), entry.get("bytes"), entry.get("id"), texts), value))
+    return found
 
 
 class Parallel(NamedTuple):
