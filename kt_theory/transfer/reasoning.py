@@ -215,10 +215,12 @@ def asked_for(request: Any) -> bool:
         return False
     if not _ASKS.isdisjoint(request) and any(_asks(request[name]) for name in _ASKS.intersection(request)):
         return True
-    return any([asked_for(request[name]) for name in _INNER if name in request])
+    if _INNER.isdisjoint(request):
+        return False
+    return any([asked_for(request[name]) for name in _INNER.intersection(request)])
 
 
-_INNER = ("body", "config", "extra_body", "generationConfig", "generation_config")
+_INNER = frozenset({"body", "config", "extra_body", "generationConfig", "generation_config"})
 _ASKS = frozenset(
     {"reasoning_effort", "reasoning", "thinking", "think", "chat_template_kwargs", "enable_thinking", "thinkingConfig",
      "thinking_config"}
