@@ -108,7 +108,7 @@ def shared_mass(rows: Rows, delta: float, *, sampled_from_teacher: bool = True) 
     sampled_from_teacher : bool
         Whether sampled labels follow the stated probabilities.
     """
-    return _from_colourings(rows.n, lambda red: held_out_losses(rows, red, sampled_from_teacher), delta)
+    return _from_colourings(rows.n, rows.labels, lambda red: held_out_losses(rows, red, sampled_from_teacher), delta)
 
 
 def held_out_losses(rows: Rows, red: np.ndarray, sampled_from_teacher: bool) -> np.ndarray:
@@ -152,10 +152,11 @@ def _settled(rows: Rows, from_blue: np.ndarray) -> np.ndarray:
     return rows.total(told & rows.known)
 
 
-def _from_colourings(n: int, payoffs: Callable[[np.ndarray], np.ndarray], delta: float) -> float:
+def _from_colourings(n: int, labels: int, payoffs: Callable[[np.ndarray], np.ndarray], delta: float) -> float:
     """The bound (1): `payoffs(red)` returns X of the red records."""
-    # More colourings only make the bound steadier; their number depends on n alone.
-    colourings = int(np.clip(200_000 // max(n, 1), 2, 64))
+    # More colourings only make the bound steadier; their number depends on n and the number of labels alone.
+    affordable = min(200_000 // max(n, 1), 20_000_000 // max(n * labels, 1))
+    colourings = int(np.clip(affordable, 2, 64))
     rng = np.random.Generator(np.random.PCG64(_SEED))
     price = np.log(len(THETAS) * len(LAMBDAS) / delta)
     best = 1.0
