@@ -277,6 +277,8 @@ def shared_out(doc: dict[str, Any], count: int) -> list[dict[str, Any]]:
         If the prompts do not divide the answers.
     """
     for place in _requests(doc):
+        if _LISTS_OF_PROMPTS.isdisjoint(place):
+            continue
         for name in _LISTS:
             if type(place.get(name)) is list and _several(place[name]):
                 return _divided(doc, place, name, count)
@@ -285,6 +287,8 @@ def shared_out(doc: dict[str, Any], count: int) -> list[dict[str, Any]]:
 
 _LISTS = ("prompt", "text", "inputs", "input_ids", "prompt_token_ids")
 """Where requests for completions may hold several prompts."""
+
+_LISTS_OF_PROMPTS = frozenset(_LISTS)
 
 
 def _several(value: list[Any]) -> bool:

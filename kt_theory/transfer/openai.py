@@ -210,7 +210,7 @@ def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     body = body_of(doc)
     choices = want(body.get("choices"), list, "choices")
     docs = shared_out(doc, len(choices))
-    if docs and any(one is not docs[0] for one in docs):
+    if len(docs) > 1 and any(one is not docs[0] for one in docs):
         places = [_place(choice, position, len(choices)) for position, choice in enumerate(choices)]
         if sorted(places) != list(range(len(choices))):
             raise malformed(f"indices {places}: with several prompts each choice needs its own")

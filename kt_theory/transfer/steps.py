@@ -217,7 +217,8 @@ class Parallel(NamedTuple):
             )
             for name, value in want(listed, dict, "top_logprobs entry").items()
         ]
-        return token_key(token), log_probability(self.numbers[place]), entries
+        key = token if type(token) is str and token[:9] != "token_id:" else token_key(token)
+        return key, log_probability(self.numbers[place]), entries
 
     def _by_id(self, listed: Any) -> list[Entry]:
         """Entries by id: an object, or a list of {id, logprob} or of [id, logprob]."""
