@@ -148,7 +148,7 @@ class TransferSet:
         part, field = (label, None) if label in LABELS else ("first_token", label)
         reading = Reading(part, input, builder.texts, account, field, logprob, model)
         read_file(source, builder, account, format, reading, on_error == "raise", requests)
-        transfer = _built(builder, account, _Aim(labels, other, merged, folds, field), as_sampled)
+        transfer = _built(builder, account, _Aim(labels, other, merged, folds), as_sampled)
         if on_error == "raise":
             _refuse_skipped(account)
         return transfer
@@ -325,17 +325,12 @@ class _Aim(NamedTuple):
     other: str
     label_map: dict[str, str]
     folds: tuple[str, ...]
-    field: str | None = None
 
 
 def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -> TransferSet:
     """Return the transfer set of what was read, or refuse what contradicts itself."""
     columns, texts = builder.columns(), builder.label_texts()
     names = columns["label_names"]
-    if wanted.field is not None and account.format not in ("plain", "unknown"):
-        raise ValueError(
-            f"label = {wanted.field!r}: of records of format {account.format} it must be {' or '.join(LABELS)}"
-        )
     if len(account.models) > 1:
         shown = list(account.models.items())[:5]
         found = ", ".join(f"{shortened(name)} ({count} records)" for name, count in shown)
@@ -351,7 +346,7 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
         columns, texts = _without(columns, texts, kept)
         names = columns["label_names"]
     account.records = len(columns["inputs"])
-    target = aim(names, texts, *wanted[:4])
+    target = aim(names, texts, *wanted)
     if wanted.other == "none" and len(target.names) > target.declared:
         _refuse_undeclared(columns, target, account)
     account.merged = _merged_names(names, columns["sampled"], target)

@@ -265,3 +265,25 @@ def test_students_of_every_kind_learn_merged_labels(tmp_path):
         np.testing.assert_allclose(copy.pi.sum(axis=1), 1.0)
         np.testing.assert_allclose(copy.table.groupby("input")["probability"].sum(), 1.0)
         assert loss(copy, teacher(0.3), "pool", ("strip", "casefold")) <= copy.certificate(0.999).bound
+
+
+def test_bad_files_of_variants_are_one_line(tmp_path):
+    (tmp_path / "m.csv").write_text("a,b\na,b,c\n")
+    with pytest.raises(ValueError, match="line 2: 3 cells; must be two"):
+        as_map(tmp_path / "m.csv")
+    (tmp_path / "m.json").write_text("{")
+    with pytest.raises(ValueError, match="is not JSON"):
+        as_map(tmp_path / "m.json")
+
+
+def test_the_name_of_the_pool_cannot_be_declared(tmp_path):
+    with pytest.raises(ValueError, match="is the name of what is not declared"):
+        read(tmp_path, [{"input": "q", "label": "a"}], labels=[POOLED], other="pool")
+
+
+def test_strict_refuses_what_is_left_out_at_the_end_too(tmp_path):
+    """The second answer states no token: it is left out once all lines are read."""
+    docs = [chat("yes", {"yes": -0.1}), chat("yes.", {})]
+    assert read(tmp_path, docs).account.outcomes == {"read": 1, "no token": 1}
+    with pytest.raises(ValueError, match="line 2: no token"):
+        read(tmp_path, docs, on_error="raise")
