@@ -8,7 +8,7 @@ from . import sweep as sweep
 from . import teachers as teachers
 from .access import Access as Access
 from .access import AccessError as AccessError
-from .divergences import total_variation as total_variation
+from .numeric import total_variation as total_variation
 from .limits import bounds as bounds
 from .limits.hard import best_add_c as best_add_c
 from .limits.limit import Limit as Limit

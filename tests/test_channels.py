@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import kt_theory as kt
 from kt_theory import students
 from kt_theory.affine import AffineLogits, affine_logits, from_jacobian
-from kt_theory.channels import Channel
+from kt_theory.access.channel import Quantised, Rounded, Temperature, UpToFactor
 from kt_theory.testing import teachers
 
 RNG = np.random.default_rng(20)
@@ -32,7 +32,7 @@ def row_distances(student, pi):
 
 @given(teacher=teachers(5, 6), tau=st.floats(0.2, 5.0))
 def test_a_known_temperature_is_undone(teacher, tau):
-    q = Channel("temperature", tau).shown(teacher.pi)
+    q = Temperature(tau).shown(teacher.pi)
     np.testing.assert_allclose(q.sum(axis=1), 1.0, atol=1e-14)
     assert ((q > 0) == (teacher.pi > 0)).all()
     np.testing.assert_allclose(visited(students.tempered(tau), teacher.pi), teacher.pi, atol=1e-13)
@@ -43,7 +43,7 @@ def test_temperature_is_the_softmax_of_logits_over_tau():
     pi = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     for tau in (0.5, 1.0, 3.0):
         expected = np.exp(z / tau) / np.exp(z / tau).sum(axis=1, keepdims=True)
-        np.testing.assert_allclose(Channel("temperature", tau).shown(pi), expected, rtol=1e-12)
+        np.testing.assert_allclose(Temperature(tau).shown(pi), expected, rtol=1e-12)
 
 
 @given(teacher=teachers(5, 6), tau=st.floats(0.3, 3.0), believed=st.floats(0.3, 3.0))
@@ -68,7 +68,7 @@ def test_the_floor_of_a_mismatch_is_sharp():
 @given(teacher=teachers(5, 6), step=st.floats(0.01, 6.0))
 def test_rounding_keeps_below_its_floor(teacher, step):
     """TV <= tanh(step / 4): no log-probability is off by more than step / 2."""
-    shown = Channel("rounded", step).shown(teacher.pi)
+    shown = Rounded(step).shown(teacher.pi)
     positive = teacher.pi > 0
     assert (np.abs(np.log(shown[positive]) - np.log(teacher.pi[positive])) <= step / 2 + 1e-9).all()
     assert (shown[~positive] == 0).all()
@@ -94,7 +94,7 @@ def test_a_known_temperature_leaves_no_floor_to_sampled_labels(teacher, tau):
 
 def test_the_floor_of_rounding_is_nearly_attained():
     rows = RNG.dirichlet(np.ones(5), size=20_000)
-    shown = Channel("rounded", 1.0).shown(rows)
+    shown = Rounded(1.0).shown(rows)
     worst = np.asarray(kt.total_variation(shown / shown.sum(axis=1, keepdims=True), rows)).max()
     assert 0.9 * math.tanh(0.25) < worst <= math.tanh(0.25)
 
@@ -126,7 +126,7 @@ def test_division_by_the_sum_would_break_the_floor_of_quantisation():
     labels, unit = 17, 1 / 64
     row = np.full(labels, 0.499 * unit)
     row[0] = 1 - row[1:].sum()
-    shown = Channel("quantised", 6).shown(row[None])
+    shown = Quantised(6).shown(row[None])
     floor = labels * unit / 4
     naive = float(np.squeeze(kt.total_variation(shown / shown.sum(), row)))
     assert naive > 1.8 * floor
@@ -139,7 +139,7 @@ def test_no_student_beats_the_floor_of_quantisation():
     up = np.tile([1.0, -1.0], 4) * 0.4999 * unit
     middle = np.full(8, 8 * unit)
     both = np.array([middle + up, middle - up])
-    shown = Channel("quantised", 6).shown(both)
+    shown = Quantised(6).shown(both)
     np.testing.assert_array_equal(shown[0], shown[1])
     assert kt.total_variation(both[0], both[1]) / 2 > 0.999 * 8 * unit / 4
     assert row_distances(students.quantised(6), both).max() <= 8 * unit / 4
@@ -147,13 +147,13 @@ def test_no_student_beats_the_floor_of_quantisation():
 
 def test_rows_too_wide_for_the_bits_are_still_distributions():
     pi = np.full((1, 1000), 1e-3)
-    assert not Channel("quantised", 4).shown(pi).any()
+    assert not Quantised(4).shown(pi).any()
     np.testing.assert_allclose(visited(students.quantised(4), pi), 1e-3, rtol=1e-12)
 
 
 @given(teacher=teachers(5, 6))
 def test_unnormalised_weights_tell_ratios_only(teacher):
-    shown = Channel("unnormalised").shown(teacher.pi)
+    shown = UpToFactor().shown(teacher.pi)
     factor = shown.sum(axis=1)
     assert ((factor >= 0.5) & (factor <= 2)).all()
     np.testing.assert_allclose(shown / factor[:, None], teacher.pi, atol=1e-15)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.divergences import total_variation
+from kt_theory.numeric import total_variation
 from kt_theory.generations.learning import draw_labels
 from kt_theory.generations.running import Running, blocks
 from kt_theory.generations.visits import mean_over_visits

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory.divergences import total_variation
+from kt_theory.numeric import total_variation
 from kt_theory.teacher import Teacher
 from kt_theory.validation import sample_sizes, unit_interval, unknown_name, whole_number
 

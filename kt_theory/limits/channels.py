@@ -70,7 +70,7 @@ def channel_limit(level: Access, plain: Limit, soft: Limit, hard: Callable[[], L
     S, A, n = plain.inputs, plain.labels, plain.n
     most = 1.0 - 1.0 / A
     whole = level.top >= A
-    kind = "noisy" if level.noise > 0.0 or level.channel is None else level.channel.kind
+    kind = "noisy" if level.noise > 0.0 or level.distortion is None else level.distortion.kind
     if n == 0 or A == 1 or (whole and kind in ("temperature", "unnormalised", "centred")):
         reference = "the channel can be undone: (1-1/A) Phi(S, n)" if n and A > 1 else soft.reference
         return replace(soft, access=level.name, reference=reference)
@@ -112,7 +112,7 @@ def _scaled(level: Access, plain: Limit, soft: Limit, whole: bool) -> Bounds:
         return plain.lower, upper, "lower: without the channel; upper: the missing-mass student"
     upper = min(upper, good_turing_upper(S, A, n, plain.upper))
     lower = plain.lower
-    if level.channel is not None and level.channel.kind == "unnormalised":
+    if level.distortion is not None and level.distortion.kind == "unnormalised":
         lower = max(lower, sampled_logits_lower(S, A, n))
     return lower, upper, "lower: rows of unknown scale; upper: the missing-mass student"
 
@@ -127,7 +127,7 @@ def _from_pairs(level: Access, inputs: int, n: int, pairs: list[list[Pairs]]) ->
 
 def _rounded(level: Access, plain: Limit, soft: Limit, whole: bool) -> Bounds:
     S, A, n = plain.inputs, plain.labels, plain.n
-    step = level.channel.amount if level.channel is not None else 0.0
+    step = level.distortion.amount if level.distortion is not None else 0.0
     lower = max(plain.lower, _from_pairs(level, S, n, rounded_pairs(step, A)))
     floor = rounded_floor(step, A)
     if whole:
@@ -145,7 +145,7 @@ def _rounded(level: Access, plain: Limit, soft: Limit, whole: bool) -> Bounds:
 
 def _quantised(level: Access, plain: Limit, soft: Limit, whole: bool) -> Bounds:
     S, A, n = plain.inputs, plain.labels, plain.n
-    bits = int(level.channel.amount) if level.channel is not None else 0
+    bits = int(level.distortion.amount) if level.distortion is not None else 0
     lower = max(plain.lower, _from_pairs(level, S, n, quantised_pairs(bits, A)))
     if whole:
         floor = quantised_floor(bits, A)

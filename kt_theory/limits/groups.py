@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.divergences import total_variation
+from kt_theory.numeric import total_variation
 from kt_theory.teacher import Teacher
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from kt_theory.access import WHOLE_ROW, Access
+from kt_theory.access.shows import MostProbable, SampledLabel
 from kt_theory.graphs import as_graph
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import soft_limit
@@ -148,7 +149,7 @@ def _of_access(level: Access, inputs: int, labels: int, n: int, labels_per_query
         plain = soft_limit(inputs, labels, n)
     else:
         plain = (_greedy if level.greedy else _top_k)(inputs, labels, n, top)
-    if level.channel is None and level.noise == 0.0:
+    if level.distortion is None and level.noise == 0.0:
         return replace(plain, access=level.name)
     from kt_theory.limits.channels import channel_limit
 
@@ -157,7 +158,8 @@ def _of_access(level: Access, inputs: int, labels: int, n: int, labels_per_query
     if not (level.sampled and 0 < top < labels):
         return found
     # A student may ignore the probability of the sampled label, or those of the top k.
-    for less in (replace(level, sampled=False, greedy=True), replace(level, top=0)):
+    for shows in (MostProbable(level.top), SampledLabel()):
+        less = Access(shows, level.channel, name=level.name)
         found = _lowered(found, _of_access(less, inputs, labels, n, 1))
     return found
 
@@ -256,7 +258,7 @@ def _repeated(access: str, inputs: int, labels: int, n: int, times: int) -> Limi
 def _everywhere(level: Access, inputs: Any, labels: int, n: int) -> Limit:
     """Return the limit where one query reveals every row: 1-1/A before it, as nothing is known, and 0 after it."""
     size = len(level.features)
-    if level.channel is not None or level.noise > 0.0 or level.top != WHOLE_ROW:
+    if level.distortion is not None or level.noise > 0.0 or level.top != WHOLE_ROW:
         raise ValueError(f"access {level.name!r}: no limit is known for a channel where a query reveals every row")
     if inputs is not None and whole_number(inputs, "inputs", low=1) != size:
         raise ValueError(f"inputs = {inputs!r}: the features are of {size} inputs; omit inputs")
@@ -271,7 +273,7 @@ def _gradient(access: str | Access, graph: Any, inputs: Any, labels: int, n: int
     from kt_theory.limits.graph import gradient_limit
 
     if isinstance(access, Access):
-        if access.channel is not None or access.noise > 0.0 or access.top != WHOLE_ROW:
+        if access.distortion is not None or access.noise > 0.0 or access.top != WHOLE_ROW:
             raise ValueError(f"access {access.name!r}: no limit is known for a channel along a graph")
         net, hops = access.graph, access.hops
     elif graph is None:

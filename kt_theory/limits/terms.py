@@ -94,7 +94,7 @@ def risk_terms(access: str | Access, inputs: int, labels: int) -> Terms:
     S, A = whole_number(inputs, "inputs", low=1), whole_number(labels, "labels", low=1)
     floor, count, noise = _plain(level, S, A)
     whole = level.top >= A
-    if level.channel is not None:
+    if level.distortion is not None:
         more, count = _distorted(level, S, A, count, whole)
         floor += more
     if level.noise > 0.0:
@@ -122,7 +122,7 @@ def _plain(level: Access, S: int, A: int) -> tuple[float, int, float]:
 
 def _distorted(level: Access, S: int, A: int, count: int, whole: bool) -> tuple[float, int]:
     """Return what a channel adds to the floor, and the kappa behind it."""
-    channel = level.channel
+    channel = level.distortion
     assert channel is not None
     if channel.kind == "rounded":
         return (rounded_floor(channel.amount, A) if whole else -math.expm1(-0.5 * channel.amount)), count

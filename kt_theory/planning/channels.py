@@ -39,7 +39,7 @@ def kind(level: Level) -> str:
     """Return what stands between student and teacher: noisy, rounded, quantised, temperature or unnormalised."""
     given = level.given
     assert given is not None
-    return "noisy" if given.noise > 0.0 or given.channel is None else given.channel.kind
+    return "noisy" if given.noise > 0.0 or given.distortion is None else given.distortion.kind
 
 
 def upper_floor(level: Level) -> float:
@@ -167,7 +167,7 @@ def _lowers(level: Level) -> Iterator[tuple[Callable[[int], float], float, bool]
 
 
 def _amount(level: Level) -> float:
-    return level.given.channel.amount if level.given is not None and level.given.channel is not None else 0.0
+    return level.given.distortion.amount if level.given is not None and level.given.distortion is not None else 0.0
 
 
 def _sigma(level: Level) -> float:

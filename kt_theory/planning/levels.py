@@ -65,7 +65,7 @@ class Level:
         """Whether a channel or noise stands between student and teacher that whole rows do not undo."""
         if self.given is None or self.given.everywhere:
             return False
-        channel = self.given.channel
+        channel = self.given.distortion
         return not (self.shows_whole_rows and channel is not None and channel.invertible)
 
     @property
@@ -102,7 +102,7 @@ def level(
         return _named(access, inputs, labels, k, graph, hops, teacher, times)
     if k is not None or graph is not None or hops != 1:
         raise ValueError(f"access {given.name!r} says all itself: leave out k, graph and hops")
-    if (given.graph is not None or given.everywhere) and (given.channel is not None or given.noise > 0.0):
+    if (given.graph is not None or given.everywhere) and (given.distortion is not None or given.noise > 0.0):
         raise ValueError(f"access {given.name!r}: no limit is known for a channel where a query reveals other rows")
     if given.everywhere:
         size = len(given.features)
@@ -113,7 +113,7 @@ def level(
     name, top = _kind(given)
     radius = 1 if given.graph is None else given.hops
     base = _named(name, inputs, labels, None, given.graph, radius, teacher, times, top)
-    distorted = given.channel is not None or given.noise > 0.0
+    distorted = given.distortion is not None or given.noise > 0.0
     if distorted and times != 1:
         raise ValueError(f"labels_per_query is given: access {given.name!r} has none, only hard and partial have")
     return replace(base, name=given.name, given=given if distorted else None)
@@ -211,16 +211,16 @@ def student(level: Level, teacher: Teacher) -> Any:
     if given is not None:
         if given.everywhere:
             return students.jacobian(given.features)
-        base = replace(given, channel=None, noise=0.0, name=_base_name(given))
+        base = given.plain
         if given.noise > 0.0:
             return students.noisy(given.noise, base)
-        assert given.channel is not None
-        amount = given.channel.amount
-        if given.channel.kind == "unnormalised":
+        assert given.distortion is not None
+        amount = given.distortion.amount
+        if given.distortion.kind == "unnormalised":
             return students.logits(base)
-        if given.channel.kind == "quantised":
+        if given.distortion.kind == "quantised":
             return students.quantised(int(amount), base)
-        return (students.rounded if given.channel.kind == "rounded" else students.tempered)(amount, of=base)
+        return (students.rounded if given.distortion.kind == "rounded" else students.tempered)(amount, of=base)
     if level.access == "gradient":
         return students.grad_ful(level.graph, level.hops)
     if level.access in ("top_k", "top_k_only"):

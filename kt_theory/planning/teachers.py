@@ -27,7 +27,7 @@ DEAR = 2e8
 
 def tails(teacher: Teacher, level: Level) -> np.ndarray | None:
     """Return what each row class loses once it is visited, None where that depends on the sampled labels."""
-    from kt_theory.divergences import total_variation
+    from kt_theory.numeric import total_variation
     from kt_theory.risk.channels import shown_copy
     from kt_theory.risk.restricted import greedy_distance
 

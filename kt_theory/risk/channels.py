@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kt_theory.channels import Channel
-from kt_theory.divergences import total_variation
+from kt_theory.access import Channel
+from kt_theory.numeric import total_variation
 from kt_theory.risk.cost import refuse_beyond
 from kt_theory.risk.empirical import visit_window
 from kt_theory.risk.smoothed import PRICE, deviation

@@ -97,10 +97,10 @@ def _tables(generic: list[Student], pi: np.ndarray) -> tuple[np.ndarray, np.ndar
     """Return the tables that rules read, flat, and where what is shown to each student and its prior start."""
     if not generic:
         return np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    channels = {student.access.channel: student.access for student in generic if student.access.channel is not None}
+    channels = {student.access.distortion: student.access for student in generic if student.access.distortion is not None}
     priors = [student for student in generic if student.prior is not None]
     tables = [pi, *(level.shown(pi) for level in channels.values()), *(one.before(pi.shape) for one in priors)]
-    shown = [[None, *channels].index(student.access.channel) for student in generic]
+    shown = [[None, *channels].index(student.access.distortion) for student in generic]
     prior = [1 + len(channels) + priors.index(one) if one in priors else -1 for one in generic]
     at_shown, at_prior = np.array([shown, prior], dtype=np.int64) * pi.size
     return np.array(tables, dtype=np.float64).reshape(-1), at_shown, at_prior

@@ -82,7 +82,7 @@ def tempered(tau: float, believed: float | None = None, of: Access = SOFT) -> St
         The level whose answers are shown so.
     """
     level = access.temperature(tau, of)
-    power = level.channel.amount if believed is None else positive(believed, "believed")  # type: ignore[union-attr]
+    power = level.distortion.amount if believed is None else positive(believed, "believed")  # type: ignore[union-attr]
 
     def rule(counts, revealed, out):
         hidden_mass = 1.0
@@ -223,4 +223,4 @@ def _constant(level: Access, power: float = 1.0) -> tuple[Any, ...]:
     """Return the exact risk of a student whose visited rows do not depend on the labels that were sampled."""
     if level.sampled and level.top != WHOLE_ROW:
         return ()
-    return ("shown", level.channel, level.top, power)
+    return ("shown", level.distortion, level.top, power)

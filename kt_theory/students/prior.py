@@ -102,7 +102,7 @@ def _based_on(student: Student | Access | str) -> Student:
     level = as_access(student)
     if level.greedy and not level.top:
         return NAMED["argmax"]
-    if level.channel is not None or level.noise > 0.0 or level.non_target:
+    if level.distortion is not None or level.noise > 0.0 or level.non_target:
         raise ValueError(
             f"access {level.name!r}: must show probabilities as they are, or labels alone, for a student with a prior"
         )

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory import access
-from kt_theory.access import HARD, PARTIAL, Access
-from kt_theory.channels import Channel
+from kt_theory.access import HARD
 from kt_theory.students.core import Student, TableRule
 from kt_theory.students.pooled import span_rule
 from kt_theory.validation import numeric_array, unknown_name
@@ -79,7 +78,7 @@ def features(features: Any, targets: str = "complete", *, shipped: bool = True) 
     rule = TableRule(span_rule(vectors, whole=targets == "complete", shipped=shipped))
     if targets == "complete":
         return Student(name, access.logits(), rule, reference, () if shipped else ("ce_ful",), sizes=sizes)
-    return Student(name, _true_logits(), rule, reference, sizes=sizes)
+    return Student(name, access.true_logits(), rule, reference, sizes=sizes)
 
 
 def relations(distances: Any, targets: str = "complete") -> Student:
@@ -146,11 +145,6 @@ def equal_maps(features: Any) -> np.ndarray:
     level = np.empty_like(order)
     np.put_along_axis(level, order, np.cumsum(rises > _EQUAL_ENERGY * energies.max(), axis=0), axis=0)
     return np.unique(level, axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def _true_logits() -> Access:
-    text = f"{PARTIAL.description}, as a logit on one scale for all inputs"
-    return replace(PARTIAL, name="true logits", description=text, channel=Channel("centred"))
 
 
 def _maximum_likelihood(points: np.ndarray, shipped: bool) -> Any:

@@ -137,7 +137,7 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
     """
     base = _row_student(student, "grouped")
     level = base.access
-    unnormalised = level.channel is not None and level.channel.kind == "unnormalised"
+    unnormalised = level.distortion is not None and level.distortion.kind == "unnormalised"
     if level.noise > 0.0 or unnormalised or level.non_target or level.graph is not None or level.everywhere:
         raise ValueError(f"student {base.name!r}: what access {level.name!r} shows at two equal rows cannot be pooled")
     given = numeric_array(groups, "groups", 1)

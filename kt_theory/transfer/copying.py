@@ -340,7 +340,7 @@ def _by_rule(transfer: TransferSet, student: Student, rows: Rows) -> Copy:
             "students with a closed form are ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k) and add_c(c)"
         )
     counts, shown = dense(rows, student, inputs)
-    channel = student.access.channel
+    channel = student.access.distortion
     if channel is not None and basis(student).kind == "undone":
         power = channel.amount if student.exact == ("ce_ful",) else student.exact[-1]
         table = undone(shown, channel, power)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from kt_theory.channels import Channel
+from kt_theory.access import Channel
 
 
 def sums(channel: Channel | None, labels: int) -> tuple[float, float]:

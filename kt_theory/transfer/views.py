@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kt_theory.access import WHOLE_ROW, Access, AccessError
-from kt_theory.channels import Channel
+from kt_theory.access import Channel
+from kt_theory.access.channel import UpToFactor
 from kt_theory.students import Student, TableRule
 from kt_theory.transfer.account import shortened
 from kt_theory.transfer.distortion import sums
@@ -44,20 +45,20 @@ class Basis:
     @property
     def channel(self) -> Channel | None:
         """How the answers are distorted, if the student takes them to be."""
-        return None if self.access is None else self.access.channel
+        return None if self.access is None else self.access.distortion
 
 
 def basis(student: Student) -> Basis:
     """Return what a certificate must know of a student."""
     kind = "shared" if formula(student) in _SHARING else "frequencies" if formula(student) == "ce_sgl" else "other"
-    if student.access.channel is not None and student.exact:
+    if student.access.distortion is not None and student.exact:
         kind = "undone"
     return Basis(student.access, kind, student.prior is not None)
 
 
 def formula(student: Student) -> str:
     """Return which closed form the student has on rows that are shown as they are: the name of its exact risk."""
-    if student.access.channel is not None or student.prior is not None or not student.exact:
+    if student.access.distortion is not None or student.prior is not None or not student.exact:
         return ""
     # What top_k(k, sampled=False) shows of a row is the same whatever was sampled.
     return "top_k" if student.exact[0] == "shown" else str(student.exact[0])
@@ -88,7 +89,7 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
             f"student {name!r} needs access {level.name!r} ({level.description}); the records state no probabilities"
         )
     rows = transfer.rows if level.top == WHOLE_ROW else transfer.seen_by(level.top, sampled=not level.greedy)
-    if level.channel is None:
+    if level.distortion is None:
         refuse_impossible(transfer, rows)
     elif transfer.target.merges:
         raise AccessError(
@@ -172,19 +173,19 @@ def _refuse_other_kinds(student: Student) -> None:
             f"student {student.name!r} needs access {level.name!r} ({level.description}): records of sampled labels "
             "and log-probabilities show others; take 'ce_sgl', 'sel_ptl', 'ce_ful' or top_k"
         )
-    if level.channel is None and not level.noise:
+    if level.distortion is None and not level.noise:
         return
     if level.noise:
         raise AccessError(
             f"student {student.name!r} needs noisy answers as they came: records cut log-probabilities off at 0"
         )
-    if level.channel == Channel("unnormalised"):
+    if level.distortion == UpToFactor():
         raise AccessError(
             f"student {student.name!r} needs logits: records state log-probabilities; take 'ce_ful', 'sel_ptl' or top_k"
         )
-    if level.channel is not None and level.top < WHOLE_ROW:
+    if level.distortion is not None and level.top < WHOLE_ROW:
         raise AccessError(
-            f"student {student.name!r}: of records that show {level.channel.kind} probabilities, whole rows alone "
+            f"student {student.name!r}: of records that show {level.distortion.kind} probabilities, whole rows alone "
             "can be undone"
         )
 
@@ -201,7 +202,7 @@ def _refuse_other_tables(transfer: TransferSet, student: Student) -> None:
 def _refuse_hidden(rows: Rows, student: Student) -> None:
     """Labels that a whole row does not state have probability 0, or are shown as 0."""
     total = rows.total(np.where(rows.known, rows.p, rows.floor))
-    low, _ = sums(student.access.channel, rows.labels)
+    low, _ = sums(student.access.distortion, rows.labels)
     # What is left is the probability of a label that alone is hidden.
     short = (total < low - 1e-6) & (rows.hidden_labels > (rows.parts is not None and rows.closed))
     if short.any():
@@ -214,7 +215,7 @@ def _refuse_hidden(rows: Rows, student: Student) -> None:
 
 def _refuse_off_grid(transfer: TransferSet, student: Student) -> None:
     """What is rounded or quantised consists of multiples of a unit."""
-    channel, logp = student.access.channel, transfer.entry_logp
+    channel, logp = student.access.distortion, transfer.entry_logp
     if channel is None or channel.kind not in ("rounded", "quantised"):
         return
     values = logp if channel.kind == "rounded" else np.exp(logp)
@@ -235,7 +236,7 @@ def _refuse_off_grid(transfer: TransferSet, student: Student) -> None:
 
 def _refuse_sums(transfer: TransferSet, rows: Rows, student: Student) -> None:
     """Whole rows sum to what their channel can show."""
-    channel = student.access.channel
+    channel = student.access.distortion
     total = rows.total(np.where(rows.known, rows.p, 0.0))
     low, high = sums(channel, rows.labels)
     # Values on a grid are exact.
@@ -266,7 +267,7 @@ def dense(rows: Rows, student: Student, inputs: int) -> tuple[np.ndarray, np.nda
     place = rows.input if sees_all(student) else np.arange(len(rows.input))
     shape = (inputs if sees_all(student) else len(rows.input)), rows.labels
     counts, shown = np.zeros(shape, dtype=np.int64), np.full(shape, np.nan)
-    channel = student.access.channel
+    channel = student.access.distortion
     if channel is not None:
         shown[place] = 0.0
     at = place[rows.row], rows.label

@@ -26,7 +26,7 @@ from kt_theory.access import (
     temperature,
     top_k,
 )
-from kt_theory.channels import Channel
+from kt_theory.access.channel import Quantised, Rounded
 from kt_theory.limits.channels import hard_at_least, mismatch_floor
 from kt_theory.limits.floors import pair_error, quantised_floor, quantised_pairs, rounded_floor, rounded_pairs
 from kt_theory.limits.minimax import minimax_risk
@@ -108,7 +108,6 @@ def test_strings_and_objects_agree() -> None:
         (HARD, {"hops": 2}, "hops is given"),
         (gradient(np.eye(3)), {"inputs": 4}, "the graph has 3 vertices"),
         (jacobian(np.eye(3)), {"inputs": 4}, "the features are of 3 inputs"),
-        (Access("mute", "top labels", sampled=False, top=2), {}, "no limit is known"),
         ("softly", {}, "unknown access level"),
     ],
 )
@@ -125,7 +124,7 @@ def test_bad_input_is_named(level: Access | str, options: dict, words: str) -> N
 def test_normalised_rounded_rows_stay_within_the_floor(labels: int, step: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     p = rng.dirichlet(np.full(labels, rng.choice([0.2, 1.0, 10.0])))
-    shown = Channel("rounded", step).shown(p[None, :])[0]
+    shown = Rounded(step).shown(p[None, :])[0]
     assert tv(shown / shown.sum(), p) <= math.tanh(step / 4) + 1e-12
 
 
@@ -135,7 +134,7 @@ def test_the_rounded_floor_is_sharp() -> None:
     high = math.ceil(labels / (1 + math.exp(step / 2))) + 1
     p = np.full(labels, math.exp(-step / 2) / labels * (1 + 1e-12))
     p[:high] = (1 - p[high:].sum()) / high
-    assert np.unique(Channel("rounded", step).shown(p[None, :])).size == 1
+    assert np.unique(Rounded(step).shown(p[None, :])).size == 1
     assert tv(np.full(labels, 1 / labels), p) == pytest.approx(rounded_floor(step, labels), rel=1e-3)
     assert rounded_floor(50.0, 4) == 0.75
 
@@ -212,8 +211,8 @@ def test_quantised_floor_against_the_best_decoder_of_every_code(labels: int, bit
 
 @pytest.mark.parametrize("labels", [2, 3, 5, 16, 25, 300])
 def test_pairs_are_shown_alike(labels: int) -> None:
-    teachers = [(Channel("rounded", step), rounded_pairs(step, labels)) for step in (0.01, 0.3, 1.0, 4.0)]
-    teachers += [(Channel("quantised", float(bits)), quantised_pairs(bits, labels)) for bits in (1, 3, 8)]
+    teachers = [(Rounded(step), rounded_pairs(step, labels)) for step in (0.01, 0.3, 1.0, 4.0)]
+    teachers += [(Quantised(bits), quantised_pairs(bits, labels)) for bits in (1, 3, 8)]
     for channel, kinds in teachers:
         for pairs in kinds:
             rows = np.zeros((2, labels))

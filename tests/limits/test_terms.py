@@ -57,7 +57,7 @@ def test_no_limit_is_above_its_terms(level: access.Access, S: int, A: int) -> No
 
 
 def own_student(level: access.Access, S: int, A: int) -> kt.Student:
-    if level.channel is None:
+    if level.distortion is None:
         if level.top in (0, access.WHOLE_ROW):
             return kt.STUDENTS[{"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}[level.name]]
         return kt.students.top_k(level.top, sampled=level.sampled)
@@ -88,7 +88,7 @@ def test_the_terms_cannot_be_much_smaller(level: access.Access) -> None:
     """
     S, A, n = 10, 10, 10**6
     terms, limit = risk_terms(level, S, A), kt.minimax_risk(level, S, A, n)
-    if level.sampled and level.top == access.WHOLE_ROW and level.channel is not None and terms.floor:
+    if level.sampled and level.top == access.WHOLE_ROW and level.distortion is not None and terms.floor:
         # Sampled labels see through a floor, which this student does not use.
         floored = own_student(level, S, A)
         steps = [

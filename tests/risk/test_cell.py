@@ -69,11 +69,12 @@ def test_rules_see_what_their_access_level_reveals(path, top, sampled):
             out[a] = max(1.0 - mass, 0.0) / hidden if np.isnan(revealed[a]) else revealed[a]
 
     teacher = TEACHERS["rows of each kind"]
-    level = kt.Access("top", "the most probable labels", sampled=sampled, top=top)
+    level = kt.access.top_k(top, sampled=sampled)
     student = kt.Student("own", level, kt.RowRule(share_the_rest))
     cell = Cell(teacher, [student], 100, seed=1, path=path)
     for counts, loss in zip(cell.draw(0, 4), losses_of(cell, 4)[:, 0], strict=True):
-        table = student.table(counts, level.reveal(counts, teacher.pi))
+        seen = level.seen_counts(counts, teacher.pi)
+        table = student.table(seen, level.reveal(seen, teacher.pi))
         assert loss == pytest.approx(kt.total_variation(table, teacher.pi, teacher.rho), abs=1e-12)
 
 

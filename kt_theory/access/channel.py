@@ -1,0 +1,439 @@
+"""How an answer shows the probabilities that it reveals, where not as they are.
+
+An answer is a row of weights. Weights are the probabilities themselves, or shown at another temperature, rounded,
+quantised, up to an unknown factor, or with noise. What is shown of a row is a function of that row alone, but for
+noise, which is fresh in every answer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+LARGEST_NOISE = 50.0
+"""Largest standard deviation of the noise on a log-probability, in nats."""
+
+_GOLDEN = 0.6180339887498949
+
+
+class Channel:
+    """A distortion of the rows of a teacher; the kinds are the final classes below.
+
+    Attributes
+    ----------
+    name : str
+        As it stands before the level's name in tables; empty for probabilities as they are.
+    description : str
+    keeps_order : bool
+        Whether the largest weights are those of the most probable labels.
+    undone : bool
+        Whether a whole row can be computed back from what is shown of it.
+    needs_whole_row : bool
+        Whether what is shown of one label depends on the probabilities of the others.
+    sigma : float
+        Standard deviation of the noise on each log-probability; 0 for all channels but `Noisy`.
+    """
+
+    name: str
+    description: str
+    keeps_order: ClassVar[bool] = True
+    undone: ClassVar[bool] = True
+    needs_whole_row: ClassVar[bool] = False
+    sigma: float = 0.0
+
+    @property
+    def fixed(self) -> Channel:
+        """The part of it that is the same in every answer: the channel itself, or none where it is noise."""
+        return self
+
+    def shown(self, pi: np.ndarray) -> np.ndarray:
+        """Return the weights (S, A) that stand for the probabilities pi (S, A); a probability of 0 is shown as 0."""
+        raise NotImplementedError
+
+    def gives(self, other: Channel, *, whole: bool) -> bool:
+        """Return whether weights shown so give those of `other`; `whole`: all weights of a row are there."""
+        return self == other or whole
+
+    def undo(self, shown: np.ndarray, power: float = 1.0) -> np.ndarray:
+        """Return the rows that the channel's own student writes of whole rows: (R, A), rows sum to 1.
+
+        Parameters
+        ----------
+        shown : (R, A) array
+            Weights at least 0, not all 0.
+        power : float
+            What the student takes a temperature for.
+        """
+        weights = (shown / shown.max(axis=1, keepdims=True)) ** power
+        return weights / weights.sum(axis=1, keepdims=True)
+
+    def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
+        """Return the largest TV(copy, teacher) on a row of `undo`: what the channel leaves open.
+
+        Parameters
+        ----------
+        table, shown : (R, A) arrays
+            The copy, and what it was made of.
+        """
+        raise NotImplementedError
+
+    def sums(self, labels: int) -> tuple[float, float]:
+        """Return the least and the most that the weights of a whole row of A `labels` sum to."""
+        return 1.0, 1.0
+
+    def floor(self, labels: int) -> float:
+        """Return a bound on what a whole row leaves unknown to the channel's own student, at most 1-1/A."""
+        raise NotImplementedError
+
+    def label_floor(self, shown: int) -> float:
+        """Return what the channel costs where so many labels are shown one by one."""
+        raise NotImplementedError
+
+
+@final
+@dataclass(frozen=True)
+class AsIs(Channel):
+    """The probabilities themselves."""
+
+    name: ClassVar[str] = ""
+    description: ClassVar[str] = ""
+
+    def shown(self, pi: np.ndarray) -> np.ndarray:
+        """Return pi."""
+        return pi
+
+    def gives(self, other: Channel, *, whole: bool) -> bool:
+        """Return whether the other's weights follow: always, but from single labels none that need the whole row."""
+        return whole or not other.needs_whole_row
+
+    def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
+        """Return 0: the row is known."""
+        return 0.0
+
+    def floor(self, labels: int) -> float:
+        """Return 0."""
+        return 0.0
+
+    def label_floor(self, shown: int) -> float:
+        """Return 0."""
+        return 0.0
+
+
+@final
+@dataclass(frozen=True)
+class Temperature(Channel):
+    """The softmax of the logits divided by tau: p^(1/tau) / sum p^(1/tau). Who knows tau can undo it on whole rows."""
+
+    tau: float
+    needs_whole_row: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """As tables call it."""
+        return f"temperature({self.tau:g})"
+
+    @property
+    def description(self) -> str:  # type: ignore[override]
+        """In words."""
+        return f"at temperature {self.tau:g}"
+
+    @property
+    def amount(self) -> float:
+        """Of old."""
+        return self.tau
+
+    kind: ClassVar[str] = "temperature"
+    invertible: ClassVar[bool] = True
+
+    def shown(self, pi: np.ndarray) -> np.ndarray:
+        """Return the rows at the temperature."""
+        logits = _logs(pi)
+        powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / self.tau)
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
+        """Return the distance of the copy from the rows: 0 unless the student takes the temperature for another."""
+        return float(0.5 * np.abs(table - self.undo(shown, self.tau)).sum(axis=1).max())
+
+    def floor(self, labels: int) -> float:
+        """Return 0: known temperatures can be undone."""
+        return 0.0
+
+    def label_floor(self, shown: int) -> float:
+        """Return 0: what stays unknown is the scale, which costs no more than hidden labels do."""
+        return 0.0
+
+
+@final
+@dataclass(frozen=True)
+class Rounded(Channel):
+    """Log-probabilities rounded to multiples of `step`: exp(step round(log p / step))."""
+
+    step: float
+    keeps_order: ClassVar[bool] = False
+    undone: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """As tables call it."""
+        return f"rounded({self.step:g})"
+
+    @property
+    def description(self) -> str:  # type: ignore[override]
+        """In words."""
+        return f"log-probabilities rounded to multiples of {self.step:g}"
+
+    @property
+    def amount(self) -> float:
+        """Of old."""
+        return self.step
+
+    kind: ClassVar[str] = "rounded"
+    invertible: ClassVar[bool] = False
+
+    def shown(self, pi: np.ndarray) -> np.ndarray:
+        """Return the rounded weights."""
+        return np.exp(self.step * np.rint(_logs(pi) / self.step))
+
+    def gives(self, other: Channel, *, whole: bool) -> bool:
+        """Return whether the other rounds alike."""
+        return self == other
+
+    def undo(self, shown: np.ndarray, power: float = 1.0) -> np.ndarray:
+        """Return what is shown, divided by its sum."""
+        return shown / shown.sum(axis=1, keepdims=True)
+
+    def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
+        """Return tanh(step/4)."""
+        return math.tanh(0.25 * self.step)
+
+    def sums(self, labels: int) -> tuple[float, float]:
+        """Return what the weights of a whole row sum to, from exp(-step/2) to exp(step/2)."""
+        return math.exp(-0.5 * self.step), math.exp(0.5 * self.step)
+
+    def floor(self, labels: int) -> float:
+        """Return tanh(step/4), at most 1-1/A, for the student that divides what is shown by its sum.
+
+        It is the row tilted by errors of at most step/2 either way, and for every set H of labels the odds of its mass
+        change by a factor of at most e^step: p(H) goes from 1/(1+e^-l) to at most 1/(1+e^-(l+step)), a change of at
+        most tanh(step/4). It is sharp: where all labels have one code e^(j step) = 1/A and a share 1/(1+e^(step/2)) of
+        them e^(step/2)/A, the others e^(-step/2)/A, no decoder does better.
+        """
+        return min(math.tanh(0.25 * self.step), 1.0 - 1.0 / labels)
+
+    def label_floor(self, shown: int) -> float:
+        """Return 1 - e^(-step/2), however many labels are shown."""
+        return -math.expm1(-0.5 * self.step)
+
+
+@final
+@dataclass(frozen=True)
+class Quantised(Channel):
+    """Probabilities rounded to multiples of 2^-bits."""
+
+    bits: int
+    keeps_order: ClassVar[bool] = False
+    undone: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """As tables call it."""
+        return f"quantised({self.bits})"
+
+    @property
+    def description(self) -> str:  # type: ignore[override]
+        """In words."""
+        return f"probabilities rounded to {self.bits} bits"
+
+    @property
+    def half(self) -> float:
+        """Half a unit, 2^-(bits+1)."""
+        return 2.0 ** -(self.bits + 1)
+
+    @property
+    def amount(self) -> float:
+        """Of old."""
+        return float(self.bits)
+
+    kind: ClassVar[str] = "quantised"
+    invertible: ClassVar[bool] = False
+
+    def shown(self, pi: np.ndarray) -> np.ndarray:
+        """Return the nearest multiples."""
+        return np.rint(np.ldexp(np.asarray(pi, dtype=np.float64), self.bits)) * 2.0**-self.bits
+
+    def gives(self, other: Channel, *, whole: bool) -> bool:
+        """Return whether the other rounds alike."""
+        return self == other
+
+    def undo(self, shown: np.ndarray, power: float = 1.0) -> np.ndarray:
+        """Return the rows with the error of their sum shared equally; see `kt_theory.students.quantised`."""
+        left = 1.0 - shown.sum(axis=1, keepdims=True)
+        takers = (shown > 0) | (left >= 0)
+        corrected = np.maximum(np.where(takers, shown + left / takers.sum(axis=1, keepdims=True), 0.0), 0.0)
+        # Weights that a server computed in half precision may be off by more than the smallest of them.
+        return corrected / corrected.sum(axis=1, keepdims=True)
+
+    def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
+        """Return A / (4 2^b)."""
+        return shown.shape[1] * 0.25 * 2.0**-self.bits
+
+    def sums(self, labels: int) -> tuple[float, float]:
+        """Return what the weights of a whole row sum to: off 1 by half a unit for each label."""
+        reach = 0.5 * labels * 2.0**-self.bits
+        return 1.0 - reach, 1.0 + reach
+
+    def floor(self, labels: int) -> float:
+        """Return a bound on what a whole row leaves unknown.
+
+        p_a lies in a cell [l_a, u_a] of width 2e, or e where 0 is shown; e = 2^-(bits+1). With L = sum l_a and W the
+        sum of the widths the student takes q_a = l_a + t (u_a - l_a), t = (1-L)/W. For every set H of labels of widths
+        w, p(H) - q(H) <= min((1-t) w, t (W-w)). If B labels are shown above 0, then W = (A+B) e, and 1-L = u e for a
+        whole u with the parity of B and at most 2^(bits+1) - B. At w = u e the minimum is u (W/e - u)/W e^2, at most
+        W/4; if all labels are shown above 0 then w/e is even, and for odd u the neighbours of u are what remains. The
+        bound is the largest over B and u: A/(4 2^bits) for even A <= 2^bits, never more than 1-1/A.
+        """
+        shown = np.arange(min(labels, 2 ** (self.bits + 1)) + 1.0)
+        width, most = labels + shown, 2.0 ** (self.bits + 1) - shown
+        below = np.minimum(np.floor(0.5 * width), most)
+        below -= (below - shown) % 2
+        best = 0.0
+        for u in (below, np.minimum(below + 2, most)):
+            loss = np.maximum(u, 0.0) * (width - u) / width
+            if shown[-1] == labels and u[-1] % 2:
+                loss[-1] = max(u[-1] * (width[-1] - u[-1] - 1), (width[-1] - u[-1]) * (u[-1] - 1)) / width[-1]
+            best = max(best, float(loss.max()))
+        return min(best * self.half, 1.0 - 1.0 / labels)
+
+    def label_floor(self, shown: int) -> float:
+        """Return half a unit for each label shown."""
+        return shown * self.half
+
+
+@final
+@dataclass(frozen=True)
+class UpToFactor(Channel):
+    """Unnormalised logits: p times a factor of the row, between 1/2 and 2, that tells nothing about p."""
+
+    name: ClassVar[str] = "logits"
+    description: ClassVar[str] = "as logits, with an unknown shift for each input"
+
+    @property
+    def amount(self) -> float:
+        """Of old."""
+        return 0.0
+
+    kind: ClassVar[str] = "unnormalised"
+    invertible: ClassVar[bool] = True
+
+    def shown(self, pi: np.ndarray) -> np.ndarray:
+        """Return the rows, each times a factor of its own."""
+        shift = np.modf(_GOLDEN * np.arange(1, len(pi) + 1))[0]
+        return np.asarray(pi, dtype=np.float64) * np.exp2(2.0 * shift - 1.0)[:, None]
+
+    def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
+        """Return 0: the softmax undoes it."""
+        return 0.0
+
+    def floor(self, labels: int) -> float:
+        """Return 0: the softmax undoes it."""
+        return 0.0
+
+    def label_floor(self, shown: int) -> float:
+        """Return 0: what stays unknown is the scale, which costs no more than hidden labels do."""
+        return 0.0
+
+
+@final
+@dataclass(frozen=True)
+class Centred(Channel):
+    """Logits of mean 0 on one scale: p over the geometric mean of its row; p must be positive."""
+
+    name: ClassVar[str] = "centred"
+    description: ClassVar[str] = "as a logit on one scale for all inputs"
+    needs_whole_row: ClassVar[bool] = True
+
+    @property
+    def amount(self) -> float:
+        """Of old."""
+        return 0.0
+
+    kind: ClassVar[str] = "centred"
+    invertible: ClassVar[bool] = True
+
+    def shown(self, pi: np.ndarray) -> np.ndarray:
+        """Return the rows over their geometric means."""
+        if not np.all(pi):
+            s, a = np.argwhere(np.asarray(pi) == 0.0)[0]
+            raise ValueError(f"pi[{s}, {a}] = 0: logits on one scale are finite; leave the label out")
+        logits = _logs(pi)
+        return np.exp(logits - logits.mean(axis=1, keepdims=True))
+
+    def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
+        """Return 0: the softmax undoes it."""
+        return 0.0
+
+    def floor(self, labels: int) -> float:
+        """Return 0: the softmax undoes it."""
+        return 0.0
+
+    def label_floor(self, shown: int) -> float:
+        """Return 0: what stays unknown is the scale, which costs no more than hidden labels do."""
+        return 0.0
+
+
+@final
+@dataclass(frozen=True)
+class Noisy(Channel):
+    """Gaussian noise of standard deviation `sigma` on each log-probability, fresh in every answer.
+
+    A query that returns m labels gives m answers: a weight that k queries revealed is the geometric mean of what they
+    showed, its log-probability plus sigma / sqrt(k) N(0, 1).
+    """
+
+    sigma: float
+    keeps_order: ClassVar[bool] = False
+    undone: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """As tables call it."""
+        return f"noisy({self.sigma:g})"
+
+    @property
+    def description(self) -> str:  # type: ignore[override]
+        """In words."""
+        return f"log-probabilities with noise of standard deviation {self.sigma:g}"
+
+    @property
+    def fixed(self) -> Channel:
+        """No channel: the noise comes on top, answer by answer."""
+        return AsIs()
+
+    def shown(self, pi: np.ndarray) -> np.ndarray:
+        """Return pi, without the noise."""
+        return pi
+
+    def gives(self, other: Channel, *, whole: bool) -> bool:
+        """Return whether the other has at least as much noise, which can be added."""
+        return 0.0 < self.sigma <= other.sigma
+
+    def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
+        """Return 1: one noisy answer bounds nothing."""
+        return 1.0
+
+    def floor(self, labels: int) -> float:
+        """Return 0: noise averages out."""
+        return 0.0
+
+    def label_floor(self, shown: int) -> float:
+        """Return 0: noise averages out."""
+        return 0.0
+
+
+def _logs(pi: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return np.log(np.asarray(pi, dtype=np.float64))

@@ -1,0 +1,187 @@
+"""An access level: what a query shows of a row, through which channel, and of which rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kt_theory.access.channel import AsIs, Channel
+from kt_theory.access.reach import OwnRow, Reach
+from kt_theory.access.shows import WHOLE_ROW, Shows
+
+
+class AccessError(ValueError):
+    """A student needs more than the access level reveals."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What one query reveals of the teacher besides the pair (s, a) itself.
+
+    Levels of equal parts are equal.
+
+    Attributes
+    ----------
+    shows : Shows
+        What of a row, see `kt_theory.access.shows`.
+    channel : Channel
+        How the revealed probabilities are shown, see `kt_theory.access.channel`.
+    reach : Reach
+        Which rows, see `kt_theory.access.reach`.
+    name : str
+        As in tables; that of the parts if omitted.
+    description : str
+        What one query returns; that of the parts if omitted.
+    """
+
+    shows: Shows
+    channel: Channel = AsIs()
+    reach: Reach = OwnRow()
+    name: str = field(default="", compare=False)
+    description: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        base, text = self.reach.name or self.shows.name, self.reach.description or self.shows.description
+        if self.channel.name:
+            base, text = f"{self.channel.name} {base}", f"{text}; {self.channel.description}"
+        object.__setattr__(self, "name", self.name or base)
+        object.__setattr__(self, "description", self.description or text)
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether one query, wherever it falls, reveals every row."""
+        return self.reach.everywhere
+
+    @property
+    def plain(self) -> Access:
+        """The level with probabilities shown as they are."""
+        return Access(self.shows, reach=self.reach)
+
+    def less(self, shows: Shows) -> Access:
+        """Return the level that shows this of a row instead, through the same channel."""
+        return Access(shows, self.channel, self.reach)
+
+    def covers(self, other: Access) -> bool:
+        """Return whether every answer of `other` can be computed from an answer of this level (a garbling of it)."""
+        ordered = self.channel.keeps_order
+        return (
+            self.shows.covers(other.shows, ordered=ordered)
+            and self._gives_weights(other)
+            and self.reach.covers(other.reach)
+        )
+
+    def _gives_weights(self, other: Access) -> bool:
+        whole = self.shows.top == WHOLE_ROW
+        if other.shows.parts and not self.shows.parts:
+            return whole and self.channel.keeps_order
+        if not other.shows.top and not other.shows.own:
+            return True
+        return self.channel.gives(other.channel, whole=whole)
+
+    # What follows are the flags of old, until nobody reads them.
+
+    @property
+    def sampled(self) -> bool:
+        """Own."""
+        return self.shows.own
+
+    @property
+    def top(self) -> int:
+        """Top."""
+        return self.shows.top
+
+    @property
+    def greedy(self) -> bool:
+        """Greedy."""
+        return not self.shows.draws
+
+    @property
+    def non_target(self) -> bool:
+        """Non-target."""
+        return self.shows.parts
+
+    @property
+    def noise(self) -> float:
+        """Noise."""
+        return self.channel.sigma
+
+    @property
+    def graph(self) -> Any:
+        """Graph."""
+        return getattr(self.reach, "graph", None)
+
+    @property
+    def hops(self) -> int:
+        """Hops."""
+        return getattr(self.reach, "hops", 0)
+
+    @property
+    def features(self) -> Any:
+        """Features."""
+        return getattr(self.reach, "features", None)
+
+    @property
+    def distortion(self) -> Any:
+        """Channel of old."""
+        return None if self.channel.fixed == AsIs() else self.channel
+
+    def balls(self, inputs: int) -> Any:
+        """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row s.
+
+        Of a level that reveals every row (`everywhere`) it has S^2 entries: use the flag where S is large.
+
+        Raises
+        ------
+        BallsTooLarge
+            Before more than `kt_theory.graphs.MOST_ENTRIES` entries would have to be worked through.
+        """
+        return self.reach.balls(inputs)
+
+    def refuse_impossible(self, pi: np.ndarray) -> None:
+        """Raise ValueError if no teacher of table pi (S, A) can answer so: a Jacobian needs affine logits."""
+        self.reach.refuse_impossible(pi)
+
+    def shown(self, pi: np.ndarray) -> np.ndarray:
+        """Return the weights (S, A) that an answer shows in place of the probabilities pi (S, A), without noise."""
+        return self.channel.shown(pi)
+
+    def seen_counts(self, counts: ArrayLike, pi: ArrayLike) -> np.ndarray:
+        """Return the counts (S, A) as a student sees them: a greedy query returns the most probable label."""
+        return self.shows.answered(np.asarray(counts), np.asarray(pi))
+
+    def reveal(self, counts: ArrayLike, pi: ArrayLike, rng: np.random.Generator | None = None) -> np.ndarray:
+        """Return what a transfer set reveals of the teacher's table.
+
+        Parameters
+        ----------
+        counts : array_like, (S, A)
+            How often each (input, label) pair was sampled.
+        pi : array_like, (S, A)
+            The teacher's table.
+        rng : numpy.random.Generator, optional
+            Where the noise of a noisy level comes from. A weight that k queries revealed is the geometric mean of what
+            they showed: its log-probability plus noise / sqrt(k).
+
+        Returns
+        -------
+        (S, A) array: what is shown of pi where it is revealed, NaN where it is hidden.
+        """
+        counts, pi = np.asarray(counts), np.asarray(pi, dtype=np.float64)
+        self.refuse_impossible(pi)
+        visits = counts.sum(axis=1)
+        reached = self.reach.reached(visits)
+        revealed = self.shows.marked(counts, pi, reached)
+        weights = self.shows.weights(counts, pi, self.shown(pi))
+        if self.channel.sigma > 0.0:
+            if rng is None:
+                raise ValueError(f"rng = None: access {self.name!r} is noisy; give a numpy.random.Generator")
+            ranked = self.shows.ranked(pi, reached)
+            answers = np.maximum(np.where(ranked, visits[:, None], counts), 1)
+            weights = weights * np.exp(self.channel.sigma * rng.standard_normal(pi.shape) / np.sqrt(answers))
+        return np.where(revealed, weights, np.nan)
+
+    def __repr__(self) -> str:
+        return f"Access({self.name}: {self.description})"

@@ -1,0 +1,61 @@
+"""The formulas that everything rests on, each once: total variation, the chance to be missed, softmax."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def total_variation(q: ArrayLike, p: ArrayLike, rho: ArrayLike | None = None) -> np.ndarray | float:
+    """Return the total variation 1/2 sum_a |q(a) - p(a)|, in [0, 1], along the last axis.
+
+    Parameters
+    ----------
+    q, p : array_like, (..., A)
+        Distributions over labels; they broadcast.
+    rho : array_like, (S,), optional
+        Input law. If given, q and p are (..., S, A) and the rho-weighted sum TV(q, p | rho) of equation (2.1) in Zhao
+        and Zhu (2023) is returned.
+    """
+    rows = 0.5 * np.abs(np.asarray(q, dtype=np.float64) - np.asarray(p, dtype=np.float64)).sum(axis=-1)
+    return rows if rho is None else rows @ np.asarray(rho, dtype=np.float64)
+
+
+def missed(x: Any, n: Any) -> Any:
+    """Return (1-x)^n, the chance that n samples miss what has probability x.
+
+    Parameters
+    ----------
+    x : float or array
+        In [0, 1]; what rounding has carried above 1 counts as 1.
+    n : float or array
+        At least 0, or inf; 0 samples miss everything.
+
+    Returns
+    -------
+    float or array, as x and n broadcast.
+    """
+    return power_of(log_missed(x), n)
+
+
+def log_missed(x: Any) -> Any:
+    """Return log(1-x), -inf where x is 1 or more."""
+    with np.errstate(divide="ignore"):
+        return np.log1p(-np.minimum(x, 1.0))
+
+
+def power_of(log: Any, n: Any) -> Any:
+    """Return exp(n log), with 0^0 = 1 and 1^inf = 1: `log` from -inf to 0, `n` from 0 to inf."""
+    never, always = np.equal(n, 0), np.equal(log, 0)
+    with np.errstate(invalid="ignore"):
+        power = np.exp(np.multiply(n, log))
+    found = np.where(never | always, 1.0, power)
+    return found if np.ndim(found) else float(found)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return exp(z) / sum exp(z) along the last axis; each row has a finite entry, -inf is probability 0."""
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
