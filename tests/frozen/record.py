@@ -1,7 +1,8 @@
-"""Write the record anew: `PYTHONPATH=tests .venv/bin/python -m frozen.record [GROUP ...]`, all groups if none is named.
+"""Write the record anew: `PYTHONPATH=tests .venv/bin/python -m frozen.record [GROUP ...]`.
 
-One may where a result changes on purpose and an issue says so: then read the diff of the record, key by key, and name
-in the commit what changed and why. Never to make a move of code pass.
+All groups if none is named. One may where a result changes on purpose and an issue says so: then
+read the diff of the record, key by key, and name in the commit what changed and why. Never to make
+a move of code pass. A defect that is put right moves from `expected_to_change` into its group.
 """
 
 from __future__ import annotations
