@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.generations.visits import mean_over_visits
-from kt_theory.risk.cost import NoExactRisk, refuse_beyond
+from kt_theory.exact.averages import mean_over_visits
+from kt_theory.exact.cost import NoExactRisk, refuse_beyond
 from kt_theory.students import as_students
 from kt_theory.teacher import Teacher
 from kt_theory.validation import distributions, whole_number

@@ -13,7 +13,7 @@ import numpy as np
 
 from kt_theory.kernels.copies import write_tables
 from kt_theory.kernels.generic import ROW_SUM_TOLERANCE
-from kt_theory.risk.rules import RowRuleError, compiled_rule, pools, rule_kind
+from kt_theory.simulation.rules import RowRuleError, compiled_rule, pools, rule_kind
 from kt_theory.students import Student
 
 _CELLS_AT_ONCE = 2**14

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 from kt_theory.numeric import total_variation
 from kt_theory.generations.learning import draw_labels
 from kt_theory.generations.running import Running, blocks
-from kt_theory.generations.visits import mean_over_visits
-from kt_theory.risk.cost import NoExactRisk
-from kt_theory.risk.empirical import empirical_loss
-from kt_theory.risk.exact import exact_risk
-from kt_theory.risk.montecarlo import progress_bar
+from kt_theory.exact.averages import mean_over_visits
+from kt_theory.exact.cost import NoExactRisk
+from kt_theory.exact.empirical import empirical_loss
+from kt_theory.students.risk import exact_risk
+from kt_theory.simulation.run import progress_bar
 from kt_theory.teacher import RowClasses, Teacher
 from kt_theory.validation import ROUNDING, distributions, sample_sizes, whole_number
 

@@ -205,7 +205,7 @@ def student(level: Level, teacher: Teacher) -> Any:
     where a label stands out.
     """
     from kt_theory import students
-    from kt_theory.risk.restricted import greedy_limit
+    from kt_theory.exact.informed import greedy_limit
 
     given = level.given
     if given is not None:

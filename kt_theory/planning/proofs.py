@@ -61,7 +61,7 @@ def covered(
 
     D = `spread`, 1-1/A-F if omitted, is what an unvisited row may lose beyond a visited one.
     """
-    from kt_theory.risk.missing_mass import missing_mass_bounds
+    from kt_theory.exact.missing_mass import missing_mass_bounds
 
     atoms, most = level.rows if points is None else points, 1.0 - 1.0 / level.labels
     more = most - floor if spread is None else spread

@@ -385,7 +385,7 @@ def _proved(hand: InHand, level: Level, tv: float, sure: float | None) -> Enough
     p (1-p)^m <= g(m) = m^m / (m+1)^(m+1): E loss <= (1-1/A) U g(m). With confidence, the Chernoff bound of the missing
     mass of U + 1 points. Or n - n0, where n queries suffice from the start.
     """
-    from kt_theory.risk.missing_mass import missing_mass_bounds
+    from kt_theory.exact.missing_mass import missing_mass_bounds
 
     fresh = enough(level, tv) if sure is None else enough_surely(level, tv, 1.0 - sure)
     rest = None if fresh.n is None else max(fresh.n - hand.n * hand.revealed, 0)

@@ -28,8 +28,8 @@ DEAR = 2e8
 def tails(teacher: Teacher, level: Level) -> np.ndarray | None:
     """Return what each row class loses once it is visited, None where that depends on the sampled labels."""
     from kt_theory.numeric import total_variation
-    from kt_theory.risk.channels import shown_copy
-    from kt_theory.risk.restricted import greedy_distance
+    from kt_theory.exact.settled import shown_copy
+    from kt_theory.exact.informed import greedy_distance
 
     kind, *parameters = student(level, teacher).exact or ("",)
     rows = teacher.classes.rows
@@ -50,8 +50,8 @@ def floor_of(level: Level, teacher: Teacher) -> float:
 def enough_on(level: Level, teacher: Teacher, tv: float) -> tuple[Enough, int]:
     """Return the n from which on the risk of the level's student is at most tv, and the number that is too few."""
     from kt_theory.queries.laws import iid
-    from kt_theory.risk.cost import NoExactRisk
-    from kt_theory.risk.exact import exact_risk
+    from kt_theory.exact.cost import NoExactRisk
+    from kt_theory.students.risk import exact_risk
 
     own, largest = student(level, teacher), surely_enough(level, tv)
     law = None if level.times == 1 else iid(labels_per_query=level.times)
@@ -74,7 +74,7 @@ def enough_on(level: Level, teacher: Teacher, tv: float) -> tuple[Enough, int]:
 
 def enough_surely_on(level: Level, teacher: Teacher, tv: float, delta: float) -> Enough:
     """Return the least n with P(TV > tv) <= delta: exact where visited rows always lose the same, else as proved."""
-    from kt_theory.risk.exact import uniform_distance
+    from kt_theory.students.risk import uniform_distance
 
     visited = tails(teacher, level)
     if visited is None:
@@ -88,8 +88,8 @@ def enough_surely_on(level: Level, teacher: Teacher, tv: float, delta: float) ->
 
 
 def _quantile(level: Level, teacher: Teacher, visited: np.ndarray, tv: float, delta: float) -> Enough | None:
-    from kt_theory.risk.cost import NoExactRisk
-    from kt_theory.risk.missing_mass import ce_ful_weights, missing_mass_law
+    from kt_theory.exact.cost import NoExactRisk
+    from kt_theory.exact.missing_mass import ce_ful_weights, missing_mass_law
 
     rho, floor = teacher.classes.rho, floor_of(level, teacher)
     excess = ce_ful_weights(teacher) - rho * visited
@@ -110,8 +110,8 @@ def _quantile(level: Level, teacher: Teacher, visited: np.ndarray, tv: float, de
 
 def _dear(own: Any, teacher: Teacher, n: int) -> bool:
     """Whether an exact risk on rows of many different probabilities costs more than simulations of it."""
-    from kt_theory.risk.levels import row_levels
-    from kt_theory.risk.occupancy import Cells
+    from kt_theory.exact.ties import row_levels
+    from kt_theory.exact.occupancy import Cells
 
     kind, *parameters = own.exact or ("",)
     if kind not in ("sel_ptl", "top_k"):
@@ -132,7 +132,7 @@ def _dear(own: Any, teacher: Teacher, n: int) -> bool:
 
 def _simulated(own: Any, law: Any, teacher: Teacher, tv: float, largest: int) -> tuple[Enough, int]:
     """Decide by simulation: n suffices where mean + 5 standard errors <= tv, fails where mean - 5 > tv."""
-    from kt_theory.risk.montecarlo import simulate
+    from kt_theory.simulation.run import simulate
 
     seen: dict[int, tuple[float, float]] = {}
 

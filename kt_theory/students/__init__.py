@@ -8,8 +8,8 @@ teacher's features, `moments` what statistics of the teacher are worth as a prio
 
 from __future__ import annotations
 
-from kt_theory.students.channels import jacobian, logits, noisy, quantised, rounded, tempered
-from kt_theory.students.core import (
+from kt_theory.students.distorted import jacobian, logits, noisy, quantised, rounded, tempered
+from kt_theory.students.student import (
     CE_FUL,
     CE_PTL,
     CE_SGL,
@@ -32,7 +32,7 @@ from kt_theory.students.moments import label_marginal, moment_prior
 from kt_theory.students.pooled import affine_ful, tempered_mle
 from kt_theory.students.prior import best_shrinkage, shrink, with_prior
 from kt_theory.students.representation import equal_maps, features, relations
-from kt_theory.students.restricted import grouped, masked
+from kt_theory.students.informed import grouped, masked
 
 __all__ = [
     "CE_FUL",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory.access import SOFT
-from kt_theory.students.core import CE_FUL, CE_SGL, RowRule, Student
+from kt_theory.students.student import CE_FUL, CE_SGL, RowRule, Student
 from kt_theory.validation import positive
 
 _NEWTON_STEPS = 1000

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.access import HARD, Access, as_access
-from kt_theory.students.core import (
+from kt_theory.students.student import (
     CE_FUL,
     CE_SGL,
     NAMED,

@@ -14,7 +14,7 @@ import numpy as np
 
 from kt_theory import access
 from kt_theory.access import HARD
-from kt_theory.students.core import Student, TableRule
+from kt_theory.students.student import Student, TableRule
 from kt_theory.students.pooled import span_rule
 from kt_theory.validation import numeric_array, unknown_name
 

@@ -16,7 +16,7 @@ from kt_theory import access
 from kt_theory.kernels.draws import PATHS
 from kt_theory.kernels.noise import fill_normals, noise_of
 from kt_theory.kernels.streams import stream_key
-from kt_theory.risk.cell import Cell
+from kt_theory.simulation.cell import Cell
 from kt_theory.students import TableRule, table_rule
 from kt_theory.testing import confidence_radius
 
@@ -405,6 +405,6 @@ def test_table_rules_are_told_apart_from_row_rules():
 def test_channels_priors_and_table_rules_count_as_memory(monkeypatch):
     teacher = kt.Teacher(np.full((2, 3), 1 / 3))
     student = kt.Student("x", access.temperature(2.0), pools, prior=np.full((2, 3), 1 / 3))
-    monkeypatch.setattr("kt_theory.risk.cell.os.sysconf", lambda name: 31)
+    monkeypatch.setattr("kt_theory.simulation.cell.os.sysconf", lambda name: 31)
     with pytest.raises(ValueError, match=r"2 x 3 takes 48 bytes as a dense table and 25 times"):
         kt.simulate(teacher, student, n=1, repeats=2)

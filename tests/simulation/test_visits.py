@@ -13,8 +13,8 @@ import kt_theory as kt
 from kt_theory import queries
 from kt_theory.kernels.draws import draw_loop
 from kt_theory.kernels.loop import repeat_loop
-from kt_theory.risk import montecarlo
-from kt_theory.risk.cell import Cell, Tally
+from kt_theory.simulation import run as montecarlo
+from kt_theory.simulation.cell import Cell, Tally
 from kt_theory.testing import assert_risk
 
 RNG = np.random.default_rng(3)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.risk.cost import NoExactRisk
-from kt_theory.risk.empirical import empirical_loss
+from kt_theory.exact.cost import NoExactRisk
+from kt_theory.exact.empirical import empirical_loss
 from kt_theory.students import Student
 from kt_theory.teacher import RowClasses, Teacher
 
@@ -160,7 +160,7 @@ def masked_risk(teacher: Teacher, student: Student, sizes: np.ndarray, exact: An
     student : Student
     sizes : (N,) array, >= 0; inf for the limit
     exact, unvisited
-        `EXACT` and `unvisited_risk` of `kt_theory.risk.exact`.
+        `EXACT` and `unvisited_risk` of `kt_theory.students.risk`.
     """
     _, base, mask = student.exact
     kind, *parameters = base.exact

@@ -16,9 +16,9 @@ import numpy as np
 
 from kt_theory.access import Access, as_access
 from kt_theory.queries.laws import QueryLaw
-from kt_theory.risk.cell import Cell, RiskEstimate, Tally
-from kt_theory.risk.control import ControlledCell
-from kt_theory.risk.rules import RowRuleError
+from kt_theory.simulation.cell import Cell, RiskEstimate, Tally
+from kt_theory.simulation.control import ControlledCell
+from kt_theory.simulation.rules import RowRuleError
 from kt_theory.students import STUDENTS, as_students, refuse_too_little_access
 from kt_theory.teacher import Teacher
 from kt_theory.validation import sample_sizes, unit_interval, whole_number
@@ -111,7 +111,7 @@ def simulate(
     max_repeats : int
         The cap on repeats that `target_se` may ask for.
     control : bool
-        Estimate `sel_ptl` with a control variate (see `kt_theory.risk.control`): unbiased, at twice the draws, with
+        Estimate `sel_ptl` with a control variate (see `kt_theory.simulation.control`): unbiased, at twice the draws, with
         `RiskEstimate.variance_factor` times less variance: thousands of times on Zipf rows of 1000 labels, less than
         once where hardly a label is unseen. The losses and their quantiles stay those of the plain run.
     queries : QueryLaw, optional

@@ -10,9 +10,9 @@ import numpy as np
 from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories
 from kt_theory.queries.unseen import unseen_cost, unseen_sets
 from kt_theory.queries.walks import never_met, reachable, sum_cost, sum_law, visit_counts, visit_counts_cost
-from kt_theory.risk.cost import NoExactRisk, refuse_beyond
-from kt_theory.risk.empirical import visit_window
-from kt_theory.risk.exact import EXACT, uniform_distance, unvisited_risk
+from kt_theory.exact.cost import NoExactRisk, refuse_beyond
+from kt_theory.exact.empirical import visit_window
+from kt_theory.students.risk import EXACT, uniform_distance, unvisited_risk
 from kt_theory.students import Student
 from kt_theory.teacher import RowClasses, Teacher
 from kt_theory.validation import LARGEST_COUNT

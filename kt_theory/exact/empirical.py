@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kt_theory.risk.cost import refuse_beyond
+from kt_theory.exact.cost import refuse_beyond
 from kt_theory.teacher import RowClasses
 
 TAIL_NATS = 47.0

@@ -6,9 +6,9 @@ from math import lgamma
 
 import numpy as np
 
-from kt_theory.risk.cost import refuse_beyond
-from kt_theory.risk.empirical import TAIL_NATS, empirical_loss
-from kt_theory.risk.levels import Levels, row_levels
+from kt_theory.exact.cost import refuse_beyond
+from kt_theory.exact.empirical import TAIL_NATS, empirical_loss
+from kt_theory.exact.ties import Levels, row_levels
 from kt_theory.teacher import RowClasses
 
 

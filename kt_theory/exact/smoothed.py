@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.risk.empirical import average_over_visits
+from kt_theory.exact.empirical import average_over_visits
 from kt_theory.teacher import RowClasses
 
 PRICE = 300.0

@@ -6,9 +6,9 @@ import numpy as np
 
 from kt_theory.access import Channel
 from kt_theory.numeric import total_variation
-from kt_theory.risk.cost import refuse_beyond
-from kt_theory.risk.empirical import visit_window
-from kt_theory.risk.smoothed import PRICE, deviation
+from kt_theory.exact.cost import refuse_beyond
+from kt_theory.exact.empirical import visit_window
+from kt_theory.exact.smoothed import PRICE, deviation
 from kt_theory.teacher import RowClasses, Teacher
 
 
@@ -114,7 +114,7 @@ def _refuse_shape(prior: np.ndarray, teacher: Teacher) -> None:
 def shrunk_risk(teacher: Teacher, prior: np.ndarray, weights: np.ndarray, n: np.ndarray) -> np.ndarray:
     """Return the risk of (n_sa + w_s prior_s) / (n_s + w_s), E|(X + w b)/(k + w) - p| over X ~ Bin(k, p), k, s and a.
 
-    The mean deviation is that of add_c, with w b for c and w for cA; see `kt_theory.risk.smoothed`.
+    The mean deviation is that of add_c, with w b for c and w for cA; see `kt_theory.exact.smoothed`.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ import numpy as np
 
 from kt_theory import access
 from kt_theory.access import SOFT, WHOLE_ROW, Access
-from kt_theory.students.core import RowRule, Student, _share_the_rest
+from kt_theory.students.student import RowRule, Student, _share_the_rest
 from kt_theory.validation import positive
 
 

@@ -8,9 +8,9 @@ from math import factorial
 import numpy as np
 import pytest
 
-from kt_theory.risk.cost import NoExactRisk
-from kt_theory.risk.exact import exact_risk
-from kt_theory.risk.missing_mass import (
+from kt_theory.exact.cost import NoExactRisk
+from kt_theory.students.risk import exact_risk
+from kt_theory.exact.missing_mass import (
     ce_ful_weights,
     missing_mass_bounds,
     missing_mass_law,

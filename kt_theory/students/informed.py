@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.access import ARGMAX, NON_TARGET
-from kt_theory.students.core import NAMED, RowRule, Student, TableRule, _ce_sgl, as_students
+from kt_theory.students.student import NAMED, RowRule, Student, TableRule, _ce_sgl, as_students
 from kt_theory.validation import numeric_array
 
 _TOLERANCE = 1e-9

@@ -9,10 +9,10 @@ import numpy as np
 
 from kt_theory.graphs import as_graph
 from kt_theory.queries.laws import QueryLaw, as_queries, is_default
-from kt_theory.risk.channels import hidden_mass_loss, prior_risk, shown_limit, shown_loss, shrunk_risk
-from kt_theory.risk.cost import NoExactRisk
-from kt_theory.risk.empirical import empirical_loss
-from kt_theory.risk.restricted import (
+from kt_theory.exact.settled import hidden_mass_loss, prior_risk, shown_limit, shown_loss, shrunk_risk
+from kt_theory.exact.cost import NoExactRisk
+from kt_theory.exact.empirical import empirical_loss
+from kt_theory.exact.informed import (
     greedy_limit,
     greedy_loss,
     masked_risk,
@@ -20,9 +20,9 @@ from kt_theory.risk.restricted import (
     non_target_loss,
     pooled_teacher,
 )
-from kt_theory.risk.reweighted import reweighted_limit, reweighted_loss
-from kt_theory.risk.smoothed import smoothed_loss
-from kt_theory.risk.unseen import unseen_loss
+from kt_theory.exact.reweighted import reweighted_limit, reweighted_loss
+from kt_theory.exact.smoothed import smoothed_loss
+from kt_theory.exact.unseen import unseen_loss
 from kt_theory.students import as_students
 from kt_theory.teacher import RowClasses, Teacher
 from kt_theory.validation import whole_number
@@ -79,7 +79,7 @@ def exact_risk(teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | No
     kind, *parameters = chosen.exact
     sizes = _sizes(n)
     if queries is not None and not is_default(as_queries(queries, teacher.inputs)):
-        from kt_theory.risk.visits import queried_risk
+        from kt_theory.exact.queried import queried_risk
 
         if kind != "jacobian":
             return _shaped(queried_risk(teacher, chosen, sizes, queries), n)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kt_theory.risk.cost import refuse_beyond
-from kt_theory.risk.levels import Levels, row_levels
-from kt_theory.risk.occupancy import Cells, empty_mean
+from kt_theory.exact.cost import refuse_beyond
+from kt_theory.exact.ties import Levels, row_levels
+from kt_theory.exact.occupancy import Cells, empty_mean
 from kt_theory.teacher import RowClasses
 
 LARGEST_TABLE = 2e7

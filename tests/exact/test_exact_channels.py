@@ -16,7 +16,7 @@ from oracles import transfer_sets
 import kt_theory as kt
 from kt_theory import access, students
 from kt_theory.affine import AffineLogits
-from kt_theory.risk.channels import hidden_mass_loss, shown_copy
+from kt_theory.exact.settled import hidden_mass_loss, shown_copy
 from kt_theory.testing import assert_risk, teachers
 
 RNG = np.random.default_rng(22)

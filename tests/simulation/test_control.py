@@ -7,7 +7,7 @@ import pytest
 from oracles import transfer_sets
 
 import kt_theory as kt
-from kt_theory.risk.control import ControlledCell, control_variate
+from kt_theory.simulation.control import ControlledCell, control_variate
 from kt_theory.testing import confidence_radius
 
 

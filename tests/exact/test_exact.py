@@ -13,8 +13,8 @@ from scipy import stats
 
 import kt_theory as kt
 from kt_theory.graphs import Graph, as_graph, complete, cycle, path
-from kt_theory.risk.exact import NoExactRisk, exact_risk, gradient_risk, uniform_distance
-from kt_theory.risk.occupancy import Cells, empty_mean
+from kt_theory.students.risk import NoExactRisk, exact_risk, gradient_risk, uniform_distance
+from kt_theory.exact.occupancy import Cells, empty_mean
 from kt_theory.teacher import Teacher
 
 STUDENTS = list(kt.STUDENTS)

@@ -10,7 +10,7 @@ from kt_theory.kernels.control import unseen_weight
 from kt_theory.kernels.layout import in_cell_order
 from kt_theory.kernels.statistics import moments
 from kt_theory.kernels.streams import stream_key
-from kt_theory.risk.cell import Cell, RiskEstimate, Tally
+from kt_theory.simulation.cell import Cell, RiskEstimate, Tally
 from kt_theory.students import Student
 from kt_theory.teacher import Teacher
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kt_theory.risk.cost import refuse_beyond
-from kt_theory.risk.empirical import CHUNK, visit_window
+from kt_theory.exact.cost import refuse_beyond
+from kt_theory.exact.empirical import CHUNK, visit_window
 
 
 def mean_over_visits(function: Callable[[np.ndarray], np.ndarray], n: int, rho: float) -> float:

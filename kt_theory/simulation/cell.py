@@ -23,8 +23,8 @@ from kt_theory.kernels.noise import noise_of
 from kt_theory.kernels.statistics import BINS, SUMS, accumulate, moments, quantiles
 from kt_theory.kernels.streams import stream_key
 from kt_theory.queries.laws import QueryLaw, as_queries, is_default
-from kt_theory.risk.plans import query_plan
-from kt_theory.risk.rules import RowRuleError, kernel_students, pools, rule_addresses, rule_kind
+from kt_theory.simulation.plans import query_plan
+from kt_theory.simulation.rules import RowRuleError, kernel_students, pools, rule_addresses, rule_kind
 from kt_theory.students import Student
 from kt_theory.teacher import Teacher
 

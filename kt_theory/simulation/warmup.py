@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from kt_theory.access import PARTIAL
-from kt_theory.risk.montecarlo import draw_counts, simulate
+from kt_theory.simulation.run import draw_counts, simulate
 from kt_theory.students import STUDENTS, Student, row_rule
 from kt_theory.teacher import Teacher
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.risk.cost import refuse_beyond
-from kt_theory.risk.exact import uniform_distance
-from kt_theory.risk.occupancy import Cells, contour, empty_factors, empty_laws, joint
+from kt_theory.exact.cost import refuse_beyond
+from kt_theory.students.risk import uniform_distance
+from kt_theory.exact.occupancy import Cells, contour, empty_factors, empty_laws, joint
 from kt_theory.teacher import RowClasses, Teacher
 from kt_theory.validation import LARGEST_COUNT, numeric_array, unit_interval, whole_number
 
@@ -116,7 +116,7 @@ def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None)
     """Return the exact law of the missing mass, for rho of few distinct values.
 
     The numbers of unseen inputs per class are the numbers of empty cells after n draws: their joint law is a Cauchy
-    integral over independent binomial laws (`kt_theory.risk.occupancy`). `weights=ce_ful_weights(teacher)` gives the
+    integral over independent binomial laws (`kt_theory.exact.occupancy`). `weights=ce_ful_weights(teacher)` gives the
     law of ce_ful's loss.
 
     Parameters
