@@ -68,7 +68,7 @@ class Access:
     @property
     def settled(self) -> bool:
         """Whether one answer reveals all that any number of answers of its row do."""
-        return self.shows.settled
+        return self.shows.settled or self.shows.top == WHOLE_ROW
 
     @property
     def recovers(self) -> bool:

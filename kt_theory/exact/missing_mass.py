@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.exact.cost import refuse_beyond
-from kt_theory.students.risk import uniform_distance
 from kt_theory.exact.occupancy import Cells, contour, empty_factors, empty_laws, joint
+from kt_theory.exact.unvisited import uniform_distance
+from kt_theory.numeric import missed
 from kt_theory.teacher import RowClasses, Teacher
 from kt_theory.validation import LARGEST_COUNT, numeric_array, unit_interval, whole_number
 
@@ -92,8 +93,7 @@ def missing_mass_moments(teacher: Teacher, n: int, weights: ArrayLike | None = N
     rho = np.minimum(rho, 1.0)
     if draws == 0:
         return Moments(float(size @ w), 0.0)
-    with np.errstate(divide="ignore"):
-        q = np.where(rho < 1, np.exp(draws * np.log1p(-np.where(rho < 1, rho, 0.0))), 0.0)
+    q = missed(rho, draws)
     mean = float(size @ (w * q))
     keep = (rho < 1) & (w > 0)
     if not keep.any():

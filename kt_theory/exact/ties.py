@@ -1,4 +1,4 @@
-"""Rows as levels: labels of equal probability are exchangeable, so only their numbers matter."""
+"""Ties in a row: labels of equal probability are exchangeable, so only their numbers matter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Levels(NamedTuple):
+class Ties(NamedTuple):
     """The distinct positive probabilities of a row, in descending order, and how many labels share each.
 
     Attributes
@@ -22,8 +22,8 @@ class Levels(NamedTuple):
     zeros: int
 
 
-def row_levels(row: np.ndarray, top: int = 0) -> Levels:
-    """Return the levels of a row but for its `top` largest entries, after division of the row by its sum.
+def ties_of(row: np.ndarray, top: int = 0) -> Ties:
+    """Return the ties of a row but for its `top` largest entries, after division of the row by its sum.
 
     Parameters
     ----------
@@ -34,4 +34,4 @@ def row_levels(row: np.ndarray, top: int = 0) -> Levels:
     tail = row[top:]
     value, size = np.unique(tail[tail > 0], return_counts=True)
     value, size = value[::-1], size[::-1].astype(np.float64)
-    return Levels(value / (row[:top].sum() + value @ size), size, int((tail == 0).sum()))
+    return Ties(value / (row[:top].sum() + value @ size), size, int((tail == 0).sum()))

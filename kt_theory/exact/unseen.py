@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from kt_theory.exact.cost import refuse_beyond
-from kt_theory.exact.ties import Levels, row_levels
 from kt_theory.exact.occupancy import Cells, empty_mean
-from kt_theory.teacher import RowClasses
+from kt_theory.exact.risk import RowRisk
+from kt_theory.exact.ties import Ties, ties_of
+from kt_theory.numeric import missed
+from kt_theory.teacher import RowClasses, Teacher
 
 LARGEST_TABLE = 2e7
 NODES = 100.0
 
+DEAR = 2e8
+"""Operations of about a nanosecond beyond which a risk costs more than the simulations that replace it."""
 
-def unseen_loss(classes: RowClasses, n: np.ndarray, top: int = 0) -> np.ndarray:
-    """Return sum_s rho_s E[row loss of sel_ptl; row visited], the part of its risk that is not an unvisited row's.
+_MOST_DIFFERENT = 24
+_WAY_OUT = "use simulate; exact are rows of few distinct probabilities and of up to 20 labels"
 
-    With `top` = k the same for top_k(k), to which the k largest entries of a visited row are no secret.
+
+@dataclass(frozen=True)
+class Unseen(RowRisk):
+    """The risk of sel_ptl, and of top_k(k), to which the k = `top` largest entries of a visited row are no secret.
 
     With U unseen labels of total probability R, the row loss is
 
@@ -28,59 +37,76 @@ def unseen_loss(classes: RowClasses, n: np.ndarray, top: int = 0) -> np.ndarray:
     prod (m_l + 1) vectors of numbers. Zhao and Zhu (2023), section 4.3, define the student. The k largest entries of
     top_k(k) belong to no cell; the loss with all other labels unseen is then taken off as often as the row is
     unvisited, (1-rho_s)^n, which is no more than the unvisited row itself adds to the risk.
-
-    Parameters
-    ----------
-    classes : RowClasses
-    n : (N,) array, finite, >= 0
-    top : int
-
-    Returns
-    -------
-    (N,) array in [0,1]; parts below 1e-150 count as 0.
     """
-    active = np.flatnonzero(classes.rho > 0)
-    plans = [(c, row_levels(classes.rows[c], top)) for c in active]
-    plans = [(c, levels) for c, levels in plans if _can_err(levels, top)]
-    student = f"top_k({top})" if top else "sel_ptl"
-    cost = 0.0
-    for c, levels in plans:
-        cost += _cost(levels, float(classes.rho[c]), n, student)
-    refuse_beyond(cost, student, _WAY_OUT)
-    total = np.zeros(len(n))
-    for c, levels in plans:
-        rho = min(float(classes.rho[c]), 1.0)
-        table = _LossTable(levels, forget_unvisited=top == 0)
-        cells = Cells(levels.size, rho * levels.value)
-        share = rho * float(classes.multiplicity[c])
-        risk = np.array([empty_mean(cells, draws, table) if draws else 0.0 for draws in n])
-        if top:
-            everything = float(table([np.array([size]) for size in levels.size]).item())
-            risk = np.maximum(risk - np.where(n > 0, everything * (1.0 - rho) ** n, 0.0), 0.0)
-        total += share * risk
-    return total
+
+    top: int = 0
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """As refusals call it."""
+        return f"top_k({self.top})" if self.top else "sel_ptl"
+
+    def visited(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
+        """Return what visited rows lose, (N,); parts below 1e-150 count as 0."""
+        plans = []
+        cost = 0.0
+        for c in np.flatnonzero(classes.rho > 0):
+            ties = ties_of(classes.rows[c], self.top)
+            if self._can_err(ties):
+                cells = Cells(ties.size, min(float(classes.rho[c]), 1.0) * ties.value)
+                plans.append((c, ties, cells))
+                cost += self._cost(ties, cells, n)
+        refuse_beyond(cost, self.name, _WAY_OUT)
+        total = np.zeros(len(n))
+        for c, ties, cells in plans:
+            rho = min(float(classes.rho[c]), 1.0)
+            table = _LossTable(ties, forget_unvisited=self.top == 0)
+            loss = np.array([empty_mean(cells, draws, table) if draws else 0.0 for draws in n])
+            if self.top:
+                everything = float(table([np.array([size]) for size in ties.size]).item())
+                unvisited = np.where(n > 0, everything * missed(rho, n), 0.0)
+                loss = np.maximum(loss - unvisited, 0.0)
+            total += rho * float(classes.multiplicity[c]) * loss
+        return total
+
+    def dear(self, teacher: Teacher, n: int) -> bool:
+        """Return whether a row has so many different probabilities that simulations cost less."""
+        classes = teacher.classes
+        sizes = np.array([float(max(n // 16, 1))])
+        cost = 0.0
+        for rho, row in zip(classes.rho, classes.rows, strict=True):
+            ties = ties_of(row, self.top)
+            if len(ties.value) > _MOST_DIFFERENT:
+                return True
+            if rho > 0.0 and len(ties.value):
+                states = Cells(ties.size, min(float(rho), 1.0) * ties.value).states(sizes)
+                cost += _operations(ties, states)
+            if cost > DEAR:
+                return True
+        return False
+
+    def _can_err(self, ties: Ties) -> bool:
+        """Whether a visited row can have hidden labels of unequal probability; all of sel_ptl's cannot be hidden."""
+        if len(ties.value) == 1 and ties.zeros:
+            return self.top > 0 or ties.size[0] > 1
+        return len(ties.value) > 1
+
+    def _cost(self, ties: Ties, cells: Cells, n: np.ndarray) -> float:
+        """Return an estimate of the operations for one row class; refuse tables that do not fit in memory."""
+        drawn = n[n > 0]
+        if not len(drawn):
+            return 0.0
+        labels = f"{len(ties.value)} distinct probabilities among {int(ties.size.sum())} labels"
+        what = f"{self.name} on a row of {labels}"
+        refuse_beyond(2.0 ** min(len(ties.value), 900), what, _WAY_OUT, LARGEST_TABLE)
+        states = cells.states(drawn)
+        refuse_beyond(float(states.max()), what, _WAY_OUT, LARGEST_TABLE)
+        return _operations(ties, states)
 
 
-def _can_err(levels: Levels, top: int) -> bool:
-    """Whether a visited row can have hidden labels of unequal probability; all of sel_ptl's cannot be hidden."""
-    if len(levels.value) == 1 and levels.zeros:
-        return top > 0 or levels.size[0] > 1
-    return len(levels.value) > 1
-
-
-_WAY_OUT = "use simulate; exact are rows of few distinct probabilities and of up to 20 labels"
-
-
-def _cost(levels: Levels, rho: float, n: np.ndarray, student: str) -> float:
-    """Return an estimate of the operations for one row class; refuse tables that do not fit in memory."""
-    drawn = n[n > 0]
-    if not len(drawn):
-        return 0.0
-    what = f"{student} on a row of {len(levels.value)} distinct probabilities among {int(levels.size.sum())} labels"
-    refuse_beyond(2.0 ** min(len(levels.value), 900), what, _WAY_OUT, LARGEST_TABLE)
-    states = Cells(levels.size, min(rho, 1.0) * levels.value).states(drawn)
-    refuse_beyond(float(states.max()), what, _WAY_OUT, LARGEST_TABLE)
-    return float((states * (NODES + 4.0 * len(levels.value) ** 2) + 2e5 * len(levels.value)).sum())
+def _operations(ties: Ties, states: np.ndarray) -> float:
+    different = len(ties.value)
+    return float((states * (NODES + 4.0 * different**2) + 2e5 * different).sum())
 
 
 class _LossTable:
@@ -89,20 +115,22 @@ class _LossTable:
     With `forget_unvisited` it is 0 where all labels are unseen.
     """
 
-    def __init__(self, levels: Levels, *, forget_unvisited: bool) -> None:
-        self.levels, self.forget_unvisited = levels, forget_unvisited
+    def __init__(self, ties: Ties, *, forget_unvisited: bool) -> None:
+        self.ties = ties
+        self.forget_unvisited = forget_unvisited
         self.key: tuple[tuple[float, float], ...] = ()
         self.table = np.zeros(())
 
     def __call__(self, windows: list[np.ndarray]) -> np.ndarray:
         key = tuple((window[0], window[-1]) for window in windows)
         if key != self.key:
-            self.key, self.table = key, self._build(windows)
+            self.key = key
+            self.table = self._build(windows)
         return self.table
 
     def _build(self, windows: list[np.ndarray]) -> np.ndarray:
         """Return sum_l u_l (sum_j u_j (v_l - v_j))^+ / U; differences come first, so that near ties keep digits."""
-        value, size, zeros = self.levels
+        value, size, zeros = self.ties
         unseen = np.meshgrid(*windows, indexing="ij", sparse=True)
         number = sum(unseen, np.full((), float(zeros)))
         loss = np.zeros(number.shape)

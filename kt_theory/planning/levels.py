@@ -205,7 +205,7 @@ def student(level: Level, teacher: Teacher) -> Any:
     where a label stands out.
     """
     from kt_theory import students
-    from kt_theory.exact.informed import greedy_limit
+    from kt_theory.exact.settled import Greedy
 
     given = level.given
     if given is not None:
@@ -226,7 +226,7 @@ def student(level: Level, teacher: Teacher) -> Any:
     if level.access in ("top_k", "top_k_only"):
         return students.top_k(level.k, sampled=level.access == "top_k")
     named = {"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}
-    if level.access == "argmax" and greedy_limit(teacher.classes, True) < greedy_limit(teacher.classes, False):
+    if level.access == "argmax" and Greedy(True).limit(teacher.classes) < Greedy(False).limit(teacher.classes):
         return students.NAMED["argmax_hedged"]
     return students.NAMED[named.get(level.access, level.access)]
 

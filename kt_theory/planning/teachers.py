@@ -21,23 +21,14 @@ SIMULATED_SETS, MOST_SETS, STANDARD_ERRORS = 256, 2**14, 5.0
 STEP = 8
 """Binary digits of the n at which a teacher is simulated: steps of 0.4 to 0.8 %."""
 
-DEAR = 2e8
-"""Operations of about a nanosecond beyond which an exact risk costs more than the simulations that replace it."""
-
 
 def tails(teacher: Teacher, level: Level) -> np.ndarray | None:
     """Return what each row class loses once it is visited, None where that depends on the sampled labels."""
-    from kt_theory.numeric import total_variation
-    from kt_theory.exact.settled import shown_copy
-    from kt_theory.exact.informed import greedy_distance
-
-    kind, *parameters = student(level, teacher).exact or ("",)
     rows = teacher.classes.rows
-    if level.whole_rows and kind != "jacobian":
+    known = student(level, teacher).exact
+    if level.whole_rows and level.access != "jacobian":
         return np.zeros(len(rows))
-    if kind == "argmax":
-        return greedy_distance(rows, *parameters)
-    return np.asarray(total_variation(shown_copy(rows, *parameters), rows)) if kind == "shown" else None
+    return None if known is None else known.settled(rows)
 
 
 def floor_of(level: Level, teacher: Teacher) -> float:
@@ -49,14 +40,14 @@ def floor_of(level: Level, teacher: Teacher) -> float:
 
 def enough_on(level: Level, teacher: Teacher, tv: float) -> tuple[Enough, int]:
     """Return the n from which on the risk of the level's student is at most tv, and the number that is too few."""
-    from kt_theory.queries.laws import iid
     from kt_theory.exact.cost import NoExactRisk
+    from kt_theory.queries.laws import iid
     from kt_theory.students.risk import exact_risk
 
     own, largest = student(level, teacher), surely_enough(level, tv)
     law = None if level.times == 1 else iid(labels_per_query=level.times)
     most = LARGEST_COUNT // level.times
-    if _dear(own, teacher, largest):
+    if own.exact is not None and own.exact.dear(teacher, largest):
         return _simulated(own, law, teacher, tv, largest)
     try:
         found = first_below(
@@ -74,7 +65,7 @@ def enough_on(level: Level, teacher: Teacher, tv: float) -> tuple[Enough, int]:
 
 def enough_surely_on(level: Level, teacher: Teacher, tv: float, delta: float) -> Enough:
     """Return the least n with P(TV > tv) <= delta: exact where visited rows always lose the same, else as proved."""
-    from kt_theory.students.risk import uniform_distance
+    from kt_theory.exact.unvisited import uniform_distance
 
     visited = tails(teacher, level)
     if visited is None:
@@ -106,28 +97,6 @@ def _quantile(level: Level, teacher: Teacher, visited: np.ndarray, tv: float, de
         return None
     what = "exact quantile" if exact else "quantile of a bound"
     return Enough.of(found, f"{what} of the loss of {student_name(level, teacher)} on this teacher", exact=exact)
-
-
-def _dear(own: Any, teacher: Teacher, n: int) -> bool:
-    """Whether an exact risk on rows of many different probabilities costs more than simulations of it."""
-    from kt_theory.exact.ties import row_levels
-    from kt_theory.exact.occupancy import Cells
-
-    kind, *parameters = own.exact or ("",)
-    if kind not in ("sel_ptl", "top_k"):
-        return False
-    classes, cost, sizes = teacher.classes, 0.0, np.array([float(max(n // 16, 1))])
-    for rho, row in zip(classes.rho, classes.rows, strict=True):
-        levels = row_levels(row, *parameters)
-        different = len(levels.value)
-        if different > 24:
-            return True
-        if rho > 0.0 and different:
-            states = float(Cells(levels.size, min(float(rho), 1.0) * levels.value).states(sizes).max())
-            cost += states * (100.0 + 4.0 * different**2) + 2e5 * different
-        if cost > DEAR:
-            return True
-    return False
 
 
 def _simulated(own: Any, law: Any, teacher: Teacher, tv: float, largest: int) -> tuple[Enough, int]:

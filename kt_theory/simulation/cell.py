@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from kt_theory.access import label_ranks
-from kt_theory.numeric import total_variation
 from kt_theory.kernels.draws import PATHS, ROWS, SPARSE, draw_many, draw_plan
 from kt_theory.kernels.layout import as_tables, in_cell_order, padded
 from kt_theory.kernels.loop import run_repeats
@@ -22,6 +21,7 @@ from kt_theory.kernels.losses import Table
 from kt_theory.kernels.noise import noise_of
 from kt_theory.kernels.statistics import BINS, SUMS, accumulate, moments, quantiles
 from kt_theory.kernels.streams import stream_key
+from kt_theory.numeric import total_variation
 from kt_theory.queries.laws import QueryLaw, as_queries, is_default
 from kt_theory.simulation.plans import query_plan
 from kt_theory.simulation.rules import RowRuleError, kernel_students, pools, rule_addresses, rule_kind
@@ -295,7 +295,7 @@ def _refuse_beyond_memory(teacher: Teacher, students: list[Student]) -> None:
     """Raise before the machine starts to swap: the plan and the tables are many arrays of the teacher's size."""
     size = 8.0 * teacher.pi.size
     memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    extra = sum((student.access.distortion is not None) + (student.prior is not None) for student in students)
+    extra = sum(one.access.channel.tables + (one.prior is not None) for one in students)
     arrays = _ARRAYS + extra + (_ARRAYS_OF_TABLE_RULES if any(map(pools, students)) else 0)
     if arrays * size > memory:
         raise ValueError(

@@ -10,6 +10,7 @@ from kt_theory.kernels.control import unseen_weight
 from kt_theory.kernels.layout import in_cell_order
 from kt_theory.kernels.statistics import moments
 from kt_theory.kernels.streams import stream_key
+from kt_theory.numeric import missed
 from kt_theory.simulation.cell import Cell, RiskEstimate, Tally
 from kt_theory.students import Student
 from kt_theory.teacher import Teacher
@@ -39,8 +40,7 @@ def control_variate(teacher: Teacher, n: int) -> tuple[np.ndarray, float]:
     (S, A) array >= 0 with sum at most 2, and a float.
     """
     pi, rho = teacher.pi, teacher.rho[:, None]
-    with np.errstate(divide="ignore"):
-        unseen = np.exp(n * np.log1p(-rho * pi)) if n else np.ones_like(pi)
+    unseen = missed(rho * pi, n)
     number = unseen.sum(axis=1, keepdims=True)
     level = np.divide((pi * unseen).sum(axis=1, keepdims=True), number, out=np.zeros_like(number), where=number > 0)
     slope = np.divide(

@@ -9,6 +9,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from kt_theory.access import Access
+from kt_theory.access.channel import AsIs
 from kt_theory.kernels.generic import Rules
 from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL
 from kt_theory.kernels.nested import let_rules_call
@@ -34,19 +35,21 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
     levels = [student.access for student in generic]
     for level in levels:
         level.refuse_impossible(pi)
-    starts, balls = _balls(levels, len(pi))
+    starts, revealers = _revealers(levels, len(pi))
     tables, shown, prior = _tables(generic, pi)
+    kinds_of_answer = np.array([level.for_kernels for level in levels], dtype=np.float64)
+    own, greedy, parts, top, sigma, everywhere = kinds_of_answer.reshape(-1, 6).T
     rules = Rules(
         rule_addresses(students, checked=False),
         np.array([pools(student) for student in generic], dtype=np.bool_),
-        np.array([level.sampled for level in levels], dtype=np.bool_),
-        np.array([level.greedy for level in levels], dtype=np.bool_),
-        np.array([level.non_target for level in levels], dtype=np.bool_),
-        np.array([level.top for level in levels], dtype=np.int64),
-        np.array([level.noise for level in levels], dtype=np.float64),
-        np.array([level.everywhere for level in levels], dtype=np.bool_),
+        own.astype(np.bool_),
+        greedy.astype(np.bool_),
+        parts.astype(np.bool_),
+        top.astype(np.int64),
+        sigma.copy(),
+        everywhere.astype(np.bool_),
         starts,
-        balls,
+        revealers,
         tables,
         shown,
         prior,
@@ -78,32 +81,32 @@ def _generic(students: list[Student]) -> list[Student]:
     return [student for student in students if (student.rule, student.access) not in closed]
 
 
-def _balls(levels: list[Access], inputs: int) -> tuple[np.ndarray, np.ndarray]:
+def _revealers(levels: list[Access], inputs: int) -> tuple[np.ndarray, np.ndarray]:
     """Return where those inputs start whose visit reveals each row, and all of them: none where any visit does."""
-    starts, balls, offset = [], [], 0
-    for level in levels:
-        if level.everywhere:
-            starts.append(np.full(inputs + 1, offset, dtype=np.int64))
-            continue
-        ball = level.balls(inputs)
-        starts.append(ball.indptr.astype(np.int64) + offset)
-        balls.append(ball.indices.astype(np.int64))
-        offset += len(ball.indices)
-    table = np.array(starts, dtype=np.int64).reshape(len(levels), inputs + 1)
-    return table, np.concatenate([*balls, np.zeros(0, dtype=np.int64)])
+    starts = np.empty((len(levels), inputs + 1), dtype=np.int64)
+    members = [np.zeros(0, dtype=np.int64)]
+    offset = 0
+    for i, level in enumerate(levels):
+        first, inside = level.reach.revealers(inputs)
+        starts[i] = first + offset
+        members.append(inside)
+        offset += len(inside)
+    return starts, np.concatenate(members)
 
 
 def _tables(generic: list[Student], pi: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the tables that rules read, flat, and where what is shown to each student and its prior start."""
-    if not generic:
-        return np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    channels = {student.access.distortion: student.access for student in generic if student.access.distortion is not None}
+    channels = [AsIs(), *(student.access.channel.fixed for student in generic)]
+    channels = list(dict.fromkeys(channels)) if generic else []
     priors = [student for student in generic if student.prior is not None]
-    tables = [pi, *(level.shown(pi) for level in channels.values()), *(one.before(pi.shape) for one in priors)]
-    shown = [[None, *channels].index(student.access.distortion) for student in generic]
-    prior = [1 + len(channels) + priors.index(one) if one in priors else -1 for one in generic]
-    at_shown, at_prior = np.array([shown, prior], dtype=np.int64) * pi.size
-    return np.array(tables, dtype=np.float64).reshape(-1), at_shown, at_prior
+    tables = [channel.shown(pi) for channel in channels]
+    tables += [student.before(pi.shape) for student in priors]
+    shown = [channels.index(student.access.channel.fixed) for student in generic]
+    prior = [-1] * len(generic)
+    for i, student in enumerate(priors):
+        prior[generic.index(student)] = len(channels) + i
+    at = np.array([shown, prior], dtype=np.int64) * pi.size
+    return np.array(tables, dtype=np.float64).reshape(-1), at[0], at[1]
 
 
 def compiled_rule(student: Student, checked: bool) -> Any:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from kt_theory import access
-from kt_theory.access import SOFT, WHOLE_ROW, Access
-from kt_theory.students.student import RowRule, Student, _share_the_rest
+from kt_theory.access import SOFT, Access
+from kt_theory.exact.hidden import HiddenMass
+from kt_theory.exact.risk import RowRisk
+from kt_theory.exact.settled import Shown, WholeRows
+from kt_theory.students.rules import RowRule
+from kt_theory.students.sparse import Undone
+from kt_theory.students.student import Student
 from kt_theory.validation import positive
 
 
@@ -82,7 +85,8 @@ def tempered(tau: float, believed: float | None = None, of: Access = SOFT) -> St
         The level whose answers are shown so.
     """
     level = access.temperature(tau, of)
-    power = level.distortion.amount if believed is None else positive(believed, "believed")  # type: ignore[union-attr]
+    shown = positive(tau, "tau")
+    power = shown if believed is None else positive(believed, "believed")
 
     def rule(counts, revealed, out):
         hidden_mass = 1.0
@@ -104,11 +108,11 @@ def tempered(tau: float, believed: float | None = None, of: Access = SOFT) -> St
             total += out[a]
         out /= total
 
-    name = f"tempered({tau:g}) {of.name}" if believed is None else f"tempered({tau:g} as {power:g}) {of.name}"
-    known = _constant(level, power)
-    if of.top == WHOLE_ROW and power == tau:
-        known = ("ce_ful",)
-    return Student(name, level, RowRule(rule), "Hinton, Vinyals and Dean (2015), arXiv 1503.02531: temperature", known)
+    words = f"{tau:g}" if believed is None else f"{tau:g} as {power:g}"
+    name = f"tempered({words}) {of.name}"
+    reference = "Hinton, Vinyals and Dean (2015), arXiv 1503.02531: temperature"
+    exact = _exact(level, name, power, right=power == shown)
+    return Student(name, level, RowRule(rule), reference, exact, sparse=_sparse(level, power))
 
 
 def rounded(step: float, of: Access = SOFT) -> Student:
@@ -129,7 +133,14 @@ def rounded(step: float, of: Access = SOFT) -> Student:
         The level whose answers are shown so.
     """
     level = access.rounded(step, of)
-    return Student(level.name, level, RowRule(_share_and_normalise), "normalised, tanh(step/4)", _constant(level))
+    return Student(
+        level.name,
+        level,
+        RowRule(_share_and_normalise),
+        "normalised, tanh(step/4)",
+        _exact(level, level.name),
+        sparse=_sparse(level),
+    )
 
 
 def quantised(bits: int, of: Access = SOFT) -> Student:
@@ -155,7 +166,14 @@ def quantised(bits: int, of: Access = SOFT) -> Student:
         The level whose answers are shown so.
     """
     level = access.quantised(bits, of)
-    return Student(level.name, level, RowRule(_share_or_correct), "equal correction, A / (4 * 2^b)", _constant(level))
+    return Student(
+        level.name,
+        level,
+        RowRule(_share_or_correct),
+        "equal correction, A / (4 * 2^b)",
+        _exact(level, level.name),
+        sparse=_sparse(level),
+    )
 
 
 def noisy(sigma: float, of: Access = SOFT) -> Student:
@@ -176,7 +194,8 @@ def noisy(sigma: float, of: Access = SOFT) -> Student:
         The level whose answers are shown so.
     """
     level = access.noisy(sigma, of)
-    return Student(level.name, level, RowRule(_share_and_normalise), "geometric mean of the answers, normalised")
+    reference = "geometric mean of the answers, normalised"
+    return Student(level.name, level, RowRule(_share_and_normalise), reference)
 
 
 def logits(of: Access = SOFT) -> Student:
@@ -195,32 +214,19 @@ def logits(of: Access = SOFT) -> Student:
         The level whose answers are shown so; `kt_theory.access.PARTIAL` shows the logit of the sampled label.
     """
     level = access.logits(of)
-    known: tuple[Any, ...] = ("ce_ful",)
-    if of.top != WHOLE_ROW:
-        known = ("hidden_mass", level.top) if of.sampled else _constant(level)
+    exact = _exact(level, level.name) or HiddenMass(level.shows.top)
     reference = "Ba and Caruana (2014), arXiv 1312.6184: regression on logits"
-    return Student(level.name, level, RowRule(_in_proportion), reference, known)
+    return Student(level.name, level, RowRule(_in_proportion), reference, exact)
 
 
-def jacobian(features: Any) -> Student:
-    """Return the student of logits and their Jacobian by the features, for softmax-affine teachers: exact at one query.
-
-    The logits are W x + b. An answer at x has W x + b and W, up to a shift of all labels that the softmax does not
-    see: the whole teacher. `kt_theory.affine.from_jacobian` does this arithmetic on one answer. The risk is
-    TV(Uniform, pi | rho) at n = 0 and 0 afterwards. A teacher whose logits are not affine in the features is refused.
-
-    Parameters
-    ----------
-    features : (S, d) array_like
-        One row for each input.
-    """
-    level = access.jacobian(features)
-    reference = "Srinivas and Fleuret (2018), arXiv 1803.00443: matching Jacobians"
-    return Student(level.name, level, RowRule(_share_the_rest), reference, ("jacobian", level))
+def _exact(level: Access, name: str, power: float = 1.0, *, right: bool = True) -> RowRisk | None:
+    """Return the exact risk of a channel's own student, where visited rows do not depend on the labels drawn."""
+    if not level.settled:
+        return None
+    if right and level.recovers:
+        return WholeRows(name)
+    return Shown(level.channel, level.shows.top, power)
 
 
-def _constant(level: Access, power: float = 1.0) -> tuple[Any, ...]:
-    """Return the exact risk of a student whose visited rows do not depend on the labels that were sampled."""
-    if level.sampled and level.top != WHOLE_ROW:
-        return ()
-    return ("shown", level.distortion, level.top, power)
+def _sparse(level: Access, power: float = 1.0) -> Undone | None:
+    return Undone(level.channel, power) if level.settled else None

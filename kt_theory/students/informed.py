@@ -1,4 +1,4 @@
-"""Students that know the possible labels or equal inputs beforehand, and those of greedy and non-target answers."""
+"""Students that know something beforehand: which labels are possible, or which inputs have equal rows."""
 
 from __future__ import annotations
 
@@ -7,62 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.access import ARGMAX, NON_TARGET
-from kt_theory.students.student import NAMED, RowRule, Student, TableRule, _ce_sgl, as_students
+from kt_theory.exact.informed import Grouped, Masked
+from kt_theory.exact.risk import RowRisk
+from kt_theory.students.named import as_students
+from kt_theory.students.rules import RowRule, TableRule
+from kt_theory.students.student import Student
 from kt_theory.validation import numeric_array
 
 _TOLERANCE = 1e-9
-
-
-def _hedge(counts, revealed, out):
-    labels = counts.size
-    visits = counts.sum()
-    spread = 0.0
-    root = int(np.sqrt(labels - 1.0))
-    for j in range(max(root, 1), min(root + 2, labels) + 1):
-        spread = max(spread, (j - 1.0) * (labels - 1.0) / (j * (labels + j - 2.0)) if j > 1 else 0.0)
-    for a in range(labels):
-        if visits == 0:
-            out[a] = 1.0 / labels
-        else:
-            out[a] = 1.0 - spread if counts[a] > 0 else spread / (labels - 1.0)
-
-
-def _odds_or_frequencies(counts, revealed, out):
-    visits = counts.sum()
-    hidden = 0
-    for a in range(counts.size):
-        hidden += 1 if np.isnan(revealed[a]) else 0
-    for a in range(counts.size):
-        if visits == 0:
-            out[a] = 1.0 / counts.size
-        else:
-            out[a] = counts[a] / visits if hidden > 0 else revealed[a]
-
-
-_GREEDY = Student(
-    "argmax",
-    ARGMAX,
-    RowRule(_ce_sgl),
-    "the point mass on the greedy label; 1 - max p on a visited row, 1 - 1/A at worst",
-    ("argmax", False),
-)
-_HEDGED = Student(
-    "argmax_hedged",
-    ARGMAX,
-    RowRule(_hedge),
-    "1 - V on the greedy label, V = max_j (j-1)(A-1) / (j(A+j-2)) in equal shares on the others; V at worst",
-    ("argmax", True),
-)
-_NON_TARGET = Student(
-    "non_target",
-    NON_TARGET,
-    RowRule(_odds_or_frequencies),
-    "Zhao, Cui, Song, Qiu and Liang (2022), arXiv 2203.08679: the non-target part of decoupled distillation",
-    ("non_target",),
-)
-# What they do is told where their levels' limits are: kt_theory.limits.argmax and kt_theory.limits.non_target.
-NAMED.update({student.name: student for student in (_GREEDY, _HEDGED, _NON_TARGET)})
 
 
 def masked(student: Student | str, mask: ArrayLike) -> Student:
@@ -111,9 +63,11 @@ def masked(student: Student | str, mask: ArrayLike) -> Student:
                     if possible[at, a]:
                         out[s, a] = out[s, a] / mass if mass > 0.0 else 1.0 / size
 
-    known = ("masked", base, possible) if base.exact else ()
-    about, sizes = f"{base.reference}; possible labels", (rows if rows > 1 else None, possible.shape[1])
-    return Student(f"{base.name} masked", base.access, TableRule(rule), about, known, sizes=sizes)
+    name = f"{base.name} masked"
+    exact = Masked(base.exact, possible, name) if isinstance(base.exact, RowRisk) else None
+    sizes = (rows if rows > 1 else None, possible.shape[1])
+    reference = f"{base.reference}; possible labels"
+    return Student(name, base.access, TableRule(rule), reference, exact, sizes=sizes)
 
 
 def grouped(student: Student | str, groups: ArrayLike) -> Student:
@@ -137,8 +91,7 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
     """
     base = _row_student(student, "grouped")
     level = base.access
-    unnormalised = level.distortion is not None and level.distortion.kind == "unnormalised"
-    if level.noise > 0.0 or unnormalised or level.non_target or level.graph is not None or level.everywhere:
+    if not level.alike:
         raise ValueError(f"student {base.name!r}: what access {level.name!r} shows at two equal rows cannot be pooled")
     given = numeric_array(groups, "groups", 1)
     if (given != np.rint(given)).any():
@@ -168,9 +121,10 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
             for a in range(labels):
                 out[s, a] = copies[group[s], a]
 
-    known = ("grouped", base, group) if base.exact else ()
-    about, sizes = f"{base.reference}; equal inputs pooled", (len(group), None)
-    return Student(f"{base.name} grouped", level, TableRule(rule), about, known, sizes=sizes)
+    name = f"{base.name} grouped"
+    exact = Grouped(base.exact, group, name) if base.exact else None
+    reference = f"{base.reference}; equal inputs pooled"
+    return Student(name, level, TableRule(rule), reference, exact, sizes=(len(group), None))
 
 
 def _row_student(student: Any, what: str) -> Student:

@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import kt_theory as kt
-from kt_theory.graphs import Graph, as_graph, complete, cycle, path
-from kt_theory.students.risk import NoExactRisk, exact_risk, gradient_risk, uniform_distance
+from kt_theory.access.reach import Ball
+from kt_theory.exact.cost import NoExactRisk
 from kt_theory.exact.occupancy import Cells, empty_mean
+from kt_theory.exact.reached import Balls
+from kt_theory.exact.unvisited import uniform_distance
+from kt_theory.graphs import Graph, as_graph, complete, cycle, path
+from kt_theory.students.risk import exact_risk
 from kt_theory.teacher import Teacher
 
 STUDENTS = list(kt.STUDENTS)
@@ -346,6 +350,11 @@ def gradient_by_sets(teacher: Teacher, graph: Graph, hops: int, n: int) -> float
     return float(total)
 
 
+def balls_risk(teacher: Teacher, graph: Graph, hops: int, n):
+    risk = Balls(Ball(graph, hops)).risk(teacher, np.ravel(n).astype(np.float64))
+    return risk if np.ndim(n) else float(risk[0])
+
+
 @pytest.mark.parametrize("graph", [path(5), cycle(5), complete(5), as_graph(np.zeros((5, 5)))])
 @pytest.mark.parametrize("hops", [0, 1, 2])
 def test_gradient_risk(graph: Graph, hops: int):
@@ -353,19 +362,19 @@ def test_gradient_risk(graph: Graph, hops: int):
     teacher = Teacher(rng.dirichlet(np.ones(3), 5), rng.dirichlet(np.ones(5)))
     for n in (0, 1, 3, 5):
         want = gradient_by_sets(teacher, graph, hops, n)
-        assert gradient_risk(teacher, graph, hops, n) == pytest.approx(want, rel=1e-12, abs=1e-17)
+        assert balls_risk(teacher, graph, hops, n) == pytest.approx(want, rel=1e-12, abs=1e-17)
     if hops == 0 or graph.edges == 0:
         n = [0, 2, 30, np.inf]
-        np.testing.assert_allclose(gradient_risk(teacher, graph, hops, n), exact_risk(teacher, "ce_ful", n), rtol=1e-12)
+        np.testing.assert_allclose(balls_risk(teacher, graph, hops, n), exact_risk(teacher, "ce_ful", n), rtol=1e-12)
 
 
 def test_gradient_risk_keeps_small_complements():
     teacher = Teacher(np.eye(3), [1 - 3e-9, 2e-9, 1e-9])
     # On the path 0 - 1 - 2 input 0 is missed only by samples at 2.
     want = (1 - 3e-9) * 1e-9 * 2 / 3 + 1e-9 * (1 - 3e-9) * 2 / 3
-    assert gradient_risk(teacher, path(3), 1, 1) == pytest.approx(want, rel=1e-12)
+    assert balls_risk(teacher, path(3), 1, 1) == pytest.approx(want, rel=1e-12)
     with pytest.raises(ValueError, match="4 vertices"):
-        gradient_risk(teacher, path(4), 1, 1)
+        balls_risk(teacher, path(4), 1, 1)
 
 
 def test_empty_cells_of_every_size():

@@ -16,7 +16,8 @@ from oracles import transfer_sets
 import kt_theory as kt
 from kt_theory import access, students
 from kt_theory.affine import AffineLogits
-from kt_theory.exact.settled import hidden_mass_loss, shown_copy
+from kt_theory.exact.hidden import HiddenMass
+from kt_theory.exact.settled import Shown
 from kt_theory.testing import assert_risk, teachers
 
 RNG = np.random.default_rng(22)
@@ -146,7 +147,7 @@ def test_a_tiny_hidden_mass_keeps_its_digits():
     unvisited = (r * (1 - r) ** n + (1 - r) * r**n) / 2
     found = kt.exact_risk(teacher, students.logits(access.PARTIAL), n)
     assert found == pytest.approx(float(visited + unvisited), rel=1e-9)
-    assert hidden_mass_loss(teacher.classes, np.array([3.0]))[0] == pytest.approx(float(visited), rel=1e-9)
+    assert HiddenMass().visited(teacher.classes, np.array([3.0]))[0] == pytest.approx(float(visited), rel=1e-9)
 
 
 @given(
@@ -345,7 +346,7 @@ def test_exact_risks_by_classes_serve_any_number_of_inputs():
 def test_shown_copy_keeps_rows_distributions():
     rows = -np.sort(-RNG.dirichlet(np.full(7, 0.3), size=50), axis=1)
     for student in STUDENTS:
-        if student.exact[0] == "shown":
-            copy = shown_copy(rows, *student.exact[1:])
+        if isinstance(student.exact, Shown):
+            copy = student.exact.copy(rows)
             np.testing.assert_allclose(copy.sum(axis=1), 1.0, atol=1e-12)
             assert (copy >= 0).all()

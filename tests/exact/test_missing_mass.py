@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from kt_theory.exact.cost import NoExactRisk
-from kt_theory.students.risk import exact_risk
 from kt_theory.exact.missing_mass import (
     ce_ful_weights,
     missing_mass_bounds,
     missing_mass_law,
     missing_mass_moments,
 )
+from kt_theory.students.risk import exact_risk
 from kt_theory.teacher import Teacher
 
 # (multiplicities, rho of one input, n)
