@@ -29,9 +29,10 @@ class HiddenMass(RowRisk):
         rho = np.minimum(classes.rho, 1.0)[:, None]
         hit = rho * tail
         inside = (tail > 0) & (hit < 1) & (rho > 0)
-        share = (classes.rho * classes.multiplicity)[:, None] * np.where(inside, tail, 0.0)
+        share = classes.weight[:, None] * np.where(inside, tail, 0.0)
         hit = np.where(inside, hit, 0.0)
-        return _missed_by_some(share, log_missed(hit), log_missed((rho - hit) / (1.0 - hit)), n)
+        ratio = log_missed((rho - hit) / (1.0 - hit))
+        return _missed_by_some(share, log_missed(hit), ratio, n)
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,15 @@ class NonTarget(RowRisk):
         """Return what visited rows lose, (N,)."""
         two = (classes.rows > 0.0).sum(axis=1) == 2
         odds = RowClasses(*(part[two] for part in classes))
-        total = Empirical().visited(odds, n) if two.any() else np.zeros(len(n))
+        total = np.zeros(len(n))
+        if two.any():
+            total = Empirical().visited(odds, n)
         rows = classes.rows[~two]
         hit = np.minimum(classes.rho[~two], 1.0)[:, None]
         rest = 1.0 - rows
         rest[:, 0] = rows[:, 1:].sum(axis=1)  # 1 - p cancels for the largest alone
         rest = np.where(rows > 0.0, rest, 0.0)
-        share = (classes.rho * classes.multiplicity)[~two, None] * rest
+        share = classes.weight[~two, None] * rest
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = log_missed(hit * rows / (1.0 - hit * rest))
         ratio = np.where(rows > 0.0, ratio, 0.0)
@@ -72,5 +75,6 @@ def _missed_by_some(
     """
     found = np.zeros(len(n))
     for i in np.flatnonzero(n):
-        found[i] = -(share * np.exp(n[i] * stays) * np.expm1(n[i] * ratio)).sum()
+        missed = share * np.exp(n[i] * stays)
+        found[i] = -(missed * np.expm1(n[i] * ratio)).sum()
     return found

@@ -34,7 +34,10 @@ class Masked(ExactRisk):
         NoExactRisk
             If a row has mass outside the mask where rho is positive.
         """
-        return sum((self.base.over(part, n) for part in self._parts(teacher)), np.zeros(len(n)))
+        risk = np.zeros(len(n))
+        for part in self._parts(teacher):
+            risk += self.base.over(part, n)
+        return risk
 
     def _parts(self, teacher: Teacher) -> list[RowClasses]:
         """Return the rows over the possible labels, for each number of them."""
@@ -49,8 +52,9 @@ class Masked(ExactRisk):
         found = []
         for size in np.unique(sizes):
             at = np.flatnonzero(sizes == size)
-            rows = -np.sort(-teacher.pi[at][possible[at]].reshape(len(at), size), axis=1)
-            found.append(RowClasses(rows, teacher.rho[at], np.ones(len(at), dtype=np.int64)))
+            rows = teacher.pi[at][possible[at]].reshape(len(at), size)
+            once = np.ones(len(at), dtype=np.int64)
+            found.append(RowClasses(-np.sort(-rows, axis=1), teacher.rho[at], once))
         return found
 
 

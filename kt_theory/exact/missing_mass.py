@@ -44,13 +44,16 @@ class MissingMassLaw:
     def cdf(self, x: ArrayLike) -> np.ndarray | float:
         """Return P(L <= x)."""
         slack = SAME * self.values[-1]
-        index = np.searchsorted(self.values, np.asarray(x, dtype=np.float64) + slack, side="right")
-        below = np.append(0.0, np.minimum(np.cumsum(self.probabilities), 1.0))[index]
+        at = np.asarray(x, dtype=np.float64) + slack
+        index = np.searchsorted(self.values, at, side="right")
+        sums = np.minimum(np.cumsum(self.probabilities), 1.0)
+        below = np.append(0.0, sums)[index]
         return float(below) if np.ndim(x) == 0 else below
 
     def quantile(self, level: float) -> float:
         """Return the smallest value v with P(L <= v) >= level, 0 < level < 1; above 1 - 1e-12 rounding decides."""
-        upper = np.append(np.cumsum(self.probabilities[::-1])[::-1][1:], 0.0)
+        tails = np.cumsum(self.probabilities[::-1])[::-1]
+        upper = np.append(tails[1:], 0.0)
         enough = np.flatnonzero(upper <= 1.0 - unit_interval(level, "level"))
         return float(self.values[enough[0]])
 
@@ -103,18 +106,22 @@ def missing_mass_moments(teacher: Teacher, n: int, weights: ArrayLike | None = N
         f"the variance over {keep.sum()} row classes",
         "use the mean, or simulate",
     )
-    kappa = np.where(keep, rho / np.where(keep, 1 - rho, 1.0), 0.0)
-    y = np.where(keep, w * q / np.where(keep, 1 - rho, 1.0), 0.0)
+    outside = float(size[~keep] @ rho[~keep]) + max(0.0, 1.0 - float(size @ rho))
+    rho = rho[keep]
+    size = size[keep]
+    w = w[keep]
+    q = q[keep]
+    kappa = rho / (1 - rho)
+    y = w * q / (1 - rho)
     centre = (size * rho) @ y
-    total = draws * (
-        (size * rho) @ (y - centre) ** 2 + max(0.0, 1.0 - float(size @ rho)) * centre**2
-    )
-    total += size @ (w**2 * np.where(keep, _alone(kappa, q, draws), 0.0))
-    mass = np.where(keep, w * q, 0.0)
-    for c in np.flatnonzero(keep):
+    total = draws * ((size * rho) @ (y - centre) ** 2 + outside * centre**2)
+    total += size @ (w**2 * _alone(kappa, q, draws))
+    mass = w * q
+    for c in range(len(mass)):
         others = size.copy()
         others[c] -= 1
-        total += size[c] * mass[c] * float((others * mass) @ _together(-kappa[c] * kappa, draws))
+        pairs = _together(-kappa[c] * kappa, draws)
+        total += size[c] * mass[c] * float((others * mass) @ pairs)
     return Moments(mean, float(total))
 
 
@@ -138,11 +145,14 @@ def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None)
     rho, size, w = _weighted(teacher.classes, weights)
     draws = float(whole_number(n, "n"))
     never = float(size[rho == 0] @ w[rho == 0])
-    pairs, position = np.unique(np.column_stack([rho, w])[rho > 0], axis=0, return_inverse=True)
-    number = np.bincount(position.ravel(), weights=size[rho > 0], minlength=len(pairs))
+    asked = rho > 0
+    both = np.column_stack([rho, w])[asked]
+    pairs, position = np.unique(both, axis=0, return_inverse=True)
+    number = np.bincount(position.ravel(), weights=size[asked], minlength=len(pairs))
     cells = Cells(number, pairs[:, 0] / (pairs[:, 0] @ number))
     if draws == 0:
-        return MissingMassLaw(np.array([never + number @ pairs[:, 1]]), np.ones(1))
+        everything = never + number @ pairs[:, 1]
+        return MissingMassLaw(np.array([everything]), np.ones(1))
     what = f"the law of the missing mass over {len(pairs)} classes of inputs"
     way_out = "use missing_mass_moments and missing_mass_bounds, or simulate(..., keep_losses=True)"
     refuse_beyond(
@@ -151,19 +161,22 @@ def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None)
         way_out,
         LARGEST_COUNT,
     )
-    refuse_beyond(float(cells.states(np.array([draws]))[0]), what, way_out, LARGEST_LAW)
+    joint_numbers = cells.states(np.array([draws]))
+    refuse_beyond(float(joint_numbers[0]), what, way_out, LARGEST_LAW)
     windows = cells.windows(draws)
     laws = empty_laws(cells, windows, draws)[1]
     windows = [window[law > SMALLEST] for window, law in zip(windows, laws, strict=True)]
     scale, laws = empty_laws(cells, windows, draws)
     path = contour(draws, draws, 0.0, cells, windows)
     states = float(np.prod([len(window) for window in windows]))
-    refuse_beyond(len(path.angle) * (states + 50 * sum(map(len, windows))), what, way_out)
+    each = states + 50 * sum(map(len, windows))
+    refuse_beyond(len(path.angle) * each, what, way_out)
     values = np.array([never])
     for window, weight in zip(windows, pairs[:, 1], strict=True):
         values = np.add.outer(values, window * weight).ravel()
     probabilities = np.zeros(len(values))
-    block = max(1, int(2**21 / max(len(law) for law in laws) / max(1.0, np.sqrt(states) / 1e3)))
+    longest = max(len(law) for law in laws)
+    block = max(1, int(2**21 / longest / max(1.0, np.sqrt(states) / 1e3)))
     for start in range(0, len(path.angle), block):
         weight, factors = empty_factors(cells, windows, path.cut(start, start + block))
         left, right = joint(factors)
@@ -197,15 +210,20 @@ def missing_mass_bounds(inputs: int, n: int, delta: float) -> MissingMassBounds:
     size = whole_number(inputs, "inputs", low=1)
     draws = whole_number(n, "n", low=1)
     log = -float(np.log(unit_interval(delta, "delta")))
-    paper = 4 * size / (9 * draws) + 3 * np.sqrt(size) * log / draws if delta <= 0.1 else np.nan
-    low, high = -40.0, 40.0
+    paper = np.nan
+    if delta <= 0.1:
+        paper = 4 * size / (9 * draws) + 3 * np.sqrt(size) * log / draws
+    low = -40.0
+    high = 40.0
     for _ in range(6):
         t = 1 / (1 + np.exp(-np.linspace(low, high, 401)))
-        bound = size * np.exp((1 - t) / t * np.log1p(-np.minimum(t, 1 - 1e-16))) + log / t
+        power = (1 - t) / t * np.log1p(-np.minimum(t, 1 - 1e-16))
+        bound = size * np.exp(power) + log / t
         best = int(np.argmin(bound))
         step = (high - low) / 400
         low, high = low + (best - 1) * step, low + (best + 1) * step
-    return MissingMassBounds(float(min(paper, 1.0)), min(1.0, float(bound.min()) / draws))
+    sharper = float(bound.min()) / draws
+    return MissingMassBounds(float(min(paper, 1.0)), min(1.0, sharper))
 
 
 def _weighted(classes: RowClasses, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -254,7 +272,8 @@ def _series(x: np.ndarray, n: float) -> np.ndarray:
 
 def _collected(values: np.ndarray, probabilities: np.ndarray) -> MissingMassLaw:
     order = np.argsort(values, kind="stable")
-    values, probabilities = values[order], probabilities[order]
+    values = values[order]
+    probabilities = probabilities[order]
     new = np.append(True, np.diff(values) > SAME * values[-1])
     group = np.cumsum(new) - 1
     return MissingMassLaw(values[new], np.bincount(group, weights=probabilities))

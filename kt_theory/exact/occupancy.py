@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from kt_theory.numeric import bernstein
+
 DIGITS = 45.0
 """Nats of relative accuracy that the truncations keep: e^-45 = 3e-20."""
 
@@ -31,13 +33,9 @@ _ZETA = (
     1.0173430619844491,
     1.0040773561979443,
     1.0009945751278181,
+    *(1.0 + 4.0**-j + 9.0**-j for j in range(6, 13)),
 )
-_SINHC = tuple(
-    (-1.0) ** j
-    / (j + 1)
-    * (_ZETA[j] if j < len(_ZETA) else 1.0 + 4.0 ** -(j + 1) + 9.0 ** -(j + 1))
-    for j in range(12)
-)
+_SINHC = tuple((-1.0) ** j / (j + 1) * zeta for j, zeta in enumerate(_ZETA))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,20 +59,15 @@ class Cells:
         """Return for each group the empty counts that matter after about `draws` draws (all but e^-60 of their law)."""
         empty = np.exp(-self.probability * draws)
         mean = self.size * empty
-        variance = mean * -np.expm1(-self.probability * draws)
-        spread = WINDOW_NATS / 3 + np.sqrt(WINDOW_NATS**2 / 9 + 2 * WINDOW_NATS * variance)
-        low, high = (
-            np.maximum(np.floor(mean - spread), 0.0),
-            np.minimum(np.ceil(mean + spread), self.size),
-        )
+        spread = bernstein(WINDOW_NATS, mean * -np.expm1(-self.probability * draws))
+        low = np.maximum(np.floor(mean - spread), 0.0)
+        high = np.minimum(np.ceil(mean + spread), self.size)
         return [np.arange(a, b + 1) for a, b in zip(low, high, strict=True)]
 
     def states(self, draws: np.ndarray) -> np.ndarray:
         """Return an upper bound on the number of joint empty counts in `windows`, for each number of draws."""
         empty = np.exp(-np.multiply.outer(draws, self.probability))
-        spread = WINDOW_NATS / 3 + np.sqrt(
-            WINDOW_NATS**2 / 9 + 2 * WINDOW_NATS * self.size * empty * (1 - empty)
-        )
+        spread = bernstein(WINDOW_NATS, self.size * empty * (1 - empty))
         with np.errstate(over="ignore"):
             return np.prod(np.minimum(self.size + 1, 2 * spread + 3), axis=-1)
 
@@ -114,9 +107,11 @@ def contour(
     """
     from kt_theory.kernels.exact import HALF_LOG_2PI, deviance, stirling_error
 
-    filled = 1.0 - sum(b * window[-1] for b, window in zip(cells.probability, windows, strict=True))
-    empty = sum(b * window[0] for b, window in zip(cells.probability, windows, strict=True))
-    choices = sum(_log_choices(m, window[0]) for m, window in zip(cells.size, windows, strict=True))
+    least = np.array([window[0] for window in windows])
+    most = np.array([window[-1] for window in windows])
+    filled = 1.0 - float(cells.probability @ most)
+    empty = float(cells.probability @ least)
+    choices = sum(map(_log_choices, cells.size, least))
     need = DIGITS + 0.5 * np.log1p(radius)
     size = min(
         _alias_free(n, radius, need - log_mean),
@@ -139,7 +134,7 @@ def contour(
 
 def _alias_free(n: float, mean: float, tail: float) -> float:
     """Return an odd N for which n - N and n + N lie in a tail of Poisson(mean) of e^-tail, by Bernstein."""
-    size = np.ceil(tail / 3 + np.sqrt(tail**2 / 9 + 2 * mean * tail) + abs(n - mean)) + 1
+    size = np.ceil(bernstein(tail, mean) + abs(n - mean)) + 1
     return float(size + 1 - size % 2)
 
 
@@ -159,7 +154,8 @@ def empty_laws(
     """
     from kt_theory.kernels.exact import log_binomial_row
 
-    laws, scale = [], 0.0
+    laws = []
+    scale = 0.0
     for size, b, window in zip(cells.size, cells.probability, windows, strict=True):
         law = np.empty(len(window))
         log_binomial_row(float(window[0]), float(size), float(b * draws), law)
@@ -178,10 +174,13 @@ def empty_factors(
     e^{i(m-u)t} times slow factors. Either way the fast phases cancel against e^{-int} before they are rounded. Where
     e^{-bz} might overflow, far from the real axis, (e^{bz} - 1)^{m-u} is taken as it stands.
     """
-    n, r, t = path.n, path.radius, path.angle
+    n = path.n
+    r = path.radius
+    t = path.angle
     drop = 2 * r * np.sin(t[-1] / 2) ** 2
     step = r * (-2 * np.sin(t / 2) ** 2 + 1j * np.sin(t))
-    speed, turns = cells.outside, n
+    speed = cells.outside
+    turns = n
     factors = []
     laws = empty_laws(cells, windows, r)[1]
     for size, b, window, law in zip(cells.size, cells.probability, windows, laws, strict=True):
@@ -194,11 +193,14 @@ def empty_factors(
             factors.append(law * np.exp(turn))
             turns -= usual
         elif b * drop * max(window[-1] - window[0], 1.0) > 300:
-            ratio = (np.exp(b * step) - np.exp(-b * r)) / -np.expm1(-b * r)
+            none = np.exp(-b * r)
+            ratio = (np.exp(b * step) - none) / -np.expm1(-b * r)
             factors.append(law * np.power.outer(ratio, full))
         else:
-            seen = _log1p(np.exp(-b * r) / np.expm1(-b * r) * _expm1(-b * step))
-            shift = np.multiply.outer(-b * step, window - window[0]) + np.multiply.outer(seen, full)
+            odds = np.exp(-b * r) / np.expm1(-b * r)
+            seen = _log1p(odds * np.expm1(-b * step))
+            shift = np.multiply.outer(-b * step, window - window[0])
+            shift += np.multiply.outer(seen, full)
             factors.append(law * np.exp(shift))
             speed += (size - window[0]) * b
     slow = -2 * speed * r * np.sin(t / 2) ** 2
@@ -231,7 +233,8 @@ def empty_mean(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.n
     if path.log_scale < LOG_SMALLEST:
         # e^r h(r) n!/r^n is an upper bound on the mean, as all coefficients are >= 0.
         return 0.0
-    block = max(1, int(CHUNK / max([len(window) for window in windows] + [np.sqrt(table.size)])))
+    longest = max(len(window) for window in windows)
+    block = max(1, int(CHUNK / max(longest, np.sqrt(table.size))))
     total = 0.0
     for start in range(0, len(path.angle), block):
         weight, factors = empty_factors(cells, windows, path.cut(start, start + block))
@@ -251,8 +254,11 @@ def _trimmed(
     windows, table = _cropped(windows, table, table != 0, 0.0)
     share = table
     for axis, law in enumerate(empty_laws(cells, windows, draws)[1]):
-        share = share * law.reshape([-1 if a == axis else 1 for a in range(table.ndim)])
-    return _cropped(windows, table, share, float(share.sum() * np.exp(-WINDOW_NATS)))
+        shape = [1] * table.ndim
+        shape[axis] = -1
+        share = share * law.reshape(shape)
+    least = float(share.sum() * np.exp(-WINDOW_NATS))
+    return _cropped(windows, table, share, least)
 
 
 def _cropped(
@@ -273,7 +279,8 @@ def joint(factors: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return the (J, .) products of the first groups and of the rest, cut where the two are nearest in size."""
     sizes = np.cumsum([0.0, *(np.log(f.shape[1]) for f in factors)])
     cut = int(np.argmin(np.abs(2 * sizes - sizes[-1])))
-    return _product(factors[:cut], len(factors[0])), _product(factors[cut:], len(factors[0]))
+    nodes = len(factors[0])
+    return _product(factors[:cut], nodes), _product(factors[cut:], nodes)
 
 
 def _product(factors: list[np.ndarray], nodes: int) -> np.ndarray:
@@ -314,7 +321,9 @@ def _saddle(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.ndar
         )
         return radius + rise / (2 * width) if np.isfinite(rise) else np.inf
 
-    radius, low, high = n, n, np.inf
+    radius = n
+    low = n
+    high = np.inf
     for _ in range(60):
         mean = tilted_mean(radius)
         if abs(mean - n) <= 0.5 * np.sqrt(n) + 0.1:
@@ -337,7 +346,8 @@ def _log_growth(b: float, r: float, step: np.ndarray) -> np.ndarray:
     y0 = (b * r / (2 * np.pi)) ** 2
     rise = (b / (2 * np.pi)) ** 2 * step * (2 * r + step)
     y = y0 + rise
-    value, slope = _SINHC[-1], np.zeros_like(y)
+    value = _SINHC[-1]
+    slope = np.zeros_like(y)
     for coefficient in (*_SINHC[-2::-1], 0.0):
         slope = slope * y + value
         value = value * y0 + coefficient
@@ -353,12 +363,9 @@ def _sine_defect(t: np.ndarray) -> np.ndarray:
     return np.where(t < 0.7, -t * s / 6 * series, np.sin(t) - t)
 
 
-def _expm1(w: np.ndarray) -> np.ndarray:
-    x, y = w.real, w.imag
-    return np.expm1(x) * np.cos(y) - 2 * np.sin(y / 2) ** 2 + 1j * np.exp(x) * np.sin(y)
-
-
 def _log1p(w: np.ndarray) -> np.ndarray:
-    x, y = w.real, w.imag
+    x = w.real
+    y = w.imag
     with np.errstate(divide="ignore"):
-        return 0.5 * np.log1p(x * (2 + x) + y * y) + 1j * np.arctan2(y, 1 + x)
+        size = 0.5 * np.log1p(x * (2 + x) + y * y)
+    return size + 1j * np.arctan2(y, 1 + x)

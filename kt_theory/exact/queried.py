@@ -104,7 +104,8 @@ def _after(
     loss: RowRisk, law: QueryLaw, rows: np.ndarray, weight: np.ndarray, visits: np.ndarray
 ) -> np.ndarray:
     """Return sum_i weight_i g(k m; row_i) for each k in `visits`, whole numbers or inf: (K,)."""
-    classes = RowClasses(-np.sort(-rows, axis=1), np.ones(len(rows)), weight)
+    falling = -np.sort(-rows, axis=1)
+    classes = RowClasses(falling, np.ones(len(rows)), weight)
     found = np.full(len(visits), weight @ uniform_distance(rows))
     asked = visits > 0
     if asked.any():
@@ -129,8 +130,10 @@ def _iid_limit(loss: RowRisk, teacher: Teacher, law: Iid) -> float:
     if law.q is None:
         return loss.limit(teacher.classes)
     asked = law.q > 0
-    seen = _after(loss, law, teacher.pi[asked], teacher.rho[asked], np.array([np.inf]))
-    return float(seen[0] + teacher.rho[~asked] @ uniform_distance(teacher.pi[~asked]))
+    endless = np.array([np.inf])
+    seen = _after(loss, law, teacher.pi[asked], teacher.rho[asked], endless)
+    never = teacher.rho[~asked] @ uniform_distance(teacher.pi[~asked])
+    return float(seen[0] + never)
 
 
 def _classes(teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
@@ -146,7 +149,8 @@ def _classes(teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
     rows = -np.sort(-teacher.pi, axis=1)
     never = float(rho[q < _NEVER] @ uniform_distance(rows[q < _NEVER]))
     asked = (q >= _NEVER) & (rho > 0)
-    keys, which = np.unique(np.column_stack([q, rows])[asked], axis=0, return_inverse=True)
+    both = np.column_stack([q, rows])[asked]
+    keys, which = np.unique(both, axis=0, return_inverse=True)
     weight = np.bincount(which.ravel(), weights=rho[asked], minlength=len(keys))
     rows = np.ascontiguousarray(keys[:, 1:])
     return RowClasses(rows, keys[:, 0].copy(), weight / keys[:, 0]), never
@@ -176,14 +180,14 @@ def _visited(loss: RowRisk, classes: RowClasses, n: np.ndarray, law: Iid) -> np.
 
 
 def _design(loss: RowRisk, teacher: Teacher, n: float, law: Design) -> float:
+    visits = np.where(law.weights > 0, np.inf, law.once)
     if n < np.inf:
         visits = law.visits(int(n)).astype(np.float64)
-    else:
-        visits = np.where(law.weights > 0, np.inf, law.once)
     total = 0.0
     for k in np.unique(visits):
         at = visits == k
-        total += float(_after(loss, law, teacher.pi[at], teacher.rho[at], np.array([k]))[0])
+        lost = _after(loss, law, teacher.pi[at], teacher.rho[at], np.array([k]))
+        total += float(lost[0])
     return total
 
 
@@ -196,8 +200,9 @@ def _trajectory(loss: RowRisk, teacher: Teacher, n: float, law: Trajectories) ->
     what = f"the visits of {len(asked)} inputs in {law.name} queries"
     refuse_beyond(len(asked) * cost, what, WAY_OUT)
     total = 0.0
+    start = law.first(teacher.rho)
     for s in asked:
-        least, chance = _visit_law(law, law.first(teacher.rho), int(n), int(s))
+        least, chance = _visit_law(law, start, int(n), int(s))
         matters = np.flatnonzero(chance > _NEGLIGIBLE)
         visits = least + matters.astype(np.float64)
         one = slice(s, s + 1)

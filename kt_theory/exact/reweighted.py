@@ -12,6 +12,7 @@ from kt_theory.exact.cost import refuse_beyond
 from kt_theory.exact.empirical import Empirical
 from kt_theory.exact.risk import RowRisk
 from kt_theory.exact.ties import Ties, ties_of
+from kt_theory.numeric import bernstein
 from kt_theory.teacher import RowClasses
 
 _WAY_OUT = "use n=inf, simulate(teacher, ['ce_ptl'], n), or rows of 2 or 3 levels"
@@ -59,7 +60,7 @@ class Reweighted(RowRisk):
         rows = classes.rows
         squares = (rows * rows).sum(axis=1, keepdims=True)
         loss = (rows * np.maximum(rows / squares - 1.0, 0.0)).sum(axis=1)
-        return float((classes.rho * classes.multiplicity) @ loss)
+        return float(classes.weight @ loss)
 
 
 def _row_loss(ties: Ties, rho: float, n: float) -> float:
@@ -68,7 +69,9 @@ def _row_loss(ties: Ties, rho: float, n: float) -> float:
     value, size, _ = ties
     chance = rho * value * size
     rest = np.append(np.cumsum(chance[::-1])[::-1], 0.0) + (1.0 - rho)
-    return reweighted_loss(float(n), chance / rest[:-1], rest[1:] / rest[:-1], value, size)
+    taken = chance / rest[:-1]
+    left = rest[1:] / rest[:-1]
+    return reweighted_loss(float(n), taken, left, value, size)
 
 
 def _cost(ties: Ties, rho: float, n: np.ndarray) -> float:
@@ -77,8 +80,7 @@ def _cost(ties: Ties, rho: float, n: np.ndarray) -> float:
     count = len(chance)
     total = 0.0
     for draws in n:
-        variance = draws * chance * (1 - chance)
-        spread = TAIL_NATS / 3 + np.sqrt(TAIL_NATS**2 / 9 + 2 * TAIL_NATS * variance)
+        spread = bernstein(TAIL_NATS, draws * chance * (1 - chance))
         widths = np.sort(np.log(np.minimum(draws, 2 * spread) + 1))
         # With rho = 1 the last count follows from the others; few draws leave few vectors of counts.
         free = widths[: count - (rho >= 1)].sum()

@@ -32,7 +32,7 @@ class Settled(RowRisk):
         return float(self._weight(classes).sum())
 
     def _weight(self, classes: RowClasses) -> np.ndarray:
-        return classes.rho * classes.multiplicity * self.settled(classes.rows)
+        return classes.weight * self.settled(classes.rows)
 
 
 @dataclass(frozen=True)

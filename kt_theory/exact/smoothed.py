@@ -81,7 +81,8 @@ class Shrunk(ExactRisk):
         kept = np.asarray(total_variation(self.prior, teacher.pi))
         believes = np.isfinite(self.weights)
         learns = np.flatnonzero(believes & (teacher.rho > 0))
-        risk = np.full(len(n), float((teacher.rho * kept)[~believes].sum()))
+        floor = float((teacher.rho * kept)[~believes].sum())
+        risk = np.full(len(n), floor)
         finite = np.flatnonzero(np.isfinite(n))
         rhos = {s: min(float(teacher.rho[s]), 1.0) for s in learns}
         windows = {s: visit_window(n[finite], rho) for s, rho in rhos.items()}
@@ -90,12 +91,14 @@ class Shrunk(ExactRisk):
             visits * PRICE * teacher.labels, "shrink", "use simulate(teacher, student, n)"
         )
         for s, (low, high) in windows.items():
-            rho, weight = rhos[s], float(self.weights[s])
+            rho = rhos[s]
+            weight = float(self.weights[s])
             for i, first, last in zip(finite, low, high, strict=True):
                 k = np.arange(max(first, 1.0), last + 1.0)
                 each = deviation(k[:, None], teacher.pi[s], weight * self.prior[s], weight)
-                after = binom.pmf(k, n[i], rho) @ (0.5 * each.sum(axis=1))
-                risk[i] += rho * (binom.pmf(0, n[i], rho) * kept[s] + after)
+                lost = 0.5 * each.sum(axis=1)
+                never = binom.pmf(0, n[i], rho)
+                risk[i] += rho * (never * kept[s] + binom.pmf(k, n[i], rho) @ lost)
         return risk
 
 
@@ -113,5 +116,6 @@ def deviation(k: np.ndarray, p: np.ndarray, c: Any, pairs: Any) -> np.ndarray:
     tail = betainc(first, second, np.broadcast_to(1.0 - p, v.shape))
     below = np.where(inside, tail, v > k - 1)
     here = binom.pmf(v, k - 1, p)
-    gap = (c - p * pairs) * (1.0 - 2.0 * below) + 2.0 * m * (1.0 - p) * here
+    gap = (c - p * pairs) * (1.0 - 2.0 * below)
+    gap += 2.0 * m * (1.0 - p) * here
     return np.maximum(gap, 0.0) / total

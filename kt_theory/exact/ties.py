@@ -33,5 +33,8 @@ def ties_of(row: np.ndarray, top: int = 0) -> Ties:
     """
     tail = row[top:]
     value, size = np.unique(tail[tail > 0], return_counts=True)
-    value, size = value[::-1], size[::-1].astype(np.float64)
-    return Ties(value / (row[:top].sum() + value @ size), size, int((tail == 0).sum()))
+    value = value[::-1]
+    size = size[::-1].astype(np.float64)
+    total = row[:top].sum() + value @ size
+    zeros = int((tail == 0).sum())
+    return Ties(value / total, size, zeros)

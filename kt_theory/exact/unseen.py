@@ -63,7 +63,8 @@ class Unseen(RowRisk):
             table = _LossTable(ties, forget_unvisited=self.top == 0)
             loss = np.array([empty_mean(cells, draws, table) if draws else 0.0 for draws in n])
             if self.top:
-                everything = float(table([np.array([size]) for size in ties.size]).item())
+                all_hidden = [np.array([size]) for size in ties.size]
+                everything = float(table(all_hidden).item())
                 unvisited = np.where(n > 0, everything * missed(rho, n), 0.0)
                 loss = np.maximum(loss - unvisited, 0.0)
             total += rho * float(classes.multiplicity[c]) * loss

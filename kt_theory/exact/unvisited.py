@@ -18,7 +18,7 @@ def unvisited_risk(classes: RowClasses, n: np.ndarray) -> np.ndarray:
 
     Zhao and Zhu (2023), Theorem 5.2 and section 6 (the uniform distribution on unvisited rows).
     """
-    weight = classes.rho * classes.multiplicity * uniform_distance(classes.rows)
+    weight = classes.weight * uniform_distance(classes.rows)
     return still_missed(weight, log_missed(classes.rho), n)
 
 

@@ -19,8 +19,9 @@ from kt_theory.exact.empirical import Empirical
 from kt_theory.exact.settled import WholeRows
 from kt_theory.exact.smoothed import Smoothed
 from kt_theory.numeric import missed
-from kt_theory.students import Student, as_students
-from kt_theory.teacher import Teacher
+from kt_theory.students import Student
+from kt_theory.students.named import one_student
+from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import distributions, whole_number
 
 _MOST_VISITS = 5000
@@ -64,22 +65,21 @@ def heterozygosity(teacher: Teacher, student: Any, n: int, generations: int) -> 
 
     Source: Wright (1931), Genetics 16; Furlanello et al. (2018), arXiv 1805.04770.
     """
-    if not isinstance(teacher, Teacher):
-        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
-    chosen, *others = as_students(student)
-    if others:
-        raise ValueError(f"student names {1 + len(others)} students: give one at a time")
+    require_teacher(teacher)
+    chosen = one_student(student)
     stage = _stage_of(chosen)
-    size, number = whole_number(n, "n"), whole_number(generations, "generations")
-    rows, rho, multiplicity = teacher.classes
-    refuse_beyond(1e4 * number + 10.0 * number * len(rho), f"{number} generations", "give fewer")
-    same = (rows**2).sum(axis=1)
-    rhos, place = np.unique(rho, return_inverse=True)
+    size = whole_number(n, "n")
+    number = whole_number(generations, "generations")
+    classes = teacher.classes
+    cost = number * (1e4 + 10.0 * len(classes.rho))
+    refuse_beyond(cost, f"{number} generations", "give fewer")
+    same = (classes.rows**2).sum(axis=1)
+    rhos, place = np.unique(classes.rho, return_inverse=True)
     laws = [stage(size, min(float(r), 1.0), teacher.labels) for r in rhos]
     start, slope = np.array(laws)[place].T
     found = []
     for _ in range(number + 1):
-        found.append(float((rho * multiplicity) @ (1.0 - same)))
+        found.append(float(classes.weight @ (1.0 - same)))
         same = start + slope * same
     return np.array(found)
 
@@ -108,10 +108,12 @@ def _copying(n: int, rho: float, labels: int) -> tuple[float, float]:
 
 def _counting(c: float, n: int, rho: float, labels: int) -> tuple[float, float]:
     def start(k: np.ndarray) -> np.ndarray:
-        return (k + 2.0 * c * k + c**2 * labels) / (k + c * labels) ** 2
+        pairs = k + c * labels
+        return (k + 2.0 * c * k + c**2 * labels) / pairs**2
 
     def slope(k: np.ndarray) -> np.ndarray:
-        return k / (k + c * labels) * ((k - 1.0) / (k + c * labels))
+        pairs = k + c * labels
+        return k / pairs * ((k - 1.0) / pairs)
 
     never = missed(rho, n) / labels
     return never + mean_over_visits(start, n, rho), mean_over_visits(slope, n, rho)

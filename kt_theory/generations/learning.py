@@ -13,7 +13,7 @@ import numpy as np
 
 from kt_theory.kernels.copies import write_tables
 from kt_theory.kernels.generic import ROW_SUM_TOLERANCE
-from kt_theory.simulation.rules import RowRuleError, compiled_rule, pools, rule_kind
+from kt_theory.simulation.rules import RowRuleError, compiled_rule, fault, pools, rule_kind
 from kt_theory.students import Student
 
 _CELLS_AT_ONCE = 2**14
@@ -25,7 +25,9 @@ class Learner:
 
     def __init__(self, student: Student, inputs: int, labels: int) -> None:
         student.refuse_other_sizes((inputs, labels))
-        self.student, self.inputs, self.labels = student, inputs, labels
+        self.student = student
+        self.inputs = inputs
+        self.labels = labels
         self._prior = student.before((inputs, labels)) if student.prior is not None else None
         self._rule = compiled_rule(student, True)
 
@@ -71,7 +73,8 @@ class Learner:
         """Call the rule on rows, or on whole tables: each call has a spare entry at its end, set to 1 on return."""
         at_once = self.inputs if pools(self.student) else 1
         cells = at_once * self.labels
-        repeats, calls = len(counts), self.inputs // at_once
+        repeats = len(counts)
+        calls = self.inputs // at_once
         seen = np.ascontiguousarray(counts, dtype=np.int64)
         shown = np.ascontiguousarray(revealed, dtype=np.float64)
         room = np.full((repeats, calls, cells + 1), np.nan)
@@ -97,13 +100,10 @@ class Learner:
 
     def _refuse(self, row: int, counts: np.ndarray, revealed: np.ndarray) -> None:
         """Raise the error that names a bad row, by running its rule in plain Python on the same answers."""
-        try:
-            out = self.student.table(counts, revealed)[row]
-            found = f"wrote a row that sums to {out.sum():.12g} with smallest entry {out.min():.6g}"
-        except Exception as error:
-            found = f"raised {type(error).__name__}: {error}"
+        found, _ = fault(self.student, counts, revealed, row)
         raise RowRuleError(
-            f"student {self.student.name!r}: its {rule_kind(self.student)} {found}; a row must be >= 0 and sum to 1"
+            f"student {self.student.name!r}: its {rule_kind(self.student)} {found}; "
+            "a row must be >= 0 and sum to 1"
         )
 
 
@@ -115,7 +115,9 @@ def draw_labels(visits: np.ndarray, tables: np.ndarray, rng: np.random.Generator
     """
     rows = tables.reshape(-1, tables.shape[-1])
     rows = rows / rows.sum(axis=1, keepdims=True)
-    every, top, last = np.arange(len(rows)), rows.argmax(axis=1), rows.shape[1] - 1
+    every = np.arange(len(rows))
+    top = rows.argmax(axis=1)
+    last = rows.shape[1] - 1
     rows[every, top], rows[every, last] = rows[every, last], rows[every, top]
     counts = rng.multinomial(visits.ravel(), rows)
     counts[every, top], counts[every, last] = counts[every, last], counts[every, top]

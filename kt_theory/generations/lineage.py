@@ -12,7 +12,7 @@ from kt_theory.generations.running import Running, blocks
 from kt_theory.numeric import total_variation
 from kt_theory.simulation.run import progress_bar
 from kt_theory.students import Student, as_students
-from kt_theory.teacher import Teacher
+from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import distributions, whole_number
 
 if TYPE_CHECKING:
@@ -92,19 +92,21 @@ def lineage(
     """
     import pandas as pd
 
-    if not isinstance(truth, Teacher):
-        raise ValueError(f"truth is a {type(truth).__name__}: must be a Teacher")
+    require_teacher(truth, "truth")
     line = _as_stages(stages, truth)
-    repeats, seed = whole_number(repeats, "repeats", low=2), whole_number(seed, "seed", high=2**128)
+    repeats = whole_number(repeats, "repeats", low=2)
+    seed = whole_number(seed, "seed", high=2**128)
     totals = [Running(len(COLUMNS)) for _ in line]
     with progress_bar(repeats * len(line), progress) as shown:
         for size, rng in blocks(repeats, _ARRAYS * truth.pi.size, seed):
             tables = before = np.broadcast_to(truth.pi, (size, *truth.pi.shape))
             for stage, total in zip(line, totals, strict=True):
-                before, tables = tables, stage.table(tables, rng, shown.update)
+                before = tables
+                tables = stage.table(tables, rng, shown.update)
                 total.add(_measures(tables, before, truth))
     start = Running(len(COLUMNS))
-    start.add(np.tile(_measures(truth.pi[None], truth.pi[None], truth), (1, 2)))
+    first = _measures(truth.pi[None], truth.pi[None], truth)
+    start.add(np.tile(first, (1, 2)))
     names: list[tuple[str, str, float]] = [
         ("truth", "", 0),
         *((stage.name, stage.access, stage.n) for stage in line),
@@ -138,7 +140,8 @@ def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
         raise ValueError(
             f"stages = {stages!r}: must be a list of (student, n), such as [('ce_sgl', 1000)] * 20"
         )
-    found, learners = [], {}
+    found = []
+    learners = {}
     for i, stage in enumerate(stages, start=1):
         if callable(stage):
             found.append(_compression(stage, i, truth))

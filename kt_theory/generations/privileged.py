@@ -16,7 +16,7 @@ from kt_theory.numeric import total_variation
 from kt_theory.simulation.run import progress_bar
 from kt_theory.students.risk import exact_risk
 from kt_theory.teacher import RowClasses, Teacher
-from kt_theory.validation import ROUNDING, distributions, sample_sizes, whole_number
+from kt_theory.validation import ROUNDING, as_given, distributions, sample_sizes, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,10 +60,8 @@ class Privileged:
     """
 
     def __init__(self, tables: ArrayLike, weights: ArrayLike, rho: ArrayLike | None = None) -> None:
-        self._tables, self._weights = (
-            distributions(tables, "tables", 3),
-            distributions(weights, "weights", 1),
-        )
+        self._tables = distributions(tables, "tables", 3)
+        self._weights = distributions(weights, "weights", 1)
         if len(self._tables) != len(self._weights):
             raise ValueError(
                 f"tables has {len(self._tables)} values of u: weights has {len(self._weights)}, one each is needed"
@@ -102,14 +100,16 @@ class Privileged:
             raise NoExactRisk(
                 f"n = {n!r}: takes more than half a minute; use bound(n) or simulate(n, repeats)"
             ) from None
-        coverage = exact_risk(self.teacher, "ce_ful", n)
-        return coverage + (float(noise[0]) if np.ndim(n) == 0 else noise.reshape(np.shape(n)))
+        return exact_risk(self.teacher, "ce_ful", n) + as_given(noise, n)
 
     def _two_values(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the larger and the smaller value of each p(a|s, u) over u, and the chance of the larger, (S, A)."""
-        tables, weights = self._tables[self._weights > 0], self._weights[self._weights > 0]
-        larger, smaller = tables.max(axis=0), tables.min(axis=0)
-        above, below = larger - tables, tables - smaller
+        tables = self._tables[self._weights > 0]
+        weights = self._weights[self._weights > 0]
+        larger = tables.max(axis=0)
+        smaller = tables.min(axis=0)
+        above = larger - tables
+        below = tables - smaller
         between = np.argwhere((np.minimum(above, below) > ROUNDING).any(axis=0))
         if len(between):
             s, a = between[0]
@@ -140,9 +140,7 @@ class Privileged:
             float(sum(0.5 * rhos * share * [mean_over_visits(_per_root, size, r) for r in rhos]))
             for size in sample_sizes(n)
         ]
-        return exact_risk(self.teacher, "ce_ful", n) + (
-            noise[0] if np.ndim(n) == 0 else np.reshape(noise, np.shape(n))
-        )
+        return exact_risk(self.teacher, "ce_ful", n) + as_given(noise, n)
 
     def simulate(
         self, n: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True
@@ -166,11 +164,10 @@ class Privileged:
         import pandas as pd
 
         sizes = sample_sizes(n)
-        repeats, seed = (
-            whole_number(repeats, "repeats", low=2),
-            whole_number(seed, "seed", high=2**128),
-        )
-        teacher, shape = self.teacher, (self.teacher.inputs, len(self._weights))
+        repeats = whole_number(repeats, "repeats", low=2)
+        seed = whole_number(seed, "seed", high=2**128)
+        teacher = self.teacher
+        shape = (self.teacher.inputs, len(self._weights))
         rows = []
         with progress_bar(repeats * len(sizes), progress) as shown:
             for size in sizes:

@@ -71,8 +71,10 @@ def rank_fit(table: ArrayLike, rank: int, rho: ArrayLike | None = None) -> np.nd
         z = u @ (v - v.mean(axis=0)).T
         log = _log_softmax(z)
         slope = law[:, None] * (np.exp(log) - p + _DECAY * z)
-        value = -float(law @ (p * log - 0.5 * _DECAY * z**2).sum(axis=1))
-        return value, np.concatenate([(slope @ v).ravel(), (slope.T @ u).ravel()])
+        gain = p * log - 0.5 * _DECAY * z**2
+        value = -float(law @ gain.sum(axis=1))
+        slopes = (slope @ v).ravel(), (slope.T @ u).ravel()
+        return value, np.concatenate(slopes)
 
     options = {"maxiter": _MOST_STEPS, "ftol": 1e-15, "gtol": 1e-10}
     starts = [
@@ -89,7 +91,9 @@ def _factors(logits: np.ndarray, rank: int) -> np.ndarray:
         logits - logits.mean(axis=1, keepdims=True), full_matrices=False
     )
     root = np.sqrt(scale[:rank])
-    return np.concatenate([(left[:, :rank] * root).ravel(), (right[:rank].T * root).ravel()])
+    u = left[:, :rank] * root
+    v = right[:rank].T * root
+    return np.concatenate([u.ravel(), v.ravel()])
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -19,8 +19,10 @@ class Running:
 
     def add(self, values: np.ndarray) -> None:
         """Add a block of values, (quantities, R)."""
-        size, mean = values.shape[1], values.mean(axis=1)
-        total, gap = self.repeats + size, mean - self.mean
+        size = values.shape[1]
+        mean = values.mean(axis=1)
+        total = self.repeats + size
+        gap = mean - self.mean
         self._squares += ((values - mean[:, None]) ** 2).sum(
             axis=1
         ) + gap**2 * self.repeats * size / total

@@ -7,66 +7,83 @@ The loss stays TV(student, pi | rho) whatever the law of the queries; n counts q
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.teacher import Teacher
+from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import distributions, numeric_array, unit_interval, whole_number
 
 
+class _Law:
+    """What all laws share: a choice of inputs, and a number of labels that each query returns."""
+
+    labels_per_query: int
+    held: ClassVar[str] = ""
+    """Which field has an entry for each input, if it is given."""
+
+    @property
+    def inputs_name(self) -> str:
+        """How the choice of inputs is called."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """How the law is called in tables."""
+        times = self.labels_per_query
+        return self.inputs_name if times == 1 else f"{self.inputs_name} x {times}"
+
+    def __repr__(self) -> str:
+        return f"queries.{self.name}"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Iid:
+class Iid(_Law):
     """Inputs iid from q, or from the teacher's rho if q is None. See `iid`."""
 
     q: np.ndarray | None
     labels_per_query: int
+    held = "q"
 
     def law(self, rho: np.ndarray | None) -> np.ndarray:
         """Return q, (S,)."""
         return _given(self.q, rho, "iid queries without q")
 
     @property
-    def name(self) -> str:
-        """How the law is called in tables."""
-        return _named("iid" if self.q is None else "iid(q)", self.labels_per_query)
-
-    def __repr__(self) -> str:
-        return f"queries.{self.name}"
+    def inputs_name(self) -> str:
+        """How the choice of inputs is called."""
+        return "iid" if self.q is None else "iid(q)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Trajectories:
+class Trajectories(_Law):
     """A Markov chain over the inputs, started afresh every `horizon` steps or never. See `chain` and `episodes`."""
 
     transitions: np.ndarray
     start: np.ndarray | None
     horizon: int | None
     labels_per_query: int
+    held = "transitions"
 
     def first(self, rho: np.ndarray | None) -> np.ndarray:
         """Return the law of the first input, (S,)."""
         return _given(self.start, rho, "trajectories without a start")
 
     @property
-    def name(self) -> str:
-        """How the law is called in tables."""
-        return _named(
-            "chain" if self.horizon is None else f"episodes({self.horizon})", self.labels_per_query
-        )
-
-    def __repr__(self) -> str:
-        return f"queries.{self.name}"
+    def inputs_name(self) -> str:
+        """How the choice of inputs is called."""
+        return "chain" if self.horizon is None else f"episodes({self.horizon})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Design:
+class Design(_Law):
     """A fixed number of queries at each input, in proportion to weights. See `adaptive` and `oracle`."""
 
     weights: np.ndarray
     once: np.ndarray
     labels_per_query: int
+    held = "weights"
 
     def visits(self, n: int) -> np.ndarray:
         """Return how often each input is asked: (S,) int64 with sum n.
@@ -86,16 +103,13 @@ class Design:
         return visits
 
     @property
-    def name(self) -> str:
-        """How the law is called in tables."""
-        return _named("design", self.labels_per_query)
-
-    def __repr__(self) -> str:
-        return f"queries.{self.name}"
+    def inputs_name(self) -> str:
+        """How the choice of inputs is called."""
+        return "design"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TwoStage:
+class TwoStage(_Law):
     """A pilot with equal visits, then the design that its labels call for. See `two_stage`."""
 
     pilot: float
@@ -109,12 +123,9 @@ class TwoStage:
         )
 
     @property
-    def name(self) -> str:
-        """How the law is called in tables."""
-        return _named(f"two_stage({self.pilot:g})", self.labels_per_query)
-
-    def __repr__(self) -> str:
-        return f"queries.{self.name}"
+    def inputs_name(self) -> str:
+        """How the choice of inputs is called."""
+        return f"two_stage({self.pilot:g})"
 
 
 QueryLaw = Iid | Trajectories | Design | TwoStage
@@ -220,9 +231,9 @@ def oracle(teacher: Teacher, *, labels_per_query: int = 1) -> Design:
     labels_per_query : int
         Labels sampled at each query, at least 1.
     """
-    if not isinstance(teacher, Teacher):
-        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
-    spread = np.sqrt(teacher.pi * np.maximum(1.0 - teacher.pi, 0.0)).sum(axis=1)
+    require_teacher(teacher)
+    variance = teacher.pi * np.maximum(1.0 - teacher.pi, 0.0)
+    spread = np.sqrt(variance).sum(axis=1)
     weights = (teacher.rho * spread) ** (2.0 / 3.0)
     law = adaptive(weights if weights.any() else teacher.rho, labels_per_query=labels_per_query)
     return Design(law.weights, _read_only(teacher.rho > 0), law.labels_per_query)
@@ -286,10 +297,6 @@ def _law(values: ArrayLike, name: str, ndim: int) -> np.ndarray:
 
 def _labels(number: int) -> int:
     return whole_number(number, "labels_per_query", low=1)
-
-
-def _named(name: str, labels_per_query: int) -> str:
-    return name if labels_per_query == 1 else f"{name} x {labels_per_query}"
 
 
 def _given(own: np.ndarray | None, rho: np.ndarray | None, what: str) -> np.ndarray:

@@ -23,7 +23,8 @@ def survival(
     steps : list of N int
     sets : (T, S) bool array
     """
-    missed, hit = np.ones((len(steps), len(sets))), np.zeros((len(steps), len(sets)))
+    missed = np.ones((len(steps), len(sets)))
+    hit = np.zeros((len(steps), len(sets)))
     by_steps, by_powers = _costs(transitions, steps, len(sets))
     outside = (~sets).astype(np.float64)
     if by_powers < by_steps:
@@ -35,13 +36,15 @@ def survival(
                     matrix = transitions * np.outer(free, free)
                     missed[i, t] = min(_by_powers(matrix, start * free, number - 1, lost), 1.0)
         return missed, 1.0 - missed
-    mass, caught = np.broadcast_to(start, outside.shape), np.zeros(len(sets))
+    mass = np.broadcast_to(start, outside.shape)
+    caught = np.zeros(len(sets))
     for at in range(1, max(steps, default=0) + 1):
         caught = caught + (mass * sets).sum(axis=1)
         mass = mass * outside
         for i, number in enumerate(steps):
             if number == at:
-                missed[i], hit[i] = mass.sum(axis=1), caught
+                missed[i] = mass.sum(axis=1)
+                hit[i] = caught
         mass = mass @ transitions
     return missed, hit
 
@@ -54,7 +57,9 @@ def survival_cost(transitions: np.ndarray, steps: list[int], sets: int) -> float
 def _costs(transitions: np.ndarray, steps: list[int], sets: int) -> tuple[float, float]:
     inputs = len(transitions)
     squarings = sum(number.bit_length() for number in steps)
-    return float(max(steps, default=0)) * sets * inputs**2, float(squarings) * sets * inputs**3
+    by_steps = float(max(steps, default=0)) * sets * inputs**2
+    by_powers = float(squarings) * sets * inputs**3
+    return by_steps, by_powers
 
 
 def _by_powers(matrix: np.ndarray, mass: np.ndarray, power: int, lost: np.ndarray) -> float:
@@ -63,7 +68,8 @@ def _by_powers(matrix: np.ndarray, mass: np.ndarray, power: int, lost: np.ndarra
         matrix[lost] /= matrix[lost].sum(axis=1, keepdims=True)
         if power & 1:
             mass = mass @ matrix
-        matrix, power = matrix @ matrix, power >> 1
+        matrix = matrix @ matrix
+        power = power >> 1
     return float(mass.sum())
 
 
@@ -123,7 +129,8 @@ def sum_law(law: np.ndarray, times: int) -> tuple[int, np.ndarray]:
 
     Ends are dropped where they are below 1e-30 of the largest probability; all terms are non-negative.
     """
-    total, square = (0, np.ones(1)), (0, law)
+    total = (0, np.ones(1))
+    square = (0, law)
     while times:
         if times & 1:
             total = _sum(total, square)
@@ -136,7 +143,8 @@ def sum_law(law: np.ndarray, times: int) -> tuple[int, np.ndarray]:
 def _sum(first: tuple[int, np.ndarray], second: tuple[int, np.ndarray]) -> tuple[int, np.ndarray]:
     chance = np.convolve(first[1], second[1])
     kept = np.flatnonzero(chance > 1e-30 * chance.max())
-    return first[0] + second[0] + int(kept[0]), chance[kept[0] : kept[-1] + 1]
+    least = first[0] + second[0] + int(kept[0])
+    return least, chance[kept[0] : kept[-1] + 1]
 
 
 def sum_cost(horizon: int, n: int) -> float:
@@ -149,12 +157,18 @@ def sum_cost(horizon: int, n: int) -> float:
 
 def mean_visits(transitions: np.ndarray, start: np.ndarray, steps: int) -> np.ndarray:
     """Return the expected visits of each input, sum_{t < steps} mu P^t: (S,), by doubling."""
-    total, power, done = np.eye(len(start)), transitions, 1
+    total = np.eye(len(start))
+    power = transitions
+    done = 1
     for bit in bin(steps)[3:]:
         power = power / power.sum(
             axis=1, keepdims=True
         )  # or the rounding of the sums doubles with every squaring
-        total, power, done = total + total @ power, power @ power, 2 * done
+        total = total + total @ power
+        power = power @ power
+        done = 2 * done
         if bit == "1":
-            total, power, done = total + power, power @ transitions, done + 1
+            total = total + power
+            power = power @ transitions
+            done = done + 1
     return start @ total

@@ -26,6 +26,7 @@ from kt_theory.queries.laws import QueryLaw, as_queries, is_default
 from kt_theory.simulation.plans import query_plan
 from kt_theory.simulation.rules import (
     RowRuleError,
+    fault,
     kernel_students,
     pools,
     rule_addresses,
@@ -168,7 +169,8 @@ class Cell:
         key: np.ndarray | None = None,
     ) -> None:
         self.teacher, self.students, self.n, self.seed = teacher, list(students), n, seed
-        pi, rho = teacher.pi, teacher.rho
+        pi = teacher.pi
+        rho = teacher.rho
         _refuse_beyond_memory(teacher, self.students)
         if queries is None or is_default(as_queries(queries, teacher.inputs)):
             self.plan = draw_plan(pi, rho, n, None if path is None else PATHS.index(path))
@@ -225,7 +227,8 @@ class Cell:
 
         `student` is its place in the list. `Student.table` makes its table from them.
         """
-        level, pi = self.students[student].access, self.teacher.pi
+        level = self.students[student].access
+        pi = self.teacher.pi
         counts = level.seen_counts(self.draw(repeat, 1)[0], pi)
         deviates: Any = _Deviates(self._key, repeat)
         return counts, level.reveal(counts, pi, deviates)
@@ -292,18 +295,8 @@ class Cell:
     def _refuse_row(self, repeat: int, student: int, row: int) -> None:
         """Raise the error that names a bad row, by running its rule in plain Python on the same answers."""
         culprit = self.students[student]
-        counts, revealed = self.answers(student, repeat)
-        at = f"row {row}, repeat {repeat}"
-        try:
-            if pools(culprit):
-                out = culprit.table(counts, revealed)[row]
-            else:
-                out = culprit.before(counts.shape)[row]
-                culprit.rule(counts[row], revealed[row], out)
-            found = f"wrote a row that sums to {out.sum():.12g} with smallest entry {out.min():.6g}"
-        except Exception as error:
-            at = f"repeat {repeat}" if pools(culprit) else at
-            found = f"raised {type(error).__name__}: {error}"
+        found, here = fault(culprit, *self.answers(student, repeat), row)
+        at = f"row {row}, repeat {repeat}" if here else f"repeat {repeat}"
         raise RowRuleError(
             f"student {culprit.name!r}, {at}, n = {self.n}: its {rule_kind(culprit)} {found}; "
             "a row must be >= 0 and sum to 1"
@@ -314,7 +307,8 @@ class _Deviates:
     """Gives the engine's own noise to `Access.reveal`."""
 
     def __init__(self, key: np.ndarray, repeat: int) -> None:
-        self.key, self.repeat = key, repeat
+        self.key = key
+        self.repeat = repeat
 
     def standard_normal(self, shape: tuple[int, int]) -> np.ndarray:
         """Return the deviates of the repeat, (S, A)."""

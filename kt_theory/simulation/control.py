@@ -39,21 +39,13 @@ def control_variate(teacher: Teacher, n: int) -> tuple[np.ndarray, float]:
     -------
     (S, A) array >= 0 with sum at most 2, and a float.
     """
-    pi, rho = teacher.pi, teacher.rho[:, None]
+    pi = teacher.pi
+    rho = teacher.rho[:, None]
     unseen = missed(rho * pi, n)
     number = unseen.sum(axis=1, keepdims=True)
-    level = np.divide(
-        (pi * unseen).sum(axis=1, keepdims=True),
-        number,
-        out=np.zeros_like(number),
-        where=number > 0,
-    )
-    slope = np.divide(
-        (np.sign(level - pi) * unseen).sum(axis=1, keepdims=True),
-        number,
-        out=np.zeros_like(number),
-        where=number > 0,
-    )
+    number[number == 0.0] = 1.0
+    level = (pi * unseen).sum(axis=1, keepdims=True) / number
+    slope = (np.sign(level - pi) * unseen).sum(axis=1, keepdims=True) / number
     weight = 0.5 * rho * (np.abs(pi - level) + slope * (pi - level))
     return weight, float((weight * unseen).sum())
 

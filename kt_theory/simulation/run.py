@@ -20,7 +20,7 @@ from kt_theory.simulation.cell import Cell, RiskEstimate, Tally
 from kt_theory.simulation.control import ControlledCell
 from kt_theory.simulation.rules import RowRuleError
 from kt_theory.students import STUDENTS, as_students, refuse_too_little_access
-from kt_theory.teacher import Teacher
+from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import sample_sizes, unit_interval, whole_number
 
 if TYPE_CHECKING:
@@ -111,9 +111,9 @@ def simulate(
     max_repeats : int
         The cap on repeats that `target_se` may ask for.
     control : bool
-        Estimate `sel_ptl` with a control variate (see `kt_theory.simulation.control`): unbiased, at twice the draws, with
-        `RiskEstimate.variance_factor` times less variance: thousands of times on Zipf rows of 1000 labels, less than
-        once where hardly a label is unseen. The losses and their quantiles stay those of the plain run.
+        Estimate `sel_ptl` with a control variate (see `kt_theory.simulation.control`): unbiased, at twice the draws,
+        with `RiskEstimate.variance_factor` times less variance: thousands of times on Zipf rows of 1000 labels, less
+        than once where hardly a label is unseen. The losses and their quantiles stay those of the plain run.
     queries : QueryLaw, optional
         How inputs are chosen, from `kt_theory.queries`; iid from rho if omitted. n counts queries. Students do not see
         the law; a trajectory costs O(n), whatever the size of the table.
@@ -131,8 +131,7 @@ def simulate(
     ValueError
         Any other bad argument, by name.
     """
-    if not isinstance(teacher, Teacher):
-        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
+    require_teacher(teacher)
     chosen = as_students(students)
     if access is not None:
         refuse_too_little_access(chosen, as_access(access))
@@ -192,7 +191,8 @@ def draw_counts(
     -------
     (repeats, S, A) int64 array: how often each (input, label) pair was sampled.
     """
-    size, repeats = whole_number(n, "n"), whole_number(repeats, "repeats", low=1)
+    size = whole_number(n, "n")
+    repeats = whole_number(repeats, "repeats", low=1)
     return Cell(
         teacher, [], size, whole_number(seed, "seed", high=_LARGEST_SEED), queries=queries
     ).draw(0, repeats)
@@ -242,7 +242,8 @@ def _pieces(repeats: int, workers: int, cost: float) -> Iterator[tuple[int, int]
     largest = max(1, min(int(_CHUNK_SECONDS / cost), _MOST_REPEATS_AT_ONCE))
     number = min(repeats, -(-math.ceil(repeats / largest) // workers) * workers)
     for i in range(number):
-        start, stop = i * repeats // number, (i + 1) * repeats // number
+        start = i * repeats // number
+        stop = (i + 1) * repeats // number
         yield start, stop - start
 
 

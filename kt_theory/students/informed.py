@@ -34,26 +34,24 @@ def masked(student: Student | str, mask: ArrayLike) -> Student:
     mask : (A,) or (S, A) array_like of bool
         True where a label is possible; at least one for each input.
     """
-    base, possible = _row_student(student, "masked"), _possible(mask)
-    inner, rows = base.rule.py_func, len(possible)
+    base = _row_student(student, "masked")
+    possible = _possible(mask)
+    inner = base.rule.py_func
+    rows = len(possible)
 
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
-        few_counts, few_revealed, few_out = (
-            np.empty(labels, np.int64),
-            np.empty(labels),
-            np.empty(labels),
-        )
+        few_counts = np.empty(labels, np.int64)
+        few_revealed = np.empty(labels)
+        few_out = np.empty(labels)
         for s in range(inputs):
             at = s if rows > 1 else 0
             size = 0
             for a in range(labels):
                 if possible[at, a]:
-                    few_counts[size], few_revealed[size], few_out[size] = (
-                        counts[s, a],
-                        revealed[s, a],
-                        np.nan,
-                    )
+                    few_counts[size] = counts[s, a]
+                    few_revealed[size] = revealed[s, a]
+                    few_out[size] = np.nan
                     size += 1
             inner(few_counts[:size], few_revealed[:size], few_out[:size])
             mass = 0.0
@@ -107,11 +105,13 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
     if (given != np.rint(given)).any():
         raise ValueError(f"groups = {given[given != np.rint(given)][0]:g}: must be whole numbers")
     _, group = np.unique(given, return_inverse=True)
-    inner, number = base.rule.py_func, int(group.max()) + 1
+    inner = base.rule.py_func
+    number = int(group.max()) + 1
 
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
-        pooled, shown = np.zeros((number, labels), np.int64), np.full((number, labels), np.nan)
+        pooled = np.zeros((number, labels), np.int64)
+        shown = np.full((number, labels), np.nan)
         for s in range(inputs):
             for a in range(labels):
                 pooled[group[s], a] += counts[s, a]

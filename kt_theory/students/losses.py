@@ -53,7 +53,8 @@ def hinton(alpha: float, temperature: float = 1.0) -> Student:
     """
     if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0.0 <= alpha <= 1.0:
         raise ValueError(f"alpha = {alpha!r}: must be a number from 0 to 1")
-    weight, tau = float(alpha), positive(temperature, "temperature", low=1e-3, high=1e3)
+    weight = float(alpha)
+    tau = positive(temperature, "temperature", low=1e-3, high=1e3)
     reference = "Hinton, Vinyals and Dean (2015), arXiv 1503.02531"
     name = f"hinton({weight:g}, {tau:g})" if tau != 1.0 else f"hinton({weight:g})"
     if weight in (0.0, 1.0):
@@ -98,7 +99,8 @@ def _newton(weight: float, tau: float) -> Any:
             np.empty(labels),
             np.empty(labels),
         )
-        top, mass = revealed.max(), 0.0
+        top = revealed.max()
+        mass = 0.0
         for a in range(labels):
             target[a] = (revealed[a] / top) ** (1.0 / tau)
             mass += target[a]
@@ -107,14 +109,18 @@ def _newton(weight: float, tau: float) -> Any:
             logit[a] = np.log(start) if counts[a] > 0 or target[a] > 0.0 else -np.inf
         target /= mass
         for _ in range(_NEWTON_STEPS):
-            top, mass, hot_mass = logit.max(), 0.0, 0.0
+            top = logit.max()
+            mass = 0.0
+            hot_mass = 0.0
             for a in range(labels):
                 out[a], hot[a] = np.exp(logit[a] - top), np.exp((logit[a] - top) / tau)
                 mass += out[a]
                 hot_mass += hot[a]
             out /= mass
             hot /= hot_mass
-            above, below, largest = 0.0, 0.0, 0.0
+            above = 0.0
+            below = 0.0
+            largest = 0.0
             for a in range(labels):
                 curve = weight * out[a] + other * hot[a]
                 if curve > 0.0:
@@ -139,9 +145,11 @@ def _newton(weight: float, tau: float) -> Any:
             size = 1.0
             # Far from the minimum the loss must fall; close to it the fall is lost in rounding.
             while slope < -1e-14 and size > 1e-12:
-                hard_rise, soft_rise = 0.0, 0.0
+                hard_rise = 0.0
+                soft_rise = 0.0
                 for a in range(labels):
-                    hard_gap, soft_gap = size * (step[a] - mean), size * (step[a] - hot_mean) / tau
+                    hard_gap = size * (step[a] - mean)
+                    soft_gap = size * (step[a] - hot_mean) / tau
                     # A step so far would overflow, on a label whose weight may have underflowed: it is refused.
                     far = hard_gap > 600.0 or soft_gap > 600.0
                     hard_rise += np.inf if far else out[a] * np.expm1(hard_gap)
@@ -155,7 +163,8 @@ def _newton(weight: float, tau: float) -> Any:
                 logit[a] += size * step[a]
             if slope > -1e-28:
                 break
-        mass, top = 0.0, logit.max()
+        mass = 0.0
+        top = logit.max()
         for a in range(labels):
             out[a] = np.exp(logit[a] - top)
             mass += out[a]

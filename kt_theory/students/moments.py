@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.teacher import Teacher
+from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import distributions, numeric_array
 
 _NEWTON_STEPS = 300
@@ -26,8 +26,7 @@ def label_marginal(teacher: Teacher) -> np.ndarray:
     teacher : Teacher
         With a dense table.
     """
-    if not isinstance(teacher, Teacher):
-        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
+    require_teacher(teacher)
     return np.tile(teacher.rho @ teacher.pi, (teacher.inputs, 1))
 
 
@@ -81,7 +80,8 @@ def moment_prior(
     size[size == 0.0] = 1.0
     spread = np.sqrt(law @ (points / size) ** 2)
     size[spread > 0.0] *= spread[spread > 0.0]
-    points, target = points / size, target / size
+    points = points / size
+    target = target / size
     gap = np.abs(target.sum(axis=0) - law @ points)
     if gap.max() > _TOLERANCE:
         j = int(np.argmax(gap))
@@ -112,17 +112,21 @@ def _largest_entropy(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the table and its moments less the target, for features with sum_s rho_s x_s x_s^T = 1."""
     labels, width = target.shape
-    head, step, scale = np.zeros((labels, width)), np.zeros((labels, width)), 0.0
+    head = np.zeros((labels, width))
+    step = np.zeros((labels, width))
+    scale = 0.0
     # The likelihood does not change along a shift of all labels; this keeps the Hessian regular there.
     shifts = np.kron(np.full((labels, labels), 1.0 / labels), np.eye(width))
-    value, slope = np.inf, np.inf
+    value = np.inf
+    slope = np.inf
     for _ in range(_NEWTON_STEPS):
         while True:
             table, new = _dual(points, target, law, head + scale * step)
             if new <= value - 1e-4 * scale * slope + 1e-14 * (1.0 + abs(value)) or scale < 1e-9:
                 break
             scale *= 0.5
-        head, value = head + scale * step, new
+        head = head + scale * step
+        value = new
         miss = (table.T * law) @ points - target
         if np.abs(miss).max() <= _CONVERGED or np.abs(head).max() > _LARGEST_LOGIT:
             break
@@ -133,7 +137,8 @@ def _largest_entropy(
         curve = curve.reshape(labels * width, -1) + shifts
         curve[np.diag_indices_from(curve)] += 1e-15
         step = -np.linalg.solve(curve, miss.ravel()).reshape(labels, width)
-        slope, scale = -float((miss * step).sum()), 1.0
+        slope = -float((miss * step).sum())
+        scale = 1.0
     return table, miss
 
 
@@ -144,4 +149,5 @@ def _dual(
     top = logits.max(axis=1, keepdims=True)
     powers = np.exp(logits - top)
     mass = powers.sum(axis=1, keepdims=True)
-    return powers / mass, float(law @ (np.log(mass) + top)[:, 0] - (head * target).sum())
+    partition = (np.log(mass) + top)[:, 0]
+    return powers / mass, float(law @ partition - (head * target).sum())

@@ -64,6 +64,14 @@ _NEED_PARAMETERS = {
 }
 
 
+def one_student(student: Any) -> Student:
+    """Return `student`, a name or a `Student`."""
+    chosen, *others = as_students(student)
+    if others:
+        raise ValueError(f"student names {1 + len(others)} students: give one at a time")
+    return chosen
+
+
 def _as_student(student: Any) -> Student:
     if isinstance(student, Student):
         return student

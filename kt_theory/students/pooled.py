@@ -20,9 +20,7 @@ def _fit_power(counts, revealed, out):
     inputs, labels = counts.shape
     pairs = 0
     for s in range(inputs):
-        visits = 0
-        for a in range(labels):
-            visits += counts[s, a]
+        visits = counts[s].sum()
         pairs += visits
         if visits == 0:
             continue
@@ -31,13 +29,14 @@ def _fit_power(counts, revealed, out):
             top = max(top, revealed[s, a])
         for a in range(labels):
             out[s, a] = np.log(revealed[s, a] / top) if revealed[s, a] > 0.0 else -np.inf
-    power, low, high = 1.0, 0.0, _LARGEST_POWER
+    power = 1.0
+    low = 0.0
+    high = _LARGEST_POWER
     for _ in range(_NEWTON_STEPS):
-        slope, curvature = 0.0, 0.0
+        slope = 0.0
+        curvature = 0.0
         for s in range(inputs):
-            visits = 0
-            for a in range(labels):
-                visits += counts[s, a]
+            visits = counts[s].sum()
             if visits == 0:
                 continue
             mass, first, second, seen = 0.0, 0.0, 0.0, 0.0
@@ -60,9 +59,7 @@ def _fit_power(counts, revealed, out):
             break
         power = power + step if low < power + step < high else 0.5 * (low + high)
     for s in range(inputs):
-        visits = 0
-        for a in range(labels):
-            visits += counts[s, a]
+        visits = counts[s].sum()
         mass = 0.0
         for a in range(labels):
             out[s, a] = np.exp(power * out[s, a]) if visits > 0 else 1.0
@@ -121,7 +118,8 @@ def affine_ful(features: Any) -> Student:
     middle = points - points.mean(axis=0)
     lifted = np.column_stack([middle / (np.abs(middle).max() or 1.0), np.ones(len(points))])
     name = f"affine_ful({points.shape[1]} features)"
-    rule, sizes = TableRule(span_rule(lifted, whole=True)), (len(points), None)
+    rule = TableRule(span_rule(lifted, whole=True))
+    sizes = (len(points), None)
     return Student(name, access.logits(), rule, "affine span of the queries", sizes=sizes)
 
 
@@ -145,11 +143,13 @@ def span_rule(vectors: np.ndarray, *, whole: bool, shipped: bool = True) -> Any:
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
         width = vectors.shape[1]
-        rest, share = np.zeros((inputs, width)), np.zeros((inputs, width))
+        rest = np.zeros((inputs, width))
+        share = np.zeros((inputs, width))
         part = np.zeros(
             (inputs, width)
         )  # vectors[s] = sum_i part[s, i] vectors[chosen[i]] + rest[s]
-        chosen, base = np.zeros(width, dtype=np.int64), np.zeros(width)
+        chosen = np.zeros(width, dtype=np.int64)
+        base = np.zeros(width)
         inside = np.zeros(inputs, dtype=np.bool_)
         rank = 0
         for a in range(labels):
@@ -180,12 +180,11 @@ def span_rule(vectors: np.ndarray, *, whole: bool, shipped: bool = True) -> Any:
                         share[s, rank] = along
                     rank += 1
                 for s in range(inputs):
-                    length, visits = 0.0, 0
+                    length = 0.0
                     for j in range(width):
                         length += rest[s, j] ** 2
-                    for b in range(labels):
-                        visits += counts[s, b]
-                    inside[s] = length <= _SPAN_TOLERANCE**2 and (shipped or visits > 0)
+                    known = shipped or counts[s].sum() > 0
+                    inside[s] = known and length <= _SPAN_TOLERANCE**2
                     for i in range(rank - 1, -1, -1):
                         part[s, i] = share[s, i]
                         for j in range(i + 1, rank):
@@ -203,7 +202,8 @@ def span_rule(vectors: np.ndarray, *, whole: bool, shipped: bool = True) -> Any:
                 else:
                     out[s, a] = np.nan
         for s in range(inputs):
-            top, mass = -np.inf, 0.0
+            top = -np.inf
+            mass = 0.0
             for a in range(labels):
                 top = max(top, -np.inf if np.isnan(out[s, a]) else out[s, a])
             for a in range(labels):

@@ -23,7 +23,7 @@ from kt_theory.students.rules import (
     share_the_rest,
 )
 from kt_theory.students.student import Student
-from kt_theory.teacher import Teacher
+from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import distributions
 
 
@@ -87,7 +87,8 @@ def with_prior(student: Student | Access | str, table: ArrayLike) -> Student:
     table : (S, A) array_like
         Rows sum to 1.
     """
-    base, prior = _based_on(student), distributions(table, "table", 2)
+    base = _based_on(student)
+    prior = distributions(table, "table", 2)
     rule = _WITH_PRIOR.get(base.rule.py_func)
     if rule is None or base.prior is not None:
         raise ValueError(
@@ -147,9 +148,7 @@ def shrink(table: ArrayLike, weight: Any) -> Student:
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
         for s in range(inputs):
-            visits = 0
-            for a in range(labels):
-                visits += counts[s, a]
+            visits = counts[s].sum()
             if visits > 0 and weights[s] < np.inf:
                 for a in range(labels):
                     out[s, a] = (counts[s, a] + weights[s] * out[s, a]) / (visits + weights[s])
@@ -172,8 +171,7 @@ def best_shrinkage(teacher: Teacher, table: ArrayLike) -> np.ndarray:
     table : (S, A) array_like
         Rows sum to 1.
     """
-    if not isinstance(teacher, Teacher):
-        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
+    require_teacher(teacher)
     prior = distributions(table, "table", 2)
     if prior.shape != teacher.pi.shape:
         raise ValueError(

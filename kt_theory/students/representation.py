@@ -174,20 +174,24 @@ def _maximum_likelihood(points: np.ndarray, shipped: bool) -> Any:
         size = labels * width
         visits = np.zeros(inputs)
         for s in range(inputs):
-            for a in range(labels):
-                visits[s] += counts[s, a]
+            visits[s] = counts[s].sum()
         pairs = visits.sum()
         ridge = _RIDGE + _RELATIVE_RIDGE * pairs
-        head, slope, step = np.zeros(size), np.zeros(size), np.zeros(size)
+        head = np.zeros(size)
+        slope = np.zeros(size)
+        step = np.zeros(size)
         curve = np.zeros((size, size))
-        value, scale, decrement = -np.inf, 0.0, np.inf
+        value = -np.inf
+        scale = 0.0
+        decrement = np.inf
         for _ in range(_NEWTON_STEPS):
             while True:  # halve the step until the penalised likelihood rises
                 new = 0.0
                 for i in range(size):
                     new -= 0.5 * ridge * (head[i] + scale * step[i]) ** 2
                 for s in range(inputs):
-                    top, mass = -np.inf, 0.0
+                    top = -np.inf
+                    mass = 0.0
                     for a in range(labels):
                         out[s, a] = 0.0
                         for j in range(width):

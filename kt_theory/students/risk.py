@@ -8,9 +8,9 @@ import numpy as np
 
 from kt_theory.exact.cost import NoExactRisk
 from kt_theory.queries.laws import QueryLaw, as_queries, is_default
-from kt_theory.students.named import as_students
-from kt_theory.teacher import Teacher
-from kt_theory.validation import whole_number
+from kt_theory.students.named import one_student
+from kt_theory.teacher import Teacher, require_teacher
+from kt_theory.validation import as_given, sample_sizes
 
 
 def exact_risk(
@@ -53,33 +53,16 @@ def exact_risk(
     ValueError
         If n is not a whole number or the student is unknown.
     """
-    if not isinstance(teacher, Teacher):
-        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
-    chosen, *others = as_students(student)
-    if others:
-        raise ValueError(f"student names {1 + len(others)} students: give one at a time")
+    require_teacher(teacher)
+    chosen = one_student(student)
     if not chosen.exact:
         raise NoExactRisk(
             f"student {chosen.name!r} has no exact risk: use simulate(teacher, student, n)"
         )
     chosen.refuse_other_sizes((teacher.inputs, teacher.labels))
-    sizes = _sizes(n)
+    sizes = np.array(sample_sizes(n, endless=True), dtype=np.float64)
     if queries is None or is_default(as_queries(queries, teacher.inputs)):
         risk = chosen.exact.risk(teacher, sizes)
     else:
         risk = chosen.exact.under(teacher, sizes, queries)
-    return float(risk[0]) if np.ndim(n) == 0 else risk.reshape(np.shape(n))
-
-
-def _sizes(n: Any) -> np.ndarray:
-    """Return n as a flat float64 array of whole numbers in [0, 2^53], or inf."""
-    values = list(np.ravel(np.asarray(n, dtype=object)))
-    if not values:
-        raise ValueError("n = []: give at least one number of samples")
-    infinite = [isinstance(value, (float, np.floating)) and value == np.inf for value in values]
-    return np.array(
-        [
-            np.inf if inf else float(whole_number(v, "n"))
-            for v, inf in zip(values, infinite, strict=True)
-        ]
-    )
+    return as_given(risk, n)

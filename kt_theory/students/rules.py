@@ -17,14 +17,23 @@ import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+
+Function = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 
 
 @dataclass(frozen=True, eq=False)
 class _Rule:
-    py_func: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+    py_func: Function
+    decorator: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if not callable(self.py_func):
+            raise ValueError(
+                f"{self.decorator}({self.py_func!r}): must be a function of (counts, revealed, out)"
+            )
 
     def __call__(self, counts: np.ndarray, revealed: np.ndarray, out: np.ndarray) -> None:
         """Run the rule in plain Python."""
@@ -32,7 +41,8 @@ class _Rule:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a rule that was defined with the decorator by its name: that name now means the rule."""
-        module, name = self.py_func.__module__, self.py_func.__qualname__
+        module = self.py_func.__module__
+        name = self.py_func.__qualname__
         if getattr(sys.modules.get(module), name, None) is self:
             return _rule_by_name, (module, name)
         return type(self), (self.py_func,)
@@ -41,16 +51,20 @@ class _Rule:
 class RowRule(_Rule):
     """A row rule: `py_func(counts, revealed, out)`, compiled when the engine first needs it."""
 
+    decorator = "row_rule"
+
 
 class TableRule(_Rule):
     """A table rule: `py_func(counts, revealed, out)` on all rows together, compiled when the engine first needs it."""
+
+    decorator = "table_rule"
 
 
 def _rule_by_name(module: str, name: str) -> RowRule | TableRule:
     return getattr(importlib.import_module(module), name)
 
 
-def row_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -> RowRule:
+def row_rule(function: Function) -> RowRule:
     """Mark `function(counts, revealed, out)` as a row rule, to be compiled by Numba when a simulation needs it.
 
     Its indices are checked against the bounds of the arrays in the first repeats of a simulation only, at most 64,
@@ -67,12 +81,10 @@ def row_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -> 
     ...     out[:] = (counts + 1.0) / (counts.sum() + counts.size)
     >>> student = kt.Student("laplace", access="hard", rule=laplace)
     """
-    if not callable(function):
-        raise ValueError(f"row_rule({function!r}): must be a function of (counts, revealed, out)")
     return RowRule(function)
 
 
-def table_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -> TableRule:
+def table_rule(function: Function) -> TableRule:
     """Mark `function(counts, revealed, out)` as a table rule: as `row_rule`, on arrays (S, A), once per transfer set.
 
     For students that pool rows, such as one unknown temperature for all of them. It costs four arrays of the teacher's
@@ -86,12 +98,11 @@ def table_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -
     ...     out[:] = (counts.sum(axis=0) + 1.0) / (counts.sum() + counts.shape[1])
     >>> student = kt.Student("label_marginal", access="hard", rule=label_marginal)
     """
-    if not callable(function):
-        raise ValueError(f"table_rule({function!r}): must be a function of (counts, revealed, out)")
     return TableRule(function)
 
 
 def frequencies(counts, revealed, out):
+    """Write n_sa / n_s."""
     visits = counts.sum()
     if visits == 0:
         out[:] = 1.0 / counts.size
@@ -100,6 +111,7 @@ def frequencies(counts, revealed, out):
 
 
 def reweighted_frequencies(counts, revealed, out):
+    """Write what is proportional to n_sa pi(a|s)."""
     total = 0.0
     for a in range(counts.size):
         out[a] = counts[a] * revealed[a] if counts[a] > 0 else 0.0
@@ -111,6 +123,7 @@ def reweighted_frequencies(counts, revealed, out):
 
 
 def share_the_rest(counts, revealed, out):
+    """Write what is shown, and the rest of the mass in equal shares on the hidden labels."""
     known_mass = 0.0
     hidden = 0
     for a in range(counts.size):
@@ -126,6 +139,7 @@ def share_the_rest(counts, revealed, out):
 
 
 def good_turing(counts, revealed, out):
+    """Write the frequencies but for the share of labels seen once, which goes to the unseen ones, equally."""
     visits = counts.sum()
     once = 0
     unseen = 0
