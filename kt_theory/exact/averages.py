@@ -15,7 +15,8 @@ CHUNK = 2**16
 
 
 def visit_window(n: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return whole numbers low, high with P(k < low) and P(k > high) at most e^-47 for k ~ Bin(n, rho).
+    """Return whole numbers low, high with P(k < low) and P(k > high) at most e^-47 for k ~ Bin(n,
+    rho).
 
     Bernstein: P(|k - n rho| >= t) <= 2 exp(-t^2 / (2 n rho (1-rho) + 2t/3)).
     """
@@ -59,7 +60,9 @@ def mean_over_visits(function: Callable[[np.ndarray], np.ndarray], n: int, rho: 
 
 
 Deviations = Callable[[float, np.ndarray, np.ndarray, np.ndarray], None]
-"""(first, labels, weight, profile): write sum_j weight_j E|q_j - p_j| for first, first + 1, ... visits."""
+"""(first, labels, weight, profile): write sum_j weight_j E|q_j - p_j| for first, first + 1, ...
+visits.
+"""
 
 
 def average_over_visits(
@@ -109,7 +112,9 @@ def average_over_visits(
 
 
 class _Plan:
-    """Rows of equal rho: the merged windows of their visit counts, and what walking through them costs."""
+    """Rows of equal rho: the merged windows of their visit counts, and what walking through them
+    costs.
+    """
 
     def __init__(
         self, rho: float, labels: np.ndarray, weight: np.ndarray, n: np.ndarray, price: float

@@ -24,5 +24,6 @@ def refuse_beyond(cost: float, what: str, way_out: str, largest: float = LARGEST
     """
     if cost > largest:
         raise NoExactRisk(
-            f"{what} takes about {cost:.1g} operations or table entries, more than {largest:.1g}: {way_out}"
+            f"{what} takes about {cost:.1g} operations or table entries, more than {largest:.1g}: "
+            f"{way_out}"
         )

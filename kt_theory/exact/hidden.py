@@ -1,4 +1,6 @@
-"""Exact risks of students that are right about the labels they were shown, and lose the mass of the others."""
+"""Exact risks of students that are right about the labels they were shown, and lose the mass of the
+others.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from kt_theory.teacher import RowClasses
 class HiddenMass(RowRisk):
     """The probability of the labels outside the `top` largest that stay hidden in visited rows.
 
-    It is all of the loss where the shown labels are right up to a common factor and the others are given none:
+    It is all of the loss where the shown labels are right up to a common factor and the others are
+    given none:
 
         sum_s rho_s sum_a p_a [(1 - rho_s p_a)^n - (1-rho_s)^n].
     """
@@ -39,12 +42,14 @@ class HiddenMass(RowRisk):
 class NonTarget(RowRisk):
     """The risk of non_target.
 
-    A row of three or more labels of positive probability is known once two of them were sampled. Before that all mass
-    lies on the only one seen: after k visits, with probability p_a^k, it is a and 1 - p_a is lost. Over k,
+    A row of three or more labels of positive probability is known once two of them were sampled.
+    Before that all mass lies on the only one seen: after k visits, with probability p_a^k, it is a
+    and 1 - p_a is lost. Over k,
 
         rho sum_a (1-p_a) [(1 - rho (1-p_a))^n - (1-rho)^n].
 
-    A row of two labels keeps the frequencies, as `Empirical`; a point mass is known at the first visit.
+    A row of two labels keeps the frequencies, as `Empirical`; a point mass is known at the first
+    visit.
     """
 
     def visited(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
@@ -69,7 +74,8 @@ class NonTarget(RowRisk):
 def _missed_by_some(
     share: np.ndarray, stays: np.ndarray, ratio: np.ndarray, n: np.ndarray
 ) -> np.ndarray:
-    """Return sum share (e^{n stays} - e^{n (stays + ratio)}), (N,): one power times 1 - the other's ratio to it.
+    """Return sum share (e^{n stays} - e^{n (stays + ratio)}), (N,): one power times 1 - the other's
+    ratio to it.
 
     So near ties keep their digits.
     """

@@ -1,4 +1,6 @@
-"""Exact risks of students that know something beforehand: the possible labels, equal inputs, a table."""
+"""Exact risks of students that know something beforehand: the possible labels, equal inputs, a
+table.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ class Masked(ExactRisk):
         wrong = np.flatnonzero((outside > EQUAL) & (teacher.rho > 0.0))
         if len(wrong):
             raise NoExactRisk(
-                f"student {self.name!r}: input {wrong[0]} has mass {outside[wrong[0]]:.3g} outside the mask: {_WAY_OUT}"
+                f"student {self.name!r}: input {wrong[0]} has mass {outside[wrong[0]]:.3g} outside "
+                f"the mask: {_WAY_OUT}"
             )
         sizes = possible.sum(axis=1)
         found = []
@@ -60,7 +63,9 @@ class Masked(ExactRisk):
 
 @dataclass(frozen=True, eq=False)
 class Grouped(ExactRisk):
-    """The risk of `base` with one input for each group; `group` has the number of each input's, (S,)."""
+    """The risk of `base` with one input for each group; `group` has the number of each input's,
+    (S,).
+    """
 
     base: ExactRisk
     group: np.ndarray
@@ -87,7 +92,8 @@ class Grouped(ExactRisk):
         wrong = np.flatnonzero(apart & (teacher.rho > 0.0))
         if len(wrong):
             raise NoExactRisk(
-                f"student {self.name!r}: the rows of inputs {model[wrong[0]]} and {wrong[0]}, of one group, differ: "
+                f"student {self.name!r}: the rows of inputs {model[wrong[0]]} and {wrong[0]}, of "
+                "one group, differ: "
                 f"{_WAY_OUT}"
             )
         return Teacher(teacher.pi[first], law, normalise=True)
@@ -95,7 +101,9 @@ class Grouped(ExactRisk):
 
 @dataclass(frozen=True, eq=False)
 class WithPrior(ExactRisk):
-    """The risk of `base` with the rows of `prior`, (S, A), in place of Uniform on unvisited inputs."""
+    """The risk of `base` with the rows of `prior`, (S, A), in place of Uniform on unvisited
+    inputs.
+    """
 
     base: RowRisk
     prior: np.ndarray

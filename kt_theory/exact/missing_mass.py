@@ -1,4 +1,6 @@
-"""The law of the missing mass L = sum_s w_s 1[s not sampled], and bounds that hold with high probability."""
+"""The law of the missing mass L = sum_s w_s 1[s not sampled], and bounds that hold with high
+probability.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class MissingMassLaw:
         return float(below) if np.ndim(x) == 0 else below
 
     def quantile(self, level: float) -> float:
-        """Return the smallest value v with P(L <= v) >= level, 0 < level < 1; above 1 - 1e-12 rounding decides."""
+        """Return the smallest value v with P(L <= v) >= level, 0 < level < 1; above 1 - 1e-12
+        rounding decides.
+        """
         tails = np.cumsum(self.probabilities[::-1])[::-1]
         upper = np.append(tails[1:], 0.0)
         enough = np.flatnonzero(upper <= 1.0 - unit_interval(level, "level"))
@@ -66,7 +70,9 @@ class MissingMassBounds(NamedTuple):
 
 
 def ce_ful_weights(teacher: Teacher) -> np.ndarray:
-    """Return w = rho TV(Uniform, pi) for each row class: with these weights the missing mass is the loss of ce_ful."""
+    """Return w = rho TV(Uniform, pi) for each row class: with these weights the missing mass is the
+    loss of ce_ful.
+    """
     return teacher.classes.rho * uniform_distance(teacher.classes.rows)
 
 
@@ -79,9 +85,10 @@ def missing_mass_moments(teacher: Teacher, n: int, weights: ArrayLike | None = N
         variance = n Var_{s ~ rho}(y_s) + sum_s (w_s q_s)^2 E(kappa_s)
                    + sum_{s != t} w_s w_t q_s q_t E(-kappa_s kappa_t).
 
-    Key line: P(s, t unseen) - q_s q_t = q_s q_t [(1 - kappa_s kappa_t)^n - 1], q_s - q_s^2 = q_s^2 [(1+kappa_s)^n - 1];
-    the terms of first order in kappa add up to the variance under rho. Every term is >= 0, so that the variance keeps
-    its digits where the sum of covariances cancels (many rare inputs).
+    Key line: P(s, t unseen) - q_s q_t = q_s q_t [(1 - kappa_s kappa_t)^n - 1], q_s - q_s^2 = q_s^2
+    [(1+kappa_s)^n - 1]; the terms of first order in kappa add up to the variance under rho. Every
+    term is >= 0, so that the variance keeps its digits where the sum of covariances cancels (many
+    rare inputs).
 
     Parameters
     ----------
@@ -89,7 +96,8 @@ def missing_mass_moments(teacher: Teacher, n: int, weights: ArrayLike | None = N
     n : int
         Number of samples.
     weights : array_like, (C,), optional
-        Weight w >= 0 of one input of each of `teacher.classes`; rho if omitted. See `ce_ful_weights`.
+        Weight w >= 0 of one input of each of `teacher.classes`; rho if omitted. See
+        `ce_ful_weights`.
     """
     rho, size, w = _weighted(teacher.classes, weights)
     draws = float(whole_number(n, "n"))
@@ -128,9 +136,9 @@ def missing_mass_moments(teacher: Teacher, n: int, weights: ArrayLike | None = N
 def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None) -> MissingMassLaw:
     """Return the exact law of the missing mass, for rho of few distinct values.
 
-    The numbers of unseen inputs per class are the numbers of empty cells after n draws: their joint law is a Cauchy
-    integral over independent binomial laws (`kt_theory.exact.occupancy`). `weights=ce_ful_weights(teacher)` gives the
-    law of ce_ful's loss.
+    The numbers of unseen inputs per class are the numbers of empty cells after n draws: their joint
+    law is a Cauchy integral over independent binomial laws (`kt_theory.exact.occupancy`).
+    `weights=ce_ful_weights(teacher)` gives the law of ce_ful's loss.
 
     Parameters
     ----------
@@ -186,17 +194,21 @@ def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None)
 
 
 def missing_mass_bounds(inputs: int, n: int, delta: float) -> MissingMassBounds:
-    """Return bounds on sum_s rho_s 1[s not sampled] that hold with probability 1 - delta for every rho on S inputs.
+    """Return bounds on sum_s rho_s 1[s not sampled] that hold with probability 1 - delta for every
+    rho on S inputs.
 
-    paper: 4S/(9n) + 3 sqrt(S) ln(1/delta)/n, for delta <= 1/10 (NaN above): Zhao and Zhu (2023), equation (D.34).
+    paper: 4S/(9n) + 3 sqrt(S) ln(1/delta)/n, for delta <= 1/10 (NaN above): Zhao and Zhu (2023),
+    equation (D.34).
 
-    sharper: (1/n) inf_{0<t<1} [S (1-t)^((1-t)/t) + ln(1/delta)/t]. Key steps: multinomial counts are negatively
-    associated and 1[n_s = 0] are non-increasing functions of different counts (Joag-Dev and Proschan 1983), so with
-    y = n rho_s and (1-rho_s)^n <= e^-y
+    sharper: (1/n) inf_{0<t<1} [S (1-t)^((1-t)/t) + ln(1/delta)/t]. Key steps: multinomial counts
+    are negatively associated and 1[n_s = 0] are non-increasing functions of different counts
+    (Joag-Dev and Proschan 1983), so with y = n rho_s and (1-rho_s)^n <= e^-y
 
-        ln E exp(t n L) <= sum_s ln(1 + e^-y (e^{ty} - 1)) <= sum_s (e^{-(1-t)y} - e^-y) <= S t (1-t)^((1-t)/t),
+        ln E exp(t n L) <= sum_s ln(1 + e^-y (e^{ty} - 1))
+                        <= sum_s (e^{-(1-t)y} - e^-y) <= S t (1-t)^((1-t)/t),
 
-    the last at its maximiser e^{ty} = 1/(1-t); then P(L >= x) <= exp(-t n x) E exp(t n L) = delta (Chernoff).
+    the last at its maximiser e^{ty} = 1/(1-t); then P(L >= x) <= exp(-t n x) E exp(t n L) = delta
+    (Chernoff).
 
     Parameters
     ----------
@@ -234,7 +246,8 @@ def _weighted(classes: RowClasses, weights: Any) -> tuple[np.ndarray, np.ndarray
     w = numeric_array(weights, "weights", 1).astype(np.float64)
     if len(w) != len(size):
         raise ValueError(
-            f"weights has {len(w)} entries: the teacher has {len(size)} row classes, one is needed for each"
+            f"weights has {len(w)} entries: the teacher has {len(size)} row classes, one is needed "
+            "for each"
         )
     if (w < 0).any():
         c = int(np.argmax(w < 0))

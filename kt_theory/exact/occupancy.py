@@ -1,14 +1,18 @@
-"""Which cells n draws leave empty: exact means over the joint law of the empty counts, for cells in few equal groups.
+"""Which cells n draws leave empty: exact means over the joint law of the empty counts, for cells in
+few equal groups.
 
-The counts of n draws over cells are dependent; those of Poisson(z) many draws are independent. The bridge is exact:
-with h(z) the mean after Poisson(z) draws, a polynomial in exponentials and so entire in z,
+The counts of n draws over cells are dependent; those of Poisson(z) many draws are independent. The
+bridge is exact: with h(z) the mean after Poisson(z) draws, a polynomial in exponentials and so
+entire in z,
 
-    mean after n draws = n! [z^n] e^z h(z) = n!/(2 pi r^n) int_{-pi}^{pi} exp(r e^{it} - int) h(r e^{it}) dt
+    mean after n draws = n! [z^n] e^z h(z)
+                       = n!/(2 pi r^n) int_{-pi}^{pi} exp(r e^{it} - int) h(r e^{it}) dt
 
-for any radius r > 0. All Taylor coefficients of e^z h(z) are non-negative if the averaged quantity is, so at the saddle
-r of e^r h(r)/r^n the integral loses no digits, and the N-point trapezoid rule errs by the coefficients n +- N, n +- 2N,
-..., which are below a Poisson(r) tail. Nodes: of the order of 60 at any n. (Flajolet and Sedgewick 2009, Analytic
-Combinatorics, VIII.3; analytic depoissonisation, here without remainder.)
+for any radius r > 0. All Taylor coefficients of e^z h(z) are non-negative if the averaged quantity
+is, so at the saddle r of e^r h(r)/r^n the integral loses no digits, and the N-point trapezoid rule
+errs by the coefficients n +- N, n +- 2N, ..., which are below a Poisson(r) tail. Nodes: of the
+order of 60 at any n. (Flajolet and Sedgewick 2009, Analytic Combinatorics, VIII.3; analytic
+depoissonisation, here without remainder.)
 """
 
 from __future__ import annotations
@@ -40,7 +44,8 @@ _SINHC = tuple((-1.0) ** j / (j + 1) * zeta for j, zeta in enumerate(_ZETA))
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Groups of cells with equal probability; a draw misses all of them with the probability that remains.
+    """Groups of cells with equal probability; a draw misses all of them with the probability that
+    remains.
 
     Attributes
     ----------
@@ -56,7 +61,9 @@ class Cells:
         object.__setattr__(self, "outside", max(0.0, 1.0 - float(self.size @ self.probability)))
 
     def windows(self, draws: float) -> list[np.ndarray]:
-        """Return for each group the empty counts that matter after about `draws` draws (all but e^-60 of their law)."""
+        """Return for each group the empty counts that matter after about `draws` draws (all but
+        e^-60 of their law).
+        """
         empty = np.exp(-self.probability * draws)
         mean = self.size * empty
         spread = bernstein(WINDOW_NATS, mean * -np.expm1(-self.probability * draws))
@@ -65,7 +72,9 @@ class Cells:
         return [np.arange(a, b + 1) for a, b in zip(low, high, strict=True)]
 
     def states(self, draws: np.ndarray) -> np.ndarray:
-        """Return an upper bound on the number of joint empty counts in `windows`, for each number of draws."""
+        """Return an upper bound on the number of joint empty counts in `windows`, for each number
+        of draws.
+        """
         empty = np.exp(-np.multiply.outer(draws, self.probability))
         spread = bernstein(WINDOW_NATS, self.size * empty * (1 - empty))
         with np.errstate(over="ignore"):
@@ -74,7 +83,9 @@ class Cells:
 
 @dataclass(frozen=True, eq=False)
 class Contour:
-    """Trapezoid nodes r e^{it}, t >= 0: n! [z^n] e^z h(z) = e^{log_scale} sum_j weight_j Re(e^{phase_j} h_j / h)."""
+    """Trapezoid nodes r e^{it}, t >= 0: n! [z^n] e^z h(z) = e^{log_scale} sum_j weight_j
+    Re(e^{phase_j} h_j / h).
+    """
 
     n: float
     radius: float
@@ -92,10 +103,10 @@ def contour(
 ) -> Contour:
     """Return nodes whose truncation and aliasing stay below e^-45 of the result.
 
-    Truncation: |e^w - 1| <= (e^|w| - 1) e^{-(|w| - Re w)/2} makes every term of e^z h(z) fall at least like
-    exp(-r f (1 - cos t)/2), f the least probability of all that is not empty. Aliasing: the tilted law of the
-    coefficients is at most Poisson(r) / h(r); and if cells of probability R stay empty for sure, which K choices of
-    cells allow, at most K e^{-rR} Poisson(r(1-R)) / h(r).
+    Truncation: |e^w - 1| <= (e^|w| - 1) e^{-(|w| - Re w)/2} makes every term of e^z h(z) fall at
+    least like exp(-r f (1 - cos t)/2), f the least probability of all that is not empty. Aliasing:
+    the tilted law of the coefficients is at most Poisson(r) / h(r); and if cells of probability R
+    stay empty for sure, which K choices of cells allow, at most K e^{-rR} Poisson(r(1-R)) / h(r).
 
     Parameters
     ----------
@@ -133,7 +144,9 @@ def contour(
 
 
 def _alias_free(n: float, mean: float, tail: float) -> float:
-    """Return an odd N for which n - N and n + N lie in a tail of Poisson(mean) of e^-tail, by Bernstein."""
+    """Return an odd N for which n - N and n + N lie in a tail of Poisson(mean) of e^-tail, by
+    Bernstein.
+    """
     size = np.ceil(bernstein(tail, mean) + abs(n - mean)) + 1
     return float(size + 1 - size % 2)
 
@@ -148,9 +161,11 @@ def _log_choices(size: float, number: float) -> float:
 def empty_laws(
     cells: Cells, windows: list[np.ndarray], draws: float
 ) -> tuple[float, list[np.ndarray]]:
-    """Return for each group the law of its empty count after Poisson(draws) draws: Bin(size, e^{-probability draws}).
+    """Return for each group the law of its empty count after Poisson(draws) draws: Bin(size,
+    e^{-probability draws}).
 
-    Each is divided by its largest value in the window; the logarithm of what was divided out comes first.
+    Each is divided by its largest value in the window; the logarithm of what was divided out comes
+    first.
     """
     from kt_theory.kernels.exact import log_binomial_row
 
@@ -167,12 +182,14 @@ def empty_laws(
 def empty_factors(
     cells: Cells, windows: list[np.ndarray], path: Contour
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return weight e^{phase} (J,) and for each group the (J, U) continuation of `empty_laws` to the nodes.
+    """Return weight e^{phase} (J,) and for each group the (J, U) continuation of `empty_laws` to
+    the nodes.
 
-    The integrand is e^{(1-B)z} z^-n prod_l C(m,u) (e^{bz} - 1)^{m-u}. With u0 the least u, a group whose cells are
-    mostly full (br > 1) is taken as e^{(m-u0)bz} e^{-(u-u0)bz} (1 - e^{-bz})^{m-u}; one whose cells are mostly empty as
-    e^{i(m-u)t} times slow factors. Either way the fast phases cancel against e^{-int} before they are rounded. Where
-    e^{-bz} might overflow, far from the real axis, (e^{bz} - 1)^{m-u} is taken as it stands.
+    The integrand is e^{(1-B)z} z^-n prod_l C(m,u) (e^{bz} - 1)^{m-u}. With u0 the least u, a group
+    whose cells are mostly full (br > 1) is taken as e^{(m-u0)bz} e^{-(u-u0)bz} (1 - e^{-bz})^{m-u};
+    one whose cells are mostly empty as e^{i(m-u)t} times slow factors. Either way the fast phases
+    cancel against e^{-int} before they are rounded. Where e^{-bz} might overflow, far from the real
+    axis, (e^{bz} - 1)^{m-u} is taken as it stands.
     """
     n = path.n
     r = path.radius
@@ -217,7 +234,8 @@ def empty_mean(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.n
     n : float
         At least 1.
     values : callable
-        Given the windows (L arrays), the (U_1, ..., U_L) array of the function's values there, in [0,1].
+        Given the windows (L arrays), the (U_1, ..., U_L) array of the function's values there, in
+        [0,1].
 
     Returns
     -------
@@ -245,9 +263,11 @@ def empty_mean(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.n
 def _trimmed(
     cells: Cells, draws: float, values: Callable[[list[np.ndarray]], np.ndarray]
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the windows without ends that add less than e^-60 of the mean, and the function's values there.
+    """Return the windows without ends that add less than e^-60 of the mean, and the function's
+    values there.
 
-    Ends at which the function vanishes go first: the laws are then scaled to what is left, and do not underflow.
+    Ends at which the function vanishes go first: the laws are then scaled to what is left, and do
+    not underflow.
     """
     windows = cells.windows(draws)
     table = values(windows)
@@ -264,7 +284,9 @@ def _trimmed(
 def _cropped(
     windows: list[np.ndarray], table: np.ndarray, share: np.ndarray, least: float
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return windows and table without the ends of each axis whose sums of `share` are at most `least`."""
+    """Return windows and table without the ends of each axis whose sums of `share` are at most
+    `least`.
+    """
     kept = []
     for axis in range(table.ndim):
         part = share.sum(axis=tuple(a for a in range(table.ndim) if a != axis))
@@ -276,7 +298,9 @@ def _cropped(
 
 
 def joint(factors: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the (J, .) products of the first groups and of the rest, cut where the two are nearest in size."""
+    """Return the (J, .) products of the first groups and of the rest, cut where the two are nearest
+    in size.
+    """
     sizes = np.cumsum([0.0, *(np.log(f.shape[1]) for f in factors)])
     cut = int(np.argmin(np.abs(2 * sizes - sizes[-1])))
     nodes = len(factors[0])
@@ -304,8 +328,8 @@ def _contract(table: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
 def _saddle(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.ndarray]) -> float:
     """Return a radius near the minimum of e^r h(r)/r^n.
 
-    The tilted mean r (1 + (log h)'(r)) rises with r; within a standard deviation sqrt(n) of n the integral keeps its
-    digits. Any radius gives a right result, a far one only a less accurate one.
+    The tilted mean r (1 + (log h)'(r)) rises with r; within a standard deviation sqrt(n) of n the
+    integral keeps its digits. Any radius gives a right result, a far one only a less accurate one.
     """
 
     def log_mean(windows: list[np.ndarray], table: np.ndarray, radius: float) -> float:
@@ -338,10 +362,11 @@ def _saddle(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.ndar
 
 
 def _log_growth(b: float, r: float, step: np.ndarray) -> np.ndarray:
-    """Return log((e^{bz} - 1)/(e^{br} - 1)) - log(z/r), z = r + step, to full relative accuracy for br <= 1.
+    """Return log((e^{bz} - 1)/(e^{br} - 1)) - log(z/r), z = r + step, to full relative accuracy for
+    br <= 1.
 
-    That is b step/2 + log sinhc(bz/2) - log sinhc(br/2), log sinhc(x) = sum_j (-1)^(j+1) zeta(2j)/j (x/pi)^(2j). The
-    modulus of z is r on the circle, so log(z/r) is the angle.
+    That is b step/2 + log sinhc(bz/2) - log sinhc(br/2), log sinhc(x) = sum_j (-1)^(j+1) zeta(2j)/j
+    (x/pi)^(2j). The modulus of z is r on the circle, so log(z/r) is the angle.
     """
     y0 = (b * r / (2 * np.pi)) ** 2
     rise = (b / (2 * np.pi)) ** 2 * step * (2 * r + step)

@@ -34,9 +34,10 @@ _NEGLIGIBLE = 1e-25
 def additive_risk(loss: RowRisk, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
     """Return the exact risk of a student with these row losses after n queries under `law`, (N,).
 
-    With n_s the visits of input s and g the expected row loss, risk = sum_s rho_s sum_k P(n_s = k) g(k m; pi_s), m the
-    labels per query. The law of n_s is Bin(n, q_s) for iid queries, a dynamic program for trajectories, and one number
-    for a design. On trajectories, visit counts of a probability below 1e-25 are left out.
+    With n_s the visits of input s and g the expected row loss, risk = sum_s rho_s sum_k P(n_s = k)
+    g(k m; pi_s), m the labels per query. The law of n_s is Bin(n, q_s) for iid queries, a dynamic
+    program for trajectories, and one number for a design. On trajectories, visit counts of a
+    probability below 1e-25 are left out.
 
     Parameters
     ----------
@@ -137,10 +138,11 @@ def _iid_limit(loss: RowRisk, teacher: Teacher, law: Iid) -> float:
 
 
 def _classes(teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
-    """Return row classes with q in the place of rho and multiplicities that carry the weight, and the risk of the rest.
+    """Return row classes with q in the place of rho and multiplicities that carry the weight, and
+    the risk of the rest.
 
-    sum_s rho_s E(loss; k ~ Bin(n, q_s)) is a sum over classes of q times multiplicity rho/q. The rest are inputs that
-    2^53 queries miss for sure, to the last digit.
+    sum_s rho_s E(loss; k ~ Bin(n, q_s)) is a sum over classes of q times multiplicity rho/q. The
+    rest are inputs that 2^53 queries miss for sure, to the last digit.
     """
     if law.q is None:
         return teacher.classes, 0.0
@@ -224,7 +226,9 @@ def _visit_law(law: Trajectories, start: np.ndarray, n: int, s: int) -> tuple[in
 
 
 def _endless(loss: RowRisk, teacher: Teacher, law: Trajectories, asked: np.ndarray) -> float:
-    """Return the limit: an input is never visited or again and again, unless a chain leaves it for good."""
+    """Return the limit: an input is never visited or again and again, unless a chain leaves it for
+    good.
+    """
     start = law.first(teacher.rho)
     if law.horizon is None:
         reaches = reachable(law.transitions)
@@ -233,7 +237,8 @@ def _endless(loss: RowRisk, teacher: Teacher, law: Trajectories, asked: np.ndarr
         passing = leaves[met[leaves]]
         if len(passing):
             raise NoExactRisk(
-                f"the chain leaves input {passing[0]} for good after a random number of visits: {WAY_OUT}"
+                f"the chain leaves input {passing[0]} for good after a random number of visits: "
+                f"{WAY_OUT}"
             )
         never = never_met(law.transitions, start, np.eye(teacher.inputs, dtype=bool))
     else:

@@ -22,13 +22,14 @@ _WAY_OUT = "use n=inf, simulate(teacher, ['ce_ptl'], n), or rows of 2 or 3 level
 class Reweighted(RowRisk):
     """The risk of ce_ptl.
 
-    Given the counts N_l of the levels (m_l labels of probability v_l each), W = sum_l N_l v_l is known and a label of
-    level l has X ~ Bin(N_l, 1/m_l) counts, so the row loss has the mean
+    Given the counts N_l of the levels (m_l labels of probability v_l each), W = sum_l N_l v_l is
+    known and a label of level l has X ~ Bin(N_l, 1/m_l) counts, so the row loss has the mean
 
         1/2 sum_l m_l (v_l / W) E|X - W|,
 
-    which is averaged over the multinomial law of (N_1, ..., N_L, n - n_s) on n draws. All terms are >= 0. A row whose
-    positive probabilities are equal makes ce_ptl the empirical distribution, ce_sgl. Zhao and Zhu (2023), section 4.1.
+    which is averaged over the multinomial law of (N_1, ..., N_L, n - n_s) on n draws. All terms are
+    >= 0. A row whose positive probabilities are equal makes ce_ptl the empirical distribution,
+    ce_sgl. Zhao and Zhu (2023), section 4.1.
     """
 
     name = "ce_ptl"
@@ -53,7 +54,8 @@ class Reweighted(RowRisk):
         return total
 
     def limit(self, classes: RowClasses) -> float:
-        """Return its bias, sum_s rho_s TV(pi_s^2 / sum pi_s^2, pi_s): Zhao and Zhu (2023), Lemma 4.2.
+        """Return its bias, sum_s rho_s TV(pi_s^2 / sum pi_s^2, pi_s): Zhao and Zhu (2023), Lemma
+        4.2.
 
         With c = sum p^2 the row's distance is sum_a p_a (p_a/c - 1)^+.
         """
@@ -75,14 +77,17 @@ def _row_loss(ties: Ties, rho: float, n: float) -> float:
 
 
 def _cost(ties: Ties, rho: float, n: np.ndarray) -> float:
-    """Return an estimate of the operations: counts in their windows, times the terms of each E|X - W|."""
+    """Return an estimate of the operations: counts in their windows, times the terms of each E|X -
+    W|.
+    """
     chance = min(rho, 1.0) * ties.value * ties.size
     count = len(chance)
     total = 0.0
     for draws in n:
         spread = bernstein(TAIL_NATS, draws * chance * (1 - chance))
         widths = np.sort(np.log(np.minimum(draws, 2 * spread) + 1))
-        # With rho = 1 the last count follows from the others; few draws leave few vectors of counts.
+        # With rho = 1 the last count follows from the others; few draws leave few vectors of
+        # counts.
         free = widths[: count - (rho >= 1)].sum()
         vectors = np.inf
         if draws < 1e6:

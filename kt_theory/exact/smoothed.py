@@ -24,13 +24,14 @@ BATCH = 2**18
 class Smoothed(RowRisk):
     """The risk of add_c.
 
-    After k visits the student writes (X + c)/(k + cA), X ~ Bin(k, p). With m = p (k + cA) - c and v = floor(m),
+    After k visits the student writes (X + c)/(k + cA), X ~ Bin(k, p). With m = p (k + cA) - c and v
+    = floor(m),
 
         E|X - m| = c (1 - pA) (1 - 2 P(Bin(k-1, p) <= v-1)) + 2 m (1-p) P(Bin(k-1, p) = v),
 
-    from E|X - m| = E(X - m) + 2 E(m - X)^+, E(m - X)^+ = m P(X <= v) - kp P(Bin(k-1, p) <= v-1), and
-    P(X <= v) = P(Bin(k-1, p) <= v-1) + (1-p) P(Bin(k-1, p) = v). No difference of large numbers is left; c = 0 gives
-    de Moivre's formula.
+    from E|X - m| = E(X - m) + 2 E(m - X)^+, E(m - X)^+ = m P(X <= v) - kp P(Bin(k-1, p) <= v-1),
+    and P(X <= v) = P(Bin(k-1, p) <= v-1) + (1-p) P(Bin(k-1, p) = v). No difference of large numbers
+    is left; c = 0 gives de Moivre's formula.
     """
 
     c: float
@@ -58,7 +59,8 @@ class Smoothed(RowRisk):
 
 @dataclass(frozen=True, eq=False)
 class Shrunk(ExactRisk):
-    """The risk of (n_sa + w_s prior_s) / (n_s + w_s), E|(X + w b)/(k + w) - p| over X ~ Bin(k, p), k, s and a.
+    """The risk of (n_sa + w_s prior_s) / (n_s + w_s), E|(X + w b)/(k + w) - p| over X ~ Bin(k, p),
+    k, s and a.
 
     The mean deviation is that of add_c, with w b for c and w for cA.
 

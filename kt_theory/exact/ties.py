@@ -8,7 +8,8 @@ import numpy as np
 
 
 class Ties(NamedTuple):
-    """The distinct positive probabilities of a row, in descending order, and how many labels share each.
+    """The distinct positive probabilities of a row, in descending order, and how many labels share
+    each.
 
     Attributes
     ----------
@@ -23,7 +24,8 @@ class Ties(NamedTuple):
 
 
 def ties_of(row: np.ndarray, top: int = 0) -> Ties:
-    """Return the ties of a row but for its `top` largest entries, after division of the row by its sum.
+    """Return the ties of a row but for its `top` largest entries, after division of the row by its
+    sum.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
-"""What is exact of self-distillation: how fast a lineage of equal stages loses its diversity, and where it ends.
+"""What is exact of self-distillation: how fast a lineage of equal stages loses its diversity, and
+where it ends.
 
-A row taught by k labels of the last generation's row, and teaching k to the next, is the Wright-Fisher model of a
-gene without mutation: labels are alleles, generations are generations.
+A row taught by k labels of the last generation's row, and teaching k to the next, is the
+Wright-Fisher model of a gene without mutation: labels are alleles, generations are generations.
 """
 
 from __future__ import annotations
@@ -28,21 +29,24 @@ _MOST_VISITS = 5000
 
 
 def heterozygosity(teacher: Teacher, student: Any, n: int, generations: int) -> np.ndarray:
-    """Return the exact mean heterozygosity sum_s rho_s (1 - sum_a q(a|s)^2) of each generation of self-distillation.
+    """Return the exact mean heterozygosity sum_s rho_s (1 - sum_a q(a|s)^2) of each generation of
+    self-distillation.
 
-    For the student (n_a + c) / (k + c A) of k labels of a row p, F = sum_a p_a^2 becomes in the mean
+    For the student (n_a + c) / (k + c A) of k labels of a row p, F = sum_a p_a^2 becomes in the
+    mean
 
         [k + k (k-1) F + 2 c k + c^2 A] / (k + c A)^2,
 
-    because E n_a^2 = k p_a + k (k-1) p_a^2. It is linear in F, so its average over k ~ Bin(n, rho_s) can be iterated.
-    For ce_sgl, c = 0, each generation of k visits leaves h = 1 - F exactly the fraction 1 - 1/k, and with 1/A for F on
-    an unvisited row
+    because E n_a^2 = k p_a + k (k-1) p_a^2. It is linear in F, so its average over k ~ Bin(n,
+    rho_s) can be iterated. For ce_sgl, c = 0, each generation of k visits leaves h = 1 - F exactly
+    the fraction 1 - 1/k, and with 1/A for F on an unvisited row
 
         h' = P(k = 0) (1 - 1/A) + h (P(k >= 1) - E[1/k; k >= 1]).
 
-    With fixed visits its rows end as point masses (`fixation`). They are unbiased, so that E |q - p|^2 = h_0 - h_g: g
-    generations of k labels are worth one of about k/g, and the loss grows like sqrt(g). With iid inputs they do not
-    end: an unvisited row goes back to Uniform, and h tends to P(k = 0) (1 - 1/A) / (P(k = 0) + E[1/k; k >= 1]).
+    With fixed visits its rows end as point masses (`fixation`). They are unbiased, so that E |q -
+    p|^2 = h_0 - h_g: g generations of k labels are worth one of about k/g, and the loss grows like
+    sqrt(g). With iid inputs they do not end: an unvisited row goes back to Uniform, and h tends to
+    P(k = 0) (1 - 1/A) / (P(k = 0) + E[1/k; k >= 1]).
 
     Parameters
     ----------
@@ -51,7 +55,8 @@ def heterozygosity(teacher: Teacher, student: Any, n: int, generations: int) -> 
     student : str or Student
         ce_sgl, add_c (laplace, krichevsky_trofimov), or ce_ful and others that copy visited rows.
     n : int
-        Pairs per generation, inputs iid from rho. One input is visited n times: the case of fixed visits.
+        Pairs per generation, inputs iid from rho. One input is visited n times: the case of fixed
+        visits.
     generations : int
 
     Returns
@@ -97,7 +102,8 @@ def _stage_of(student: Student) -> _Stage:
         case WholeRows():
             return _copying
     raise NoExactRisk(
-        f"student {student.name!r} has no exact heterozygosity: use lineage(teacher, [(student, n)])"
+        f"student {student.name!r} has no exact heterozygosity: use lineage(teacher, [(student, "
+        "n)])"
     )
 
 
@@ -120,11 +126,13 @@ def _counting(c: float, n: int, rho: float, labels: int) -> tuple[float, float]:
 
 
 def fixation(row: ArrayLike, visits: int, generations: int) -> np.ndarray:
-    """Return the exact probability that ce_sgl has made a row a point mass on each label, generation by generation.
+    """Return the exact probability that ce_sgl has made a row a point mass on each label,
+    generation by generation.
 
-    The count of one label among `visits` = k is a Markov chain on 0..k with the rows Bin(k, i/k), absorbed at both
-    ends. It is a martingale: in the end label a is the only one left with probability p_a. Until then it takes about
-    -2k (1-p)/p ln(1-p) generations for a label of probability p that makes it (Kimura and Ohta 1969).
+    The count of one label among `visits` = k is a Markov chain on 0..k with the rows Bin(k, i/k),
+    absorbed at both ends. It is a martingale: in the end label a is the only one left with
+    probability p_a. Until then it takes about -2k (1-p)/p ln(1-p) generations for a label of
+    probability p that makes it (Kimura and Ohta 1969).
 
     Parameters
     ----------

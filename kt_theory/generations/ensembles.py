@@ -31,21 +31,25 @@ def ensemble(
     *,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Return the error of ensembles: each member has the teacher's logits with Gaussian noise of its own.
+    """Return the error of ensembles: each member has the teacher's logits with Gaussian noise of
+    its own.
 
-    Member i is softmax(z + sigma g_i), g_i standard normal on every (input, label), and the ensemble is the mean of m
-    of them. The mean of their log-probabilities, normalised (geometric), is softmax(z + sigma / sqrt(m) g), one member
-    of less noise: no floor, and
+    Member i is softmax(z + sigma g_i), g_i standard normal on every (input, label), and the
+    ensemble is the mean of m of them. The mean of their log-probabilities, normalised (geometric),
+    is softmax(z + sigma / sqrt(m) g), one member of less noise: no floor, and
 
         E TV <= 1/2 sigma / sqrt(m)          (E KL <= sigma^2 / (2m), and Pinsker).
 
-    The mean of their probabilities (arithmetic) tends to E softmax(z + sigma g), which is flatter than p:
+    The mean of their probabilities (arithmetic) tends to E softmax(z + sigma g), which is flatter
+    than p:
 
-        floor <= E TV <= floor + 1/2 sum_s rho_s sum_a sd(q_a) / sqrt(m),   floor = `ensemble_floor`.
+        floor <= E TV <= floor + 1/2 sum_s rho_s sum_a sd(q_a) / sqrt(m),
+        floor = `ensemble_floor`.
 
-    Rows that are uniform on their labels of positive probability have no floor and go like 1/sqrt(m) for ever. A label
-    of bias b = E q_a - p_a adds at most exp(-2 m b^2) / (4 m |b|) to the floor (Hoeffding), so that 1/sqrt(m) is the
-    rate only until the noise has fallen below the bias.
+    Rows that are uniform on their labels of positive probability have no floor and go like
+    1/sqrt(m) for ever. A label of bias b = E q_a - p_a adds at most exp(-2 m b^2) / (4 m |b|) to
+    the floor (Hoeffding), so that 1/sqrt(m) is the rate only until the noise has fallen below the
+    bias.
 
     Parameters
     ----------
@@ -63,10 +67,12 @@ def ensemble(
     Returns
     -------
     DataFrame
-        One row per average and number of members: average, members, sigma, inputs, labels, mean and std_error of
-        TV(ensemble, pi | rho), repeats, seed. Ensembles of one run share their members.
+        One row per average and number of members: average, members, sigma, inputs, labels, mean and
+        std_error of TV(ensemble, pi | rho), repeats, seed. Ensembles of one run share their
+        members.
 
-    Source: Allen-Zhu and Li (2020), arXiv 2012.09816; Hinton, Vinyals and Dean (2015), arXiv 1503.02531.
+    Source: Allen-Zhu and Li (2020), arXiv 2012.09816; Hinton, Vinyals and Dean (2015), arXiv
+    1503.02531.
     """
     import pandas as pd
 
@@ -116,15 +122,18 @@ def ensemble(
 
 
 def ensemble_floor(teacher: Teacher, sigma: float) -> float:
-    """Return TV(E softmax(z + sigma g), pi | rho): what no number of members takes from an arithmetic mean.
+    """Return TV(E softmax(z + sigma g), pi | rho): what no number of members takes from an
+    arithmetic mean.
 
-    With Gumbel variables G_b the softmax of x is the law of argmax_b (x_b + G_b). So the mean over the noise is
+    With Gumbel variables G_b the softmax of x is the law of argmax_b (x_b + G_b). So the mean over
+    the noise is
 
-        E softmax_a = P(z_a + sigma g_a + G_a is the largest) = integral f(v - z_a) prod_{b != a} F(v - z_b) dv,
+        E softmax_a = P(z_a + sigma g_a + G_a is the largest)
+                    = integral f(v - z_a) prod_{b != a} F(v - z_b) dv,
 
-    F and f the distribution function and the density of sigma g + G: one integral for any number of labels. Both it
-    and F come from the trapezoidal rule, whose error falls like exp(-pi^2 / step) as all is analytic in a strip of
-    width pi/2: about 12 digits. F and f are interpolated.
+    F and f the distribution function and the density of sigma g + G: one integral for any number of
+    labels. Both it and F come from the trapezoidal rule, whose error falls like exp(-pi^2 / step)
+    as all is analytic in a strip of width pi/2: about 12 digits. F and f are interpolated.
 
     Parameters
     ----------
@@ -169,7 +178,9 @@ def mean_softmax(row: np.ndarray, sigma: float) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _interpolated(sigma: float) -> tuple[float, float, Any]:
-    """Return `_noisy_gumbel` from low to high, beyond which nothing changes, as a spline of degree 5."""
+    """Return `_noisy_gumbel` from low to high, beyond which nothing changes, as a spline of degree
+    5.
+    """
     from scipy.interpolate import make_interp_spline
 
     step = 0.1 * _STEP * max(1.0, sigma)

@@ -1,7 +1,8 @@
 """Many copies at once: a student learns from a different table in every repeat.
 
-The repeat loop of `simulate` has one teacher for all repeats, laid out once for the kernels. Here each repeat has its
-own, so that the counts come from NumPy, and a kernel calls the student's compiled rule on row after row.
+The repeat loop of `simulate` has one teacher for all repeats, laid out once for the kernels. Here
+each repeat has its own, so that the counts come from NumPy, and a kernel calls the student's
+compiled rule on row after row.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from kt_theory.simulation.rules import RowRuleError, compiled_rule, fault, pools
 from kt_theory.students import Student
 
 _CELLS_AT_ONCE = 2**14
-"""Between two pieces of so many cells an interrupt is heard, and the bar moves on: a table rule may be slow."""
+"""Between two pieces of so many cells an interrupt is heard, and the bar moves on: a table rule may
+be slow.
+"""
 
 
 class Learner:
@@ -39,7 +42,8 @@ class Learner:
         rng: np.random.Generator,
         done: Callable[[int], Any],
     ) -> np.ndarray:
-        """Return what the student writes after n pairs s ~ rho, a ~ table(.|s), fresh for each table.
+        """Return what the student writes after n pairs s ~ rho, a ~ table(.|s), fresh for each
+        table.
 
         Parameters
         ----------
@@ -70,7 +74,9 @@ class Learner:
     def _write(
         self, counts: np.ndarray, revealed: np.ndarray, done: Callable[[int], Any]
     ) -> np.ndarray:
-        """Call the rule on rows, or on whole tables: each call has a spare entry at its end, set to 1 on return."""
+        """Call the rule on rows, or on whole tables: each call has a spare entry at its end, set to
+        1 on return.
+        """
         at_once = self.inputs if pools(self.student) else 1
         cells = at_once * self.labels
         repeats = len(counts)
@@ -99,7 +105,9 @@ class Learner:
         return written.reshape(counts.shape)
 
     def _refuse(self, row: int, counts: np.ndarray, revealed: np.ndarray) -> None:
-        """Raise the error that names a bad row, by running its rule in plain Python on the same answers."""
+        """Raise the error that names a bad row, by running its rule in plain Python on the same
+        answers.
+        """
         found, _ = fault(self.student, counts, revealed, row)
         raise RowRuleError(
             f"student {self.student.name!r}: its {rule_kind(self.student)} {found}; "
@@ -110,8 +118,8 @@ class Learner:
 def draw_labels(visits: np.ndarray, tables: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return counts (R, S, A) of visits (R, S) labels drawn from each row of tables (R, S, A).
 
-    The rounding of a row's sum goes to its last label: the most probable one is put there, so that a label of
-    probability 0 is never drawn.
+    The rounding of a row's sum goes to its last label: the most probable one is put there, so that
+    a label of probability 0 is never drawn.
     """
     rows = tables.reshape(-1, tables.shape[-1])
     rows = rows / rows.sum(axis=1, keepdims=True)

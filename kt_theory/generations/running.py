@@ -1,4 +1,6 @@
-"""Repeats in blocks of bounded memory, each with a random stream of its own, and their running means."""
+"""Repeats in blocks of bounded memory, each with a random stream of its own, and their running
+means.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ _NUMBERS_AT_ONCE = 2**22
 
 
 class Running:
-    """Means and standard errors of several quantities, block by block (Chan, Golub and LeVeque 1983)."""
+    """Means and standard errors of several quantities, block by block (Chan, Golub and LeVeque
+    1983).
+    """
 
     def __init__(self, quantities: int) -> None:
         self.repeats = 0

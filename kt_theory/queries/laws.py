@@ -1,7 +1,8 @@
-"""Query laws: which inputs are asked, how often, and with how many labels each. Whoever learns sees the answers alone.
+"""Query laws: which inputs are asked, how often, and with how many labels each. Whoever learns sees
+the answers alone.
 
-The loss stays TV(student, pi | rho) whatever the law of the queries; n counts queries. Zhao and Zhu (2023), section 2
-(iid from rho) and appendix G (trajectories); the others go beyond the paper.
+The loss stays TV(student, pi | rho) whatever the law of the queries; n counts queries. Zhao and Zhu
+(2023), section 2 (iid from rho) and appendix G (trajectories); the others go beyond the paper.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class Iid(_Law):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trajectories(_Law):
-    """A Markov chain over the inputs, started afresh every `horizon` steps or never. See `chain` and `episodes`."""
+    """A Markov chain over the inputs, started afresh every `horizon` steps or never. See `chain`
+    and `episodes`.
+    """
 
     transitions: np.ndarray
     start: np.ndarray | None
@@ -78,7 +81,9 @@ class Trajectories(_Law):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Design(_Law):
-    """A fixed number of queries at each input, in proportion to weights. See `adaptive` and `oracle`."""
+    """A fixed number of queries at each input, in proportion to weights. See `adaptive` and
+    `oracle`.
+    """
 
     weights: np.ndarray
     once: np.ndarray
@@ -88,8 +93,9 @@ class Design(_Law):
     def visits(self, n: int) -> np.ndarray:
         """Return how often each input is asked: (S,) int64 with sum n.
 
-        n_s = max(1, x w_s) where `once` says so, x w_s elsewhere, with the x that makes the sum n; fractions are
-        rounded up from the largest on (Hamilton's method). If n is too small to ask all of `once`, it is ignored.
+        n_s = max(1, x w_s) where `once` says so, x w_s elsewhere, with the x that makes the sum n;
+        fractions are rounded up from the largest on (Hamilton's method). If n is too small to ask
+        all of `once`, it is ignored.
         """
         from kt_theory.kernels.visits import apportion
 
@@ -116,7 +122,9 @@ class TwoStage(_Law):
     labels_per_query: int
 
     def pilot_visits(self, n: int, rho: np.ndarray) -> np.ndarray:
-        """Return how often the pilot asks each input: (S,) int64, equal where rho > 0 but for rounding."""
+        """Return how often the pilot asks each input: (S,) int64, equal where rho > 0 but for
+        rounding.
+        """
         asked = rho > 0
         return Design(asked.astype(np.float64), np.zeros(len(rho), dtype=bool), 1).visits(
             round(self.pilot * n)
@@ -133,10 +141,12 @@ QueryLaw = Iid | Trajectories | Design | TwoStage
 
 
 def iid(q: ArrayLike | None = None, *, labels_per_query: int = 1) -> Iid:
-    """Return iid queries from q: model compression by pseudo-data, whose transfer set does not follow rho.
+    """Return iid queries from q: model compression by pseudo-data, whose transfer set does not
+    follow rho.
 
-    The risk of ce_ful is sum_s rho_s (1 - q_s)^n TV(Uniform, pi_s), at most max(rho/q) S / (e n). An input with q = 0
-    is never asked. Bucila, Caruana and Niculescu-Mizil (2006), Model compression.
+    The risk of ce_ful is sum_s rho_s (1 - q_s)^n TV(Uniform, pi_s), at most max(rho/q) S / (e n).
+    An input with q = 0 is never asked. Bucila, Caruana and Niculescu-Mizil (2006), Model
+    compression.
 
     Parameters
     ----------
@@ -168,12 +178,14 @@ def chain(
 def episodes(
     transitions: ArrayLike, start: ArrayLike | None, horizon: int, *, labels_per_query: int = 1
 ) -> Trajectories:
-    """Return queries along episodes of `horizon` steps, each with a fresh start; the last one is cut at n.
+    """Return queries along episodes of `horizon` steps, each with a fresh start; the last one is
+    cut at n.
 
-    Zhao and Zhu (2023), appendix G. With the occupancy measure as rho, E episodes leave an input unseen with a
-    probability between (1 - horizon rho_s)^E and (1 - rho_s)^E: they are worth at least E iid samples. They are worth
-    at most E horizon samples if the chain starts from its stationary law and is reversible with non-negative
-    eigenvalues (lazy, for example), but not in general: a cycle that is walked around leaves nothing unseen.
+    Zhao and Zhu (2023), appendix G. With the occupancy measure as rho, E episodes leave an input
+    unseen with a probability between (1 - horizon rho_s)^E and (1 - rho_s)^E: they are worth at
+    least E iid samples. They are worth at most E horizon samples if the chain starts from its
+    stationary law and is reversible with non-negative eigenvalues (lazy, for example), but not in
+    general: a cycle that is walked around leaves nothing unseen.
 
     Parameters
     ----------
@@ -192,7 +204,8 @@ def episodes(
 
 
 def adaptive(weights: ArrayLike, *, labels_per_query: int = 1) -> Design:
-    """Return queries at inputs of the student's own choice: n_s in proportion to weights, rounded (Hamilton's method).
+    """Return queries at inputs of the student's own choice: n_s in proportion to weights, rounded
+    (Hamilton's method).
 
     Parameters
     ----------
@@ -218,11 +231,13 @@ def adaptive(weights: ArrayLike, *, labels_per_query: int = 1) -> Design:
 
 
 def oracle(teacher: Teacher, *, labels_per_query: int = 1) -> Design:
-    """Return the best design for hard labels: n_s in proportion to (rho_s c_s)^(2/3), c_s = sum_a sqrt(p (1-p)).
+    """Return the best design for hard labels: n_s in proportion to (rho_s c_s)^(2/3), c_s = sum_a
+    sqrt(p (1-p)).
 
-    A row costs ce_sgl c_s / sqrt(2 pi n_s) to leading order, and these n_s minimise sum_s rho_s c_s / sqrt(n_s) under
-    sum n_s = n: the risk is (sum_s (rho_s c_s)^(2/3))^(3/2) / sqrt(2 pi n) against sum_s c_s sqrt(rho_s / (2 pi n)) in
-    proportion to rho. Inputs of positive rho are asked at least once as far as n goes: one label tells a point mass.
+    A row costs ce_sgl c_s / sqrt(2 pi n_s) to leading order, and these n_s minimise sum_s rho_s c_s
+    / sqrt(n_s) under sum n_s = n: the risk is (sum_s (rho_s c_s)^(2/3))^(3/2) / sqrt(2 pi n)
+    against sum_s c_s sqrt(rho_s / (2 pi n)) in proportion to rho. Inputs of positive rho are asked
+    at least once as far as n goes: one label tells a point mass.
 
     Parameters
     ----------
@@ -240,10 +255,12 @@ def oracle(teacher: Teacher, *, labels_per_query: int = 1) -> Design:
 
 
 def two_stage(pilot: float = 0.25, *, labels_per_query: int = 1) -> TwoStage:
-    """Return `oracle` without the oracle: a pilot asks all inputs of positive rho equally, its labels say what is next.
+    """Return `oracle` without the oracle: a pilot asks all inputs of positive rho equally, its
+    labels say what is next.
 
-    c_s is estimated by sum_a sqrt(p (1-p)) at p = (n_sa + 1/A) / (n_s + 1) with the pilot's counts; then each input
-    gets what it lacks of its share (rho_s c_s)^(2/3) of all n queries. The counts of both stages are used.
+    c_s is estimated by sum_a sqrt(p (1-p)) at p = (n_sa + 1/A) / (n_s + 1) with the pilot's counts;
+    then each input gets what it lacks of its share (rho_s c_s)^(2/3) of all n queries. The counts
+    of both stages are used.
 
     Parameters
     ----------
@@ -290,7 +307,9 @@ def _trajectories(
 
 
 def _law(values: ArrayLike, name: str, ndim: int) -> np.ndarray:
-    """Return `values` as distributions that sum to 1 to the last bit or two: a walk repeats their rounding n times."""
+    """Return `values` as distributions that sum to 1 to the last bit or two: a walk repeats their
+    rounding n times.
+    """
     table = distributions(values, name, ndim)
     return _read_only(table / table.sum(axis=-1, keepdims=True))
 

@@ -1,4 +1,6 @@
-"""Exactly how likely an input is never asked, and how often it is asked on average, under any query law."""
+"""Exactly how likely an input is never asked, and how often it is asked on average, under any query
+law.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,10 @@ LARGEST_COST = 3e10
 def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> np.ndarray:
     """Return the exact probability that an input is not among n queries, for each input.
 
-    iid: (1 - q_s)^n. A chain of transitions P from start mu: mu D (P D)^(n-1) 1, D the identity without s (an absorbing
-    chain). Episodes: the product over the episodes. A design: 0 or 1. All terms are non-negative; where the
-    input is left behind for good with a chance of q per step, the error grows like min(n, 1/q) 1e-16.
+    iid: (1 - q_s)^n. A chain of transitions P from start mu: mu D (P D)^(n-1) 1, D the identity
+    without s (an absorbing chain). Episodes: the product over the episodes. A design: 0 or 1. All
+    terms are non-negative; where the input is left behind for good with a chance of q per step, the
+    error grows like min(n, 1/q) 1e-16.
 
     Parameters
     ----------
@@ -38,7 +41,8 @@ def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> n
     Raises
     ------
     ValueError
-        If it depends on the labels (`two_stage` with a pilot that does not ask every input), or takes too long.
+        If it depends on the labels (`two_stage` with a pilot that does not ask every input), or
+        takes too long.
     """
     if not isinstance(law, QueryLaw):
         raise ValueError(f"law = {law!r}: must be a query law, such as kt_theory.queries.iid()")
@@ -52,7 +56,8 @@ def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> n
     cost = unseen_cost(law, counts)
     if cost > LARGEST_COST:
         raise ValueError(
-            f"{law.name} takes about {cost:.1g} operations: more than {LARGEST_COST:.1g}; use simulate"
+            f"{law.name} takes about {cost:.1g} operations: more than {LARGEST_COST:.1g}; use "
+            "simulate"
         )
     missed = unseen_sets(law, counts, given)
     return missed.reshape(*np.shape(n), missed.shape[1])
@@ -61,7 +66,9 @@ def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> n
 def unseen_sets(
     law: QueryLaw, counts: list[Any], rho: np.ndarray | None, sets: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return the probability that no input of a set is asked: (N, T) for `sets`, (T, S) bool; each input if omitted."""
+    """Return the probability that no input of a set is asked: (N, T) for `sets`, (T, S) bool; each
+    input if omitted.
+    """
     if isinstance(law, Trajectories):
         return _by_trajectories(law, counts, law.first(rho), sets)
     if isinstance(law, Iid):
@@ -158,7 +165,8 @@ def _by_design(
         asked = rho > 0 if infinite(count) else law.pilot_visits(count, rho) > 0
         if not asked[rho > 0].all() and count > 0:
             raise ValueError(
-                f"{law.name}: a pilot that leaves inputs out makes the rest depend on the labels drawn"
+                f"{law.name}: a pilot that leaves inputs out makes the rest depend on the labels "
+                "drawn"
             )
     met = asked if sets is None else (sets & asked).any(axis=1)
     return np.asarray(met == 0, dtype=np.float64)

@@ -1,6 +1,7 @@
 """Exact laws of a Markov chain's visits by dynamic programs of non-negative terms.
 
-Legend: P (S, S) transitions, mu (S,) start, steps: the number of inputs visited, the first one included.
+Legend: P (S, S) transitions, mu (S,) start, steps: the number of inputs visited, the first one
+included.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import numpy as np
 def survival(
     transitions: np.ndarray, start: np.ndarray, steps: list[int], sets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (missed, hit): the probabilities that a walk avoids a set and that it does not, each (N, T).
+    """Return (missed, hit): the probabilities that a walk avoids a set and that it does not, each
+    (N, T).
 
-    missed = mu D (P D)^(steps-1) 1 with D the identity outside the set. Step by step for all sets, or by powers of P D
-    set by set, whichever takes fewer operations.
+    missed = mu D (P D)^(steps-1) 1 with D the identity outside the set. Step by step for all sets,
+    or by powers of P D set by set, whichever takes fewer operations.
 
     Parameters
     ----------
@@ -63,7 +65,9 @@ def _costs(transitions: np.ndarray, steps: list[int], sets: int) -> tuple[float,
 
 
 def _by_powers(matrix: np.ndarray, mass: np.ndarray, power: int, lost: np.ndarray) -> float:
-    """Return mass matrix^power 1. From inputs in `lost` the set is never reached: their rows sum to 1 for ever."""
+    """Return mass matrix^power 1. From inputs in `lost` the set is never reached: their rows sum to
+    1 for ever.
+    """
     while power:
         matrix[lost] /= matrix[lost].sum(axis=1, keepdims=True)
         if power & 1:
@@ -76,8 +80,8 @@ def _by_powers(matrix: np.ndarray, mass: np.ndarray, power: int, lost: np.ndarra
 def never_met(transitions: np.ndarray, start: np.ndarray, sets: np.ndarray) -> np.ndarray:
     """Return the probability that an endless walk avoids a set, (T,).
 
-    Outside the set, x_j = P(never | now at j) is 1 where the set cannot be reached, and (I - P_RR) x_R = P_RU 1 on the
-    inputs R from which it can: a walk leaves R with probability 1.
+    Outside the set, x_j = P(never | now at j) is 1 where the set cannot be reached, and (I - P_RR)
+    x_R = P_RU 1 on the inputs R from which it can: a walk leaves R with probability 1.
     """
     reaches = reachable(transitions)
     never = np.empty(len(sets))
@@ -104,7 +108,9 @@ def reachable(transitions: np.ndarray) -> np.ndarray:
 
 
 def visit_counts(transitions: np.ndarray, start: np.ndarray, steps: int, s: int) -> np.ndarray:
-    """Return the law of the number of visits of input s in a walk: (steps + 1,), by a table over (visits, input)."""
+    """Return the law of the number of visits of input s in a walk: (steps + 1,), by a table over
+    (visits, input).
+    """
     law = np.zeros(steps + 1)
     if steps == 0:
         return np.ones(1)
@@ -125,9 +131,11 @@ def visit_counts_cost(transitions: np.ndarray, steps: int) -> float:
 
 
 def sum_law(law: np.ndarray, times: int) -> tuple[int, np.ndarray]:
-    """Return (k0, P(sum = k0), P(sum = k0 + 1), ...) of `times` independent counts of `law`, by repeated squaring.
+    """Return (k0, P(sum = k0), P(sum = k0 + 1), ...) of `times` independent counts of `law`, by
+    repeated squaring.
 
-    Ends are dropped where they are below 1e-30 of the largest probability; all terms are non-negative.
+    Ends are dropped where they are below 1e-30 of the largest probability; all terms are
+    non-negative.
     """
     total = (0, np.ones(1))
     square = (0, law)
@@ -148,9 +156,11 @@ def _sum(first: tuple[int, np.ndarray], second: tuple[int, np.ndarray]) -> tuple
 
 
 def sum_cost(horizon: int, n: int) -> float:
-    """Return the most multiplications that `sum_law` takes for counts up to `horizon` that add up to at most n.
+    """Return the most multiplications that `sum_law` takes for counts up to `horizon` that add up
+    to at most n.
 
-    By Bernstein's inequality with variance horizon^2 / 4 each, a sum stays within that width but for e^-70.
+    By Bernstein's inequality with variance horizon^2 / 4 each, a sum stays within that width but
+    for e^-70.
     """
     return min(float(n), 50.0 * horizon + 12.0 * np.sqrt(n * horizon)) ** 2
 

@@ -1,7 +1,8 @@
-"""One cell of a simulation: a teacher, its students, one n and one seed, run in blocks of absolute repeat indices.
+"""One cell of a simulation: a teacher, its students, one n and one seed, run in blocks of absolute
+repeat indices.
 
-A block of repeats gives a `Tally`; tallies add up to the same bits in any grouping and order, on any thread, process or
-machine. So a long run can be cut, sharded, saved and resumed at will.
+A block of repeats gives a `Tally`; tallies add up to the same bits in any grouping and order, on
+any thread, process or machine. So a long run can be cut, sharded, saved and resumed at will.
 """
 
 from __future__ import annotations
@@ -59,12 +60,13 @@ class RiskEstimate:
         Quantiles of the loss, off by at most 2^-12 of their value.
     repeats, seed : int
     path : str
-        How the counts were drawn: "sparse", "alias", "poisson" or "binomial"; under another law of queries its name
-        stands before it, as in "iid(q) alias", or alone, as in "chain".
+        How the counts were drawn: "sparse", "alias", "poisson" or "binomial"; under another law of
+        queries its name stands before it, as in "iid(q) alias", or alone, as in "chain".
     reached : bool
         Whether `std_error` is at most the `target_se` that was asked for; True if none was.
     variance_factor : float
-        The variance of the plain mean over that of this one: above 1 where a control variate was used.
+        The variance of the plain mean over that of this one: above 1 where a control variate was
+        used.
     """
 
     student: str
@@ -143,11 +145,13 @@ class Cell:
         Pairs per transfer set.
     seed : int
     path : str, optional
-        How to draw the counts, one of `kt_theory.kernels.draws.PATHS`, instead of the rule in (S, A, n, pi).
+        How to draw the counts, one of `kt_theory.kernels.draws.PATHS`, instead of the rule in (S,
+        A, n, pi).
     queries : QueryLaw, optional
         iid from rho if omitted.
     key : (2,) uint64 array, optional
-        Names its family of random streams, from `kt_theory.kernels.streams.stream_key`; that of (seed, n) if omitted.
+        Names its family of random streams, from `kt_theory.kernels.streams.stream_key`; that of
+        (seed, n) if omitted.
 
     Examples
     --------
@@ -189,7 +193,8 @@ class Cell:
             self._try_out()
 
     def run(self, first: int, repeats: int, losses: np.ndarray | None = None) -> Tally:
-        """Return the tally of repeats first .. first + repeats - 1; write every loss into `losses` if it is given.
+        """Return the tally of repeats first .. first + repeats - 1; write every loss into `losses`
+        if it is given.
 
         Parameters
         ----------
@@ -223,7 +228,8 @@ class Cell:
         )
 
     def answers(self, student: int, repeat: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return what a student saw in a repeat, noise included: counts (S, A) and revealed (S, A), NaN where hidden.
+        """Return what a student saw in a repeat, noise included: counts (S, A) and revealed (S, A),
+        NaN where hidden.
 
         `student` is its place in the list. `Student.table` makes its table from them.
         """
@@ -284,7 +290,9 @@ class Cell:
         )
 
     def _try_out(self) -> None:
-        """Run users' rules with their bounds checked on the first repeats; the others go unchecked."""
+        """Run users' rules with their bounds checked on the first repeats; the others go
+        unchecked.
+        """
         checked = self.rules._replace(address=rule_addresses(self.students, checked=True))
         trials = min(_MOST_TRIALS, max(4, _TRIAL_CELLS // self.teacher.pi.size))
         losses = np.empty((trials, len(self.students)))
@@ -293,7 +301,9 @@ class Cell:
             self._refuse_row(*bad)
 
     def _refuse_row(self, repeat: int, student: int, row: int) -> None:
-        """Raise the error that names a bad row, by running its rule in plain Python on the same answers."""
+        """Raise the error that names a bad row, by running its rule in plain Python on the same
+        answers.
+        """
         culprit = self.students[student]
         found, here = fault(culprit, *self.answers(student, repeat), row)
         at = f"row {row}, repeat {repeat}" if here else f"repeat {repeat}"
@@ -316,15 +326,19 @@ class _Deviates:
 
 
 def _refuse_beyond_memory(teacher: Teacher, students: list[Student]) -> None:
-    """Raise before the machine starts to swap: the plan and the tables are many arrays of the teacher's size."""
+    """Raise before the machine starts to swap: the plan and the tables are many arrays of the
+    teacher's size.
+    """
     size = 8.0 * teacher.pi.size
     memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     extra = sum(one.access.channel.tables + (one.prior is not None) for one in students)
     arrays = _ARRAYS + extra + (_ARRAYS_OF_TABLE_RULES if any(map(pools, students)) else 0)
     if arrays * size > memory:
         raise ValueError(
-            f"a teacher of {teacher.inputs} x {teacher.labels} takes {size:.3g} bytes as a dense table and "
-            f"{arrays} times that to draw from it, more than the {memory:.3g} bytes of this machine: exact_risk takes "
+            f"a teacher of {teacher.inputs} x {teacher.labels} takes {size:.3g} bytes as a dense "
+            "table and "
+            f"{arrays} times that to draw from it, more than the {memory:.3g} bytes of this "
+            "machine: exact_risk takes "
             "Teacher.from_classes"
         )
 

@@ -1,4 +1,6 @@
-"""Controlled Monte Carlo for sel_ptl: the same transfer sets, a mean with a small part of the variance."""
+"""Controlled Monte Carlo for sel_ptl: the same transfer sets, a mean with a small part of the
+variance.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,18 @@ _PIECE = 2**13
 
 
 def control_variate(teacher: Teacher, n: int) -> tuple[np.ndarray, float]:
-    """Return (w, m): the control sum_sa w_sa 1[a unseen at s] of the loss of sel_ptl, and its exact mean m.
+    """Return (w, m): the control sum_sa w_sa 1[a unseen at s] of the loss of sel_ptl, and its exact
+    mean m.
 
-    The loss of a row with unseen mass R on U unseen labels is 1/2 sum_{a unseen} |p_a - R/U|. Around c = E R / E U,
+    The loss of a row with unseen mass R on U unseen labels is 1/2 sum_{a unseen} |p_a - R/U|.
+    Around c = E R / E U,
 
         R/U - c ~ (R - cU) / E U  and  d/dc sum_{a unseen} |p_a - c| ~ k E U,
 
-    k E U the mean number of unseen labels below c less that above. So to first order the loss is a sum over unseen
-    cells with w_sa = rho_s (|p_a - c| + k (p_a - c)) / 2 >= 0, and a cell of probability rho_s p_a is unseen with
-    probability (1 - rho_s p_a)^n. What is left over is of second order; the gain fades where few labels are unseen.
+    k E U the mean number of unseen labels below c less that above. So to first order the loss is a
+    sum over unseen cells with w_sa = rho_s (|p_a - c| + k (p_a - c)) / 2 >= 0, and a cell of
+    probability rho_s p_a is unseen with probability (1 - rho_s p_a)^n. What is left over is of
+    second order; the gain fades where few labels are unseen.
 
     Parameters
     ----------
@@ -51,7 +56,8 @@ def control_variate(teacher: Teacher, n: int) -> tuple[np.ndarray, float]:
 
 
 class ControlledCell:
-    """A `Cell` whose estimate of sel_ptl has its control subtracted, and the control's exact mean added: unbiased.
+    """A `Cell` whose estimate of sel_ptl has its control subtracted, and the control's exact mean
+    added: unbiased.
 
     Its tallies have one row more than a cell's, of (2 + loss - control) / 4, which lies in [0, 1].
     """
@@ -90,7 +96,9 @@ class ControlledCell:
         return errors
 
     def estimates(self, tally: Tally, *, target_se: float | None = None) -> list[RiskEstimate]:
-        """Return one estimate per student; that of sel_ptl is controlled, its quantiles are those of the loss."""
+        """Return one estimate per student; that of sel_ptl is controlled, its quantiles are those
+        of the loss.
+        """
         found = self.cell.estimates(self._plain(tally), target_se=target_se)
         plain = found[self._column]
         mean, error = (4.0 * moment for moment in moments(tally.sums[-1], tally.repeats))

@@ -1,4 +1,6 @@
-"""From students to what the kernels call: which of them has a closed form, and the compiled rules of all the others."""
+"""From students to what the kernels call: which of them has a closed form, and the compiled rules
+of all the others.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,11 @@ class RowRuleError(ValueError):
 
 
 def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray, Rules]:
-    """Return (kinds, rules): which closed form serves each student, and the compiled rules of all the others.
+    """Return (kinds, rules): which closed form serves each student, and the compiled rules of all
+    the others.
 
-    The rules hold a copy of the teacher's table pi (S, A), and one more for each channel and each prior among them.
+    The rules hold a copy of the teacher's table pi (S, A), and one more for each channel and each
+    prior among them.
     """
     generic = _generic(students)
     kinds = [
@@ -81,7 +85,9 @@ def rule_kind(student: Student) -> str:
 
 
 def fault(student: Student, counts: np.ndarray, revealed: np.ndarray, row: int) -> tuple[str, bool]:
-    """Return what a rule does wrong at a row, in words, and whether it is known to be there: it is run in Python."""
+    """Return what a rule does wrong at a row, in words, and whether it is known to be there: it is
+    run in Python.
+    """
     try:
         if pools(student):
             out = student.table(counts, revealed)[row]
@@ -101,7 +107,9 @@ def _generic(students: list[Student]) -> list[Student]:
 
 
 def _revealers(levels: list[Access], inputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return where those inputs start whose visit reveals each row, and all of them: none where any visit does."""
+    """Return where those inputs start whose visit reveals each row, and all of them: none where any
+    visit does.
+    """
     starts = np.empty((len(levels), inputs + 1), dtype=np.int64)
     members = [np.zeros(0, dtype=np.int64)]
     offset = 0
@@ -114,7 +122,9 @@ def _revealers(levels: list[Access], inputs: int) -> tuple[np.ndarray, np.ndarra
 
 
 def _tables(generic: list[Student], pi: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the tables that rules read, flat, and where what is shown to each student and its prior start."""
+    """Return the tables that rules read, flat, and where what is shown to each student and its
+    prior start.
+    """
     channels = [AsIs(), *(student.access.channel.fixed for student in generic)]
     channels = list(dict.fromkeys(channels)) if generic else []
     priors = [student for student in generic if student.prior is not None]
@@ -129,7 +139,9 @@ def _tables(generic: list[Student], pi: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def compiled_rule(student: Student, checked: bool) -> Any:
-    """Return the student's rule as the kernels call it, with its `address`; `checked`: against the arrays' bounds."""
+    """Return the student's rule as the kernels call it, with its `address`; `checked`: against the
+    arrays' bounds.
+    """
     for cell in student.rule.py_func.__closure__ or ():
         if isinstance(cell.cell_contents, FunctionType):
             let_rules_call(cell.cell_contents)

@@ -1,4 +1,6 @@
-"""Students that know something beforehand: which labels are possible, or which inputs have equal rows."""
+"""Students that know something beforehand: which labels are possible, or which inputs have equal
+rows.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,16 @@ _TOLERANCE = 1e-9
 
 
 def masked(student: Student | str, mask: ArrayLike) -> Student:
-    """Return `student` with the knowledge of which labels are possible at an input: A becomes their number k.
+    """Return `student` with the knowledge of which labels are possible at an input: A becomes their
+    number k.
 
-    It is the student itself on the teacher that has the possible labels alone, in every row: its risk is that of the
-    k-label teacher, with k in place of A in every rate, and unvisited rows are uniform on the possible labels.
+    It is the student itself on the teacher that has the possible labels alone, in every row: its
+    risk is that of the k-label teacher, with k in place of A in every rate, and unvisited rows are
+    uniform on the possible labels.
 
-    A teacher that contradicts the mask is not refused: other labels get probability 0 and the rest is normalised, so
-    that a visited row costs at least the teacher's mass outside the mask, a floor that no n removes; ce_ful pays just
-    that. The exact risk is for teachers within the mask.
+    A teacher that contradicts the mask is not refused: other labels get probability 0 and the rest
+    is normalised, so that a visited row costs at least the teacher's mass outside the mask, a floor
+    that no n removes; ce_ful pays just that. The exact risk is for teachers within the mask.
 
     Parameters
     ----------
@@ -63,7 +67,8 @@ def masked(student: Student | str, mask: ArrayLike) -> Student:
                 if possible[at, a]:
                     out[s, a] = few_out[size]
                     size += 1
-            # Where the teacher contradicts the mask, what is shown of the possible labels does not sum to 1.
+            # Where the teacher contradicts the mask, what is shown of the possible labels does not
+            # sum to 1.
             if not abs(mass - 1.0) <= _TOLERANCE:
                 for a in range(labels):
                     if possible[at, a]:
@@ -77,21 +82,23 @@ def masked(student: Student | str, mask: ArrayLike) -> Student:
 
 
 def grouped(student: Student | str, groups: ArrayLike) -> Student:
-    """Return `student` with the knowledge of which inputs have equal rows: S becomes the number of groups K.
+    """Return `student` with the knowledge of which inputs have equal rows: S becomes the number of
+    groups K.
 
-    The answers at all inputs of a group are pooled, and each of its inputs gets the row that the student makes of them:
-    its risk is that of the teacher with one input for each group, of the group's whole probability, with K in place of
-    S in every rate.
+    The answers at all inputs of a group are pooled, and each of its inputs gets the row that the
+    student makes of them: its risk is that of the teacher with one input for each group, of the
+    group's whole probability, with K in place of S in every rate.
 
-    A teacher that contradicts the groups is not refused: of hard labels a group gets the mean of its rows, weighted by
-    the visits, and elsewhere what was shown of one of them, normalised; the distance of the rows from it is a floor
-    that no n removes. The exact risk is for teachers whose rows are equal within groups.
+    A teacher that contradicts the groups is not refused: of hard labels a group gets the mean of
+    its rows, weighted by the visits, and elsewhere what was shown of one of them, normalised; the
+    distance of the rows from it is a floor that no n removes. The exact risk is for teachers whose
+    rows are equal within groups.
 
     Parameters
     ----------
     student : str or Student
-        One with a row rule and without a prior, whose level shows equal rows alike: without noise, unnormalised logits,
-        non-target parts or a graph.
+        One with a row rule and without a prior, whose level shows equal rows alike: without noise,
+        unnormalised logits, non-target parts or a graph.
     groups : (S,) array_like of int
         The group of each input, any whole numbers.
     """
@@ -99,7 +106,8 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
     level = base.access
     if not level.alike:
         raise ValueError(
-            f"student {base.name!r}: what access {level.name!r} shows at two equal rows cannot be pooled"
+            f"student {base.name!r}: what access {level.name!r} shows at two equal rows cannot be "
+            "pooled"
         )
     given = numeric_array(groups, "groups", 1)
     if (given != np.rint(given)).any():
@@ -154,8 +162,10 @@ def _possible(mask: ArrayLike) -> np.ndarray:
             "mask has rows of different lengths: must be bool, (labels,) or (inputs, labels)"
         ) from None
     if given.dtype != np.bool_ or given.ndim not in (1, 2) or not given.size:
-        raise ValueError(f"mask has type {given.dtype} and shape {given.shape}: must be bool, (labels,) or (inputs, "
-                         "labels)")  # fmt: skip
+        raise ValueError(
+            f"mask has type {given.dtype} and shape {given.shape}: must be bool, (labels,) or "
+            "(inputs, labels)"
+        )
     table = np.array(np.atleast_2d(given), order="C")
     empty = np.flatnonzero(~table.any(axis=1))
     if len(empty):

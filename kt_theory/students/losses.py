@@ -1,4 +1,6 @@
-"""Students that mix the sampled labels with the probabilities shown, as losses for distillation do."""
+"""Students that mix the sampled labels with the probabilities shown, as losses for distillation
+do.
+"""
 
 from __future__ import annotations
 
@@ -18,27 +20,31 @@ _NEWTON_STEPS = 1000
 
 
 def hinton(alpha: float, temperature: float = 1.0) -> Student:
-    """Return the student of Hinton's loss: part cross-entropy with the labels, part with rows at a temperature T.
+    """Return the student of Hinton's loss: part cross-entropy with the labels, part with rows at a
+    temperature T.
 
-    On a visited row, with e the frequencies of its labels, p the row, p_T = softmax(log p / T) and q_T likewise, it is
+    On a visited row, with e the frequencies of its labels, p the row, p_T = softmax(log p / T) and
+    q_T likewise, it is
 
         argmin over q of  alpha CE(e, q) + (1-alpha) T^2 KL(p_T || q_T).
 
-    T = 1: the loss is CE(alpha e + (1-alpha) p, q) up to a constant, so q = alpha e + (1-alpha) p exactly, and
-    TV(q, p) = alpha TV(e, p) on every visited row:
+    T = 1: the loss is CE(alpha e + (1-alpha) p, q) up to a constant, so q = alpha e + (1-alpha) p
+    exactly, and TV(q, p) = alpha TV(e, p) on every visited row:
 
         risk = risk of ce_ful + alpha (risk of ce_sgl - risk of ce_ful),
 
-    which tends to 0 as alpha sqrt(S(A-1)/(2 pi n)) at worst: the labels are noise where the row is known, and alpha = 0
-    is best. T != 1: the minimum of a convex function of the logits, by Newton's method to 1e-12 in its gradient
+    which tends to 0 as alpha sqrt(S(A-1)/(2 pi n)) at worst: the labels are noise where the row is
+    known, and alpha = 0 is best. T != 1: the minimum of a convex function of the logits, by
+    Newton's method to 1e-12 in its gradient
 
         alpha (q - e) + (1-alpha) T (q_T - p_T);
 
-    it tends to p too, and has no exact risk. As n grows the noise of a rare label a enters with a weight of about
-    alpha p_a / (alpha p_a + (1-alpha) p_T(a)): a T above 1 takes it from the rare labels. As T -> infinity the second
-    part of the loss tends to logit matching, (1-alpha)/(2B) sum_a (z_a - log p_a)^2 over the B labels of positive
-    probability, both logits of mean 0, and q to its minimum with an error of order 1/T. alpha = 0 is `ce_ful` and
-    alpha = 1 is `ce_sgl`, at every T. Unvisited rows are uniform.
+    it tends to p too, and has no exact risk. As n grows the noise of a rare label a enters with a
+    weight of about alpha p_a / (alpha p_a + (1-alpha) p_T(a)): a T above 1 takes it from the rare
+    labels. As T -> infinity the second part of the loss tends to logit matching, (1-alpha)/(2B)
+    sum_a (z_a - log p_a)^2 over the B labels of positive probability, both logits of mean 0, and q
+    to its minimum with an error of order 1/T. alpha = 0 is `ce_ful` and alpha = 1 is `ce_sgl`, at
+    every T. Unvisited rows are uniform.
 
     Parameters
     ----------
@@ -49,7 +55,8 @@ def hinton(alpha: float, temperature: float = 1.0) -> Student:
 
     References
     ----------
-    Hinton, Vinyals and Dean (2015), Distilling the knowledge in a neural network, arXiv 1503.02531, sections 2 and 2.1.
+    Hinton, Vinyals and Dean (2015), Distilling the knowledge in a neural network, arXiv 1503.02531,
+    sections 2 and 2.1.
     """
     if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0.0 <= alpha <= 1.0:
         raise ValueError(f"alpha = {alpha!r}: must be a number from 0 to 1")
@@ -81,9 +88,9 @@ def _mixture(weight: float) -> Any:
 def _newton(weight: float, tau: float) -> Any:
     """Return the rule for T != 1 and 0 < alpha < 1.
 
-    The Hessian is D - alpha q q^T - (1-alpha) q_T q_T^T with D = diag(alpha q + (1-alpha) q_T), and does not see a
-    constant in the logits. With the constant that makes q_T . step = 0, the Newton step is D^-1 (s q - gradient),
-    s = alpha q . step, so one division solves for it.
+    The Hessian is D - alpha q q^T - (1-alpha) q_T q_T^T with D = diag(alpha q + (1-alpha) q_T), and
+    does not see a constant in the logits. With the constant that makes q_T . step = 0, the Newton
+    step is D^-1 (s q - gradient), s = alpha q . step, so one division solves for it.
     """
     other = 1.0 - weight
 
@@ -150,7 +157,8 @@ def _newton(weight: float, tau: float) -> Any:
                 for a in range(labels):
                     hard_gap = size * (step[a] - mean)
                     soft_gap = size * (step[a] - hot_mean) / tau
-                    # A step so far would overflow, on a label whose weight may have underflowed: it is refused.
+                    # A step so far would overflow, on a label whose weight may have underflowed: it
+                    # is refused.
                     far = hard_gap > 600.0 or soft_gap > 600.0
                     hard_rise += np.inf if far else out[a] * np.expm1(hard_gap)
                     soft_rise += np.inf if far else hot[a] * np.expm1(soft_gap)

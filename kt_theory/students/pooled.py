@@ -1,4 +1,6 @@
-"""Students that learn from all rows together: one unknown temperature, logits that are affine in known features."""
+"""Students that learn from all rows together: one unknown temperature, logits that are affine in
+known features.
+"""
 
 from __future__ import annotations
 
@@ -69,23 +71,28 @@ def _fit_power(counts, revealed, out):
 
 
 def tempered_mle(tau: float) -> Student:
-    """Return the student that sees rows at a temperature that it does not know, and the labels that were sampled.
+    """Return the student that sees rows at a temperature that it does not know, and the labels that
+    were sampled.
 
-    With q = softmax(z / tau) shown, the teacher is q^b, normalised, for b = tau. The student maximises the concave
+    With q = softmax(z / tau) shown, the teacher is q^b, normalised, for b = tau. The student
+    maximises the concave
 
         L(b) = sum_s sum_a n_sa [b log q(a|s) - log sum_a' q(a'|s)^b]
 
-    over 0 <= b <= 1024 by Newton's method between brackets. The Fisher information of a pair is E_rho Var_p(log q), and
-    the derivative of TV in b is 1/2 E_rho sum p |log q - mean| at most half its square root: so
+    over 0 <= b <= 1024 by Newton's method between brackets. The Fisher information of a pair is
+    E_rho Var_p(log q), and the derivative of TV in b is 1/2 E_rho sum p |log q - mean| at most half
+    its square root: so
 
         risk = coverage + at most 1/sqrt(2 pi n) (1 + o(1)),
 
-    a constant free of S and A, attained where |log q - mean| is constant on every row. It has no exact risk.
+    a constant free of S and A, attained where |log q - mean| is constant on every row. It has no
+    exact risk.
 
     Parameters
     ----------
     tau : float
-        The temperature at which the teacher shows its rows, above 0; the student's rule does not use it.
+        The temperature at which the teacher shows its rows, above 0; the student's rule does not
+        use it.
     """
     level = access.temperature(tau)
     return Student(
@@ -97,22 +104,25 @@ def tempered_mle(tau: float) -> Student:
 
 
 def affine_ful(features: Any) -> Student:
-    """Return the student of complete logits, up to a shift per input, that knows them to be affine in the features.
+    """Return the student of complete logits, up to a shift per input, that knows them to be affine
+    in the features.
 
-    A visited input is known. So is every input x = sum c_i x_i, sum c_i = 1, in the affine span of the visited ones:
-    z(x) = sum c_i z(x_i), up to a shift of all labels. The others stay uniform. No more than d + 1 inputs are affinely
-    independent, and a new query falls outside the span of n others with the mean probability that a point of an
-    exchangeable n + 1 is outside the span of the rest, at most (d + 1) / (n + 1). So
+    A visited input is known. So is every input x = sum c_i x_i, sum c_i = 1, in the affine span of
+    the visited ones: z(x) = sum c_i z(x_i), up to a shift of all labels. The others stay uniform.
+    No more than d + 1 inputs are affinely independent, and a new query falls outside the span of n
+    others with the mean probability that a point of an exchangeable n + 1 is outside the span of
+    the rest, at most (d + 1) / (n + 1). So
 
         risk <= (1 - 1/A) (d + 1) / (n + 1),
 
-    free of S, and d + 1 queries in general position reveal the teacher. It has no exact risk. `features` is the same
-    for logits without a bias.
+    free of S, and d + 1 queries in general position reveal the teacher. It has no exact risk.
+    `features` is the same for logits without a bias.
 
     Parameters
     ----------
     features : (S, d) array_like
-        One row for each input. If the logits are not affine in them the copy is wrong on unvisited inputs.
+        One row for each input. If the logits are not affine in them the copy is wrong on unvisited
+        inputs.
     """
     points = numeric_array(features, "features", 2).astype(np.float64)
     middle = points - points.mean(axis=0)
@@ -124,11 +134,13 @@ def affine_ful(features: Any) -> Student:
 
 
 def span_rule(vectors: np.ndarray, *, whole: bool, shipped: bool = True) -> Any:
-    """Return the table rule that knows a logit where linear algebra gives it: in the span of those that it was shown.
+    """Return the table rule that knows a logit where linear algebra gives it: in the span of those
+    that it was shown.
 
-    The logit of (s, a) is sum c_i z(s_i, a) if vectors[s] = sum c_i vectors[s_i] over inputs s_i whose logit of a was
-    shown. A row gets the softmax of its known logits, 0 on the other labels; it is uniform if none is known. The span
-    is grown from the row that is farthest from it (Gram and Schmidt), rows nearer than 10^-8 lie in it.
+    The logit of (s, a) is sum c_i z(s_i, a) if vectors[s] = sum c_i vectors[s_i] over inputs s_i
+    whose logit of a was shown. A row gets the softmax of its known logits, 0 on the other labels;
+    it is uniform if none is known. The span is grown from the row that is farthest from it (Gram
+    and Schmidt), rows nearer than 10^-8 lie in it.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""The exact risk of a student on a given teacher: a sum over rows and visit counts, without randomness."""
+"""The exact risk of a student on a given teacher: a sum over rows and visit counts, without
+randomness.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ def exact_risk(
 ) -> float | np.ndarray:
     """Return the exact risk E TV(student, pi | rho) after n samples, to about 13 digits.
 
-    The risk is additive over the inputs, and an input sees only its own visit count k ~ Bin(n, rho_s):
+    The risk is additive over the inputs, and an input sees only its own visit count k ~ Bin(n,
+    rho_s):
 
-        risk = sum_s rho_s [(1-rho_s)^n TV(Uniform, pi_s) + sum_{k>=1} Bin(k; n, rho_s) E(row loss after k visits)].
+        risk = sum_s rho_s [(1-rho_s)^n TV(Uniform, pi_s)
+                            + sum_{k>=1} Bin(k; n, rho_s) E(row loss after k visits)].
 
     Equal rows of equal rho cost as much as one, whatever their number (`Teacher.classes`).
 
@@ -29,18 +33,20 @@ def exact_risk(
     teacher : Teacher
         From a dense table or from row classes; grad_ful needs a dense table.
     student : str or Student
-        ce_sgl, ce_ful, grad_ful, add_c (laplace, krichevsky_trofimov), logits, of complete rows tempered, rounded and
-        quantised, argmax, argmax_hedged, non_target, hinton at temperature 1: any teacher. sel_ptl and top_k: rows of
-        few distinct probabilities, or of up to about 20 labels. ce_ptl: rows of few distinct probabilities. jacobian:
-        softmax-affine teachers. masked and grouped: teachers that agree with the mask or the groups.
+        ce_sgl, ce_ful, grad_ful, add_c (laplace, krichevsky_trofimov), logits, of complete rows
+        tempered, rounded and quantised, argmax, argmax_hedged, non_target, hinton at temperature 1:
+        any teacher. sel_ptl and top_k: rows of few distinct probabilities, or of up to about 20
+        labels. ce_ptl: rows of few distinct probabilities. jacobian: softmax-affine teachers.
+        masked and grouped: teachers that agree with the mask or the groups.
     n : int or array_like of int, up to 2^53, or inf
-        Number of samples; inf gives the limit, which is 0 but for ce_ptl and for answers that hide something
-        for good.
+        Number of samples; inf gives the limit, which is 0 but for ce_ptl and for answers that hide
+        something for good.
     queries : QueryLaw, optional
-        How inputs are chosen, from `kt_theory.queries`; iid from rho if omitted. iid and adaptive(weights): every
-        student above. chain and episodes: ce_ful and grad_ful at any size, the others where a table over visits and
-        inputs fits. two_stage: the risk of ce_ful and grad_ful once the pilot asks every input, which is 0. Students
-        with a prior: iid from rho alone.
+        How inputs are chosen, from `kt_theory.queries`; iid from rho if omitted. iid and
+        adaptive(weights): every student above. chain and episodes: ce_ful and grad_ful at any size,
+        the others where a table over visits and inputs fits. two_stage: the risk of ce_ful and
+        grad_ful once the pilot asks every input, which is 0. Students with a prior: iid from rho
+        alone.
 
     Returns
     -------
@@ -49,7 +55,8 @@ def exact_risk(
     Raises
     ------
     NoExactRisk
-        If the student has no exact risk, or none is to be had in reasonable time; decided before any long computation.
+        If the student has no exact risk, or none is to be had in reasonable time; decided before
+        any long computation.
     ValueError
         If n is not a whole number or the student is unknown.
     """

@@ -1,14 +1,17 @@
-"""Rules: what turns the counts of labels and what was revealed of rows into a student's distributions.
+"""Rules: what turns the counts of labels and what was revealed of rows into a student's
+distributions.
 
 A row rule sees one input only and writes one distribution over the labels:
 
     rule(counts, revealed, out)
-        counts    (A,) int64    how often the queries at this input returned each label
-        revealed  (A,) float64  what the student's access level shows of pi(a|s), NaN where it is hidden
-        out       (A,) float64  the student's distribution, to be overwritten: its prior row, NaN if it has none
+        counts    (A,) int64    how often the queries at this input returned each label revealed
+        (A,) float64  what the student's access level shows of pi(a|s), NaN where it is hidden out
+        (A,) float64  the student's distribution, to be overwritten: its prior row, NaN if it has
+        none
 
-A table rule sees all inputs at once, three arrays (S, A), for students that learn something from all rows together.
-The Monte Carlo engine compiles them; called from Python they run as they stand, which makes them their own oracles.
+A table rule sees all inputs at once, three arrays (S, A), for students that learn something from
+all rows together. The Monte Carlo engine compiles them; called from Python they run as they stand,
+which makes them their own oracles.
 """
 
 from __future__ import annotations
@@ -40,7 +43,9 @@ class _Rule:
         self.py_func(counts, revealed, out)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle a rule that was defined with the decorator by its name: that name now means the rule."""
+        """Pickle a rule that was defined with the decorator by its name: that name now means the
+        rule.
+        """
         module = self.py_func.__module__
         name = self.py_func.__qualname__
         if getattr(sys.modules.get(module), name, None) is self:
@@ -55,7 +60,9 @@ class RowRule(_Rule):
 
 
 class TableRule(_Rule):
-    """A table rule: `py_func(counts, revealed, out)` on all rows together, compiled when the engine first needs it."""
+    """A table rule: `py_func(counts, revealed, out)` on all rows together, compiled when the engine
+    first needs it.
+    """
 
     decorator = "table_rule"
 
@@ -65,13 +72,16 @@ def _rule_by_name(module: str, name: str) -> RowRule | TableRule:
 
 
 def row_rule(function: Function) -> RowRule:
-    """Mark `function(counts, revealed, out)` as a row rule, to be compiled by Numba when a simulation needs it.
+    """Mark `function(counts, revealed, out)` as a row rule, to be compiled by Numba when a
+    simulation needs it.
 
-    Its indices are checked against the bounds of the arrays in the first repeats of a simulation only, at most 64,
-    because the checks double its time: a rule that leaves them later may do anything.
+    Its indices are checked against the bounds of the arrays in the first repeats of a simulation
+    only, at most 64, because the checks double its time: a rule that leaves them later may do
+    anything.
 
-    A rule must be a function of its arguments alone: global names keep the value that they have when it is compiled,
-    and a rule that draws random numbers would make results depend on the number of threads.
+    A rule must be a function of its arguments alone: global names keep the value that they have
+    when it is compiled, and a rule that draws random numbers would make results depend on the
+    number of threads.
 
     Examples
     --------
@@ -85,10 +95,12 @@ def row_rule(function: Function) -> RowRule:
 
 
 def table_rule(function: Function) -> TableRule:
-    """Mark `function(counts, revealed, out)` as a table rule: as `row_rule`, on arrays (S, A), once per transfer set.
+    """Mark `function(counts, revealed, out)` as a table rule: as `row_rule`, on arrays (S, A), once
+    per transfer set.
 
-    For students that pool rows, such as one unknown temperature for all of them. It costs four arrays of the teacher's
-    size for each thread. Reductions along an axis do not compile to fast code; loops do.
+    For students that pool rows, such as one unknown temperature for all of them. It costs four
+    arrays of the teacher's size for each thread. Reductions along an axis do not compile to fast
+    code; loops do.
 
     Examples
     --------
@@ -139,7 +151,9 @@ def share_the_rest(counts, revealed, out):
 
 
 def good_turing(counts, revealed, out):
-    """Write the frequencies but for the share of labels seen once, which goes to the unseen ones, equally."""
+    """Write the frequencies but for the share of labels seen once, which goes to the unseen ones,
+    equally.
+    """
     visits = counts.sum()
     once = 0
     unseen = 0
