@@ -117,7 +117,12 @@ class _Plan:
     """
 
     def __init__(
-        self, rho: float, labels: np.ndarray, weight: np.ndarray, n: np.ndarray, price: float
+        self,
+        rho: float,
+        labels: np.ndarray,
+        weight: np.ndarray,
+        n: np.ndarray,
+        price: float,
     ) -> None:
         self.rho, self.labels, self.weight, self.n = rho, labels, weight, n
         self.low, self.high = visit_window(n, rho)

@@ -10,7 +10,12 @@ class NoExactRisk(ValueError):
     """No exact value is to be had in reasonable time; the message says why, and the way out."""
 
 
-def refuse_beyond(cost: float, what: str, way_out: str, largest: float = LARGEST_COST) -> None:
+def refuse_beyond(
+    cost: float,
+    what: str,
+    way_out: str,
+    largest: float = LARGEST_COST,
+) -> None:
     """Raise `NoExactRisk` if `cost` exceeds `largest`.
 
     Parameters

@@ -72,7 +72,10 @@ class NonTarget(RowRisk):
 
 
 def _missed_by_some(
-    share: np.ndarray, stays: np.ndarray, ratio: np.ndarray, n: np.ndarray
+    share: np.ndarray,
+    stays: np.ndarray,
+    ratio: np.ndarray,
+    n: np.ndarray,
 ) -> np.ndarray:
     """Return sum share (e^{n stays} - e^{n (stays + ratio)}), (N,): one power times 1 - the other's
     ratio to it.

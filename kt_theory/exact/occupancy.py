@@ -99,7 +99,11 @@ class Contour:
 
 
 def contour(
-    n: float, radius: float, log_mean: float, cells: Cells, windows: list[np.ndarray]
+    n: float,
+    radius: float,
+    log_mean: float,
+    cells: Cells,
+    windows: list[np.ndarray],
 ) -> Contour:
     """Return nodes whose truncation and aliasing stay below e^-45 of the result.
 
@@ -282,7 +286,10 @@ def _trimmed(
 
 
 def _cropped(
-    windows: list[np.ndarray], table: np.ndarray, share: np.ndarray, least: float
+    windows: list[np.ndarray],
+    table: np.ndarray,
+    share: np.ndarray,
+    least: float,
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Return windows and table without the ends of each axis whose sums of `share` are at most
     `least`.

@@ -31,7 +31,12 @@ _NEVER = 1e-290
 _NEGLIGIBLE = 1e-25
 
 
-def additive_risk(loss: RowRisk, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
+def additive_risk(
+    loss: RowRisk,
+    teacher: Teacher,
+    n: np.ndarray,
+    law: QueryLaw,
+) -> np.ndarray:
     """Return the exact risk of a student with these row losses after n queries under `law`, (N,).
 
     With n_s the visits of input s and g the expected row loss, risk = sum_s rho_s sum_k P(n_s = k)
@@ -67,7 +72,11 @@ def additive_risk(loss: RowRisk, teacher: Teacher, n: np.ndarray, law: QueryLaw)
 
 
 def unrevealed_risk(
-    teacher: Teacher, n: np.ndarray, law: QueryLaw, student: str, balls: np.ndarray | None = None
+    teacher: Teacher,
+    n: np.ndarray,
+    law: QueryLaw,
+    student: str,
+    balls: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return sum_s rho_s P(no query reveals row s) TV(Uniform, pi_s), (N,).
 
@@ -102,7 +111,11 @@ def refuse_too_many_labels(n: np.ndarray, law: QueryLaw) -> None:
 
 
 def _after(
-    loss: RowRisk, law: QueryLaw, rows: np.ndarray, weight: np.ndarray, visits: np.ndarray
+    loss: RowRisk,
+    law: QueryLaw,
+    rows: np.ndarray,
+    weight: np.ndarray,
+    visits: np.ndarray,
 ) -> np.ndarray:
     """Return sum_i weight_i g(k m; row_i) for each k in `visits`, whole numbers or inf: (K,)."""
     falling = -np.sort(-rows, axis=1)
@@ -114,7 +127,12 @@ def _after(
     return found
 
 
-def _iid(loss: RowRisk, teacher: Teacher, n: np.ndarray, law: Iid) -> np.ndarray:
+def _iid(
+    loss: RowRisk,
+    teacher: Teacher,
+    n: np.ndarray,
+    law: Iid,
+) -> np.ndarray:
     """Return the risk of iid queries: sum_s rho_s E g(k m; pi_s), k ~ Bin(n, q_s)."""
     finite = np.isfinite(n)
     risk = np.empty(len(n))
@@ -158,7 +176,12 @@ def _classes(teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
     return RowClasses(rows, keys[:, 0].copy(), weight / keys[:, 0]), never
 
 
-def _visited(loss: RowRisk, classes: RowClasses, n: np.ndarray, law: Iid) -> np.ndarray:
+def _visited(
+    loss: RowRisk,
+    classes: RowClasses,
+    n: np.ndarray,
+    law: Iid,
+) -> np.ndarray:
     """Return sum_s rho_s sum_{k >= 1} Bin(k; n, q_s) g(k m; pi_s), (N,)."""
     if law.labels_per_query == 1:
         return loss.visited(classes, n)
@@ -181,7 +204,12 @@ def _visited(loss: RowRisk, classes: RowClasses, n: np.ndarray, law: Iid) -> np.
     return total
 
 
-def _design(loss: RowRisk, teacher: Teacher, n: float, law: Design) -> float:
+def _design(
+    loss: RowRisk,
+    teacher: Teacher,
+    n: float,
+    law: Design,
+) -> float:
     visits = np.where(law.weights > 0, np.inf, law.once)
     if n < np.inf:
         visits = law.visits(int(n)).astype(np.float64)
@@ -193,7 +221,12 @@ def _design(loss: RowRisk, teacher: Teacher, n: float, law: Design) -> float:
     return total
 
 
-def _trajectory(loss: RowRisk, teacher: Teacher, n: float, law: Trajectories) -> float:
+def _trajectory(
+    loss: RowRisk,
+    teacher: Teacher,
+    n: float,
+    law: Trajectories,
+) -> float:
     asked = np.flatnonzero(teacher.rho > 0)
     if n == np.inf:
         return _endless(loss, teacher, law, asked)
@@ -214,7 +247,12 @@ def _trajectory(loss: RowRisk, teacher: Teacher, n: float, law: Trajectories) ->
     return total
 
 
-def _visit_law(law: Trajectories, start: np.ndarray, n: int, s: int) -> tuple[int, np.ndarray]:
+def _visit_law(
+    law: Trajectories,
+    start: np.ndarray,
+    n: int,
+    s: int,
+) -> tuple[int, np.ndarray]:
     """Return (k0, P(n_s = k0), P(n_s = k0 + 1), ...); episodes are independent."""
     if law.horizon is None or law.horizon >= n:
         return 0, visit_counts(law.transitions, start, n, s)
@@ -225,7 +263,12 @@ def _visit_law(law: Trajectories, start: np.ndarray, n: int, s: int) -> tuple[in
     return least, np.convolve(chance, cut)
 
 
-def _endless(loss: RowRisk, teacher: Teacher, law: Trajectories, asked: np.ndarray) -> float:
+def _endless(
+    loss: RowRisk,
+    teacher: Teacher,
+    law: Trajectories,
+    asked: np.ndarray,
+) -> float:
     """Return the limit: an input is never visited or again and again, unless a chain leaves it for
     good.
     """

@@ -46,7 +46,12 @@ class Balls(ExactRisk):
             missed[s] = outside.sum()
         return still_missed(weight, log_missed(hit, missed), n)
 
-    def under(self, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
+    def under(
+        self,
+        teacher: Teacher,
+        n: np.ndarray,
+        law: QueryLaw,
+    ) -> np.ndarray:
         """Return sum_s rho_s P(no query within the ball of s) TV(Uniform, pi_s), (N,)."""
         return unrevealed_risk(
             teacher, n, law, self.name, self.reach.balls(teacher.inputs).toarray()
@@ -68,6 +73,11 @@ class OneQuery(ExactRisk):
         self.reach.refuse_impossible(teacher.pi)
         return np.where(n == 0, teacher.rho @ uniform_distance(teacher.pi), 0.0)
 
-    def under(self, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
+    def under(
+        self,
+        teacher: Teacher,
+        n: np.ndarray,
+        law: QueryLaw,
+    ) -> np.ndarray:
         """Return the same, whatever the law."""
         return self.risk(teacher, n)

@@ -39,7 +39,12 @@ class ExactRisk:
         """
         raise NotImplementedError
 
-    def under(self, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
+    def under(
+        self,
+        teacher: Teacher,
+        n: np.ndarray,
+        law: QueryLaw,
+    ) -> np.ndarray:
         """Return the risk after n queries under `law`, (N,).
 
         Raises
@@ -109,6 +114,11 @@ class RowRisk(ExactRisk):
         """Return the risk after n samples, (N,): equal rows of equal rho cost as much as one."""
         return self.over(teacher.classes, n)
 
-    def under(self, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
+    def under(
+        self,
+        teacher: Teacher,
+        n: np.ndarray,
+        law: QueryLaw,
+    ) -> np.ndarray:
         """Return the risk after n queries under `law`, (N,)."""
         return additive_risk(self, teacher, n, law)

@@ -15,9 +15,7 @@ from kt_theory.teacher import RowClasses, Teacher
 
 
 class Settled(RowRisk):
-    """A visited row costs `settled(rows)`, always: sum_s rho_s (1 - (1-rho_s)^n) TV(copy_s, pi_s)
-    over visited rows.
-    """
+    """Every visited row costs `settled(rows)`: sum_s rho_s (1 - (1-rho_s)^n) TV(copy_s, pi_s)."""
 
     def settled(self, rows: np.ndarray) -> np.ndarray:
         """Return TV(copy, row) of each visited row, (C,)."""
@@ -53,7 +51,12 @@ class WholeRows(Settled):
         """Return 0 for each n."""
         return np.zeros(len(n))
 
-    def under(self, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
+    def under(
+        self,
+        teacher: Teacher,
+        n: np.ndarray,
+        law: QueryLaw,
+    ) -> np.ndarray:
         """Return sum_s rho_s P(no query at s) TV(Uniform, pi_s), (N,)."""
         if isinstance(law, Iid):
             return super().under(teacher, n, law)

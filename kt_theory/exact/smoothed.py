@@ -46,7 +46,10 @@ class Smoothed(RowRisk):
         pairs = self.c * classes.rows.shape[1]
 
         def deviations(
-            first: float, labels: np.ndarray, weight: np.ndarray, profile: np.ndarray
+            first: float,
+            labels: np.ndarray,
+            weight: np.ndarray,
+            profile: np.ndarray,
         ) -> None:
             step = max(1, BATCH // len(labels))
             for start in range(0, len(profile), step):
@@ -104,7 +107,12 @@ class Shrunk(ExactRisk):
         return risk
 
 
-def deviation(k: np.ndarray, p: np.ndarray, c: Any, pairs: Any) -> np.ndarray:
+def deviation(
+    k: np.ndarray,
+    p: np.ndarray,
+    c: Any,
+    pairs: Any,
+) -> np.ndarray:
     """Return E|(X + c)/(k + pairs) - p| for X ~ Bin(k, p), k >= 1, by broadcasting."""
     from scipy.special import betainc
     from scipy.stats import binom

@@ -100,7 +100,12 @@ class Unseen(RowRisk):
             return self.top > 0 or ties.size[0] > 1
         return len(ties.value) > 1
 
-    def _cost(self, ties: Ties, cells: Cells, n: np.ndarray) -> float:
+    def _cost(
+        self,
+        ties: Ties,
+        cells: Cells,
+        n: np.ndarray,
+    ) -> float:
         """Return an estimate of the operations for one row class; refuse tables that do not fit in
         memory.
         """

@@ -28,7 +28,12 @@ from kt_theory.validation import distributions, whole_number
 _MOST_VISITS = 5000
 
 
-def heterozygosity(teacher: Teacher, student: Any, n: int, generations: int) -> np.ndarray:
+def heterozygosity(
+    teacher: Teacher,
+    student: Any,
+    n: int,
+    generations: int,
+) -> np.ndarray:
     """Return the exact mean heterozygosity sum_s rho_s (1 - sum_a q(a|s)^2) of each generation of
     self-distillation.
 
@@ -112,7 +117,12 @@ def _copying(n: int, rho: float, labels: int) -> tuple[float, float]:
     return never / labels, 1.0 - never
 
 
-def _counting(c: float, n: int, rho: float, labels: int) -> tuple[float, float]:
+def _counting(
+    c: float,
+    n: int,
+    rho: float,
+    labels: int,
+) -> tuple[float, float]:
     def start(k: np.ndarray) -> np.ndarray:
         pairs = k + c * labels
         return (k + 2.0 * c * k + c**2 * labels) / pairs**2

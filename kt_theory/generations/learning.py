@@ -26,7 +26,12 @@ be slow.
 class Learner:
     """A student with its rule compiled, ready to learn from many tables of one size."""
 
-    def __init__(self, student: Student, inputs: int, labels: int) -> None:
+    def __init__(
+        self,
+        student: Student,
+        inputs: int,
+        labels: int,
+    ) -> None:
         student.refuse_other_sizes((inputs, labels))
         self.student = student
         self.inputs = inputs
@@ -72,7 +77,10 @@ class Learner:
         return self._write(seen, revealed, done)
 
     def _write(
-        self, counts: np.ndarray, revealed: np.ndarray, done: Callable[[int], Any]
+        self,
+        counts: np.ndarray,
+        revealed: np.ndarray,
+        done: Callable[[int], Any],
     ) -> np.ndarray:
         """Call the rule on rows, or on whole tables: each call has a spare entry at its end, set to
         1 on return.
@@ -104,7 +112,12 @@ class Learner:
             self._refuse(row, seen[repeat], shown[repeat])
         return written.reshape(counts.shape)
 
-    def _refuse(self, row: int, counts: np.ndarray, revealed: np.ndarray) -> None:
+    def _refuse(
+        self,
+        row: int,
+        counts: np.ndarray,
+        revealed: np.ndarray,
+    ) -> None:
         """Raise the error that names a bad row, by running its rule in plain Python on the same
         answers.
         """

@@ -32,7 +32,12 @@ class _Stage(NamedTuple):
 
 
 def lineage(
-    truth: Teacher, stages: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True
+    truth: Teacher,
+    stages: Any,
+    repeats: int = 1000,
+    seed: int = 0,
+    *,
+    progress: bool = True,
 ) -> pd.DataFrame:
     """Return how far each of several stages has moved from the truth, every stage taught by the one
     before.

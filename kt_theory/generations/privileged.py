@@ -61,7 +61,12 @@ class Privileged:
     0.075
     """
 
-    def __init__(self, tables: ArrayLike, weights: ArrayLike, rho: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        tables: ArrayLike,
+        weights: ArrayLike,
+        rho: ArrayLike | None = None,
+    ) -> None:
         self._tables = distributions(tables, "tables", 3)
         self._weights = distributions(weights, "weights", 1)
         if len(self._tables) != len(self._weights):
@@ -154,7 +159,12 @@ class Privileged:
         return exact_risk(self.teacher, "ce_ful", n) + as_given(noise, n)
 
     def simulate(
-        self, n: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True
+        self,
+        n: Any,
+        repeats: int = 1000,
+        seed: int = 0,
+        *,
+        progress: bool = True,
     ) -> pd.DataFrame:
         """Return the risk estimated from `repeats` transfer sets of n queries each.
 

@@ -176,7 +176,11 @@ def chain(
 
 
 def episodes(
-    transitions: ArrayLike, start: ArrayLike | None, horizon: int, *, labels_per_query: int = 1
+    transitions: ArrayLike,
+    start: ArrayLike | None,
+    horizon: int,
+    *,
+    labels_per_query: int = 1,
 ) -> Trajectories:
     """Return queries along episodes of `horizon` steps, each with a fresh start; the last one is
     cut at n.
@@ -293,7 +297,10 @@ def is_default(law: QueryLaw | None) -> bool:
 
 
 def _trajectories(
-    transitions: ArrayLike, start: ArrayLike | None, horizon: int | None, m: int
+    transitions: ArrayLike,
+    start: ArrayLike | None,
+    horizon: int | None,
+    m: int,
 ) -> Trajectories:
     table = _law(transitions, "transitions", 2)
     if table.shape[0] != table.shape[1]:

@@ -64,7 +64,10 @@ def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> n
 
 
 def unseen_sets(
-    law: QueryLaw, counts: list[Any], rho: np.ndarray | None, sets: np.ndarray | None = None
+    law: QueryLaw,
+    counts: list[Any],
+    rho: np.ndarray | None,
+    sets: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the probability that no input of a set is asked: (N, T) for `sets`, (T, S) bool; each
     input if omitted.
@@ -124,7 +127,10 @@ def _by_iid(q: np.ndarray, counts: list[Any], sets: np.ndarray | None) -> np.nda
 
 
 def _by_trajectories(
-    law: Trajectories, counts: list[Any], start: np.ndarray, sets: np.ndarray | None
+    law: Trajectories,
+    counts: list[Any],
+    start: np.ndarray,
+    sets: np.ndarray | None,
 ) -> np.ndarray:
     masks = np.eye(len(start), dtype=bool) if sets is None else sets
     steps = _walks(law, counts)
@@ -154,7 +160,10 @@ def _walks(law: Trajectories, counts: list[Any]) -> list[int]:
 
 
 def _by_design(
-    law: Design | TwoStage, count: Any, rho: np.ndarray | None, sets: np.ndarray | None
+    law: Design | TwoStage,
+    count: Any,
+    rho: np.ndarray | None,
+    sets: np.ndarray | None,
 ) -> np.ndarray:
     if isinstance(law, Design):
         met_for_ever = (law.weights > 0) | law.once

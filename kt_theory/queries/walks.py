@@ -10,7 +10,10 @@ import numpy as np
 
 
 def survival(
-    transitions: np.ndarray, start: np.ndarray, steps: list[int], sets: np.ndarray
+    transitions: np.ndarray,
+    start: np.ndarray,
+    steps: list[int],
+    sets: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (missed, hit): the probabilities that a walk avoids a set and that it does not, each
     (N, T).
@@ -64,7 +67,12 @@ def _costs(transitions: np.ndarray, steps: list[int], sets: int) -> tuple[float,
     return by_steps, by_powers
 
 
-def _by_powers(matrix: np.ndarray, mass: np.ndarray, power: int, lost: np.ndarray) -> float:
+def _by_powers(
+    matrix: np.ndarray,
+    mass: np.ndarray,
+    power: int,
+    lost: np.ndarray,
+) -> float:
     """Return mass matrix^power 1. From inputs in `lost` the set is never reached: their rows sum to
     1 for ever.
     """
@@ -107,7 +115,12 @@ def reachable(transitions: np.ndarray) -> np.ndarray:
     return closure
 
 
-def visit_counts(transitions: np.ndarray, start: np.ndarray, steps: int, s: int) -> np.ndarray:
+def visit_counts(
+    transitions: np.ndarray,
+    start: np.ndarray,
+    steps: int,
+    s: int,
+) -> np.ndarray:
     """Return the law of the number of visits of input s in a walk: (steps + 1,), by a table over
     (visits, input).
     """

@@ -192,7 +192,12 @@ class Cell:
         if len(self.rules.address):
             self._try_out()
 
-    def run(self, first: int, repeats: int, losses: np.ndarray | None = None) -> Tally:
+    def run(
+        self,
+        first: int,
+        repeats: int,
+        losses: np.ndarray | None = None,
+    ) -> Tally:
         """Return the tally of repeats first .. first + repeats - 1; write every loss into `losses`
         if it is given.
 
@@ -300,7 +305,12 @@ class Cell:
         if bad[2] >= 0:
             self._refuse_row(*bad)
 
-    def _refuse_row(self, repeat: int, student: int, row: int) -> None:
+    def _refuse_row(
+        self,
+        repeat: int,
+        student: int,
+        row: int,
+    ) -> None:
         """Raise the error that names a bad row, by running its rule in plain Python on the same
         answers.
         """
@@ -343,7 +353,13 @@ def _refuse_beyond_memory(teacher: Teacher, students: list[Student]) -> None:
         )
 
 
-def kernel_table(pi: np.ndarray, rho: np.ndarray, woven: int, *, sparse: bool) -> Table:
+def kernel_table(
+    pi: np.ndarray,
+    rho: np.ndarray,
+    woven: int,
+    *,
+    sparse: bool,
+) -> Table:
     """Return the teacher in the form that the kernels take."""
     inputs, labels = pi.shape
     fallback = np.asarray(total_variation(np.full(labels, 1.0 / labels), pi))

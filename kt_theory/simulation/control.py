@@ -62,7 +62,13 @@ class ControlledCell:
     Its tallies have one row more than a cell's, of (2 + loss - control) / 4, which lies in [0, 1].
     """
 
-    def __init__(self, teacher: Teacher, students: list[Student], n: int, seed: int) -> None:
+    def __init__(
+        self,
+        teacher: Teacher,
+        students: list[Student],
+        n: int,
+        seed: int,
+    ) -> None:
         names = [student.name for student in students]
         if _CONTROLLED not in names:
             raise ValueError(
@@ -74,7 +80,12 @@ class ControlledCell:
         self._weight = in_cell_order(weight, self.cell.plan.woven)
         self._key = stream_key(seed, n)
 
-    def run(self, first: int, repeats: int, losses: np.ndarray | None = None) -> Tally:
+    def run(
+        self,
+        first: int,
+        repeats: int,
+        losses: np.ndarray | None = None,
+    ) -> Tally:
         """Return the tally of repeats first .. first + repeats - 1; see `Cell.run`."""
         students = len(self.cell.students)
         total = Tally.empty(students + 1)

@@ -84,7 +84,12 @@ def rule_kind(student: Student) -> str:
     return "table rule" if pools(student) else "row rule"
 
 
-def fault(student: Student, counts: np.ndarray, revealed: np.ndarray, row: int) -> tuple[str, bool]:
+def fault(
+    student: Student,
+    counts: np.ndarray,
+    revealed: np.ndarray,
+    row: int,
+) -> tuple[str, bool]:
     """Return what a rule does wrong at a row, in words, and whether it is known to be there: it is
     run in Python.
     """

@@ -178,7 +178,12 @@ def simulate(
 
 
 def draw_counts(
-    teacher: Teacher, n: int, repeats: int, seed: int = 0, *, queries: QueryLaw | None = None
+    teacher: Teacher,
+    n: int,
+    repeats: int,
+    seed: int = 0,
+    *,
+    queries: QueryLaw | None = None,
 ) -> np.ndarray:
     """Return the very transfer sets that `simulate` draws for (teacher, n, seed, queries), as
     counts.

@@ -4,6 +4,8 @@ to a factor.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from kt_theory import access
@@ -11,7 +13,7 @@ from kt_theory.access import SOFT, Access
 from kt_theory.exact.hidden import HiddenMass
 from kt_theory.exact.risk import RowRisk
 from kt_theory.exact.settled import Shown, WholeRows
-from kt_theory.students.rules import RowRule
+from kt_theory.students.rules import Function, RowRule
 from kt_theory.students.sparse import Undone
 from kt_theory.students.student import Student
 from kt_theory.validation import positive
@@ -118,8 +120,7 @@ def tempered(tau: float, believed: float | None = None, of: Access = SOFT) -> St
     words = f"{tau:g}" if believed is None else f"{tau:g} as {power:g}"
     name = f"tempered({words}) {of.name}"
     reference = "Hinton, Vinyals and Dean (2015), arXiv 1503.02531: temperature"
-    exact = _exact(level, name, power, right=power == shown)
-    return Student(name, level, RowRule(rule), reference, exact, sparse=_sparse(level, power))
+    return _student(level, rule, reference, name, power, right=power == shown)
 
 
 def rounded(step: float, of: Access = SOFT) -> Student:
@@ -142,14 +143,7 @@ def rounded(step: float, of: Access = SOFT) -> Student:
         The level whose answers are shown so.
     """
     level = access.rounded(step, of)
-    return Student(
-        level.name,
-        level,
-        RowRule(_share_and_normalise),
-        "normalised, tanh(step/4)",
-        _exact(level, level.name),
-        sparse=_sparse(level),
-    )
+    return _student(level, _share_and_normalise, "normalised, tanh(step/4)")
 
 
 def quantised(bits: int, of: Access = SOFT) -> Student:
@@ -178,14 +172,7 @@ def quantised(bits: int, of: Access = SOFT) -> Student:
         The level whose answers are shown so.
     """
     level = access.quantised(bits, of)
-    return Student(
-        level.name,
-        level,
-        RowRule(_share_or_correct),
-        "equal correction, A / (4 * 2^b)",
-        _exact(level, level.name),
-        sparse=_sparse(level),
-    )
+    return _student(level, _share_or_correct, "equal correction, A / (4 * 2^b)")
 
 
 def noisy(sigma: float, of: Access = SOFT) -> Student:
@@ -233,21 +220,29 @@ def logits(of: Access = SOFT) -> Student:
         sampled label.
     """
     level = access.logits(of)
-    exact = _exact(level, level.name) or HiddenMass(level.shows.top)
     reference = "Ba and Caruana (2014), arXiv 1312.6184: regression on logits"
-    return Student(level.name, level, RowRule(_in_proportion), reference, exact)
+    student = _student(level, _in_proportion, reference)
+    return student if student.exact else replace(student, exact=HiddenMass(level.shows.top))
 
 
-def _exact(level: Access, name: str, power: float = 1.0, *, right: bool = True) -> RowRisk | None:
-    """Return the exact risk of a channel's own student, where visited rows do not depend on the
-    labels drawn.
+def _student(
+    level: Access,
+    rule: Function,
+    reference: str,
+    name: str = "",
+    power: float = 1.0,
+    *,
+    right: bool = True,
+) -> Student:
+    """Return a channel's own student, with an exact risk and a closed form where every answer of a
+    row shows the same; `right`: it undoes what the channel did, if that can be undone.
     """
-    if not level.settled:
-        return None
-    if right and level.recovers:
-        return WholeRows(name)
-    return Shown(level.channel, level.shows.top, power)
-
-
-def _sparse(level: Access, power: float = 1.0) -> Undone | None:
-    return Undone(level.channel, power) if level.settled else None
+    name = name or level.name
+    exact: RowRisk | None = None
+    sparse = None
+    if level.settled:
+        exact = Shown(level.channel, level.shows.top, power)
+        sparse = Undone(level.channel, power)
+        if right and level.recovers:
+            exact = WholeRows(name)
+    return Student(name, level, RowRule(rule), reference, exact, sparse=sparse)
