@@ -855,7 +855,6 @@ def command_lines() -> list[list[Any]]:
         "soft",
         "argmax",
         "non_target",
-        "gradient",
         "rounded(0.5)",
         "top_k(2)",
     ):
@@ -901,6 +900,8 @@ def expected_to_change() -> Iterator[Case]:
     few = [{"family": "dirichlet", "inputs": 3, "labels": 4}]
     yield "sweep of nobody", lambda: spec(students=["nobody"], teachers=few).name
     yield "minimax_risk of sideways", lambda: kt.minimax_risk("sideways", 6, 3, 25).lower
+    words = ("risk", HERE / "teacher.csv", "--n", 20, "--repeats", 64, "--access", "gradient")
+    yield "risk --access gradient", lambda words=words: printed(*words)
     name, held = NOT_A_COPY
     yield f"fit {name}, {held}", lambda: fitted(transfers()[held], subjects.students()[name])
     yield (
