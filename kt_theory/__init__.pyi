@@ -8,11 +8,11 @@ from . import sweep as sweep
 from . import teachers as teachers
 from .access import Access as Access
 from .access import AccessError as AccessError
-from .numeric import total_variation as total_variation
 from .limits import bounds as bounds
 from .limits.hard import best_add_c as best_add_c
 from .limits.limit import Limit as Limit
 from .limits.minimax import minimax_risk as minimax_risk
+from .numeric import total_variation as total_variation
 from .planning.sizes import SampleSize as SampleSize
 from .planning.sizes import plan as plan
 from .planning.sizes import samples_needed as samples_needed

@@ -15,7 +15,6 @@ PACKAGE = Path(kt.__file__).parent
 
 FLOORS = [
     {"validation", "output", "delimited"},
-    {"commands"},
     {"divergences", "graphs", "affine", "teacher", "channels", "access"},
     {"teachers", "compression"},
     {"students"},
@@ -23,6 +22,8 @@ FLOORS = [
     {"queries"},
     {"risk"},
     {"limits"},
+    {"grammar"},
+    {"catalogue"},
     {"rates"},
     {"figures"},
     {"testing"},

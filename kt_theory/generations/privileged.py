@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.numeric import total_variation
 from kt_theory.generations.learning import draw_labels
 from kt_theory.generations.running import Running, blocks
 from kt_theory.generations.visits import mean_over_visits
+from kt_theory.numeric import total_variation
 from kt_theory.risk.cost import NoExactRisk
 from kt_theory.risk.empirical import empirical_loss
 from kt_theory.risk.exact import exact_risk

@@ -189,46 +189,27 @@ def _sizes(inputs: Any, labels: Any, net: Graph | None, teacher: Teacher | None)
 
 
 def parse(text: str) -> Access:
-    """Return the level that sweeps and tables name so: "top_k_only(3)", "rounded(0.1)", "noisy(0.5) top_k(5)"."""
-    from kt_theory.sweep.recipes import level as named
+    """Return the level that tables name so: "top_k_only(3)", "rounded(0.1)", "noisy(0.5) top_k(5)"."""
+    from kt_theory import catalogue
 
-    try:
-        return named(text)
-    except ValueError as error:
-        raise ValueError(f"level {text!r}: {error}") from None
+    return catalogue.level(text)
 
 
 def student(level: Level, teacher: Teacher) -> Any:
-    """Return the level's student: minimax, but for hard labels and non-target parts, where it is maximum likelihood.
+    """Return the level's student, see `kt_theory.catalogue.own_student`."""
+    from kt_theory import catalogue
 
-    For greedy labels it is the point mass where that leaves less of the teacher than the minimax student, as it does
-    where a label stands out.
-    """
-    from kt_theory import students
-    from kt_theory.risk.restricted import greedy_limit
+    return catalogue.own_student(_shown(level), teacher)
 
-    given = level.given
-    if given is not None:
-        if given.everywhere:
-            return students.jacobian(given.features)
-        base = given.plain
-        if given.noise > 0.0:
-            return students.noisy(given.noise, base)
-        assert given.distortion is not None
-        amount = given.distortion.amount
-        if given.distortion.kind == "unnormalised":
-            return students.logits(base)
-        if given.distortion.kind == "quantised":
-            return students.quantised(int(amount), base)
-        return (students.rounded if given.distortion.kind == "rounded" else students.tempered)(amount, of=base)
+
+def _shown(level: Level) -> Access:
+    if level.given is not None:
+        return level.given
     if level.access == "gradient":
-        return students.grad_ful(level.graph, level.hops)
-    if level.access in ("top_k", "top_k_only"):
-        return students.top_k(level.k, sampled=level.access == "top_k")
-    named = {"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}
-    if level.access == "argmax" and greedy_limit(teacher.classes, True) < greedy_limit(teacher.classes, False):
-        return students.NAMED["argmax_hedged"]
-    return students.NAMED[named.get(level.access, level.access)]
+        return levels_of_access.gradient(level.graph, level.hops)
+    if level.k:
+        return levels_of_access.top_k(level.k, sampled=level.access == "top_k")
+    return levels_of_access.as_access(level.access)
 
 
 def _base_name(given: Access) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from kt_theory.access import label_ranks
-from kt_theory.numeric import total_variation
 from kt_theory.kernels.draws import PATHS, ROWS, SPARSE, draw_many, draw_plan
 from kt_theory.kernels.layout import as_tables, in_cell_order, padded
 from kt_theory.kernels.loop import run_repeats
@@ -22,6 +21,7 @@ from kt_theory.kernels.losses import Table
 from kt_theory.kernels.noise import noise_of
 from kt_theory.kernels.statistics import BINS, SUMS, accumulate, moments, quantiles
 from kt_theory.kernels.streams import stream_key
+from kt_theory.numeric import total_variation
 from kt_theory.queries.laws import QueryLaw, as_queries, is_default
 from kt_theory.risk.plans import query_plan
 from kt_theory.risk.rules import RowRuleError, kernel_students, pools, rule_addresses, rule_kind

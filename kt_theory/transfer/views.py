@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kt_theory.access import WHOLE_ROW, Access, AccessError
-from kt_theory.access import Channel
+from kt_theory.access import WHOLE_ROW, Access, AccessError, Channel
 from kt_theory.access.channel import UpToFactor
 from kt_theory.students import Student, TableRule
 from kt_theory.transfer.account import shortened
