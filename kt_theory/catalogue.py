@@ -27,7 +27,7 @@ from kt_theory.students import NAMED, Student
 from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name, whole_number
 
-Recipe = dict[str, Any]
+Recipe = Mapping[str, Any]
 
 REQUIRED = object()
 """The default of a parameter that has none."""
@@ -229,7 +229,9 @@ def _graph(value: Any, parameter: Parameter, folder: Path) -> Any:
     if not call.arguments and call.name in GRAPHS:
         return call.name
     if call.name not in _SIZED:
-        raise unknown_name("graph", write(call) if call.arguments else call.name, [*GRAPHS, "file=edges.csv"])
+        raise unknown_name(
+            "graph", write(call) if call.arguments else call.name, [*GRAPHS, "file=edges.csv"]
+        )
     _sized_graph(call)
     return write(call)
 
@@ -327,7 +329,9 @@ _ALPHA = Parameter("alpha", NUMBER, REQUIRED, "a number from 0 to 1", 0.5, True)
 _HINTON = Parameter("temperature", NUMBER, 1.0, "a number from 0.001 to 1000", 2, False)
 _WEIGHT = Parameter("weight", NUMBER, REQUIRED, "a number, at least 0", 5, True)
 _BASE = Parameter("student", STUDENT, REQUIRED, "a student", "ce_sgl", True)
-_PRIOR = Parameter("table", TABLE, REQUIRED, "probabilities, a row each input", "prior.parquet", True)
+_PRIOR = Parameter(
+    "table", TABLE, REQUIRED, "probabilities, a row each input", "prior.parquet", True
+)
 _MASK = Parameter("mask", MASK, REQUIRED, "0 or 1 for each label", "mask.npy", True)
 _GROUPS = Parameter("groups", GROUPS, REQUIRED, "a number for each input", "groups.npy", True)
 _FEATURES = Parameter("features", ARRAY, REQUIRED, "a row for each input", "features.npy", True)
@@ -442,12 +446,12 @@ def student(given: Any, inputs: int | None = None) -> Student:
     return build_student(student_recipe(given), inputs)
 
 
-def level_recipe(given: Any, folder: Path = Path()) -> Recipe:
+def level_recipe(given: Any, folder: Path = Path()) -> dict[str, Any]:
     """Return the recipe of a level; names of files are relative to `folder`."""
     return _recipe(given, "access", folder)
 
 
-def student_recipe(given: Any, folder: Path = Path()) -> Recipe:
+def student_recipe(given: Any, folder: Path = Path()) -> dict[str, Any]:
     """Return the recipe of a student; names of files are relative to `folder`."""
     recipe = _recipe(given, "student", folder)
     if _graph_of(recipe) is None:
@@ -495,14 +499,14 @@ def name_of(recipe: Recipe) -> str:
 
 
 def _printed(value: Mapping[str, Any]) -> str:
-    return Path(value["file"]).name if "file" in value else name_of(dict(value))
+    return Path(value["file"]).name if "file" in value else name_of(value)
 
 
 def _as_word(value: Any) -> Any:
     return parse(value) if isinstance(value, str) and not _names_file(value) else value
 
 
-def identity(recipe: Mapping[str, Any]) -> Recipe:
+def identity(recipe: Recipe) -> dict[str, Any]:
     """Return what of a recipe determines the result: a file counts by its content, not by its name."""
     return {
         name: identity(value) if isinstance(value, Mapping) else value
@@ -515,7 +519,7 @@ def student_access(recipe: Recipe) -> str:
     """Return the name of the access level that the student needs, such as "partial" or "gradient(path, 1)"."""
     graph = _graph_of(recipe)
     if graph is not None:
-        return name_of(graph | {"name": "gradient"})
+        return name_of({**graph, "name": "gradient"})
     return build_student(recipe).access.name
 
 
@@ -579,7 +583,8 @@ def _called(given: Any, what: str) -> Call:
 
 
 def _entries(what: str) -> Mapping[str, Entry]:
-    return {"student": STUDENTS, "access": LEVELS}.get(what, {})
+    tables: dict[str, Mapping[str, Entry]] = {"student": STUDENTS, "access": LEVELS}
+    return tables.get(what, {})
 
 
 def _unlike(entries: Mapping[str, Entry], name: str, given: Any, what: str) -> ValueError:
@@ -594,7 +599,7 @@ def _unlike(entries: Mapping[str, Entry], name: str, given: Any, what: str) -> V
     return ValueError(f"{what} {text!r}: must be like {entry.example!r}, {keys} in brackets")
 
 
-def _recipe(given: Any, what: str, folder: Path) -> Recipe:
+def _recipe(given: Any, what: str, folder: Path) -> dict[str, Any]:
     call, entries = _called(given, what), _entries(what)
     if call.name not in entries:
         raise _unlike(entries, call.name, given, what)
@@ -603,7 +608,7 @@ def _recipe(given: Any, what: str, folder: Path) -> Recipe:
     bare = not isinstance(given, Mapping) and not call.arguments
     if bare and not entry.complete:
         raise ValueError(f"{what} {call.name!r} has parameters: write {entry.example!r}")
-    recipe: Recipe = {"name": call.name}
+    recipe: dict[str, Any] = {"name": call.name}
     for each in entry.parameters:
         if each.name in said:
             value = each.kind.read(said[each.name], each, folder)
@@ -745,6 +750,23 @@ def _refuse_parts(level: Access) -> None:
             f"access {level.name!r} has no student of its own: only whole rows as they are have one "
             "where a query reveals other rows"
         )
+
+
+def default_students(granted: Access | None) -> list[Student]:
+    """Return the paper's students that a level allows and its own; if there are none, all it allows by name.
+
+    Of no level, the paper's four.
+    """
+    if granted is None:
+        return [*students.STUDENTS.values()]
+    allowed = [one for one in NAMED.values() if granted.covers(one.access)]
+    beside = granted != access.HARD
+    papers = [
+        one
+        for one in allowed
+        if one.name in students.STUDENTS or (beside and one.access == granted)
+    ]
+    return papers or allowed
 
 
 # Files.
