@@ -10,7 +10,7 @@ from .access import Access as Access
 from .access import AccessError as AccessError
 from .numeric import total_variation as total_variation
 from .limits import bounds as bounds
-from .limits.hard import best_add_c as best_add_c
+from .limits.hard.interval import best_add_c as best_add_c
 from .limits.limit import Limit as Limit
 from .limits.minimax import minimax_risk as minimax_risk
 from .planning.sizes import SampleSize as SampleSize

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,10 @@ def missed(x: Any, n: Any) -> Any:
     -------
     float or array, as x and n broadcast.
     """
+    if isinstance(x, float) and isinstance(n, int):  # the searches of limits come here a million times
+        if n == 0:
+            return 1.0
+        return math.exp(n * math.log1p(-x)) if x < 1.0 else 0.0
     return power_of(log_missed(x), n)
 
 

@@ -151,7 +151,7 @@ def _of_access(level: Access, inputs: int, labels: int, n: int, labels_per_query
         plain = (_greedy if level.greedy else _top_k)(inputs, labels, n, top)
     if level.distortion is None and level.noise == 0.0:
         return replace(plain, access=level.name)
-    from kt_theory.limits.channels import channel_limit
+    from kt_theory.limits.channels.limits import channel_limit
 
     soft = soft_limit(inputs, labels, n)
     found = channel_limit(level, plain, soft, lambda: _hard(inputs, labels, n))
@@ -167,7 +167,7 @@ def _of_access(level: Access, inputs: int, labels: int, n: int, labels_per_query
 @lru_cache(maxsize=256)
 def _hard(inputs: int, labels: int, n: int) -> Limit:
     """Return the limit of hard labels, its lower bound raised to that of partial labels where that is larger."""
-    from kt_theory.limits.hard import hard_limit
+    from kt_theory.limits.hard.interval import hard_limit
 
     limit = hard_limit(inputs, labels, n)
     if limit.exact or n > CROSSING * inputs * labels:
@@ -201,14 +201,14 @@ def _lowered(limit: Limit, less: Limit) -> Limit:
 
 @lru_cache(maxsize=256)
 def _partial_alone(inputs: int, labels: int, n: int) -> Limit:
-    from kt_theory.limits.partial import partial_limit
+    from kt_theory.limits.sharing.interval import partial_limit
 
     return partial_limit(inputs, labels, n)
 
 
 @lru_cache(maxsize=256)
 def _top_k(inputs: int, labels: int, n: int, k: int) -> Limit:
-    from kt_theory.limits.partial import top_k_limit
+    from kt_theory.limits.sharing.interval import top_k_limit
 
     if k == 0:
         return replace(_partial(inputs, labels, n), access="top_k")
@@ -218,14 +218,14 @@ def _top_k(inputs: int, labels: int, n: int, k: int) -> Limit:
 
 @lru_cache(maxsize=256)
 def _greedy(inputs: int, labels: int, n: int, k: int) -> Limit:
-    from kt_theory.limits.greedy import top_k_only_limit
+    from kt_theory.limits.greedy.top_k import top_k_only_limit
 
     return top_k_only_limit(inputs, labels, n, k)
 
 
 @lru_cache(maxsize=256)
 def _argmax(inputs: int, labels: int, n: int) -> Limit:
-    from kt_theory.limits.argmax import argmax_limit
+    from kt_theory.limits.greedy.argmax import argmax_limit
 
     return argmax_limit(inputs, labels, n)
 
@@ -244,7 +244,7 @@ def _repeated(access: str, inputs: int, labels: int, n: int, times: int) -> Limi
         found = one(1, labels, whole_number(n * times, "n * labels_per_query"))
         return replace(found, n=n, reference=f"{times} labels per query are as many samples: {found.reference}")
     whole_number(n * times, "n * labels_per_query")
-    from kt_theory.limits.repeated import repeated_hard_limit, repeated_partial_limit
+    from kt_theory.limits.bunched import repeated_hard_limit, repeated_partial_limit
 
     partial = repeated_partial_limit(_partial(inputs, labels, n), times)
     if labels == 1 or n == 0:

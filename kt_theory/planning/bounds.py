@@ -8,11 +8,11 @@ from functools import cache
 
 import numpy as np
 
-from kt_theory.limits import bounds, minimax
-from kt_theory.limits.argmax import argmax_bounds
-from kt_theory.limits.greedy import floor as tail_floor
-from kt_theory.limits.greedy import top_k_only_limit
-from kt_theory.limits.many_labels import flat_rows_lower
+from kt_theory.limits import paper as bounds, minimax
+from kt_theory.limits.greedy.argmax import argmax_bounds
+from kt_theory.limits.greedy.top_k import floor as tail_floor
+from kt_theory.limits.greedy.top_k import top_k_only_limit
+from kt_theory.limits.sharing.explicit import flat_rows_lower
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.planning.hard import hard_enough, hard_lower, non_target_enough
 from kt_theory.planning.levels import Level
@@ -168,8 +168,8 @@ def _rows_lower(inputs: int, labels: int, n: int, k: int) -> float:
 
 @cache
 def _partial_upper_at(inputs: int, labels: int, n: int, k: int) -> float:
-    from kt_theory.limits.coverage import hidden_bound, many_rows_bound, one_row_bound
-    from kt_theory.limits.three import three_labels_bound
+    from kt_theory.limits.sharing.majorant import hidden_bound, many_rows_bound, one_row_bound
+    from kt_theory.limits.sharing.three_labels import three_labels_bound
 
     if n == 0:
         return 1.0 - 1.0 / labels
@@ -183,8 +183,8 @@ def _partial_upper_at(inputs: int, labels: int, n: int, k: int) -> float:
 
 @cache
 def _partial_lower(inputs: int, labels: int, n: int, k: int) -> float:
-    from kt_theory.limits.rows import FewLevels
-    from kt_theory.limits.search import many_rows, one_row
+    from kt_theory.limits.sharing.few_levels import FewLevels
+    from kt_theory.limits.sharing.worst_teacher import many_rows, one_row
 
     if n == 0:
         return 1.0 - 1.0 / labels

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from kt_theory.limits.floors import pairs_lower, quantised_floor, quantised_pairs, rounded_floor, rounded_pairs
-from kt_theory.limits.greedy import floor as tail_floor
-from kt_theory.limits.noise import noisy_lower, noisy_upper, shown_noise_upper
-from kt_theory.limits.sampled import good_turing_upper, missing_mass_upper, sampled_logits_lower
+from kt_theory.limits.channels.pairs import pairs_lower, quantised_floor, quantised_pairs, rounded_floor, rounded_pairs
+from kt_theory.limits.greedy.top_k import floor as tail_floor
+from kt_theory.limits.channels.noise import noisy_lower, noisy_upper, shown_noise_upper
+from kt_theory.limits.channels.scale import good_turing_upper, missing_mass_upper, sampled_logits_lower
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.planning.bounds import plain_too_few, plain_upper, surely_enough, theorem_lower
 from kt_theory.planning.hard import hard_enough

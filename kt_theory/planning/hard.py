@@ -8,11 +8,11 @@ from functools import cache
 
 import numpy as np
 
-from kt_theory.limits import bounds
-from kt_theory.limits.hard import ROUNDING, hard_limit
-from kt_theory.limits.hard_addc import LARGEST_RATIO, envelope, mle_upper, row_upper
-from kt_theory.limits.hard_inputs import inputs_lower, laws_upper, row_uppers, visit_steps
-from kt_theory.limits.hard_prior import closed_bayes_risk, prior_lower
+from kt_theory.limits import paper as bounds
+from kt_theory.limits.hard.interval import ROUNDING, hard_limit
+from kt_theory.limits.hard.add_c import LARGEST_RATIO, envelope, mle_upper, row_upper
+from kt_theory.limits.hard.inputs import inputs_lower, laws_upper, row_uppers, visit_steps
+from kt_theory.limits.hard.priors import closed_bayes_risk, prior_lower
 from kt_theory.limits.non_target import non_target_rows, one_label_loss
 from kt_theory.planning.search import FINE, STEP, Crossing, Enough, first_below, proved_below
 from kt_theory.validation import LARGEST_COUNT

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kt_theory.limits.coverage import one_row_bound
-from kt_theory.limits.hard_inputs import laws_upper, row_uppers, visit_steps
-from kt_theory.limits.repeated import bunched_bayes_risk, flat_rows_risk
+from kt_theory.limits.sharing.majorant import one_row_bound
+from kt_theory.limits.hard.inputs import laws_upper, row_uppers, visit_steps
+from kt_theory.limits.bunched import bunched_bayes_risk, flat_rows_risk
 from kt_theory.limits.visits import most_over_laws, visit_counts
 from kt_theory.planning.bounds import FEW
 from kt_theory.planning.hard import FINEST, GAP

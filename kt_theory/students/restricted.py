@@ -61,7 +61,7 @@ _NON_TARGET = Student(
     "Zhao, Cui, Song, Qiu and Liang (2022), arXiv 2203.08679: the non-target part of decoupled distillation",
     ("non_target",),
 )
-# What they do is told where their levels' limits are: kt_theory.limits.argmax and kt_theory.limits.non_target.
+# What they do is told where their levels' limits are: kt_theory.limits.greedy.argmax and kt_theory.limits.non_target.
 NAMED.update({student.name: student for student in (_GREEDY, _HEDGED, _NON_TARGET)})
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory.limits import bounds
+from kt_theory.limits import paper as bounds
 from kt_theory.limits.minimax import minimax_risk
 from kt_theory.sweep import recipes
 from kt_theory.sweep.blocks import UNREADABLE

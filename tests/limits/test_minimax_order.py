@@ -7,7 +7,7 @@ import itertools
 import networkx as nx
 import pytest
 
-from kt_theory.limits.hard import hard_limit
+from kt_theory.limits.hard.interval import hard_limit
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.minimax import CROSSING, minimax_risk
 

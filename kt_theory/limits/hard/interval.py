@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.limits.hard_addc import LARGEST_RATIO, best_constant, coordinate_risk, row_upper
-from kt_theory.limits.hard_few import LARGEST_FEW, best_relieved, relieved_upper
-from kt_theory.limits.hard_games import GAME_GAP, LARGEST_SOLVED, curved_upper, solve_game
-from kt_theory.limits.hard_inputs import inputs_lower, inputs_upper
-from kt_theory.limits.hard_prior import prior_lower
+from kt_theory.limits.hard.add_c import LARGEST_RATIO, best_constant, coordinate_risk, row_upper
+from kt_theory.limits.hard.few_labels import LARGEST_FEW, best_relieved, relieved_upper
+from kt_theory.limits.hard.games import GAME_GAP, LARGEST_SOLVED, curved_upper, solve_game
+from kt_theory.limits.hard.inputs import inputs_lower, inputs_upper
+from kt_theory.limits.hard.priors import prior_lower
 from kt_theory.limits.limit import Limit
 from kt_theory.teacher import Teacher
 from kt_theory.validation import whole_number

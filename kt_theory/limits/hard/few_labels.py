@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kt_theory.limits.descent import minimum
-from kt_theory.limits.hard_addc import (
+from kt_theory.limits.optimise import minimum
+from kt_theory.limits.hard.add_c import (
     CERTIFICATE,
     LARGEST_RATIO,
     best_constant,
@@ -27,7 +27,7 @@ from kt_theory.limits.hard_addc import (
     largest_mass,
     risk_grid,
 )
-from kt_theory.limits.hard_prior import log_binomial
+from kt_theory.limits.hard.priors import log_binomial
 
 LARGEST_FEW = 9
 """Most labels for which the relieved student is certified; beyond, it gains less than 0.1 % on add-c."""

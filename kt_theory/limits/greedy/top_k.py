@@ -19,14 +19,35 @@ floor that no n removes.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 
-from kt_theory.limits.combine import largest_over_laws
+from kt_theory.limits.bracket import (
+    Bracket,
+    Curve,
+    Impossible,
+    Lower,
+    Tail,
+    Upper,
+    coverage_curve,
+    coverage_lower,
+    falling,
+)
+from kt_theory.limits.crossing import STEP
+from kt_theory.limits.law import Terms
+from kt_theory.limits.laws import largest_over_laws
 from kt_theory.limits.limit import Limit
-from kt_theory.limits.rows import maximum
+from kt_theory.limits.optimise import maximum
 from kt_theory.limits.soft import soft_limit, unvisited_mass
+from kt_theory.limits.whole_rows import coverage_words
 from kt_theory.teacher import Teacher
+
+LARGEST_INPUTS = 10**12
+"""Most inputs: beyond, rho * multiplicity of a teacher by classes is no longer 1 to 1e-9 in float64."""
 
 CELLS = 1500
 """Cells of the mass of a row where its loss bends; the bound exceeds the truth by about 1e-5 of the part that falls."""
@@ -63,6 +84,7 @@ def floor(labels: int, k: int) -> float:
     return float(worst_row(np.zeros(1), labels, k)[0][0]) if k < labels - 1 else 0.0
 
 
+@lru_cache(maxsize=256)
 def top_k_only_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
     """Return the minimax risk where a query reveals the k most probable labels of its row and nothing of a sampled one.
 
@@ -153,3 +175,70 @@ def _teacher(labels: int, n: int, k: int, masses: list[tuple[float, int]]) -> Te
         j = int(worst_row(np.array([q]), labels, k)[1][0])
         row[:j] = 1.0 / j
     return Teacher.from_classes(rows, [mass for mass, _ in masses], [count for _, count in masses])
+
+
+class GreedyTopK(Bracket):
+    """The k most probable labels and no sampled one: a floor remains, unless the answer settles its row."""
+
+    impossible: ClassVar[Impossible] = Bracket.impossible._replace(
+        hides="the tails that it hides leave",
+        way_out="a larger k, or the sampled label's probability too (top_k)",
+    )
+
+    def __init__(self, access: str, name: str, inputs: int, labels: int, k: int) -> None:
+        super().__init__(access, name, inputs, labels)
+        self.k = min(k, labels)
+
+    @property
+    def settled(self) -> bool:
+        """Whether one query of a row reveals all of it."""
+        return self.k >= self.labels - 1
+
+    @property
+    def floor(self) -> float:
+        """F, what the hidden tails leave."""
+        return floor(self.labels, self.k)
+
+    def limit(self, n: int) -> Limit:
+        """Return the minimax risk or its interval."""
+        found = top_k_only_limit(self.inputs, self.labels, n, self.k)
+        return replace(found, access=self.access)
+
+    def uppers(self) -> tuple[Upper, ...]:
+        """Return the certified bound: the dear one only where the closed one does not decide."""
+        S, A = self.inputs, self.labels
+        if self.settled:
+            words = coverage_words(S) + "; exact"
+            return (coverage_curve(S, A, self.surely, words, exact=True),)
+        words = "floor F of the hidden tails, and what unvisited rows add to it, every teacher"
+        words += "; n within 1/1000 of it"
+        return (Curve(self.upper_near, lambda tv: S / tv, words, digits=STEP, power=None),)
+
+    def upper_near(self, n: int, tv: float) -> float:
+        """Return an upper bound that is sharp where it is near tv."""
+        S, A = self.inputs, self.labels
+        if self.settled:
+            return self.most * unvisited_mass(S, n).value
+        value = min(self.most, self.floor + (self.most - self.floor) * unvisited_mass(S, n).value)
+        if value > tv > self.floor and S <= LARGEST_INPUTS:
+            return top_k_only_limit(S, A, n, self.k).upper
+        return value
+
+    def lowers(self) -> Iterator[Lower]:
+        """Return those of soft labels, and of the worst input law found: no harder on fewer inputs."""
+        size = min(self.inputs, LARGEST_INPUTS)
+
+        def value(n: int) -> float:
+            return top_k_only_limit(size, self.labels, n, self.k).lower
+
+        yield coverage_lower(self.inputs, self.labels)
+        if not self.settled:
+            yield falling(value, lambda tv, best: self.inputs / tv, None)
+
+    def tails(self) -> tuple[Tail, ...]:
+        """Return the Chernoff bound of the missing mass of the inputs, beside the floor."""
+        return (self.covered(),)
+
+    def terms(self) -> Terms:
+        """Return the floor F and kappa = S."""
+        return self.three(self.floor, self.inputs, 0.0)

@@ -12,8 +12,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from kt_theory.limits.descent import minimum
-from kt_theory.limits.hard_prior import log_binomial
+from kt_theory.limits.optimise import minimum
+from kt_theory.limits.hard.priors import log_binomial
 
 CERTIFICATE = 1e-7
 """Relative gap at which the search for the maximum may stop; it is part of the bound."""

@@ -12,13 +12,13 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from kt_theory.limits.coverage import hidden_bound, many_rows_bound, one_row_bound
+from kt_theory.limits.sharing.majorant import hidden_bound, many_rows_bound, one_row_bound
 from kt_theory.limits.limit import Limit
-from kt_theory.limits.many_labels import many_labels_lower
-from kt_theory.limits.rows import FewLevels
-from kt_theory.limits.search import Found, many_rows, one_row
+from kt_theory.limits.sharing.explicit import many_labels_lower
+from kt_theory.limits.sharing.few_levels import FewLevels
+from kt_theory.limits.sharing.worst_teacher import Found, many_rows, one_row
 from kt_theory.limits.soft import soft_limit, unvisited_mass
-from kt_theory.limits.three import three_labels_bound
+from kt_theory.limits.sharing.three_labels import three_labels_bound
 
 LARGEST_SEARCH = 10**4
 """Most labels whose worst row is searched for, at a cost of labels squared; beyond one explicit teacher serves."""
@@ -27,6 +27,7 @@ MEETING = 1e-12
 """Bounds that agree to this relative difference are one value, up to rounding."""
 
 
+@lru_cache(maxsize=256)
 def partial_limit(inputs: int, labels: int, n: int) -> Limit:
     """Return the minimax risk of partial soft labels, or the interval that holds it.
 

@@ -22,9 +22,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from kt_theory.limits.combine import largest_over_laws
-from kt_theory.limits.descent import convex_minimum
-from kt_theory.limits.three import three_hidden_bound
+from kt_theory.limits.laws import largest_over_laws
+from kt_theory.limits.optimise import convex_minimum
+from kt_theory.limits.sharing.three_labels import three_hidden_bound
 
 SPLIT, ROUNDS = 16, 2
 """The cells of u that may hold the maximum are split into so many parts, so often, before the bound is read off."""

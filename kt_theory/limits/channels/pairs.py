@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kt_theory.limits.rows import maximum
+from kt_theory.limits.optimise import maximum
 from kt_theory.limits.visits import visit_blocks
 
 INSIDE = 1.0 - 1e-9
@@ -28,41 +28,6 @@ class Pairs(NamedTuple):
     number: int
     total: float
     contrast: float
-
-
-def rounded_floor(step: float, labels: int) -> float:
-    """Return the bound tanh(step/4), at most 1-1/A, on what a whole row of rounded log-probabilities leaves unknown.
-
-    The student divides what is shown by its sum. It is the row tilted by errors of at most step/2 either way, and for
-    every set H of labels the odds of its mass change by a factor of at most e^step: p(H) goes from 1/(1+e^-l) to
-    at most 1/(1+e^-(l+step)), a change of at most tanh(step/4). It is sharp: where all labels have one code e^(j step)
-    = 1/A and a share 1/(1+e^(step/2)) of them e^(step/2)/A, the others e^(-step/2)/A, no decoder does better.
-    """
-    return min(math.tanh(0.25 * step), 1.0 - 1.0 / labels)
-
-
-def quantised_floor(bits: int, labels: int) -> float:
-    """Return a bound on what a whole row of probabilities rounded to multiples of 2^-bits leaves unknown.
-
-    p_a lies in a cell [l_a, u_a] of width 2e, or e where 0 is shown; e = 2^-(bits+1). With L = sum l_a and W the sum of
-    the widths the student takes q_a = l_a + t (u_a - l_a), t = (1-L)/W. For every set H of labels of widths w,
-    p(H) - q(H) <= min((1-t) w, t (W-w)). If B labels are shown above 0, then W = (A+B) e, and 1-L = u e for a whole u
-    with the parity of B and at most 2^(bits+1) - B. At w = u e the minimum is u (W/e - u)/W e^2, at most W/4; if all
-    labels are shown above 0 then w/e is even, and for odd u the neighbours of u are what remains. The bound is the
-    largest over B and u: A/(4 2^bits) for even A <= 2^bits, never more than 1-1/A.
-    """
-    half = 2.0 ** -(bits + 1)
-    shown = np.arange(min(labels, 2 ** (bits + 1)) + 1.0)
-    width, most = labels + shown, 2.0 ** (bits + 1) - shown
-    below = np.minimum(np.floor(0.5 * width), most)
-    below -= (below - shown) % 2
-    best = 0.0
-    for u in (below, np.minimum(below + 2, most)):
-        loss = np.maximum(u, 0.0) * (width - u) / width
-        if shown[-1] == labels and u[-1] % 2:
-            loss[-1] = max(u[-1] * (width[-1] - u[-1] - 1), (width[-1] - u[-1]) * (u[-1] - 1)) / width[-1]
-        best = max(best, float(loss.max()))
-    return min(best * half, 1.0 - 1.0 / labels)
 
 
 def rounded_pairs(step: float, labels: int) -> list[list[Pairs]]:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from kt_theory.limits.rows import MOST_HITS
+from kt_theory.limits.sharing.few_levels import MOST_HITS
 from kt_theory.teacher import Teacher
 
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from kt_theory.limits.descent import simplex_minimum
+from kt_theory.limits.optimise import simplex_minimum
 
 WINDOW = 120_000
 """Longest sum over the counts of one label; beyond it the closed form of `closed_bayes_risk` answers."""

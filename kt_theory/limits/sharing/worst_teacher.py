@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.limits.descent import highest
-from kt_theory.limits.rows import MOST_HITS, FewLevels, best_whole
+from kt_theory.limits.optimise import highest
+from kt_theory.limits.optimise import best_whole
+from kt_theory.limits.sharing.few_levels import MOST_HITS, FewLevels
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.teacher import Teacher
 

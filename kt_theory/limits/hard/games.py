@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kt_theory.limits.descent import minimum
-from kt_theory.limits.hard_addc import certified_maximum, largest_mass
-from kt_theory.limits.hard_prior import log_binomial
+from kt_theory.limits.optimise import minimum
+from kt_theory.limits.hard.add_c import certified_maximum, largest_mass
+from kt_theory.limits.hard.priors import log_binomial
 
 LARGEST_SOLVED = 20
 """Largest n whose two-label game is solved."""

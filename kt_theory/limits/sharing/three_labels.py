@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from kt_theory.limits.combine import largest_over_laws
+from kt_theory.limits.laws import largest_over_laws
 
 NODES, BINS = 560, 160
 """Grid points for each of the two probabilities; cells of their sum."""

@@ -16,8 +16,22 @@ The point mass itself, x = 1, loses 1-1/A, to the uniform row.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import ClassVar
 
+from kt_theory.limits.bracket import (
+    Bracket,
+    Curve,
+    Impossible,
+    Lower,
+    Tail,
+    Upper,
+    coverage_lower,
+    falling,
+)
+from kt_theory.limits.crossing import FINE
+from kt_theory.limits.law import Terms
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import deterministic_teacher, soft_limit, unvisited_mass
 
@@ -92,3 +106,46 @@ def argmax_limit(inputs: int, labels: int, n: int) -> Limit:
         reference += "; lower: point masses and uniform rows; upper: 1-V on the label, on visited rows"
     teacher = deterministic_teacher(inputs, labels, unvisited_mass(inputs, n))
     return Limit(lower, lower if exact else upper, exact, teacher, reference, "argmax", inputs, labels, n)
+
+
+class Argmax(Bracket):
+    """The most probable label alone: V for one input, an interval for several."""
+
+    impossible: ClassVar[Impossible] = Bracket.impossible._replace(
+        certificate="point masses and uniform rows of the same most probable label are told apart by no answer"
+    )
+
+    @property
+    def floor(self) -> float:
+        """V."""
+        return floor(self.labels)
+
+    def limit(self, n: int) -> Limit:
+        """Return the minimax risk or its interval."""
+        return replace(argmax_limit(self.inputs, self.labels, n), access=self.access)
+
+    def uppers(self) -> tuple[Upper, ...]:
+        """Return the risk of argmax_hedged."""
+
+        def value(n: int, tv: float) -> float:
+            return argmax_bounds(self.inputs, self.labels, n)[1]
+
+        words = "floor V + (1-1/A-V) max_rho sum_s rho_s (1-rho_s)^n, argmax_hedged, every teacher"
+        return (Curve(value, lambda tv: self.inputs / tv, words, digits=FINE, power=None),)
+
+    def lowers(self) -> Iterator[Lower]:
+        """Return those of soft labels, and of point masses and uniform rows."""
+
+        def value(n: int) -> float:
+            return argmax_bounds(self.inputs, self.labels, n)[0]
+
+        yield coverage_lower(self.inputs, self.labels)
+        yield falling(value, lambda tv, best: self.inputs / tv, None, FINE)
+
+    def tails(self) -> tuple[Tail, ...]:
+        """Return the Chernoff bound of the missing mass of the inputs, beside the floor."""
+        return (self.covered(),)
+
+    def terms(self) -> Terms:
+        """Return the floor V and kappa = S."""
+        return self.three(self.floor, self.inputs, 0.0)

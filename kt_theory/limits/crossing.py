@@ -1,4 +1,4 @@
-"""The search for the first n at which a falling bound is small enough."""
+"""Where a bound that falls in n is first small enough: the search, and what it finds."""
 
 from __future__ import annotations
 

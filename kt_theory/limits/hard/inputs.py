@@ -9,10 +9,10 @@ import math
 
 import numpy as np
 
-from kt_theory.limits.descent import minimum
-from kt_theory.limits.hard_addc import add_c_upper, best_constant, certified_maximum, envelope_at_zero, mle_upper
-from kt_theory.limits.hard_games import curved_upper
-from kt_theory.limits.hard_prior import SEARCHED_RATIO, WINDOW, bayes_risk, best_prior, closed_bayes_risk
+from kt_theory.limits.optimise import minimum
+from kt_theory.limits.hard.add_c import add_c_upper, best_constant, certified_maximum, envelope_at_zero, mle_upper
+from kt_theory.limits.hard.games import curved_upper
+from kt_theory.limits.hard.priors import SEARCHED_RATIO, WINDOW, bayes_risk, best_prior, closed_bayes_risk
 
 ROW_GAP = 1e-4
 """Relative gap of the searches behind an upper bound for several inputs; it is part of the bound."""

@@ -195,3 +195,41 @@ def simplex_minimum(
                 new = simplex.pop()
         simplex = sorted([*simplex[:2], new], key=lambda corner: corner[0])
     return simplex[0][1]
+
+
+def maximum(function: Callable[[float], float], low: float, high: float, *, grid: int = 17) -> tuple[float, float]:
+    """Return (value, place) of the largest maximum of `function` on [low, high] that a grid can see.
+
+    The best grid point and its neighbours bracket a maximum, which parabolic interpolation within golden sections
+    (Brent) closes to 1e-9 of the range; the value there is then accurate to rounding.
+    """
+    if high <= low:
+        return function(low), low
+    places = np.linspace(low, high, grid)
+    values = [function(float(x)) for x in places]
+    i = int(np.argmax(values))
+    left, right = places[max(i - 1, 0)], places[min(i + 1, grid - 1)]
+    least, place = minimum(lambda x: -function(x), left, right, 1e-9 * (high - low))
+    return max((float(values[i]), float(places[i])), (-least, place))
+
+
+def best_whole(function: Callable[[int], float], low: int, high: int) -> int:
+    """Return the whole number in [low, high] with the largest value of a unimodal `function`.
+
+    Thirds shrink the range to 12 candidates, which are all tried; steps from the best go on until both neighbours are
+    lower, so that a wrong third is repaired within its hill.
+    """
+    a, b = low, high
+    while b - a > 12:
+        third = (b - a) // 3
+        left, right = a + third, b - third
+        if function(left) < function(right):
+            a = left
+        else:
+            b = right
+    best = max(range(a, b + 1), key=function)
+    while True:
+        higher = [i for i in (best - 1, best + 1) if low <= i <= high and function(i) > function(best)]
+        if not higher:
+            return best
+        best = max(higher, key=function)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.limits.descent import minimum
-from kt_theory.limits.throws import mean_of_each, means_after_throws, means_by_chance
+from kt_theory.limits.optimise import minimum
+from kt_theory.limits.sharing.empty_cells import mean_of_each, means_after_throws, means_by_chance
 
 MOST_HITS = 4.0
 """Light labels with n x above this are not searched: t e^-t falls from t = 1 on, and no worst row has t > 1.5."""
@@ -125,41 +125,3 @@ def _power(base: np.ndarray, n: int) -> np.ndarray:
     with np.errstate(divide="ignore"):
         power: np.ndarray = np.exp(n * np.log(np.maximum(base, 0.0)))
     return power
-
-
-def maximum(function: Callable[[float], float], low: float, high: float, *, grid: int = 17) -> tuple[float, float]:
-    """Return (value, place) of the largest maximum of `function` on [low, high] that a grid can see.
-
-    The best grid point and its neighbours bracket a maximum, which parabolic interpolation within golden sections
-    (Brent) closes to 1e-9 of the range; the value there is then accurate to rounding.
-    """
-    if high <= low:
-        return function(low), low
-    places = np.linspace(low, high, grid)
-    values = [function(float(x)) for x in places]
-    i = int(np.argmax(values))
-    left, right = places[max(i - 1, 0)], places[min(i + 1, grid - 1)]
-    least, place = minimum(lambda x: -function(x), left, right, 1e-9 * (high - low))
-    return max((float(values[i]), float(places[i])), (-least, place))
-
-
-def best_whole(function: Callable[[int], float], low: int, high: int) -> int:
-    """Return the whole number in [low, high] with the largest value of a unimodal `function`.
-
-    Thirds shrink the range to 12 candidates, which are all tried; steps from the best go on until both neighbours are
-    lower, so that a wrong third is repaired within its hill.
-    """
-    a, b = low, high
-    while b - a > 12:
-        third = (b - a) // 3
-        left, right = a + third, b - third
-        if function(left) < function(right):
-            a = left
-        else:
-            b = right
-    best = max(range(a, b + 1), key=function)
-    while True:
-        higher = [i for i in (best - 1, best + 1) if low <= i <= high and function(i) > function(best)]
-        if not higher:
-            return best
-        best = max(higher, key=function)

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from kt_theory.limits.combine import largest_over_laws
-from kt_theory.limits.rows import maximum
+from kt_theory.limits.laws import largest_over_laws
+from kt_theory.limits.optimise import maximum
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.limits.visits import most_over_laws, visit_blocks
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kt_theory.limits.descent import minimum
+from kt_theory.limits.optimise import minimum
 
 
 def largest_over_laws(inputs: int, n: int, cell: np.ndarray, mass: np.ndarray, value: np.ndarray, spill: int) -> float:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from kt_theory.limits.rows import maximum
+from kt_theory.limits.optimise import maximum
 from kt_theory.limits.visits import most_over_laws
 
 SMALL_NOISE = 0.2
