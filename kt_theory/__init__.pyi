@@ -12,7 +12,7 @@ from .numeric import total_variation as total_variation
 from .limits import bounds as bounds
 from .limits.hard.interval import best_add_c as best_add_c
 from .limits.limit import Limit as Limit
-from .limits.minimax import minimax_risk as minimax_risk
+from .minimax import minimax_risk as minimax_risk
 from .planning.sizes import SampleSize as SampleSize
 from .planning.sizes import plan as plan
 from .planning.sizes import samples_needed as samples_needed

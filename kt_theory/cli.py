@@ -15,7 +15,7 @@ from kt_theory.validation import whole_number
 
 if TYPE_CHECKING:
     from kt_theory.access import Access
-    from kt_theory.limits.terms import Terms
+    from kt_theory.limits.law import Terms
     from kt_theory.students import Student
 
 _FAR = 2**40
@@ -157,9 +157,9 @@ def limits(
 
     from kt_theory.access import top_k
     from kt_theory.limits.constants import asymptotic_rates, fixed_labels, light_labels
-    from kt_theory.limits.minimax import minimax_risk
+    from kt_theory.minimax import minimax_risk
     from kt_theory.limits.overview import limits_at, overview_rows
-    from kt_theory.limits.terms import risk_terms
+    from kt_theory.minimax import risk_terms
     from kt_theory.output import refuse_unwritable, write_table
 
     refuse_unwritable([] if csv is None else [csv])

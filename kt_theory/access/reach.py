@@ -9,6 +9,7 @@ import numpy as np
 
 from kt_theory.affine import affine_logits
 from kt_theory.graphs import Graph, everything
+from kt_theory.validation import whole_number
 
 
 class Reach:
@@ -28,6 +29,25 @@ class Reach:
     description: str
     inputs: int | None
     everywhere: ClassVar[bool] = False
+
+    def sized(self, inputs: Any) -> int:
+        """Return how many inputs there are: `inputs`, a whole number, or what the level itself says.
+
+        Raises
+        ------
+        ValueError
+            If the level says another number.
+        """
+        if self.inputs is None:
+            return whole_number(inputs, "inputs", low=1)
+        if inputs is not None and whole_number(inputs, "inputs", low=1) != self.inputs:
+            raise ValueError(f"inputs = {inputs!r}: {self.of_size}; omit inputs")
+        return self.inputs
+
+    @property
+    def of_size(self) -> str:
+        """How many inputs it is for, in words."""
+        raise NotImplementedError
 
     def balls(self, inputs: int) -> Any:
         """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row s."""
@@ -94,6 +114,11 @@ class Ball(Reach):
         """The vertices of the graph."""
         return self.graph.vertices
 
+    @property
+    def of_size(self) -> str:
+        """How many inputs it is for, in words."""
+        return f"the graph has {self.graph.vertices} vertices, one for each input"
+
     def balls(self, inputs: int) -> Any:
         """Return the balls of the graph.
 
@@ -136,6 +161,11 @@ class Everything(Reach):
     def inputs(self) -> int | None:  # type: ignore[override]
         """The rows of the features."""
         return len(self.features)
+
+    @property
+    def of_size(self) -> str:
+        """How many inputs it is for, in words."""
+        return f"the features are of {len(self.features)} inputs"
 
     def balls(self, inputs: int) -> Any:
         """Return the (S, S) csr_array of ones, which has S^2 entries: use `everywhere` where S is large."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory.limits import paper as bounds
-from kt_theory.limits.minimax import minimax_risk
+from kt_theory.minimax import minimax_risk
 from kt_theory.sweep import recipes
 from kt_theory.sweep.blocks import UNREADABLE
 from kt_theory.sweep.spec import Cell

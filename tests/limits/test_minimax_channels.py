@@ -29,7 +29,7 @@ from kt_theory.access import (
 from kt_theory.access.channel import Quantised, Rounded
 from kt_theory.limits.channels.limits import hard_at_least, mismatch_floor
 from kt_theory.limits.channels.pairs import pair_error, quantised_floor, quantised_pairs, rounded_floor, rounded_pairs
-from kt_theory.limits.minimax import minimax_risk
+from kt_theory.minimax import minimax_risk
 from kt_theory.limits.channels.noise import noisy_lower, noisy_upper, row_noise, shown_noise_upper
 from kt_theory.limits.channels.scale import good_turing_upper, missing_mass_upper, sampled_logits_lower
 from kt_theory.limits.soft import unvisited_mass
