@@ -9,7 +9,7 @@ import click
 
 from kt_theory import __version__
 from kt_theory.commands import Names, Numbers, Whole, clear_errors, say_left_out
-from kt_theory.planning.cli import plan_command
+from kt_theory.planner.cli import plan_command
 from kt_theory.transfer.cli import fit_command
 from kt_theory.validation import whole_number
 
@@ -234,7 +234,7 @@ def _terms_table(terms: dict[str, Terms]) -> str:
 
 
 def _level(name: str) -> Access:
-    from kt_theory.planning.levels import parse
+    from kt_theory.planner.levels import parse
 
     return parse(name)
 

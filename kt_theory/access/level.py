@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from kt_theory.access.channel import AsIs, Channel
 from kt_theory.access.reach import OwnRow, Reach
-from kt_theory.access.shows import WHOLE_ROW, Shows
+from kt_theory.access.shows import WHOLE_ROW, Shows, Told
 
 
 class AccessError(ValueError):
@@ -60,9 +60,20 @@ class Access:
         """The level with probabilities shown as they are."""
         return Access(self.shows, reach=self.reach)
 
-    def less(self, shows: Shows) -> Access:
-        """Return the level that shows this of a row instead, through the same channel."""
-        return Access(shows, self.channel, self.reach)
+    @property
+    def beyond_row(self) -> bool:
+        """Whether a query reveals more than the row of its input."""
+        return self.reach != OwnRow()
+
+    def revealed(self, labels: int) -> int:
+        """Return how many log-probabilities an answer of a row of A `labels` holds; 0 where inputs differ in that."""
+        return 0 if self.beyond_row else self.shows.revealed(labels)
+
+    @property
+    def told(self) -> Told | None:
+        """What records hold of the level, None where they do not say what it would reveal."""
+        plain = self.channel == AsIs() and self.reach == OwnRow()
+        return self.shows.told if plain else None
 
     def covers(self, other: Access) -> bool:
         """Return whether every answer of `other` can be computed from an answer of this level (a garbling of it)."""

@@ -228,12 +228,15 @@ class Bracket(ABC):
     inputs, labels : int
     impossible : Impossible
         What to say where `floor` is too high.
+    student_words : str
+        What certificates call the level's own student; its name if empty.
     """
 
     access: str
     name: str
     inputs: int
     labels: int
+    student_words: ClassVar[str] = ""
     impossible: ClassVar[Impossible] = Impossible(
         "what it hides leaves",
         "sampled labels, or answers that show more",

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import cli, graphs
-from kt_theory.planning import levels as plan_levels
-from kt_theory.planning.search import first_below, index, number
-from kt_theory.planning.sizes import plan, samples_needed
+from kt_theory.planner import levels as plan_levels
+from kt_theory.planner.search import first_below, index, number
+from kt_theory.planner.sizes import plan, samples_needed
 from kt_theory.risk.missing_mass import ce_ful_weights
 
 SOFT = [(1, 2, 0.1), (2, 2, 0.02), (10, 3, 0.3), (10, 3, 0.01), (1000, 50, 0.05), (10**6, 10**6, 1e-4)]

@@ -149,13 +149,13 @@ class Distorted(Bracket):
 
     @property
     def by_rank(self) -> bool:
-        """Whether some labels are shown by rank and others are not: which are on top tells a pair apart."""
-        return 0 < self.answer.top < self.labels
+        """Whether answers tell which of two labels is the more probable: by what is on top, or by what comes back."""
+        return not self.answer.draws or 0 < self.answer.top < self.labels
 
     @property
     def floor(self) -> float:
         """What no number of queries removes: 0 where labels are sampled, as these alone tell all in the end."""
-        return 0.0 if self.answer.draws else max(self.plain.floor, self.fixed_lower())
+        return 0.0 if self.answer.draws else self.plain.floor
 
     @property
     def own_floor(self) -> float:
@@ -182,10 +182,6 @@ class Distorted(Bracket):
     def channel_lowers(self) -> Iterator[Lower]:
         """Return lower bounds that are due to the channel and fall in n."""
         return iter(())
-
-    def fixed_lower(self) -> float:
-        """Return a lower bound that is due to the channel and the same for every n."""
-        return 0.0
 
     def visited_floor(self) -> float:
         """Return a bound on what a visited row loses whatever was sampled; 1 where none is proved."""
@@ -337,11 +333,8 @@ class OnGrid(Distorted):
         """Return an upper bound where labels are shown one by one."""
 
     def from_pairs(self, n: int) -> float:
-        """Return what pairs of labels with one code prove.
-
-        Without sampled labels nothing tells rows of one code apart, whatever n.
-        """
-        return pairs_lower(self.inputs, n if self.answer.draws else 0, self.kinds())
+        """Return what pairs of labels with one code prove, which sampled labels alone tell apart."""
+        return pairs_lower(self.inputs, n, self.kinds())
 
     def around(self, n: int, plain: Limit, soft: Limit) -> tuple[float, float, str]:
         """Return the bounds of pairs of labels with one code, and of the channel's floor."""
@@ -364,13 +357,9 @@ class OnGrid(Distorted):
         """Return what the channel costs where labels are shown one by one."""
         return self.channel.label_floor(self.labels if self.answer.draws else self.answer.top)
 
-    def fixed_lower(self) -> float:
-        """Return what pairs prove of greedy answers."""
-        return 0.0 if self.by_rank else self.from_pairs(0)
-
     def channel_lowers(self) -> Iterator[Lower]:
-        """Return what pairs prove where labels are sampled."""
-        if self.answer.draws and not self.by_rank:
+        """Return what pairs prove."""
+        if not self.by_rank:
             yield falling(self.from_pairs, self.from_inputs, 2.0)
 
     def parts(self) -> Iterator[Curve]:

@@ -180,6 +180,8 @@ def _teacher(labels: int, n: int, k: int, masses: list[tuple[float, int]]) -> Te
 class GreedyTopK(Bracket):
     """The k most probable labels and no sampled one: a floor remains, unless the answer settles its row."""
 
+    student_words: ClassVar[str] = "equal sharing of the tail"
+
     impossible: ClassVar[Impossible] = Bracket.impossible._replace(
         hides="the tails that it hides leave",
         way_out="a larger k, or the sampled label's probability too (top_k)",

@@ -8,10 +8,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kt_theory.access import Access
-from kt_theory.planning import levels as plan_levels
-from kt_theory.planning import records as plan_records
-from kt_theory.planning.levels import Level
-from kt_theory.planning.needed import SampleSize, named, needed_at, samples_needed
+from kt_theory.access.shows import WHOLE_ROW
+from kt_theory.catalogue import level as named_level
+from kt_theory.minimax import Asked
+from kt_theory.planner import records as plan_records
+from kt_theory.planner.needed import SampleSize, asked, needed_at, samples_needed, sized
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.validation import unknown_name, whole_number
@@ -86,25 +87,25 @@ def plans(
     inputs, width = _sizes(source, inputs, labels, graph)
     shown = _levels(width, top, top_only, graph, hops)
     for given in levels:
-        # Sized here only to learn its name and what a query reveals.
-        one = plan_levels.level(given, None if _fixes_inputs(given) else 1, width, None, None, 1, None)
-        shown.setdefault(one.name, (one, {"access": given}))
-    tops = [level.k for level, _ in shown.values() if level.access == "top_k" and not level.distorted]
+        one = asked(given, None, None, 1, 1)
+        shown.setdefault(one.name, one)
+    told = [one.level.told for one in shown.values()]
+    tops = [held.top for held in told if held is not None and 0 < held.top < WHOLE_ROW]
     price = dict(_price(name, value, shown) for name, value in (prices or {}).items())
     tables: list[pd.DataFrame] = []
     wanted = list(tvs)
     with tqdm(total=len(wanted) * len(shown), unit="levels", delay=2, disable=None, leave=False) as bar:
         for tv in wanted:
             rows = []
-            for name, (level, options) in shown.items():
+            for name, one in shown.items():
                 bar.set_postfix_str(name, refresh=False)
-                found = needed_at(named(**options), inputs, labels, tv, source, confidence, tops)
+                found = needed_at(one, inputs, labels, tv, source, confidence, tops)
                 row = {"access": name, "lower": found.lower, "n": found.n}
                 if isinstance(source, TransferSet):
                     row["low"], row["high"] = found.interval or (None, None)
                 if prices is not None:
                     query, entry = price.get(name, (math.nan, math.nan))
-                    each = query + plan_levels.revealed(level) * entry
+                    each = query + one.level.revealed(width) * entry
                     row["cost"] = math.nan if found.n is None else found.n * each
                     if isinstance(source, TransferSet):
                         low, high = found.interval or (math.nan, math.nan)
@@ -126,50 +127,45 @@ def _table(rows: list[dict[str, Any]], priced: bool) -> pd.DataFrame:
     return frame
 
 
-def _fixes_inputs(given: str | Access) -> bool:
-    return isinstance(given, Access) and (given.everywhere or given.graph is not None)
-
-
 def _sizes(source: Teacher | TransferSet | None, inputs: Any, labels: Any, graph: Any) -> tuple[Any, int]:
     """Return the inputs to plan for, None where records do not say how many there are, and the labels."""
     if isinstance(source, TransferSet):
         plan_records.refuse_sizes(source, inputs, labels)
         return inputs, plan_records.labels_of(source) if labels is None else whole_number(labels, "labels", low=1)
-    access = "soft" if graph is None else "gradient"
-    level = plan_levels.level(access, inputs, labels, None, graph, 1, source)
-    return level.inputs, level.labels
+    teacher = source if isinstance(source, Teacher) else None
+    shown = asked("soft" if graph is None else "gradient", None, graph, 1, 1)
+    found = sized(shown, inputs, labels, teacher)
+    return found.inputs, found.labels
 
 
 def _levels(
     width: int, top: tuple[int, ...], top_only: tuple[int, ...], graph: Any, hops: Any
-) -> dict[str, tuple[Level, dict[str, Any]]]:
-    """Return the levels to show: name to (the level, options of `samples_needed`)."""
-    chosen: list[dict[str, Any]] = [{"access": "hard"}]
-    chosen += [{"access": "top_k_only", "k": k} for k in top_only if whole_number(k, "top_only", low=1) < width - 1]
-    chosen += [{"access": "partial"}]
-    chosen += [{"access": "top_k", "k": k} for k in top if whole_number(k, "top") < width - 1]
-    chosen += [{"access": "soft"}]
-    found = {}
-    for options in chosen:
-        k = options.get("k")
-        name = options["access"] if k is None else f"{options['access']}({k})"
-        found[name] = (Level(options["access"], name, 1, width, k or 0), options)
+) -> dict[str, Asked]:
+    """Return the levels to show, by name."""
+    greedy = [k for k in top_only if whole_number(k, "top_only", low=1) < width - 1]
+    ranked = [k for k in top if whole_number(k, "top") < width - 1]
+    found = [
+        asked("hard", None, None, 1, 1),
+        *(asked("top_k_only", k, None, 1, 1) for k in greedy),
+        asked("partial", None, None, 1, 1),
+        *(asked("top_k", k, None, 1, 1) for k in ranked),
+        asked("soft", None, None, 1, 1),
+    ]
     if graph is not None:
-        found["gradient"] = (
-            Level("gradient", "gradient", 1, width),
-            {"access": "gradient", "graph": graph, "hops": hops},
-        )
+        found.append(asked("gradient", None, graph, hops, 1))
     elif hops != 1:
         raise ValueError(f"hops = {hops!r}: goes with graph=...")
-    return found
+    return {one.name: one for one in found}
 
 
-def _price(name: str, value: Any, levels: Mapping[str, tuple[Level, Any]]) -> tuple[str, tuple[float, float]]:
+def _price(
+    name: str, value: Any, levels: Mapping[str, Asked]
+) -> tuple[str, tuple[float, float]]:
     """Return the level's name in the table and its prices."""
     shown = name
     if name not in levels:
         with suppress(ValueError):
-            shown = plan_levels.parse(name).name
+            shown = named_level(name).name
     if shown not in levels:
         raise unknown_name("access level", name, levels)
     try:
@@ -178,6 +174,6 @@ def _price(name: str, value: Any, levels: Mapping[str, tuple[Level, Any]]) -> tu
         raise ValueError(f"prices[{name!r}] = {value!r}: must be a price per query, or a pair") from None
     if not (0.0 <= query < math.inf and 0.0 <= entry < math.inf):
         raise ValueError(f"prices[{name!r}] = {value!r}: must be finite and at least 0")
-    if levels[shown][0].access in ("gradient", "jacobian") and entry:
+    if levels[shown].level.beyond_row and entry:
         raise ValueError(f"prices[{name!r}] = {value!r}: must be a price per query; a query reveals more than its row")
     return shown, (query, entry)

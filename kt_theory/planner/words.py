@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from kt_theory.planning.estimate import COVERAGE, ESTIMATED, IN_MEAN_ONLY, NOT_ESTIMATED, WEAK
-from kt_theory.planning.records import CONTRADICTS, PROVED, UNIFORM, contradiction, labels_of, names_all
+from kt_theory.planner.estimate import COVERAGE, ESTIMATED, IN_MEAN_ONLY, NOT_ESTIMATED, WEAK
+from kt_theory.planner.records import CONTRADICTS, PROVED, UNIFORM, contradiction, labels_of, names_all
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.validation import LARGEST_COUNT
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures
-from kt_theory.planning.estimate import ESTIMATED, WEAK
-from kt_theory.planning.records import PROVED
-from kt_theory.planning.sizes import plans
+from kt_theory.planner.estimate import ESTIMATED, WEAK
+from kt_theory.planner.records import PROVED
+from kt_theory.planner.sizes import plans
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,10 +13,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from kt_theory.planning.posterior import entries, rows
-from kt_theory.planning.posterior.deviations import deviations
-from kt_theory.planning.posterior.inputs import InputLaw, input_law
-from kt_theory.planning.posterior.pilot import MOST_CELLS, Pilot, pilot, rows_of
+from kt_theory.planner.posterior import entries, rows
+from kt_theory.planner.posterior.deviations import deviations
+from kt_theory.planner.posterior.inputs import InputLaw, input_law
+from kt_theory.planner.posterior.pilot import MOST_CELLS, Pilot, pilot, rows_of
 from kt_theory.transfer.sets import TransferSet
 
 DRAWS, FEWEST_DRAWS = 48, 16

@@ -1,20 +1,19 @@
-"""The planner: how many queries a copy within a total variation takes, at every access level, and what they cost."""
+"""How many queries a copy within a total variation takes: the inverse of a bracket, or of a risk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from kt_theory.access import Access
-from kt_theory.planning import levels as plan_levels
-from kt_theory.planning import proofs
-from kt_theory.planning import records as plan_records
-from kt_theory.planning import teachers as plan_teachers
-from kt_theory.planning.estimate import WEAK
-from kt_theory.planning.levels import Level
-from kt_theory.planning.search import Enough
+from kt_theory.catalogue import level as named_level
+from kt_theory.limits.bracket import Bracket, least_enough, least_surely, most_too_few
+from kt_theory.limits.crossing import Enough
+from kt_theory.minimax import BESIDE, ORDER, Asked
+from kt_theory.planner import records as plan_records
+from kt_theory.planner import teachers as plan_teachers
+from kt_theory.planner.estimate import WEAK
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.validation import LARGEST_COUNT, unit_interval
@@ -138,23 +137,28 @@ def samples_needed(
 
     Examples
     --------
-    >>> from kt_theory.planning.sizes import samples_needed
+    >>> from kt_theory.planner.sizes import samples_needed
     >>> found = samples_needed(access="soft", inputs=1000, labels=50, tv=0.05)
     >>> found.n == found.lower
     True
     """
-    return needed_at(named(access, k, graph, hops, labels_per_query), inputs, labels, tv, teacher, confidence)
+    found = asked(access, k, graph, hops, labels_per_query)
+    return needed_at(found, inputs, labels, tv, teacher, confidence)
 
 
-def named(
-    access: Any, k: Any = None, graph: Any = None, hops: Any = 1, labels_per_query: Any = 1
-) -> Callable[..., Level]:
-    """Return a function of inputs, labels and teacher that gives the level at its sizes."""
-    return partial(plan_levels.level, access, k=k, graph=graph, hops=hops, times=labels_per_query)
+def asked(access: Any, k: Any, graph: Any, hops: Any, labels_per_query: Any) -> Asked:
+    """Return the level that is asked for: an object, a name with parameters beside it, or as tables print it."""
+    level = access
+    if isinstance(access, str) and access not in (*ORDER, *BESIDE):
+        try:
+            level = named_level(access)
+        except ValueError as error:
+            raise ValueError(f"level {access!r}: {error}") from None
+    return Asked.of(level, k, graph, hops, labels_per_query)
 
 
 def needed_at(
-    sized: Callable[..., Level],
+    level: Asked,
     inputs: Any,
     labels: Any,
     tv: Any,
@@ -162,95 +166,134 @@ def needed_at(
     confidence: Any,
     tops: Sequence[int] = plan_records.TOPS,
 ) -> SampleSize:
-    """Return `samples_needed` of the level that `sized` gives at its sizes, beside top_k of each k of `tops`."""
+    """Return `samples_needed` of a level, beside top_k of each k of `tops`."""
     goal = unit_interval(tv, "tv")
     sure = None if confidence is None else unit_interval(confidence, "confidence")
     source = plan_records.as_source(teacher)
     if isinstance(source, TransferSet):
-        return _for_records(source, partial(sized, teacher=None), inputs, labels, goal, sure, tops)
-    level = sized(inputs, labels, teacher=source)
-    return _for_all(level, goal, sure) if source is None else _for_teacher(level, source, goal, sure)
+        return _for_records(level, source, inputs, labels, (goal, sure), tops)
+    bracket = sized(level, inputs, labels, source)
+    if source is None:
+        return _for_all(bracket, goal, sure)
+    return _for_teacher(level, bracket, source, goal, sure)
 
 
-def _for_all(level: Level, tv: float, sure: float | None) -> SampleSize:
+def sized(level: Asked, inputs: Any, labels: Any, teacher: Teacher | None) -> Bracket:
+    """Return the bracket of a level; a teacher or the level itself may say how many inputs and labels there are."""
+    sizes = {"inputs": inputs, "labels": labels}
+    held = {} if teacher is None else {"inputs": teacher.inputs, "labels": teacher.labels}
+    own = level.level.reach.inputs
+    for name, value in sizes.items():
+        if name in held and value not in (None, held[name]):
+            raise ValueError(f"{name} = {value!r}: the teacher has {held[name]}; omit {name}")
+        if value is None and name in held:
+            sizes[name] = held[name]
+        if sizes[name] is None and not (name == "inputs" and own is not None):
+            raise ValueError(f"{name} is missing: give inputs= and labels=, or teacher=")
+    return level.sized(sizes["inputs"], sizes["labels"])
+
+
+def _for_all(bracket: Bracket, tv: float, sure: float | None) -> SampleSize:
     """Answer for the worst teacher."""
-    if tv >= 1.0 - 1.0 / level.labels:
+    if tv >= bracket.most:
         certificate = f"{plan_records.UNIFORM} is within 1-1/A of every teacher"
-        return SampleSize(0, 0, "", certificate, ((0, 1.0 - 1.0 / level.labels),), level.name, tv, sure)
+        tried = ((0, bracket.most),)
+        return SampleSize(0, 0, "", certificate, tried, bracket.name, tv, sure)
     mean = tv if sure is None else tv + (1.0 - sure) * (1.0 - tv)
-    floor, upper_floor = proofs.floors(level)
-    if floor > mean:
-        return _impossible(level, tv, sure, floor)
-    enough = proofs.enough(level, tv) if sure is None else proofs.enough_surely(level, tv, 1.0 - sure)
-    lower = enough.first if sure is None and enough.exact else proofs.too_few(level, mean, enough.n)
-    found = _result(level, enough, min(lower, LARGEST_COUNT + 1), tv, sure, floor)
-    if enough.n is not None or upper_floor <= tv:
+    if bracket.floor > mean:
+        return _impossible(bracket, tv, sure, bracket.floor)
+    if sure is None:
+        enough = least_enough(bracket.uppers(), tv)
+        lower = enough.first if enough.exact else most_too_few(bracket, tv, enough.n)
+    else:
+        enough = least_surely(bracket.tails(), tv, 1.0 - sure)
+        lower = most_too_few(bracket, mean, enough.n)
+    found = _result(bracket, enough, min(lower, LARGEST_COUNT + 1), tv, sure)
+    if enough.n is not None or bracket.own_floor <= tv:
         return found
     reason = (
-        f"{level.name}: not known to be possible, the proved upper floor is TV = {min(upper_floor, 1.0):.6g} and the "
-        f"proved lower one {floor:.6g}"
+        f"{bracket.name}: not known to be possible, the proved upper floor is "
+        f"TV = {min(bracket.own_floor, 1.0):.6g} and the proved lower one {bracket.floor:.6g}"
     )
     return replace(found, reason=reason)
 
 
-def _result(level: Level, enough: Enough, lower: int, tv: float, sure: float | None, floor: float = 0.0) -> SampleSize:
+def _result(
+    bracket: Bracket,
+    enough: Enough,
+    lower: int,
+    tv: float,
+    sure: float | None,
+    floor: float | None = None,
+) -> SampleSize:
     reason = enough.reason
     if enough.n is None and not reason:
-        least = f"no student succeeds with fewer than {lower}" if lower else "nothing is proved from below"
-        reason = f"{level.name}: more than 2^53 queries, beyond which float64 cannot count; {least}"
-    weak = WEAK in reason
+        least = "nothing is proved from below"
+        if lower:
+            least = f"no student succeeds with fewer than {lower}"
+        beyond = "more than 2^53 queries, beyond which float64 cannot count"
+        reason = f"{bracket.name}: {beyond}; {least}"
     return SampleSize(
-        enough.n, lower, reason, enough.certificate, enough.tried, level.name, tv, sure, floor, enough.interval, weak
+        enough.n,
+        lower,
+        reason,
+        enough.certificate,
+        enough.tried,
+        bracket.name,
+        tv,
+        sure,
+        bracket.floor if floor is None else floor,
+        enough.interval,
+        WEAK in reason,
     )
 
 
-def _impossible(level: Level, tv: float, sure: float | None, floor: float) -> SampleSize:
-    tails = level.access == "top_k_only" and not level.distorted
-    hides = "the tails that it hides leave" if tails else "what it hides leaves"
-    way_out = "a larger k, or the sampled label's probability too (top_k)"
-    if not tails:
-        way_out = "sampled labels, or answers that show more"
+def _impossible(bracket: Bracket, tv: float, sure: float | None, floor: float) -> SampleSize:
+    words = bracket.impossible
     reason = (
-        f"{level.name}: impossible, {hides} TV = {floor:.6g} > {tv:g} after any number of queries; it takes {way_out}"
+        f"{bracket.name}: impossible, {words.hides} TV = {floor:.6g} > {tv:g} after any number of queries; it takes "
+        f"{words.way_out}"
     )
-    certificate = "1/2 sum_s rho_s sum_tail |p - M/(A-k)|, M the mass of the tail, equally shared"
-    if level.access == "argmax":
-        certificate = "point masses and uniform rows of the same most probable label are told apart by no answer"
-    if level.distorted:
-        certificate = "the tails that are hidden, or pairs of rows that are shown alike"
-    return SampleSize(None, LARGEST_COUNT + 1, reason, certificate, (), level.name, tv, sure, floor)
+    return SampleSize(
+        None, LARGEST_COUNT + 1, reason, words.certificate, (), bracket.name, tv, sure, floor
+    )
 
 
 def _for_records(
+    level: Asked,
     transfer: TransferSet,
-    sized: Callable[..., Level],
     inputs: Any,
     labels: Any,
-    tv: float,
-    sure: float | None,
+    goal: tuple[float, float | None],
     tops: Sequence[int],
 ) -> SampleSize:
     plan_records.refuse_sizes(transfer, inputs, labels)
     known = inputs is not None and (labels is not None or transfer.closed)
-    level = sized(
-        inputs=len(transfer.input_names) if inputs is None else inputs,
-        labels=plan_records.labels_of(transfer) if labels is None else labels,
+    bracket = sized(
+        level,
+        len(transfer.input_names) if inputs is None else inputs,
+        plan_records.labels_of(transfer) if labels is None else labels,
+        None,
     )
-    size = None if inputs is None else level.inputs
-    needed = plan_records.more_needed(transfer, level, tv, sure, size, known, tops)
-    return _result(level, needed, 0, tv, sure)
+    size = None if inputs is None else bracket.inputs
+    planned = plan_records.Planned.of(level, bracket)
+    needed = plan_records.more_needed(transfer, planned, *goal, size, known, tops)
+    return _result(bracket, needed, 0, *goal, floor=0.0)
 
 
-def _for_teacher(level: Level, teacher: Teacher, tv: float, sure: float | None) -> SampleSize:
+def _for_teacher(
+    level: Asked, bracket: Bracket, teacher: Teacher, tv: float, sure: float | None
+) -> SampleSize:
     """Answer for one teacher and the level's student; that of hard labels where a distortion hides too much."""
-    floor = plan_teachers.floor_of(level, teacher)
-    if floor > tv:
-        if level.greedy or not level.distorted:
-            return _impossible(level, tv, sure, floor)
-        hard = _for_teacher(plan_teachers.hard_of(level), teacher, tv, sure)
-        words = f"its own student keeps TV = {floor:.6g}; of the labels that are sampled too: {hard.certificate}"
-        return replace(hard, access=level.name, certificate=words)
+    one = plan_teachers.OnTeacher(level, bracket, teacher)
+    if one.floor > tv:
+        if bracket.labels_too is None:
+            return _impossible(bracket, tv, sure, one.floor)
+        hard = _for_teacher(plan_teachers.HARD_LABELS, bracket.labels_too, teacher, tv, sure)
+        own = f"its own student keeps TV = {one.floor:.6g}"
+        words = f"{own}; of the labels that are sampled too: {hard.certificate}"
+        return replace(hard, access=bracket.name, certificate=words)
     if sure is not None:
-        return _result(level, plan_teachers.enough_surely_on(level, teacher, tv, 1.0 - sure), 0, tv, sure, floor)
-    enough, lower = plan_teachers.enough_on(level, teacher, tv)
-    return _result(level, enough, lower, tv, None, floor)
+        return _result(bracket, one.enough_surely(tv, 1.0 - sure), 0, tv, sure, one.floor)
+    enough, lower = one.enough(tv)
+    return _result(bracket, enough, lower, tv, None, one.floor)

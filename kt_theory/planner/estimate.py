@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from kt_theory.planning.levels import Level
-from kt_theory.planning.posterior.draws import Posterior, posterior
-from kt_theory.planning.posterior.pilot import MOST_LABELS
-from kt_theory.planning.search import Enough
+from kt_theory.limits.crossing import Enough
+from kt_theory.planner.planned import Planned
+from kt_theory.planner.posterior.draws import Posterior, posterior
+from kt_theory.planner.posterior.pilot import MOST_LABELS
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.validation import LARGEST_COUNT
 
@@ -46,7 +46,7 @@ FEWEST, FEWEST_LABELS = 1.6, 3.5
 
 def estimated(
     transfer: TransferSet,
-    level: Level,
+    level: Planned,
     tv: float,
     sure: float | None,
     inputs: int | None,
@@ -61,8 +61,8 @@ def estimated(
     Parameters
     ----------
     transfer : TransferSet
-    level : Level
-        hard, partial, top_k or soft, not distorted. Its labels are taken for all that there are.
+    level : Planned
+        Its labels are taken for all that there are.
     tv : float
     sure : float or None
         The confidence that was asked for, if one was.
@@ -78,7 +78,7 @@ def estimated(
         return Enough(0, "with one label there is nothing to learn", (), interval=(0, 0))
     found = posterior(transfer, level.labels, inputs)
     needed = _further(found, level, tv)
-    counted = level.access == "hard" or found.pilot.states_each
+    counted = level.told.labels_only or found.pilot.states_each
     factor = WIDENED if found.pilot.states.any() else WIDENED_LABELS
     low, high = _interval(needed, len(transfer), counted, factor)
     n = _whole(float(np.median(needed)))
@@ -97,12 +97,12 @@ def estimated(
     return Enough(n, ESTIMATED + words, (), interval=(low, max(high, n)))
 
 
-def _refused(transfer: TransferSet, level: Level) -> str:
+def _refused(transfer: TransferSet, level: Planned) -> str:
     """Return why no number is estimated, empty where one is."""
     if level.labels > MOST_LABELS:
         many = f"there are more than {MOST_LABELS:,} labels"
         return f"{level.name}: {NOT_ESTIMATED}{many}; give inputs= and labels= for a proof"
-    if level.access == "hard" and not transfer.faithful:
+    if level.told.labels_only and not transfer.faithful:
         return (
             f"hard: {NOT_ESTIMATED}the records were read as sampled, not as drawn at temperature 1 and top_p 1, so "
             "that their counts are not the teacher's frequencies"
@@ -110,7 +110,7 @@ def _refused(transfer: TransferSet, level: Level) -> str:
     return ""
 
 
-def beside(proof: Enough, transfer: TransferSet, level: Level, tv: float, inputs: int | None) -> Enough:
+def beside(proof: Enough, transfer: TransferSet, level: Planned, tv: float, inputs: int | None) -> Enough:
     """Return a proved number with what this teacher is estimated to need beside it, in words and as the interval."""
     found = estimated(transfer, level, tv, None, inputs)
     if found.interval is None:
@@ -121,7 +121,7 @@ def beside(proof: Enough, transfer: TransferSet, level: Level, tv: float, inputs
     return replace(proof, certificate=words, interval=found.interval)
 
 
-def _further(found: Posterior, level: Level, tv: float) -> np.ndarray:
+def _further(found: Posterior, level: Planned, tv: float) -> np.ndarray:
     """Return the further queries needed in each draw: (T,).
 
     A level never needs more than one that reveals less. Where each record states its label's probability, hard labels
@@ -130,10 +130,9 @@ def _further(found: Posterior, level: Level, tv: float) -> np.ndarray:
     """
     hard = np.maximum(found.hard(tv) - found.pilot.n, 0.0)
     each = found.pilot.states_each
-    if level.access == "hard":
+    if level.told.labels_only:
         return np.maximum(hard, found.further(0, tv)) if each else hard
-    top = {"partial": 0, "top_k": level.k, "soft": None}[level.access]
-    needed = found.further(top, tv)
+    needed = found.further(level.top, tv)
     counted = found.pilot.labelled and found.pilot.transfer.faithful
     if each or not counted:
         return needed

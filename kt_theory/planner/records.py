@@ -16,10 +16,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from kt_theory.planning.estimate import NOT_ESTIMATED, beside, estimated
-from kt_theory.planning.levels import Level
-from kt_theory.planning.proofs import enough, enough_surely
-from kt_theory.planning.search import FINE, Enough, first_below
+from kt_theory.access import HARD, PARTIAL, SOFT, top_k
+from kt_theory.limits.bracket import least_enough, least_surely
+from kt_theory.limits.crossing import FINE, Enough, first_below
+from kt_theory.planner.estimate import NOT_ESTIMATED, beside, estimated
+from kt_theory.planner.planned import Planned
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.copying import Copy, fit
 from kt_theory.transfer.sets import TransferSet
@@ -137,7 +138,7 @@ def labels_of(transfer: TransferSet) -> int:
     return len(transfer.labels) + (not names_all(transfer))
 
 
-def _rests_on_names(transfer: TransferSet, level: Level, tv: float) -> bool:
+def _rests_on_names(transfer: TransferSet, level: Planned, tv: float) -> bool:
     """Whether more than tv is what rows leave to the one named label that they do not state, and no label is declared.
 
     Another label, which nobody names, may have it.
@@ -180,7 +181,7 @@ def copy_in_hand(transfer: TransferSet, confidence: float | None) -> tuple[float
     sure = CERTIFIED if confidence is None else confidence
     if contradiction(transfer, labels_of(transfer)) > 0.0:
         return None
-    whole = Level("soft", "soft", len(transfer.input_names), len(transfer.labels))
+    whole = Planned.at(SOFT, len(transfer.input_names), len(transfer.labels))
     try:
         return _certificate(transfer, whole, sure), sure
     except ValueError:
@@ -189,7 +190,7 @@ def copy_in_hand(transfer: TransferSet, confidence: float | None) -> tuple[float
 
 def more_needed(
     transfer: TransferSet,
-    level: Level,
+    level: Planned,
     tv: float,
     sure: float | None,
     inputs: int | None,
@@ -205,7 +206,7 @@ def more_needed(
     Parameters
     ----------
     transfer : TransferSet
-    level : Level
+    level : Planned
     tv : float
     sure : float or None
     inputs : int or None
@@ -215,13 +216,6 @@ def more_needed(
     tops : sequence of int
         Levels top_k that are planned beside it: with a smaller k, what they prove holds here too.
     """
-    unsaid = level.access in ("gradient", "jacobian", "top_k_only", "argmax", "non_target")
-    if unsaid or level.distorted or level.times != 1:
-        name = level.access if level.times == 1 and not level.given else level.name
-        raise ValueError(
-            f"access = {name!r}: records do not say what it would reveal; give inputs= and labels= without "
-            "teacher=, or the copy as a teacher, kt.fit(...).teacher()"
-        )
     without = _without_number(transfer, level, tv)
     if without:
         return Enough(None, without, (), reason=f"{level.name}: {without}")
@@ -234,10 +228,12 @@ def more_needed(
         words = f"certificate of the copy in hand: TV <= {now:.4g} with confidence {confidence:g}"
         return Enough(0, words, ((0, now),), interval=(0, 0))
     # Statements that contradict each other prove nothing.
-    contradicted = level.access != "hard" and bool(transfer.rows.spread.any() or transfer.rows.contradiction.any())
+    statements = transfer.rows.spread.any() or transfer.rows.contradiction.any()
+    contradicted = not level.told.labels_only and bool(statements)
     if not known or contradicted:
         found = estimated(transfer, level, tv, sure, inputs, provable=not known)
-        if found.n == 0 and level.access != "hard" and _rests_on_names(transfer, level, tv):
+        rests = not level.told.labels_only and _rests_on_names(transfer, level, tv)
+        if found.n == 0 and rests:
             reason = (
                 f"{level.name}: {NOT_ESTIMATED}that no query is needed would rest on there being no label but the "
                 f"{level.labels} that occur; if so, declare them, labels=[...]"
@@ -249,46 +245,44 @@ def more_needed(
     return beside(proof, transfer, level, tv, inputs)
 
 
-def _without_number(transfer: TransferSet, level: Level, tv: float) -> str:
+def _without_number(transfer: TransferSet, level: Planned, tv: float) -> str:
     """Return why the records give the level no number at all, empty where they may."""
     off = contradiction(transfer, level.labels)
     if off > tv:
         return f"{NOT_ESTIMATED}{CONTRADICTS} by {off:.3g} TV"
     unlabelled = int((transfer.sampled < 0).sum())
-    if level.access != "hard" or not unlabelled:
+    if not level.told.labels_only or not unlabelled:
         return ""
     if unlabelled == len(transfer):
         return f"{NOT_ESTIMATED}no record names a sampled label"
     return f"{NOT_ESTIMATED}{unlabelled:,} records name no sampled label; take those that do, transfer.take"
 
 
-def _lesser(level: Level, tops: Sequence[int]) -> list[Level]:
+def _lesser(level: Planned, tops: Sequence[int]) -> list[Planned]:
     """Return the levels that reveal less: a student may look at less, so that their proofs hold for the level too.
 
     Hard labels, partial ones, and of `tops` those of a smaller k.
     """
-    found = []
-    if level.access != "hard":
-        found.append(replace(level, access="hard", name="hard", k=0))
-    if level.access in ("top_k", "soft"):
-        found.append(replace(level, access="partial", name="partial", k=0))
-        below = level.k if level.access == "top_k" else level.labels - 1
-        for k in sorted(set(tops)):
-            if 0 < k < below:
-                found.append(replace(level, access="top_k", name=f"top_k({k})", k=k))
+    if level.told.labels_only:
+        return []
+    found = [level.beside(HARD)]
+    if level.told.top:
+        below = level.labels - 1 if level.top is None else level.top
+        found.append(level.beside(PARTIAL))
+        found += [level.beside(top_k(k)) for k in sorted(set(tops)) if 0 < k < below]
     return found
 
 
-def _plainly_too_few(transfer: TransferSet, level: Level, tv: float, inputs: int | None) -> bool:
+def _plainly_too_few(transfer: TransferSet, level: Planned, tv: float, inputs: int | None) -> bool:
     """Whether a certificate is dear, and the estimate leaves no doubt that more queries are needed."""
-    if level.access not in ("partial", "top_k") or len(transfer.entry_record) <= DEAR:
+    if not level.in_part or len(transfer.entry_record) <= DEAR:
         return False
     interval = estimated(transfer, level, tv, None, inputs).interval
     return interval is not None and interval[0] > 0
 
 
 def _certified_now(
-    transfer: TransferSet, level: Level, lesser: list[Level], confidence: float, hopeless: Callable[[Level], bool]
+    transfer: TransferSet, level: Planned, lesser: list[Planned], confidence: float, hopeless: Callable[[Planned], bool]
 ) -> float:
     """Return the least certified bound of the copies of a level and of the levels that reveal less.
 
@@ -308,7 +302,8 @@ def _certified_now(
     for one in lesser:
         # What contradicts a lesser level alone, such as medians of one label each, is none of this level's.
         with suppress(ValueError):
-            if (one.access != "hard" or transfer.faithful) and not hopeless(one):
+            counts = transfer.faithful or not one.told.labels_only
+            if counts and not hopeless(one):
                 now = min(now, _certificate(transfer, one, confidence))
     return now
 
@@ -316,7 +311,7 @@ def _certified_now(
 _PROVED: WeakKeyDictionary[TransferSet, dict[tuple[Any, ...], Enough]] = WeakKeyDictionary()
 
 
-def _proof(transfer: TransferSet, level: Level, tv: float, sure: float | None) -> Enough:
+def _proof(transfer: TransferSet, level: Planned, tv: float, sure: float | None) -> Enough:
     """Return what is proved of a level whose sizes are all known, computed once."""
     computed = _PROVED.setdefault(transfer, {})
     key = level.name, level.inputs, level.labels, tv, sure
@@ -325,25 +320,27 @@ def _proof(transfer: TransferSet, level: Level, tv: float, sure: float | None) -
     return computed[key]
 
 
-def in_hand(transfer: TransferSet, level: Level, known: bool) -> InHand:
+def in_hand(transfer: TransferSet, level: Planned, known: bool) -> InHand:
     """Return what the records have resolved at an access level.
 
     Parameters
     ----------
     transfer : TransferSet
-    level : Level
+    level : Planned
     known : bool
         The level's labels are all that there are.
     """
-    rows = transfer.seen_by(level.k) if level.access in ("partial", "top_k") else transfer.rows
-    if level.access == "hard":
-        return InHand(rows.n, transfer.faithful and bool((transfer.sampled >= 0).all()), 0)
+    if level.told.labels_only:
+        labelled = bool((transfer.sampled >= 0).all())
+        return InHand(transfer.rows.n, transfer.faithful and labelled, 0)
+    rows = transfer.rows if level.top is None else transfer.seen_by(level.top)
     stated = np.round(rows.total(rows.known))
     hidden = rows.hidden_mass if len(rows.entry_pair) else np.ones(len(rows.input))
     whole = (hidden == 0.0) | ((known or rows.closed) & (level.labels - stated <= 1))
-    if level.whole_rows:
+    if level.settles or level.top is None:
         return InHand(rows.n, bool(whole.all()), int(whole.sum()))
-    return InHand(rows.n, _reveals(transfer, level.k), int(np.where(whole, level.labels, stated).sum()))
+    resolved = int(np.where(whole, level.labels, stated).sum())
+    return InHand(rows.n, _reveals(transfer, level.top), resolved)
 
 
 def _reveals(transfer: TransferSet, k: int) -> bool:
@@ -358,7 +355,7 @@ def _reveals(transfer: TransferSet, k: int) -> bool:
 _CERTIFIED: WeakKeyDictionary[TransferSet, dict[tuple[str, float], float]] = WeakKeyDictionary()
 
 
-def _certificate(transfer: TransferSet, level: Level, confidence: float) -> float:
+def _certificate(transfer: TransferSet, level: Planned, confidence: float) -> float:
     """Return the certified bound of the copy at this level, infinite where the records hold too little for one."""
     computed = _CERTIFIED.setdefault(transfer, {})
     key = level.name, confidence
@@ -367,32 +364,36 @@ def _certificate(transfer: TransferSet, level: Level, confidence: float) -> floa
     return computed[key]
 
 
-def _certified(transfer: TransferSet, level: Level, confidence: float) -> float:
+def _certified(transfer: TransferSet, level: Planned, confidence: float) -> float:
     from kt_theory import students
     from kt_theory.access import AccessError
 
-    student = {"hard": "ce_sgl", "soft": None}.get(level.access, students.top_k(level.k))
+    student = None if level.top is None else students.top_k(level.top)
     try:
-        return fit(transfer, student).certificate(confidence).bound
+        return fit(transfer, "ce_sgl" if level.told.labels_only else student).certificate(confidence).bound
     except AccessError:
         return math.inf
 
 
-def _proved(hand: InHand, level: Level, tv: float, sure: float | None) -> Enough:
+def _proved(hand: InHand, level: Planned, tv: float, sure: float | None) -> Enough:
     """Return the lesser of two proofs, whatever the teacher: from here on, or over all the queries from the first.
 
     Given the records, an unresolved point of mass p is missed by m further queries with probability (1-p)^m, and
     p (1-p)^m <= g(m) = m^m / (m+1)^(m+1): E loss <= (1-1/A) U g(m). With confidence, the Chernoff bound of the missing
     mass of U + 1 points. Or n - n0, where n queries suffice from the start.
     """
-    from kt_theory.risk.missing_mass import missing_mass_bounds
+    from kt_theory.limits.missing_mass import missing_mass_bounds
 
-    fresh = enough(level, tv) if sure is None else enough_surely(level, tv, 1.0 - sure)
+    bracket = level.bracket
+    if sure is None:
+        fresh = least_enough(bracket.uppers(), tv)
+    else:
+        fresh = least_surely(bracket.tails(), tv, 1.0 - sure)
     rest = None if fresh.n is None else max(fresh.n - hand.n * hand.revealed, 0)
     total = Enough(rest, f"proved over all queries, those in hand among them: {fresh.certificate}", fresh.tried)
-    if level.access == "hard":
+    if level.told.labels_only:
         return total
-    points = level.inputs if level.whole_rows else level.inputs * level.labels
+    points = level.inputs if level.settles else level.inputs * level.labels
     left, spread = points - hand.resolved, 1.0 - 1.0 / level.labels
     if left > LARGEST_COUNT - 1:
         return total
@@ -406,6 +407,6 @@ def _proved(hand: InHand, level: Level, tv: float, sure: float | None) -> Enough
 
     start = left / (math.e * tv) + 1.0
     found = first_below(bound, tv, start=start, digits=FINE, power=1.0)
-    what = "inputs" if level.whole_rows else "pairs"
+    what = "inputs" if level.settles else "pairs"
     here = Enough.of(found, f"proved from here on for every teacher: {left} {what} are not known yet")
     return here if here.n is not None and (total.n is None or here.n <= total.n) else total
