@@ -203,7 +203,7 @@ def limits(
 @clear_errors
 def warmup() -> None:
     """Compile the simulation kernels once, about 15 seconds; later commands start in under a second."""
-    from kt_theory.risk.warmup import warmup as compile_all
+    from kt_theory.simulation.warmup import warmup as compile_all
 
     click.echo(f"compiled in {compile_all():.1f} s")
 

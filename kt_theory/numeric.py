@@ -45,10 +45,11 @@ def missed(x: Any, n: Any) -> Any:
     return power_of(log_missed(x), n)
 
 
-def log_missed(x: Any) -> Any:
-    """Return log(1-x), -inf where x is 1 or more."""
+def log_missed(x: Any, rest: Any = None) -> Any:
+    """Return log(1-x), -inf where x is 1 or more; `rest` is 1-x, if it is known to more digits than the difference."""
     with np.errstate(divide="ignore"):
-        return np.log1p(-np.minimum(x, 1.0))
+        log = np.log1p(-np.minimum(x, 1.0))
+        return log if rest is None else np.where(np.less(x, 0.5), log, np.log(np.maximum(rest, 0.0)))
 
 
 def power_of(log: Any, n: Any) -> Any:

@@ -18,11 +18,12 @@ FLOORS = [
     {"commands"},
     {"divergences", "graphs", "affine", "teacher", "channels", "access"},
     {"teachers", "compression"},
-    {"students"},
     {"kernels"},
     {"queries"},
-    {"risk"},
+    {"exact"},
+    {"students"},
     {"limits"},
+    {"simulation"},
     {"rates"},
     {"figures"},
     {"testing"},
@@ -84,7 +85,7 @@ def test_kernels_import_numpy_and_numba_alone():
 def test_limits_never_look_at_students_or_simulations():
     for parts, tree in modules():
         if parts[0] == "limits":
-            assert not any(name.startswith(("kt_theory.students", "kt_theory.risk")) for name in imported(tree))
+            assert not any(name.startswith(("kt_theory.students", "kt_theory.exact", "kt_theory.simulation")) for name in imported(tree))
 
 
 def test_heavy_libraries_load_only_when_used():

@@ -23,12 +23,15 @@ class Reach:
         How many inputs it is for; None fits any teacher.
     everywhere : bool
         Whether one query, wherever it falls, reveals every row.
+    alone : bool
+        Whether a query reveals the row of its own input and no other.
     """
 
     name: str
     description: str
     inputs: int | None
     everywhere: ClassVar[bool] = False
+    alone: ClassVar[bool] = False
 
     def sized(self, inputs: Any) -> int:
         """Return how many inputs there are: `inputs`, a whole number, or what the level itself says.
@@ -52,6 +55,14 @@ class Reach:
     def balls(self, inputs: int) -> Any:
         """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row s."""
         raise NotImplementedError
+
+    def revealers(self, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return where those inputs start whose query reveals each row, (S + 1,), and all of them in turn.
+
+        None are listed where any query does.
+        """
+        balls = self.balls(inputs)
+        return balls.indptr.astype(np.int64), balls.indices.astype(np.int64)
 
     def reached(self, visits: np.ndarray) -> np.ndarray:
         """Return which rows the queries revealed, (S,) bool, from how often each input was asked, (S,)."""
@@ -78,6 +89,7 @@ class OwnRow(Reach):
     name: ClassVar[str] = ""
     description: ClassVar[str] = ""
     inputs: ClassVar[int | None] = None
+    alone: ClassVar[bool] = True
 
     def balls(self, inputs: int) -> Any:
         """Return the identity, (S, S)."""
@@ -174,6 +186,10 @@ class Everything(Reach):
         if inputs not in self._known:
             self._known[inputs] = everything(inputs)
         return self._known[inputs]
+
+    def revealers(self, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return empty lists: any query reveals any row."""
+        return np.zeros(inputs + 1, dtype=np.int64), np.zeros(0, dtype=np.int64)
 
     def reached(self, visits: np.ndarray) -> np.ndarray:
         """Return all rows, if any input was asked."""

@@ -43,6 +43,8 @@ class Shows:
         Whether the label that comes back has its probability with it, wherever it ranks.
     draws : bool
         Whether that label is drawn from the row; otherwise it is the most probable one.
+    settled : bool
+        Whether one answer reveals all that any number of answers of its row do.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Shows:
     draws: ClassVar[bool] = True
     parts: ClassVar[bool] = False
     """Whether what is shown are relative parts of the row's labels that were not drawn."""
+    settled: ClassVar[bool] = False
 
     def revealed(self, labels: int) -> int:
         """Return how many log-probabilities an answer of a row of A `labels` holds."""
@@ -159,6 +162,7 @@ class WholeRow(Shows):
     description: ClassVar[str] = "soft labels: all probabilities of the row"
     top: ClassVar[int] = WHOLE_ROW
     own: ClassVar[bool] = True
+    settled: ClassVar[bool] = True
 
     @property
     def told(self) -> Told | None:
@@ -215,6 +219,7 @@ class MostProbable(Shows):
 
     top: int = 0
     draws: ClassVar[bool] = False
+    settled: ClassVar[bool] = True
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -76,7 +76,7 @@ class OnTeacher:
 
     def enough_surely(self, tv: float, delta: float) -> Enough:
         """Return the least n with P(TV > tv) <= delta: exact where visited rows always lose the same, else proved."""
-        from kt_theory.exact.rows import uniform_distance
+        from kt_theory.exact.unvisited import uniform_distance
 
         if self.visited is None:
             return least_surely(self.bracket.tails(), tv, delta)
@@ -112,7 +112,7 @@ class OnTeacher:
 
     def _simulated(self, law: Any, tv: float, largest: int) -> tuple[Enough, int]:
         """Decide by simulation: n suffices where mean + 5 standard errors <= tv, fails where mean - 5 > tv."""
-        from kt_theory.simulate.run import simulate
+        from kt_theory.simulation.run import simulate
 
         seen: dict[int, tuple[float, float]] = {}
 

@@ -112,7 +112,7 @@ def _curve(cell: Cell) -> str:
 
 def _exact(cells: list[Cell]) -> Iterable[float]:
     """Return the exact risks of one student of one teacher over n, NaN where there is none."""
-    from kt_theory.risk.exact import exact_risk
+    from kt_theory.students.risk import exact_risk
 
     try:
         teacher = recipes.build_teacher(cells[0].teacher)
