@@ -15,10 +15,6 @@ from kt_theory.teacher import Teacher
 if TYPE_CHECKING:
     import pandas as pd
 
-_LOWER = {"hard": "3.1", "partial": "4.1", "soft": "5.1"}
-_UPPER = {"ce_sgl": "3.2-mean", "sel_ptl": "4.4-mean", "ce_ful": "5.2-mean"}
-
-
 def risk_table(
     teacher: Teacher,
     students: Any,
@@ -40,16 +36,34 @@ def risk_table(
         The columns of `RiskEstimate` and lower_bound, no student of this access level does better on every teacher of
         this size; upper_bound, this student does no worse on any. NaN where no theorem applies.
     """
-    found = simulate(
+    run = simulate(
         teacher, students, n, repeats, seed, access=access, threads=threads, progress=progress
-    ).frame.copy()
-    sizes = (teacher.inputs, teacher.labels)
-    for column, key, theorems in (("lower_bound", "access", _LOWER), ("upper_bound", "student", _UPPER)):
-        found[column] = [
-            bounds.curve(theorems[name], *sizes, size)[0] if name in theorems else np.nan
-            for name, size in zip(found[key], found["n"], strict=True)
-        ]
-    return found
+    )
+    found = run.frame.assign(inputs=teacher.inputs, labels=teacher.labels)
+    bound_columns(found)
+    return found.drop(columns=["inputs", "labels"])
+
+
+def bound_columns(frame: pd.DataFrame) -> None:
+    """Add lower_bound and upper_bound, the paper's bounds in mean: NaN where no theorem applies.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With columns access, student, inputs, labels, n.
+    """
+    for column, key, theorem_of in (
+        ("lower_bound", "access", bounds.lower_of),
+        ("upper_bound", "student", bounds.upper_of),
+    ):
+        values = np.full(len(frame), np.nan)
+        for place, rows in frame.groupby([key, "inputs", "labels"]).indices.items():
+            name, inputs, labels = place
+            theorem = theorem_of(name)
+            if theorem is not None and min(inputs, labels) >= 1:
+                n = frame["n"].to_numpy()[rows]
+                values[rows] = bounds.curve(theorem, int(inputs), int(labels), n)
+        frame[column] = values
 
 
 def draw_risks(frame: pd.DataFrame, teacher: Teacher, title: str) -> Any:

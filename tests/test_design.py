@@ -15,8 +15,7 @@ PACKAGE = Path(kt.__file__).parent
 
 FLOORS = [
     {"validation", "output", "delimited"},
-    {"commands"},
-    {"divergences", "graphs", "affine", "teacher", "channels", "access"},
+    {"numeric", "graphs", "affine", "teacher", "access"},
     {"teachers", "compression"},
     {"kernels"},
     {"queries"},
@@ -24,6 +23,8 @@ FLOORS = [
     {"students"},
     {"limits"},
     {"simulation"},
+    {"grammar"},
+    {"catalogue"},
     {"rates"},
     {"figures"},
     {"testing"},

@@ -397,3 +397,22 @@ THEOREMS: dict[str, Theorem] = {
     ),
 }  # fmt: skip
 """Every theorem by id, in the paper's order."""
+
+
+def lower_of(access: str) -> str | None:
+    """Return the theorem below every student of an access level in mean, None if the paper has none."""
+    return _first("lower", "access", access)
+
+
+def upper_of(student: str) -> str | None:
+    """Return the paper's theorem above a student in mean, for every teacher; None if there is none."""
+    return _first("upper", "student", student)
+
+
+def _first(kind: str, key: str, name: str) -> str | None:
+    found = (
+        id
+        for id, theorem in THEOREMS.items()
+        if (theorem.kind, theorem.form, getattr(theorem, key)) == (kind, "mean", name)
+    )
+    return next(found, None)

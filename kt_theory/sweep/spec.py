@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from kt_theory import catalogue
 from kt_theory.access import WHOLE_ROW
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
@@ -194,10 +195,11 @@ class Spec:
                 raise ValueError(f"{axes.where}, n = {n}: {error}") from None
         shown = {k: v for k, v in combination.items() if len(axes.values[k]) > 1 or not _is_default(axes.family, k, v)}
         name = axes.name or recipes.teacher_label(axes.family, shown)
-        group = _hash(STREAMS, recipes.identity(recipe), n, self.seed)
+        group = _hash(STREAMS, catalogue.identity(recipe), n, self.seed)
         for student, student_name, access in self.students:
-            wrong = why or _too_many_shown(student, recipe)
-            yield Cell(_hash(group, student), group, recipe, name, student, student_name, access, n, self.seed, wrong)
+            wrong = why or _misfit(student, recipe)
+            identity = catalogue.identity(student)
+            yield Cell(_hash(group, identity), group, recipe, name, student, student_name, access, n, self.seed, wrong)
 
     def __repr__(self) -> str:
         return f"Spec({self.name!r}: {len(self.axes)} teachers, {len(self.students)} students, {len(self.cells)} cells)"
@@ -217,7 +219,7 @@ def _evaluated(axes: Axes, combination: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, str) and kind in ("int", "float"):
             try:
                 value = evaluate(value, names)
-                value = recipes.typed(value, kind, name)
+                value = catalogue.typed(value, kind, name)
             except ValueError as error:
                 way_out = "; floor, ceil and round make whole numbers" if kind == "int" else ""
                 raise ValueError(f"{axes.where}.{name} = {combination[name]!r}: {error}{way_out}") from None
@@ -227,11 +229,23 @@ def _evaluated(axes: Axes, combination: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _too_many_shown(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> str:
-    """Return why a student of the k most probable labels is not for this teacher; empty if it is."""
-    k = 0 if student["name"] == "grad_ful" else recipes.build_student(student, 1).access.top
+def _misfit(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> str:
+    """Return why a student is not for this teacher, such as more top labels than there are; empty if it is."""
+    if student["name"] == "grad_ful":
+        return ""
+    built = catalogue.build_student(student, 1)
+    k = built.access.shows.top
     labels = recipes.shape(teacher)[1] if 0 < k < WHOLE_ROW else k
-    return f"k = {k}: must be at most {labels}, the number of labels" if k > labels else ""
+    if k > labels:
+        return f"k = {k}: must be at most {labels}, the number of labels"
+    if any(built.sizes) or built.prior is not None:
+        shape = recipes.shape(teacher)
+        try:
+            built.refuse_other_sizes(shape)
+            built.before(shape)
+        except ValueError as error:
+            return str(error)
+    return ""
 
 
 def _is_default(family: str, name: str, value: Any) -> bool:
@@ -261,22 +275,22 @@ def _precision(document: Mapping[str, Any]) -> tuple[int | None, float | None, i
 
 def _students(document: Mapping[str, Any]) -> list[tuple[dict[str, Any], str, str]]:
     named = _listed(document.get("students", list(STUDENTS)), "students")
-    found = [recipes.student_recipe(entry) for entry in named]
+    found = [catalogue.student_recipe(entry) for entry in named]
     if "access" in document:
         levels = _listed(document["access"], "access")
-        served = [recipe for recipe in found if recipes.granted(levels, recipe)]
+        served = [recipe for recipe in found if catalogue.granted(levels, recipe)]
         refused = [recipe for recipe in found if recipe not in served]
         if refused and ("students" in document or not served):
-            needs = recipes.student_access(refused[0])
+            needs = catalogue.student_access(refused[0])
             raise ValueError(
-                f"student {recipes.student_label(refused[0])!r} needs access {needs!r}: access = {levels} grants less"
+                f"student {catalogue.name_of(refused[0])!r} needs access {needs!r}: access = {levels} grants less"
             )
         found = served
-    labels = [recipes.student_label(recipe) for recipe in found]
+    labels = [catalogue.name_of(recipe) for recipe in found]
     for label in labels:
         if labels.count(label) > 1:
             raise ValueError(f"students: {label!r} stands there twice")
-    return [(recipe, label, recipes.student_access(recipe)) for recipe, label in zip(found, labels, strict=True)]
+    return [(recipe, label, catalogue.student_access(recipe)) for recipe, label in zip(found, labels, strict=True)]
 
 
 def _listed(value: Any, name: str) -> list[Any]:
@@ -356,7 +370,7 @@ def _axis(value: Any, where: str, kind: str) -> tuple[Any, ...]:
     moves = kind in ("int", "float") and where != "n" and not where.endswith(".n")
     if where.endswith(tuple(f".{name}" for name in _SIZES)):
         values = [v if isinstance(v, str) else whole_number(v, where, low=1) for v in values]
-    return tuple(v if moves and isinstance(v, str) else recipes.typed(v, kind, where) for v in values)
+    return tuple(v if moves and isinstance(v, str) else catalogue.typed(v, kind, where) for v in values)
 
 
 def _groups(value: Any, where: str) -> list[list[str]]:
@@ -385,14 +399,19 @@ def _bound(value: Any, values: Mapping[str, tuple[Any, ...]], where: str) -> tup
 
 
 def _located(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the document with the files of its teachers relative to `folder`."""
+    """Return the document with the files of its teachers, students and levels relative to `folder`."""
 
     def place(table: Any) -> Any:
         if not isinstance(table, Mapping) or "file" not in table:
             return table
         names = table["file"]
-        here = [str(folder / n) if isinstance(n, str) else n for n in (names if isinstance(names, list) else [names])]
+        several = names if isinstance(names, list) else [names]
+        here = [str(folder / name) if isinstance(name, str) else name for name in several]
         return {**table, "file": here}
 
-    tables = document.get("teachers")
-    return {**document, "teachers": [place(t) for t in tables]} if isinstance(tables, list) else dict(document)
+    found = dict(document)
+    if isinstance(document.get("teachers"), list):
+        found["teachers"] = [place(table) for table in document["teachers"]]
+    for key in {"students", "access"} & set(document):
+        found[key] = catalogue.located(document[key], folder)
+    return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory.limits import paper as bounds
+from kt_theory import catalogue
 from kt_theory.minimax import minimax_risk
 from kt_theory.sweep import recipes
 from kt_theory.sweep.blocks import UNREADABLE
@@ -22,25 +22,12 @@ from kt_theory.sweep.store import Store, replace
 if TYPE_CHECKING:
     import pandas as pd
 
-_LOWER = {"hard": "3.1", "partial": "4.1", "soft": "5.1"}
-_UPPER = {"ce_sgl": "3.2-mean", "sel_ptl": "4.4-mean", "ce_ful": "5.2-mean"}
 _CLOSED = ("soft", "gradient")
 """Levels whose minimax risk takes microseconds; the others are searched for, 0.1 to 6 seconds each."""
 UNASKED = 5_000
 """Most exact risks that are computed without being asked for: about 1 to 20 milliseconds each."""
 
 _PLACE = ["access", "inputs", "labels", "n"]
-
-
-def bound_columns(frame: pd.DataFrame) -> None:
-    """Add lower_bound and upper_bound, the paper's bounds in mean: NaN where no theorem applies."""
-    for column, key, theorems in (("lower_bound", "access", _LOWER), ("upper_bound", "student", _UPPER)):
-        values = np.full(len(frame), np.nan)
-        for (name, inputs, labels), rows in frame.groupby([key, "inputs", "labels"]).indices.items():
-            if name in theorems and min(inputs, labels) >= 1:
-                n = frame["n"].to_numpy()[rows]
-                values[rows] = bounds.curve(theorems[name], int(inputs), int(labels), n)
-        frame[column] = values
 
 
 def exact_column(frame: pd.DataFrame, folder: Path, *, compute: bool | None) -> None:
@@ -116,21 +103,16 @@ def _exact(cells: list[Cell]) -> Iterable[float]:
 
     try:
         teacher = recipes.build_teacher(cells[0].teacher)
-        student = recipes.build_student(cells[0].student, teacher.inputs)
+        student = catalogue.build_student(cells[0].student, teacher.inputs)
         return np.asarray(exact_risk(teacher, student, [cell.n for cell in cells]))
     except (ValueError, OSError):  # NoExactRisk, or a file that has changed since
         return [np.nan] * len(cells)
 
 
 def _minimax(access: str, inputs: float, labels: float, n: int) -> tuple[float, float]:
-    name, _, parameter = access.partition("(")
-    shape = int(inputs), int(labels), int(n)
+    size = int(inputs)
     try:
-        if name == "gradient":
-            graph, hops = parameter.rstrip(")").split(", ")
-            limit = minimax_risk(name, None, *shape[1:], graph=recipes.GRAPHS[graph](shape[0]), hops=int(hops))
-        else:
-            limit = minimax_risk(recipes.level(access), *shape)
-    except ValueError:
+        limit = minimax_risk(catalogue.level(access, size), size, int(labels), int(n))
+    except (ValueError, OSError):
         return np.nan, np.nan
     return limit.lower, limit.upper

@@ -1,0 +1,838 @@
+"""Every access level and every student by name: one table of each, and how names are read and printed.
+
+A name with its parameters is a recipe, a dict that is cheap to hash and to send: {"name": "top_k", "k": 5}. It is read
+from a text ("top_k(5)", "top_k(k=5)", "rounded(0.5) top_k(5)", see `kt_theory.grammar`) or from a table of the same
+keys, and built where it is needed. What comes from a file counts by its content.
+
+To add a level or a student: one entry in `LEVELS` or `STUDENTS`. An entry that lacks a field is an error on import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, assert_never, cast
+
+import numpy as np
+
+from kt_theory import access, graphs, students
+from kt_theory.access import Access, channel, reach, shows
+from kt_theory.grammar import Call, parse, write
+from kt_theory.students import NAMED, Student
+from kt_theory.teacher import Teacher
+from kt_theory.validation import unknown_name, whole_number
+
+Recipe = dict[str, Any]
+
+REQUIRED = object()
+"""The default of a parameter that has none."""
+
+GRAPHS: dict[str, Callable[[int], graphs.Graph]] = {
+    "path": graphs.path,
+    "cycle": graphs.cycle,
+    "complete": graphs.complete,
+}
+"""Graphs on the inputs that need no size of their own."""
+
+_SIZED: dict[str, Callable[..., graphs.Graph]] = {
+    **GRAPHS,
+    "grid": graphs.grid,
+    "hypercube": graphs.hypercube,
+}
+_FILES = (".csv", ".parquet", ".npy", ".npz")
+
+
+# What a parameter holds.
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a parameter holds.
+
+    Attributes
+    ----------
+    read : callable
+        (what was written, the parameter, the folder of files) to the value in the recipe.
+    make : callable
+        (the value in the recipe, the number of inputs or None) to what the builder takes.
+    from_file : bool
+        Whether `file=` means it.
+    """
+
+    read: Callable[[Any, Parameter, Path], Any]
+    make: Callable[[Any, int | None], Any]
+    from_file: bool
+
+    def __post_init__(self) -> None:
+        _refuse_gaps(self)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a level or a student.
+
+    Attributes
+    ----------
+    name : str
+    kind : Kind
+    default : object
+        `REQUIRED` if there is none.
+    domain : str
+        What it may be, in words: "must be ..." of messages.
+    example : object
+        As it may stand in a text.
+    always : bool
+        Whether recipes and names say it even where it is the default.
+    """
+
+    name: str
+    kind: Kind
+    default: Any
+    domain: str
+    example: Any
+    always: bool
+
+    def __post_init__(self) -> None:
+        _refuse_gaps(self, "default")
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is REQUIRED
+
+    def refused(self, value: Any) -> ValueError:
+        """Return the error for a value that it cannot be."""
+        return ValueError(f"{self.name} = {value!r}: must be {self.domain}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What levels and students have in common.
+
+    Attributes
+    ----------
+    name : str
+    parameters : tuple of Parameter
+        In the order in which they stand in brackets.
+    build : callable
+        Takes what the kinds of the parameters make, by name.
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    build: Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        _refuse_gaps(self)
+
+    @property
+    def example(self) -> str:
+        """The name as it may be written, with what must be said."""
+        given = [("", each.example) for each in self.parameters if each.required or each.always]
+        return write(Call(self.name, tuple(given))) if given else self.name
+
+    @property
+    def complete(self) -> bool:
+        """Whether the name alone will do."""
+        return not any(each.required for each in self.parameters)
+
+
+@dataclass(frozen=True)
+class LevelEntry(Entry):
+    """An access level.
+
+    Attributes
+    ----------
+    student : str
+        The name of the level's own student, which has its parameters; `own_student` builds it.
+    """
+
+    student: str
+
+
+@dataclass(frozen=True)
+class StudentEntry(Entry):
+    """A student."""
+
+
+def _refuse_gaps(entry: Any, *free: str) -> None:
+    """Refuse an entry of which a field says nothing: it would take another's place unseen."""
+    for field in fields(entry):
+        if getattr(entry, field.name) in (None, "") and field.name not in free:
+            raise ValueError(f"{entry!r}: {field.name} is missing")
+
+
+def typed(value: Any, kind: str, name: str) -> Any:
+    """Return a value of type "int", "float", "str" or "bool" in its one canonical type: 1 and 1.0 are the same."""
+    if kind == "int":
+        return whole_number(value, name, high=2**64 - 1)
+    if kind == "float" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            digits = len(str(value))
+            raise ValueError(
+                f"{name} has {digits} digits: must be a number that float64 holds"
+            ) from None
+    if (kind == "str" and isinstance(value, str)) or (kind == "bool" and isinstance(value, bool)):
+        return value
+    raise ValueError(f"{name} = {value!r}: must be of type {kind}")
+
+
+def _whole(value: Any, parameter: Parameter, folder: Path) -> int:
+    return int(typed(value, "int", parameter.name))
+
+
+def _number(value: Any, parameter: Parameter, folder: Path) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise parameter.refused(value)
+    return float(typed(value, "float", parameter.name))
+
+
+def _choice(choices: tuple[str, ...], value: Any, parameter: Parameter, folder: Path) -> str:
+    if value not in choices:
+        raise unknown_name(parameter.name, value, choices)
+    return str(value)
+
+
+def _level_name(value: Any, parameter: Parameter, folder: Path) -> str:
+    return level(value).name
+
+
+def _student_name(value: Any, parameter: Parameter, folder: Path) -> Recipe:
+    name = _called(value, "student").name
+    if name in LEVELS and name not in STUDENTS:
+        value = replace(_called(value, "student"), name=LEVELS[name].student)
+    return student_recipe(value, folder)
+
+
+def _file(value: Any, parameter: Parameter, folder: Path) -> Recipe:
+    if not _names_file(value):
+        printed = write(value) if isinstance(value, Call) else value
+        raise ValueError(
+            f"{parameter.name} = {printed!r}: must be a file, {parameter.domain}, such as "
+            f"{parameter.example}"
+        )
+    path = str(folder / value)
+    return {"file": path, "content": digest(path)}
+
+
+def _graph(value: Any, parameter: Parameter, folder: Path) -> Any:
+    if _names_file(value):
+        return _file(value, parameter, folder)
+    call = _called(value, "graph")
+    if not call.arguments and call.name in GRAPHS:
+        return call.name
+    if call.name not in _SIZED:
+        raise unknown_name("graph", write(call) if call.arguments else call.name, [*GRAPHS, "file=edges.csv"])
+    _sized_graph(call)
+    return write(call)
+
+
+def _sized_graph(call: Call) -> graphs.Graph:
+    return _SIZED[call.name](*(value for _, value in call.arguments))
+
+
+def _make_graph(value: Any, inputs: int | None) -> graphs.Graph:
+    if isinstance(value, Mapping):
+        return replace(_read_graph(_unchanged(value), inputs), name=Path(value["file"]).name)
+    call = parse(value)
+    if isinstance(call, Call):
+        return _sized_graph(call)
+    if inputs is None:
+        raise ValueError(
+            f"graph = {value!r}: of how many inputs? say so, as in {value}(5), or give its edges: "
+            "file=edges.csv"
+        )
+    return GRAPHS[value](inputs)
+
+
+def _as_it_is(value: Any, inputs: int | None) -> Any:
+    return value
+
+
+def _make_level(value: Any, inputs: int | None) -> Access:
+    return level(value)
+
+
+def _make_student(value: Recipe, inputs: int | None) -> Student:
+    return build_student(value, inputs)
+
+
+def _make_array(value: Recipe, inputs: int | None) -> np.ndarray:
+    return _read_array(_unchanged(value))
+
+
+def _make_groups(value: Recipe, inputs: int | None) -> np.ndarray:
+    return np.ravel(_read_array(_unchanged(value)))
+
+
+def _make_mask(value: Recipe, inputs: int | None) -> np.ndarray:
+    given = _read_array(_unchanged(value))
+    return given.astype(np.bool_) if np.isin(given, (0, 1)).all() else given
+
+
+def _make_table(value: Recipe, inputs: int | None) -> np.ndarray:
+    from kt_theory.teachers import from_table
+
+    return from_table(_unchanged(value)).pi
+
+
+WHOLE = Kind(_whole, _as_it_is, from_file=False)
+NUMBER = Kind(_number, _as_it_is, from_file=False)
+TARGETS = Kind(partial(_choice, ("hard", "sampled", "complete")), _as_it_is, from_file=False)
+ENCODER = Kind(partial(_choice, ("shipped", "queried")), _as_it_is, from_file=False)
+LEVEL = Kind(_level_name, _make_level, from_file=False)
+STUDENT = Kind(_student_name, _make_student, from_file=False)
+GRAPH = Kind(_graph, _make_graph, from_file=True)
+ARRAY = Kind(_file, _make_array, from_file=True)
+GROUPS = Kind(_file, _make_groups, from_file=True)
+MASK = Kind(_file, _make_mask, from_file=True)
+TABLE = Kind(_file, _make_table, from_file=True)
+
+
+# The two tables.
+
+
+def _only(k: int) -> Student:
+    return students.top_k(k, sampled=False)
+
+
+def _only_level(k: int) -> Access:
+    return access.top_k(k, sampled=False)
+
+
+def _features(features: np.ndarray, targets: str, encoder: str) -> Student:
+    return students.features(features, targets, shipped=encoder == "shipped")
+
+
+_K = Parameter("k", WHOLE, REQUIRED, "a whole number, at least 0", 5, True)
+_GRAPH = (
+    Parameter("graph", GRAPH, REQUIRED, "path, cycle, complete or edges of inputs", "path", True),
+    Parameter("hops", WHOLE, 1, "a whole number, at least 0", 1, True),
+)
+_OF = Parameter("of", LEVEL, "soft", "an access level", "partial", False)
+_TAU = Parameter("tau", NUMBER, REQUIRED, "a number from 0.001 to 1000", 2, True)
+_BELIEVED = Parameter("believed", NUMBER, None, "a number above 0", 1.5, False)
+_STEP = Parameter("step", NUMBER, REQUIRED, "a number from 1e-15 to 1000", 0.5, True)
+_BITS = Parameter("bits", WHOLE, REQUIRED, "a whole number from 1 to 52", 4, True)
+_SIGMA = Parameter("sigma", NUMBER, REQUIRED, "a number from 1e-15 to 50", 0.1, True)
+_C = Parameter("c", NUMBER, REQUIRED, "a number from 0 to 1e+100", 0.5, True)
+_ALPHA = Parameter("alpha", NUMBER, REQUIRED, "a number from 0 to 1", 0.5, True)
+_HINTON = Parameter("temperature", NUMBER, 1.0, "a number from 0.001 to 1000", 2, False)
+_WEIGHT = Parameter("weight", NUMBER, REQUIRED, "a number, at least 0", 5, True)
+_BASE = Parameter("student", STUDENT, REQUIRED, "a student", "ce_sgl", True)
+_PRIOR = Parameter("table", TABLE, REQUIRED, "probabilities, a row each input", "prior.parquet", True)
+_MASK = Parameter("mask", MASK, REQUIRED, "0 or 1 for each label", "mask.npy", True)
+_GROUPS = Parameter("groups", GROUPS, REQUIRED, "a number for each input", "groups.npy", True)
+_FEATURES = Parameter("features", ARRAY, REQUIRED, "a row for each input", "features.npy", True)
+_DISTANCES = Parameter("distances", ARRAY, REQUIRED, "(inputs, inputs)", "distances.npy", True)
+_TARGETS = Parameter("targets", TARGETS, "complete", "hard, sampled or complete", "hard", False)
+_ENCODER = Parameter("encoder", ENCODER, "shipped", "shipped or queried", "queried", False)
+
+
+def _by_name(entries: Iterable[Any]) -> dict[str, Any]:
+    return {entry.name: entry for entry in entries}
+
+
+LEVELS: dict[str, LevelEntry] = _by_name(
+    [
+        LevelEntry("hard", (), partial(access.as_access, "hard"), "ce_sgl"),
+        LevelEntry("partial", (), partial(access.as_access, "partial"), "sel_ptl"),
+        LevelEntry("soft", (), partial(access.as_access, "soft"), "ce_ful"),
+        LevelEntry("non_target", (), partial(access.as_access, "non_target"), "non_target"),
+        LevelEntry("argmax", (), partial(access.as_access, "argmax"), "argmax_hedged"),
+        LevelEntry("top_k", (_K,), access.top_k, "top_k"),
+        LevelEntry("top_k_only", (_K,), _only_level, "top_k_only"),
+        LevelEntry("gradient", _GRAPH, access.gradient, "grad_ful"),
+        LevelEntry("jacobian", (_FEATURES,), access.jacobian, "jacobian"),
+        LevelEntry("temperature", (_TAU, _OF), access.temperature, "tempered"),
+        LevelEntry("rounded", (_STEP, _OF), access.rounded, "rounded"),
+        LevelEntry("quantised", (_BITS, _OF), access.quantised, "quantised"),
+        LevelEntry("noisy", (_SIGMA, _OF), access.noisy, "noisy"),
+        LevelEntry("logits", (_OF,), access.logits, "logits"),
+        LevelEntry("true_logits", (), access.true_logits, "true_logits"),
+    ]
+)
+"""Every access level that has a name."""
+
+
+def true_logits() -> Student:
+    """Return the student of `access.true_logits`: the softmax of the logits that were shown, 0 on the other labels.
+
+    It is `students.logits` of partial labels, which does not need the scale of the logits; so is its risk.
+    """
+    level = access.true_logits()
+    return replace(students.logits(access.PARTIAL), name=level.name, access=level)
+
+
+STUDENTS: dict[str, StudentEntry] = _by_name(
+    [
+        *(StudentEntry(name, (), partial(NAMED.__getitem__, name)) for name in NAMED),
+        StudentEntry("top_k", (_K,), students.top_k),
+        StudentEntry("top_k_only", (_K,), _only),
+        StudentEntry("add_c", (_C,), students.add_c),
+        StudentEntry("grad_ful", _GRAPH, students.grad_ful),
+        StudentEntry("tempered", (_TAU, _BELIEVED, _OF), students.tempered),
+        StudentEntry("tempered_mle", (_TAU,), students.tempered_mle),
+        StudentEntry("rounded", (_STEP, _OF), students.rounded),
+        StudentEntry("quantised", (_BITS, _OF), students.quantised),
+        StudentEntry("noisy", (_SIGMA, _OF), students.noisy),
+        StudentEntry("logits", (_OF,), students.logits),
+        StudentEntry("true_logits", (), true_logits),
+        StudentEntry("hinton", (_ALPHA, _HINTON), students.hinton),
+        StudentEntry("jacobian", (_FEATURES,), students.jacobian),
+        StudentEntry("affine_ful", (_FEATURES,), students.affine_ful),
+        StudentEntry("features", (_FEATURES, _TARGETS, _ENCODER), _features),
+        StudentEntry("relations", (_DISTANCES, _TARGETS), students.relations),
+        StudentEntry("with_prior", (_BASE, _PRIOR), students.with_prior),
+        StudentEntry("shrink", (_PRIOR, _WEIGHT), students.shrink),
+        StudentEntry("masked", (_BASE, _MASK), students.masked),
+        StudentEntry("grouped", (_BASE, _GROUPS), students.grouped),
+    ]
+)
+"""Every student that has a name."""
+
+for _entry in LEVELS.values():
+    if _entry.student not in STUDENTS:
+        raise ValueError(f"access {_entry.name!r}: its student {_entry.student!r} is none")
+
+
+# Reading and printing.
+
+
+def level(given: Any, inputs: int | None = None) -> Access:
+    """Return the access level of a name, such as "top_k(5)", "rounded(0.5) partial" or {name = "top_k", k = 5}.
+
+    Parameters
+    ----------
+    given : str, mapping or Access
+        A graph or features may come from a file: "gradient(edges.csv, 2)".
+    inputs : int, optional
+        For graphs that are named without their size, as in "gradient(path, 1)".
+
+    Raises
+    ------
+    ValueError, OSError
+        In one line, with what may be given.
+    """
+    if isinstance(given, Access):
+        return given
+    try:
+        found: Access = _built(LEVELS, level_recipe(given), inputs)
+    except ValueError as error:
+        if isinstance(given, str):
+            raise ValueError(f"level {given!r}: {error}") from None
+        raise
+    return found
+
+
+def student(given: Any, inputs: int | None = None) -> Student:
+    """Return the student of a name, such as "sel_ptl", "rounded(0.5, top_k(5))" or "masked(ce_sgl, mask.npy)".
+
+    Parameters are those of `level`.
+    """
+    if isinstance(given, Student):
+        return given
+    return build_student(student_recipe(given), inputs)
+
+
+def level_recipe(given: Any, folder: Path = Path()) -> Recipe:
+    """Return the recipe of a level; names of files are relative to `folder`."""
+    return _recipe(given, "access", folder)
+
+
+def student_recipe(given: Any, folder: Path = Path()) -> Recipe:
+    """Return the recipe of a student; names of files are relative to `folder`."""
+    recipe = _recipe(given, "student", folder)
+    if _graph_of(recipe) is None:
+        build_student(recipe)  # what the student refuses is said now
+    return recipe
+
+
+def build_student(recipe: Recipe, inputs: int | None = None) -> Student:
+    """Return the student of a recipe for a teacher with that many inputs.
+
+    The same object for the same recipe: a new row rule is compiled again, a second for each cell.
+    """
+    if _graph_of(recipe) is not None:
+        found: Student = _built(STUDENTS, recipe, inputs)
+        return found
+    return _known_student(json.dumps(recipe))
+
+
+@lru_cache(maxsize=256)
+def _known_student(recipe: str) -> Student:
+    found: Student = _built(STUDENTS, json.loads(recipe), None)
+    return found
+
+
+def _built(entries: Mapping[str, Any], recipe: Recipe, inputs: int | None) -> Any:
+    entry = entries[recipe["name"]]
+    given = {
+        each.name: each.kind.make(recipe.get(each.name, each.default), inputs)
+        for each in entry.parameters
+    }
+    return entry.build(**given)
+
+
+def name_of(recipe: Recipe) -> str:
+    """Return how tables call a level or a student, such as "sel_ptl", "top_k(5)" or "rounded(0.5, partial)"."""
+    entries = STUDENTS if recipe["name"] in STUDENTS else LEVELS
+    places = [each.name for each in entries[recipe["name"]].parameters]
+    given: list[tuple[str, Any]] = []
+    for key in places:
+        if key in recipe:
+            value = recipe[key]
+            word = _printed(value) if isinstance(value, Mapping) else value
+            given.append(("" if places[len(given)] == key else key, _as_word(word)))
+    return write(Call(recipe["name"], tuple(given))) if given else recipe["name"]
+
+
+def _printed(value: Mapping[str, Any]) -> str:
+    return Path(value["file"]).name if "file" in value else name_of(dict(value))
+
+
+def _as_word(value: Any) -> Any:
+    return parse(value) if isinstance(value, str) and not _names_file(value) else value
+
+
+def identity(recipe: Mapping[str, Any]) -> Recipe:
+    """Return what of a recipe determines the result: a file counts by its content, not by its name."""
+    return {
+        name: identity(value) if isinstance(value, Mapping) else value
+        for name, value in recipe.items()
+        if name != "file" or "content" not in recipe
+    }
+
+
+def student_access(recipe: Recipe) -> str:
+    """Return the name of the access level that the student needs, such as "partial" or "gradient(path, 1)"."""
+    graph = _graph_of(recipe)
+    if graph is not None:
+        return name_of(graph | {"name": "gradient"})
+    return build_student(recipe).access.name
+
+
+def granted(levels: Any, recipe: Recipe) -> bool:
+    """Return whether one of several access levels serves the student; "gradient" serves every graph."""
+    graph = _graph_of(recipe)
+    known = [level_recipe(given) for given in levels if given != "gradient"]
+    if graph is not None:
+        along = [each for each in known if each["name"] == "gradient"]
+        same = (
+            identity(each)["graph"] == identity(graph)["graph"] and each["hops"] >= graph["hops"]
+            for each in along
+        )
+        return "gradient" in levels or any(same)
+    needed = build_student(recipe).access
+    whole = access.SOFT.covers(needed) and (
+        "gradient" in levels or any(each["name"] == "gradient" for each in known)
+    )
+    rows = (each for each in known if each["name"] != "gradient")
+    return whole or any(_built(LEVELS, each, None).covers(needed) for each in rows)
+
+
+def located(given: Any, folder: Path) -> Any:
+    """Return a name with its files relative to `folder`, as it was if it has none."""
+    if isinstance(given, Mapping):
+        return {key: located(value, folder) for key, value in given.items()}
+    if isinstance(given, list | tuple):
+        return [located(value, folder) for value in given]
+    if isinstance(given, Call):
+        arguments = tuple((key, located(value, folder)) for key, value in given.arguments)
+        return replace(given, arguments=arguments)
+    if _names_file(given) and "(" not in given:
+        return str(folder / given)
+    if isinstance(given, str) and any(suffix in given for suffix in _FILES):
+        try:
+            return write(located(parse(given), folder))
+        except ValueError:
+            return given
+    return given
+
+
+def _called(given: Any, what: str) -> Call:
+    """Return a text, a word or a table as a name with arguments."""
+    if isinstance(given, Call):
+        return given
+    if isinstance(given, Mapping) and isinstance(given.get("name"), str):
+        return Call(
+            given["name"], tuple((key, value) for key, value in given.items() if key != "name")
+        )
+    entries = _entries(what)
+    if not isinstance(given, str):
+        raise ValueError(
+            f"{what}: {given!r}: must be a name, or such as 'top_k(5)' or {{name = 'top_k', k = 5}}"
+        )
+    try:
+        value = parse(given)
+    except ValueError:
+        name = given.strip().partition("(")[0].strip()
+        raise _unlike(entries, name, given, what) from None
+    return value if isinstance(value, Call) else Call(str(value), ())
+
+
+def _entries(what: str) -> Mapping[str, Entry]:
+    return {"student": STUDENTS, "access": LEVELS}.get(what, {})
+
+
+def _unlike(entries: Mapping[str, Entry], name: str, given: Any, what: str) -> ValueError:
+    """Return the error for a name whose brackets cannot be read."""
+    if name not in entries:
+        return unknown_name("access level" if what == "access" else what, name, entries)
+    text = write(given) if isinstance(given, Call) else given
+    entry = entries[name]
+    keys = ", ".join(each.name for each in entry.parameters)
+    if not keys:
+        return ValueError(f"{what} {name!r} has no parameters: {text!r} has")
+    return ValueError(f"{what} {text!r}: must be like {entry.example!r}, {keys} in brackets")
+
+
+def _recipe(given: Any, what: str, folder: Path) -> Recipe:
+    call, entries = _called(given, what), _entries(what)
+    if call.name not in entries:
+        raise _unlike(entries, call.name, given, what)
+    entry = entries[call.name]
+    said = _by_key(entry, call, what)
+    bare = not isinstance(given, Mapping) and not call.arguments
+    if bare and not entry.complete:
+        raise ValueError(f"{what} {call.name!r} has parameters: write {entry.example!r}")
+    recipe: Recipe = {"name": call.name}
+    for each in entry.parameters:
+        if each.name in said:
+            value = each.kind.read(said[each.name], each, folder)
+            if each.always or value != each.default:
+                recipe[each.name] = value
+        elif each.required:
+            way_out = f"; it is a file: write {entry.example!r}" if each.kind.from_file else ""
+            raise ValueError(f"{what} {call.name!r}: {each.name} is missing{way_out}")
+        elif each.always:
+            recipe[each.name] = each.default
+    return recipe
+
+
+def _by_key(entry: Entry, call: Call, what: str) -> dict[str, Any]:
+    """Return the arguments by name: those without a keyword stand in the order of the entry's parameters."""
+    entries, names = _entries(what), [each.name for each in entry.parameters]
+    files = [each.name for each in entry.parameters if each.kind.from_file]
+    found: dict[str, Any] = {}
+    for place, (key, value) in enumerate(call.arguments):
+        name = key or next(iter(names[place:]), "")
+        if key == "file" and files:
+            name = files[0]
+        if not name or name in found or not names:
+            raise _unlike(entries, call.name, call, what)
+        if name not in names:
+            raise unknown_name(f"key of {what} {call.name!r}", name, names)
+        found[name] = value
+    return found
+
+
+def _graph_of(recipe: Recipe) -> Recipe | None:
+    """Return the recipe of the student along a graph in this one, which needs the number of inputs."""
+    if recipe["name"] == "grad_ful":
+        return recipe
+    base = recipe.get("student")
+    return None if base is None else _graph_of(base)
+
+
+# A level's own student.
+
+_Reaches = reach.OwnRow | reach.Ball | reach.Everything
+_Channels = (
+    channel.AsIs
+    | channel.Temperature
+    | channel.Rounded
+    | channel.Quantised
+    | channel.UpToFactor
+    | channel.Centred
+    | channel.Noisy
+)
+_Shown = (
+    shows.Nothing
+    | shows.SampledLabel
+    | shows.TopK
+    | shows.WholeRow
+    | shows.NonTarget
+    | shows.MostProbable
+)
+
+
+def own_student(level: Access, teacher: Teacher | None = None) -> Student:
+    """Return the level's student: minimax, but for hard labels and non-target parts, where it is maximum likelihood.
+
+    Parameters
+    ----------
+    level : Access
+    teacher : Teacher, optional
+        Of greedy labels the student is the point mass where that leaves less of this teacher than the minimax student,
+        as it does where a label stands out.
+
+    Raises
+    ------
+    ValueError
+        For a level along a graph whose answers are not whole rows as they are.
+    """
+    plain = Access(level.shows)
+    match cast(_Reaches, level.reach):
+        case reach.OwnRow():
+            pass
+        case reach.Ball(graph, hops):
+            _refuse_parts(level)
+            return students.grad_ful(graph, hops)
+        case reach.Everything(features):
+            _refuse_parts(level)
+            return students.jacobian(features)
+        case other_reach:
+            assert_never(other_reach)
+    match cast(_Channels, level.channel):
+        case channel.AsIs():
+            return _own_plain(plain, teacher)
+        case channel.Temperature(tau):
+            return students.tempered(tau, of=plain)
+        case channel.Rounded(step):
+            return students.rounded(step, plain)
+        case channel.Quantised(bits):
+            return students.quantised(bits, plain)
+        case channel.UpToFactor():
+            return students.logits(plain)
+        case channel.Noisy(sigma):
+            return students.noisy(sigma, plain)
+        case channel.Centred():
+            return replace(students.logits(plain), name=level.name, access=level)
+        case other_channel:
+            assert_never(other_channel)
+
+
+def _own_plain(level: Access, teacher: Teacher | None) -> Student:
+    match cast(_Shown, level.shows):
+        case shows.Nothing():
+            return students.CE_SGL
+        case shows.SampledLabel():
+            return students.SEL_PTL
+        case shows.WholeRow():
+            return students.CE_FUL
+        case shows.TopK(top):
+            return students.top_k(top)
+        case shows.NonTarget():
+            return NAMED["non_target"]
+        case shows.MostProbable(0):
+            return NAMED["argmax" if _stands_out(teacher) else "argmax_hedged"]
+        case shows.MostProbable(top):
+            return students.top_k(top, sampled=False)
+        case other:
+            assert_never(other)
+
+
+def _stands_out(teacher: Teacher | None) -> bool:
+    """Whether the point mass on the most probable label leaves less of this teacher than hedging does."""
+    if teacher is None:
+        return False
+    left = [NAMED[name].exact.limit(teacher.classes) for name in ("argmax", "argmax_hedged")]
+    return left[0] <= left[1]
+
+
+def _refuse_parts(level: Access) -> None:
+    if Access(shows.WholeRow(), reach=level.reach) != level:
+        raise ValueError(
+            f"access {level.name!r} has no student of its own: only whole rows as they are have one "
+            "where a query reveals other rows"
+        )
+
+
+# Files.
+
+
+def _names_file(value: Any) -> bool:
+    return isinstance(value, str) and value.lower().endswith(_FILES)
+
+
+def digest(file: str) -> str:
+    """Return the SHA-256 of a file's content."""
+    facts = os.stat(file)
+    return _known_digest(file, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+
+
+@lru_cache(maxsize=256)
+def _known_digest(file: str, *version: int) -> str:
+    return fresh_digest(file)
+
+
+def fresh_digest(file: str) -> str:
+    """Return the SHA-256 of a file's content, read anew."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _unchanged(value: Mapping[str, Any]) -> str:
+    refuse_changed(value)
+    return str(value["file"])
+
+
+def refuse_changed(recipe: Mapping[str, Any]) -> None:
+    """Raise ValueError if a file of a recipe no longer has the content that the recipe says."""
+    if fresh_digest(recipe["file"]) != recipe["content"]:
+        raise ValueError(f"{recipe['file']} has changed since the sweep was planned: run it again")
+
+
+def _read_array(file: str) -> np.ndarray:
+    suffix = Path(file).suffix.lower()
+    try:
+        if suffix == ".csv":
+            return np.loadtxt(file, delimiter=",", ndmin=2)
+        if suffix == ".parquet":
+            import pandas as pd
+
+            return pd.read_parquet(file).to_numpy()
+        found = np.load(file, allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"{file} cannot be read as an array of numbers: {error}") from None
+    if suffix == ".npy":
+        return np.asarray(found)
+    with found as arrays:
+        if len(arrays.files) != 1:
+            raise ValueError(f"{file} holds {len(arrays.files)} arrays: must hold one")
+        return np.asarray(arrays[arrays.files[0]])
+
+
+def _read_graph(file: str, inputs: int | None) -> graphs.Graph:
+    import scipy.sparse as sp
+
+    suffix = Path(file).suffix.lower()
+    if suffix == ".csv":
+        return graphs.as_graph(_edges(file, inputs))
+    if suffix == ".npz":
+        with np.load(file) as arrays:
+            sparse = "format" in arrays.files
+        if sparse:
+            return graphs.as_graph(sp.load_npz(file))
+    return graphs.as_graph(_read_array(file))
+
+
+def _edges(file: str, inputs: int | None) -> Any:
+    """Return the adjacency matrix of a list of edges: two columns of input numbers from 0, perhaps with a header."""
+    import scipy.sparse as sp
+
+    lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
+    header = bool(lines) and not lines[0].replace(",", " ").replace(" ", "").isdigit()
+    ends = []
+    for number, line in enumerate(lines[header:], 1 + header):
+        parts = line.split(",")
+        if not line.strip():
+            continue
+        if len(parts) != 2 or not all(part.strip().isdigit() for part in parts):
+            raise ValueError(f"{file}, line {number}: {line!r}: must be two inputs, such as 0,1")
+        pair = [int(part) for part in parts]
+        if inputs is not None and max(pair) >= inputs:
+            raise ValueError(f"{file}, line {number}: {line!r}: there are {inputs} inputs, from 0")
+        ends.append(pair)
+    pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
+    size = int(pairs.max(initial=0)) + 1 if inputs is None else inputs
+    matrix = sp.coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
+    return matrix + matrix.T
