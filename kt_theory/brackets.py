@@ -83,10 +83,12 @@ def bracket(
             return EveryRow(calls, known, inputs, labels)
         case other:
             assert_never(cast(Never, other))
-    plain = _plain(level.shows, inputs, labels, calls, known)
-    if level.channel != AsIs():
-        return _behind(level, plain, calls, known)
-    return plain if labels_per_query == 1 else _several(level, plain, labels_per_query)
+    if level.channel == AsIs():
+        plain = _plain(level.shows, inputs, labels, calls, known)
+        return plain if labels_per_query == 1 else _several(level, plain, labels_per_query)
+    shown = level.plain.name
+    plain = _plain(level.shows, inputs, labels, shown.partition("(")[0], shown)
+    return _behind(level, plain, calls, known)
 
 
 def _plain(shows: Shows, inputs: int, labels: int, access: str, name: str) -> Bracket:
