@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from kt_theory.catalogue import build_student
-from kt_theory.risk.cell import Cell
+from kt_theory.simulation.cell import Cell
 from kt_theory.sweep import Spec, load, run
 from kt_theory.sweep.cells import Work, run_block
 from kt_theory.sweep.journal import Record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,13 +38,18 @@ def missed(x: Any, n: Any) -> Any:
     -------
     float or array, as x and n broadcast.
     """
+    if isinstance(x, float) and isinstance(n, int):  # the searches of limits come here a million times
+        if n == 0:
+            return 1.0
+        return math.exp(n * math.log1p(-x)) if x < 1.0 else 0.0
     return power_of(log_missed(x), n)
 
 
-def log_missed(x: Any) -> Any:
-    """Return log(1-x), -inf where x is 1 or more."""
+def log_missed(x: Any, rest: Any = None) -> Any:
+    """Return log(1-x), -inf where x is 1 or more; `rest` is 1-x, if it is known to more digits than the difference."""
     with np.errstate(divide="ignore"):
-        return np.log1p(-np.minimum(x, 1.0))
+        log = np.log1p(-np.minimum(x, 1.0))
+        return log if rest is None else np.where(np.less(x, 0.5), log, np.log(np.maximum(rest, 0.0)))
 
 
 def power_of(log: Any, n: Any) -> Any:

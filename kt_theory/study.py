@@ -8,8 +8,8 @@ import numpy as np
 
 from kt_theory import figures
 from kt_theory.access import Access
-from kt_theory.limits import bounds
-from kt_theory.risk.montecarlo import simulate
+from kt_theory.limits import paper as bounds
+from kt_theory.simulation.run import simulate
 from kt_theory.teacher import Teacher
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import kt_theory as kt
 from kt_theory.cli import main
 
 PACKAGE = Path(kt.__file__).parent
-ROOMS = ("teachers", "transfer", "planning", "cli")
+ROOMS = ("teachers", "transfer", "planner", "cli")
 
 Act = Callable[[Path], Any]
 
@@ -498,7 +498,7 @@ def test_what_messages_name_exists(room):
     assert not wrong
 
 
-WHOLE = ["cli/teacher.py", "teachers/*.py", "transfer/*.py", "planning/*.py", "planning/posterior/*.py"]
+WHOLE = ["cli/teacher.py", "teachers/*.py", "transfer/*.py", "planner/*.py", "planner/posterior/*.py"]
 """Modules of which every named argument and option has its `Way`."""
 
 

@@ -35,6 +35,10 @@ class Channel:
         Whether what is shown of one label depends on the probabilities of the others.
     sigma : float
         Standard deviation of the noise on each log-probability; 0 for all channels but `Noisy`.
+    tables : int
+        How many tables of the teacher's size what is shown takes, beside the teacher's own.
+    alike : bool
+        Whether equal rows are shown alike, so that their answers can be put together.
     """
 
     name: str
@@ -42,6 +46,8 @@ class Channel:
     keeps_order: ClassVar[bool] = True
     undone: ClassVar[bool] = True
     needs_whole_row: ClassVar[bool] = False
+    tables: ClassVar[int] = 1
+    alike: ClassVar[bool] = True
     sigma: float = 0.0
 
     @property
@@ -69,6 +75,20 @@ class Channel:
         """
         weights = (shown / shown.max(axis=1, keepdims=True)) ** power
         return weights / weights.sum(axis=1, keepdims=True)
+
+    def completed(self, weights: np.ndarray, top: int) -> np.ndarray:
+        """Return rows of weights with what the channel's own student gives to the hidden labels: equal shares.
+
+        Parameters
+        ----------
+        weights : (R, A) array
+            What is shown of the first `top` labels; 0 on the others, which are hidden.
+        top : int
+        """
+        labels = weights.shape[1]
+        left = 1.0 - weights.sum(axis=1, keepdims=True)
+        share = np.where(left > labels * 2.0**-52, left, 0.0) / max(labels - top, 1)
+        return np.where(np.arange(labels) < top, weights, share)
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return the largest TV(copy, teacher) on a row of `undo`: what the channel leaves open.
@@ -100,6 +120,7 @@ class AsIs(Channel):
 
     name: ClassVar[str] = ""
     description: ClassVar[str] = ""
+    tables: ClassVar[int] = 0
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return pi."""
@@ -277,6 +298,13 @@ class Quantised(Channel):
         # Weights that a server computed in half precision may be off by more than the smallest of them.
         return corrected / corrected.sum(axis=1, keepdims=True)
 
+    def completed(self, weights: np.ndarray, top: int) -> np.ndarray:
+        """Return the rows with the error of their sum shared: by all labels, or taken from those shown above 0."""
+        left = 1.0 - weights.sum(axis=1, keepdims=True)
+        sharers = np.where(left < 0, weights > 0, top == weights.shape[1])
+        corrected = weights + sharers * left / np.maximum(sharers.sum(axis=1, keepdims=True), 1)
+        return super().completed(corrected, top)
+
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return A / (4 2^b)."""
         return shown.shape[1] * 0.25 * 2.0**-self.bits
@@ -320,6 +348,7 @@ class UpToFactor(Channel):
 
     name: ClassVar[str] = "logits"
     description: ClassVar[str] = "as logits, with an unknown shift for each input"
+    alike: ClassVar[bool] = False
 
     @property
     def amount(self) -> float:
@@ -333,6 +362,10 @@ class UpToFactor(Channel):
         """Return the rows, each times a factor of its own."""
         shift = np.modf(_GOLDEN * np.arange(1, len(pi) + 1))[0]
         return np.asarray(pi, dtype=np.float64) * np.exp2(2.0 * shift - 1.0)[:, None]
+
+    def completed(self, weights: np.ndarray, top: int) -> np.ndarray:
+        """Return the weights: hidden labels get none, as nobody knows what is left."""
+        return weights
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return 0: the softmax undoes it."""
@@ -397,6 +430,8 @@ class Noisy(Channel):
     sigma: float
     keeps_order: ClassVar[bool] = False
     undone: ClassVar[bool] = False
+    tables: ClassVar[int] = 0
+    alike: ClassVar[bool] = False
 
     @property
     def name(self) -> str:  # type: ignore[override]

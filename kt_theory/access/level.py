@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from kt_theory.access.channel import AsIs, Channel
 from kt_theory.access.reach import OwnRow, Reach
-from kt_theory.access.shows import WHOLE_ROW, Shows
+from kt_theory.access.shows import WHOLE_ROW, Shows, Told
 
 
 class AccessError(ValueError):
@@ -60,9 +60,46 @@ class Access:
         """The level with probabilities shown as they are."""
         return Access(self.shows, reach=self.reach)
 
-    def less(self, shows: Shows) -> Access:
-        """Return the level that shows this of a row instead, through the same channel."""
-        return Access(shows, self.channel, self.reach)
+    @property
+    def beyond_row(self) -> bool:
+        """Whether a query reveals more than the row of its input."""
+        return self.reach != OwnRow()
+
+    def revealed(self, labels: int) -> int:
+        """Return how many log-probabilities an answer of a row of A `labels` holds; 0 where inputs differ in that."""
+        return 0 if self.beyond_row else self.shows.revealed(labels)
+
+    @property
+    def told(self) -> Told | None:
+        """What records hold of the level, None where they do not say what it would reveal."""
+        plain = self.channel == AsIs() and self.reach == OwnRow()
+        return self.shows.told if plain else None
+
+    @property
+    def unaltered(self) -> bool:
+        """Whether probabilities are shown as they are, if any are shown."""
+        return self.channel == AsIs() and not self.shows.parts
+
+    @property
+    def settled(self) -> bool:
+        """Whether one answer reveals all that any number of answers of its row do."""
+        return self.shows.settled or self.shows.top == WHOLE_ROW
+
+    @property
+    def recovers(self) -> bool:
+        """Whether the row of an input can be computed from one answer of it."""
+        return self.shows.top == WHOLE_ROW and self.channel.undone
+
+    @property
+    def alike(self) -> bool:
+        """Whether equal rows are shown alike, each by its own queries, so that their answers can be put together."""
+        return self.channel.alike and self.reach.alone and not self.shows.parts
+
+    @property
+    def for_kernels(self) -> tuple[bool, bool, bool, int, float, bool]:
+        """What the kernels must know: own, greedy, parts, top, sigma, everywhere."""
+        shows = self.shows
+        return shows.own, not shows.draws, shows.parts, shows.top, self.channel.sigma, self.everywhere
 
     def covers(self, other: Access) -> bool:
         """Return whether every answer of `other` can be computed from an answer of this level (a garbling of it)."""
@@ -182,6 +219,19 @@ class Access:
             answers = np.maximum(np.where(ranked, visits[:, None], counts), 1)
             weights = weights * np.exp(self.channel.sigma * rng.standard_normal(pi.shape) / np.sqrt(answers))
         return np.where(revealed, weights, np.nan)
+
+    def answers(
+        self, counts: np.ndarray, tables: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the counts as seen and what is revealed, (R, S, A) both, of counts drawn from tables (R, S, A)."""
+        if self.reach.alone:
+            # Rows do not see each other: all tables are one tall one.
+            flat, rows = (array.reshape(-1, array.shape[-1]) for array in (counts, tables))
+            seen, revealed = self.seen_counts(flat, rows), self.reveal(flat, rows, rng)
+            return seen.reshape(counts.shape), revealed.reshape(counts.shape)
+        pairs = list(zip(counts, tables, strict=True))
+        seen = np.array([self.seen_counts(count, table) for count, table in pairs])
+        return seen, np.array([self.reveal(count, table, rng) for count, table in pairs])
 
     def __repr__(self) -> str:
         return f"Access({self.name}: {self.description})"

@@ -9,6 +9,7 @@ import numpy as np
 
 from kt_theory.affine import affine_logits
 from kt_theory.graphs import Graph, everything
+from kt_theory.validation import whole_number
 
 
 class Reach:
@@ -22,16 +23,46 @@ class Reach:
         How many inputs it is for; None fits any teacher.
     everywhere : bool
         Whether one query, wherever it falls, reveals every row.
+    alone : bool
+        Whether a query reveals the row of its own input and no other.
     """
 
     name: str
     description: str
     inputs: int | None
     everywhere: ClassVar[bool] = False
+    alone: ClassVar[bool] = False
+
+    def sized(self, inputs: Any) -> int:
+        """Return how many inputs there are: `inputs`, a whole number, or what the level itself says.
+
+        Raises
+        ------
+        ValueError
+            If the level says another number.
+        """
+        if self.inputs is None:
+            return whole_number(inputs, "inputs", low=1)
+        if inputs is not None and whole_number(inputs, "inputs", low=1) != self.inputs:
+            raise ValueError(f"inputs = {inputs!r}: {self.of_size}; omit inputs")
+        return self.inputs
+
+    @property
+    def of_size(self) -> str:
+        """How many inputs it is for, in words."""
+        raise NotImplementedError
 
     def balls(self, inputs: int) -> Any:
         """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row s."""
         raise NotImplementedError
+
+    def revealers(self, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return where those inputs start whose query reveals each row, (S + 1,), and all of them in turn.
+
+        None are listed where any query does.
+        """
+        balls = self.balls(inputs)
+        return balls.indptr.astype(np.int64), balls.indices.astype(np.int64)
 
     def reached(self, visits: np.ndarray) -> np.ndarray:
         """Return which rows the queries revealed, (S,) bool, from how often each input was asked, (S,)."""
@@ -58,6 +89,7 @@ class OwnRow(Reach):
     name: ClassVar[str] = ""
     description: ClassVar[str] = ""
     inputs: ClassVar[int | None] = None
+    alone: ClassVar[bool] = True
 
     def balls(self, inputs: int) -> Any:
         """Return the identity, (S, S)."""
@@ -93,6 +125,11 @@ class Ball(Reach):
     def inputs(self) -> int | None:  # type: ignore[override]
         """The vertices of the graph."""
         return self.graph.vertices
+
+    @property
+    def of_size(self) -> str:
+        """How many inputs it is for, in words."""
+        return f"the graph has {self.graph.vertices} vertices, one for each input"
 
     def balls(self, inputs: int) -> Any:
         """Return the balls of the graph.
@@ -137,6 +174,11 @@ class Everything(Reach):
         """The rows of the features."""
         return len(self.features)
 
+    @property
+    def of_size(self) -> str:
+        """How many inputs it is for, in words."""
+        return f"the features are of {len(self.features)} inputs"
+
     def balls(self, inputs: int) -> Any:
         """Return the (S, S) csr_array of ones, which has S^2 entries: use `everywhere` where S is large."""
         rows = len(self.features)
@@ -144,6 +186,10 @@ class Everything(Reach):
         if inputs not in self._known:
             self._known[inputs] = everything(inputs)
         return self._known[inputs]
+
+    def revealers(self, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return empty lists: any query reveals any row."""
+        return np.zeros(inputs + 1, dtype=np.int64), np.zeros(0, dtype=np.int64)
 
     def reached(self, visits: np.ndarray) -> np.ndarray:
         """Return all rows, if any input was asked."""

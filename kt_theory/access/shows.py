@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 
 WHOLE_ROW = 2**31 - 1
 """`Shows.top` where every label of the row is shown."""
+
+
+class Told(NamedTuple):
+    """What records of sampled labels and log-probabilities hold of a level.
+
+    Attributes
+    ----------
+    labels_only : bool
+        The labels and nothing else.
+    top : int
+        How many labels are stated by their rank; `WHOLE_ROW` for all.
+    """
+
+    labels_only: bool
+    top: int
+
+    def settles(self, labels: int) -> bool:
+        """Return whether one record of a row of A `labels` settles it."""
+        return not self.labels_only and (labels <= 2 or self.top >= labels - 1)
 
 
 class Shows:
@@ -24,6 +43,8 @@ class Shows:
         Whether the label that comes back has its probability with it, wherever it ranks.
     draws : bool
         Whether that label is drawn from the row; otherwise it is the most probable one.
+    settled : bool
+        Whether one answer reveals all that any number of answers of its row do.
     """
 
     name: str
@@ -33,10 +54,16 @@ class Shows:
     draws: ClassVar[bool] = True
     parts: ClassVar[bool] = False
     """Whether what is shown are relative parts of the row's labels that were not drawn."""
+    settled: ClassVar[bool] = False
 
     def revealed(self, labels: int) -> int:
         """Return how many log-probabilities an answer of a row of A `labels` holds."""
         return min(self.top + self.own, labels)
+
+    @property
+    def told(self) -> Told | None:
+        """What records hold of it, None where they do not say what it would show."""
+        return None
 
     def answered(self, counts: np.ndarray, pi: np.ndarray) -> np.ndarray:
         """Return the counts (S, A) of drawn labels as the answers show them."""
@@ -76,6 +103,11 @@ class Nothing(Shows):
     description: ClassVar[str] = "hard labels: the sampled label"
     top: ClassVar[int] = 0
 
+    @property
+    def told(self) -> Told | None:
+        """What records hold of it."""
+        return Told(labels_only=True, top=0)
+
 
 @final
 @dataclass(frozen=True)
@@ -86,6 +118,11 @@ class SampledLabel(Shows):
     description: ClassVar[str] = "partial soft labels: the sampled label and its probability"
     top: ClassVar[int] = 0
     own: ClassVar[bool] = True
+
+    @property
+    def told(self) -> Told | None:
+        """What records hold of it."""
+        return Told(labels_only=False, top=0)
 
 
 @final
@@ -110,6 +147,11 @@ class TopK(Shows):
         """In words."""
         return f"the sampled label and the {self.top} most probable labels with their probabilities"
 
+    @property
+    def told(self) -> Told | None:
+        """What records hold of it."""
+        return Told(labels_only=False, top=self.top)
+
 
 @final
 @dataclass(frozen=True)
@@ -120,6 +162,12 @@ class WholeRow(Shows):
     description: ClassVar[str] = "soft labels: all probabilities of the row"
     top: ClassVar[int] = WHOLE_ROW
     own: ClassVar[bool] = True
+    settled: ClassVar[bool] = True
+
+    @property
+    def told(self) -> Told | None:
+        """What records hold of it."""
+        return Told(labels_only=False, top=WHOLE_ROW)
 
 
 @final
@@ -171,6 +219,7 @@ class MostProbable(Shows):
 
     top: int = 0
     draws: ClassVar[bool] = False
+    settled: ClassVar[bool] = True
 
     @property
     def name(self) -> str:  # type: ignore[override]

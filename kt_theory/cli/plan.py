@@ -101,10 +101,10 @@ def _plan(
 ) -> None:
     from kt_theory import catalogue, figures
     from kt_theory.output import refuse_unwritable, write_table
-    from kt_theory.planning import words
-    from kt_theory.planning.figure import draw_plan, plan_curves
-    from kt_theory.planning.records import copy_in_hand
-    from kt_theory.planning.sizes import plan
+    from kt_theory.planner import words
+    from kt_theory.planner.figure import draw_plan, plan_curves
+    from kt_theory.planner.records import copy_in_hand
+    from kt_theory.planner.sizes import plan
 
     options["labels"], options["declared"] = _labels(options["labels"])
     sources = [path for path in (options["teacher"], options["answers"]) if path is not None]

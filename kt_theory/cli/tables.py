@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kt_theory.limits.terms import Terms
+    from kt_theory.limits.law import Terms
 
 ROWS = 40
 """Lines of a table of cells."""
@@ -69,7 +69,7 @@ def terms(found: dict[str, Terms]) -> str:
 def far_away(inputs: int, labels: int, top: list[int]) -> Iterator[str]:
     """What the limits tend to as n grows."""
     from kt_theory.limits.constants import asymptotic_rates, fixed_labels, light_labels
-    from kt_theory.limits.minimax import minimax_risk
+    from kt_theory.minimax import minimax_risk
 
     yield f"\nAs n grows, S = {inputs}, A = {labels}: minimax risk ~ constant * rate"
     for rate in asymptotic_rates(inputs, labels):
@@ -104,7 +104,7 @@ def plan(frame: Any) -> str:
 
 def _shown(n: Any, reason: str) -> Any:
     """Return n, or in words why there is none."""
-    from kt_theory.planning.estimate import WEAK
+    from kt_theory.planner.estimate import WEAK
 
     if not reason:
         return n

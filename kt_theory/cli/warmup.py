@@ -11,6 +11,6 @@ from kt_theory.cli.shared import clear_errors
 @clear_errors
 def warmup_command() -> None:
     """Compile the simulation kernels once, about 15 seconds; later commands start in under a second."""
-    from kt_theory.risk.warmup import warmup
+    from kt_theory.simulation.warmup import warmup
 
     click.echo(f"compiled in {warmup():.1f} s")

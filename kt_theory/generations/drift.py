@@ -6,14 +6,20 @@ gene without mutation: labels are alleles, generations are generations.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.generations.visits import mean_over_visits
-from kt_theory.risk.cost import NoExactRisk, refuse_beyond
-from kt_theory.students import as_students
+from kt_theory.exact.averages import mean_over_visits
+from kt_theory.exact.cost import NoExactRisk, refuse_beyond
+from kt_theory.exact.empirical import Empirical
+from kt_theory.exact.settled import WholeRows
+from kt_theory.exact.smoothed import Smoothed
+from kt_theory.numeric import missed
+from kt_theory.students import Student, as_students
 from kt_theory.teacher import Teacher
 from kt_theory.validation import distributions, whole_number
 
@@ -63,16 +69,13 @@ def heterozygosity(teacher: Teacher, student: Any, n: int, generations: int) -> 
     chosen, *others = as_students(student)
     if others:
         raise ValueError(f"student names {1 + len(others)} students: give one at a time")
-    kind = chosen.exact[:1]
-    if kind not in (("ce_sgl",), ("add_c",), ("ce_ful",)):
-        raise NoExactRisk(f"student {chosen.name!r} has no exact heterozygosity: use lineage(teacher, [(student, n)])")
+    stage = _stage_of(chosen)
     size, number = whole_number(n, "n"), whole_number(generations, "generations")
     rows, rho, multiplicity = teacher.classes
     refuse_beyond(1e4 * number + 10.0 * number * len(rho), f"{number} generations", "give fewer")
     same = (rows**2).sum(axis=1)
     rhos, place = np.unique(rho, return_inverse=True)
-    c = chosen.exact[1] if kind == ("add_c",) else 0.0
-    laws = [_step(size, min(float(r), 1.0), teacher.labels, None if kind == ("ce_ful",) else c) for r in rhos]
+    laws = [stage(size, min(float(r), 1.0), teacher.labels) for r in rhos]
     start, slope = np.array(laws)[place].T
     found = []
     for _ in range(number + 1):
@@ -81,19 +84,37 @@ def heterozygosity(teacher: Teacher, student: Any, n: int, generations: int) -> 
     return np.array(found)
 
 
-def _step(n: int, rho: float, labels: int, c: float | None) -> tuple[float, float]:
-    """Return (a, b) with E F' = a + b F after one generation; c = None for a student that copies visited rows."""
-    never = float((1.0 - rho) ** n)
-    if c is None:
-        return never / labels, 1.0 - never
+_Stage = Callable[[int, float, int], tuple[float, float]]
+"""(n, rho, labels): (a, b) with E F' = a + b F after one generation."""
 
+
+def _stage_of(student: Student) -> _Stage:
+    match student.exact:
+        case Empirical():
+            return partial(_counting, 0.0)
+        case Smoothed(c):
+            return partial(_counting, c)
+        case WholeRows():
+            return _copying
+    raise NoExactRisk(
+        f"student {student.name!r} has no exact heterozygosity: use lineage(teacher, [(student, n)])"
+    )
+
+
+def _copying(n: int, rho: float, labels: int) -> tuple[float, float]:
+    never = missed(rho, n)
+    return never / labels, 1.0 - never
+
+
+def _counting(c: float, n: int, rho: float, labels: int) -> tuple[float, float]:
     def start(k: np.ndarray) -> np.ndarray:
         return (k + 2.0 * c * k + c**2 * labels) / (k + c * labels) ** 2
 
     def slope(k: np.ndarray) -> np.ndarray:
         return k / (k + c * labels) * ((k - 1.0) / (k + c * labels))
 
-    return never / labels + mean_over_visits(start, n, rho), mean_over_visits(slope, n, rho)
+    never = missed(rho, n) / labels
+    return never + mean_over_visits(start, n, rho), mean_over_visits(slope, n, rho)
 
 
 def fixation(row: ArrayLike, visits: int, generations: int) -> np.ndarray:

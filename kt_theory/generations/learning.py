@@ -13,7 +13,7 @@ import numpy as np
 
 from kt_theory.kernels.copies import write_tables
 from kt_theory.kernels.generic import ROW_SUM_TOLERANCE
-from kt_theory.risk.rules import RowRuleError, compiled_rule, pools, rule_kind
+from kt_theory.simulation.rules import RowRuleError, compiled_rule, pools, rule_kind
 from kt_theory.students import Student
 
 _CELLS_AT_ONCE = 2**14
@@ -55,22 +55,8 @@ class Learner:
         repeats = len(tables)
         visits = draw_labels(np.full((repeats, 1), n), np.broadcast_to(rho, (repeats, 1, len(rho))), rng)[:, 0]
         counts = draw_labels(visits, tables, rng)
-        seen, revealed = self._answers(counts, tables, rng)
+        seen, revealed = self.student.access.answers(counts, tables, rng)
         return self._write(seen, revealed, done)
-
-    def _answers(
-        self, counts: np.ndarray, tables: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        level = self.student.access
-        if level.graph is None and not level.everywhere:
-            # Without a graph rows do not see each other: all repeats are one tall table.
-            flat, rows = counts.reshape(-1, self.labels), tables.reshape(-1, self.labels)
-            return level.seen_counts(flat, rows).reshape(counts.shape), level.reveal(flat, rows, rng).reshape(
-                counts.shape
-            )
-        pairs = list(zip(counts, tables, strict=True))
-        seen = np.array([level.seen_counts(count, table) for count, table in pairs])
-        return seen, np.array([level.reveal(count, table, rng) for count, table in pairs])
 
     def _write(self, counts: np.ndarray, revealed: np.ndarray, done: Callable[[int], Any]) -> np.ndarray:
         """Call the rule on rows, or on whole tables: each call has a spare entry at its end, set to 1 on return."""

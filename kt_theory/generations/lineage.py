@@ -10,7 +10,7 @@ import numpy as np
 from kt_theory.generations.learning import Learner
 from kt_theory.generations.running import Running, blocks
 from kt_theory.numeric import total_variation
-from kt_theory.risk.montecarlo import progress_bar
+from kt_theory.simulation.run import progress_bar
 from kt_theory.students import Student, as_students
 from kt_theory.teacher import Teacher
 from kt_theory.validation import distributions, whole_number

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.exact.averages import mean_over_visits
+from kt_theory.exact.cost import NoExactRisk
+from kt_theory.exact.empirical import Empirical
 from kt_theory.generations.learning import draw_labels
 from kt_theory.generations.running import Running, blocks
-from kt_theory.generations.visits import mean_over_visits
 from kt_theory.numeric import total_variation
-from kt_theory.risk.cost import NoExactRisk
-from kt_theory.risk.empirical import empirical_loss
-from kt_theory.risk.exact import exact_risk
-from kt_theory.risk.montecarlo import progress_bar
+from kt_theory.simulation.run import progress_bar
+from kt_theory.students.risk import exact_risk
 from kt_theory.teacher import RowClasses, Teacher
 from kt_theory.validation import ROUNDING, distributions, sample_sizes, whole_number
 
@@ -94,7 +94,7 @@ class Privileged:
         # An exact risk is linear in the multiplicities, which need not be whole numbers for that.
         classes = RowClasses(coins, rho, 0.5 * (larger - smaller).ravel())
         try:
-            noise = empirical_loss(classes, np.array(sample_sizes(n), dtype=np.float64))
+            noise = Empirical().visited(classes, np.array(sample_sizes(n), dtype=np.float64))
         except NoExactRisk:
             raise NoExactRisk(
                 f"n = {n!r}: takes more than half a minute; use bound(n) or simulate(n, repeats)"

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from kt_theory.limits.descent import minimum
+from kt_theory.limits.optimise import minimum
 from kt_theory.teacher import Teacher
 from kt_theory.validation import whole_number
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kt_theory.limits.hard_prior import log_binomial
-from kt_theory.limits.rows import best_whole, maximum
+from kt_theory.limits.hard.priors import log_binomial
+from kt_theory.limits.optimise import best_whole, maximum
 from kt_theory.validation import whole_number
 
 LARGEST_ROW = 10**6

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from kt_theory.graphs import BallsTooLarge, Graph
+from kt_theory.limits.bracket import Bracket, Lower, Tail, Upper, coverage_curve, coverage_lower
+from kt_theory.limits.kappa import kappa
+from kt_theory.limits.law import Terms
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import deterministic_teacher, unvisited_mass
+from kt_theory.limits.whole_rows import coverage_words
 from kt_theory.teacher import Teacher
 
 LARGEST_PROGRAMME, MOST_EDGES = 400, 5000
@@ -263,3 +269,39 @@ def _worst_teacher(graph: Graph, labels: int, members: np.ndarray, law: Any) -> 
     rho[members] = law.light
     rho[members[-1]] = law.heavy
     return Teacher(pi, rho / rho.sum())
+
+
+class Gradient(Bracket):
+    """Gradients along a graph: soft labels on a largest independent set."""
+
+    def __init__(self, access: str, name: str, graph: Graph, hops: int, labels: int) -> None:
+        super().__init__(access, name, graph.vertices, labels)
+        self.graph, self.hops = graph, hops
+
+    @cached_property
+    def alpha(self) -> Independence:
+        """The independence number of the graph's power."""
+        return independence_number(self.graph, self.hops)
+
+    def limit(self, n: int) -> Limit:
+        """Return the minimax risk, or its interval where the independence number is known within bounds."""
+        return replace(gradient_limit(self.graph, self.labels, n, self.hops), access=self.access)
+
+    def uppers(self) -> tuple[Upper, ...]:
+        """Return the limit of soft labels on as many inputs as can be independent."""
+        known = self.alpha.lower == self.alpha.upper
+        words = coverage_words(self.alpha.upper, "alpha")
+        words += "; exact" if known else "; alpha is known within bounds"
+        return (coverage_curve(self.alpha.upper, self.labels, self.surely, words, exact=known),)
+
+    def lowers(self) -> Iterator[Lower]:
+        """Return the limit of soft labels on as many inputs as are found to be independent."""
+        yield coverage_lower(self.alpha.lower, self.labels)
+
+    def tails(self) -> tuple[Tail, ...]:
+        """Return the Chernoff bound of the missing mass of the inputs."""
+        return (self.covered(),)
+
+    def terms(self) -> Terms:
+        """Return kappa = alpha alone."""
+        return self.three(0.0, kappa("gradient", graph=self.graph, hops=self.hops), 0.0)

@@ -18,15 +18,42 @@ one visit.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
-from kt_theory.limits.hard import ROUNDING
-from kt_theory.limits.hard_inputs import ROW_GAP, laws_upper, row_uppers, visit_steps
+from kt_theory.limits.bracket import (
+    TINY,
+    Bracket,
+    Curve,
+    Lower,
+    Markov,
+    Tail,
+    Upper,
+    coverage_lower,
+)
+from kt_theory.limits.crossing import STEP, Enough
+from kt_theory.limits.hard.bracket import (
+    GAP,
+    Shrinkage,
+    hard_above_partial,
+    hard_surely,
+    joint_tail,
+    on_tables,
+    one_row_upper,
+    prior_curve,
+    row_guess,
+)
+from kt_theory.limits.hard.interval import ROUNDING
+from kt_theory.limits.hard.inputs import ROW_GAP, laws_upper, row_uppers, visit_steps
+from kt_theory.limits.law import Terms
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import soft_limit
+from kt_theory.numeric import missed
 from kt_theory.teacher import Teacher
+from kt_theory.validation import LARGEST_COUNT
 
 TWICE = 0.81
 """What a label seen twice, and no other, gets; it loses at most 0.19, less than two labels cost after two visits."""
@@ -95,8 +122,7 @@ def non_target_limit(inputs: int, labels: int, n: int, hard: Callable[[int], Lim
         return Limit(found.lower, found.upper, found.exact, found.teacher, words, "non_target", inputs, labels, n)
     most, share, two = 1.0 - 1.0 / labels, 1.0 / inputs, hard(2)
     soft = soft_limit(inputs, labels, n)
-    never = math.exp(n * math.log1p(-share)) if inputs > 1 else 0.0
-    once = n * share * (math.exp((n - 1) * math.log1p(-share)) if inputs > 1 else float(n == 1))
+    never, once = missed(share, n), n * share * missed(share, n - 1)
     uniform = Teacher.from_classes([np.full(labels, 1.0 / labels)], [share], [inputs])
     lower, teacher, source = max(
         [(two.lower, _padded(two, labels), "hard labels on rows of two"), (soft.lower, soft.teacher, "soft labels"),
@@ -123,3 +149,71 @@ def _padded(two: Limit, labels: int) -> Teacher | None:
     wide = np.zeros((len(rows), labels))
     wide[:, : rows.shape[1]] = rows
     return Teacher.from_classes(wide, rho, multiplicity)
+
+
+@lru_cache(maxsize=256)
+def _limit(inputs: int, labels: int, n: int) -> Limit:
+    return non_target_limit(inputs, labels, n, lambda width: hard_above_partial(inputs, width, n))
+
+
+class NonTargetPart(Bracket):
+    """The non-target part of each answer: exact for one input and few samples, else an interval."""
+
+    def limit(self, n: int) -> Limit:
+        """Return the minimax risk or its interval."""
+        return replace(_limit(self.inputs, self.labels, n), access=self.access)
+
+    def surely(self, tv: float) -> int:
+        """Return where hard labels succeed."""
+        return hard_surely(self.inputs, self.labels, tv)
+
+    def uppers(self) -> tuple[Upper, ...]:
+        """Return the certified bound."""
+        if self.labels <= 2:
+            return (Shrinkage(self.inputs, self.labels),)
+        return (RowsOfTwo(self.inputs, self.labels),)
+
+    def lowers(self) -> Iterator[Lower]:
+        """Return those of soft labels, and of hard labels on rows of two."""
+        yield coverage_lower(self.inputs, self.labels)
+        yield prior_curve(self.inputs, 2, lambda tv: self.inputs / (2 * math.pi * max(tv, TINY) ** 2))
+
+    def tails(self) -> tuple[Tail, ...]:
+        """Return that of hard labels, and Markov's inequality."""
+        return joint_tail(self.inputs, self.labels), Markov(self.uppers())
+
+    def terms(self) -> Terms:
+        """Return kappa = 2S and the noise of two labels; those of hard labels where there are no more."""
+        if self.labels <= 2:
+            return self.three(0.0, self.inputs, 0.5 * math.sqrt(self.inputs * (self.labels - 1)))
+        return self.three(0.0, 2 * self.inputs, 0.5 * math.sqrt(self.inputs))
+
+
+@dataclass(frozen=True)
+class RowsOfTwo(Upper):
+    """Rows of two labels as hard labels, the others by their first two different labels."""
+
+    inputs: int
+    labels: int
+    words: str = "certified upper bound of the minimax risk (rows of two labels as hard labels)"
+    floor: float = 0.0
+
+    def crossing(self, tv: float, known: int | None) -> Enough:
+        """Return the least n found with a proved upper bound of at most tv."""
+        S, A, row = self.inputs, self.labels, row_guess(2, tv)
+        if S * row > 2 * LARGEST_COUNT:
+            return Shrinkage(S, A).crossing(tv, known)
+        if S == 1:
+
+            def alone(n: int, tv: float) -> float:
+                return max(one_row_upper(2, n), float(one_label_loss(A, np.array([n]))[0]))
+
+            within = "; n within 1/1000 of it"
+            curve = Curve(alone, lambda tv: row, self.words + within, digits=STEP, power=2.0)
+            return curve.crossing(tv, known)
+
+        def rows(visits: np.ndarray) -> np.ndarray:
+            return non_target_rows(A, visits, GAP)
+
+        found = on_tables(S, A, tv, min(S * row, LARGEST_COUNT), rows)
+        return Enough.of(found, f"{self.words}; n within about 1/100 of it")

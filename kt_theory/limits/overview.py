@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory.access import Access
-from kt_theory.limits import bounds
+from kt_theory.limits import paper as bounds
 from kt_theory.limits.limit import Limit
-from kt_theory.limits.minimax import minimax_risk
+from kt_theory.minimax import minimax_risk
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kt_theory.limits.limit import Limit
+from kt_theory.numeric import missed
 from kt_theory.teacher import Teacher
 
 
@@ -50,7 +51,7 @@ def unvisited_mass(inputs: int, n: int) -> WorstLaw:
         Samples, >= 0.
     """
     uniform = 1.0 / inputs
-    flat = WorstLaw(_flat_mass(inputs, n), uniform, uniform)
+    flat = WorstLaw(missed(uniform, n), uniform, uniform)
     if inputs == 1 or inputs >= n + 1:
         return flat
     excess = _inner_maximum(inputs, n)
@@ -58,14 +59,9 @@ def unvisited_mass(inputs: int, n: int) -> WorstLaw:
         return flat
     light = (1.0 + excess) / (n + 1)
     others = (inputs - 1) * light
-    value = others * math.exp(n * math.log1p(-light)) + (1.0 - others) * math.exp(n * math.log(others))
+    # The heavy input is missed if all samples fall on the others: 1 - heavy would cancel.
+    value = others * missed(light, n) + (1.0 - others) * math.exp(n * math.log(others))
     return max(flat, WorstLaw(value, light, 1.0 - others))
-
-
-def _flat_mass(inputs: int, n: int) -> float:
-    if inputs == 1:
-        return 1.0 if n == 0 else 0.0
-    return math.exp(n * math.log1p(-1.0 / inputs))
 
 
 def _inner_maximum(inputs: int, n: int) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kt_theory.limits.combine import largest_over_laws
+from kt_theory.limits.laws import largest_over_laws
 
 RATIO = 1.01
 """Neighbouring visit counts, and neighbouring masses of a row, differ by so much where a bound is evaluated."""

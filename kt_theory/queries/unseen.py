@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.numeric import log_missed, power_of
 from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories, TwoStage
 from kt_theory.queries.walks import mean_visits, never_met, survival, survival_cost
 from kt_theory.validation import distributions, whole_number
@@ -100,7 +101,8 @@ def occupancy(law: Iid | Trajectories, n: int, rho: ArrayLike | None = None) -> 
 
 def _by_iid(q: np.ndarray, counts: list[Any], sets: np.ndarray | None) -> np.ndarray:
     hit, missed = (q, 1.0 - q) if sets is None else (sets @ q, ~sets @ q)
-    return np.array([_power(hit, missed, count) for count in counts])
+    log = log_missed(hit, missed)
+    return np.array([power_of(log, count) for count in counts])
 
 
 def _by_trajectories(law: Trajectories, counts: list[Any], start: np.ndarray, sets: np.ndarray | None) -> np.ndarray:
@@ -114,7 +116,7 @@ def _by_trajectories(law: Trajectories, counts: list[Any], start: np.ndarray, se
             continue
         whole, rest = (np.inf, 0) if _infinite(count) else divmod(count, law.horizon)
         one, cut = steps.index(law.horizon), steps.index(rest)
-        found[i] = _power(hit[one], missed[one], whole) * missed[cut]
+        found[i] = power_of(log_missed(hit[one], missed[one]), whole) * missed[cut]
     return found
 
 
@@ -137,17 +139,6 @@ def _by_design(law: Design | TwoStage, count: Any, rho: np.ndarray | None, sets:
             raise ValueError(f"{law.name}: a pilot that leaves inputs out makes the rest depend on the labels drawn")
     met = asked if sets is None else (sets & asked).any(axis=1)
     return np.asarray(met == 0, dtype=np.float64)
-
-
-def _power(hit: np.ndarray, missed: np.ndarray, count: float) -> np.ndarray:
-    """Return (1 - hit)^count, given missed = 1 - hit, with 0^0 = 1 and 1^inf = 1."""
-    if count == 0:
-        return np.ones(len(hit))
-    if _infinite(count):
-        return np.asarray(hit == 0, dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        log = np.where(hit < 0.5, np.log1p(-np.minimum(hit, 0.5)), np.log(np.maximum(missed, 0.0)))
-    return np.asarray(np.exp(count * log))
 
 
 def _infinite(count: Any) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures, teachers
-from kt_theory.limits import bounds
+from kt_theory.limits import paper as bounds
 from kt_theory.output import refuse_unwritable, write_table
 from kt_theory.rates import PowerLawWarning, fit_rate
 from kt_theory.students import STUDENTS

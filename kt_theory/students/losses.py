@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 
 from kt_theory.access import SOFT
-from kt_theory.students.core import CE_FUL, CE_SGL, RowRule, Student
+from kt_theory.exact.empirical import Mixed
+from kt_theory.students.paper import CE_FUL, CE_SGL
+from kt_theory.students.rules import RowRule
+from kt_theory.students.student import Student
 from kt_theory.validation import positive
 
 _NEWTON_STEPS = 1000
@@ -51,13 +54,15 @@ def hinton(alpha: float, temperature: float = 1.0) -> Student:
     if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0.0 <= alpha <= 1.0:
         raise ValueError(f"alpha = {alpha!r}: must be a number from 0 to 1")
     weight, tau = float(alpha), positive(temperature, "temperature", low=1e-3, high=1e3)
-    known: tuple[Any, ...] = ("mixed", weight) if tau == 1.0 else ()
-    if weight in (0.0, 1.0):
-        known = (CE_SGL if weight else CE_FUL).exact
-    rule = _newton(weight, tau) if tau != 1.0 and 0.0 < weight < 1.0 else _mixture(weight)
     reference = "Hinton, Vinyals and Dean (2015), arXiv 1503.02531"
     name = f"hinton({weight:g}, {tau:g})" if tau != 1.0 else f"hinton({weight:g})"
-    return Student(name, SOFT, RowRule(rule), reference, known)
+    if weight in (0.0, 1.0):
+        end = CE_SGL if weight else CE_FUL
+        rule = RowRule(_mixture(weight))
+        return Student(name, SOFT, rule, reference, end.exact, sparse=end.sparse)
+    if tau == 1.0:
+        return Student(name, SOFT, RowRule(_mixture(weight)), reference, Mixed(weight))
+    return Student(name, SOFT, RowRule(_newton(weight, tau)), reference)
 
 
 def _mixture(weight: float) -> Any:

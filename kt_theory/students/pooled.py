@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from kt_theory import access
-from kt_theory.students.core import Student, TableRule
+from kt_theory.students.rules import TableRule
+from kt_theory.students.student import Student
 from kt_theory.validation import numeric_array
 
 _LARGEST_POWER = 1024.0

@@ -8,30 +8,32 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.access import HARD, Access, as_access
-from kt_theory.students.core import (
-    CE_FUL,
-    CE_SGL,
-    NAMED,
-    SEL_PTL,
+from kt_theory.exact.informed import WithPrior
+from kt_theory.exact.risk import RowRisk
+from kt_theory.exact.settled import WholeRows
+from kt_theory.exact.smoothed import Shrunk
+from kt_theory.students.greedy import GREEDY
+from kt_theory.students.named import NAMED
+from kt_theory.students.paper import CE_FUL, CE_SGL, SEL_PTL
+from kt_theory.students.rules import (
     RowRule,
-    Student,
     TableRule,
-    _ce_ptl,
-    _ce_sgl,
-    _share_the_rest,
-    as_students,
+    frequencies,
+    reweighted_frequencies,
+    share_the_rest,
 )
+from kt_theory.students.student import Student
 from kt_theory.teacher import Teacher
 from kt_theory.validation import distributions
 
 
-def _ce_sgl_or_prior(counts, revealed, out):
+def _frequencies_or_prior(counts, revealed, out):
     visits = counts.sum()
     if visits > 0:
         out[:] = counts / visits
 
 
-def _ce_ptl_or_prior(counts, revealed, out):
+def _reweighted_or_prior(counts, revealed, out):
     total = 0.0
     for a in range(counts.size):
         total += counts[a] * revealed[a] if counts[a] > 0 else 0.0
@@ -62,8 +64,12 @@ def _share_by_prior(counts, revealed, out):
             out[a] = left / hidden
 
 
-_WITH_PRIOR = {_ce_sgl: _ce_sgl_or_prior, _ce_ptl: _ce_ptl_or_prior, _share_the_rest: _share_by_prior}
-_OF_ACCESS = {"hard": CE_SGL, "partial": SEL_PTL, "soft": CE_FUL}
+_WITH_PRIOR = {
+    frequencies: _frequencies_or_prior,
+    reweighted_frequencies: _reweighted_or_prior,
+    share_the_rest: _share_by_prior,
+}
+_OF_ACCESS = (CE_SGL, SEL_PTL, CE_FUL, GREEDY)
 
 
 def with_prior(student: Student | Access | str, table: ArrayLike) -> Student:
@@ -88,25 +94,27 @@ def with_prior(student: Student | Access | str, table: ArrayLike) -> Student:
             f"student {base.name!r}: a prior needs one of ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k), grad_ful(graph), "
             "argmax; for others write a rule that reads `out`, and give Student(..., prior=table)"
         )
-    hides = rule is _share_by_prior and base.exact != ("ce_ful",)
-    known = () if hides or not base.exact else ("with_prior", *base.exact)
     name = f"{base.name} with prior"
-    return Student(name, base.access, RowRule(rule), f"{base.reference}; falls back on a prior", known, prior)
+    # Hidden mass that is shared by the prior has no exact risk.
+    exact = None
+    if isinstance(base.exact, WholeRows if rule is _share_by_prior else RowRisk):
+        exact = WithPrior(base.exact, prior, name)
+    reference = f"{base.reference}; falls back on a prior"
+    return Student(name, base.access, RowRule(rule), reference, exact, prior)
 
 
 def _based_on(student: Student | Access | str) -> Student:
     if isinstance(student, Student):
         return student
     if isinstance(student, str) and student in NAMED:
-        return as_students(student)[0]
+        return NAMED[student]
     level = as_access(student)
-    if level.greedy and not level.top:
-        return NAMED["argmax"]
-    if level.distortion is not None or level.noise > 0.0 or level.non_target:
+    if not level.unaltered:
         raise ValueError(
             f"access {level.name!r}: must show probabilities as they are, or labels alone, for a student with a prior"
         )
-    return _OF_ACCESS.get(level.name) or Student(level.name, level, RowRule(_share_the_rest), "hidden mass shared")
+    sharing = Student(level.name, level, RowRule(share_the_rest), "hidden mass shared")
+    return next((base for base in _OF_ACCESS if base.access == level), sharing)
 
 
 def shrink(table: ArrayLike, weight: Any) -> Student:
@@ -148,7 +156,8 @@ def shrink(table: ArrayLike, weight: Any) -> Student:
 
     name = f"shrink({float(given):g})" if given.ndim == 0 else "shrink"
     reference = "James and Stein (1961): shrinkage towards a table"
-    return Student(name, HARD, TableRule(rule), reference, ("shrink", weights), prior)
+    exact = Shrunk(prior, weights, name)
+    return Student(name, HARD, TableRule(rule), reference, exact, prior)
 
 
 def best_shrinkage(teacher: Teacher, table: ArrayLike) -> np.ndarray:

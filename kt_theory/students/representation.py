@@ -14,8 +14,10 @@ import numpy as np
 
 from kt_theory import access
 from kt_theory.access import HARD
-from kt_theory.students.core import Student, TableRule
+from kt_theory.exact.settled import WholeRows
 from kt_theory.students.pooled import span_rule
+from kt_theory.students.rules import TableRule
+from kt_theory.students.student import Student
 from kt_theory.validation import numeric_array, unknown_name
 
 _NEWTON_STEPS = 100
@@ -77,7 +79,8 @@ def features(features: Any, targets: str = "complete", *, shipped: bool = True) 
     vectors = points / (np.abs(points).max() or 1.0)
     rule = TableRule(span_rule(vectors, whole=targets == "complete", shipped=shipped))
     if targets == "complete":
-        return Student(name, access.logits(), rule, reference, () if shipped else ("ce_ful",), sizes=sizes)
+        exact = None if shipped else WholeRows(name)
+        return Student(name, access.logits(), rule, reference, exact, sizes=sizes)
     return Student(name, access.true_logits(), rule, reference, sizes=sizes)
 
 

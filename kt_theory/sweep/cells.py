@@ -135,7 +135,7 @@ class _Runner:
 
     def __init__(self, work: Work) -> None:
         from kt_theory.kernels.streams import stream_key
-        from kt_theory.risk.cell import Cell
+        from kt_theory.simulation.cell import Cell
 
         self.teacher = recipes.build_teacher(work.teacher)
         students = [build_student(recipe, self.teacher.inputs) for recipe in work.students]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import catalogue
-from kt_theory.limits.minimax import minimax_risk
+from kt_theory.minimax import minimax_risk
 from kt_theory.sweep import recipes
 from kt_theory.sweep.blocks import UNREADABLE
 from kt_theory.sweep.spec import Cell
@@ -114,7 +114,7 @@ def _curve(cell: Cell) -> str:
 
 def _exact(cells: list[Cell]) -> Iterable[float]:
     """Return the exact risks of one student of one teacher over n, NaN where there is none."""
-    from kt_theory.risk.exact import exact_risk
+    from kt_theory.students.risk import exact_risk
 
     try:
         teacher = recipes.build_teacher(cells[0].teacher)

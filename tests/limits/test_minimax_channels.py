@@ -27,11 +27,11 @@ from kt_theory.access import (
     top_k,
 )
 from kt_theory.access.channel import Quantised, Rounded
-from kt_theory.limits.channels import hard_at_least, mismatch_floor
-from kt_theory.limits.floors import pair_error, quantised_floor, quantised_pairs, rounded_floor, rounded_pairs
-from kt_theory.limits.minimax import minimax_risk
-from kt_theory.limits.noise import noisy_lower, noisy_upper, row_noise, shown_noise_upper
-from kt_theory.limits.sampled import good_turing_upper, missing_mass_upper, sampled_logits_lower
+from kt_theory.limits.channels.limits import hard_at_least, mismatch_floor
+from kt_theory.limits.channels.pairs import pair_error, quantised_floor, quantised_pairs, rounded_floor, rounded_pairs
+from kt_theory.minimax import minimax_risk
+from kt_theory.limits.channels.noise import noisy_lower, noisy_upper, row_noise, shown_noise_upper
+from kt_theory.limits.channels.scale import good_turing_upper, missing_mass_upper, sampled_logits_lower
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.limits.visits import mean_over_visits, most_over_laws, visit_blocks, visit_counts
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 import kt_theory as kt
 from kt_theory import access
 from kt_theory.cli import main
-from kt_theory.limits.terms import Terms, risk_terms
-from kt_theory.planning.levels import Level, student
+from kt_theory.limits.law import Terms, risk_terms
+from kt_theory.planner.levels import Level, student
 
 SIZES = [(1, 2), (1, 3), (3, 5), (10, 10)]
 SAMPLES = [1, 5, 30, 1000, 10**6]

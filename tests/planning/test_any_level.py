@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import access, cli, graphs
-from kt_theory.planning.levels import parse
-from kt_theory.planning.sizes import plan, samples_needed
+from kt_theory.planner.levels import parse
+from kt_theory.planner.sizes import plan, samples_needed
 
 CASES = [
     ("rounded(0.1)", 30, 6, 0.05),

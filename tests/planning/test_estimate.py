@@ -11,10 +11,10 @@ import pytest
 from scipy import stats
 
 import kt_theory as kt
-from kt_theory.planning import estimate
-from kt_theory.planning.estimate import COVERAGE, ESTIMATED, WEAK
-from kt_theory.planning.posterior import pilot
-from kt_theory.planning.sizes import plan, samples_needed
+from kt_theory.planner import estimate
+from kt_theory.planner.estimate import COVERAGE, ESTIMATED, WEAK
+from kt_theory.planner.posterior import pilot
+from kt_theory.planner.sizes import plan, samples_needed
 
 FACTOR = 1.35
 
@@ -235,7 +235,7 @@ def test_records_of_many_labels_are_certified_as_others_where_in_doubt(monkeypat
     for tv in (0.3, 0.05):
         one = plan(teacher=records(teacher, 800, 3, "soft"), tv=tv)
         with monkeypatch.context() as patched:
-            patched.setattr("kt_theory.planning.records.DEAR", 0)
+            patched.setattr("kt_theory.planner.records.DEAR", 0)
             assert one["n"].equals(plan(teacher=records(teacher, 800, 3, "soft"), tv=tv)["n"])
 
 

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import access, cli
-from kt_theory.limits.argmax import floor
-from kt_theory.planning.sizes import samples_needed
+from kt_theory.limits.greedy.argmax import floor
+from kt_theory.planner.sizes import samples_needed
 
 TEACHER = kt.teachers.dirichlet(inputs=30, labels=6, alpha=0.05, seed=2)
 

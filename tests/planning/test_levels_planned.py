@@ -10,10 +10,10 @@ import pytest
 import kt_theory as kt
 from kt_theory import graphs
 from kt_theory.limits import greedy
-from kt_theory.limits.hard_addc import coordinate_risk, envelope, envelope_bound
-from kt_theory.limits.hard_inputs import inputs_upper, laws_upper, row_uppers, visit_steps
-from kt_theory.planning import hard as plan_hard
-from kt_theory.planning.sizes import plan, samples_needed
+from kt_theory.limits.hard.add_c import coordinate_risk, envelope, envelope_bound
+from kt_theory.limits.hard.inputs import inputs_upper, laws_upper, row_uppers, visit_steps
+from kt_theory.planner import hard as plan_hard
+from kt_theory.planner.sizes import plan, samples_needed
 
 EXACT = (
     [("soft", S, A, tv, {}) for S, A, tv in [(1, 2, 0.1), (2, 2, 0.02), (10, 3, 0.3), (1000, 50, 0.05), (50, 7, 0.001)]]

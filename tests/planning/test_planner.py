@@ -10,10 +10,9 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import cli, graphs
-from kt_theory.planning import levels as plan_levels
-from kt_theory.planning.search import first_below, index, number
-from kt_theory.planning.sizes import plan, samples_needed
-from kt_theory.risk.missing_mass import ce_ful_weights
+from kt_theory.exact.missing_mass import ce_ful_weights
+from kt_theory.limits.crossing import first_below, index, number
+from kt_theory.planner.sizes import plan, samples_needed
 
 SOFT = [(1, 2, 0.1), (2, 2, 0.02), (10, 3, 0.3), (10, 3, 0.01), (1000, 50, 0.05), (10**6, 10**6, 1e-4)]
 PARTIAL = [(1, 3, 0.05), (1, 20, 0.1), (2, 3, 0.05), (10, 5, 0.1), (50, 10, 0.02), (100, 2, 0.05)]

@@ -11,9 +11,9 @@ from scipy import integrate, special, stats
 
 import kt_theory as kt
 from kt_theory.kernels import crossings
-from kt_theory.planning.posterior import draws, entries, inputs, rows
-from kt_theory.planning.posterior.deviations import deviations
-from kt_theory.planning.posterior.pilot import MOST_ROWS, pilot
+from kt_theory.planner.posterior import draws, entries, inputs, rows
+from kt_theory.planner.posterior.deviations import deviations
+from kt_theory.planner.posterior.pilot import MOST_ROWS, pilot
 
 SPIKED = [place for place, kind in enumerate(rows.KINDS) if kind.spike is not None and 0.2 <= kind.alpha <= 5]
 PLAIN = [place for place, kind in enumerate(rows.KINDS) if kind.spike is None and 0.2 <= kind.alpha <= 5]
@@ -357,7 +357,7 @@ def test_what_a_level_knows_of_a_sample_of_rows_is_what_it_knows_of_them_all(mon
     pi = np.random.default_rng(0).dirichlet(np.full(5, 0.5), 60)
     transfer = transfer_of(pi, 200, 1, "top2")
     whole = pilot(transfer, 5)
-    monkeypatch.setattr("kt_theory.planning.posterior.pilot.rows_of", lambda labels: 20)
+    monkeypatch.setattr("kt_theory.planner.posterior.pilot.rows_of", lambda labels: 20)
     part = pilot(transfer, 5)
     assert len(part.kept) == 20 < len(whole.kept)
     place = [whole.kept.tolist().index(row) for row in part.kept.tolist()]

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import cli, graphs
-from kt_theory.planning.estimate import ESTIMATED
-from kt_theory.planning.levels import level
-from kt_theory.planning.records import CONTRADICTS, contradiction, in_hand
-from kt_theory.planning.sizes import plan, samples_needed
-from kt_theory.planning.words import answer
+from kt_theory.planner.estimate import ESTIMATED
+from kt_theory.planner.levels import level
+from kt_theory.planner.records import CONTRADICTS, contradiction, in_hand
+from kt_theory.planner.sizes import plan, samples_needed
+from kt_theory.planner.words import answer
 
 RNG = np.random.default_rng(11)
 TEACHER = kt.Teacher(RNG.dirichlet(np.full(4, 0.7), 12), RNG.dirichlet(np.full(12, 2.0)))

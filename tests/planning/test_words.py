@@ -11,9 +11,9 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import cli
-from kt_theory.planning.estimate import ESTIMATED
-from kt_theory.planning.sizes import plan
-from kt_theory.planning.words import answer, as_json, name, rests_on
+from kt_theory.planner.estimate import ESTIMATED
+from kt_theory.planner.sizes import plan
+from kt_theory.planner.words import answer, as_json, name, rests_on
 
 PRICES = {"hard": 0.001, "partial": (0.001, 0.0005), "top_k(5)": (0.001, 0.0005), "soft": (0.001, 0.0005)}
 

@@ -15,7 +15,7 @@ import pytest
 
 from kt_theory import catalogue
 from kt_theory.kernels.statistics import moments, quantiles
-from kt_theory.risk.cell import Tally
+from kt_theory.simulation.cell import Tally
 from kt_theory.sweep import Spec, cells, load, merge_shards, plan, replay, run, status
 from kt_theory.sweep.plan import Stored, cut, disjoint, gaps, prefix
 from kt_theory.testing import confidence_radius
