@@ -214,10 +214,7 @@ def _student_name(value: Any, parameter: Parameter, folder: Path) -> Recipe:
 def _file(value: Any, parameter: Parameter, folder: Path) -> Recipe:
     if not _names_file(value):
         printed = write(value) if isinstance(value, Call) else value
-        raise ValueError(
-            f"{parameter.name} = {printed!r}: must be a file, {parameter.domain}, such as "
-            f"{parameter.example}"
-        )
+        raise ValueError(f"{parameter.name} = {printed!r}: must be a file, {parameter.domain}")
     path = str(folder / value)
     return {"file": path, "content": digest(path)}
 
@@ -309,6 +306,10 @@ def _only_level(k: int) -> Access:
     return access.top_k(k, sampled=False)
 
 
+def _true_logits() -> Student:
+    return own_student(access.true_logits())
+
+
 def _features(features: np.ndarray, targets: str, encoder: str) -> Student:
     return students.features(features, targets, shipped=encoder == "shipped")
 
@@ -366,15 +367,6 @@ LEVELS: dict[str, LevelEntry] = _by_name(
 """Every access level that has a name."""
 
 
-def true_logits() -> Student:
-    """Return the student of `access.true_logits`: the softmax of the logits that were shown, 0 on the other labels.
-
-    It is `students.logits` of partial labels, which does not need the scale of the logits; so is its risk.
-    """
-    level = access.true_logits()
-    return replace(students.logits(access.PARTIAL), name=level.name, access=level)
-
-
 STUDENTS: dict[str, StudentEntry] = _by_name(
     [
         *(StudentEntry(name, (), partial(NAMED.__getitem__, name)) for name in NAMED),
@@ -388,7 +380,7 @@ STUDENTS: dict[str, StudentEntry] = _by_name(
         StudentEntry("quantised", (_BITS, _OF), students.quantised),
         StudentEntry("noisy", (_SIGMA, _OF), students.noisy),
         StudentEntry("logits", (_OF,), students.logits),
-        StudentEntry("true_logits", (), true_logits),
+        StudentEntry("true_logits", (), _true_logits),
         StudentEntry("hinton", (_ALPHA, _HINTON), students.hinton),
         StudentEntry("jacobian", (_FEATURES,), students.jacobian),
         StudentEntry("affine_ful", (_FEATURES,), students.affine_ful),
@@ -607,11 +599,12 @@ def _recipe(given: Any, what: str, folder: Path) -> dict[str, Any]:
     said = _by_key(entry, call, what)
     bare = not isinstance(given, Mapping) and not call.arguments
     if bare and not entry.complete:
-        raise ValueError(f"{what} {call.name!r} has parameters: write {entry.example!r}")
+        graph = f", or '{call.name}(file=edges.csv)'" if _GRAPH[0] in entry.parameters else ""
+        raise ValueError(f"{what} {call.name!r} has parameters: write {entry.example!r}{graph}")
     recipe: dict[str, Any] = {"name": call.name}
     for each in entry.parameters:
         if each.name in said:
-            value = each.kind.read(said[each.name], each, folder)
+            value = _value(entry, each, said[each.name], folder)
             if each.always or value != each.default:
                 recipe[each.name] = value
         elif each.required:
@@ -620,6 +613,15 @@ def _recipe(given: Any, what: str, folder: Path) -> dict[str, Any]:
         elif each.always:
             recipe[each.name] = each.default
     return recipe
+
+
+def _value(entry: Entry, parameter: Parameter, given: Any, folder: Path) -> Any:
+    try:
+        return parameter.kind.read(given, parameter, folder)
+    except ValueError as error:
+        if not parameter.kind.from_file:
+            raise
+        raise ValueError(f"{error}; write {entry.example!r}") from None
 
 
 def _by_key(entry: Entry, call: Call, what: str) -> dict[str, Any]:
@@ -710,6 +712,7 @@ def own_student(level: Access, teacher: Teacher | None = None) -> Student:
         case channel.Noisy(sigma):
             return students.noisy(sigma, plain)
         case channel.Centred():
+            # The softmax of what is shown does not need the scale.
             return replace(students.logits(plain), name=level.name, access=level)
         case other_channel:
             assert_never(other_channel)
