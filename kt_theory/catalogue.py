@@ -22,12 +22,18 @@ import numpy as np
 
 from kt_theory import access, graphs, students
 from kt_theory.access import Access, channel, reach, shows
+from kt_theory.exact.risk import RowRisk
 from kt_theory.grammar import Call, parse, write
 from kt_theory.students import NAMED, Student
 from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name, whole_number
 
 Recipe = Mapping[str, Any]
+
+
+class _NoFile(ValueError):
+    """What is written is no file."""
+
 
 REQUIRED = object()
 """The default of a parameter that has none."""
@@ -214,7 +220,7 @@ def _student_name(value: Any, parameter: Parameter, folder: Path) -> Recipe:
 def _file(value: Any, parameter: Parameter, folder: Path) -> Recipe:
     if not _names_file(value):
         printed = write(value) if isinstance(value, Call) else value
-        raise ValueError(f"{parameter.name} = {printed!r}: must be a file, {parameter.domain}")
+        raise _NoFile(str(parameter.refused(printed)))
     path = str(folder / value)
     return {"file": path, "content": digest(path)}
 
@@ -223,12 +229,12 @@ def _graph(value: Any, parameter: Parameter, folder: Path) -> Any:
     if _names_file(value):
         return _file(value, parameter, folder)
     call = _called(value, "graph")
-    if not call.arguments and call.name in GRAPHS:
+    if not call.arguments:
+        if call.name not in GRAPHS:
+            raise unknown_name("graph", call.name, GRAPHS)
         return call.name
     if call.name not in _SIZED:
-        raise unknown_name(
-            "graph", write(call) if call.arguments else call.name, [*GRAPHS, "file=edges.csv"]
-        )
+        return _file(call, parameter, folder)
     _sized_graph(call)
     return write(call)
 
@@ -316,7 +322,7 @@ def _features(features: np.ndarray, targets: str, encoder: str) -> Student:
 
 _K = Parameter("k", WHOLE, REQUIRED, "a whole number, at least 0", 5, True)
 _GRAPH = (
-    Parameter("graph", GRAPH, REQUIRED, "path, cycle, complete or edges of inputs", "path", True),
+    Parameter("graph", GRAPH, REQUIRED, "path, cycle, complete or a file of edges", "path", True),
     Parameter("hops", WHOLE, 1, "a whole number, at least 0", 1, True),
 )
 _OF = Parameter("of", LEVEL, "soft", "an access level", "partial", False)
@@ -331,12 +337,18 @@ _HINTON = Parameter("temperature", NUMBER, 1.0, "a number from 0.001 to 1000", 2
 _WEIGHT = Parameter("weight", NUMBER, REQUIRED, "a number, at least 0", 5, True)
 _BASE = Parameter("student", STUDENT, REQUIRED, "a student", "ce_sgl", True)
 _PRIOR = Parameter(
-    "table", TABLE, REQUIRED, "probabilities, a row each input", "prior.parquet", True
+    "table", TABLE, REQUIRED, "a file of probabilities, a row for each input", "prior.parquet", True
 )
-_MASK = Parameter("mask", MASK, REQUIRED, "0 or 1 for each label", "mask.npy", True)
-_GROUPS = Parameter("groups", GROUPS, REQUIRED, "a number for each input", "groups.npy", True)
-_FEATURES = Parameter("features", ARRAY, REQUIRED, "a row for each input", "features.npy", True)
-_DISTANCES = Parameter("distances", ARRAY, REQUIRED, "(inputs, inputs)", "distances.npy", True)
+_MASK = Parameter("mask", MASK, REQUIRED, "a file of 0 and 1, for each label", "mask.npy", True)
+_GROUPS = Parameter(
+    "groups", GROUPS, REQUIRED, "a file of numbers, one for each input", "groups.npy", True
+)
+_FEATURES = Parameter(
+    "features", ARRAY, REQUIRED, "a file, a row for each input", "features.npy", True
+)
+_DISTANCES = Parameter(
+    "distances", ARRAY, REQUIRED, "a file, (inputs, inputs)", "distances.npy", True
+)
 _TARGETS = Parameter("targets", TARGETS, "complete", "hard, sampled or complete", "hard", False)
 _ENCODER = Parameter("encoder", ENCODER, "shipped", "shipped or queried", "queried", False)
 
@@ -597,10 +609,10 @@ def _recipe(given: Any, what: str, folder: Path) -> dict[str, Any]:
         raise _unlike(entries, call.name, given, what)
     entry = entries[call.name]
     said = _by_key(entry, call, what)
-    bare = not isinstance(given, Mapping) and not call.arguments
-    if bare and not entry.complete:
-        graph = f", or '{call.name}(file=edges.csv)'" if _GRAPH[0] in entry.parameters else ""
-        raise ValueError(f"{what} {call.name!r} has parameters: write {entry.example!r}{graph}")
+    if not isinstance(given, Mapping) and not call.arguments and not entry.complete:
+        if "(" in str(given):
+            raise _unlike(entries, call.name, given, what)
+        raise ValueError(f"{what} {call.name!r} has parameters: {_way_out(entry)}")
     recipe: dict[str, Any] = {"name": call.name}
     for each in entry.parameters:
         if each.name in said:
@@ -608,7 +620,7 @@ def _recipe(given: Any, what: str, folder: Path) -> dict[str, Any]:
             if each.always or value != each.default:
                 recipe[each.name] = value
         elif each.required:
-            way_out = f"; it is a file: write {entry.example!r}" if each.kind.from_file else ""
+            way_out = f"; {_way_out(entry)}" if each.kind.from_file else ""
             raise ValueError(f"{what} {call.name!r}: {each.name} is missing{way_out}")
         elif each.always:
             recipe[each.name] = each.default
@@ -618,10 +630,13 @@ def _recipe(given: Any, what: str, folder: Path) -> dict[str, Any]:
 def _value(entry: Entry, parameter: Parameter, given: Any, folder: Path) -> Any:
     try:
         return parameter.kind.read(given, parameter, folder)
-    except ValueError as error:
-        if not parameter.kind.from_file:
-            raise
-        raise ValueError(f"{error}; write {entry.example!r}") from None
+    except _NoFile as error:
+        raise ValueError(f"{error}; {_way_out(entry)}") from None
+
+
+def _way_out(entry: Entry) -> str:
+    graph = f", or '{entry.name}(file=edges.csv)'" if _GRAPH[0] in entry.parameters else ""
+    return f"write {entry.example!r}{graph}"
 
 
 def _by_key(entry: Entry, call: Call, what: str) -> dict[str, Any]:
@@ -742,8 +757,8 @@ def _stands_out(teacher: Teacher | None) -> bool:
     """Whether the point mass on the most probable label leaves less of this teacher than hedging does."""
     if teacher is None:
         return False
-    left = [NAMED[name].exact.limit(teacher.classes) for name in ("argmax", "argmax_hedged")]
-    return left[0] <= left[1]
+    bold, hedged = (cast(RowRisk, NAMED[name].exact) for name in ("argmax", "argmax_hedged"))
+    return bold.limit(teacher.classes) <= hedged.limit(teacher.classes)
 
 
 def _refuse_parts(level: Access) -> None:

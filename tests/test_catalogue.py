@@ -468,7 +468,7 @@ ERRORS = [
     (level, 5, "must be a name"),
     (student, "ce_sgl(5)", "student 'ce_sgl' has no parameters"),
     (student, "masked(nobody, mask.npy)", "unknown student 'nobody'"),
-    (student, "masked(ce_sgl, 3)", "mask = 3: must be a file"),
+    (student, "masked(ce_sgl, 3)", "mask = 3: must be a file of 0 and 1, for each label; write"),
     (student, "masked(ce_sgl, many.npz)", "many.npz holds 2 arrays: must hold one"),
     (student, "masked(ce_sgl, text.csv)", "text.csv cannot be read as an array of numbers"),
     (student, "shrink(prior.parquet)", "weight is missing"),
