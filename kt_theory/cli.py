@@ -158,7 +158,7 @@ def limits(
     from kt_theory.access import top_k
     from kt_theory.limits.constants import asymptotic_rates, fixed_labels, light_labels
     from kt_theory.minimax import minimax_risk
-    from kt_theory.limits.overview import limits_at, overview_rows
+    from kt_theory.overview import limits_at, overview_rows
     from kt_theory.minimax import risk_terms
     from kt_theory.output import refuse_unwritable, write_table
 
