@@ -27,7 +27,7 @@ from kt_theory.students import NAMED, Student
 from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name, whole_number
 
-Recipe = dict[str, Any]
+Recipe = Mapping[str, Any]
 
 REQUIRED = object()
 """The default of a parameter that has none."""
@@ -214,10 +214,7 @@ def _student_name(value: Any, parameter: Parameter, folder: Path) -> Recipe:
 def _file(value: Any, parameter: Parameter, folder: Path) -> Recipe:
     if not _names_file(value):
         printed = write(value) if isinstance(value, Call) else value
-        raise ValueError(
-            f"{parameter.name} = {printed!r}: must be a file, {parameter.domain}, such as "
-            f"{parameter.example}"
-        )
+        raise ValueError(f"{parameter.name} = {printed!r}: must be a file, {parameter.domain}")
     path = str(folder / value)
     return {"file": path, "content": digest(path)}
 
@@ -229,7 +226,9 @@ def _graph(value: Any, parameter: Parameter, folder: Path) -> Any:
     if not call.arguments and call.name in GRAPHS:
         return call.name
     if call.name not in _SIZED:
-        raise unknown_name("graph", write(call) if call.arguments else call.name, [*GRAPHS, "file=edges.csv"])
+        raise unknown_name(
+            "graph", write(call) if call.arguments else call.name, [*GRAPHS, "file=edges.csv"]
+        )
     _sized_graph(call)
     return write(call)
 
@@ -307,6 +306,10 @@ def _only_level(k: int) -> Access:
     return access.top_k(k, sampled=False)
 
 
+def _true_logits() -> Student:
+    return own_student(access.true_logits())
+
+
 def _features(features: np.ndarray, targets: str, encoder: str) -> Student:
     return students.features(features, targets, shipped=encoder == "shipped")
 
@@ -327,7 +330,9 @@ _ALPHA = Parameter("alpha", NUMBER, REQUIRED, "a number from 0 to 1", 0.5, True)
 _HINTON = Parameter("temperature", NUMBER, 1.0, "a number from 0.001 to 1000", 2, False)
 _WEIGHT = Parameter("weight", NUMBER, REQUIRED, "a number, at least 0", 5, True)
 _BASE = Parameter("student", STUDENT, REQUIRED, "a student", "ce_sgl", True)
-_PRIOR = Parameter("table", TABLE, REQUIRED, "probabilities, a row each input", "prior.parquet", True)
+_PRIOR = Parameter(
+    "table", TABLE, REQUIRED, "probabilities, a row each input", "prior.parquet", True
+)
 _MASK = Parameter("mask", MASK, REQUIRED, "0 or 1 for each label", "mask.npy", True)
 _GROUPS = Parameter("groups", GROUPS, REQUIRED, "a number for each input", "groups.npy", True)
 _FEATURES = Parameter("features", ARRAY, REQUIRED, "a row for each input", "features.npy", True)
@@ -362,15 +367,6 @@ LEVELS: dict[str, LevelEntry] = _by_name(
 """Every access level that has a name."""
 
 
-def true_logits() -> Student:
-    """Return the student of `access.true_logits`: the softmax of the logits that were shown, 0 on the other labels.
-
-    It is `students.logits` of partial labels, which does not need the scale of the logits; so is its risk.
-    """
-    level = access.true_logits()
-    return replace(students.logits(access.PARTIAL), name=level.name, access=level)
-
-
 STUDENTS: dict[str, StudentEntry] = _by_name(
     [
         *(StudentEntry(name, (), partial(NAMED.__getitem__, name)) for name in NAMED),
@@ -384,7 +380,7 @@ STUDENTS: dict[str, StudentEntry] = _by_name(
         StudentEntry("quantised", (_BITS, _OF), students.quantised),
         StudentEntry("noisy", (_SIGMA, _OF), students.noisy),
         StudentEntry("logits", (_OF,), students.logits),
-        StudentEntry("true_logits", (), true_logits),
+        StudentEntry("true_logits", (), _true_logits),
         StudentEntry("hinton", (_ALPHA, _HINTON), students.hinton),
         StudentEntry("jacobian", (_FEATURES,), students.jacobian),
         StudentEntry("affine_ful", (_FEATURES,), students.affine_ful),
@@ -442,12 +438,12 @@ def student(given: Any, inputs: int | None = None) -> Student:
     return build_student(student_recipe(given), inputs)
 
 
-def level_recipe(given: Any, folder: Path = Path()) -> Recipe:
+def level_recipe(given: Any, folder: Path = Path()) -> dict[str, Any]:
     """Return the recipe of a level; names of files are relative to `folder`."""
     return _recipe(given, "access", folder)
 
 
-def student_recipe(given: Any, folder: Path = Path()) -> Recipe:
+def student_recipe(given: Any, folder: Path = Path()) -> dict[str, Any]:
     """Return the recipe of a student; names of files are relative to `folder`."""
     recipe = _recipe(given, "student", folder)
     if _graph_of(recipe) is None:
@@ -495,14 +491,14 @@ def name_of(recipe: Recipe) -> str:
 
 
 def _printed(value: Mapping[str, Any]) -> str:
-    return Path(value["file"]).name if "file" in value else name_of(dict(value))
+    return Path(value["file"]).name if "file" in value else name_of(value)
 
 
 def _as_word(value: Any) -> Any:
     return parse(value) if isinstance(value, str) and not _names_file(value) else value
 
 
-def identity(recipe: Mapping[str, Any]) -> Recipe:
+def identity(recipe: Recipe) -> dict[str, Any]:
     """Return what of a recipe determines the result: a file counts by its content, not by its name."""
     return {
         name: identity(value) if isinstance(value, Mapping) else value
@@ -515,7 +511,7 @@ def student_access(recipe: Recipe) -> str:
     """Return the name of the access level that the student needs, such as "partial" or "gradient(path, 1)"."""
     graph = _graph_of(recipe)
     if graph is not None:
-        return name_of(graph | {"name": "gradient"})
+        return name_of({**graph, "name": "gradient"})
     return build_student(recipe).access.name
 
 
@@ -579,7 +575,8 @@ def _called(given: Any, what: str) -> Call:
 
 
 def _entries(what: str) -> Mapping[str, Entry]:
-    return {"student": STUDENTS, "access": LEVELS}.get(what, {})
+    tables: dict[str, Mapping[str, Entry]] = {"student": STUDENTS, "access": LEVELS}
+    return tables.get(what, {})
 
 
 def _unlike(entries: Mapping[str, Entry], name: str, given: Any, what: str) -> ValueError:
@@ -594,7 +591,7 @@ def _unlike(entries: Mapping[str, Entry], name: str, given: Any, what: str) -> V
     return ValueError(f"{what} {text!r}: must be like {entry.example!r}, {keys} in brackets")
 
 
-def _recipe(given: Any, what: str, folder: Path) -> Recipe:
+def _recipe(given: Any, what: str, folder: Path) -> dict[str, Any]:
     call, entries = _called(given, what), _entries(what)
     if call.name not in entries:
         raise _unlike(entries, call.name, given, what)
@@ -602,11 +599,12 @@ def _recipe(given: Any, what: str, folder: Path) -> Recipe:
     said = _by_key(entry, call, what)
     bare = not isinstance(given, Mapping) and not call.arguments
     if bare and not entry.complete:
-        raise ValueError(f"{what} {call.name!r} has parameters: write {entry.example!r}")
-    recipe: Recipe = {"name": call.name}
+        graph = f", or '{call.name}(file=edges.csv)'" if _GRAPH[0] in entry.parameters else ""
+        raise ValueError(f"{what} {call.name!r} has parameters: write {entry.example!r}{graph}")
+    recipe: dict[str, Any] = {"name": call.name}
     for each in entry.parameters:
         if each.name in said:
-            value = each.kind.read(said[each.name], each, folder)
+            value = _value(entry, each, said[each.name], folder)
             if each.always or value != each.default:
                 recipe[each.name] = value
         elif each.required:
@@ -615,6 +613,15 @@ def _recipe(given: Any, what: str, folder: Path) -> Recipe:
         elif each.always:
             recipe[each.name] = each.default
     return recipe
+
+
+def _value(entry: Entry, parameter: Parameter, given: Any, folder: Path) -> Any:
+    try:
+        return parameter.kind.read(given, parameter, folder)
+    except ValueError as error:
+        if not parameter.kind.from_file:
+            raise
+        raise ValueError(f"{error}; write {entry.example!r}") from None
 
 
 def _by_key(entry: Entry, call: Call, what: str) -> dict[str, Any]:
@@ -705,6 +712,7 @@ def own_student(level: Access, teacher: Teacher | None = None) -> Student:
         case channel.Noisy(sigma):
             return students.noisy(sigma, plain)
         case channel.Centred():
+            # The softmax of what is shown does not need the scale.
             return replace(students.logits(plain), name=level.name, access=level)
         case other_channel:
             assert_never(other_channel)
@@ -744,6 +752,23 @@ def _refuse_parts(level: Access) -> None:
             f"access {level.name!r} has no student of its own: only whole rows as they are have one "
             "where a query reveals other rows"
         )
+
+
+def default_students(granted: Access | None) -> list[Student]:
+    """Return the paper's students that a level allows and its own; if there are none, all it allows by name.
+
+    Of no level, the paper's four.
+    """
+    if granted is None:
+        return [*students.STUDENTS.values()]
+    allowed = [one for one in NAMED.values() if granted.covers(one.access)]
+    beside = granted != access.HARD
+    papers = [
+        one
+        for one in allowed
+        if one.name in students.STUDENTS or (beside and one.access == granted)
+    ]
+    return papers or allowed
 
 
 # Files.

@@ -15,6 +15,7 @@ from kt_theory.teacher import Teacher
 if TYPE_CHECKING:
     import pandas as pd
 
+
 def risk_table(
     teacher: Teacher,
     students: Any,
@@ -39,9 +40,9 @@ def risk_table(
     run = simulate(
         teacher, students, n, repeats, seed, access=access, threads=threads, progress=progress
     )
-    found = run.frame.assign(inputs=teacher.inputs, labels=teacher.labels)
+    found = run.frame.copy()
     bound_columns(found)
-    return found.drop(columns=["inputs", "labels"])
+    return found
 
 
 def bound_columns(frame: pd.DataFrame) -> None:
@@ -72,16 +73,28 @@ def draw_risks(frame: pd.DataFrame, teacher: Teacher, title: str) -> Any:
 
     rows = frame[(frame["mean"] > 0) & (frame["n"] > 0)]
     if rows.empty:
-        raise ValueError("nothing to draw on logarithmic axes: every risk or every n is 0; leave the plot out")
+        raise ValueError(
+            "nothing to draw on logarithmic axes: every risk or every n is 0; leave the plot out"
+        )
     figure, grid = figures.canvas(1, 1, width=7.5, height=5.0)
     axes = grid[0, 0]
     figures.risk_curves(axes, rows)
     figures.bound_lines(axes, rows)
-    axes.set(xlabel="n", ylabel="risk, E TV", xscale="log", yscale="log", ylim=(rows["mean"].min() / 3, 1.2))
+    axes.set(
+        xlabel="n",
+        ylabel="risk, E TV",
+        xscale="log",
+        yscale="log",
+        ylim=(rows["mean"].min() / 3, 1.2),
+    )
     figures.title(axes, title)
     extra = []
     if "ce_ptl" in set(rows["student"]):
-        style: dict[str, Any] = {"color": figures.STUDENT_STYLE["ce_ptl"][0], "linestyle": "-.", "linewidth": 1.0}
+        style: dict[str, Any] = {
+            "color": figures.STUDENT_STYLE["ce_ptl"][0],
+            "linestyle": "-.",
+            "linewidth": 1.0,
+        }
         axes.axhline(bounds.ce_ptl_limit(teacher), zorder=1, **style)
         extra.append(Line2D([], [], label="limit of CE_ptl", **style))
     caption = (

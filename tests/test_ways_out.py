@@ -24,7 +24,7 @@ import kt_theory as kt
 from kt_theory.cli import main
 
 PACKAGE = Path(kt.__file__).parent
-ROOMS = ("teachers", "transfer", "planning")
+ROOMS = ("teachers", "transfer", "planner", "cli")
 
 Act = Callable[[Path], Any]
 
@@ -476,10 +476,11 @@ def arguments() -> set[str]:
 
 
 def options() -> set[str]:
-    """The options of all commands."""
-    context = click.Context(main)
-    commands = [main.get_command(context, name) for name in main.list_commands(context)]
-    return {option for each in commands if each is not None for part in each.params for option in part.opts}
+    """The options of all commands, those within groups too."""
+    commands: list[click.Command] = [main]
+    for each in commands:
+        commands += getattr(each, "commands", {}).values()
+    return {"--help", *(option for each in commands for part in each.params for option in part.opts)}
 
 
 LEVEL_PRICES = {"hard"}
@@ -497,12 +498,12 @@ def test_what_messages_name_exists(room):
     assert not wrong
 
 
-WHOLE = ["teachers/*.py", "transfer/*.py", "planning/*.py", "planning/posterior/*.py"]
+WHOLE = ["cli/teacher.py", "teachers/*.py", "transfer/*.py", "planner/*.py", "planner/posterior/*.py"]
 """Modules of which every named argument and option has its `Way`."""
 
 
 def test_every_argument_that_messages_name_has_its_way():
-    paths = [path for place in WHOLE for path in PACKAGE.glob(place) if path.name != "cli.py"]
+    paths = [path for place in WHOLE for path in PACKAGE.glob(place)]
     named = {name for path in paths for name, _ in named_in(path.read_text())}
     tried = " ".join(way.words for way in WAYS.values())
     assert {name for name in named if name not in tried} == set()

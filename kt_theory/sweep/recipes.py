@@ -26,7 +26,10 @@ def _ngram(file: str, order: int, tokens: str = "char") -> Teacher:
 
 FAMILIES: dict[str, Callable[..., Teacher]] = {
     **{name: getattr(teachers, name) for name in INSTANCES},
-    **{name: getattr(teachers, name) for name in ("uniform", "deterministic", "dirichlet", "zipf", "log_linear")},
+    **{
+        name: getattr(teachers, name)
+        for name in ("uniform", "deterministic", "dirichlet", "zipf", "log_linear")
+    },
     "table": _table,
     "ngram": _ngram,
 }

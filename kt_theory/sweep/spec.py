@@ -29,7 +29,18 @@ LARGEST_SWEEP = 10**6
 """Most cells of one specification."""
 
 _SIZES = ("inputs", "labels")
-_KEYS = ("name", "seed", "students", "access", "repeats", "target_se", "max_repeats", "n", "grid", "teachers")
+_KEYS = (
+    "name",
+    "seed",
+    "students",
+    "access",
+    "repeats",
+    "target_se",
+    "max_repeats",
+    "n",
+    "grid",
+    "teachers",
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,9 @@ class Axes:
     def combinations(self) -> Iterator[dict[str, Any]]:
         """Yield every combination of the crossed axes, those bound by `zip` moving together."""
         joint = self.joint()
-        for chosen in product(*(list(zip(*(self.values[name] for name in names), strict=True)) for names in joint)):
+        for chosen in product(
+            *(list(zip(*(self.values[name] for name in names), strict=True)) for names in joint)
+        ):
             yield {name: value for names, values in zip(joint, chosen, strict=True)
                    for name, value in zip(names, values, strict=True)}  # fmt: skip
 
@@ -133,8 +146,14 @@ class Spec:
         for key in ("name", "teachers", "n"):
             if key not in document:
                 own = document.get("teachers") if key == "n" else None
-                if not (isinstance(own, Sequence) and own and all(isinstance(t, Mapping) and "n" in t for t in own)):
-                    raise ValueError(f"{key} is missing: a sweep needs name, n, teachers and repeats or target_se")
+                if not (
+                    isinstance(own, Sequence)
+                    and own
+                    and all(isinstance(t, Mapping) and "n" in t for t in own)
+                ):
+                    raise ValueError(
+                        f"{key} is missing: a sweep needs name, n, teachers and repeats or target_se"
+                    )
         self.document = document
         self.name = _text(document["name"], "name")
         self.seed = whole_number(document.get("seed", 0), "seed", high=2**128)
@@ -164,7 +183,9 @@ class Spec:
         """Every cell once, in the order of the specification."""
         points = sum(axes.points for axes in self.axes) * len(self.students)
         if points > LARGEST_SWEEP:
-            raise ValueError(f"the sweep {self.name!r} has {points:,} cells: at most {LARGEST_SWEEP:,}; split it")
+            raise ValueError(
+                f"the sweep {self.name!r} has {points:,} cells: at most {LARGEST_SWEEP:,}; split it"
+            )
         found: dict[str, Cell] = {}
         for axes in self.axes:
             for combination in axes.combinations():
@@ -174,7 +195,9 @@ class Spec:
     @property
     def fingerprint(self) -> str:
         """Hash of the cells and of the precision that is asked for; the same for specs that mean the same."""
-        return _hash([cell.id for cell in self.cells], self.repeats, self.target_se, self.max_repeats)
+        return _hash(
+            [cell.id for cell in self.cells], self.repeats, self.target_se, self.max_repeats
+        )
 
     def _cells_at(self, axes: Axes, combination: dict[str, Any]) -> Iterator[Cell]:
         n = combination["n"]
@@ -193,13 +216,28 @@ class Spec:
                 why = str(error)
             except ValueError as error:
                 raise ValueError(f"{axes.where}, n = {n}: {error}") from None
-        shown = {k: v for k, v in combination.items() if len(axes.values[k]) > 1 or not _is_default(axes.family, k, v)}
+        shown = {
+            k: v
+            for k, v in combination.items()
+            if len(axes.values[k]) > 1 or not _is_default(axes.family, k, v)
+        }
         name = axes.name or recipes.teacher_label(axes.family, shown)
         group = _hash(STREAMS, catalogue.identity(recipe), n, self.seed)
         for student, student_name, access in self.students:
             wrong = why or _misfit(student, recipe)
             identity = catalogue.identity(student)
-            yield Cell(_hash(group, identity), group, recipe, name, student, student_name, access, n, self.seed, wrong)
+            yield Cell(
+                _hash(group, identity),
+                group,
+                recipe,
+                name,
+                student,
+                student_name,
+                access,
+                n,
+                self.seed,
+                wrong,
+            )
 
     def __repr__(self) -> str:
         return f"Spec({self.name!r}: {len(self.axes)} teachers, {len(self.students)} students, {len(self.cells)} cells)"
@@ -222,7 +260,9 @@ def _evaluated(axes: Axes, combination: Mapping[str, Any]) -> dict[str, Any]:
                 value = catalogue.typed(value, kind, name)
             except ValueError as error:
                 way_out = "; floor, ceil and round make whole numbers" if kind == "int" else ""
-                raise ValueError(f"{axes.where}.{name} = {combination[name]!r}: {error}{way_out}") from None
+                raise ValueError(
+                    f"{axes.where}.{name} = {combination[name]!r}: {error}{way_out}"
+                ) from None
         given[name] = value
         if name in ("inputs", "labels"):
             names[name] = value
@@ -270,7 +310,9 @@ def _precision(document: Mapping[str, Any]) -> tuple[int | None, float | None, i
     if given == ["target_se", "max_repeats"]:
         cap = whole_number(document["max_repeats"], "max_repeats", low=2, high=2**31)
         return None, unit_interval(document["target_se"], "target_se"), cap
-    raise ValueError(f"{', '.join(given) or 'no repeats'} given: must be repeats, or target_se with max_repeats")
+    raise ValueError(
+        f"{', '.join(given) or 'no repeats'} given: must be repeats, or target_se with max_repeats"
+    )
 
 
 def _students(document: Mapping[str, Any]) -> list[tuple[dict[str, Any], str, str]]:
@@ -290,7 +332,10 @@ def _students(document: Mapping[str, Any]) -> list[tuple[dict[str, Any], str, st
     for label in labels:
         if labels.count(label) > 1:
             raise ValueError(f"students: {label!r} stands there twice")
-    return [(recipe, label, catalogue.student_access(recipe)) for recipe, label in zip(found, labels, strict=True)]
+    return [
+        (recipe, label, catalogue.student_access(recipe))
+        for recipe, label in zip(found, labels, strict=True)
+    ]
 
 
 def _listed(value: Any, name: str) -> list[Any]:
@@ -302,24 +347,37 @@ def _listed(value: Any, name: str) -> list[Any]:
 
 def _all_axes(document: Mapping[str, Any]) -> list[Axes]:
     tables = document["teachers"]
-    if not isinstance(tables, (list, tuple)) or not tables or not all(isinstance(t, Mapping) for t in tables):
+    if (
+        not isinstance(tables, (list, tuple))
+        or not tables
+        or not all(isinstance(t, Mapping) for t in tables)
+    ):
         raise ValueError("teachers: must be one or more tables, each headed [[teachers]]")
     grid = document.get("grid", {})
     if not isinstance(grid, Mapping):
         raise ValueError(f"grid = {grid!r}: must be a table of parameters")
-    known = {"zip", *(name for family in recipes.FAMILIES for name in recipes.parameters(family))} - {"n"}
+    known = {
+        "zip",
+        *(name for family in recipes.FAMILIES for name in recipes.parameters(family)),
+    } - {"n"}
     for key in grid:
         if key not in known:
             raise unknown_name("key of grid", key, known)
     return [_axes(f"teachers[{i}]", table, grid, document) for i, table in enumerate(tables)]
 
 
-def _axes(where: str, table: Mapping[str, Any], grid: Mapping[str, Any], document: Mapping[str, Any]) -> Axes:
+def _axes(
+    where: str, table: Mapping[str, Any], grid: Mapping[str, Any], document: Mapping[str, Any]
+) -> Axes:
     if "family" not in table and "file" not in table:
-        raise ValueError(f"{where}: family is missing: must be one of {', '.join(recipes.FAMILIES)}")
+        raise ValueError(
+            f"{where}: family is missing: must be one of {', '.join(recipes.FAMILIES)}"
+        )
     family = table.get("family", "table")
     if not isinstance(family, str):
-        raise ValueError(f"{where}.family = {family!r}: must be one name; write a [[teachers]] table for each family")
+        raise ValueError(
+            f"{where}.family = {family!r}: must be one name; write a [[teachers]] table for each family"
+        )
     taken = recipes.parameters(family)
     known = {"family", "name", "zip", "n", *taken}
     for key in table:
@@ -328,7 +386,11 @@ def _axes(where: str, table: Mapping[str, Any], grid: Mapping[str, Any], documen
     shared = {key: value for key, value in grid.items() if key in taken and key not in table}
     given = {"n": document.get("n"), **shared, **table}
     values = {
-        name: _axis(given[name], _place(name, where, table), "int" if name == "n" else recipes.kind_of(family, name))
+        name: _axis(
+            given[name],
+            _place(name, where, table),
+            "int" if name == "n" else recipes.kind_of(family, name),
+        )
         for name in given
         if name not in ("family", "name", "zip")
     }
@@ -339,15 +401,22 @@ def _axes(where: str, table: Mapping[str, Any], grid: Mapping[str, Any], documen
         bound = _bound(table["zip"], values, where)
     else:
         # What a teacher sets itself is no longer an axis of the grid, nor tied to its other axes.
-        common = {key: values[key] for key in values if key in shared or (key == "n" and "n" not in table)}
-        groups = [group for group in _groups(grid.get("zip", []), where) if set(group) <= set(common)]
+        common = {
+            key: values[key] for key in values if key in shared or (key == "n" and "n" not in table)
+        }
+        groups = [
+            group for group in _groups(grid.get("zip", []), where) if set(group) <= set(common)
+        ]
         bound = _bound(groups, common, where)
     name = _text(table["name"], f"{where}.name") if "name" in table else ""
     axes = Axes(where, name, family, values, bound)
     for names in axes.joint():
         for point, times in Counter(zip(*(values[axis] for axis in names), strict=True)).items():
             if times > 1:
-                text = ", ".join(f"{_place(axis, where, table)} = {v!r}" for axis, v in zip(names, point, strict=True))
+                text = ", ".join(
+                    f"{_place(axis, where, table)} = {v!r}"
+                    for axis, v in zip(names, point, strict=True)
+                )
                 raise ValueError(f"{text} stands there twice")
     return axes
 
@@ -370,19 +439,30 @@ def _axis(value: Any, where: str, kind: str) -> tuple[Any, ...]:
     moves = kind in ("int", "float") and where != "n" and not where.endswith(".n")
     if where.endswith(tuple(f".{name}" for name in _SIZES)):
         values = [v if isinstance(v, str) else whole_number(v, where, low=1) for v in values]
-    return tuple(v if moves and isinstance(v, str) else catalogue.typed(v, kind, where) for v in values)
+    return tuple(
+        v if moves and isinstance(v, str) else catalogue.typed(v, kind, where) for v in values
+    )
 
 
 def _groups(value: Any, where: str) -> list[list[str]]:
     """Return the lists of names in a `zip`; a single one may stand without its outer brackets."""
     groups = value if isinstance(value, (list, tuple)) else [value]
-    groups = [list(groups)] if groups and all(isinstance(name, str) for name in groups) else list(groups)
-    if not all(isinstance(group, (list, tuple)) and all(isinstance(name, str) for name in group) for group in groups):
-        raise ValueError(f"{where}.zip = {value!r}: must be a list of names, or a list of such lists")
+    groups = (
+        [list(groups)] if groups and all(isinstance(name, str) for name in groups) else list(groups)
+    )
+    if not all(
+        isinstance(group, (list, tuple)) and all(isinstance(name, str) for name in group)
+        for group in groups
+    ):
+        raise ValueError(
+            f"{where}.zip = {value!r}: must be a list of names, or a list of such lists"
+        )
     return [list(group) for group in groups if group]
 
 
-def _bound(value: Any, values: Mapping[str, tuple[Any, ...]], where: str) -> tuple[tuple[str, ...], ...]:
+def _bound(
+    value: Any, values: Mapping[str, tuple[Any, ...]], where: str
+) -> tuple[tuple[str, ...], ...]:
     """Return the groups of axes that move together, all of one length."""
     found: list[tuple[str, ...]] = []
     for group in _groups(value, where):
@@ -393,7 +473,9 @@ def _bound(value: Any, values: Mapping[str, tuple[Any, ...]], where: str) -> tup
                 raise ValueError(f"{where}.zip: {name!r} stands there twice")
         lengths = {name: len(values[name]) for name in group}
         if len(set(lengths.values())) > 1:
-            raise ValueError(f"{where}.zip: {lengths}: axes bound together must have the same length")
+            raise ValueError(
+                f"{where}.zip: {lengths}: axes bound together must have the same length"
+            )
         found.append(tuple(group))
     return tuple(found)
 

@@ -33,11 +33,18 @@ _PLACE = ["access", "inputs", "labels", "n"]
 def exact_column(frame: pd.DataFrame, folder: Path, *, compute: bool | None) -> None:
     """Add exact, the exact risk: NaN where there is none, or not yet computed. Kept in `exact.parquet`."""
     known = _kept(folder / "exact.parquet", names := ["cell", "exact"])
-    lacking = set(frame.loc[frame["status"].isin(["done", "unfinished"]), "cell"]) - set(known["cell"])
+    lacking = set(frame.loc[frame["status"].isin(["done", "unfinished"]), "cell"]) - set(
+        known["cell"]
+    )
     if compute is None and len(lacking) > UNASKED:
-        warnings.warn(f"{len(lacking):,} exact risks are not computed yet: load(..., exact=True)", stacklevel=3)
+        warnings.warn(
+            f"{len(lacking):,} exact risks are not computed yet: load(..., exact=True)",
+            stacklevel=3,
+        )
     elif lacking and compute is not False:
-        cells = sorted((cell for cell in Store(folder).spec.cells if cell.id in lacking), key=_curve)
+        cells = sorted(
+            (cell for cell in Store(folder).spec.cells if cell.id in lacking), key=_curve
+        )
         known = _keep(folder / "exact.parquet", known, _exact_risks(cells), names)
     frame["exact"] = frame["cell"].map(known.set_index("cell")["exact"]).astype(float)
 
@@ -47,13 +54,19 @@ def minimax_columns(frame: pd.DataFrame, folder: Path, *, search: bool) -> pd.Da
     names = [*_PLACE, "minimax_lower", "minimax_upper"]
     known = _kept(folder / "minimax.parquet", names)
     places = frame.loc[frame["status"].isin(["done", "unfinished"]), _PLACE].drop_duplicates()
-    lacking = set(places.itertuples(index=False, name=None)) - set(known[_PLACE].itertuples(index=False, name=None))
+    lacking = set(places.itertuples(index=False, name=None)) - set(
+        known[_PLACE].itertuples(index=False, name=None)
+    )
     cheap = [place for place in sorted(lacking) if search or place[0].split("(")[0] in _CLOSED]
     if cheap:
         found = ((*place, *_minimax(*place)) for place in _counted(cheap, "minimax risks"))
         known = _keep(folder / "minimax.parquet", known, found, names)
-    known = known.astype({"inputs": float, "labels": float, "n": frame["n"].dtype, "access": frame["access"].dtype})
-    return frame.astype({"inputs": float, "labels": float}).merge(known, on=_PLACE, how="left", validate="many_to_one")
+    known = known.astype(
+        {"inputs": float, "labels": float, "n": frame["n"].dtype, "access": frame["access"].dtype}
+    )
+    return frame.astype({"inputs": float, "labels": float}).merge(
+        known, on=_PLACE, how="left", validate="many_to_one"
+    )
 
 
 def _kept(file: Path, names: list[str]) -> pd.DataFrame:
@@ -78,7 +91,9 @@ def _keep(file: Path, known: pd.DataFrame, found: Iterable[Any], names: list[str
         whole = new if known.empty else pd.concat([known, new], ignore_index=True)
         with suppress(PermissionError):  # a folder that may only be read: computed again next time
             if rows:
-                replace(file, lambda path: whole.to_parquet(path, index=False, write_page_checksum=True))
+                replace(
+                    file, lambda path: whole.to_parquet(path, index=False, write_page_checksum=True)
+                )
     return whole
 
 

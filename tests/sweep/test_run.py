@@ -217,7 +217,7 @@ def test_replay_opens_the_debugger_where_the_error_is(broken, tmp_path):
     spec, file = broken
     run(spec, tmp_path / "out", progress=False)
     cell = load(tmp_path / "out").query("status == 'failed'")["cell"].iloc[0]
-    code = "from kt_theory.sweep.cli import sweep_group; sweep_group()"
+    code = "from kt_theory.cli.sweep import sweep_group; sweep_group()"
     words = [sys.executable, "-c", code, "replay", tmp_path / "out", cell, "--debug"]
     done = subprocess.run(words, input="p 'inside', str(file)\nq\n", capture_output=True, text=True)
     assert done.returncode == 1

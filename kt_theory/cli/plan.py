@@ -4,40 +4,77 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kt_theory.commands import Whole, clear_errors, in_options, say_left_out
-from kt_theory.planner.estimate import WEAK
-from kt_theory.transfer.cli import READING, read_records, reading_options
-from kt_theory.validation import whole_number
+from kt_theory.cli import tables
+from kt_theory.cli.fit import READING, read_records, reading_options
+from kt_theory.cli.shared import Whole, clear_errors, in_options, say_left_out
+from kt_theory.cli.teacher import read_teacher, teacher_options
 
 
-@click.command("plan", epilog="Example: kt-theory plan --inputs 1000 --labels 50 --tv 0.05 --price hard=0.01")
+@click.command(
+    "plan", epilog="Example: kt-theory plan --inputs 1000 --labels 50 --tv 0.05 --price hard=0.01"
+)
 @click.option("--inputs", type=Whole(), help="S, the number of inputs.")
-@click.option("--labels", help="A, the number of labels; with --answers also their names, as for `fit`.")
-@click.option("--tv", type=float, required=True, help="Total variation that the copy may have, in (0, 1).")
-@click.option("--confidence", type=float, help="With at least this probability.  [default: in mean]")
 @click.option(
-    "--price", "prices", multiple=True, help="LEVEL=PRICE per query, or LEVEL=PRICE,PRICE per log-probability."
+    "--labels", help="A, the number of labels; with --answers also their names, as for `fit`."
 )
-@click.option("--teacher", type=Path, help="Plan for this teacher instead of the worst: a table, or a text.")
-@click.option("--ngram", "order", type=int, help="The teacher is a UTF-8 text: learn its n-gram of this order.")
-@click.option("--tokens", help="With --ngram: what it counts, char or word.  [default: char]")
-@click.option("--logits", is_flag=True, help="The table holds logits, not probabilities.")
-@click.option("--normalise", is_flag=True, help="Divide rows that do not sum to 1 by their sum.")
-@click.option("--answers", type=Path, help="Answers in hand, as for `fit`: n is then how many more are needed.")
+@click.option(
+    "--tv", type=float, required=True, help="Total variation that the copy may have, in (0, 1)."
+)
+@click.option(
+    "--confidence", type=float, help="With at least this probability.  [default: in mean]"
+)
+@click.option(
+    "--price",
+    "prices",
+    multiple=True,
+    help="LEVEL=PRICE per query, or LEVEL=PRICE,PRICE per log-probability.",
+)
+@click.option(
+    "--teacher", type=Path, help="Plan for this teacher instead of the worst: a table, or a text."
+)
+@teacher_options
+@click.option(
+    "--answers",
+    type=Path,
+    help="Answers in hand, as for `fit`: n is then how many more are needed.",
+)
 @reading_options
-@click.option("--top", type=Whole(), multiple=True, default=(1, 5), show_default=True, help="Top-k levels to show.")
-@click.option("--top-only", type=Whole(), multiple=True, help="Top-k levels without the sampled label to show.")
 @click.option(
-    "--level", "levels", multiple=True, help="Another level to show: 'rounded(0.1)', 'noisy(0.5) top_k(5)', 'logits'."
+    "--top",
+    type=Whole(),
+    multiple=True,
+    default=(1, 5),
+    show_default=True,
+    help="Top-k levels to show.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print answer, table and grounds as JSON, and nothing else.")
+@click.option(
+    "--top-only",
+    type=Whole(),
+    multiple=True,
+    help="Top-k levels without the sampled label to show.",
+)
+@click.option(
+    "--level",
+    "levels",
+    multiple=True,
+    help="Another level to show: 'rounded(0.1)', 'noisy(0.5) top_k(5)', 'logits'.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print answer, table and grounds as JSON, and nothing else.",
+)
 @click.option("--csv", "csv", type=Path, help="Also write the table to this file.")
-@click.option("--plot", type=Path, help="Also draw total variation against cost: .png, .svg or .pdf.")
+@click.option(
+    "--plot", type=Path, help="Also draw total variation against cost: .png, .svg or .pdf."
+)
 @clear_errors
 def plan_command(**options: Any) -> None:
     """Print how many queries a copy within a total variation takes at every access level, and what they cost.
@@ -55,9 +92,14 @@ def plan_command(**options: Any) -> None:
 
 
 def _plan(
-    prices: tuple[str, ...], tv: float, as_json: bool, csv: Path | None, plot: Path | None, **options: Any
+    prices: tuple[str, ...],
+    tv: float,
+    as_json: bool,
+    csv: Path | None,
+    plot: Path | None,
+    **options: Any,
 ) -> None:
-    from kt_theory import figures
+    from kt_theory import catalogue, figures
     from kt_theory.output import refuse_unwritable, write_table
     from kt_theory.planner import words
     from kt_theory.planner.figure import draw_plan, plan_curves
@@ -69,13 +111,15 @@ def _plan(
     refuse_unwritable([file for file in (csv, plot) if file is not None], inputs=sources)
     if plot is not None and plot.suffix.lower() not in figures.KINDS:
         raise ValueError(f"--plot {plot}: must end in {', '.join(figures.KINDS)}")
+    source = _source(options)
+    inputs = getattr(source, "inputs", options["inputs"])
     asked = {
         "confidence": options["confidence"],
-        "teacher": _source(options),
+        "teacher": source,
         "top": options["top"],
         "top_only": options["top_only"],
-        "levels": options["levels"],
-        "prices": _prices(prices),
+        "levels": [catalogue.level(name, inputs) for name in options["levels"]],
+        "prices": _prices(prices, inputs),
     }
     frame = plan(options["inputs"], options["labels"], tv, **asked)
     confidence, further = options["confidence"], options["answers"] is not None
@@ -86,7 +130,11 @@ def _plan(
     for column in ("certificate", "reason"):
         frame[column] = frame[column].map(_dashed)
     # All is computed before anything is printed or written.
-    curves = None if plot is None else plan_curves(frame, options["inputs"], options["labels"], tv, **asked)
+    curves = (
+        None
+        if plot is None
+        else plan_curves(frame, options["inputs"], options["labels"], tv, **asked)
+    )
     with figures.style():
         figure = None if curves is None else draw_plan(curves, _title(options), tv)
     if as_json:
@@ -98,8 +146,10 @@ def _plan(
         for warning in account.warnings if account is not None else ():
             click.echo(in_options(warning))
         click.echo(f"{answer}\nThis rests on: {'; '.join(grounds)}.")
-        click.echo(_screen(frame))
-        for name, certificate, reason in zip(frame["access"], frame["certificate"], frame["reason"], strict=True):
+        click.echo(tables.plan(frame))
+        for name, certificate, reason in zip(
+            frame["access"], frame["certificate"], frame["reason"], strict=True
+        ):
             click.echo(f"{name}: {reason.removeprefix(f'{name}: ') or certificate}")
         if account is not None:
             click.echo(in_options(str(account)))
@@ -123,8 +173,12 @@ def _labels(given: str | None) -> tuple[int | None, list[str] | None]:
     except ValueError:
         names = [part.strip() for part in given.split(",")]
         if len(names) < 2:
-            raise ValueError(f"--labels {given}: must be a whole number, or names separated by commas") from None
+            raise ValueError(
+                f"--labels {given}: must be a whole number, or names separated by commas"
+            ) from None
         return None, names
+    from kt_theory.validation import whole_number
+
     return whole_number(int(number) if number.is_integer() else number, "--labels", low=1), None
 
 
@@ -151,16 +205,18 @@ def _source(options: dict[str, Any]) -> Any:
     if table is None and any(reading):
         raise ValueError("--ngram, --tokens, --logits and --normalise go with --teacher FILE")
     if answers is None and any(options[name] for name in (*READING, "declared")):
-        given = [f"--{option}" for name, option in READING.items() if options[name]] or ["names of --labels"]
+        given = [f"--{option}" for name, option in READING.items() if options[name]] or [
+            "names of --labels"
+        ]
         raise ValueError(f"{given[0]}: goes with --answers FILE")
     if table is not None and answers is not None:
-        raise ValueError(f"--answers {answers} goes without --teacher {table}: plan for the one or the other")
+        raise ValueError(
+            f"--answers {answers} goes without --teacher {table}: plan for the one or the other"
+        )
     if answers is not None:
         return read_records(answers, options)
     if table is None:
         return None
-    from kt_theory.teachers.command import read_teacher
-
     return read_teacher(table, *reading)
 
 
@@ -169,36 +225,29 @@ def _title(options: dict[str, Any]) -> str:
         return f"Further queries beside {options['answers'].name}"
     if options["teacher"] is not None:
         return f"Queries for a copy of {options['teacher'].name}"
-    return f"Queries for a copy of the worst teacher, S = {options['inputs']}, A = {options['labels']}"
+    return (
+        f"Queries for a copy of the worst teacher, S = {options['inputs']}, A = {options['labels']}"
+    )
 
 
-def _shown(n: Any, reason: str) -> Any:
-    """Return n, or in words why there is none."""
-    if not reason:
-        return n
-    for word in ("impossible", WEAK.rstrip(": "), "not estimated"):
-        if word in reason:
-            return word
-    return "> 2^53"
+def _prices(given: tuple[str, ...], inputs: int | None) -> dict[str, Any] | None:
+    from kt_theory import catalogue
 
-
-def _screen(frame: Any) -> str:
-    """The table as it is shown: what is impossible in words, numbers that float64 cannot count left out."""
-    table = frame.drop(columns=["certificate", "reason"]).astype({"n": object, "lower": object})
-    table["n"] = [_shown(n, reason) for n, reason in zip(frame["n"], frame["reason"], strict=True)]
-    table["lower"] = [n if n <= 2**53 else "-" for n in frame["lower"]]
-    return table.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-")
-
-
-def _prices(given: tuple[str, ...]) -> dict[str, Any] | None:
     found: dict[str, Any] = {}
     for text in given:
-        name, _, value = text.partition("=")
-        if name in found:
-            raise ValueError(f"--price {text}: {name} has a price already")
+        written, _, value = text.rpartition("=")
         try:
             numbers = tuple(float(part) for part in value.split(","))
         except ValueError:
-            raise ValueError(f"--price {text}: must be LEVEL=PRICE, such as hard=0.01, or LEVEL=PRICE,PRICE") from None
+            numbers = ()
+        if not (written and numbers):
+            raise ValueError(
+                f"--price {text}: must be LEVEL=PRICE, such as hard=0.01, or LEVEL=PRICE,PRICE"
+            )
+        name = written
+        with suppress(ValueError):  # what names no level is refused with those that there are
+            name = catalogue.level(written, inputs).name
+        if name in found:
+            raise ValueError(f"--price {text}: {name} has a price already")
         found[name] = numbers[0] if len(numbers) == 1 else numbers
     return found or None

@@ -8,12 +8,8 @@ from typing import Any
 
 import click
 
-from kt_theory.commands import Refusal, clear_errors
-from kt_theory.sweep.overview import clock
-from kt_theory.sweep.spec import Spec
-from kt_theory.validation import whole_number
-
-_ROWS, _FAILURES = 40, 10
+from kt_theory.cli import tables
+from kt_theory.cli.shared import Refusal, clear_errors
 
 
 class _Shard(click.ParamType):
@@ -21,7 +17,9 @@ class _Shard(click.ParamType):
 
     name = "I/N"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
         if isinstance(value, tuple):
             return value
         left, slash, right = str(value).partition("/")
@@ -37,7 +35,9 @@ def sweep_group() -> None:
 
 @sweep_group.command(epilog="Example: kt-theory sweep check rates.toml")
 @click.argument("spec", type=Path)
-@click.option("--all", "everything", is_flag=True, help=f"Print every line, not only the first {_ROWS}.")
+@click.option(
+    "--all", "everything", is_flag=True, help=f"Print every line, not only the first {tables.ROWS}."
+)
 @clear_errors
 def check(spec: Path, everything: bool) -> None:
     """Print the cells of SPEC, the time and the space that they will take, before anything runs.
@@ -46,22 +46,20 @@ def check(spec: Path, everything: bool) -> None:
     for each family. Students with parameters are written as in the tables: "top_k(5)", "add_c(0.5)", "grad_ful(path)",
     "grad_ful(cycle, 2)"; the graphs are path, cycle and complete, 2 is the number of hops.
     """
-    from kt_theory.sweep.overview import estimates, stored_bytes
+    from kt_theory.sweep.overview import clock, estimates, stored_bytes
     from kt_theory.sweep.run import refuse_memory
+    from kt_theory.sweep.spec import Spec
 
     plan = Spec.read(spec)
     found = estimates(plan)
     refuse_memory(plan, 1)
-    click.echo(f"{'teacher':30} {'inputs':>7} {'labels':>7} {'n':>12} {'repeats':>11} {'seconds':>9}  students")
-    for each in found if everything else found[:_ROWS]:
-        first = each.cells[0]
-        students = ", ".join(cell.student_name for cell in each.cells)
-        cost = f"{each.repeats:11,} {each.seconds:9.3g}" if each.repeats else f"{'not defined':>21}"
-        click.echo(f"{first.teacher_name:30} {each.inputs:7} {each.labels:7} {first.n:12} {cost}  {students}")
-    if len(found) > _ROWS and not everything:
-        click.echo(f"... and {len(found) - _ROWS} more lines; --all prints them")
+    click.echo(tables.cells(found, everything=everything))
     undefined = sum(bool(cell.undefined) for cell in plan.cells)
-    limit = "" if plan.target_se is None else f", fewer where the standard error is {plan.target_se:g} before"
+    limit = (
+        ""
+        if plan.target_se is None
+        else f", fewer where the standard error is {plan.target_se:g} before"
+    )
     click.echo(
         f"\n{plan.name}: {len(plan.cells):,} cells, {undefined:,} of them not defined; about "
         f"{clock(sum(each.seconds for each in found))} of one core{limit}; "
@@ -69,14 +67,34 @@ def check(spec: Path, everything: bool) -> None:
     )
 
 
-@sweep_group.command(epilog="Example: kt-theory sweep run rates.toml --out rates --executor processes")
+@sweep_group.command(
+    epilog="Example: kt-theory sweep run rates.toml --out rates --executor processes"
+)
 @click.argument("spec", type=Path)
-@click.option("--out", type=Path, required=True, help="Folder of the sweep; one that holds it already goes on.")
-@click.option("--executor", default="threads", show_default=True, help="threads, processes, dask or dask://HOST:PORT.")
-@click.option("--workers", type=int, help="How many at a time; the results do not depend on it.  [default: all cores]")
+@click.option(
+    "--out",
+    type=Path,
+    required=True,
+    help="Folder of the sweep; one that holds it already goes on.",
+)
+@click.option(
+    "--executor",
+    default="threads",
+    show_default=True,
+    help="threads, processes, dask or dask://HOST:PORT.",
+)
+@click.option(
+    "--workers",
+    type=int,
+    help="How many at a time; the results do not depend on it.  [default: all cores]",
+)
 @click.option("--shard", type=_Shard(), help="Only the I-th of N parts, for job arrays.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")
-@click.option("--minutes", type=click.FloatRange(min=0), help="Stop after that time; the same command goes on later.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0),
+    help="Stop after that time; the same command goes on later.",
+)
 @click.option("--quiet", is_flag=True, help="No progress.")
 @clear_errors
 def run(
@@ -93,10 +111,17 @@ def run(
 
     A cell that fails is recorded and the others go on; the exit status is then 1.
     """
+    from kt_theory.sweep.overview import clock
     from kt_theory.sweep.run import run as run_sweep
+    from kt_theory.sweep.spec import Spec
 
     plan = Spec.read(spec)
-    options: dict[str, Any] = {"executor": executor, "workers": workers, "shard": shard, "fail_fast": fail_fast}
+    options: dict[str, Any] = {
+        "executor": executor,
+        "workers": workers,
+        "shard": shard,
+        "fail_fast": fail_fast,
+    }
     options["seconds"] = None if minutes is None else 60.0 * minutes
     try:
         summary = run_sweep(plan, out, **options, progress=not quiet)
@@ -106,9 +131,12 @@ def run(
     if not summary.blocks and not summary.failures:
         click.echo("nothing to run: ", nl=False)
     else:
-        click.echo(f"ran {summary.blocks} blocks, {summary.repeats:,} repeats in {clock(summary.seconds)}: ", nl=False)
-    click.echo(_counts(summary.cells))
-    _print_failures(summary.failures, out)
+        click.echo(
+            f"ran {summary.blocks} blocks, {summary.repeats:,} repeats in {clock(summary.seconds)}: ",
+            nl=False,
+        )
+    click.echo(tables.counts(summary.cells))
+    _say_failures(summary.failures, out)
     sys.exit(1 if summary.failures or summary.cells.get("failed") else 0)
 
 
@@ -120,19 +148,23 @@ def status(folder: Path) -> None:
     from kt_theory.sweep.overview import status as sweep_status
 
     stands = sweep_status(folder)
-    click.echo(f"{stands.name}: {_counts(stands.cells)}; {stands.repeats:,} repeats saved over all students")
+    click.echo(
+        f"{stands.name}: {tables.counts(stands.cells)}; {stands.repeats:,} repeats saved over all students"
+    )
     if stands.processes:
         many = "1 process" if stands.processes == 1 else f"{stands.processes} processes"
         click.echo(f"{many} at work, {stands.speed:,.0f} repeats/s of a student")
     for line in stands.damage:
         click.echo(line)
-    _print_failures(stands.failures, folder)
+    _say_failures(stands.failures, folder)
 
 
 @sweep_group.command(epilog="Example: kt-theory sweep replay rates 3fa2c1 --repeat 17")
 @click.argument("folder", metavar="DIR", type=Path)
 @click.argument("cell")
-@click.option("--repeat", type=int, help="Only this repeat.  [default: what failed, or all that is stored]")
+@click.option(
+    "--repeat", type=int, help="Only this repeat.  [default: what failed, or all that is stored]"
+)
 @click.option("--debug", is_flag=True, help="Open the Python debugger where an error is raised.")
 @clear_errors
 def replay(folder: Path, cell: str, repeat: int | None, debug: bool) -> None:
@@ -142,6 +174,7 @@ def replay(folder: Path, cell: str, repeat: int | None, debug: bool) -> None:
     """
     from kt_theory.sweep.replay import find, replay_cell
     from kt_theory.sweep.store import Store
+    from kt_theory.validation import whole_number
 
     found = find(store := Store(folder), cell)
     if repeat is not None:
@@ -163,7 +196,11 @@ def replay(folder: Path, cell: str, repeat: int | None, debug: bool) -> None:
         return
     click.echo(f"repeats {again.first} to {again.first + again.repeats - 1}: mean {again.mean!r}")
     if again.stored is not None:
-        click.echo("as stored, to the bit" if again.stored == again.mean else f"but stored is {again.stored!r}")
+        click.echo(
+            "as stored, to the bit"
+            if again.stored == again.mean
+            else f"but stored is {again.stored!r}"
+        )
         sys.exit(again.stored != again.mean)
 
 
@@ -176,7 +213,7 @@ def merge(folders: tuple[Path, ...], out: Path) -> None:
     from kt_theory.sweep.shards import merge_shards
 
     merged = merge_shards(folders, out)
-    click.echo(_counts(merged.cells))
+    click.echo(tables.counts(merged.cells))
     for shard, cells in sorted(merged.missing.items()):
         click.echo(f"missing: {cells} cells of --shard {shard}/{merged.shards}")
     sys.exit(1 if merged.missing else 0)
@@ -185,7 +222,11 @@ def merge(folders: tuple[Path, ...], out: Path) -> None:
 @sweep_group.command(epilog="Example: kt-theory sweep report rates --out rates.html")
 @click.argument("folder", metavar="DIR", type=Path)
 @click.option("--out", type=Path, help="File to write.  [default: DIR/report.html]")
-@click.option("--minimax", is_flag=True, help="Search for the minimax risks too: up to 6 s for each n and size.")
+@click.option(
+    "--minimax",
+    is_flag=True,
+    help="Search for the minimax risks too: up to 6 s for each n and size.",
+)
 @clear_errors
 def report(folder: Path, out: Path | None, minimax: bool) -> None:
     """Write one HTML file that needs no network: what was run, the table, the curves, the slopes, the failures."""
@@ -194,16 +235,6 @@ def report(folder: Path, out: Path | None, minimax: bool) -> None:
     click.echo(write_report(folder, out or folder / "report.html", minimax=minimax))
 
 
-def _counts(cells: dict[str, int]) -> str:
-    order = ("done", "unfinished", "missing", "not defined", "failed")
-    return ", ".join(f"{cells[name]:,} {name}" for name in order if cells.get(name)) or "no cells"
-
-
-def _print_failures(failures: Any, folder: Path) -> None:
-    for cell, error in failures[:_FAILURES]:
-        click.echo(
-            f"failed: {cell.teacher_name}, {cell.student_name}, n = {cell.n}, seed = {cell.seed}: {error}", err=True
-        )
-        click.echo(f"  kt-theory sweep replay {folder} {cell.id[:12]}", err=True)
-    if len(failures) > _FAILURES:
-        click.echo(f"and {len(failures) - _FAILURES:,} more: kt.sweep.load({str(folder)!r}) has them all", err=True)
+def _say_failures(failures: Any, folder: Path) -> None:
+    for line in tables.failures(failures, folder):
+        click.echo(line, err=True)

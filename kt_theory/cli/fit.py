@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kt_theory.commands import Names, clear_errors, in_options
+from kt_theory.cli.shared import Names, clear_errors, in_options
 
 if TYPE_CHECKING:
     from kt_theory.transfer.sets import TransferSet
@@ -36,21 +35,38 @@ _OPTIONS = (
         "form",
         help="Of the records, such as plain, openai_chat or ollama: see docs/answers.md.  [default: recognised]",
     ),
-    click.option("--label", help="The label: first_token or text of a response, or a column.  [default: first_token]"),
-    click.option("--input", "field", help="The field or column that holds the input, such as metadata.question."),
+    click.option(
+        "--label",
+        help="The label: first_token or text of a response, or a column.  [default: first_token]",
+    ),
+    click.option(
+        "--input",
+        "field",
+        help="The field or column that holds the input, such as metadata.question.",
+    ),
     click.option("--logprob", help="The column that holds the label's log-probability."),
     click.option(
         "--other",
         help="Labels that are not declared: keep them, pool them in <other>, condition on the declared ones, or none: "
         "there are none.  [default: keep]",
     ),
-    click.option("--label-map", type=Path, help="A file, .json or .csv, of variants and the labels they count as."),
-    click.option("--fold", help="strip,casefold: labels that differ by spaces around, or by case, are one."),
+    click.option(
+        "--label-map",
+        type=Path,
+        help="A file, .json or .csv, of variants and the labels they count as.",
+    ),
+    click.option(
+        "--fold", help="strip,casefold: labels that differ by spaces around, or by case, are one."
+    ),
     click.option("--model", help="Of a file with the answers of several models, the one to read."),
-    click.option("--requests", type=Path, help="The requests of a Batch, joined to its answers by custom_id."),
+    click.option(
+        "--requests", type=Path, help="The requests of a Batch, joined to its answers by custom_id."
+    ),
     click.option("--strict", is_flag=True, help="A line that gives no record is an error."),
     click.option(
-        "--as-sampled", is_flag=True, help="Accept labels drawn at another temperature, truncated, biased, guided."
+        "--as-sampled",
+        is_flag=True,
+        help="Accept labels drawn at another temperature, truncated, biased, guided.",
     ),
 )
 
@@ -83,21 +99,37 @@ def read_records(path: Path, options: dict[str, Any]) -> TransferSet:
     )
 
 
-@click.command("fit", epilog="Example: kt-theory fit answers.jsonl --student sel_ptl --out copy.parquet")
+@click.command(
+    "fit", epilog="Example: kt-theory fit answers.jsonl --student sel_ptl --out copy.parquet"
+)
 @click.argument("file", type=Path)
 @click.option(
     "--student",
-    help="The student, by name, or top_k(5), top_k_only(5), add_c(0.5), tempered(2), rounded(0.1), quantised(8)."
+    help="The student, such as sel_ptl, top_k(5), rounded(0.1) or 'masked(ce_sgl, mask.npy)'."
     "  [default: all that the records state, or ce_sgl]",
 )
 @click.option("--out", type=Path, help="Write the copy to this file: .parquet, .csv or .json.")
-@click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the certificate.")
-@click.option("--json", "as_json", is_flag=True, help="Print the same for programs, as one JSON object.")
-@click.option("--labels", "declared", type=Names(), help="The labels that are asked about.  [default: all that occur]")
+@click.option(
+    "--confidence", type=float, default=0.95, show_default=True, help="Of the certificate."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the same for programs, as one JSON object."
+)
+@click.option(
+    "--labels",
+    "declared",
+    type=Names(),
+    help="The labels that are asked about.  [default: all that occur]",
+)
 @reading_options
 @clear_errors
 def fit_command(
-    file: Path, student: str | None, out: Path | None, confidence: float, as_json: bool, **options: Any
+    file: Path,
+    student: str | None,
+    out: Path | None,
+    confidence: float,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Learn a copy of a teacher from real records, and say how good it is.
 
@@ -106,6 +138,7 @@ def fit_command(
     the copy and the teacher, averaged over the inputs as they are asked; it needs the records alone, and names what it
     takes for granted.
     """
+    from kt_theory import catalogue
     from kt_theory.output import refuse_unwritable
     from kt_theory.transfer import words
     from kt_theory.transfer.copying import WRITABLE, fit
@@ -117,7 +150,8 @@ def fit_command(
         if out.suffix not in WRITABLE:
             raise ValueError(f"--out {out}: must end in {', '.join(WRITABLE)}")
     transfer = read_records(file, options)
-    copy = fit(transfer, _student(student))
+    inputs = len(transfer.input_names)
+    copy = fit(transfer, None if student is None else catalogue.student(student, inputs))
     certificate = copy.certificate(confidence)
     if as_json:
         found = words.for_programs(copy, certificate)
@@ -125,22 +159,12 @@ def fit_command(
             found["records"][name] = [in_options(text) for text in found["records"][name]]
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
-        lines = [*transfer.account.warnings, *words.answer(copy, certificate), "", *map(str, (transfer.account, copy))]
+        lines = [
+            *transfer.account.warnings,
+            *words.answer(copy, certificate),
+            "",
+            *map(str, (transfer.account, copy)),
+        ]
         click.echo(in_options("\n".join([*lines, str(certificate)])))
     if out is not None:
         click.echo(copy.write(out), err=as_json)
-
-
-def _student(name: str | None) -> Any:
-    from kt_theory import students
-
-    words = re.fullmatch(r"(\w+)\(([\d.]+)\)", name or "")
-    if words is None or words[1] not in _WITH_NUMBER:
-        return name
-    kind, number = words[1], float(words[2]) if "." in words[2] else int(words[2])
-    if kind == "top_k_only":
-        return students.top_k(number, sampled=False)  # type: ignore[arg-type]
-    return getattr(students, kind)(number)
-
-
-_WITH_NUMBER = ("top_k", "top_k_only", "add_c", "tempered", "rounded", "quantised")

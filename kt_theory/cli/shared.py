@@ -11,8 +11,6 @@ from typing import Any
 
 import click
 
-from kt_theory.validation import whole_number
-
 
 class Refusal(click.ClickException):
     """Bad input: one line on stderr, exit status 2."""
@@ -28,9 +26,13 @@ def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **options)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: not an error
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # nobody reads on: not an error
         except KeyboardInterrupt:
-            click.echo("Interrupted; files that were finished are whole, no other was written.", err=True)
+            click.echo(
+                "Interrupted; files that were finished are whole, no other was written.", err=True
+            )
             sys.exit(130)
         except (ValueError, OSError) as error:
             message = str(error)
@@ -68,9 +70,14 @@ _OPEN = re.compile(r"\b(label_map|requests|input|label|logprob|model|labels)=(?:
 
 def say_left_out(option: str, asked: Iterable[str], shown: Iterable[str]) -> None:
     """Print which levels that `option` asks for have no row: one answer of theirs is as good as the whole row."""
-    if click.get_current_context().get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
+    if (
+        click.get_current_context().get_parameter_source(option)
+        is click.core.ParameterSource.COMMANDLINE
+    ):
         for name in sorted(set(asked) - set(shown)):
-            click.echo(f"{name}: left out, as an answer has all labels or all but one of its row; see soft")
+            click.echo(
+                f"{name}: left out, as an answer has all labels or all but one of its row; see soft"
+            )
 
 
 class Whole(click.ParamType):
@@ -81,7 +88,11 @@ class Whole(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number, or refuse what is none."""
         try:
-            return value if isinstance(value, int) else _whole(str(value), param.name if param and param.name else "N")
+            return (
+                value
+                if isinstance(value, int)
+                else _whole(str(value), param.name if param and param.name else "N")
+            )
         except ValueError as error:
             raise Refusal(str(error)) from None
 
@@ -91,7 +102,9 @@ class Numbers(click.ParamType):
 
     name = "N,N,..."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[int]:
         """Return the numbers, or refuse what is none."""
         if isinstance(value, list):
             return value
@@ -101,21 +114,47 @@ class Numbers(click.ParamType):
             raise Refusal(str(error)) from None
 
 
+class Levels(click.ParamType):
+    """Names of levels or students separated by commas: "ce_sgl,rounded(0.5, top_k(5))"."""
+
+    name = "NAME,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
+        """Return the names."""
+        from kt_theory.grammar import split
+
+        return value if isinstance(value, list) else split(str(value))
+
+
 class Names(click.ParamType):
     """Names separated by commas."""
 
     name = "NAME,..."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
         """Return the names."""
         # A comma within brackets belongs to a name: "ce_sgl,hinton(0.5, 2)".
-        return value if isinstance(value, list) else [part.strip() for part in re.split(r",(?![^()]*\))", str(value))]
+        return (
+            value
+            if isinstance(value, list)
+            else [part.strip() for part in re.split(r",(?![^()]*\))", str(value))]
+        )
 
 
 def _whole(text: str, name: str) -> int:
     try:
         number = int(text) if text.lstrip("+-").isdigit() else float(text)
     except ValueError:
-        example = "whole numbers separated by commas, such as 100,1000,1e4" if name == "n" else "a whole number"
+        example = (
+            "whole numbers separated by commas, such as 100,1000,1e4"
+            if name == "n"
+            else "a whole number"
+        )
         raise ValueError(f"{name} = {text!r}: must be {example}") from None
+    from kt_theory.validation import whole_number
+
     return whole_number(number, name, low=-(2**53))
