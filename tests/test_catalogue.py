@@ -31,7 +31,7 @@ from kt_theory.catalogue import (
 )
 from kt_theory.cli import main
 from kt_theory.grammar import Call, parse, split, write
-from kt_theory.limits import bounds
+from kt_theory.limits import paper as bounds
 from kt_theory.sweep import Spec, load, run
 
 INPUTS = 3

@@ -44,7 +44,7 @@ def limits_command(
     from tqdm import tqdm
 
     from kt_theory import catalogue
-    from kt_theory.limits.overview import limits_at, overview_rows
+    from kt_theory.overview import limits_at, overview_rows
     from kt_theory.minimax import risk_terms
     from kt_theory.output import refuse_unwritable, write_table
 

@@ -91,14 +91,20 @@ def average_over_visits(
         inside = np.full(len(labels), True) if errs_at_0 else (labels > 0) & (labels < 1)
         plans.append(_Plan(min(float(rho), 1.0), labels[inside], weight[inside], n, price))
     cost = sum(plan.cost for plan in plans)
-    refuse_beyond(cost, student, f"give fewer values of n, a smaller n, or simulate(teacher, [{student!r}], n)")
+    refuse_beyond(
+        cost,
+        student,
+        f"give fewer values of n, a smaller n, or simulate(teacher, [{student!r}], n)",
+    )
     return sum((plan.run(deviations) for plan in plans), np.zeros(len(n)))
 
 
 class _Plan:
     """Rows of equal rho: the merged windows of their visit counts, and what walking through them costs."""
 
-    def __init__(self, rho: float, labels: np.ndarray, weight: np.ndarray, n: np.ndarray, price: float) -> None:
+    def __init__(
+        self, rho: float, labels: np.ndarray, weight: np.ndarray, n: np.ndarray, price: float
+    ) -> None:
         self.rho, self.labels, self.weight, self.n = rho, labels, weight, n
         self.low, self.high = visit_window(n, rho)
         self.low = np.maximum(self.low, 1.0)
@@ -106,7 +112,9 @@ class _Plan:
         walked = sum(stop - start + 1 for start, stop in self.stretches)
         averaged = float(np.maximum(self.high - self.low + 1, 0).sum())
         starts = 50.0 * len(labels) * len(self.stretches)
-        self.cost = (walked * price * max(len(labels), 64) + starts + 2 * averaged) if len(labels) else 0.0
+        self.cost = (
+            (walked * price * max(len(labels), 64) + starts + 2 * averaged) if len(labels) else 0.0
+        )
 
     def run(self, deviations: Deviations) -> np.ndarray:
         """Return rho times the sum over the rows of this rho, (N,)."""
@@ -119,7 +127,16 @@ class _Plan:
             for first in range(start, stop + 1, CHUNK):
                 profile = np.empty(min(CHUNK, stop - first + 1))
                 deviations(float(first), self.labels, self.weight, profile)
-                binomial_averages(self.n, self.rho, 1.0 - self.rho, self.low, self.high, float(first), profile, total)
+                binomial_averages(
+                    self.n,
+                    self.rho,
+                    1.0 - self.rho,
+                    self.low,
+                    self.high,
+                    float(first),
+                    profile,
+                    total,
+                )
         return 0.5 * self.rho * total
 
 

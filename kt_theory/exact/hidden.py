@@ -63,7 +63,9 @@ class NonTarget(RowRisk):
         return total + _missed_by_some(share, log_missed(hit * rest), ratio, n)
 
 
-def _missed_by_some(share: np.ndarray, stays: np.ndarray, ratio: np.ndarray, n: np.ndarray) -> np.ndarray:
+def _missed_by_some(
+    share: np.ndarray, stays: np.ndarray, ratio: np.ndarray, n: np.ndarray
+) -> np.ndarray:
     """Return sum share (e^{n stays} - e^{n (stays + ratio)}), (N,): one power times 1 - the other's ratio to it.
 
     So near ties keep their digits.

@@ -91,11 +91,17 @@ def missing_mass_moments(teacher: Teacher, n: int, weights: ArrayLike | None = N
     keep = (rho < 1) & (w > 0)
     if not keep.any():
         return Moments(mean, 0.0)
-    refuse_beyond(20.0 * keep.sum() ** 2, f"the variance over {keep.sum()} row classes", "use the mean, or simulate")
+    refuse_beyond(
+        20.0 * keep.sum() ** 2,
+        f"the variance over {keep.sum()} row classes",
+        "use the mean, or simulate",
+    )
     kappa = np.where(keep, rho / np.where(keep, 1 - rho, 1.0), 0.0)
     y = np.where(keep, w * q / np.where(keep, 1 - rho, 1.0), 0.0)
     centre = (size * rho) @ y
-    total = draws * ((size * rho) @ (y - centre) ** 2 + max(0.0, 1.0 - float(size @ rho)) * centre**2)
+    total = draws * (
+        (size * rho) @ (y - centre) ** 2 + max(0.0, 1.0 - float(size @ rho)) * centre**2
+    )
     total += size @ (w**2 * np.where(keep, _alone(kappa, q, draws), 0.0))
     mass = np.where(keep, w * q, 0.0)
     for c in np.flatnonzero(keep):
@@ -132,7 +138,12 @@ def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None)
         return MissingMassLaw(np.array([never + number @ pairs[:, 1]]), np.ones(1))
     what = f"the law of the missing mass over {len(pairs)} classes of inputs"
     way_out = "use missing_mass_moments and missing_mass_bounds, or simulate(..., keep_losses=True)"
-    refuse_beyond(float(number.max(initial=0.0)), what + " (their numbers beyond 2^53)", way_out, LARGEST_COUNT)
+    refuse_beyond(
+        float(number.max(initial=0.0)),
+        what + " (their numbers beyond 2^53)",
+        way_out,
+        LARGEST_COUNT,
+    )
     refuse_beyond(float(cells.states(np.array([draws]))[0]), what, way_out, LARGEST_LAW)
     windows = cells.windows(draws)
     laws = empty_laws(cells, windows, draws)[1]
@@ -183,7 +194,9 @@ def _alone(kappa: np.ndarray, q: np.ndarray, n: float) -> np.ndarray:
     """Return q^2 [(1+kappa)^n - 1 - n kappa] = q - q^2 (1 + n kappa), 1 + kappa = 1/(1-rho)."""
     small = n * kappa < 0.5
     return np.where(
-        small, q * q * _series(np.where(small, kappa, 0.0), n), np.maximum(q - q * q * (1 + n * kappa), 0.0)
+        small,
+        q * q * _series(np.where(small, kappa, 0.0), n),
+        np.maximum(q - q * q * (1 + n * kappa), 0.0),
     )
 
 

@@ -25,9 +25,18 @@ WINDOW_NATS = 60.0
 LOG_SMALLEST = -690.0
 CHUNK = 2**21
 
-_ZETA = (1.6449340668482264, 1.0823232337111382, 1.0173430619844491, 1.0040773561979443, 1.0009945751278181)
+_ZETA = (
+    1.6449340668482264,
+    1.0823232337111382,
+    1.0173430619844491,
+    1.0040773561979443,
+    1.0009945751278181,
+)
 _SINHC = tuple(
-    (-1.0) ** j / (j + 1) * (_ZETA[j] if j < len(_ZETA) else 1.0 + 4.0 ** -(j + 1) + 9.0 ** -(j + 1)) for j in range(12)
+    (-1.0) ** j
+    / (j + 1)
+    * (_ZETA[j] if j < len(_ZETA) else 1.0 + 4.0 ** -(j + 1) + 9.0 ** -(j + 1))
+    for j in range(12)
 )
 
 
@@ -54,13 +63,18 @@ class Cells:
         mean = self.size * empty
         variance = mean * -np.expm1(-self.probability * draws)
         spread = WINDOW_NATS / 3 + np.sqrt(WINDOW_NATS**2 / 9 + 2 * WINDOW_NATS * variance)
-        low, high = np.maximum(np.floor(mean - spread), 0.0), np.minimum(np.ceil(mean + spread), self.size)
+        low, high = (
+            np.maximum(np.floor(mean - spread), 0.0),
+            np.minimum(np.ceil(mean + spread), self.size),
+        )
         return [np.arange(a, b + 1) for a, b in zip(low, high, strict=True)]
 
     def states(self, draws: np.ndarray) -> np.ndarray:
         """Return an upper bound on the number of joint empty counts in `windows`, for each number of draws."""
         empty = np.exp(-np.multiply.outer(draws, self.probability))
-        spread = WINDOW_NATS / 3 + np.sqrt(WINDOW_NATS**2 / 9 + 2 * WINDOW_NATS * self.size * empty * (1 - empty))
+        spread = WINDOW_NATS / 3 + np.sqrt(
+            WINDOW_NATS**2 / 9 + 2 * WINDOW_NATS * self.size * empty * (1 - empty)
+        )
         with np.errstate(over="ignore"):
             return np.prod(np.minimum(self.size + 1, 2 * spread + 3), axis=-1)
 
@@ -80,7 +94,9 @@ class Contour:
         return replace(self, angle=self.angle[start:stop], weight=self.weight[start:stop])
 
 
-def contour(n: float, radius: float, log_mean: float, cells: Cells, windows: list[np.ndarray]) -> Contour:
+def contour(
+    n: float, radius: float, log_mean: float, cells: Cells, windows: list[np.ndarray]
+) -> Contour:
     """Return nodes whose truncation and aliasing stay below e^-45 of the result.
 
     Truncation: |e^w - 1| <= (e^|w| - 1) e^{-(|w| - Re w)/2} makes every term of e^z h(z) fall at least like
@@ -104,10 +120,16 @@ def contour(n: float, radius: float, log_mean: float, cells: Cells, windows: lis
     need = DIGITS + 0.5 * np.log1p(radius)
     size = min(
         _alias_free(n, radius, need - log_mean),
-        _alias_free(n, radius * max(1.0 - empty, 0.0), max(need - log_mean - radius * empty + choices, need)),
+        _alias_free(
+            n, radius * max(1.0 - empty, 0.0), max(need - log_mean - radius * empty + choices, need)
+        ),
     )
     cosine = 1 - 2 * need / (radius * max(filled, 1e-300))
-    last = (size - 1) / 2 if cosine <= -1 else min((size - 1) / 2, np.ceil(np.arccos(cosine) * size / (2 * np.pi)))
+    last = (
+        (size - 1) / 2
+        if cosine <= -1
+        else min((size - 1) / 2, np.ceil(np.arccos(cosine) * size / (2 * np.pi)))
+    )
     angle = 2 * np.pi / size * np.arange(last + 1)
     weight = np.full(len(angle), 2 / size)
     weight[0] /= 2
@@ -128,7 +150,9 @@ def _log_choices(size: float, number: float) -> float:
     return lgamma(size + 1) - lgamma(number + 1) - lgamma(size - number + 1)
 
 
-def empty_laws(cells: Cells, windows: list[np.ndarray], draws: float) -> tuple[float, list[np.ndarray]]:
+def empty_laws(
+    cells: Cells, windows: list[np.ndarray], draws: float
+) -> tuple[float, list[np.ndarray]]:
     """Return for each group the law of its empty count after Poisson(draws) draws: Bin(size, e^{-probability draws}).
 
     Each is divided by its largest value in the window; the logarithm of what was divided out comes first.
@@ -144,7 +168,9 @@ def empty_laws(cells: Cells, windows: list[np.ndarray], draws: float) -> tuple[f
     return scale, laws
 
 
-def empty_factors(cells: Cells, windows: list[np.ndarray], path: Contour) -> tuple[np.ndarray, list[np.ndarray]]:
+def empty_factors(
+    cells: Cells, windows: list[np.ndarray], path: Contour
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return weight e^{phase} (J,) and for each group the (J, U) continuation of `empty_laws` to the nodes.
 
     The integrand is e^{(1-B)z} z^-n prod_l C(m,u) (e^{bz} - 1)^{m-u}. With u0 the least u, a group whose cells are
@@ -162,7 +188,9 @@ def empty_factors(cells: Cells, windows: list[np.ndarray], path: Contour) -> tup
         full = size - window
         if b * r <= 1:
             usual = full[np.argmax(law)]
-            turn = np.multiply.outer(1j * t, full - usual) + np.multiply.outer(_log_growth(b, r, step), full)
+            turn = np.multiply.outer(1j * t, full - usual) + np.multiply.outer(
+                _log_growth(b, r, step), full
+            )
             factors.append(law * np.exp(turn))
             turns -= usual
         elif b * drop * max(window[-1] - window[0], 1.0) > 300:
@@ -236,7 +264,9 @@ def _cropped(
         part = share.sum(axis=tuple(a for a in range(table.ndim) if a != axis))
         used = np.flatnonzero(part > least)
         kept.append(slice(used[0], used[-1] + 1) if len(used) else slice(None))
-    return [w[part] for w, part in zip(windows, kept, strict=True)], np.ascontiguousarray(table[tuple(kept)])
+    return [w[part] for w, part in zip(windows, kept, strict=True)], np.ascontiguousarray(
+        table[tuple(kept)]
+    )
 
 
 def joint(factors: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -258,7 +288,9 @@ def _contract(table: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
     matrix = table.reshape(left.shape[1], right.shape[1])
     if not np.iscomplexobj(right):
         return ((right @ matrix.T) * left).sum(axis=1)
-    inner = (np.ascontiguousarray(right.real) @ matrix.T) + 1j * (np.ascontiguousarray(right.imag) @ matrix.T)
+    inner = (np.ascontiguousarray(right.real) @ matrix.T) + 1j * (
+        np.ascontiguousarray(right.imag) @ matrix.T
+    )
     return (inner * left).sum(axis=1)
 
 
@@ -277,7 +309,9 @@ def _saddle(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.ndar
     def tilted_mean(radius: float) -> float:
         windows, table = _trimmed(cells, radius, values)
         width = 0.1 / max(1.0, np.sqrt(radius))
-        rise = log_mean(windows, table, radius * (1 + width)) - log_mean(windows, table, radius * (1 - width))
+        rise = log_mean(windows, table, radius * (1 + width)) - log_mean(
+            windows, table, radius * (1 - width)
+        )
         return radius + rise / (2 * width) if np.isfinite(rise) else np.inf
 
     radius, low, high = n, n, np.inf
@@ -286,7 +320,11 @@ def _saddle(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.ndar
         if abs(mean - n) <= 0.5 * np.sqrt(n) + 0.1:
             break
         low, high = (radius, high) if mean < n else (low, radius)
-        radius = radius * min(max(n / max(mean, 1e-3 * n), 1.05), 4.0) if high == np.inf else 0.5 * (low + high)
+        radius = (
+            radius * min(max(n / max(mean, 1e-3 * n), 1.05), 4.0)
+            if high == np.inf
+            else 0.5 * (low + high)
+        )
     return radius
 
 
@@ -309,7 +347,9 @@ def _log_growth(b: float, r: float, step: np.ndarray) -> np.ndarray:
 def _sine_defect(t: np.ndarray) -> np.ndarray:
     """Return sin t - t without cancellation."""
     s = t * t
-    series = 1 - s / 20 * (1 - s / 42 * (1 - s / 72 * (1 - s / 110 * (1 - s / 156 * (1 - s / 210)))))
+    series = 1 - s / 20 * (
+        1 - s / 42 * (1 - s / 72 * (1 - s / 110 * (1 - s / 156 * (1 - s / 210))))
+    )
     return np.where(t < 0.7, -t * s / 6 * series, np.sin(t) - t)
 
 

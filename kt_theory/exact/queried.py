@@ -201,7 +201,9 @@ def _trajectory(loss: RowRisk, teacher: Teacher, n: float, law: Trajectories) ->
         matters = np.flatnonzero(chance > _NEGLIGIBLE)
         visits = least + matters.astype(np.float64)
         one = slice(s, s + 1)
-        total += float(chance[matters] @ _after(loss, law, teacher.pi[one], teacher.rho[one], visits))
+        total += float(
+            chance[matters] @ _after(loss, law, teacher.pi[one], teacher.rho[one], visits)
+        )
     return total
 
 

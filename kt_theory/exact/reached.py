@@ -30,6 +30,11 @@ class Balls(ExactRisk):
         """Return the risk after n samples, (N,)."""
         rho = teacher.rho
         weight = rho * uniform_distance(teacher.pi)
+        vertices = self.reach.inputs
+        if vertices != teacher.inputs:
+            raise ValueError(
+                f"graph has {vertices} vertices: the teacher has {teacher.inputs} inputs, one vertex each"
+            )
         balls = self.reach.balls(teacher.inputs)
         hit = np.minimum(balls @ rho, 1.0)
         missed = 1.0 - hit
@@ -42,7 +47,9 @@ class Balls(ExactRisk):
 
     def under(self, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
         """Return sum_s rho_s P(no query within the ball of s) TV(Uniform, pi_s), (N,)."""
-        return unrevealed_risk(teacher, n, law, self.name, self.reach.balls(teacher.inputs).toarray())
+        return unrevealed_risk(
+            teacher, n, law, self.name, self.reach.balls(teacher.inputs).toarray()
+        )
 
 
 @dataclass(frozen=True)

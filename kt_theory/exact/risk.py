@@ -47,7 +47,9 @@ class ExactRisk:
             If n queries return more than 2^53 labels.
         """
         refuse_too_many_labels(n, law)
-        raise NoExactRisk(f"student {self.name!r} has no exact risk under {law.name} queries: {WAY_OUT}")
+        raise NoExactRisk(
+            f"student {self.name!r} has no exact risk under {law.name} queries: {WAY_OUT}"
+        )
 
     def settled(self, rows: np.ndarray) -> np.ndarray | None:
         """Return what each row loses once it is visited, (C,), or None where that depends on the labels drawn.

@@ -86,7 +86,9 @@ class Shrunk(ExactRisk):
         rhos = {s: min(float(teacher.rho[s]), 1.0) for s in learns}
         windows = {s: visit_window(n[finite], rho) for s, rho in rhos.items()}
         visits = sum(float((high - low + 1).sum()) for low, high in windows.values())
-        refuse_beyond(visits * PRICE * teacher.labels, "shrink", "use simulate(teacher, student, n)")
+        refuse_beyond(
+            visits * PRICE * teacher.labels, "shrink", "use simulate(teacher, student, n)"
+        )
         for s, (low, high) in windows.items():
             rho, weight = rhos[s], float(self.weights[s])
             for i, first, last in zip(finite, low, high, strict=True):

@@ -135,9 +135,13 @@ class _LossTable:
         number = sum(unseen, np.full((), float(zeros)))
         loss = np.zeros(number.shape)
         for l, v in enumerate(value):
-            above = sum((u * (v - w) for u, w in zip(unseen, value, strict=True)), np.full((), zeros * v))
+            above = sum(
+                (u * (v - w) for u, w in zip(unseen, value, strict=True)), np.full((), zeros * v)
+            )
             loss += unseen[l] * np.maximum(above, 0.0)
         loss /= np.maximum(number, 1.0)
-        if self.forget_unvisited and all(window[-1] == m for window, m in zip(windows, size, strict=True)):
+        if self.forget_unvisited and all(
+            window[-1] == m for window, m in zip(windows, size, strict=True)
+        ):
             loss[(-1,) * loss.ndim] = 0.0
         return loss

@@ -13,4 +13,12 @@ from kt_theory.generations.lineage import lineage
 from kt_theory.generations.privileged import Privileged
 from kt_theory.generations.ranks import rank_fit
 
-__all__ = ["Privileged", "ensemble", "ensemble_floor", "fixation", "heterozygosity", "lineage", "rank_fit"]
+__all__ = [
+    "Privileged",
+    "ensemble",
+    "ensemble_floor",
+    "fixation",
+    "heterozygosity",
+    "lineage",
+    "rank_fit",
+]

@@ -148,10 +148,16 @@ def fixation(row: ArrayLike, visits: int, generations: int) -> np.ndarray:
     p = np.minimum(distributions(row, "row", 1), 1.0)
     k = whole_number(visits, "visits", low=1, high=_MOST_VISITS)
     number = whole_number(generations, "generations")
-    refuse_beyond(float(number) * len(p) * k**2, f"fixation over {number} generations", "give fewer, or fewer visits")
+    refuse_beyond(
+        float(number) * len(p) * k**2,
+        f"fixation over {number} generations",
+        "give fewer, or fewer visits",
+    )
     states = np.arange(k + 1)
     # Piece by piece: SciPy needs several times the memory of what it returns.
-    step = np.vstack([binom.pmf(states, k, piece[:, None] / k) for piece in np.array_split(states, 1 + k // 64)])
+    step = np.vstack(
+        [binom.pmf(states, k, piece[:, None] / k) for piece in np.array_split(states, 1 + k // 64)]
+    )
     law = binom.pmf(states[None, :], k, p[:, None])
     found = [(p >= 1.0).astype(np.float64)]
     for _ in range(number):

@@ -23,7 +23,13 @@ _STEP = 0.2
 
 
 def ensemble(
-    teacher: Teacher, sigma: float, members: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True
+    teacher: Teacher,
+    sigma: float,
+    members: Any,
+    repeats: int = 1000,
+    seed: int = 0,
+    *,
+    progress: bool = True,
 ) -> pd.DataFrame:
     """Return the error of ensembles: each member has the teacher's logits with Gaussian noise of its own.
 
@@ -67,7 +73,9 @@ def ensemble(
     if not isinstance(teacher, Teacher):
         raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
     noise = positive(sigma, "sigma", high=LARGEST_NOISE)
-    values = [members] if np.ndim(members) == 0 else list(np.ravel(np.asarray(members, dtype=object)))
+    values = (
+        [members] if np.ndim(members) == 0 else list(np.ravel(np.asarray(members, dtype=object)))
+    )
     sizes = sorted({whole_number(value, "members", low=1, high=2**31) for value in values})
     if not sizes:
         raise ValueError("members = []: give at least one number of teachers")
@@ -83,11 +91,24 @@ def ensemble(
                 sums += _tilted(teacher.pi, drawn)
                 if member in totals:
                     both = sums / member, _tilted(teacher.pi, noises / member)
-                    totals[member].add(np.array([total_variation(q, teacher.pi, teacher.rho) for q in both]))
+                    totals[member].add(
+                        np.array([total_variation(q, teacher.pi, teacher.rho) for q in both])
+                    )
                 shown.update(count)
     rows = [
-        {"average": average, "members": size, "sigma": noise, "inputs": teacher.inputs, "labels": teacher.labels}
-        | {"mean": totals[size].mean[i], "std_error": totals[size].std_error[i], "repeats": repeats, "seed": seed}
+        {
+            "average": average,
+            "members": size,
+            "sigma": noise,
+            "inputs": teacher.inputs,
+            "labels": teacher.labels,
+        }
+        | {
+            "mean": totals[size].mean[i],
+            "std_error": totals[size].std_error[i],
+            "repeats": repeats,
+            "seed": seed,
+        }
         for i, average in enumerate(AVERAGES)
         for size in sizes
     ]

@@ -30,7 +30,12 @@ class Learner:
         self._rule = compiled_rule(student, True)
 
     def copies(
-        self, tables: np.ndarray, rho: np.ndarray, n: int, rng: np.random.Generator, done: Callable[[int], Any]
+        self,
+        tables: np.ndarray,
+        rho: np.ndarray,
+        n: int,
+        rng: np.random.Generator,
+        done: Callable[[int], Any],
     ) -> np.ndarray:
         """Return what the student writes after n pairs s ~ rho, a ~ table(.|s), fresh for each table.
 
@@ -53,12 +58,16 @@ class Learner:
             The rule wrote a row that is not a distribution.
         """
         repeats = len(tables)
-        visits = draw_labels(np.full((repeats, 1), n), np.broadcast_to(rho, (repeats, 1, len(rho))), rng)[:, 0]
+        visits = draw_labels(
+            np.full((repeats, 1), n), np.broadcast_to(rho, (repeats, 1, len(rho))), rng
+        )[:, 0]
         counts = draw_labels(visits, tables, rng)
         seen, revealed = self.student.access.answers(counts, tables, rng)
         return self._write(seen, revealed, done)
 
-    def _write(self, counts: np.ndarray, revealed: np.ndarray, done: Callable[[int], Any]) -> np.ndarray:
+    def _write(
+        self, counts: np.ndarray, revealed: np.ndarray, done: Callable[[int], Any]
+    ) -> np.ndarray:
         """Call the rule on rows, or on whole tables: each call has a spare entry at its end, set to 1 on return."""
         at_once = self.inputs if pools(self.student) else 1
         cells = at_once * self.labels
@@ -69,12 +78,18 @@ class Learner:
         if self._prior is not None:
             room[:, :, :-1] = self._prior.reshape(calls, cells)
         size = max(1, _CELLS_AT_ONCE // (calls * cells))
-        for piece in (slice(first, min(first + size, repeats)) for first in range(0, repeats, size)):
-            if not write_tables(self._rule.address, at_once, self.labels, seen[piece], shown[piece], room[piece]):
+        for piece in (
+            slice(first, min(first + size, repeats)) for first in range(0, repeats, size)
+        ):
+            if not write_tables(
+                self._rule.address, at_once, self.labels, seen[piece], shown[piece], room[piece]
+            ):
                 break
             done(piece.stop - piece.start)
         written = room[:, :, :-1].reshape(-1, self.labels)
-        fine = (written >= 0.0).all(axis=1) & (np.abs(written.sum(axis=1) - 1.0) <= ROW_SUM_TOLERANCE)
+        fine = (written >= 0.0).all(axis=1) & (
+            np.abs(written.sum(axis=1) - 1.0) <= ROW_SUM_TOLERANCE
+        )
         if not fine.all():
             repeat, row = divmod(int(np.argmin(fine)), self.inputs)
             self._refuse(row, seen[repeat], shown[repeat])

@@ -31,7 +31,9 @@ class _Stage(NamedTuple):
     """(tables (R, S, A), generator, done): the next tables; `done` is told how many are."""
 
 
-def lineage(truth: Teacher, stages: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True) -> pd.DataFrame:
+def lineage(
+    truth: Teacher, stages: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True
+) -> pd.DataFrame:
     """Return how far each of several stages has moved from the truth, every stage taught by the one before.
 
     A stage (student, n) asks the last stage's table n questions, inputs from rho and labels from that table, at the
@@ -103,9 +105,14 @@ def lineage(truth: Teacher, stages: Any, repeats: int = 1000, seed: int = 0, *, 
                 total.add(_measures(tables, before, truth))
     start = Running(len(COLUMNS))
     start.add(np.tile(_measures(truth.pi[None], truth.pi[None], truth), (1, 2)))
-    names: list[tuple[str, str, float]] = [("truth", "", 0), *((stage.name, stage.access, stage.n) for stage in line)]
+    names: list[tuple[str, str, float]] = [
+        ("truth", "", 0),
+        *((stage.name, stage.access, stage.n) for stage in line),
+    ]
     rows = []
-    for generation, ((name, access, n), total) in enumerate(zip(names, [start, *totals], strict=True)):
+    for generation, ((name, access, n), total) in enumerate(
+        zip(names, [start, *totals], strict=True)
+    ):
         row: dict[str, Any] = {"generation": generation, "stage": name, "access": access, "n": n}
         row |= {"inputs": truth.inputs, "labels": truth.labels}
         for column, mean, error in zip(COLUMNS, total.mean, total.std_error, strict=True):
@@ -128,7 +135,9 @@ def _measures(tables: np.ndarray, before: np.ndarray, truth: Teacher) -> np.ndar
 
 def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
     if isinstance(stages, (str, Student)) or not isinstance(stages, Iterable):
-        raise ValueError(f"stages = {stages!r}: must be a list of (student, n), such as [('ce_sgl', 1000)] * 20")
+        raise ValueError(
+            f"stages = {stages!r}: must be a list of (student, n), such as [('ce_sgl', 1000)] * 20"
+        )
     found, learners = [], {}
     for i, stage in enumerate(stages, start=1):
         if callable(stage):
@@ -137,7 +146,9 @@ def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
         try:
             student, n = stage
         except (TypeError, ValueError):
-            raise ValueError(f"stage {i} is {stage!r}: must be (student, n), or a function of a table") from None
+            raise ValueError(
+                f"stage {i} is {stage!r}: must be (student, n), or a function of a table"
+            ) from None
         chosen, *others = as_students(student)
         if others:
             raise ValueError(f"stage {i} names {1 + len(others)} students: give one")
@@ -151,14 +162,18 @@ def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
 
 
 def _learning(learner: Learner, rho: np.ndarray, n: int) -> _Stage:
-    def table(tables: np.ndarray, rng: np.random.Generator, done: Callable[[int], Any]) -> np.ndarray:
+    def table(
+        tables: np.ndarray, rng: np.random.Generator, done: Callable[[int], Any]
+    ) -> np.ndarray:
         return learner.copies(tables, rho, n, rng, done)
 
     return _Stage(learner.student.name, learner.student.access.name, n, table)
 
 
 def _compression(function: Any, stage: int, truth: Teacher) -> _Stage:
-    def table(tables: np.ndarray, rng: np.random.Generator, done: Callable[[int], Any]) -> np.ndarray:
+    def table(
+        tables: np.ndarray, rng: np.random.Generator, done: Callable[[int], Any]
+    ) -> np.ndarray:
         written = np.empty(tables.shape)
         for repeat, one in enumerate(tables):
             made = distributions(function(one.copy()), f"table of stage {stage}", 2)

@@ -60,7 +60,10 @@ class Privileged:
     """
 
     def __init__(self, tables: ArrayLike, weights: ArrayLike, rho: ArrayLike | None = None) -> None:
-        self._tables, self._weights = distributions(tables, "tables", 3), distributions(weights, "weights", 1)
+        self._tables, self._weights = (
+            distributions(tables, "tables", 3),
+            distributions(weights, "weights", 1),
+        )
         if len(self._tables) != len(self._weights):
             raise ValueError(
                 f"tables has {len(self._tables)} values of u: weights has {len(self._weights)}, one each is needed"
@@ -128,16 +131,22 @@ class Privileged:
         -------
         float, or an array of the shape of n.
         """
-        spread = np.sqrt(np.tensordot(self._weights, (self._tables - self.teacher.pi) ** 2, axes=1)).sum(axis=1)
+        spread = np.sqrt(
+            np.tensordot(self._weights, (self._tables - self.teacher.pi) ** 2, axes=1)
+        ).sum(axis=1)
         rhos, place = np.unique(np.minimum(self.teacher.rho, 1.0), return_inverse=True)
         share = np.bincount(place, weights=spread)
         noise = [
             float(sum(0.5 * rhos * share * [mean_over_visits(_per_root, size, r) for r in rhos]))
             for size in sample_sizes(n)
         ]
-        return exact_risk(self.teacher, "ce_ful", n) + (noise[0] if np.ndim(n) == 0 else np.reshape(noise, np.shape(n)))
+        return exact_risk(self.teacher, "ce_ful", n) + (
+            noise[0] if np.ndim(n) == 0 else np.reshape(noise, np.shape(n))
+        )
 
-    def simulate(self, n: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True) -> pd.DataFrame:
+    def simulate(
+        self, n: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True
+    ) -> pd.DataFrame:
         """Return the risk estimated from `repeats` transfer sets of n queries each.
 
         Parameters
@@ -157,27 +166,46 @@ class Privileged:
         import pandas as pd
 
         sizes = sample_sizes(n)
-        repeats, seed = whole_number(repeats, "repeats", low=2), whole_number(seed, "seed", high=2**128)
+        repeats, seed = (
+            whole_number(repeats, "repeats", low=2),
+            whole_number(seed, "seed", high=2**128),
+        )
         teacher, shape = self.teacher, (self.teacher.inputs, len(self._weights))
         rows = []
         with progress_bar(repeats * len(sizes), progress) as shown:
             for size in sizes:
                 total = Running(1)
-                for count, rng in blocks(repeats, _ARRAYS * teacher.inputs * max(teacher.labels, shape[1]), seed, size):
+                for count, rng in blocks(
+                    repeats, _ARRAYS * teacher.inputs * max(teacher.labels, shape[1]), seed, size
+                ):
                     law = np.broadcast_to(teacher.rho, (count, 1, shape[0]))
                     visits = draw_labels(np.full((count, 1), size), law, rng)[:, 0]
-                    values = draw_labels(visits, np.broadcast_to(self._weights, (count, *shape)), rng)
+                    values = draw_labels(
+                        visits, np.broadcast_to(self._weights, (count, *shape)), rng
+                    )
                     total.add(total_variation(self._means(values), teacher.pi, teacher.rho)[None])  # type: ignore[index]
                     shown.update(count)
-                row = {"student": "privileged", "n": size, "inputs": teacher.inputs, "labels": teacher.labels}
-                row |= {"mean": total.mean[0], "std_error": total.std_error[0], "repeats": repeats, "seed": seed}
+                row = {
+                    "student": "privileged",
+                    "n": size,
+                    "inputs": teacher.inputs,
+                    "labels": teacher.labels,
+                }
+                row |= {
+                    "mean": total.mean[0],
+                    "std_error": total.std_error[0],
+                    "repeats": repeats,
+                    "seed": seed,
+                }
                 rows.append(row)
         return pd.DataFrame(rows)
 
     def _means(self, values: np.ndarray) -> np.ndarray:
         """Return the student's tables (R, S, A) from how often each value of u answered at each input, (R, S, U)."""
         visits = values.sum(axis=2, keepdims=True)
-        shown = np.einsum("rsu,usa->rsa", values, self._tables, optimize=True) / np.maximum(visits, 1)
+        shown = np.einsum("rsu,usa->rsa", values, self._tables, optimize=True) / np.maximum(
+            visits, 1
+        )
         return np.where(visits > 0, shown, 1.0 / self.teacher.labels)
 
     def __repr__(self) -> str:

@@ -57,7 +57,9 @@ def rank_fit(table: ArrayLike, rank: int, rho: ArrayLike | None = None) -> np.nd
     inputs, labels = p.shape
     law = np.full(inputs, 1.0 / inputs) if rho is None else distributions(rho, "rho", 1)
     if len(law) != inputs:
-        raise ValueError(f"rho has {len(law)} entries: table has {inputs} inputs, one entry is needed for each")
+        raise ValueError(
+            f"rho has {len(law)} entries: table has {inputs} inputs, one entry is needed for each"
+        )
     size = whole_number(rank, "rank", high=min(inputs, labels))
     cut = inputs * size
 
@@ -73,7 +75,9 @@ def rank_fit(table: ArrayLike, rank: int, rho: ArrayLike | None = None) -> np.nd
         return value, np.concatenate([(slope @ v).ravel(), (slope.T @ u).ravel()])
 
     options = {"maxiter": _MOST_STEPS, "ftol": 1e-15, "gtol": 1e-10}
-    starts = [_factors(np.log(np.maximum(p, smallest / labels)), size) for smallest in _SMALLEST_AT_START]
+    starts = [
+        _factors(np.log(np.maximum(p, smallest / labels)), size) for smallest in _SMALLEST_AT_START
+    ]
     fits = [minimize(loss, start, jac=True, method="L-BFGS-B", options=options) for start in starts]
     u, v = factors(min(fits, key=lambda fit: fit.fun).x)
     return np.maximum(np.exp(_log_softmax(u @ v.T)), _SMALLEST)
@@ -81,7 +85,9 @@ def rank_fit(table: ArrayLike, rank: int, rho: ArrayLike | None = None) -> np.nd
 
 def _factors(logits: np.ndarray, rank: int) -> np.ndarray:
     """Return U and V, flat, of the truncated decomposition U V^T of the centred logits."""
-    left, scale, right = np.linalg.svd(logits - logits.mean(axis=1, keepdims=True), full_matrices=False)
+    left, scale, right = np.linalg.svd(
+        logits - logits.mean(axis=1, keepdims=True), full_matrices=False
+    )
     root = np.sqrt(scale[:rank])
     return np.concatenate([(left[:, :rank] * root).ravel(), (right[:rank].T * root).ravel()])
 

@@ -21,7 +21,9 @@ class Running:
         """Add a block of values, (quantities, R)."""
         size, mean = values.shape[1], values.mean(axis=1)
         total, gap = self.repeats + size, mean - self.mean
-        self._squares += ((values - mean[:, None]) ** 2).sum(axis=1) + gap**2 * self.repeats * size / total
+        self._squares += ((values - mean[:, None]) ** 2).sum(
+            axis=1
+        ) + gap**2 * self.repeats * size / total
         self.mean = self.mean + gap * size / total
         self.repeats = total
 
@@ -31,7 +33,9 @@ class Running:
         return np.sqrt(self._squares / (self.repeats - 1) / self.repeats)
 
 
-def blocks(repeats: int, numbers: int, seed: int, *key: int) -> Iterator[tuple[int, np.random.Generator]]:
+def blocks(
+    repeats: int, numbers: int, seed: int, *key: int
+) -> Iterator[tuple[int, np.random.Generator]]:
     """Yield (size, generator) of blocks of repeats that need `numbers` float64 each.
 
     Block i draws from the i-th stream of (seed, key).

@@ -52,7 +52,9 @@ class Trajectories:
     @property
     def name(self) -> str:
         """How the law is called in tables."""
-        return _named("chain" if self.horizon is None else f"episodes({self.horizon})", self.labels_per_query)
+        return _named(
+            "chain" if self.horizon is None else f"episodes({self.horizon})", self.labels_per_query
+        )
 
     def __repr__(self) -> str:
         return f"queries.{self.name}"
@@ -75,7 +77,11 @@ class Design:
         from kt_theory.kernels.visits import apportion
 
         count = whole_number(n, "n")
-        visits = self.once.astype(np.int64) if self.once.sum() <= count else np.zeros(len(self.once), dtype=np.int64)
+        visits = (
+            self.once.astype(np.int64)
+            if self.once.sum() <= count
+            else np.zeros(len(self.once), dtype=np.int64)
+        )
         apportion(count, self.weights.copy(), visits, np.empty(len(visits)))
         return visits
 
@@ -98,7 +104,9 @@ class TwoStage:
     def pilot_visits(self, n: int, rho: np.ndarray) -> np.ndarray:
         """Return how often the pilot asks each input: (S,) int64, equal where rho > 0 but for rounding."""
         asked = rho > 0
-        return Design(asked.astype(np.float64), np.zeros(len(rho), dtype=bool), 1).visits(round(self.pilot * n))
+        return Design(asked.astype(np.float64), np.zeros(len(rho), dtype=bool), 1).visits(
+            round(self.pilot * n)
+        )
 
     @property
     def name(self) -> str:
@@ -129,7 +137,9 @@ def iid(q: ArrayLike | None = None, *, labels_per_query: int = 1) -> Iid:
     return Iid(None if q is None else _law(q, "q", 1), _labels(labels_per_query))
 
 
-def chain(transitions: ArrayLike, start: ArrayLike | None = None, *, labels_per_query: int = 1) -> Trajectories:
+def chain(
+    transitions: ArrayLike, start: ArrayLike | None = None, *, labels_per_query: int = 1
+) -> Trajectories:
     """Return queries along one trajectory of a Markov chain over the inputs: n dependent inputs.
 
     Parameters
@@ -165,7 +175,9 @@ def episodes(
     labels_per_query : int
         Labels sampled at each step, at least 1.
     """
-    return _trajectories(transitions, start, whole_number(horizon, "horizon", low=1), labels_per_query)
+    return _trajectories(
+        transitions, start, whole_number(horizon, "horizon", low=1), labels_per_query
+    )
 
 
 def adaptive(weights: ArrayLike, *, labels_per_query: int = 1) -> Design:
@@ -235,11 +247,15 @@ def two_stage(pilot: float = 0.25, *, labels_per_query: int = 1) -> TwoStage:
 def as_queries(law: Any, inputs: int) -> QueryLaw:
     """Return `law` after a check that it is a query law over `inputs` inputs."""
     if not isinstance(law, QueryLaw):
-        raise ValueError(f"queries = {law!r}: must be a law from kt_theory.queries, such as queries.iid(q)")
+        raise ValueError(
+            f"queries = {law!r}: must be a law from kt_theory.queries, such as queries.iid(q)"
+        )
     held = {Iid: "q", Trajectories: "transitions", Design: "weights"}.get(type(law))
     array = None if held is None else getattr(law, held)
     if array is not None and len(array) != inputs:
-        raise ValueError(f"queries: {held} is for {len(array)} inputs, but the teacher has {inputs}")
+        raise ValueError(
+            f"queries: {held} is for {len(array)} inputs, but the teacher has {inputs}"
+        )
     return law
 
 
@@ -248,10 +264,14 @@ def is_default(law: QueryLaw | None) -> bool:
     return law is None or (isinstance(law, Iid) and law.q is None and law.labels_per_query == 1)
 
 
-def _trajectories(transitions: ArrayLike, start: ArrayLike | None, horizon: int | None, m: int) -> Trajectories:
+def _trajectories(
+    transitions: ArrayLike, start: ArrayLike | None, horizon: int | None, m: int
+) -> Trajectories:
     table = _law(transitions, "transitions", 2)
     if table.shape[0] != table.shape[1]:
-        raise ValueError(f"transitions has shape {table.shape}: must be square, one row and one column per input")
+        raise ValueError(
+            f"transitions has shape {table.shape}: must be square, one row and one column per input"
+        )
     first = None if start is None else _law(start, "start", 1)
     if first is not None and len(first) != len(table):
         raise ValueError(f"start has {len(first)} entries: transitions has {len(table)} inputs")

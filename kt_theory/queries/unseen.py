@@ -44,18 +44,23 @@ def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> n
         raise ValueError(f"law = {law!r}: must be a query law, such as kt_theory.queries.iid()")
     given = None if rho is None else distributions(rho, "rho", 1)
     counts = [
-        value if _infinite(value) else whole_number(value, "n") for value in np.ravel(np.asarray(n, dtype=object))
+        value if _infinite(value) else whole_number(value, "n")
+        for value in np.ravel(np.asarray(n, dtype=object))
     ]
     if not counts:
         raise ValueError("n = []: give at least one number of queries")
     cost = unseen_cost(law, counts)
     if cost > LARGEST_COST:
-        raise ValueError(f"{law.name} takes about {cost:.1g} operations: more than {LARGEST_COST:.1g}; use simulate")
+        raise ValueError(
+            f"{law.name} takes about {cost:.1g} operations: more than {LARGEST_COST:.1g}; use simulate"
+        )
     missed = unseen_sets(law, counts, given)
     return missed.reshape(*np.shape(n), missed.shape[1])
 
 
-def unseen_sets(law: QueryLaw, counts: list[Any], rho: np.ndarray | None, sets: np.ndarray | None = None) -> np.ndarray:
+def unseen_sets(
+    law: QueryLaw, counts: list[Any], rho: np.ndarray | None, sets: np.ndarray | None = None
+) -> np.ndarray:
     """Return the probability that no input of a set is asked: (N, T) for `sets`, (T, S) bool; each input if omitted."""
     if isinstance(law, Trajectories):
         return _by_trajectories(law, counts, law.first(rho), sets)
@@ -69,8 +74,14 @@ def unseen_cost(law: QueryLaw, counts: list[Any], sets: int | None = None) -> fl
     if not isinstance(law, Trajectories):
         return 0.0
     inputs = len(law.transitions)
-    endless = float(inputs) ** 3 * (inputs if sets is None else sets) * any(_infinite(count) for count in counts)
-    return endless + survival_cost(law.transitions, _walks(law, counts), inputs if sets is None else sets)
+    endless = (
+        float(inputs) ** 3
+        * (inputs if sets is None else sets)
+        * any(_infinite(count) for count in counts)
+    )
+    return endless + survival_cost(
+        law.transitions, _walks(law, counts), inputs if sets is None else sets
+    )
 
 
 def occupancy(law: Iid | Trajectories, n: int, rho: ArrayLike | None = None) -> np.ndarray:
@@ -105,14 +116,20 @@ def _by_iid(q: np.ndarray, counts: list[Any], sets: np.ndarray | None) -> np.nda
     return np.array([power_of(log, count) for count in counts])
 
 
-def _by_trajectories(law: Trajectories, counts: list[Any], start: np.ndarray, sets: np.ndarray | None) -> np.ndarray:
+def _by_trajectories(
+    law: Trajectories, counts: list[Any], start: np.ndarray, sets: np.ndarray | None
+) -> np.ndarray:
     masks = np.eye(len(start), dtype=bool) if sets is None else sets
     steps = _walks(law, counts)
     missed, hit = survival(law.transitions, start, steps, masks)
     found = np.empty((len(counts), len(masks)))
     for i, count in enumerate(counts):
         if law.horizon is None:
-            found[i] = never_met(law.transitions, start, masks) if _infinite(count) else missed[steps.index(count)]
+            found[i] = (
+                never_met(law.transitions, start, masks)
+                if _infinite(count)
+                else missed[steps.index(count)]
+            )
             continue
         whole, rest = (np.inf, 0) if _infinite(count) else divmod(count, law.horizon)
         one, cut = steps.index(law.horizon), steps.index(rest)
@@ -128,7 +145,9 @@ def _walks(law: Trajectories, counts: list[Any]) -> list[int]:
     return sorted({law.horizon, 0, *(count % law.horizon for count in finite)})
 
 
-def _by_design(law: Design | TwoStage, count: Any, rho: np.ndarray | None, sets: np.ndarray | None) -> np.ndarray:
+def _by_design(
+    law: Design | TwoStage, count: Any, rho: np.ndarray | None, sets: np.ndarray | None
+) -> np.ndarray:
     if isinstance(law, Design):
         asked = (law.weights > 0) | law.once if _infinite(count) else law.visits(count) > 0
     else:
@@ -136,7 +155,9 @@ def _by_design(law: Design | TwoStage, count: Any, rho: np.ndarray | None, sets:
             raise ValueError("two-stage queries follow the teacher's rho: give rho")
         asked = rho > 0 if _infinite(count) else law.pilot_visits(count, rho) > 0
         if not asked[rho > 0].all() and count > 0:
-            raise ValueError(f"{law.name}: a pilot that leaves inputs out makes the rest depend on the labels drawn")
+            raise ValueError(
+                f"{law.name}: a pilot that leaves inputs out makes the rest depend on the labels drawn"
+            )
     met = asked if sets is None else (sets & asked).any(axis=1)
     return np.asarray(met == 0, dtype=np.float64)
 

@@ -151,7 +151,9 @@ def mean_visits(transitions: np.ndarray, start: np.ndarray, steps: int) -> np.nd
     """Return the expected visits of each input, sum_{t < steps} mu P^t: (S,), by doubling."""
     total, power, done = np.eye(len(start)), transitions, 1
     for bit in bin(steps)[3:]:
-        power = power / power.sum(axis=1, keepdims=True)  # or the rounding of the sums doubles with every squaring
+        power = power / power.sum(
+            axis=1, keepdims=True
+        )  # or the rounding of the sums doubles with every squaring
         total, power, done = total + total @ power, power @ power, 2 * done
         if bit == "1":
             total, power, done = total + power, power @ transitions, done + 1

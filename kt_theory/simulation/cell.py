@@ -24,7 +24,13 @@ from kt_theory.kernels.streams import stream_key
 from kt_theory.numeric import total_variation
 from kt_theory.queries.laws import QueryLaw, as_queries, is_default
 from kt_theory.simulation.plans import query_plan
-from kt_theory.simulation.rules import RowRuleError, kernel_students, pools, rule_addresses, rule_kind
+from kt_theory.simulation.rules import (
+    RowRuleError,
+    kernel_students,
+    pools,
+    rule_addresses,
+    rule_kind,
+)
 from kt_theory.students import Student
 from kt_theory.teacher import Teacher
 
@@ -99,7 +105,11 @@ class Tally:
     @classmethod
     def empty(cls, students: int) -> Tally:
         """Return the tally of no repeats."""
-        return cls(0, np.zeros((students, SUMS), dtype=np.int64), np.zeros((students, BINS), dtype=np.int64))
+        return cls(
+            0,
+            np.zeros((students, SUMS), dtype=np.int64),
+            np.zeros((students, BINS), dtype=np.int64),
+        )
 
     @classmethod
     def of(cls, losses: np.ndarray) -> Tally:
@@ -110,7 +120,9 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         """Return the tally of both."""
-        return Tally(self.repeats + other.repeats, self.sums + other.sums, self.histogram + other.histogram)
+        return Tally(
+            self.repeats + other.repeats, self.sums + other.sums, self.histogram + other.histogram
+        )
 
     def absorb(self, other: Tally) -> None:
         """Add `other` to this tally in place, at a tenth of the cost of a new one."""
@@ -163,7 +175,11 @@ class Cell:
             self.path = PATHS[self.plan.path]
         else:
             self.plan = query_plan(teacher, n, queries)
-            self.path = f"{queries.name} {PATHS[self.plan.path]}" if self.plan.path != ROWS else queries.name
+            self.path = (
+                f"{queries.name} {PATHS[self.plan.path]}"
+                if self.plan.path != ROWS
+                else queries.name
+            )
         self.table = kernel_table(pi, rho, self.plan.woven, sparse=self.plan.path == SPARSE)
         self.kinds, self.rules = kernel_students(self.students, pi)
         self._key = stream_key(seed, n) if key is None else key
@@ -188,7 +204,9 @@ class Cell:
         for at in range(0, repeats, _PIECE):
             size = min(_PIECE, repeats - at)
             part = room[:size] if losses is None else losses[at : at + size]
-            bad = run_repeats(self.plan, self._key, first + at, self.table, self.kinds, self.rules, part)
+            bad = run_repeats(
+                self.plan, self._key, first + at, self.table, self.kinds, self.rules, part
+            )
             if bad[2] >= 0:
                 self._refuse_row(*bad)
             accumulate(part, tally.sums, tally.histogram)
@@ -198,7 +216,9 @@ class Cell:
         """Return the counts of repeats first .. first + repeats - 1: (repeats, S, A) int64."""
         cells = np.empty((repeats, self.table.pi.size), dtype=np.int64)
         draw_many(self.plan, self._key, first, cells)
-        return np.ascontiguousarray(as_tables(cells, self.teacher.inputs, self.teacher.labels, self.plan.woven))
+        return np.ascontiguousarray(
+            as_tables(cells, self.teacher.inputs, self.teacher.labels, self.plan.woven)
+        )
 
     def answers(self, student: int, repeat: int) -> tuple[np.ndarray, np.ndarray]:
         """Return what a student saw in a repeat, noise included: counts (S, A) and revealed (S, A), NaN where hidden.
@@ -217,7 +237,9 @@ class Cell:
     def estimates(self, tally: Tally, *, target_se: float | None = None) -> list[RiskEstimate]:
         """Return one estimate per student from at least 2 repeats."""
         found = []
-        for student, sums, histogram in zip(self.students, tally.sums, tally.histogram, strict=True):
+        for student, sums, histogram in zip(
+            self.students, tally.sums, tally.histogram, strict=True
+        ):
             mean, error = moments(sums, tally.repeats)
             reached = target_se is None or error <= target_se
             found.append(
@@ -229,7 +251,11 @@ class Cell:
                     labels=self.teacher.labels,
                     mean=mean,
                     std_error=error,
-                    **dict(zip(_QUANTILES, quantiles(histogram, list(_QUANTILES.values())), strict=True)),
+                    **dict(
+                        zip(
+                            _QUANTILES, quantiles(histogram, list(_QUANTILES.values())), strict=True
+                        )
+                    ),
                     repeats=tally.repeats,
                     seed=self.seed,
                     path=self.path,
@@ -246,9 +272,13 @@ class Cell:
             "alias": 1.2 * self.n + cells,
             "poisson": 3.0 * cells,
             "binomial": 60.0 * cells,
-            "rows": 5.0 * self.n + 2.0 * min(self.n * self.plan.rows.labels_per_query, 20 * cells) + cells,
+            "rows": 5.0 * self.n
+            + 2.0 * min(self.n * self.plan.rows.labels_per_query, 20 * cells)
+            + cells,
         }
-        return 1e-9 * (100.0 + drawn[(*PATHS, "rows")[self.plan.path]] + 10.0 * cells * len(self.rules.address))
+        return 1e-9 * (
+            100.0 + drawn[(*PATHS, "rows")[self.plan.path]] + 10.0 * cells * len(self.rules.address)
+        )
 
     def _try_out(self) -> None:
         """Run users' rules with their bounds checked on the first repeats; the others go unchecked."""

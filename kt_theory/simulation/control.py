@@ -42,9 +42,17 @@ def control_variate(teacher: Teacher, n: int) -> tuple[np.ndarray, float]:
     pi, rho = teacher.pi, teacher.rho[:, None]
     unseen = missed(rho * pi, n)
     number = unseen.sum(axis=1, keepdims=True)
-    level = np.divide((pi * unseen).sum(axis=1, keepdims=True), number, out=np.zeros_like(number), where=number > 0)
+    level = np.divide(
+        (pi * unseen).sum(axis=1, keepdims=True),
+        number,
+        out=np.zeros_like(number),
+        where=number > 0,
+    )
     slope = np.divide(
-        (np.sign(level - pi) * unseen).sum(axis=1, keepdims=True), number, out=np.zeros_like(number), where=number > 0
+        (np.sign(level - pi) * unseen).sum(axis=1, keepdims=True),
+        number,
+        out=np.zeros_like(number),
+        where=number > 0,
     )
     weight = 0.5 * rho * (np.abs(pi - level) + slope * (pi - level))
     return weight, float((weight * unseen).sum())
@@ -59,7 +67,9 @@ class ControlledCell:
     def __init__(self, teacher: Teacher, students: list[Student], n: int, seed: int) -> None:
         names = [student.name for student in students]
         if _CONTROLLED not in names:
-            raise ValueError(f"control = True: controls {_CONTROLLED!r}, which is not among the students {names}")
+            raise ValueError(
+                f"control = True: controls {_CONTROLLED!r}, which is not among the students {names}"
+            )
         self.cell = Cell(teacher, students, n, seed)
         weight, self.mean = control_variate(teacher, n)
         self._column = names.index(_CONTROLLED)

@@ -9,7 +9,15 @@ import numpy as np
 from kt_theory.kernels.alias import alias_table
 from kt_theory.kernels.binomial import conditional_shares
 from kt_theory.kernels.draws import DrawPlan, draw_plan, row_plan
-from kt_theory.kernels.visits import BY_ALIAS, BY_BINOMIALS, FIXED, TWO_STAGE, WALK, RowPlan, step_tables
+from kt_theory.kernels.visits import (
+    BY_ALIAS,
+    BY_BINOMIALS,
+    FIXED,
+    TWO_STAGE,
+    WALK,
+    RowPlan,
+    step_tables,
+)
 from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories
 from kt_theory.teacher import Teacher
 from kt_theory.validation import LARGEST_COUNT
@@ -29,7 +37,9 @@ def query_plan(teacher: Teacher, n: int, law: QueryLaw) -> DrawPlan:
             f"n = {n}: {law.name} queries are walked step by step, at most {LONGEST_WALK:.0e}; see exact_risk"
         )
     if n * law.labels_per_query > LARGEST_COUNT:
-        raise ValueError(f"n = {n}: with {law.labels_per_query} labels per query that is more than 2^53 labels")
+        raise ValueError(
+            f"n = {n}: with {law.labels_per_query} labels per query that is more than 2^53 labels"
+        )
     nothing = RowPlan(
         law=FIXED,
         inputs=teacher.inputs,
@@ -61,4 +71,8 @@ def _visits(teacher: Teacher, n: int, law: QueryLaw) -> dict[str, Any]:
         return {"law": WALK, "horizon": law.horizon or max(n, 1), **walk}
     if isinstance(law, Design):
         return {"law": FIXED, "visits": law.visits(n)}
-    return {"law": TWO_STAGE, "visits": law.pilot_visits(n, teacher.rho), "rho": np.array(teacher.rho)}
+    return {
+        "law": TWO_STAGE,
+        "visits": law.pilot_visits(n, teacher.rho),
+        "rho": np.array(teacher.rho),
+    }

@@ -29,7 +29,9 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
     The rules hold a copy of the teacher's table pi (S, A), and one more for each channel and each prior among them.
     """
     closed, generic = _closed_forms(), _generic(students)
-    kinds = [GENERIC + generic.index(s) if s in generic else closed[s.rule, s.access] for s in students]
+    kinds = [
+        GENERIC + generic.index(s) if s in generic else closed[s.rule, s.access] for s in students
+    ]
     for student in generic:
         student.refuse_other_sizes(pi.shape)
     levels = [student.access for student in generic]
@@ -59,7 +61,9 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
 
 def rule_addresses(students: list[Student], *, checked: bool) -> np.ndarray:
     """Return the addresses of the compiled rules of those students that have no closed form."""
-    return np.array([compiled_rule(student, checked).address for student in _generic(students)], dtype=np.int64)
+    return np.array(
+        [compiled_rule(student, checked).address for student in _generic(students)], dtype=np.int64
+    )
 
 
 def pools(student: Student) -> bool:
@@ -73,7 +77,9 @@ def rule_kind(student: Student) -> str:
 
 
 def _closed_forms() -> dict[tuple[Any, Access], int]:
-    return {(STUDENTS[name].rule, STUDENTS[name].access): kind for name, kind in _CLOSED_FORMS.items()}
+    return {
+        (STUDENTS[name].rule, STUDENTS[name].access): kind for name, kind in _CLOSED_FORMS.items()
+    }
 
 
 def _generic(students: list[Student]) -> list[Student]:
@@ -117,6 +123,12 @@ def compiled_rule(student: Student, checked: bool) -> Any:
     try:
         return compile_rule(student.rule.py_func, pools(student), checked)
     except (NumbaError, TypeError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip() and "nopython" not in line]
+        lines = [
+            line.strip()
+            for line in str(error).splitlines()
+            if line.strip() and "nopython" not in line
+        ]
         reason = lines[0] if lines else type(error).__name__
-        raise RowRuleError(f"student {student.name!r}: its {rule_kind(student)} does not compile: {reason}") from error
+        raise RowRuleError(
+            f"student {student.name!r}: its {rule_kind(student)} does not compile: {reason}"
+        ) from error

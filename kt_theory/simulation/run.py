@@ -139,13 +139,19 @@ def simulate(
     sizes = sample_sizes(n)
     repeats = whole_number(repeats, "repeats", low=2)
     seed = whole_number(seed, "seed", high=_LARGEST_SEED)
-    workers = whole_number(threads, "threads", low=1) if threads is not None else len(os.sched_getaffinity(0))
+    workers = (
+        whole_number(threads, "threads", low=1)
+        if threads is not None
+        else len(os.sched_getaffinity(0))
+    )
     goal = None if target_se is None else unit_interval(target_se, "target_se")
     cap = whole_number(max_repeats, "max_repeats", low=repeats) if goal is not None else repeats
     if keep_losses and goal is not None:
         raise ValueError("keep_losses = True: needs a fixed number of repeats; leave out target_se")
     if control and queries is not None:
-        raise ValueError("control = True: its mean is known for iid queries from rho alone; leave out queries")
+        raise ValueError(
+            "control = True: its mean is known for iid queries from rho alone; leave out queries"
+        )
     kept = _room_for_losses(len(sizes), repeats, len(chosen)) if keep_losses else None
     estimates: list[RiskEstimate] = []
     with ThreadPoolExecutor(workers) as pool, progress_bar(len(sizes) * repeats, progress) as bar:
@@ -156,7 +162,10 @@ def simulate(
                 cell = Cell(teacher, chosen, size, seed, queries=queries)
             tally = _run(cell, 0, repeats, pool, workers, bar, None if kept is None else kept[i])
             while goal is not None and tally.repeats < cap and max(cell.std_errors(tally)) > goal:
-                more = _next_look(tally.repeats, max(cell.std_errors(tally)) / goal, cap) - tally.repeats
+                more = (
+                    _next_look(tally.repeats, max(cell.std_errors(tally)) / goal, cap)
+                    - tally.repeats
+                )
                 bar.total += more
                 tally.absorb(_run(cell, tally.repeats, more, pool, workers, bar, None))
             estimates += cell.estimates(tally, target_se=goal)
@@ -184,7 +193,9 @@ def draw_counts(
     (repeats, S, A) int64 array: how often each (input, label) pair was sampled.
     """
     size, repeats = whole_number(n, "n"), whole_number(repeats, "repeats", low=1)
-    return Cell(teacher, [], size, whole_number(seed, "seed", high=_LARGEST_SEED), queries=queries).draw(0, repeats)
+    return Cell(
+        teacher, [], size, whole_number(seed, "seed", high=_LARGEST_SEED), queries=queries
+    ).draw(0, repeats)
 
 
 def _run(
@@ -199,7 +210,9 @@ def _run(
     """Return the tally of repeats first .. first + repeats - 1, run on all workers in bounded memory."""
 
     def start(at: int, size: int) -> Future[Tally]:
-        return pool.submit(cell.run, first + at, size, None if kept is None else kept[at : at + size])
+        return pool.submit(
+            cell.run, first + at, size, None if kept is None else kept[at : at + size]
+        )
 
     pieces = _pieces(repeats, workers, cell.seconds_per_repeat())
     parts = _in_order(starmap(start, pieces), ahead=_AHEAD * workers)
@@ -255,4 +268,11 @@ def progress_bar(total: int, shown: bool) -> Any:
     """Return a bar over `total` transfer sets that a terminal shows after 2 seconds, if `shown`."""
     from tqdm import tqdm
 
-    return tqdm(total=total, unit="sets", unit_scale=True, delay=2, disable=None if shown else True, leave=False)
+    return tqdm(
+        total=total,
+        unit="sets",
+        unit_scale=True,
+        delay=2,
+        disable=None if shown else True,
+        leave=False,
+    )

@@ -29,7 +29,9 @@ def warmup(*, progress: bool = True) -> float:
     own = Student("own", access=PARTIAL, rule=row_rule(_uniform))
     steps = {
         "drawing transfer sets": lambda: draw_counts(teacher, n=4, repeats=2),
-        "the repeat loop": lambda: simulate(teacher, [*STUDENTS, own], n=[4, 1000], repeats=2, progress=False),
+        "the repeat loop": lambda: simulate(
+            teacher, [*STUDENTS, own], n=[4, 1000], repeats=2, progress=False
+        ),
     }
     start = time.perf_counter()
     bar = tqdm(steps.items(), desc="compiling", disable=None if progress else True)

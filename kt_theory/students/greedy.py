@@ -19,7 +19,9 @@ def _hedge(counts, revealed, out):
     spread = 0.0
     root = int(np.sqrt(labels - 1.0))
     for j in range(max(root, 1), min(root + 2, labels) + 1):
-        spread = max(spread, (j - 1.0) * (labels - 1.0) / (j * (labels + j - 2.0)) if j > 1 else 0.0)
+        spread = max(
+            spread, (j - 1.0) * (labels - 1.0) / (j * (labels + j - 2.0)) if j > 1 else 0.0
+        )
     for a in range(labels):
         if visits == 0:
             out[a] = 1.0 / labels

@@ -39,13 +39,21 @@ def masked(student: Student | str, mask: ArrayLike) -> Student:
 
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
-        few_counts, few_revealed, few_out = np.empty(labels, np.int64), np.empty(labels), np.empty(labels)
+        few_counts, few_revealed, few_out = (
+            np.empty(labels, np.int64),
+            np.empty(labels),
+            np.empty(labels),
+        )
         for s in range(inputs):
             at = s if rows > 1 else 0
             size = 0
             for a in range(labels):
                 if possible[at, a]:
-                    few_counts[size], few_revealed[size], few_out[size] = counts[s, a], revealed[s, a], np.nan
+                    few_counts[size], few_revealed[size], few_out[size] = (
+                        counts[s, a],
+                        revealed[s, a],
+                        np.nan,
+                    )
                     size += 1
             inner(few_counts[:size], few_revealed[:size], few_out[:size])
             mass = 0.0
@@ -92,7 +100,9 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
     base = _row_student(student, "grouped")
     level = base.access
     if not level.alike:
-        raise ValueError(f"student {base.name!r}: what access {level.name!r} shows at two equal rows cannot be pooled")
+        raise ValueError(
+            f"student {base.name!r}: what access {level.name!r} shows at two equal rows cannot be pooled"
+        )
     given = numeric_array(groups, "groups", 1)
     if (given != np.rint(given)).any():
         raise ValueError(f"groups = {given[given != np.rint(given)][0]:g}: must be whole numbers")
@@ -130,7 +140,9 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
 def _row_student(student: Any, what: str) -> Student:
     base, *others = as_students(student)
     if others or not isinstance(base.rule, RowRule) or base.prior is not None:
-        raise ValueError(f"student {base.name!r}: {what} takes one student with a row rule and without a prior")
+        raise ValueError(
+            f"student {base.name!r}: {what} takes one student with a row rule and without a prior"
+        )
     return base
 
 
@@ -138,7 +150,9 @@ def _possible(mask: ArrayLike) -> np.ndarray:
     try:
         given = np.asarray(mask)
     except ValueError:
-        raise ValueError("mask has rows of different lengths: must be bool, (labels,) or (inputs, labels)") from None
+        raise ValueError(
+            "mask has rows of different lengths: must be bool, (labels,) or (inputs, labels)"
+        ) from None
     if given.dtype != np.bool_ or given.ndim not in (1, 2) or not given.size:
         raise ValueError(f"mask has type {given.dtype} and shape {given.shape}: must be bool, (labels,) or (inputs, "
                          "labels)")  # fmt: skip

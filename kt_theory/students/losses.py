@@ -92,7 +92,12 @@ def _newton(weight: float, tau: float) -> Any:
         if visits == 0:
             out[:] = 1.0 / labels
             return
-        logit, hot, target, step = np.empty(labels), np.empty(labels), np.empty(labels), np.empty(labels)
+        logit, hot, target, step = (
+            np.empty(labels),
+            np.empty(labels),
+            np.empty(labels),
+            np.empty(labels),
+        )
         top, mass = revealed.max(), 0.0
         for a in range(labels):
             target[a] = (revealed[a] / top) ** (1.0 / tau)
@@ -113,7 +118,9 @@ def _newton(weight: float, tau: float) -> Any:
             for a in range(labels):
                 curve = weight * out[a] + other * hot[a]
                 if curve > 0.0:
-                    step[a] = weight * (out[a] - counts[a] / visits) + other * tau * (hot[a] - target[a])
+                    step[a] = weight * (out[a] - counts[a] / visits) + other * tau * (
+                        hot[a] - target[a]
+                    )
                     largest = max(largest, abs(step[a]))
                     above -= weight * out[a] * step[a] / curve
                     below += other * out[a] * hot[a] / curve

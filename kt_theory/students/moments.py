@@ -31,7 +31,9 @@ def label_marginal(teacher: Teacher) -> np.ndarray:
     return np.tile(teacher.rho @ teacher.pi, (teacher.inputs, 1))
 
 
-def moment_prior(features: ArrayLike, moments: ArrayLike, rho: ArrayLike | None = None) -> np.ndarray:
+def moment_prior(
+    features: ArrayLike, moments: ArrayLike, rho: ArrayLike | None = None
+) -> np.ndarray:
     """Return the table of largest entropy that has given moments: a prior for `with_prior`, (S, A).
 
     Known of the teacher are the moments of the features x_s with each label, m_a = sum_s rho_s pi(a|s) x_s: with a
@@ -68,7 +70,9 @@ def moment_prior(features: ArrayLike, moments: ArrayLike, rho: ArrayLike | None 
     target = numeric_array(moments, "moments", 2).astype(np.float64)
     law = np.full(len(points), 1.0 / len(points)) if rho is None else distributions(rho, "rho", 1)
     if len(law) != len(points):
-        raise ValueError(f"rho has {len(law)} entries: features has {len(points)} rows, one entry each is needed")
+        raise ValueError(
+            f"rho has {len(law)} entries: features has {len(points)} rows, one entry each is needed"
+        )
     if target.shape[1] != points.shape[1]:
         raise ValueError(
             f"moments has shape {target.shape}: must be (labels, features), with the {points.shape[1]} of features"
@@ -90,7 +94,9 @@ def moment_prior(features: ArrayLike, moments: ArrayLike, rho: ArrayLike | None 
     if not kept.any():
         return np.full((len(points), len(target)), 1.0 / len(target))
     if np.abs(target - target @ right[kept].T @ right[kept]).max() > _TOLERANCE:
-        raise ValueError("moments: no table has them: the features depend linearly on each other, the moments do not")
+        raise ValueError(
+            "moments: no table has them: the features depend linearly on each other, the moments do not"
+        )
     whiten = right[kept].T / sizes[kept]
     table, miss = _largest_entropy(points @ whiten, target @ whiten, law)
     if np.abs(miss @ (right[kept] * sizes[kept][:, None])).max() > _TOLERANCE:
@@ -101,7 +107,9 @@ def moment_prior(features: ArrayLike, moments: ArrayLike, rho: ArrayLike | None 
     return table
 
 
-def _largest_entropy(points: np.ndarray, target: np.ndarray, law: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _largest_entropy(
+    points: np.ndarray, target: np.ndarray, law: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the table and its moments less the target, for features with sum_s rho_s x_s x_s^T = 1."""
     labels, width = target.shape
     head, step, scale = np.zeros((labels, width)), np.zeros((labels, width)), 0.0
@@ -129,7 +137,9 @@ def _largest_entropy(points: np.ndarray, target: np.ndarray, law: np.ndarray) ->
     return table, miss
 
 
-def _dual(points: np.ndarray, target: np.ndarray, law: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, float]:
+def _dual(
+    points: np.ndarray, target: np.ndarray, law: np.ndarray, head: np.ndarray
+) -> tuple[np.ndarray, float]:
     logits = points @ head.T
     top = logits.max(axis=1, keepdims=True)
     powers = np.exp(logits - top)

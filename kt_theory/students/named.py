@@ -35,7 +35,9 @@ def as_students(students: Any) -> list[Student]:
     names = [student.name for student in result]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise ValueError(f"students: {min(twice)!r} stands there twice; names tell the rows of the result apart")
+        raise ValueError(
+            f"students: {min(twice)!r} stands there twice; names tell the rows of the result apart"
+        )
     return result
 
 

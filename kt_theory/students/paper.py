@@ -58,7 +58,9 @@ CE_FUL = Student(
     sparse=sparse.Sharing(),
 )
 
-STUDENTS: dict[str, Student] = {student.name: student for student in (CE_SGL, CE_PTL, SEL_PTL, CE_FUL)}
+STUDENTS: dict[str, Student] = {
+    student.name: student for student in (CE_SGL, CE_PTL, SEL_PTL, CE_FUL)
+}
 """The paper's four students by name. All of them write Uniform(A) on an unvisited input."""
 
 

@@ -91,7 +91,12 @@ def tempered_mle(tau: float) -> Student:
         The temperature at which the teacher shows its rows, above 0; the student's rule does not use it.
     """
     level = access.temperature(tau)
-    return Student(f"tempered_mle({tau:g})", level, TableRule(_fit_power), "maximum likelihood of one temperature")
+    return Student(
+        f"tempered_mle({tau:g})",
+        level,
+        TableRule(_fit_power),
+        "maximum likelihood of one temperature",
+    )
 
 
 def affine_ful(features: Any) -> Student:
@@ -141,7 +146,9 @@ def span_rule(vectors: np.ndarray, *, whole: bool, shipped: bool = True) -> Any:
         inputs, labels = counts.shape
         width = vectors.shape[1]
         rest, share = np.zeros((inputs, width)), np.zeros((inputs, width))
-        part = np.zeros((inputs, width))  # vectors[s] = sum_i part[s, i] vectors[chosen[i]] + rest[s]
+        part = np.zeros(
+            (inputs, width)
+        )  # vectors[s] = sum_i part[s, i] vectors[chosen[i]] + rest[s]
         chosen, base = np.zeros(width, dtype=np.int64), np.zeros(width)
         inside = np.zeros(inputs, dtype=np.bool_)
         rank = 0

@@ -176,7 +176,11 @@ def best_shrinkage(teacher: Teacher, table: ArrayLike) -> np.ndarray:
         raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
     prior = distributions(table, "table", 2)
     if prior.shape != teacher.pi.shape:
-        raise ValueError(f"table has shape {prior.shape}: must be the teacher's, {teacher.pi.shape}")
+        raise ValueError(
+            f"table has shape {prior.shape}: must be the teacher's, {teacher.pi.shape}"
+        )
     spread = 1.0 - (teacher.pi**2).sum(axis=1)
     distance = ((prior - teacher.pi) ** 2).sum(axis=1)
-    return np.where(distance > 0.0, np.maximum(spread, 0.0) / np.where(distance > 0.0, distance, 1.0), np.inf)
+    return np.where(
+        distance > 0.0, np.maximum(spread, 0.0) / np.where(distance > 0.0, distance, 1.0), np.inf
+    )

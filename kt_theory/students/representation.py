@@ -71,11 +71,17 @@ def features(features: Any, targets: str = "complete", *, shipped: bool = True) 
     points = numeric_array(features, "features", 2).astype(np.float64)
     if targets not in ("hard", "sampled", "complete"):
         raise unknown_name("targets", targets, ("hard", "sampled", "complete"))
-    name = f"features({points.shape[1]}, {targets})" if shipped else f"features({points.shape[1]}, {targets}, queried)"
+    name = (
+        f"features({points.shape[1]}, {targets})"
+        if shipped
+        else f"features({points.shape[1]}, {targets}, queried)"
+    )
     reference = "Romero et al. (2014), arXiv 1412.6550: hints from the teacher's features"
     sizes = (len(points), None)
     if targets == "hard":
-        return Student(name, HARD, TableRule(_maximum_likelihood(points, shipped)), reference, sizes=sizes)
+        return Student(
+            name, HARD, TableRule(_maximum_likelihood(points, shipped)), reference, sizes=sizes
+        )
     vectors = points / (np.abs(points).max() or 1.0)
     rule = TableRule(span_rule(vectors, whole=targets == "complete", shipped=shipped))
     if targets == "complete":
@@ -117,10 +123,13 @@ def relations(distances: Any, targets: str = "complete") -> Student:
     """
     points = _classical_scaling(distances)
     student = features(
-        np.column_stack([points / (np.abs(points).max(initial=0.0) or 1.0), np.ones(len(points))]), targets
+        np.column_stack([points / (np.abs(points).max(initial=0.0) or 1.0), np.ones(len(points))]),
+        targets,
     )
     reference = "Park et al. (2019), arXiv 1904.05068: relational knowledge; classical scaling"
-    return replace(student, name=f"relations({points.shape[1]} dimensions, {targets})", reference=reference)
+    return replace(
+        student, name=f"relations({points.shape[1]} dimensions, {targets})", reference=reference
+    )
 
 
 def equal_maps(features: Any) -> np.ndarray:
@@ -140,13 +149,17 @@ def equal_maps(features: Any) -> np.ndarray:
     Zagoruyko and Komodakis (2016), arXiv 1612.03928: attention transfer, the map sum_c |H_c|^2.
     """
     if np.ndim(features) != 3:
-        raise ValueError(f"features has shape {np.shape(features)}: must have 3 axes, (inputs, positions, channels)")
+        raise ValueError(
+            f"features has shape {np.shape(features)}: must have 3 axes, (inputs, positions, channels)"
+        )
     given = numeric_array(features, "features", 3).astype(np.float64)
     energies = ((given / (np.abs(given).max() or 1.0)) ** 2).sum(axis=2)
     order = np.argsort(energies, axis=0)
     rises = np.diff(np.take_along_axis(energies, order, axis=0), axis=0, prepend=-np.inf)
     level = np.empty_like(order)
-    np.put_along_axis(level, order, np.cumsum(rises > _EQUAL_ENERGY * energies.max(), axis=0), axis=0)
+    np.put_along_axis(
+        level, order, np.cumsum(rises > _EQUAL_ENERGY * energies.max(), axis=0), axis=0
+    )
     return np.unique(level, axis=0, return_inverse=True)[1].reshape(-1)
 
 
@@ -209,7 +222,9 @@ def _maximum_likelihood(points: np.ndarray, shipped: bool) -> Any:
                         weight = visits[s] * out[s, a] * ((1.0 if a == b else 0.0) - out[s, b])
                         for j in range(width):
                             for k in range(width):
-                                curve[a * width + j, b * width + k] += weight * basis[s, j] * basis[s, k]
+                                curve[a * width + j, b * width + k] += (
+                                    weight * basis[s, j] * basis[s, k]
+                                )
             for i in range(size):  # Cholesky, then two triangular solves
                 for k in range(i + 1):
                     for j in range(k):
@@ -245,7 +260,9 @@ def _classical_scaling(distances: Any) -> np.ndarray:
         raise ValueError("distances: must be at least 0, and 0 from an input to itself")
     if np.abs(given - given.T).max() > rounding:
         s, t = np.unravel_index(np.argmax(np.abs(given - given.T)), given.shape)
-        raise ValueError(f"distances[{s}, {t}] = {given[s, t]:g} but [{t}, {s}] = {given[t, s]:g}: must be symmetric")
+        raise ValueError(
+            f"distances[{s}, {t}] = {given[s, t]:g} but [{t}, {s}] = {given[t, s]:g}: must be symmetric"
+        )
     squares = (0.5 * (given / unit + given.T / unit)) ** 2
     centred = squares - squares.mean(axis=0) - squares.mean(axis=1)[:, None] + squares.mean()
     values, vectors = np.linalg.eigh(-0.5 * centred)

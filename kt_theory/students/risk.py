@@ -13,7 +13,9 @@ from kt_theory.teacher import Teacher
 from kt_theory.validation import whole_number
 
 
-def exact_risk(teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | None = None) -> float | np.ndarray:
+def exact_risk(
+    teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | None = None
+) -> float | np.ndarray:
     """Return the exact risk E TV(student, pi | rho) after n samples, to about 13 digits.
 
     The risk is additive over the inputs, and an input sees only its own visit count k ~ Bin(n, rho_s):
@@ -57,7 +59,9 @@ def exact_risk(teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | No
     if others:
         raise ValueError(f"student names {1 + len(others)} students: give one at a time")
     if not chosen.exact:
-        raise NoExactRisk(f"student {chosen.name!r} has no exact risk: use simulate(teacher, student, n)")
+        raise NoExactRisk(
+            f"student {chosen.name!r} has no exact risk: use simulate(teacher, student, n)"
+        )
     chosen.refuse_other_sizes((teacher.inputs, teacher.labels))
     sizes = _sizes(n)
     if queries is None or is_default(as_queries(queries, teacher.inputs)):
@@ -73,4 +77,9 @@ def _sizes(n: Any) -> np.ndarray:
     if not values:
         raise ValueError("n = []: give at least one number of samples")
     infinite = [isinstance(value, (float, np.floating)) and value == np.inf for value in values]
-    return np.array([np.inf if inf else float(whole_number(v, "n")) for v, inf in zip(values, infinite, strict=True)])
+    return np.array(
+        [
+            np.inf if inf else float(whole_number(v, "n"))
+            for v, inf in zip(values, infinite, strict=True)
+        ]
+    )

@@ -51,7 +51,9 @@ class Student:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.strip()):
-            raise ValueError(f"name = {self.name!r}: must be a word that names the student's rows in tables")
+            raise ValueError(
+                f"name = {self.name!r}: must be a word that names the student's rows in tables"
+            )
         object.__setattr__(self, "access", as_access(self.access))
         if not isinstance(self.rule, (RowRule, TableRule)):
             object.__setattr__(self, "rule", row_rule(self.rule))

@@ -284,10 +284,8 @@ def _by_rule(transfer: TransferSet, student: Student, rows: Rows) -> Copy:
             "students with a closed form are ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k) and add_c(c)"
         )
     counts, shown = dense(rows, student, inputs)
-    if isinstance(student.sparse, Undone):
-        table = student.sparse.undo(shown)
-    else:
-        table = student.table(counts, shown)
+    undone = student.sparse if isinstance(student.sparse, Undone) else None
+    table = student.table(counts, shown) if undone is None else undone.undo(shown)
     if sees_all(student):
         table, shown = table[rows.input], shown[rows.input]
     wrong = ~(np.isfinite(table).all(axis=1) & (np.abs(table.sum(axis=1) - 1.0) < 1e-9) & (table >= 0).all(axis=1))

@@ -9,10 +9,10 @@ import pytest
 
 import kt_theory as kt
 from kt_theory import graphs
-from kt_theory.limits import greedy
+from kt_theory.limits.greedy.top_k import floor as tail_floor
 from kt_theory.limits.hard.add_c import coordinate_risk, envelope, envelope_bound
 from kt_theory.limits.hard.inputs import inputs_upper, laws_upper, row_uppers, visit_steps
-from kt_theory.planner import hard as plan_hard
+from kt_theory.limits.hard import bracket as plan_hard
 from kt_theory.planner.sizes import plan, samples_needed
 
 EXACT = (
@@ -52,7 +52,7 @@ def test_there_are_twenty():
 
 
 def test_top_k_alone_is_possible_above_its_floor_and_impossible_below():
-    floor = greedy.floor(6, 3)
+    floor = tail_floor(6, 3)
     below = samples_needed("top_k_only", 10, 6, 0.9 * floor, k=3)
     assert below.n is None
     assert "impossible" in below.reason

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import access, cli, graphs
-from kt_theory.planner.levels import parse
+from kt_theory.catalogue import level as parse
 from kt_theory.planner.sizes import plan, samples_needed
 
 CASES = [

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import kt_theory as kt
 from kt_theory import cli, graphs
 from kt_theory.planner.estimate import ESTIMATED
-from kt_theory.planner.levels import level
+from kt_theory.planner.planned import Planned
 from kt_theory.planner.records import CONTRADICTS, contradiction, in_hand
 from kt_theory.planner.sizes import plan, samples_needed
 from kt_theory.planner.words import answer
@@ -120,7 +120,7 @@ def test_records_that_do_not_reveal_a_level_do_not_count_as_its_queries():
     fresh = samples_needed("soft", 30, 6, 0.01)
     found = samples_needed("soft", 30, 6, 0.01, teacher=transfer)
     assert found.n > fresh.n - 60
-    hand = in_hand(transfer, level("soft", 30, 6, None, None, 1, None), known=True)
+    hand = in_hand(transfer, Planned.at(kt.access.SOFT, 30, 6), known=True)
     assert not hand.revealed
     assert hand.resolved == 0
 

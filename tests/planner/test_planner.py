@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import kt_theory as kt
-from kt_theory import cli, graphs
+from kt_theory import catalogue, cli, graphs
 from kt_theory.exact.missing_mass import ce_ful_weights
 from kt_theory.limits.crossing import first_below, index, number
 from kt_theory.planner.sizes import plan, samples_needed
@@ -112,8 +112,8 @@ TEACHER = kt.Teacher([[0.6, 0.3, 0.1, 0.0], [0.25, 0.25, 0.25, 0.25], [0.0, 0.9,
 @pytest.mark.parametrize("tv", [0.1, 0.01])
 def test_a_teacher_in_hand(access, more, tv):
     found = samples_needed(access, teacher=TEACHER, tv=tv, **more)
-    level = plan_levels.level(access, None, None, more.get("k"), more.get("graph"), 1, TEACHER)
-    student = plan_levels.student(level, TEACHER)
+    level = {"top_k": kt.access.top_k, "gradient": kt.access.gradient}.get(access, lambda: access)
+    student = catalogue.own_student(kt.access.as_access(level(*more.values())), TEACHER)
     assert kt.exact_risk(TEACHER, student, found.n) <= tv < kt.exact_risk(TEACHER, student, found.n - 1)
     assert found.lower == found.n
 
