@@ -9,9 +9,7 @@ To add a level or a student: one entry in `LEVELS` or `STUDENTS`. An entry that 
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
@@ -23,6 +21,7 @@ import numpy as np
 from kt_theory import access, graphs, students
 from kt_theory.access import Access, channel, reach, shows
 from kt_theory.exact.risk import RowRisk
+from kt_theory.files import SUFFIXES, digest, names_file, read_array, read_graph, refuse_changed
 from kt_theory.grammar import Call, parse, write
 from kt_theory.students import NAMED, Student
 from kt_theory.teacher import Teacher
@@ -50,7 +49,6 @@ _SIZED: dict[str, Callable[..., graphs.Graph]] = {
     "grid": graphs.grid,
     "hypercube": graphs.hypercube,
 }
-_FILES = (".csv", ".parquet", ".npy", ".npz")
 
 
 # What a parameter holds.
@@ -218,7 +216,7 @@ def _student_name(value: Any, parameter: Parameter, folder: Path) -> Recipe:
 
 
 def _file(value: Any, parameter: Parameter, folder: Path) -> Recipe:
-    if not _names_file(value):
+    if not names_file(value):
         printed = write(value) if isinstance(value, Call) else value
         raise _NoFile(str(parameter.refused(printed)))
     path = str(folder / value)
@@ -226,7 +224,7 @@ def _file(value: Any, parameter: Parameter, folder: Path) -> Recipe:
 
 
 def _graph(value: Any, parameter: Parameter, folder: Path) -> Any:
-    if _names_file(value):
+    if names_file(value):
         return _file(value, parameter, folder)
     call = _called(value, "graph")
     if not call.arguments:
@@ -245,7 +243,7 @@ def _sized_graph(call: Call) -> graphs.Graph:
 
 def _make_graph(value: Any, inputs: int | None) -> graphs.Graph:
     if isinstance(value, Mapping):
-        return replace(_read_graph(_unchanged(value), inputs), name=Path(value["file"]).name)
+        return replace(read_graph(_unchanged(value), inputs), name=Path(value["file"]).name)
     call = parse(value)
     if isinstance(call, Call):
         return _sized_graph(call)
@@ -269,23 +267,31 @@ def _make_student(value: Recipe, inputs: int | None) -> Student:
     return build_student(value, inputs)
 
 
-def _make_array(value: Recipe, inputs: int | None) -> np.ndarray:
-    return _read_array(_unchanged(value))
+def _unchanged(value: Mapping[str, Any]) -> str:
+    refuse_changed(value)
+    return str(value["file"])
 
 
-def _make_groups(value: Recipe, inputs: int | None) -> np.ndarray:
-    return np.ravel(_read_array(_unchanged(value)))
+def _file_kind(read: Callable[[str], Any]) -> Kind:
+    def make(value: Recipe, inputs: int | None) -> Any:
+        return read(_unchanged(value))
+
+    return Kind(_file, make, from_file=True)
 
 
-def _make_mask(value: Recipe, inputs: int | None) -> np.ndarray:
-    given = _read_array(_unchanged(value))
+def _groups(file: str) -> np.ndarray:
+    return np.ravel(read_array(file))
+
+
+def _mask(file: str) -> np.ndarray:
+    given = read_array(file)
     return given.astype(np.bool_) if np.isin(given, (0, 1)).all() else given
 
 
-def _make_table(value: Recipe, inputs: int | None) -> np.ndarray:
+def _table(file: str) -> np.ndarray:
     from kt_theory.teachers import from_table
 
-    return from_table(_unchanged(value)).pi
+    return from_table(file).pi
 
 
 WHOLE = Kind(_whole, _as_it_is, from_file=False)
@@ -295,10 +301,10 @@ ENCODER = Kind(partial(_choice, ("shipped", "queried")), _as_it_is, from_file=Fa
 LEVEL = Kind(_level_name, _make_level, from_file=False)
 STUDENT = Kind(_student_name, _make_student, from_file=False)
 GRAPH = Kind(_graph, _make_graph, from_file=True)
-ARRAY = Kind(_file, _make_array, from_file=True)
-GROUPS = Kind(_file, _make_groups, from_file=True)
-MASK = Kind(_file, _make_mask, from_file=True)
-TABLE = Kind(_file, _make_table, from_file=True)
+ARRAY = _file_kind(read_array)
+GROUPS = _file_kind(_groups)
+MASK = _file_kind(_mask)
+TABLE = _file_kind(_table)
 
 
 # The two tables.
@@ -490,33 +496,29 @@ def _built(entries: Mapping[str, Any], recipe: Recipe, inputs: int | None) -> An
 
 
 def name_of(recipe: Recipe) -> str:
-    """Return how tables call a level or a student, such as "sel_ptl", "top_k(5)" or "rounded(0.5, partial)"."""
-    entries = STUDENTS if recipe["name"] in STUDENTS else LEVELS
-    places = [each.name for each in entries[recipe["name"]].parameters]
+    """Return how tables call a level or a student: "sel_ptl", "top_k(5)", "rounded(0.5, partial)"."""
+    name = recipe["name"]
+    entry = (STUDENTS if name in STUDENTS else LEVELS)[name]
     given: list[tuple[str, Any]] = []
-    for key in places:
-        if key in recipe:
-            value = recipe[key]
-            word = _printed(value) if isinstance(value, Mapping) else value
-            given.append(("" if places[len(given)] == key else key, _as_word(word)))
-    return write(Call(recipe["name"], tuple(given))) if given else recipe["name"]
-
-
-def _printed(value: Mapping[str, Any]) -> str:
-    return Path(value["file"]).name if "file" in value else name_of(value)
+    for place, each in enumerate(entry.parameters):
+        if each.name in recipe:
+            key = "" if place == len(given) else each.name
+            given.append((key, _as_word(recipe[each.name])))
+    return write(Call(name, tuple(given))) if given else name
 
 
 def _as_word(value: Any) -> Any:
-    return parse(value) if isinstance(value, str) and not _names_file(value) else value
+    if isinstance(value, Mapping):
+        return Path(value["file"]).name if "file" in value else parse(name_of(value))
+    return parse(value) if isinstance(value, str) else value
 
 
-def identity(recipe: Recipe) -> dict[str, Any]:
+def identity(recipe: Any) -> Any:
     """Return what of a recipe determines the result: a file counts by its content, not by its name."""
-    return {
-        name: identity(value) if isinstance(value, Mapping) else value
-        for name, value in recipe.items()
-        if name != "file" or "content" not in recipe
-    }
+    if not isinstance(recipe, Mapping):
+        return recipe
+    left_out = "file" if "content" in recipe else None
+    return {name: identity(value) for name, value in recipe.items() if name != left_out}
 
 
 def student_access(recipe: Recipe) -> str:
@@ -529,21 +531,20 @@ def student_access(recipe: Recipe) -> str:
 
 def granted(levels: Any, recipe: Recipe) -> bool:
     """Return whether one of several access levels serves the student; "gradient" serves every graph."""
+    return any(_serves(given, recipe) for given in levels)
+
+
+def _serves(given: Any, recipe: Recipe) -> bool:
     graph = _graph_of(recipe)
-    known = [level_recipe(given) for given in levels if given != "gradient"]
-    if graph is not None:
-        along = [each for each in known if each["name"] == "gradient"]
-        same = (
-            identity(each)["graph"] == identity(graph)["graph"] and each["hops"] >= graph["hops"]
-            for each in along
-        )
-        return "gradient" in levels or any(same)
-    needed = build_student(recipe).access
-    whole = access.SOFT.covers(needed) and (
-        "gradient" in levels or any(each["name"] == "gradient" for each in known)
-    )
-    rows = (each for each in known if each["name"] != "gradient")
-    return whole or any(_built(LEVELS, each, None).covers(needed) for each in rows)
+    level = {"name": "gradient"} if given == "gradient" else level_recipe(given)
+    along = level["name"] == "gradient"
+    if graph is None:
+        shown = access.SOFT if along else _built(LEVELS, level, None)
+        return bool(shown.covers(build_student(recipe).access))
+    if given == "gradient" or not along:
+        return along
+    same = identity(level["graph"]) == identity(graph["graph"])
+    return bool(same and level["hops"] >= graph["hops"])
 
 
 def located(given: Any, folder: Path) -> Any:
@@ -555,9 +556,9 @@ def located(given: Any, folder: Path) -> Any:
     if isinstance(given, Call):
         arguments = tuple((key, located(value, folder)) for key, value in given.arguments)
         return replace(given, arguments=arguments)
-    if _names_file(given) and "(" not in given:
+    if names_file(given) and "(" not in given:
         return str(folder / given)
-    if isinstance(given, str) and any(suffix in given for suffix in _FILES):
+    if isinstance(given, str) and any(suffix in given for suffix in SUFFIXES):
         try:
             return write(located(parse(given), folder))
         except ValueError:
@@ -784,95 +785,3 @@ def default_students(granted: Access | None) -> list[Student]:
         if one.name in students.STUDENTS or (beside and one.access == granted)
     ]
     return papers or allowed
-
-
-# Files.
-
-
-def _names_file(value: Any) -> bool:
-    return isinstance(value, str) and value.lower().endswith(_FILES)
-
-
-def digest(file: str) -> str:
-    """Return the SHA-256 of a file's content."""
-    facts = os.stat(file)
-    return _known_digest(file, facts.st_mtime_ns, facts.st_size, facts.st_ino)
-
-
-@lru_cache(maxsize=256)
-def _known_digest(file: str, *version: int) -> str:
-    return fresh_digest(file)
-
-
-def fresh_digest(file: str) -> str:
-    """Return the SHA-256 of a file's content, read anew."""
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _unchanged(value: Mapping[str, Any]) -> str:
-    refuse_changed(value)
-    return str(value["file"])
-
-
-def refuse_changed(recipe: Mapping[str, Any]) -> None:
-    """Raise ValueError if a file of a recipe no longer has the content that the recipe says."""
-    if fresh_digest(recipe["file"]) != recipe["content"]:
-        raise ValueError(f"{recipe['file']} has changed since the sweep was planned: run it again")
-
-
-def _read_array(file: str) -> np.ndarray:
-    suffix = Path(file).suffix.lower()
-    try:
-        if suffix == ".csv":
-            return np.loadtxt(file, delimiter=",", ndmin=2)
-        if suffix == ".parquet":
-            import pandas as pd
-
-            return pd.read_parquet(file).to_numpy()
-        found = np.load(file, allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"{file} cannot be read as an array of numbers: {error}") from None
-    if suffix == ".npy":
-        return np.asarray(found)
-    with found as arrays:
-        if len(arrays.files) != 1:
-            raise ValueError(f"{file} holds {len(arrays.files)} arrays: must hold one")
-        return np.asarray(arrays[arrays.files[0]])
-
-
-def _read_graph(file: str, inputs: int | None) -> graphs.Graph:
-    import scipy.sparse as sp
-
-    suffix = Path(file).suffix.lower()
-    if suffix == ".csv":
-        return graphs.as_graph(_edges(file, inputs))
-    if suffix == ".npz":
-        with np.load(file) as arrays:
-            sparse = "format" in arrays.files
-        if sparse:
-            return graphs.as_graph(sp.load_npz(file))
-    return graphs.as_graph(_read_array(file))
-
-
-def _edges(file: str, inputs: int | None) -> Any:
-    """Return the adjacency matrix of a list of edges: two columns of input numbers from 0, perhaps with a header."""
-    import scipy.sparse as sp
-
-    lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
-    header = bool(lines) and not lines[0].replace(",", " ").replace(" ", "").isdigit()
-    ends = []
-    for number, line in enumerate(lines[header:], 1 + header):
-        parts = line.split(",")
-        if not line.strip():
-            continue
-        if len(parts) != 2 or not all(part.strip().isdigit() for part in parts):
-            raise ValueError(f"{file}, line {number}: {line!r}: must be two inputs, such as 0,1")
-        pair = [int(part) for part in parts]
-        if inputs is not None and max(pair) >= inputs:
-            raise ValueError(f"{file}, line {number}: {line!r}: there are {inputs} inputs, from 0")
-        ends.append(pair)
-    pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
-    size = int(pairs.max(initial=0)) + 1 if inputs is None else inputs
-    matrix = sp.coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
-    return matrix + matrix.T

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory.access import Access
+from kt_theory.catalogue import LEVELS
 from kt_theory.limits import paper as bounds
 from kt_theory.limits.limit import Limit
 from kt_theory.minimax import minimax_risk
@@ -15,7 +16,11 @@ from kt_theory.minimax import minimax_risk
 if TYPE_CHECKING:
     import pandas as pd
 
-PAPER = {"hard": ("3.1", "3.2-mean"), "partial": ("4.1", "4.4-mean"), "soft": ("5.1", "5.2-mean")}
+PAPER = {
+    name: (low, high)
+    for name, entry in LEVELS.items()
+    if (low := bounds.lower_of(name)) and (high := bounds.upper_of(entry.student))
+}
 """The theorems of Zhao and Zhu (2023) in mean, (lower, upper), by access level; it has none for top-k."""
 
 

@@ -25,7 +25,7 @@ FLOORS = [
     {"students"},
     {"limits"},
     {"simulation"},
-    {"grammar"},
+    {"grammar", "files"},
     {"catalogue"},
     {"brackets"},
     {"minimax"},
