@@ -1,10 +1,12 @@
-"""Every access level and every student by name: one table of each, and how names are read and printed.
+"""Every access level and every student by name: one table of each, how names are read and printed.
 
-A name with its parameters is a recipe, a dict that is cheap to hash and to send: {"name": "top_k", "k": 5}. It is read
-from a text ("top_k(5)", "top_k(k=5)", "rounded(0.5) top_k(5)", see `kt_theory.grammar`) or from a table of the same
-keys, and built where it is needed. What comes from a file counts by its content.
+A name with its parameters is a recipe, a dict that is cheap to hash and to send: {"name": "top_k",
+"k": 5}. It is read from a text ("top_k(5)", "top_k(k=5)", "rounded(0.5) top_k(5)", see
+`kt_theory.grammar`) or from a table of the same keys, and built where it is needed. What comes from
+a file counts by its content.
 
-To add a level or a student: one entry in `LEVELS` or `STUDENTS`. An entry that lacks a field is an error on import.
+To add a level or a student: one entry in `LEVELS` or `STUDENTS`. An entry that lacks a field is an
+error on import.
 """
 
 from __future__ import annotations
@@ -172,7 +174,7 @@ def _refuse_gaps(entry: Any, *free: str) -> None:
 
 
 def typed(value: Any, kind: str, name: str) -> Any:
-    """Return a value of type "int", "float", "str" or "bool" in its one canonical type: 1 and 1.0 are the same."""
+    """Return a value of "int", "float", "str" or "bool" in its one type: 1 and 1.0 are the same."""
     if kind == "int":
         return whole_number(value, name, high=2**64 - 1)
     if kind == "float" and isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -421,7 +423,7 @@ for _entry in LEVELS.values():
 
 
 def level(given: Any, inputs: int | None = None) -> Access:
-    """Return the access level of a name, such as "top_k(5)", "rounded(0.5) partial" or {name = "top_k", k = 5}.
+    """Return the access level of a name: "top_k(5)", "rounded(0.5) partial", {name = ..., k = 5}.
 
     Parameters
     ----------
@@ -447,7 +449,7 @@ def level(given: Any, inputs: int | None = None) -> Access:
 
 
 def student(given: Any, inputs: int | None = None) -> Student:
-    """Return the student of a name, such as "sel_ptl", "rounded(0.5, top_k(5))" or "masked(ce_sgl, mask.npy)".
+    """Return the student of a name: "sel_ptl", "rounded(0.5, top_k(5))", "masked(ce_sgl, m.npy)".
 
     Parameters are those of `level`.
     """
@@ -496,7 +498,7 @@ def _built(entries: Mapping[str, Any], recipe: Recipe, inputs: int | None) -> An
 
 
 def name_of(recipe: Recipe) -> str:
-    """Return how tables call a level or a student: "sel_ptl", "top_k(5)", "rounded(0.5, partial)"."""
+    """Return how tables call a level or a student: "sel_ptl", "rounded(0.5, partial)"."""
     name = recipe["name"]
     entry = (STUDENTS if name in STUDENTS else LEVELS)[name]
     given: list[tuple[str, Any]] = []
@@ -514,7 +516,7 @@ def _as_word(value: Any) -> Any:
 
 
 def identity(recipe: Any) -> Any:
-    """Return what of a recipe determines the result: a file counts by its content, not by its name."""
+    """Return what of a recipe determines the result: of a file its content, not its name."""
     if not isinstance(recipe, Mapping):
         return recipe
     left_out = "file" if "content" in recipe else None
@@ -522,7 +524,7 @@ def identity(recipe: Any) -> Any:
 
 
 def student_access(recipe: Recipe) -> str:
-    """Return the name of the access level that the student needs, such as "partial" or "gradient(path, 1)"."""
+    """Return the name of the level that the student needs: "partial", "gradient(path, 1)"."""
     graph = _graph_of(recipe)
     if graph is not None:
         return name_of({**graph, "name": "gradient"})
@@ -530,7 +532,7 @@ def student_access(recipe: Recipe) -> str:
 
 
 def granted(levels: Any, recipe: Recipe) -> bool:
-    """Return whether one of several access levels serves the student; "gradient" serves every graph."""
+    """Return whether one of several levels serves the student; "gradient" serves every graph."""
     return any(_serves(given, recipe) for given in levels)
 
 
@@ -641,7 +643,7 @@ def _way_out(entry: Entry) -> str:
 
 
 def _by_key(entry: Entry, call: Call, what: str) -> dict[str, Any]:
-    """Return the arguments by name: those without a keyword stand in the order of the entry's parameters."""
+    """Return the arguments by name; those without a keyword stand in the entry's order."""
     entries, names = _entries(what), [each.name for each in entry.parameters]
     files = [each.name for each in entry.parameters if each.kind.from_file]
     found: dict[str, Any] = {}
@@ -658,7 +660,7 @@ def _by_key(entry: Entry, call: Call, what: str) -> dict[str, Any]:
 
 
 def _graph_of(recipe: Recipe) -> Recipe | None:
-    """Return the recipe of the student along a graph in this one, which needs the number of inputs."""
+    """Return the student along a graph in this recipe: it needs the number of inputs."""
     if recipe["name"] == "grad_ful":
         return recipe
     base = recipe.get("student")
@@ -688,14 +690,15 @@ _Shown = (
 
 
 def own_student(level: Access, teacher: Teacher | None = None) -> Student:
-    """Return the level's student: minimax, but for hard labels and non-target parts, where it is maximum likelihood.
+    """Return the level's student: minimax, but for hard labels and non-target parts, where it is
+    maximum likelihood.
 
     Parameters
     ----------
     level : Access
     teacher : Teacher, optional
-        Of greedy labels the student is the point mass where that leaves less of this teacher than the minimax student,
-        as it does where a label stands out.
+        Of greedy labels the student is the point mass where that leaves less of this teacher than
+        the minimax student, as it does where a label stands out.
 
     Raises
     ------
@@ -755,7 +758,7 @@ def _own_plain(level: Access, teacher: Teacher | None) -> Student:
 
 
 def _stands_out(teacher: Teacher | None) -> bool:
-    """Whether the point mass on the most probable label leaves less of this teacher than hedging does."""
+    """Whether a point mass on the most probable label leaves less of it than hedging does."""
     if teacher is None:
         return False
     bold, hedged = (cast(RowRisk, NAMED[name].exact) for name in ("argmax", "argmax_hedged"))
@@ -765,13 +768,14 @@ def _stands_out(teacher: Teacher | None) -> bool:
 def _refuse_parts(level: Access) -> None:
     if Access(shows.WholeRow(), reach=level.reach) != level:
         raise ValueError(
-            f"access {level.name!r} has no student of its own: only whole rows as they are have one "
-            "where a query reveals other rows"
+            f"access {level.name!r} has no student of its own: where a query reveals other rows, "
+            "only whole rows as they are have one"
         )
 
 
 def default_students(granted: Access | None) -> list[Student]:
-    """Return the paper's students that a level allows and its own; if there are none, all it allows by name.
+    """Return the paper's students that a level allows and its own; if there are none, all it allows
+    by name.
 
     Of no level, the paper's four.
     """

@@ -46,7 +46,8 @@ def refuse_changed(recipe: Mapping[str, Any]) -> None:
 
 
 def read_array(file: str) -> np.ndarray:
-    """Return the array in a file: .npy, .npz with one array, .csv of numbers without a header, .parquet."""
+    """Return the array in a file: .npy, .npz with one array, .csv of numbers without a header,
+    .parquet."""
     suffix = Path(file).suffix.lower()
     try:
         if suffix == ".csv":
@@ -67,7 +68,8 @@ def read_array(file: str) -> np.ndarray:
 
 
 def read_graph(file: str, inputs: int | None) -> graphs.Graph:
-    """Return the graph in a file: .csv with a line for each edge, or an adjacency matrix as .npy or .npz.
+    """Return the graph in a file: .csv with a line for each edge, or an adjacency matrix as .npy or
+    .npz.
 
     Parameters
     ----------
@@ -89,7 +91,8 @@ def read_graph(file: str, inputs: int | None) -> graphs.Graph:
 
 
 def _edges(file: str, inputs: int | None) -> Any:
-    """Return the adjacency matrix of a list of edges: two columns of input numbers from 0, perhaps with a header."""
+    """Return the adjacency matrix of a list of edges: two columns of input numbers from 0, perhaps
+    with a header."""
     import scipy.sparse as sp
 
     lines = Path(file).read_text(encoding="utf-8-sig").splitlines()

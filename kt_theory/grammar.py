@@ -1,11 +1,13 @@
-"""The grammar of names: what people write and what tables print, "rounded(0.5, top_k(5))" or "rounded(0.5) top_k(5)".
+"""The grammar of names: what people write and what tables print, "rounded(0.5, top_k(5))" or
+"rounded(0.5) top_k(5)".
 
     name    = phrase
-    phrase  = term { term }                 "noisy(0.1) soft": what comes second is the first's level
-    term    = number | quoted | word [ "(" [ part { "," part } ] ")" ]
+    phrase  = term { term }                 "noisy(0.1) soft": what comes second is the first's
+    level term    = number | quoted | word [ "(" [ part { "," part } ] ")" ]
     part    = [ word "=" ] phrase           "2 as 1" are two parts, "3 features" is a word
 
-A word holds no space, bracket, comma, quote or "=", so that paths of files need quotes only if they do.
+A word holds no space, bracket, comma, quote or "=", so that paths of files need quotes only if they
+do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""One teacher, many n: the risks of students beside the paper's bounds, as a table and as a picture."""
+"""One teacher, many n: the risks of students beside the paper's bounds, as a table and as a
+picture."""
 
 from __future__ import annotations
 
@@ -7,46 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures
-from kt_theory.access import Access
 from kt_theory.limits import paper as bounds
-from kt_theory.simulation.run import simulate
 from kt_theory.teacher import Teacher
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def risk_table(
-    teacher: Teacher,
-    students: Any,
-    n: Any,
-    repeats: int,
-    seed: int,
-    *,
-    access: Access | str | None = None,
-    threads: int | None = None,
-    progress: bool = True,
-) -> pd.DataFrame:
-    """Return the simulated risks of students with the paper's bounds in mean beside them.
-
-    Parameters are those of `simulate`.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `RiskEstimate` and lower_bound, no student of this access level does better on every teacher of
-        this size; upper_bound, this student does no worse on any. NaN where no theorem applies.
-    """
-    run = simulate(
-        teacher, students, n, repeats, seed, access=access, threads=threads, progress=progress
-    )
-    found = run.frame.copy()
-    bound_columns(found)
-    return found
-
-
 def bound_columns(frame: pd.DataFrame) -> None:
-    """Add lower_bound and upper_bound, the paper's bounds in mean: NaN where no theorem applies.
+    """Add the paper's bounds in mean, NaN where no theorem applies: lower_bound and upper_bound.
+
+    No student of this access level does better than the one on every teacher of this size; this
+    student does no worse than the other on any.
 
     Parameters
     ----------
@@ -68,7 +41,8 @@ def bound_columns(frame: pd.DataFrame) -> None:
 
 
 def draw_risks(frame: pd.DataFrame, teacher: Teacher, title: str) -> Any:
-    """Return a log-log picture of a table of `risk_table`, with the limit of CE_ptl if it is among the students."""
+    """Return a log-log picture of a table of risks, with the limit of CE_ptl if it is among
+    the students."""
     from matplotlib.lines import Line2D
 
     rows = frame[(frame["mean"] > 0) & (frame["n"] > 0)]
@@ -98,8 +72,9 @@ def draw_risks(frame: pd.DataFrame, teacher: Teacher, title: str) -> Any:
         axes.axhline(bounds.ce_ptl_limit(teacher), zorder=1, **style)
         extra.append(Line2D([], [], label="limit of CE_ptl", **style))
     caption = (
-        f"S = {teacher.inputs}, A = {teacher.labels}; mean of {rows['repeats'].iloc[0]:,} transfer sets, bands of two "
-        "standard errors. * The paper's bounds in mean hold for the worst teacher of this size, not for this teacher."
+        f"S = {teacher.inputs}, A = {teacher.labels}; mean of {rows['repeats'].iloc[0]:,} transfer "
+        "sets, bands of two standard errors. * The paper's bounds in mean hold for the worst "
+        "teacher of this size, not for this teacher."
     )
     figures.legend_and_caption(figure, axes, caption, bounds=True, extra=tuple(extra))
     return figure

@@ -339,7 +339,7 @@ def test_the_student_of_true_logits_is_right_and_a_channel_along_a_graph_is_refu
     gap = abs(estimate.mean - kt.exact_risk(teacher, own, found.n))
     assert gap < 6 * estimate.std_error < 0.003
     along = access.gradient(graphs.path(3))
-    with pytest.raises(ValueError, match="no student of its own: only whole rows"):
+    with pytest.raises(ValueError, match="no student of its own: where a query reveals other rows"):
         own_student(access.Access(along.shows, access.rounded(0.5).channel, along.reach))
 
 

@@ -27,13 +27,15 @@ READING = {
     "strict": "strict",
     "as_sampled": "as-sampled",
 }
-"""What the options of reading are called where a command takes them, and on its line; `declared`, --labels, beside."""
+"""What the options of reading are called where a command takes them, and on its line; `declared`,
+--labels, beside."""
 
 _OPTIONS = (
     click.option(
         "--format",
         "form",
-        help="Of the records, such as plain, openai_chat or ollama: see docs/answers.md.  [default: recognised]",
+        help="Of the records, such as plain, openai_chat or ollama: see docs/answers.md."
+        "  [default: recognised]",
     ),
     click.option(
         "--label",
@@ -47,8 +49,8 @@ _OPTIONS = (
     click.option("--logprob", help="The column that holds the label's log-probability."),
     click.option(
         "--other",
-        help="Labels that are not declared: keep them, pool them in <other>, condition on the declared ones, or none: "
-        "there are none.  [default: keep]",
+        help="Labels that are not declared: keep them, pool them in <other>, condition on the "
+        "declared ones, or none: there are none.  [default: keep]",
     ),
     click.option(
         "--label-map",
@@ -133,10 +135,10 @@ def fit_command(
 ) -> None:
     """Learn a copy of a teacher from real records, and say how good it is.
 
-    FILE holds one record a line, or JSON, CSV or Parquet with records: what servers return, or columns such as input,
-    label and logprob. The certificate is an upper confidence bound on the total variation distance, in [0, 1], between
-    the copy and the teacher, averaged over the inputs as they are asked; it needs the records alone, and names what it
-    takes for granted.
+    FILE holds one record a line, or JSON, CSV or Parquet with records: what servers return, or
+    columns such as input, label and logprob. The certificate is an upper confidence bound on the
+    total variation distance, in [0, 1], between the copy and the teacher, averaged over the inputs
+    as they are asked; it needs the records alone, and names what it takes for granted.
     """
     from kt_theory import catalogue
     from kt_theory.output import refuse_unwritable

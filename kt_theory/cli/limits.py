@@ -35,18 +35,20 @@ def limits_command(
     names: tuple[str, ...],
     csv: Path | None,
 ) -> None:
-    """Print the minimax risk of every access level: no student does better than `lower` on every teacher.
+    """Print the minimax risk of every access level: no student does better than `lower` on every
+    teacher.
 
-    Risks are expected total variation distances, in [0, 1]. Where the value is not known exactly it lies between
-    `lower` and `upper`, both proved. Beside them stand the bounds of Zhao and Zhu (2023), where they apply, and below
-    them what the risk of each level's own student is made of, and what the limits tend to as n grows.
+    Risks are expected total variation distances, in [0, 1]. Where the value is not known exactly it
+    lies between `lower` and `upper`, both proved. Beside them stand the bounds of Zhao and Zhu
+    (2023), where they apply, and below them what the risk of each level's own student is made of,
+    and what the limits tend to as n grows.
     """
     from tqdm import tqdm
 
     from kt_theory import catalogue
-    from kt_theory.overview import limits_at, overview_rows
     from kt_theory.minimax import risk_terms
     from kt_theory.output import refuse_unwritable, write_table
+    from kt_theory.overview import limits_at, overview_rows
 
     refuse_unwritable([] if csv is None else [csv])
     levels = tuple(catalogue.level(name, inputs) for name in names)

@@ -77,13 +77,15 @@ from kt_theory.cli.teacher import read_teacher, teacher_options
 )
 @clear_errors
 def plan_command(**options: Any) -> None:
-    """Print how many queries a copy within a total variation takes at every access level, and what they cost.
+    """Print how many queries a copy within a total variation takes at every access level, and what
+    they cost.
 
-    `n` queries provably suffice; with fewer than `lower` no student succeeds on every teacher. With --teacher both
-    are for that teacher and the level's own student; with --confidence too, `lower` is 0: nothing is known from
-    below. With --answers, `n` is how many more queries are needed: proved if --inputs and --labels say how many
-    there are, otherwise estimated in mean, which the lines below the table say; `low` and `high` hold the number of
-    the teacher itself with 90 % probability. Estimates have no --confidence.
+    `n` queries provably suffice; with fewer than `lower` no student succeeds on every teacher. With
+    --teacher both are for that teacher and the level's own student; with --confidence too, `lower`
+    is 0: nothing is known from below. With --answers, `n` is how many more queries are needed:
+    proved if --inputs and --labels say how many there are, otherwise estimated in mean, which the
+    lines below the table say; `low` and `high` hold the number of the teacher itself with 90 %
+    probability. Estimates have no --confidence.
     """
     try:
         _plan(**options)
@@ -189,7 +191,8 @@ _PYTHON = (
     (re.compile(r"\b(omit|leave) (inputs|labels|confidence)\b"), r"\1 --\2"),
     (re.compile(r"\bkt\.fit has student"), "fit has student"),
 )
-"""What messages call things in Python, and how the command's own line has it; `commands.in_options` does the rest."""
+"""What messages call things in Python, and how the command's own line has it; `shared.in_options`
+does the rest."""
 
 
 def _dashed(text: str) -> str:

@@ -36,10 +36,12 @@ from kt_theory.cli.shared import Names, Whole, clear_errors
 def reproduce_command(
     only: list[str] | None, repeats: int | None, seed: int, out: Path, beyond: bool
 ) -> None:
-    """Regenerate Figure 1, Figure 2 and Table 1 of Zhao and Zhu (2023) as PNG and SVG, the data as CSV beside them.
+    """Regenerate Figure 1, Figure 2 and Table 1 of Zhao and Zhu (2023) as PNG and SVG, the data as
+    CSV beside them.
 
-    With --limits, two pictures beyond the paper: how loose its bounds are around the minimax risk and which student
-    attains it, and the price of access. They are exact: --only, --repeats and --seed do not apply.
+    With --limits, two pictures beyond the paper: how loose its bounds are around the minimax risk
+    and which student attains it, and the price of access. They are exact: --only, --repeats and
+    --seed do not apply.
     """
     from kt_theory.reproduce import limits as exact
     from kt_theory.reproduce import paper

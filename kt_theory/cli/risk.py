@@ -59,15 +59,17 @@ def risk_command(
 ) -> None:
     """Simulate the risks of students of your own teacher, the paper's bounds beside them.
 
-    TEACHER is a table of pi(a|s), one row per input and one column per label. CSV or Parquet: the columns are named
-    after the labels; a column `rho` is the input law (uniform if there is none), a column `input` or an unnamed first
-    one names the inputs. NPY: the table alone. NPZ: an array `pi` or `logits`, and `rho` if wanted. With --ngram it is
-    a text.
+    TEACHER is a table of pi(a|s), one row per input and one column per label. CSV or Parquet: the
+    columns are named after the labels; a column `rho` is the input law (uniform if there is none),
+    a column `input` or an unnamed first one names the inputs. NPY: the table alone. NPZ: an array
+    `pi` or `logits`, and `rho` if wanted. With --ngram it is a text.
 
-    Losses are total variation distances, in [0, 1]. The bounds hold for the worst teacher of the same size.
+    Losses are total variation distances, in [0, 1]. The bounds hold for the worst teacher of the
+    same size.
     """
     from kt_theory import catalogue, figures, study
     from kt_theory.output import refuse_unwritable, write_table
+    from kt_theory.simulation.run import simulate
     from kt_theory.students import as_students
     from kt_theory.validation import whole_number
 
@@ -80,7 +82,9 @@ def risk_command(
     asked = [catalogue.student(name, source.inputs) for name in students or []]
     chosen = as_students(asked or catalogue.default_students(granted))
     click.echo(source)
-    frame = study.risk_table(source, chosen, sizes, repeats, seed, access=granted, threads=threads)
+    run = simulate(source, chosen, sizes, repeats, seed, access=granted, threads=threads)
+    frame = run.frame.copy()
+    study.bound_columns(frame)
     click.echo(tables.risks(frame))
     if csv is not None:
         click.echo(f"wrote {write_table(frame, csv)}")

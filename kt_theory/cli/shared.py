@@ -19,7 +19,8 @@ class Refusal(click.ClickException):
 
 
 def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn errors that name what is wrong into one line; anything else is a defect and keeps its traceback."""
+    """Turn errors that name what is wrong into one line; anything else is a defect and keeps its
+    traceback."""
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
@@ -69,7 +70,8 @@ _OPEN = re.compile(r"\b(label_map|requests|input|label|logprob|model|labels)=(?:
 
 
 def say_left_out(option: str, asked: Iterable[str], shown: Iterable[str]) -> None:
-    """Print which levels that `option` asks for have no row: one answer of theirs is as good as the whole row."""
+    """Print which levels that `option` asks for have no row: one answer of theirs is as good as the
+    whole row."""
     if (
         click.get_current_context().get_parameter_source(option)
         is click.core.ParameterSource.COMMANDLINE
@@ -87,12 +89,11 @@ class Whole(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number, or refuse what is none."""
+        if isinstance(value, int):
+            return value
+        named = param.name if param is not None else None
         try:
-            return (
-                value
-                if isinstance(value, int)
-                else _whole(str(value), param.name if param and param.name else "N")
-            )
+            return _whole(str(value), named or "N")
         except ValueError as error:
             raise Refusal(str(error)) from None
 

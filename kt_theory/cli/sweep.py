@@ -30,7 +30,8 @@ class _Shard(click.ParamType):
 
 @click.group("sweep")
 def sweep_group() -> None:
-    """Sweeps over teachers, students and n that survive: from a file, resumable, on one machine or many."""
+    """Sweeps over teachers, students and n that survive: from a file, resumable, on one machine or
+    many."""
 
 
 @sweep_group.command(epilog="Example: kt-theory sweep check rates.toml")
@@ -42,9 +43,10 @@ def sweep_group() -> None:
 def check(spec: Path, everything: bool) -> None:
     """Print the cells of SPEC, the time and the space that they will take, before anything runs.
 
-    SPEC is a TOML file with name, seed, students, repeats (or target_se with max_repeats), n and one [[teachers]] table
-    for each family. Students with parameters are written as in the tables: "top_k(5)", "add_c(0.5)", "grad_ful(path)",
-    "grad_ful(cycle, 2)"; the graphs are path, cycle and complete, 2 is the number of hops.
+    SPEC is a TOML file with name, seed, students, repeats (or target_se with max_repeats), n and
+    one [[teachers]] table for each family. Students with parameters are written as in the tables:
+    "top_k(5)", "add_c(0.5)", "grad_ful(path)", "grad_ful(cycle, 2)"; the graphs are path, cycle and
+    complete, 2 is the number of hops.
     """
     from kt_theory.sweep.overview import clock, estimates, stored_bytes
     from kt_theory.sweep.run import refuse_memory
@@ -107,7 +109,8 @@ def run(
     minutes: float | None,
     quiet: bool,
 ) -> None:
-    """Run what is missing of SPEC. After a crash or an interrupt the same command goes on where it stopped.
+    """Run what is missing of SPEC. After a crash or an interrupt the same command goes on where it
+    stopped.
 
     A cell that fails is recorded and the others go on; the exit status is then 1.
     """
@@ -132,7 +135,8 @@ def run(
         click.echo("nothing to run: ", nl=False)
     else:
         click.echo(
-            f"ran {summary.blocks} blocks, {summary.repeats:,} repeats in {clock(summary.seconds)}: ",
+            f"ran {summary.blocks} blocks, {summary.repeats:,} repeats in "
+            f"{clock(summary.seconds)}: ",
             nl=False,
         )
     click.echo(tables.counts(summary.cells))
@@ -149,7 +153,8 @@ def status(folder: Path) -> None:
 
     stands = sweep_status(folder)
     click.echo(
-        f"{stands.name}: {tables.counts(stands.cells)}; {stands.repeats:,} repeats saved over all students"
+        f"{stands.name}: {tables.counts(stands.cells)}; {stands.repeats:,} repeats saved over all "
+        "students"
     )
     if stands.processes:
         many = "1 process" if stands.processes == 1 else f"{stands.processes} processes"
@@ -170,7 +175,8 @@ def status(folder: Path) -> None:
 def replay(folder: Path, cell: str, repeat: int | None, debug: bool) -> None:
     """Run one CELL of DIR again, exactly: CELL is its id or the beginning of it.
 
-    An error is raised as it comes; the exit status is then 1. Without one the mean is compared with the stored one.
+    An error is raised as it comes; the exit status is then 1. Without one the mean is compared with
+    the stored one.
     """
     from kt_theory.sweep.replay import find, replay_cell
     from kt_theory.sweep.store import Store
@@ -209,7 +215,8 @@ def replay(folder: Path, cell: str, repeat: int | None, debug: bool) -> None:
 @click.option("--out", type=Path, required=True, help="Folder to put them into.")
 @clear_errors
 def merge(folders: tuple[Path, ...], out: Path) -> None:
-    """Put the folders of shards together and say which shards are missing; the exit status is then 1."""
+    """Put the folders of shards together and say which shards are missing; the exit status is then
+    1."""
     from kt_theory.sweep.shards import merge_shards
 
     merged = merge_shards(folders, out)
@@ -229,7 +236,8 @@ def merge(folders: tuple[Path, ...], out: Path) -> None:
 )
 @clear_errors
 def report(folder: Path, out: Path | None, minimax: bool) -> None:
-    """Write one HTML file that needs no network: what was run, the table, the curves, the slopes, the failures."""
+    """Write one HTML file that needs no network: what was run, the table, the curves, the slopes,
+    the failures."""
     from kt_theory.sweep.report import write_report
 
     click.echo(write_report(folder, out or folder / "report.html", minimax=minimax))

@@ -30,7 +30,7 @@ _RISKS = {
 
 
 def risks(frame: Any) -> str:
-    """The table of `risk_table`."""
+    """Risks of students, the paper's bounds beside them."""
     table = frame[list(_RISKS)].rename(columns=_RISKS)
     table["class upper"] = table["class upper"].map(_upper)
     return _frame(table)

@@ -43,7 +43,8 @@ def read_teacher(
     ----------
     path : Path
     order : int or None
-        The file is a UTF-8 text, the teacher its n-gram of this order; None: a table, as `from_table` reads.
+        The file is a UTF-8 text, the teacher its n-gram of this order; None: a table, as
+        `from_table` reads.
     tokens : str or None
         What the n-gram counts.
     logits, normalise : bool
@@ -62,7 +63,8 @@ def read_teacher(
             raise ValueError(f"--tokens {tokens} goes with --ngram ORDER: a table has no tokens")
         if path.suffix.lower() in {".txt", ".md"}:
             raise ValueError(
-                f"{path} is a text: give --ngram ORDER, such as --ngram 2, to learn a teacher from it"
+                f"{path} is a text: give --ngram ORDER, such as --ngram 2, to learn a teacher from "
+                "it"
             )
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", TableWarning)
@@ -72,7 +74,8 @@ def read_teacher(
         return teacher
     if logits or normalise:
         raise ValueError(
-            "--logits and --normalise are for tables: with --ngram the teacher is learnt from a text"
+            "--logits and --normalise are for tables: with --ngram the teacher is learnt from a "
+            "text"
         )
     try:
         text = path.read_text(encoding="utf-8")

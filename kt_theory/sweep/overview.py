@@ -124,7 +124,8 @@ def status(folder: str | Path) -> Status:
 
 
 def _at_work(store: Store) -> tuple[int, float]:
-    """Return how many processes write to the folder, and how many repeats of a student they add per second."""
+    """Return how many processes write to the folder, and how many repeats of a student they add per
+    second."""
     started = {f"{run['host']}-{run['pid']}": run["started"] for run in store.about["runs"]}
     living = store.living()
     speed = 0.0

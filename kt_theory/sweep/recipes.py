@@ -1,4 +1,5 @@
-"""Teachers by recipe: a family and its parameters, cheap to hash and to send, built where needed."""
+"""Teachers by recipe: a family and its parameters, cheap to hash and to send, built where
+needed."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ FAMILIES: dict[str, Callable[..., Teacher]] = {
 
 @cache
 def parameters(family: str) -> Mapping[str, inspect.Parameter]:
-    """Return the parameters of a family of teachers, n among them where the teacher moves with n."""
+    """Return the parameters of a family of teachers, n among them where the teacher moves with
+    n."""
     if family not in FAMILIES:
         raise unknown_name("teacher family", family, FAMILIES)
     return inspect.signature(FAMILIES[family]).parameters
@@ -51,7 +53,8 @@ def kind_of(family: str, name: str) -> str:
 
 
 def teacher_recipe(family: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recipe of a teacher: its family and every parameter, defaults filled in, a file by its content too."""
+    """Return the recipe of a teacher: its family and every parameter, defaults filled in, a file by
+    its content too."""
     recipe: dict[str, Any] = {"family": family}
     for name, parameter in parameters(family).items():
         if name not in given and parameter.default is parameter.empty:
@@ -91,7 +94,8 @@ def _file_shape(content: str, items: tuple[tuple[str, Any], ...]) -> tuple[int, 
 
 
 def teacher_label(family: str, given: Mapping[str, Any]) -> str:
-    """Return how tables call a teacher: its family and what the specification says beside the sizes, n left alone."""
+    """Return how tables call a teacher: its family and what the specification says beside the
+    sizes, n left alone."""
     shown = {name: value for name, value in given.items() if name not in ("inputs", "labels", "n")}
     if "file" in shown:
         shown["file"] = Path(shown["file"]).name

@@ -23,7 +23,8 @@ from kt_theory.teachers import NotDefined, smallest_n
 from kt_theory.validation import unit_interval, unknown_name, whole_number
 
 STREAMS = 1
-"""Raise it when the engine draws other numbers for the same cell: stored cells are then computed anew."""
+"""Raise it when the engine draws other numbers for the same cell: stored cells are then computed
+anew."""
 
 LARGEST_SWEEP = 10**6
 """Most cells of one specification."""
@@ -52,7 +53,8 @@ class Cell:
     id : str
         Hash of all that determines its result.
     group : str
-        Hash of all that determines its transfer sets; the students of a group learn from the same ones.
+        Hash of all that determines its transfer sets; the students of a group learn from the same
+        ones.
     teacher : dict
         The recipe; `teacher_name` is how tables call it.
     student : dict
@@ -112,22 +114,25 @@ class Spec:
     name : str
         Names the sweep; a folder holds the cells of one name.
     teachers : sequence of mapping
-        Each has `family` (or `file`: a table of pi) and that family's parameters. A parameter is a value, a list of
-        values, {"logspace": [a, b, points]} or an arithmetic expression in n, inputs and labels. Lists are crossed;
-        `zip` names those that move together. `n` here replaces the common one; `name` is the teacher's name in tables.
-        A family that takes n gets the n of the cell.
+        Each has `family` (or `file`: a table of pi) and that family's parameters. A parameter is a
+        value, a list of values, {"logspace": [a, b, points]} or an arithmetic expression in n,
+        inputs and labels. Lists are crossed; `zip` names those that move together. `n` here
+        replaces the common one; `name` is the teacher's name in tables. A family that takes n gets
+        the n of the cell.
     n : int, sequence of int or mapping
         {"logspace": [2, 5, 13]} is 13 values from 10^2 to 10^5, rounded.
     students : sequence of str or mapping
-        Such as "ce_sgl", "top_k(5)", "add_c(0.5)", "grad_ful(path)" or "grad_ful(cycle, 2)" (graph, hops; the graphs
-        are path, cycle and complete); {"name": "top_k", "k": 5} is the same. The paper's four if omitted.
+        Such as "ce_sgl", "top_k(5)", "add_c(0.5)", "grad_ful(path)" or "grad_ful(cycle, 2)" (graph,
+        hops; the graphs are path, cycle and complete); {"name": "top_k", "k": 5} is the same. The
+        paper's four if omitted.
     access : str or sequence, optional
-        The levels granted, such as "partial" or "top_k(5)"; a student named that none of them serves is refused, an
-        unnamed one left out.
+        The levels granted, such as "partial" or "top_k(5)"; a student named that none of them
+        serves is refused, an unnamed one left out.
     repeats : int, optional
         Transfer sets per cell, at least 2.
     target_se, max_repeats : float and int, optional
-        Instead: as many as bring a student's standard error down to `target_se`, at most `max_repeats`.
+        Instead: as many as bring a student's standard error down to `target_se`, at most
+        `max_repeats`.
     seed : int
     grid : mapping, optional
         Parameters that all teachers share which take them, such as {"inputs": [10, 100]}.
@@ -135,8 +140,9 @@ class Spec:
     Raises
     ------
     ValueError
-        For an unknown key, a wrong type, an empty axis, a value that stands twice, bound axes of different lengths, by
-        name. A student of more top labels than a teacher has is not defined there, as an instance out of its regime.
+        For an unknown key, a wrong type, an empty axis, a value that stands twice, bound axes of
+        different lengths, by name. A student of more top labels than a teacher has is not defined
+        there, as an instance out of its regime.
     """
 
     def __init__(self, **document: Any) -> None:
@@ -152,7 +158,8 @@ class Spec:
                     and all(isinstance(t, Mapping) and "n" in t for t in own)
                 ):
                     raise ValueError(
-                        f"{key} is missing: a sweep needs name, n, teachers and repeats or target_se"
+                        f"{key} is missing: a sweep needs name, n, teachers and repeats or "
+                        "target_se"
                     )
         self.document = document
         self.name = _text(document["name"], "name")
@@ -194,7 +201,8 @@ class Spec:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the cells and of the precision that is asked for; the same for specs that mean the same."""
+        """Hash of the cells and of the precision that is asked for; the same for specs that mean
+        the same."""
         return _hash(
             [cell.id for cell in self.cells], self.repeats, self.target_se, self.max_repeats
         )
@@ -240,11 +248,13 @@ class Spec:
             )
 
     def __repr__(self) -> str:
-        return f"Spec({self.name!r}: {len(self.axes)} teachers, {len(self.students)} students, {len(self.cells)} cells)"
+        teachers, students, cells = len(self.axes), len(self.students), len(self.cells)
+        return f"Spec({self.name!r}: {teachers} teachers, {students} students, {cells} cells)"
 
 
 def _evaluated(axes: Axes, combination: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters with every expression replaced by its value; n and the sizes are what it may name."""
+    """Return the parameters with every expression replaced by its value; n and the sizes are what
+    it may name."""
     taken = recipes.parameters(axes.family)
     given: dict[str, Any] = {}
     names: dict[str, float] = {"n": combination["n"]}
@@ -270,7 +280,8 @@ def _evaluated(axes: Axes, combination: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _misfit(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> str:
-    """Return why a student is not for this teacher, such as more top labels than there are; empty if it is."""
+    """Return why a student is not for this teacher, such as more top labels than there are; empty
+    if it is."""
     if student["name"] == "grad_ful":
         return ""
     built = catalogue.build_student(student, 1)
@@ -325,7 +336,8 @@ def _students(document: Mapping[str, Any]) -> list[tuple[dict[str, Any], str, st
         if refused and ("students" in document or not served):
             needs = catalogue.student_access(refused[0])
             raise ValueError(
-                f"student {catalogue.name_of(refused[0])!r} needs access {needs!r}: access = {levels} grants less"
+                f"student {catalogue.name_of(refused[0])!r} needs access {needs!r}: access = "
+                f"{levels} grants less"
             )
         found = served
     labels = [catalogue.name_of(recipe) for recipe in found]
@@ -376,7 +388,8 @@ def _axes(
     family = table.get("family", "table")
     if not isinstance(family, str):
         raise ValueError(
-            f"{where}.family = {family!r}: must be one name; write a [[teachers]] table for each family"
+            f"{where}.family = {family!r}: must be one name; write a [[teachers]] table for each "
+            "family"
         )
     taken = recipes.parameters(family)
     known = {"family", "name", "zip", "n", *taken}
@@ -423,11 +436,14 @@ def _axes(
 
 def _place(name: str, where: str, table: Mapping[str, Any]) -> str:
     """Return where the specification sets the axis `name` of the teacher `where`."""
-    return f"{where}.{name}" if name in table else "n" if name == "n" else f"grid.{name}"
+    if name in table:
+        return f"{where}.{name}"
+    return "n" if name == "n" else f"grid.{name}"
 
 
 def _axis(value: Any, where: str, kind: str) -> tuple[Any, ...]:
-    """Return the values of an axis: one, a list, {list = ...} or {logspace = [a, b, points]} from 10^a to 10^b."""
+    """Return the values of an axis: one, a list, {list = ...} or {logspace = [a, b, points]} from
+    10^a to 10^b."""
     if isinstance(value, Mapping):
         if set(value) == {"logspace"}:
             return logspace(value["logspace"], where, kind, LARGEST_SWEEP)
@@ -481,7 +497,8 @@ def _bound(
 
 
 def _located(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the document with the files of its teachers, students and levels relative to `folder`."""
+    """Return the document with the files of its teachers, students and levels relative to
+    `folder`."""
 
     def place(table: Any) -> Any:
         if not isinstance(table, Mapping) or "file" not in table:

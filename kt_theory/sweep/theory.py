@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CLOSED = ("soft", "gradient")
-"""Levels whose minimax risk takes microseconds; the others are searched for, 0.1 to 6 seconds each."""
+"""Levels whose minimax risk takes microseconds; the others are searched for, 0.1 to 6 seconds
+each."""
 UNASKED = 5_000
 """Most exact risks that are computed without being asked for: about 1 to 20 milliseconds each."""
 
@@ -31,7 +32,8 @@ _PLACE = ["access", "inputs", "labels", "n"]
 
 
 def exact_column(frame: pd.DataFrame, folder: Path, *, compute: bool | None) -> None:
-    """Add exact, the exact risk: NaN where there is none, or not yet computed. Kept in `exact.parquet`."""
+    """Add exact, the exact risk: NaN where there is none, or not yet computed. Kept in
+    `exact.parquet`."""
     known = _kept(folder / "exact.parquet", names := ["cell", "exact"])
     lacking = set(frame.loc[frame["status"].isin(["done", "unfinished"]), "cell"]) - set(
         known["cell"]
@@ -50,7 +52,8 @@ def exact_column(frame: pd.DataFrame, folder: Path, *, compute: bool | None) -> 
 
 
 def minimax_columns(frame: pd.DataFrame, folder: Path, *, search: bool) -> pd.DataFrame:
-    """Return the frame with minimax_lower and minimax_upper; NaN where they are not known, or not yet searched for."""
+    """Return the frame with minimax_lower and minimax_upper; NaN where they are not known, or not
+    yet searched for."""
     names = [*_PLACE, "minimax_lower", "minimax_upper"]
     known = _kept(folder / "minimax.parquet", names)
     places = frame.loc[frame["status"].isin(["done", "unfinished"]), _PLACE].drop_duplicates()
@@ -80,7 +83,8 @@ def _kept(file: Path, names: list[str]) -> pd.DataFrame:
 
 
 def _keep(file: Path, known: pd.DataFrame, found: Iterable[Any], names: list[str]) -> pd.DataFrame:
-    """Return what is known with the rows of `found` added, and keep it; after an interrupt too, as far as it came."""
+    """Return what is known with the rows of `found` added, and keep it; after an interrupt too, as
+    far as it came."""
     import pandas as pd
 
     rows: list[Any] = []
