@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PAPER = {"hard": ("3.1", "3.2-mean"), "partial": ("4.1", "4.4-mean"), "soft": ("5.1", "5.2-mean")}
-"""The theorems of Zhao and Zhu (2023) in mean, (lower, upper), by access level; it has none for top-k."""
+"""The theorems of Zhao and Zhu (2023) in mean, (lower, upper), by access level; it has none for
+top-k.
+"""
 
 
 def limits_at(
     inputs: int, labels: int, n: int, top: tuple[int, ...] = (1, 5), levels: tuple[Access, ...] = ()
 ) -> dict[str, Limit]:
-    """Return the minimax risk of every access level that needs no graph, by name, in increasing order of access.
+    """Return the minimax risk of every access level that needs no graph, by name, in increasing
+    order of access.
 
     Parameters
     ----------
@@ -30,7 +33,8 @@ def limits_at(
     top : tuple of int
         Which top-k levels to include; those with k >= labels - 1 show whole rows and are left out.
     levels : tuple of Access
-        Further levels, without a graph, that stand below the others; such as `kt_theory.access.rounded(0.1)`.
+        Further levels, without a graph, that stand below the others; such as
+        `kt_theory.access.rounded(0.1)`.
     """
     found = {access: minimax_risk(access, inputs, labels, n) for access in ("hard", "partial")}
     for k in top:
@@ -50,8 +54,9 @@ def overview(limits: Iterable[dict[str, Limit]]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, one row per n and level: access, n, inputs, labels, paper_lower, lower, upper, paper_upper, exact,
-    reference. paper_lower and paper_upper are NaN outside the theorem's regime, or where the paper has none.
+    DataFrame, one row per n and level: access, n, inputs, labels, paper_lower, lower, upper,
+    paper_upper, exact, reference. paper_lower and paper_upper are NaN outside the theorem's regime,
+    or where the paper has none.
     """
     import pandas as pd
 
@@ -64,7 +69,11 @@ def overview_rows(limits: Iterable[dict[str, Limit]]) -> list[dict[str, Any]]:
     for level in limits:
         for access, limit in level.items():
             size = limit.inputs, limit.labels, limit.n
-            low, high = (bounds.curve(name, *size)[0] for name in PAPER[access]) if access in PAPER else (np.nan,) * 2
+            low, high = (
+                (bounds.curve(name, *size)[0] for name in PAPER[access])
+                if access in PAPER
+                else (np.nan,) * 2
+            )
             rows.append(
                 {
                     "access": access,
