@@ -1,4 +1,6 @@
-"""From a level to its bracket: which theorem speaks of what an answer shows, through which channel, of which rows."""
+"""From a level to its bracket: which theorem speaks of what an answer shows, through which channel,
+of which rows.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,6 @@ from kt_theory.access import Access
 from kt_theory.access.channel import (
     AsIs,
     Centred,
-    Channel,
     Noisy,
     Quantised,
     Rounded,

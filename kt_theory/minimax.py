@@ -22,7 +22,9 @@ LARGEST_LABELS = 10**6
 """Most labels: one row of the worst teacher is a dense array."""
 
 LARGEST_INPUTS = 10**12
-"""Most inputs: beyond, rho * multiplicity of a teacher by classes is no longer 1 to 1e-9 in float64."""
+"""Most inputs: beyond, rho * multiplicity of a teacher by classes is no longer 1 to 1e-9 in
+float64.
+"""
 
 
 def minimax_risk(
@@ -41,11 +43,12 @@ def minimax_risk(
     Parameters
     ----------
     access : str or Access
-        What one query reveals besides the pair (s, a): "hard" nothing; "partial" pi(a|s); "top_k" also the k most
-        probable labels of the row with their probabilities; "soft" the whole row; "gradient" all rows within `hops`
-        edges of s in `graph`. "top_k_only" reveals the k most probable labels and no sampled one, "argmax" the most
-        probable label without its probability, "non_target" the sampled label a and p_b / (1-p_a) for all others. Or a
-        level of `kt_theory.access`, such as `rounded(0.1)` or `noisy(0.5, of=top_k(5))`.
+        What one query reveals besides the pair (s, a): "hard" nothing; "partial" pi(a|s); "top_k"
+        also the k most probable labels of the row with their probabilities; "soft" the whole row;
+        "gradient" all rows within `hops` edges of s in `graph`. "top_k_only" reveals the k most
+        probable labels and no sampled one, "argmax" the most probable label without its
+        probability, "non_target" the sampled label a and p_b / (1-p_a) for all others. Or a level
+        of `kt_theory.access`, such as `rounded(0.1)` or `noisy(0.5, of=top_k(5))`.
     inputs : int
         S, from 1 to 10^12. With a graph it may be omitted: the graph has one vertex for each.
     labels : int
@@ -59,17 +62,19 @@ def minimax_risk(
     hops : int
         For "gradient" only; at least 0.
     labels_per_query : int
-        For "hard" and "partial": how many labels are drawn, independently, at each queried input. n counts queries.
+        For "hard" and "partial": how many labels are drawn, independently, at each queried input. n
+        counts queries.
 
     Returns
     -------
     Limit
-        Soft labels, gradients and channels that can be undone: exact (gradients where the independence number is
-        found). Partial labels and top-k: exact where a worst teacher is proved, else a certified interval. Greedy top-k
-        and greedy labels: exact for one input; non-target parts: for one input and few samples; else an interval. Hard
-        labels and the other channels: a certified interval; where partial labels have the larger `lower`, it and its
-        teacher stand, for a student of hard labels is one of partial labels that ignores the probabilities. `lower`
-        never rises from hard to partial to top-k to soft.
+        Soft labels, gradients and channels that can be undone: exact (gradients where the
+        independence number is found). Partial labels and top-k: exact where a worst teacher is
+        proved, else a certified interval. Greedy top-k and greedy labels: exact for one input;
+        non-target parts: for one input and few samples; else an interval. Hard labels and the other
+        channels: a certified interval; where partial labels have the larger `lower`, it and its
+        teacher stand, for a student of hard labels is one of partial labels that ignores the
+        probabilities. `lower` never rises from hard to partial to top-k to soft.
 
     Raises
     ------
@@ -82,10 +87,9 @@ def minimax_risk(
 
     Examples
     --------
-    >>> from kt_theory.minimax import minimax_risk
-    >>> minimax_risk("soft", inputs=2, labels=2, n=10)
-    Limit(soft, inputs=2, labels=2, n=10: 0.0175246949916 exactly; (1-1/A) max_rho sum_s rho_s (1-rho_s)^n, attained by
-    CE_ful; sharpens Theorems 5.1 and 5.2)
+    >>> from kt_theory.minimax import minimax_risk >>> minimax_risk("soft", inputs=2, labels=2,
+    n=10) Limit(soft, inputs=2, labels=2, n=10: 0.0175246949916 exactly; (1-1/A) max_rho sum_s rho_s
+    (1-rho_s)^n, attained by CE_ful; sharpens Theorems 5.1 and 5.2)
     """
     asked = Asked.of(access, k, graph, hops, labels_per_query)
     own = asked.level.reach.inputs
@@ -100,7 +104,8 @@ def minimax_risk(
 
 
 def risk_terms(access: str | Access, inputs: int, labels: int) -> Terms:
-    """Return floor, kappa and noise of an access level; the formulas are these, with S inputs and A labels.
+    """Return floor, kappa and noise of an access level; the formulas are these, with S inputs and A
+    labels.
 
     ===========================  ==============================  ================  ===========================
     answer                       floor                           kappa             noise
@@ -124,13 +129,15 @@ def risk_terms(access: str | Access, inputs: int, labels: int) -> Terms:
     noisy(sigma), otherwise      as without                      as without        sigma sqrt(2 m/pi), m answers
     ===========================  ==============================  ================  ===========================
 
-    m is S for greedy queries and SA for sampled ones. The student is the level's own (of argmax: argmax_hedged): one of
-    hard labels passes every floor, at the pace of hard labels, wherever labels are sampled.
+    m is S for greedy queries and SA for sampled ones. The student is the level's own (of argmax:
+    argmax_hedged): one of hard labels passes every floor, at the pace of hard labels, wherever
+    labels are sampled.
 
     Parameters
     ----------
     access : str or Access
-        A name or an object of `kt_theory.access`; of a graph, one whose independence number is found.
+        A name or an object of `kt_theory.access`; of a graph, one whose independence number is
+        found.
     inputs, labels : int
 
     Examples

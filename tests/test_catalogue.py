@@ -1,4 +1,4 @@
-"""Names of levels and students: every printed one is read back, every entry is whole, files are read, errors help."""
+"""Names of levels and students: printed ones are read back, entries are whole, errors help."""
 
 from __future__ import annotations
 

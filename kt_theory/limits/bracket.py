@@ -1,7 +1,8 @@
 """The proved curves behind a minimax risk, as functions of n.
 
-A `Limit` is a bracket evaluated at one n; a sample size is a bracket inverted. Each level has one class of brackets, in
-the file of its theorem; channels and several labels per query make a bracket of another one.
+A `Limit` is a bracket evaluated at one n; a sample size is a bracket inverted. Each level has one
+class of brackets, in the file of its theorem; channels and several labels per query make a bracket
+of another one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from kt_theory.limits.soft import unvisited_mass
 from kt_theory.validation import LARGEST_COUNT
 
 TINY = 1e-30
-"""The smallest total variation that first guesses are made for: far below what 2^53 queries give."""
+"""The smallest total variation that first guesses are made for: far below what 2^53 queries give.
+"""
 
 UNPROVED = "no student is proved to be better than Uniform"
 
@@ -40,7 +42,9 @@ class Upper(ABC):
 
     @abstractmethod
     def crossing(self, tv: float, known: int | None) -> Enough:
-        """Return where it falls to `tv`; `known` is a number that suffices by another bound, if one does."""
+        """Return where it falls to `tv`; `known` is a number that suffices by another bound, if one
+        does.
+        """
 
     def may_beat(self, known: int, tv: float) -> bool:
         """Return whether it may be at most tv before `known`."""
@@ -94,13 +98,14 @@ class Curve(Upper):
 
 @dataclass(frozen=True)
 class Lower:
-    """A proved lower bound on the minimax risk in mean, as a search for a number of queries that is too few.
+    """A proved lower bound on the minimax risk in mean, as a search for a number of queries that is
+    too few.
 
     Attributes
     ----------
     too_few : callable
-        (tv, best, n): a number below which no student has risk at most tv; `best` is one that is known already, and `n`
-        a number that suffices, or None.
+        (tv, best, n): a number below which no student has risk at most tv; `best` is one that is
+        known already, and `n` a number that suffices, or None.
     dear : bool
         Whether a look costs up to a second.
     """
@@ -133,7 +138,9 @@ class TailCurve(Tail):
             return self.value(n, delta)
 
         start = self.start(tv)
-        return Enough.of(first_below(value, tv, start=start, digits=FINE, power=self.power), self.words)
+        return Enough.of(
+            first_below(value, tv, start=start, digits=FINE, power=self.power), self.words
+        )
 
 
 @dataclass(frozen=True)
@@ -209,7 +216,9 @@ class Covered(Tail):
 
 
 class Impossible(NamedTuple):
-    """What to say where no number of queries suffices: what hides it, what would help, what proves it."""
+    """What to say where no number of queries suffices: what hides it, what would help, what proves
+    it.
+    """
 
     hides: str
     way_out: str
@@ -268,11 +277,15 @@ class Bracket(ABC):
 
     @property
     def labels_too(self) -> Bracket | None:
-        """The bracket of the hard labels that the answers hold too, where their student may be the better one."""
+        """The bracket of the hard labels that the answers hold too, where their student may be the
+        better one.
+        """
         return None
 
     def surely(self, tv: float) -> int:
-        """Return an n from the closed forms in mean at which the level's student succeeds on every teacher."""
+        """Return an n from the closed forms in mean at which the level's student succeeds on every
+        teacher.
+        """
         return count(self.inputs / tv)
 
     @abstractmethod
@@ -300,7 +313,9 @@ class Bracket(ABC):
         return Terms(self.name, min(floor, self.most), kappa, noise, self.labels)
 
     def covered(self, floor: float | None = None, spread: float | None = None) -> Covered:
-        """Return the bound by the inputs that were not asked; F and D are those of every teacher if omitted."""
+        """Return the bound by the inputs that were not asked; F and D are those of every teacher if
+        omitted.
+        """
         left = self.floor if floor is None else floor
         more = self.most - left if spread is None else spread
         return Covered(self.rows, self.most, left, more, self.surely)
@@ -353,7 +368,9 @@ def most_too_few(bracket: Bracket, tv: float, n: int | None, *, quick: bool = Fa
     return best
 
 
-def coverage_curve(size: int, labels: int, start: Callable[[float], float], words: str, exact: bool) -> Curve:
+def coverage_curve(
+    size: int, labels: int, start: Callable[[float], float], words: str, exact: bool
+) -> Curve:
     """Return (1-1/A) Phi(size, n) as an upper bound."""
     spread = 1.0 - 1.0 / labels
 
@@ -382,7 +399,9 @@ def falling(
     power: float | None,
     digits: int = STEP,
 ) -> Lower:
-    """Return a lower bound whose crossing is searched for; `start` is (tv, best) to where the search begins."""
+    """Return a lower bound whose crossing is searched for; `start` is (tv, best) to where the
+    search begins.
+    """
 
     def too_few(tv: float, best: int, n: int | None) -> int:
         found = first_below(value, tv, start=start(tv, best), digits=digits, power=power)
@@ -392,9 +411,14 @@ def falling(
 
 
 def few_looks(
-    value: Callable[[int], float], start: Callable[[float, int, int | None], float], power: float, looks: int
+    value: Callable[[int], float],
+    start: Callable[[float, int, int | None], float],
+    power: float,
+    looks: int,
 ) -> Lower:
-    """Return a lower bound that is dear: a few looks from `start`, (tv, best, n) to where they begin."""
+    """Return a lower bound that is dear: a few looks from `start`, (tv, best, n) to where they
+    begin.
+    """
 
     def too_few(tv: float, best: int, n: int | None) -> int:
         return proved_below(value, tv, start(tv, best, n), power, looks)
@@ -402,13 +426,21 @@ def few_looks(
     return Lower(too_few, dear=True)
 
 
-def theorem(id: str, inputs: int, labels: int, start: Callable[[float], float], power: float) -> Lower:
-    """Return a theorem of the paper as a lower bound, as far as eight looks find where it excludes tv."""
+def theorem(
+    id: str, inputs: int, labels: int, start: Callable[[float], float], power: float
+) -> Lower:
+    """Return a theorem of the paper as a lower bound, as far as eight looks find where it excludes
+    tv.
+    """
     return Lower(lambda tv, best, n: theorem_excludes(id, inputs, labels, tv, start(tv), power))
 
 
-def theorem_excludes(id: str, inputs: int, labels: int, tv: float, start: float, power: float) -> int:
-    """Return the number of queries below which a theorem of the paper excludes tv, as far as it is found."""
+def theorem_excludes(
+    id: str, inputs: int, labels: int, tv: float, start: float, power: float
+) -> int:
+    """Return the number of queries below which a theorem of the paper excludes tv, as far as it is
+    found.
+    """
     import numpy as np
 
     from kt_theory.limits import paper

@@ -1,7 +1,9 @@
-"""Several labels per query: m labels are drawn at each queried input, for hard labels and partial soft labels.
+"""Several labels per query: m labels are drawn at each queried input, for hard labels and partial
+soft labels.
 
-One input: n queries are n m samples, the limit of one label per query. Several: a row with k visits has m k labels, but
-the k follow the queries, so the labels come in bunches and cover fewer inputs than n m queries would.
+One input: n queries are n m samples, the limit of one label per query. Several: a row with k visits
+has m k labels, but the k follow the queries, so the labels come in bunches and cover fewer inputs
+than n m queries would.
 """
 
 from __future__ import annotations
@@ -22,31 +24,38 @@ from kt_theory.limits.bracket import (
     most_too_few,
 )
 from kt_theory.limits.crossing import STEP, Crossing, Enough, first_below, proved_below
-from kt_theory.limits.hard.bracket import CROSSING, FAR, FINEST, GAP, Hard, hard_above_partial, raised
-from kt_theory.limits.hard.inputs import laws_upper
+from kt_theory.limits.hard.bracket import (
+    CROSSING,
+    FAR,
+    FINEST,
+    GAP,
+    Hard,
+    hard_above_partial,
+    raised,
+)
+from kt_theory.limits.hard.inputs import laws_upper, row_uppers, visit_steps
 from kt_theory.limits.hard.interval import ROUNDING
+from kt_theory.limits.hard.priors import WINDOW, bayes_risk, best_prior, closed_bayes_risk
 from kt_theory.limits.law import Terms
+from kt_theory.limits.limit import Limit
+from kt_theory.limits.optimise import minimum
 from kt_theory.limits.sharing.bracket import Sharing, lowered, sharing_limit
 from kt_theory.limits.sharing.curves import FEW
-from kt_theory.limits.whole_rows import Soft
-from kt_theory.validation import LARGEST_COUNT, whole_number
-from kt_theory.limits.sharing.majorant import one_row_bound
-from kt_theory.limits.optimise import minimum
-from kt_theory.limits.hard.inputs import row_uppers, visit_steps
-from kt_theory.limits.hard.priors import WINDOW, bayes_risk, best_prior, closed_bayes_risk
-from kt_theory.limits.limit import Limit
 from kt_theory.limits.sharing.few_levels import FewLevels
+from kt_theory.limits.sharing.majorant import one_row_bound
 from kt_theory.limits.soft import soft_limit, unvisited_mass
 from kt_theory.limits.visits import most_over_laws, visit_blocks, visit_counts
+from kt_theory.limits.whole_rows import Soft
 from kt_theory.teacher import Teacher
+from kt_theory.validation import LARGEST_COUNT, whole_number
 
 
 def repeated_hard_limit(single: Limit, labels_per_query: int) -> Limit:
     """Return the interval for hard labels with m labels per query, S >= 2.
 
-    Upper: m labels are no worse than one; and add-c on rows with k visits, the row bound after m k labels, the worst
-    rho by `most_over_laws`. Lower: soft labels after n queries; and rho uniform with independent Dirichlet rows, whose
-    Bayes risk after m k labels falls in k, k ~ Bin(n, 1/S).
+    Upper: m labels are no worse than one; and add-c on rows with k visits, the row bound after m k
+    labels, the worst rho by `most_over_laws`. Lower: soft labels after n queries; and rho uniform
+    with independent Dirichlet rows, whose Bayes risk after m k labels falls in k, k ~ Bin(n, 1/S).
 
     Parameters
     ----------
@@ -57,7 +66,9 @@ def repeated_hard_limit(single: Limit, labels_per_query: int) -> Limit:
     """
     S, A, n, m = single.inputs, single.labels, single.n, labels_per_query
     counts = visit_steps(S, n)
-    upper = min(single.upper, most_over_laws(S, n, lambda visits: row_uppers(A, m * visits), counts))
+    upper = min(
+        single.upper, most_over_laws(S, n, lambda visits: row_uppers(A, m * visits), counts)
+    )
     soft = soft_limit(S, A, n)
     lower = max(soft.lower, bunched_bayes_risk(S, A, n, m))
     reference = "independent Dirichlet rows with m labels per visit below, add-c(visits) rows above; not known to meet"
@@ -65,13 +76,19 @@ def repeated_hard_limit(single: Limit, labels_per_query: int) -> Limit:
 
 
 def bunched_bayes_risk(inputs: int, labels: int, n: int, labels_per_query: int) -> float:
-    """Return the Bayes risk, from below, of rho uniform and Dirichlet rows that see m k labels, k ~ Bin(n, 1/S)."""
+    """Return the Bayes risk, from below, of rho uniform and Dirichlet rows that see m k labels, k ~
+    Bin(n, 1/S).
+    """
     visits, chances = visit_blocks(n, 1.0 / inputs)
     seen = visits * labels_per_query
     centre = n / inputs * labels_per_query
     if centre / labels > WINDOW / 4.0:
         grid = 1.0 + math.sqrt(centre / labels) * np.geomspace(0.05, 4.0, 60)
-        return float((chances @ np.maximum([closed_bayes_risk(labels, int(k), grid) for k in seen], 0.0)).max())
+        return float(
+            (
+                chances @ np.maximum([closed_bayes_risk(labels, int(k), grid) for k in seen], 0.0)
+            ).max()
+        )
     alphas = [best_prior(labels, max(round(centre), 1))[0]]
     if centre < 20.0 * labels:
         alphas += [0.1 * alphas[0], 0.5 * alphas[0], 1.0, 0.3]
@@ -79,11 +96,15 @@ def bunched_bayes_risk(inputs: int, labels: int, n: int, labels_per_query: int) 
 
 
 def _row_bayes_risks(labels: int, samples: np.ndarray, alpha: float) -> np.ndarray:
-    """Return lower bounds of a row's Bayes risk after so many samples, their levels searched at a few of them."""
+    """Return lower bounds of a row's Bayes risk after so many samples, their levels searched at a
+    few of them.
+    """
     nodes = samples[np.unique(np.linspace(0, len(samples) - 1, 6).astype(int))]
     logits = [_best_logit(labels, int(k), alpha) for k in nodes]
     level = 1.0 / (1.0 + np.exp(-np.interp(np.log1p(samples), np.log1p(nodes), logits)))
-    return np.array([bayes_risk(labels, int(k), alpha, float(z)) for k, z in zip(samples, level, strict=True)])
+    return np.array(
+        [bayes_risk(labels, int(k), alpha, float(z)) for k, z in zip(samples, level, strict=True)]
+    )
 
 
 def _best_logit(labels: int, samples: int, alpha: float) -> float:
@@ -94,17 +115,22 @@ def _best_logit(labels: int, samples: int, alpha: float) -> float:
     if samples == 0:
         return float(logit(betainc(alpha, (labels - 1) * alpha, 1.0 / labels)))
     return minimum(
-        lambda z: -bayes_risk(labels, samples, alpha, 1.0 / (1.0 + math.exp(-z)), terms=200), -0.1, 14.0, 3e-2
+        lambda z: -bayes_risk(labels, samples, alpha, 1.0 / (1.0 + math.exp(-z)), terms=200),
+        -0.1,
+        14.0,
+        3e-2,
     )[1]
 
 
 def repeated_partial_limit(single: Limit, labels_per_query: int) -> Limit:
-    """Return the interval for partial soft labels with m labels per query, S >= 2; exact for two labels.
+    """Return the interval for partial soft labels with m labels per query, S >= 2; exact for two
+    labels.
 
-    SEL_ptl stays exactly minimax: the argument about label permutations does not look at how inputs are drawn. Upper:
-    one label per query; and the one-row bound after m k labels, at the worst rho. Lower: soft labels after n queries;
-    and SEL_ptl's risk on S-1 rows, or all, that are uniform on j labels, j and their mass searched. For two labels one
-    seen label reveals the row, so only unvisited rows lose, Phi(S, n)/2.
+    SEL_ptl stays exactly minimax: the argument about label permutations does not look at how inputs
+    are drawn. Upper: one label per query; and the one-row bound after m k labels, at the worst rho.
+    Lower: soft labels after n queries; and SEL_ptl's risk on S-1 rows, or all, that are uniform on
+    j labels, j and their mass searched. For two labels one seen label reveals the row, so only
+    unvisited rows lose, Phi(S, n)/2.
 
     Parameters
     ----------
@@ -119,7 +145,11 @@ def repeated_partial_limit(single: Limit, labels_per_query: int) -> Limit:
     most = 1.0 - 1.0 / A
 
     def loss(visits: np.ndarray) -> np.ndarray:
-        rows = [unvisited_mass(2, int(k)).value / 2 if A == 3 else one_row_bound(A, int(k)) for k in m * visits if k]
+        rows = [
+            unvisited_mass(2, int(k)).value / 2 if A == 3 else one_row_bound(A, int(k))
+            for k in m * visits
+            if k
+        ]
         return np.minimum(np.concatenate([np.full(int((visits == 0).sum()), most), rows]), most)
 
     counts = visit_counts(n, first=12, ratio=1.06)
@@ -128,14 +158,25 @@ def repeated_partial_limit(single: Limit, labels_per_query: int) -> Limit:
     value, teacher = flat_rows_risk(S, A, n, m)
     lower, worst = (soft.lower, soft.teacher) if soft.lower >= value else (value, teacher)
     reference = "SEL_ptl is minimax; lower: its risk on rows uniform on some labels; upper: for all teachers"
-    return replace(single, lower=min(lower, upper), upper=upper, exact=False, teacher=worst, reference=reference)
+    return replace(
+        single,
+        lower=min(lower, upper),
+        upper=upper,
+        exact=False,
+        teacher=worst,
+        reference=reference,
+    )
 
 
-def flat_rows_risk(inputs: int, labels: int, n: int, labels_per_query: int) -> tuple[float, Teacher]:
-    """Return SEL_ptl's risk, from below, on the worst teacher found of S-1 rows uniform on j labels, and the teacher.
+def flat_rows_risk(
+    inputs: int, labels: int, n: int, labels_per_query: int
+) -> tuple[float, Teacher]:
+    """Return SEL_ptl's risk, from below, on the worst teacher found of S-1 rows uniform on j
+    labels, and the teacher.
 
-    The last input has the rest of the mass, on one label; or all S inputs are alike. A row of mass r loses
-    r sum_k P(Bin(n, r) = k) l(m k), l(N) the loss of the row after N samples, which falls in N.
+    The last input has the rest of the mass, on one label; or all S inputs are alike. A row of mass
+    r loses r sum_k P(Bin(n, r) = k) l(m k), l(N) the loss of the row after N samples, which falls
+    in N.
     """
     tried = []
     sizes = np.unique(np.round(np.geomspace(1.0, labels - 1.0, 14)).astype(int))
@@ -214,7 +255,9 @@ class Bunched(Bracket):
         return single if self.settled else (*single, RowTables(self))
 
     def lowers(self) -> Iterator[Lower]:
-        """Return what is too few: of one input as many samples, of several no more than soft labels take."""
+        """Return what is too few: of one input as many samples, of several no more than soft labels
+        take.
+        """
         yield Lower(self.too_few)
 
     def too_few(self, tv: float, best: int, n: int | None) -> int:
@@ -254,7 +297,9 @@ class BunchedHard(Bunched):
         return False
 
     def several_inputs(self, n: int) -> Limit:
-        """Return the interval, its lower bound raised to that of partial labels where that is larger."""
+        """Return the interval, its lower bound raised to that of partial labels where that is
+        larger.
+        """
         S, A, m = self.inputs, self.labels, self.times
         partial = repeated_partial_limit(sharing_limit(S, A, n, 0), m)
         if A == 1 or n == 0:
@@ -296,7 +341,9 @@ class BunchedPartial(Bunched):
         return self.plain.settled
 
     def several_inputs(self, n: int) -> Limit:
-        """Return the interval, its upper bound lowered to that of hard labels where that is smaller."""
+        """Return the interval, its upper bound lowered to that of hard labels where that is
+        smaller.
+        """
         S, A, m = self.inputs, self.labels, self.times
         partial = repeated_partial_limit(sharing_limit(S, A, n, 0), m)
         if A == 1 or n == 0 or n * m > CROSSING * S * A:
@@ -356,7 +403,9 @@ class TailOfSamples(Tail):
 
 @dataclass(frozen=True)
 class RowTables(Upper):
-    """Row bounds after m labels per visit, at the worst input law, in tables that serve for every n near their own."""
+    """Row bounds after m labels per visit, at the worst input law, in tables that serve for every n
+    near their own.
+    """
 
     bracket: Bunched
     floor: float = 0.0

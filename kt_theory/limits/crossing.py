@@ -17,7 +17,8 @@ STEP = 11
 
 @dataclass(frozen=True)
 class Crossing:
-    """`n` is the first number on the lattice with value <= tv (None: beyond 2^53), `last_above` the one before it.
+    """`n` is the first number on the lattice with value <= tv (None: beyond 2^53), `last_above` the
+    one before it.
 
     `tried` are the (n, value) evaluated; `last_above` is -1 where n is 0.
     """
@@ -29,9 +30,11 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Enough:
-    """n suffices (None: beyond 2^53, or as `reason` says); `first` fewer are proved not to, where `exact`.
+    """n suffices (None: beyond 2^53, or as `reason` says); `first` fewer are proved not to, where
+    `exact`.
 
-    `interval` holds the number of the teacher in hand with 90 % probability, where records let that be estimated.
+    `interval` holds the number of the teacher in hand with 90 % probability, where records let that
+    be estimated.
     """
 
     n: int | None
@@ -51,7 +54,8 @@ class Enough:
 def first_below(
     value: Callable[[int], float], tv: float, *, start: float, digits: int, power: float | None
 ) -> Crossing:
-    """Return where `value` crosses tv, among the n with at most `digits` binary digits before zeros.
+    """Return where `value` crosses tv, among the n with at most `digits` binary digits before
+    zeros.
 
     Parameters
     ----------
@@ -62,8 +66,9 @@ def first_below(
         Where to look first.
     digits : int
     power : float or None
-        About value ~ n^(-1/power) guides the steps; None: halve from `start`, so that of several crossings of a bound
-        that rises first the last is found; then secants, or bisection where every n counts.
+        About value ~ n^(-1/power) guides the steps; None: halve from `start`, so that of several
+        crossings of a bound that rises first the last is found; then secants, or bisection where
+        every n counts.
     """
     low, high, seen = -1, index(LARGEST_COUNT, digits) + 1, {}
     at = min(max(index(min(int(start), LARGEST_COUNT), digits), 0), high - 1)
@@ -74,28 +79,52 @@ def first_below(
         at = min(max(_next(low, high, at, found, tv, digits, power, seen), low + 1), high - 1)
     n = number(high, digits)
     tried = tuple(sorted(seen.items()))
-    return Crossing(n if n <= LARGEST_COUNT else None, number(low, digits) if low >= 0 else -1, tried)
+    return Crossing(
+        n if n <= LARGEST_COUNT else None, number(low, digits) if low >= 0 else -1, tried
+    )
 
 
 def _next(
-    low: int, high: int, at: int, found: float, tv: float, digits: int, power: float | None, seen: dict[int, float]
+    low: int,
+    high: int,
+    at: int,
+    found: float,
+    tv: float,
+    digits: int,
+    power: float | None,
+    seen: dict[int, float],
 ) -> int:
     here = number(at, digits)
     left, right = (number(low, digits) if low >= 0 else -1), number(high, digits)
     if left in seen and right in seen:
-        if (power is None and digits == FINE) or len(seen) % 4 == 3 or left == 0 or not 0 < seen[right] < seen[left]:
+        if (
+            (power is None and digits == FINE)
+            or len(seen) % 4 == 3
+            or left == 0
+            or not 0 < seen[right] < seen[left]
+        ):
             return (low + high) // 2
         slope = math.log(seen[right] / seen[left]) / math.log(right / left)
         growth = math.exp(min(math.log(tv / seen[left]) / slope, 50.0))
         return index(math.ceil(min(left * growth, LARGEST_COUNT)), digits)
     if power is None or found <= 0.0:
-        return index(here // 2, digits) if found <= tv else index(min(2 * here + 1, LARGEST_COUNT), digits)
+        return (
+            index(here // 2, digits)
+            if found <= tv
+            else index(min(2 * here + 1, LARGEST_COUNT), digits)
+        )
     factor = min(max(min(found / tv, 1e3) ** power, 1e-3), 1e3)
-    return index(min(math.ceil(here * factor) + 1, LARGEST_COUNT), digits) + (1 if found > tv else -1)
+    return index(min(math.ceil(here * factor) + 1, LARGEST_COUNT), digits) + (
+        1 if found > tv else -1
+    )
 
 
-def proved_below(lower: Callable[[int], float], tv: float, start: float, power: float, looks: int) -> int:
-    """Return 1 + the largest n tried with lower(n) > tv, 0 if there is none: secant steps in logarithms."""
+def proved_below(
+    lower: Callable[[int], float], tv: float, start: float, power: float, looks: int
+) -> int:
+    """Return 1 + the largest n tried with lower(n) > tv, 0 if there is none: secant steps in
+    logarithms.
+    """
     at, tried = int(min(max(start, 1.0), LARGEST_COUNT)), {}
     for _ in range(looks):
         tried[at] = lower(at)
@@ -112,7 +141,9 @@ def proved_below(lower: Callable[[int], float], tv: float, start: float, power: 
 
 
 def number(index: int, digits: int) -> int:
-    """Return the number at a place of the lattice 0, 1, ..., 2^d - 1, then 2^d (steps of 2), ...; d = `digits`."""
+    """Return the number at a place of the lattice 0, 1, ..., 2^d - 1, then 2^d (steps of 2), ...; d
+    = `digits`.
+    """
     half = 1 << (digits - 1)
     if index < 2 * half:
         return index

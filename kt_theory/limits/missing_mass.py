@@ -17,17 +17,21 @@ class MissingMassBounds(NamedTuple):
 
 
 def missing_mass_bounds(inputs: int, n: int, delta: float) -> MissingMassBounds:
-    """Return bounds on sum_s rho_s 1[s not sampled] that hold with probability 1 - delta for every rho on S inputs.
+    """Return bounds on sum_s rho_s 1[s not sampled] that hold with probability 1 - delta for every
+    rho on S inputs.
 
-    paper: 4S/(9n) + 3 sqrt(S) ln(1/delta)/n, for delta <= 1/10 (NaN above): Zhao and Zhu (2023), equation (D.34).
+    paper: 4S/(9n) + 3 sqrt(S) ln(1/delta)/n, for delta <= 1/10 (NaN above): Zhao and Zhu (2023),
+    equation (D.34).
 
-    sharper: (1/n) inf_{0<t<1} [S (1-t)^((1-t)/t) + ln(1/delta)/t]. Key steps: multinomial counts are negatively
-    associated and 1[n_s = 0] are non-increasing functions of different counts (Joag-Dev and Proschan 1983), so with
-    y = n rho_s and (1-rho_s)^n <= e^-y
+    sharper: (1/n) inf_{0<t<1} [S (1-t)^((1-t)/t) + ln(1/delta)/t]. Key steps: multinomial counts
+    are negatively associated and 1[n_s = 0] are non-increasing functions of different counts
+    (Joag-Dev and Proschan 1983), so with y = n rho_s and (1-rho_s)^n <= e^-y
 
-        ln E exp(t n L) <= sum_s ln(1 + e^-y (e^{ty} - 1)) <= sum_s (e^{-(1-t)y} - e^-y) <= S t (1-t)^((1-t)/t),
+        ln E exp(t n L) <= sum_s ln(1 + e^-y (e^{ty} - 1)) <= sum_s (e^{-(1-t)y} - e^-y) <= S t
+        (1-t)^((1-t)/t),
 
-    the last at its maximiser e^{ty} = 1/(1-t); then P(L >= x) <= exp(-t n x) E exp(t n L) = delta (Chernoff).
+    the last at its maximiser e^{ty} = 1/(1-t); then P(L >= x) <= exp(-t n x) E exp(t n L) = delta
+    (Chernoff).
 
     Parameters
     ----------

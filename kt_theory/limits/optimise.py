@@ -1,4 +1,6 @@
-"""Least values of functions of one and of two variables, where loading an optimiser would cost more than the search."""
+"""Least values of functions of one and of two variables, where loading an optimiser would cost more
+than the search.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,13 @@ ROOT_ROUNDING = math.sqrt(2.2e-16)
 MOST_STEPS, MOST_BRACKETS = 500, 16
 
 
-def minimum(function: Callable[[float], float], low: float, high: float, tolerance: float) -> tuple[float, float]:
+def minimum(
+    function: Callable[[float], float], low: float, high: float, tolerance: float
+) -> tuple[float, float]:
     """Return (value, place) of the least value of a unimodal `function` between `low` and `high`.
 
-    Parabolas through the last three places, golden sections where those leave the bracket or shrink too slowly.
+    Parabolas through the last three places, golden sections where those leave the bracket or shrink
+    too slowly.
 
     Parameters
     ----------
@@ -28,7 +33,8 @@ def minimum(function: Callable[[float], float], low: float, high: float, toleran
 
     References
     ----------
-    Brent (1973), Algorithms for Minimization without Derivatives, chapter 5, with the steps of fminbound.
+    Brent (1973), Algorithms for Minimization without Derivatives, chapter 5, with the steps of
+    fminbound.
     """
     a, b = float(low), float(high)
     best = second = third = a + GOLDEN * (b - a)
@@ -39,12 +45,21 @@ def minimum(function: Callable[[float], float], low: float, high: float, toleran
         least = ROOT_ROUNDING * abs(best) + tolerance / 3.0
         if abs(best - middle) <= 2.0 * least - 0.5 * (b - a):
             break
-        step, last = _next_step((a, b), (best, second, third), (at_best, at_second, at_third), (step, last), least)
+        step, last = _next_step(
+            (a, b), (best, second, third), (at_best, at_second, at_third), (step, last), least
+        )
         x = best + math.copysign(max(abs(step), least), step if step else 1.0)
         at_x = float(function(x))
         if at_x <= at_best:
             a, b = (best, b) if x >= best else (a, best)
-            third, at_third, second, at_second, best, at_best = second, at_second, best, at_best, x, at_x
+            third, at_third, second, at_second, best, at_best = (
+                second,
+                at_second,
+                best,
+                at_best,
+                x,
+                at_x,
+            )
             continue
         a, b = (x, b) if x < best else (a, x)
         if at_x <= at_second or second == best:
@@ -82,10 +97,12 @@ def _next_step(
 def convex_minimum(
     function: Callable[[float], tuple[float, float]], low: float, high: float, gap: float
 ) -> tuple[float, float]:
-    """Return (value, place) of the least value of a convex function on [low, high], from values and slopes.
+    """Return (value, place) of the least value of a convex function on [low, high], from values and
+    slopes.
 
-    The tangents at both ends of a bracket meet below the minimum: the search ends when that is within `gap`, relative,
-    of the best value. The next place is in turn where they meet and where the slope would be 0 if it were linear.
+    The tangents at both ends of a bracket meet below the minimum: the search ends when that is
+    within `gap`, relative, of the best value. The next place is in turn where they meet and where
+    the slope would be 0 if it were linear.
     """
     a, b = low, high
     (at_a, down), (at_b, up) = function(a), function(b)
@@ -110,11 +127,15 @@ def convex_minimum(
     return best
 
 
-def highest(function: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> tuple[float, float]:
-    """Return (value, place) of the largest maximum of a vectorised `function` on [low, high] that 17 places can see.
+def highest(
+    function: Callable[[np.ndarray], np.ndarray], low: float, high: float
+) -> tuple[float, float]:
+    """Return (value, place) of the largest maximum of a vectorised `function` on [low, high] that
+    17 places can see.
 
-    Its neighbours bracket it, and eight parts of the bracket, with the vertex of the parabola among them, give the next
-    one, until a vertex has the height that its parabola said to 1e-13, or the bracket is 4^-16 of the range.
+    Its neighbours bracket it, and eight parts of the bracket, with the vertex of the parabola among
+    them, give the next one, until a vertex has the height that its parabola said to 1e-13, or the
+    bracket is 4^-16 of the range.
     """
     if high <= low:
         return float(function(np.array([low]))[0]), low
@@ -123,11 +144,17 @@ def highest(function: Callable[[np.ndarray], np.ndarray], low: float, high: floa
     promised = math.inf
     for _ in range(MOST_BRACKETS):
         i = int(values.argmax())
-        top, left, right = float(values[i]), places[max(i - 1, 0)], places[min(i + 1, len(places) - 1)]
+        top, left, right = (
+            float(values[i]),
+            places[max(i - 1, 0)],
+            places[min(i + 1, len(places) - 1)],
+        )
         if abs(promised - top) <= 1e-13 * abs(top):
             break
         vertex, promised = _vertex(places, values, i)
-        places = np.concatenate([np.linspace(left, places[i], 5), np.linspace(places[i], right, 5)[1:]])
+        places = np.concatenate(
+            [np.linspace(left, places[i], 5), np.linspace(places[i], right, 5)[1:]]
+        )
         # Two places that rounding alone tells apart would give a parabola of noise.
         if np.abs(places - vertex).min() > 1e-4 * (right - left):
             places = np.sort(np.append(places, vertex))
@@ -138,7 +165,9 @@ def highest(function: Callable[[np.ndarray], np.ndarray], low: float, high: floa
 
 
 def _vertex(x: np.ndarray, y: np.ndarray, i: int) -> tuple[float, float]:
-    """Return (place, height) of the vertex of the parabola through three neighbours; the middle one at an end."""
+    """Return (place, height) of the vertex of the parabola through three neighbours; the middle one
+    at an end.
+    """
     if i == 0 or i == len(x) - 1:
         return float(x[i]), math.inf
     a, b = x[i - 1] - x[i], x[i + 1] - x[i]
@@ -152,9 +181,13 @@ def _vertex(x: np.ndarray, y: np.ndarray, i: int) -> tuple[float, float]:
 
 
 def simplex_minimum(
-    function: Callable[[Any], float], corners: Sequence[Sequence[float]], tolerance: float, most: int
+    function: Callable[[Any], float],
+    corners: Sequence[Sequence[float]],
+    tolerance: float,
+    most: int,
 ) -> list[float]:
-    """Return the place of a local minimum of a `function` of two variables, by the Nelder-Mead simplex.
+    """Return the place of a local minimum of a `function` of two variables, by the Nelder-Mead
+    simplex.
 
     Parameters
     ----------
@@ -166,15 +199,23 @@ def simplex_minimum(
     most : int
         Evaluations after which no further step is begun.
     """
-    simplex = sorted(((float(function(list(place))), list(place)) for place in corners), key=lambda corner: corner[0])
+    simplex = sorted(
+        ((float(function(list(place))), list(place)) for place in corners),
+        key=lambda corner: corner[0],
+    )
     used = 3
     while used < most:
         (least, best), (middle, _), (worst, far) = simplex
-        if max(abs(x - y) for _, place in simplex[1:] for x, y in zip(place, best, strict=True)) <= tolerance:
+        if (
+            max(abs(x - y) for _, place in simplex[1:] for x, y in zip(place, best, strict=True))
+            <= tolerance
+        ):
             break
         centre = [0.5 * (x + y) for x, y in zip(best, simplex[1][1], strict=True)]
 
-        def tried(factor: float, centre: list[float] = centre, far: list[float] = far) -> tuple[float, list[float]]:
+        def tried(
+            factor: float, centre: list[float] = centre, far: list[float] = far
+        ) -> tuple[float, list[float]]:
             place = [(1.0 + factor) * c - factor * f for c, f in zip(centre, far, strict=True)]
             return float(function(place)), place
 
@@ -189,7 +230,10 @@ def simplex_minimum(
             if inner[0] <= min(new[0], worst):
                 new = inner
             else:
-                halved = [[b + 0.5 * (p - b) for p, b in zip(place, best, strict=True)] for _, place in simplex[1:]]
+                halved = [
+                    [b + 0.5 * (p - b) for p, b in zip(place, best, strict=True)]
+                    for _, place in simplex[1:]
+                ]
                 simplex[1:] = [(float(function(place)), place) for place in halved]
                 used += 2
                 new = simplex.pop()
@@ -197,11 +241,15 @@ def simplex_minimum(
     return simplex[0][1]
 
 
-def maximum(function: Callable[[float], float], low: float, high: float, *, grid: int = 17) -> tuple[float, float]:
-    """Return (value, place) of the largest maximum of `function` on [low, high] that a grid can see.
+def maximum(
+    function: Callable[[float], float], low: float, high: float, *, grid: int = 17
+) -> tuple[float, float]:
+    """Return (value, place) of the largest maximum of `function` on [low, high] that a grid can
+    see.
 
-    The best grid point and its neighbours bracket a maximum, which parabolic interpolation within golden sections
-    (Brent) closes to 1e-9 of the range; the value there is then accurate to rounding.
+    The best grid point and its neighbours bracket a maximum, which parabolic interpolation within
+    golden sections (Brent) closes to 1e-9 of the range; the value there is then accurate to
+    rounding.
     """
     if high <= low:
         return function(low), low
@@ -216,8 +264,8 @@ def maximum(function: Callable[[float], float], low: float, high: float, *, grid
 def best_whole(function: Callable[[int], float], low: int, high: int) -> int:
     """Return the whole number in [low, high] with the largest value of a unimodal `function`.
 
-    Thirds shrink the range to 12 candidates, which are all tried; steps from the best go on until both neighbours are
-    lower, so that a wrong third is repaired within its hill.
+    Thirds shrink the range to 12 candidates, which are all tried; steps from the best go on until
+    both neighbours are lower, so that a wrong third is repaired within its hill.
     """
     a, b = low, high
     while b - a > 12:
@@ -229,7 +277,9 @@ def best_whole(function: Callable[[int], float], low: int, high: int) -> int:
             b = right
     best = max(range(a, b + 1), key=function)
     while True:
-        higher = [i for i in (best - 1, best + 1) if low <= i <= high and function(i) > function(best)]
+        higher = [
+            i for i in (best - 1, best + 1) if low <= i <= high and function(i) > function(best)
+        ]
         if not higher:
             return best
         best = max(higher, key=function)

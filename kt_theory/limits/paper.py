@@ -1,8 +1,10 @@
-"""The theorems of Zhao and Zhu (2023, arXiv 2310.07838), each with its explicit constant and its regime.
+"""The theorems of Zhao and Zhu (2023, arXiv 2310.07838), each with its explicit constant and its
+regime.
 
-S inputs, A labels, n samples. A lower bound holds for the best student on its worst teacher, an upper bound for the
-named student on every teacher. Outside its regime a theorem gives no number. Where the printed proofs slip, the
-docstring of the bound says what was repaired; every constant below is proved.
+S inputs, A labels, n samples. A lower bound holds for the best student on its worst teacher, an
+upper bound for the named student on every teacher. Outside its regime a theorem gives no number.
+Where the printed proofs slip, the docstring of the bound says what was repaired; every constant
+below is proved.
 """
 
 from __future__ import annotations
@@ -81,7 +83,9 @@ class _Case:
 
 @dataclass(frozen=True, eq=False)
 class Theorem:
-    """A theorem: its identity (see `Bound`) and `rule`, which gives its values over n, NaN outside the regime."""
+    """A theorem: its identity (see `Bound`) and `rule`, which gives its values over n, NaN outside
+    the regime.
+    """
 
     access: str
     student: str
@@ -93,7 +97,9 @@ class Theorem:
     rule: Callable[[_Case], np.ndarray]
 
 
-def table(inputs: int, labels: int, n: Any, delta: float = 0.05, teacher: Teacher | None = None) -> pd.DataFrame:
+def table(
+    inputs: int, labels: int, n: Any, delta: float = 0.05, teacher: Teacher | None = None
+) -> pd.DataFrame:
     """Return every theorem at every n, one row each.
 
     Parameters
@@ -109,8 +115,9 @@ def table(inputs: int, labels: int, n: Any, delta: float = 0.05, teacher: Teache
 
     Returns
     -------
-    DataFrame with the fields of `Bound` and inputs, labels, delta, applies, vacuous. `value` is NaN and `applies` False
-    outside the regime; `vacuous` marks values of 1 or more, which say nothing of a total variation.
+    DataFrame with the fields of `Bound` and inputs, labels, delta, applies, vacuous. `value` is NaN
+    and `applies` False outside the regime; `vacuous` marks values of 1 or more, which say nothing
+    of a total variation.
     """
     import pandas as pd
 
@@ -122,26 +129,48 @@ def table(inputs: int, labels: int, n: Any, delta: float = 0.05, teacher: Teache
         for id in THEOREMS
         for bound in _bounds(id, case)
     ]
-    frame = pd.DataFrame(rows).assign(inputs=int(case.inputs), labels=int(case.labels), delta=case.delta)
-    first = ["id", "access", "student", "kind", "form", "inputs", "labels", "n", "delta", "value", "applies", "vacuous"]
+    frame = pd.DataFrame(rows).assign(
+        inputs=int(case.inputs), labels=int(case.labels), delta=case.delta
+    )
+    first = [
+        "id",
+        "access",
+        "student",
+        "kind",
+        "form",
+        "inputs",
+        "labels",
+        "n",
+        "delta",
+        "value",
+        "applies",
+        "vacuous",
+    ]
     return frame[[*first, "formula", "regime", "reference"]]
 
 
-def bound(id: str, inputs: int, labels: int, n: int, delta: float = 0.05, teacher: Teacher | None = None) -> Bound:
+def bound(
+    id: str, inputs: int, labels: int, n: int, delta: float = 0.05, teacher: Teacher | None = None
+) -> Bound:
     """Return what theorem `id`, a key of `THEOREMS`, says at one n; other arguments as for `table`."""
     return _bounds(_known(id), _case(inputs, labels, whole_number(n, "n"), delta, teacher))[0]
 
 
-def curve(id: str, inputs: int, labels: int, n: Any, delta: float = 0.05, teacher: Teacher | None = None) -> np.ndarray:
-    """Return the values of theorem `id` over an array of n, NaN outside its regime; arguments as for `table`."""
+def curve(
+    id: str, inputs: int, labels: int, n: Any, delta: float = 0.05, teacher: Teacher | None = None
+) -> np.ndarray:
+    """Return the values of theorem `id` over an array of n, NaN outside its regime; arguments as
+    for `table`.
+    """
     return THEOREMS[_known(id)].rule(_case(inputs, labels, n, delta, teacher))
 
 
 def ce_ptl_limit(teacher: Teacher) -> float:
     """Return the loss that `ce_ptl` keeps however many samples it sees.
 
-    sum_s rho(s) TV(pi(.|s)^2 / sum_a pi(a|s)^2, pi(.|s)): its almost sure limit for a teacher fixed in n. It is 0 only
-    if every row with rho > 0 is uniform on its support; Theorem 4.3 names only uniform rows and point masses.
+    sum_s rho(s) TV(pi(.|s)^2 / sum_a pi(a|s)^2, pi(.|s)): its almost sure limit for a teacher fixed
+    in n. It is 0 only if every row with rho > 0 is uniform on its support; Theorem 4.3 names only
+    uniform rows and point masses.
 
     References
     ----------
@@ -154,10 +183,11 @@ def ce_ptl_limit(teacher: Teacher) -> float:
 
 
 def log_linear(feature_norm: float, distance: float) -> float:
-    """Return M ||theta - theta'||_2, an upper bound on TV between two log-linear conditional distributions.
+    """Return M ||theta - theta'||_2, an upper bound on TV between two log-linear conditional
+    distributions.
 
-    Both are proportional to exp(<phi, theta>) with the same features phi; the bound holds for every input law (Zhao and
-    Zhu 2023, Proposition H.2).
+    Both are proportional to exp(<phi, theta>) with the same features phi; the bound holds for every
+    input law (Zhao and Zhu 2023, Proposition H.2).
 
     Parameters
     ----------
@@ -175,8 +205,9 @@ def log_linear(feature_norm: float, distance: float) -> float:
 def _hard_lower(case: _Case) -> np.ndarray:
     """Theorem 3.1: exp(-1/2)/16 sqrt(SA/n) for n >= SA/4, A >= 2.
 
-    The proof takes A even. For A odd, use A-1 labels and the step d = sqrt(S(A-1)/n)/4 <= 1/2: the exponent of (C.6) is
-    ln((1+d)/(1-d))/(8d) <= ln(3)/4, so the proof gives 3^(-1/4)/16 sqrt(S(A-1)/n), and 3^(-1/4) sqrt(2/3) > exp(-1/2).
+    The proof takes A even. For A odd, use A-1 labels and the step d = sqrt(S(A-1)/n)/4 <= 1/2: the
+    exponent of (C.6) is ln((1+d)/(1-d))/(8d) <= ln(3)/4, so the proof gives 3^(-1/4)/16
+    sqrt(S(A-1)/n), and 3^(-1/4) sqrt(2/3) > exp(-1/2).
     """
     S, A, n = case.inputs, case.labels, case.n
     return _inside((A >= 2) & (n >= S * A / 4), lambda n: exp(-0.5) / 16 * np.sqrt(S * A / n), n)
@@ -185,7 +216,8 @@ def _hard_lower(case: _Case) -> np.ndarray:
 def _hard_upper_delta(case: _Case) -> np.ndarray:
     """Theorem 3.2, (D.7) and (D.8), with L = ln((S+1)/delta), n >= 1.
 
-    S > 1: sqrt((A ln 2 + L)/2) sqrt(S/n) + sqrt(2 (S ln 2 + L)/n). S = 1: sqrt((A ln 2 + ln(1/delta))/(2n)), Lemma E.4.
+    S > 1: sqrt((A ln 2 + L)/2) sqrt(S/n) + sqrt(2 (S ln 2 + L)/n). S = 1: sqrt((A ln 2 +
+    ln(1/delta))/(2n)), Lemma E.4.
     """
     S, A, n, delta = case.inputs, case.labels, case.n, case.delta
     if S == 1:
@@ -197,7 +229,8 @@ def _hard_upper_delta(case: _Case) -> np.ndarray:
 
 
 def _hard_upper_mean(case: _Case) -> np.ndarray:
-    """Theorem 3.2, (D.9) to (D.11): sqrt(SA/n)/2 + sqrt(S/n), n >= 1. S = 1: sqrt(A/n)/2, Lemma E.3.
+    """Theorem 3.2, (D.9) to (D.11): sqrt(SA/n)/2 + sqrt(S/n), n >= 1. S = 1: sqrt(A/n)/2, Lemma
+    E.3.
 
     After (D.11) the paper writes sqrt(A/(2n)) where its own steps give sqrt(A/n)/2.
     """
@@ -207,9 +240,11 @@ def _hard_upper_mean(case: _Case) -> np.ndarray:
 
 
 def _hard_upper_instance(case: _Case) -> np.ndarray:
-    """Theorem 3.2, (D.16): sqrt(xi SA / (2(n+1))) + sum_s rho (1-rho)^n, xi = max_s sum_a min(pi, 1-pi).
+    """Theorem 3.2, (D.16): sqrt(xi SA / (2(n+1))) + sum_s rho (1-rho)^n, xi = max_s sum_a min(pi,
+    1-pi).
 
-    The maximum runs over inputs with rho > 0; the missing mass is exact instead of (D.16)'s 4S/(9n).
+    The maximum runs over inputs with rho > 0; the missing mass is exact instead of (D.16)'s
+    4S/(9n).
     """
     if case.teacher is None:
         return np.full(case.n.shape, np.nan)
@@ -223,17 +258,22 @@ def _hard_upper_instance(case: _Case) -> np.ndarray:
 def _partial_lower(case: _Case) -> np.ndarray:
     """Theorem 4.1, (C.13): S(A-1) / (4e(n+1)) for n >= S(A-1)/2 - 1, A > 2.
 
-    The proof takes A odd. For A even, let B = A-1 and give, in each row, a random (B+1)/2 of B light labels the mass
-    St/(n+1), t = min(1, 2(n+1)/(S(B+1))) >= B/(B+1), and the other z = (B-1)/2 none. With U light labels unseen the
-    best guess loses St/(n+1) Uz/(U+z), and E Uz/(U+z) >= (B^2-1)/(4B) q (1 + (1-q)/2), q = (1-t/(n+1))^n >= exp(-t).
-    The factors t q (1 + (1-q)/2) (1-1/B^2) exceed 1/e for every B >= 3.
+    The proof takes A odd. For A even, let B = A-1 and give, in each row, a random (B+1)/2 of B
+    light labels the mass St/(n+1), t = min(1, 2(n+1)/(S(B+1))) >= B/(B+1), and the other z =
+    (B-1)/2 none. With U light labels unseen the best guess loses St/(n+1) Uz/(U+z), and E Uz/(U+z)
+    >= (B^2-1)/(4B) q (1 + (1-q)/2), q = (1-t/(n+1))^n >= exp(-t). The factors t q (1 + (1-q)/2)
+    (1-1/B^2) exceed 1/e for every B >= 3.
     """
     S, A, n = case.inputs, case.labels, case.n
-    return _inside((A > 2) & (n >= S * (A - 1) / 2 - 1), lambda n: S * (A - 1) / (4 * e * (n + 1)), n)
+    return _inside(
+        (A > 2) & (n >= S * (A - 1) / 2 - 1), lambda n: S * (A - 1) / (4 * e * (n + 1)), n
+    )
 
 
 def _ce_ptl_floor(case: _Case) -> np.ndarray:
-    """Theorem 4.3: sum_s rho TV(pi^2 / sum pi^2, pi), the limit of the loss as n -> infinity (see `ce_ptl_limit`)."""
+    """Theorem 4.3: sum_s rho TV(pi^2 / sum pi^2, pi), the limit of the loss as n -> infinity (see
+    `ce_ptl_limit`).
+    """
     return np.full(case.n.shape, np.nan if case.teacher is None else ce_ptl_limit(case.teacher))
 
 
@@ -244,10 +284,11 @@ def _partial_upper_delta(case: _Case) -> np.ndarray:
     (4A/9 + 3 sqrt(A) L)/n (12 S + 200/99 S ln(S(S+2)/delta)) + 4S/(9n) + 3 sqrt(S) L/n.
     S = 1, delta <= 1/10: 4A/(9n) + 3 sqrt(A) ln(1/delta)/n, Lemma E.7.
 
-    Three steps of the paper are repaired. Lemma E.7 gives 3 sqrt(A) L, not the printed sqrt(A L). (D.21) loses a factor
-    2 that is not needed: n_s >= 1 bounds n rho/n_s directly. Above (D.25), rho >= 200/99 ln(.)/n does not give
-    eta <= 0.9 (that takes 200/81); but the Chernoff bound before its weakening in Lemma E.9,
-    P(n_s <= n rho/10) <= exp(-0.669 n rho), gives n rho/n_s <= 10 with the constant 200/99.
+    Three steps of the paper are repaired. Lemma E.7 gives 3 sqrt(A) L, not the printed sqrt(A L).
+    (D.21) loses a factor 2 that is not needed: n_s >= 1 bounds n rho/n_s directly. Above (D.25),
+    rho >= 200/99 ln(.)/n does not give eta <= 0.9 (that takes 200/81); but the Chernoff bound
+    before its weakening in Lemma E.9, P(n_s <= n rho/10) <= exp(-0.669 n rho), gives n rho/n_s <=
+    10 with the constant 200/99.
     """
     S, A, n, delta = case.inputs, case.labels, case.n, case.delta
     if S == 1:
@@ -265,15 +306,17 @@ def _partial_upper_mean(case: _Case) -> np.ndarray:
 
 
 def _partial_upper_sharp(case: _Case) -> np.ndarray:
-    """Beyond the paper: SA/(n+1). The loss is at most the missing mass of the SA pairs, in mean at most SA/(n+1)."""
+    """Beyond the paper: SA/(n+1). The loss is at most the missing mass of the SA pairs, in mean at
+    most SA/(n+1).
+    """
     return case.inputs * case.labels / (case.n + 1)
 
 
 def _soft_lower(case: _Case) -> np.ndarray:
     """Theorem 5.1, (C.17): (S-1) / (2e(n+1)) for n > S-1, S > 1, A > 1.
 
-    The heavy input has 1 - (S-1)/(n+1) where the paper prints 1 - S^(-1)/(n+1). A odd needs no pairing: a guess loses
-    1 - 1/A >= 1/2 on average over the point masses.
+    The heavy input has 1 - (S-1)/(n+1) where the paper prints 1 - S^(-1)/(n+1). A odd needs no
+    pairing: a guess loses 1 - 1/A >= 1/2 on average over the point masses.
     """
     S, A, n = case.inputs, case.labels, case.n
     return _inside((S > 1) & (A > 1) & (n > S - 1), lambda n: (S - 1) / (2 * e * (n + 1)), n)
@@ -296,13 +339,17 @@ def _missing_mass_delta(atoms: float, delta: float) -> float:
 
 
 def _missing_mass(rho: np.ndarray, multiplicity: np.ndarray, n: float) -> float:
-    """Return sum rho (1-rho)^n over inputs with rho > 0; log1p keeps it exact for tiny rho and huge n."""
+    """Return sum rho (1-rho)^n over inputs with rho > 0; log1p keeps it exact for tiny rho and huge
+    n.
+    """
     with np.errstate(divide="ignore"):
         unseen = np.exp(n * np.log1p(-np.minimum(rho, 1.0))) if n else np.ones(rho.shape)
     return float((rho * unseen) @ multiplicity)
 
 
-def _inside(regime: np.ndarray, formula: Callable[[np.ndarray], np.ndarray], n: np.ndarray) -> np.ndarray:
+def _inside(
+    regime: np.ndarray, formula: Callable[[np.ndarray], np.ndarray], n: np.ndarray
+) -> np.ndarray:
     values = np.full(n.shape, np.nan)
     values[regime] = formula(n[regime])
     return values
@@ -314,7 +361,11 @@ def _case(inputs: int, labels: int, n: Any, delta: float, teacher: Teacher | Non
         shape = f"{teacher.inputs} inputs and {teacher.labels} labels"
         raise ValueError(f"teacher has {shape}: must have inputs = {S} and labels = {A}")
     return _Case(
-        float(S), float(A), np.array(sample_sizes(n), dtype=np.float64), unit_interval(delta, "delta"), teacher
+        float(S),
+        float(A),
+        np.array(sample_sizes(n), dtype=np.float64),
+        unit_interval(delta, "delta"),
+        teacher,
     )
 
 
@@ -344,7 +395,8 @@ THEOREMS: dict[str, Theorem] = {
     ),
     "3.2-delta": Theorem(
         "hard", "ce_sgl", "upper", _DELTA,
-        "sqrt((A ln2 + L) S/(2n)) + sqrt(2(S ln2 + L)/n), L = ln((S+1)/delta); S = 1: sqrt((A ln2 + ln(1/delta))/(2n))",
+        "sqrt((A ln2 + L) S/(2n)) + sqrt(2(S ln2 + L)/n), L = ln((S+1)/delta); S = 1: sqrt((A ln2 "
+        "+ ln(1/delta))/(2n))",
         "n >= 1, 0 < delta < 1", "Theorem 3.2, (D.7), (D.8), Lemma E.4", _hard_upper_delta,
     ),
     "3.2-mean": Theorem(
@@ -366,8 +418,8 @@ THEOREMS: dict[str, Theorem] = {
     ),
     "4.4-delta": Theorem(
         "partial", "sel_ptl", "upper", _DELTA,
-        "(4A/9 + 3 sqrt(A) L)/n (12 S + 200/99 S ln(S(S+2)/delta)) + 4S/(9n) + 3 sqrt(S) L/n, L = ln((S+2)/delta); "
-        "S = 1: 4A/(9n) + 3 sqrt(A) ln(1/delta)/n",
+        "(4A/9 + 3 sqrt(A) L)/n (12 S + 200/99 S ln(S(S+2)/delta)) + 4S/(9n) + 3 sqrt(S) L/n, L = "
+        "ln((S+2)/delta); S = 1: 4A/(9n) + 3 sqrt(A) ln(1/delta)/n",
         "n >= 1; S > 1: delta < min(1, (S+2)/10); S = 1: delta <= 1/10",
         "Theorem 4.4, (D.20)-(D.26), Lemma E.7", _partial_upper_delta,
     ),
@@ -400,7 +452,9 @@ THEOREMS: dict[str, Theorem] = {
 
 
 def lower_of(access: str) -> str | None:
-    """Return the theorem below every student of an access level in mean, None if the paper has none."""
+    """Return the theorem below every student of an access level in mean, None if the paper has
+    none.
+    """
     return _first("lower", "access", access)
 
 

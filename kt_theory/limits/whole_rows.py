@@ -1,11 +1,21 @@
-"""Brackets where one query settles whole rows: soft labels, and levels whose query reveals every row."""
+"""Brackets where one query settles whole rows: soft labels, and levels whose query reveals every
+row.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kt_theory.limits.bracket import Bracket, InMean, Lower, Tail, Upper, coverage_curve, coverage_lower
+from kt_theory.limits.bracket import (
+    Bracket,
+    InMean,
+    Lower,
+    Tail,
+    Upper,
+    coverage_curve,
+    coverage_lower,
+)
 from kt_theory.limits.law import Terms
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import soft_limit
@@ -57,7 +67,9 @@ class EveryRow(Bracket):
         shares = [1.0 / self.inputs], [self.inputs]
         teacher = Teacher.from_classes(one.teacher.classes.rows, *shares)
         reference = "one query reveals every row: (1-1/A) Phi(1, n)"
-        return replace(one, teacher=teacher, reference=reference, access=self.access, inputs=self.inputs)
+        return replace(
+            one, teacher=teacher, reference=reference, access=self.access, inputs=self.inputs
+        )
 
     def surely(self, tv: float) -> int:
         """Return what is enough for one row."""

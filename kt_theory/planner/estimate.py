@@ -1,4 +1,5 @@
-"""How many more queries records let one expect: an estimate with an interval, or in words why there is none.
+"""How many more queries records let one expect: an estimate with an interval, or in words why there
+is none.
 
 Legend: n0 records in hand, m further queries, T draws of the teacher given the records.
 """
@@ -38,10 +39,14 @@ which is more where records are sampled labels alone. Set on the teachers of `be
 marked as tuned on, and on 13 more."""
 
 WIDEST = 2.4
-"""An interval of totals whose ends are further apart than that, before they are moved, says only where n lies."""
+"""An interval of totals whose ends are further apart than that, before they are moved, says only
+where n lies.
+"""
 
 FEWEST, FEWEST_LABELS = 1.6, 3.5
-"""Records per input that was asked: the fewest that determine a number, with stated probabilities and without any."""
+"""Records per input that was asked: the fewest that determine a number, with stated probabilities
+and without any.
+"""
 
 
 def estimated(
@@ -53,10 +58,12 @@ def estimated(
     *,
     provable: bool = True,
 ) -> Enough:
-    """Return the median over draws of the teacher of the further queries needed in mean, with a 90 % interval.
+    """Return the median over draws of the teacher of the further queries needed in mean, with a 90
+    % interval.
 
-    Where the interval is too wide there is no number, the reason says so, and the interval stands alone. So it does
-    where a confidence is asked for: how the loss of one run spreads about its mean is not estimated.
+    Where the interval is too wide there is no number, the reason says so, and the interval stands
+    alone. So it does where a confidence is asked for: how the loss of one run spreads about its
+    mean is not estimated.
 
     Parameters
     ----------
@@ -85,11 +92,17 @@ def estimated(
     words = _words(found)
     weak = _weak(found, *_interval(needed, len(transfer), counted, 1.0))
     if sure is not None:
-        about = f"between {low:,} and {high:,} more" if weak else f"about {n:,} ({low:,} to {max(high, n):,}) more"
+        about = (
+            f"between {low:,} and {high:,} more"
+            if weak
+            else f"about {n:,} ({low:,} to {max(high, n):,}) more"
+        )
         if high == 0 and n == 0:
             about = "none"
         proof = "give inputs= and labels= for a proof, or " if provable else ""
-        reason = f"{level.name}: {IN_MEAN_ONLY}: in mean it takes {about}; {proof}leave confidence out"
+        reason = (
+            f"{level.name}: {IN_MEAN_ONLY}: in mean it takes {about}; {proof}leave confidence out"
+        )
         return Enough(None, ESTIMATED + words, (), interval=(low, max(high, n)), reason=reason)
     if weak:
         reason = f"{level.name}: {WEAK}{weak}; between {low:,} and {high:,} more"
@@ -104,14 +117,18 @@ def _refused(transfer: TransferSet, level: Planned) -> str:
         return f"{level.name}: {NOT_ESTIMATED}{many}; give inputs= and labels= for a proof"
     if level.told.labels_only and not transfer.faithful:
         return (
-            f"hard: {NOT_ESTIMATED}the records were read as sampled, not as drawn at temperature 1 and top_p 1, so "
-            "that their counts are not the teacher's frequencies"
+            f"hard: {NOT_ESTIMATED}the records were read as sampled, not as drawn at temperature 1 "
+            "and top_p 1, so that their counts are not the teacher's frequencies"
         )
     return ""
 
 
-def beside(proof: Enough, transfer: TransferSet, level: Planned, tv: float, inputs: int | None) -> Enough:
-    """Return a proved number with what this teacher is estimated to need beside it, in words and as the interval."""
+def beside(
+    proof: Enough, transfer: TransferSet, level: Planned, tv: float, inputs: int | None
+) -> Enough:
+    """Return a proved number with what this teacher is estimated to need beside it, in words and as
+    the interval.
+    """
     found = estimated(transfer, level, tv, None, inputs)
     if found.interval is None:
         return proof
@@ -124,9 +141,9 @@ def beside(proof: Enough, transfer: TransferSet, level: Planned, tv: float, inpu
 def _further(found: Posterior, level: Planned, tv: float) -> np.ndarray:
     """Return the further queries needed in each draw: (T,).
 
-    A level never needs more than one that reveals less. Where each record states its label's probability, hard labels
-    take at least what partial ones do. Otherwise queries that reveal probabilities start anew, or go on with labels
-    alone where that is faster.
+    A level never needs more than one that reveals less. Where each record states its label's
+    probability, hard labels take at least what partial ones do. Otherwise queries that reveal
+    probabilities start anew, or go on with labels alone where that is faster.
     """
     hard = np.maximum(found.hard(tv) - found.pilot.n, 0.0)
     each = found.pilot.states_each
@@ -140,7 +157,9 @@ def _further(found: Posterior, level: Planned, tv: float) -> np.ndarray:
 
 
 def _interval(needed: np.ndarray, records: int, counted: bool, factor: float) -> tuple[int, int]:
-    """Return the quantiles, moved apart by a factor: as totals, where records are `counted` as queries of the level."""
+    """Return the quantiles, moved apart by a factor: as totals, where records are `counted` as
+    queries of the level.
+    """
     if not needed.any():
         return 0, 0
     tails = np.quantile(needed, [0.5 * (1.0 - COVERAGE), 0.5 * (1.0 + COVERAGE)])
@@ -159,7 +178,11 @@ def _weak(found: Posterior, low: int, high: int) -> str:
     records, each = found.pilot.n, found.pilot.n / len(found.pilot.visits)
     states = found.pilot.states.any()
     if each < (FEWEST if states else FEWEST_LABELS):
-        what = "records per input asked" if states else "sampled labels per input asked, and nothing else,"
+        what = (
+            "records per input asked"
+            if states
+            else "sampled labels per input asked, and nothing else,"
+        )
         return f"{each:.2g} {what} say too little"
     if (records + high) > WIDEST * (records + low):
         return "teachers that the records allow differ too much"
@@ -169,6 +192,6 @@ def _weak(found: Posterior, low: int, high: int) -> str:
 def _words(found: Posterior) -> str:
     what = "sampled labels" if not found.pilot.states.any() else "records"
     return (
-        f"the median of {len(found.draws)} teachers drawn given the {found.pilot.n:,} {what}, {COVERAGE:.0%} interval; "
-        "give inputs= and labels= for a proof"
+        f"the median of {len(found.draws)} teachers drawn given the {found.pilot.n:,} {what}, "
+        f"{COVERAGE:.0%} interval; give inputs= and labels= for a proof"
     )

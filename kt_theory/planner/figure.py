@@ -23,28 +23,46 @@ _STYLES = {
     "soft": ("#CC3377", "D"),
     "gradient": ("#000000", "*"),
 }
-_TOP = [("#E69F00", "s"), ("#8C564B", "P"), ("#56B4E9", "v"), ("#555555", "X"), ("#F0E442", "p"), ("#D55E00", "h")]
-"""Colours after Okabe and Ito, which colour-blind readers can tell apart; the markers say the same again."""
+_TOP = [
+    ("#E69F00", "s"),
+    ("#8C564B", "P"),
+    ("#56B4E9", "v"),
+    ("#555555", "X"),
+    ("#F0E442", "p"),
+    ("#D55E00", "h"),
+]
+"""Colours after Okabe and Ito, which colour-blind readers can tell apart; the markers say the same
+again.
+"""
 
 
-def plan_curves(frame: pd.DataFrame, inputs: Any, labels: Any, tv: float, **options: Any) -> pd.DataFrame:
-    """Return the tables of `plan` at a few total variations around `tv`, one below the other, with a column tv.
+def plan_curves(
+    frame: pd.DataFrame, inputs: Any, labels: Any, tv: float, **options: Any
+) -> pd.DataFrame:
+    """Return the tables of `plan` at a few total variations around `tv`, one below the other, with
+    a column tv.
 
-    Parameters are those of `plan`, and its table at `tv`; total variations of 1 or more are left out.
+    Parameters are those of `plan`, and its table at `tv`; total variations of 1 or more are left
+    out.
     """
     import pandas as pd
 
     others = [tv * factor for factor in FACTORS if tv * factor < 1.0]
     tables = [frame, *plans(others, inputs, labels, **options)]
-    return pd.concat([table.assign(tv=at) for table, at in zip(tables, [tv, *others], strict=True)], ignore_index=True)
+    return pd.concat(
+        [table.assign(tv=at) for table, at in zip(tables, [tv, *others], strict=True)],
+        ignore_index=True,
+    )
 
 
 def draw_plan(curves: pd.DataFrame, text: str, tv: float) -> Any:
-    """Return a log-log picture of a table of `plan_curves`: total variation against cost, without prices against n.
+    """Return a log-log picture of a table of `plan_curves`: total variation against cost, without
+    prices against n.
 
-    A point is a number of queries that suffices; a bar reaches down to the number below which none does, or for records
-    spans the interval of what this teacher takes, by estimate: alone where there is no number. Levels that can never
-    reach it, or have no price, are named below the picture. The dashed line is `tv`.
+    A point is a number of queries that suffices; a bar reaches down to the number below which none
+    does, or for records spans the interval of what this teacher takes, by estimate: alone where
+    there is no number. Levels that can never reach it, or have no price, are named below the
+    picture. The dashed line is `tv`.
     """
     from matplotlib.lines import Line2D
 
@@ -59,7 +77,10 @@ def draw_plan(curves: pd.DataFrame, text: str, tv: float) -> Any:
     left[from_zero] = edge
     shown = curves.assign(at=at, left=left, right=right)[(at > 0) | (right > 0)]
     if shown.empty:
-        raise ValueError(f"nothing to draw on logarithmic axes: no level has a {column} above 0; leave the plot out")
+        raise ValueError(
+            f"nothing to draw on logarithmic axes: no level has a {column} above 0; leave the plot "
+            "out"
+        )
     figure, grid = figures.canvas(1, 1, width=7.5, height=5.0)
     axes = grid[0, 0]
     styles = _styles(list(curves["access"].drop_duplicates()))
@@ -73,9 +94,30 @@ def draw_plan(curves: pd.DataFrame, text: str, tv: float) -> Any:
         # Markers shrink, so that of points in one place all can be seen.
         size = 11.0 - 7.0 * place / max(len(styles) - 1, 1)
         points = rows[rows["at"] > 0]
-        axes.plot(points["at"], points["tv"], color=colour, marker=marker, markersize=size, linewidth=1.4, label=name)
-        axes.hlines(rows["tv"], rows["left"], rows["right"], color=colour, linewidth=4, alpha=0.3, zorder=1.5)
-    axes.set(xlabel="cost" if column == "cost" else "queries", ylabel="total variation", xscale="log", yscale="log")
+        axes.plot(
+            points["at"],
+            points["tv"],
+            color=colour,
+            marker=marker,
+            markersize=size,
+            linewidth=1.4,
+            label=name,
+        )
+        axes.hlines(
+            rows["tv"],
+            rows["left"],
+            rows["right"],
+            color=colour,
+            linewidth=4,
+            alpha=0.3,
+            zorder=1.5,
+        )
+    axes.set(
+        xlabel="cost" if column == "cost" else "queries",
+        ylabel="total variation",
+        xscale="log",
+        yscale="log",
+    )
     wanted = np.unique(curves["tv"])
     axes.set_yticks(wanted, [f"{value:.3g}" for value in wanted])
     axes.minorticks_off()
@@ -87,7 +129,9 @@ def draw_plan(curves: pd.DataFrame, text: str, tv: float) -> Any:
     if shown[["at", "right"]].max(axis=None) < 10 * shown[["at", "left"]].min(axis=None):
         _plain_ticks(axes, shown)
     figures.title(axes, text)
-    line = Line2D([], [], color="#666666", linewidth=0.9, linestyle=(0, (5, 3)), label=f"asked for: {tv:.4g}")
+    line = Line2D(
+        [], [], color="#666666", linewidth=0.9, linestyle=(0, (5, 3)), label=f"asked for: {tv:.4g}"
+    )
     note = "Points: queries that suffice. Bars reach down to the number below which no student succeeds, if proved."
     if "low" in curves:
         note = _note_on_records(curves)
@@ -110,7 +154,9 @@ def _note_on_records(curves: pd.DataFrame) -> str:
 
 
 def _bars(curves: pd.DataFrame, column: str, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends of the bars: those of the interval, or what is too few and n; NaN where there is none."""
+    """Return the ends of the bars: those of the interval, or what is too few and n; NaN where there
+    is none.
+    """
     if "low" in curves:
         names = ("cost_low", "cost_high") if column == "cost" else ("low", "high")
         return _numbers(curves, names[0]), _numbers(curves, names[1])
@@ -144,7 +190,9 @@ def _why(rows: pd.DataFrame) -> str:
 
 
 def _plain_ticks(axes: Any, shown: pd.DataFrame) -> None:
-    """Put a few plain numbers on an axis shorter than a decade, where powers of ten would leave it bare."""
+    """Put a few plain numbers on an axis shorter than a decade, where powers of ten would leave it
+    bare.
+    """
     from matplotlib.ticker import FixedLocator, FuncFormatter
 
     ends = shown[["at", "left", "right"]]

@@ -26,15 +26,17 @@ class SampleSize:
     Attributes
     ----------
     n : int or None
-        Queries that suffice; None where there is no such number up to 2^53, or where records determine none. For a
-        transfer set: further queries.
+        Queries that suffice; None where there is no such number up to 2^53, or where records
+        determine none. For a transfer set: further queries.
     lower : int
-        With fewer queries no student succeeds on every teacher. For one teacher in hand: fewer do not suffice for the
-        student named in `certificate` (another student may know this teacher). For a transfer set 0: nothing is proved.
+        With fewer queries no student succeeds on every teacher. For one teacher in hand: fewer do
+        not suffice for the student named in `certificate` (another student may know this teacher).
+        For a transfer set 0: nothing is proved.
     reason : str
         Why n is None; otherwise empty.
     certificate : str
-        What proves that n suffices, and how sharp it is; an estimate says so: "estimated, not proved".
+        What proves that n suffices, and how sharp it is; an estimate says so: "estimated, not
+        proved".
     bracket_tried : tuple of (n, value)
         The bounds or risks evaluated on the way to n, in ascending n.
     access : str
@@ -42,11 +44,11 @@ class SampleSize:
     confidence : float or None
         None: TV in mean at most tv. Otherwise TV at most tv with at least this probability.
     floor : float
-        What no number of queries removes; above 0 only where the access hides something of rows for good. For a teacher
-        in hand it is that of the level's student.
+        What no number of queries removes; above 0 only where the access hides something of rows for
+        good. For a teacher in hand it is that of the level's student.
     interval : tuple of int, or None
-        For a transfer set, further queries: with 90 % probability the teacher behind the records takes a number in it.
-        A proved n, which is for every teacher, may lie above it.
+        For a transfer set, further queries: with 90 % probability the teacher behind the records
+        takes a number in it. A proved n, which is for every teacher, may lie above it.
     weak : bool
         The records determine the interval only: n is None, and `reason` says why.
     """
@@ -79,44 +81,50 @@ def samples_needed(
 ) -> SampleSize:
     """Return the number of queries that a copy within total variation `tv` takes.
 
-    In the worst case over all teachers and input laws of the given size: n is the least number with a proved
-    upper(n) <= tv, `lower` the least with a proved lower(n) <= tv, of min over students max over teachers E TV. As the
-    minimax risk does not increase in n (a student may ignore samples), every evaluated n is a certificate for its side.
+    In the worst case over all teachers and input laws of the given size: n is the least number with
+    a proved upper(n) <= tv, `lower` the least with a proved lower(n) <= tv, of min over students
+    max over teachers E TV. As the minimax risk does not increase in n (a student may ignore
+    samples), every evaluated n is a certificate for its side.
 
-    With `confidence` 1-delta, n is from proved bounds on P(TV > tv) <= delta; and since such a student has
-    E TV <= tv + delta (1 - tv), `lower` is that of this larger mean. Estimates are of the mean: with a confidence, and
-    neither a certificate nor a proof, n is None, and `reason` has the estimate in mean.
+    With `confidence` 1-delta, n is from proved bounds on P(TV > tv) <= delta; and since such a
+    student has E TV <= tv + delta (1 - tv), `lower` is that of this larger mean. Estimates are of
+    the mean: with a confidence, and neither a certificate nor a proof, n is None, and `reason` has
+    the estimate in mean.
 
-    With a teacher, n is the last crossing of the level's student on it: risk(n) <= tv < risk(n-1), by simulation where
-    an exact risk is dear or unknown.
+    With a teacher, n is the last crossing of the level's student on it: risk(n) <= tv < risk(n-1),
+    by simulation where an exact risk is dear or unknown.
 
-    With a transfer set, n is how many more queries are needed: none where the certificate of the copy in hand
-    (`kt.fit`) is at most tv; no number where the records contradict themselves by more than tv. Otherwise, given all
-    sizes (`inputs`, and `labels` unless the set declares them), a proved number for every teacher, from what the
-    records have not resolved yet. Otherwise an estimate: the median over teachers drawn given the records, all levels
-    from the same draws, so that a level never needs more than one that reveals less; its `certificate` begins with
-    "estimated, not proved". `interval` says how sure it is. Where the stated probabilities leave over what no named
-    label can take, one more label is planned for.
+    With a transfer set, n is how many more queries are needed: none where the certificate of the
+    copy in hand (`kt.fit`) is at most tv; no number where the records contradict themselves by more
+    than tv. Otherwise, given all sizes (`inputs`, and `labels` unless the set declares them), a
+    proved number for every teacher, from what the records have not resolved yet. Otherwise an
+    estimate: the median over teachers drawn given the records, all levels from the same draws, so
+    that a level never needs more than one that reveals less; its `certificate` begins with
+    "estimated, not proved". `interval` says how sure it is. Where the stated probabilities leave
+    over what no named label can take, one more label is planned for.
 
-    "top_k_only" shows the k most probable labels with their probabilities, whatever was sampled, and nothing else: the
-    tail of a row is never learnt. The student shares its mass equally; the floor that this leaves, in the worst case
-    max_m m/(k+m) (1 - m/(A-k)), may exceed tv, and then no number of queries suffices. Distorted answers leave a floor
-    too, but where labels are sampled these alone tell all in the end: then n is at most that of hard labels. Where tv
-    lies between the floor that is proved for every student and that of the level's own, `reason` says that it is not
-    known to be possible.
+    "top_k_only" shows the k most probable labels with their probabilities, whatever was sampled,
+    and nothing else: the tail of a row is never learnt. The student shares its mass equally; the
+    floor that this leaves, in the worst case max_m m/(k+m) (1 - m/(A-k)), may exceed tv, and then
+    no number of queries suffices. Distorted answers leave a floor too, but where labels are sampled
+    these alone tell all in the end: then n is at most that of hard labels. Where tv lies between
+    the floor that is proved for every student and that of the level's own, `reason` says that it is
+    not known to be possible.
 
     Parameters
     ----------
     access : str or Access
-        "hard", "partial", "top_k" (with k), "top_k_only" (with k), "soft" or "gradient" (with graph and hops); a level
-        of `kt_theory.access`, such as `rounded(0.1)` or `jacobian(features)`; or its name as tables print it, such as
-        "top_k_only(3)", "rounded(0.1)" or "noisy(0.5) top_k(5)".
+        "hard", "partial", "top_k" (with k), "top_k_only" (with k), "soft" or "gradient" (with graph
+        and hops); a level of `kt_theory.access`, such as `rounded(0.1)` or `jacobian(features)`; or
+        its name as tables print it, such as "top_k_only(3)", "rounded(0.1)" or "noisy(0.5)
+        top_k(5)".
     inputs, labels : int
         S and A; with a teacher they may be omitted, and with `graph` so may inputs.
     tv : float
         In (0, 1).
     teacher : Teacher, DataFrame, array_like or TransferSet, optional
-        A DataFrame has a column of probabilities for each label, and may have `rho` and `input`; an array is (S, A).
+        A DataFrame has a column of probabilities for each label, and may have `rho` and `input`; an
+        array is (S, A).
     confidence : float, optional
         1-delta in (0, 1).
     k, graph, hops, labels_per_query
@@ -147,7 +155,9 @@ def samples_needed(
 
 
 def asked(access: Any, k: Any, graph: Any, hops: Any, labels_per_query: Any) -> Asked:
-    """Return the level that is asked for: an object, a name with parameters beside it, or as tables print it."""
+    """Return the level that is asked for: an object, a name with parameters beside it, or as tables
+    print it.
+    """
     level = access
     if isinstance(access, str) and access not in (*ORDER, *BESIDE):
         try:
@@ -179,7 +189,9 @@ def needed_at(
 
 
 def sized(level: Asked, inputs: Any, labels: Any, teacher: Teacher | None) -> Bracket:
-    """Return the bracket of a level; a teacher or the level itself may say how many inputs and labels there are."""
+    """Return the bracket of a level; a teacher or the level itself may say how many inputs and
+    labels there are.
+    """
     sizes = {"inputs": inputs, "labels": labels}
     held = {} if teacher is None else {"inputs": teacher.inputs, "labels": teacher.labels}
     own = level.level.reach.inputs
@@ -251,8 +263,8 @@ def _result(
 def _impossible(bracket: Bracket, tv: float, sure: float | None, floor: float) -> SampleSize:
     words = bracket.impossible
     reason = (
-        f"{bracket.name}: impossible, {words.hides} TV = {floor:.6g} > {tv:g} after any number of queries; it takes "
-        f"{words.way_out}"
+        f"{bracket.name}: impossible, {words.hides} TV = {floor:.6g} > {tv:g} after any number of "
+        f"queries; it takes {words.way_out}"
     )
     return SampleSize(
         None, LARGEST_COUNT + 1, reason, words.certificate, (), bracket.name, tv, sure, floor
@@ -284,7 +296,9 @@ def _for_records(
 def _for_teacher(
     level: Asked, bracket: Bracket, teacher: Teacher, tv: float, sure: float | None
 ) -> SampleSize:
-    """Answer for one teacher and the level's student; that of hard labels where a distortion hides too much."""
+    """Answer for one teacher and the level's student; that of hard labels where a distortion hides
+    too much.
+    """
     one = plan_teachers.OnTeacher(level, bracket, teacher)
     if one.floor > tv:
         if bracket.labels_too is None:

@@ -35,8 +35,8 @@ class Planned:
         """
         if level.level.told is None or level.labels_per_query != 1:
             raise ValueError(
-                f"access = {level.access!r}: records do not say what it would reveal; give inputs= and labels= without "
-                "teacher=, or the copy as a teacher, kt.fit(...).teacher()"
+                f"access = {level.access!r}: records do not say what it would reveal; give inputs= "
+                "and labels= without teacher=, or the copy as a teacher, kt.fit(...).teacher()"
             )
         return cls(level.level.told, bracket)
 

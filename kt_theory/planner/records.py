@@ -1,7 +1,8 @@
-"""What is still missing where answers are in hand: a transfer set counts for what it has resolved already.
+"""What is still missing where answers are in hand: a transfer set counts for what it has resolved
+already.
 
-An input is resolved once its row is known, a pair (input, label) once its probability is: what is resolved stays so.
-Legend: n0 records in hand, m further queries, U the number of unresolved points.
+An input is resolved once its row is known, a pair (input, label) once its probability is: what is
+resolved stays so. Legend: n0 records in hand, m further queries, U the number of unresolved points.
 """
 
 from __future__ import annotations
@@ -34,10 +35,14 @@ CERTIFIED = 0.95
 """Confidence of the certificate that decides in mean whether the copy in hand is good enough."""
 
 LEFT_OVER = 1e-3
-"""A row all of whose labels are stated, and that leaves over more than this, has a label which no record names."""
+"""A row all of whose labels are stated, and that leaves over more than this, has a label which no
+record names.
+"""
 
 DEAR = 300_000
-"""Stated probabilities from which on certificates of levels that see a part of them are computed in doubt only."""
+"""Stated probabilities from which on certificates of levels that see a part of them are computed in
+doubt only.
+"""
 
 TOPS = (1, 5)
 """The levels top_k that a table shows unless others are asked for."""
@@ -48,7 +53,9 @@ PROVED = "proved"
 """How the certificate of a proof begins."""
 
 UNIFORM = "without a query the uniform distribution"
-"""How the certificate begins where nothing is needed because the total variation asked for is so large."""
+"""How the certificate begins where nothing is needed because the total variation asked for is so
+large.
+"""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,8 @@ class InHand:
     n : int
         Records.
     revealed : bool
-        Whether each of them revealed what the level reveals, so that it counts as a query of the level.
+        Whether each of them revealed what the level reveals, so that it counts as a query of the
+        level.
     resolved : int
         Inputs, or pairs, that are known.
     """
@@ -71,9 +79,11 @@ class InHand:
 
 
 def as_source(given: Any) -> Teacher | TransferSet | None:
-    """Return a teacher or a transfer set from what may stand for one: also a table of probabilities.
+    """Return a teacher or a transfer set from what may stand for one: also a table of
+    probabilities.
 
-    A DataFrame has a column for each label, and may have `rho` and `input`; an array is (S, A), rho uniform.
+    A DataFrame has a column for each label, and may have `rho` and `input`; an array is (S, A), rho
+    uniform.
     """
     if given is None or isinstance(given, (Teacher, TransferSet)):
         return given
@@ -83,8 +93,8 @@ def as_source(given: Any) -> Teacher | TransferSet | None:
         return _from_frame(given)
     if isinstance(given, (str, bytes)) or hasattr(given, "__fspath__"):
         raise ValueError(
-            f"teacher = {str(given)!r}: must be a Teacher, a table or a TransferSet; kt.teachers.from_table and "
-            "kt.TransferSet.read read files"
+            f"teacher = {str(given)!r}: must be a Teacher, a table or a TransferSet; "
+            "kt.teachers.from_table and kt.TransferSet.read read files"
         )
     return Teacher(given)
 
@@ -96,7 +106,9 @@ def _from_frame(frame: pd.DataFrame) -> Teacher:
     names = [str(name) for name in frame["input"]] if "input" in frame else named
     labels = [name for name in frame.columns if name not in ("rho", "input")]
     if not labels:
-        raise ValueError("teacher: the table has no column besides rho and input; it needs one for each label")
+        raise ValueError(
+            "teacher: the table has no column besides rho and input; it needs one for each label"
+        )
     rho = frame["rho"].to_numpy() if "rho" in frame else None
     label_names = [str(name) for name in labels]
     return Teacher(frame[labels].to_numpy(), rho, input_names=names, label_names=label_names)
@@ -107,23 +119,29 @@ def refuse_sizes(transfer: TransferSet, inputs: Any, labels: Any) -> None:
     if not len(transfer):
         first = [f": line {line}: {why}" for line, _, why in transfer.account.skipped[:1]]
         source = transfer.account.source or "teacher"
-        raise ValueError(f"{source} holds no records{''.join(first)}; give inputs= and labels= instead")
+        raise ValueError(
+            f"{source} holds no records{''.join(first)}; give inputs= and labels= instead"
+        )
     if transfer.target.other == "condition":
         raise ValueError(
-            "teacher is a transfer set with other='condition': no plan is made for labels given that they are "
-            "declared; read the records with other='pool'"
+            "teacher is a transfer set with other='condition': no plan is made for labels given "
+            "that they are declared; read the records with other='pool'"
         )
     sizes = ("inputs", inputs, transfer.input_names), ("labels", labels, transfer.labels)
     for name, given, names in sizes:
         held = len(names)
         if given is not None and whole_number(given, name, low=1) < held:
-            raise ValueError(f"{name} = {given}: the records hold {held} already; omit {name}, or give all there are")
+            raise ValueError(
+                f"{name} = {given}: the records hold {held} already; omit {name}, or give all "
+                "there are"
+            )
 
 
 def names_all(transfer: TransferSet) -> bool:
     """Whether the labels of the records can be all that there are.
 
-    They cannot where they were not declared, and a row all of whose labels are stated leaves mass over.
+    They cannot where they were not declared, and a row all of whose labels are stated leaves mass
+    over.
     """
     rows = transfer.rows
     if transfer.closed or not len(rows.entry_pair):
@@ -134,12 +152,15 @@ def names_all(transfer: TransferSet) -> bool:
 
 
 def labels_of(transfer: TransferSet) -> int:
-    """Return the labels to plan for where nobody says how many there are: one more where `names_all` is not so."""
+    """Return the labels to plan for where nobody says how many there are: one more where
+    `names_all` is not so.
+    """
     return len(transfer.labels) + (not names_all(transfer))
 
 
 def _rests_on_names(transfer: TransferSet, level: Planned, tv: float) -> bool:
-    """Whether more than tv is what rows leave to the one named label that they do not state, and no label is declared.
+    """Whether more than tv is what rows leave to the one named label that they do not state, and no
+    label is declared.
 
     Another label, which nobody names, may have it.
     """
@@ -151,9 +172,11 @@ def _rests_on_names(transfer: TransferSet, level: Planned, tv: float) -> bool:
 
 
 def contradiction(transfer: TransferSet, labels: int) -> float:
-    """Return by how much what the records state contradicts itself, in total variation, as a certificate counts it.
+    """Return by how much what the records state contradicts itself, in total variation, as a
+    certificate counts it.
 
-    Half the ranges of what is stated repeatedly, and what the rows that must sum to 1 miss of it, weighted by records.
+    Half the ranges of what is stated repeatedly, and what the rows that must sum to 1 miss of it,
+    weighted by records.
 
     Parameters
     ----------
@@ -176,7 +199,8 @@ def contradiction(transfer: TransferSet, labels: int) -> float:
 def copy_in_hand(transfer: TransferSet, confidence: float | None) -> tuple[float, float] | None:
     """Return the certified total variation of the copy that all records teach, and its confidence.
 
-    None where there is no certificate, or where the records contradict themselves, so that it is an estimate.
+    None where there is no certificate, or where the records contradict themselves, so that it is an
+    estimate.
     """
     sure = CERTIFIED if confidence is None else confidence
     if contradiction(transfer, labels_of(transfer)) > 0.0:
@@ -199,9 +223,9 @@ def more_needed(
 ) -> Enough:
     """Return how many more queries are needed.
 
-    In this order: no number, if what the records state contradicts itself by more than tv; none, if the certificate of
-    the copy in hand is at most tv; a proof, if all sizes are `known` and the records do not contradict each other, with
-    an estimate beside it; an estimate, labelled so.
+    In this order: no number, if what the records state contradicts itself by more than tv; none, if
+    the certificate of the copy in hand is at most tv; a proof, if all sizes are `known` and the
+    records do not contradict each other, with an estimate beside it; an estimate, labelled so.
 
     Parameters
     ----------
@@ -220,10 +244,14 @@ def more_needed(
     if without:
         return Enough(None, without, (), reason=f"{level.name}: {without}")
     if known and tv >= 1.0 - 1.0 / level.labels:
-        return Enough(0, f"{UNIFORM} is within 1-1/A of every teacher", ((0, 1.0 - 1.0 / level.labels),))
+        return Enough(
+            0, f"{UNIFORM} is within 1-1/A of every teacher", ((0, 1.0 - 1.0 / level.labels),)
+        )
     confidence = CERTIFIED if sure is None else sure
     lesser = _lesser(level, tops)
-    now = _certified_now(transfer, level, lesser, confidence, lambda one: _plainly_too_few(transfer, one, tv, inputs))
+    now = _certified_now(
+        transfer, level, lesser, confidence, lambda one: _plainly_too_few(transfer, one, tv, inputs)
+    )
     if now <= tv:
         words = f"certificate of the copy in hand: TV <= {now:.4g} with confidence {confidence:g}"
         return Enough(0, words, ((0, now),), interval=(0, 0))
@@ -235,8 +263,8 @@ def more_needed(
         rests = not level.told.labels_only and _rests_on_names(transfer, level, tv)
         if found.n == 0 and rests:
             reason = (
-                f"{level.name}: {NOT_ESTIMATED}that no query is needed would rest on there being no label but the "
-                f"{level.labels} that occur; if so, declare them, labels=[...]"
+                f"{level.name}: {NOT_ESTIMATED}that no query is needed would rest on there being "
+                f"no label but the {level.labels} that occur; if so, declare them, labels=[...]"
             )
             return replace(found, n=None, reason=reason)
         return found
@@ -259,7 +287,8 @@ def _without_number(transfer: TransferSet, level: Planned, tv: float) -> str:
 
 
 def _lesser(level: Planned, tops: Sequence[int]) -> list[Planned]:
-    """Return the levels that reveal less: a student may look at less, so that their proofs hold for the level too.
+    """Return the levels that reveal less: a student may look at less, so that their proofs hold for
+    the level too.
 
     Hard labels, partial ones, and of `tops` those of a smaller k.
     """
@@ -282,7 +311,11 @@ def _plainly_too_few(transfer: TransferSet, level: Planned, tv: float, inputs: i
 
 
 def _certified_now(
-    transfer: TransferSet, level: Planned, lesser: list[Planned], confidence: float, hopeless: Callable[[Planned], bool]
+    transfer: TransferSet,
+    level: Planned,
+    lesser: list[Planned],
+    confidence: float,
+    hopeless: Callable[[Planned], bool],
 ) -> float:
     """Return the least certified bound of the copies of a level and of the levels that reveal less.
 
@@ -300,7 +333,8 @@ def _certified_now(
     if (transfer.sampled < 0).any():
         return now
     for one in lesser:
-        # What contradicts a lesser level alone, such as medians of one label each, is none of this level's.
+        # What contradicts a lesser level alone, such as medians of one label each, is none of this
+        # level's.
         with suppress(ValueError):
             counts = transfer.faithful or not one.told.labels_only
             if counts and not hopeless(one):
@@ -356,7 +390,9 @@ _CERTIFIED: WeakKeyDictionary[TransferSet, dict[tuple[str, float], float]] = Wea
 
 
 def _certificate(transfer: TransferSet, level: Planned, confidence: float) -> float:
-    """Return the certified bound of the copy at this level, infinite where the records hold too little for one."""
+    """Return the certified bound of the copy at this level, infinite where the records hold too
+    little for one.
+    """
     computed = _CERTIFIED.setdefault(transfer, {})
     key = level.name, confidence
     if key not in computed:
@@ -370,17 +406,23 @@ def _certified(transfer: TransferSet, level: Planned, confidence: float) -> floa
 
     student = None if level.top is None else students.top_k(level.top)
     try:
-        return fit(transfer, "ce_sgl" if level.told.labels_only else student).certificate(confidence).bound
+        return (
+            fit(transfer, "ce_sgl" if level.told.labels_only else student)
+            .certificate(confidence)
+            .bound
+        )
     except AccessError:
         return math.inf
 
 
 def _proved(hand: InHand, level: Planned, tv: float, sure: float | None) -> Enough:
-    """Return the lesser of two proofs, whatever the teacher: from here on, or over all the queries from the first.
+    """Return the lesser of two proofs, whatever the teacher: from here on, or over all the queries
+    from the first.
 
-    Given the records, an unresolved point of mass p is missed by m further queries with probability (1-p)^m, and
-    p (1-p)^m <= g(m) = m^m / (m+1)^(m+1): E loss <= (1-1/A) U g(m). With confidence, the Chernoff bound of the missing
-    mass of U + 1 points. Or n - n0, where n queries suffice from the start.
+    Given the records, an unresolved point of mass p is missed by m further queries with probability
+    (1-p)^m, and p (1-p)^m <= g(m) = m^m / (m+1)^(m+1): E loss <= (1-1/A) U g(m). With confidence,
+    the Chernoff bound of the missing mass of U + 1 points. Or n - n0, where n queries suffice from
+    the start.
     """
     from kt_theory.limits.missing_mass import missing_mass_bounds
 
@@ -390,7 +432,9 @@ def _proved(hand: InHand, level: Planned, tv: float, sure: float | None) -> Enou
     else:
         fresh = least_surely(bracket.tails(), tv, 1.0 - sure)
     rest = None if fresh.n is None else max(fresh.n - hand.n * hand.revealed, 0)
-    total = Enough(rest, f"proved over all queries, those in hand among them: {fresh.certificate}", fresh.tried)
+    total = Enough(
+        rest, f"proved over all queries, those in hand among them: {fresh.certificate}", fresh.tried
+    )
     if level.told.labels_only:
         return total
     points = level.inputs if level.settles else level.inputs * level.labels
@@ -408,5 +452,7 @@ def _proved(hand: InHand, level: Planned, tv: float, sure: float | None) -> Enou
     start = left / (math.e * tv) + 1.0
     found = first_below(bound, tv, start=start, digits=FINE, power=1.0)
     what = "inputs" if level.settles else "pairs"
-    here = Enough.of(found, f"proved from here on for every teacher: {left} {what} are not known yet")
+    here = Enough.of(
+        found, f"proved from here on for every teacher: {left} {what} are not known yet"
+    )
     return here if here.n is not None and (total.n is None or here.n <= total.n) else total

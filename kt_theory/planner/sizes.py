@@ -46,13 +46,14 @@ def plan(
     inputs, labels, tv, confidence, teacher
         As for `samples_needed`.
     prices : mapping, optional
-        Access level as in the table ("hard", "top_k(5)", "rounded(0.1) soft"; "rounded(0.1)" will do) to the price per
-        query, or to a pair (price per query, price per revealed log-probability): a query of hard labels reveals none,
-        of partial ones 1, of top_k k + 1, of top_k_only k and of whole rows A of them; gradients and Jacobians take a
-        price per query. Levels without a price have no cost.
+        Access level as in the table ("hard", "top_k(5)", "rounded(0.1) soft"; "rounded(0.1)" will
+        do) to the price per query, or to a pair (price per query, price per revealed
+        log-probability): a query of hard labels reveals none, of partial ones 1, of top_k k + 1, of
+        top_k_only k and of whole rows A of them; gradients and Jacobians take a price per query.
+        Levels without a price have no cost.
     top, top_only : tuple of int
-        Which top-k levels to show, with the sampled label and without it; those with k >= A-1 are soft labels and are
-        left out.
+        Which top-k levels to show, with the sampled label and without it; those with k >= A-1 are
+        soft labels and are left out.
     levels : sequence of str or Access
         More levels to show, as `access` of `samples_needed`.
     graph, hops
@@ -60,11 +61,14 @@ def plan(
 
     Returns
     -------
-    DataFrame, one row per level: access, lower, n (missing where impossible, or where records do not determine it),
-    certificate, reason; for a transfer set also low and high, the 90 % interval of further queries; with prices also
-    cost and cheapest (of those with a number), and for a transfer set cost_low and cost_high, of low and high.
+    DataFrame, one row per level: access, lower, n (missing where impossible, or where records do
+    not determine it), certificate, reason; for a transfer set also low and high, the 90 % interval
+    of further queries; with prices also cost and cheapest (of those with a number), and for a
+    transfer set cost_low and cost_high, of low and high.
     """
-    return plans([tv], inputs, labels, confidence, prices, teacher, top, top_only, levels, graph, hops)[0]
+    return plans(
+        [tv], inputs, labels, confidence, prices, teacher, top, top_only, levels, graph, hops
+    )[0]
 
 
 def plans(
@@ -94,7 +98,9 @@ def plans(
     price = dict(_price(name, value, shown) for name, value in (prices or {}).items())
     tables: list[pd.DataFrame] = []
     wanted = list(tvs)
-    with tqdm(total=len(wanted) * len(shown), unit="levels", delay=2, disable=None, leave=False) as bar:
+    with tqdm(
+        total=len(wanted) * len(shown), unit="levels", delay=2, disable=None, leave=False
+    ) as bar:
         for tv in wanted:
             rows = []
             for name, one in shown.items():
@@ -127,11 +133,17 @@ def _table(rows: list[dict[str, Any]], priced: bool) -> pd.DataFrame:
     return frame
 
 
-def _sizes(source: Teacher | TransferSet | None, inputs: Any, labels: Any, graph: Any) -> tuple[Any, int]:
-    """Return the inputs to plan for, None where records do not say how many there are, and the labels."""
+def _sizes(
+    source: Teacher | TransferSet | None, inputs: Any, labels: Any, graph: Any
+) -> tuple[Any, int]:
+    """Return the inputs to plan for, None where records do not say how many there are, and the
+    labels.
+    """
     if isinstance(source, TransferSet):
         plan_records.refuse_sizes(source, inputs, labels)
-        return inputs, plan_records.labels_of(source) if labels is None else whole_number(labels, "labels", low=1)
+        return inputs, plan_records.labels_of(source) if labels is None else whole_number(
+            labels, "labels", low=1
+        )
     teacher = source if isinstance(source, Teacher) else None
     shown = asked("soft" if graph is None else "gradient", None, graph, 1, 1)
     found = sized(shown, inputs, labels, teacher)
@@ -158,9 +170,7 @@ def _levels(
     return {one.name: one for one in found}
 
 
-def _price(
-    name: str, value: Any, levels: Mapping[str, Asked]
-) -> tuple[str, tuple[float, float]]:
+def _price(name: str, value: Any, levels: Mapping[str, Asked]) -> tuple[str, tuple[float, float]]:
     """Return the level's name in the table and its prices."""
     shown = name
     if name not in levels:
@@ -169,11 +179,18 @@ def _price(
     if shown not in levels:
         raise unknown_name("access level", name, levels)
     try:
-        query, entry = (float(part) for part in (value if isinstance(value, (tuple, list)) else (value, 0.0)))
+        query, entry = (
+            float(part) for part in (value if isinstance(value, (tuple, list)) else (value, 0.0))
+        )
     except (TypeError, ValueError):
-        raise ValueError(f"prices[{name!r}] = {value!r}: must be a price per query, or a pair") from None
+        raise ValueError(
+            f"prices[{name!r}] = {value!r}: must be a price per query, or a pair"
+        ) from None
     if not (0.0 <= query < math.inf and 0.0 <= entry < math.inf):
         raise ValueError(f"prices[{name!r}] = {value!r}: must be finite and at least 0")
     if levels[shown].level.beyond_row and entry:
-        raise ValueError(f"prices[{name!r}] = {value!r}: must be a price per query; a query reveals more than its row")
+        raise ValueError(
+            f"prices[{name!r}] = {value!r}: must be a price per query; a query reveals more than "
+            "its row"
+        )
     return shown, (query, entry)

@@ -1,4 +1,6 @@
-"""The planner with a teacher in hand: exact risks of each level's student where they are cheap, else simulation."""
+"""The planner with a teacher in hand: exact risks of each level's student where they are cheap,
+else simulation.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from kt_theory.teacher import Teacher
 from kt_theory.validation import LARGEST_COUNT
 
 SIMULATED_SETS, MOST_SETS, STANDARD_ERRORS = 256, 2**14, 5.0
-"""Least and most transfer sets per n where a teacher is simulated, and how many standard errors decide."""
+"""Least and most transfer sets per n where a teacher is simulated, and how many standard errors
+decide.
+"""
 
 STEP = 8
 """Binary digits of the n at which a teacher is simulated: steps of 0.4 to 0.8 %."""
@@ -34,7 +38,9 @@ class OnTeacher:
 
     @cached_property
     def visited(self) -> np.ndarray | None:
-        """What each row class loses once it is visited, None where that depends on the sampled labels."""
+        """What each row class loses once it is visited, None where that depends on the sampled
+        labels.
+        """
         exact = self.student.exact
         return None if exact is None else exact.settled(self.teacher.classes.rows)
 
@@ -75,7 +81,9 @@ class OnTeacher:
         return self.bracket.student_words or str(self.student.name)
 
     def enough_surely(self, tv: float, delta: float) -> Enough:
-        """Return the least n with P(TV > tv) <= delta: exact where visited rows always lose the same, else proved."""
+        """Return the least n with P(TV > tv) <= delta: exact where visited rows always lose the
+        same, else proved.
+        """
         from kt_theory.exact.unvisited import uniform_distance
 
         if self.visited is None:
@@ -93,7 +101,8 @@ class OnTeacher:
 
         teacher, floor = self.teacher, self.floor
         excess = ce_ful_weights(teacher) - teacher.classes.rho * visited
-        # A row may lose less while it is unvisited than after a visit; its difference counts as 0, which is no less.
+        # A row may lose less while it is unvisited than after a visit; its difference counts as 0,
+        # which is no less.
         exact = bool((excess >= -1e-15).all())
         weights = np.maximum(excess, 0.0) if floor else ce_ful_weights(teacher)
 
@@ -111,7 +120,9 @@ class OnTeacher:
         return Enough.of(found, words, exact=exact)
 
     def _simulated(self, law: Any, tv: float, largest: int) -> tuple[Enough, int]:
-        """Decide by simulation: n suffices where mean + 5 standard errors <= tv, fails where mean - 5 > tv."""
+        """Decide by simulation: n suffices where mean + 5 standard errors <= tv, fails where mean -
+        5 > tv.
+        """
         from kt_theory.simulation.run import simulate
 
         seen: dict[int, tuple[float, float]] = {}
@@ -139,8 +150,8 @@ class OnTeacher:
         start = above.n or largest
         below = first_below(margin(-1.0), tv, start=start, digits=STEP, power=None)
         certificate = (
-            f"simulated risk of {self.student.name} on this teacher (an exact one is dear or unknown): mean + 5 "
-            "standard errors <= tv, one-sided error below 1e-6 per n in the normal approximation; n in steps of 0.4 "
-            "to 0.8 %"
+            f"simulated risk of {self.student.name} on this teacher (an exact one is dear or "
+            "unknown): mean + 5 standard errors <= tv, one-sided error below 1e-6 per n in the "
+            "normal approximation; n in steps of 0.4 to 0.8 %"
         )
         return Enough.of(above, certificate), below.last_above + 1

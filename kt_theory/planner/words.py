@@ -1,4 +1,6 @@
-"""The planner's answer in a sentence or two, and what it rests on: for a reader, and the same content for a program."""
+"""The planner's answer in a sentence or two, and what it rests on: for a reader, and the same
+content for a program.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from kt_theory.planner.estimate import COVERAGE, ESTIMATED, IN_MEAN_ONLY, NOT_ESTIMATED, WEAK
-from kt_theory.planner.records import CONTRADICTS, PROVED, UNIFORM, contradiction, labels_of, names_all
+from kt_theory.planner.records import (
+    CONTRADICTS,
+    PROVED,
+    UNIFORM,
+    contradiction,
+    labels_of,
+    names_all,
+)
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.validation import LARGEST_COUNT
 
@@ -31,7 +40,8 @@ def answer(
     further: bool = False,
     in_hand: tuple[float, float] | None = None,
 ) -> str:
-    """Return the answer in sentences: what the levels take, what they save, the cheapest, and what has no number.
+    """Return the answer in sentences: what the levels take, what they save, the cheapest, and what
+    has no number.
 
     Parameters
     ----------
@@ -70,13 +80,17 @@ def _shared_reason(lines: list[dict[str, Any]]) -> str:
 
 
 def _held(in_hand: tuple[float, float], beside: str) -> str:
-    """Return that the copy in hand is good enough, and what levels take that count only what they reveal."""
+    """Return that the copy in hand is good enough, and what levels take that count only what they
+    reveal.
+    """
     bound, sure = in_hand
     first = f"You hold a copy that is certified within TV {bound:.3g} ({100 * sure:g} % confidence)"
     first += ": no further query is needed"
     if not beside:
         return f"{first}."
-    return f"{first}; counting only what each level reveals itself, {beside[:1].lower()}{beside[1:]}"
+    return (
+        f"{first}; counting only what each level reveals itself, {beside[:1].lower()}{beside[1:]}"
+    )
 
 
 def _nothing(lines: list[dict[str, Any]], goal: str, further: bool) -> str:
@@ -96,7 +110,11 @@ def name(access: str) -> str:
     if found is None:
         return _NAMES.get(access, access)
     kind, k = found.groups()
-    return f"top-{k} log-probabilities" if kind == "top_k" else f"top-{k} log-probabilities without the sampled label"
+    return (
+        f"top-{k} log-probabilities"
+        if kind == "top_k"
+        else f"top-{k} log-probabilities without the sampled label"
+    )
 
 
 def rests_on(frame: pd.DataFrame, source: Any, inputs: int | None, labels: int | None) -> list[str]:
@@ -112,18 +130,23 @@ def rests_on(frame: pd.DataFrame, source: Any, inputs: int | None, labels: int |
         The sizes that were given.
     """
     if source is None:
-        return [f"the bounds are proved for every teacher of {inputs:,} inputs and {labels:,} labels"]
+        return [
+            f"the bounds are proved for every teacher of {inputs:,} inputs and {labels:,} labels"
+        ]
     if not isinstance(source, TransferSet):
         return ["the teacher is the one given, and each level's own student learns from it"]
     certificates = frame["certificate"]
     found = [_law(source)]
     if certificates.str.startswith(ESTIMATED).any():
         found.append(
-            f"the numbers are estimated from {len(source):,} records, not proved; an interval holds the teacher's own "
-            f"with {COVERAGE:.0%} probability if inputs are alike: what one hides is as in others asked as often"
+            f"the numbers are estimated from {len(source):,} records, not proved; an interval "
+            f"holds the teacher's own with {COVERAGE:.0%} probability if inputs are alike: what "
+            "one hides is as in others asked as often"
         )
     if not len(source.entry_record):
-        found.append("the records are sampled labels only: what levels that reveal more take rests on counts")
+        found.append(
+            "the records are sampled labels only: what levels that reveal more take rests on counts"
+        )
     if certificates.str.startswith(PROVED).any():
         found.append("the numbers are proved for every teacher of the sizes given")
         found.append("low and high are estimates for this teacher")
@@ -132,16 +155,21 @@ def rests_on(frame: pd.DataFrame, source: Any, inputs: int | None, labels: int |
     found += _sizes(source, inputs, labels)
     if len(source.entry_record):
         found.append(
-            "a level that reveals less than the records counts only what it reveals itself, not what they state beyond"
+            "a level that reveals less than the records counts only what it reveals itself, not "
+            "what they state beyond"
         )
         off = contradiction(source, labels_of(source) if labels is None else labels)
         if off > 0:
             found.append(f"{CONTRADICTS} by {off:.3g} TV, which no number counts")
     if source.target.merges:
-        found.append(f"the copy is of {source.target}; variants of a label that no record states have no mass")
+        found.append(
+            f"the copy is of {source.target}; variants of a label that no record states have no "
+            "mass"
+        )
     if source.account.repeated:
         found.append(
-            f"records of one prompt and one seed are one draw: {source.account.repeated:,} repeats do not count"
+            f"records of one prompt and one seed are one draw: {source.account.repeated:,} repeats "
+            "do not count"
         )
     if source.account.reasoned:
         found.append("the teacher is the one that reasons before it answers")
@@ -178,11 +206,19 @@ def _sizes(source: TransferSet, inputs: int | None, labels: int | None) -> list[
 def as_json(
     frame: pd.DataFrame, tv: float, confidence: float | None, sentences: str, grounds: list[str]
 ) -> dict[str, Any]:
-    """Return the same for a program: answer, rests_on, tv, confidence and levels, None where there is no number."""
+    """Return the same for a program: answer, rests_on, tv, confidence and levels, None where there
+    is no number.
+    """
     lines = _lines(frame)
     for line in lines:
         line["lower"] = line["lower"] if line["lower"] <= LARGEST_COUNT else None
-    return {"answer": sentences, "rests_on": grounds, "tv": tv, "confidence": confidence, "levels": lines}
+    return {
+        "answer": sentences,
+        "rests_on": grounds,
+        "tv": tv,
+        "confidence": confidence,
+        "levels": lines,
+    }
 
 
 def _lines(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -222,11 +258,17 @@ def _plain(value: Any) -> Any:
 
 
 def _savings(lines: list[dict[str, Any]], goal: str, further: bool) -> str:
-    """Return what hard labels take and what other levels save of it; without hard labels, what each takes."""
+    """Return what hard labels take and what other levels save of it; without hard labels, what each
+    takes.
+    """
     queries = "further queries" if further else "queries"
     first, *others = lines
     estimates = [line["certificate"].startswith(ESTIMATED) for line in lines]
-    proved = further and not any(estimates) and any(line["certificate"].startswith(PROVED) for line in lines)
+    proved = (
+        further
+        and not any(estimates)
+        and any(line["certificate"].startswith(PROVED) for line in lines)
+    )
     every = " for every teacher of these sizes" if proved else ""
     amount = "at most " if proved else ""
     if any(estimates):
@@ -257,7 +299,8 @@ def _difference(saved: int) -> str:
 
 
 def _cheapest(lines: list[dict[str, Any]]) -> list[str]:
-    """Return the cheapest level, what it saves against hard labels, and which others may be as cheap.
+    """Return the cheapest level, what it saves against hard labels, and which others may be as
+    cheap.
 
     Of levels without a number those are named whose cost may be below that of the cheapest.
     """
@@ -267,7 +310,9 @@ def _cheapest(lines: list[dict[str, Any]]) -> list[str]:
     open_ones = [line for line in lines if line["n"] is None and line.get("cost_low") is not None]
     which = "The cheapest of those with a number" if open_ones else "The cheapest"
     first = f"{which} is {best['access']}: {best['n']:,} queries for {best['cost']:,.2f}"
-    hard = next((line for line in lines if line["access"] == "hard" and line["cost"] is not None), None)
+    hard = next(
+        (line for line in lines if line["access"] == "hard" and line["cost"] is not None), None
+    )
     if hard is not None and hard is not best:
         saved, cheaper = hard["n"] - best["n"], hard["cost"] - best["cost"]
         first += f", {cheaper:,.2f} less than hard labels, and {saved:,} queries fewer"
@@ -280,11 +325,17 @@ def _cheapest(lines: list[dict[str, Any]]) -> list[str]:
     rivals = [line["access"] for line in lines if line is not best and _may_be_cheaper(line, best)]
     if not rivals:
         return [f"{first}.", *more]
-    return [f"{first}.", *more, f"The intervals leave open whether {_listed(rivals)} would be cheaper."]
+    return [
+        f"{first}.",
+        *more,
+        f"The intervals leave open whether {_listed(rivals)} would be cheaper.",
+    ]
 
 
 def _may_be_cheaper(line: dict[str, Any], best: dict[str, Any]) -> bool:
-    """Whether a level at the low end of its interval costs less than the cheapest at the high end of its own."""
+    """Whether a level at the low end of its interval costs less than the cheapest at the high end
+    of its own.
+    """
     if (
         line["cost"] is None
         or line["n"] is None
@@ -307,14 +358,17 @@ def _without_number(lines: list[dict[str, Any]], further: bool) -> list[str]:
     found = []
     if weak:
         more = " more" if further else ""
-        each = _listed([f"{name(line['access'])} {line['low']:,} to {line['high']:,}{more}" for line in weak])
+        each = _listed(
+            [f"{name(line['access'])} {line['low']:,} to {line['high']:,}{more}" for line in weak]
+        )
         found.append(f"Weakly determined by the records: {each}.")
     if in_mean:
         each = _listed([f"{name(line['access'])} {_more(line)}" for line in in_mean])
         found.append(f"Not estimated with a confidence; in mean: {each}.")
     if impossible:
         found.append(
-            f"Impossible with any number of queries: {_listed([name(line['access']) for line in impossible])}."
+            "Impossible with any number of queries: "
+            f"{_listed([name(line['access']) for line in impossible])}."
         )
     if other:
         found.append(f"Without a number: {_listed([name(line['access']) for line in other])}.")

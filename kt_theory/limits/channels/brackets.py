@@ -1,8 +1,9 @@
 """The brackets of distorted answers, from those of the levels around them.
 
-The student of a level also has the sampled labels, unless its queries are greedy, so the upper bound of hard labels
-holds. The lower bound of the level without the channel holds as well: on permutations of one known row what is shown of
-a label is a function of its probability, so the channel tells no more there.
+The student of a level also has the sampled labels, unless its queries are greedy, so the upper
+bound of hard labels holds. The lower bound of the level without the channel holds as well: on
+permutations of one known row what is shown of a label is a function of its probability, so the
+channel tells no more there.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ from kt_theory.limits.bracket import (
 )
 from kt_theory.limits.channels.noise import noisy_lower, noisy_upper, shown_noise_upper
 from kt_theory.limits.channels.pairs import Pairs, pairs_lower
-from kt_theory.limits.channels.scale import good_turing_upper, missing_mass_upper, sampled_logits_lower
+from kt_theory.limits.channels.scale import (
+    good_turing_upper,
+    missing_mass_upper,
+    sampled_logits_lower,
+)
 from kt_theory.limits.hard.bracket import Hard, LabelsToo
 from kt_theory.limits.law import Terms
 from kt_theory.limits.limit import Limit
@@ -38,16 +43,19 @@ MEETING = 1e-12
 """Bounds that agree to this relative difference are one value, up to rounding."""
 
 DIGITS = 9
-"""Binary digits of the n at which upper bounds are searched: steps below 1/200, as each look costs up to 0.2 s."""
+"""Binary digits of the n at which upper bounds are searched: steps below 1/200, as each look costs
+up to 0.2 s.
+"""
 
 
 def mismatch_floor(b: float, osc: float) -> float:
-    """Return tanh(|b-1| osc/4), the largest TV(softmax(b z), softmax(z)) over logits z with max z - min z = osc.
+    """Return tanh(|b-1| osc/4), the largest TV(softmax(b z), softmax(z)) over logits z with max z -
+    min z = osc.
 
-    A student that believes in temperature tau' where the truth is tau sharpens what is shown by b = tau'/tau and stays
-    so far from the teacher. The errors (b-1) z range over |b-1| osc, so the odds of a set of labels change by a factor
-    of at most e^(|b-1| osc), and 1/(1+e^-l) by at most tanh(|b-1| osc/4). It is sharp: one label osc above m others,
-    ln m = (b+1) osc/2, attains it.
+    A student that believes in temperature tau' where the truth is tau sharpens what is shown by b =
+    tau'/tau and stays so far from the teacher. The errors (b-1) z range over |b-1| osc, so the odds
+    of a set of labels change by a factor of at most e^(|b-1| osc), and 1/(1+e^-l) by at most
+    tanh(|b-1| osc/4). It is sharp: one label osc above m others, ln m = (b+1) osc/2, attains it.
 
     Parameters
     ----------
@@ -62,7 +70,9 @@ def mismatch_floor(b: float, osc: float) -> float:
 
 
 def hard_at_least(inputs: int, labels: int, n: int) -> float:
-    """Return what hard labels cannot beat by Theorem 3.1 of Zhao and Zhu (2023), 0 outside its regime."""
+    """Return what hard labels cannot beat by Theorem 3.1 of Zhao and Zhu (2023), 0 outside its
+    regime.
+    """
     if labels < 2 or n < inputs * labels / 4:
         return 0.0
     return math.exp(-0.5) / 16 * math.sqrt(inputs * labels / n)
@@ -149,17 +159,23 @@ class Distorted(Bracket):
 
     @property
     def by_rank(self) -> bool:
-        """Whether answers tell which of two labels is the more probable: by what is on top, or by what comes back."""
+        """Whether answers tell which of two labels is the more probable: by what is on top, or by
+        what comes back.
+        """
         return not self.answer.draws or 0 < self.answer.top < self.labels
 
     @property
     def floor(self) -> float:
-        """What no number of queries removes: 0 where labels are sampled, as these alone tell all in the end."""
+        """What no number of queries removes: 0 where labels are sampled, as these alone tell all in
+        the end.
+        """
         return 0.0 if self.answer.draws else self.plain.floor
 
     @property
     def own_floor(self) -> float:
-        """What the level's own student leaves; 0 where that of hard labels, which has none, is as good."""
+        """What the level's own student leaves; 0 where that of hard labels, which has none, is as
+        good.
+        """
         return 0.0 if self.answer.draws else self.visited_floor()
 
     @property
@@ -225,7 +241,9 @@ class Distorted(Bracket):
         yield from self.channel_lowers()
 
     def tails(self) -> tuple[Tail, ...]:
-        """Return three proofs: the floor and coverage, hard labels, and Markov's inequality on the own mean."""
+        """Return three proofs: the floor and coverage, hard labels, and Markov's inequality on the
+        own mean.
+        """
         floor = min(self.visited_floor(), self.most)
         covered = (self.covered(floor),) if floor < self.most else ()
         by_mean = Markov(tuple(self.parts()))
@@ -260,17 +278,20 @@ class Distorted(Bracket):
 
 
 class ScaleUnknown(Distorted):
-    """Rows up to a factor, not all labels shown: temperatures and logits of which the scale stays unknown.
+    """Rows up to a factor, not all labels shown: temperatures and logits of which the scale stays
+    unknown.
 
-    Of sampled labels: the missing-mass student, or one with Good and Turing's estimate of that mass. A greedy query: no
-    student is known that beats Uniform.
+    Of sampled labels: the missing-mass student, or one with Good and Turing's estimate of that
+    mass. A greedy query: no student is known that beats Uniform.
     """
 
     def around(self, n: int, plain: Limit, soft: Limit) -> tuple[float, float, str]:
         """Return the bounds of rows of unknown scale."""
         S, A = self.inputs, self.labels
         if not self.answer.draws:
-            words = "the most probable labels up to a factor; no student better than Uniform is proved"
+            words = (
+                "the most probable labels up to a factor; no student better than Uniform is proved"
+            )
             return plain.lower, 1.0, words
         upper = missing_mass_upper(S, A, n)
         if self.answer.top:
@@ -280,7 +301,9 @@ class ScaleUnknown(Distorted):
         return lower, upper, "lower: rows of unknown scale; upper: the missing-mass student"
 
     def scale_lower(self, n: int) -> float:
-        """Return what the unknown scale of sampled labels costs; nothing is proved of known temperatures."""
+        """Return what the unknown scale of sampled labels costs; nothing is proved of known
+        temperatures.
+        """
         return 0.0
 
     def parts(self) -> Iterator[Curve]:
@@ -298,7 +321,9 @@ class ScaleUnknown(Distorted):
         yield self.curve(estimated, self.pairs(), 1.0, words)
 
     def terms(self) -> Terms:
-        """Return kappa = S max(1, A-k): nothing follows from the sum of a row; all is lost of greedy queries."""
+        """Return kappa = S max(1, A-k): nothing follows from the sum of a row; all is lost of
+        greedy queries.
+        """
         if not self.answer.draws:
             return self.three(1.0, self.inputs, 0.0)
         return self.three(0.0, self.inputs * max(1, self.labels - self.answer.top), 0.0)
@@ -318,10 +343,12 @@ class ShiftUnknown(ScaleUnknown):
 
 
 class OnGrid(Distorted):
-    """Rounded and quantised: with f the floor of the channel, F(q) <= f + (1-1/A-f) q bounds a row's loss.
+    """Rounded and quantised: with f the floor of the channel, F(q) <= f + (1-1/A-f) q bounds a
+    row's loss.
 
-    q is the chance that the row is unvisited, so f + (1-1/A-f) Phi(S, n) bounds the risk. Of labels shown one by one,
-    beside the limit without the channel, the student loses at most 1 - e^(-step/2), or half a unit for each label.
+    q is the chance that the row is unvisited, so f + (1-1/A-f) Phi(S, n) bounds the risk. Of labels
+    shown one by one, beside the limit without the channel, the student loses at most 1 -
+    e^(-step/2), or half a unit for each label.
     """
 
     @abstractmethod
@@ -348,7 +375,9 @@ class OnGrid(Distorted):
         return lower, self.shown_upper(n, plain), words
 
     def visited_floor(self) -> float:
-        """Return the floor of the channel on whole rows, that of tail and channel of greedy answers."""
+        """Return the floor of the channel on whole rows, that of tail and channel of greedy
+        answers.
+        """
         if self.whole:
             return self.channel.floor(self.labels)
         return 1.0 if self.answer.draws else self.plain.floor + self.each()
@@ -451,7 +480,9 @@ class NoisyLogs(Distorted):
 
     @property
     def points(self) -> int:
-        """How many things are averaged: visits of a row of greedy answers, samples of a label of drawn ones."""
+        """How many things are averaged: visits of a row of greedy answers, samples of a label of
+        drawn ones.
+        """
         return self.pairs() if self.answer.draws else self.inputs
 
     def noise_lower(self, n: int) -> float:
@@ -466,11 +497,15 @@ class NoisyLogs(Distorted):
             words = "lower: pairs of labels hard to tell apart; upper: normalising"
             return lower, noisy_upper(S, A, n, self.sigma), words
         upper = plain.upper + shown_noise_upper(self.points, n, self.sigma)
-        source = "without the noise" if lower == plain.lower else "pairs of labels hard to tell apart"
+        source = (
+            "without the noise" if lower == plain.lower else "pairs of labels hard to tell apart"
+        )
         return lower, upper, f"lower: {source}; upper: the plain student on what is shown"
 
     def parts(self) -> Iterator[Curve]:
-        """Return that of normalised weights on whole rows, else of the plain student on what is shown."""
+        """Return that of normalised weights on whole rows, else of the plain student on what is
+        shown.
+        """
         S, A, sigma = self.inputs, self.labels, self.sigma
         if self.whole:
             words = "normalised weights, noise averaged over the visits, every teacher"
@@ -491,8 +526,12 @@ class NoisyLogs(Distorted):
             yield falling(self.noise_lower, self.from_inputs, 2.0)
 
     def terms(self) -> Terms:
-        """Return the terms without the noise, and sigma sqrt(S/(2 pi)) of whole rows, sigma sqrt(2 m/pi) of m answers."""
+        """Return the terms without the noise, and sigma sqrt(S/(2 pi)) of whole rows, sigma sqrt(2
+        m/pi) of m answers.
+        """
         plain = self.plain.terms()
         answers = self.inputs if self.whole else self.points
         share = 0.5 if self.whole else 2.0
-        return self.three(plain.floor, plain.kappa, self.sigma * math.sqrt(answers * share / math.pi))
+        return self.three(
+            plain.floor, plain.kappa, self.sigma * math.sqrt(answers * share / math.pi)
+        )

@@ -1,7 +1,9 @@
-"""Noisy log-probabilities: what k visits of a row leave unknown, and what two teachers must leave confused.
+"""Noisy log-probabilities: what k visits of a row leave unknown, and what two teachers must leave
+confused.
 
-Each query at s shows log p_a + sigma xi for every label, xi standard normal and fresh; k of them average to noise of
-deviation s = sigma/sqrt(k). The student divides the weights by their sum: q_a ~ p_a e^(s xi_a).
+Each query at s shows log p_a + sigma xi for every label, xi standard normal and fresh; k of them
+average to noise of deviation s = sigma/sqrt(k). The student divides the weights by their sum: q_a ~
+p_a e^(s xi_a).
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ SMALL_NOISE = 0.2
 def row_noise(deviation: np.ndarray, labels: int) -> np.ndarray:
     """Return a bound on E TV(q, p) for q_a ~ p_a e^(s xi_a), whatever p: the least of three.
 
-    - E KL(p || q) = E ln sum p e^(s xi) = int_0^s r E[1 - sum q_r^2] dr <= v/2, v = s^2 (1-1/A), by parts in xi; with
-      Pinsker's inequality sqrt(v)/2.
+    - E KL(p || q) = E ln sum p e^(s xi) = int_0^s r E[1 - sum q_r^2] dr <= v/2, v = s^2 (1-1/A), by
+      parts in xi; with Pinsker's inequality sqrt(v)/2.
     - Bretagnolle and Huber: sqrt(1 - e^(-v/2)), for large noise.
-    - Y_a = s (xi_a - sum p xi) has sum p_a e^(Y_a) >= e^(sum p_a Y_a) = 1, so q_a <= p_a e^(Y_a) and
-      TV <= sum p_a (e^(Y_a) - 1)+, in mean sum p_a R(t_a), R(t) = e^(t^2/2) Phi(t) - 1/2, where
-      t_a^2 = s^2 (1 - 2 p_a + sum p^2). R is concave in t^2 <= 0.4, so for s^2 <= 0.2 it is at most R(sqrt(v)), and
-      that is sqrt(v/(2 pi)) + v/4 + ...: the constant of the first order, E|xi|/2.
+    - Y_a = s (xi_a - sum p xi) has sum p_a e^(Y_a) >= e^(sum p_a Y_a) = 1, so q_a <= p_a e^(Y_a)
+      and TV <= sum p_a (e^(Y_a) - 1)+, in mean sum p_a R(t_a), R(t) = e^(t^2/2) Phi(t) - 1/2, where
+      t_a^2 = s^2 (1 - 2 p_a + sum p^2). R is concave in t^2 <= 0.4, so for s^2 <= 0.2 it is at most
+      R(sqrt(v)), and that is sqrt(v/(2 pi)) + v/4 + ...: the constant of the first order, E|xi|/2.
 
     Parameters
     ----------
@@ -45,9 +47,11 @@ def row_noise(deviation: np.ndarray, labels: int) -> np.ndarray:
 
 
 def noisy_upper(inputs: int, labels: int, n: int, sigma: float) -> float:
-    """Return a bound for whole rows with noise: max over rho of sum_s rho_s E eta(k_s), k_s ~ Bin(n, rho_s).
+    """Return a bound for whole rows with noise: max over rho of sum_s rho_s E eta(k_s), k_s ~
+    Bin(n, rho_s).
 
-    eta(0) = 1-1/A, eta(k) = `row_noise` at sigma/sqrt(k), at most 1-1/A. About S/(en) + sigma sqrt(S/(2 pi n)).
+    eta(0) = 1-1/A, eta(k) = `row_noise` at sigma/sqrt(k), at most 1-1/A. About S/(en) + sigma
+    sqrt(S/(2 pi n)).
     """
     most = 1.0 - 1.0 / labels
 
@@ -59,18 +63,20 @@ def noisy_upper(inputs: int, labels: int, n: int, sigma: float) -> float:
 
 
 def shown_noise_upper(points: int, n: int, sigma: float) -> float:
-    """Return a bound on what noise adds where labels are shown one by one: the mass of the errors of what is shown.
+    """Return a bound on what noise adds where labels are shown one by one: the mass of the errors
+    of what is shown.
 
-    With weights w_a = p_a e^(s xi_a - s^2/2) on the labels shown and what is left shared by the others (or the weights
-    divided by their sum, if that exceeds 1), TV to the noiseless student is at most sum_shown |w_a - p_a|, in mean
-    sum p_a E|e^(s xi - s^2/2) - 1| = sum p_a 2 (2 Phi(s/2) - 1), s = sigma/sqrt(k) for an average of k answers,
-    k ~ Bin(n, x), k >= 1, x the probability that a sample gives such an answer.
+    With weights w_a = p_a e^(s xi_a - s^2/2) on the labels shown and what is left shared by the
+    others (or the weights divided by their sum, if that exceeds 1), TV to the noiseless student is
+    at most sum_shown |w_a - p_a|, in mean sum p_a E|e^(s xi - s^2/2) - 1| = sum p_a 2 (2 Phi(s/2) -
+    1), s = sigma/sqrt(k) for an average of k answers, k ~ Bin(n, x), k >= 1, x the probability that
+    a sample gives such an answer.
 
     Parameters
     ----------
     points : int
-        How many x there are, which sum to 1: S where each visit of a row shows its labels, SA where the sample of a
-        label shows it.
+        How many x there are, which sum to 1: S where each visit of a row shows its labels, SA where
+        the sample of a label shows it.
     n : int
     sigma : float
     """
@@ -86,11 +92,12 @@ def shown_noise_upper(points: int, n: int, sigma: float) -> float:
 def noisy_lower(inputs: int, labels: int, n: int, sigma: float) -> float:
     """Return a lower bound for whole rows with noise: pairs of labels that stay hard to tell apart.
 
-    rho is uniform and the labels stand in pairs of probabilities (1 +- d)/A', A' = 2 floor(A/2), a fair coin for each.
-    After k visits, N of them on the pair, the student has the difference of two log-probabilities, +-l with variance
-    2 sigma^2/k, l = ln((1+d)/(1-d)), and N bits that err with probability (1-d)/2: each the sign of a normal variable
-    of mean +-u, Phi(u) = (1+d)/2, so no more informative than that variable. So it errs with probability at least
-    Phi(-sqrt(k l^2/(2 sigma^2) + N u^2)), convex in the bracket, and by Jensen it loses at least
+    rho is uniform and the labels stand in pairs of probabilities (1 +- d)/A', A' = 2 floor(A/2), a
+    fair coin for each. After k visits, N of them on the pair, the student has the difference of two
+    log-probabilities, +-l with variance 2 sigma^2/k, l = ln((1+d)/(1-d)), and N bits that err with
+    probability (1-d)/2: each the sign of a normal variable of mean +-u, Phi(u) = (1+d)/2, so no
+    more informative than that variable. So it errs with probability at least Phi(-sqrt(k l^2/(2
+    sigma^2) + N u^2)), convex in the bracket, and by Jensen it loses at least
 
         d Phi(-sqrt((n/S) (l^2/(2 sigma^2) + (2/A') u^2))).
     """

@@ -1,8 +1,10 @@
-"""Greedy labels: a query returns the most probable label of its row and no probability, so a large floor remains.
+"""Greedy labels: a query returns the most probable label of its row and no probability, so a large
+floor remains.
 
-On the rows with a given most probable label, whose vertices are uniform on j labels with it among them, TV is convex,
-and the other labels are exchangeable: averaged over their permutations any student gives the label x and the others
-(1-x)/(A-1) each, at no cost in the worst case. With x >= 1/j it loses
+On the rows with a given most probable label, whose vertices are uniform on j labels with it among
+them, TV is convex, and the other labels are exchangeable: averaged over their permutations any
+student gives the label x and the others (1-x)/(A-1) each, at no cost in the worst case. With x >=
+1/j it loses
 
     (j-1)/j - (j-1)(1-x)/(A-1)   to j labels,   1-x to the point mass (j = 1),
 
@@ -40,7 +42,8 @@ MEETING = 1e-12
 
 
 def floor(labels: int) -> float:
-    """Return V = max_j (j-1)(A-1) / (j(A+j-2)), what the most probable label leaves unknown however often it is seen.
+    """Return V = max_j (j-1)(A-1) / (j(A+j-2)), what the most probable label leaves unknown however
+    often it is seen.
 
     Parameters
     ----------
@@ -51,10 +54,11 @@ def floor(labels: int) -> float:
 
 
 def _bayes(labels: int, unvisited: float) -> float:
-    """Return max_j of the Bayes risk that `argmax_limit` tells of, for rows unvisited with this mean chance.
+    """Return max_j of the Bayes risk that `argmax_limit` tells of, for rows unvisited with this
+    mean chance.
 
-    It is proportional to (a j - b) / (j (A+j-2)), a = 1 - unvisited/A, b = 1 - unvisited, which grows up to the root
-    (b + sqrt(b^2 + a b (A-2))) / a of its derivative and falls beyond it.
+    It is proportional to (a j - b) / (j (A+j-2)), a = 1 - unvisited/A, b = 1 - unvisited, which
+    grows up to the root (b + sqrt(b^2 + a b (A-2))) / a of its derivative and falls beyond it.
     """
     if labels == 1:
         return 0.0
@@ -62,7 +66,10 @@ def _bayes(labels: int, unvisited: float) -> float:
     a = 1.0 - unvisited / size
     root = math.floor((b + math.sqrt(b * b + a * b * (size - 2.0))) / a)
     sizes = [float(min(max(j, 1), labels)) for j in (root, root + 1)]
-    return max((size - 1.0) / (j * (size + j - 2.0)) * (j - 1.0 + unvisited * (size - j) / size) for j in sizes)
+    return max(
+        (size - 1.0) / (j * (size + j - 2.0)) * (j - 1.0 + unvisited * (size - j) / size)
+        for j in sizes
+    )
 
 
 def argmax_bounds(inputs: int, labels: int, n: int) -> tuple[float, float]:
@@ -78,19 +85,21 @@ def argmax_bounds(inputs: int, labels: int, n: int) -> tuple[float, float]:
 
 
 def argmax_limit(inputs: int, labels: int, n: int) -> Limit:
-    """Return the minimax risk where a query returns the most probable label alone: V for one input, or its interval.
+    """Return the minimax risk where a query returns the most probable label alone: V for one input,
+    or its interval.
 
-    Upper: the student that gives 1-V to the label, V/(A-1) to each of the others, and is uniform on unvisited rows. It
-    loses at most V on a visited row and 1-1/A on another: V + (1-1/A-V) Phi(S, n), which it does lose to point masses.
-    Lower: at the law of Phi rows are independent: point masses with probability w = (j-1)/(A+j-2), and otherwise
-    uniform on j labels, of which the most probable one (by a hair) is drawn with the others. On a visited row every x
-    from 1/j to 1 loses V_j = (j-1)(A-1)/(j(A+j-2)) in the mean, on an unvisited one the uniform student
-    1 - (w + (1-w) j)/A. Together
+    Upper: the student that gives 1-V to the label, V/(A-1) to each of the others, and is uniform on
+    unvisited rows. It loses at most V on a visited row and 1-1/A on another: V + (1-1/A-V) Phi(S,
+    n), which it does lose to point masses. Lower: at the law of Phi rows are independent: point
+    masses with probability w = (j-1)/(A+j-2), and otherwise uniform on j labels, of which the most
+    probable one (by a hair) is drawn with the others. On a visited row every x from 1/j to 1 loses
+    V_j = (j-1)(A-1)/(j(A+j-2)) in the mean, on an unvisited one the uniform student 1 - (w + (1-w)
+    j)/A. Together
 
         max_j  V_j + Phi(S, n) (A-1)(A-j) / (A j (A+j-2)).
 
-    The student could use more of 1-x on rows of few visits: the two differ by less than Phi V_j. They are one for one
-    input, where both are V for n >= 1, and for n = 0.
+    The student could use more of 1-x on rows of few visits: the two differ by less than Phi V_j.
+    They are one for one input, where both are V for n >= 1, and for n = 0.
 
     Parameters
     ----------
@@ -103,9 +112,13 @@ def argmax_limit(inputs: int, labels: int, n: int) -> Limit:
     exact = upper <= lower * (1.0 + MEETING)
     reference = f"the floor V = max_j (j-1)(A-1)/(j(A+j-2)) = {least:.6g}"
     if not exact:
-        reference += "; lower: point masses and uniform rows; upper: 1-V on the label, on visited rows"
+        reference += (
+            "; lower: point masses and uniform rows; upper: 1-V on the label, on visited rows"
+        )
     teacher = deterministic_teacher(inputs, labels, unvisited_mass(inputs, n))
-    return Limit(lower, lower if exact else upper, exact, teacher, reference, "argmax", inputs, labels, n)
+    return Limit(
+        lower, lower if exact else upper, exact, teacher, reference, "argmax", inputs, labels, n
+    )
 
 
 class Argmax(Bracket):

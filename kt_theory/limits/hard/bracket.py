@@ -1,4 +1,6 @@
-"""The bracket of hard labels: few looks at bounds that cost up to a second, on tables that are used again."""
+"""The bracket of hard labels: few looks at bounds that cost up to a second, on tables that are used
+again.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ from kt_theory.limits.sharing.interval import partial_limit
 from kt_theory.validation import LARGEST_COUNT
 
 FINEST, GAP = 4e-3, 5e-4
-"""Spacing and gap of the row bounds behind several inputs: together they cost 0.2 % of the bound, 0.4 % of n."""
+"""Spacing and gap of the row bounds behind several inputs: together they cost 0.2 % of the bound,
+0.4 % of n.
+"""
 
 FAR = 0.1
 """A table of row bounds serves for n within this of the one that it was made for, relatively."""
@@ -93,7 +97,9 @@ class Hard(Bracket):
 
 @lru_cache(maxsize=256)
 def hard_above_partial(inputs: int, labels: int, n: int) -> Limit:
-    """Return the limit of hard labels, its lower bound raised to that of partial labels where that is larger."""
+    """Return the limit of hard labels, its lower bound raised to that of partial labels where that
+    is larger.
+    """
     found = hard_limit(inputs, labels, n)
     if found.exact or n > CROSSING * inputs * labels:
         return found
@@ -125,7 +131,8 @@ def _below_crossing(lower: Lower, pairs: int) -> Callable[[float, int, int | Non
 
 
 def prior_curve(inputs: int, labels: int, start: Callable[[float], float]) -> Lower:
-    """Return the Bayes risk of Dirichlet priors as a lower bound, searched for from `start` or a number that suffices.
+    """Return the Bayes risk of Dirichlet priors as a lower bound, searched for from `start` or a
+    number that suffices.
 
     Parameters
     ----------
@@ -175,7 +182,9 @@ class Shrinkage(Upper):
             return closed
         if S == 1:
             within = "; n within 1/1000 of it"
-            curve = Curve(lambda n, tv: one_row_upper(A, n), lambda tv: row, self.words, within, STEP, 2.0)
+            curve = Curve(
+                lambda n, tv: one_row_upper(A, n), lambda tv: row, self.words, within, STEP, 2.0
+            )
             sharp = curve.crossing(tv, known)
         else:
             words = f"{self.words}; n within about 1/100 of it"
@@ -227,10 +236,11 @@ def closed_curve(inputs: int, labels: int) -> Curve:
 def joint_bound(inputs: int, labels: int, n: int, delta: float) -> float:
     """Return what the loss of ce_sgl exceeds with probability at most delta, for every teacher.
 
-    With hats for frequencies, rho_s TV(q_s, pi_s) <= 1/2 sum_a |hat rho_s q_s(a) - rho_s pi_s(a)|
-    + 1/2 |hat rho_s - rho_s|, also on unvisited rows. So the loss is at most the TV of the joint frequencies of the SA
-    pairs plus that of the S inputs. One record changes their sum by at most 2/n (1/n for S = 1): McDiarmid adds
-    sqrt(2 ln(1/delta)/n) (half of it for S = 1) to its mean, which `mle_upper` bounds.
+    With hats for frequencies, rho_s TV(q_s, pi_s) <= 1/2 sum_a |hat rho_s q_s(a) - rho_s pi_s(a)| +
+    1/2 |hat rho_s - rho_s|, also on unvisited rows. So the loss is at most the TV of the joint
+    frequencies of the SA pairs plus that of the S inputs. One record changes their sum by at most
+    2/n (1/n for S = 1): McDiarmid adds sqrt(2 ln(1/delta)/n) (half of it for S = 1) to its mean,
+    which `mle_upper` bounds.
     """
     if n == 0:
         return 1.0
@@ -242,7 +252,9 @@ def joint_bound(inputs: int, labels: int, n: int, delta: float) -> float:
 
 
 def _frequencies(atoms: int, n: int) -> float:
-    """Return a bound on the expected total variation of the frequencies of n draws among so many atoms."""
+    """Return a bound on the expected total variation of the frequencies of n draws among so many
+    atoms.
+    """
     return min(0.5 * math.sqrt((atoms - 1) / n), mle_upper(atoms, n))
 
 
@@ -276,7 +288,8 @@ def one_row_upper(labels: int, n: int) -> float:
 def on_tables(
     inputs: int, labels: int, tv: float, guess: float, rows: Callable[[np.ndarray], np.ndarray]
 ) -> Crossing:
-    """Return where the bound for several inputs crosses tv: its row bounds serve for every n near their own.
+    """Return where the bound for several inputs crosses tv: its row bounds serve for every n near
+    their own.
 
     Parameters
     ----------

@@ -1,7 +1,9 @@
-"""Two labels, one input, hard labels: the game solved by a primal-dual exchange, and a curved-shrinkage student.
+"""Two labels, one input, hard labels: the game solved by a primal-dual exchange, and a
+curved-shrinkage student.
 
-Legend: n samples, X ~ Bin(n, p) the count of the first label, q_k the student's value for p after k. For two labels the
-total variation is |q_k - p|, and averaging over the label swap makes q_{n-k} = 1 - q_k free of cost.
+Legend: n samples, X ~ Bin(n, p) the count of the first label, q_k the student's value for p after
+k. For two labels the total variation is |q_k - p|, and averaging over the label swap makes q_{n-k}
+= 1 - q_k free of cost.
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kt_theory.limits.optimise import minimum
 from kt_theory.limits.hard.add_c import certified_maximum, largest_mass
 from kt_theory.limits.hard.priors import log_binomial
+from kt_theory.limits.optimise import minimum
 
 LARGEST_SOLVED = 20
 """Largest n whose two-label game is solved."""
@@ -25,7 +27,9 @@ GAME_GAP = 1e-7
 """Width upper - lower at which a game counts as solved."""
 
 CURVED_GAP = 1e-5
-"""Relative gap at which the search for the curved student's worst p may stop; it is part of the bound."""
+"""Relative gap at which the search for the curved student's worst p may stop; it is part of the
+bound.
+"""
 
 
 class Game(NamedTuple):
@@ -62,11 +66,13 @@ def student_risk(student: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 
 def student_upper(student: np.ndarray, gap: float) -> float:
-    """Return a proved bound of max over p of the risk of a non-decreasing student with q_{n-k} = 1 - q_k.
+    """Return a proved bound of max over p of the risk of a non-decreasing student with q_{n-k} = 1
+    - q_k.
 
-    Between q_j and q_{j+1} the risk is a polynomial with r'' >= -n(n-1) max|second difference of q| - 4n B_j, B_j the
-    largest mass of Bin(n-1, .) at j: the second difference of |q_k - p| in k is at least minus that of q, and
-    d/dp |q_k - p| jumps by -2 at j. So on [u, v] the risk is at most the larger end value + (v-u)^2/8 times that.
+    Between q_j and q_{j+1} the risk is a polynomial with r'' >= -n(n-1) max|second difference of q|
+    - 4n B_j, B_j the largest mass of Bin(n-1, .) at j: the second difference of |q_k - p| in k is
+    at least minus that of q, and d/dp |q_k - p| jumps by -2 at j. So on [u, v] the risk is at most
+    the larger end value + (v-u)^2/8 times that.
     """
     n = len(student) - 1
     kinks = student[(student > 0.0) & (student < 0.5)]
@@ -75,13 +81,17 @@ def student_upper(student: np.ndarray, gap: float) -> float:
 
     def bound(u: np.ndarray, v: np.ndarray, at_u: np.ndarray, at_v: np.ndarray) -> np.ndarray:
         j = np.searchsorted(student, 0.5 * (u + v), side="right") - 1.0
-        return np.maximum(at_u, at_v) + (bend + 4.0 * n * largest_mass(j, n - 1.0)) * (v - u) ** 2 / 8.0
+        return (
+            np.maximum(at_u, at_v)
+            + (bend + 4.0 * n * largest_mass(j, n - 1.0)) * (v - u) ** 2 / 8.0
+        )
 
     return certified_maximum(lambda p: student_risk(student, p), bound, edges, gap)
 
 
 def prior_risk(n: int, points: np.ndarray, weights: np.ndarray) -> float:
-    """Return the Bayes risk sum_k min_q sum_i w_i b(k; n, p_i) |q - p_i| of a symmetric discrete prior, exactly.
+    """Return the Bayes risk sum_k min_q sum_i w_i b(k; n, p_i) |q - p_i| of a symmetric discrete
+    prior, exactly.
 
     The minimum is at a weighted median of the posterior.
     """
@@ -95,10 +105,12 @@ def prior_risk(n: int, points: np.ndarray, weights: np.ndarray) -> float:
 
 
 def solve_game(n: int) -> Game:
-    """Return the minimax risk of two labels and n samples, bracketed by a student and a prior, n <= LARGEST_SOLVED.
+    """Return the minimax risk of two labels and n samples, bracketed by a student and a prior, n <=
+    LARGEST_SOLVED.
 
-    Exchange: the linear programme over students against finitely many p gives a student and, by duality, a prior on
-    those p; the student's worst p are added until the certified worst case meets the prior's Bayes risk.
+    Exchange: the linear programme over students against finitely many p gives a student and, by
+    duality, a prior on those p; the student's worst p are added until the certified worst case
+    meets the prior's Bayes risk.
     """
     from scipy.signal import argrelmax
 
@@ -107,32 +119,46 @@ def solve_game(n: int) -> Game:
     student, prior, lower, upper = np.full(n + 1, 0.5), (points, np.ones(len(points))), 0.0, 1.0
     for _ in range(40):
         candidate, weights = _programme(n, points)
-        from_below, from_above = prior_risk(n, points, weights), student_upper(candidate, 1e-3 * GAME_GAP)
+        from_below, from_above = (
+            prior_risk(n, points, weights),
+            student_upper(candidate, 1e-3 * GAME_GAP),
+        )
         if from_below > lower:
             lower, prior = from_below, (points, weights)
         if from_above < upper:
             upper, student = from_above, candidate
         if upper - lower <= 0.01 * GAME_GAP:
             break
-        peaks = argrelmax(np.pad(student_risk(candidate, grid), 1, mode="reflect"), mode="clip")[0] - 1
-        fine = np.concatenate([np.linspace(grid[max(i - 1, 0)], grid[min(i + 1, len(grid) - 1)], 201) for i in peaks])
+        peaks = (
+            argrelmax(np.pad(student_risk(candidate, grid), 1, mode="reflect"), mode="clip")[0] - 1
+        )
+        fine = np.concatenate(
+            [np.linspace(grid[max(i - 1, 0)], grid[min(i + 1, len(grid) - 1)], 201) for i in peaks]
+        )
         local = student_risk(candidate, fine).reshape(len(peaks), -1).argmax(axis=1)
-        points = np.unique(np.concatenate([points, fine.reshape(len(peaks), -1)[np.arange(len(peaks)), local]]))
+        points = np.unique(
+            np.concatenate([points, fine.reshape(len(peaks), -1)[np.arange(len(peaks)), local]])
+        )
     return Game(lower, upper, student, *prior)
 
 
 def _programme(n: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the minimax student against the points and its dual prior: min t, sum_k b_k(p) e_pk <= t, |q - p| <= e."""
+    """Return the minimax student against the points and its dual prior: min t, sum_k b_k(p) e_pk <=
+    t, |q - p| <= e.
+    """
     from scipy.optimize import linprog
     from scipy.sparse import block_array, coo_array, eye_array, kron
 
     m, size = len(points), n + 1
     copies, errors = kron(np.ones((m, 1)), eye_array(size)), eye_array(m * size)
     rows = np.repeat(np.arange(m), size)
-    mean = coo_array((binomial_law(n, points).ravel(), (rows, np.arange(m * size))), shape=(m, m * size))
+    mean = coo_array(
+        (binomial_law(n, points).ravel(), (rows, np.arange(m * size))), shape=(m, m * size)
+    )
     target = np.repeat(points, size)
     less = block_array(
-        [[mean, None, -np.ones((m, 1))], [-errors, copies, None], [-errors, -copies, None]], format="csr"
+        [[mean, None, -np.ones((m, 1))], [-errors, copies, None], [-errors, -copies, None]],
+        format="csr",
     )
     swap = coo_array(np.eye(size) + np.eye(size)[::-1])
     equal = block_array([[coo_array((size, m * size)), swap, coo_array((size, 1))]], format="csr")
@@ -152,16 +178,20 @@ def _programme(n: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def curved_student(n: int, shrinkage: float) -> np.ndarray:
-    """Return q_k = 1/2 + y/2 (1 - shrinkage / (1 + y^2/4)), y = 2k/n - 1: full shrinkage at 1/2, less at the ends.
+    """Return q_k = 1/2 + y/2 (1 - shrinkage / (1 + y^2/4)), y = 2k/n - 1: full shrinkage at 1/2,
+    less at the ends.
 
-    An affine (add-c) rule that shrinks enough at p = 1/2 is biased too much at p = 0; this rule closes most of the gap.
+    An affine (add-c) rule that shrinks enough at p = 1/2 is biased too much at p = 0; this rule
+    closes most of the gap.
     """
     y = 2.0 * np.arange(n + 1) / n - 1.0
     return 0.5 + 0.5 * y * (1.0 - shrinkage / (1.0 + 0.25 * y * y))
 
 
 def curved_upper(n: int) -> tuple[float, float]:
-    """Return the certified worst-case risk of the best curved student on min(n, LARGEST_CURVED) samples, and its p."""
+    """Return the certified worst-case risk of the best curved student on min(n, LARGEST_CURVED)
+    samples, and its p.
+    """
     used = min(n, LARGEST_CURVED)
     p = np.unique(np.concatenate([np.linspace(0.0, 0.5, 120), np.linspace(0.0, 4.0 / used, 20)]))
     law = binomial_law(used, p)
@@ -172,5 +202,7 @@ def curved_upper(n: int) -> tuple[float, float]:
 
     best = minimum(lambda x: float(risks(x).max()), 0.6, 1.1, 1e-4)[1]
     at_best = risks(best)
-    upper = student_upper(curved_student(used, best / math.sqrt(used)), CURVED_GAP * float(at_best.max()))
+    upper = student_upper(
+        curved_student(used, best / math.sqrt(used)), CURVED_GAP * float(at_best.max())
+    )
     return upper, float(p[at_best.argmax()])

@@ -1,4 +1,5 @@
-"""The certified minimax interval for hard labels: what no student can beat, and what an explicit student never exceeds.
+"""The certified minimax interval for hard labels: what no student can beat, and what an explicit
+student never exceeds.
 
 Everything is proved up to rounding, which is at most `ROUNDING` relative and part of the interval.
 """
@@ -24,26 +25,31 @@ LARGEST_LABELS = 10**6
 """Largest number of labels: the returned teacher holds a row of them."""
 
 ROUNDING = 1e-9
-"""Relative allowance for rounding; the largest part is the error 1e-16 sqrt(n) of a binomial mass at n = 10^12."""
+"""Relative allowance for rounding; the largest part is the error 1e-16 sqrt(n) of a binomial mass
+at n = 10^12.
+"""
 
 UNIFORM_TIE = 1e-3
 """Relative loss of risk accepted for a uniform row instead of the worst two-level row."""
 
 
 def hard_limit(inputs: Any, labels: Any, n: Any) -> Limit:
-    """Return the interval that holds the minimax risk of hard labels, over all teachers and input laws.
+    """Return the interval that holds the minimax risk of hard labels, over all teachers and input
+    laws.
 
-    One input: from below the Bayes risk of symmetric Dirichlet priors, A/2 E_k[2 x^a (1-x)^b / (N B(a, b))] at
-    posterior quantiles x; from above A/2 times the concave envelope at 1/A of the add-c coordinate risk
-    E|(X+c)/(n+cA) - p|, maximised by branch and bound. Three to nine labels: also a student that is add-c with less
-    shrinkage at the corners, its maximum taken for each number of small labels apart. Two labels: the game itself for
-    n <= 20, solved to 1e-7 by a student and a prior, and a student with curved shrinkage beyond. Several inputs: rho
-    uniform with independent Dirichlet rows from below; from above S times the concave envelope at 1/S of x E G(k),
-    k ~ Bin(n, x), G(k) the row bound after k visits.
+    One input: from below the Bayes risk of symmetric Dirichlet priors, A/2 E_k[2 x^a (1-x)^b / (N
+    B(a, b))] at posterior quantiles x; from above A/2 times the concave envelope at 1/A of the
+    add-c coordinate risk E|(X+c)/(n+cA) - p|, maximised by branch and bound. Three to nine labels:
+    also a student that is add-c with less shrinkage at the corners, its maximum taken for each
+    number of small labels apart. Two labels: the game itself for n <= 20, solved to 1e-7 by a
+    student and a prior, and a student with curved shrinkage beyond. Several inputs: rho uniform
+    with independent Dirichlet rows from below; from above S times the concave envelope at 1/S of x
+    E G(k), k ~ Bin(n, x), G(k) the row bound after k visits.
 
-    Large sizes cost no O(n) loop: the sums run over windows of about (n/A)^(3/4) counts, and where a window would
-    exceed 120,000 counts (n/A of about 10^5) the closed-form Bayes risk answers; the branch and bound serves up to
-    n = 10^6 A, and sqrt((A - 1 + 2A^2/n)/(2 pi n)) of the maximum-likelihood student beyond.
+    Large sizes cost no O(n) loop: the sums run over windows of about (n/A)^(3/4) counts, and where
+    a window would exceed 120,000 counts (n/A of about 10^5) the closed-form Bayes risk answers; the
+    branch and bound serves up to n = 10^6 A, and sqrt((A - 1 + 2A^2/n)/(2 pi n)) of the
+    maximum-likelihood student beyond.
 
     Parameters
     ----------
@@ -56,11 +62,12 @@ def hard_limit(inputs: Any, labels: Any, n: Any) -> Limit:
 
     Returns
     -------
-    Limit: `exact` is True for n = 0, for one label, and for the solved games, where upper - lower is at most 1e-7.
-    `teacher` has rho uniform and equal rows: the worst row with at most two distinct probabilities for add-c after n/S
-    visits (one input and up to nine labels: for the student of `upper`), or the uniform row where that is within 0.1 %
-    as bad. For a solved game it is the heaviest point of the prior, on which the minimax student attains the value;
-    for n = 0 it is a point mass.
+    Limit: `exact` is True for n = 0, for one label, and for the solved games, where upper - lower
+    is at most 1e-7. `teacher` has rho uniform and equal rows: the worst row with at most two
+    distinct probabilities for add-c after n/S visits (one input and up to nine labels: for the
+    student of `upper`), or the uniform row where that is within 0.1 % as bad. For a solved game it
+    is the heaviest point of the prior, on which the minimax student attains the value; for n = 0 it
+    is a point mass.
 
     Raises
     ------
@@ -69,17 +76,22 @@ def hard_limit(inputs: Any, labels: Any, n: Any) -> Limit:
 
     References
     ----------
-    Kamath, Orlitsky, Pichapati and Suresh (2015), On learning distributions from their samples, for the asymptotic
-    value sqrt((A-1)/(2 pi n)) of one input; section 3 of Zhao and Zhu (2023) for the rate sqrt(SA/n).
+    Kamath, Orlitsky, Pichapati and Suresh (2015), On learning distributions from their samples, for
+    the asymptotic value sqrt((A-1)/(2 pi n)) of one input; section 3 of Zhao and Zhu (2023) for the
+    rate sqrt(SA/n).
     """
     inputs, labels, n = _sizes(inputs, labels, n)
     if labels == 1:
         teacher = _teacher(np.ones(1), inputs)
-        return Limit(0.0, 0.0, True, teacher, "one label: nothing to learn", "hard", inputs, labels, n)
+        return Limit(
+            0.0, 0.0, True, teacher, "one label: nothing to learn", "hard", inputs, labels, n
+        )
     if n == 0:
         value, point_mass = 1.0 - 1.0 / labels, np.append(1.0, np.zeros(labels - 1))
         reference = "no samples: the uniform student against a random point mass"
-        return Limit(value, value, True, _teacher(point_mass, inputs), reference, "hard", inputs, labels, n)
+        return Limit(
+            value, value, True, _teacher(point_mass, inputs), reference, "hard", inputs, labels, n
+        )
     if inputs == 1 and labels == 2 and n <= LARGEST_SOLVED:
         return _solved(n)
     if inputs == 1:
@@ -89,15 +101,19 @@ def hard_limit(inputs: Any, labels: Any, n: Any) -> Limit:
         lower, upper = inputs_lower(inputs, labels, n), inputs_upper(inputs, labels, n)
         row = _worst_row(labels, _add_c_risk(labels, max(1, round(n / inputs))))
         reference = "independent Dirichlet rows below, add-c(visits) rows above; not known to meet"
-    # Point-mass rows under uniform rho: exact for soft labels if S > n, and the limit alpha -> 0 of the Dirichlet rows.
+    # Point-mass rows under uniform rho: exact for soft labels if S > n, and the limit alpha -> 0 of
+    # the Dirichlet rows.
     unseen = (1.0 - 1.0 / labels) * math.exp(n * math.log1p(-1.0 / inputs)) if inputs > 1 else 0.0
     teacher = _teacher(row, inputs)
     lower, upper = max(lower * (1.0 - ROUNDING), unseen), upper * (1.0 + ROUNDING)
-    return Limit(lower, min(upper, 1.0 - 1.0 / labels), False, teacher, reference, "hard", inputs, labels, n)
+    return Limit(
+        lower, min(upper, 1.0 - 1.0 / labels), False, teacher, reference, "hard", inputs, labels, n
+    )
 
 
 def best_add_c(labels: Any, n: Any) -> float:
-    """Return the c of the student (n_a + c)/(n + cA) whose certified worst-case risk for one input is least.
+    """Return the c of the student (n_a + c)/(n + cA) whose certified worst-case risk for one input
+    is least.
 
     Parameters
     ----------
@@ -120,7 +136,10 @@ def best_add_c(labels: Any, n: Any) -> float:
 def _sizes(inputs: Any, labels: Any, n: Any) -> tuple[int, int, int]:
     count = whole_number(labels, "labels", low=1)
     if count > LARGEST_LABELS:
-        raise ValueError(f"labels = {labels!r}: must be at most {LARGEST_LABELS}, as the teacher returned holds a row")
+        raise ValueError(
+            f"labels = {labels!r}: must be at most {LARGEST_LABELS}, as the teacher returned holds "
+            "a row"
+        )
     return whole_number(inputs, "inputs", low=1), count, whole_number(n, "n")
 
 
@@ -128,7 +147,9 @@ def _solved(n: int) -> Limit:
     game = solve_game(n)
     heaviest = float(game.points[game.weights.argmax()])
     teacher = _teacher(np.array([1.0 - heaviest, heaviest]), 1)
-    reference = "two-label game solved by linear programming: a student and a prior that meet within 1e-7"
+    reference = (
+        "two-label game solved by linear programming: a student and a prior that meet within 1e-7"
+    )
     exact = game.upper - game.lower <= GAME_GAP
     return Limit(game.lower, game.upper, exact, teacher, reference, "hard", 1, 2, n)
 
@@ -140,7 +161,9 @@ def _teacher(row: np.ndarray, inputs: int) -> Teacher:
 
 
 def _one_input(labels: int, n: int) -> tuple[float, np.ndarray]:
-    """Return the least upper bound among the students for one input, and the worst row of the student it belongs to."""
+    """Return the least upper bound among the students for one input, and the worst row of the
+    student it belongs to.
+    """
     upper = row_upper(labels, n)
     if labels == 2:
         curved, p = curved_upper(n)
@@ -161,7 +184,9 @@ def _add_c_risk(labels: int, n: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _worst_row(labels: int, label_risk: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Return the row of at most two distinct probabilities, m times x and the rest equal, of the largest risk."""
+    """Return the row of at most two distinct probabilities, m times x and the rest equal, of the
+    largest risk.
+    """
     m = np.unique(np.floor(np.geomspace(1.0, max(labels - 1.0, 1.0), 40)))[:, None]
     low, high = np.zeros_like(m), 1.0 / m
     for _ in range(4):

@@ -54,11 +54,15 @@ class Sharing(Bracket):
         return (sharing_upper(S, A, self.k),)
 
     def lowers(self) -> Iterator[Lower]:
-        """Return those of soft labels, of explicit teachers, of Theorem 4.1 and of the worst teacher found."""
+        """Return those of soft labels, of explicit teachers, of Theorem 4.1 and of the worst
+        teacher found.
+        """
         return sharing_lowers(self.inputs, self.labels, self.k)
 
     def tails(self) -> tuple[Tail, ...]:
-        """Return the Chernoff bound of the missing mass of the pairs, or of the inputs where a query settles one."""
+        """Return the Chernoff bound of the missing mass of the pairs, or of the inputs where a
+        query settles one.
+        """
         if self.settled:
             return (self.covered(),)
         points = self.inputs * self.labels
@@ -72,7 +76,9 @@ class Sharing(Bracket):
 
 @lru_cache(maxsize=256)
 def sharing_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
-    """Return the limit of partial labels or top-k, its upper bound lowered to that of levels that reveal less."""
+    """Return the limit of partial labels or top-k, its upper bound lowered to that of levels that
+    reveal less.
+    """
     if k == 0:
         found = partial_limit(inputs, labels, n)
         if found.exact or inputs == 1 or 4 * n > inputs:

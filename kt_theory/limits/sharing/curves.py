@@ -30,16 +30,22 @@ MANY = 1000
 """Inputs up to which it is cheap at every n."""
 
 LARGEST_INPUTS = 10**12
-"""Most inputs: beyond, rho * multiplicity of a teacher by classes is no longer 1 to 1e-9 in float64."""
+"""Most inputs: beyond, rho * multiplicity of a teacher by classes is no longer 1 to 1e-9 in
+float64.
+"""
 
 
 def settled(labels: int, k: int) -> bool:
-    """Return whether one query of a row reveals all of it, so that the limit is that of soft labels."""
+    """Return whether one query of a row reveals all of it, so that the limit is that of soft
+    labels.
+    """
     return labels <= 2 or (k > 0 and k >= labels - 1)
 
 
 def sharing_upper(inputs: int, labels: int, k: int) -> Curve:
-    """Return the certified upper bound of partial labels, k = 0, or of top-k; n within 1/1000 of its crossing."""
+    """Return the certified upper bound of partial labels, k = 0, or of top-k; n within 1/1000 of
+    its crossing.
+    """
     words = "certified upper bound of the minimax risk for all teachers (concave majorisation)"
 
     def value(n: int, tv: float) -> float:
@@ -52,7 +58,9 @@ def sharing_upper(inputs: int, labels: int, k: int) -> Curve:
 
 
 def upper_near(inputs: int, labels: int, k: int, n: int, tv: float) -> float:
-    """Return a certified upper bound of partial labels or top-k: the dear ones only where the others exceed tv."""
+    """Return a certified upper bound of partial labels or top-k: the dear ones only where the
+    others exceed tv.
+    """
     if settled(labels, k):
         return (1.0 - 1.0 / labels) * unvisited_mass(inputs, n).value
     value = min(1.0 - 1.0 / labels, inputs * labels / (n + 1.0))
@@ -102,15 +110,21 @@ def pairs_surely(inputs: int, labels: int, tv: float) -> int:
 
 
 def tail_upper(inputs: int, labels: int, n: int, k: int) -> float:
-    """Return F + (1-1/A-F) Phi(S, n), which bounds greedy top-k, and top-k, at any size; see `limits.greedy`."""
+    """Return F + (1-1/A-F) Phi(S, n), which bounds greedy top-k, and top-k, at any size; see
+    `limits.greedy`.
+    """
     floor = tail_floor(labels, k)
     return floor + (1.0 - 1.0 / labels - floor) * unvisited_mass(inputs, n).value
 
 
 def _guess(inputs: int, labels: int, k: int, tv: float) -> float:
-    """Return about the n at which the upper bound crosses tv: there the closed lower bound nearly does."""
+    """Return about the n at which the upper bound crosses tv: there the closed lower bound nearly
+    does.
+    """
     first = 0.15 * inputs * labels / tv
-    found = first_below(lambda n: _explicit(inputs, labels, n, k), tv, start=first, digits=7, power=1.0)
+    found = first_below(
+        lambda n: _explicit(inputs, labels, n, k), tv, start=first, digits=7, power=1.0
+    )
     if k == 0 or tail_floor(labels, k) >= tv:
         return float(found.n or LARGEST_COUNT)
 

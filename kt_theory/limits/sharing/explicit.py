@@ -1,4 +1,6 @@
-"""Partial labels and top-k on more labels than the search for the worst row can serve: one explicit teacher."""
+"""Partial labels and top-k on more labels than the search for the worst row can serve: one explicit
+teacher.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,14 @@ from kt_theory.teacher import Teacher
 
 
 def many_labels_lower(inputs: int, labels: int, n: int, k: int = 0) -> tuple[float, Teacher]:
-    """Return a lower bound of the optimal student's risk on the best explicit teacher found, and the teacher.
+    """Return a lower bound of the optimal student's risk on the best explicit teacher found, and
+    the teacher.
 
-    S-1 rows, or all of them, or the only one beside a heavy label, have j labels of joint probability x, m of them
-    hidden until sampled, and z = A - max(k, 1) - m or A - m empty ones. With U of the m unsampled the row loses at
-    least x Uz/(U+z). Uz/(U+z) exceeds its tangent at c = E U = m (1-x)^n less z (U-c)^2/(c+z)^2, and Var U <= c (empty
-    cells are negatively correlated), so its mean is at least cz/(c+z) - cz/(c+z)^2: a share 1/(c+z) below the value.
+    S-1 rows, or all of them, or the only one beside a heavy label, have j labels of joint
+    probability x, m of them hidden until sampled, and z = A - max(k, 1) - m or A - m empty ones.
+    With U of the m unsampled the row loses at least x Uz/(U+z). Uz/(U+z) exceeds its tangent at c =
+    E U = m (1-x)^n less z (U-c)^2/(c+z)^2, and Var U <= c (empty cells are negatively correlated),
+    so its mean is at least cz/(c+z) - cz/(c+z)^2: a share 1/(c+z) below the value.
 
     Parameters
     ----------
@@ -28,8 +32,12 @@ def many_labels_lower(inputs: int, labels: int, n: int, k: int = 0) -> tuple[flo
     return most, _teacher(inputs, labels, rows, flat, mass)
 
 
-def flat_rows_lower(inputs: int, labels: int, n: int, k: int = 0) -> tuple[float, tuple[int, float, int]]:
-    """Return the bound of `many_labels_lower` and its (m, x, rows), at any size: without the teacher."""
+def flat_rows_lower(
+    inputs: int, labels: int, n: int, k: int = 0
+) -> tuple[float, tuple[int, float, int]]:
+    """Return the bound of `many_labels_lower` and its (m, x, rows), at any size: without the
+    teacher.
+    """
     known = max(k - 1, 0)
     plans = []
     for count in {max(inputs - 1, 1), inputs}:

@@ -1,29 +1,32 @@
-"""Rows with few levels and what the optimal student loses on them: the candidates for the worst teacher."""
+"""Rows with few levels and what the optimal student loses on them: the candidates for the worst
+teacher.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from kt_theory.limits.optimise import minimum
 from kt_theory.limits.sharing.empty_cells import mean_of_each, means_after_throws, means_by_chance
 
 MOST_HITS = 4.0
-"""Light labels with n x above this are not searched: t e^-t falls from t = 1 on, and no worst row has t > 1.5."""
+"""Light labels with n x above this are not searched: t e^-t falls from t = 1 on, and no worst row
+has t > 1.5.
+"""
 
 
 @dataclass(frozen=True)
 class FewLevels:
     """Rows with one heavy label h, light labels of probability x and labels of probability 0.
 
-    Probabilities are joint: x = rho(s) pi(a|s), so that a row adds its term to the risk without further weights. The
-    student is the optimal one: exact on the `top` most probable labels of a visited row and on the sampled labels, and
-    equal shares of what is left on the others (SEL_ptl for top = 0).
+    Probabilities are joint: x = rho(s) pi(a|s), so that a row adds its term to the risk without
+    further weights. The student is the optimal one: exact on the `top` most probable labels of a
+    visited row and on the sampled labels, and equal shares of what is left on the others (SEL_ptl
+    for top = 0).
 
     Attributes
     ----------
@@ -39,7 +42,9 @@ class FewLevels:
     top: int = 0
 
     def light_labels(self, m: int) -> int:
-        """Return how many labels have probability x beside the heavy one if m of the hidden labels have."""
+        """Return how many labels have probability x beside the heavy one if m of the hidden labels
+        have.
+        """
         return m + self.top - 1 if self.top and m else m
 
     def flat_labels(self, m: int) -> int:
@@ -47,18 +52,22 @@ class FewLevels:
         return max(self.light_labels(m) + (self.top > 0), 1)
 
     def flat(self, m: int, x: Any) -> Any:
-        """Return the loss of the row whose positive labels all have probability x; an array of them for an array x."""
+        """Return the loss of the row whose positive labels all have probability x; an array of them
+        for an array x.
+        """
         if self.top:
             return self.heavy(x, m, x)
         loss = np.asarray(x) * self._light_loss(m, np.atleast_1d(x), self.labels - m)
         return loss if np.ndim(x) else float(loss[0])
 
     def heavy(self, h: Any, m: int, x: Any) -> Any:
-        """Return the loss of the row {h, x on m hidden labels, 0 elsewhere}; h is hidden too if top = 0.
+        """Return the loss of the row {h, x on m hidden labels, 0 elsewhere}; h is hidden too if top
+        = 0.
 
-        With u light and z empty labels unseen, and h seen, R/U = u x/(u+z) and the loss is x u z/(u+z). For top = 0 the
-        loss with h unseen takes its place with probability (1-h)^n, given which the light labels see
-        Bin(n, m x/(1-h)) samples; for top > 0 the whole row's distance to Uniform does on an unvisited row.
+        With u light and z empty labels unseen, and h seen, R/U = u x/(u+z) and the loss is x u
+        z/(u+z). For top = 0 the loss with h unseen takes its place with probability (1-h)^n, given
+        which the light labels see Bin(n, m x/(1-h)) samples; for top > 0 the whole row's distance
+        to Uniform does on an unvisited row.
 
         Parameters
         ----------

@@ -1,10 +1,12 @@
-"""Partial soft labels and top-k: equal sharing is exactly minimax, so the limit is its risk on the worst teacher.
+"""Partial soft labels and top-k: equal sharing is exactly minimax, so the limit is its risk on the
+worst teacher.
 
-Averaging a student over label permutations costs nothing in the worst case, and an equivariant student gives every
-unseen label of a row the same probability; among those, sharing what is left, R/U each, loses the least. Hence
-minimax = max over (rho, pi) of the risk of SEL_ptl, for every S, A and n; with top-k (ties broken independently of the
-label), of the student that is exact on the top k and on the sampled labels of a row. `lower` is its exact risk on the
-worst teacher that a search finds, `upper` a bound for all teachers.
+Averaging a student over label permutations costs nothing in the worst case, and an equivariant
+student gives every unseen label of a row the same probability; among those, sharing what is left,
+R/U each, loses the least. Hence minimax = max over (rho, pi) of the risk of SEL_ptl, for every S, A
+and n; with top-k (ties broken independently of the label), of the student that is exact on the top
+k and on the sampled labels of a row. `lower` is its exact risk on the worst teacher that a search
+finds, `upper` a bound for all teachers.
 """
 
 from __future__ import annotations
@@ -12,16 +14,18 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from kt_theory.limits.sharing.majorant import hidden_bound, many_rows_bound, one_row_bound
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.sharing.explicit import many_labels_lower
 from kt_theory.limits.sharing.few_levels import FewLevels
+from kt_theory.limits.sharing.majorant import hidden_bound, many_rows_bound, one_row_bound
+from kt_theory.limits.sharing.three_labels import three_labels_bound
 from kt_theory.limits.sharing.worst_teacher import Found, many_rows, one_row
 from kt_theory.limits.soft import soft_limit, unvisited_mass
-from kt_theory.limits.sharing.three_labels import three_labels_bound
 
 LARGEST_SEARCH = 10**4
-"""Most labels whose worst row is searched for, at a cost of labels squared; beyond one explicit teacher serves."""
+"""Most labels whose worst row is searched for, at a cost of labels squared; beyond one explicit
+teacher serves.
+"""
 
 MEETING = 1e-12
 """Bounds that agree to this relative difference are one value, up to rounding."""
@@ -35,16 +39,21 @@ def partial_limit(inputs: int, labels: int, n: int) -> Limit:
 
     - A = 1: 0; n = 0: 1-1/A, the prior risk.
     - A = 2: Phi(S,n)/2. One seen label reveals the row, so only unvisited rows lose.
-    - S = 1, A = 3, n >= 1: Phi(2,n)/2. The risk is 1/2 sum_a p_a^n |p_b - p_c|; with p1 >= p2 >= p3, moving p3 onto p1
-      adds at least p1^n p3 - p3^n p1 >= 0 to twice of it, and {p1, p2, 0} has risk 1/2 (p1^n p2 + p2^n p1).
+    - S = 1, A = 3, n >= 1: Phi(2,n)/2. The risk is 1/2 sum_a p_a^n |p_b - p_c|; with p1 >= p2 >=
+      p3, moving p3 onto p1 adds at least p1^n p3 - p3^n p1 >= 0 to twice of it, and {p1, p2, 0} has
+      risk 1/2 (p1^n p2 + p2^n p1).
     """
     if labels <= 2 or n == 0:
-        return _as_soft(inputs, labels, n, "partial", "only unvisited rows lose: SEL_ptl equals CE_ful")
+        return _as_soft(
+            inputs, labels, n, "partial", "only unvisited rows lose: SEL_ptl equals CE_ful"
+        )
     if labels > LARGEST_SEARCH:
         return _explicit("partial", inputs, labels, n, _upper(inputs, labels, n))
     family = FewLevels(labels, n)
     if inputs > 1:
-        return _interval("partial", family, many_rows(family, inputs), _upper(inputs, labels, n), inputs)
+        return _interval(
+            "partial", family, many_rows(family, inputs), _upper(inputs, labels, n), inputs
+        )
     if labels == 3:
         worst = one_row(family)
         value = 0.5 * unvisited_mass(2, n).value
@@ -53,16 +62,30 @@ def partial_limit(inputs: int, labels: int, n: int) -> Limit:
 
 
 def top_k_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
-    """Return the minimax risk where a query reveals the k most probable labels of the row beside the sampled one.
+    """Return the minimax risk where a query reveals the k most probable labels of the row beside
+    the sampled one.
 
-    k = 0 is partial labels; k >= A-1 reveals visited rows, which is soft labels. For S = 1 and k = A-2 the two hidden
-    labels b, c lose (1-p_b-p_c)^n |p_b-p_c|/2, largest for p_c = 0 and p_b = min(1/(n+1), 1/(k+1)): exact.
+    k = 0 is partial labels; k >= A-1 reveals visited rows, which is soft labels. For S = 1 and k =
+    A-2 the two hidden labels b, c lose (1-p_b-p_c)^n |p_b-p_c|/2, largest for p_c = 0 and p_b =
+    min(1/(n+1), 1/(k+1)): exact.
     """
     if k == 0:
         found = partial_limit(inputs, labels, n)
-        return Limit(found.lower, found.upper, found.exact, found.teacher, found.reference, "top_k", inputs, labels, n)
+        return Limit(
+            found.lower,
+            found.upper,
+            found.exact,
+            found.teacher,
+            found.reference,
+            "top_k",
+            inputs,
+            labels,
+            n,
+        )
     if k >= labels - 1 or n == 0:
-        return _as_soft(inputs, labels, n, "top_k", "visited rows are known: the limit of soft labels")
+        return _as_soft(
+            inputs, labels, n, "top_k", "visited rows are known: the limit of soft labels"
+        )
     if labels > LARGEST_SEARCH:
         upper = _upper(inputs, labels, n)
         if inputs > 1:
@@ -71,7 +94,13 @@ def top_k_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
     family = FewLevels(labels, n, k)
     if inputs > 1:
         upper = many_rows_bound(inputs, labels, n, k)
-        return _interval("top_k", family, many_rows(family, inputs), min(upper, _upper(inputs, labels, n)), inputs)
+        return _interval(
+            "top_k",
+            family,
+            many_rows(family, inputs),
+            min(upper, _upper(inputs, labels, n)),
+            inputs,
+        )
     worst = one_row(family)
     if k == labels - 2:
         x = min(1.0 / (n + 1), 1.0 / (k + 1))
@@ -97,8 +126,8 @@ def _explicit(access: str, inputs: int, labels: int, n: int, upper: float, k: in
     teacher = soft.teacher if soft.lower > lower else worst
     lower = max(lower, soft.lower)
     reference = (
-        "equal sharing is minimax; lower: its risk on one explicit teacher, upper: proved for all teachers by concave "
-        "majorisation"
+        "equal sharing is minimax; lower: its risk on one explicit teacher, upper: proved for all "
+        "teachers by concave majorisation"
     )
     top = max(min(upper, 1.0 - 1.0 / labels), lower)
     return Limit(lower, top, False, teacher, reference, access, inputs, labels, n)
@@ -107,15 +136,28 @@ def _explicit(access: str, inputs: int, labels: int, n: int, upper: float, k: in
 def _as_soft(inputs: int, labels: int, n: int, access: str, reason: str) -> Limit:
     found = soft_limit(inputs, labels, n)
     reference = f"{reason}; (1-1/A) Phi(S, n)"
-    return Limit(found.lower, found.upper, True, found.teacher, reference, access, inputs, labels, n)
+    return Limit(
+        found.lower, found.upper, True, found.teacher, reference, access, inputs, labels, n
+    )
 
 
 def _interval(access: str, family: FewLevels, worst: Found, upper: float, inputs: int) -> Limit:
-    # The two sides are rounded independently; a true value lies in [lower, upper] to within that rounding.
+    # The two sides are rounded independently; a true value lies in [lower, upper] to within that
+    # rounding.
     met = upper <= worst.value * (1 + MEETING)
     top = worst.value if met else min(upper, 1.0 - 1.0 / family.labels)
     reference = (
-        "equal sharing is minimax; lower: its exact risk on the worst teacher of few levels found, upper: proved for "
-        "all teachers by concave majorisation"
+        "equal sharing is minimax; lower: its exact risk on the worst teacher of few levels "
+        "found, upper: proved for all teachers by concave majorisation"
     )
-    return Limit(worst.value, top, met, worst.teacher(family), reference, access, inputs, family.labels, family.n)
+    return Limit(
+        worst.value,
+        top,
+        met,
+        worst.teacher(family),
+        reference,
+        access,
+        inputs,
+        family.labels,
+        family.n,
+    )

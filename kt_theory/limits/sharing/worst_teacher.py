@@ -1,4 +1,6 @@
-"""The search for the worst teacher of partial labels and top-k: rows of few levels, few classes of rows."""
+"""The search for the worst teacher of partial labels and top-k: rows of few levels, few classes of
+rows.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.limits.optimise import highest
-from kt_theory.limits.optimise import best_whole
+from kt_theory.limits.optimise import best_whole, highest
 from kt_theory.limits.sharing.few_levels import MOST_HITS, FewLevels
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.teacher import Teacher
@@ -20,7 +21,9 @@ ROUNDS = 30
 
 @dataclass(frozen=True)
 class Group:
-    """`count` equal rows: m hidden light labels of joint probability x, and a heavy label h (h = x: none)."""
+    """`count` equal rows: m hidden light labels of joint probability x, and a heavy label h (h = x:
+    none).
+    """
 
     count: int
     m: int
@@ -46,9 +49,11 @@ class Found:
 
 
 def one_row(family: FewLevels) -> Found:
-    """Return the worst few-level teacher on one input: {h once, x on the light labels, 0 elsewhere}.
+    """Return the worst few-level teacher on one input: {h once, x on the light labels, 0
+    elsewhere}.
 
-    For each number m of light labels one maximum in x; m by a unimodal search with a check of its neighbours.
+    For each number m of light labels one maximum in x; m by a unimodal search with a check of its
+    neighbours.
     """
     empty_most = family.labels - max(family.top, 1)
     found: dict[int, tuple[float, float]] = {}
@@ -58,7 +63,9 @@ def one_row(family: FewLevels) -> Found:
             light = family.light_labels(m)
             top = 1.0 / (light + 1) if family.top else 1.0 / max(light, 1)
             high = min(top, MOST_HITS / max(family.n, 1)) if m else 0.0
-            found[m] = highest(lambda x: family.heavy(np.maximum(1.0 - light * x, 0.0), m, x), 0.0, high)
+            found[m] = highest(
+                lambda x: family.heavy(np.maximum(1.0 - light * x, 0.0), m, x), 0.0, high
+            )
         return found[m][0]
 
     best_m = best_whole(best, 0, empty_most) if empty_most else 0
@@ -68,14 +75,16 @@ def one_row(family: FewLevels) -> Found:
 
 
 def many_rows(family: FewLevels, inputs: int) -> Found:
-    """Return the best teacher found on `inputs` >= 2 inputs, from four families, each with its own search.
+    """Return the best teacher found on `inputs` >= 2 inputs, from four families, each with its own
+    search.
 
     - deterministic rows under the law of the soft-label limit;
-    - rows without a heavy label, of two kinds (m and m' light labels), which share all the mass: the worst while the
-      mass is short, n << S A;
-    - equal rows of light labels and one row that carries the rest of the mass on its heavy label: the worst for
-      n >> SA;
-    - for top-k, rows that all have a heavy label: it is known once the row is visited, and its mass decides how often.
+    - rows without a heavy label, of two kinds (m and m' light labels), which share all the mass:
+      the worst while the mass is short, n << S A;
+    - equal rows of light labels and one row that carries the rest of the mass on its heavy label:
+      the worst for n >> SA;
+    - for top-k, rows that all have a heavy label: it is known once the row is visited, and its mass
+      decides how often.
     """
     candidates = [_deterministic(family, inputs), _heavy_row(family, inputs)]
     candidates += _short_of_mass(family, inputs)
@@ -117,7 +126,9 @@ def _short_of_mass(family: FewLevels, inputs: int) -> list[Found]:
 
 
 def _two_kinds(family: FewLevels, inputs: int, first: int, second: int) -> Found:
-    """Return the best split of the inputs into rows of `first` and of `second` light labels that use all the mass."""
+    """Return the best split of the inputs into rows of `first` and of `second` light labels that
+    use all the mass.
+    """
     sizes = family.flat_labels(first), family.flat_labels(second)
     found: dict[int, tuple[float, float]] = {}
 
@@ -139,11 +150,16 @@ def _two_kinds(family: FewLevels, inputs: int, first: int, second: int) -> Found
     count = best_whole(best, 1, inputs - 1)
     value, x = best(count), found[count][1]
     y = max(1.0 - count * sizes[0] * x, 0.0) / ((inputs - count) * sizes[1])
-    return Found(value, (_flat_group(family, count, first, x), _flat_group(family, inputs - count, second, y)))
+    return Found(
+        value,
+        (_flat_group(family, count, first, x), _flat_group(family, inputs - count, second, y)),
+    )
 
 
 def _heavy_row(family: FewLevels, inputs: int) -> Found:
-    """Return the best teacher of inputs-1 equal flat rows and one row with a heavy label, by ascent in two levels."""
+    """Return the best teacher of inputs-1 equal flat rows and one row with a heavy label, by ascent
+    in two levels.
+    """
     others = inputs - 1
     low, high = _flat_range(family)
     most = MOST_HITS / max(family.n, 1)
@@ -152,7 +168,9 @@ def _heavy_row(family: FewLevels, inputs: int) -> Found:
 
     def flat(m: int) -> float:
         if m not in flats:
-            flats[m] = highest(lambda x: family.flat(m, x), 0.0, min(most, 1.0 / (others * family.flat_labels(m))))
+            flats[m] = highest(
+                lambda x: family.flat(m, x), 0.0, min(most, 1.0 / (others * family.flat_labels(m)))
+            )
         return flats[m][0]
 
     m = best_whole(flat, low, high)
@@ -161,7 +179,9 @@ def _heavy_row(family: FewLevels, inputs: int) -> Found:
     def last_row(k: int, x: float) -> tuple[float, float]:
         light, rest = family.light_labels(k), max(1.0 - others * size * x, 0.0)
         return highest(
-            lambda y: family.heavy(np.maximum(rest - light * y, 0.0), k, y), 0.0, min(most, rest / (light + 1))
+            lambda y: family.heavy(np.maximum(rest - light * y, 0.0), k, y),
+            0.0,
+            min(most, rest / (light + 1)),
         )
 
     def heavy(k: int) -> float:
@@ -190,9 +210,11 @@ def _heavy_row(family: FewLevels, inputs: int) -> Found:
 
 
 def _heavy_rows(family: FewLevels, inputs: int) -> Found:
-    """Return the best teacher whose rows all have a heavy label: inputs-1 equal ones {h, x} and one {rest, y}.
+    """Return the best teacher whose rows all have a heavy label: inputs-1 equal ones {h, x} and one
+    {rest, y}.
 
-    Coordinate ascent from two starts: equal rows, and rows of about 1.6/n and 1.1/n that leave the rest to the last.
+    Coordinate ascent from two starts: equal rows, and rows of about 1.6/n and 1.1/n that leave the
+    rest to the last.
     """
     others, unit = inputs - 1, 1.0 / max(family.n, 1)
     most = MOST_HITS * unit
@@ -202,7 +224,9 @@ def _heavy_rows(family: FewLevels, inputs: int) -> Found:
         if m not in found:
             light = family.light_labels(m)
             high = min(most, 1.0 / (inputs * (light + 1)))
-            found[m] = highest(lambda x: family.heavy(1.0 / inputs - light * x, m, x), 0.0, high if m else 0.0)
+            found[m] = highest(
+                lambda x: family.heavy(1.0 / inputs - light * x, m, x), 0.0, high if m else 0.0
+            )
         return inputs * found[m][0]
 
     widest = family.labels - family.top
@@ -215,7 +239,9 @@ def _heavy_rows(family: FewLevels, inputs: int) -> Found:
 
 
 def _ascend(family: FewLevels, others: int, m: int, start: list[float]) -> Found:
-    """Return the local maximum over (h, x, y) near `start`, for rows {h, x} and one row {rest, y} of m light labels."""
+    """Return the local maximum over (h, x, y) near `start`, for rows {h, x} and one row {rest, y}
+    of m light labels.
+    """
     light, place = family.light_labels(m), list(start)
 
     def rest(h: Any, x: Any, y: Any) -> Any:

@@ -1,7 +1,9 @@
-"""Draws of a teacher given records, and where the risk of each access level crosses a total variation in each of them.
+"""Draws of a teacher given records, and where the risk of each access level crosses a total
+variation in each of them.
 
-All levels are answered from the same draws, with the same arrival times of the further queries: a level that reveals
-more knows more of every row at every time, so that in each draw it never needs more.
+All levels are answered from the same draws, with the same arrival times of the further queries: a
+level that reveals more knows more of every row at every time, so that in each draw it never needs
+more.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class Draw:
     p : (R, A) float64
         Rows; what the records state is in them exactly.
     mass, rate : (R,) float64
-        rho of the inputs that the row stands for, together; and of one of them. The masses sum to 1.
+        rho of the inputs that the row stands for, together; and of one of them. The masses sum to
+        1.
     rank : (R, A) int64
         Of the labels of a row by p, 0 the most probable.
     arrival : (C, R, A) float64
@@ -68,10 +71,11 @@ class Posterior:
     found: dict[tuple[Any, ...], np.ndarray] = field(default_factory=dict)
 
     def further(self, top: int | None, tv: float) -> np.ndarray:
-        """Return for each draw after how many further queries the expected loss is at most tv: (T,), 2^53: never.
+        """Return for each draw after how many further queries the expected loss is at most tv:
+        (T,), 2^53: never.
 
-        Of the student that keeps what is revealed and shares the rest of a row equally, and that knows what the records
-        in hand reveal through this level.
+        Of the student that keeps what is revealed and shares the rest of a row equally, and that
+        knows what the records in hand reveal through this level.
 
         Parameters
         ----------
@@ -82,7 +86,9 @@ class Posterior:
         return self._once(("further", top, tv), lambda: self._further(top, tv))
 
     def hard(self, tv: float) -> np.ndarray:
-        """Return for each draw how many queries in all frequencies take for a risk of at most tv: (T,)."""
+        """Return for each draw how many queries in all frequencies take for a risk of at most tv:
+        (T,).
+        """
         return self._once(("hard", tv), lambda: self._hard(tv))
 
     def _once(self, key: tuple[Any, ...], compute: Callable[[], np.ndarray]) -> np.ndarray:
@@ -101,7 +107,16 @@ class Posterior:
             from_start[: len(known)] = known
             untouched = equal_sharing(draw.p, from_start)
             found[place] = revealed_crossing(
-                tv, start, draw.p, draw.mass, from_start, draw.rank, width, untouched, draw.arrival, draw.first
+                tv,
+                start,
+                draw.p,
+                draw.mass,
+                from_start,
+                draw.rank,
+                width,
+                untouched,
+                draw.arrival,
+                draw.first,
             )
             start = max(found[place], 1.0)
         return found
@@ -122,7 +137,8 @@ _COMPUTED: WeakKeyDictionary[TransferSet, dict[tuple[Any, ...], Posterior]] = We
 
 
 def posterior(transfer: TransferSet, labels: int, inputs: int | None = None) -> Posterior:
-    """Return the posterior of the teacher behind a transfer set: the same for the same records, computed once.
+    """Return the posterior of the teacher behind a transfer set: the same for the same records,
+    computed once.
 
     Parameters
     ----------
@@ -145,12 +161,16 @@ def _posterior(transfer: TransferSet, labels: int, inputs: int | None) -> Poster
     draws = min(max(DRAWS * MOST_CELLS // records.stated.size, FEWEST_DRAWS), DRAWS)
     law = input_law(records.visits, draws, rng, inputs)
     kinds = row_kinds(records, rng)
-    return Posterior(records, tuple(_draw(records, law, kinds, which, rng) for which in range(draws)))
+    return Posterior(
+        records, tuple(_draw(records, law, kinds, which, rng) for which in range(draws))
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class RowKinds:
-    """The evidence for each kind of row: (R, K), `rows.KINDS` first, then the `laws` learnt from stated entries."""
+    """The evidence for each kind of row: (R, K), `rows.KINDS` first, then the `laws` learnt from
+    stated entries.
+    """
 
     evidence: np.ndarray
     laws: tuple[entries.EntryLaw | entries.Profile, ...]
@@ -167,7 +187,10 @@ def row_kinds(records: Pilot, rng: np.random.Generator) -> RowKinds:
     p, known, cap = records.stated[stated], records.known[stated], records.cap[stated]
     evidence[stated] = rows.stated_evidence(p, known) + rows.cap_evidence(p, known, cap, rng)
     law = entries.entry_law(p, known, cap)
-    laws: tuple[entries.EntryLaw | entries.Profile, ...] = (law, entries.profile(law, p, known, cap))
+    laws: tuple[entries.EntryLaw | entries.Profile, ...] = (
+        law,
+        entries.profile(law, p, known, cap),
+    )
     # Counts say nothing of the laws of entries: rows that state nothing are of the other kinds.
     columns = np.full((len(evidence), len(laws)), -np.inf)
     for place, one in enumerate(laws):
@@ -175,11 +198,15 @@ def row_kinds(records: Pilot, rng: np.random.Generator) -> RowKinds:
     return RowKinds(np.column_stack([evidence, columns]), laws, stratum)
 
 
-def _draw(records: Pilot, law: InputLaw, kinds: RowKinds, which: int, rng: np.random.Generator) -> Draw:
+def _draw(
+    records: Pilot, law: InputLaw, kinds: RowKinds, which: int, rng: np.random.Generator
+) -> Draw:
     kind, share = rows.draw_kinds(kinds.evidence, kinds.stratum, rng)
     most = min(rows_of(records.labels), UNSEEN_POINTS)
     visited, unseen, stands = law.draw(which, records.kept, most, rng)
-    p = np.concatenate([_visited_rows(records, kinds, kind, rng), _unseen_rows(records, kinds, share, unseen, rng)])
+    p = np.concatenate(
+        [_visited_rows(records, kinds, kind, rng), _unseen_rows(records, kinds, share, unseen, rng)]
+    )
     number = np.concatenate([np.full(len(visited), records.share), stands])
     rate = np.concatenate([visited, unseen])
     total = (number * rate).sum()
@@ -190,13 +217,17 @@ def _draw(records: Pilot, law: InputLaw, kinds: RowKinds, which: int, rng: np.ra
     return Draw(p, mass, rate, rank, arrival, arrival.min(axis=2))
 
 
-def _visited_rows(records: Pilot, kinds: RowKinds, kind: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _visited_rows(
+    records: Pilot, kinds: RowKinds, kind: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     stated, plain = records.states, kind < len(rows.KINDS)
     found = np.empty(records.stated.shape)
     counted = np.flatnonzero(~stated)
     found[counted] = rows.draw_counted(records.count[counted], kind[counted], rng)
     some = np.flatnonzero(stated & plain)
-    found[some] = rows.draw_stated(records.stated[some], records.known[some], records.cap[some], kind[some], rng)
+    found[some] = rows.draw_stated(
+        records.stated[some], records.known[some], records.cap[some], kind[some], rng
+    )
     for place, law in enumerate(kinds.laws):
         others = np.flatnonzero(kind == len(rows.KINDS) + place)
         known, cap = records.known[others], records.cap[others]
@@ -209,11 +240,15 @@ def _visited_rows(records: Pilot, kinds: RowKinds, kind: np.ndarray, rng: np.ran
 def _unseen_rows(
     records: Pilot, kinds: RowKinds, share: np.ndarray, unseen: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return rows of inputs never asked: their kinds have the shares of the rows that were asked least."""
+    """Return rows of inputs never asked: their kinds have the shares of the rows that were asked
+    least.
+    """
     kind = rng.choice(len(share), len(unseen), p=share)
     found = np.empty((len(unseen), records.labels))
     plain = np.flatnonzero(kind < len(rows.KINDS))
-    found[plain] = rows.draw_counted(np.zeros((len(plain), records.labels), dtype=np.int64), kind[plain], rng)
+    found[plain] = rows.draw_counted(
+        np.zeros((len(plain), records.labels), dtype=np.int64), kind[plain], rng
+    )
     for place, law in enumerate(kinds.laws):
         others = np.flatnonzero(kind == len(rows.KINDS) + place)
         nothing = np.zeros((len(others), records.labels))

@@ -1,12 +1,13 @@
-"""Kinds of rows without a formula: what the entries are is learnt from those that the records state.
+"""Kinds of rows without a formula: what the entries are is learnt from those that the records
+state.
 
-`EntryLaw`: the entries of a row are independent draws of one law F, given that they sum to 1. F is a histogram over
-log p. For gamma F that is a Dirichlet row. It is fitted to the stated probabilities, and to the hidden ones by their
-mean: given its mass m, u hidden entries of a row are about draws of F tilted, F(p) e^(-t p) / M, to the mean m/u
-(Gibbs' conditioning).
+`EntryLaw`: the entries of a row are independent draws of one law F, given that they sum to 1. F is
+a histogram over log p. For gamma F that is a Dirichlet row. It is fitted to the stated
+probabilities, and to the hidden ones by their mean: given its mass m, u hidden entries of a row are
+about draws of F tilted, F(p) e^(-t p) / M, to the mean m/u (Gibbs' conditioning).
 
-`Profile`: all rows have the same values in different orders, as Zipf's do. H(p) entries of each row lie in the bin of
-p, and those that a row states are no longer among its hidden ones.
+`Profile`: all rows have the same values in different orders, as Zipf's do. H(p) entries of each row
+lie in the bin of p, and those that a row states are no longer among its hidden ones.
 """
 
 from __future__ import annotations
@@ -27,21 +28,26 @@ _MOST_FITTED = 200
 """Rows that a profile is fitted to."""
 
 _THIN = 0.08
-"""A bin that would hold fewer entries of a row than this, and shows none in any, is taken for empty."""
+"""A bin that would hold fewer entries of a row than this, and shows none in any, is taken for
+empty.
+"""
 
 _IMPOSSIBLE = 0.02
 """Chance of one more value of a bin than the profile has."""
 
 _PARAMETERS = 30
-"""So many numbers of F count as fitted: each costs half a log of the number of stated entries (Schwarz 1978)."""
+"""So many numbers of F count as fitted: each costs half a log of the number of stated entries
+(Schwarz 1978).
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Values:
     """Stated probabilities by bin.
 
-    `sorted` (P,): those of bin g from start[g] to start[g + 1]; start (G + 1,); `centre` (G,): their mean, and the
-    middle of a bin without any. Hidden entries have a known mean, which middles would miss by a few per cent.
+    `sorted` (P,): those of bin g from start[g] to start[g + 1]; start (G + 1,); `centre` (G,):
+    their mean, and the middle of a bin without any. Hidden entries have a known mean, which middles
+    would miss by a few per cent.
     """
 
     sorted: np.ndarray
@@ -49,7 +55,8 @@ class Values:
     centre: np.ndarray
 
     def draw(self, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return a value in each bin of `place`: one that is stated, so that values that recur stay equal.
+        """Return a value in each bin of `place`: one that is stated, so that values that recur stay
+        equal.
 
         Where none is stated, anywhere in the bin.
         """
@@ -71,13 +78,17 @@ def stated_values(stated: np.ndarray, known: np.ndarray) -> Values:
 
 @dataclass(frozen=True, eq=False)
 class EntryLaw:
-    """Independent entries; `log_law` (G,) is the logarithm of F on `GRID`, `values` what the records state."""
+    """Independent entries; `log_law` (G,) is the logarithm of F on `GRID`, `values` what the
+    records state.
+    """
 
     log_law: np.ndarray
     values: Values
 
     def evidence(self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> np.ndarray:
-        """Return the log density of each row's stated probabilities, given that the row sums to 1: (R,)."""
+        """Return the log density of each row's stated probabilities, given that the row sums to 1:
+        (R,).
+        """
         hidden = (~known).sum(axis=1)
         mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 1e-12, 1.0)
         each = np.where(known, (self.log_law - _LOG_SIZE)[_bin(stated)], 0.0)
@@ -88,17 +99,25 @@ class EntryLaw:
             found[some] += self._log_sum_density(hidden[some], mass[some], cap[some])
         return found - 0.5 * _PARAMETERS * np.log(max(known.sum(), 2)) / len(stated)
 
-    def _log_sum_density(self, number: np.ndarray, total: np.ndarray, cap: np.ndarray) -> np.ndarray:
+    def _log_sum_density(
+        self, number: np.ndarray, total: np.ndarray, cap: np.ndarray
+    ) -> np.ndarray:
         """Return the log density that `number` entries sum to `total`, by the saddle point of F."""
         _, log_norm, tilt, variance = _tilted(self.log_law, total / number, cap, self.values.centre)
-        found: np.ndarray = number * log_norm + tilt * total - 0.5 * np.log(2.0 * np.pi * number * variance)
+        found: np.ndarray = (
+            number * log_norm + tilt * total - 0.5 * np.log(2.0 * np.pi * number * variance)
+        )
         return found
 
-    def draw(self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def draw(
+        self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
         """Return rows given what is stated of them, which is kept exactly: (R, A)."""
         hidden = np.maximum((~known).sum(axis=1), 1)
         mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 0.0, 1.0)
-        weight, _, _, _ = _tilted(self.log_law, np.maximum(mass, 1e-12) / hidden, cap, self.values.centre)
+        weight, _, _, _ = _tilted(
+            self.log_law, np.maximum(mass, 1e-12) / hidden, cap, self.values.centre
+        )
         cumulated = np.cumsum(weight, axis=1)
         # One sorted array for all rows: row r lies in (r, r + 1].
         cumulated = cumulated / cumulated[:, -1:] + np.arange(len(stated))[:, None]
@@ -117,7 +136,9 @@ class EntryLaw:
 
 
 def entry_law(stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> EntryLaw:
-    """Return F fitted to the stated entries, and to the hidden ones by expectation and maximisation."""
+    """Return F fitted to the stated entries, and to the hidden ones by expectation and
+    maximisation.
+    """
     hidden = (~known).sum(axis=1)
     some = hidden > 0
     mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 1e-12, 1.0)
@@ -126,7 +147,9 @@ def entry_law(stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> EntryLa
     law = seen + 0.02 * seen.sum() / len(GRID) + 0.1
     law /= law.sum()
     for _ in range(_ROUNDS):
-        weight, _, _, _ = _tilted(np.log(law), (mass / np.maximum(hidden, 1))[some], cap[some], values.centre)
+        weight, _, _, _ = _tilted(
+            np.log(law), (mass / np.maximum(hidden, 1))[some], cap[some], values.centre
+        )
         law = seen + 0.05 + hidden[some] @ weight
         law /= law.sum()
     return EntryLaw(np.log(law), values)
@@ -134,7 +157,9 @@ def entry_law(stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> EntryLa
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """The same values in every row; `number` (G,) of them in each bin, A in all; `values` what the records state."""
+    """The same values in every row; `number` (G,) of them in each bin, A in all; `values` what the
+    records state.
+    """
 
     number: np.ndarray
     values: Values
@@ -142,8 +167,8 @@ class Profile:
     def evidence(self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> np.ndarray:
         """Return the log density of each row's stated probabilities: (R,).
 
-        The labels take the values one after the other, without replacement; what is left of them must have the mass
-        that is hidden, to the width of a bin.
+        The labels take the values one after the other, without replacement; what is left of them
+        must have the mass that is hidden, to the width of a bin.
         """
         labels, taken = known.shape[1], _taken(stated, known)
         each = np.log(self.number / labels) - _LOG_SIZE
@@ -162,10 +187,13 @@ class Profile:
         found -= _log_sum_near(self.number[None], np.ones(1), self.values.centre)
         return found - 0.5 * _PARAMETERS * np.log(max(known.sum(), 2)) / len(stated)
 
-    def draw(self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def draw(
+        self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
         """Return rows given what is stated of them, which is kept exactly: (R, A).
 
-        The hidden labels take what is left by systematic sampling: as many values of each bin as expected, to one.
+        The hidden labels take what is left by systematic sampling: as many values of each bin as
+        expected, to one.
         """
         hidden = np.maximum((~known).sum(axis=1), 1)
         mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 0.0, 1.0)
@@ -173,15 +201,24 @@ class Profile:
         cumulated = np.cumsum(weight, axis=1)
         rows = np.arange(len(stated))[:, None]
         cumulated = cumulated / cumulated[:, -1:] + rows
-        order = np.argsort(np.argsort(np.where(known, 2.0, rng.random(stated.shape)), axis=1), axis=1)
+        order = np.argsort(
+            np.argsort(np.where(known, 2.0, rng.random(stated.shape)), axis=1), axis=1
+        )
         level = np.minimum((order + rng.random((len(stated), 1))) / hidden[:, None], 1.0) + rows
-        place = np.searchsorted(cumulated.ravel(), level.ravel()).reshape(stated.shape) - len(GRID) * rows
+        place = (
+            np.searchsorted(cumulated.ravel(), level.ravel()).reshape(stated.shape)
+            - len(GRID) * rows
+        )
         value = np.where(known, 0.0, self.values.draw(np.clip(place, 0, len(GRID) - 1), rng))
         scale = mass / np.maximum(value.sum(axis=1), 1e-300)
         return np.where(known, stated, value * scale[:, None])
 
-    def left(self, stated: np.ndarray, known: np.ndarray, mass: np.ndarray, cap: np.ndarray) -> np.ndarray:
-        """Return the law of a hidden entry of each row, tilted to the mean that it must have: (R, G)."""
+    def left(
+        self, stated: np.ndarray, known: np.ndarray, mass: np.ndarray, cap: np.ndarray
+    ) -> np.ndarray:
+        """Return the law of a hidden entry of each row, tilted to the mean that it must have: (R,
+        G).
+        """
         number = np.maximum(self.number - _taken(stated, known), _IMPOSSIBLE * self.number)
         hidden = np.maximum((~known).sum(axis=1), 1)
         return _tilted(np.log(number), np.maximum(mass, 1e-12) / hidden, cap, self.values.centre)[0]
@@ -209,11 +246,16 @@ def _taken(stated: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Return how many entries of each row are stated in each bin: (R, G) float64."""
     row, _ = np.nonzero(known)
     place = row * len(GRID) + _bin(stated)[known]
-    return np.bincount(place, minlength=len(known) * len(GRID)).reshape(len(known), len(GRID)).astype(np.float64)
+    return (
+        np.bincount(place, minlength=len(known) * len(GRID))
+        .reshape(len(known), len(GRID))
+        .astype(np.float64)
+    )
 
 
 def _log_sum_near(number: np.ndarray, total: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Return the log density at `total` of the sum of so many values of each bin, (R,): Cauchy, as a row may be off.
+    """Return the log density at `total` of the sum of so many values of each bin, (R,): Cauchy, as
+    a row may be off.
 
     Its width is that of the bins, each value anywhere in its own, and 3 % of the mean.
     """
@@ -232,7 +274,9 @@ def _bin(stated: np.ndarray) -> np.ndarray:
 def _tilted(
     log_law: np.ndarray, mean: np.ndarray, cap: np.ndarray, grid: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return F, (G,) or (R, G), tilted to each mean, below each cap: weights (R, G); log M, t and variance, (R,)."""
+    """Return F, (G,) or (R, G), tilted to each mean, below each cap: weights (R, G); log M, t and
+    variance, (R,).
+    """
     log = np.where(cap[:, None] * 1.06 >= grid, log_law, -np.inf)
     log[:, 0] = np.maximum(log[:, 0], -60.0)
     low, high = np.full(len(mean), -6.5), np.full(len(mean), 18.0)

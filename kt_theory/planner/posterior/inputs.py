@@ -1,9 +1,9 @@
 """The posterior of the input law: how often each input is asked per query, visited or not.
 
-An input is asked Poisson(lambda) times in the n queries in hand, lambda = n rho. The lambdas are independent draws of a
-law f on a grid of log lambda: a gamma, two gammas, a lognormal or a cut power law. Inputs that were never asked do not
-show, so that the visit counts j follow the zero-truncated mixture; of inputs known to be S in all, S - V were asked 0
-times.
+An input is asked Poisson(lambda) times in the n queries in hand, lambda = n rho. The lambdas are
+independent draws of a law f on a grid of log lambda: a gamma, two gammas, a lognormal or a cut
+power law. Inputs that were never asked do not show, so that the visit counts j follow the
+zero-truncated mixture; of inputs known to be S in all, S - V were asked 0 times.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ STEP = 0.05
 """Of the grid of log lambda."""
 
 SHARPEST = 400
-"""A visit count above it is taken as known to the 5 % that so many would give: the grid is no finer."""
+"""A visit count above it is taken as known to the 5 % that so many would give: the grid is no
+finer.
+"""
 
 _PARTICLES, _PROPOSALS = 400, 150
-"""For each parameter of a family: drawn uniformly at first, and then proposed at each temperature."""
+"""For each parameter of a family: drawn uniformly at first, and then proposed at each temperature.
+"""
 
 _TEMPERATURES = (0.03, 0.1, 0.3, 0.6, 1.0, 1.0)
 _FREEDOM = 5.0
@@ -28,10 +31,11 @@ _FREEDOM = 5.0
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """A family of laws of log lambda: a name and the box of its parameters, (D, 2), uniform before any data.
+    """A family of laws of log lambda: a name and the box of its parameters, (D, 2), uniform before
+    any data.
 
-    `prior` is its weight before any data. Two humps have a small one: records hardly contradict a few inputs that are
-    asked rarely, and what they hide would leave every curve of whole rows open.
+    `prior` is its weight before any data. Two humps have a small one: records hardly contradict a
+    few inputs that are asked rarely, and what they hide would leave every curve of whole rows open.
     """
 
     name: str
@@ -49,7 +53,8 @@ class Family:
             spread = np.exp(first)
             log = -0.5 * ((grid - (second - spread**2)) / spread) ** 2
         elif self.name == "two gammas":
-            # Of one shape; the lower mean is below the higher by a ratio, and a share of the inputs has it.
+            # Of one shape; the lower mean is below the higher by a ratio, and a share of the inputs
+            # has it.
             shape, ratio, share = np.exp(first), np.exp(parameters[:, 2:3]), parameters[:, 3:4]
             high = shape * (grid - second - np.exp(grid - second))
             low = shape * (grid - second + np.log(ratio) - np.exp(grid - second) * ratio)
@@ -71,9 +76,15 @@ def families(largest: float) -> tuple[Family, ...]:
     least = np.log(0.02)
     return (
         Family("gamma", np.array([(-4.0, 7.0), (least, most)])),
-        Family("two gammas", np.array([(-1.0, 7.0), (least, most), (0.7, 6.0), (0.05, 0.95)]), prior=0.25),
+        Family(
+            "two gammas",
+            np.array([(-1.0, 7.0), (least, most), (0.7, 6.0), (0.05, 0.95)]),
+            prior=0.25,
+        ),
         Family("lognormal", np.array([(np.log(0.03), np.log(4.0)), (least, most)])),
-        Family("power", np.array([(np.log(0.3), np.log(4.0)), (np.log(1e-3), most - 1.8), (0.1, 9.0)])),
+        Family(
+            "power", np.array([(np.log(0.3), np.log(4.0)), (np.log(1e-3), most - 1.8), (0.1, 9.0)])
+        ),
     )
 
 
@@ -100,7 +111,8 @@ class InputLaw:
     def draw(
         self, which: int, kept: np.ndarray, most: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return lambdas of the kept inputs, those of points of inputs never asked, and how many each point stands for.
+        """Return lambdas of the kept inputs, those of points of inputs never asked, and how many
+        each point stands for.
 
         Parameters
         ----------
@@ -121,17 +133,23 @@ class InputLaw:
         points = min(unseen, most)
         asked = never * lam
         if points < unseen:
-            # Points that are drawn by their mass stand for fewer inputs where these are asked more often.
+            # Points that are drawn by their mass stand for fewer inputs where these are asked more
+            # often.
             place = rng.choice(len(lam), points, p=asked / asked.sum())
             stands = unseen * asked.sum() / never.sum() / points / lam[place]
         else:
             place = rng.choice(len(lam), points, p=never / never.sum())
             stands = np.ones(points)
-        jitter = rng.uniform(-STEP / 2, STEP / 2, len(visited)), rng.uniform(-STEP / 2, STEP / 2, points)
+        jitter = (
+            rng.uniform(-STEP / 2, STEP / 2, len(visited)),
+            rng.uniform(-STEP / 2, STEP / 2, points),
+        )
         return visited * np.exp(jitter[0]), lam[place] * np.exp(jitter[1]), stands
 
     def _unseen(self, chance: float, rng: np.random.Generator) -> int:
-        """Return how many inputs were never asked, each with probability `chance`: given V, negative binomial."""
+        """Return how many inputs were never asked, each with probability `chance`: given V,
+        negative binomial.
+        """
         if self.inputs is not None:
             return self.inputs - len(self.visits)
         asked = min(max(1.0 - chance, 1e-6), 1.0 - 1e-12)
@@ -151,7 +169,9 @@ def log_visits(visits: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return found
 
 
-def input_law(visits: np.ndarray, draws: int, rng: np.random.Generator, inputs: int | None = None) -> InputLaw:
+def input_law(
+    visits: np.ndarray, draws: int, rng: np.random.Generator, inputs: int | None = None
+) -> InputLaw:
     """Return posterior draws of the law of lambda, each family weighed by its evidence.
 
     Parameters
@@ -186,14 +206,21 @@ def input_law(visits: np.ndarray, draws: int, rng: np.random.Generator, inputs: 
     for place, (family, (parameters, weight)) in enumerate(zip(known, sampled, strict=True)):
         mine = np.flatnonzero(picked == place)
         share = np.exp(weight - weight.max())
-        laws[mine] = family.law(parameters[rng.choice(len(share), len(mine), p=share / share.sum())], grid)
+        laws[mine] = family.law(
+            parameters[rng.choice(len(share), len(mine), p=share / share.sum())], grid
+        )
     return InputLaw(visits, inputs, grid, laws)
 
 
 def _particles(
-    family: Family, grid: np.ndarray, log_likelihood: Callable[[np.ndarray], np.ndarray], rng: np.random.Generator
+    family: Family,
+    grid: np.ndarray,
+    log_likelihood: Callable[[np.ndarray], np.ndarray],
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return parameters and their log weights: population Monte Carlo, the likelihood tempered, t mixtures proposed."""
+    """Return parameters and their log weights: population Monte Carlo, the likelihood tempered, t
+    mixtures proposed.
+    """
     low, high = family.box.T
     volume = float(np.log(high - low).sum())
 
@@ -211,13 +238,19 @@ def _particles(
         share /= share.sum()
         spread = at - share @ at
         cover = 0.6 * ((spread * share[:, None]).T @ spread + np.diag(((high - low) * 0.004) ** 2))
-        at, proposal = _proposed(at[rng.choice(len(at), _PROPOSALS * len(low), p=share)], cover, rng)
+        at, proposal = _proposed(
+            at[rng.choice(len(at), _PROPOSALS * len(low), p=share)], cover, rng
+        )
         log = value(at)
     return at, log - volume - proposal
 
 
-def _proposed(centres: np.ndarray, cover: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return a draw around each centre and the log density, at each draw, of the mixture of all centres."""
+def _proposed(
+    centres: np.ndarray, cover: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a draw around each centre and the log density, at each draw, of the mixture of all
+    centres.
+    """
     from scipy.special import gammaln
 
     count, size = centres.shape
@@ -230,7 +263,11 @@ def _proposed(centres: np.ndarray, cover: np.ndarray, rng: np.random.Generator) 
     log = -0.5 * (_FREEDOM + size) * np.log1p(np.maximum(square, 0.0) / _FREEDOM)
     peak = log.max(axis=1)
     log = peak + np.log(np.exp(log - peak[:, None]).mean(axis=1))
-    constant = gammaln(0.5 * (_FREEDOM + size)) - gammaln(0.5 * _FREEDOM) - 0.5 * size * np.log(_FREEDOM * np.pi)
+    constant = (
+        gammaln(0.5 * (_FREEDOM + size))
+        - gammaln(0.5 * _FREEDOM)
+        - 0.5 * size * np.log(_FREEDOM * np.pi)
+    )
     return at, log + constant - np.log(np.diag(root)).sum()
 
 

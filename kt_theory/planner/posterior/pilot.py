@@ -1,4 +1,6 @@
-"""What the posterior reads of a transfer set: visits, counts and stated probabilities of the visited inputs, dense."""
+"""What the posterior reads of a transfer set: visits, counts and stated probabilities of the
+visited inputs, dense.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from kt_theory.transfer.rows import Rows
 from kt_theory.transfer.sets import TransferSet
 
 MOST_CELLS = 30_000
-"""Cells (rows x labels) that are looked at; of more rows a sample, spread over the visit counts, stands for all."""
+"""Cells (rows x labels) that are looked at; of more rows a sample, spread over the visit counts,
+stands for all.
+"""
 
 MOST_ROWS, LEAST_ROWS = 1_500, 40
 
@@ -19,7 +23,9 @@ MOST_LABELS = 50_000
 """Beyond so many labels no posterior is computed."""
 
 ROUNDING = 2e-6
-"""A row whose stated probabilities miss 1 by no more hides nothing: servers compute in single precision."""
+"""A row whose stated probabilities miss 1 by no more hides nothing: servers compute in single
+precision.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +40,11 @@ class Pilot:
     visits : (V,) int64
         Queries of every visited input, kept or not.
     kept : (R,) int64
-        Which rows of the transfer set are kept, in the order of the inputs' names, so that the order of the records
-        changes nothing.
+        Which rows of the transfer set are kept, in the order of the inputs' names, so that the
+        order of the records changes nothing.
     columns : (A,) int64
-        Codes of the labels in the order of their names; labels that no record names have codes of their own.
+        Codes of the labels in the order of their names; labels that no record names have codes of
+        their own.
     count : (R, A) int64
         How often each label was sampled.
     stated : (R, A) float64
@@ -45,7 +52,8 @@ class Pilot:
     known : (R, A) bool
         The probability is stated, or follows from those that are.
     cap : (R,) float64
-        No hidden label of the row is more probable: the smallest that a record of it lists among its most probable.
+        No hidden label of the row is more probable: the smallest that a record of it lists among
+        its most probable.
     """
 
     transfer: TransferSet
@@ -129,7 +137,9 @@ def pilot(transfer: TransferSet, labels: int) -> Pilot:
 
 
 def _told(rows: Rows) -> np.ndarray:
-    """1 for each pair whose probability is stated, or those of some of its variants, which are taken for all."""
+    """1 for each pair whose probability is stated, or those of some of its variants, which are
+    taken for all.
+    """
     return (rows.known | (rows.floor > 0)).astype(np.float64)
 
 
@@ -139,7 +149,9 @@ def rows_of(labels: int) -> int:
 
 
 def _spread(transfer: TransferSet, rows: Rows, most: int) -> np.ndarray:
-    """Return at most so many rows, evenly spread over their visit counts, in the order of the inputs' names."""
+    """Return at most so many rows, evenly spread over their visit counts, in the order of the
+    inputs' names.
+    """
     names = np.array(transfer.input_names, dtype=object)[rows.input]
     by_name = np.argsort(names, kind="stable")
     if len(by_name) <= most:
@@ -162,11 +174,12 @@ def _dense(rows: Rows, values: np.ndarray, kept: np.ndarray, columns: np.ndarray
 
 
 def _caps(transfer: TransferSet, rows: Rows, kept: np.ndarray) -> np.ndarray:
-    """Return, for each kept row, the most that a hidden label can have; 1 where the records do not say.
+    """Return, for each kept row, the most that a hidden label can have; 1 where the records do not
+    say.
 
-    What a record lists beside its sampled label are the most probable ones: what it does not list is at most their
-    smallest. Where a label that some record left out turns out larger, the records do not list the most probable, and
-    nothing is concluded.
+    What a record lists beside its sampled label are the most probable ones: what it does not list
+    is at most their smallest. Where a label that some record left out turns out larger, the records
+    do not list the most probable, and nothing is concluded.
     """
     record, label = transfer.entry_record, transfer.entry_label
     listed = ~np.isnan(transfer.entry_logp) & (label != transfer.sampled[record])
@@ -180,11 +193,15 @@ def _caps(transfer: TransferSet, rows: Rows, kept: np.ndarray) -> np.ndarray:
 
 
 def _leaves_out_larger(transfer: TransferSet, rows: Rows, smallest: np.ndarray) -> bool:
-    """Whether a record leaves out a label that its row is known to give more than the record's smallest."""
+    """Whether a record leaves out a label that its row is known to give more than the record's
+    smallest.
+    """
     bound = -np.log(np.minimum(smallest, 1.0)) - 1e-6
     stated = ~np.isnan(transfer.entry_logp)
     record = transfer.entry_record[stated]
-    listed = np.bincount(record[-transfer.entry_logp[stated] < bound[record]], minlength=len(transfer))
+    listed = np.bincount(
+        record[-transfer.entry_logp[stated] < bound[record]], minlength=len(transfer)
+    )
     # Within a row, pairs in the order of -log p: one sorted array for all rows.
     nats = -np.log(np.maximum(rows.p[rows.known], 1e-300))
     order = np.sort(rows.row[rows.known] + nats / 1000.0)

@@ -1,14 +1,16 @@
 """The posterior of the rows: what kind each row is of, and draws of what the records hide of it.
 
-A row is of one of several kinds, each with an unknown share of all rows: Dirichlet(alpha); or a spike, a share
-w ~ Beta(c, d) of the row at a label that is equally likely any, the others sharing 1 - w as Dirichlet(alpha) (`Kind`);
-or, where probabilities are stated, a row whose entries are draws of one law that the records show themselves
-(`entries.EntryLaw`).
+A row is of one of several kinds, each with an unknown share of all rows: Dirichlet(alpha); or a
+spike, a share w ~ Beta(c, d) of the row at a label that is equally likely any, the others sharing 1
+- w as Dirichlet(alpha) (`Kind`); or, where probabilities are stated, a row whose entries are draws
+of one law that the records show themselves (`entries.EntryLaw`).
 
-Stated probabilities are kept exactly: a kind is weighed by the density of what is stated, and what is hidden is drawn
-given it. That the stated labels are those that were sampled adds a factor that is the same for all kinds.
+Stated probabilities are kept exactly: a kind is weighed by the density of what is stated, and what
+is hidden is drawn given it. That the stated labels are those that were sampled adds a factor that
+is the same for all kinds.
 
-Legend: R rows, A labels, K kinds, u hidden labels of a row, m the mass that they share, w the spike, t its share of m.
+Legend: R rows, A labels, K kinds, u hidden labels of a row, m the mass that they share, w the
+spike, t its share of m.
 """
 
 from __future__ import annotations
@@ -28,12 +30,15 @@ _LOG_STEP = np.log(_NODES * (1.0 - _NODES) * _LOGIT_STEP)
 _TINY = 1e-300
 _CAP_CELLS = 200_000
 _EVEN = 100.0
-"""From this alpha on the hidden labels of a row share so evenly that no cap on them says anything."""
+"""From this alpha on the hidden labels of a row share so evenly that no cap on them says anything.
+"""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Dirichlet(alpha), or with spike (c, d) a spike at one label and Dirichlet(alpha) over the others."""
+    """Dirichlet(alpha), or with spike (c, d) a spike at one label and Dirichlet(alpha) over the
+    others.
+    """
 
     alpha: float
     spike: tuple[float, float] | None = None
@@ -43,7 +48,9 @@ KINDS = tuple(Kind(alpha, spike) for alpha in ALPHAS for spike in (None, *SPIKES
 
 
 def count_evidence(count: np.ndarray) -> np.ndarray:
-    """Return the log probability of each row's counts under each kind, up to a constant of the row: (R, K)."""
+    """Return the log probability of each row's counts under each kind, up to a constant of the row:
+    (R, K).
+    """
     from scipy.special import gammaln, logsumexp
 
     labels, total = count.shape[1], count.sum(axis=1)
@@ -102,7 +109,8 @@ def _hidden(stated: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _spike_anywhere(stated: np.ndarray, known: np.ndarray, kind: Kind) -> np.ndarray:
     """Return the log density of what is stated and of where the spike is: (R, A + nodes).
 
-    At each known label; or hidden, with each share t of the hidden mass, summed over which label it is.
+    At each known label; or hidden, with each share t of the hidden mass, summed over which label it
+    is.
     """
     from scipy.special import betaln, gammaln
 
@@ -114,9 +122,13 @@ def _spike_anywhere(stated: np.ndarray, known: np.ndarray, kind: Kind) -> np.nda
     whole = gammaln(max(labels - 1, 1) * alpha)
 
     def spike(w: np.ndarray) -> np.ndarray:
-        density = (c - 1.0) * np.log(w) + (d - 1.0) * np.log(np.maximum(1.0 - w, 1e-12)) - betaln(c, d)
+        density = (
+            (c - 1.0) * np.log(w) + (d - 1.0) * np.log(np.maximum(1.0 - w, 1e-12)) - betaln(c, d)
+        )
         # The others share 1 - w.
-        found: np.ndarray = density + (1.0 - (labels - 1) * alpha) * np.log(np.maximum(1.0 - w, 1e-12))
+        found: np.ndarray = density + (1.0 - (labels - 1) * alpha) * np.log(
+            np.maximum(1.0 - w, 1e-12)
+        )
         return found
 
     share = np.maximum(u, 1) * alpha
@@ -124,16 +136,35 @@ def _spike_anywhere(stated: np.ndarray, known: np.ndarray, kind: Kind) -> np.nda
     seen = spike(np.maximum(stated, _TINY)) + whole - (known_labels - 1) * gammaln(alpha)
     seen = np.where(known, seen + (alpha - 1.0) * (total - logs) + rest, -np.inf)
     share = np.maximum(u - 1, 1) * alpha
-    unseen = spike(m * _NODES) + whole - known_labels * gammaln(alpha) - gammaln(share) + (alpha - 1.0) * total
-    # Beyond the last node the integrand falls as exp(-share logit): a geometric series, added to that node.
+    unseen = (
+        spike(m * _NODES)
+        + whole
+        - known_labels * gammaln(alpha)
+        - gammaln(share)
+        + (alpha - 1.0) * total
+    )
+    # Beyond the last node the integrand falls as exp(-share logit): a geometric series, added to
+    # that node.
     unseen[:, -1:] -= np.log(-np.expm1(-share * _LOGIT_STEP))
-    unseen = unseen + (share - 1.0) * np.log(m * (1.0 - _NODES)) + np.log(m) + _LOG_STEP + np.log(np.maximum(u, 1))
-    found: np.ndarray = np.concatenate([seen, np.where(u >= 2, unseen, -np.inf)], axis=1) - np.log(labels)
+    unseen = (
+        unseen
+        + (share - 1.0) * np.log(m * (1.0 - _NODES))
+        + np.log(m)
+        + _LOG_STEP
+        + np.log(np.maximum(u, 1))
+    )
+    found: np.ndarray = np.concatenate([seen, np.where(u >= 2, unseen, -np.inf)], axis=1) - np.log(
+        labels
+    )
     return found
 
 
-def cap_evidence(stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the log probability that no hidden label of a row exceeds its cap, for each kind: (R, K), estimated."""
+def cap_evidence(
+    stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the log probability that no hidden label of a row exceeds its cap, for each kind: (R,
+    K), estimated.
+    """
     found = np.zeros((len(stated), len(ALPHAS)))
     bounded = np.flatnonzero((cap < 1.0) & ((~known).sum(axis=1) > 1))
     _, mass, _ = _hidden(stated, known)
@@ -142,7 +173,9 @@ def cap_evidence(stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np
         if alpha <= _EVEN and len(bounded):
             inside = np.zeros(len(bounded))
             for _ in range(repeats):
-                share = shares(np.broadcast_to(alpha, (len(bounded), stated.shape[1])), ~known[bounded], rng)
+                share = shares(
+                    np.broadcast_to(alpha, (len(bounded), stated.shape[1])), ~known[bounded], rng
+                )
                 inside += (mass[bounded, None] * share).max(axis=1) <= cap[bounded] * 1.0001
             found[bounded, place] = np.log((inside + 0.5) / (repeats + 1.0))
     return np.repeat(found, 1 + len(SPIKES), axis=1)
@@ -151,9 +184,13 @@ def cap_evidence(stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np
 def shares(parameter: np.ndarray, used: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return draws of Dirichlet(parameter) over the `used` labels of each row, 0 elsewhere: (R, A).
 
-    Gamma(a) is Gamma(a + 1) U^(1/a), in logarithms, -log U being exponential: for small a the gamma itself underflows.
+    Gamma(a) is Gamma(a + 1) U^(1/a), in logarithms, -log U being exponential: for small a the gamma
+    itself underflows.
     """
-    log = np.log(rng.standard_gamma(parameter + 1.0)) - rng.standard_exponential(parameter.shape) / parameter
+    log = (
+        np.log(rng.standard_gamma(parameter + 1.0))
+        - rng.standard_exponential(parameter.shape) / parameter
+    )
     log = np.where(used, log, -np.inf)
     peak = np.where(used.any(axis=1), log.max(axis=1), 0.0)
     weight = np.exp(log - peak[:, None])
@@ -184,9 +221,15 @@ def draw_counted(count: np.ndarray, kind: np.ndarray, rng: np.random.Generator) 
 
 
 def draw_stated(
-    stated: np.ndarray, known: np.ndarray, cap: np.ndarray, kind: np.ndarray, rng: np.random.Generator
+    stated: np.ndarray,
+    known: np.ndarray,
+    cap: np.ndarray,
+    kind: np.ndarray,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return rows given what is stated of them, which is kept exactly, their caps and kinds: (R, A)."""
+    """Return rows given what is stated of them, which is kept exactly, their caps and kinds: (R,
+    A).
+    """
     hidden_spike = np.zeros(len(stated))
     for place in np.unique(kind).tolist():
         if KINDS[place].spike is not None:
@@ -206,9 +249,15 @@ def draw_stated(
 
 
 def _shared(
-    mass: np.ndarray, known: np.ndarray, alpha: np.ndarray, spike: np.ndarray, rng: np.random.Generator
+    mass: np.ndarray,
+    known: np.ndarray,
+    alpha: np.ndarray,
+    spike: np.ndarray,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return the hidden masses: a share `spike` (0: none) at a hidden label, the rest as Dirichlet(alpha)."""
+    """Return the hidden masses: a share `spike` (0: none) at a hidden label, the rest as
+    Dirichlet(alpha).
+    """
     used = ~known
     found = np.zeros(known.shape)
     has = np.flatnonzero(spike > 0.0)
@@ -221,30 +270,41 @@ def _shared(
 
 
 def under(hidden: np.ndarray, known: np.ndarray, cap: np.ndarray) -> np.ndarray:
-    """Return hidden masses none of which exceeds its row's cap: the excess goes where there is room, in proportion."""
+    """Return hidden masses none of which exceeds its row's cap: the excess goes where there is
+    room, in proportion.
+    """
     for _ in range(8):
         excess = np.where(known, 0.0, np.maximum(hidden - cap[:, None], 0.0))
         if not excess.any():
             break
         hidden = hidden - excess
         room = np.where(known, 0.0, np.maximum(cap[:, None] - hidden, 0.0))
-        hidden = hidden + excess.sum(axis=1, keepdims=True) * room / np.maximum(room.sum(axis=1, keepdims=True), _TINY)
+        hidden = hidden + excess.sum(axis=1, keepdims=True) * room / np.maximum(
+            room.sum(axis=1, keepdims=True), _TINY
+        )
     return hidden
 
 
 def strata(visits: np.ndarray) -> np.ndarray:
-    """Return the third of the visit counts to which each row belongs, 0 the least: (R,). Kinds may depend on rho."""
+    """Return the third of the visit counts to which each row belongs, 0 the least: (R,). Kinds may
+    depend on rho.
+    """
     low, high = np.quantile(visits, [1 / 3, 2 / 3])
     found: np.ndarray = (visits > low).astype(np.int64) + (visits > high)
     return found
 
 
 CONCENTRATION, TIE, ROUNDS = 2.0, 12.0, 15
-"""Dirichlet weight of the shares of the kinds, how closely the strata follow the shares of all, and Gibbs rounds."""
+"""Dirichlet weight of the shares of the kinds, how closely the strata follow the shares of all, and
+Gibbs rounds.
+"""
 
 
-def draw_kinds(evidence: np.ndarray, stratum: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the kind of each row, (R,), and the shares of the kinds in stratum 0, (K,): one draw, by Gibbs sampling.
+def draw_kinds(
+    evidence: np.ndarray, stratum: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the kind of each row, (R,), and the shares of the kinds in stratum 0, (K,): one draw,
+    by Gibbs sampling.
 
     The shares of a stratum are Dirichlet around those of all rows, as many as `TIE` rows.
     """
@@ -257,7 +317,9 @@ def draw_kinds(evidence: np.ndarray, stratum: np.ndarray, rng: np.random.Generat
         cumulated = np.cumsum(weight * share[stratum], axis=1)
         level = rng.random(len(evidence)) * cumulated[:, -1]
         kind = np.minimum((cumulated < level[:, None]).sum(axis=1), kinds - 1)
-        base = rng.dirichlet(np.maximum(CONCENTRATION / kinds + np.bincount(kind, minlength=kinds), 1e-3))
+        base = rng.dirichlet(
+            np.maximum(CONCENTRATION / kinds + np.bincount(kind, minlength=kinds), 1e-3)
+        )
         for group in range(groups):
             number = np.bincount(kind[stratum == group], minlength=kinds)
             share[group] = rng.dirichlet(np.maximum(TIE * base + number, 1e-3))
