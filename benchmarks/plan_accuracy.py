@@ -2,8 +2,8 @@
 
 Teachers of 22 kinds: 11 that the model and the widening of its intervals were tuned on, 7 that were looked at on the
 way (rows that are permutations and input laws of two humps were added for them), and 4 that were kept back until the
-end (values that recur were then kept equal, for Instance 0). Three
-more are outside the model, and no goal: they show what that costs.
+end (values that recur were then kept equal, for Instance 0). Three more are outside the model, and no goal: they show
+what that costs.
 
 Pilots of 0.5, 2, 4 and 20 records per input; records of hard, partial, top_k(2) and soft labels. The total variation
 asked for is the teacher's own risk at 2 and at 6 times the records in hand, so that the true total is known: 2 n0 and
