@@ -79,3 +79,6 @@ def test_the_text_beside_the_tables_is_as_measured():
     kinds, outside = re.search(r"(\d+) kinds of teachers, 2 sets .* 3 kinds of teachers, (\d+) sets", found).groups()
     assert f"over {kinds} kinds of teachers" in text
     assert f"measured on {outside} sets of each" in text
+    (rows_given,) = (row[SHOWN[0]] for row in measured(ALL) if place(row) == ("soft records", "soft", 2.0))
+    only = 100 - int(rows_given.rstrip("%"))
+    assert f"Whole rows from 2 records per input get an interval only in {only}% of sets" in text
