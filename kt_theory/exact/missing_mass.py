@@ -62,13 +62,6 @@ class MissingMassLaw:
         return float(self.values[enough[0]])
 
 
-class MissingMassBounds(NamedTuple):
-    """With probability 1 - delta, L = sum_s rho_s 1[s not sampled] is at most either number."""
-
-    paper: float
-    sharper: float
-
-
 def ce_ful_weights(teacher: Teacher) -> np.ndarray:
     """Return w = rho TV(Uniform, pi) for each row class: with these weights the missing mass is the
     loss of ce_ful.
@@ -191,51 +184,6 @@ def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None)
         left = weight[:, None] * left
         probabilities += (left.real.T @ right.real - left.imag.T @ right.imag).ravel()
     return _collected(values, np.maximum(probabilities * np.exp(path.log_scale + scale), 0.0))
-
-
-def missing_mass_bounds(inputs: int, n: int, delta: float) -> MissingMassBounds:
-    """Return bounds on sum_s rho_s 1[s not sampled] that hold with probability 1 - delta for every
-    rho on S inputs.
-
-    paper: 4S/(9n) + 3 sqrt(S) ln(1/delta)/n, for delta <= 1/10 (NaN above): Zhao and Zhu (2023),
-    equation (D.34).
-
-    sharper: (1/n) inf_{0<t<1} [S (1-t)^((1-t)/t) + ln(1/delta)/t]. Key steps: multinomial counts
-    are negatively associated and 1[n_s = 0] are non-increasing functions of different counts
-    (Joag-Dev and Proschan 1983), so with y = n rho_s and (1-rho_s)^n <= e^-y
-
-        ln E exp(t n L) <= sum_s ln(1 + e^-y (e^{ty} - 1))
-                        <= sum_s (e^{-(1-t)y} - e^-y) <= S t (1-t)^((1-t)/t),
-
-    the last at its maximiser e^{ty} = 1/(1-t); then P(L >= x) <= exp(-t n x) E exp(t n L) = delta
-    (Chernoff).
-
-    Parameters
-    ----------
-    inputs : int
-        S >= 1.
-    n : int
-        At least 1.
-    delta : float
-        In (0, 1).
-    """
-    size = whole_number(inputs, "inputs", low=1)
-    draws = whole_number(n, "n", low=1)
-    log = -float(np.log(unit_interval(delta, "delta")))
-    paper = np.nan
-    if delta <= 0.1:
-        paper = 4 * size / (9 * draws) + 3 * np.sqrt(size) * log / draws
-    low = -40.0
-    high = 40.0
-    for _ in range(6):
-        t = 1 / (1 + np.exp(-np.linspace(low, high, 401)))
-        power = (1 - t) / t * np.log1p(-np.minimum(t, 1 - 1e-16))
-        bound = size * np.exp(power) + log / t
-        best = int(np.argmin(bound))
-        step = (high - low) / 400
-        low, high = low + (best - 1) * step, low + (best + 1) * step
-    sharper = float(bound.min()) / draws
-    return MissingMassBounds(float(min(paper, 1.0)), min(1.0, sharper))
 
 
 def _weighted(classes: RowClasses, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

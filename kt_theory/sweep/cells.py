@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from kt_theory.catalogue import build_student
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 
@@ -137,7 +138,7 @@ class _Runner:
         from kt_theory.simulation.cell import Cell
 
         self.teacher = recipes.build_teacher(work.teacher)
-        students = [recipes.build_student(recipe, self.teacher.inputs) for recipe in work.students]
+        students = [build_student(recipe, self.teacher.inputs) for recipe in work.students]
         # simulate() keys its streams by (seed, n); cells of a sweep that differ in the teacher are independent too.
         key = stream_key(work.seed, int(work.group, 16))
         self.cell = Cell(self.teacher, students, work.n, work.seed, key=key)
