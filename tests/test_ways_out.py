@@ -155,6 +155,24 @@ def learnt(write: Callable[[Path], Path], student: Any = None, **options: Any) -
     return lambda folder: kt.fit(kt.TransferSet.read(write(folder), **options), student).certificate()
 
 
+def whole_rows(inputs: int | None = None) -> Act:
+    """Plan from whole rows of inputs that are asked unevenly, and raise why there is no number."""
+
+    def ask(_: Path) -> None:
+        rng = np.random.default_rng(0)
+        pi, rho = rng.dirichlet(np.full(4, 0.4), 300), 1.0 / np.arange(1.0, 301.0)
+        s = rng.choice(300, 600, p=rho / rho.sum())
+        a = (np.cumsum(pi[s], axis=1) < rng.random(600)[:, None]).sum(axis=1)
+        names = [f"q{i}" for i in s]
+        found = kt.samples_needed(
+            "soft", inputs, teacher=kt.TransferSet.from_arrays(names, a, logits=np.log(pi[s])), tv=0.02
+        )
+        if found.n is None:
+            raise ValueError(found.reason)
+
+    return ask
+
+
 def planned(
     access: Any = "soft",
     write: Callable[[Path], Path] | None = None,
@@ -410,6 +428,7 @@ WAYS = {
         planned("rounded(0.1)", inputs=9, labels=3, tv=0.1),
     ),
     "a plan for the copy": Way(planned("rounded(0.1)", TOP, tv=0.1), r"kt.fit\(...\).teacher\(\)", as_teacher),
+    "rows that differ too much": Way(whole_rows(), "less if inputs= says how many inputs there are", whole_rows(300)),
     "hops without a graph": Way(
         lambda folder: kt.plan(inputs=3, labels=2, tv=0.1, hops=2),
         "goes with graph=...",

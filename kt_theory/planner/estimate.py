@@ -90,7 +90,7 @@ def estimated(
     low, high = _interval(needed, len(transfer), counted, factor)
     n = _whole(float(np.median(needed)))
     words = _words(found)
-    weak = _weak(found, *_interval(needed, len(transfer), counted, 1.0))
+    weak = _weak(found, *_interval(needed, len(transfer), counted, 1.0), inputs)
     if sure is not None:
         about = (
             f"between {low:,} and {high:,} more"
@@ -173,8 +173,11 @@ def _whole(m: float) -> int:
     return min(max(math.ceil(m), 0), LARGEST_COUNT)
 
 
-def _weak(found: Posterior, low: int, high: int) -> str:
-    """Return why the records do not determine a number, empty where they do."""
+def _weak(found: Posterior, low: int, high: int, inputs: int | None) -> str:
+    """Return why the records do not determine a number, empty where they do.
+
+    What differs most between teachers that the records allow is how many inputs were never asked.
+    """
     records, each = found.pilot.n, found.pilot.n / len(found.pilot.visits)
     states = found.pilot.states.any()
     if each < (FEWEST if states else FEWEST_LABELS):
@@ -185,7 +188,8 @@ def _weak(found: Posterior, low: int, high: int) -> str:
         )
         return f"{each:.2g} {what} say too little"
     if (records + high) > WIDEST * (records + low):
-        return "teachers that the records allow differ too much"
+        known = ", less if inputs= says how many inputs there are" if inputs is None else ""
+        return f"teachers that the records allow differ too much{known}"
     return ""
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -172,6 +174,25 @@ def test_words_that_name_no_level_are_refused(text):
 )
 def test_levels_are_read_as_they_are_printed(text):
     assert parse(text).name == text
+
+
+NET = graphs.cycle(6)
+UNPLANNED = {
+    "no limit is known for a channel where": (replace(access.gradient(NET), noise=0.1), {}),
+    "only whole rows along a graph are known": (access.Access("near", "labels", sampled=True, top=0, graph=NET), {}),
+    "'mute': no limit is known for it": (access.Access("mute", "top labels", sampled=False, top=2), {"inputs": 3}),
+    "inputs = 4: the features are of 3 inputs": (access.jacobian(np.eye(3)), {"inputs": 4}),
+    "'rounded(0.1) partial' has none": ("rounded(0.1) partial", {"inputs": 3, "labels_per_query": 2}),
+    "unknown access level 3": (3, {"inputs": 3}),
+}
+"""What no level is planned for, by what is said of it: what was asked for and the further arguments."""
+
+
+@pytest.mark.parametrize("words", UNPLANNED)
+def test_what_no_level_is_planned_for_is_refused(words):
+    given, options = UNPLANNED[words]
+    with pytest.raises(ValueError, match=re.escape(words)):
+        kt.samples_needed(given, labels=4, tv=0.1, **options)
 
 
 def test_levels_that_say_all_themselves_take_no_more():

@@ -183,7 +183,7 @@ def test_a_flat_curve_determines_no_number(monkeypatch):
     teacher = kt.Teacher(np.random.default_rng(6).dirichlet(np.full(5, 0.5), 420), rho)
     found = samples_needed("soft", teacher=records(teacher, 300, 6, "soft"), tv=0.002)
     assert found.weak
-    assert "differ too much" in found.reason
+    assert "differ too much, less if inputs= says how many" in found.reason
     monkeypatch.setattr(estimate, "WIDEST", math.inf)
     assert not samples_needed("soft", teacher=records(teacher, 300, 6, "soft"), tv=0.002).weak
 
@@ -198,6 +198,17 @@ def test_known_inputs_sharpen_the_interval():
         low, high = samples_needed("soft", inputs, teacher=transfer, tv=0.03).interval
         width.append((90 + high) / (90 + low))
     assert width[1] < width[0]
+
+
+def test_the_way_out_of_rows_that_differ_too_much_is_the_number_of_inputs():
+    """Whole rows of a Zipf law: the interval alone, and with all 300 inputs known a number that is near."""
+    teacher = kt.Teacher(kt.teachers.dirichlet(300, 8, 0.4, seed=3).pi, 1.0 / np.arange(1.0, 301.0), normalise=True)
+    transfer = records(teacher, 600, 2, "soft")
+    transfer = replace(transfer, target=replace(transfer.target, closed=False))
+    total = samples_needed("soft", teacher=teacher, tv=0.02).n
+    alone = samples_needed("soft", teacher=transfer, tv=0.02)
+    assert "less if inputs= says how many inputs there are" in alone.reason
+    assert holds(samples_needed("soft", 300, teacher=transfer, tv=0.02), 600, total)
 
 
 def test_a_proof_keeps_its_number_and_has_the_estimate_beside_it():

@@ -272,15 +272,20 @@ def test_levels_that_were_asked_for_and_have_no_row_are_said():
     assert "left out" not in run(*size).output, "nobody asked for the default top_k(5)"
 
 
+TWO = ("--inputs", 2, "--labels", 2)
+
+
 @pytest.mark.parametrize(
-    "words",
-    [("--tv", 0.1), ("--inputs", 2, "--labels", 2, "--tv", 1), ("--inputs", 2, "--labels", 2, "--tv", 0.1, "--logits"),
-     ("--inputs", 2, "--labels", 2, "--tv", 0.1, "--price", "soft"),
-     ("--inputs", 2, "--labels", 2, "--tv", 0.1, "--price", "gold=1"),
-     ("--inputs", 2, "--labels", 2, "--tv", 0.1, "--plot", "plan.gif")],
+    ("words", "said"),
+    [((), "inputs is missing"), (("--inputs", 2, "--labels", 2, "--tv", 1), "--tv"), ((*TWO, "--logits"), "--logits"),
+     ((*TWO, "--price", "soft"), "must be LEVEL=PRICE"), ((*TWO, "--price", "gold=1"), "gold"),
+     ((*TWO, "--price", "hard=1", "--price", "hard=2"), "--price hard=2: hard has a price already"),
+     (("--inputs", 2, "--labels", "yes"), "--labels yes: must be a whole number, or names"),
+     ((*TWO, "--plot", "plan.gif"), "must end in")],
 )  # fmt: skip
-def test_command_refuses_in_one_line(words):
-    result = run(*words)
+def test_command_refuses_in_one_line(words, said):
+    result = run("--tv", 0.1, *words)
     assert result.exit_code == 2
     assert result.output.startswith("Error: ")
+    assert said in result.output
     assert len(result.output.strip().splitlines()) == 1
