@@ -240,7 +240,10 @@ def _graph(value: Any, parameter: Parameter, folder: Path) -> Any:
 
 
 def _sized_graph(call: Call) -> graphs.Graph:
-    return _SIZED[call.name](*(value for _, value in call.arguments))
+    try:
+        return _SIZED[call.name](*(value for _, value in call.arguments))
+    except TypeError:
+        raise ValueError(f"graph = {write(call)!r}: must be like 'path(5)'") from None
 
 
 def _make_graph(value: Any, inputs: int | None) -> graphs.Graph:
@@ -512,6 +515,8 @@ def name_of(recipe: Recipe) -> str:
 def _as_word(value: Any) -> Any:
     if isinstance(value, Mapping):
         return Path(value["file"]).name if "file" in value else parse(name_of(value))
+    if isinstance(value, float):
+        return f"{value:g}"
     return parse(value) if isinstance(value, str) else value
 
 

@@ -42,20 +42,21 @@ def parse(text: str) -> Value:
         Without the text: the caller says what it should be like.
     """
     reader = _Reader(_tokens(text))
-    values = reader.phrase()
+    try:
+        values = reader.phrase()
+    except RecursionError:
+        raise ValueError("a name is missing within so many brackets") from None
     if reader.rest or len(values) != 1:
         raise ValueError(f"{reader.rest[:1] or values} is left over")
     return values[0]
 
 
 def write(value: Value) -> str:
-    """Return a text that `parse` reads as this value; numbers have six digits."""
+    """Return a text that `parse` reads as this value."""
     if isinstance(value, Call):
         parts = (f"{key}={write(given)}" if key else write(given) for key, given in value.arguments)
         return f"{value.name}({', '.join(parts)})"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, int) or _WORD.fullmatch(value):
+    if not isinstance(value, str) or _WORD.fullmatch(value):
         return str(value)
     return f"'{value}'" if "'" not in value else f'"{value}"'
 

@@ -177,7 +177,7 @@ WORDS = st.from_regex(r"[a-z_][a-z_0-9]{0,5}", fullmatch=True).filter(
     lambda word: word not in {"as", "inf", "nan", "infinity", "masked", "grouped"}
 )
 VALUES = st.recursive(
-    st.integers(-999, 999) | WORDS,
+    st.integers(-999, 999) | st.floats(allow_nan=False) | WORDS,
     lambda inner: st.builds(
         Call, WORDS, st.lists(st.tuples(WORDS | st.just(""), inner), max_size=3).map(tuple)
     ),
@@ -423,6 +423,16 @@ def test_a_sweep_counts_files_by_their_content(files, tmp_path):
         catalogue.build_student(planned)
 
 
+def test_a_sweep_keeps_every_digit_of_what_stands_beside_a_file(files, tmp_path):
+    Path("x.toml").write_text(
+        'name = "x"\nrepeats = 2\nn = 6\nstudents = ["shrink(prior.parquet, 0.123456789)"]\n'
+        '[[teachers]]\nfamily = "uniform"\ninputs = 3\nlabels = 3\n'
+    )
+    cell = Spec.read("x.toml").cells[0]
+    assert cell.student["weight"] == 0.123456789
+    assert cell.student["table"]["file"] == str(tmp_path.resolve() / "prior.parquet")
+
+
 def test_a_sweep_runs_students_from_files_beside_it(files, tmp_path, monkeypatch):
     folder = tmp_path / "specs"
     folder.mkdir()
@@ -461,6 +471,9 @@ ERRORS = [
     (level, "gradient(path, 1)", "as in path(5)"),
     (level, "gradient(pat)", "did you mean 'path'"),
     (level, "gradient(no.csv)", "no.csv"),
+    (level, "gradient(path(2, 3))", "graph = 'path(2, 3)': must be like 'path(5)'"),
+    (level, "gradient(grid(2.5, 3))", "shape = 2.5: must be a whole number"),
+    (level, "rounded(" * 9999, "must be like 'rounded(0.5)'"),
     (level, "top_k(-1)", "k = -1: must be at least 0"),
     (level, "rounded(much)", "step = 'much': must be a number from 1e-15 to 1000"),
     (level, "rounded(1, 2, 3)", "must be like 'rounded(0.5)', step, of in brackets"),
