@@ -1,4 +1,6 @@
-"""CSV files of other people: which character parts the cells, how numbers are written, which encoding it is."""
+"""CSV files of other people: which character parts the cells, how numbers are written, which
+encoding it is.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,8 @@ def delimiter_of(text: str, good: Callable[[list[list[str]]], float]) -> str:
     text : str
         The first lines, blank ones left out.
     good : callable
-        How well a header and its rows fit what the file should hold; among equals the more regular rows win, then the
-        likelier character.
+        How well a header and its rows fit what the file should hold; among equals the more regular
+        rows win, then the likelier character.
     """
     best, found = (0.0, 0.0), ","
     for delimiter in DELIMITERS:
@@ -46,7 +48,9 @@ def delimiter_of(text: str, good: Callable[[list[list[str]]], float]) -> str:
 
 
 def first_rows(text: str, delimiter: str) -> list[list[str]]:
-    """Return the first rows of a text that are not blank; a last line that may have been cut is left out."""
+    """Return the first rows of a text that are not blank; a last line that may have been cut is
+    left out.
+    """
     head = text[:_HEAD]
     if len(head) < len(text):
         # Whole lines, at least a header and a row of them.
@@ -67,7 +71,7 @@ def first_rows(text: str, delimiter: str) -> list[list[str]]:
 
 
 def with_point(cell: str) -> str:
-    """Return a number with its decimal comma as a point, anything else as it stands: 0,25 is 0.25."""
+    """Return a number with a point for its decimal comma, anything else as it stands."""
     return cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
 
 
@@ -77,7 +81,9 @@ def has_decimal_comma(cell: str) -> bool:
 
 
 def counts_rows(name: str, cells: Sequence[str]) -> bool:
-    """Return whether a column only numbers the rows: it is called so, and holds 0, 1, 2, ... or 1, 2, 3, ..."""
+    """Return whether a column only numbers the rows: it is called so, and holds 0, 1, 2, ... or 1,
+    2, 3, ...
+    """
     if name.strip().lower() not in INDEX_NAMES or not cells:
         return False
     return any(list(cells) == [str(start + i) for i in range(len(cells))] for start in (0, 1))
@@ -86,8 +92,8 @@ def counts_rows(name: str, cells: Sequence[str]) -> bool:
 def other_encoding(sample: bytes) -> str:
     """Return which other encoding than UTF-8 a text seems to have, in words, or an empty text.
 
-    Of bytes that are no UTF-8, all must read as letters of Windows-1252 and none as UTF-8: a stray byte in a text
-    that holds letters of UTF-8 is damage, not another encoding.
+    Of bytes that are no UTF-8, all must read as letters of Windows-1252 and none as UTF-8: a stray
+    byte in a text that holds letters of UTF-8 is damage, not another encoding.
     """
     if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "UTF-16"

@@ -1,7 +1,7 @@
 """Tables of risks to pictures: PNG and SVG that are the same bytes for the same table.
 
-Students keep one colour, marker and line everywhere; the colours are Okabe and Ito's, which colour-blind readers can
-tell apart, and the markers carry the same information in print.
+Students keep one colour, marker and line everywhere; the colours are Okabe and Ito's, which
+colour-blind readers can tell apart, and the markers carry the same information in print.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ BAND = 2.0
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """Return a context in which everything drawn and saved has the package's style, whatever the user's settings."""
+    """Return a context in which everything drawn and saved has the package's style, whatever the
+    user's settings.
+    """
     import matplotlib as mpl
 
     with mpl.rc_context(), warnings.catch_warnings():
@@ -59,8 +61,12 @@ def style() -> Iterator[None]:
         yield
 
 
-def canvas(rows: int, columns: int, width: float = 10.5, height: float = 3.4) -> tuple[Any, np.ndarray]:
-    """Return (figure, (rows, columns) array of axes) that pyplot does not know of: no display, nothing to close."""
+def canvas(
+    rows: int, columns: int, width: float = 10.5, height: float = 3.4
+) -> tuple[Any, np.ndarray]:
+    """Return (figure, (rows, columns) array of axes) that pyplot does not know of: no display,
+    nothing to close.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -84,13 +90,27 @@ def risk_curves(axes: Any, frame: pd.DataFrame, *, skip: tuple[str, ...] = ()) -
     for name in names:
         rows = frame[frame["student"] == name].sort_values("n")
         colour, marker, label = student_style(name, names)
-        n, mean, error = (rows[column].to_numpy(dtype=np.float64) for column in ("n", "mean", "std_error"))
-        axes.plot(n, mean, color=colour, marker=marker, markersize=4, linewidth=1.4, label=label, zorder=3)
-        axes.fill_between(n, mean - BAND * error, mean + BAND * error, color=colour, alpha=0.25, linewidth=0, zorder=2)
+        n, mean, error = (
+            rows[column].to_numpy(dtype=np.float64) for column in ("n", "mean", "std_error")
+        )
+        axes.plot(
+            n, mean, color=colour, marker=marker, markersize=4, linewidth=1.4, label=label, zorder=3
+        )
+        axes.fill_between(
+            n,
+            mean - BAND * error,
+            mean + BAND * error,
+            color=colour,
+            alpha=0.25,
+            linewidth=0,
+            zorder=2,
+        )
 
 
 def student_style(name: str, names: list[str]) -> tuple[str, str, str]:
-    """Return (colour, marker, label) of a student; one that is not the paper's gets the next free style."""
+    """Return (colour, marker, label) of a student; one that is not the paper's gets the next free
+    style.
+    """
     if name in STUDENT_STYLE:
         return STUDENT_STYLE[name]
     others = [other for other in names if other not in STUDENT_STYLE]
@@ -99,7 +119,8 @@ def student_style(name: str, names: list[str]) -> tuple[str, str, str]:
 
 
 def bound_lines(axes: Any, frame: pd.DataFrame) -> None:
-    """Draw the paper's bounds in mean for the access levels in `frame`: dashed above, dotted below, coloured by level.
+    """Draw the paper's bounds in mean for the access levels in `frame`: dashed above, dotted below,
+    coloured by level.
 
     They hold for the worst teacher of the class, not for the teacher of the picture.
     """
@@ -118,13 +139,20 @@ def bound_lines(axes: Any, frame: pd.DataFrame) -> None:
     ):
         if access not in present:
             continue
-        style: dict[str, Any] = {"color": ACCESS_COLOUR[access], "linewidth": 0.9, "zorder": 1, "alpha": 0.8}
+        style: dict[str, Any] = {
+            "color": ACCESS_COLOUR[access],
+            "linewidth": 0.9,
+            "zorder": 1,
+            "alpha": 0.8,
+        }
         axes.plot(n, bounds.curve(upper, inputs, labels, n), linestyle=(0, (5, 3)), **style)
         axes.plot(n, bounds.curve(lower, inputs, labels, n), linestyle=(0, (1, 2)), **style)
 
 
 def title(axes: Any, text: str, note: str = "") -> None:
-    """Put a title at the left, cut to the width of the axes, with a smaller note below it; `$` is a dollar sign."""
+    """Put a title at the left, cut to the width of the axes, with a smaller note below it; `$` is a
+    dollar sign.
+    """
     short = (
         textwrap.shorten(text, 70, placeholder=" ...")
         if " " in text
@@ -134,18 +162,26 @@ def title(axes: Any, text: str, note: str = "") -> None:
     )
     axes.set_title(short, loc="left", parse_math=False, pad=20 if note else None)
     if note:
-        axes.text(0.0, 1.02, note, transform=axes.transAxes, fontsize=8, color="#333333", parse_math=False)
+        axes.text(
+            0.0, 1.02, note, transform=axes.transAxes, fontsize=8, color="#333333", parse_math=False
+        )
 
 
-def legend_and_caption(figure: Any, axes: Any, text: str, *, bounds: bool, extra: tuple[Any, ...] = ()) -> None:
-    """Put one legend, of the curves of `axes`, above all panels and a wrapped caption below them."""
+def legend_and_caption(
+    figure: Any, axes: Any, text: str, *, bounds: bool, extra: tuple[Any, ...] = ()
+) -> None:
+    """Put a legend of the curves of `axes` above all panels and a wrapped caption below them."""
     from matplotlib.lines import Line2D
 
     handles, _ = axes.get_legend_handles_labels()
     if bounds:
         grey: dict[str, Any] = {"color": "#666666", "linewidth": 0.9}
-        handles.append(Line2D([], [], linestyle=(0, (5, 3)), label="upper bound for the class*", **grey))
-        handles.append(Line2D([], [], linestyle=(0, (1, 2)), label="lower bound for the class*", **grey))
+        handles.append(
+            Line2D([], [], linestyle=(0, (5, 3)), label="upper bound for the class*", **grey)
+        )
+        handles.append(
+            Line2D([], [], linestyle=(0, (1, 2)), label="lower bound for the class*", **grey)
+        )
     handles += extra
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
     caption(figure, text)
@@ -154,12 +190,20 @@ def legend_and_caption(figure: Any, axes: Any, text: str, *, bounds: bool, extra
 def caption(figure: Any, text: str) -> None:
     """Put a wrapped caption below all panels."""
     width = int(15.5 * figure.get_figwidth())
-    figure.supxlabel("\n".join(textwrap.wrap(text, width)), x=0.01, ha="left", fontsize=8, color="#333333")
+    figure.supxlabel(
+        "\n".join(textwrap.wrap(text, width)), x=0.01, ha="left", fontsize=8, color="#333333"
+    )
 
 
 def write(figure: Any, path: Path) -> Path:
-    """Write the figure as PNG, SVG or PDF by the path's suffix, the same bytes for the same figure."""
-    metadata = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}, ".pdf": {"CreationDate": None}}
+    """Write the figure as PNG, SVG or PDF by its suffix, the same bytes for the same figure."""
+    metadata = {
+        ".png": {"Software": None},
+        ".svg": {"Date": None, "Creator": None},
+        ".pdf": {"CreationDate": None},
+    }
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix[1:].lower(), dpi=150, metadata=metadata[path.suffix.lower()])
+    figure.savefig(
+        buffer, format=path.suffix[1:].lower(), dpi=150, metadata=metadata[path.suffix.lower()]
+    )
     return write_bytes(path, buffer.getvalue())

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def refuse_unwritable(paths: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
-    """Raise an error if one of `paths` cannot be written, is named twice, or is one of `inputs`. Creates nothing."""
+    """Raise an error if one of `paths` cannot be written, is named twice, or is one of `inputs`.
+    Creates nothing.
+    """
     sources = [path.resolve() for path in inputs]
     seen: list[Path] = []
     for path in paths:
@@ -22,17 +24,23 @@ def refuse_unwritable(paths: Iterable[Path], inputs: Iterable[Path] = ()) -> Non
             raise IsADirectoryError(f"{path} is a folder: give the name of a file")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
-        if not (os.access(path.parent, os.W_OK) and (os.access(path, os.W_OK) or not path.exists())):
+        if not (
+            os.access(path.parent, os.W_OK) and (os.access(path, os.W_OK) or not path.exists())
+        ):
             raise PermissionError(f"{path} cannot be written: no permission")
         if path.resolve() in sources:
-            raise ValueError(f"{path} is an input of this command: writing the result there would destroy it")
+            raise ValueError(
+                f"{path} is an input of this command: writing the result there would destroy it"
+            )
         if path.resolve() in seen:
             raise ValueError(f"{path} is named twice: the second result would overwrite the first")
         seen.append(path.resolve())
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
-    """Write a file whole or not at all: a full disk or an interrupt leaves what was there before. Return its path."""
+    """Write a file whole or not at all: a full disk or an interrupt leaves what was there before.
+    Return its path.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

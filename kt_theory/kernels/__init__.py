@@ -1,6 +1,8 @@
-"""All compiled code: random streams, count sampling, row rules, losses, the repeat loop. Imports numpy and numba alone.
+"""All compiled code: random streams, count sampling, row rules, losses, the repeat loop. Imports
+numpy and numba alone.
 
-Kernels trust their input: whoever calls them has validated it. Names: S inputs, A labels, s an input, a a label.
+Kernels trust their input: whoever calls them has validated it. Names: S inputs, A labels, s an
+input, a a label.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ import numba
 def _drop_stale_machine_code() -> None:
     """Delete cached machine code if any kernel source has changed since it was compiled.
 
-    Numba's cache looks at the file of the outermost function only: after an edit or a git pull, a caller would go on
-    using the old code of a function that it inlined from another file.
+    Numba's cache looks at the file of the outermost function only: after an edit or a git pull, a
+    caller would go on using the old code of a function that it inlined from another file.
     """
     here = Path(__file__).parent
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))).hexdigest()
+    digest = hashlib.sha256(
+        b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))
+    ).hexdigest()
     stamp = here / "__pycache__" / "kernels.sha256"
     try:
         if not stamp.exists() or stamp.read_text() != digest:
@@ -34,9 +38,11 @@ def _drop_stale_machine_code() -> None:
 
 
 def _find_a_cache() -> None:
-    """Keep machine code in the temporary folder if neither the package's nor the user's cache can be written.
+    """Keep machine code in the temporary folder if neither the package's nor the user's cache can
+    be written.
 
-    Numba would refuse to compile anything. The folder belongs to the user alone, as it holds code to be run.
+    Numba would refuse to compile anything. The folder belongs to the user alone, as it holds code
+    to be run.
     """
     config: Any = numba.config
     own = Path(__file__).parent / "__pycache__"

@@ -1,9 +1,11 @@
-"""Alias tables (Walker 1977, Vose 1991) in one word per column: a draw costs one random word and one look-up, 1 ns.
+"""Alias tables (Walker 1977, Vose 1991) in one word per column: a draw costs one random word and
+one look-up, 1 ns.
 
-Of a random word the high bits choose a column and the low bits decide between the column and its alias. An entry holds
-the threshold in its high bits and the alias in its low `alias_bits`, so that one comparison of whole words decides. The
-probability of each outcome is realised to within 2^(alias_bits - 64): 2^-44 in a table of 2^20 cells. Tables have a
-power of two of columns. An outcome of probability zero is never drawn.
+Of a random word the high bits choose a column and the low bits decide between the column and its
+alias. An entry holds the threshold in its high bits and the alias in its low `alias_bits`, so that
+one comparison of whole words decides. The probability of each outcome is realised to within
+2^(alias_bits - 64): 2^-44 in a table of 2^20 cells. Tables have a power of two of columns. An
+outcome of probability zero is never drawn.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ _ONE, _WORD_BITS = np.uint64(1), np.uint64(64)
 
 
 def alias_table(weights: np.ndarray) -> tuple[int, np.ndarray]:
-    """Return (bits, entries) of the alias table of `weights`, (K,) >= 0 and not all zero; 2^bits entries uint64."""
+    """Return (bits, entries) of the alias table of `weights`, (K,) >= 0 and not all zero; 2^bits
+    entries uint64.
+    """
     bits = max(1, int(len(weights) - 1).bit_length())
     columns = np.zeros(2**bits)
     columns[: len(weights)] = weights * (2**bits / weights.sum())
@@ -32,10 +36,11 @@ def alias_table(weights: np.ndarray) -> tuple[int, np.ndarray]:
 
 @njit(**LEAF)
 def fill_alias_table(weight, alias_bits, entries, order):
-    """Fill `entries`, a power of two of uint64, with the alias table of `weight`, as long and of mean 1.
+    """Fill `entries`, a power of two of uint64, with the alias table of `weight`, as long and of
+    mean 1.
 
-    A full column is its own alias, whatever its threshold. `weight` is used up; `order`, as long, is scratch: small
-    columns stack up from its front, large ones from its back.
+    A full column is its own alias, whatever its threshold. `weight` is used up; `order`, as long,
+    is scratch: small columns stack up from its front, large ones from its back.
     """
     size = entries.size
     scale = 2.0 ** (64 - alias_bits)
@@ -83,7 +88,9 @@ def scatter(number, bits, entries, state, words, counts):
 
 @njit(**LEAF)
 def scatter_listing(number, bits, entries, state, words, counts, touched):
-    """As `scatter` into zero counts; list the cells hit, each once, in `touched` and return how many they are."""
+    """As `scatter` into zero counts; list the cells hit, each once, in `touched` and return how
+    many they are.
+    """
     down, keep = _WORD_BITS - np.uint64(bits), (_ONE << np.uint64(bits)) - _ONE
     up = np.uint64(bits)
     found = np.uint64(0)

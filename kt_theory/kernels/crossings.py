@@ -1,6 +1,8 @@
-"""Where the risk of a drawn teacher crosses a total variation: of hard labels, and of those that reveal more.
+"""Where the risk of a drawn teacher crosses a total variation: of hard labels, and of those that
+reveal more.
 
-Legend: R rows, A labels, C copies of the arrival times, m further queries, n queries in all, mu mean visits of a row.
+Legend: R rows, A labels, C copies of the arrival times, m further queries, n queries in all, mu
+mean visits of a row.
 """
 
 import math
@@ -55,9 +57,10 @@ def equal_sharing(p, known):
 def revealed_risk(m, p, mass, known, rank, top, untouched, arrival, first):
     """Return the loss after m further queries, in the mean over the copies of the arrival times.
 
-    p (R, A); mass (R,) of the rows; known (R, A) what is known from the start; rank (R, A) of the labels by p, 0 the
-    largest; the `top` largest are revealed with the row's first query, others when they are drawn, at `arrival`
-    (C, R, A); first (C, R) is the least of a row's; untouched (R,) is its loss before.
+    p (R, A); mass (R,) of the rows; known (R, A) what is known from the start; rank (R, A) of the
+    labels by p, 0 the largest; the `top` largest are revealed with the row's first query, others
+    when they are drawn, at `arrival` (C, R, A); first (C, R) is the least of a row's; untouched
+    (R,) is its loss before.
     """
     copies, rows, labels = arrival.shape
     total = 0.0
@@ -113,10 +116,12 @@ def revealed_crossing(tv, start, p, mass, known, rank, top, untouched, arrival, 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def hard_risk(n, p, mass, rate, unvisited, log_p, log_mu, table):
-    """Return the risk of frequencies after n queries in all, each row visited Poisson(n rate) times, uniform before.
+    """Return the risk of frequencies after n queries in all, each row visited Poisson(n rate)
+    times, uniform before.
 
-    table (U, V): log E |X/k - p| 1{k >= 1} for X ~ Bin(k, p), k ~ Poisson(mu), at log_mu (U,) and log_p (V,), evenly
-    spaced; between them it is interpolated. unvisited (R,) is the row's distance from uniform.
+    table (U, V): log E |X/k - p| 1{k >= 1} for X ~ Bin(k, p), k ~ Poisson(mu), at log_mu (U,) and
+    log_p (V,), evenly spaced; between them it is interpolated. unvisited (R,) is the row's distance
+    from uniform.
     """
     rows, labels = p.shape
     p_step, mu_step = log_p[1] - log_p[0], log_mu[1] - log_mu[0]
@@ -149,9 +154,11 @@ def hard_risk(n, p, mass, rate, unvisited, log_p, log_mu, table):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def hard_crossing(tv, start, p, mass, rate, unvisited, log_p, log_mu, table):
-    """Return the last crossing: the first n of the lattice from which on the risk is at most tv, as far as steps show.
+    """Return the last crossing: the first n of the lattice from which on the risk is at most tv, as
+    far as steps show.
 
-    The risk of frequencies may rise before it falls: the search comes from large n, in steps of a fifth.
+    The risk of frequencies may rise before it falls: the search comes from large n, in steps of a
+    fifth.
     """
     last = place_of(NEVER)
     at = min(max(place_of(start), 1), last)

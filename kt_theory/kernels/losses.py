@@ -1,11 +1,14 @@
-"""Losses TV(q, pi | rho) of the paper's four students together, straight from the counts of all cells.
+"""Losses TV(q, pi | rho) of the paper's four students together, straight from the counts of all
+cells.
 
-With c = n_sa, p = pi(a|s), k = sum_a c, Z = sum_a c p, U and M the number and the mass of the unseen labels, a visited
-row costs CE_sgl 1/2 sum |c / k - p|, CE_ptl 1/2 sum p |c / Z - 1|, SEL_ptl 1/2 sum_unseen |M / U - p| and CE_ful 0; an
-unvisited row costs all four its precomputed TV(Uniform, pi_s). So no student's table is ever written: one pass for the
-four sums, one for the three distances, 0.2 to 0.8 ns per cell. The loops are short and apart from each other, with
-unsigned indices into flat arrays and without branches, because that is what LLVM turns into SIMD; reassociation is
-allowed (nothing here is NaN). They agree with the generic path on the same counts to 1e-12.
+With c = n_sa, p = pi(a|s), k = sum_a c, Z = sum_a c p, U and M the number and the mass of the
+unseen labels, a visited row costs CE_sgl 1/2 sum |c / k - p|, CE_ptl 1/2 sum p |c / Z - 1|, SEL_ptl
+1/2 sum_unseen |M / U - p| and CE_ful 0; an unvisited row costs all four its precomputed TV(Uniform,
+pi_s). So no student's table is ever written: one pass for the four sums, one for the three
+distances, 0.2 to 0.8 ns per cell. The loops are short and apart from each other, with unsigned
+indices into flat arrays and without branches, because that is what LLVM turns into SIMD;
+reassociation is allowed (nothing here is NaN). They agree with the generic path on the same counts
+to 1e-12.
 """
 
 from __future__ import annotations
@@ -20,16 +23,19 @@ from kt_theory.kernels.options import INLINE, SIMD
 
 CE_SGL, CE_PTL, SEL_PTL, CE_FUL, GENERIC = 0, 1, 2, 3, 4
 
-_VISITS, _WEIGHT, _UNSEEN, _HIDDEN, _SGL, _PTL, _SEL, _KNOWN = (np.uint64(k * LANES) for k in range(8))
+_VISITS, _WEIGHT, _UNSEEN, _HIDDEN, _SGL, _PTL, _SEL, _KNOWN = (
+    np.uint64(k * LANES) for k in range(8)
+)
 _TINY = 1e-300
 
 
 class Table(NamedTuple):
-    """The teacher as the kernels see it, its cells in the order of layout.py with the first `woven` rows woven.
+    """The teacher as the kernels see it, its cells in the order of layout.py with the first `woven`
+    rows woven.
 
-    pi, ranks (cells,): probabilities, and the rank of each label in its row; rho, fallback (S,): fallback =
-    TV(Uniform, pi_s); ascending, below (cells,): rows of pi in ascending order and the sums of the entries before each,
-    for the sparse path alone; mass (S,): the sum of each row.
+    pi, ranks (cells,): probabilities, and the rank of each label in its row; rho, fallback (S,):
+    fallback = TV(Uniform, pi_s); ascending, below (cells,): rows of pi in ascending order and the
+    sums of the entries before each, for the sparse path alone; mass (S,): the sum of each row.
     """
 
     inputs: int
@@ -64,7 +70,9 @@ def _plain_rows(counts, table, four):
             four[3] += rho[s] * table.fallback[s]
         else:
             share = hidden / max(unseen, 1)
-            sgl, ptl, sel = _row_distances(counts, pi, first, labels, 1.0 / visits, 1.0 / weight, share)
+            sgl, ptl, sel = _row_distances(
+                counts, pi, first, labels, 1.0 / visits, 1.0 / weight, share
+            )
             four[0] += rho[s] * sgl
             four[1] += rho[s] * ptl
             four[2] += rho[s] * sel

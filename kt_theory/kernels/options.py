@@ -1,8 +1,9 @@
 """How kernels are compiled.
 
-`LEAF`: nothing is allocated, so Numba's reference counts are off; they would be two atomic operations for every array
-handed to a function, more than most of these functions cost. `INLINE` is for functions that take several named tuples,
-which a call would copy array by array. `SIMD` lets LLVM reorder sums; it leaves NaN alone.
+`LEAF`: nothing is allocated, so Numba's reference counts are off; they would be two atomic
+operations for every array handed to a function, more than most of these functions cost. `INLINE` is
+for functions that take several named tuples, which a call would copy array by array. `SIMD` lets
+LLVM reorder sums; it leaves NaN alone.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""The same losses from the cells that were hit alone, for n far below S A: cost O(n), whatever S and A.
+"""The same losses from the cells that were hit alone, for n far below S A: cost O(n), whatever S
+and A.
 
-In a visited row, with sigma = sum_a p (1 up to rounding) and sums over its seen labels only,
-CE_sgl = 1/2 [sum |c / k - p| + sigma - sum p], CE_ptl = 1/2 [sum p |c / Z - 1| + sigma - sum p], and
-SEL_ptl = 1/2 [sum over all labels of |t - p|, less sum |t - p|], t = M / U. The sum over all labels comes from the
-row's values in ascending order and their prefix sums: A - 2 i values above t less i below, found by bisection.
+In a visited row, with sigma = sum_a p (1 up to rounding) and sums over its seen labels only, CE_sgl
+= 1/2 [sum |c / k - p| + sigma - sum p], CE_ptl = 1/2 [sum p |c / Z - 1| + sigma - sum p], and
+SEL_ptl = 1/2 [sum over all labels of |t - p|, less sum |t - p|], t = M / U. The sum over all labels
+comes from the row's values in ascending order and their prefix sums: A - 2 i values above t less i
+below, found by bisection.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from kt_theory.kernels.options import INLINE, LEAF, SIMD
 
 
 class Groups(NamedTuple):
-    """Scratch to sort the cells hit by row: their rows, the cells in order, the rows hit, sizes (S,) and ends (S,).
+    """Scratch to sort the cells hit by row: their rows, the cells in order, the rows hit, sizes
+    (S,) and ends (S,).
 
     counts, pi: those of the cells of one row side by side, for SIMD.
     """
@@ -47,9 +50,13 @@ def new_groups(touched: int, inputs: int) -> Groups:
 
 @njit(**INLINE)
 def sparse_losses(counts, touched, found, table, unvisited, groups, four):
-    """Write the losses of the four students into `four`, (4,). `unvisited` = sum_s rho_s TV(Uniform, pi_s)."""
+    """Write the losses of the four students into `four`, (4,). `unvisited` = sum_s rho_s
+    TV(Uniform, pi_s).
+    """
     if table.inputs == 1 and found > 0:
-        sgl, ptl, sel = _row(counts, touched, np.uint64(0), np.uint64(found), table, 0, groups.counts, groups.pi)
+        sgl, ptl, sel = _row(
+            counts, touched, np.uint64(0), np.uint64(found), table, 0, groups.counts, groups.pi
+        )
         weight = table.rho[0]
         four[0], four[1], four[2], four[3] = weight * sgl, weight * ptl, weight * sel, 0.0
         return
@@ -60,7 +67,9 @@ def sparse_losses(counts, touched, found, table, unvisited, groups, four):
         s = groups.rows[np.uint64(r)]
         stop = groups.end[s]
         start = stop - groups.size[s]
-        sgl, ptl, sel = _row(counts, groups.cells, start, stop, table, np.int64(s), groups.counts, groups.pi)
+        sgl, ptl, sel = _row(
+            counts, groups.cells, start, stop, table, np.int64(s), groups.counts, groups.pi
+        )
         groups.size[s] = 0
         four[0] += table.rho[s] * sgl
         four[1] += table.rho[s] * ptl
@@ -74,8 +83,16 @@ def sparse_losses(counts, touched, found, table, unvisited, groups, four):
 
 @njit(**INLINE)
 def _sort_by_row(touched, found, labels, groups):
-    """Sort the cells hit by row, in the order in which rows were first hit; return the number of rows."""
-    row_of, cells, rows, size, end = groups.row_of, groups.cells, groups.rows, groups.size, groups.end
+    """Sort the cells hit by row, in the order in which rows were first hit; return the number of
+    rows.
+    """
+    row_of, cells, rows, size, end = (
+        groups.row_of,
+        groups.cells,
+        groups.rows,
+        groups.size,
+        groups.end,
+    )
     number = np.uint64(0)
     for i in range(found):
         s = touched[np.uint64(i)] // labels
@@ -112,7 +129,11 @@ def _row(counts, cells, start, stop, table, s, seen_counts, seen_pi):
     smaller = np.int64(_below(table.ascending, first, np.uint64(table.labels), share))
     rest = table.below[first + np.uint64(smaller)] if smaller < table.labels else table.mass[s]
     everywhere = table.mass[s] - 2.0 * rest - share * (table.labels - 2 * smaller)
-    return 0.5 * (sgl + hidden), 0.5 * (ptl + hidden), 0.5 * max(everywhere - sel, 0.0) if unseen > 0 else 0.0
+    return (
+        0.5 * (sgl + hidden),
+        0.5 * (ptl + hidden),
+        0.5 * max(everywhere - sel, 0.0) if unseen > 0 else 0.0,
+    )
 
 
 @njit(**SIMD)
@@ -139,7 +160,9 @@ def _seen_distances(counts, pi, seen, per_visit, per_weight, share):
 
 @njit(**LEAF)
 def _below(ascending, first, labels, share):
-    """Return how many of the row's values in ascending order are at most `share`, by bisection without branches."""
+    """Return how many of the row's values in ascending order are at most `share`, by bisection
+    without branches.
+    """
     at, left, one = np.uint64(0), labels, np.uint64(1)
     while left > one:
         half = left >> one

@@ -1,9 +1,11 @@
-"""Streaming statistics of losses: sums of whole numbers, so that any grouping and order gives the same bits.
+"""Streaming statistics of losses: sums of whole numbers, so that any grouping and order gives the
+same bits.
 
-A loss x in [0, 1] counts as the whole number k nearest to 2^50 x, k = 2^25 h + l. Four sums are kept, of k, h h, h l
-and l l, each as two int64 limbs, 32 bits and the rest: no number of repeats that anybody can wait for overflows them,
-and the mean and the variance follow exactly. Quantiles: a histogram on the leading bits of the float64 (11 of the
-mantissa), whose bins are 2^-11 wide relative to the loss; a quantile is off by at most 2^-12 of its value.
+A loss x in [0, 1] counts as the whole number k nearest to 2^50 x, k = 2^25 h + l. Four sums are
+kept, of k, h h, h l and l l, each as two int64 limbs, 32 bits and the rest: no number of repeats
+that anybody can wait for overflows them, and the mean and the variance follow exactly. Quantiles: a
+histogram on the leading bits of the float64 (11 of the mantissa), whose bins are 2^-11 wide
+relative to the loss; a quantile is off by at most 2^-12 of its value.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ _PIECE = 4096  # as many squares below 2^51 as an int64 holds
 
 @njit(**LEAF)
 def accumulate(losses, sums, histogram):
-    """Add `losses`, (R, students), to sums (students, SUMS) and histogram (students, BINS), both int64."""
+    """Add `losses`, (R, students), to sums (students, SUMS) and histogram (students, BINS), both
+    int64.
+    """
     repeats, students = losses.shape
     for j in range(students):
         for start in range(0, repeats, _PIECE):
@@ -60,7 +64,9 @@ def _sums(losses, j, start, stop):
 
 
 def moments(sums: np.ndarray, repeats: int) -> tuple[float, float]:
-    """Return the mean and the standard error of the mean from one student's (SUMS,) words; exact until they round."""
+    """Return the mean and the standard error of the mean from one student's (SUMS,) words; exact
+    until they round.
+    """
     repeats = int(repeats)
     total, high, cross, low = (int(sums[2 * i]) + (int(sums[2 * i + 1]) << _LIMB) for i in range(4))
     squares = (high << (2 * _HALF)) + (cross << (_HALF + 1)) + low
@@ -70,7 +76,9 @@ def moments(sums: np.ndarray, repeats: int) -> tuple[float, float]:
 
 
 def quantiles(histogram: np.ndarray, probabilities: Sequence[float]) -> list[float]:
-    """Return the smallest losses with at least those shares of the repeats at or below, from (BINS,) counts."""
+    """Return the smallest losses with at least those shares of the repeats at or below, from
+    (BINS,) counts.
+    """
     cumulative = np.cumsum(histogram)
     found = []
     for probability in probabilities:

@@ -1,9 +1,11 @@
-"""Random streams: counters scrambled by SplitMix64, one stream per repeat, keyed by (seed, cell, repeat).
+"""Random streams: counters scrambled by SplitMix64, one stream per repeat, keyed by (seed, cell,
+repeat).
 
-The i-th word of a stream is mix64(start + i gamma): no word waits for the one before it, so that LLVM makes them eight
-at a time, 0.2 ns each. Start and the odd gamma of a repeat, 127 bits, are SplitMix64 outputs at two positions that no
-other repeat of the same key shares: a repeat's bits depend on its absolute index alone, whatever the threads or chunks
-(Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", whose rule for weak gammas is kept).
+The i-th word of a stream is mix64(start + i gamma): no word waits for the one before it, so that
+LLVM makes them eight at a time, 0.2 ns each. Start and the odd gamma of a repeat, 127 bits, are
+SplitMix64 outputs at two positions that no other repeat of the same key shares: a repeat's bits
+depend on its absolute index alone, whatever the threads or chunks (Steele, Lea and Flood 2014,
+"Fast splittable pseudorandom number generators", whose rule for weak gammas is kept).
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ _S1, _S11, _S27, _S30, _S31 = (np.uint64(k) for k in (1, 11, 27, 30, 31))
 
 
 def stream_key(seed: int, *cell: int) -> np.ndarray:
-    """Return the 128-bit key of a family of streams, (2,) uint64, from the seed and the integers that name the cell."""
+    """Return the 128-bit key of a family of streams, (2,) uint64, from the seed and the integers
+    that name the cell.
+    """
     return np.random.SeedSequence([seed, *cell]).generate_state(2, np.uint64)
 
 
@@ -38,7 +42,9 @@ def mix64(x):
 
 @njit(**LEAF)
 def start_stream(key, repeat, state):
-    """Set `state`, uint64: (next counter, gamma, ...), to the start of the stream of repeat number `repeat`."""
+    """Set `state`, uint64: (next counter, gamma, ...), to the start of the stream of repeat number
+    `repeat`.
+    """
     base = _TWO * np.uint64(repeat)
     state[0] = mix64(mix64(key[0] + (base + _ONE) * _GOLDEN) ^ key[1])
     gamma = mix64(mix64(key[0] + (base + _TWO) * _GOLDEN) ^ key[1]) | _ONE
@@ -53,7 +59,9 @@ def start_stream(key, repeat, state):
 
 @njit(**LEAF)
 def fill_words(state, number, words):
-    """Write the next `number` words, 64 random bits each, to the front of `words` and advance `state`."""
+    """Write the next `number` words, 64 random bits each, to the front of `words` and advance
+    `state`.
+    """
     start, gamma = state[0], state[1]
     for i in range(number):
         words[np.uint64(i)] = mix64(start + gamma * np.uint64(i))
@@ -70,5 +78,7 @@ def next_word(state):
 
 @njit(**LEAF)
 def next_unit(state):
-    """Return a uniform float64 in (0, 1): 53 random bits, centred in their cell so that 0 and 1 never come."""
+    """Return a uniform float64 in (0, 1): 53 random bits, centred in their cell so that 0 and 1
+    never come.
+    """
     return (np.float64(next_word(state) >> _S11) + 0.5) * _TO_UNIT

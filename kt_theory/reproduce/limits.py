@@ -1,4 +1,6 @@
-"""How loose the theory was and who attains the limit: two pictures of the minimax risks of every access level."""
+"""How loose the theory was and who attains the limit: two pictures of the minimax risks of every
+access level.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,14 @@ _PRICE_STYLE = {
 
 
 def reproduce(out: Path, *, sizes: tuple[int, ...] = SIZES, progress: bool = True) -> list[Path]:
-    """Draw the limits of every access level over n into the folder `out` and return the files written.
+    """Draw the limits of every access level over n into the folder `out` and return the files
+    written.
 
-    `limits`: the paper's bounds, the minimax risk between them, and the exact risks of the paper's students on the
-    worst teachers known and on the paper's instances. `price_of_access`: the minimax risk of all levels at equal n.
-    Each as PNG and SVG with its data as CSV. `looseness`: upper over lower bound, the paper's and this package's, as
-    CSV and Markdown. Nothing here is random.
+    `limits`: the paper's bounds, the minimax risk between them, and the exact risks of the paper's
+    students on the worst teachers known and on the paper's instances. `price_of_access`: the
+    minimax risk of all levels at equal n. Each as PNG and SVG with its data as CSV. `looseness`:
+    upper over lower bound, the paper's and this package's, as CSV and Markdown. Nothing here is
+    random.
 
     Parameters
     ----------
@@ -59,7 +63,9 @@ def reproduce(out: Path, *, sizes: tuple[int, ...] = SIZES, progress: bool = Tru
 
     out.mkdir(parents=True, exist_ok=True)
     names = ("limits", "price_of_access")
-    refuse_unwritable(out / f"{name}{suffix}" for name in names for suffix in (".csv", ".png", ".svg"))
+    refuse_unwritable(
+        out / f"{name}{suffix}" for name in names for suffix in (".csv", ".png", ".svg")
+    )
     refuse_unwritable((out / "looseness.csv", out / "looseness.md"))
     found = []
     rows: list[dict[str, Any]] = []
@@ -75,30 +81,40 @@ def reproduce(out: Path, *, sizes: tuple[int, ...] = SIZES, progress: bool = Tru
     written.append(write_table(table, out / "looseness.csv"))
     written.append(write_bytes(out / "looseness.md", _as_markdown(table).encode("utf-8")))
     with figures.style():
-        for stem, figure in zip(names, (_draw_limits(limits, risks), _draw_price(limits)), strict=True):
-            written += [figures.write(figure, out / f"{stem}{suffix}") for suffix in (".png", ".svg")]
+        for stem, figure in zip(
+            names, (_draw_limits(limits, risks), _draw_price(limits)), strict=True
+        ):
+            written += [
+                figures.write(figure, out / f"{stem}{suffix}") for suffix in (".png", ".svg")
+            ]
     return written
 
 
 def looseness() -> pd.DataFrame:
-    """Return how far apart upper and lower bounds are, the paper's and this package's, at 20 points (S, A, n).
+    """Return how far apart upper and lower bounds are, the paper's and this package's, at 20 points
+    (S, A, n).
 
     Returns
     -------
-    DataFrame, one row per point: inputs, labels, n, and for each access level the ratios upper/lower `paper` (NaN
-    outside the theorems' regime) and `here` (1 where the minimax risk is exact).
+    DataFrame, one row per point: inputs, labels, n, and for each access level the ratios
+    upper/lower `paper` (NaN outside the theorems' regime) and `here` (1 where the minimax risk is
+    exact).
     """
     import pandas as pd
 
     rows = []
     for inputs, labels in LOOSENESS_SHAPES:
         for times in (1, 10, 100, 1000):
-            table = overview([limits_at(inputs, labels, times * inputs * labels, top=())]).set_index("access")
+            table = overview(
+                [limits_at(inputs, labels, times * inputs * labels, top=())]
+            ).set_index("access")
             row: dict[str, Any] = {"inputs": inputs, "labels": labels, "n": times * inputs * labels}
             for access in STUDENTS:
                 level = table.loc[access]
                 row[f"{access}: paper"] = level["paper_upper"] / level["paper_lower"]
-                row[f"{access}: here"] = level["upper"] / level["lower"] if level["lower"] > 0 else 1.0
+                row[f"{access}: here"] = (
+                    level["upper"] / level["lower"] if level["lower"] > 0 else 1.0
+                )
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -114,13 +130,17 @@ def _as_markdown(table: pd.DataFrame) -> str:
 
 
 def student_risks(n: int, limits: dict[str, Limit]) -> list[dict[str, Any]]:
-    """Return the exact risks of the paper's students at n: on their level's instance, and the largest on a bad teacher.
+    """Return the exact risks of the paper's students at n: on their level's instance, and the
+    largest on a bad teacher.
 
-    One dict for each student: access, student, n, instance, instance_risk (NaN outside the instance's regime) and
-    worst_risk, the largest over the least favourable teachers of all levels, the paper's instances at this n, and the
-    teacher of largest bias for ce_ptl (there in the limit n -> infinity where no exact value is to be had).
+    One dict for each student: access, student, n, instance, instance_risk (NaN outside the
+    instance's regime) and worst_risk, the largest over the least favourable teachers of all levels,
+    the paper's instances at this n, and the teacher of largest bias for ce_ptl (there in the limit
+    n -> infinity where no exact value is to be had).
     """
-    suspects = {access: limit.teacher for access, limit in limits.items() if limit.teacher is not None}
+    suspects = {
+        access: limit.teacher for access, limit in limits.items() if limit.teacher is not None
+    }
     for family in INSTANCES.values():
         if n >= teachers.smallest_n(family, INPUTS, LABELS):
             suspects[family] = getattr(teachers, family)(INPUTS, LABELS, n)
@@ -139,8 +159,12 @@ def student_risks(n: int, limits: dict[str, Limit]) -> list[dict[str, Any]]:
                     "student": name,
                     "n": n,
                     "instance": family,
-                    "instance_risk": _exact(suspects[family], name, n) if family in suspects else np.nan,
-                    "worst_risk": np.nanmax([on_biased, *(_exact(teacher, name, n) for teacher in suspects.values())]),
+                    "instance_risk": _exact(suspects[family], name, n)
+                    if family in suspects
+                    else np.nan,
+                    "worst_risk": np.nanmax(
+                        [on_biased, *(_exact(teacher, name, n) for teacher in suspects.values())]
+                    ),
                 }
             )
     return rows
@@ -157,9 +181,15 @@ def _draw_limits(limits: Any, risks: Any) -> Any:
     figure, grid = figures.canvas(1, 3, width=12, height=4.6)
     for axes, (access, names) in zip(grid.flat, STUDENTS.items(), strict=True):
         level = limits[limits["access"] == access]
-        axes.plot(level["n"], level["paper_upper"], color="#666666", linestyle=(0, (5, 3)), linewidth=1.0)
-        axes.plot(level["n"], level["paper_lower"], color="#666666", linestyle=(0, (1, 2)), linewidth=1.2)
-        axes.fill_between(level["n"], level["lower"], level["upper"], color="black", alpha=0.3, linewidth=0)
+        axes.plot(
+            level["n"], level["paper_upper"], color="#666666", linestyle=(0, (5, 3)), linewidth=1.0
+        )
+        axes.plot(
+            level["n"], level["paper_lower"], color="#666666", linestyle=(0, (1, 2)), linewidth=1.2
+        )
+        axes.fill_between(
+            level["n"], level["lower"], level["upper"], color="black", alpha=0.3, linewidth=0
+        )
         axes.plot(level["n"], level["upper"], color="black", linewidth=1.0)
         axes.plot(level["n"], level["lower"], color="black", linewidth=1.0)
         for name in names:
@@ -169,8 +199,19 @@ def _draw_limits(limits: Any, risks: Any) -> Any:
             axes.plot(rows["n"], rows["instance_risk"], markerfacecolor="white", **style)
             axes.plot(rows["n"], rows["worst_risk"], **style)
         if access == "partial":
-            axes.axhline(largest_bias(LABELS)[0], color=figures.STUDENT_STYLE["ce_ptl"][0], linestyle="-.", linewidth=1)
-        axes.set(xlabel="n", ylabel="risk, E TV", xscale="log", yscale="log", ylim=(level["lower"].min() / 5, 3.0))
+            axes.axhline(
+                largest_bias(LABELS)[0],
+                color=figures.STUDENT_STYLE["ce_ptl"][0],
+                linestyle="-.",
+                linewidth=1,
+            )
+        axes.set(
+            xlabel="n",
+            ylabel="risk, E TV",
+            xscale="log",
+            yscale="log",
+            ylim=(level["lower"].min() / 5, 3.0),
+        )
         axes.set_title(f"{_TITLES[access]}: S = {INPUTS}, A = {LABELS}", loc="left")
     _limits_legend(figure)
     return figure
@@ -181,18 +222,40 @@ def _limits_legend(figure: Any) -> None:
     from matplotlib.patches import Patch
 
     handles: list[Any] = [
-        Patch(facecolor="black", alpha=0.3, edgecolor="black", label="minimax risk (between proved bounds)"),
+        Patch(
+            facecolor="black",
+            alpha=0.3,
+            edgecolor="black",
+            label="minimax risk (between proved bounds)",
+        ),
         Line2D([], [], color="#666666", linestyle=(0, (5, 3)), label="the paper's upper bound"),
         Line2D([], [], color="#666666", linestyle=(0, (1, 2)), label="the paper's lower bound"),
-        Line2D([], [], color=figures.STUDENT_STYLE["ce_ptl"][0], linestyle="-.", label="largest bias of CE_ptl"),
+        Line2D(
+            [],
+            [],
+            color=figures.STUDENT_STYLE["ce_ptl"][0],
+            linestyle="-.",
+            label="largest bias of CE_ptl",
+        ),
     ]
     for name, (colour, marker, label) in figures.STUDENT_STYLE.items():
-        handles.append(Line2D([], [], color=colour, marker=marker, linewidth=0, label=label.split(" (")[0], gid=name))
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=colour,
+                marker=marker,
+                linewidth=0,
+                label=label.split(" (")[0],
+                gid=name,
+            )
+        )
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
     note = (
-        "Filled markers: exact risk of the student on the worst teacher known for it at this n; open markers: on the "
-        "paper's instance for this level (Instance 1, 2, 3), where it is defined and not the worst. A student whose "
-        "filled markers lie on the black band attains the limit."
+        "Filled markers: exact risk of the student on the worst teacher known for it at this n; "
+        "open markers: on the paper's instance for this level (Instance 1, 2, 3), where it is "
+        "defined and not the worst. A student whose filled markers lie on the black band attains "
+        "the limit."
     )
     figures.caption(figure, note)
 
@@ -202,11 +265,24 @@ def _draw_price(limits: Any) -> Any:
     axes = grid[0, 0]
     for access, (colour, marker, label) in _PRICE_STYLE.items():
         level = limits[limits["access"] == access]
-        axes.fill_between(level["n"], level["lower"], level["upper"], color=colour, alpha=0.3, linewidth=0)
+        axes.fill_between(
+            level["n"], level["lower"], level["upper"], color=colour, alpha=0.3, linewidth=0
+        )
         middle = np.sqrt(level["lower"] * level["upper"])
-        axes.plot(level["n"], middle, color=colour, marker=marker, markersize=4, linewidth=1.2, label=label)
+        axes.plot(
+            level["n"],
+            middle,
+            color=colour,
+            marker=marker,
+            markersize=4,
+            linewidth=1.2,
+            label=label,
+        )
     axes.set(xlabel="n", ylabel="minimax risk, E TV", xscale="log", yscale="log")
     axes.set_title(f"Price of access: S = {INPUTS}, A = {LABELS}", loc="left")
     axes.legend(loc="lower left")
-    figures.caption(figure, "Bands lie between proved bounds; lines are their geometric means. Soft labels are exact.")
+    figures.caption(
+        figure,
+        "Bands lie between proved bounds; lines are their geometric means. Soft labels are exact.",
+    )
     return figure

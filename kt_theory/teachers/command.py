@@ -10,14 +10,17 @@ from kt_theory.teachers.files import TableWarning, from_table
 from kt_theory.teachers.text import ngram
 
 
-def read_teacher(path: Path, order: int | None, tokens: str | None, logits: bool, normalise: bool) -> Teacher:
+def read_teacher(
+    path: Path, order: int | None, tokens: str | None, logits: bool, normalise: bool
+) -> Teacher:
     """Return the teacher of a file.
 
     Parameters
     ----------
     path : Path
     order : int or None
-        The file is a UTF-8 text, the teacher its n-gram of this order; None: a table, as `from_table` reads.
+        The file is a UTF-8 text, the teacher its n-gram of this order; None: a table, as
+        `from_table` reads.
     tokens : str or None
         What the n-gram counts.
     logits, normalise : bool
@@ -32,7 +35,10 @@ def read_teacher(path: Path, order: int | None, tokens: str | None, logits: bool
         if tokens is not None:
             raise ValueError(f"--tokens {tokens} goes with --ngram ORDER: a table has no tokens")
         if path.suffix.lower() in {".txt", ".md"}:
-            raise ValueError(f"{path} is a text: give --ngram ORDER, such as --ngram 2, to learn a teacher from it")
+            raise ValueError(
+                f"{path} is a text: give --ngram ORDER, such as --ngram 2, to learn a teacher from "
+                "it"
+            )
         import click
 
         with warnings.catch_warnings(record=True) as said:
@@ -42,11 +48,16 @@ def read_teacher(path: Path, order: int | None, tokens: str | None, logits: bool
             click.echo(f"{path}: {warning.message}", err=True)
         return teacher
     if logits or normalise:
-        raise ValueError("--logits and --normalise are for tables: with --ngram the teacher is learnt from a text")
+        raise ValueError(
+            "--logits and --normalise are for tables: with --ngram the teacher is learnt from a "
+            "text"
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a UTF-8 text: byte {error.start} cannot be decoded") from None
+        raise ValueError(
+            f"{path} is not a UTF-8 text: byte {error.start} cannot be decoded"
+        ) from None
     except OSError as error:
         raise OSError(f"{path} cannot be read: {error.strerror}") from None
     return ngram(text, order, tokens or "char")
