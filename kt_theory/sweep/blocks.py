@@ -1,4 +1,6 @@
-"""`blocks.parquet`: the blocks of processes that have ended, merged cell by cell; every page carries a checksum."""
+"""`blocks.parquet`: the blocks of processes that have ended, merged cell by cell; every page
+carries a checksum.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,15 @@ from kt_theory.sweep.cells import Block, merged_histogram
 from kt_theory.sweep.journal import Record
 from kt_theory.sweep.plan import disjoint
 
-UNREADABLE = (OSError, ValueError, TypeError, LookupError, ArithmeticError, NotImplementedError, MemoryError)
+UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    NotImplementedError,
+    MemoryError,
+)
 """What Arrow raises for a damaged file: its errors are all of these kinds."""
 
 _RECORDS_PER_GROUP = 4096
@@ -27,7 +37,9 @@ _KINDS = {
 
 
 def merge(records: list[Record]) -> list[Record]:
-    """Return the records of one cell with neighbouring blocks put together and the last error, if there is one."""
+    """Return the records of one cell with neighbouring blocks put together and the last error, if
+    there is one.
+    """
     good = disjoint([record for record in records if not record.block.error])
     runs: list[list[Record]] = []
     for record in good:
@@ -36,7 +48,10 @@ def merge(records: list[Record]) -> list[Record]:
         else:
             runs.append([record])
     bad = [record for record in records if record.block.error]
-    return [*map(_joined, runs), *sorted(bad, key=lambda r: (r.first, r.repeats, r.block.error))[:1]]
+    return [
+        *map(_joined, runs),
+        *sorted(bad, key=lambda r: (r.first, r.repeats, r.block.error))[:1],
+    ]
 
 
 def _joined(run: list[Record]) -> Record:
@@ -44,7 +59,9 @@ def _joined(run: list[Record]) -> Record:
         return run[0]
     blocks = [record.block for record in run]
     sums = np.sum([np.asarray(block.sums, dtype=np.int64) for block in blocks], axis=0)
-    histogram = merged_histogram([block.bins for block in blocks], [block.counts for block in blocks])
+    histogram = merged_histogram(
+        [block.bins for block in blocks], [block.counts for block in blocks]
+    )
     shape = blocks[0].inputs, blocks[0].labels, blocks[0].path
     block = Block(*shape, sum(block.seconds for block in blocks), sums, *histogram)
     return Record(run[0].cell, run[0].first, sum(record.repeats for record in run), block)
@@ -57,7 +74,11 @@ def write_blocks(file: Path, records: list[Record]) -> None:
 
     def lists(parts: list[Any], kind: Any) -> Any:
         offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int32)
-        flat = np.concatenate([np.asarray(part, dtype=np.int64) for part in parts]) if parts else np.zeros(0, np.int64)
+        flat = (
+            np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
+            if parts
+            else np.zeros(0, np.int64)
+        )
         return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat).cast(kind))
 
     blocks = [record.block for record in records]
@@ -85,10 +106,14 @@ def write_blocks(file: Path, records: list[Record]) -> None:
     )
 
 
-def read_blocks(file: Path, damage: list[str], *, histograms: bool = True, checked: bool = True) -> Iterator[Record]:
-    """Yield the records in a Parquet file; groups that fail their checksum are left out and named in `damage`.
+def read_blocks(
+    file: Path, damage: list[str], *, histograms: bool = True, checked: bool = True
+) -> Iterator[Record]:
+    """Yield the records in a Parquet file; groups that fail their checksum are left out and named
+    in `damage`.
 
-    A record without its histogram is no result: with `checked`, that of a histogram counts where it is not wanted too.
+    A record without its histogram is no result: with `checked`, that of a histogram counts where it
+    is not wanted too.
     """
     for table in _tables(file, damage, histograms or checked):
         yield from _rows(table, histograms)
@@ -97,7 +122,11 @@ def read_blocks(file: Path, damage: list[str], *, histograms: bool = True, check
 def intact(file: Path) -> bool:
     """Return whether every page of `blocks.parquet` has the checksum that it was written with."""
     damage: list[str] = []
-    return file.exists() and all(table.num_rows for table in _tables(file, damage, True)) and not damage
+    return (
+        file.exists()
+        and all(table.num_rows for table in _tables(file, damage, True))
+        and not damage
+    )
 
 
 def _tables(file: Path, damage: list[str], histograms: bool) -> Iterator[Any]:
@@ -116,8 +145,12 @@ def _tables(file: Path, damage: list[str], histograms: bool) -> Iterator[Any]:
     for number in range(source.num_row_groups):
         try:
             table = source.read_row_group(number, columns=names)
-            if {field.name: _kind(field.type) for field in table.schema} != {name: _KINDS[name] for name in names}:
-                raise ValueError("its columns are not those that were written")  # Parquet's own footer has no checksum
+            if {field.name: _kind(field.type) for field in table.schema} != {
+                name: _KINDS[name] for name in names
+            }:
+                raise ValueError(
+                    "its columns are not those that were written"
+                )  # Parquet's own footer has no checksum
         except UNREADABLE as error:
             rows = source.metadata.row_group(number).num_rows
             damage.append(f"{file.name}: {rows} blocks damaged, run again: {_said(error)}")
@@ -134,11 +167,22 @@ def _said(error: Exception) -> str:
 
 
 def _rows(table: Any, histograms: bool) -> Iterator[Record]:
-    plain = {name: table[name].to_pylist() for name in table.column_names if name not in ("sums", "bins", "counts")}
+    plain = {
+        name: table[name].to_pylist()
+        for name in table.column_names
+        if name not in ("sums", "bins", "counts")
+    }
     sums = _slices(table["sums"])
-    bins, counts = (_slices(table["bins"]), _slices(table["counts"])) if histograms else ([()] * len(sums),) * 2
+    bins, counts = (
+        (_slices(table["bins"]), _slices(table["counts"]))
+        if histograms
+        else ([()] * len(sums),) * 2
+    )
     for i in range(table.num_rows):
-        facts = {name: plain[name][i] for name in ("inputs", "labels", "path", "seconds", "error", "traceback")}
+        facts = {
+            name: plain[name][i]
+            for name in ("inputs", "labels", "path", "seconds", "error", "traceback")
+        }
         block = Block(**facts, sums=sums[i], bins=bins[i], counts=counts[i])
         yield Record(plain["cell"][i], plain["first"][i], plain["repeats"][i], block)
 

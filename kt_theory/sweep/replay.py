@@ -39,14 +39,21 @@ class Replay:
 
 
 def find(store: Store, name: str) -> Cell:
-    """Return the cell whose id begins with `name`; ValueError if there is none, several, or one that is not defined."""
+    """Return the cell whose id begins with `name`; ValueError if there is none, several, or one
+    that is not defined.
+    """
     found = [cell for cell in store.spec.cells if cell.id.startswith(name)]
     if len(found) != 1 or not name:
         many = "no id" if not found else f"{len(found)} ids"
-        raise ValueError(f"cell {name!r}: {many} in the sweep {store.spec.name!r} begin so; they stand in the table")
+        raise ValueError(
+            f"cell {name!r}: {many} in the sweep {store.spec.name!r} begin so; they stand in the "
+            "table"
+        )
     (cell,) = found
     if cell.undefined:
-        raise ValueError(f"cell {cell.id}: {cell.teacher_name} is not defined at n = {cell.n}: {cell.undefined}")
+        raise ValueError(
+            f"cell {cell.id}: {cell.teacher_name} is not defined at n = {cell.n}: {cell.undefined}"
+        )
     return cell
 
 
@@ -64,7 +71,8 @@ def replay_cell(store: Store, cell: Cell, repeat: int | None = None) -> Replay:
     store : Store
     cell : Cell
     repeat : int, optional
-        Only this one. If omitted: the stretch that failed, or else all that is stored, and the mean is compared.
+        Only this one. If omitted: the stretch that failed, or else all that is stored, and the mean
+        is compared.
     """
     store.refresh()
     if repeat is not None:

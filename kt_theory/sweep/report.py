@@ -1,4 +1,6 @@
-"""The report: one HTML file that needs no network, from the table of a sweep. Plots by Plotly, whose code is inside."""
+"""The report: one HTML file that needs no network, from the table of a sweep. Plots by Plotly,
+whose code is inside.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) 
     page = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
     page = page.replace("@TITLE@", html.escape(f"Sweep {store.about['spec']['name']}"))
     parts = {
-        "@DATA@": json.dumps(_plain(_content(store, frame)), allow_nan=False).replace("<", "\\u003c"),
+        "@DATA@": json.dumps(_plain(_content(store, frame)), allow_nan=False).replace(
+            "<", "\\u003c"
+        ),
         "@PLOTLY@": get_plotlyjs().replace("</script", "<\\/script"),
     }
     for mark, text in parts.items():
@@ -67,7 +71,9 @@ def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) 
 
 def _content(store: Store, frame: pd.DataFrame) -> dict[str, Any]:
     done = frame[frame["status"] == "done"]
-    counts = ", ".join(f"{count:,} {status}" for status, count in frame["status"].value_counts().items())
+    counts = ", ".join(
+        f"{count:,} {status}" for status, count in frame["status"].value_counts().items()
+    )
     runs = store.about["runs"]
     shown = ["started", "host", "executor", "workers", "shard", "git"]
     last = runs[-1]
@@ -76,16 +82,23 @@ def _content(store: Store, frame: pd.DataFrame) -> dict[str, Any]:
         f"{clock(frame['seconds'].sum())} of one core; seed {store.about['spec'].get('seed', 0)}",
         "curves": [
             _curve(name, rows)
-            for name, rows in done[(done["mean"] > _SMALLEST) & (done["n"] > 0)].groupby(_SHAPE, sort=False)
+            for name, rows in done[(done["mean"] > _SMALLEST) & (done["n"] > 0)].groupby(
+                _SHAPE, sort=False
+            )
         ],
         "slopes": _table(_slopes(done)),
         "exponents": _table(_exponents(done)),
         "cells": _table(frame.assign(cell=frame["cell"].str[:12])[_shown(frame)]),
         "failures": _failures(store, frame),
         "failed": int((frame["status"] == "failed").sum()),
-        "runs": {"columns": shown, "rows": [[_text(run.get(key)) for key in shown] for run in runs]},
+        "runs": {
+            "columns": shown,
+            "rows": [[_text(run.get(key)) for key in shown] for run in runs],
+        },
         "spec": json.dumps(store.about["spec"], indent=1),
-        "versions": json.dumps({"python": last["python"], "machine": last["machine"], **last["versions"]}, indent=1),
+        "versions": json.dumps(
+            {"python": last["python"], "machine": last["machine"], **last["versions"]}, indent=1
+        ),
     }
 
 
@@ -101,18 +114,26 @@ def _curve(shape: Any, rows: pd.DataFrame) -> dict[str, Any]:
         points = curve.sort_values("n")
         taken = {"n": "n", "mean": "mean", "exact": "exact", "upper": "upper_bound"}
         numbers = {key: _logs(points[column]) for key, column in taken.items()}
-        facts = {"student": student, "access": points["access"].iloc[0], "std_error": points["std_error"].tolist()}
+        facts = {
+            "student": student,
+            "access": points["access"].iloc[0],
+            "std_error": points["std_error"].tolist(),
+        }
         students.append(facts | numbers)
     for access, curve in rows.groupby("access", sort=False):
         points = curve.drop_duplicates("n").sort_values("n")
         taken = {"n": "n", "lower": "lower_bound", "low": "minimax_lower", "high": "minimax_upper"}
-        levels.append({"access": access} | {key: _logs(points[column]) for key, column in taken.items()})
+        levels.append(
+            {"access": access} | {key: _logs(points[column]) for key, column in taken.items()}
+        )
     name = f"{teacher}, S = {int(inputs)}, A = {int(labels)}"
     return {"name": name, "students": students, "levels": levels}
 
 
 def _logs(values: pd.Series) -> list[float | None]:
-    """Return numbers for a logarithmic axis, None for what has no logarithm or would only stretch the axis."""
+    """Return numbers for a logarithmic axis, None for what has no logarithm or would only stretch
+    the axis.
+    """
     return [float(value) if value > _SMALLEST else None for value in values]
 
 
@@ -148,14 +169,20 @@ def _verdict(fit: Any) -> str:
 
 
 def _exponents(done: pd.DataFrame) -> pd.DataFrame:
-    """Return the exponents in n, S and A of every teacher and student that was run at several sizes."""
+    """Return the exponents in n, S and A of every teacher and student that was run at several
+    sizes.
+    """
     import pandas as pd
 
     fits = []
-    for _, rows in done[(done["mean"] > _SMALLEST) & (done["n"] > 0)].groupby(["teacher", "student"], sort=False):
+    for _, rows in done[(done["mean"] > _SMALLEST) & (done["n"] > 0)].groupby(
+        ["teacher", "student"], sort=False
+    ):
         moving = [name for name in ("n", "inputs", "labels") if rows[name].nunique() > 1]
         if len(moving) > 1 and len(rows) > len(moving) + 1:
-            fits.append(fit_exponents(rows.drop(columns="std_error"), by=["teacher", "student"], x=moving))
+            fits.append(
+                fit_exponents(rows.drop(columns="std_error"), by=["teacher", "student"], x=moving)
+            )
     return pd.concat(fits) if fits else pd.DataFrame(columns=["teacher", "student"])
 
 
@@ -166,7 +193,9 @@ def _failures(store: Store, frame: pd.DataFrame) -> list[dict[str, str]]:
         record = store.errors.get(row.cell)
         what = f"{row.teacher}, {row.student}, n = {row.n}, seed = {row.seed}: {row.error}"
         command = f"kt-theory sweep replay {store.path} {row.cell[:12]} --debug"
-        found.append({"what": what, "replay": command, "traceback": record.block.traceback if record else ""})
+        found.append(
+            {"what": what, "replay": command, "traceback": record.block.traceback if record else ""}
+        )
     return found
 
 
@@ -175,7 +204,13 @@ def _table(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else "/".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (
+        ""
+        if value is None
+        else "/".join(map(str, value))
+        if isinstance(value, list)
+        else str(value)
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -26,13 +26,17 @@ _COLUMNS = ("cell", "teacher", "student", "access", "n", "inputs", "labels", "me
 
 
 def results_table(spec: Spec, merged: Mapping[str, list[Record]]) -> pa.Table:
-    """Return one row per cell of the specification, in its order, from the merged records of each cell."""
+    """Return one row per cell of the specification, in its order, from the merged records of each
+    cell.
+    """
     import pyarrow as pa
 
     rows = [_row(spec, cell, merged.get(cell.id, [])) for cell in spec.cells]
     kinds = {**dict.fromkeys(_COLUMNS, pa.float64()), **dict.fromkeys(_TEXT, pa.string())}
     kinds |= dict.fromkeys(_WHOLE, pa.int64())
-    return pa.table({name: pa.array([row.get(name) for row in rows], kinds[name]) for name in _COLUMNS})
+    return pa.table(
+        {name: pa.array([row.get(name) for row in rows], kinds[name]) for name in _COLUMNS}
+    )
 
 
 def counted(table: pa.Table) -> dict[str, int]:
@@ -41,7 +45,9 @@ def counted(table: pa.Table) -> dict[str, int]:
 
 
 def write_results(folder: Path, spec: Spec, table: pa.Table) -> None:
-    """Write the table; its metadata says of which specification, so that a second run knows that nothing is missing."""
+    """Write the table; its metadata says of which specification, so that a second run knows that
+    nothing is missing.
+    """
     import pyarrow.parquet as pq
 
     marked = table.replace_schema_metadata({"fingerprint": spec.fingerprint})
@@ -64,13 +70,18 @@ def finished_counts(folder: Path, spec: Spec) -> dict[str, int] | None:
         counts = counted(pq.read_table(file, page_checksum_verification=True))
     except UNREADABLE:
         return None
-    return counts if set(counts) <= {"done", "not defined"} and Store(folder).spec.name == spec.name else None
+    return (
+        counts
+        if set(counts) <= {"done", "not defined"} and Store(folder).spec.name == spec.name
+        else None
+    )
 
 
 def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False) -> pd.DataFrame:
     """Return the tidy table of a sweep, finished or not, one row per cell.
 
-    What is computed is kept in the folder, after an interrupt as far as it came, and shown from then on.
+    What is computed is kept in the folder, after an interrupt as far as it came, and shown from
+    then on.
 
     Parameters
     ----------
@@ -78,15 +89,16 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
     exact : bool, optional
         Compute the exact risks that are not there yet. If omitted: unless they are more than 5,000.
     minimax : bool
-        Search for the minimax risks that have no closed form, once for each size and n: hard labels take 1.6 seconds
-        on average and 6 at most, top-k 0.25, partial labels 0.1.
+        Search for the minimax risks that have no closed form, once for each size and n: hard labels
+        take 1.6 seconds on average and 6 at most, top-k 0.25, partial labels 0.1.
 
     Returns
     -------
-    DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, q05, q25, q50, q75, q95, repeats,
-    seed, path, status ("done", "unfinished", "failed", "not defined" or "missing"), error, seconds; lower_bound and
-    upper_bound (the paper's, in mean; NaN where no theorem applies), exact (the exact risk, NaN where there is none),
-    minimax_lower and minimax_upper (between them lies the least worst-case risk at this access level).
+    DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, q05, q25,
+    q50, q75, q95, repeats, seed, path, status ("done", "unfinished", "failed", "not defined" or
+    "missing"), error, seconds; lower_bound and upper_bound (the paper's, in mean; NaN where no
+    theorem applies), exact (the exact risk, NaN where there is none), minimax_lower and
+    minimax_upper (between them lies the least worst-case risk at this access level).
     """
     from kt_theory.sweep.theory import bound_columns, exact_column, minimax_columns
 
@@ -96,7 +108,9 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
     bound_columns(frame)
     exact_column(frame, path, compute=exact)
     frame = minimax_columns(frame, path, search=minimax)
-    whole = frame[["inputs", "labels"]].notna().all().all()  # the size of a file's teacher is known once it has run
+    whole = (
+        frame[["inputs", "labels"]].notna().all().all()
+    )  # the size of a file's teacher is known once it has run
     return frame.astype({"inputs": "int64", "labels": "int64"}) if whole else frame
 
 
@@ -108,7 +122,9 @@ def measured(path: Path) -> pd.DataFrame:
     if not any((path / "journal").glob("*.log")):
         try:
             if _fingerprint(path) == store.about["fingerprint"]:
-                return _pandas(pq.read_table(path / "results.parquet", page_checksum_verification=True))
+                return _pandas(
+                    pq.read_table(path / "results.parquet", page_checksum_verification=True)
+                )
         except UNREADABLE:
             pass  # missing or damaged: it follows from the blocks
     merged: dict[str, list[Record]] = {}
@@ -164,7 +180,9 @@ def _row(spec: Spec, cell: Cell, records: list[Record]) -> dict[str, Any]:
 
 
 def status_of(spec: Spec, cell: Cell, blocks: Sequence[Stored], *, failed: bool) -> str:
-    """Return how a cell stands, given its disjoint blocks: done, unfinished, failed, not defined or missing."""
+    """Return how a cell stands, given its disjoint blocks: done, unfinished, failed, not defined or
+    missing.
+    """
     if cell.undefined:
         return "not defined"
     if blocks and not missing(spec, blocks):
@@ -176,5 +194,10 @@ def _statistics(record: Record) -> dict[str, Any]:
     block = record.block
     mean, error = moments(block.sums, record.repeats)
     levels = quantiles(block.bins, block.counts)
-    facts = {"inputs": block.inputs, "labels": block.labels, "path": block.path, "repeats": record.repeats}
+    facts = {
+        "inputs": block.inputs,
+        "labels": block.labels,
+        "path": block.path,
+        "repeats": record.repeats,
+    }
     return facts | {"mean": mean, "std_error": error} | dict(zip(_LEVELS, levels, strict=True))

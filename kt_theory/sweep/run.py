@@ -1,4 +1,6 @@
-"""The run: what is missing goes out in blocks, what comes back is saved at once, and the end is one table."""
+"""The run: what is missing goes out in blocks, what comes back is saved at once, and the end is one
+table.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +69,9 @@ def run(
 ) -> Summary:
     """Run what is missing of a sweep and write its table.
 
-    Whatever is killed or fails: the same call goes on where the last one stopped, and the table in the end is the same
-    to the byte. Several processes may run on one folder at a time; they share the work.
+    Whatever is killed or fails: the same call goes on where the last one stopped, and the table in
+    the end is the same to the byte. Several processes may run on one folder at a time; they share
+    the work.
 
     Parameters
     ----------
@@ -78,7 +81,8 @@ def run(
     executor, workers
         See `kt_theory.sweep.executors.crew`; the results do not depend on them.
     shard : (i, N), optional
-        Only every N-th group of cells, from the i-th on, 1 <= i <= N; `merge` puts the folders of the shards together.
+        Only every N-th group of cells, from the i-th on, 1 <= i <= N; `merge` puts the folders of
+        the shards together.
     fail_fast : bool
         Stop at the first cell that fails.
     seconds : float, optional
@@ -97,7 +101,9 @@ def run(
         if executor in ("threads", "processes", "dask"):
             refuse_memory(spec, hands.width)
         store = Store.prepare(folder, spec, executor=hands.name, workers=hands.width, shard=shard)
-        work = _Run(spec, store, hands, _groups(spec, shard), fail_fast, seconds, Progress(progress))
+        work = _Run(
+            spec, store, hands, _groups(spec, shard), fail_fast, seconds, Progress(progress)
+        )
         try:
             work.go()
         finally:
@@ -106,15 +112,24 @@ def run(
     with store.put_together() as merged:
         table = results_table(spec, merged)
         write_results(folder, spec, table)
-    failures = tuple((cell, store.errors[cell.id].block.error) for cell in spec.cells if cell.id in work.failed)
+    failures = tuple(
+        (cell, store.errors[cell.id].block.error) for cell in spec.cells if cell.id in work.failed
+    )
     done = work.progress
     return Summary(
-        counted(table), done.blocks, done.repeats, done.seconds, failures, tuple(dict.fromkeys(store.damage))
+        counted(table),
+        done.blocks,
+        done.repeats,
+        done.seconds,
+        failures,
+        tuple(dict.fromkeys(store.damage)),
     )
 
 
 def refuse_memory(spec: Spec, workers: int) -> None:
-    """Raise ValueError if the largest teachers, one per worker, do not fit in the memory that is free now."""
+    """Raise ValueError if the largest teachers, one per worker, do not fit in the memory that is
+    free now.
+    """
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for cell in spec.cells:
         if "inputs" not in cell.teacher or cell.undefined:
@@ -123,13 +138,15 @@ def refuse_memory(spec: Spec, workers: int) -> None:
         need = _BYTES_PER_PAIR * inputs * labels
         if need > free:
             raise ValueError(
-                f"{cell.teacher_name} with inputs = {inputs}, labels = {labels} takes about {need / 2**30:.3g} GiB, "
-                f"{free / 2**30:.3g} GiB are free: take smaller sizes or another machine"
+                f"{cell.teacher_name} with inputs = {inputs}, labels = {labels} takes about "
+                f"{need / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are free: take smaller sizes or "
+                "another machine"
             )
         if need * workers > free:
             raise ValueError(
-                f"{workers} workers at {cell.teacher_name} with inputs = {inputs}, labels = {labels} take about "
-                f"{need * workers / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are free: take at most {int(free / need)}"
+                f"{workers} workers at {cell.teacher_name} with inputs = {inputs}, labels = "
+                f"{labels} take about {need * workers / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are "
+                f"free: take at most {int(free / need)}"
             )
 
 
@@ -247,7 +264,9 @@ class _Run:
                 self.progress.say(f"failed: {len(self.failed) - _LIVE_FAILURES:,} more cells")
 
     def _send(self, waiting: deque[_Group]) -> None:
-        """Keep every worker busy with one piece at hand; a piece that may have killed a worker flies alone."""
+        """Keep every worker busy with one piece at hand; a piece that may have killed a worker
+        flies alone.
+        """
         while len(self.flying) < (1 if self.suspects else 2 * self.hands.width):
             piece = self._next(waiting)
             if piece is None:
@@ -284,7 +303,9 @@ class _Run:
         self.ready.extend(_Piece(group, cells, *part) for part, cells in sorted(wanted.items()))
         group.out = len(wanted)
         if wanted:
-            self.progress.lined_up(len(wanted), _cost_of(group.cells) * sum(repeats for _, repeats in wanted))
+            self.progress.lined_up(
+                len(wanted), _cost_of(group.cells) * sum(repeats for _, repeats in wanted)
+            )
         if not wanted:
             self.store.release(group.cells[0].group)
 
@@ -305,24 +326,35 @@ class _Run:
             self._mourn(lost, error)
             return
         except CancelledError:
-            raise ConnectionError("the scheduler is gone; what was finished is saved: run the same again") from None
+            raise ConnectionError(
+                "the scheduler is gone; what was finished is saved: run the same again"
+            ) from None
         except Exception as error:
-            blocks = [Block(error=f"{type(error).__name__}: {error}", traceback=repr(error))] * len(piece.cells)
+            blocks = [Block(error=f"{type(error).__name__}: {error}", traceback=repr(error))] * len(
+                piece.cells
+            )
         self._save(piece, blocks)
 
     def _save(self, piece: _Piece, blocks: list[Block]) -> None:
         pairs = zip(piece.cells, blocks, strict=True)
-        self.store.append([Record(cell.id, piece.first, piece.repeats, block) for cell, block in pairs])
+        self.store.append(
+            [Record(cell.id, piece.first, piece.repeats, block) for cell, block in pairs]
+        )
         for cell, block in zip(piece.cells, blocks, strict=True):
             if block.error and cell.id not in self.failed:
                 self.failed.add(cell.id)
                 if len(self.failed) <= _LIVE_FAILURES:
-                    self.progress.say(f"failed: {cell.teacher_name}, {cell.student_name}, n = {cell.n}: {block.error}")
+                    self.progress.say(
+                        f"failed: {cell.teacher_name}, {cell.student_name}, n = {cell.n}: "
+                        f"{block.error}"
+                    )
         self.progress.add(piece.repeats, piece.repeats * _cost_of(piece.group.cells))
         self._landed(piece.group)
 
     def _mourn(self, lost: list[_Piece], error: BrokenExecutor) -> None:
-        """Go on after a worker died: its pieces run again one by one, so that a guilty one is told from the others."""
+        """Go on after a worker died: its pieces run again one by one, so that a guilty one is told
+        from the others.
+        """
         if not self.hands.replace():
             raise ConnectionError(
                 f"the executor broke ({error}); what was finished is saved: run the same again"
