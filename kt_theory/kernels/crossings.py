@@ -10,11 +10,13 @@ import math
 import numpy as np
 from numba import njit
 
+from kt_theory.kernels.options import PLAIN
+
 NEVER = 2.0**53
 _DIGITS = 10  # binary digits of the m that are told apart: steps below 1/500
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def lattice(place):
     """Return the number at a place: 0, 1, ..., 2^d - 1, then 2^d in steps of 2, and so on."""
     half = 1 << (_DIGITS - 1)
@@ -24,7 +26,7 @@ def lattice(place):
     return float(half + (place - half) % half) * 2.0**shift
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def place_of(m):
     """Return the place of the largest number of the lattice that is at most m."""
     half = 1 << (_DIGITS - 1)
@@ -34,7 +36,7 @@ def place_of(m):
     return half * shift + int(m / 2.0**shift)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def equal_sharing(p, known):
     """Return 1/2 sum over the unknown labels of each row of |p - their mean|: (R,)."""
     rows, labels = p.shape
@@ -53,7 +55,7 @@ def equal_sharing(p, known):
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def revealed_risk(m, p, mass, known, rank, top, untouched, arrival, first):
     """Return the loss after m further queries, in the mean over the copies of the arrival times.
 
@@ -86,7 +88,7 @@ def revealed_risk(m, p, mass, known, rank, top, untouched, arrival, first):
     return total / copies
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def revealed_crossing(tv, start, p, mass, known, rank, top, untouched, arrival, first):
     """Return the first m of the lattice with a risk of at most tv, NEVER if there is none below.
 
@@ -114,7 +116,7 @@ def revealed_crossing(tv, start, p, mass, known, rank, top, untouched, arrival, 
     return lattice(high) if high < last else NEVER
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def hard_risk(n, p, mass, rate, unvisited, log_p, log_mu, table):
     """Return the risk of frequencies after n queries in all, each row visited Poisson(n rate)
     times, uniform before.
@@ -152,7 +154,7 @@ def hard_risk(n, p, mass, rate, unvisited, log_p, log_mu, table):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def hard_crossing(tv, start, p, mass, rate, unvisited, log_p, log_mu, table):
     """Return the last crossing: the first n of the lattice from which on the risk is at most tv, as
     far as steps show.

@@ -9,6 +9,8 @@ import math
 import numpy as np
 from numba import njit
 
+from kt_theory.kernels.options import PLAIN
+
 REFRESH = 256
 LANES = 64
 HALF_LOG_2PI = 0.91893853320467274178
@@ -34,7 +36,7 @@ STIRLING = (
 )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def stirling_error(n):
     """Return log n! - log(sqrt(2 pi n) (n/e)^n) for a whole number n >= 0 (0 at n = 0, by
     convention).
@@ -47,7 +49,7 @@ def stirling_error(n):
     ) / n
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def deviance(x, mean):
     """Return x log(x/mean) + mean - x without cancellation near x = mean (Loader 2000)."""
     gap = x - mean
@@ -68,7 +70,7 @@ def deviance(x, mean):
     return x * math.log(x / mean) + mean - x
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def binomial(x, n, p, q):
     """Return C(n,x) p^x q^(n-x) by Loader's saddle point form: log-gamma differences lose all
     digits at n = 1e9.
@@ -93,7 +95,7 @@ def binomial(x, n, p, q):
     return math.exp(log) * math.sqrt(n / (2.0 * math.pi * x * (n - x)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def log_binomial_row(first, n, nats, out):
     """Write log Bin(x; n, e^-nats) for x = first, first+1, ... to `out`; e^-nats may underflow."""
     p, q = math.exp(-nats), -math.expm1(-nats)
@@ -115,7 +117,7 @@ def log_binomial_row(first, n, nats, out):
             )
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz"})
+@njit(**PLAIN, fastmath={"reassoc", "nsz"})
 def label_deviations(first, p, weight, out):
     """Write sum_a weight[a] E|X/k - p[a]|, X ~ Bin(k, p[a]), for k = first, first+1, ... >= 1 to
     `out`.
@@ -163,7 +165,7 @@ def label_deviations(first, p, weight, out):
                 k += 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def binomial_averages(n, p, q, low, high, first, profile, out):
     """Add sum_k Bin(k; n[i], p) profile[k-first] over low[i] <= k <= high[i] to out[i], as far as
     `profile` goes.
@@ -181,7 +183,7 @@ def binomial_averages(n, p, q, low, high, first, profile, out):
         out[i] += total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def mean_distance(n, m, c):
     """Return E|X - c|, X ~ Bin(n, 1/m), as |c - n/m| + 2 E(X - c)^+ or + 2 E(c - X)^+, the smaller:
     all terms >= 0.
@@ -210,7 +212,7 @@ def mean_distance(n, m, c):
     return abs(gap) + 2.0 * total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def reweighted_loss(n, hit, miss, value, size):
     """Return the mean row loss of ce_ptl on the event that the row is visited.
 

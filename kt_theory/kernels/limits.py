@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from kt_theory.kernels.options import PLAIN
 
-@njit(cache=True, nogil=True, error_model="numpy")
+
+@njit(**PLAIN)
 def means_after_throws(values: np.ndarray, throws: int) -> np.ndarray:
     """Return G(t) = E f(empty cells after t throws) for t = 0..throws.
 
@@ -47,7 +49,7 @@ def means_after_throws(values: np.ndarray, throws: int) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def binomial_mean(n: int, p: float, values: np.ndarray) -> float:
     """Return E values[X], X ~ Bin(n, p), taking values as 0 beyond its end.
 

@@ -3,19 +3,17 @@ any order.
 
 What a block stores is what the engine's tally holds (see `kt_theory.kernels.statistics`):
 whole-number sums, from which mean and standard error follow exactly, and a histogram, here without
-its empty bins. The formulas on stored sums stand here a second time, in plain Python, so that
-planning and a second run do without the engine.
+its empty bins.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,11 +21,8 @@ import numpy as np
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 
-SUMS = 8
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
-_SCALE, _HALF, _LIMB = 2.0**50, 25, 32
-_DROP, _OFFSET = np.uint64(41), 960 << 11
 _KEPT_PAIRS, _KEPT_CELLS = 2**24, 16
 
 
@@ -67,8 +62,7 @@ def run_block(work: Work) -> list[Block]:
         return _run(work)
     except Exception as error:
         if len(work.students) > 1:
-            alone = [Work(work.teacher, [s], work.n, work.seed, work.group, work.first, work.repeats)
-                     for s in work.students]  # fmt: skip
+            alone = [replace(work, students=[student]) for student in work.students]
             return [block for single in alone for block in run_block(single)]
         said = " ".join(f"{type(error).__name__}: {error}".split())
         return [Block(error=said, traceback=traceback.format_exc())]
@@ -92,17 +86,6 @@ def seconds_per_repeat(
     return 1e-9 * (80.0 + min(1.2 * n, 2.0 * pairs) + pairs * (0.5 + 10.0 * rules))
 
 
-def moments(sums: Any, repeats: int) -> tuple[float, float]:
-    """Return the mean and the standard error of the mean from the (SUMS,) words; exact until they
-    round.
-    """
-    total, high, cross, low = (int(sums[2 * i]) + (int(sums[2 * i + 1]) << _LIMB) for i in range(4))
-    squares = (high << (2 * _HALF)) + (cross << (_HALF + 1)) + low
-    spread = repeats * squares - total * total
-    variance = spread / (repeats * (repeats - 1)) / _SCALE**2 if repeats > 1 else 0.0
-    return total / repeats / _SCALE, math.sqrt(variance / repeats)
-
-
 def merged_histogram(
     bins: Sequence[np.ndarray], counts: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -113,18 +96,6 @@ def merged_histogram(
     total = np.zeros(len(found), dtype=np.int64)
     np.add.at(total, where, np.concatenate(counts))
     return found, total
-
-
-def quantiles(bins: np.ndarray, counts: np.ndarray) -> list[float]:
-    """Return the smallest losses with at least the shares `QUANTILES` at or below, off by 2^-12 of
-    their value.
-    """
-    cumulative = np.cumsum(counts)
-    targets = [max(1, math.ceil(share * int(cumulative[-1]))) for share in QUANTILES]
-    index = bins[np.searchsorted(cumulative, targets)].astype(np.int64)
-    edges = np.array([np.maximum(index, 1) - 1, np.maximum(index, 1)]) + _OFFSET
-    low, high = (edges.astype(np.uint64) << _DROP).view(np.float64)
-    return [float(x) for x in np.where(index > 0, np.minimum(1.0, 0.5 * (low + high)), 0.0)]
 
 
 def _run(work: Work) -> list[Block]:

@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.sweep.cells import SUMS, Block
+from kt_theory.kernels.statistics import SUMS
+from kt_theory.sweep.cells import Block
 
 _MARK = b"KTB1"
 _HEAD = struct.Struct("<4sII")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from kt_theory.sweep.cells import SUMS, moments
+from kt_theory.kernels.statistics import SUMS, moments
 from kt_theory.sweep.spec import Spec
 
 FIRST_LOOK = 1024

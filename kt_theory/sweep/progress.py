@@ -48,7 +48,7 @@ class Progress:
         self._cost += cost
 
     def lined_up(self, blocks: int, cost: float) -> None:
-        """Count blocks that have been lined up; where they pass what was expected, the total grows."""
+        """Count blocks that are lined up; where they pass what was expected, the total grows."""
         self._known += blocks
         self._known_cost += cost
         self.total, self._cost = max(self.total, self._known), max(self._cost, self._known_cost)

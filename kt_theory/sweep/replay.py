@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kt_theory.sweep.cells import Work, losses_of, moments, run_block
+from kt_theory.kernels.statistics import moments
+from kt_theory.sweep.cells import Work, losses_of, run_block
 from kt_theory.sweep.plan import disjoint, prefix
 from kt_theory.sweep.spec import Cell
 from kt_theory.sweep.store import Store

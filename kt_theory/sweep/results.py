@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kt_theory.kernels.statistics import moments, quantiles
 from kt_theory.sweep.blocks import UNREADABLE, intact, merge
-from kt_theory.sweep.cells import QUANTILES, moments, quantiles
+from kt_theory.sweep.cells import QUANTILES
 from kt_theory.sweep.journal import Record
 from kt_theory.sweep.plan import Stored, missing, prefix
 from kt_theory.sweep.spec import Cell, Spec
@@ -193,7 +194,7 @@ def status_of(spec: Spec, cell: Cell, blocks: Sequence[Stored], *, failed: bool)
 def _statistics(record: Record) -> dict[str, Any]:
     block = record.block
     mean, error = moments(block.sums, record.repeats)
-    levels = quantiles(block.bins, block.counts)
+    levels = quantiles(block.counts, QUANTILES, block.bins)
     facts = {
         "inputs": block.inputs,
         "labels": block.labels,

@@ -26,6 +26,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from kt_theory.output import replace_file
 from kt_theory.sweep.blocks import merge, read_blocks, write_blocks
 from kt_theory.sweep.journal import Reader, Record, Writer, being_written, full_disk
 from kt_theory.sweep.plan import Stored
@@ -239,22 +240,25 @@ class Store:
 
 
 def replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Replace a file in one step: `write` fills another one beside it, which then takes its name."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    """Replace a file as `replace_file` does; it is safe on the disk when this returns."""
+
+    def write_through(beside: Path) -> None:
         write(beside)
-        with open(beside, "rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(beside, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync(beside)
+
+    try:
+        replace_file(path, write_through)
+        _sync(path.parent)
     except OSError as error:
         raise full_disk(error, path) from error
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
     finally:
-        beside.unlink(missing_ok=True)
+        os.close(handle)
 
 
 @contextmanager
