@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.numeric import softmax, total_variation
 from kt_theory.validation import distributions, numeric_array
 
 TOLERANCE = 1e-9
@@ -32,8 +33,7 @@ class AffineLogits(NamedTuple):
     def table(self, features: ArrayLike) -> np.ndarray:
         """Return softmax(W x + b) for each row x of `features` (S, d): (S, A), rows sum to 1."""
         logits = np.asarray(features, dtype=np.float64) @ self.weights.T + self.bias
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return softmax(logits)
 
 
 def from_jacobian(row: ArrayLike, jacobian: ArrayLike, x: ArrayLike) -> AffineLogits:
@@ -107,12 +107,12 @@ def affine_logits(pi: ArrayLike, features: Any) -> AffineLogits:
     spread = np.abs(points - middle).max(axis=0)
     spread[spread == 0.0] = 1.0
     design = (points - middle) / spread
-    solution = np.linalg.lstsq(np.column_stack([design, np.ones(len(points))]), logits, rcond=None)[
-        0
-    ]
-    weights, bias = np.zeros((table.shape[1], points.shape[1])), np.full(table.shape[1], -np.inf)
+    with_ones = np.column_stack([design, np.ones(len(points))])
+    solution = np.linalg.lstsq(with_ones, logits, rcond=None)[0]
+    labels, dimension = table.shape[1], points.shape[1]
+    weights, bias = np.zeros((labels, dimension)), np.full(labels, -np.inf)
     weights[possible], bias[possible] = solution[:-1].T, solution[-1]
-    distance = 0.5 * np.abs(AffineLogits(weights, bias).table(design) - table).sum(axis=1)
+    distance = np.asarray(total_variation(AffineLogits(weights, bias).table(design), table))
     worst = int(np.argmax(distance))
     if distance[worst] > TOLERANCE:
         raise ValueError(

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.access import label_ranks
-from kt_theory.validation import distributions, unknown_name, whole_number
+from kt_theory.numeric import softmax
+from kt_theory.validation import distributions, input_law, unknown_name, whole_number
 
 MOST_BITS = 30
 """With more bits than this, the rounding of a row's sum would count as units of the lattice."""
@@ -131,25 +132,18 @@ def low_rank(
     table = distributions(pi, "pi", 2)
     inputs, labels = table.shape
     number = whole_number(rank, "rank", low=1, high=min(inputs, labels))
-    law = np.full(inputs, 1.0 / inputs) if rho is None else distributions(rho, "rho", 1)
-    if len(law) != inputs:
-        raise ValueError(
-            f"rho has {len(law)} entries: pi has {inputs} inputs, one entry is needed for each"
-        )
+    law = input_law(rho, inputs)
     if of == "probabilities":
         return _nearest_distributions(_projected(table, law, number))
     if of != "logits":
         raise unknown_name("of", of, ["probabilities", "logits"])
-    zero = np.argwhere(table == 0.0)
-    if len(zero):
-        s, a = zero[0]
+    for s, a in np.argwhere(table == 0.0):
         raise ValueError(
             f"pi[{s}, {a}] = 0: logits need positive probabilities; use of='probabilities'"
         )
     logits = np.log(table)
     scores = _projected(logits - logits.mean(axis=1, keepdims=True), law, number)
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return softmax(scores)
 
 
 def _projected(table: np.ndarray, law: np.ndarray, rank: int) -> np.ndarray:

@@ -100,18 +100,12 @@ def as_graph(graph: Any) -> Graph:
         if graph.number_of_nodes() == 0:
             raise ValueError("graph has no vertices: must have one vertex for each input")
         position = {node: i for i, node in enumerate(graph.nodes)}
-        ends = np.array(
-            [(position[u], position[v]) for u, v in graph.edges()], dtype=np.int64
-        ).reshape(-1, 2)
-        size = len(position)
-        matrix = sp.coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(size, size))
-        return _graph("networkx graph", matrix + matrix.T)
+        starts = np.array([position[u] for u, _ in graph.edges()], dtype=np.int64)
+        ends = np.array([position[v] for _, v in graph.edges()], dtype=np.int64)
+        return _graph("networkx graph", _joined(len(position), starts, ends))
     try:
-        matrix = (
-            sp.csr_array(graph)
-            if sp.issparse(graph)
-            else sp.csr_array(np.asarray(graph, dtype=np.float64))
-        )
+        entries = graph if sp.issparse(graph) else np.asarray(graph, dtype=np.float64)
+        matrix = sp.csr_array(entries)
     except (TypeError, ValueError):
         raise ValueError(
             f"graph of type {type(graph).__name__}: must be a networkx graph, a scipy.sparse or "
@@ -143,33 +137,23 @@ def path(inputs: int) -> Graph:
 
 def cycle(inputs: int) -> Graph:
     """Return the cycle on `inputs` >= 3 vertices."""
-    import scipy.sparse as sp
-
     size = whole_number(inputs, "inputs", low=3)
     here = np.arange(size)
-    matrix = sp.coo_array((np.ones(size), (here, (here + 1) % size)), shape=(size, size))
-    return _graph(f"cycle({size})", matrix + matrix.T)
+    return _graph(f"cycle({size})", _joined(size, here, (here + 1) % size))
 
 
 def grid(*shape: int) -> Graph:
-    """Return the grid of the given side lengths in C order, `grid(3, 4)`: vertex (i, j) is input 4
-    i + j.
-    """
+    """Return the grid of these side lengths in C order; in `grid(3, 4)` (i, j) is input 4 i + j."""
     if not shape:
         raise ValueError("grid(): give at least one side length")
     sides = [whole_number(side, "shape", low=1) for side in shape]
-    return _graph(
-        f"grid({', '.join(map(str, sides))})", _product(*[_path_matrix(side) for side in sides])
-    )
+    return _graph(f"grid({', '.join(map(str, sides))})", _product(sides))
 
 
 def hypercube(dimension: int) -> Graph:
-    """Return the hypercube on 2^dimension vertices: inputs are adjacent if their binary codes
-    differ in one bit.
-    """
+    """Return the hypercube: two of the 2^dimension inputs are adjacent if they differ in one bit."""
     size = whole_number(dimension, "dimension", low=0, high=30)
-    sides = [_path_matrix(2)] * size or [_path_matrix(1)]
-    return _graph(f"hypercube({size})", _product(*sides))
+    return _graph(f"hypercube({size})", _product([2] * size or [1]))
 
 
 def complete(inputs: int) -> Graph:
@@ -191,17 +175,12 @@ def everything(inputs: int) -> Any:
             f"a query that reveals all of {inputs} inputs takes {float(inputs) ** 2:.2g} pairs, "
             f"more than {MOST_ENTRIES:.0g}: use exact_risk"
         )
-    entries = (
-        np.ones(inputs**2, dtype=bool),
-        np.tile(np.arange(inputs), inputs),
-        inputs * np.arange(inputs + 1),
-    )
-    return sp.csr_array(entries, shape=(inputs, inputs))
+    columns, ends = np.tile(np.arange(inputs), inputs), inputs * np.arange(inputs + 1)
+    return sp.csr_array((np.ones(inputs**2, dtype=bool), columns, ends), shape=(inputs, inputs))
 
 
 def nearest_neighbours(features: Any, k: int) -> Graph:
-    """Return the graph that joins each input with the k inputs nearest to it by Euclidean distance
-    of their features.
+    """Return the graph that joins each input with the k nearest by Euclidean distance of features.
 
     Two inputs are adjacent if either is among the k nearest of the other. Of equally distant
     inputs the same ones are taken every time.
@@ -212,7 +191,6 @@ def nearest_neighbours(features: Any, k: int) -> Graph:
     k : int
         From 1 to S-1.
     """
-    import scipy.sparse as sp
     from scipy.spatial import KDTree
 
     points = numeric_array(features, "features", 2).astype(np.float64)
@@ -220,32 +198,34 @@ def nearest_neighbours(features: Any, k: int) -> Graph:
     count = whole_number(k, "k", low=1, high=max(size - 1, 1))
     if size < 2:
         raise ValueError("features has 1 row: neighbours need at least 2 inputs")
-    points /= max(
-        np.abs(points).max(), np.finfo(np.float64).tiny
-    )  # so that squared distances do not overflow
+    # So that squared distances do not overflow.
+    points /= max(np.abs(points).max(), np.finfo(np.float64).tiny)
     near = KDTree(points).query(points, k=count + 1)[1]
     others = np.argsort(near == np.arange(size)[:, None], axis=1, kind="stable")[:, :count]
     ends = np.take_along_axis(near, others, axis=1)
     starts = np.repeat(np.arange(size), count)
-    matrix = sp.coo_array((np.ones(size * count), (starts, ends.ravel())), shape=(size, size))
-    return _graph(f"nearest_neighbours({count})", matrix + matrix.T)
+    return _graph(f"nearest_neighbours({count})", _joined(size, starts, ends.ravel()))
 
 
-def _path_matrix(size: int) -> Any:
+def _joined(size: int, starts: np.ndarray, ends: np.ndarray) -> Any:
+    """Return the symmetric adjacency matrix of the edges from `starts` to `ends`."""
     import scipy.sparse as sp
 
-    here = np.arange(size - 1)
-    matrix = sp.coo_array((np.ones(size - 1), (here, here + 1)), shape=(size, size))
+    matrix = sp.coo_array((np.ones(len(starts)), (starts, ends)), shape=(size, size))
     return matrix + matrix.T
 
 
-def _product(*matrices: Any) -> Any:
-    """Return the adjacency matrix of the Cartesian product: the Kronecker sum, first factor
-    slowest.
-    """
+def _path_matrix(size: int) -> Any:
+    here = np.arange(size - 1)
+    return _joined(size, here, here + 1)
+
+
+def _product(sides: list[int]) -> Any:
+    """Return the adjacency matrix of the product of paths: a Kronecker sum, first side slowest."""
     import scipy.sparse as sp
 
-    return reduce(lambda a, b: sp.kronsum(b, a, format="csr"), matrices)
+    paths = map(_path_matrix, sides)
+    return reduce(lambda a, b: sp.kronsum(b, a, format="csr"), paths)
 
 
 def _graph(name: str, matrix: Any) -> Graph:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.validation import SUM_TOLERANCE, distributions, numeric_array
+from kt_theory.numeric import softmax
+from kt_theory.validation import SUM_TOLERANCE, distributions, input_law, numeric_array
 
 
 class RowClasses(NamedTuple):
@@ -74,18 +75,9 @@ class Teacher:
     ) -> None:
         table = distributions(pi, "pi", 2, normalise=normalise)
         inputs, labels = table.shape
-        if rho is None:
-            law = np.full(inputs, 1.0 / inputs)
-        else:
-            law = distributions(rho, "rho", 1, normalise=normalise)
-            if len(law) != inputs:
-                raise ValueError(
-                    f"rho has {len(law)} entries: pi has {inputs} inputs, one entry is needed for "
-                    "each"
-                )
         self._freeze(
             _pi=_read_only(table),
-            _rho=_read_only(law),
+            _rho=_read_only(input_law(rho, inputs, normalise=normalise)),
             inputs=inputs,
             labels=labels,
             input_names=_names(input_names, inputs, "input_names"),
@@ -112,21 +104,16 @@ class Teacher:
             As for `Teacher`.
         """
         array = np.asarray(logits)
-        hidden = (
-            np.isneginf(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
-        )
-        z = numeric_array(
-            np.where(hidden, 0.0, array) if hidden.any() else array, "logits", 2
-        ).astype(np.float64)
+        hidden = np.isneginf(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+        finite = np.where(hidden, 0.0, array) if hidden.any() else array
+        z = numeric_array(finite, "logits", 2).astype(np.float64)
         empty = np.flatnonzero(hidden.all(axis=1))
         if len(empty):
             raise ValueError(
                 f"logits row {empty[0]} is -inf everywhere: a row needs at least one finite logit"
             )
         z[hidden] = -np.inf
-        weights = np.exp(z - z.max(axis=1, keepdims=True))
-        pi = weights / weights.sum(axis=1, keepdims=True)
-        return cls(pi, rho, input_names=input_names, label_names=label_names)
+        return cls(softmax(z), rho, input_names=input_names, label_names=label_names)
 
     @classmethod
     def from_classes(cls, rows: ArrayLike, rho: ArrayLike, multiplicity: ArrayLike) -> Teacher:
@@ -153,12 +140,9 @@ class Teacher:
                     f"{name} has {len(array)} entries: rows has {len(table)} classes, one is "
                     "needed each"
                 )
-        if (law < 0).any():
-            c = int(np.argmax(law < 0))
+        for c in np.flatnonzero(law < 0):
             raise ValueError(f"rho[{c}] = {law[c]}: input probabilities must be >= 0")
-        wrong = (counts < 1) | (counts != np.floor(counts)) | (counts > 2**62)
-        if wrong.any():
-            c = int(np.argmax(wrong))
+        for c in np.flatnonzero((counts < 1) | (counts != np.floor(counts)) | (counts > 2**62)):
             raise ValueError(
                 f"multiplicity[{c}] = {counts[c]:g}: must be a whole number between 1 and 2^62"
             )
@@ -166,10 +150,8 @@ class Teacher:
         if abs(mass - 1.0) > SUM_TOLERANCE:
             raise ValueError(f"sum(rho * multiplicity) = {mass:.12g}: must be 1")
         self = cls.__new__(cls)
-        rows_sorted = np.ascontiguousarray(-np.sort(-table, axis=1))
-        classes = RowClasses(
-            _read_only(rows_sorted), _read_only(law), _read_only(counts.astype(np.int64))
-        )
+        descending = np.ascontiguousarray(-np.sort(-table, axis=1))
+        classes = _row_classes(descending, law, counts.astype(np.int64))
         self._freeze(
             _pi=None,
             _rho=None,
@@ -177,8 +159,8 @@ class Teacher:
             labels=table.shape[1],
             input_names=None,
             label_names=None,
+            classes=classes,
         )
-        self.__dict__["classes"] = classes
         return self
 
     def expand(self) -> Teacher:
@@ -215,20 +197,15 @@ class Teacher:
         keyed = np.column_stack([self.rho, -np.sort(-self.pi, axis=1)])
         unique, multiplicity = np.unique(keyed, axis=0, return_counts=True)
         rows, rho = np.ascontiguousarray(unique[:, 1:]), np.ascontiguousarray(unique[:, 0])
-        return RowClasses(
-            _read_only(rows), _read_only(rho), _read_only(multiplicity.astype(np.int64))
-        )
+        return _row_classes(rows, rho, multiplicity.astype(np.int64))
 
     def __repr__(self) -> str:
         rows, rho, multiplicity = self.classes
         weight = rho * multiplicity
         positive = np.where(rows > 0, rows, 1.0)
         entropy = -(weight @ (positive * np.log(positive)).sum(axis=1))
-        law = (
-            "rho uniform"
-            if rho.min() == rho.max()
-            else f"rho from {rho.min():.3g} to {rho.max():.3g}"
-        )
+        low, high = rho.min(), rho.max()
+        law = "rho uniform" if low == high else f"rho from {low:.3g} to {high:.3g}"
         return (
             f"Teacher({_count(self.inputs, 'input')}, {_count(self.labels, 'label')}, {law}, "
             f"{_count(len(rho), 'row class', 'row classes')}, mean top probability "
@@ -248,19 +225,23 @@ class Teacher:
 
     def _dense(self, array: np.ndarray | None) -> np.ndarray:
         if array is None:
-            raise ValueError(
-                f"{_too_dense(self)}: use exact_risk or minimax_risk, or teacher.expand()"
-            )
+            way_out = "use exact_risk or minimax_risk, or teacher.expand()"
+            raise ValueError(f"{_too_dense(self)}: {way_out}")
         return array
 
 
 def _too_dense(teacher: Teacher) -> str:
-    shape = f"{teacher.inputs} x {teacher.labels} would take {8.0 * teacher.inputs * teacher.labels:.3g} bytes"
+    size = 8.0 * teacher.inputs * teacher.labels
+    shape = f"{teacher.inputs} x {teacher.labels} would take {size:.3g} bytes"
     return f"a teacher given by classes has no dense table ({shape})"
 
 
 def _rebuild(pi: np.ndarray, rho: np.ndarray, input_names: Any, label_names: Any) -> Teacher:
     return Teacher(pi, rho, input_names=input_names, label_names=label_names)
+
+
+def _row_classes(rows: np.ndarray, rho: np.ndarray, multiplicity: np.ndarray) -> RowClasses:
+    return RowClasses(*map(_read_only, (rows, rho, multiplicity)))
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

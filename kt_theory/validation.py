@@ -121,10 +121,7 @@ def numeric_array(values: Any, name: str, ndim: int) -> np.ndarray:
         raise ValueError(
             f"{name} has shape {array.shape}: must have at least one input and one label"
         )
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        where = ", ".join(str(i) for i in bad[0])
-        raise ValueError(f"{name}[{where}] = {array[tuple(bad[0])]}: entries must be finite")
+    _refuse_entries(~np.isfinite(array), array, name, "entries must be finite")
     return np.array(array, order="C")
 
 
@@ -139,10 +136,7 @@ def distributions(
     is for callers that have no such argument to offer.
     """
     raw = numeric_array(values, name, ndim)
-    bad = np.argwhere(raw < 0)
-    if len(bad):
-        where = ", ".join(str(i) for i in bad[0])
-        raise ValueError(f"{name}[{where}] = {raw[tuple(bad[0])]}: probabilities must be >= 0")
+    _refuse_entries(raw < 0, raw, name, "probabilities must be >= 0")
     table = raw.astype(np.float64)
     with np.errstate(over="ignore"):
         sums = table.sum(axis=-1, keepdims=True)
@@ -163,10 +157,28 @@ def distributions(
     return np.where(np.abs(sums - 1.0) > ROUNDING, table / sums, table)
 
 
+def input_law(rho: Any, inputs: int, *, normalise: bool | None = None) -> np.ndarray:
+    """Return `rho` as the law of so many inputs, uniform if it is None."""
+    if rho is None:
+        return np.full(inputs, 1.0 / inputs)
+    law = distributions(rho, "rho", 1, normalise=normalise)
+    if len(law) != inputs:
+        raise ValueError(
+            f"rho has {len(law)} entries: pi has {inputs} inputs, one entry is needed for each"
+        )
+    return law
+
+
+def _refuse_entries(wrong: np.ndarray, array: np.ndarray, name: str, rule: str) -> None:
+    for place in np.argwhere(wrong):
+        where = ", ".join(map(str, place))
+        raise ValueError(f"{name}[{where}] = {array[tuple(place)]}: {rule}")
+
+
 def _refuse_rows(wrong: np.ndarray, sums: np.ndarray, name: str, rule: str) -> None:
     rows = np.flatnonzero(wrong)
     if len(rows):
-        where = ", ".join(str(i) for i in np.unravel_index(rows[0], sums.shape[:-1]))
+        where = ", ".join(map(str, np.unravel_index(rows[0], sums.shape[:-1])))
         row = f" row {where}" if where else ""
         more = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
         raise ValueError(f"{name}{row} sums to {np.ravel(sums)[rows[0]]:.12g}{more}: {rule}")
