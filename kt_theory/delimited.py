@@ -8,7 +8,8 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """What parts cells, the likeliest first, and what it is called."""
@@ -56,18 +57,24 @@ def first_rows(text: str, delimiter: str) -> list[list[str]]:
         # Whole lines, at least a header and a row of them.
         head = text if head.count("\n") < 2 else head[: head.rfind("\n") + 1]
     found: list[list[str]] = []
-    limit = csv.field_size_limit(2**31 - 1)
-    try:
+    with long_cells(), suppress(csv.Error):
         for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter):
-            if any(cell.strip() for cell in row):
-                found.append([cell.strip() for cell in row])
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                found.append(cells)
             if len(found) == _ROWS:
                 break
-    except csv.Error:
-        pass
+    return found
+
+
+@contextmanager
+def long_cells() -> Iterator[None]:
+    """Let the cells that `csv` reads be as long as they are."""
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
     finally:
         csv.field_size_limit(limit)
-    return found
 
 
 def with_point(cell: str) -> str:
@@ -84,9 +91,10 @@ def counts_rows(name: str, cells: Sequence[str]) -> bool:
     """Return whether a column only numbers the rows: it is called so, and holds 0, 1, 2, ... or 1,
     2, 3, ...
     """
-    if name.strip().lower() not in INDEX_NAMES or not cells:
+    if name.strip().lower() not in INDEX_NAMES or not cells or cells[0] not in ("0", "1"):
         return False
-    return any(list(cells) == [str(start + i) for i in range(len(cells))] for start in (0, 1))
+    first = int(cells[0])
+    return list(cells) == [str(number) for number in range(first, first + len(cells))]
 
 
 def other_encoding(sample: bytes) -> str:

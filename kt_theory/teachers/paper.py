@@ -207,7 +207,8 @@ _SMALLEST: dict[str, Callable[[int, int], int]] = {
 _RULES = {
     "instance1": "d = 0.25 sqrt(SA/n) must be at most 1",
     "instance2": "the heavy label needs mass 1 - (S/2)(A-1)/(n+1) >= 0",
-    "instance3": "the heavy label needs mass 1 - (S/2)(A-1)/(n+1) >= 0 and the last input needs n >= S-1",
+    "instance3": "the heavy label needs mass 1 - (S/2)(A-1)/(n+1) >= 0 and the last input needs "
+    "n >= S-1",
 }
 
 
