@@ -35,6 +35,8 @@ _THEOREMS = {
 }
 """The paper's upper and lower bound in mean of each access level."""
 DASHED, DOTTED = (0, (5, 3)), (0, (1, 2))
+BIAS: dict[str, Any] = {"color": STUDENT_STYLE["ce_ptl"][0], "linestyle": "-."}
+"""The line of CE_ptl's bias, which no number of samples removes."""
 _MORE_STYLES = [("#56B4E9", "v"), ("#8C564B", "P"), ("#555555", "X"), ("#000000", "*")]
 _RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -152,18 +154,22 @@ def legend_and_caption(
     figure: Any, axes: Any, text: str, *, bounds: bool, extra: tuple[Any, ...] = ()
 ) -> None:
     """Put a legend of the curves of `axes` above all panels and a wrapped caption below them."""
-    from matplotlib.lines import Line2D
-
     handles, _ = axes.get_legend_handles_labels()
     if bounds:
         grey: dict[str, Any] = {"color": "#666666", "linewidth": 0.9}
         for side, line in (("upper", DASHED), ("lower", DOTTED)):
-            handles.append(
-                Line2D([], [], linestyle=line, label=f"{side} bound for the class*", **grey)
-            )
+            label = f"{side} bound for the class*"
+            handles.append(legend_line(label, linestyle=line, **grey))
     handles += extra
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
     caption(figure, text)
+
+
+def legend_line(label: str, **style: Any) -> Any:
+    """Return an entry for a legend: a line that is drawn nowhere else."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **style)
 
 
 def caption(figure: Any, text: str) -> None:

@@ -394,8 +394,8 @@ def _read_parquet(file: Path) -> _Table:
         if i == columns.input:
             continue
         if not pd.api.types.is_numeric_dtype(column.dtype):
-            texts = (r for r, cell in enumerate(column) if not isinstance(cell, (int, float)))
-            row = next(texts, 0)
+            wrong = (r for r, cell in enumerate(column) if not isinstance(cell, (int, float)))
+            row = next(wrong, 0)
             cell = str(column.iloc[row] if len(column) else column.dtype)
             what = f"row {row}, column {name!r} = {cell[:40]!r} is not a number"
             raise ValueError(f"{what}; store numbers as float64, and {_CALL_IT_INPUT}")
