@@ -70,11 +70,8 @@ def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
     ConnectionError
         If the scheduler does not answer within 10 seconds.
     """
-    count = (
-        len(os.sched_getaffinity(0))
-        if workers is None
-        else whole_number(workers, "workers", low=1, high=10**6)
-    )
+    cores = len(os.sched_getaffinity(0))
+    count = cores if workers is None else whole_number(workers, "workers", low=1, high=10**6)
     if executor == "threads":
         return _owned(lambda: ThreadPoolExecutor(count), count, "threads")
     if executor == "processes":

@@ -38,11 +38,8 @@ def logspace(bounds: Any, where: str, kind: str, most: int) -> tuple[Any, ...]:
     """Return the values of [a, b, points], 10^a to 10^b, at most `most` of them; whole ones once
     each if rounded.
     """
-    if (
-        not isinstance(bounds, (list, tuple))
-        or len(bounds) != 3
-        or not all(type(b) in (int, float) for b in bounds)
-    ):
+    numbers = isinstance(bounds, (list, tuple)) and [b for b in bounds if type(b) in (int, float)]
+    if not numbers or len(numbers) != 3 or len(bounds) != 3:
         raise ValueError(
             f"{where}: logspace = {bounds!r}: must be [a, b, points], from 10^a to 10^b"
         )
@@ -89,12 +86,8 @@ def evaluate(text: str, names: Mapping[str, float]) -> float:
 
 
 def _value(node: ast.AST, names: Mapping[str, float]) -> float:
-    if (
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, (int, float))
-        and not isinstance(node.value, bool)
-    ):
-        return node.value
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return node.value  # type: ignore[return-value]
     if isinstance(node, ast.Name):
         if node.id not in names:
             raise unknown_name("name in an expression", node.id, names)

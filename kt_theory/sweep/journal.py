@@ -49,15 +49,9 @@ def pack(record: Record) -> bytes:
     if block.error:
         facts |= {"error": block.error, "traceback": block.traceback}
     else:
-        facts |= {
-            "inputs": block.inputs,
-            "labels": block.labels,
-            "path": block.path,
-            "seconds": block.seconds,
-        }
-    numbers = np.concatenate(
-        [np.asarray(part, dtype="<i8") for part in (block.sums, block.bins, block.counts)]
-    )
+        facts |= {name: getattr(block, name) for name in ("inputs", "labels", "path", "seconds")}
+    parts = block.sums, block.bins, block.counts
+    numbers = np.concatenate([np.asarray(part, dtype="<i8") for part in parts])
     payload = json.dumps(facts).encode() + b"\n" + numbers.tobytes()
     return _HEAD.pack(_MARK, len(payload), zlib.crc32(payload)) + payload
 
@@ -69,16 +63,13 @@ def _unpack(payload: bytes) -> Record:
     if "error" in facts:
         return Record(*place, Block(**facts))
     numbers = np.frombuffer(rest, dtype="<i8")
-    half = SUMS + (len(numbers) - SUMS) // 2
-    return Record(
-        *place, Block(**facts, sums=numbers[:SUMS], bins=numbers[SUMS:half], counts=numbers[half:])
-    )
+    sums, histogram = np.split(numbers, [SUMS])
+    bins, counts = np.split(histogram, [len(histogram) // 2])
+    return Record(*place, Block(**facts, sums=sums, bins=bins, counts=counts))
 
 
 class Reader:
-    """Reads a journal, also one that still grows: each call of `new` goes on where the last one
-    stopped.
-    """
+    """Reads a journal, also one that still grows: each `new` goes on where the last one stopped."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.position, self.damaged = path, 0, 0

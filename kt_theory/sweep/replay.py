@@ -88,9 +88,10 @@ def replay_cell(store: Store, cell: Cell, repeat: int | None = None) -> Replay:
     stored = np.sum([np.asarray(block.sums) for block in whole], axis=0)
     again = np.zeros_like(stored)
     for at in range(0, repeats, _PIECE):
-        (block,) = run_block(_work(cell, at, min(_PIECE, repeats - at)))
+        work = _work(cell, at, min(_PIECE, repeats - at))
+        (block,) = run_block(work)
         if block.error:
-            losses_of(_work(cell, at, min(_PIECE, repeats - at)))  # raises the error as it is
+            losses_of(work)  # raises the error as it is
         again += np.asarray(block.sums)
     return Replay(cell, 0, repeats, moments(again, repeats)[0], moments(stored, repeats)[0])
 

@@ -19,25 +19,23 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_TEXT = ("cell", "teacher", "student", "access", "seed", "path", "status", "error")
-_WHOLE = ("n", "inputs", "labels", "repeats")
 _LEVELS = tuple(f"q{100 * share:02.0f}" for share in QUANTILES)
-_COLUMNS = ("cell", "teacher", "student", "access", "n", "inputs", "labels", "mean", "std_error", *_LEVELS, "repeats",
-            "seed", "path", "status", "error")  # fmt: skip
+_COLUMNS = {
+    **dict.fromkeys(("cell", "teacher", "student", "access"), "string"),
+    **dict.fromkeys(("n", "inputs", "labels"), "int64"),
+    **dict.fromkeys(("mean", "std_error", *_LEVELS), "double"),
+    "repeats": "int64",
+    **dict.fromkeys(("seed", "path", "status", "error"), "string"),
+}
 
 
 def results_table(spec: Spec, merged: Mapping[str, list[Record]]) -> pa.Table:
-    """Return one row per cell of the specification, in its order, from the merged records of each
-    cell.
-    """
+    """Return one row per cell of the specification, in its order, from each cell's records."""
     import pyarrow as pa
 
     rows = [_row(spec, cell, merged.get(cell.id, [])) for cell in spec.cells]
-    kinds = {**dict.fromkeys(_COLUMNS, pa.float64()), **dict.fromkeys(_TEXT, pa.string())}
-    kinds |= dict.fromkeys(_WHOLE, pa.int64())
-    return pa.table(
-        {name: pa.array([row.get(name) for row in rows], kinds[name]) for name in _COLUMNS}
-    )
+    columns = {name: [row.get(name) for row in rows] for name in _COLUMNS}
+    return pa.table({name: pa.array(columns[name], kind) for name, kind in _COLUMNS.items()})
 
 
 def counted(table: pa.Table) -> dict[str, int]:
@@ -46,9 +44,7 @@ def counted(table: pa.Table) -> dict[str, int]:
 
 
 def write_results(folder: Path, spec: Spec, table: pa.Table) -> None:
-    """Write the table; its metadata says of which specification, so that a second run knows that
-    nothing is missing.
-    """
+    """Write the table with its specification's mark: a second run sees that nothing is missing."""
     import pyarrow.parquet as pq
 
     marked = table.replace_schema_metadata({"fingerprint": spec.fingerprint})
@@ -171,9 +167,7 @@ def _row(spec: Spec, cell: Cell, records: list[Record]) -> dict[str, Any]:
         return row | {"status": "not defined"}
     good = [record for record in records if not record.block.error]
     wrong = [record.block.error for record in records if record.block.error]
-    start = prefix(good)
-    if start:
-        (whole,) = [record for record in merge(start)]
+    for whole in merge(prefix(good)):
         row |= _statistics(whole)
     blocks = [Stored(r.first, r.repeats, r.block.sums) for r in good]
     status = status_of(spec, cell, blocks, failed=bool(wrong))
@@ -181,24 +175,20 @@ def _row(spec: Spec, cell: Cell, records: list[Record]) -> dict[str, Any]:
 
 
 def status_of(spec: Spec, cell: Cell, blocks: Sequence[Stored], *, failed: bool) -> str:
-    """Return how a cell stands, given its disjoint blocks: done, unfinished, failed, not defined or
-    missing.
-    """
+    """Return how a cell stands, given its disjoint blocks, as `load` words it."""
     if cell.undefined:
         return "not defined"
     if blocks and not missing(spec, blocks):
         return "done"
-    return "failed" if failed else "unfinished" if blocks else "missing"
+    if failed:
+        return "failed"
+    return "unfinished" if blocks else "missing"
 
 
 def _statistics(record: Record) -> dict[str, Any]:
     block = record.block
     mean, error = moments(block.sums, record.repeats)
     levels = quantiles(block.counts, QUANTILES, block.bins)
-    facts = {
-        "inputs": block.inputs,
-        "labels": block.labels,
-        "path": block.path,
-        "repeats": record.repeats,
-    }
-    return facts | {"mean": mean, "std_error": error} | dict(zip(_LEVELS, levels, strict=True))
+    facts = {name: getattr(block, name) for name in ("inputs", "labels", "path")}
+    facts |= {"repeats": record.repeats, "mean": mean, "std_error": error}
+    return facts | dict(zip(_LEVELS, levels, strict=True))

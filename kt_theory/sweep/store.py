@@ -96,12 +96,8 @@ class Store:
                 about = {"format": FORMAT, "runs": []}
             about |= {"spec": spec.document, "fingerprint": spec.fingerprint}
             about["runs"].append(_provenance() | {"spec": spec.document, "seed": spec.seed} | facts)
-            replace(
-                path / "sweep.json",
-                lambda file: file.write_text(
-                    json.dumps(about, indent=1, default=lambda number: number.item())
-                ),
-            )
+            text = json.dumps(about, indent=1, default=lambda number: number.item())
+            replace(path / "sweep.json", lambda file: file.write_text(text))
         return cls(path)
 
     @property
@@ -156,7 +152,7 @@ class Store:
 
     def records(self, *, histograms: bool = True) -> Iterator[Record]:
         """Yield every record as it is stored: the same repeats may come twice."""
-        for path in sorted((self.path / "journal").glob("*.log")):
+        for path in self._journals():
             yield from Reader(path).new(finished=False)
         yield from read_blocks(
             self.path / "blocks.parquet", [], histograms=histograms, checked=histograms
@@ -164,9 +160,7 @@ class Store:
 
     def living(self) -> list[Path]:
         """Return the journals of the processes that are at work on the folder now."""
-        return [
-            path for path in sorted((self.path / "journal").glob("*.log")) if being_written(path)
-        ]
+        return [path for path in self._journals() if being_written(path)]
 
     @contextmanager
     def put_together(self, extra: Iterable[Record] = ()) -> Iterator[dict[str, list[Record]]]:
@@ -180,13 +174,11 @@ class Store:
         self.close()
         with _locked(self.path):
             living = self.living()
-            journals = [p for p in sorted((self.path / "journal").glob("*.log")) if p not in living]
+            journals = [path for path in self._journals() if path not in living]
             old = self.path / "blocks.parquet"
             found: dict[str, list[Record]] = defaultdict(list)
-            for path in journals:
-                for record in Reader(path).new(finished=True):
-                    found[record.cell].append(record)
-            for record in [*extra, *read_blocks(old, [])]:
+            ended = [record for path in journals for record in Reader(path).new(finished=True)]
+            for record in [*ended, *extra, *read_blocks(old, [])]:
                 found[record.cell].append(record)
             merged = {cell: merge(records) for cell, records in sorted(found.items())}
             if journals or not old.exists() or extra:
@@ -200,6 +192,9 @@ class Store:
             ]:
                 merged[record.cell] = merge([*merged.get(record.cell, []), record])
             yield merged
+
+    def _journals(self) -> list[Path]:
+        return sorted((self.path / "journal").glob("*.log"))
 
     def _identity(self) -> Any:
         try:
@@ -219,7 +214,7 @@ class Store:
             self._index(record)
 
     def _read_journals(self, *, own: bool) -> None:
-        for path in sorted((self.path / "journal").glob("*.log")):
+        for path in self._journals():
             if not own and self._writer is not None and path == self._writer.path:
                 continue
             reader = self._readers.setdefault(path, Reader(path))
