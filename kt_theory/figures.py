@@ -107,7 +107,7 @@ def risk_curves(axes: Any, frame: pd.DataFrame, *, skip: tuple[str, ...] = ()) -
 
 
 def student_style(name: str, names: list[str]) -> tuple[str, str, str]:
-    """Return (colour, marker, label) of a student; those not of the paper get the next free ones."""
+    """Return (colour, marker, label) of a student; those not the paper's get the next free ones."""
     if name in STUDENT_STYLE:
         return STUDENT_STYLE[name]
     others = [other for other in names if other not in STUDENT_STYLE]

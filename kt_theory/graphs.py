@@ -151,7 +151,7 @@ def grid(*shape: int) -> Graph:
 
 
 def hypercube(dimension: int) -> Graph:
-    """Return the hypercube: two of the 2^dimension inputs are adjacent if they differ in one bit."""
+    """Return the hypercube: of 2^dimension inputs those are adjacent that differ in one bit."""
     size = whole_number(dimension, "dimension", low=0, high=30)
     return _graph(f"hypercube({size})", _product([2] * size or [1]))
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def refuse_unwritable(paths: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
-    """Raise an error if a path cannot be written, is named twice or is an input; creates nothing."""
+    """Raise an error if a path cannot be written, is named twice or is an input; create nothing."""
     sources = [path.resolve() for path in inputs]
     seen: list[Path] = []
     for path in paths:

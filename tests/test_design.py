@@ -16,7 +16,7 @@ PACKAGE = Path(kt.__file__).parent
 FLOORS = [
     {"validation", "output", "delimited"},
     {"commands"},
-    {"divergences", "graphs", "affine", "teacher", "channels", "access"},
+    {"numeric", "divergences", "graphs", "affine", "teacher", "channels", "access"},
     {"teachers", "compression"},
     {"students"},
     {"kernels"},

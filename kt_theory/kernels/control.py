@@ -22,15 +22,8 @@ def unseen_weight(
 
     weight (cells,) is in the order of the cells, on a cache line.
     """
-    control_loop(
-        plan,
-        key,
-        first,
-        weight,
-        np.empty(2, dtype=np.uint64),
-        new_scratch(plan, weight.size),
-        controls,
-    )
+    state, scratch = np.empty(2, dtype=np.uint64), new_scratch(plan, weight.size)
+    control_loop(plan, key, first, weight, state, scratch, controls)
 
 
 @njit(**LEAF)

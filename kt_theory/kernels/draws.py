@@ -111,20 +111,18 @@ def draw_plan(pi: np.ndarray, rho: np.ndarray, n: int, path: int | None = None) 
     joint /= joint.sum()
     bits, entries = alias_table(joint) if path in (SPARSE, ALIAS) else (0, _NO_WORDS)
     rungs = ladder(joint, n) if path == POISSON else _NO_LADDER
-    if path != BINOMIAL:
-        return DrawPlan(path, n, woven, bits, entries, rungs, np.zeros(0), np.zeros((0, 0)))
-    return DrawPlan(
-        path, n, woven, bits, entries, rungs, conditional_shares(rho), conditional_shares(pi)
-    )
+    shares = np.zeros(0), np.zeros((0, 0))
+    if path == BINOMIAL:
+        shares = conditional_shares(rho), conditional_shares(pi)
+    return DrawPlan(path, n, woven, bits, entries, rungs, *shares)
 
 
 def row_plan(pi: np.ndarray, rows: RowPlan, n: int) -> DrawPlan:
     """Return the plan to draw the visits of n queries by `rows`, and labels from pi (S, A)."""
     woven = woven_rows(*pi.shape, padding=True)
     bits, entries = alias_tables(pi)
-    return DrawPlan(
-        ROWS, n, woven, bits, entries, _NO_LADDER, np.zeros(0), conditional_shares(pi), rows
-    )
+    shares = np.zeros(0), conditional_shares(pi)
+    return DrawPlan(ROWS, n, woven, bits, entries, _NO_LADDER, *shares, rows)
 
 
 def new_scratch(plan: DrawPlan, cells: int) -> Scratch:
@@ -148,9 +146,9 @@ def draw_counts(plan, state, scratch):
     if plan.path == SPARSE:
         for i in range(scratch.found[0]):
             counts[scratch.touched[np.uint64(i)]] = 0
-        scratch.found[0] = scatter_listing(
-            plan.n, plan.bits, plan.entries, state, words, counts, scratch.touched
-        )
+        touched = scratch.touched
+        found = scatter_listing(plan.n, plan.bits, plan.entries, state, words, counts, touched)
+        scratch.found[0] = found
     elif plan.path == ALIAS:
         counts[:] = 0
         scatter(plan.n, plan.bits, plan.entries, state, words, counts)
@@ -164,9 +162,8 @@ def draw_counts(plan, state, scratch):
 
 def draw_many(plan: DrawPlan, key: np.ndarray, first: int, counts: np.ndarray) -> None:
     """Fill `counts`, (R, cells) int64, with the transfer sets of repeats first .. first + R - 1."""
-    draw_loop(
-        plan, key, first, np.empty(2, dtype=np.uint64), new_scratch(plan, counts.shape[1]), counts
-    )
+    state, scratch = np.empty(2, dtype=np.uint64), new_scratch(plan, counts.shape[1])
+    draw_loop(plan, key, first, state, scratch, counts)
 
 
 @njit(**LEAF)

@@ -44,9 +44,8 @@ def stirling_error(n):
     if n < 15.5:
         return STIRLING[int(n)]
     s = 1.0 / (n * n)
-    return (
-        1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - (1 / 1188 - 691 / 360360 * s) * s) * s) * s) * s
-    ) / n
+    rest = 1 / 1260 - (1 / 1680 - (1 / 1188 - 691 / 360360 * s) * s) * s
+    return (1 / 12 - (1 / 360 - rest * s) * s) / n
 
 
 @njit(**PLAIN)
@@ -85,13 +84,8 @@ def binomial(x, n, p, q):
         return math.exp(n * (math.log1p(-p) if p < 0.5 else math.log(q)))
     if x == n:
         return math.exp(n * (math.log1p(-q) if q < 0.5 else math.log(p)))
-    log = (
-        stirling_error(n)
-        - stirling_error(x)
-        - stirling_error(n - x)
-        - deviance(x, n * p)
-        - deviance(n - x, n * q)
-    )
+    log = stirling_error(n) - stirling_error(x) - stirling_error(n - x)
+    log = log - deviance(x, n * p) - deviance(n - x, n * q)
     return math.exp(log) * math.sqrt(n / (2.0 * math.pi * x * (n - x)))
 
 
@@ -111,10 +105,9 @@ def log_binomial_row(first, n, nats, out):
             for y in range(int(x)):
                 out[i] += math.log((n - y) / (y + 1.0))
         else:
-            log = stirling_error(n) - stirling_error(x) - stirling_error(n - x) - deviance(x, n * p)
-            out[i] = (
-                log - deviance(n - x, n * q) + 0.5 * math.log(n / (2.0 * math.pi * x * (n - x)))
-            )
+            log = stirling_error(n) - stirling_error(x) - stirling_error(n - x)
+            log = log - deviance(x, n * p) - deviance(n - x, n * q)
+            out[i] = log + 0.5 * math.log(n / (2.0 * math.pi * x * (n - x)))
 
 
 @njit(**PLAIN, fastmath={"reassoc", "nsz"})
@@ -138,20 +131,11 @@ def label_deviations(first, p, weight, out):
                 if j < p.size and 0.0 < p[j] < 1.0:
                     chance[t], other[t] = p[j], 1.0 - p[j]
                     floor[t] = min(math.floor(k * p[j]), k - 1.0)
-                    value[t] = (
-                        2.0
-                        * weight[j]
-                        * p[j]
-                        * other[t]
-                        * binomial(floor[t], k - 1.0, p[j], other[t])
-                    )
+                    twice = 2.0 * weight[j] * p[j] * other[t]
+                    value[t] = twice * binomial(floor[t], k - 1.0, p[j], other[t])
                 else:
-                    chance[t], other[t], value[t], floor[t] = (
-                        0.5,
-                        0.5,
-                        0.0,
-                        min(math.floor(0.5 * k), k - 1.0),
-                    )
+                    chance[t], other[t], value[t] = 0.5, 0.5, 0.0
+                    floor[t] = min(math.floor(0.5 * k), k - 1.0)
             for i in range(start, stop):
                 total = 0.0
                 for t in range(LANES):
@@ -241,12 +225,10 @@ def reweighted_loss(n, hit, miss, value, size):
             level += 1
             left[level], weight[level] = rest, chance
             mean = rest * hit[level]
-            spread = TAIL_NATS / 3 + math.sqrt(
-                TAIL_NATS**2 / 9 + 2 * TAIL_NATS * mean * miss[level]
-            )
-            count[level] = (
-                max(0.0, math.floor(mean - spread)) - 1.0 if miss[level] > 0 else rest - 1.0
-            )
+            square = TAIL_NATS**2 / 9 + 2 * TAIL_NATS * mean * miss[level]
+            spread = TAIL_NATS / 3 + math.sqrt(square)
+            lowest = max(0.0, math.floor(mean - spread)) if miss[level] > 0 else rest
+            count[level] = lowest - 1.0
             steps[level] = min(rest, math.ceil(mean + spread)) - count[level]
             continue
         mass = 0.0

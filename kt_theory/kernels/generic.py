@@ -71,11 +71,8 @@ def rule_loss(k, counts, visits, table, rules, noise, whole, rows):
     labels = table.labels
     at_once = table.inputs if rules.pooled[k] else 1
     room = np.uint64(at_once * labels + 1)
-    counts_at, revealed, out = (
-        whole.ctypes.data,
-        rows.ctypes.data,
-        rows.ctypes.data + 8 * np.intp(room),
-    )
+    counts_at, revealed = whole.ctypes.data, rows.ctypes.data
+    out = revealed + 8 * np.intp(room)
     anywhere = False
     if rules.everywhere[k]:
         for s in range(table.inputs):
@@ -85,13 +82,12 @@ def rule_loss(k, counts, visits, table, rules, noise, whole, rows):
         for s in range(first, first + at_once):
             base = np.uint64((s - first) * labels)
             _as_seen(k, s, anywhere, base, room, counts, visits, table, rules, noise, whole, rows)
-        call_rule(rules.address[k], at_once, labels, counts_at, revealed, out)  # type: ignore[call-arg]
+        address = rules.address[k]
+        call_rule(address, at_once, labels, counts_at, revealed, out)  # type: ignore[call-arg]
         returned = rows[np.uint64(2) * room - np.uint64(1)] == 1.0
         for s in range(first, first + at_once):
-            own = np.uint64(s * labels)
-            distance = _distance(
-                rows, room + np.uint64((s - first) * labels), rules.tables, own, np.uint64(labels)
-            )
+            own, written = np.uint64(s * labels), room + np.uint64((s - first) * labels)
+            distance = _distance(rows, written, rules.tables, own, np.uint64(labels))
             if not (returned and distance >= 0.0):
                 return np.nan, s
             total += table.rho[s] * distance
@@ -103,7 +99,7 @@ def _as_seen(k, s, reached, base, room, counts, visits, table, rules, noise, who
     """Lay out row s as student k sees it, from entry `base` on; `reached` if any query would have
     revealed it.
     """
-    labels = np.uint64(table.labels)
+    labels, tables, ranks = np.uint64(table.labels), rules.tables, table.ranks
     for i in range(rules.ball_start[k, s], rules.ball_start[k, s + 1]):
         reached |= visits[rules.ball[i]] > 0
     top = rules.top[k] if reached else 0
@@ -111,46 +107,19 @@ def _as_seen(k, s, reached, base, room, counts, visits, table, rules, noise, who
     cells = np.uint64(s) * labels
     shown = np.uint64(rules.shown[k]) + cells
     sampled = rules.sampled[k] and not rules.greedy[k]
-    _lay_out(
-        counts,
-        at,
-        step,
-        labels,
-        base,
-        room,
-        rules.tables,
-        shown,
-        sampled,
-        top >= table.labels,
-        whole,
-        rows,
-    )
+    complete, asked, sigma = top >= table.labels, visits[s], rules.noise[k]
+    _lay_out(counts, at, step, labels, base, room, tables, shown, sampled, complete, whole, rows)
     if 0 < top < table.labels:
-        _reveal_top(rules.tables, shown, table.ranks, at, step, labels, base, top, rows)
+        _reveal_top(tables, shown, ranks, at, step, labels, base, top, rows)
     if rules.greedy[k]:
-        seen = visits[s] if rules.sampled[k] else 0
-        _answer_greedily(
-            rules.tables, shown, table.ranks, at, step, labels, base, visits[s], seen, whole, rows
-        )
+        seen = asked if rules.sampled[k] else 0
+        _answer_greedily(tables, shown, ranks, at, step, labels, base, asked, seen, whole, rows)
     if rules.non_target[k]:
-        _leave_out_targets(rules.tables, shown, labels, base, whole, rows)
-    if rules.noise[k] > 0.0:
-        _add_noise(
-            rules.noise[k],
-            noise,
-            cells,
-            table.ranks,
-            at,
-            step,
-            labels,
-            base,
-            top,
-            visits[s],
-            whole,
-            rows,
-        )
+        _leave_out_targets(tables, shown, labels, base, whole, rows)
+    if sigma > 0.0:
+        _add_noise(sigma, noise, cells, ranks, at, step, labels, base, top, asked, whole, rows)
     if rules.prior[k] >= 0:
-        _fill(rules.tables, np.uint64(rules.prior[k]) + cells, labels, room + base, rows)
+        _fill(tables, np.uint64(rules.prior[k]) + cells, labels, room + base, rows)
 
 
 @njit(**SIMD)
@@ -164,9 +133,8 @@ def _lay_out(counts, at, step, labels, base, room, tables, shown, sampled, compl
         whole[base + i] = counts[at + i * step]
     for a in range(labels):
         i = np.uint64(a)
-        rows[base + i] = (
-            tables[shown + i] if ((whole[base + i] > 0) & sampled) | complete else np.nan
-        )
+        revealed = ((whole[base + i] > 0) & sampled) | complete
+        rows[base + i] = tables[shown + i] if revealed else np.nan
     for a in range(labels + one):
         rows[room + base + np.uint64(a)] = np.nan
 
@@ -219,9 +187,8 @@ def _add_noise(sigma, noise, cells, ranks, at, step, labels, base, top, visits, 
         i = np.uint64(a)
         if not np.isnan(rows[base + i]):
             queries = visits if ranks[at + i * step] < top else whole[base + i]
-            rows[base + i] *= np.exp(
-                sigma * normal(noise, cells + i) / np.sqrt(np.float64(max(queries, 1)))
-            )
+            spread = np.sqrt(np.float64(max(queries, 1)))
+            rows[base + i] *= np.exp(sigma * normal(noise, cells + i) / spread)
 
 
 @njit(**LEAF)

@@ -50,9 +50,8 @@ def as_tables(cells: np.ndarray, inputs: int, labels: int, woven: int) -> np.nda
     """Return flat cells (R, cells) as tables (R, S, A): the inverse of `in_cell_order`."""
     groups = cells[:, : woven * labels].reshape(len(cells), -1, labels, LANES)
     first = np.swapaxes(groups, -1, -2).reshape(len(cells), woven, labels)[:, :inputs]
-    return np.concatenate(
-        [first, cells[:, woven * labels :].reshape(len(cells), -1, labels)], axis=1
-    )
+    rest = cells[:, woven * labels :].reshape(len(cells), -1, labels)
+    return np.concatenate([first, rest], axis=1)
 
 
 def on_a_line(values: np.ndarray) -> np.ndarray:

@@ -81,15 +81,9 @@ def repeat_loop(plan, key, first, table, kinds, rules, state, scratch, groups, d
         draw_counts(plan, state, scratch)
         if closed > 0:
             if plan.path == SPARSE:
-                sparse_losses(
-                    scratch.counts,
-                    scratch.touched,
-                    scratch.found[0],
-                    table,
-                    unvisited,
-                    groups,
-                    desk.four,
-                )
+                found = scratch.found[0]
+                hit = scratch.touched
+                sparse_losses(scratch.counts, hit, found, table, unvisited, groups, desk.four)
             else:
                 paper_losses(scratch.counts, table, desk.lanes, desk.four)
         if noisy:
@@ -111,10 +105,9 @@ def _write_losses(counts, table, kinds, rules, desk, losses, r):
         if kinds[j] < GENERIC:
             losses[r, j] = desk.four[kinds[j]]
         else:
-            k = kinds[j] - GENERIC
-            losses[r, j], row = rule_loss(
-                k, counts, desk.visits, table, rules, desk.noise, desk.whole, desk.rows
-            )
+            k, whole, rows = kinds[j] - GENERIC, desk.whole, desk.rows
+            loss, row = rule_loss(k, counts, desk.visits, table, rules, desk.noise, whole, rows)
+            losses[r, j] = loss
             if row >= 0:
                 return j, row
     return -1, -1

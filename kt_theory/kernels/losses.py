@@ -23,9 +23,8 @@ from kt_theory.kernels.options import INLINE, SIMD
 
 CE_SGL, CE_PTL, SEL_PTL, CE_FUL, GENERIC = 0, 1, 2, 3, 4
 
-_VISITS, _WEIGHT, _UNSEEN, _HIDDEN, _SGL, _PTL, _SEL, _KNOWN = (
-    np.uint64(k * LANES) for k in range(8)
-)
+_PARTS = [np.uint64(k * LANES) for k in range(8)]
+_VISITS, _WEIGHT, _UNSEEN, _HIDDEN, _SGL, _PTL, _SEL, _KNOWN = _PARTS
 _TINY = 1e-300
 
 
@@ -69,10 +68,8 @@ def _plain_rows(counts, table, four):
         if visits == 0:
             four[3] += rho[s] * table.fallback[s]
         else:
-            share = hidden / max(unseen, 1)
-            sgl, ptl, sel = _row_distances(
-                counts, pi, first, labels, 1.0 / visits, 1.0 / weight, share
-            )
+            share, once, per_weight = hidden / max(unseen, 1), 1.0 / visits, 1.0 / weight
+            sgl, ptl, sel = _row_distances(counts, pi, first, labels, once, per_weight, share)
             four[0] += rho[s] * sgl
             four[1] += rho[s] * ptl
             four[2] += rho[s] * sel

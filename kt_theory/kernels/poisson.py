@@ -32,9 +32,8 @@ from kt_theory.kernels.streams import fill_words, next_word
 MOST_BITS = 16
 """Tables have at most 2^16 columns, enough for a rate of 1.2e7."""
 
-_MOST_ENTRIES = (
-    2**15
-)  # of one pass, 256 KiB: tables, counts and plan together stay in a second-level cache of 1 MiB
+_MOST_ENTRIES = 2**15
+"""Of one pass, 256 KiB: tables, counts and plan together stay in a second-level cache of 1 MiB."""
 _FINEST_STEP = 1.0 / 8.0
 _MOST_DISTINCT = 512
 _SCATTER = 1.2  # the cost of an alias draw, in look-ups
@@ -119,9 +118,8 @@ def _fill_tables(rates, starts, bits, tables, low, weight, order):
         size = 1 << bits[i]
         low[i], outcomes = _span(rates[i])
         _fill_weights(rates[i], low[i], outcomes, weight[:size])
-        fill_alias_table(
-            weight[:size], MOST_BITS, tables[starts[i] : starts[i] + size], order[:size]
-        )
+        table = tables[starts[i] : starts[i] + size]
+        fill_alias_table(weight[:size], MOST_BITS, table, order[:size])
 
 
 def _bits(rates: np.ndarray) -> np.ndarray:
@@ -289,9 +287,8 @@ def _draw_rung(rung, most, ladder, state, words, counts):
 def _scatter_rest(rest, rung, ladder, state, words, counts):
     if rest > 0:
         size = ladder.cells.size
-        scatter(
-            rest, ladder.bits, ladder.rest[rung * size : (rung + 1) * size], state, words, counts
-        )
+        table = ladder.rest[rung * size : (rung + 1) * size]
+        scatter(rest, ladder.bits, table, state, words, counts)
 
 
 @njit(**LEAF)

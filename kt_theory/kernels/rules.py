@@ -72,12 +72,10 @@ def call_rule(typingctx, address, rows, labels, counts, revealed, out):
     def codegen(context, builder, signature, args):
         kinds = [context.get_value_type(t) for t in _SIGNATURE.args]
         entry = builder.inttoptr(args[0], ir.PointerType(ir.FunctionType(ir.VoidType(), kinds)))
-        tables = [
-            builder.inttoptr(word, kind) for word, kind in zip(args[3:], kinds[2:], strict=True)
-        ]
+        words = zip(args[3:], kinds[2:], strict=True)
+        tables = [builder.inttoptr(word, kind) for word, kind in words]
         builder.call(entry, [args[1], args[2], *tables])
         return context.get_dummy_value()
 
-    return types.void(
-        types.int64, types.int64, types.int64, types.uintp, types.uintp, types.uintp
-    ), codegen
+    numbers, addresses = [types.int64] * 3, [types.uintp] * 3
+    return types.void(*numbers, *addresses), codegen

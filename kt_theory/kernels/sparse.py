@@ -53,10 +53,10 @@ def sparse_losses(counts, touched, found, table, unvisited, groups, four):
     """Write the losses of the four students into `four`, (4,). `unvisited` = sum_s rho_s
     TV(Uniform, pi_s).
     """
+    seen_counts, seen_pi = groups.counts, groups.pi
     if table.inputs == 1 and found > 0:
-        sgl, ptl, sel = _row(
-            counts, touched, np.uint64(0), np.uint64(found), table, 0, groups.counts, groups.pi
-        )
+        start, stop = np.uint64(0), np.uint64(found)
+        sgl, ptl, sel = _row(counts, touched, start, stop, table, 0, seen_counts, seen_pi)
         weight = table.rho[0]
         four[0], four[1], four[2], four[3] = weight * sgl, weight * ptl, weight * sel, 0.0
         return
@@ -67,9 +67,8 @@ def sparse_losses(counts, touched, found, table, unvisited, groups, four):
         s = groups.rows[np.uint64(r)]
         stop = groups.end[s]
         start = stop - groups.size[s]
-        sgl, ptl, sel = _row(
-            counts, groups.cells, start, stop, table, np.int64(s), groups.counts, groups.pi
-        )
+        row = np.int64(s)
+        sgl, ptl, sel = _row(counts, groups.cells, start, stop, table, row, seen_counts, seen_pi)
         groups.size[s] = 0
         four[0] += table.rho[s] * sgl
         four[1] += table.rho[s] * ptl
@@ -86,13 +85,8 @@ def _sort_by_row(touched, found, labels, groups):
     """Sort the cells hit by row, in the order in which rows were first hit; return the number of
     rows.
     """
-    row_of, cells, rows, size, end = (
-        groups.row_of,
-        groups.cells,
-        groups.rows,
-        groups.size,
-        groups.end,
-    )
+    row_of, cells, rows = groups.row_of, groups.cells, groups.rows
+    size, end = groups.size, groups.end
     number = np.uint64(0)
     for i in range(found):
         s = touched[np.uint64(i)] // labels
@@ -129,11 +123,8 @@ def _row(counts, cells, start, stop, table, s, seen_counts, seen_pi):
     smaller = np.int64(_below(table.ascending, first, np.uint64(table.labels), share))
     rest = table.below[first + np.uint64(smaller)] if smaller < table.labels else table.mass[s]
     everywhere = table.mass[s] - 2.0 * rest - share * (table.labels - 2 * smaller)
-    return (
-        0.5 * (sgl + hidden),
-        0.5 * (ptl + hidden),
-        0.5 * max(everywhere - sel, 0.0) if unseen > 0 else 0.0,
-    )
+    equal = 0.5 * max(everywhere - sel, 0.0) if unseen > 0 else 0.0
+    return 0.5 * (sgl + hidden), 0.5 * (ptl + hidden), equal
 
 
 @njit(**SIMD)

@@ -15,7 +15,7 @@ _PIECE = 4096  # as many squares below 2^51 as an int64 holds
 
 @njit(**LEAF)
 def accumulate(losses, sums, histogram):
-    """Add `losses`, (R, students), to sums (students, SUMS) and histogram (students, BINS), int64."""
+    """Add `losses` (R, students) to sums (students, SUMS) and histogram (students, BINS), int64."""
     repeats, students = losses.shape
     for j in range(students):
         for start in range(0, repeats, _PIECE):

@@ -92,45 +92,20 @@ def draw_by_rows(plan, state, scratch):
     elif rows.law == BY_BINOMIALS:
         _visit_by_binomials(plan.n, rows.row_share, state, visits)
     elif rows.law == WALK:
-        _walk(
-            plan.n,
-            rows.horizon,
-            rows.start_bits,
-            rows.start,
-            rows.step_bits,
-            rows.steps,
-            state,
-            visits,
-        )
+        start_bits, step_bits, steps = rows.start_bits, rows.step_bits, rows.steps
+        _walk(plan.n, rows.horizon, start_bits, rows.start, step_bits, steps, state, visits)
     else:
         for s in range(rows.inputs):
             visits[s] = rows.visits[s]
-    _label(
-        visits,
-        rows.labels_per_query,
-        plan.bits,
-        plan.entries,
-        plan.cell_share,
-        plan.woven,
-        state,
-        counts,
-    )
+    bits, entries, share, woven = plan.bits, plan.entries, plan.cell_share, plan.woven
+    _label(visits, rows.labels_per_query, bits, entries, share, woven, state, counts)
     if rows.law == TWO_STAGE:
         weights, remainders = scratch.weights[: rows.inputs], scratch.weights[rows.inputs :]
-        _estimate_weights(counts, rows.rho, plan.cell_share.shape[1], plan.woven, weights)
+        _estimate_weights(counts, rows.rho, share.shape[1], woven, weights)
         apportion(plan.n, weights, visits, remainders)
         for s in range(rows.inputs):
             visits[s] -= rows.visits[s]
-        _label(
-            visits,
-            rows.labels_per_query,
-            plan.bits,
-            plan.entries,
-            plan.cell_share,
-            plan.woven,
-            state,
-            counts,
-        )
+        _label(visits, rows.labels_per_query, bits, entries, share, woven, state, counts)
 
 
 @njit(**LEAF)
