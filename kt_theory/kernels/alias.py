@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy import uint64
 
 from kt_theory.kernels.options import LEAF
 from kt_theory.kernels.streams import fill_words
@@ -19,7 +20,7 @@ from kt_theory.kernels.streams import fill_words
 WORDS = 256
 """Random words are made this many at a time, to stay in the first-level cache."""
 
-_ONE, _WORD_BITS = np.uint64(1), np.uint64(64)
+_ONE, _WORD_BITS = uint64(1), uint64(64)
 
 
 def alias_table(weights: np.ndarray) -> tuple[int, np.ndarray]:
@@ -29,7 +30,7 @@ def alias_table(weights: np.ndarray) -> tuple[int, np.ndarray]:
     bits = max(1, int(len(weights) - 1).bit_length())
     columns = np.zeros(2**bits)
     columns[: len(weights)] = weights * (2**bits / weights.sum())
-    entries = np.empty(2**bits, dtype=np.uint64)
+    entries = np.empty(2**bits, dtype=uint64)
     fill_alias_table(columns, bits, entries, np.empty(2**bits, dtype=np.int64))
     return bits, entries
 
@@ -44,10 +45,10 @@ def fill_alias_table(weight, alias_bits, entries, order):
     """
     size = entries.size
     scale = 2.0 ** (64 - alias_bits)
-    up = np.uint64(alias_bits)
+    up = uint64(alias_bits)
     smalls, larges, heaviest = 0, size, 0
     for i in range(size):
-        entries[i] = np.uint64(i)
+        entries[i] = uint64(i)
         heaviest = i if weight[i] > weight[heaviest] else heaviest
         if weight[i] < 1.0:
             order[smalls] = i
@@ -57,11 +58,11 @@ def fill_alias_table(weight, alias_bits, entries, order):
             order[larges] = i
     for i in range(size):
         # Left over by rounding, a zero column must still never be drawn.
-        entries[i] = np.uint64(heaviest) if weight[i] == 0.0 else entries[i]
+        entries[i] = uint64(heaviest) if weight[i] == 0.0 else entries[i]
     while smalls > 0 and larges < size:
         smalls -= 1
         i, j = order[smalls], order[larges]
-        entries[i] = (np.uint64(weight[i] * scale) << up) | np.uint64(j)
+        entries[i] = (uint64(weight[i] * scale) << up) | uint64(j)
         weight[j] = (weight[j] + weight[i]) - 1.0
         if weight[j] < 1.0:
             larges += 1
@@ -72,13 +73,13 @@ def fill_alias_table(weight, alias_bits, entries, order):
 @njit(**LEAF)
 def scatter(number, bits, entries, state, words, counts):
     """Add `number` draws from an alias table over the cells to `counts`, (cells,) int64."""
-    down, keep = _WORD_BITS - np.uint64(bits), (_ONE << np.uint64(bits)) - _ONE
-    up = np.uint64(bits)
+    down, keep = _WORD_BITS - uint64(bits), (_ONE << uint64(bits)) - _ONE
+    up = uint64(bits)
     while number > 0:
         size = min(number, WORDS)
         fill_words(state, size, words)
         for i in range(size):
-            word = words[np.uint64(i)]
+            word = words[uint64(i)]
             column = word >> down
             entry = entries[column]
             cell = column if (word << up) < (entry & ~keep) else entry & keep
@@ -91,20 +92,20 @@ def scatter_listing(number, bits, entries, state, words, counts, touched):
     """As `scatter` into zero counts; list the cells hit, each once, in `touched` and return how
     many they are.
     """
-    down, keep = _WORD_BITS - np.uint64(bits), (_ONE << np.uint64(bits)) - _ONE
-    up = np.uint64(bits)
-    found = np.uint64(0)
+    down, keep = _WORD_BITS - uint64(bits), (_ONE << uint64(bits)) - _ONE
+    up = uint64(bits)
+    found = uint64(0)
     while number > 0:
         size = min(number, WORDS)
         fill_words(state, size, words)
         for i in range(size):
-            word = words[np.uint64(i)]
+            word = words[uint64(i)]
             column = word >> down
             entry = entries[column]
             cell = column if (word << up) < (entry & ~keep) else entry & keep
             before = counts[cell]
             counts[cell] = before + 1
             touched[found] = cell
-            found += np.uint64(before == 0)
+            found += uint64(before == 0)
         number -= size
     return np.int64(found)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy import uint64
 
 from kt_theory.kernels.layout import row_cells
 from kt_theory.kernels.noise import normal
@@ -70,7 +71,7 @@ def rule_loss(k, counts, visits, table, rules, noise, whole, rows):
     """
     labels = table.labels
     at_once = table.inputs if rules.pooled[k] else 1
-    room = np.uint64(at_once * labels + 1)
+    room = uint64(at_once * labels + 1)
     counts_at, revealed = whole.ctypes.data, rows.ctypes.data
     out = revealed + 8 * np.intp(room)
     anywhere = False
@@ -80,14 +81,14 @@ def rule_loss(k, counts, visits, table, rules, noise, whole, rows):
     total = 0.0
     for first in range(0, table.inputs, at_once):
         for s in range(first, first + at_once):
-            base = np.uint64((s - first) * labels)
+            base = uint64((s - first) * labels)
             _as_seen(k, s, anywhere, base, room, counts, visits, table, rules, noise, whole, rows)
         address = rules.address[k]
         call_rule(address, at_once, labels, counts_at, revealed, out)  # type: ignore[call-arg]
-        returned = rows[np.uint64(2) * room - np.uint64(1)] == 1.0
+        returned = rows[uint64(2) * room - uint64(1)] == 1.0
         for s in range(first, first + at_once):
-            own, written = np.uint64(s * labels), room + np.uint64((s - first) * labels)
-            distance = _distance(rows, written, rules.tables, own, np.uint64(labels))
+            own, written = uint64(s * labels), room + uint64((s - first) * labels)
+            distance = _distance(rows, written, rules.tables, own, uint64(labels))
             if not (returned and distance >= 0.0):
                 return np.nan, s
             total += table.rho[s] * distance
@@ -99,13 +100,13 @@ def _as_seen(k, s, reached, base, room, counts, visits, table, rules, noise, who
     """Lay out row s as student k sees it, from entry `base` on; `reached` if any query would have
     revealed it.
     """
-    labels, tables, ranks = np.uint64(table.labels), rules.tables, table.ranks
+    labels, tables, ranks = uint64(table.labels), rules.tables, table.ranks
     for i in range(rules.ball_start[k, s], rules.ball_start[k, s + 1]):
         reached |= visits[rules.ball[i]] > 0
     top = rules.top[k] if reached else 0
     at, step = row_cells(s, table.labels, table.woven)
-    cells = np.uint64(s) * labels
-    shown = np.uint64(rules.shown[k]) + cells
+    cells = uint64(s) * labels
+    shown = uint64(rules.shown[k]) + cells
     sampled = rules.sampled[k] and not rules.greedy[k]
     complete, asked, sigma = top >= table.labels, visits[s], rules.noise[k]
     _lay_out(counts, at, step, labels, base, room, tables, shown, sampled, complete, whole, rows)
@@ -119,7 +120,7 @@ def _as_seen(k, s, reached, base, room, counts, visits, table, rules, noise, who
     if sigma > 0.0:
         _add_noise(sigma, noise, cells, ranks, at, step, labels, base, top, asked, whole, rows)
     if rules.prior[k] >= 0:
-        _fill(tables, np.uint64(rules.prior[k]) + cells, labels, room + base, rows)
+        _fill(tables, uint64(rules.prior[k]) + cells, labels, room + base, rows)
 
 
 @njit(**SIMD)
@@ -127,22 +128,22 @@ def _lay_out(counts, at, step, labels, base, room, tables, shown, sampled, compl
     """Lay out a row as it is; the student's own row is NaN, so that a rule that writes nothing is
     found out.
     """
-    one = np.uint64(1)
+    one = uint64(1)
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         whole[base + i] = counts[at + i * step]
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         revealed = ((whole[base + i] > 0) & sampled) | complete
         rows[base + i] = tables[shown + i] if revealed else np.nan
     for a in range(labels + one):
-        rows[room + base + np.uint64(a)] = np.nan
+        rows[room + base + uint64(a)] = np.nan
 
 
 @njit(**LEAF)
 def _reveal_top(tables, shown, ranks, at, step, labels, base, top, rows):
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         if ranks[at + i * step] < top:
             rows[base + i] = tables[shown + i]
 
@@ -151,7 +152,7 @@ def _reveal_top(tables, shown, ranks, at, step, labels, base, top, rows):
 def _answer_greedily(tables, shown, ranks, at, step, labels, base, visits, revealed, whole, rows):
     """Put all visits on the most probable label: no sampled label is seen."""
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         best = ranks[at + i * step] == 0
         whole[base + i] = visits if best else 0
         if best & (revealed > 0):
@@ -165,13 +166,13 @@ def _leave_out_targets(tables, shown, labels, base, whole, rows):
     """
     distinct, positive, rest = 0, 0, 0.0
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         seen = whole[base + i] > 0
         distinct += seen
         positive += tables[shown + i] > 0.0
         rest += 0.0 if seen else tables[shown + i]
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         if distinct > 1 and positive > 2:
             rows[base + i] = tables[shown + i]
         elif distinct > 0 and whole[base + i] == 0:
@@ -184,7 +185,7 @@ def _add_noise(sigma, noise, cells, ranks, at, step, labels, base, top, visits, 
     revealed it.
     """
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         if not np.isnan(rows[base + i]):
             queries = visits if ranks[at + i * step] < top else whole[base + i]
             spread = np.sqrt(np.float64(max(queries, 1)))
@@ -194,7 +195,7 @@ def _add_noise(sigma, noise, cells, ranks, at, step, labels, base, top, visits, 
 @njit(**LEAF)
 def _fill(tables, prior, labels, out, rows):
     for a in range(labels):
-        rows[out + np.uint64(a)] = tables[prior + np.uint64(a)]
+        rows[out + uint64(a)] = tables[prior + uint64(a)]
 
 
 @njit(**SIMD)
@@ -202,7 +203,7 @@ def _distance(rows, out, tables, own, labels):
     """Return TV between the student's row and the teacher's, or NaN if it is no distribution."""
     mass, gap, negative = 0.0, 0.0, 0
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         q = rows[out + i]
         mass += q
         gap += abs(q - tables[own + i])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy import uint64
 
 from kt_theory.kernels.options import LEAF
 
@@ -72,5 +73,5 @@ def zeros_on_a_line(size: int) -> np.ndarray:
 def row_cells(s, labels, woven):
     """Return (first, step), unsigned: the cells of row s are first, first + step, ..."""
     if s < woven:
-        return np.uint64((s // LANES) * labels * LANES + s % LANES), np.uint64(LANES)
-    return np.uint64(s * labels), np.uint64(1)
+        return uint64((s // LANES) * labels * LANES + s % LANES), uint64(LANES)
+    return uint64(s * labels), uint64(1)

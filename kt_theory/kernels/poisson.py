@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy import uint64
 
 from kt_theory.kernels.alias import WORDS, alias_table, fill_alias_table, scatter
 from kt_theory.kernels.options import INLINE, LEAF
@@ -38,8 +39,8 @@ _FINEST_STEP = 1.0 / 8.0
 _MOST_DISTINCT = 512
 _SCATTER = 1.2  # the cost of an alias draw, in look-ups
 _LEAST_PROBABILITY = 1e-18
-_CUT, _SHIFT_BITS, _SHIFT_MASK = np.uint64(MOST_BITS), np.uint64(6), np.uint64(63)
-_OUTCOME = np.uint64(2**MOST_BITS - 1)
+_CUT, _SHIFT_BITS, _SHIFT_MASK = uint64(MOST_BITS), uint64(6), uint64(63)
+_OUTCOME = uint64(2**MOST_BITS - 1)
 
 
 class Ladder(NamedTuple):
@@ -160,7 +161,7 @@ def ladder(p: np.ndarray, n: int) -> Ladder:
     return Ladder(
         np.array([math.ceil(total + 2.0 * math.sqrt(total)) for total in totals], dtype=np.int64),
         np.array(first_pass, dtype=np.int64),
-        np.concatenate([*entries, np.zeros(0, dtype=np.uint64)]),
+        np.concatenate([*entries, np.zeros(0, dtype=uint64)]),
         np.concatenate(bases),
         np.array([base.sum() for base in bases], dtype=np.int64),
         rest_entry,
@@ -239,11 +240,11 @@ class _Shelf:
         distinct, which = np.unique(rates, return_inverse=True)
         bits = _bits(distinct)
         ends = np.cumsum(2**bits)
-        tables, low = np.zeros(ends[-1], dtype=np.uint64), np.zeros(len(distinct), dtype=np.int64)
+        tables, low = np.zeros(ends[-1], dtype=uint64), np.zeros(len(distinct), dtype=np.int64)
         most = 2 ** int(bits.max())
         scratch = np.empty(most), np.empty(most, dtype=np.int64)
         _fill_tables(distinct, ends - 2**bits, bits, tables, low, *scratch)
-        entry = ((self.length + ends - 2**bits) << 6 | (64 - bits)).astype(np.uint64)
+        entry = ((self.length + ends - 2**bits) << 6 | (64 - bits)).astype(uint64)
         self.tables.append(tables)
         self.length += len(tables)
         return entry[which], low[which]
@@ -301,13 +302,13 @@ def _outcome(word, entry, tables):
 @njit(**LEAF)
 def _look_up(entries, first, tables, state, words, counts):
     """Add one outcome of its table to each cell; return the sum of what was added."""
-    total = np.uint64(0)
+    total = uint64(0)
     for start in range(0, counts.size, WORDS):
         size = min(WORDS, counts.size - start)
         fill_words(state, size, words)
-        at, cell = np.uint64(first + start), np.uint64(start)
+        at, cell = uint64(first + start), uint64(start)
         for word in range(size):
-            i = np.uint64(word)
+            i = uint64(word)
             outcome = _outcome(words[i], entries[at + i], tables)
             counts[cell + i] += np.int64(outcome)
             total += outcome

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy import uint64
 
 from kt_theory.kernels.options import INLINE, LEAF, SIMD
 
@@ -38,11 +39,11 @@ def new_groups(touched: int, inputs: int) -> Groups:
     """Return scratch for as many cells as `touched` has room for."""
     rows = inputs if touched > 0 else 0
     return Groups(
-        np.zeros(touched, dtype=np.uint64),
-        np.zeros(touched, dtype=np.uint64),
-        np.zeros(touched, dtype=np.uint64),
-        np.zeros(rows, dtype=np.uint64),
-        np.zeros(rows, dtype=np.uint64),
+        np.zeros(touched, dtype=uint64),
+        np.zeros(touched, dtype=uint64),
+        np.zeros(touched, dtype=uint64),
+        np.zeros(rows, dtype=uint64),
+        np.zeros(rows, dtype=uint64),
         np.zeros(touched),
         np.zeros(touched),
     )
@@ -55,16 +56,16 @@ def sparse_losses(counts, touched, found, table, unvisited, groups, four):
     """
     seen_counts, seen_pi = groups.counts, groups.pi
     if table.inputs == 1 and found > 0:
-        start, stop = np.uint64(0), np.uint64(found)
+        start, stop = uint64(0), uint64(found)
         sgl, ptl, sel = _row(counts, touched, start, stop, table, 0, seen_counts, seen_pi)
         weight = table.rho[0]
         four[0], four[1], four[2], four[3] = weight * sgl, weight * ptl, weight * sel, 0.0
         return
-    rows = _sort_by_row(touched, found, np.uint64(table.labels), groups)
+    rows = _sort_by_row(touched, found, uint64(table.labels), groups)
     four[:] = 0.0
     four[3] = unvisited
     for r in range(rows):
-        s = groups.rows[np.uint64(r)]
+        s = groups.rows[uint64(r)]
         stop = groups.end[s]
         start = stop - groups.size[s]
         row = np.int64(s)
@@ -87,22 +88,22 @@ def _sort_by_row(touched, found, labels, groups):
     """
     row_of, cells, rows = groups.row_of, groups.cells, groups.rows
     size, end = groups.size, groups.end
-    number = np.uint64(0)
+    number = uint64(0)
     for i in range(found):
-        s = touched[np.uint64(i)] // labels
-        row_of[np.uint64(i)] = s
+        s = touched[uint64(i)] // labels
+        row_of[uint64(i)] = s
         rows[number] = s
-        number += np.uint64(size[s] == 0)
-        size[s] += np.uint64(1)
-    start = np.uint64(0)
+        number += uint64(size[s] == 0)
+        size[s] += uint64(1)
+    start = uint64(0)
     for r in range(number):
-        s = rows[np.uint64(r)]
+        s = rows[uint64(r)]
         end[s] = start
         start += size[s]
     for i in range(found):
-        s = row_of[np.uint64(i)]
-        cells[end[s]] = touched[np.uint64(i)]
-        end[s] += np.uint64(1)
+        s = row_of[uint64(i)]
+        cells[end[s]] = touched[uint64(i)]
+        end[s] += uint64(1)
     return np.int64(number)
 
 
@@ -111,17 +112,17 @@ def _row(counts, cells, start, stop, table, s, seen_counts, seen_pi):
     """Return the three losses of row s, whose seen labels are cells[start:stop]."""
     pi, seen = table.pi, stop - start
     for i in range(seen):
-        cell = cells[start + np.uint64(i)]
-        seen_counts[np.uint64(i)] = np.float64(counts[cell])
-        seen_pi[np.uint64(i)] = pi[cell]
+        cell = cells[start + uint64(i)]
+        seen_counts[uint64(i)] = np.float64(counts[cell])
+        seen_pi[uint64(i)] = pi[cell]
     visits, weight, mass = _seen_sums(seen_counts, seen_pi, seen)
-    first = np.uint64(s) * np.uint64(table.labels)
+    first = uint64(s) * uint64(table.labels)
     hidden = max(table.mass[s] - mass, 0.0)
     unseen = table.labels - np.int64(seen)
     share = hidden / max(unseen, 1)
     sgl, ptl, sel = _seen_distances(seen_counts, seen_pi, seen, 1.0 / visits, 1.0 / weight, share)
-    smaller = np.int64(_below(table.ascending, first, np.uint64(table.labels), share))
-    rest = table.below[first + np.uint64(smaller)] if smaller < table.labels else table.mass[s]
+    smaller = np.int64(_below(table.ascending, first, uint64(table.labels), share))
+    rest = table.below[first + uint64(smaller)] if smaller < table.labels else table.mass[s]
     everywhere = table.mass[s] - 2.0 * rest - share * (table.labels - 2 * smaller)
     equal = 0.5 * max(everywhere - sel, 0.0) if unseen > 0 else 0.0
     return 0.5 * (sgl + hidden), 0.5 * (ptl + hidden), equal
@@ -131,7 +132,7 @@ def _row(counts, cells, start, stop, table, s, seen_counts, seen_pi):
 def _seen_sums(counts, pi, seen):
     visits, weight, mass = 0.0, 0.0, 0.0
     for i in range(seen):
-        c, p = counts[np.uint64(i)], pi[np.uint64(i)]
+        c, p = counts[uint64(i)], pi[uint64(i)]
         visits += c
         weight += c * p
         mass += p
@@ -142,7 +143,7 @@ def _seen_sums(counts, pi, seen):
 def _seen_distances(counts, pi, seen, per_visit, per_weight, share):
     sgl, ptl, sel = 0.0, 0.0, 0.0
     for i in range(seen):
-        c, p = counts[np.uint64(i)], pi[np.uint64(i)]
+        c, p = counts[uint64(i)], pi[uint64(i)]
         sgl += abs(c * per_visit - p)
         ptl += p * abs(c * per_weight - 1.0)
         sel += abs(share - p)
@@ -154,9 +155,9 @@ def _below(ascending, first, labels, share):
     """Return how many of the row's values in ascending order are at most `share`, by bisection
     without branches.
     """
-    at, left, one = np.uint64(0), labels, np.uint64(1)
+    at, left, one = uint64(0), labels, uint64(1)
     while left > one:
         half = left >> one
-        at += half if ascending[first + at + half - one] <= share else np.uint64(0)
+        at += half if ascending[first + at + half - one] <= share else uint64(0)
         left -= half
-    return at + np.uint64(ascending[first + at] <= share)
+    return at + uint64(ascending[first + at] <= share)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy import uint64
 
 from kt_theory.kernels.alias import alias_table, scatter
 from kt_theory.kernels.binomial import draw_binomial
@@ -24,7 +25,7 @@ from kt_theory.kernels.streams import mix64
 BY_ALIAS, BY_BINOMIALS, WALK, FIXED, TWO_STAGE = range(5)
 
 _MOST_ALIAS_DRAWS = 20  # per label of a row: a binomial costs that many draws
-_ONE, _WORD_BITS, _HALF, _LOW = np.uint64(1), np.uint64(64), np.uint64(32), np.uint64(2**32 - 1)
+_ONE, _WORD_BITS, _HALF, _LOW = uint64(1), uint64(64), uint64(32), uint64(2**32 - 1)
 _HALVINGS = 64
 
 
@@ -68,15 +69,15 @@ def step_tables(transitions: np.ndarray) -> tuple[int, np.ndarray]:
     """
     widest = int(np.count_nonzero(transitions, axis=1).max())
     bits = max(1, (widest - 1).bit_length())
-    keep = np.uint64(2**bits - 1)
-    tables = np.zeros((len(transitions), 2**bits, 2), dtype=np.uint64)
+    keep = uint64(2**bits - 1)
+    tables = np.zeros((len(transitions), 2**bits, 2), dtype=uint64)
     for row, table in zip(transitions, tables, strict=True):
-        follows = np.zeros(2**bits, dtype=np.uint64)
+        follows = np.zeros(2**bits, dtype=uint64)
         possible = np.flatnonzero(row)
         follows[: len(possible)] = possible
         entries = alias_table(np.pad(row[possible], (0, 2**bits - len(possible))))[1]
         table[:, 0] = entries & ~keep
-        table[:, 1] = follows | follows[entries & keep] << np.uint64(32)
+        table[:, 1] = follows | follows[entries & keep] << uint64(32)
     return bits, tables.reshape(-1)
 
 
@@ -120,21 +121,21 @@ def _visit_by_binomials(n, row_share, state, visits):
 def _walk(n, horizon, start_bits, start_table, bits, tables, state, visits):
     """Add the visits of n steps, with a fresh start every `horizon` steps."""
     start, gamma = state[0], state[1]
-    first_width, width = np.uint64(start_bits), np.uint64(bits)
+    first_width, width = uint64(start_bits), uint64(bits)
     keep, down = (_ONE << first_width) - _ONE, _WORD_BITS - width
     for first in range(0, n, horizon):
-        word = mix64(start + gamma * np.uint64(first))
+        word = mix64(start + gamma * uint64(first))
         at = word >> (_WORD_BITS - first_width)
         entry = start_table[at]
         at = at if (word << first_width) < (entry & ~keep) else entry & keep
         visits[at] += 1
         for i in range(first + 1, min(first + horizon, n)):
-            word = mix64(start + gamma * np.uint64(i))
+            word = mix64(start + gamma * uint64(i))
             column = ((at << width) + (word >> down)) << _ONE
             both = tables[column + _ONE]
             at = both & _LOW if (word << width) < tables[column] else both >> _HALF
             visits[at] += 1
-    state[0] = start + gamma * np.uint64(n)
+    state[0] = start + gamma * uint64(n)
 
 
 @njit(**LEAF)
@@ -146,7 +147,7 @@ def _label(visits, per_query, bits, tables, cell_share, woven, state, counts):
         if number > 0:
             first, step = row_cells(s, labels, woven)
             if number <= _MOST_ALIAS_DRAWS * labels:
-                _scatter_row(number, np.uint64(s), bits, tables, first, step, state, counts)
+                _scatter_row(number, uint64(s), bits, tables, first, step, state, counts)
             else:
                 _split_row(number, cell_share[s], first, step, state, counts)
 
@@ -154,15 +155,15 @@ def _label(visits, per_query, bits, tables, cell_share, woven, state, counts):
 @njit(**LEAF)
 def _scatter_row(number, s, bits, tables, first, step, state, counts):
     start, gamma = state[0], state[1]
-    width = np.uint64(bits)
+    width = uint64(bits)
     down, keep = _WORD_BITS - width, (_ONE << width) - _ONE
     for i in range(number):
-        word = mix64(start + gamma * np.uint64(i))
+        word = mix64(start + gamma * uint64(i))
         column = word >> down
         entry = tables[(s << width) + column]
         label = column if (word << width) < (entry & ~keep) else entry & keep
         counts[first + label * step] += 1
-    state[0] = start + gamma * np.uint64(number)
+    state[0] = start + gamma * uint64(number)
 
 
 @njit(**LEAF)
