@@ -20,8 +20,9 @@ from kt_theory.kernels.layout import as_tables, in_cell_order, padded
 from kt_theory.kernels.loop import run_repeats
 from kt_theory.kernels.losses import Table
 from kt_theory.kernels.noise import noise_of
-from kt_theory.kernels.statistics import BINS, SUMS, accumulate, moments, quantiles
+from kt_theory.kernels.statistics import BINS, SUMS, moments, quantiles
 from kt_theory.kernels.streams import stream_key
+from kt_theory.kernels.tally import accumulate
 from kt_theory.numeric import total_variation
 from kt_theory.queries.laws import QueryLaw, as_queries, is_default
 from kt_theory.simulation.plans import query_plan
