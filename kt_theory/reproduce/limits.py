@@ -13,8 +13,8 @@ from kt_theory import figures, students, teachers
 from kt_theory.exact.cost import NoExactRisk
 from kt_theory.limits.bias import largest_bias
 from kt_theory.limits.limit import Limit
-from kt_theory.overview import limits_at, overview
 from kt_theory.output import refuse_unwritable, write_bytes, write_table
+from kt_theory.overview import limits_at, overview
 from kt_theory.students.risk import exact_risk
 from kt_theory.teacher import Teacher
 
