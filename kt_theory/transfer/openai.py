@@ -257,11 +257,18 @@ def _completions_of(doc: dict[str, Any], body: dict[str, Any], reading: Reading)
     return read
 
 
+def _asks_for_echo(places: tuple[Any, ...]) -> bool:
+    for place in places:
+        if type(place) is dict and place.get("echo") is True:
+            return True
+    return False
+
+
 def _first_generated(steps: Parallel, offsets: Any, places: tuple[Any, ...], prompt_asked: Callable[[], str]) -> int:
     """The position of the first token that is not the echoed prompt; an echo shows by its null first entry."""
     tokens, values = steps.tokens, steps.numbers
     echoed = values and values[0] is None
-    if not echoed and not any([type(place) is dict and place.get("echo") is True for place in places]):
+    if not echoed and not _asks_for_echo(places):
         return 0
     if isinstance(offsets, list) and len(offsets) == len(tokens):
         question = prompt_asked()

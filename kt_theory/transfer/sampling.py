@@ -55,42 +55,39 @@ def origin_of(requests: tuple[Any, ...], answers: tuple[Any, ...] = ()) -> Origi
     answers : tuple
         Bodies of answers, and plain records: only names that mean a setting wherever they stand count.
     """
-    asked = answered = NOTHING_SAID
+    asked: list[_Seen] = []
+    answered: list[_Seen] = []
     for place in requests:
         if type(place) is dict and place:
-            found = _look(place, True, "")
-            asked = found if asked is NOTHING_SAID else _both(asked, found)
+            _gather(place, True, "", asked)
     last = None
     for place in answers:
         # A bare response is its own record: the same place is not looked at twice.
         if type(place) is dict and place and place is not last:
             last = place
-            found = _look(place, False, "")
-            answered = found if answered is NOTHING_SAID else _both(answered, found)
-    if answered is NOTHING_SAID:
-        return asked
-    if asked is NOTHING_SAID:
-        return answered
-    # The answer's own name of the model is the exact one.
-    return _both(asked, answered)._replace(model=answered.model or asked.model)
+            _gather(place, False, "", answered)
+    if not asked and not answered:
+        return NOTHING_SAID
+    try:
+        return _judged(tuple(asked), tuple(answered))
+    except TypeError:
+        # Lists and objects cannot be looked up.
+        return _judge_all(asked, answered)
 
 
-def _look(place: Place, strict: bool, path: str) -> Origin:
-    """Return what the settings of one place say."""
-    plan = _settings(tuple(place), strict)
-    found = NOTHING_SAID
+def _gather(place: Place, strict: bool, path: str, seen: list[_Seen]) -> None:
+    """Take down the values of all settings of a place, and of the places in it that hold some."""
+    plan = _plan(tuple(place), strict, path)
     if plan.names:
-        values = tuple([place[name] for name in plan.names])
-        found = plan.judged(values, path)
-    for name, sure in plan.holders:
+        seen.append((plan, tuple([place[name] for name in plan.names])))
+    for name, holder in plan.holders:
         inner = place[name]
-        if type(inner) is str:
-            inner = _place_in(inner)
-            if inner is None and sure:
-                found = _both(found, Origin(changed=f"{path}{name} = {_shown(place[name])}, which cannot be read"))
-        if type(inner) is dict and inner:
-            found = _both(found, _look(inner, strict or sure, f"{path}{name}."))
-    return found
+        if type(inner) is str and not holder.asks:
+            text, inner = inner, _place_in(inner)
+            if inner is None and holder.sure:
+                seen.append((_Plan(path, [name], [_UNREADABLE], []), (text,)))
+        if type(inner) is dict and inner and (not holder.asks or holds_request(inner)):
+            _gather(inner, strict or holder.sure, f"{path}{name}.", seen)
 
 
 @lru_cache(maxsize=1024)
@@ -114,28 +111,57 @@ _PRINTED = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)")
 _PAIRS = re.compile(r"(\w+)=([^,()\[\]{}]+|\[[^\[\]]*\]|\{[^{}]*\})")
 
 
-def _both(one: Origin, other: Origin) -> Origin:
-    """Return what two places say, the first of them first."""
-    if other is NOTHING_SAID:
-        return one
-    if one is NOTHING_SAID:
-        return other
+class _Holder(NamedTuple):
+    """What may hold settings: surely; or an object alone, that looks like a request."""
+
+    sure: bool
+    asks: bool
+
+
+class _Plan:
+    """What to look at in a place of given names: settings with their canonical forms, and what may hold some."""
+
+    def __init__(
+        self, path: str, names: list[str], canonicals: list[str], holders: list[tuple[str, _Holder]]
+    ) -> None:
+        self.path = path
+        self.names = names
+        self.canonicals = canonicals
+        self.holders = holders
+
+
+_Seen = tuple[_Plan, tuple[Any, ...]]
+"""Settings of a place, and their values."""
+
+
+def _judge_all(asked: Sequence[_Seen], answered: Sequence[_Seen]) -> Origin:
+    """Return what all places say, the first of them first."""
+    asks, told = (_all_of([_judge(plan, values) for plan, values in seen]) for seen in (asked, answered))
+    # The answer's own name of the model is the exact one.
+    return _all_of([asks, told])._replace(model=told.model or asks.model)
+
+
+_judged = lru_cache(maxsize=4096)(_judge_all)
+"""Most requests of a file have the same settings."""
+
+
+def _all_of(found: list[Origin]) -> Origin:
     return Origin(
-        one.changed or other.changed,
-        one.said or other.said,
-        one.unknown + other.unknown,
-        one.seed or other.seed,
-        one.model or other.model,
+        next((each.changed for each in found if each.changed), ""),
+        any(each.said for each in found),
+        tuple([name for each in found for name in each.unknown]),
+        next((each.seed for each in found if each.seed), ""),
+        next((each.model for each in found if each.model), ""),
     )
 
 
-def _judge(names: Sequence[str], canonicals: Sequence[str], values: tuple[Any, ...], path: str) -> Origin:
-    """Return what settings say, given their names and canonical forms, and their values."""
+def _judge(plan: _Plan, values: tuple[Any, ...]) -> Origin:
+    """Return what the settings of a place say."""
     changed = seed = model = ""
     said = False
     unknown: tuple[str, ...] = ()
-    place = dict(zip(canonicals, values, strict=True))
-    for name, canonical, value in zip(names, canonicals, values, strict=True):
+    place = dict(zip(plan.canonicals, values, strict=True))
+    for name, canonical, value in zip(plan.names, plan.canonicals, values, strict=True):
         if value is None or (type(value) is float and not value > -1e300):
             # Missing numbers are NaN in tables.
             continue
@@ -146,38 +172,19 @@ def _judge(names: Sequence[str], canonicals: Sequence[str], values: tuple[Any, .
         elif canonical in _SEEDS:
             # -1 and 2^32 - 1 ask for a seed of the server's own choice.
             seed = seed or ("" if value in _NO_SEED else str(value))
+        elif canonical == _UNREADABLE:
+            changed = f"{plan.path}{name} = {_shown(value)}, which cannot be read"
         elif canonical not in _PLAIN:
-            unknown += (f"{path}{name}",)
+            unknown += (f"{plan.path}{name}",)
         else:
             said = said or canonical == "temperature"
             if not changed and not _PLAIN[canonical](_value(value), place):
-                changed = f"{path}{name} = {_shown(value)}"
+                changed = f"{plan.path}{name} = {_shown(value)}"
     return Origin(changed, said, unknown, seed, model)
 
 
-class _Plan:
-    """What to look at in a place of given names: settings, and what holds some, surely or not."""
-
-    def __init__(self, settings: list[tuple[str, str]], holders: list[tuple[str, bool]]) -> None:
-        self.names = [name for name, _ in settings]
-        self.canonicals = [canonical for _, canonical in settings]
-        self.holders = holders
-        self._known: dict[Any, Origin] = {}
-
-    def judged(self, values: tuple[Any, ...], path: str) -> Origin:
-        """Return what values of the settings say. Most requests of a file have the same."""
-        try:
-            found = self._known.get((path, values))
-        except TypeError:
-            return _judge(self.names, self.canonicals, values, path)
-        if found is None:
-            found = _judge(self.names, self.canonicals, values, path)
-            if len(self._known) < _KEPT:
-                self._known[path, values] = found
-        return found
-
-
-_KEPT = 4096
+_UNREADABLE = "in place of the canonical form"
+"""Of what surely holds settings, as a text that is none of those which `_place_in` reads."""
 
 
 def _value(value: Any) -> Any:
@@ -203,26 +210,37 @@ def _shown(value: Any) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _settings(names: tuple[str, ...], strict: bool) -> _Plan:
-    """Which of the names of a place are settings, each with its canonical form, and which hold settings, surely or not.
-
-    Where `strict`, names that are not known count as settings too.
-    """
-    settings, holders = [], []
-    # A record that holds messages is a request too.
-    request = strict or "messages" in names or "contents" in names
+def _plan(names: tuple[str, ...], strict: bool, path: str) -> _Plan:
+    """Which of the names of a place are settings, and which hold some. Where `strict`, unknown names are settings."""
+    settings, canonicals, holders = [], [], []
+    # A record that holds messages is a request too, and `text` of the Responses API is but part of one.
+    request = strict or "messages" in names or "contents" in names or path.endswith("text.")
     for name in names:
         canonical = _canonical_of(name)
         if canonical in _HOLDERS or canonical in _LIKE_HOLDERS:
-            holders.append((name, canonical in _HOLDERS))
-        elif canonical in _MODELS or canonical in _SEEDS:
-            settings.append((name, canonical))
-        elif canonical in _PLAIN:
-            if request or canonical not in _WORDS_OF_OTHER_MEANING:
-                settings.append((name, canonical))
-        elif strict and canonical not in _HARMLESS:
-            settings.append((name, canonical))
-    return _Plan(settings, holders)
+            holders.append((name, _Holder(canonical in _HOLDERS, False)))
+        elif canonical in _ASKING:
+            holders.append((name, _Holder(False, True)))
+        elif canonical in _MODELS or canonical in _SEEDS or _is_setting(canonical, strict, request):
+            settings.append(name)
+            canonicals.append(canonical)
+    return _Plan(path, settings, canonicals, holders)
+
+
+def _is_setting(canonical: str, strict: bool, request: bool) -> bool:
+    if canonical in _PLAIN:
+        return request or canonical not in _WORDS_OF_OTHER_MEANING
+    return strict and canonical not in _HARMLESS
+
+
+def holds_request(place: Place) -> bool:
+    """Return whether an object looks like a request, or like the options of its text."""
+    return not _ASKED.isdisjoint(place)
+
+
+_ASKED = frozenset({"messages", "contents", "prompt", "input", "inputs", "sampling_params", "format"})
+_ASKING = frozenset({"text", "input", "inputs", "query", "payload", "data", "arguments", "args"})
+"""What holds settings where it is an object with one of `_ASKED`: elsewhere it is a text, or part of a question."""
 
 
 def _canonical_of(name: str) -> str:
@@ -242,9 +260,8 @@ def canonical_name(name: str) -> str:
 
 def says_something(names: tuple[str, ...]) -> bool:
     """Return whether a plain record with these fields may say how its label was drawn, or by which model."""
-    plan = _settings(names, False)
-    # A text named text is no setting.
-    return any(canonical != "text" for canonical in plan.canonicals) or bool(plan.holders)
+    plan = _plan(names, False, "")
+    return bool(plan.names) or not all(holder.asks for _, holder in plan.holders)
 
 
 Plain = Callable[[Any, Place], bool]
@@ -284,13 +301,6 @@ def _text_format(value: Any, _: Place) -> bool:
         if isinstance(value, dict):
             value = value.get("type")
     return value is None or value is False or value in ("", "text", "text/plain")
-
-
-def _text_options(value: Any, _: Place) -> bool:
-    """`text` of the Responses API: {"format": {"type": "text"}}; anything else by that name is a prompt."""
-    if not isinstance(value, dict):
-        return True
-    return _text_format(value.get("format"), {})
 
 
 def _best_of_all(value: Any, place: Place) -> bool:
@@ -381,7 +391,6 @@ _PLAIN: dict[str, Plain] = {
     "choice": _absent,
     "format": _text_format,
     "json": _absent,
-    "text": _text_options,
 }
 """Settings that change the draw, and when they leave labels to follow the stated probabilities.
 

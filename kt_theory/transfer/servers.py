@@ -186,12 +186,11 @@ class _Triples(NamedTuple):
         return [_triple(token)[0] for token in self.tokens]
 
     def at(self, position: int) -> tuple[Key, float, list[Entry]]:
-        key, value = _from_triple(self.tokens[position], self.reading)
-        entries = [_from_triple(entry, self.reading) for entry in self._beside("output_top_logprobs", position)]
+        triples = [self.tokens[position], *self._beside("output_top_logprobs", position)]
         if "output_token_ids_logprobs" in self.meta:
             # Labels that the request named by their ids, whatever their rank.
-            named = self._beside("output_token_ids_logprobs", position)
-            entries += [_from_triple(entry, self.reading) for entry in named]
+            triples += self._beside("output_token_ids_logprobs", position)
+        (key, value), *entries = _from_triples(triples, self.reading)
         return key, value, entries
 
     def _beside(self, name: str, position: int) -> list[Any]:
@@ -203,22 +202,23 @@ class _Triples(NamedTuple):
 
 
 def _triple(entry: Any) -> list[Any]:
+    """What an entry holds, None in place of a text that is not sent."""
     if not isinstance(entry, list) or len(entry) not in (2, 3):
         raise malformed("an entry of output_token_logprobs must be [logprob, token id, text]")
-    return entry
+    return entry if len(entry) == 3 else [*entry, None]
 
 
-def _from_triple(entry: Any, reading: Reading) -> tuple[Key, float]:
-    if type(entry) is list and len(entry) == 3 and type(entry[1]) is int and type(entry[2]) is str:
-        value, number, text = entry
-        if number not in reading.texts:
-            reading.texts[number] = text
-        if type(value) is float and CENSORED < value <= 0.0:
-            return number, value
-        return number, log_probability(value)
-    parts = _triple(entry)
-    text = parts[2] if len(parts) == 3 else None
-    return token_key(text, None, want(parts[1], int, "token id"), reading.texts), log_probability(parts[0])
+def _from_triples(triples: list[Any], reading: Reading) -> list[Entry]:
+    texts = reading.texts
+    found: list[Entry] = []
+    for entry in triples:
+        value, number, text = entry if type(entry) is list and len(entry) == 3 else _triple(entry)
+        if type(number) is not int or number not in texts:
+            number = token_key(text, None, want(number, int, "token id"), texts)
+        if type(value) is not float or not CENSORED < value <= 0.0:
+            value = log_probability(value)
+        found.append((number, value))
+    return found
 
 
 def is_llama_cpp(body: dict[str, Any], doc: dict[str, Any]) -> bool:

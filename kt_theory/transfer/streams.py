@@ -191,7 +191,10 @@ def _begins(body: Body) -> bool:
     if choices is not None:
         choice = choices[0] if type(choices) is list and choices else None
         return type(choice) is not dict or choice.get("finish_reason") is None or "delta" in choice
-    return any([_FIRST[field](body[field]) for field in _FIRST.keys() & body.keys()])
+    for field, begins in _FIRST:
+        if field in body and begins(body[field]):
+            return True
+    return False
 
 
 def _kind(body: Body) -> Kind | None:
@@ -619,14 +622,14 @@ def _is_object(value: Any) -> bool:
     return type(value) is dict
 
 
-_FIRST: dict[str, Callable[[Any], bool]] = {
-    "type": _is_text,
-    "done": _goes_on,
-    "stop": _goes_on,
-    "token": _is_object,
-    "candidates": _no_end,
-    "meta_info": _no_reason,
-}
+_FIRST: tuple[tuple[str, Callable[[Any], bool]], ...] = (
+    ("type", _is_text),
+    ("done", _goes_on),
+    ("stop", _goes_on),
+    ("token", _is_object),
+    ("candidates", _no_end),
+    ("meta_info", _no_reason),
+)
 """Fields of pieces without choices, and what they may hold in the first one of an answer."""
 
 _BY_FIELD = (
