@@ -141,6 +141,8 @@ def probability(value: Any, name: str = "prob") -> float:
 
 def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, str] | None = None) -> Key:
     """Return what tells a token apart: its id, else its bytes, else its text. `token_id:42` is the id 42."""
+    if raw is None and number is None and type(text) is str and "token_id:" not in text:
+        return text
     if number is not None:
         key: int = want(number, int, "token id")
         if texts is not None and isinstance(text, str):
@@ -277,23 +279,21 @@ def shared_out(doc: dict[str, Any], count: int) -> list[dict[str, Any]]:
         If the prompts do not divide the answers.
     """
     for place in _requests(doc):
-        if _LISTS_OF_PROMPTS.isdisjoint(place):
-            continue
-        for name in _LISTS:
-            if type(place.get(name)) is list and _several(place[name]):
-                return _divided(doc, place, name, count)
+        several = [name for name in _LISTS if name in place and _several(place[name])]
+        if several:
+            return _divided(doc, place, several[0], count)
     return [doc] * count
 
 
 _LISTS = ("prompt", "text", "inputs", "input_ids", "prompt_token_ids")
 """Where requests for completions may hold several prompts."""
 
-_LISTS_OF_PROMPTS = frozenset(_LISTS)
 
-
-def _several(value: list[Any]) -> bool:
+def _several(value: Any) -> bool:
     """A list of prompts: texts, or lists of ids."""
-    return len(value) > 0 and (all([type(v) is str for v in value]) or all([type(v) is list for v in value]))
+    if type(value) is not list or not value:
+        return False
+    return all([type(v) is str for v in value]) or all([type(v) is list for v in value])
 
 
 def _divided(doc: dict[str, Any], place: dict[str, Any], name: str, count: int) -> list[dict[str, Any]]:
@@ -369,7 +369,7 @@ def _frame(doc: dict[str, Any], places: list[dict[str, Any]]) -> list[str]:
         place = body if type(body) is dict else response
         if not _FRAMES.isdisjoint(place):
             _add_frame(found, place, _FRAMES)
-    return sorted(found)
+    return sorted(found) if found else found
 
 
 def _add_frame(found: list[str], place: dict[str, Any], names: frozenset[str]) -> None:

@@ -289,7 +289,7 @@ def _parse(lines: list[Any]) -> list[Any]:
     except ValueError:
         docs = []
     # A line may hold two records or half of one: as many records as lines is not enough.
-    if len(docs) == len(lines) and all([type(doc) is dict for doc in docs]) and all(map(_closed, lines)):
+    if len(docs) == len(lines) and all([type(doc) is dict for doc in docs]) and _closed(lines):
         return docs if all(map(WRAPPERS.isdisjoint, docs)) else _unwrapped(docs)
     return _parse_each(lines)
 
@@ -310,8 +310,8 @@ def _unwrapped(docs: list[Any]) -> list[Any]:
     return found
 
 
-def _closed(line: bytes) -> bool:
-    return line.startswith(b"{") and line.rstrip().endswith(b"}")
+def _closed(lines: list[bytes]) -> bool:
+    return all([line.startswith(b"{") and line.endswith((b"}\n", b"}", b"}\r\n")) for line in lines])
 
 
 def _parse_line(line: bytes) -> Any:

@@ -232,7 +232,9 @@ def _completions_of(doc: dict[str, Any], body: dict[str, Any], reading: Reading)
     """Return what reads a choice of a body that answers one prompt."""
     question = asked(doc, reading)
     requests = (doc.get("request"), doc.get("body"))
-    places = (*requests, doc, body)
+    echo = doc.get("echo") is True or body.get("echo") is True
+    for request in requests:
+        echo = echo or (type(request) is dict and request.get("echo") is True)
     origin = origin_of(requests, (body, doc))
     thought = thought_before(body, requests)
 
@@ -240,45 +242,32 @@ def _completions_of(doc: dict[str, Any], body: dict[str, Any], reading: Reading)
         reason = choice.get("finish_reason")
         finished(reason)
         text, logprobs = choice.get("text"), choice.get("logprobs")
-        steps: Steps | None = None
-        if not isinstance(logprobs, dict) or logprobs.get("content") is not None:
-            steps = steps_of(logprobs, reading)
-        elif logprobs.get("tokens"):
-            steps = Parallel.of(logprobs, reading)
-            first = _first_generated(steps, logprobs.get("text_offset"), places, lambda: prompt_of(doc, reading))
-            if first >= len(steps.tokens):
-                raise Skip("no label", "no token was generated")
-            if first:
-                steps = steps._replace(start=first)
-                text = text.removeprefix(prompt_of(doc, reading)) if isinstance(text, str) else text
+        steps = steps_of(logprobs, reading)
+        # An echoed prompt shows by its null first entry, too.
+        if isinstance(steps, Parallel) and (echo or steps.numbers[0] is None):
+            prompt = prompt_of(doc, reading)
+            steps = steps._replace(start=_first_generated(steps, logprobs.get("text_offset"), body, prompt))
+            text = text.removeprefix(prompt) if isinstance(text, str) else text
         answer = labelled(question, text, steps, thought or beside(choice), origin, reading)
         return _noted(answer, reason, reading)
 
     return read
 
 
-def _asks_for_echo(places: tuple[Any, ...]) -> bool:
-    for place in places:
-        if type(place) is dict and place.get("echo") is True:
-            return True
-    return False
-
-
-def _first_generated(steps: Parallel, offsets: Any, places: tuple[Any, ...], prompt_asked: Callable[[], str]) -> int:
-    """The position of the first token that is not the echoed prompt; an echo shows by its null first entry."""
-    tokens, values = steps.tokens, steps.numbers
-    echoed = values and values[0] is None
-    if not echoed and not _asks_for_echo(places):
-        return 0
-    if isinstance(offsets, list) and len(offsets) == len(tokens):
-        question = prompt_asked()
+def _first_generated(steps: Parallel, offsets: Any, body: dict[str, Any], prompt: str) -> int:
+    """The position of the first token behind the echoed prompt; raises a Skip if none is."""
+    count = len(steps.tokens)
+    if isinstance(offsets, list) and len(offsets) == count:
         start = offsets[0] if offsets and isinstance(offsets[0], int) else 0
-        for position, offset in enumerate(offsets):
-            if isinstance(offset, int) and offset - start >= len(question):
-                return position
-        return len(tokens)
-    usage = places[-1].get("usage")
-    prompt = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    if isinstance(prompt, int) and prompt >= 0:
-        return int(prompt)
-    raise malformed("an echoed prompt needs its text and text_offset, or usage.prompt_tokens, to tell where it ends")
+        ends = [isinstance(offset, int) and offset - start >= len(prompt) for offset in offsets]
+        first = ends.index(True) if True in ends else count
+    else:
+        usage = body.get("usage")
+        first = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        if not isinstance(first, int) or first < 0:
+            raise malformed(
+                "an echoed prompt needs its text and text_offset, or usage.prompt_tokens, to tell where it ends"
+            )
+    if first >= count:
+        raise Skip("no label", "no token was generated")
+    return int(first)

@@ -247,4 +247,4 @@ def thought_before(body: dict[str, Any], requests: tuple[Any, ...]) -> bool:
     spent = tokens_spent(body)
     if spent is not None:
         return spent > 0
-    return any([request is not None and asked_for(request) for request in requests])
+    return any([asked_for(request) for request in requests if request is not None])

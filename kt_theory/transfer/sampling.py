@@ -121,9 +121,7 @@ class _Holder(NamedTuple):
 class _Plan:
     """What to look at in a place of given names: settings with their canonical forms, and what may hold some."""
 
-    def __init__(
-        self, path: str, names: list[str], canonicals: list[str], holders: list[tuple[str, _Holder]]
-    ) -> None:
+    def __init__(self, path: str, names: list[str], canonicals: list[str], holders: list[tuple[str, _Holder]]) -> None:
         self.path = path
         self.names = names
         self.canonicals = canonicals

@@ -212,13 +212,12 @@ class Parallel(NamedTuple):
             return token_key(token), log_probability(self.numbers[place]), entries_of(listed, self.texts)
         entries = [
             (
-                name if name[:9] != "token_id:" else token_key(name),
+                name if "token_id:" not in name else token_key(name),
                 value if type(value) is float and CENSORED < value <= 0.0 else log_probability(value),
             )
             for name, value in want(listed, dict, "top_logprobs entry").items()
         ]
-        key = token if type(token) is str and token[:9] != "token_id:" else token_key(token)
-        return key, log_probability(self.numbers[place]), entries
+        return token_key(token), log_probability(self.numbers[place]), entries
 
     def _by_id(self, listed: Any) -> list[Entry]:
         """Entries by id: an object, or a list of {id, logprob} or of [id, logprob]."""
