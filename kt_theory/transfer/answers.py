@@ -279,9 +279,9 @@ def shared_out(doc: dict[str, Any], count: int) -> list[dict[str, Any]]:
         If the prompts do not divide the answers.
     """
     for place in _requests(doc):
-        several = [name for name in _LISTS if name in place and _several(place[name])]
-        if several:
-            return _divided(doc, place, several[0], count)
+        for name in _LISTS:
+            if type(place.get(name)) is list and _several(place[name]):
+                return _divided(doc, place, name, count)
     return [doc] * count
 
 
@@ -289,9 +289,9 @@ _LISTS = ("prompt", "text", "inputs", "input_ids", "prompt_token_ids")
 """Where requests for completions may hold several prompts."""
 
 
-def _several(value: Any) -> bool:
+def _several(value: list[Any]) -> bool:
     """A list of prompts: texts, or lists of ids."""
-    if type(value) is not list or not value:
+    if not value:
         return False
     return all([type(v) is str for v in value]) or all([type(v) is list for v in value])
 

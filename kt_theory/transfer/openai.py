@@ -244,7 +244,7 @@ def _completions_of(doc: dict[str, Any], body: dict[str, Any], reading: Reading)
         text, logprobs = choice.get("text"), choice.get("logprobs")
         steps = steps_of(logprobs, reading)
         # An echoed prompt shows by its null first entry, too.
-        if isinstance(steps, Parallel) and (echo or steps.numbers[0] is None):
+        if isinstance(logprobs, dict) and isinstance(steps, Parallel) and (echo or steps.numbers[0] is None):
             prompt = prompt_of(doc, reading)
             steps = steps._replace(start=_first_generated(steps, logprobs.get("text_offset"), body, prompt))
             text = text.removeprefix(prompt) if isinstance(text, str) else text
@@ -257,6 +257,7 @@ def _completions_of(doc: dict[str, Any], body: dict[str, Any], reading: Reading)
 def _first_generated(steps: Parallel, offsets: Any, body: dict[str, Any], prompt: str) -> int:
     """The position of the first token behind the echoed prompt; raises a Skip if none is."""
     count = len(steps.tokens)
+    first: Any
     if isinstance(offsets, list) and len(offsets) == count:
         start = offsets[0] if offsets and isinstance(offsets[0], int) else 0
         ends = [isinstance(offset, int) and offset - start >= len(prompt) for offset in offsets]
