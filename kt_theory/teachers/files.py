@@ -15,7 +15,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.delimited import INDEX_NAMES, SAMPLE, counts_rows, delimiter_of, first_rows, other_encoding, with_point
+from kt_theory.delimited import (
+    INDEX_NAMES,
+    SAMPLE,
+    counts_rows,
+    delimiter_of,
+    first_rows,
+    named_delimiter,
+    other_encoding,
+    with_point,
+)
 from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name
 
@@ -163,12 +172,14 @@ def _read_csv(file: Path) -> _Table:
         if encoding:
             raise ValueError(f"is not UTF-8 text: it seems to be {encoding}; save it as UTF-8")
         stream.seek(0)
-        head = sample.decode("utf-8-sig", "replace")
-        delimiter = delimiter_of(head, _numeric_share)
+        named, head = named_delimiter(sample.decode("utf-8-sig", "replace"))
+        delimiter = named or delimiter_of(head, _numeric_share)
         texts = _of_texts(first_rows(head, delimiter))
         with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             lines = csv.reader(text, strict=True, delimiter=delimiter)
             limit = csv.field_size_limit(2**31 - 1)
+            if named:
+                next(lines)
             try:
                 return _table_of(lines, texts)
             except UnicodeDecodeError as error:

@@ -127,6 +127,11 @@ class Account:
 
         return pd.DataFrame(self.skipped, columns=["line", "outcome", "reason"])
 
+    def note(self, text: str) -> None:
+        """Take down a note, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
     def for_programs(self) -> dict[str, Any]:
         """Return the account as numbers and texts."""
         return {

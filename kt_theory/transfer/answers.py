@@ -359,7 +359,7 @@ def _frame(doc: dict[str, Any], places: list[dict[str, Any]]) -> list[str]:
     """What a request adds to the prompt: instructions as they stand, tools, pictures and the like by digest."""
     found: list[str] = []
     for place in places:
-        names = _FRAMES_OF_RECORDS if place is doc else _FRAMES_OF_REQUESTS
+        names = _FRAMES_OF_RECORDS if place is doc else FRAMES_OF_REQUESTS
         if not names.isdisjoint(place):
             _add_frame(found, place, names)
     response = doc.get("response")
@@ -389,7 +389,10 @@ def _short(value: Any) -> str:
     return digest(json.dumps(value, sort_keys=True, default=str).encode())
 
 
-_INSTRUCTIONS = frozenset({"instructions", "systemInstruction", "system_instruction", "system", "preamble"})
+_INSTRUCTIONS = frozenset(
+    {"instructions", "systemInstruction", "system_instruction", "system", "system_prompt", "system_message",
+     "developer", "preamble"}
+)  # fmt: skip
 
 _SWITCHES = frozenset({"think", "enable_thinking"})
 """What is thought of a request that leaves them out is the model's own choice: false is another request."""
@@ -405,7 +408,7 @@ _FRAMES_OF_RECORDS = _FRAMES | {
 }  # fmt: skip
 """What makes part of it in a record too, which may hold answer and request side by side."""
 
-_FRAMES_OF_REQUESTS = _FRAMES_OF_RECORDS | {
+FRAMES_OF_REQUESTS = _FRAMES_OF_RECORDS | {
     "reasoning", "thinking", "context", "thinkingConfig", "thinking_config",
 }  # fmt: skip
 """What means something else in an answer."""
@@ -422,7 +425,7 @@ def _requests(doc: dict[str, Any]) -> list[dict[str, Any]]:
     places = [doc]
     if _PLACES.isdisjoint(doc):
         return places
-    for name in ("request", "body", "config", "params"):
+    for name in ("request", "body", "config", "params", WRAPPER):
         place = doc.get(name)
         if type(place) is dict:
             places.append(place)
@@ -432,7 +435,10 @@ def _requests(doc: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 _INNER = ("body", "config", "params", "extra_body", "generationConfig", "generation_config")
-_PLACES = frozenset({"request", *_INNER})
+WRAPPER = "wrapper"
+"""The field of a record for what stands beside the list that held it."""
+
+_PLACES = frozenset({"request", WRAPPER, *_INNER})
 
 
 def input_key(value: Any) -> str:

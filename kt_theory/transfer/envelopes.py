@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from kt_theory.transfer.lines import loads
+from kt_theory.transfer.sampling import holds_request
 from kt_theory.transfer.streams import whole
 
 
@@ -22,6 +23,8 @@ def opened(doc: dict[str, Any]) -> dict[str, Any]:
     Skip
         If pieces of a stream cannot be joined.
     """
+    if not _OTHER_NAMES.isdisjoint(doc):
+        doc = _renamed(doc)
     response, request = doc.get("response"), doc.get("request")
     if _open(response) and _open(request) and type(doc.get("body")) is not str:
         return doc
@@ -38,6 +41,38 @@ def opened(doc: dict[str, Any]) -> dict[str, Any]:
     return doc
 
 
+def _renamed(doc: dict[str, Any]) -> dict[str, Any]:
+    """Return a record that holds a request and its answer by other names with them as `request` and `response`."""
+    found = {name: _object_in(doc[name]) for name in (*_REQUESTS, *_ANSWERS) if name in doc}
+    request = next((name for name in _REQUESTS if holds_request(found.get(name) or {})), None)
+    answer = next((name for name in _ANSWERS if _is_answer(found.get(name))), None)
+    asks = request is not None or holds_request(_object_in(doc.get("request")) or {})
+    names = {}
+    if request is not None and "request" not in doc and (answer is not None or _answers(doc.get("response"))):
+        names[request] = "request"
+    if answer is not None and "response" not in doc and asks:
+        names[answer] = "response"
+    return {names.get(name, name): found[name] if name in names else value for name, value in doc.items()}
+
+
+_REQUESTS = ("input", "inputs", "request_body", "requestBody", "payload", "kwargs", "arguments", "query")
+_ANSWERS = ("output", "completion", "response_body", "responseBody", "result", "answer", "reply")
+_OTHER_NAMES = frozenset({*_REQUESTS, *_ANSWERS})
+"""What else a request and its answer are called. A log of Inspect has its answer as `output`, beside what it asked."""
+
+
+def _answers(response: Any) -> bool:
+    """A response that holds more than a text."""
+    return isinstance(response, (dict, list)) or (isinstance(response, str) and _parsed(response) is not None)
+
+
+def _object_in(value: Any) -> dict[str, Any] | None:
+    """An object, as it stands or as JSON in a text; None if it is none."""
+    if isinstance(value, str) and value.lstrip()[:1] == "{":
+        value = _parsed(value)
+    return value if isinstance(value, dict) else None
+
+
 def _open(place: Any) -> bool:
     """Nothing needs to be parsed there."""
     if place is None:
@@ -45,16 +80,24 @@ def _open(place: Any) -> bool:
     if type(place) is not dict:
         return False
     body = place.get("body")
-    return body is None or (type(body) is dict and "string" not in body and type(place.get("status")) is not dict)
+    if body is None:
+        return _PACKED.isdisjoint(place)
+    return type(body) is dict and "string" not in body and type(place.get("status")) is not dict
+
+
+_PACKED = frozenset({"json", "data", "payload"})
+"""Where else recorded HTTP may hold the body of a request."""
 
 
 def _request(request: Any) -> Any:
     if isinstance(request, str):
         found = _parsed(request)
         return found if isinstance(found, dict) else request
-    body = _text_of(request.get("body"))
-    found = _parsed(body) if isinstance(body, str) else None
-    return {**request, "body": found} if isinstance(found, dict) else request
+    for name in ("body", "json", "data", "payload", "input"):
+        found = _object_in(_text_of(request.get(name)))
+        if found is not None and (name == "body" or holds_request(found)):
+            return {**{key: value for key, value in request.items() if key != name}, "body": found}
+    return request
 
 
 def _response(response: Any) -> Any:

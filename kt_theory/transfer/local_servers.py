@@ -49,7 +49,7 @@ def tgi(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         shown = sequence.get("generated_text")
         if isinstance(shown, str) and isinstance(request, dict) and _full_text(request):
             shown = shown.removeprefix(prompt_of(doc, reading))
-        answers.append(labelled(question, shown, steps, thought_before(body, (request,)), origin, reading))
+        answers.append(labelled(question, shown, steps, thought_before(body, (request, doc)), origin, reading))
     return answers
 
 
@@ -116,7 +116,7 @@ def ollama(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     origin = origin_of((request,), (body, doc))
     message = body.get("message")
     text = body.get("response")
-    thought = beside(body) or thought_before(body, (request, {"think": doc.get("think")}))
+    thought = beside(body) or thought_before(body, (request, doc))
     if isinstance(message, dict):
         text, thought = message.get("content"), thought or beside(message)
     logprobs = body.get("logprobs")

@@ -27,8 +27,8 @@ def inspect(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     failed(output)
     question = input_key(_asked(doc) if reading.input is None else field_of(doc, reading.input))
     request = doc.get("request")
-    origin = origin_of((request,), (output,))
-    thought = thought_before(output, (request,))
+    origin = origin_of((request,), (output, doc))
+    thought = thought_before(output, (request, doc))
 
     def read(choice: dict[str, Any]) -> Answer:
         finished(choice.get("stop_reason"))

@@ -66,7 +66,7 @@ def chat(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     question = asked(doc, reading)
     requests = (doc.get("request"), doc.get("body"))
     origin = origin_of(requests, (body, doc))
-    thought = thought_before(body, requests)
+    thought = thought_before(body, (*requests, doc))
     choices = want(body.get("choices"), list, "choices")
     return each_choice(choices, lambda choice: _chat_choice(choice, question, thought, origin, reading))
 
@@ -156,7 +156,7 @@ def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         raise Skip("no label", "output holds no text")
     requests = (doc.get("request"), doc.get("body"))
     origin = origin_of(requests, (body, doc))
-    thought = _thought(body, before, requests)
+    thought = _thought(body, before, (*requests, doc))
     text = parts[0].get("text")
     if len(parts) > 1:
         text = "".join([part["text"] for part in parts if isinstance(part.get("text"), str)])
@@ -236,7 +236,7 @@ def _completions_of(doc: dict[str, Any], body: dict[str, Any], reading: Reading)
     for request in requests:
         echo = echo or (type(request) is dict and request.get("echo") is True)
     origin = origin_of(requests, (body, doc))
-    thought = thought_before(body, requests)
+    thought = thought_before(body, (*requests, doc))
 
     def read(choice: dict[str, Any]) -> Answer:
         reason = choice.get("finish_reason")

@@ -213,18 +213,19 @@ def asked_for(request: Any) -> bool:
     """Return whether a request asks for reasoning before the answer."""
     if type(request) is not dict:
         return False
-    if not _ASKS.isdisjoint(request) and any(_asks(request[name]) for name in _ASKS.intersection(request)):
+    if not ASKS.isdisjoint(request) and any(_asks(request[name]) for name in ASKS.intersection(request)):
         return True
     if _INNER.isdisjoint(request):
         return False
     return any([asked_for(request[name]) for name in _INNER.intersection(request)])
 
 
-_INNER = frozenset({"body", "config", "extra_body", "generationConfig", "generation_config"})
-_ASKS = frozenset(
+_INNER = frozenset({"body", "config", "params", "wrapper", "extra_body", "generationConfig", "generation_config"})
+ASKS = frozenset(
     {"reasoning_effort", "reasoning", "thinking", "think", "chat_template_kwargs", "enable_thinking", "thinkingConfig",
      "thinking_config"}
 )  # fmt: skip
+"""Fields of a request that may ask for reasoning."""
 
 
 def _asks(value: Any) -> bool:
@@ -234,7 +235,7 @@ def _asks(value: Any) -> bool:
             return True
         return any(_asks(value[name]) for name in _SAYS if name in value and not isinstance(value[name], dict))
     if isinstance(value, str):
-        return value.lower() not in ("", "none", "disabled", "off", "false", "auto", "adaptive")
+        return value.strip().lower() not in ("", "none", "disabled", "off", "false", "auto", "adaptive")
     return value is True
 
 

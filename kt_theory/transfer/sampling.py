@@ -66,6 +66,10 @@ def origin_of(requests: tuple[Any, ...], answers: tuple[Any, ...] = ()) -> Origi
         if type(place) is dict and place and place is not last:
             last = place
             _gather(place, False, "", answered)
+            inner = place.get("request")
+            if place is not answers[-1] and type(inner) is dict and inner:
+                # The request of the record is among the requests.
+                _gather(inner, False, "request.", answered)
     if not asked and not answered:
         return NOTHING_SAID
     try:
@@ -96,12 +100,13 @@ def _place_in(text: str) -> Place | None:
     stripped = text.strip()
     if stripped in _WORDS or not stripped:
         return {}
-    for read in (json.loads, ast.literal_eval):
-        try:
-            found = read(stripped)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
-        return found if isinstance(found, dict) else None
+    if stripped[0] == "{":
+        for read in (json.loads, ast.literal_eval):
+            try:
+                found = read(stripped)
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                continue
+            return found if isinstance(found, dict) else None
     if _PRINTED.fullmatch(stripped) is None:
         return None
     return {name: value.strip().strip("'\"") for name, value in _PAIRS.findall(stripped)}
@@ -215,9 +220,10 @@ def _plan(names: tuple[str, ...], strict: bool, path: str) -> _Plan:
     request = strict or "messages" in names or "contents" in names or path.endswith("text.")
     for name in names:
         canonical = _canonical_of(name)
-        if canonical in _HOLDERS or canonical in _LIKE_HOLDERS:
+        if canonical in _HOLDERS or _is_like_holder(canonical):
             holders.append((name, _Holder(canonical in _HOLDERS, False)))
-        elif canonical in _ASKING:
+        elif canonical in _ASKING and (path or canonical != "request"):
+            # The request of a record is a place of its own.
             holders.append((name, _Holder(False, True)))
         elif canonical in _MODELS or canonical in _SEEDS or _is_setting(canonical, strict, request):
             settings.append(name)
@@ -231,20 +237,30 @@ def _is_setting(canonical: str, strict: bool, request: bool) -> bool:
     return strict and canonical not in _HARMLESS
 
 
+def may_hold_settings(name: str) -> bool:
+    """Return whether a field of this name may hold settings, and may hold a text that is none."""
+    return _is_like_holder(canonical_name(name))
+
+
+def _is_like_holder(canonical: str) -> bool:
+    return canonical in _LIKE_HOLDERS or (canonical.endswith(_ENDINGS) and canonical not in _HARMLESS)
+
+
 def holds_request(place: Place) -> bool:
     """Return whether an object looks like a request, or like the options of its text."""
     return not _ASKED.isdisjoint(place)
 
 
 _ASKED = frozenset({"messages", "contents", "prompt", "input", "inputs", "sampling_params", "format"})
-_ASKING = frozenset({"text", "input", "inputs", "query", "payload", "data", "arguments", "args"})
+_ASKING = frozenset({"text", "input", "inputs", "prompt", "query", "payload", "data", "request"})
 """What holds settings where it is an object with one of `_ASKED`: elsewhere it is a text, or part of a question."""
 
 
 def _canonical_of(name: str) -> str:
     """The canonical form of a name, or of its last part where tables have made names such as request.temperature."""
     head, dot, last = name.rpartition(".") if isinstance(name, str) else ("", "", "")
-    if not dot or canonical_name(head.rpartition(".")[2]) not in _HOLDERS | _LIKE_HOLDERS | {"request", "response"}:
+    inside = canonical_name(head.rpartition(".")[2])
+    if not dot or not (inside in _HOLDERS or _is_like_holder(inside) or inside in ("request", "response")):
         return canonical_name(name)
     setting = canonical_name(last) in _PLAIN or canonical_name(last) in _SEEDS
     return canonical_name(last if setting else name)
@@ -447,9 +463,11 @@ _HOLDERS = frozenset(
 """What holds settings wherever it stands."""
 
 _LIKE_HOLDERS = frozenset(
-    {"options", "parameters", "params", "config", "body", "kwargs", "extraargs", "settings", "metadata"}
-)
-"""What may hold settings."""
+    {"body", "metadata", "meta", "extra", "sampling", "decoding", "generation", "inference", "invocation", "llm",
+     "hparams", "wrapper"}
+)  # fmt: skip
+_ENDINGS = ("params", "parameters", "config", "configuration", "settings", "options", "kwargs", "args", "arguments")
+"""What may hold settings, and how the names of more of that end."""
 
 _NAMES = """
     messages prompt prompts input inputs inputids prompttokenids contents content query instructions system

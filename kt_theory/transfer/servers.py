@@ -65,7 +65,7 @@ def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     for output in outputs:
         finished(want(output, dict, "output").get("finish_reason"))
         listed, text = output.get("logprobs"), output.get("text")
-        thought = beside(output) or thought_before(body, ())
+        thought = beside(output) or thought_before(body, (doc.get("request"), doc))
         if listed:
             answers.append(labelled(question, text, _ById.of(output, listed, reading), thought, origin, reading))
         elif isinstance(text, str) and text and not scored:
@@ -161,7 +161,7 @@ def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     finished(meta.get("finish_reason"))
     requests = (doc.get("request"), doc.get("sampling_params"))
     origin = origin_of(requests, (body, doc))
-    thought = beside(body) or thought_before(meta, requests[:1])
+    thought = beside(body) or thought_before(meta, (*requests, doc))
     tokens = meta.get("output_token_logprobs")
     steps = _Triples(want(tokens, list, "output_token_logprobs"), meta, reading) if tokens else None
     return [labelled(question, body.get("text"), steps, thought, origin, reading)]
@@ -238,7 +238,7 @@ def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     origin = origin_of(requests, (body, doc))
     tokens = body.get("completion_probabilities")
     steps = _Llama(want(tokens, list, "completion_probabilities"), reading) if tokens else None
-    thought = beside(body) or thought_before(body, requests)
+    thought = beside(body) or thought_before(body, (*requests, doc))
     return [labelled(question, body.get("content"), steps, thought, origin, reading)]
 
 
@@ -304,7 +304,7 @@ def gemini(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     question = asked(doc, reading)
     requests = (doc.get("request"), doc.get("config"))
     origin = origin_of(requests, (body, doc))
-    thought = thought_before(body, requests)
+    thought = thought_before(body, (*requests, doc))
     candidates = want(body.get("candidates"), list, "candidates")
     return each_choice(
         candidates, lambda each: _gemini_candidate(each, question, thought, origin, reading), "candidate"
