@@ -19,7 +19,7 @@ from kt_theory.transfer.answers import (
 from kt_theory.transfer.openai import body_of
 from kt_theory.transfer.reasoning import beside, thought_before
 from kt_theory.transfer.sampling import origin_of
-from kt_theory.transfer.steps import Entry, Listed, labelled
+from kt_theory.transfer.steps import Entry, Listed, labelled, tell_unshown
 
 
 def is_tgi(body: dict[str, Any], doc: dict[str, Any]) -> bool:
@@ -121,4 +121,6 @@ def ollama(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         text, thought = message.get("content"), thought or beside(message)
     logprobs = body.get("logprobs")
     steps = Listed(want(logprobs, list, "logprobs"), reading) if logprobs else None
-    return [labelled(question, text, steps, thought, origin, reading)]
+    answer = labelled(question, text, steps, thought, origin, reading)
+    tell_unshown(body.get("eval_count"), lambda: [(text, steps)], [answer], reading)
+    return [answer]

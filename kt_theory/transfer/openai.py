@@ -17,9 +17,9 @@ from kt_theory.transfer.answers import (
     shared_out,
     want,
 )
-from kt_theory.transfer.reasoning import beside, spoken, thought_before
+from kt_theory.transfer.reasoning import beside, spoken, thought_before, tokens_counted
 from kt_theory.transfer.sampling import Origin, origin_of
-from kt_theory.transfer.steps import Listed, Parallel, Steps, labelled
+from kt_theory.transfer.steps import Listed, Parallel, Steps, labelled, tell_unshown
 
 
 def body_of(doc: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +68,19 @@ def chat(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     origin = origin_of(requests, (body, doc))
     thought = thought_before(body, (*requests, doc))
     choices = want(body.get("choices"), list, "choices")
-    return each_choice(choices, lambda choice: _chat_choice(choice, question, thought, origin, reading))
+    answers = each_choice(choices, lambda choice: _chat_choice(choice, question, thought, origin, reading))
+    tell_unshown(tokens_counted(body), lambda: shown_by(choices, reading), answers, reading)
+    return answers
+
+
+def shown_by(choices: list[Any], reading: Reading) -> list[tuple[Any, Steps | None]]:
+    """Return the text of each choice, and its tokens."""
+    found = []
+    for choice in choices:
+        message = choice.get("message")
+        text = spoken(message.get("content"))[0] if isinstance(message, dict) else choice.get("text")
+        found.append((text, steps_of(choice.get("logprobs"), reading)))
+    return found
 
 
 def _noted(answer: Answer, reason: Any, reading: Reading) -> Answer:
@@ -163,7 +175,9 @@ def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     # The API sends an empty list where log-probabilities were not asked for.
     listed = [want(part.get("logprobs") or [], list, "logprobs") for part in parts]
     tokens = listed[0] if len(listed) == 1 else [token for part in listed for token in part]
-    answer = labelled(question, text, Listed(tokens, reading) if tokens else None, thought, origin, reading, True)
+    steps = Listed(tokens, reading) if tokens else None
+    answer = labelled(question, text, steps, thought, origin, reading, True)
+    tell_unshown(tokens_counted(body), lambda: [(text, steps)], [answer], reading)
     return [_noted(answer, why.get("reason") if isinstance(why, dict) else None, reading)]
 
 
@@ -218,8 +232,11 @@ def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         alone = {name: value for name, value in body.items() if name != "usage"}
         reads = [_completions_of(docs[place], alone, reading) for place in places]
         count = iter(reads)
-        return each_choice(choices, lambda choice: next(count)(choice))
-    return each_choice(choices, _completions_of(docs[0] if docs else doc, body, reading))
+        answers = each_choice(choices, lambda choice: next(count)(choice))
+    else:
+        answers = each_choice(choices, _completions_of(docs[0] if docs else doc, body, reading))
+    tell_unshown(tokens_counted(body), lambda: shown_by(choices, reading), answers, reading)
+    return answers
 
 
 def _place(choice: Any, position: int, count: int) -> int:

@@ -209,6 +209,26 @@ def tokens_spent(body: dict[str, Any]) -> int | None:
 _COUNTS = ("reasoning_tokens", "num_reasoning_tokens", "thoughtsTokenCount", "thoughts_token_count")
 
 
+def tokens_counted(body: dict[str, Any]) -> int:
+    """Return how many tokens the server counted for all answers of a body, of which it says none to be reasoning.
+
+    0 if it does not count them, or says how many were reasoning.
+    """
+    usage = body.get("usage")
+    if usage is None:
+        usage = body.get("usageMetadata", body.get("usage_metadata"))
+    if type(usage) is not dict or tokens_spent(body) is not None:
+        return 0
+    prompt, total = (usage.get(name, usage.get(other)) for name, other in _WHOLE)
+    if type(prompt) is int and type(total) is int:
+        return total - prompt
+    return next((usage[name] for name in _ANSWERED if type(usage.get(name)) is int), 0)
+
+
+_WHOLE = (("promptTokenCount", "prompt_token_count"), ("totalTokenCount", "total_token_count"))
+_ANSWERED = ("completion_tokens", "output_tokens", "candidatesTokenCount", "candidates_token_count")
+
+
 def asked_for(request: Any) -> bool:
     """Return whether a request asks for reasoning before the answer."""
     if type(request) is not dict:

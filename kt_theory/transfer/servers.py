@@ -25,9 +25,9 @@ from kt_theory.transfer.answers import (
     want,
 )
 from kt_theory.transfer.openai import body_of, each_choice, first_choice
-from kt_theory.transfer.reasoning import beside, spoken, thought_before
+from kt_theory.transfer.reasoning import beside, spoken, thought_before, tokens_counted
 from kt_theory.transfer.sampling import Origin, origin_of
-from kt_theory.transfer.steps import Entry, labelled, token_id
+from kt_theory.transfer.steps import Entry, Steps, labelled, tell_unshown, token_id
 
 
 def is_vllm(body: dict[str, Any], doc: dict[str, Any]) -> bool:
@@ -164,7 +164,9 @@ def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     thought = beside(body) or thought_before(meta, (*requests, doc))
     tokens = meta.get("output_token_logprobs")
     steps = _Triples(want(tokens, list, "output_token_logprobs"), meta, reading) if tokens else None
-    return [labelled(question, body.get("text"), steps, thought, origin, reading)]
+    answer = labelled(question, body.get("text"), steps, thought, origin, reading)
+    tell_unshown(tokens_counted({"usage": meta}), lambda: [(body.get("text"), steps)], [answer], reading)
+    return [answer]
 
 
 class _Triples(NamedTuple):
@@ -239,7 +241,9 @@ def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     tokens = body.get("completion_probabilities")
     steps = _Llama(want(tokens, list, "completion_probabilities"), reading) if tokens else None
     thought = beside(body) or thought_before(body, (*requests, doc))
-    return [labelled(question, body.get("content"), steps, thought, origin, reading)]
+    answer = labelled(question, body.get("content"), steps, thought, origin, reading)
+    tell_unshown(body.get("tokens_predicted"), lambda: [(body.get("content"), steps)], [answer], reading)
+    return [answer]
 
 
 class _Llama(NamedTuple):
@@ -306,9 +310,11 @@ def gemini(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     origin = origin_of(requests, (body, doc))
     thought = thought_before(body, (*requests, doc))
     candidates = want(body.get("candidates"), list, "candidates")
-    return each_choice(
+    answers = each_choice(
         candidates, lambda each: _gemini_candidate(each, question, thought, origin, reading), "candidate"
     )
+    tell_unshown(tokens_counted(body), lambda: [_gemini_shown(each, reading) for each in candidates], answers, reading)
+    return answers
 
 
 def _either(place: dict[str, Any], name: str) -> Any:
@@ -319,6 +325,12 @@ def _either(place: dict[str, Any], name: str) -> Any:
 @cache
 def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
+
+
+def _gemini_shown(candidate: dict[str, Any], reading: Reading) -> tuple[Any, Steps | None]:
+    content, result = candidate.get("content"), _either(candidate, "logprobsResult")
+    text = spoken(content.get("parts"))[0] if isinstance(content, dict) else None
+    return text, _Chosen.of(result, reading) if isinstance(result, dict) else None
 
 
 def _gemini_candidate(

@@ -10,6 +10,7 @@ Meanings, the same for every format:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from kt_theory.transfer.account import Skip
@@ -97,6 +98,36 @@ def labelled(
     if thought:
         return Answer(question, key, {}, origin, False, True)
     return Answer(question, key, with_sampled(key, own, entries), origin)
+
+
+def tell_unshown(
+    counted: Any, shown: Callable[[], list[tuple[Any, Steps | None]]], answers: list[Answer], reading: Reading
+) -> None:
+    """Take down answers for which a server counted far more tokens than it shows: perhaps it reasoned before them.
+
+    Parameters
+    ----------
+    counted : int
+        Tokens of all answers of a body; 0, or anything else, if they are not counted.
+    shown : callable
+        Returns the text of each, and its tokens.
+    """
+    if type(counted) is not int or counted <= _FEW:
+        return
+    if counted > _FEW + sum(_tokens_in(text, steps) for text, steps in shown()):
+        reading.account.unshown += sum(bool(answer.entries) for answer in answers)
+
+
+_FEW = 16
+"""Tokens that are counted and never shown: marks of turns and channels, the end."""
+
+
+def _tokens_in(text: Any, steps: Steps | None) -> int:
+    """How many tokens a text may have at most: those listed, and where they do not cover it as many as its bytes."""
+    tokens = [] if steps is None else [steps.text(i) for i in range(steps.size())]
+    if not isinstance(text, str) or sum(map(len, tokens)) >= len(text.strip()):
+        return len(tokens)
+    return len(text.encode())
 
 
 def _refuse_other(text: str, token: str) -> None:
