@@ -43,16 +43,16 @@ def opened(doc: dict[str, Any]) -> dict[str, Any]:
 
 def _renamed(doc: dict[str, Any]) -> dict[str, Any]:
     """Return a record that holds a request and its answer by other names with them as `request` and `response`."""
-    found = {name: _object_in(doc[name]) for name in (*_REQUESTS, *_ANSWERS) if name in doc}
-    request = next((name for name in _REQUESTS if holds_request(found.get(name) or {})), None)
-    answer = next((name for name in _ANSWERS if _is_answer(found.get(name))), None)
-    asks = request is not None or holds_request(_object_in(doc.get("request")) or {})
-    names = {}
-    if request is not None and "request" not in doc and (answer is not None or _answers(doc.get("response"))):
-        names[request] = "request"
-    if answer is not None and "response" not in doc and asks:
-        names[answer] = "response"
-    return {names.get(name, name): found[name] if name in names else value for name, value in doc.items()}
+    requests = ("request",) if "request" in doc else _REQUESTS
+    asked = next((name for name in requests if name in doc and holds_request(_object_in(doc[name]))), None)
+    if asked is None:
+        return doc
+    answers = ("response",) if "response" in doc else _ANSWERS
+    answered = next((name for name in answers if name in doc and _answers(doc[name])), None)
+    if answered is None:
+        return doc
+    rest = {name: value for name, value in doc.items() if name not in (asked, answered)}
+    return {**rest, "request": doc[asked], "response": doc[answered]}
 
 
 _REQUESTS = ("input", "inputs", "request_body", "requestBody", "payload", "kwargs", "arguments", "query")
@@ -62,15 +62,16 @@ _OTHER_NAMES = frozenset({*_REQUESTS, *_ANSWERS})
 
 
 def _answers(response: Any) -> bool:
-    """A response that holds more than a text."""
-    return isinstance(response, (dict, list)) or (isinstance(response, str) and _parsed(response) is not None)
+    """An answer, or several, as they stand or as JSON in a text."""
+    found = _parsed(response) if isinstance(response, str) else response
+    return isinstance(found, list) or (isinstance(found, dict) and not _OF_ANSWERS.isdisjoint(found.get("body", found)))
 
 
-def _object_in(value: Any) -> dict[str, Any] | None:
-    """An object, as it stands or as JSON in a text; None if it is none."""
+def _object_in(value: Any) -> dict[str, Any]:
+    """An object, as it stands or as JSON in a text; an empty one if it is none."""
     if isinstance(value, str) and value.lstrip()[:1] == "{":
         value = _parsed(value)
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
 
 
 def _open(place: Any) -> bool:
@@ -95,7 +96,7 @@ def _request(request: Any) -> Any:
         return found if isinstance(found, dict) else request
     for name in ("body", "json", "data", "payload", "input"):
         found = _object_in(_text_of(request.get(name)))
-        if found is not None and (name == "body" or holds_request(found)):
+        if found and (name == "body" or holds_request(found)):
             return {**{key: value for key, value in request.items() if key != name}, "body": found}
     return request
 

@@ -69,7 +69,8 @@ def chat(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     thought = thought_before(body, (*requests, doc))
     choices = want(body.get("choices"), list, "choices")
     answers = each_choice(choices, lambda choice: _chat_choice(choice, question, thought, origin, reading))
-    tell_unshown(tokens_counted(body), lambda: shown_by(choices, reading), answers, reading)
+    if "usage" in body:
+        tell_unshown(tokens_counted(body), lambda: shown_by(choices, reading), answers, reading)
     return answers
 
 
@@ -235,7 +236,8 @@ def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         answers = each_choice(choices, lambda choice: next(count)(choice))
     else:
         answers = each_choice(choices, _completions_of(docs[0] if docs else doc, body, reading))
-    tell_unshown(tokens_counted(body), lambda: shown_by(choices, reading), answers, reading)
+    if "usage" in body:
+        tell_unshown(tokens_counted(body), lambda: shown_by(choices, reading), answers, reading)
     return answers
 
 

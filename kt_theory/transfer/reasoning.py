@@ -210,22 +210,20 @@ _COUNTS = ("reasoning_tokens", "num_reasoning_tokens", "thoughtsTokenCount", "th
 
 
 def tokens_counted(body: dict[str, Any]) -> int:
-    """Return how many tokens the server counted for all answers of a body, of which it says none to be reasoning.
-
-    0 if it does not count them, or says how many were reasoning.
-    """
+    """Return how many tokens the server counted for all answers of a body; 0 if it says how many were reasoning."""
     usage = body.get("usage")
     if usage is None:
         usage = body.get("usageMetadata", body.get("usage_metadata"))
-    if type(usage) is not dict or tokens_spent(body) is not None:
+    if not usage or type(usage) is not dict or tokens_spent(body) is not None:
         return 0
-    prompt, total = (usage.get(name, usage.get(other)) for name, other in _WHOLE)
-    if type(prompt) is int and type(total) is int:
-        return total - prompt
+    for prompt, total in _WHOLE:
+        if type(usage.get(prompt)) is int and type(usage.get(total)) is int:
+            # Of Gemini's the tokens of thoughts are only in the total.
+            return int(usage[total] - usage[prompt])
     return next((usage[name] for name in _ANSWERED if type(usage.get(name)) is int), 0)
 
 
-_WHOLE = (("promptTokenCount", "prompt_token_count"), ("totalTokenCount", "total_token_count"))
+_WHOLE = (("promptTokenCount", "totalTokenCount"), ("prompt_token_count", "total_token_count"))
 _ANSWERED = ("completion_tokens", "output_tokens", "candidatesTokenCount", "candidates_token_count")
 
 
@@ -233,10 +231,10 @@ def asked_for(request: Any) -> bool:
     """Return whether a request asks for reasoning before the answer."""
     if type(request) is not dict:
         return False
-    if not ASKS.isdisjoint(request) and any(_asks(request[name]) for name in ASKS.intersection(request)):
-        return True
-    if _INNER.isdisjoint(request):
+    if _ASKS_OR_HOLDS.isdisjoint(request):
         return False
+    if any([_asks(request[name]) for name in ASKS.intersection(request)]):
+        return True
     return any([asked_for(request[name]) for name in _INNER.intersection(request)])
 
 
@@ -246,6 +244,8 @@ ASKS = frozenset(
      "thinking_config"}
 )  # fmt: skip
 """Fields of a request that may ask for reasoning."""
+
+_ASKS_OR_HOLDS = ASKS | _INNER
 
 
 def _asks(value: Any) -> bool:

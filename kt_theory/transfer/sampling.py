@@ -84,14 +84,18 @@ def _gather(place: Place, strict: bool, path: str, seen: list[_Seen]) -> None:
     plan = _plan(tuple(place), strict, path)
     if plan.names:
         seen.append((plan, tuple([place[name] for name in plan.names])))
-    for name, holder in plan.holders:
+    for name in plan.asking:
         inner = place[name]
-        if type(inner) is str and not holder.asks:
+        if type(inner) is dict and holds_request(inner):
+            _gather(inner, strict, f"{path}{name}.", seen)
+    for name, sure in plan.holders:
+        inner = place[name]
+        if type(inner) is str:
             text, inner = inner, _place_in(inner)
-            if inner is None and holder.sure:
-                seen.append((_Plan(path, [name], [_UNREADABLE], []), (text,)))
-        if type(inner) is dict and inner and (not holder.asks or holds_request(inner)):
-            _gather(inner, strict or holder.sure, f"{path}{name}.", seen)
+            if inner is None and sure:
+                seen.append((_Plan(path, [name], [_UNREADABLE], [], []), (text,)))
+        if type(inner) is dict and inner:
+            _gather(inner, strict or sure, f"{path}{name}.", seen)
 
 
 @lru_cache(maxsize=1024)
@@ -116,21 +120,29 @@ _PRINTED = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)")
 _PAIRS = re.compile(r"(\w+)=([^,()\[\]{}]+|\[[^\[\]]*\]|\{[^{}]*\})")
 
 
-class _Holder(NamedTuple):
-    """What may hold settings: surely; or an object alone, that looks like a request."""
-
-    sure: bool
-    asks: bool
-
-
 class _Plan:
-    """What to look at in a place of given names: settings with their canonical forms, and what may hold some."""
+    """What to look at in a place of given names.
 
-    def __init__(self, path: str, names: list[str], canonicals: list[str], holders: list[tuple[str, _Holder]]) -> None:
+    Attributes
+    ----------
+    path : str
+        The names of what holds the place, each with a dot behind it.
+    names, canonicals : list of str
+        Settings, and their canonical forms.
+    holders : list of (str, bool)
+        What holds settings, surely or perhaps.
+    asking : list of str
+        What holds some where it is an object that looks like a request.
+    """
+
+    def __init__(
+        self, path: str, names: list[str], canonicals: list[str], holders: list[tuple[str, bool]], asking: list[str]
+    ) -> None:
         self.path = path
         self.names = names
         self.canonicals = canonicals
         self.holders = holders
+        self.asking = asking
 
 
 _Seen = tuple[_Plan, tuple[Any, ...]]
@@ -215,20 +227,20 @@ def _shown(value: Any) -> str:
 @lru_cache(maxsize=4096)
 def _plan(names: tuple[str, ...], strict: bool, path: str) -> _Plan:
     """Which of the names of a place are settings, and which hold some. Where `strict`, unknown names are settings."""
-    settings, canonicals, holders = [], [], []
+    settings, canonicals, holders, asking = [], [], [], []
     # A record that holds messages is a request too, and `text` of the Responses API is but part of one.
     request = strict or "messages" in names or "contents" in names or path.endswith("text.")
     for name in names:
         canonical = _canonical_of(name)
         if canonical in _HOLDERS or _is_like_holder(canonical):
-            holders.append((name, _Holder(canonical in _HOLDERS, False)))
+            holders.append((name, canonical in _HOLDERS))
         elif canonical in _ASKING and (path or canonical != "request"):
             # The request of a record is a place of its own.
-            holders.append((name, _Holder(False, True)))
+            asking.append(name)
         elif canonical in _MODELS or canonical in _SEEDS or _is_setting(canonical, strict, request):
             settings.append(name)
             canonicals.append(canonical)
-    return _Plan(path, settings, canonicals, holders)
+    return _Plan(path, settings, canonicals, holders, asking)
 
 
 def _is_setting(canonical: str, strict: bool, request: bool) -> bool:
@@ -275,7 +287,7 @@ def canonical_name(name: str) -> str:
 def says_something(names: tuple[str, ...]) -> bool:
     """Return whether a plain record with these fields may say how its label was drawn, or by which model."""
     plan = _plan(names, False, "")
-    return bool(plan.names) or not all(holder.asks for _, holder in plan.holders)
+    return bool(plan.names or plan.holders)
 
 
 Plain = Callable[[Any, Place], bool]

@@ -165,7 +165,7 @@ def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     tokens = meta.get("output_token_logprobs")
     steps = _Triples(want(tokens, list, "output_token_logprobs"), meta, reading) if tokens else None
     answer = labelled(question, body.get("text"), steps, thought, origin, reading)
-    tell_unshown(tokens_counted({"usage": meta}), lambda: [(body.get("text"), steps)], [answer], reading)
+    tell_unshown(meta.get("completion_tokens"), lambda: [(body.get("text"), steps)], [answer], reading)
     return [answer]
 
 

@@ -103,8 +103,8 @@ class Joiner:
         self._source = source
         self._open: dict[Any, _Stream] = {}
         self._done: list[_Stream] = []
-        self._asked: Any = None
-        self._alike: list[Body] = []
+        self._doc: Body = {}
+        self._alike: list[Body] = [{}]
         self._line = 0
         self.alike = 0
         """Answers of Gemini to the request of the line before, where no id says whose they are."""
@@ -141,16 +141,19 @@ class Joiner:
 
     def _compare(self, line: int, doc: Body, body: Body) -> None:
         """Refuse answers of Gemini that go on the one of the line before, though each says that it has ended."""
-        asked = (_gemini_name(body), [doc.get(name) for name in _ASKED])
-        before, self._asked = self._asked, asked
-        if asked != before or _gemini_piece(body):
-            self._asked, self._alike, self._line = None if _gemini_piece(body) else asked, [body], line
+        before, self._doc = self._doc, doc
+        if doc.get("request") != before.get("request") or any([doc.get(name) != before.get(name) for name in _ASKED]):
+            self._alike, self._line = [body], line
+            return
+        name, last = _gemini_name(body), self._alike[-1]
+        if name != _gemini_name(last) or _gemini_piece(body) or _gemini_piece(last):
+            self._alike, self._line = [body], line
             return
         self._alike.append(body)
-        if asked[0] and body["candidates"] == self._alike[-2]["candidates"]:
+        if name and body["candidates"] == last["candidates"]:
             # The same answer again.
             return
-        if asked[0] or _one_answer(self._alike):
+        if name or _one_answer(self._alike):
             raise ValueError(
                 f"{self._source} lines {self._line} and {line}: pieces of one answer of Gemini, each with a "
                 'finishReason: put the pieces of an answer in one list, {"request": ..., "response": [piece, piece]}'
@@ -252,7 +255,7 @@ def _asked(doc: Body, body: Body, by_request: bool) -> Any:
 
 _REQUEST = ("request", "prompt", "messages", "contents", "input", "inputs", "body", "url")
 _OF_BODIES = ("prompt", "input", "body")
-_ASKED = ("request", "prompt", "contents", "custom_id", "key")
+_ASKED = ("prompt", "contents", "custom_id", "key")
 
 
 def _holds_nothing(body: Body) -> bool:

@@ -79,7 +79,7 @@ def test_recorded_requests_hold_the_body_by_several_names(name, as_text, tmp_pat
         return {"request": {"url": "u", name: json.dumps(body) if as_text else body}, "response": chat()}
 
     assert inputs(read(tmp_path, record(1))) == ["q"]
-    with pytest.raises(ValueError, match="body.temperature = 0"):
+    with pytest.raises(ValueError, match=r"body\.temperature = 0"):
         read(tmp_path, record(0))
 
 
@@ -154,7 +154,7 @@ def test_settings_behind_a_long_list_are_refused(tmp_path, monkeypatch):
             read(tmp_path, json.dumps({"data": records, **tail}), "a.json")
     for tail in ({"temperature": 1, "model": "m"}, {"has_more": False}):
         assert len(read(tmp_path, json.dumps({"data": records, **tail}), "a.json")) == 5
-    with pytest.raises(ValueError, match="wrapper.temperature = 0"):
+    with pytest.raises(ValueError, match=r"wrapper\.temperature = 0"):
         read(tmp_path, json.dumps({"temperature": 0, "data": records}), "a.json")
 
 
