@@ -210,21 +210,36 @@ _COUNTS = ("reasoning_tokens", "num_reasoning_tokens", "thoughtsTokenCount", "th
 
 
 def tokens_counted(body: dict[str, Any]) -> int:
-    """Return how many tokens the server counted for all answers of a body; 0 if it says how many were reasoning."""
+    """Return how many tokens a server counted for all answers of a body, 0 if few, or if it counts reasoning."""
     usage = body.get("usage")
-    if usage is None:
+    if type(usage) is dict:
+        counted = usage.get("completion_tokens", usage.get("output_tokens"))
+    else:
         usage = body.get("usageMetadata", body.get("usage_metadata"))
-    if not usage or type(usage) is not dict or tokens_spent(body) is not None:
+        counted = _counted_by_gemini(usage) if type(usage) is dict and usage else None
+    if type(counted) is not int or counted <= FEW or tokens_spent(body) is not None:
         return 0
-    for prompt, total in _WHOLE:
+    return counted
+
+
+FEW = 16
+"""Tokens that are counted and never shown: marks of turns and channels, the end."""
+
+
+def _counted_by_gemini(usage: dict[str, Any]) -> Any:
+    """All tokens but those of the prompt, as thoughts may be in the total alone."""
+    for prompt, total, own in _GEMINI:
         if type(usage.get(prompt)) is int and type(usage.get(total)) is int:
-            # Of Gemini's the tokens of thoughts are only in the total.
-            return int(usage[total] - usage[prompt])
-    return next((usage[name] for name in _ANSWERED if type(usage.get(name)) is int), 0)
+            return usage[total] - usage[prompt]
+        if own in usage:
+            return usage[own]
+    return None
 
 
-_WHOLE = (("promptTokenCount", "totalTokenCount"), ("prompt_token_count", "total_token_count"))
-_ANSWERED = ("completion_tokens", "output_tokens", "candidatesTokenCount", "candidates_token_count")
+_GEMINI = (
+    ("promptTokenCount", "totalTokenCount", "candidatesTokenCount"),
+    ("prompt_token_count", "total_token_count", "candidates_token_count"),
+)
 
 
 def asked_for(request: Any) -> bool:

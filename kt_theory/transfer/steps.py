@@ -26,7 +26,7 @@ from kt_theory.transfer.answers import (
     want,
     with_sampled,
 )
-from kt_theory.transfer.reasoning import answered, marked
+from kt_theory.transfer.reasoning import FEW, answered, marked
 from kt_theory.transfer.sampling import Origin
 
 Entry = tuple[Key, float]
@@ -112,14 +112,10 @@ def tell_unshown(
     shown : callable
         Returns the text of each, and its tokens.
     """
-    if type(counted) is not int or counted <= _FEW:
+    if type(counted) is not int or counted <= FEW:
         return
-    if counted > _FEW + sum(_tokens_in(text, steps) for text, steps in shown()):
+    if counted > FEW + sum(_tokens_in(text, steps) for text, steps in shown()):
         reading.account.unshown += sum(bool(answer.entries) for answer in answers)
-
-
-_FEW = 16
-"""Tokens that are counted and never shown: marks of turns and channels, the end."""
 
 
 def _tokens_in(text: Any, steps: Steps | None) -> int:
