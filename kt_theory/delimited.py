@@ -22,6 +22,7 @@ INDEX_NAMES = frozenset({"", "id", "idx", "index", "row", "unnamed: 0", "rowname
 
 _HEAD = 1 << 15
 _ROWS = 20
+_NAMED = re.compile(r'"?sep=([,;\t|:^~])"?[ \t]*(?:\r\n|\n|\r)', re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 
 
@@ -46,6 +47,15 @@ def delimiter_of(text: str, good: Callable[[list[list[str]]], float]) -> str:
         if score > best:
             best, found = score, delimiter
     return found
+
+
+def named_delimiter(text: str) -> tuple[str, str]:
+    """Return the character that the first line names as Excel writes it, `sep=;`, and the text behind that line.
+
+    The character is empty where no line does so.
+    """
+    found = _NAMED.match(text)
+    return (found[1], text[found.end() :]) if found else ("", text)
 
 
 def first_rows(text: str, delimiter: str) -> list[list[str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kt_theory.access import Access, as_access, gradient, top_k
-from kt_theory.brackets import bracket
+from kt_theory.catalogue.brackets import bracket
 from kt_theory.limits.bracket import Bracket
 from kt_theory.limits.law import Terms
 from kt_theory.limits.limit import Limit

@@ -25,12 +25,13 @@ from kt_theory.catalogue import (
     STUDENTS,
     level,
     name_of,
+    names,
     own_student,
     student,
     student_recipe,
 )
+from kt_theory.catalogue.grammar import Call, parse, split, write
 from kt_theory.cli import main
-from kt_theory.grammar import Call, parse, split, write
 from kt_theory.limits import paper as bounds
 from kt_theory.sweep import Spec, load, run
 
@@ -243,7 +244,7 @@ def test_every_student_and_every_level_of_the_package_has_an_entry():
 
 
 def test_an_entry_that_lacks_a_field_is_an_error_when_the_package_loads():
-    source = Path(catalogue.__file__).read_text()
+    source = Path(names.__file__).read_text()
     kinds = {"LevelEntry", "StudentEntry", "Parameter", "Kind"}
     taken = 0
     whole = ast.parse(source)
@@ -418,7 +419,7 @@ def test_a_sweep_counts_files_by_their_content(files, tmp_path):
     assert cells("mask.npy")[0].student_name == "masked(ce_sgl, mask.npy)"
     planned = cells("same.npy")[0].student
     np.save("same.npy", np.array([True, False, True]))
-    catalogue._known_student.cache_clear()
+    names._known_student.cache_clear()
     with pytest.raises(ValueError, match=r"same.npy has changed since the sweep was planned"):
         catalogue.build_student(planned)
 

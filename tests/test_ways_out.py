@@ -227,6 +227,34 @@ def as_teacher(folder: Path) -> None:
     kt.samples_needed("rounded(0.1)", teacher=copy.teacher(), tv=0.1)
 
 
+def wrapper(behind: bool) -> Callable[[Path], Path]:
+    """A long list of records, with a setting before it or behind."""
+    held = {"data": [question(0, logprob=-0.1)] * 30000}
+    setting = {"temperature": 0}
+    return csv(json.dumps({**held, **setting} if behind else {**setting, **held}), "w.json")
+
+
+def quoted(doc: dict[str, Any]) -> str:
+    """JSON as a cell of a CSV file."""
+    return '"' + json.dumps(doc).replace('"', '""') + '"'
+
+
+def scored(*prompts: str) -> dict[str, Any]:
+    """Prompts that vLLM scored in one request."""
+    stated = [None, {"5": {"logprob": -0.5, "decoded_token": "yes"}}]
+    choices = [{"index": i, "text": "", "prompt_logprobs": stated} for i in range(len(prompts))]
+    return {"request": {"prompt": list(prompts) if len(prompts) > 1 else prompts[0]}, "response": {"choices": choices}}
+
+
+ASKED = {"contents": "q"}
+PIECES = [
+    {"candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}], "responseId": "r"}
+    for text in ("Paris", " it is")
+]
+CHOICE = {"message": {"content": "yes"}, "logprobs": {"content": [{"token": "yes", "logprob": -0.5}]}}
+CHAT = {"object": "chat.completion", "choices": [CHOICE]}
+
+
 WAYS = {
     "logits in a table": Way(table(LOGITS), "pass kind='logits'", table(LOGITS, kind="logits")),
     "counts in a table": Way(table(COUNTS), "for counts pass normalise=True", table(COUNTS, normalise=True)),
@@ -338,6 +366,29 @@ WAYS = {
     ),
     "a column named twice": Way(
         records(csv("input,label,label\nq,a,b\n")), "names must differ", records(csv("input,label,other\nq,a,b\n"))
+    ),
+    "settings behind a list": Way(
+        records(wrapper(behind=True)), "write it before the list", records(wrapper(behind=False), as_sampled=True)
+    ),
+    "pieces of Gemini": Way(
+        records(lines(*({"request": ASKED, "response": piece} for piece in PIECES))),
+        re.escape('put the pieces of an answer in one list, {"request": ..., "response": [piece, piece]}'),
+        records(lines({"request": ASKED, "response": PIECES})),
+    ),
+    "an answer as a label": Way(
+        records(csv(f"prompt,response\nq,{quoted(CHAT)}\n"), on_error="raise"),
+        re.escape('write a record a line as JSON, {"request": ..., "response": ...}'),
+        records(lines({"request": {"prompt": "q"}, "response": CHAT})),
+    ),
+    "several scored prompts": Way(
+        records(lines(scored("q yes", "r yes")), on_error="raise"),
+        "ask each on its own",
+        records(lines(scored("q yes"), scored("r yes"))),
+    ),
+    "hidden tokens": Way(
+        said(lines({"prompt": "q", **CHAT, "usage": {"completion_tokens": 99}})),
+        "with the tokens of reasoning in the usage",
+        said(lines({"prompt": "q", **CHAT, "usage": {"completion_tokens": 99, "reasoning_tokens": 97}})),
     ),
     "encoding of records": Way(
         records(csv(LATIN, encoding="cp1252")), "save it as UTF-8", records(csv(LATIN, encoding="utf-8"))

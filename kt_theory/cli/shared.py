@@ -124,7 +124,7 @@ class Levels(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> list[str]:
         """Return the names."""
-        from kt_theory.grammar import split
+        from kt_theory.catalogue.grammar import split
 
         return value if isinstance(value, list) else split(str(value))
 

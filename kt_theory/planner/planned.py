@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kt_theory.access import Access
 from kt_theory.access.shows import WHOLE_ROW, Told
-from kt_theory.brackets import bracket
+from kt_theory.catalogue.brackets import bracket
 from kt_theory.limits.bracket import Bracket
 from kt_theory.minimax import Asked
 

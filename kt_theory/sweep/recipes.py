@@ -11,7 +11,7 @@ from typing import Any
 
 from kt_theory import teachers
 from kt_theory.catalogue import typed
-from kt_theory.files import digest, refuse_changed
+from kt_theory.catalogue.files import digest, refuse_changed
 from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name
 

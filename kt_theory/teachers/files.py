@@ -23,6 +23,7 @@ from kt_theory.delimited import (
     delimiter_of,
     first_rows,
     long_cells,
+    named_delimiter,
     other_encoding,
     with_point,
 )
@@ -193,11 +194,13 @@ def _read_csv(file: Path) -> _Table:
         if encoding:
             raise ValueError(f"is not UTF-8 text: it seems to be {encoding}; save it as UTF-8")
         stream.seek(0)
-        head = sample.decode("utf-8-sig", "replace")
-        delimiter = delimiter_of(head, _numeric_share)
+        named, head = named_delimiter(sample.decode("utf-8-sig", "replace"))
+        delimiter = named or delimiter_of(head, _numeric_share)
         texts = _of_texts(first_rows(head, delimiter))
         with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             lines = csv.reader(text, strict=True, delimiter=delimiter)
+            if named:
+                next(lines)
             try:
                 with long_cells():
                     return _table_of(lines, texts)

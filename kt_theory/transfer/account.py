@@ -69,6 +69,8 @@ class Account:
         Labels of the copy, the variants that count as each, and how often each was sampled.
     same_id : int
         Answers that have the id of an earlier one.
+    unshown : int
+        Answers that state probabilities, for which the server counted far more tokens than it shows.
     named_by_id : int
         Records whose input is the id of their request, as the request is not at hand.
     joined : int
@@ -93,6 +95,7 @@ class Account:
     reasoned: int = 0
     merged: dict[str, dict[str, int]] = field(default_factory=dict)
     same_id: int = 0
+    unshown: int = 0
     named_by_id: int = 0
     joined: int = 0
     warnings: list[str] = field(default_factory=list)
@@ -126,6 +129,11 @@ class Account:
         import pandas as pd
 
         return pd.DataFrame(self.skipped, columns=["line", "outcome", "reason"])
+
+    def note(self, text: str) -> None:
+        """Take down a note, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def for_programs(self) -> dict[str, Any]:
         """Return the account as numbers and texts."""

@@ -141,6 +141,8 @@ def probability(value: Any, name: str = "prob") -> float:
 
 def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, str] | None = None) -> Key:
     """Return what tells a token apart: its id, else its bytes, else its text. `token_id:42` is the id 42."""
+    if raw is None and number is None and type(text) is str and "token_id:" not in text:
+        return text
     if number is not None:
         key: int = want(number, int, "token id")
         if texts is not None and isinstance(text, str):
@@ -277,8 +279,6 @@ def shared_out(doc: dict[str, Any], count: int) -> list[dict[str, Any]]:
         If the prompts do not divide the answers.
     """
     for place in _requests(doc):
-        if _LISTS_OF_PROMPTS.isdisjoint(place):
-            continue
         for name in _LISTS:
             if type(place.get(name)) is list and _several(place[name]):
                 return _divided(doc, place, name, count)
@@ -288,12 +288,12 @@ def shared_out(doc: dict[str, Any], count: int) -> list[dict[str, Any]]:
 _LISTS = ("prompt", "text", "inputs", "input_ids", "prompt_token_ids")
 """Where requests for completions may hold several prompts."""
 
-_LISTS_OF_PROMPTS = frozenset(_LISTS)
-
 
 def _several(value: list[Any]) -> bool:
     """A list of prompts: texts, or lists of ids."""
-    return len(value) > 0 and (all([type(v) is str for v in value]) or all([type(v) is list for v in value]))
+    if not value:
+        return False
+    return all([type(v) is str for v in value]) or all([type(v) is list for v in value])
 
 
 def _divided(doc: dict[str, Any], place: dict[str, Any], name: str, count: int) -> list[dict[str, Any]]:
@@ -359,7 +359,7 @@ def _frame(doc: dict[str, Any], places: list[dict[str, Any]]) -> list[str]:
     """What a request adds to the prompt: instructions as they stand, tools, pictures and the like by digest."""
     found: list[str] = []
     for place in places:
-        names = _FRAMES_OF_RECORDS if place is doc else _FRAMES_OF_REQUESTS
+        names = _FRAMES_OF_RECORDS if place is doc else FRAMES_OF_REQUESTS
         if not names.isdisjoint(place):
             _add_frame(found, place, names)
     response = doc.get("response")
@@ -369,7 +369,7 @@ def _frame(doc: dict[str, Any], places: list[dict[str, Any]]) -> list[str]:
         place = body if type(body) is dict else response
         if not _FRAMES.isdisjoint(place):
             _add_frame(found, place, _FRAMES)
-    return sorted(found)
+    return sorted(found) if found else found
 
 
 def _add_frame(found: list[str], place: dict[str, Any], names: frozenset[str]) -> None:
@@ -389,7 +389,10 @@ def _short(value: Any) -> str:
     return digest(json.dumps(value, sort_keys=True, default=str).encode())
 
 
-_INSTRUCTIONS = frozenset({"instructions", "systemInstruction", "system_instruction", "system", "preamble"})
+_INSTRUCTIONS = frozenset(
+    {"instructions", "systemInstruction", "system_instruction", "system", "system_prompt", "system_message",
+     "developer", "preamble"}
+)  # fmt: skip
 
 _SWITCHES = frozenset({"think", "enable_thinking"})
 """What is thought of a request that leaves them out is the model's own choice: false is another request."""
@@ -405,7 +408,7 @@ _FRAMES_OF_RECORDS = _FRAMES | {
 }  # fmt: skip
 """What makes part of it in a record too, which may hold answer and request side by side."""
 
-_FRAMES_OF_REQUESTS = _FRAMES_OF_RECORDS | {
+FRAMES_OF_REQUESTS = _FRAMES_OF_RECORDS | {
     "reasoning", "thinking", "context", "thinkingConfig", "thinking_config",
 }  # fmt: skip
 """What means something else in an answer."""
@@ -422,7 +425,7 @@ def _requests(doc: dict[str, Any]) -> list[dict[str, Any]]:
     places = [doc]
     if _PLACES.isdisjoint(doc):
         return places
-    for name in ("request", "body", "config", "params"):
+    for name in ("request", "body", "config", "params", WRAPPER):
         place = doc.get(name)
         if type(place) is dict:
             places.append(place)
@@ -432,7 +435,10 @@ def _requests(doc: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 _INNER = ("body", "config", "params", "extra_body", "generationConfig", "generation_config")
-_PLACES = frozenset({"request", *_INNER})
+WRAPPER = "wrapper"
+"""The field of a record for what stands beside the list that held it."""
+
+_PLACES = frozenset({"request", WRAPPER, *_INNER})
 
 
 def input_key(value: Any) -> str:

@@ -40,9 +40,9 @@ class Builder:
 
     def add(self, answers: Sequence[Answer], lines: Sequence[int]) -> None:
         """Take records, and the lines that they stand on."""
-        _, labels, entries, origins, by_text, reasoned = zip(*answers, strict=True)
+        asked, labels, entries, origins, by_text, reasoned = zip(*answers, strict=True)
         first = self.account.records
-        inputs = self._inputs_of([answer.input for answer in answers])
+        inputs = self._inputs_of(asked)
         for origin, count in Counter(origins).items():
             self._draw(origin, count)
             if origin.changed or origin.seed:

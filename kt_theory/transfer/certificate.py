@@ -191,6 +191,8 @@ def _assumptions(copy: Copy, reveals: bool, disagreement: float, contradiction: 
         found.append(f"the {account.same_id} answers that have the id of an earlier one are draws of their own")
     if account.unnamed_model:
         found.append(f"the {account.unnamed_model} records that name no model are of the same one")
+    if account.unshown:
+        found.append(f"no reasoning came before the {account.unshown} answers that count more tokens than they show")
     if account.reasoned:
         found.append("the teacher is the one that reasons before it answers: its labels are draws over all reasoning")
     if known.kind == "undone":

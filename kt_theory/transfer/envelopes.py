@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from kt_theory.transfer.lines import loads
+from kt_theory.transfer.sampling import holds_request
 from kt_theory.transfer.streams import whole
 
 
@@ -22,6 +23,8 @@ def opened(doc: dict[str, Any]) -> dict[str, Any]:
     Skip
         If pieces of a stream cannot be joined.
     """
+    if not _OTHER_NAMES.isdisjoint(doc):
+        doc = _renamed(doc)
     response, request = doc.get("response"), doc.get("request")
     if _open(response) and _open(request) and type(doc.get("body")) is not str:
         return doc
@@ -38,6 +41,39 @@ def opened(doc: dict[str, Any]) -> dict[str, Any]:
     return doc
 
 
+def _renamed(doc: dict[str, Any]) -> dict[str, Any]:
+    """Return a record that holds a request and its answer by other names with them as `request` and `response`."""
+    requests = ("request",) if "request" in doc else _REQUESTS
+    asked = next((name for name in requests if name in doc and holds_request(_object_in(doc[name]))), None)
+    if asked is None:
+        return doc
+    answers = ("response",) if "response" in doc else _ANSWERS
+    answered = next((name for name in answers if name in doc and _answers(doc[name])), None)
+    if answered is None:
+        return doc
+    rest = {name: value for name, value in doc.items() if name not in (asked, answered)}
+    return {**rest, "request": doc[asked], "response": doc[answered]}
+
+
+_REQUESTS = ("input", "inputs", "request_body", "requestBody", "payload", "kwargs", "arguments", "query")
+_ANSWERS = ("output", "completion", "response_body", "responseBody", "result", "answer", "reply")
+_OTHER_NAMES = frozenset({*_REQUESTS, *_ANSWERS})
+"""What else a request and its answer are called. A log of Inspect has its answer as `output`, beside what it asked."""
+
+
+def _answers(response: Any) -> bool:
+    """An answer, or several, as they stand or as JSON in a text."""
+    found = _parsed(response) if isinstance(response, str) else response
+    return isinstance(found, list) or (isinstance(found, dict) and not _OF_ANSWERS.isdisjoint(found.get("body", found)))
+
+
+def _object_in(value: Any) -> dict[str, Any]:
+    """An object, as it stands or as JSON in a text; an empty one if it is none."""
+    if isinstance(value, str) and value.lstrip()[:1] == "{":
+        value = _parsed(value)
+    return value if isinstance(value, dict) else {}
+
+
 def _open(place: Any) -> bool:
     """Nothing needs to be parsed there."""
     if place is None:
@@ -45,16 +81,24 @@ def _open(place: Any) -> bool:
     if type(place) is not dict:
         return False
     body = place.get("body")
-    return body is None or (type(body) is dict and "string" not in body and type(place.get("status")) is not dict)
+    if body is None:
+        return _PACKED.isdisjoint(place)
+    return type(body) is dict and "string" not in body and type(place.get("status")) is not dict
+
+
+_PACKED = frozenset({"json", "data", "payload"})
+"""Where else recorded HTTP may hold the body of a request."""
 
 
 def _request(request: Any) -> Any:
     if isinstance(request, str):
         found = _parsed(request)
         return found if isinstance(found, dict) else request
-    body = _text_of(request.get("body"))
-    found = _parsed(body) if isinstance(body, str) else None
-    return {**request, "body": found} if isinstance(found, dict) else request
+    for name in ("body", "json", "data", "payload", "input"):
+        found = _object_in(_text_of(request.get(name)))
+        if found and (name == "body" or holds_request(found)):
+            return {**{key: value for key, value in request.items() if key != name}, "body": found}
+    return request
 
 
 def _response(response: Any) -> Any:

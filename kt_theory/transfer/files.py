@@ -108,7 +108,7 @@ class _Intake:
         self.reading = reading
         self.fatal = fatal
         self.requests = requests
-        self.joiner = Joiner()
+        self.joiner = Joiner(account.source)
         self.ids: set[int] = set()
         self.answers: list[Answer] = []
         self.lines: list[int] = []
@@ -119,6 +119,11 @@ class _Intake:
             self._take(chunk)
         self._take_joined(None)
         self._hand_on()
+        if self.joiner.alike:
+            self.account.notes.append(
+                f"{self.joiner.alike} answers of Gemini follow one to the same request and have no responseId: they "
+                "are taken for draws of their own, not for pieces of a stream"
+            )
         self.account.skipped.sort(key=_line_of)
 
     def _take(self, chunk: list[Any] | plain.Columns) -> None:
@@ -153,7 +158,7 @@ class _Intake:
         if self.account.format:
             return self.account.format == "plain"
         try:
-            return isinstance(doc, dict) and recognise(doc) == "plain"
+            return isinstance(doc, dict) and recognise(opened(doc)) == "plain"
         except Skip:
             return False
 

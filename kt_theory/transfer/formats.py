@@ -139,6 +139,8 @@ def _drawn(reader: Reader) -> Reader:
         response = doc.get("response")
         if type(response) is not list or not response:
             return reader(doc, reading)
+        if type(response[0]) is dict and "candidates" in response[0] and not response[0].get("responseId"):
+            reading.account.note(_LISTS)
         answers, why = [], None
         for body, one in zip(response, shared_out(doc, len(response)), strict=True):
             try:
@@ -153,6 +155,8 @@ def _drawn(reader: Reader) -> Reader:
 
     return read
 
+
+_LISTS = "answers of Gemini in one list have no responseId: they are taken for draws, not for pieces of a stream"
 
 READERS: dict[str, Reader] = {
     form.name: form.reader if form.name == "plain" else _drawn(form.reader) for form in FORMATS

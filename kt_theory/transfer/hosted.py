@@ -40,7 +40,7 @@ def cohere(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     text, inside = spoken(message.get("content"))
     listed = body.get("logprobs")
     steps = _Cohere(want(listed, list, "logprobs"), reading) if listed else None
-    return [labelled(question, text, steps, inside or thought_before(body, requests), origin, reading)]
+    return [labelled(question, text, steps, inside or thought_before(body, (*requests, doc)), origin, reading)]
 
 
 class _Cohere(NamedTuple):
@@ -98,6 +98,6 @@ def anthropic(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     finished(body.get("stop_reason"))
     requests = (doc.get("request"), doc.get("body"), doc.get("params"))
     text, inside = spoken(want(body.get("content"), list, "content"))
-    thought = inside or thought_before(body, requests)
+    thought = inside or thought_before(body, (*requests, doc))
     question = asked(doc, reading)
     return [labelled(question, text, None, thought, origin_of(requests, (body, doc)), reading)]

@@ -17,8 +17,10 @@ import numpy as np
 import orjson
 
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.answers import UNKNOWN
+from kt_theory.transfer.answers import FRAMES_OF_REQUESTS, UNKNOWN, WRAPPER
 from kt_theory.transfer.packed import unpacked
+from kt_theory.transfer.reasoning import ASKS, asked_for
+from kt_theory.transfer.sampling import origin_of, says_something
 
 _CHUNK = 256
 """Records parsed at once: few enough to stay in the cache until they are read."""
@@ -72,7 +74,7 @@ def json_chunks(path: Path) -> Iterator[list[Any]]:
     layout = _layout(head)
     with unpacked(path) as file:
         file.read(layout.start)
-        records: Iterator[bytes | Skip] = _elements(file, layout) if layout.kind != "lines" else iter(file)
+        records: Iterator[bytes | Skip] = _elements(file, layout, path) if layout.kind != "lines" else iter(file)
         while lines := list(islice(records, _CHUNK)):
             chunk = _parse(lines)
             yield _under(chunk, layout.head) if layout.head else chunk
@@ -114,7 +116,7 @@ def _layout(head: bytes) -> _Layout:
     # The list may hold a record a line: only where it begins further down are these lines of their own.
     if newline and any(map(_is_record, _first_lines(rest))) and (wrapped is None or wrapped[0] > len(first)):
         return _Layout("lines", start)
-    if wrapped is not None:
+    if wrapped is not None and not (whole and _is_record(text)):
         return _Layout("wrapped", begin + wrapped[0], wrapped[1])
     return _Layout("objects" if newline else "lines", begin if newline else start)
 
@@ -181,15 +183,24 @@ def elements_of(doc: dict[str, Any]) -> list[Any] | None:
         return None
     # In a log of Inspect `samples` are the records, whatever else there is.
     name = "samples" if "samples" in names else names[0]
-    return _under(doc[name], doc)
+    return _under(doc[name], {key: value for key, value in doc.items() if key != name})
 
 
 def _under(chunk: list[Any], head: dict[str, Any]) -> list[Any]:
-    """Give the samples of a log the settings at its head, as their request."""
+    """Give records what the object that holds them says beside their list; samples of a log have it as a request."""
+    beside = {name: value for name, value in head.items() if value is not None and _says_something(name)}
     settings = _settings(head)
-    if not settings:
+    if not beside and not settings:
         return chunk
-    return [{"request": settings, **doc} if isinstance(doc, dict) else doc for doc in chunk]
+    more = {"request": settings} if settings else {}
+    if beside:
+        more[WRAPPER] = beside
+    return [{**more, **doc} if isinstance(doc, dict) else doc for doc in chunk]
+
+
+def _says_something(name: str) -> bool:
+    """A field beside a list of records says how labels were drawn, by which model, or what else was asked."""
+    return name in FRAMES_OF_REQUESTS or name in ASKS or says_something((name,))
 
 
 def _settings(head: dict[str, Any]) -> dict[str, Any]:
@@ -207,7 +218,7 @@ def _settings(head: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _elements(file: BinaryIO, layout: _Layout) -> Iterator[bytes | Skip]:
+def _elements(file: BinaryIO, layout: _Layout, path: Path) -> Iterator[bytes | Skip]:
     """The elements of an array, cut at its commas, or whole objects one after the other, as they stand there.
 
     Then comes the Skip of an end that is not one.
@@ -225,8 +236,11 @@ def _elements(file: BinaryIO, layout: _Layout) -> Iterator[bytes | Skip]:
         if end is not None:
             if last := text[place:end].strip():
                 yield last
-            if layout.kind == "array" and (text[end + 1 :].strip() or file.read(_BLOCK).strip()):
+            rest = text[end + 1 :] + file.read(_BLOCK)
+            if layout.kind == "array" and rest.strip():
                 yield Skip("malformed", "not JSON: something stands after the end of the array")
+            if layout.kind == "wrapped":
+                _refuse_settings_behind(rest, path)
             return
         text = text[place:]
     last = text.strip()
@@ -237,6 +251,20 @@ def _elements(file: BinaryIO, layout: _Layout) -> Iterator[bytes | Skip]:
     if last:
         yield last
     yield Skip("malformed", "not JSON: the array does not end")
+
+
+def _refuse_settings_behind(rest: bytes, path: Path) -> None:
+    """Raise an error if what stands behind a long list of records says how they were drawn: they are read by then."""
+    try:
+        tail = loads(b"{" + rest.lstrip(_BLANK))
+    except ValueError:
+        return
+    changed = origin_of((), (tail,)).changed
+    if changed or asked_for(tail):
+        said = changed or "a request for reasoning"
+        raise ValueError(
+            f"{path}: {said} stands behind the list of records: write it before the list, or in each record"
+        )
 
 
 def _cuts(text: bytes) -> tuple[list[int], int | None]:
@@ -289,7 +317,7 @@ def _parse(lines: list[Any]) -> list[Any]:
     except ValueError:
         docs = []
     # A line may hold two records or half of one: as many records as lines is not enough.
-    if len(docs) == len(lines) and all(type(doc) is dict for doc in docs) and all(_closed(line) for line in lines):
+    if len(docs) == len(lines) and all([type(doc) is dict for doc in docs]) and _closed(lines):
         return docs if all(map(WRAPPERS.isdisjoint, docs)) else _unwrapped(docs)
     return _parse_each(lines)
 
@@ -310,8 +338,8 @@ def _unwrapped(docs: list[Any]) -> list[Any]:
     return found
 
 
-def _closed(line: bytes) -> bool:
-    return line[:1] == b"{" and line.rstrip()[-1:] == b"}"
+def _closed(lines: list[bytes]) -> bool:
+    return all([line.startswith(b"{") and line.endswith((b"}\n", b"}", b"}\r\n")) for line in lines])
 
 
 def _parse_line(line: bytes) -> Any:

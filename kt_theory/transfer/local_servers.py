@@ -19,7 +19,7 @@ from kt_theory.transfer.answers import (
 from kt_theory.transfer.openai import body_of
 from kt_theory.transfer.reasoning import beside, thought_before
 from kt_theory.transfer.sampling import origin_of
-from kt_theory.transfer.steps import Entry, Listed, labelled
+from kt_theory.transfer.steps import Entry, Listed, labelled, tell_unshown
 
 
 def is_tgi(body: dict[str, Any], doc: dict[str, Any]) -> bool:
@@ -49,7 +49,7 @@ def tgi(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         shown = sequence.get("generated_text")
         if isinstance(shown, str) and isinstance(request, dict) and _full_text(request):
             shown = shown.removeprefix(prompt_of(doc, reading))
-        answers.append(labelled(question, shown, steps, thought_before(body, (request,)), origin, reading))
+        answers.append(labelled(question, shown, steps, thought_before(body, (request, doc)), origin, reading))
     return answers
 
 
@@ -116,9 +116,11 @@ def ollama(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     origin = origin_of((request,), (body, doc))
     message = body.get("message")
     text = body.get("response")
-    thought = beside(body) or thought_before(body, (request, {"think": doc.get("think")}))
+    thought = beside(body) or thought_before(body, (request, doc))
     if isinstance(message, dict):
         text, thought = message.get("content"), thought or beside(message)
     logprobs = body.get("logprobs")
     steps = Listed(want(logprobs, list, "logprobs"), reading) if logprobs else None
-    return [labelled(question, text, steps, thought, origin, reading)]
+    answer = labelled(question, text, steps, thought, origin, reading)
+    tell_unshown(body.get("eval_count"), lambda: [(text, steps)], [answer], reading)
+    return [answer]

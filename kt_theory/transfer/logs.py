@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from kt_theory.transfer.answers import Answer, Reading, failed, field_of, finished, input_key, want
-from kt_theory.transfer.openai import each_choice, steps_of
-from kt_theory.transfer.reasoning import beside, spoken, thought_before
+from kt_theory.transfer.openai import each_choice, shown_by, steps_of
+from kt_theory.transfer.reasoning import beside, spoken, thought_before, tokens_counted
 from kt_theory.transfer.sampling import origin_of
-from kt_theory.transfer.steps import labelled
+from kt_theory.transfer.steps import labelled, tell_unshown
 
 
 def is_inspect(body: dict[str, Any], doc: dict[str, Any]) -> bool:
@@ -27,8 +27,8 @@ def inspect(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     failed(output)
     question = input_key(_asked(doc) if reading.input is None else field_of(doc, reading.input))
     request = doc.get("request")
-    origin = origin_of((request,), (output,))
-    thought = thought_before(output, (request,))
+    origin = origin_of((request,), (output, doc))
+    thought = thought_before(output, (request, doc))
 
     def read(choice: dict[str, Any]) -> Answer:
         finished(choice.get("stop_reason"))
@@ -37,7 +37,10 @@ def inspect(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         steps = steps_of(choice.get("logprobs"), reading)
         return labelled(question, text, steps, thought or inside or beside(message), origin, reading)
 
-    return each_choice(want(output.get("choices"), list, "choices"), read)
+    choices = want(output.get("choices"), list, "choices")
+    answers = each_choice(choices, read)
+    tell_unshown(tokens_counted(output), lambda: shown_by(choices, reading), answers, reading)
+    return answers
 
 
 def _asked(doc: dict[str, Any]) -> Any:

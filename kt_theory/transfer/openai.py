@@ -17,9 +17,9 @@ from kt_theory.transfer.answers import (
     shared_out,
     want,
 )
-from kt_theory.transfer.reasoning import beside, spoken, thought_before
+from kt_theory.transfer.reasoning import beside, spoken, thought_before, tokens_counted
 from kt_theory.transfer.sampling import Origin, origin_of
-from kt_theory.transfer.steps import Listed, Parallel, Steps, labelled
+from kt_theory.transfer.steps import Listed, Parallel, Steps, labelled, tell_unshown
 
 
 def body_of(doc: dict[str, Any]) -> dict[str, Any]:
@@ -66,9 +66,22 @@ def chat(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     question = asked(doc, reading)
     requests = (doc.get("request"), doc.get("body"))
     origin = origin_of(requests, (body, doc))
-    thought = thought_before(body, requests)
+    thought = thought_before(body, (*requests, doc))
     choices = want(body.get("choices"), list, "choices")
-    return each_choice(choices, lambda choice: _chat_choice(choice, question, thought, origin, reading))
+    answers = each_choice(choices, lambda choice: _chat_choice(choice, question, thought, origin, reading))
+    if "usage" in body:
+        tell_unshown(tokens_counted(body), lambda: shown_by(choices, reading), answers, reading)
+    return answers
+
+
+def shown_by(choices: list[Any], reading: Reading) -> list[tuple[Any, Steps | None]]:
+    """Return the text of each choice, and its tokens."""
+    found = []
+    for choice in choices:
+        message = choice.get("message")
+        text = spoken(message.get("content"))[0] if isinstance(message, dict) else choice.get("text")
+        found.append((text, steps_of(choice.get("logprobs"), reading)))
+    return found
 
 
 def _noted(answer: Answer, reason: Any, reading: Reading) -> Answer:
@@ -156,14 +169,16 @@ def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         raise Skip("no label", "output holds no text")
     requests = (doc.get("request"), doc.get("body"))
     origin = origin_of(requests, (body, doc))
-    thought = _thought(body, before, requests)
+    thought = _thought(body, before, (*requests, doc))
     text = parts[0].get("text")
     if len(parts) > 1:
         text = "".join([part["text"] for part in parts if isinstance(part.get("text"), str)])
     # The API sends an empty list where log-probabilities were not asked for.
     listed = [want(part.get("logprobs") or [], list, "logprobs") for part in parts]
     tokens = listed[0] if len(listed) == 1 else [token for part in listed for token in part]
-    answer = labelled(question, text, Listed(tokens, reading) if tokens else None, thought, origin, reading, True)
+    steps = Listed(tokens, reading) if tokens else None
+    answer = labelled(question, text, steps, thought, origin, reading, True)
+    tell_unshown(tokens_counted(body), lambda: [(text, steps)], [answer], reading)
     return [_noted(answer, why.get("reason") if isinstance(why, dict) else None, reading)]
 
 
@@ -218,8 +233,12 @@ def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         alone = {name: value for name, value in body.items() if name != "usage"}
         reads = [_completions_of(docs[place], alone, reading) for place in places]
         count = iter(reads)
-        return each_choice(choices, lambda choice: next(count)(choice))
-    return each_choice(choices, _completions_of(docs[0] if docs else doc, body, reading))
+        answers = each_choice(choices, lambda choice: next(count)(choice))
+    else:
+        answers = each_choice(choices, _completions_of(docs[0] if docs else doc, body, reading))
+    if "usage" in body:
+        tell_unshown(tokens_counted(body), lambda: shown_by(choices, reading), answers, reading)
+    return answers
 
 
 def _place(choice: Any, position: int, count: int) -> int:
@@ -232,46 +251,43 @@ def _completions_of(doc: dict[str, Any], body: dict[str, Any], reading: Reading)
     """Return what reads a choice of a body that answers one prompt."""
     question = asked(doc, reading)
     requests = (doc.get("request"), doc.get("body"))
-    places = (*requests, doc, body)
+    echo = doc.get("echo") is True or body.get("echo") is True
+    for request in requests:
+        echo = echo or (type(request) is dict and request.get("echo") is True)
     origin = origin_of(requests, (body, doc))
-    thought = thought_before(body, requests)
+    thought = thought_before(body, (*requests, doc))
 
     def read(choice: dict[str, Any]) -> Answer:
         reason = choice.get("finish_reason")
         finished(reason)
         text, logprobs = choice.get("text"), choice.get("logprobs")
-        steps: Steps | None = None
-        if not isinstance(logprobs, dict) or logprobs.get("content") is not None:
-            steps = steps_of(logprobs, reading)
-        elif logprobs.get("tokens"):
-            steps = Parallel.of(logprobs, reading)
-            first = _first_generated(steps, logprobs.get("text_offset"), places, lambda: prompt_of(doc, reading))
-            if first >= len(steps.tokens):
-                raise Skip("no label", "no token was generated")
-            if first:
-                steps = steps._replace(start=first)
-                text = text.removeprefix(prompt_of(doc, reading)) if isinstance(text, str) else text
+        steps = steps_of(logprobs, reading)
+        # An echoed prompt shows by its null first entry, too.
+        if isinstance(logprobs, dict) and isinstance(steps, Parallel) and (echo or steps.numbers[0] is None):
+            prompt = prompt_of(doc, reading)
+            steps = steps._replace(start=_first_generated(steps, logprobs.get("text_offset"), body, prompt))
+            text = text.removeprefix(prompt) if isinstance(text, str) else text
         answer = labelled(question, text, steps, thought or beside(choice), origin, reading)
         return _noted(answer, reason, reading)
 
     return read
 
 
-def _first_generated(steps: Parallel, offsets: Any, places: tuple[Any, ...], prompt_asked: Callable[[], str]) -> int:
-    """The position of the first token that is not the echoed prompt; an echo shows by its null first entry."""
-    tokens, values = steps.tokens, steps.numbers
-    echoed = values and values[0] is None
-    if not echoed and not any([type(place) is dict and place.get("echo") is True for place in places]):
-        return 0
-    if isinstance(offsets, list) and len(offsets) == len(tokens):
-        question = prompt_asked()
+def _first_generated(steps: Parallel, offsets: Any, body: dict[str, Any], prompt: str) -> int:
+    """The position of the first token behind the echoed prompt; raises a Skip if none is."""
+    count = len(steps.tokens)
+    first: Any
+    if isinstance(offsets, list) and len(offsets) == count:
         start = offsets[0] if offsets and isinstance(offsets[0], int) else 0
-        for position, offset in enumerate(offsets):
-            if isinstance(offset, int) and offset - start >= len(question):
-                return position
-        return len(tokens)
-    usage = places[-1].get("usage")
-    prompt = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    if isinstance(prompt, int) and prompt >= 0:
-        return int(prompt)
-    raise malformed("an echoed prompt needs its text and text_offset, or usage.prompt_tokens, to tell where it ends")
+        ends = [isinstance(offset, int) and offset - start >= len(prompt) for offset in offsets]
+        first = ends.index(True) if True in ends else count
+    else:
+        usage = body.get("usage")
+        first = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        if not isinstance(first, int) or first < 0:
+            raise malformed(
+                "an echoed prompt needs its text and text_offset, or usage.prompt_tokens, to tell where it ends"
+            )
+    if first >= count:
+        raise Skip("no label", "no token was generated")
+    return int(first)

@@ -17,6 +17,7 @@ from kt_theory.transfer.answers import (
     FAR,
     ROUNDING,
     UNSTATED,
+    WRAPPER,
     Answer,
     Key,
     Reading,
@@ -31,8 +32,8 @@ from kt_theory.transfer.answers import (
     with_sampled,
 )
 from kt_theory.transfer.lines import loads
-from kt_theory.transfer.reasoning import answered, marked
-from kt_theory.transfer.sampling import origin_of, says_something
+from kt_theory.transfer.reasoning import ASKS, answered, asked_for, marked
+from kt_theory.transfer.sampling import holds_request, origin_of, says_something
 
 INPUTS = ("input", "prompt", "question", "text", "x", "query", "instruction", "sentence")
 LABELS = (
@@ -191,8 +192,9 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         field_of(doc, reading.logprob_field)
     own = _number(doc, fields)
     entries = _listed(doc)
-    reasoned = bool(fields.reasoning) and any(_says(doc[name]) for name in fields.reasoning)
-    origin = origin_of((doc.get("request"),), (doc,))
+    reasoned = any(_says(doc[name]) for name in fields.reasoning)
+    reasoned = reasoned or asked_for({name: doc[name] for name in _ASKING if name in doc})
+    origin = origin_of((doc.get("request"), _request_in(_at(doc, fields.input))), (doc,))
     if label is None or label == "":
         if not entries:
             missing = "" if reading.label_field is None else f"field {reading.label_field!r} is missing: "
@@ -200,6 +202,11 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         if reasoned:
             raise Skip("no label", "what is stated holds given the reasoning before it, and no label was sampled")
         return [Answer(question, None, each_once(entries), origin)]
+    if isinstance(label, str) and _is_answer(label):
+        raise malformed(
+            "the label is a whole answer of a server as JSON: write a record a line as JSON, "
+            '{"request": ..., "response": ...}'
+        )
     if isinstance(label, str) and marked(label):
         answer = answered(label, [], False)
         label, reasoned = answer.text, reasoned or answer.reasoned
@@ -216,6 +223,27 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
             f"{field} = {_at(doc, field)}: {of} states another value of label {key!r}, log-probability {listed[0]:g}"
         )
     return [Answer(question, key, with_sampled(key, own, entries), origin)]
+
+
+def _request_in(asked: Any) -> Any:
+    """The request that an input holds as JSON in a text, None if it is none."""
+    if not (isinstance(asked, str) and _looks_packed(asked)):
+        return None
+    try:
+        found = loads(asked)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and holds_request(found) else None
+
+
+def _looks_packed(text: str) -> bool:
+    """A text that is perhaps a request as JSON."""
+    return text.lstrip()[:1] == "{" and ('"messages"' in text or '"contents"' in text or '"prompt"' in text)
+
+
+def _is_answer(label: str) -> bool:
+    """A text that is a server's answer as JSON."""
+    return label.lstrip()[:1] == "{" and any(f'"{name}"' in label for name in ("choices", "candidates", "output"))
 
 
 def _fields(doc: dict[str, Any], reading: Reading) -> Fields:
@@ -235,10 +263,17 @@ def _fields(doc: dict[str, Any], reading: Reading) -> Fields:
 def _question(doc: dict[str, Any], fields: Fields) -> str:
     """The input, and before it what was said to frame it."""
     frame = [f"{name}: {input_key(doc[name])}" for name in fields.frame if doc[name] not in (None, "")]
+    wrapper = doc.get(WRAPPER)
+    if isinstance(wrapper, dict):
+        frame = [f"{name}: {input_key(wrapper[name])}" for name in FRAMES if wrapper.get(name)] + frame
     asked = _at(doc, fields.input)
     if not frame:
         return input_key(asked)
     return "\n".join([*frame, "" if asked is None else input_key(asked)])
+
+
+_ASKING = sorted((ASKS - set(REASONINGS)) | {WRAPPER})
+"""Fields beside a label that may say that the teacher was asked to reason."""
 
 
 def _says(value: Any) -> bool:
@@ -352,7 +387,8 @@ _SPECIAL = frozenset({"prob", "top_probs", "error", "object", "request"})
 
 def read_alone(name: str) -> bool:
     """Return whether a field says something of a record that makes it be read on its own."""
-    return name in _SPECIAL or name.strip().lower() in REASONINGS or says_something((name,))
+    own = name.strip().lower()
+    return name in _SPECIAL or own in REASONINGS or own in ASKS or says_something((name,))
 
 
 def ordinary(names: Iterable[str]) -> bool:
@@ -424,7 +460,9 @@ class Columns(NamedTuple):
         shown = None if own is None else _ordinary(own)
         if "" in labels.names or stated is None or (own is not None and shown is None):
             return None
-        if any([marked(name) for name in set(labels.names) if type(name) is str]):
+        if any([marked(name) or _is_answer(name) for name in set(labels.names) if type(name) is str]):
+            return None
+        if any([_looks_packed(name) for name in inputs.names if name[:1] == "{"]):
             return None
         if shown is not None and len(stated) and _contradicts(labels, shown, sizes, listed, stated):
             return None

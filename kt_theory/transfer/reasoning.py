@@ -209,22 +209,58 @@ def tokens_spent(body: dict[str, Any]) -> int | None:
 _COUNTS = ("reasoning_tokens", "num_reasoning_tokens", "thoughtsTokenCount", "thoughts_token_count")
 
 
+def tokens_counted(body: dict[str, Any]) -> int:
+    """Return how many tokens a server counted for all answers of a body, 0 if few, or if it counts reasoning."""
+    usage = body.get("usage")
+    if type(usage) is dict:
+        counted = usage.get("completion_tokens", usage.get("output_tokens"))
+    else:
+        usage = body.get("usageMetadata", body.get("usage_metadata"))
+        counted = _counted_by_gemini(usage) if type(usage) is dict and usage else None
+    if type(counted) is not int or counted <= FEW or tokens_spent(body) is not None:
+        return 0
+    return counted
+
+
+FEW = 16
+"""Tokens that are counted and never shown: marks of turns and channels, the end."""
+
+
+def _counted_by_gemini(usage: dict[str, Any]) -> Any:
+    """All tokens but those of the prompt, as thoughts may be in the total alone."""
+    for prompt, total, own in _GEMINI:
+        if type(usage.get(prompt)) is int and type(usage.get(total)) is int:
+            return usage[total] - usage[prompt]
+        if own in usage:
+            return usage[own]
+    return None
+
+
+_GEMINI = (
+    ("promptTokenCount", "totalTokenCount", "candidatesTokenCount"),
+    ("prompt_token_count", "total_token_count", "candidates_token_count"),
+)
+
+
 def asked_for(request: Any) -> bool:
     """Return whether a request asks for reasoning before the answer."""
     if type(request) is not dict:
         return False
-    if not _ASKS.isdisjoint(request) and any(_asks(request[name]) for name in _ASKS.intersection(request)):
-        return True
-    if _INNER.isdisjoint(request):
+    if _ASKS_OR_HOLDS.isdisjoint(request):
         return False
+    if any([_asks(request[name]) for name in ASKS.intersection(request)]):
+        return True
     return any([asked_for(request[name]) for name in _INNER.intersection(request)])
 
 
-_INNER = frozenset({"body", "config", "extra_body", "generationConfig", "generation_config"})
-_ASKS = frozenset(
+_INNER = frozenset({"body", "config", "params", "wrapper", "extra_body", "generationConfig", "generation_config"})
+ASKS = frozenset(
     {"reasoning_effort", "reasoning", "thinking", "think", "chat_template_kwargs", "enable_thinking", "thinkingConfig",
      "thinking_config"}
 )  # fmt: skip
+"""Fields of a request that may ask for reasoning."""
+
+_ASKS_OR_HOLDS = ASKS | _INNER
 
 
 def _asks(value: Any) -> bool:
@@ -234,7 +270,7 @@ def _asks(value: Any) -> bool:
             return True
         return any(_asks(value[name]) for name in _SAYS if name in value and not isinstance(value[name], dict))
     if isinstance(value, str):
-        return value.lower() not in ("", "none", "disabled", "off", "false", "auto", "adaptive")
+        return value.strip().lower() not in ("", "none", "disabled", "off", "false", "auto", "adaptive")
     return value is True
 
 
@@ -247,4 +283,4 @@ def thought_before(body: dict[str, Any], requests: tuple[Any, ...]) -> bool:
     spent = tokens_spent(body)
     if spent is not None:
         return spent > 0
-    return any([request is not None and asked_for(request) for request in requests])
+    return any([asked_for(request) for request in requests if request is not None])

@@ -85,7 +85,7 @@ class Requests:
 
     def _asked(self, line: int, begin: int, end: int) -> dict[str, Any]:
         doc = self._parsed(line, begin, end)
-        body = next((doc[name] for name in ("body", "request", "params") if name in doc), None)
+        body = doc.get("body", doc.get("request", doc.get("params")))
         if isinstance(body, str):
             try:
                 body = loads(body)
@@ -149,7 +149,11 @@ class Requests:
 
 
 def _id_of(doc: dict[str, Any]) -> str | None:
-    return next((doc[name] for name in _NAMES if isinstance(doc.get(name), str)), None)
+    for name in _NAMES:
+        found = doc.get(name)
+        if type(found) is str:
+            return found
+    return None
 
 
 def _own_id(doc: dict[str, Any]) -> int:
@@ -161,8 +165,9 @@ def _own_id(doc: dict[str, Any]) -> int:
     if not isinstance(body, dict) or body.get("error") or doc.get("error"):
         return _FAILED
     for place, name in ((body, "id"), (body, "responseId"), (response, "request_id"), (doc, "id")):
-        if isinstance(place.get(name), str) and place[name]:
-            return hash(place[name])
+        found = place.get(name)
+        if type(found) is str and found:
+            return hash(found)
     return _UNNAMED
 
 

@@ -55,42 +55,47 @@ def origin_of(requests: tuple[Any, ...], answers: tuple[Any, ...] = ()) -> Origi
     answers : tuple
         Bodies of answers, and plain records: only names that mean a setting wherever they stand count.
     """
-    asked = answered = NOTHING_SAID
+    asked: list[_Seen] = []
+    answered: list[_Seen] = []
     for place in requests:
         if type(place) is dict and place:
-            found = _look(place, True, "")
-            asked = found if asked is NOTHING_SAID else _both(asked, found)
+            _gather(place, True, "", asked)
     last = None
     for place in answers:
         # A bare response is its own record: the same place is not looked at twice.
         if type(place) is dict and place and place is not last:
             last = place
-            found = _look(place, False, "")
-            answered = found if answered is NOTHING_SAID else _both(answered, found)
-    if answered is NOTHING_SAID:
-        return asked
-    if asked is NOTHING_SAID:
-        return answered
-    # The answer's own name of the model is the exact one.
-    return _both(asked, answered)._replace(model=answered.model or asked.model)
+            _gather(place, False, "", answered)
+            inner = place.get("request")
+            if place is not answers[-1] and type(inner) is dict and inner:
+                # The request of the record is among the requests.
+                _gather(inner, False, "request.", answered)
+    if not asked and not answered:
+        return NOTHING_SAID
+    try:
+        return _judged(tuple(asked), tuple(answered))
+    except TypeError:
+        # Lists and objects cannot be looked up.
+        return _judge_all(asked, answered)
 
 
-def _look(place: Place, strict: bool, path: str) -> Origin:
-    """Return what the settings of one place say."""
-    plan = _settings(tuple(place), strict)
-    found = NOTHING_SAID
+def _gather(place: Place, strict: bool, path: str, seen: list[_Seen]) -> None:
+    """Take down the values of all settings of a place, and of the places in it that hold some."""
+    plan = _plan(tuple(place), strict, path)
     if plan.names:
-        values = tuple([place[name] for name in plan.names])
-        found = plan.judged(values, path)
+        seen.append((plan, tuple([place[name] for name in plan.names])))
+    for name in plan.asking:
+        inner = place[name]
+        if type(inner) is dict and holds_request(inner):
+            _gather(inner, strict, f"{path}{name}.", seen)
     for name, sure in plan.holders:
         inner = place[name]
         if type(inner) is str:
-            inner = _place_in(inner)
+            text, inner = inner, _place_in(inner)
             if inner is None and sure:
-                found = _both(found, Origin(changed=f"{path}{name} = {_shown(place[name])}, which cannot be read"))
+                seen.append((_Plan(path, [name], [_UNREADABLE], [], []), (text,)))
         if type(inner) is dict and inner:
-            found = _both(found, _look(inner, strict or sure, f"{path}{name}."))
-    return found
+            _gather(inner, strict or sure, f"{path}{name}.", seen)
 
 
 @lru_cache(maxsize=1024)
@@ -99,12 +104,13 @@ def _place_in(text: str) -> Place | None:
     stripped = text.strip()
     if stripped in _WORDS or not stripped:
         return {}
-    for read in (json.loads, ast.literal_eval):
-        try:
-            found = read(stripped)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
-        return found if isinstance(found, dict) else None
+    if stripped[0] == "{":
+        for read in (json.loads, ast.literal_eval):
+            try:
+                found = read(stripped)
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                continue
+            return found if isinstance(found, dict) else None
     if _PRINTED.fullmatch(stripped) is None:
         return None
     return {name: value.strip().strip("'\"") for name, value in _PAIRS.findall(stripped)}
@@ -114,28 +120,63 @@ _PRINTED = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)")
 _PAIRS = re.compile(r"(\w+)=([^,()\[\]{}]+|\[[^\[\]]*\]|\{[^{}]*\})")
 
 
-def _both(one: Origin, other: Origin) -> Origin:
-    """Return what two places say, the first of them first."""
-    if other is NOTHING_SAID:
-        return one
-    if one is NOTHING_SAID:
-        return other
+class _Plan:
+    """What to look at in a place of given names.
+
+    Attributes
+    ----------
+    path : str
+        The names of what holds the place, each with a dot behind it.
+    names, canonicals : list of str
+        Settings, and their canonical forms.
+    holders : list of (str, bool)
+        What holds settings, surely or perhaps.
+    asking : list of str
+        What holds some where it is an object that looks like a request.
+    """
+
+    def __init__(
+        self, path: str, names: list[str], canonicals: list[str], holders: list[tuple[str, bool]], asking: list[str]
+    ) -> None:
+        self.path = path
+        self.names = names
+        self.canonicals = canonicals
+        self.holders = holders
+        self.asking = asking
+
+
+_Seen = tuple[_Plan, tuple[Any, ...]]
+"""Settings of a place, and their values."""
+
+
+def _judge_all(asked: Sequence[_Seen], answered: Sequence[_Seen]) -> Origin:
+    """Return what all places say, the first of them first."""
+    asks, told = (_all_of([_judge(plan, values) for plan, values in seen]) for seen in (asked, answered))
+    # The answer's own name of the model is the exact one.
+    return _all_of([asks, told])._replace(model=told.model or asks.model)
+
+
+_judged = lru_cache(maxsize=4096)(_judge_all)
+"""Most requests of a file have the same settings."""
+
+
+def _all_of(found: list[Origin]) -> Origin:
     return Origin(
-        one.changed or other.changed,
-        one.said or other.said,
-        one.unknown + other.unknown,
-        one.seed or other.seed,
-        one.model or other.model,
+        next((each.changed for each in found if each.changed), ""),
+        any(each.said for each in found),
+        tuple([name for each in found for name in each.unknown]),
+        next((each.seed for each in found if each.seed), ""),
+        next((each.model for each in found if each.model), ""),
     )
 
 
-def _judge(names: Sequence[str], canonicals: Sequence[str], values: tuple[Any, ...], path: str) -> Origin:
-    """Return what settings say, given their names and canonical forms, and their values."""
+def _judge(plan: _Plan, values: tuple[Any, ...]) -> Origin:
+    """Return what the settings of a place say."""
     changed = seed = model = ""
     said = False
     unknown: tuple[str, ...] = ()
-    place = dict(zip(canonicals, values, strict=True))
-    for name, canonical, value in zip(names, canonicals, values, strict=True):
+    place = dict(zip(plan.canonicals, values, strict=True))
+    for name, canonical, value in zip(plan.names, plan.canonicals, values, strict=True):
         if value is None or (type(value) is float and not value > -1e300):
             # Missing numbers are NaN in tables.
             continue
@@ -146,38 +187,19 @@ def _judge(names: Sequence[str], canonicals: Sequence[str], values: tuple[Any, .
         elif canonical in _SEEDS:
             # -1 and 2^32 - 1 ask for a seed of the server's own choice.
             seed = seed or ("" if value in _NO_SEED else str(value))
+        elif canonical == _UNREADABLE:
+            changed = f"{plan.path}{name} = {_shown(value)}, which cannot be read"
         elif canonical not in _PLAIN:
-            unknown += (f"{path}{name}",)
+            unknown += (f"{plan.path}{name}",)
         else:
             said = said or canonical == "temperature"
             if not changed and not _PLAIN[canonical](_value(value), place):
-                changed = f"{path}{name} = {_shown(value)}"
+                changed = f"{plan.path}{name} = {_shown(value)}"
     return Origin(changed, said, unknown, seed, model)
 
 
-class _Plan:
-    """What to look at in a place of given names: settings, and what holds some, surely or not."""
-
-    def __init__(self, settings: list[tuple[str, str]], holders: list[tuple[str, bool]]) -> None:
-        self.names = [name for name, _ in settings]
-        self.canonicals = [canonical for _, canonical in settings]
-        self.holders = holders
-        self._known: dict[Any, Origin] = {}
-
-    def judged(self, values: tuple[Any, ...], path: str) -> Origin:
-        """Return what values of the settings say. Most requests of a file have the same."""
-        try:
-            found = self._known.get((path, values))
-        except TypeError:
-            return _judge(self.names, self.canonicals, values, path)
-        if found is None:
-            found = _judge(self.names, self.canonicals, values, path)
-            if len(self._known) < _KEPT:
-                self._known[path, values] = found
-        return found
-
-
-_KEPT = 4096
+_UNREADABLE = "in place of the canonical form"
+"""Of what surely holds settings, as a text that is none of those which `_place_in` reads."""
 
 
 def _value(value: Any) -> Any:
@@ -203,32 +225,54 @@ def _shown(value: Any) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _settings(names: tuple[str, ...], strict: bool) -> _Plan:
-    """Which of the names of a place are settings, each with its canonical form, and which hold settings, surely or not.
-
-    Where `strict`, names that are not known count as settings too.
-    """
-    settings, holders = [], []
-    # A record that holds messages is a request too.
-    request = strict or "messages" in names or "contents" in names
+def _plan(names: tuple[str, ...], strict: bool, path: str) -> _Plan:
+    """Which of the names of a place are settings, and which hold some. Where `strict`, unknown names are settings."""
+    settings, canonicals, holders, asking = [], [], [], []
+    # A record that holds messages is a request too, and `text` of the Responses API is but part of one.
+    request = strict or "messages" in names or "contents" in names or path.endswith("text.")
     for name in names:
         canonical = _canonical_of(name)
-        if canonical in _HOLDERS or canonical in _LIKE_HOLDERS:
+        if canonical in _HOLDERS or _is_like_holder(canonical):
             holders.append((name, canonical in _HOLDERS))
-        elif canonical in _MODELS or canonical in _SEEDS:
-            settings.append((name, canonical))
-        elif canonical in _PLAIN:
-            if request or canonical not in _WORDS_OF_OTHER_MEANING:
-                settings.append((name, canonical))
-        elif strict and canonical not in _HARMLESS:
-            settings.append((name, canonical))
-    return _Plan(settings, holders)
+        elif canonical in _ASKING and (path or canonical != "request"):
+            # The request of a record is a place of its own.
+            asking.append(name)
+        elif canonical in _MODELS or canonical in _SEEDS or _is_setting(canonical, strict, request):
+            settings.append(name)
+            canonicals.append(canonical)
+    return _Plan(path, settings, canonicals, holders, asking)
+
+
+def _is_setting(canonical: str, strict: bool, request: bool) -> bool:
+    if canonical in _PLAIN:
+        return request or canonical not in _WORDS_OF_OTHER_MEANING
+    return strict and canonical not in _HARMLESS
+
+
+def may_hold_settings(name: str) -> bool:
+    """Return whether a field of this name may hold settings, and may hold a text that is none."""
+    return _is_like_holder(canonical_name(name))
+
+
+def _is_like_holder(canonical: str) -> bool:
+    return canonical in _LIKE_HOLDERS or (canonical.endswith(_ENDINGS) and canonical not in _HARMLESS)
+
+
+def holds_request(place: Place) -> bool:
+    """Return whether an object looks like a request, or like the options of its text."""
+    return not _ASKED.isdisjoint(place)
+
+
+_ASKED = frozenset({"messages", "contents", "prompt", "input", "inputs", "sampling_params", "format"})
+_ASKING = frozenset({"text", "input", "inputs", "prompt", "query", "payload", "data", "request"})
+"""What holds settings where it is an object with one of `_ASKED`: elsewhere it is a text, or part of a question."""
 
 
 def _canonical_of(name: str) -> str:
     """The canonical form of a name, or of its last part where tables have made names such as request.temperature."""
     head, dot, last = name.rpartition(".") if isinstance(name, str) else ("", "", "")
-    if not dot or canonical_name(head.rpartition(".")[2]) not in _HOLDERS | _LIKE_HOLDERS | {"request", "response"}:
+    inside = canonical_name(head.rpartition(".")[2])
+    if not dot or not (inside in _HOLDERS or _is_like_holder(inside) or inside in ("request", "response")):
         return canonical_name(name)
     setting = canonical_name(last) in _PLAIN or canonical_name(last) in _SEEDS
     return canonical_name(last if setting else name)
@@ -242,9 +286,8 @@ def canonical_name(name: str) -> str:
 
 def says_something(names: tuple[str, ...]) -> bool:
     """Return whether a plain record with these fields may say how its label was drawn, or by which model."""
-    plan = _settings(names, False)
-    # A text named text is no setting.
-    return any(canonical != "text" for canonical in plan.canonicals) or bool(plan.holders)
+    plan = _plan(names, False, "")
+    return bool(plan.names or plan.holders)
 
 
 Plain = Callable[[Any, Place], bool]
@@ -284,13 +327,6 @@ def _text_format(value: Any, _: Place) -> bool:
         if isinstance(value, dict):
             value = value.get("type")
     return value is None or value is False or value in ("", "text", "text/plain")
-
-
-def _text_options(value: Any, _: Place) -> bool:
-    """`text` of the Responses API: {"format": {"type": "text"}}; anything else by that name is a prompt."""
-    if not isinstance(value, dict):
-        return True
-    return _text_format(value.get("format"), {})
 
 
 def _best_of_all(value: Any, place: Place) -> bool:
@@ -381,7 +417,6 @@ _PLAIN: dict[str, Plain] = {
     "choice": _absent,
     "format": _text_format,
     "json": _absent,
-    "text": _text_options,
 }
 """Settings that change the draw, and when they leave labels to follow the stated probabilities.
 
@@ -440,9 +475,11 @@ _HOLDERS = frozenset(
 """What holds settings wherever it stands."""
 
 _LIKE_HOLDERS = frozenset(
-    {"options", "parameters", "params", "config", "body", "kwargs", "extraargs", "settings", "metadata"}
-)
-"""What may hold settings."""
+    {"body", "metadata", "meta", "extra", "sampling", "decoding", "generation", "inference", "invocation", "llm",
+     "hparams", "wrapper"}
+)  # fmt: skip
+_ENDINGS = ("params", "parameters", "config", "configuration", "settings", "options", "kwargs", "args", "arguments")
+"""What may hold settings, and how the names of more of that end."""
 
 _NAMES = """
     messages prompt prompts input inputs inputids prompttokenids contents content query instructions system

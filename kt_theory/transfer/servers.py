@@ -25,9 +25,9 @@ from kt_theory.transfer.answers import (
     want,
 )
 from kt_theory.transfer.openai import body_of, each_choice, first_choice
-from kt_theory.transfer.reasoning import beside, spoken, thought_before
+from kt_theory.transfer.reasoning import beside, spoken, thought_before, tokens_counted
 from kt_theory.transfer.sampling import Origin, origin_of
-from kt_theory.transfer.steps import Entry, labelled, token_id
+from kt_theory.transfer.steps import Entry, Steps, labelled, tell_unshown, token_id
 
 
 def is_vllm(body: dict[str, Any], doc: dict[str, Any]) -> bool:
@@ -65,7 +65,7 @@ def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     for output in outputs:
         finished(want(output, dict, "output").get("finish_reason"))
         listed, text = output.get("logprobs"), output.get("text")
-        thought = beside(output) or thought_before(body, ())
+        thought = beside(output) or thought_before(body, (doc.get("request"), doc))
         if listed:
             answers.append(labelled(question, text, _ById.of(output, listed, reading), thought, origin, reading))
         elif isinstance(text, str) and text and not scored:
@@ -161,10 +161,12 @@ def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     finished(meta.get("finish_reason"))
     requests = (doc.get("request"), doc.get("sampling_params"))
     origin = origin_of(requests, (body, doc))
-    thought = beside(body) or thought_before(meta, requests[:1])
+    thought = beside(body) or thought_before(meta, (*requests, doc))
     tokens = meta.get("output_token_logprobs")
     steps = _Triples(want(tokens, list, "output_token_logprobs"), meta, reading) if tokens else None
-    return [labelled(question, body.get("text"), steps, thought, origin, reading)]
+    answer = labelled(question, body.get("text"), steps, thought, origin, reading)
+    tell_unshown(meta.get("completion_tokens"), lambda: [(body.get("text"), steps)], [answer], reading)
+    return [answer]
 
 
 class _Triples(NamedTuple):
@@ -186,12 +188,11 @@ class _Triples(NamedTuple):
         return [_triple(token)[0] for token in self.tokens]
 
     def at(self, position: int) -> tuple[Key, float, list[Entry]]:
-        key, value = _from_triple(self.tokens[position], self.reading)
-        entries = [_from_triple(entry, self.reading) for entry in self._beside("output_top_logprobs", position)]
+        triples = [self.tokens[position], *self._beside("output_top_logprobs", position)]
         if "output_token_ids_logprobs" in self.meta:
             # Labels that the request named by their ids, whatever their rank.
-            named = self._beside("output_token_ids_logprobs", position)
-            entries += [_from_triple(entry, self.reading) for entry in named]
+            triples += self._beside("output_token_ids_logprobs", position)
+        (key, value), *entries = _from_triples(triples, self.reading)
         return key, value, entries
 
     def _beside(self, name: str, position: int) -> list[Any]:
@@ -203,22 +204,23 @@ class _Triples(NamedTuple):
 
 
 def _triple(entry: Any) -> list[Any]:
+    """What an entry holds, None in place of a text that is not sent."""
     if not isinstance(entry, list) or len(entry) not in (2, 3):
         raise malformed("an entry of output_token_logprobs must be [logprob, token id, text]")
-    return entry
+    return entry if len(entry) == 3 else [*entry, None]
 
 
-def _from_triple(entry: Any, reading: Reading) -> tuple[Key, float]:
-    if type(entry) is list and len(entry) == 3 and type(entry[1]) is int and type(entry[2]) is str:
-        value, number, text = entry
-        if number not in reading.texts:
-            reading.texts[number] = text
-        if type(value) is float and CENSORED < value <= 0.0:
-            return number, value
-        return number, log_probability(value)
-    parts = _triple(entry)
-    text = parts[2] if len(parts) == 3 else None
-    return token_key(text, None, want(parts[1], int, "token id"), reading.texts), log_probability(parts[0])
+def _from_triples(triples: list[Any], reading: Reading) -> list[Entry]:
+    texts = reading.texts
+    found: list[Entry] = []
+    for entry in triples:
+        value, number, text = entry if type(entry) is list and len(entry) == 3 else _triple(entry)
+        if type(number) is not int or number not in texts:
+            number = token_key(text, None, want(number, int, "token id"), texts)
+        if type(value) is not float or not CENSORED < value <= 0.0:
+            value = log_probability(value)
+        found.append((number, value))
+    return found
 
 
 def is_llama_cpp(body: dict[str, Any], doc: dict[str, Any]) -> bool:
@@ -238,8 +240,10 @@ def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     origin = origin_of(requests, (body, doc))
     tokens = body.get("completion_probabilities")
     steps = _Llama(want(tokens, list, "completion_probabilities"), reading) if tokens else None
-    thought = beside(body) or thought_before(body, requests)
-    return [labelled(question, body.get("content"), steps, thought, origin, reading)]
+    thought = beside(body) or thought_before(body, (*requests, doc))
+    answer = labelled(question, body.get("content"), steps, thought, origin, reading)
+    tell_unshown(body.get("tokens_predicted"), lambda: [(body.get("content"), steps)], [answer], reading)
+    return [answer]
 
 
 class _Llama(NamedTuple):
@@ -304,11 +308,13 @@ def gemini(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     question = asked(doc, reading)
     requests = (doc.get("request"), doc.get("config"))
     origin = origin_of(requests, (body, doc))
-    thought = thought_before(body, requests)
+    thought = thought_before(body, (*requests, doc))
     candidates = want(body.get("candidates"), list, "candidates")
-    return each_choice(
+    answers = each_choice(
         candidates, lambda each: _gemini_candidate(each, question, thought, origin, reading), "candidate"
     )
+    tell_unshown(tokens_counted(body), lambda: [_gemini_shown(each, reading) for each in candidates], answers, reading)
+    return answers
 
 
 def _either(place: dict[str, Any], name: str) -> Any:
@@ -319,6 +325,12 @@ def _either(place: dict[str, Any], name: str) -> Any:
 @cache
 def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
+
+
+def _gemini_shown(candidate: dict[str, Any], reading: Reading) -> tuple[Any, Steps | None]:
+    content, result = candidate.get("content"), _either(candidate, "logprobsResult")
+    text = spoken(content.get("parts"))[0] if isinstance(content, dict) else None
+    return text, _Chosen.of(result, reading) if isinstance(result, dict) else None
 
 
 def _gemini_candidate(

@@ -535,6 +535,11 @@ def _warn_of_lines(account: Account) -> None:
             f"{account.same_id:,} answers have the id of an earlier one: if they are copies of it they are no draws of "
             "their own, and must be taken out"
         )
+    if account.unshown:
+        account.warnings.append(
+            f"{account.unshown:,} answers count far more tokens than they show: if these are hidden reasoning, what is "
+            "stated holds given it; ask with reasoning turned off, or with the tokens of reasoning in the usage"
+        )
     if account.unnamed_model:
         account.warnings.append(
             f"{account.unnamed_model:,} records do not say which model answered: they are taken for answers of "

@@ -10,6 +10,7 @@ Meanings, the same for every format:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from kt_theory.transfer.account import Skip
@@ -25,7 +26,7 @@ from kt_theory.transfer.answers import (
     want,
     with_sampled,
 )
-from kt_theory.transfer.reasoning import answered, marked
+from kt_theory.transfer.reasoning import FEW, answered, marked
 from kt_theory.transfer.sampling import Origin
 
 Entry = tuple[Key, float]
@@ -97,6 +98,32 @@ def labelled(
     if thought:
         return Answer(question, key, {}, origin, False, True)
     return Answer(question, key, with_sampled(key, own, entries), origin)
+
+
+def tell_unshown(
+    counted: Any, shown: Callable[[], list[tuple[Any, Steps | None]]], answers: list[Answer], reading: Reading
+) -> None:
+    """Take down answers for which a server counted far more tokens than it shows: perhaps it reasoned before them.
+
+    Parameters
+    ----------
+    counted : int
+        Tokens of all answers of a body; 0, or anything else, if they are not counted.
+    shown : callable
+        Returns the text of each, and its tokens.
+    """
+    if type(counted) is not int or counted <= FEW:
+        return
+    if counted > FEW + sum(_tokens_in(text, steps) for text, steps in shown()):
+        reading.account.unshown += sum(bool(answer.entries) for answer in answers)
+
+
+def _tokens_in(text: Any, steps: Steps | None) -> int:
+    """How many tokens a text may have at most: those listed, and where they do not cover it as many as its bytes."""
+    tokens = [] if steps is None else [steps.text(i) for i in range(steps.size())]
+    if not isinstance(text, str) or sum(map(len, tokens)) >= len(text.strip()):
+        return len(tokens)
+    return len(text.encode())
 
 
 def _refuse_other(text: str, token: str) -> None:
@@ -212,13 +239,12 @@ class Parallel(NamedTuple):
             return token_key(token), log_probability(self.numbers[place]), entries_of(listed, self.texts)
         entries = [
             (
-                name if name[:9] != "token_id:" else token_key(name),
+                name if "token_id:" not in name else token_key(name),
                 value if type(value) is float and CENSORED < value <= 0.0 else log_probability(value),
             )
             for name, value in want(listed, dict, "top_logprobs entry").items()
         ]
-        key = token if type(token) is str and token[:9] != "token_id:" else token_key(token)
-        return key, log_probability(self.numbers[place]), entries
+        return token_key(token), log_probability(self.numbers[place]), entries
 
     def _by_id(self, listed: Any) -> list[Entry]:
         """Entries by id: an object, or a list of {id, logprob} or of [id, logprob]."""

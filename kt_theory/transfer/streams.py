@@ -8,6 +8,7 @@ do, until one says that the answer is finished. Within an answer they stay apart
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import orjson
@@ -89,15 +90,24 @@ class _Stream:
     def joined(self) -> Body:
         """The record of the answer; raises a Skip if the pieces give none."""
         body = self.kind.join(self.bodies)
-        return {**self.doc, "response": body} if isinstance(self.doc.get("response"), (dict, list)) else {**body}
+        if isinstance(self.doc.get("response"), (dict, list)):
+            return {**self.doc, "response": body}
+        # What stands beside the first piece holds for all.
+        return {**self.doc, **body}
 
 
 class Joiner:
     """Takes pieces of streams as they come, and gives back whole answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: str) -> None:
+        self._source = source
         self._open: dict[Any, _Stream] = {}
         self._done: list[_Stream] = []
+        self._doc: Body = {}
+        self._alike: list[Body] = [{}]
+        self._line = 0
+        self.alike = 0
+        """Answers of Gemini to the request of the line before, where no id says whose they are."""
 
     def takes(self, line: int, doc: Body) -> bool:
         """Take a record if it is a piece of a stream."""
@@ -105,6 +115,8 @@ class Joiner:
         if type(body) is not dict:
             # Ollama's own field of that name holds text.
             body = doc
+        if "candidates" in body:
+            self._compare(line, doc, body)
         if not self._open and not _begins(body):
             return False
         kind = _kind(body)
@@ -126,6 +138,27 @@ class Joiner:
             stream = self._open[key] = _Stream(kind, doc)
         stream.add(line, body)
         return True
+
+    def _compare(self, line: int, doc: Body, body: Body) -> None:
+        """Refuse answers of Gemini that go on the one of the line before, though each says that it has ended."""
+        before, self._doc = self._doc, doc
+        if doc.get("request") != before.get("request") or any([doc.get(name) != before.get(name) for name in _ASKED]):
+            self._alike, self._line = [body], line
+            return
+        name, last = _gemini_name(body), self._alike[-1]
+        if name != _gemini_name(last) or _gemini_piece(body) or _gemini_piece(last):
+            self._alike, self._line = [body], line
+            return
+        self._alike.append(body)
+        if name and body["candidates"] == last["candidates"]:
+            # The same answer again.
+            return
+        if name or _one_answer(self._alike):
+            raise ValueError(
+                f"{self._source} lines {self._line} and {line}: pieces of one answer of Gemini, each with a "
+                'finishReason: put the pieces of an answer in one list, {"request": ..., "response": [piece, piece]}'
+            )
+        self.alike += 1
 
     def end(self) -> None:
         """Take down that a stream without an id has ended."""
@@ -156,6 +189,8 @@ def whole(bodies: list[Any]) -> Any:
     if kind is None:
         return bodies
     ours = [body for body, each in zip(bodies, kinds, strict=True) if each is kind]
+    if kind is _GEMINI and not any(map(_gemini_name, ours)) and (_one_answer(ours) or _texts_go_on(ours)):
+        return kind.join(ours)
     names = {kind.name(body) for body in ours}
     if not any(map(kind.piece, ours)) and ("" in names or len(names) == len(ours)):
         return bodies
@@ -191,7 +226,7 @@ def _begins(body: Body) -> bool:
     if choices is not None:
         choice = choices[0] if type(choices) is list and choices else None
         return type(choice) is not dict or choice.get("finish_reason") is None or "delta" in choice
-    return any([_FIRST[field](body[field]) for field in _FIRST.keys() & body.keys()])
+    return any([begins(body[field]) for field, begins in _FIRST if field in body])
 
 
 def _kind(body: Body) -> Kind | None:
@@ -220,6 +255,7 @@ def _asked(doc: Body, body: Body, by_request: bool) -> Any:
 
 _REQUEST = ("request", "prompt", "messages", "contents", "input", "inputs", "body", "url")
 _OF_BODIES = ("prompt", "input", "body")
+_ASKED = ("prompt", "contents", "custom_id", "key")
 
 
 def _holds_nothing(body: Body) -> bool:
@@ -435,12 +471,57 @@ def _gemini_candidates(body: Body) -> list[Body]:
 
 
 def _gemini_ended(candidate: Body) -> bool:
-    return candidate.get("finishReason", candidate.get("finish_reason")) is not None
+    return candidate.get("finishReason", candidate.get("finish_reason")) not in _NO_REASONS
+
+
+_NO_REASONS = (None, 0, "FINISH_REASON_UNSPECIFIED")
 
 
 def _gemini_piece(body: Body) -> bool:
     candidates = _gemini_candidates(body)
-    return bool(candidates) and not any("finishReason" in each or "finish_reason" in each for each in candidates)
+    return bool(candidates) and not any(map(_gemini_ended, candidates))
+
+
+def _one_answer(bodies: list[Body]) -> bool:
+    """Whether bodies of Gemini that all say they have ended are pieces of one answer.
+
+    Pieces count the tokens of those before, too. Without a list of tokens the counts must grow, and the texts go on.
+    """
+    counts = [_gemini_count(body) for body in bodies]
+    listed = [len(_gemini_chosen(body)) for body in bodies]
+    if all(listed):
+        return counts == list(accumulate(listed))
+    if None in counts:
+        return False
+    grows = all(one < other for one, other in pairwise(map(int, counts)))
+    return grows and _texts_go_on(bodies)
+
+
+def _texts_go_on(bodies: list[Body]) -> bool:
+    """Whether a text of Gemini begins within a sentence, or is empty, and the first one does not."""
+    texts = [_gemini_text(body) for body in bodies]
+    within = [text is not None and (not text or text[0].isspace() or text[0] in ".,;:!?)") for text in texts]
+    return texts[0] is not None and not within[0] and any(within)
+
+
+def _gemini_count(body: Body) -> Any:
+    usage = body.get("usageMetadata", body.get("usage_metadata"))
+    found = usage.get("candidatesTokenCount", usage.get("candidates_token_count")) if isinstance(usage, dict) else None
+    return found if isinstance(found, int) else None
+
+
+def _gemini_chosen(body: Body) -> list[Any]:
+    candidate = next(iter(_gemini_candidates(body)), {})
+    result = candidate.get("logprobsResult", candidate.get("logprobs_result"))
+    found = result.get("chosenCandidates", result.get("chosen_candidates")) if isinstance(result, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _gemini_text(body: Body) -> str | None:
+    """The text of the first candidate, None where there is no content."""
+    content = next(iter(_gemini_candidates(body)), {}).get("content")
+    text = spoken(content.get("parts"))[0] if isinstance(content, dict) else None
+    return text if isinstance(text, str) else None
 
 
 def _gemini_ends(body: Body) -> bool:
@@ -592,6 +673,7 @@ def _join_sglang(bodies: list[Body]) -> Body:
     return {**last, "text": "".join(texts), "meta_info": {**meta, **listed}}
 
 
+_GEMINI = Kind(_gemini_piece, _gemini_ends, _gemini_name, _gemini_ends, _join_gemini)
 _CHAT = Kind(_chat_piece, _nothing, _id, _nothing, _join_chat)
 _LEGACY = Kind(_legacy_piece, _legacy_tail, _id, _nothing, _join_legacy)
 _RESPONSES = Kind(_responses_piece, _nothing, _no_name, _responses_ends, _join_responses)
@@ -608,7 +690,7 @@ def _no_reason(value: Any) -> bool:
 
 
 def _no_end(value: Any) -> bool:
-    return not (type(value) is list and value and type(value[0]) is dict and "finishReason" in value[0])
+    return not (type(value) is list and value and type(value[0]) is dict and _gemini_ended(value[0]))
 
 
 def _is_text(value: Any) -> bool:
@@ -619,14 +701,14 @@ def _is_object(value: Any) -> bool:
     return type(value) is dict
 
 
-_FIRST: dict[str, Callable[[Any], bool]] = {
-    "type": _is_text,
-    "done": _goes_on,
-    "stop": _goes_on,
-    "token": _is_object,
-    "candidates": _no_end,
-    "meta_info": _no_reason,
-}
+_FIRST: tuple[tuple[str, Callable[[Any], bool]], ...] = (
+    ("type", _is_text),
+    ("done", _goes_on),
+    ("stop", _goes_on),
+    ("token", _is_object),
+    ("candidates", _no_end),
+    ("meta_info", _no_reason),
+)
 """Fields of pieces without choices, and what they may hold in the first one of an answer."""
 
 _BY_FIELD = (
@@ -636,7 +718,7 @@ _BY_FIELD = (
     ("done", Kind(_ollama_piece, _ollama_tail, _no_name, _ollama_tail, _join_ollama)),
     ("stop", Kind(_llama_piece, _llama_tail, _llama_name, _llama_tail, _join_llama)),
     ("token", Kind(_tgi_piece, _nothing, _no_name, _tgi_ends, _join_tgi)),
-    ("candidates", Kind(_gemini_piece, _gemini_ends, _gemini_name, _gemini_ends, _join_gemini)),
+    ("candidates", _GEMINI),
     ("meta_info", Kind(_sglang_piece, _sglang_tail, _sglang_name, _sglang_ends, _join_sglang)),
 )
 """Ways of streaming without choices, by a field that their pieces have."""

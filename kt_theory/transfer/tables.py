@@ -19,6 +19,7 @@ from kt_theory.delimited import (
     delimiter_of,
     first_rows,
     has_decimal_comma,
+    named_delimiter,
     other_encoding,
     with_point,
 )
@@ -41,7 +42,7 @@ from kt_theory.transfer.plain import (
     read_alone,
     structured,
 )
-from kt_theory.transfer.sampling import canonical_name
+from kt_theory.transfer.sampling import canonical_name, may_hold_settings
 
 _CHUNK = 1024
 _BLOCK = 1 << 22
@@ -99,8 +100,11 @@ def _csv_chunks(source: _Source, name: Any, reading: Reading) -> Iterator[list[A
     source.unread(sample.removeprefix(b"\xef\xbb\xbf"))
     _refuse_other_files(name, sample)
     text = sample.decode("utf-8", "replace").removeprefix("\ufeff")
-    delimiter = delimiter_of(text, lambda rows: _usual_names(rows[0], reading))
+    named, text = named_delimiter(text)
+    delimiter = named or delimiter_of(text, lambda rows: _usual_names(rows[0], reading))
     rows = _Rows(source, delimiter)
+    if named:
+        next(rows)
     header = next((row for row in rows if isinstance(row, Skip) or any(cell.strip() for cell in row)), None)
     if header is None:
         return
@@ -179,7 +183,7 @@ def _is_number(cell: str) -> bool:
 def _say_how_written(layout: _Layout, first: Sequence[Sequence[str]], account: Account) -> None:
     """Take down what parts the cells and the digits, where it is not a comma and a point."""
     if layout.delimiter != ",":
-        account.notes.append(f"cells are parted by {DELIMITERS[layout.delimiter]}")
+        account.notes.append(f"cells are parted by {DELIMITERS.get(layout.delimiter, repr(layout.delimiter))}")
     numbers = [i for name, i in zip(layout.names, layout.places, strict=True) if name in ("logprob", "prob")]
     if any(len(row) == layout.width and has_decimal_comma(row[i]) for row in first for i in numbers):
         account.notes.append("numbers are written with decimal commas: 0,25 is 0.25")
@@ -380,6 +384,9 @@ def _cell(name: str, cell: str) -> Any:
         try:
             return structured(text)
         except ValueError as error:
+            if may_hold_settings(name):
+                # Perhaps it is but a text.
+                return text
             raise ValueError(f"{name} = {cell[:40]!r}: {error}") from None
     return text
 

@@ -403,6 +403,16 @@ def test_what_parts_the_cells_is_recognised(delimiter, name, tmp_path):
     assert teacher.pi.tolist() == [[0.25, 0.75], [1.0, 0.0]]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_first_line_of_excel_names_what_parts_the_cells(delimiter, tmp_path):
+    rows = [["input", "a", "b"], ["q; r, s", "0.25", "0.75"], ["u", "1", "0"]]
+    text = "\n".join(delimiter.join(f'"{cell}"' for cell in row) for row in [*rows, ["u"]])
+    teacher = teachers.from_table(written(tmp_path, f"sep={delimiter}\r\n" + text.rpartition("\n")[0]))
+    assert (teacher.input_names, teacher.pi.tolist()) == (("q; r, s", "u"), [[0.25, 0.75], [1.0, 0.0]])
+    with pytest.raises(ValueError, match="line 5"):
+        teachers.from_table(written(tmp_path, f"sep={delimiter}\r\n" + text))
+
+
 def test_decimal_commas_and_blank_first_lines(tmp_path):
     for text in ("a;b\n0,25;0,75\n", 'a,b\n"0,25","0,75"\n', "\n\na,b\n\n0.25,0.75\n"):
         assert teachers.from_table(written(tmp_path, text)).pi.tolist() == [[0.25, 0.75]]

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import kt_theory as kt
 from kt_theory.transfer.sets import TransferSet
 
 
@@ -133,3 +134,66 @@ def test_a_log_probability_that_no_record_has_is_refused(tmp_path):
     assert (line, outcome, why) == (2, "malformed", "field 'p' is missing")
     with pytest.raises(ValueError, match="nope"):
         read(tmp_path, docs, logprob="nope", on_error="raise")
+
+
+HIDES = {
+    "chat": (chat(usage={"completion_tokens": 200}), 1),
+    "a count of 0 is stated": (chat(usage={"completion_tokens": 200, "reasoning_tokens": 0}), 0),
+    "few more": (chat(usage={"completion_tokens": 17}), 0),
+    "a long text of which one token is listed": (chat(usage={"completion_tokens": 200}), 0),
+    "all tokens listed": (chat(usage={"completion_tokens": 101}), 0),
+    "all tokens listed, and more counted": (chat(usage={"completion_tokens": 150}), 1),
+    "nothing stated": (chat(usage={"completion_tokens": 200}), 0),
+}
+for _name in list(HIDES)[3:]:
+    _choice = HIDES[_name][0]["response"]["choices"][0]
+    _choice["message"]["content"] = "Yes" + " and so on" * 33 if _name != "nothing stated" else "Yes"
+    _choice["logprobs"]["content"] = [{"token": "Yes", "logprob": -0.1}]
+    if "all" in _name:
+        _choice["logprobs"]["content"] += [{"token": f" {word}", "logprob": -0.1} for word in ("and", "so", "on") * 33]
+    if _name == "nothing stated":
+        _choice["logprobs"] = None
+
+
+@pytest.mark.parametrize(("doc", "unshown"), HIDES.values(), ids=HIDES)
+def test_more_tokens_counted_than_shown(doc, unshown, tmp_path):
+    transfer = read(tmp_path, [doc])
+    account = transfer.account
+    assert account.unshown == unshown
+    assert any("answers count far more tokens than they show" in warning for warning in account.warnings) == unshown
+    said = "no reasoning came before the 1 answers that count more tokens than they show"
+    assert (said in kt.fit(transfer).certificate().assumptions) == unshown
+
+
+def of_gemini(usage):
+    listed = {"chosenCandidates": [{"token": "Yes", "logProbability": -0.1}]}
+    candidate = {"content": {"parts": [{"text": "Yes"}]}, "finishReason": "STOP", "logprobsResult": listed}
+    return {"request": {"contents": "q"}, "response": {"candidates": [candidate], "usageMetadata": usage}}
+
+
+def of_server(count):
+    """The same answer of servers that count its tokens, each under a name of its own."""
+    token = {"token": "Yes", "logprob": -0.1, "top_logprobs": []}
+    part = {"type": "output_text", "text": "Yes", "logprobs": [token]}
+    message = {"type": "message", "content": [part]}
+    legacy = {"tokens": ["Yes"], "token_logprobs": [-0.1], "top_logprobs": None}
+    meta = {"finish_reason": {"type": "stop"}, "output_token_logprobs": [[-0.1, 5, "Yes"]], "completion_tokens": count}
+    llama = {"content": "Yes", "completion_probabilities": [token], "tokens_predicted": count}
+    choice = {"message": {"content": "Yes"}, "logprobs": {"content": [token]}}
+    usage = {"prompt_tokens": 3, "completion_tokens": count, "total_tokens": 3 + count}
+    return [
+        {"prompt": "q", "choices": [{"text": "Yes", "logprobs": legacy}], "usage": usage},
+        {"prompt": "q", "response": {"output": [message], "usage": {"output_tokens": count}}},
+        {"prompt": "q", "text": "Yes", "meta_info": meta},
+        {"prompt": "q", "generation_settings": {}, **llama},
+        {"prompt": "q", "message": {"content": "Yes"}, "done": True, "logprobs": [token], "eval_count": count},
+        {"input": "q", "output": {"choices": [choice], "usage": {"output_tokens": count}}},
+        of_gemini({"candidatesTokenCount": count}),
+        of_gemini({"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 3 + count}),
+    ]
+
+
+@pytest.mark.parametrize("which", range(8))
+def test_more_tokens_counted_than_shown_by_other_servers(which, tmp_path):
+    for count, unshown in ((1, 0), (200, 1)):
+        assert read(tmp_path, [of_server(count)[which]]).account.unshown == unshown

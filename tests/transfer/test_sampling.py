@@ -86,7 +86,7 @@ def test_a_request_that_changes_the_draw_is_found(name, value, holder):
     if holder is not None:
         request = {"messages": [], holder: {name: value}}
     found = origin_of((request,))
-    assert found.changed.startswith(f"{holder}.{name} = " if holder else f"{name} = ")
+    assert found.changed.startswith(f"{holder}.{name}" if holder else name)
     assert not found.unknown
 
 

@@ -263,3 +263,67 @@ def test_answers_are_given_back_before_the_end_of_a_long_file(tmp_path, monkeypa
     transfer = read(tmp_path, *map(wrapped, docs))
     assert len(transfer) == len(most) == 600
     assert transfer.account.joined == 600
+
+
+def ended(text, count=None, listed=True, **more):
+    """A body of Gemini that says it has ended, as each piece of its older streams does."""
+    candidate = gemini(text, -0.5, "STOP")["candidates"][0]
+    if not listed:
+        del candidate["logprobsResult"]
+    usage = {} if count is None else {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": count}}
+    return {"candidates": [candidate], **usage, **more}
+
+
+GONE_ON = {
+    "counts of tokens": [ended("Pa", 1), ended("ris", 2)],
+    "growing counts, texts that go on": [ended("Paris", 1, False), ended(" it is", 4, False), ended(".", 5, False)],
+    "one id": [ended("Pa", responseId="r"), ended("ris", responseId="r")],
+}
+
+
+@pytest.mark.parametrize("pieces", GONE_ON.values(), ids=GONE_ON)
+def test_pieces_of_gemini_that_all_say_they_have_ended(pieces, tmp_path):
+    asked = {"contents": "q"}
+    transfer = read(tmp_path, {"request": asked, "response": pieces}, label="text")
+    (name,) = transfer.labels
+    assert name.startswith("Paris")
+    assert not transfer.account.notes
+    alone = [{"request": asked, "response": piece} for piece in pieces]
+    with pytest.raises(ValueError, match=r"a\.jsonl lines 1 and 2: pieces of one answer of Gemini"):
+        read(tmp_path, *alone)
+    # Other answers between them make them answers of their own.
+    other = {**alone[0], "request": {"contents": "r"}}
+    assert len(read(tmp_path, alone[0], other, alone[1])) == 3
+
+
+@pytest.mark.parametrize("text", ["", " it is", ", it is", "."])
+def test_texts_of_gemini_in_one_list_that_go_on(text, tmp_path):
+    pieces = [ended("Paris", listed=False), ended(text, listed=False)]
+    transfer = read(tmp_path, {"request": {"contents": "q"}, "response": pieces}, label="text")
+    assert transfer.labels == (f"Paris{text}",)
+
+
+def test_draws_of_gemini_without_ids_are_said_to_be_taken_for_some(tmp_path):
+    draws = [ended("Paris", 1), ended("Rome", 1), ended(" Rome", 1), ended("Rome", 1)]
+    asked = {"contents": "q"}
+    transfer = read(tmp_path, *({"request": asked, "response": draw} for draw in draws))
+    assert len(transfer) == 4
+    assert transfer.account.notes[0].startswith("3 answers of Gemini follow one to the same request and have no resp")
+    transfer = read(tmp_path, {"request": asked, "response": draws[:2]}, {"request": asked, "response": draws[:2]})
+    assert len(transfer) == 4
+    assert transfer.account.notes == [
+        "answers of Gemini in one list have no responseId: they are taken for draws, not for pieces of a stream"
+    ]
+    named = [{"request": asked, "response": {**draw, "responseId": str(i)}} for i, draw in enumerate(draws)]
+    assert not read(tmp_path, *named).account.joined
+    # The same answer twice is a copy, of which the account warns.
+    transfer = read(tmp_path, named[0], {**named[0], "note": 1})
+    assert (len(transfer), transfer.account.same_id) == (2, 1)
+
+
+@pytest.mark.parametrize("reason", [None, "FINISH_REASON_UNSPECIFIED", 0])
+def test_a_reason_that_is_none_ends_no_answer_of_gemini(reason, tmp_path):
+    first = gemini("Pa", -1.25, "STOP")
+    first["candidates"][0]["finishReason"] = reason
+    pieces = [{"request": {"contents": "q"}, "response": body} for body in (first, gemini("ris", -0.5, "STOP"))]
+    assert len(read(tmp_path, *pieces)) == 1

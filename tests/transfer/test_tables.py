@@ -453,3 +453,18 @@ def test_a_label_that_is_no_field_is_refused_or_said(tmp_path):
             read(tmp_path, answer, "a.jsonl", label="first_tokn", **options)
     account = read(tmp_path, '{"input": "q", "label": "a"}\n', "a.jsonl", label="says").account
     assert account.skipped == [(1, "no label", "field 'says' is missing: neither a label nor top_logprobs")]
+
+
+@pytest.mark.parametrize("mark", ["sep={}\n", "sep={}\r\n", '"sep={}"\n', "SEP={}  \n", "\ufeffsep={}\n"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "^"])
+def test_the_first_line_of_excel_names_what_parts_the_cells(mark, delimiter, tmp_path):
+    rows = [["input", "label", "logprob"], ["q; r, s", "a", "-0.5"], ["q", "b"]]
+    text = "".join(delimiter.join(f'"{cell}"' for cell in row) + "\n" for row in rows)
+    transfer = read(tmp_path, mark.format(delimiter) + text)
+    assert transfer.input_names == ("q; r, s",)
+    assert transfer.line.tolist() == [3]
+    assert [line for line, *_ in transfer.account.skipped] == [4]
+
+
+def test_a_column_that_is_called_like_the_line_of_excel(tmp_path):
+    assert read(tmp_path, "input,label,sep=\nq,a,x\n").input_names == ("q",)

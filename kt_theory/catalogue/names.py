@@ -2,7 +2,7 @@
 
 A name with its parameters is a recipe, a dict that is cheap to hash and to send: {"name": "top_k",
 "k": 5}. It is read from a text ("top_k(5)", "top_k(k=5)", "rounded(0.5) top_k(5)", see
-`kt_theory.grammar`) or from a table of the same keys, and built where it is needed. What comes from
+`kt_theory.catalogue.grammar`) or from a table of the same keys, and built where it is needed. What comes from
 a file counts by its content.
 
 To add a level or a student: one entry in `LEVELS` or `STUDENTS`. An entry that lacks a field is an
@@ -16,17 +16,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, assert_never, cast
+from typing import Any
 
 import numpy as np
 
 from kt_theory import access, graphs, students
-from kt_theory.access import Access, channel, reach, shows
-from kt_theory.exact.risk import RowRisk
-from kt_theory.files import SUFFIXES, digest, names_file, read_array, read_graph, refuse_changed
-from kt_theory.grammar import Call, parse, write
+from kt_theory.access import Access
+from kt_theory.catalogue.files import SUFFIXES, digest, names_file, read_array, read_graph, refuse_changed
+from kt_theory.catalogue.grammar import Call, parse, write
 from kt_theory.students import NAMED, Student
-from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name, whole_number
 
 Recipe = Mapping[str, Any]
@@ -324,6 +322,8 @@ def _only_level(k: int) -> Access:
 
 
 def _true_logits() -> Student:
+    from kt_theory.catalogue.own import own_student
+
     return own_student(access.true_logits())
 
 
@@ -670,127 +670,3 @@ def _graph_of(recipe: Recipe) -> Recipe | None:
         return recipe
     base = recipe.get("student")
     return None if base is None else _graph_of(base)
-
-
-# A level's own student.
-
-_Reaches = reach.OwnRow | reach.Ball | reach.Everything
-_Channels = (
-    channel.AsIs
-    | channel.Temperature
-    | channel.Rounded
-    | channel.Quantised
-    | channel.UpToFactor
-    | channel.Centred
-    | channel.Noisy
-)
-_Shown = (
-    shows.Nothing
-    | shows.SampledLabel
-    | shows.TopK
-    | shows.WholeRow
-    | shows.NonTarget
-    | shows.MostProbable
-)
-
-
-def own_student(level: Access, teacher: Teacher | None = None) -> Student:
-    """Return the level's student: minimax, but for hard labels and non-target parts, where it is
-    maximum likelihood.
-
-    Parameters
-    ----------
-    level : Access
-    teacher : Teacher, optional
-        Of greedy labels the student is the point mass where that leaves less of this teacher than
-        the minimax student, as it does where a label stands out.
-
-    Raises
-    ------
-    ValueError
-        For a level along a graph whose answers are not whole rows as they are.
-    """
-    plain = Access(level.shows)
-    match cast(_Reaches, level.reach):
-        case reach.OwnRow():
-            pass
-        case reach.Ball(graph, hops):
-            _refuse_parts(level)
-            return students.grad_ful(graph, hops)
-        case reach.Everything(features):
-            _refuse_parts(level)
-            return students.jacobian(features)
-        case other_reach:
-            assert_never(other_reach)
-    match cast(_Channels, level.channel):
-        case channel.AsIs():
-            return _own_plain(plain, teacher)
-        case channel.Temperature(tau):
-            return students.tempered(tau, of=plain)
-        case channel.Rounded(step):
-            return students.rounded(step, plain)
-        case channel.Quantised(bits):
-            return students.quantised(bits, plain)
-        case channel.UpToFactor():
-            return students.logits(plain)
-        case channel.Noisy(sigma):
-            return students.noisy(sigma, plain)
-        case channel.Centred():
-            # The softmax of what is shown does not need the scale.
-            return replace(students.logits(plain), name=level.name, access=level)
-        case other_channel:
-            assert_never(other_channel)
-
-
-def _own_plain(level: Access, teacher: Teacher | None) -> Student:
-    match cast(_Shown, level.shows):
-        case shows.Nothing():
-            return students.CE_SGL
-        case shows.SampledLabel():
-            return students.SEL_PTL
-        case shows.WholeRow():
-            return students.CE_FUL
-        case shows.TopK(top):
-            return students.top_k(top)
-        case shows.NonTarget():
-            return NAMED["non_target"]
-        case shows.MostProbable(0):
-            return NAMED["argmax" if _stands_out(teacher) else "argmax_hedged"]
-        case shows.MostProbable(top):
-            return students.top_k(top, sampled=False)
-        case other:
-            assert_never(other)
-
-
-def _stands_out(teacher: Teacher | None) -> bool:
-    """Whether a point mass on the most probable label leaves less of it than hedging does."""
-    if teacher is None:
-        return False
-    bold, hedged = (cast(RowRisk, NAMED[name].exact) for name in ("argmax", "argmax_hedged"))
-    return bold.limit(teacher.classes) <= hedged.limit(teacher.classes)
-
-
-def _refuse_parts(level: Access) -> None:
-    if Access(shows.WholeRow(), reach=level.reach) != level:
-        raise ValueError(
-            f"access {level.name!r} has no student of its own: where a query reveals other rows, "
-            "only whole rows as they are have one"
-        )
-
-
-def default_students(granted: Access | None) -> list[Student]:
-    """Return the paper's students that a level allows and its own; if there are none, all it allows
-    by name.
-
-    Of no level, the paper's four.
-    """
-    if granted is None:
-        return [*students.STUDENTS.values()]
-    allowed = [one for one in NAMED.values() if granted.covers(one.access)]
-    beside = granted != access.HARD
-    papers = [
-        one
-        for one in allowed
-        if one.name in students.STUDENTS or (beside and one.access == granted)
-    ]
-    return papers or allowed

@@ -1,0 +1,41 @@
+"""The catalogue: every access level and every student by name, and what belongs to each.
+
+`names` has the tables and reads and prints names by one grammar (`grammar`; what comes from a file,
+`files`); `own` has the students of a level, `brackets` what is proved of it. To add a level or a
+student, add an entry in `names`; a level of a new kind also needs its cases in `own` and `brackets`.
+"""
+
+from kt_theory.catalogue.names import (
+    LEVELS,
+    STUDENTS,
+    build_student,
+    granted,
+    identity,
+    level,
+    level_recipe,
+    located,
+    name_of,
+    student,
+    student_access,
+    student_recipe,
+    typed,
+)
+from kt_theory.catalogue.own import default_students, own_student
+
+__all__ = [
+    "LEVELS",
+    "STUDENTS",
+    "build_student",
+    "default_students",
+    "granted",
+    "identity",
+    "level",
+    "level_recipe",
+    "located",
+    "name_of",
+    "own_student",
+    "student",
+    "student_access",
+    "student_recipe",
+    "typed",
+]
