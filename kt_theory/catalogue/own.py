@@ -7,6 +7,7 @@ from typing import assert_never, cast
 
 from kt_theory import access, students
 from kt_theory.access import Access, channel, reach, shows
+from kt_theory.exact.risk import RowRisk
 from kt_theory.students import NAMED, Student
 from kt_theory.teacher import Teacher
 
