@@ -12,11 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from kt_theory.risk.cell import Cell
+from kt_theory.catalogue import build_student
+from kt_theory.simulation.cell import Cell
 from kt_theory.sweep import Spec, load, run
 from kt_theory.sweep.cells import Work, run_block
 from kt_theory.sweep.journal import Record
-from kt_theory.sweep.recipes import build_student, build_teacher
+from kt_theory.sweep.recipes import build_teacher
 from kt_theory.sweep.results import results_table, write_results
 from kt_theory.sweep.store import Store
 

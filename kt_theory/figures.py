@@ -120,7 +120,7 @@ def bound_lines(axes: Any, frame: pd.DataFrame) -> None:
 
     They hold for the worst teacher of the class, not for the teacher of the picture.
     """
-    from kt_theory.limits import bounds
+    from kt_theory.limits import paper as bounds
 
     inputs, labels = int(frame["inputs"].iloc[0]), int(frame["labels"].iloc[0])
     low, high = max(1, frame["n"].min()), max(1, frame["n"].max())

@@ -1,7 +1,10 @@
-"""The formulas that everything rests on, each once: total variation, the chance to be missed, softmax."""
+"""The formulas that everything rests on, each once: total variation, the chance to be missed,
+softmax.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,10 +19,12 @@ def total_variation(q: ArrayLike, p: ArrayLike, rho: ArrayLike | None = None) ->
     q, p : array_like, (..., A)
         Distributions over labels; they broadcast.
     rho : array_like, (S,), optional
-        Input law. If given, q and p are (..., S, A) and the rho-weighted sum TV(q, p | rho) of equation (2.1) in Zhao
-        and Zhu (2023) is returned.
+        Input law. If given, q and p are (..., S, A) and the rho-weighted sum TV(q, p | rho) of
+        equation (2.1) in Zhao and Zhu (2023) is returned.
     """
-    rows = 0.5 * np.abs(np.asarray(q, dtype=np.float64) - np.asarray(p, dtype=np.float64)).sum(axis=-1)
+    rows = 0.5 * np.abs(np.asarray(q, dtype=np.float64) - np.asarray(p, dtype=np.float64)).sum(
+        axis=-1
+    )
     return rows if rho is None else rows @ np.asarray(rho, dtype=np.float64)
 
 
@@ -37,13 +42,24 @@ def missed(x: Any, n: Any) -> Any:
     -------
     float or array, as x and n broadcast.
     """
+    if isinstance(x, float) and isinstance(
+        n, int
+    ):  # the searches of limits come here a million times
+        if n == 0:
+            return 1.0
+        return math.exp(n * math.log1p(-x)) if x < 1.0 else 0.0
     return power_of(log_missed(x), n)
 
 
-def log_missed(x: Any) -> Any:
-    """Return log(1-x), -inf where x is 1 or more."""
+def log_missed(x: Any, rest: Any = None) -> Any:
+    """Return log(1-x), -inf where x is 1 or more; `rest` is 1-x, if it is known to more digits than
+    the difference.
+    """
     with np.errstate(divide="ignore"):
-        return np.log1p(-np.minimum(x, 1.0))
+        log = np.log1p(-np.minimum(x, 1.0))
+        return (
+            log if rest is None else np.where(np.less(x, 0.5), log, np.log(np.maximum(rest, 0.0)))
+        )
 
 
 def power_of(log: Any, n: Any) -> Any:
@@ -55,7 +71,17 @@ def power_of(log: Any, n: Any) -> Any:
     return found if np.ndim(found) else float(found)
 
 
+def bernstein(nats: float, variance: Any) -> Any:
+    """Return the t with e^-nats = exp(-t^2 / (2 variance + 2t/3)), Bernstein's bound on P(X - E X >= t).
+
+    X is a sum of independent terms that exceed their means by at most 1.
+    """
+    return nats / 3 + np.sqrt(nats**2 / 9 + 2 * nats * variance)
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return exp(z) / sum exp(z) along the last axis; each row has a finite entry, -inf is probability 0."""
+    """Return exp(z) / sum exp(z) along the last axis; each row has a finite entry, -inf is
+    probability 0.
+    """
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return weights / weights.sum(axis=-1, keepdims=True)

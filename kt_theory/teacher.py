@@ -30,6 +30,11 @@ class RowClasses(NamedTuple):
     rho: np.ndarray
     multiplicity: np.ndarray
 
+    @property
+    def weight(self) -> np.ndarray:
+        """The probability of each class, (C,)."""
+        return self.rho * self.multiplicity
+
 
 class Teacher:
     """An exact teacher: pi(a|s) over finite inputs and labels and the input law rho. Immutable.
@@ -228,6 +233,12 @@ class Teacher:
             way_out = "use exact_risk or minimax_risk, or teacher.expand()"
             raise ValueError(f"{_too_dense(self)}: {way_out}")
         return array
+
+
+def require_teacher(given: Any, name: str = "teacher") -> None:
+    """Raise ValueError, naming the argument, if `given` is not a Teacher."""
+    if not isinstance(given, Teacher):
+        raise ValueError(f"{name} is a {type(given).__name__}: must be a Teacher")
 
 
 def _too_dense(teacher: Teacher) -> str:

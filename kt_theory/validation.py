@@ -41,12 +41,24 @@ def whole_number(value: Any, name: str, *, low: int = 0, high: int = LARGEST_COU
     return number
 
 
-def sample_sizes(n: Any) -> list[int]:
-    """Return `n`, one whole number or an array-like of them, as a list of ints in [0, 2^53]."""
+def sample_sizes(n: Any, *, endless: bool = False) -> list[Any]:
+    """Return `n`, one whole number or an array-like of them, as a list of ints in [0, 2^53]; or
+    inf, if `endless`.
+    """
     values = [n] if np.ndim(n) == 0 else list(np.ravel(np.asarray(n, dtype=object)))
     if not values:
         raise ValueError("n = []: give at least one number of samples")
-    return [whole_number(value, "n") for value in values]
+    return [value if endless and infinite(value) else whole_number(value, "n") for value in values]
+
+
+def infinite(value: Any) -> bool:
+    """Return whether `value` is the float inf."""
+    return isinstance(value, (float, np.floating)) and bool(value == np.inf)
+
+
+def as_given(values: Any, n: Any) -> float | np.ndarray:
+    """Return `values`, one for each of `sample_sizes(n)`, in the shape of n: a float for one."""
+    return float(values[0]) if np.ndim(n) == 0 else np.reshape(values, np.shape(n))
 
 
 def unit_interval(value: Any, name: str) -> float:

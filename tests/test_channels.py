@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import kt_theory as kt
 from kt_theory import students
-from kt_theory.affine import AffineLogits, affine_logits, from_jacobian
 from kt_theory.access.channel import Quantised, Rounded, Temperature, UpToFactor
+from kt_theory.affine import AffineLogits, affine_logits, from_jacobian
 from kt_theory.testing import teachers
 
 RNG = np.random.default_rng(20)

@@ -15,9 +15,9 @@ import kt_theory as kt
 from kt_theory import access, graphs, queries, students
 from kt_theory.limits.graph import independence_number
 from kt_theory.limits.kappa import coverage, kappa
-from kt_theory.limits.noise import row_noise, shown_noise_upper
+from kt_theory.limits.channels.noise import row_noise, shown_noise_upper
 from kt_theory.limits.soft import unvisited_mass
-from kt_theory.limits.terms import risk_terms
+from kt_theory.minimax import risk_terms
 
 RNG = np.random.default_rng(31)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kt_theory.limits import bounds
+from kt_theory.limits import paper as bounds
 from kt_theory.reproduce import paper
 from kt_theory.sweep import Spec, load, run
 from kt_theory.sweep.store import Store

@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 import kt_theory as kt
 from kt_theory import access, cli, students
 from kt_theory.kernels.draws import PATHS
-from kt_theory.risk.cell import Cell
+from kt_theory.simulation.cell import Cell
 from kt_theory.testing import assert_risk, confidence_radius, teachers
 
 RNG = np.random.default_rng(31)
@@ -387,7 +387,8 @@ def test_wrong_groups_leave_the_distance_to_the_mean_row():
 
 
 def test_a_temperature_of_1_is_no_parameter_of_a_sweep():
-    from kt_theory.sweep.recipes import student_label, student_recipe
+    from kt_theory.catalogue import name_of as student_label
+    from kt_theory.catalogue import student_recipe
 
     assert student_recipe("hinton(0.5, 1)") == student_recipe("hinton(0.5)") == {"name": "hinton", "alpha": 0.5}
     assert student_label(student_recipe({"name": "hinton", "alpha": 0.5, "temperature": 1})) == "hinton(0.5)"

@@ -24,7 +24,7 @@ import kt_theory as kt
 from kt_theory.cli import main
 
 PACKAGE = Path(kt.__file__).parent
-ROOMS = ("teachers", "transfer", "planning")
+ROOMS = ("teachers", "transfer", "planner", "cli")
 
 Act = Callable[[Path], Any]
 
@@ -153,6 +153,24 @@ def said(write: Callable[[Path], Path], **options: Any) -> Act:
 def learnt(write: Callable[[Path], Path], student: Any = None, **options: Any) -> Act:
     """Read it as records and learn from them."""
     return lambda folder: kt.fit(kt.TransferSet.read(write(folder), **options), student).certificate()
+
+
+def whole_rows(inputs: int | None = None) -> Act:
+    """Plan from whole rows of inputs that are asked unevenly, and raise why there is no number."""
+
+    def ask(_: Path) -> None:
+        rng = np.random.default_rng(0)
+        pi, rho = rng.dirichlet(np.full(4, 0.4), 300), 1.0 / np.arange(1.0, 301.0)
+        s = rng.choice(300, 600, p=rho / rho.sum())
+        a = (np.cumsum(pi[s], axis=1) < rng.random(600)[:, None]).sum(axis=1)
+        names = [f"q{i}" for i in s]
+        found = kt.samples_needed(
+            "soft", inputs, teacher=kt.TransferSet.from_arrays(names, a, logits=np.log(pi[s])), tv=0.02
+        )
+        if found.n is None:
+            raise ValueError(found.reason)
+
+    return ask
 
 
 def planned(
@@ -410,6 +428,7 @@ WAYS = {
         planned("rounded(0.1)", inputs=9, labels=3, tv=0.1),
     ),
     "a plan for the copy": Way(planned("rounded(0.1)", TOP, tv=0.1), r"kt.fit\(...\).teacher\(\)", as_teacher),
+    "rows that differ too much": Way(whole_rows(), "less if inputs= says how many inputs there are", whole_rows(300)),
     "hops without a graph": Way(
         lambda folder: kt.plan(inputs=3, labels=2, tv=0.1, hops=2),
         "goes with graph=...",
@@ -476,10 +495,11 @@ def arguments() -> set[str]:
 
 
 def options() -> set[str]:
-    """The options of all commands."""
-    context = click.Context(main)
-    commands = [main.get_command(context, name) for name in main.list_commands(context)]
-    return {option for each in commands if each is not None for part in each.params for option in part.opts}
+    """The options of all commands, those within groups too."""
+    commands: list[click.Command] = [main]
+    for each in commands:
+        commands += getattr(each, "commands", {}).values()
+    return {"--help", *(option for each in commands for part in each.params for option in part.opts)}
 
 
 LEVEL_PRICES = {"hard"}
@@ -497,12 +517,12 @@ def test_what_messages_name_exists(room):
     assert not wrong
 
 
-WHOLE = ["teachers/*.py", "transfer/*.py", "planning/*.py", "planning/posterior/*.py"]
+WHOLE = ["cli/teacher.py", "teachers/*.py", "transfer/*.py", "planner/*.py", "planner/posterior/*.py"]
 """Modules of which every named argument and option has its `Way`."""
 
 
 def test_every_argument_that_messages_name_has_its_way():
-    paths = [path for place in WHOLE for path in PACKAGE.glob(place) if path.name != "cli.py"]
+    paths = [path for place in WHOLE for path in PACKAGE.glob(place)]
     named = {name for path in paths for name, _ in named_in(path.read_text())}
     tried = " ".join(way.words for way in WAYS.values())
     assert {name for name in named if name not in tried} == set()

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import kt_theory as kt
 from kt_theory.cli import main
 from kt_theory.limits.bias import largest_bias
-from kt_theory.limits.overview import PAPER, limits_at, overview
+from kt_theory.overview import PAPER, limits_at, overview
 from kt_theory.reproduce import limits as pictures
 from kt_theory.testing import assert_risk
 

@@ -1,7 +1,7 @@
 """Access levels: what one query to the teacher reveals, ordered by how much.
 
-A level is what an answer shows of a row (`shows`), through which channel (`channel`), of which rows (`reach`); `levels`
-builds the named ones.
+A level is what an answer shows of a row (`shows`), through which channel (`channel`), of which rows
+(`reach`); `levels` builds the named ones.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How an answer shows the probabilities that it reveals, where not as they are.
 
-An answer is a row of weights. Weights are the probabilities themselves, or shown at another temperature, rounded,
-quantised, up to an unknown factor, or with noise. What is shown of a row is a function of that row alone, but for
-noise, which is fresh in every answer.
+An answer is a row of weights. Weights are the probabilities themselves, or shown at another
+temperature, rounded, quantised, up to an unknown factor, or with noise. What is shown of a row is a
+function of that row alone, but for noise, which is fresh in every answer.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ class Channel:
         Whether what is shown of one label depends on the probabilities of the others.
     sigma : float
         Standard deviation of the noise on each log-probability; 0 for all channels but `Noisy`.
+    tables : int
+        How many tables of the teacher's size what is shown takes, beside the teacher's own.
+    alike : bool
+        Whether equal rows are shown alike, so that their answers can be put together.
     """
 
     name: str
@@ -42,23 +46,32 @@ class Channel:
     keeps_order: ClassVar[bool] = True
     undone: ClassVar[bool] = True
     needs_whole_row: ClassVar[bool] = False
+    tables: ClassVar[int] = 1
+    alike: ClassVar[bool] = True
     sigma: float = 0.0
 
     @property
     def fixed(self) -> Channel:
-        """The part of it that is the same in every answer: the channel itself, or none where it is noise."""
+        """The part of it that is the same in every answer: the channel itself, or none where it is
+        noise.
+        """
         return self
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
-        """Return the weights (S, A) that stand for the probabilities pi (S, A); a probability of 0 is shown as 0."""
+        """Return the weights (S, A) that stand for the probabilities pi (S, A); a probability of 0
+        is shown as 0.
+        """
         raise NotImplementedError
 
     def gives(self, other: Channel, *, whole: bool) -> bool:
-        """Return whether weights shown so give those of `other`; `whole`: all weights of a row are there."""
+        """Return whether weights shown so give those of `other`; `whole`: all weights of a row are
+        there.
+        """
         return self == other or whole
 
     def undo(self, shown: np.ndarray, power: float = 1.0) -> np.ndarray:
-        """Return the rows that the channel's own student writes of whole rows: (R, A), rows sum to 1.
+        """Return the rows that the channel's own student writes of whole rows: (R, A), rows sum to
+        1.
 
         Parameters
         ----------
@@ -69,6 +82,21 @@ class Channel:
         """
         weights = (shown / shown.max(axis=1, keepdims=True)) ** power
         return weights / weights.sum(axis=1, keepdims=True)
+
+    def completed(self, weights: np.ndarray, top: int) -> np.ndarray:
+        """Return rows of weights with what the channel's own student gives to the hidden labels:
+        equal shares.
+
+        Parameters
+        ----------
+        weights : (R, A) array
+            What is shown of the first `top` labels; 0 on the others, which are hidden.
+        top : int
+        """
+        labels = weights.shape[1]
+        left = 1.0 - weights.sum(axis=1, keepdims=True)
+        share = np.where(left > labels * 2.0**-52, left, 0.0) / max(labels - top, 1)
+        return np.where(np.arange(labels) < top, weights, share)
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return the largest TV(copy, teacher) on a row of `undo`: what the channel leaves open.
@@ -85,7 +113,9 @@ class Channel:
         return 1.0, 1.0
 
     def floor(self, labels: int) -> float:
-        """Return a bound on what a whole row leaves unknown to the channel's own student, at most 1-1/A."""
+        """Return a bound on what a whole row leaves unknown to the channel's own student, at most
+        1-1/A.
+        """
         raise NotImplementedError
 
     def label_floor(self, shown: int) -> float:
@@ -100,13 +130,16 @@ class AsIs(Channel):
 
     name: ClassVar[str] = ""
     description: ClassVar[str] = ""
+    tables: ClassVar[int] = 0
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return pi."""
         return pi
 
     def gives(self, other: Channel, *, whole: bool) -> bool:
-        """Return whether the other's weights follow: always, but from single labels none that need the whole row."""
+        """Return whether the other's weights follow: always, but from single labels none that need
+        the whole row.
+        """
         return whole or not other.needs_whole_row
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
@@ -125,7 +158,9 @@ class AsIs(Channel):
 @final
 @dataclass(frozen=True)
 class Temperature(Channel):
-    """The softmax of the logits divided by tau: p^(1/tau) / sum p^(1/tau). Who knows tau can undo it on whole rows."""
+    """The softmax of the logits divided by tau: p^(1/tau) / sum p^(1/tau). Who knows tau can undo
+    it on whole rows.
+    """
 
     tau: float
     needs_whole_row: ClassVar[bool] = True
@@ -155,7 +190,9 @@ class Temperature(Channel):
         return powers / powers.sum(axis=1, keepdims=True)
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
-        """Return the distance of the copy from the rows: 0 unless the student takes the temperature for another."""
+        """Return the distance of the copy from the rows: 0 unless the student takes the temperature
+        for another.
+        """
         return float(0.5 * np.abs(table - self.undo(shown, self.tau)).sum(axis=1).max())
 
     def floor(self, labels: int) -> float:
@@ -215,12 +252,14 @@ class Rounded(Channel):
         return math.exp(-0.5 * self.step), math.exp(0.5 * self.step)
 
     def floor(self, labels: int) -> float:
-        """Return tanh(step/4), at most 1-1/A, for the student that divides what is shown by its sum.
+        """Return tanh(step/4), at most 1-1/A, for the student that divides what is shown by its
+        sum.
 
-        It is the row tilted by errors of at most step/2 either way, and for every set H of labels the odds of its mass
-        change by a factor of at most e^step: p(H) goes from 1/(1+e^-l) to at most 1/(1+e^-(l+step)), a change of at
-        most tanh(step/4). It is sharp: where all labels have one code e^(j step) = 1/A and a share 1/(1+e^(step/2)) of
-        them e^(step/2)/A, the others e^(-step/2)/A, no decoder does better.
+        It is the row tilted by errors of at most step/2 either way, and for every set H of labels
+        the odds of its mass change by a factor of at most e^step: p(H) goes from 1/(1+e^-l) to at
+        most 1/(1+e^-(l+step)), a change of at most tanh(step/4). It is sharp: where all labels have
+        one code e^(j step) = 1/A and a share 1/(1+e^(step/2)) of them e^(step/2)/A, the others
+        e^(-step/2)/A, no decoder does better.
         """
         return min(math.tanh(0.25 * self.step), 1.0 - 1.0 / labels)
 
@@ -270,12 +309,26 @@ class Quantised(Channel):
         return self == other
 
     def undo(self, shown: np.ndarray, power: float = 1.0) -> np.ndarray:
-        """Return the rows with the error of their sum shared equally; see `kt_theory.students.quantised`."""
+        """Return the rows with the error of their sum shared equally; see
+        `kt_theory.students.quantised`.
+        """
         left = 1.0 - shown.sum(axis=1, keepdims=True)
         takers = (shown > 0) | (left >= 0)
-        corrected = np.maximum(np.where(takers, shown + left / takers.sum(axis=1, keepdims=True), 0.0), 0.0)
-        # Weights that a server computed in half precision may be off by more than the smallest of them.
+        corrected = np.maximum(
+            np.where(takers, shown + left / takers.sum(axis=1, keepdims=True), 0.0), 0.0
+        )
+        # Weights that a server computed in half precision may be off by more than the smallest of
+        # them.
         return corrected / corrected.sum(axis=1, keepdims=True)
+
+    def completed(self, weights: np.ndarray, top: int) -> np.ndarray:
+        """Return the rows with the error of their sum shared: by all labels, or taken from those
+        shown above 0.
+        """
+        left = 1.0 - weights.sum(axis=1, keepdims=True)
+        sharers = np.where(left < 0, weights > 0, top == weights.shape[1])
+        corrected = weights + sharers * left / np.maximum(sharers.sum(axis=1, keepdims=True), 1)
+        return super().completed(corrected, top)
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return A / (4 2^b)."""
@@ -289,12 +342,14 @@ class Quantised(Channel):
     def floor(self, labels: int) -> float:
         """Return a bound on what a whole row leaves unknown.
 
-        p_a lies in a cell [l_a, u_a] of width 2e, or e where 0 is shown; e = 2^-(bits+1). With L = sum l_a and W the
-        sum of the widths the student takes q_a = l_a + t (u_a - l_a), t = (1-L)/W. For every set H of labels of widths
-        w, p(H) - q(H) <= min((1-t) w, t (W-w)). If B labels are shown above 0, then W = (A+B) e, and 1-L = u e for a
-        whole u with the parity of B and at most 2^(bits+1) - B. At w = u e the minimum is u (W/e - u)/W e^2, at most
-        W/4; if all labels are shown above 0 then w/e is even, and for odd u the neighbours of u are what remains. The
-        bound is the largest over B and u: A/(4 2^bits) for even A <= 2^bits, never more than 1-1/A.
+        p_a lies in a cell [l_a, u_a] of width 2e, or e where 0 is shown; e = 2^-(bits+1). With L =
+        sum l_a and W the sum of the widths the student takes q_a = l_a + t (u_a - l_a), t =
+        (1-L)/W. For every set H of labels of widths w, p(H) - q(H) <= min((1-t) w, t (W-w)). If B
+        labels are shown above 0, then W = (A+B) e, and 1-L = u e for a whole u with the parity of B
+        and at most 2^(bits+1) - B. At w = u e the minimum is u (W/e - u)/W e^2, at most W/4; if all
+        labels are shown above 0 then w/e is even, and for odd u the neighbours of u are what
+        remains. The bound is the largest over B and u: A/(4 2^bits) for even A <= 2^bits, never
+        more than 1-1/A.
         """
         shown = np.arange(min(labels, 2 ** (self.bits + 1)) + 1.0)
         width, most = labels + shown, 2.0 ** (self.bits + 1) - shown
@@ -304,7 +359,10 @@ class Quantised(Channel):
         for u in (below, np.minimum(below + 2, most)):
             loss = np.maximum(u, 0.0) * (width - u) / width
             if shown[-1] == labels and u[-1] % 2:
-                loss[-1] = max(u[-1] * (width[-1] - u[-1] - 1), (width[-1] - u[-1]) * (u[-1] - 1)) / width[-1]
+                loss[-1] = (
+                    max(u[-1] * (width[-1] - u[-1] - 1), (width[-1] - u[-1]) * (u[-1] - 1))
+                    / width[-1]
+                )
             best = max(best, float(loss.max()))
         return min(best * self.half, 1.0 - 1.0 / labels)
 
@@ -316,10 +374,13 @@ class Quantised(Channel):
 @final
 @dataclass(frozen=True)
 class UpToFactor(Channel):
-    """Unnormalised logits: p times a factor of the row, between 1/2 and 2, that tells nothing about p."""
+    """Unnormalised logits: p times a factor of the row, between 1/2 and 2, that tells nothing about
+    p.
+    """
 
     name: ClassVar[str] = "logits"
     description: ClassVar[str] = "as logits, with an unknown shift for each input"
+    alike: ClassVar[bool] = False
 
     @property
     def amount(self) -> float:
@@ -333,6 +394,10 @@ class UpToFactor(Channel):
         """Return the rows, each times a factor of its own."""
         shift = np.modf(_GOLDEN * np.arange(1, len(pi) + 1))[0]
         return np.asarray(pi, dtype=np.float64) * np.exp2(2.0 * shift - 1.0)[:, None]
+
+    def completed(self, weights: np.ndarray, top: int) -> np.ndarray:
+        """Return the weights: hidden labels get none, as nobody knows what is left."""
+        return weights
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return 0: the softmax undoes it."""
@@ -368,7 +433,9 @@ class Centred(Channel):
         """Return the rows over their geometric means."""
         if not np.all(pi):
             s, a = np.argwhere(np.asarray(pi) == 0.0)[0]
-            raise ValueError(f"pi[{s}, {a}] = 0: logits on one scale are finite; leave the label out")
+            raise ValueError(
+                f"pi[{s}, {a}] = 0: logits on one scale are finite; leave the label out"
+            )
         logits = _logs(pi)
         return np.exp(logits - logits.mean(axis=1, keepdims=True))
 
@@ -390,13 +457,15 @@ class Centred(Channel):
 class Noisy(Channel):
     """Gaussian noise of standard deviation `sigma` on each log-probability, fresh in every answer.
 
-    A query that returns m labels gives m answers: a weight that k queries revealed is the geometric mean of what they
-    showed, its log-probability plus sigma / sqrt(k) N(0, 1).
+    A query that returns m labels gives m answers: a weight that k queries revealed is the geometric
+    mean of what they showed, its log-probability plus sigma / sqrt(k) N(0, 1).
     """
 
     sigma: float
     keeps_order: ClassVar[bool] = False
     undone: ClassVar[bool] = False
+    tables: ClassVar[int] = 0
+    alike: ClassVar[bool] = False
 
     @property
     def name(self) -> str:  # type: ignore[override]

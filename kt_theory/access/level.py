@@ -10,7 +10,10 @@ from numpy.typing import ArrayLike
 
 from kt_theory.access.channel import AsIs, Channel
 from kt_theory.access.reach import OwnRow, Reach
-from kt_theory.access.shows import WHOLE_ROW, Shows
+from kt_theory.access.shows import WHOLE_ROW, Shows, Told
+
+
+_AS_IS, _OWN_ROW = AsIs(), OwnRow()
 
 
 class AccessError(ValueError):
@@ -38,13 +41,16 @@ class Access:
     """
 
     shows: Shows
-    channel: Channel = AsIs()
-    reach: Reach = OwnRow()
+    channel: Channel = _AS_IS
+    reach: Reach = _OWN_ROW
     name: str = field(default="", compare=False)
     description: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        base, text = self.reach.name or self.shows.name, self.reach.description or self.shows.description
+        base, text = (
+            self.reach.name or self.shows.name,
+            self.reach.description or self.shows.description,
+        )
         if self.channel.name:
             base, text = f"{self.channel.name} {base}", f"{text}; {self.channel.description}"
         object.__setattr__(self, "name", self.name or base)
@@ -60,12 +66,62 @@ class Access:
         """The level with probabilities shown as they are."""
         return Access(self.shows, reach=self.reach)
 
-    def less(self, shows: Shows) -> Access:
-        """Return the level that shows this of a row instead, through the same channel."""
-        return Access(shows, self.channel, self.reach)
+    @property
+    def beyond_row(self) -> bool:
+        """Whether a query reveals more than the row of its input."""
+        return self.reach != OwnRow()
+
+    def revealed(self, labels: int) -> int:
+        """Return how many log-probabilities an answer of a row of A `labels` holds; 0 where inputs
+        differ in that.
+        """
+        return 0 if self.beyond_row else self.shows.revealed(labels)
+
+    @property
+    def told(self) -> Told | None:
+        """What records hold of the level, None where they do not say what it would reveal."""
+        plain = self.channel == AsIs() and self.reach == OwnRow()
+        return self.shows.told if plain else None
+
+    @property
+    def unaltered(self) -> bool:
+        """Whether probabilities are shown as they are, if any are shown."""
+        return self.channel == AsIs() and not self.shows.parts
+
+    @property
+    def settled(self) -> bool:
+        """Whether one answer reveals all that any number of answers of its row do."""
+        return self.shows.settled or self.shows.top == WHOLE_ROW
+
+    @property
+    def recovers(self) -> bool:
+        """Whether the row of an input can be computed from one answer of it."""
+        return self.shows.top == WHOLE_ROW and self.channel.undone
+
+    @property
+    def alike(self) -> bool:
+        """Whether equal rows are shown alike, each by its own queries, so that their answers can be
+        put together.
+        """
+        return self.channel.alike and self.reach.alone and not self.shows.parts
+
+    @property
+    def for_kernels(self) -> tuple[bool, bool, bool, int, float, bool]:
+        """What the kernels must know: own, greedy, parts, top, sigma, everywhere."""
+        shows = self.shows
+        return (
+            shows.own,
+            not shows.draws,
+            shows.parts,
+            shows.top,
+            self.channel.sigma,
+            self.everywhere,
+        )
 
     def covers(self, other: Access) -> bool:
-        """Return whether every answer of `other` can be computed from an answer of this level (a garbling of it)."""
+        """Return whether every answer of `other` can be computed from an answer of this level (a
+        garbling of it).
+        """
         ordered = self.channel.keeps_order
         return (
             self.shows.covers(other.shows, ordered=ordered)
@@ -129,30 +185,41 @@ class Access:
         return None if self.channel.fixed == AsIs() else self.channel
 
     def balls(self, inputs: int) -> Any:
-        """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row s.
+        """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row
+        s.
 
-        Of a level that reveals every row (`everywhere`) it has S^2 entries: use the flag where S is large.
+        Of a level that reveals every row (`everywhere`) it has S^2 entries: use the flag where S is
+        large.
 
         Raises
         ------
         BallsTooLarge
-            Before more than `kt_theory.graphs.MOST_ENTRIES` entries would have to be worked through.
+            Before more than `kt_theory.graphs.MOST_ENTRIES` entries would have to be worked
+            through.
         """
         return self.reach.balls(inputs)
 
     def refuse_impossible(self, pi: np.ndarray) -> None:
-        """Raise ValueError if no teacher of table pi (S, A) can answer so: a Jacobian needs affine logits."""
+        """Raise ValueError if no teacher of table pi (S, A) can answer so: a Jacobian needs affine
+        logits.
+        """
         self.reach.refuse_impossible(pi)
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
-        """Return the weights (S, A) that an answer shows in place of the probabilities pi (S, A), without noise."""
+        """Return the weights (S, A) that an answer shows in place of the probabilities pi (S, A),
+        without noise.
+        """
         return self.channel.shown(pi)
 
     def seen_counts(self, counts: ArrayLike, pi: ArrayLike) -> np.ndarray:
-        """Return the counts (S, A) as a student sees them: a greedy query returns the most probable label."""
+        """Return the counts (S, A) as a student sees them: a greedy query returns the most probable
+        label.
+        """
         return self.shows.answered(np.asarray(counts), np.asarray(pi))
 
-    def reveal(self, counts: ArrayLike, pi: ArrayLike, rng: np.random.Generator | None = None) -> np.ndarray:
+    def reveal(
+        self, counts: ArrayLike, pi: ArrayLike, rng: np.random.Generator | None = None
+    ) -> np.ndarray:
         """Return what a transfer set reveals of the teacher's table.
 
         Parameters
@@ -162,8 +229,8 @@ class Access:
         pi : array_like, (S, A)
             The teacher's table.
         rng : numpy.random.Generator, optional
-            Where the noise of a noisy level comes from. A weight that k queries revealed is the geometric mean of what
-            they showed: its log-probability plus noise / sqrt(k).
+            Where the noise of a noisy level comes from. A weight that k queries revealed is the
+            geometric mean of what they showed: its log-probability plus noise / sqrt(k).
 
         Returns
         -------
@@ -177,11 +244,30 @@ class Access:
         weights = self.shows.weights(counts, pi, self.shown(pi))
         if self.channel.sigma > 0.0:
             if rng is None:
-                raise ValueError(f"rng = None: access {self.name!r} is noisy; give a numpy.random.Generator")
+                raise ValueError(
+                    f"rng = None: access {self.name!r} is noisy; give a numpy.random.Generator"
+                )
             ranked = self.shows.ranked(pi, reached)
             answers = np.maximum(np.where(ranked, visits[:, None], counts), 1)
-            weights = weights * np.exp(self.channel.sigma * rng.standard_normal(pi.shape) / np.sqrt(answers))
+            weights = weights * np.exp(
+                self.channel.sigma * rng.standard_normal(pi.shape) / np.sqrt(answers)
+            )
         return np.where(revealed, weights, np.nan)
+
+    def answers(
+        self, counts: np.ndarray, tables: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the counts as seen and what is revealed, (R, S, A) both, of counts drawn from
+        tables (R, S, A).
+        """
+        if self.reach.alone:
+            # Rows do not see each other: all tables are one tall one.
+            flat, rows = (array.reshape(-1, array.shape[-1]) for array in (counts, tables))
+            seen, revealed = self.seen_counts(flat, rows), self.reveal(flat, rows, rng)
+            return seen.reshape(counts.shape), revealed.reshape(counts.shape)
+        pairs = list(zip(counts, tables, strict=True))
+        seen = np.array([self.seen_counts(count, table) for count, table in pairs])
+        return seen, np.array([self.reveal(count, table, rng) for count, table in pairs])
 
     def __repr__(self) -> str:
         return f"Access({self.name}: {self.description})"

@@ -19,7 +19,15 @@ from kt_theory.access.channel import (
 )
 from kt_theory.access.level import Access
 from kt_theory.access.reach import Ball, Everything, OwnRow
-from kt_theory.access.shows import WHOLE_ROW, MostProbable, NonTarget, Nothing, SampledLabel, TopK, WholeRow
+from kt_theory.access.shows import (
+    WHOLE_ROW,
+    MostProbable,
+    NonTarget,
+    Nothing,
+    SampledLabel,
+    TopK,
+    WholeRow,
+)
 from kt_theory.graphs import as_graph
 from kt_theory.validation import numeric_array, positive, unknown_name, whole_number
 
@@ -34,28 +42,31 @@ LEVELS = {level.name: level for level in (HARD, PARTIAL, SOFT)}
 
 
 def top_k(k: int, *, sampled: bool = True) -> Access:
-    """Return the level that reveals the k most probable labels of the row, and the sampled one, with probabilities.
+    """Return the level that reveals the k most probable labels of the row, and the sampled one,
+    with probabilities.
 
-    Of equally probable labels those with the smallest index are shown; a student that treats hidden labels alike has
-    the same risk whichever are.
+    Of equally probable labels those with the smallest index are shown; a student that treats hidden
+    labels alike has the same risk whichever are.
 
     Parameters
     ----------
     k : int
         At least 0; 0 is `PARTIAL`.
     sampled : bool
-        False: the query is greedy and reveals the k most probable labels alone, as an API at temperature 0 does; k is
-        then at least 1. What it hides no number of queries shows.
+        False: the query is greedy and reveals the k most probable labels alone, as an API at
+        temperature 0 does; k is then at least 1. What it hides no number of queries shows.
     """
     number = whole_number(k, "k", low=0 if sampled else 1, high=WHOLE_ROW)
     return Access(TopK(number) if sampled else MostProbable(number))
 
 
 def gradient(graph: Any, hops: int = 1) -> Access:
-    """Return the level whose query at s reveals the logits at s and their derivatives along the graph up to `hops`.
+    """Return the level whose query at s reveals the logits at s and their derivatives along the
+    graph up to `hops`.
 
-    The discrete gradient along the edges at s, added to the logits at s, gives the logits of every neighbour; order
-    `hops` gives every input within that many edges. So the query reveals pi on the ball of that radius.
+    The discrete gradient along the edges at s, added to the logits at s, gives the logits of every
+    neighbour; order `hops` gives every input within that many edges. So the query reveals pi on the
+    ball of that radius.
 
     Parameters
     ----------
@@ -69,27 +80,32 @@ def gradient(graph: Any, hops: int = 1) -> Access:
 
 
 def jacobian(features: Any) -> Access:
-    """Return the level that reveals the logits at s and their derivatives by the features, for softmax-affine teachers.
+    """Return the level that reveals the logits at s and their derivatives by the features, for
+    softmax-affine teachers.
 
-    The logits are W x + b with x the features of the input. A query at x reveals W (up to a shift that the softmax does
-    not see) and W x + b, so the whole teacher: one query suffices. Other teachers are refused where they are met, by
-    `Access.refuse_impossible`.
+    The logits are W x + b with x the features of the input. A query at x reveals W (up to a shift
+    that the softmax does not see) and W x + b, so the whole teacher: one query suffices. Other
+    teachers are refused where they are met, by `Access.refuse_impossible`.
 
     Parameters
     ----------
     features : (S, d) array_like
         One row for each input.
     """
-    return Access(WholeRow(), reach=Everything(numeric_array(features, "features", 2).astype(np.float64)))
+    return Access(
+        WholeRow(), reach=Everything(numeric_array(features, "features", 2).astype(np.float64))
+    )
 
 
 def temperature(tau: float, of: Access = SOFT) -> Access:
-    """Return level `of` with the probabilities shown at temperature `tau`: the softmax of the logits divided by tau.
+    """Return level `of` with the probabilities shown at temperature `tau`: the softmax of the
+    logits divided by tau.
 
     Parameters
     ----------
     tau : float
-        From 0.001 to 1000. Who knows it can undo it on whole rows; see `kt_theory.students.tempered`.
+        From 0.001 to 1000. Who knows it can undo it on whole rows; see
+        `kt_theory.students.tempered`.
     of : Access
         The level whose answers are shown so; without graph, channel or noise of its own.
     """
@@ -107,21 +123,26 @@ def quantised(bits: int, of: Access = SOFT) -> Access:
 
 
 def logits(of: Access = SOFT) -> Access:
-    """Return level `of` with unnormalised logits in place of log-probabilities: each row up to an unknown shift.
+    """Return level `of` with unnormalised logits in place of log-probabilities: each row up to an
+    unknown shift.
 
-    Of `SOFT` the softmax undoes it. Of `PARTIAL` (the logit of the sampled label) the mass of a row stays unknown.
+    Of `SOFT` the softmax undoes it. Of `PARTIAL` (the logit of the sampled label) the mass of a row
+    stays unknown.
     """
     return _through(of, UpToFactor())
 
 
 def true_logits() -> Access:
-    """Return the level that shows the logit of the sampled label, on a scale that is the same for all inputs."""
+    """Return the level that shows the logit of the sampled label, on a scale that is the same for
+    all inputs.
+    """
     text = f"{PARTIAL.description}, {Centred.description}"
     return Access(SampledLabel(), Centred(), name="true logits", description=text)
 
 
 def noisy(sigma: float, of: Access = SOFT) -> Access:
-    """Return level `of` with Gaussian noise of standard deviation `sigma` on each log-probability, fresh per query.
+    """Return level `of` with Gaussian noise of standard deviation `sigma` on each log-probability,
+    fresh per query.
 
     Parameters
     ----------
@@ -135,7 +156,9 @@ def noisy(sigma: float, of: Access = SOFT) -> Access:
 
 def _through(of: Access, channel: Channel) -> Access:
     if not isinstance(of, Access):
-        raise ValueError(f"of = {of!r}: must be an Access, such as kt_theory.access.SOFT or top_k(5)")
+        raise ValueError(
+            f"of = {of!r}: must be an Access, such as kt_theory.access.SOFT or top_k(5)"
+        )
     if of.reach != OwnRow() or of.channel != AsIs() or not (of.shows.own or of.shows.top):
         raise ValueError(f"of = {of!r}: must reveal probabilities as they are, and without a graph")
     return Access(of.shows, channel)
@@ -146,7 +169,9 @@ def as_access(level: Access | str) -> Access:
     if isinstance(level, Access):
         return level
     if level in _NEED_PARAMETERS:
-        raise ValueError(f"access {level!r} needs a parameter: give kt_theory.access.{_NEED_PARAMETERS[level]}")
+        raise ValueError(
+            f"access {level!r} needs a parameter: give kt_theory.access.{_NEED_PARAMETERS[level]}"
+        )
     if level not in _NAMED:
         raise unknown_name("access level", level, [*_NAMED, *_NEED_PARAMETERS])
     return _NAMED[level]

@@ -1,4 +1,6 @@
-"""Which rows a query reveals: that of its input, those within some edges of it in a graph, or all of them."""
+"""Which rows a query reveals: that of its input, those within some edges of it in a graph, or all
+of them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from kt_theory.affine import affine_logits
 from kt_theory.graphs import Graph, everything
+from kt_theory.validation import whole_number
 
 
 class Reach:
@@ -17,24 +20,61 @@ class Reach:
     Attributes
     ----------
     name, description : str
-        As tables and messages call a level that reaches so far; empty for the row of the input alone.
+        As tables and messages call a level that reaches so far; empty for the row of the input
+        alone.
     inputs : int or None
         How many inputs it is for; None fits any teacher.
     everywhere : bool
         Whether one query, wherever it falls, reveals every row.
+    alone : bool
+        Whether a query reveals the row of its own input and no other.
     """
 
     name: str
     description: str
     inputs: int | None
     everywhere: ClassVar[bool] = False
+    alone: ClassVar[bool] = False
 
-    def balls(self, inputs: int) -> Any:
-        """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row s."""
+    def sized(self, inputs: Any) -> int:
+        """Return how many inputs there are: `inputs`, a whole number, or what the level itself
+        says.
+
+        Raises
+        ------
+        ValueError
+            If the level says another number.
+        """
+        if self.inputs is None:
+            return whole_number(inputs, "inputs", low=1)
+        if inputs is not None and whole_number(inputs, "inputs", low=1) != self.inputs:
+            raise ValueError(f"inputs = {inputs!r}: {self.of_size}; omit inputs")
+        return self.inputs
+
+    @property
+    def of_size(self) -> str:
+        """How many inputs it is for, in words."""
         raise NotImplementedError
 
+    def balls(self, inputs: int) -> Any:
+        """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row
+        s.
+        """
+        raise NotImplementedError
+
+    def revealers(self, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return where those inputs start whose query reveals each row, (S + 1,), and all of them
+        in turn.
+
+        None are listed where any query does.
+        """
+        balls = self.balls(inputs)
+        return balls.indptr.astype(np.int64), balls.indices.astype(np.int64)
+
     def reached(self, visits: np.ndarray) -> np.ndarray:
-        """Return which rows the queries revealed, (S,) bool, from how often each input was asked, (S,)."""
+        """Return which rows the queries revealed, (S,) bool, from how often each input was asked,
+        (S,).
+        """
         return (self.balls(len(visits)) @ (visits > 0).astype(np.int64)) > 0
 
     def covers(self, other: Reach) -> bool:
@@ -58,6 +98,7 @@ class OwnRow(Reach):
     name: ClassVar[str] = ""
     description: ClassVar[str] = ""
     inputs: ClassVar[int | None] = None
+    alone: ClassVar[bool] = True
 
     def balls(self, inputs: int) -> Any:
         """Return the identity, (S, S)."""
@@ -94,15 +135,23 @@ class Ball(Reach):
         """The vertices of the graph."""
         return self.graph.vertices
 
+    @property
+    def of_size(self) -> str:
+        """How many inputs it is for, in words."""
+        return f"the graph has {self.graph.vertices} vertices, one for each input"
+
     def balls(self, inputs: int) -> Any:
         """Return the balls of the graph.
 
         Raises
         ------
         BallsTooLarge
-            Before more than `kt_theory.graphs.MOST_ENTRIES` entries would have to be worked through.
+            Before more than `kt_theory.graphs.MOST_ENTRIES` entries would have to be worked
+            through.
         """
-        _refuse_other_size(f"graph has {self.graph.vertices} vertices", self.graph.vertices, "vertex", inputs)
+        _refuse_other_size(
+            f"graph has {self.graph.vertices} vertices", self.graph.vertices, "vertex", inputs
+        )
         if inputs not in self._known:
             self._known[inputs] = self.graph.balls(self.hops)
         return self._known[inputs]
@@ -113,8 +162,8 @@ class Ball(Reach):
 class Everything(Reach):
     """Every row: the answer has the Jacobian of logits W x + b, which gives the whole teacher.
 
-    The logits are W x + b with x the features of the input. A query at x reveals W (up to a shift that the softmax does
-    not see) and W x + b. Other teachers are refused where they are met.
+    The logits are W x + b with x the features of the input. A query at x reveals W (up to a shift
+    that the softmax does not see) and W x + b. Other teachers are refused where they are met.
     """
 
     features: np.ndarray
@@ -130,20 +179,33 @@ class Everything(Reach):
     def description(self) -> str:  # type: ignore[override]
         """In words."""
         width = self.features.shape[1]
-        return f"logits and their derivatives by {width} features, for logits that are affine in them"
+        return (
+            f"logits and their derivatives by {width} features, for logits that are affine in them"
+        )
 
     @property
     def inputs(self) -> int | None:  # type: ignore[override]
         """The rows of the features."""
         return len(self.features)
 
+    @property
+    def of_size(self) -> str:
+        """How many inputs it is for, in words."""
+        return f"the features are of {len(self.features)} inputs"
+
     def balls(self, inputs: int) -> Any:
-        """Return the (S, S) csr_array of ones, which has S^2 entries: use `everywhere` where S is large."""
+        """Return the (S, S) csr_array of ones, which has S^2 entries: use `everywhere` where S is
+        large.
+        """
         rows = len(self.features)
         _refuse_other_size(f"features has {rows} rows", rows, "row", inputs)
         if inputs not in self._known:
             self._known[inputs] = everything(inputs)
         return self._known[inputs]
+
+    def revealers(self, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return empty lists: any query reveals any row."""
+        return np.zeros(inputs + 1, dtype=np.int64), np.zeros(0, dtype=np.int64)
 
     def reached(self, visits: np.ndarray) -> np.ndarray:
         """Return all rows, if any input was asked."""

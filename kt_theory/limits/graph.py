@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from kt_theory.graphs import BallsTooLarge, Graph
+from kt_theory.limits.bracket import Bracket, Lower, Tail, Upper, coverage_curve, coverage_lower
+from kt_theory.limits.kappa import kappa
+from kt_theory.limits.law import Terms
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import deterministic_teacher, unvisited_mass
+from kt_theory.limits.whole_rows import coverage_words
 from kt_theory.teacher import Teacher
 
 LARGEST_PROGRAMME, MOST_EDGES = 400, 5000
-"""Components that are not bipartite go to the integer programme up to this many inputs, or up to this many edges."""
+"""Components that are not bipartite go to the integer programme up to this many inputs, or up to
+this many edges.
+"""
 
 SECONDS = 10.0
 """What the integer programme may take per component before its bracket is returned."""
 
 DENSE_ENTRIES = 10**7
-"""A worst teacher of more entries than this is given by classes, without the positions of its inputs."""
+"""A worst teacher of more entries than this is given by classes, without the positions of its
+inputs.
+"""
 
 
 @dataclass(frozen=True)
 class Independence:
-    """The independence number alpha(G^h): it lies in [lower, upper]; `members` is an independent set of size lower."""
+    """The independence number alpha(G^h): it lies in [lower, upper]; `members` is an independent
+    set of size lower.
+    """
 
     lower: int
     upper: int
@@ -32,12 +44,14 @@ class Independence:
 
 
 def gradient_limit(graph: Graph, labels: int, n: int, hops: int) -> Limit:
-    """Return the minimax risk where a query reveals the rows within `hops` edges: (1-1/A) Phi(alpha(G^h), n).
+    """Return the minimax risk where a query reveals the rows within `hops` edges: (1-1/A)
+    Phi(alpha(G^h), n).
 
-    Upper: exact on the revealed rows and uniform elsewhere loses at most (1-1/A) sum_s rho_s (1 - rho(N[s]))^n. For two
-    adjacent inputs s, t with the sum of their probabilities fixed that is convex in the split: their own terms have
-    (1 - rho(N[s]))^n and (1 - rho(N[t]))^n constant, and the other terms are convex. So a worst rho lives on an
-    independent set, of at most alpha inputs. Lower: deterministic teachers on an independent set, as for soft labels.
+    Upper: exact on the revealed rows and uniform elsewhere loses at most (1-1/A) sum_s rho_s (1 -
+    rho(N[s]))^n. For two adjacent inputs s, t with the sum of their probabilities fixed that is
+    convex in the split: their own terms have (1 - rho(N[s]))^n and (1 - rho(N[t]))^n constant, and
+    the other terms are convex. So a worst rho lives on an independent set, of at most alpha inputs.
+    Lower: deterministic teachers on an independent set, as for soft labels.
     """
     found = independence_number(graph, hops)
     law = unvisited_mass(found.lower, n)
@@ -53,9 +67,9 @@ def gradient_limit(graph: Graph, labels: int, n: int, hops: int) -> Limit:
 def independence_number(graph: Graph, hops: int = 1) -> Independence:
     """Return alpha of the graph in which inputs within `hops` edges are adjacent.
 
-    Component by component: by Koenig's theorem where it is bipartite (vertices - maximum matching), by an integer
-    programme with clique constraints up to 400 vertices or 5000 edges, and beyond by a greedy independent set from
-    below and a greedy clique cover from above.
+    Component by component: by Koenig's theorem where it is bipartite (vertices - maximum matching),
+    by an integer programme with clique constraints up to 400 vertices or 5000 edges, and beyond by
+    a greedy independent set from below and a greedy clique cover from above.
     """
     import scipy.sparse as sp
     from scipy.sparse.csgraph import connected_components
@@ -82,10 +96,12 @@ def independence_number(graph: Graph, hops: int = 1) -> Independence:
 
 
 def _by_walks(graph: Graph, hops: int) -> Independence:
-    """Bracket the independence number without the graph's power, which is too dense to be written down.
+    """Bracket the independence number without the graph's power, which is too dense to be written
+    down.
 
-    From below greedily: take a vertex, strike out its ball of radius `hops`. From above by balls of half that radius:
-    any two vertices of one are within `hops` of each other, so each holds at most one member.
+    From below greedily: take a vertex, strike out its ball of radius `hops`. From above by balls of
+    half that radius: any two vertices of one are within `hops` of each other, so each holds at most
+    one member.
     """
     adjacency = graph.adjacency.tocsr()
     rank = np.argsort(np.diff(adjacency.indptr), kind="stable")
@@ -95,7 +111,9 @@ def _by_walks(graph: Graph, hops: int) -> Independence:
 
 
 def _strike_out(adjacency: Any, order: np.ndarray, radius: int) -> np.ndarray:
-    """Return the vertices taken when, in `order`, each that is left is taken and its ball struck out."""
+    """Return the vertices taken when, in `order`, each that is left is taken and its ball struck
+    out.
+    """
     left = np.ones(adjacency.shape[0], dtype=bool)
     taken = []
     for vertex in order:
@@ -142,7 +160,9 @@ def _two_colours(adjacency: Any) -> np.ndarray | None:
 
 
 def _bipartite(adjacency: Any, side: np.ndarray) -> tuple[int, int, np.ndarray]:
-    """Koenig: what alternating paths from the unmatched vertices of one side reach gives a minimum vertex cover."""
+    """Koenig: what alternating paths from the unmatched vertices of one side reach gives a minimum
+    vertex cover.
+    """
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
     left, right = np.flatnonzero(~side), np.flatnonzero(side)
@@ -193,7 +213,9 @@ def _greedy_set(adjacency: Any) -> np.ndarray:
 
 
 def _greedy_cover(adjacency: Any) -> list[list[int]]:
-    """Return disjoint cliques that cover all vertices; an independent set has at most one vertex in each."""
+    """Return disjoint cliques that cover all vertices; an independent set has at most one vertex in
+    each.
+    """
     degree = np.diff(adjacency.indptr)
     free = np.ones(len(degree), dtype=bool)
     cover = []
@@ -206,7 +228,9 @@ def _greedy_cover(adjacency: Any) -> list[list[int]]:
 
 
 def _grow_clique(adjacency: Any, clique: list[int], allowed: np.ndarray) -> list[int]:
-    """Return `clique` grown by `allowed` vertices, first those with the fewest neighbours, until it is maximal."""
+    """Return `clique` grown by `allowed` vertices, first those with the fewest neighbours, until it
+    is maximal.
+    """
     indptr, indices = adjacency.indptr, adjacency.indices
 
     def around(v: int) -> np.ndarray:
@@ -224,8 +248,12 @@ def _grow_clique(adjacency: Any, clique: list[int], allowed: np.ndarray) -> list
     return clique
 
 
-def _integer_programme(adjacency: Any, chosen: np.ndarray, cover: int) -> tuple[int, int, np.ndarray]:
-    """Maximise sum x over x in {0,1} with sum x <= 1 on cliques that cover every edge (HiGHS branch and cut)."""
+def _integer_programme(
+    adjacency: Any, chosen: np.ndarray, cover: int
+) -> tuple[int, int, np.ndarray]:
+    """Maximise sum x over x in {0,1} with sum x <= 1 on cliques that cover every edge (HiGHS branch
+    and cut).
+    """
     import scipy.sparse as sp
     from scipy.optimize import Bounds, LinearConstraint, milp
 
@@ -239,7 +267,9 @@ def _integer_programme(adjacency: Any, chosen: np.ndarray, cover: int) -> tuple[
             missing.difference_update((a, b) for a in clique for b in clique if a < b)
             cliques.append(clique)
     row = np.repeat(np.arange(len(cliques)), [len(clique) for clique in cliques])
-    matrix = sp.csr_array((np.ones(len(row)), (row, np.concatenate(cliques))), shape=(len(cliques), size))
+    matrix = sp.csr_array(
+        (np.ones(len(row)), (row, np.concatenate(cliques))), shape=(len(cliques), size)
+    )
     found = milp(
         -np.ones(size),
         integrality=np.ones(size),
@@ -263,3 +293,41 @@ def _worst_teacher(graph: Graph, labels: int, members: np.ndarray, law: Any) -> 
     rho[members] = law.light
     rho[members[-1]] = law.heavy
     return Teacher(pi, rho / rho.sum())
+
+
+class Gradient(Bracket):
+    """Gradients along a graph: soft labels on a largest independent set."""
+
+    def __init__(self, access: str, name: str, graph: Graph, hops: int, labels: int) -> None:
+        super().__init__(access, name, graph.vertices, labels)
+        self.graph, self.hops = graph, hops
+
+    @cached_property
+    def alpha(self) -> Independence:
+        """The independence number of the graph's power."""
+        return independence_number(self.graph, self.hops)
+
+    def limit(self, n: int) -> Limit:
+        """Return the minimax risk, or its interval where the independence number is known within
+        bounds.
+        """
+        return replace(gradient_limit(self.graph, self.labels, n, self.hops), access=self.access)
+
+    def uppers(self) -> tuple[Upper, ...]:
+        """Return the limit of soft labels on as many inputs as can be independent."""
+        known = self.alpha.lower == self.alpha.upper
+        words = coverage_words(self.alpha.upper, "alpha")
+        words += "; exact" if known else "; alpha is known within bounds"
+        return (coverage_curve(self.alpha.upper, self.labels, self.surely, words, exact=known),)
+
+    def lowers(self) -> Iterator[Lower]:
+        """Return the limit of soft labels on as many inputs as are found to be independent."""
+        yield coverage_lower(self.alpha.lower, self.labels)
+
+    def tails(self) -> tuple[Tail, ...]:
+        """Return the Chernoff bound of the missing mass of the inputs."""
+        return (self.covered(),)
+
+    def terms(self) -> Terms:
+        """Return kappa = alpha alone."""
+        return self.three(0.0, kappa("gradient", graph=self.graph, hops=self.hops), 0.0)

@@ -1,7 +1,7 @@
 """What is lost for good if a student must write the same row for all inputs of a group.
 
-So it is for whoever sees only which group an input is in: the attention map of an image in place of the image, a coarse
-description, a cluster.
+So it is for whoever sees only which group an input is in: the attention map of an image in place of
+the image, a coarse description, a cluster.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from kt_theory.teacher import Teacher
 
 
 def common_row_floor(teacher: Teacher, groups: Any) -> float:
-    """Return the least TV of a table with one row for each group: sum over groups of min_q sum_s rho_s TV(q, pi_s).
+    """Return the least TV of a table with one row for each group: sum over groups of min_q sum_s
+    rho_s TV(q, pi_s).
 
-    No student that sees the groups of its inputs alone has a smaller risk, whatever it asked. The floor is 0 exactly if
-    inputs of positive probability in a group have equal rows; for attention maps, if the logits depend on the map
-    alone. Who estimates the mean row of each group, as pooled counts do, comes to at most twice the floor.
+    No student that sees the groups of its inputs alone has a smaller risk, whatever it asked. The
+    floor is 0 exactly if inputs of positive probability in a group have equal rows; for attention
+    maps, if the logits depend on the map alone. Who estimates the mean row of each group, as pooled
+    counts do, comes to at most twice the floor.
 
     Parameters
     ----------
@@ -34,9 +36,9 @@ def common_row_floor(teacher: Teacher, groups: Any) -> float:
 def common_rows(teacher: Teacher, groups: Any) -> np.ndarray:
     """Return the table (S, A) that attains `common_row_floor`: equal rows within each group.
 
-    For each label, sum_s rho_s |q(a) - pi(a|s)| is convex and piecewise linear in q(a), with breaks at the pi(a|s). The
-    sum of them all is least, over the simplex, if a mass of 1 is laid on the pieces of smallest slope first: a weighted
-    median of each label, moved until they sum to 1.
+    For each label, sum_s rho_s |q(a) - pi(a|s)| is convex and piecewise linear in q(a), with breaks
+    at the pi(a|s). The sum of them all is least, over the simplex, if a mass of 1 is laid on the
+    pieces of smallest slope first: a weighted median of each label, moved until they sum to 1.
 
     Parameters
     ----------
@@ -51,10 +53,13 @@ def common_rows(teacher: Teacher, groups: Any) -> np.ndarray:
         places: dict[Any, int] = {}
         number = np.array([places.setdefault(name, len(places)) for name in names])
     except (TypeError, ValueError):
-        raise ValueError("groups: must be a list of numbers or words, one entry for each input") from None
+        raise ValueError(
+            "groups: must be a list of numbers or words, one entry for each input"
+        ) from None
     if len(number) != teacher.inputs:
         raise ValueError(
-            f"groups has {len(number)} entries: the teacher has {teacher.inputs} inputs, one each is needed"
+            f"groups has {len(number)} entries: the teacher has {teacher.inputs} inputs, one each "
+            "is needed"
         )
     order = np.argsort(number, kind="stable")
     table = np.empty_like(teacher.pi)

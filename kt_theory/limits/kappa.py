@@ -1,13 +1,15 @@
 """One law for every channel without noise: the coverage of its closure.
 
-A query resolves facts exactly, and with the facts of other queries perhaps more: a closure. kappa is the size of the
-largest set of points none of which is resolved by the others. For every law on the points
+A query resolves facts exactly, and with the facts of other queries perhaps more: a closure. kappa
+is the size of the largest set of points none of which is resolved by the others. For every law on
+the points
 
     E[mass not resolved by n samples] <= kappa/(n+1):
 
-of n+1 samples, the last is not resolved by the others as often as any other, and those that are not resolved by the
-others are at most kappa, because they are a set none of which is resolved by the others of the set. From below, laws on
-such a set give Phi(kappa, n), and point-mass teachers on it make every student lose half of that.
+of n+1 samples, the last is not resolved by the others as often as any other, and those that are not
+resolved by the others are at most kappa, because they are a set none of which is resolved by the
+others of the set. From below, laws on such a set give Phi(kappa, n), and point-mass teachers on it
+make every student lose half of that.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ class Coverage(NamedTuple):
     Attributes
     ----------
     lower, upper : float
-        Phi(kappa, n) and kappa/(n+1), at most 1: the worst unresolved mass lies between them. Phi(kappa, n) is at least
-        (kappa-1)/(e(n+1)) for n >= kappa - 1.
+        Phi(kappa, n) and kappa/(n+1), at most 1: the worst unresolved mass lies between them.
+        Phi(kappa, n) is at least (kappa-1)/(e(n+1)) for n >= kappa - 1.
     risk_lower : float
-        Phi(kappa, n)/2: no student has a smaller worst-case risk if the unresolved points may be point masses on two
-        labels or more, whatever was resolved. At least (kappa-1)/(2e(n+1)) for n >= kappa - 1.
+        Phi(kappa, n)/2: no student has a smaller worst-case risk if the unresolved points may be
+        point masses on two labels or more, whatever was resolved. At least (kappa-1)/(2e(n+1)) for
+        n >= kappa - 1.
     """
 
     lower: float
@@ -71,19 +74,21 @@ def kappa(channel: str, **sizes: Any) -> int:
     ----------
     channel : str
     **sizes
-        The sizes that its formula needs: inputs S, labels A, features d, rank r; for "gradient" graph and hops.
+        The sizes that its formula needs: inputs S, labels A, features d, rank r; for "gradient"
+        graph and hops.
 
     Examples
     --------
-    >>> from kt_theory.limits.kappa import kappa
-    >>> kappa("soft", inputs=100), kappa("partial", inputs=100, labels=25), kappa("affine_logits", features=7)
-    (100, 2400, 8)
+    >>> from kt_theory.limits.kappa import kappa >>> kappa("soft", inputs=100), kappa("partial",
+    inputs=100, labels=25), kappa("affine_logits", features=7) (100, 2400, 8)
     """
     if channel not in KAPPAS:
         raise unknown_name("channel", channel, KAPPAS)
     law = KAPPAS[channel]
     if set(sizes) != set(law.sizes):
-        raise ValueError(f"sizes of channel {channel!r}: give {', '.join(law.sizes)}; kappa = {law.formula}")
+        raise ValueError(
+            f"sizes of channel {channel!r}: give {', '.join(law.sizes)}; kappa = {law.formula}"
+        )
     if channel == "gradient":
         return law.count(**sizes)
     return law.count(**{name: whole_number(value, name, low=1) for name, value in sizes.items()})
@@ -94,16 +99,20 @@ def _independent(graph: Any, hops: Any) -> int:
 
     found = independence_number(as_graph(graph), whole_number(hops, "hops"))
     if found.lower != found.upper:
-        raise ValueError(f"graph: its independence number is only known to lie in [{found.lower}, {found.upper}]")
+        raise ValueError(
+            f"graph: its independence number is only known to lie in [{found.lower}, {found.upper}]"
+        )
     return found.upper
 
 
 def _encoder_queried(rank: int, inputs: int, labels: int) -> int:
-    """Return the largest set of cells (s, a) none of which is resolved by the others, for features in general position.
+    """Return the largest set of cells (s, a) none of which is resolved by the others, for features
+    in general position.
 
-    A cell is resolved if its row has others and H[s] lies in the span of those of its label. So cells alone in their
-    row are free, and m rows with several cells take one of r dimensions of their labels with each cell. If the lone
-    ones fill no label, the set has at most rA cells. If they fill one, at most S - m + (A-1) min(m, r); m = r is best.
+    A cell is resolved if its row has others and H[s] lies in the span of those of its label. So
+    cells alone in their row are free, and m rows with several cells take one of r dimensions of
+    their labels with each cell. If the lone ones fill no label, the set has at most rA cells. If
+    they fill one, at most S - m + (A-1) min(m, r); m = r is best.
     """
     return max(rank * labels, inputs + rank * (labels - 2), inputs)
 
@@ -122,16 +131,28 @@ KAPPAS: dict[str, Kappa] = {
         ("inputs", "labels"),
         lambda inputs, labels: inputs * labels,
     ),
-    "gradient": Kappa("rows within `hops` edges in a graph", "alpha(G^h)", ("graph", "hops"), _independent),
+    "gradient": Kappa(
+        "rows within `hops` edges in a graph", "alpha(G^h)", ("graph", "hops"), _independent
+    ),
     "jacobian": Kappa("logits and Jacobian, softmax-affine", "1", (), lambda: 1),
     "log_linear": Kappa(
-        "single logits <phi(s, a), theta> + shift(s), theta in R^d", "d", ("features",), lambda features: features
+        "single logits <phi(s, a), theta> + shift(s), theta in R^d",
+        "d",
+        ("features",),
+        lambda features: features,
     ),
-    "affine_logits": Kappa("all logits W x + b, x in R^d", "d + 1", ("features",), lambda features: features + 1),
+    "affine_logits": Kappa(
+        "all logits W x + b, x in R^d", "d + 1", ("features",), lambda features: features + 1
+    ),
     "encoder": Kappa(
-        "single logits H[s] V^T, H known of rank r", "rA", ("rank", "labels"), lambda rank, labels: rank * labels
+        "single logits H[s] V^T, H known of rank r",
+        "rA",
+        ("rank", "labels"),
+        lambda rank, labels: rank * labels,
     ),
-    "encoder_rows": Kappa("whole rows of logits H[s] V^T, H known of rank r", "r", ("rank",), lambda rank: rank),
+    "encoder_rows": Kappa(
+        "whole rows of logits H[s] V^T, H known of rank r", "r", ("rank",), lambda rank: rank
+    ),
     "encoder_queried": Kappa(
         "single logits H[s] V^T, H of rank r in general position, H[s] known once s was queried",
         "max(rA, S + r(A-2))",
@@ -142,7 +163,9 @@ KAPPAS: dict[str, Kappa] = {
         "single logits of an unknown matrix of rank r in general position",
         "r(S + A - r)",
         ("rank", "inputs", "labels"),
-        lambda rank, inputs, labels: rank * (inputs + labels - rank) if rank < min(inputs, labels) else inputs * labels,
+        lambda rank, inputs, labels: (
+            rank * (inputs + labels - rank) if rank < min(inputs, labels) else inputs * labels
+        ),
     ),
 }
 """The channels whose kappa is known, by name."""

@@ -11,8 +11,9 @@ from kt_theory.teacher import Teacher
 class Limit:
     """The least worst-case risk that any student can have: it lies in [lower, upper].
 
-    The risk is E TV(q, pi | rho), the expected total variation of equation (2.1) in Zhao and Zhu (2023), in [0, 1]; the
-    worst case is over all teachers pi on the given numbers of inputs and labels and over all input laws rho.
+    The risk is E TV(q, pi | rho), the expected total variation of equation (2.1) in Zhao and Zhu
+    (2023), in [0, 1]; the worst case is over all teachers pi on the given numbers of inputs and
+    labels and over all input laws rho.
 
     Attributes
     ----------
@@ -21,9 +22,9 @@ class Limit:
     exact : bool
         True if lower and upper are the minimax risk itself, up to rounding.
     teacher : Teacher or None
-        The (nearly) least favourable teacher. Where an optimal student is known, its exact risk there is `lower`.
-        Where the lower bound comes from a prior over teachers and from no single one, it is a teacher that is bad for
-        the student of `upper`, or None.
+        The (nearly) least favourable teacher. Where an optimal student is known, its exact risk
+        there is `lower`. Where the lower bound comes from a prior over teachers and from no single
+        one, it is a teacher that is bad for the student of `upper`, or None.
     reference : str
         The theorem, and what remains open where the value is not exact.
     access : str

@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kt_theory.limits.combine import largest_over_laws
+from kt_theory.limits.laws import largest_over_laws
 
 RATIO = 1.01
-"""Neighbouring visit counts, and neighbouring masses of a row, differ by so much where a bound is evaluated."""
+"""Neighbouring visit counts, and neighbouring masses of a row, differ by so much where a bound is
+evaluated.
+"""
 
 
 def most_over_laws(
@@ -18,13 +20,15 @@ def most_over_laws(
 ) -> float:
     """Return an upper bound on max over rho of sum_s rho_s E loss(k_s), k_s ~ Bin(n, rho_s).
 
-    `loss` must not rise with the visits. It is evaluated at some counts and holds until the next; then
-    f(x) = E loss(k), k ~ Bin(n, x), falls in x, so x f(x) <= x f(a) on a cell [a, b], and `largest_over_laws`.
+    `loss` must not rise with the visits. It is evaluated at some counts and holds until the next;
+    then f(x) = E loss(k), k ~ Bin(n, x), falls in x, so x f(x) <= x f(a) on a cell [a, b], and
+    `largest_over_laws`.
 
     Parameters
     ----------
     inputs, n : int
-    loss : function of a float array of visit counts, returning an array; bounds on the loss of a row
+    loss : function of a float array of visit counts, returning an array; bounds on the loss of a
+        row
     counts : (C,) array, optional
         Where `loss` is evaluated, rising from 0; `visit_counts` if omitted.
     """
@@ -36,7 +40,9 @@ def most_over_laws(
     fine = math.log(RATIO)
     near = np.exp(np.arange(math.log(0.05 / inputs), math.log(min(5.0 / inputs, 1.0)), fine))
     wide = np.geomspace(min(1e-2 * unit, 0.02 / inputs), 1.0, 160)
-    edges = np.unique(np.concatenate([[0.0], near, wide, np.linspace(0.0, min(4.0 * unit, 1.0), 120)]))
+    edges = np.unique(
+        np.concatenate([[0.0], near, wide, np.linspace(0.0, min(4.0 * unit, 1.0), 120)])
+    )
     a, b = edges[:-1], edges[1:]
     f = mean_over_visits(counts, values, n, a)
     mass, value = np.column_stack([a, b]).ravel(), np.column_stack([a * f, b * f]).ravel()
@@ -48,12 +54,15 @@ def visit_counts(n: int, first: int = 32, ratio: float = RATIO) -> np.ndarray:
     start = np.arange(min(n, first) + 1.0)
     if n <= first:
         return start
-    steps = np.floor(np.exp(np.arange(math.log(first), math.log(n) + math.log(ratio), math.log(ratio))))
+    steps = np.floor(
+        np.exp(np.arange(math.log(first), math.log(n) + math.log(ratio), math.log(ratio)))
+    )
     return np.unique(np.concatenate([start, np.minimum(steps, float(n))]))
 
 
 def mean_over_visits(counts: np.ndarray, values: np.ndarray, n: int, x: np.ndarray) -> np.ndarray:
-    """Return an upper bound on E v(k), k ~ Bin(n, x), for v falling: values[i] from counts[i] on, counts[0] = 0.
+    """Return an upper bound on E v(k), k ~ Bin(n, x), for v falling: values[i] from counts[i] on,
+    counts[0] = 0.
 
     v(0) + sum of the drops times P(k >= count); a tail is taken as 0 where it is below 1e-15.
 
@@ -76,7 +85,8 @@ def mean_over_visits(counts: np.ndarray, values: np.ndarray, n: int, x: np.ndarr
 
 
 def visit_blocks(n: int, x: float, most: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Return (ends, chances) of at most about `most` blocks of counts k ~ Bin(n, x) within eight deviations.
+    """Return (ends, chances) of at most about `most` blocks of counts k ~ Bin(n, x) within eight
+    deviations.
 
     E v(k) >= chances @ v(ends) for every v >= 0 that falls with k.
 

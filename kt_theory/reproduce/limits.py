@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory import figures, teachers
+from kt_theory import figures, students, teachers
+from kt_theory.exact.cost import NoExactRisk
 from kt_theory.limits.bias import largest_bias
 from kt_theory.limits.limit import Limit
-from kt_theory.limits.overview import limits_at, overview
 from kt_theory.output import refuse_unwritable, write_bytes, write_table
-from kt_theory.risk.exact import NoExactRisk, exact_risk
+from kt_theory.overview import limits_at, overview
+from kt_theory.students.risk import exact_risk
 from kt_theory.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -30,7 +31,12 @@ _LOOSENESS_HEAD = (
     "`kt-theory reproduce --limits` writes this table."
 )
 INSTANCES = {"hard": "instance1", "partial": "instance2", "soft": "instance3"}
-STUDENTS = {"hard": ("ce_sgl",), "partial": ("ce_ptl", "sel_ptl"), "soft": ("ce_ful",)}
+STUDENTS = {
+    level: tuple(
+        name for name, student in students.STUDENTS.items() if student.access.name == level
+    )
+    for level in INSTANCES
+}
 _TITLES = {"hard": "hard labels", "partial": "partial soft labels", "soft": "soft labels"}
 _PAPER_UPPER: dict[str, Any] = {"color": "#666666", "linestyle": figures.DASHED}
 _PAPER_LOWER: dict[str, Any] = {"color": "#666666", "linestyle": figures.DOTTED}

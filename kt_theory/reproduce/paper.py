@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures, teachers
-from kt_theory.limits import bounds
+from kt_theory.limits import paper as bounds
 from kt_theory.output import refuse_unwritable, write_table
 from kt_theory.rates import PowerLawWarning, fit_rate
 from kt_theory.students import STUDENTS
+from kt_theory.study import bound_columns
 from kt_theory.sweep import Spec, run
 from kt_theory.sweep.results import measured
-from kt_theory.sweep.theory import bound_columns
 from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name
 

@@ -1,38 +1,28 @@
 """Students: rules with a name, the access level they need and where they come from.
 
-`core` has the records and the paper's students, `channels` those of distorted answers, `pooled` those that learn from
-all rows together, `prior` those that start from a table of their own, `losses` those of losses that mix labels and
-probabilities, `restricted` those that know or are told no more than labels, `representation` those that know the
-teacher's features, `moments` what statistics of the teacher are worth as a prior.
+`student` has the record, `rules` what students are made of, `named` those that need no parameter.
+`paper` has the paper's students, `distorted` those of distorted answers, `gradients` those whose
+answers reach beyond a row, `greedy` and `non_target` those of such answers, `pooled` those that
+learn from all rows together, `prior` those that start from a table of their own, `losses` those of
+losses that mix labels and probabilities, `informed` those that know possible labels or equal
+inputs, `representation` those that know the teacher's features; `moments` what statistics of the
+teacher are worth as a prior; `risk` the exact risk of any, `sparse` how they are fitted to records.
 """
 
 from __future__ import annotations
 
-from kt_theory.students.channels import jacobian, logits, noisy, quantised, rounded, tempered
-from kt_theory.students.core import (
-    CE_FUL,
-    CE_PTL,
-    CE_SGL,
-    NAMED,
-    SEL_PTL,
-    STUDENTS,
-    RowRule,
-    Student,
-    TableRule,
-    add_c,
-    as_students,
-    grad_ful,
-    refuse_too_little_access,
-    row_rule,
-    table_rule,
-    top_k,
-)
+from kt_theory.students.distorted import logits, noisy, quantised, rounded, tempered
+from kt_theory.students.gradients import grad_ful, jacobian
+from kt_theory.students.informed import grouped, masked
 from kt_theory.students.losses import hinton
 from kt_theory.students.moments import label_marginal, moment_prior
+from kt_theory.students.named import NAMED, as_students
+from kt_theory.students.paper import CE_FUL, CE_PTL, CE_SGL, SEL_PTL, STUDENTS, add_c, top_k
 from kt_theory.students.pooled import affine_ful, tempered_mle
 from kt_theory.students.prior import best_shrinkage, shrink, with_prior
 from kt_theory.students.representation import equal_maps, features, relations
-from kt_theory.students.restricted import grouped, masked
+from kt_theory.students.rules import RowRule, TableRule, row_rule, table_rule
+from kt_theory.students.student import Student, refuse_too_little_access
 
 __all__ = [
     "CE_FUL",

@@ -8,30 +8,32 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.access import HARD, Access, as_access
-from kt_theory.students.core import (
-    CE_FUL,
-    CE_SGL,
-    NAMED,
-    SEL_PTL,
+from kt_theory.exact.informed import WithPrior
+from kt_theory.exact.risk import RowRisk
+from kt_theory.exact.settled import WholeRows
+from kt_theory.exact.smoothed import Shrunk
+from kt_theory.students.greedy import GREEDY
+from kt_theory.students.named import NAMED
+from kt_theory.students.paper import CE_FUL, CE_SGL, SEL_PTL
+from kt_theory.students.rules import (
     RowRule,
-    Student,
     TableRule,
-    _ce_ptl,
-    _ce_sgl,
-    _share_the_rest,
-    as_students,
+    frequencies,
+    reweighted_frequencies,
+    share_the_rest,
 )
-from kt_theory.teacher import Teacher
+from kt_theory.students.student import Student
+from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import distributions
 
 
-def _ce_sgl_or_prior(counts, revealed, out):
+def _frequencies_or_prior(counts, revealed, out):
     visits = counts.sum()
     if visits > 0:
         out[:] = counts / visits
 
 
-def _ce_ptl_or_prior(counts, revealed, out):
+def _reweighted_or_prior(counts, revealed, out):
     total = 0.0
     for a in range(counts.size):
         total += counts[a] * revealed[a] if counts[a] > 0 else 0.0
@@ -62,62 +64,74 @@ def _share_by_prior(counts, revealed, out):
             out[a] = left / hidden
 
 
-_WITH_PRIOR = {_ce_sgl: _ce_sgl_or_prior, _ce_ptl: _ce_ptl_or_prior, _share_the_rest: _share_by_prior}
-_OF_ACCESS = {"hard": CE_SGL, "partial": SEL_PTL, "soft": CE_FUL}
+_WITH_PRIOR = {
+    frequencies: _frequencies_or_prior,
+    reweighted_frequencies: _reweighted_or_prior,
+    share_the_rest: _share_by_prior,
+}
+_OF_ACCESS = (CE_SGL, SEL_PTL, CE_FUL, GREEDY)
 
 
 def with_prior(student: Student | Access | str, table: ArrayLike) -> Student:
     """Return a student that falls back on `table` instead of Uniform.
 
-    An unvisited row is table[s]. On a visited row the hard-label student ce_sgl and ce_ptl are as they were; students
-    that share the hidden mass (sel_ptl, top_k, grad_ful, ce_ful) share it in proportion to the table, or equally if
-    the table has no mass there. The risk of an unvisited row becomes TV(table[s], pi_s).
+    An unvisited row is table[s]. On a visited row the hard-label student ce_sgl and ce_ptl are as
+    they were; students that share the hidden mass (sel_ptl, top_k, grad_ful, ce_ful) share it in
+    proportion to the table, or equally if the table has no mass there. The risk of an unvisited row
+    becomes TV(table[s], pi_s).
 
     Parameters
     ----------
     student : Student, Access or str
-        ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k), grad_ful(graph) or argmax; or an access level that shows labels
-        alone, or probabilities as they are, which stands for ce_sgl, sel_ptl, ce_ful, argmax or the sharing rule.
+        ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k), grad_ful(graph) or argmax; or an access level
+        that shows labels alone, or probabilities as they are, which stands for ce_sgl, sel_ptl,
+        ce_ful, argmax or the sharing rule.
     table : (S, A) array_like
         Rows sum to 1.
     """
-    base, prior = _based_on(student), distributions(table, "table", 2)
+    base = _based_on(student)
+    prior = distributions(table, "table", 2)
     rule = _WITH_PRIOR.get(base.rule.py_func)
     if rule is None or base.prior is not None:
         raise ValueError(
-            f"student {base.name!r}: a prior needs one of ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k), grad_ful(graph), "
+            f"student {base.name!r}: a prior needs one of ce_sgl, ce_ptl, sel_ptl, ce_ful, "
+            "top_k(k), grad_ful(graph), "
             "argmax; for others write a rule that reads `out`, and give Student(..., prior=table)"
         )
-    hides = rule is _share_by_prior and base.exact != ("ce_ful",)
-    known = () if hides or not base.exact else ("with_prior", *base.exact)
     name = f"{base.name} with prior"
-    return Student(name, base.access, RowRule(rule), f"{base.reference}; falls back on a prior", known, prior)
+    # Hidden mass that is shared by the prior has no exact risk.
+    exact = None
+    if isinstance(base.exact, WholeRows if rule is _share_by_prior else RowRisk):
+        exact = WithPrior(base.exact, prior, name)
+    reference = f"{base.reference}; falls back on a prior"
+    return Student(name, base.access, RowRule(rule), reference, exact, prior)
 
 
 def _based_on(student: Student | Access | str) -> Student:
     if isinstance(student, Student):
         return student
     if isinstance(student, str) and student in NAMED:
-        return as_students(student)[0]
+        return NAMED[student]
     level = as_access(student)
-    if level.greedy and not level.top:
-        return NAMED["argmax"]
-    if level.distortion is not None or level.noise > 0.0 or level.non_target:
+    if not level.unaltered:
         raise ValueError(
-            f"access {level.name!r}: must show probabilities as they are, or labels alone, for a student with a prior"
+            f"access {level.name!r}: must show probabilities as they are, or labels alone, for a "
+            "student with a prior"
         )
-    return _OF_ACCESS.get(level.name) or Student(level.name, level, RowRule(_share_the_rest), "hidden mass shared")
+    sharing = Student(level.name, level, RowRule(share_the_rest), "hidden mass shared")
+    return next((base for base in _OF_ACCESS if base.access == level), sharing)
 
 
 def shrink(table: ArrayLike, weight: Any) -> Student:
-    """Return the hard-label student that shrinks towards a table: (n_sa + weight pi_0(a|s)) / (n_s + weight).
+    """Return the hard-label student that shrinks towards a table: (n_sa + weight pi_0(a|s)) / (n_s
+    + weight).
 
     pi_0 is `table`: a prior of `weight` pairs. Its mean squared error after k visits is
 
         E |q - p|^2 = [k (1 - |p|^2) + weight^2 |pi_0 - p|^2] / (k + weight)^2,
 
-    least, for every k, at weight = (1 - |p|^2) / |pi_0 - p|^2: `best_shrinkage`. Unvisited rows are pi_0. The uniform
-    table of weight c A is `add_c(c)`.
+    least, for every k, at weight = (1 - |p|^2) / |pi_0 - p|^2: `best_shrinkage`. Unvisited rows are
+    pi_0. The uniform table of weight c A is `add_c(c)`.
 
     Parameters
     ----------
@@ -130,7 +144,8 @@ def shrink(table: ArrayLike, weight: Any) -> Student:
     given = np.asarray(weight, dtype=np.float64)
     if given.ndim > 1 or (given.ndim == 1 and len(given) != len(prior)):
         raise ValueError(
-            f"weight has shape {given.shape}: must be a number, or one for each of the {len(prior)} inputs"
+            f"weight has shape {given.shape}: must be a number, or one for each of the "
+            f"{len(prior)} inputs"
         )
     if not (given >= 0.0).all():
         raise ValueError(f"weight = {float(given.min()):g}: must be at least 0")
@@ -139,23 +154,23 @@ def shrink(table: ArrayLike, weight: Any) -> Student:
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
         for s in range(inputs):
-            visits = 0
-            for a in range(labels):
-                visits += counts[s, a]
+            visits = counts[s].sum()
             if visits > 0 and weights[s] < np.inf:
                 for a in range(labels):
                     out[s, a] = (counts[s, a] + weights[s] * out[s, a]) / (visits + weights[s])
 
     name = f"shrink({float(given):g})" if given.ndim == 0 else "shrink"
     reference = "James and Stein (1961): shrinkage towards a table"
-    return Student(name, HARD, TableRule(rule), reference, ("shrink", weights), prior)
+    exact = Shrunk(prior, weights, name)
+    return Student(name, HARD, TableRule(rule), reference, exact, prior)
 
 
 def best_shrinkage(teacher: Teacher, table: ArrayLike) -> np.ndarray:
-    """Return the weight of `shrink` with the least mean squared error at each input: (1 - |p|^2) / |pi_0 - p|^2, (S,).
+    """Return the weight of `shrink` with the least mean squared error at each input: (1 - |p|^2) /
+    |pi_0 - p|^2, (S,).
 
-    It does not depend on the number of visits. inf where the table is right, 0 where the teacher is a point mass and
-    the table is wrong.
+    It does not depend on the number of visits. inf where the table is right, 0 where the teacher is
+    a point mass and the table is wrong.
 
     Parameters
     ----------
@@ -163,11 +178,14 @@ def best_shrinkage(teacher: Teacher, table: ArrayLike) -> np.ndarray:
     table : (S, A) array_like
         Rows sum to 1.
     """
-    if not isinstance(teacher, Teacher):
-        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
+    require_teacher(teacher)
     prior = distributions(table, "table", 2)
     if prior.shape != teacher.pi.shape:
-        raise ValueError(f"table has shape {prior.shape}: must be the teacher's, {teacher.pi.shape}")
+        raise ValueError(
+            f"table has shape {prior.shape}: must be the teacher's, {teacher.pi.shape}"
+        )
     spread = 1.0 - (teacher.pi**2).sum(axis=1)
     distance = ((prior - teacher.pi) ** 2).sum(axis=1)
-    return np.where(distance > 0.0, np.maximum(spread, 0.0) / np.where(distance > 0.0, distance, 1.0), np.inf)
+    return np.where(
+        distance > 0.0, np.maximum(spread, 0.0) / np.where(distance > 0.0, distance, 1.0), np.inf
+    )

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from kt_theory.catalogue import build_student
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 
@@ -121,10 +122,10 @@ class _Runner:
 
     def __init__(self, work: Work) -> None:
         from kt_theory.kernels.streams import stream_key
-        from kt_theory.risk.cell import Cell
+        from kt_theory.simulation.cell import Cell
 
         self.teacher = recipes.build_teacher(work.teacher)
-        students = [recipes.build_student(recipe, self.teacher.inputs) for recipe in work.students]
+        students = [build_student(recipe, self.teacher.inputs) for recipe in work.students]
         # simulate() keys its streams by (seed, n); cells of a sweep that differ in the teacher are
         # independent too.
         key = stream_key(work.seed, int(work.group, 16))

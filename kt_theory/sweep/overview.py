@@ -55,7 +55,9 @@ def estimates(spec: Spec) -> list[Estimate]:
         inputs, labels = recipes.shape(cells[0].teacher)
         defined = [cell.student for cell in cells if not cell.undefined]
         repeats = spec.repeats or spec.max_repeats or 0 if defined else 0
-        seconds = repeats * seconds_per_repeat(inputs, labels, cells[0].n, defined) if defined else 0.0
+        seconds = (
+            repeats * seconds_per_repeat(inputs, labels, cells[0].n, defined) if defined else 0.0
+        )
         found.append(Estimate(tuple(cells), inputs, labels, repeats, seconds))
     return found
 
@@ -116,16 +118,21 @@ def status(folder: str | Path) -> Status:
             failures.append((cell, store.errors[cell.id].block.error))
     repeats = sum(block.repeats for stored in blocks.values() for block in stored)
     processes, speed = _at_work(store)
-    return Status(spec.name, dict(counts), repeats, processes, speed, tuple(failures), tuple(store.damage))
+    return Status(
+        spec.name, dict(counts), repeats, processes, speed, tuple(failures), tuple(store.damage)
+    )
 
 
 def _at_work(store: Store) -> tuple[int, float]:
-    """Return how many processes write to the folder, and how many repeats of a student they add per second."""
+    """Return how many processes write to the folder, and how many repeats of a student they add per
+    second."""
     started = {f"{run['host']}-{run['pid']}": run["started"] for run in store.about["runs"]}
     living = store.living()
     speed = 0.0
     for path in living:
-        since = time.mktime(time.strptime(started[path.stem.rpartition("-")[0]][:19], "%Y-%m-%dT%H:%M:%S"))
+        since = time.mktime(
+            time.strptime(started[path.stem.rpartition("-")[0]][:19], "%Y-%m-%dT%H:%M:%S")
+        )
         done = sum(record.repeats for record in Reader(path).new(finished=False))
         speed += done / max(time.time() - since, 1.0)
     return len(living), speed

@@ -97,7 +97,8 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
     theorem applies), exact (the exact risk, NaN where there is none), minimax_lower and
     minimax_upper (between them lies the least worst-case risk at this access level).
     """
-    from kt_theory.sweep.theory import bound_columns, exact_column, minimax_columns
+    from kt_theory.study import bound_columns
+    from kt_theory.sweep.theory import exact_column, minimax_columns
 
     path = Path(folder)
     frame = measured(path)

@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from kt_theory import catalogue
 from kt_theory.access import WHOLE_ROW
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
@@ -22,13 +23,25 @@ from kt_theory.teachers import NotDefined, smallest_n
 from kt_theory.validation import unit_interval, unknown_name, whole_number
 
 STREAMS = 1
-"""Raise it when the engine draws other numbers for the same cell: stored cells are then computed anew."""
+"""Raise it when the engine draws other numbers for the same cell: stored cells are then computed
+anew."""
 
 LARGEST_SWEEP = 10**6
 """Most cells of one specification."""
 
 _SIZES = ("inputs", "labels")
-_KEYS = ("name", "seed", "students", "access", "repeats", "target_se", "max_repeats", "n", "grid", "teachers")
+_KEYS = (
+    "name",
+    "seed",
+    "students",
+    "access",
+    "repeats",
+    "target_se",
+    "max_repeats",
+    "n",
+    "grid",
+    "teachers",
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,8 @@ class Cell:
     id : str
         Hash of all that determines its result.
     group : str
-        Hash of all that determines its transfer sets; the students of a group learn from the same ones.
+        Hash of all that determines its transfer sets; the students of a group learn from the same
+        ones.
     teacher : dict
         The recipe; `teacher_name` is how tables call it.
     student : dict
@@ -80,7 +94,9 @@ class Axes:
     def combinations(self) -> Iterator[dict[str, Any]]:
         """Yield every combination of the crossed axes, those bound by `zip` moving together."""
         joint = self.joint()
-        for chosen in product(*(list(zip(*(self.values[name] for name in names), strict=True)) for names in joint)):
+        for chosen in product(
+            *(list(zip(*(self.values[name] for name in names), strict=True)) for names in joint)
+        ):
             yield {name: value for names, values in zip(joint, chosen, strict=True)
                    for name, value in zip(names, values, strict=True)}  # fmt: skip
 
@@ -98,22 +114,25 @@ class Spec:
     name : str
         Names the sweep; a folder holds the cells of one name.
     teachers : sequence of mapping
-        Each has `family` (or `file`: a table of pi) and that family's parameters. A parameter is a value, a list of
-        values, {"logspace": [a, b, points]} or an arithmetic expression in n, inputs and labels. Lists are crossed;
-        `zip` names those that move together. `n` here replaces the common one; `name` is the teacher's name in tables.
-        A family that takes n gets the n of the cell.
+        Each has `family` (or `file`: a table of pi) and that family's parameters. A parameter is a
+        value, a list of values, {"logspace": [a, b, points]} or an arithmetic expression in n,
+        inputs and labels. Lists are crossed; `zip` names those that move together. `n` here
+        replaces the common one; `name` is the teacher's name in tables. A family that takes n gets
+        the n of the cell.
     n : int, sequence of int or mapping
         {"logspace": [2, 5, 13]} is 13 values from 10^2 to 10^5, rounded.
     students : sequence of str or mapping
-        Such as "ce_sgl", "top_k(5)", "add_c(0.5)", "grad_ful(path)" or "grad_ful(cycle, 2)" (graph, hops; the graphs
-        are path, cycle and complete); {"name": "top_k", "k": 5} is the same. The paper's four if omitted.
+        Such as "ce_sgl", "top_k(5)", "add_c(0.5)", "grad_ful(path)" or "grad_ful(cycle, 2)" (graph,
+        hops; the graphs are path, cycle and complete); {"name": "top_k", "k": 5} is the same. The
+        paper's four if omitted.
     access : str or sequence, optional
-        The levels granted, such as "partial" or "top_k(5)"; a student named that none of them serves is refused, an
-        unnamed one left out.
+        The levels granted, such as "partial" or "top_k(5)"; a student named that none of them
+        serves is refused, an unnamed one left out.
     repeats : int, optional
         Transfer sets per cell, at least 2.
     target_se, max_repeats : float and int, optional
-        Instead: as many as bring a student's standard error down to `target_se`, at most `max_repeats`.
+        Instead: as many as bring a student's standard error down to `target_se`, at most
+        `max_repeats`.
     seed : int
     grid : mapping, optional
         Parameters that all teachers share which take them, such as {"inputs": [10, 100]}.
@@ -121,8 +140,9 @@ class Spec:
     Raises
     ------
     ValueError
-        For an unknown key, a wrong type, an empty axis, a value that stands twice, bound axes of different lengths, by
-        name. A student of more top labels than a teacher has is not defined there, as an instance out of its regime.
+        For an unknown key, a wrong type, an empty axis, a value that stands twice, bound axes of
+        different lengths, by name. A student of more top labels than a teacher has is not defined
+        there, as an instance out of its regime.
     """
 
     def __init__(self, **document: Any) -> None:
@@ -132,8 +152,15 @@ class Spec:
         for key in ("name", "teachers", "n"):
             if key not in document:
                 own = document.get("teachers") if key == "n" else None
-                if not (isinstance(own, Sequence) and own and all(isinstance(t, Mapping) and "n" in t for t in own)):
-                    raise ValueError(f"{key} is missing: a sweep needs name, n, teachers and repeats or target_se")
+                if not (
+                    isinstance(own, Sequence)
+                    and own
+                    and all(isinstance(t, Mapping) and "n" in t for t in own)
+                ):
+                    raise ValueError(
+                        f"{key} is missing: a sweep needs name, n, teachers and repeats or "
+                        "target_se"
+                    )
         self.document = document
         self.name = _text(document["name"], "name")
         self.seed = whole_number(document.get("seed", 0), "seed", high=2**128)
@@ -163,7 +190,9 @@ class Spec:
         """Every cell once, in the order of the specification."""
         points = sum(axes.points for axes in self.axes) * len(self.students)
         if points > LARGEST_SWEEP:
-            raise ValueError(f"the sweep {self.name!r} has {points:,} cells: at most {LARGEST_SWEEP:,}; split it")
+            raise ValueError(
+                f"the sweep {self.name!r} has {points:,} cells: at most {LARGEST_SWEEP:,}; split it"
+            )
         found: dict[str, Cell] = {}
         for axes in self.axes:
             for combination in axes.combinations():
@@ -172,8 +201,11 @@ class Spec:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the cells and of the precision that is asked for; the same for specs that mean the same."""
-        return _hash([cell.id for cell in self.cells], self.repeats, self.target_se, self.max_repeats)
+        """Hash of the cells and of the precision that is asked for; the same for specs that mean
+        the same."""
+        return _hash(
+            [cell.id for cell in self.cells], self.repeats, self.target_se, self.max_repeats
+        )
 
     def _cells_at(self, axes: Axes, combination: dict[str, Any]) -> Iterator[Cell]:
         n = combination["n"]
@@ -192,19 +224,37 @@ class Spec:
                 why = str(error)
             except ValueError as error:
                 raise ValueError(f"{axes.where}, n = {n}: {error}") from None
-        shown = {k: v for k, v in combination.items() if len(axes.values[k]) > 1 or not _is_default(axes.family, k, v)}
+        shown = {
+            k: v
+            for k, v in combination.items()
+            if len(axes.values[k]) > 1 or not _is_default(axes.family, k, v)
+        }
         name = axes.name or recipes.teacher_label(axes.family, shown)
-        group = _hash(STREAMS, recipes.identity(recipe), n, self.seed)
+        group = _hash(STREAMS, catalogue.identity(recipe), n, self.seed)
         for student, student_name, access in self.students:
-            wrong = why or _too_many_shown(student, recipe)
-            yield Cell(_hash(group, student), group, recipe, name, student, student_name, access, n, self.seed, wrong)
+            wrong = why or _misfit(student, recipe)
+            identity = catalogue.identity(student)
+            yield Cell(
+                _hash(group, identity),
+                group,
+                recipe,
+                name,
+                student,
+                student_name,
+                access,
+                n,
+                self.seed,
+                wrong,
+            )
 
     def __repr__(self) -> str:
-        return f"Spec({self.name!r}: {len(self.axes)} teachers, {len(self.students)} students, {len(self.cells)} cells)"
+        teachers, students, cells = len(self.axes), len(self.students), len(self.cells)
+        return f"Spec({self.name!r}: {teachers} teachers, {students} students, {cells} cells)"
 
 
 def _evaluated(axes: Axes, combination: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters with every expression replaced by its value; n and the sizes are what it may name."""
+    """Return the parameters with every expression replaced by its value; n and the sizes are what
+    it may name."""
     taken = recipes.parameters(axes.family)
     given: dict[str, Any] = {}
     names: dict[str, float] = {"n": combination["n"]}
@@ -217,21 +267,36 @@ def _evaluated(axes: Axes, combination: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, str) and kind in ("int", "float"):
             try:
                 value = evaluate(value, names)
-                value = recipes.typed(value, kind, name)
+                value = catalogue.typed(value, kind, name)
             except ValueError as error:
                 way_out = "; floor, ceil and round make whole numbers" if kind == "int" else ""
-                raise ValueError(f"{axes.where}.{name} = {combination[name]!r}: {error}{way_out}") from None
+                raise ValueError(
+                    f"{axes.where}.{name} = {combination[name]!r}: {error}{way_out}"
+                ) from None
         given[name] = value
         if name in ("inputs", "labels"):
             names[name] = value
     return given
 
 
-def _too_many_shown(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> str:
-    """Return why a student of the k most probable labels is not for this teacher; empty if it is."""
-    k = 0 if student["name"] == "grad_ful" else recipes.build_student(student, 1).access.top
+def _misfit(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> str:
+    """Return why a student is not for this teacher, such as more top labels than there are; empty
+    if it is."""
+    if student["name"] == "grad_ful":
+        return ""
+    built = catalogue.build_student(student, 1)
+    k = built.access.shows.top
     labels = recipes.shape(teacher)[1] if 0 < k < WHOLE_ROW else k
-    return f"k = {k}: must be at most {labels}, the number of labels" if k > labels else ""
+    if k > labels:
+        return f"k = {k}: must be at most {labels}, the number of labels"
+    if any(built.sizes) or built.prior is not None:
+        shape = recipes.shape(teacher)
+        try:
+            built.refuse_other_sizes(shape)
+            built.before(shape)
+        except ValueError as error:
+            return str(error)
+    return ""
 
 
 def _is_default(family: str, name: str, value: Any) -> bool:
@@ -256,27 +321,33 @@ def _precision(document: Mapping[str, Any]) -> tuple[int | None, float | None, i
     if given == ["target_se", "max_repeats"]:
         cap = whole_number(document["max_repeats"], "max_repeats", low=2, high=2**31)
         return None, unit_interval(document["target_se"], "target_se"), cap
-    raise ValueError(f"{', '.join(given) or 'no repeats'} given: must be repeats, or target_se with max_repeats")
+    raise ValueError(
+        f"{', '.join(given) or 'no repeats'} given: must be repeats, or target_se with max_repeats"
+    )
 
 
 def _students(document: Mapping[str, Any]) -> list[tuple[dict[str, Any], str, str]]:
     named = _listed(document.get("students", list(STUDENTS)), "students")
-    found = [recipes.student_recipe(entry) for entry in named]
+    found = [catalogue.student_recipe(entry) for entry in named]
     if "access" in document:
         levels = _listed(document["access"], "access")
-        served = [recipe for recipe in found if recipes.granted(levels, recipe)]
+        served = [recipe for recipe in found if catalogue.granted(levels, recipe)]
         refused = [recipe for recipe in found if recipe not in served]
         if refused and ("students" in document or not served):
-            needs = recipes.student_access(refused[0])
+            needs = catalogue.student_access(refused[0])
             raise ValueError(
-                f"student {recipes.student_label(refused[0])!r} needs access {needs!r}: access = {levels} grants less"
+                f"student {catalogue.name_of(refused[0])!r} needs access {needs!r}: access = "
+                f"{levels} grants less"
             )
         found = served
-    labels = [recipes.student_label(recipe) for recipe in found]
+    labels = [catalogue.name_of(recipe) for recipe in found]
     for label in labels:
         if labels.count(label) > 1:
             raise ValueError(f"students: {label!r} stands there twice")
-    return [(recipe, label, recipes.student_access(recipe)) for recipe, label in zip(found, labels, strict=True)]
+    return [
+        (recipe, label, catalogue.student_access(recipe))
+        for recipe, label in zip(found, labels, strict=True)
+    ]
 
 
 def _listed(value: Any, name: str) -> list[Any]:
@@ -288,24 +359,38 @@ def _listed(value: Any, name: str) -> list[Any]:
 
 def _all_axes(document: Mapping[str, Any]) -> list[Axes]:
     tables = document["teachers"]
-    if not isinstance(tables, (list, tuple)) or not tables or not all(isinstance(t, Mapping) for t in tables):
+    if (
+        not isinstance(tables, (list, tuple))
+        or not tables
+        or not all(isinstance(t, Mapping) for t in tables)
+    ):
         raise ValueError("teachers: must be one or more tables, each headed [[teachers]]")
     grid = document.get("grid", {})
     if not isinstance(grid, Mapping):
         raise ValueError(f"grid = {grid!r}: must be a table of parameters")
-    known = {"zip", *(name for family in recipes.FAMILIES for name in recipes.parameters(family))} - {"n"}
+    known = {
+        "zip",
+        *(name for family in recipes.FAMILIES for name in recipes.parameters(family)),
+    } - {"n"}
     for key in grid:
         if key not in known:
             raise unknown_name("key of grid", key, known)
     return [_axes(f"teachers[{i}]", table, grid, document) for i, table in enumerate(tables)]
 
 
-def _axes(where: str, table: Mapping[str, Any], grid: Mapping[str, Any], document: Mapping[str, Any]) -> Axes:
+def _axes(
+    where: str, table: Mapping[str, Any], grid: Mapping[str, Any], document: Mapping[str, Any]
+) -> Axes:
     if "family" not in table and "file" not in table:
-        raise ValueError(f"{where}: family is missing: must be one of {', '.join(recipes.FAMILIES)}")
+        raise ValueError(
+            f"{where}: family is missing: must be one of {', '.join(recipes.FAMILIES)}"
+        )
     family = table.get("family", "table")
     if not isinstance(family, str):
-        raise ValueError(f"{where}.family = {family!r}: must be one name; write a [[teachers]] table for each family")
+        raise ValueError(
+            f"{where}.family = {family!r}: must be one name; write a [[teachers]] table for each "
+            "family"
+        )
     taken = recipes.parameters(family)
     known = {"family", "name", "zip", "n", *taken}
     for key in table:
@@ -314,7 +399,11 @@ def _axes(where: str, table: Mapping[str, Any], grid: Mapping[str, Any], documen
     shared = {key: value for key, value in grid.items() if key in taken and key not in table}
     given = {"n": document.get("n"), **shared, **table}
     values = {
-        name: _axis(given[name], _place(name, where, table), "int" if name == "n" else recipes.kind_of(family, name))
+        name: _axis(
+            given[name],
+            _place(name, where, table),
+            "int" if name == "n" else recipes.kind_of(family, name),
+        )
         for name in given
         if name not in ("family", "name", "zip")
     }
@@ -325,26 +414,36 @@ def _axes(where: str, table: Mapping[str, Any], grid: Mapping[str, Any], documen
         bound = _bound(table["zip"], values, where)
     else:
         # What a teacher sets itself is no longer an axis of the grid, nor tied to its other axes.
-        common = {key: values[key] for key in values if key in shared or (key == "n" and "n" not in table)}
-        groups = [group for group in _groups(grid.get("zip", []), where) if set(group) <= set(common)]
+        common = {
+            key: values[key] for key in values if key in shared or (key == "n" and "n" not in table)
+        }
+        groups = [
+            group for group in _groups(grid.get("zip", []), where) if set(group) <= set(common)
+        ]
         bound = _bound(groups, common, where)
     name = _text(table["name"], f"{where}.name") if "name" in table else ""
     axes = Axes(where, name, family, values, bound)
     for names in axes.joint():
         for point, times in Counter(zip(*(values[axis] for axis in names), strict=True)).items():
             if times > 1:
-                text = ", ".join(f"{_place(axis, where, table)} = {v!r}" for axis, v in zip(names, point, strict=True))
+                text = ", ".join(
+                    f"{_place(axis, where, table)} = {v!r}"
+                    for axis, v in zip(names, point, strict=True)
+                )
                 raise ValueError(f"{text} stands there twice")
     return axes
 
 
 def _place(name: str, where: str, table: Mapping[str, Any]) -> str:
     """Return where the specification sets the axis `name` of the teacher `where`."""
-    return f"{where}.{name}" if name in table else "n" if name == "n" else f"grid.{name}"
+    if name in table:
+        return f"{where}.{name}"
+    return "n" if name == "n" else f"grid.{name}"
 
 
 def _axis(value: Any, where: str, kind: str) -> tuple[Any, ...]:
-    """Return the values of an axis: one, a list, {list = ...} or {logspace = [a, b, points]} from 10^a to 10^b."""
+    """Return the values of an axis: one, a list, {list = ...} or {logspace = [a, b, points]} from
+    10^a to 10^b."""
     if isinstance(value, Mapping):
         if set(value) == {"logspace"}:
             return logspace(value["logspace"], where, kind, LARGEST_SWEEP)
@@ -356,19 +455,30 @@ def _axis(value: Any, where: str, kind: str) -> tuple[Any, ...]:
     moves = kind in ("int", "float") and where != "n" and not where.endswith(".n")
     if where.endswith(tuple(f".{name}" for name in _SIZES)):
         values = [v if isinstance(v, str) else whole_number(v, where, low=1) for v in values]
-    return tuple(v if moves and isinstance(v, str) else recipes.typed(v, kind, where) for v in values)
+    return tuple(
+        v if moves and isinstance(v, str) else catalogue.typed(v, kind, where) for v in values
+    )
 
 
 def _groups(value: Any, where: str) -> list[list[str]]:
     """Return the lists of names in a `zip`; a single one may stand without its outer brackets."""
     groups = value if isinstance(value, (list, tuple)) else [value]
-    groups = [list(groups)] if groups and all(isinstance(name, str) for name in groups) else list(groups)
-    if not all(isinstance(group, (list, tuple)) and all(isinstance(name, str) for name in group) for group in groups):
-        raise ValueError(f"{where}.zip = {value!r}: must be a list of names, or a list of such lists")
+    groups = (
+        [list(groups)] if groups and all(isinstance(name, str) for name in groups) else list(groups)
+    )
+    if not all(
+        isinstance(group, (list, tuple)) and all(isinstance(name, str) for name in group)
+        for group in groups
+    ):
+        raise ValueError(
+            f"{where}.zip = {value!r}: must be a list of names, or a list of such lists"
+        )
     return [list(group) for group in groups if group]
 
 
-def _bound(value: Any, values: Mapping[str, tuple[Any, ...]], where: str) -> tuple[tuple[str, ...], ...]:
+def _bound(
+    value: Any, values: Mapping[str, tuple[Any, ...]], where: str
+) -> tuple[tuple[str, ...], ...]:
     """Return the groups of axes that move together, all of one length."""
     found: list[tuple[str, ...]] = []
     for group in _groups(value, where):
@@ -379,20 +489,28 @@ def _bound(value: Any, values: Mapping[str, tuple[Any, ...]], where: str) -> tup
                 raise ValueError(f"{where}.zip: {name!r} stands there twice")
         lengths = {name: len(values[name]) for name in group}
         if len(set(lengths.values())) > 1:
-            raise ValueError(f"{where}.zip: {lengths}: axes bound together must have the same length")
+            raise ValueError(
+                f"{where}.zip: {lengths}: axes bound together must have the same length"
+            )
         found.append(tuple(group))
     return tuple(found)
 
 
 def _located(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the document with the files of its teachers relative to `folder`."""
+    """Return the document with the files of its teachers, students and levels relative to
+    `folder`."""
 
     def place(table: Any) -> Any:
         if not isinstance(table, Mapping) or "file" not in table:
             return table
         names = table["file"]
-        here = [str(folder / n) if isinstance(n, str) else n for n in (names if isinstance(names, list) else [names])]
+        several = names if isinstance(names, list) else [names]
+        here = [str(folder / name) if isinstance(name, str) else name for name in several]
         return {**table, "file": here}
 
-    tables = document.get("teachers")
-    return {**document, "teachers": [place(t) for t in tables]} if isinstance(tables, list) else dict(document)
+    found = dict(document)
+    if isinstance(document.get("teachers"), list):
+        found["teachers"] = [place(table) for table in document["teachers"]]
+    for key in {"students", "access"} & set(document):
+        found[key] = catalogue.located(document[key], folder)
+    return found

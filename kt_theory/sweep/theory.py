@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory.limits import bounds
-from kt_theory.limits.minimax import minimax_risk
+from kt_theory import catalogue
+from kt_theory.minimax import minimax_risk
 from kt_theory.sweep import recipes
 from kt_theory.sweep.blocks import UNREADABLE
 from kt_theory.sweep.spec import Cell
@@ -22,51 +22,54 @@ from kt_theory.sweep.store import Store, replace
 if TYPE_CHECKING:
     import pandas as pd
 
-_LOWER = {"hard": "3.1", "partial": "4.1", "soft": "5.1"}
-_UPPER = {"ce_sgl": "3.2-mean", "sel_ptl": "4.4-mean", "ce_ful": "5.2-mean"}
 _CLOSED = ("soft", "gradient")
-"""Levels whose minimax risk takes microseconds; the others are searched for, 0.1 to 6 seconds each."""
+"""Levels whose minimax risk takes microseconds; the others are searched for, 0.1 to 6 seconds
+each."""
 UNASKED = 5_000
 """Most exact risks that are computed without being asked for: about 1 to 20 milliseconds each."""
 
 _PLACE = ["access", "inputs", "labels", "n"]
 
 
-def bound_columns(frame: pd.DataFrame) -> None:
-    """Add lower_bound and upper_bound, the paper's bounds in mean: NaN where no theorem applies."""
-    for column, key, theorems in (("lower_bound", "access", _LOWER), ("upper_bound", "student", _UPPER)):
-        values = np.full(len(frame), np.nan)
-        for (name, inputs, labels), rows in frame.groupby([key, "inputs", "labels"]).indices.items():
-            if name in theorems and min(inputs, labels) >= 1:
-                n = frame["n"].to_numpy()[rows]
-                values[rows] = bounds.curve(theorems[name], int(inputs), int(labels), n)
-        frame[column] = values
-
-
 def exact_column(frame: pd.DataFrame, folder: Path, *, compute: bool | None) -> None:
-    """Add exact, the exact risk: NaN where there is none, or not yet computed. Kept in `exact.parquet`."""
+    """Add exact, the exact risk: NaN where there is none, or not yet computed. Kept in
+    `exact.parquet`."""
     known = _kept(folder / "exact.parquet", names := ["cell", "exact"])
-    lacking = set(frame.loc[frame["status"].isin(["done", "unfinished"]), "cell"]) - set(known["cell"])
+    lacking = set(frame.loc[frame["status"].isin(["done", "unfinished"]), "cell"]) - set(
+        known["cell"]
+    )
     if compute is None and len(lacking) > UNASKED:
-        warnings.warn(f"{len(lacking):,} exact risks are not computed yet: load(..., exact=True)", stacklevel=3)
+        warnings.warn(
+            f"{len(lacking):,} exact risks are not computed yet: load(..., exact=True)",
+            stacklevel=3,
+        )
     elif lacking and compute is not False:
-        cells = sorted((cell for cell in Store(folder).spec.cells if cell.id in lacking), key=_curve)
+        cells = sorted(
+            (cell for cell in Store(folder).spec.cells if cell.id in lacking), key=_curve
+        )
         known = _keep(folder / "exact.parquet", known, _exact_risks(cells), names)
     frame["exact"] = frame["cell"].map(known.set_index("cell")["exact"]).astype(float)
 
 
 def minimax_columns(frame: pd.DataFrame, folder: Path, *, search: bool) -> pd.DataFrame:
-    """Return the frame with minimax_lower and minimax_upper; NaN where they are not known, or not yet searched for."""
+    """Return the frame with minimax_lower and minimax_upper; NaN where they are not known, or not
+    yet searched for."""
     names = [*_PLACE, "minimax_lower", "minimax_upper"]
     known = _kept(folder / "minimax.parquet", names)
     places = frame.loc[frame["status"].isin(["done", "unfinished"]), _PLACE].drop_duplicates()
-    lacking = set(places.itertuples(index=False, name=None)) - set(known[_PLACE].itertuples(index=False, name=None))
+    lacking = set(places.itertuples(index=False, name=None)) - set(
+        known[_PLACE].itertuples(index=False, name=None)
+    )
     cheap = [place for place in sorted(lacking) if search or place[0].split("(")[0] in _CLOSED]
     if cheap:
         found = ((*place, *_minimax(*place)) for place in _counted(cheap, "minimax risks"))
         known = _keep(folder / "minimax.parquet", known, found, names)
-    known = known.astype({"inputs": float, "labels": float, "n": frame["n"].dtype, "access": frame["access"].dtype})
-    return frame.astype({"inputs": float, "labels": float}).merge(known, on=_PLACE, how="left", validate="many_to_one")
+    known = known.astype(
+        {"inputs": float, "labels": float, "n": frame["n"].dtype, "access": frame["access"].dtype}
+    )
+    return frame.astype({"inputs": float, "labels": float}).merge(
+        known, on=_PLACE, how="left", validate="many_to_one"
+    )
 
 
 def _kept(file: Path, names: list[str]) -> pd.DataFrame:
@@ -80,7 +83,8 @@ def _kept(file: Path, names: list[str]) -> pd.DataFrame:
 
 
 def _keep(file: Path, known: pd.DataFrame, found: Iterable[Any], names: list[str]) -> pd.DataFrame:
-    """Return what is known with the rows of `found` added, and keep it; after an interrupt too, as far as it came."""
+    """Return what is known with the rows of `found` added, and keep it; after an interrupt too, as
+    far as it came."""
     import pandas as pd
 
     rows: list[Any] = []
@@ -91,7 +95,9 @@ def _keep(file: Path, known: pd.DataFrame, found: Iterable[Any], names: list[str
         whole = new if known.empty else pd.concat([known, new], ignore_index=True)
         with suppress(PermissionError):  # a folder that may only be read: computed again next time
             if rows:
-                replace(file, lambda path: whole.to_parquet(path, index=False, write_page_checksum=True))
+                replace(
+                    file, lambda path: whole.to_parquet(path, index=False, write_page_checksum=True)
+                )
     return whole
 
 
@@ -112,25 +118,20 @@ def _curve(cell: Cell) -> str:
 
 def _exact(cells: list[Cell]) -> Iterable[float]:
     """Return the exact risks of one student of one teacher over n, NaN where there is none."""
-    from kt_theory.risk.exact import exact_risk
+    from kt_theory.students.risk import exact_risk
 
     try:
         teacher = recipes.build_teacher(cells[0].teacher)
-        student = recipes.build_student(cells[0].student, teacher.inputs)
+        student = catalogue.build_student(cells[0].student, teacher.inputs)
         return np.asarray(exact_risk(teacher, student, [cell.n for cell in cells]))
     except (ValueError, OSError):  # NoExactRisk, or a file that has changed since
         return [np.nan] * len(cells)
 
 
 def _minimax(access: str, inputs: float, labels: float, n: int) -> tuple[float, float]:
-    name, _, parameter = access.partition("(")
-    shape = int(inputs), int(labels), int(n)
+    size = int(inputs)
     try:
-        if name == "gradient":
-            graph, hops = parameter.rstrip(")").split(", ")
-            limit = minimax_risk(name, None, *shape[1:], graph=recipes.GRAPHS[graph](shape[0]), hops=int(hops))
-        else:
-            limit = minimax_risk(recipes.level(access), *shape)
-    except ValueError:
+        limit = minimax_risk(catalogue.level(access, size), size, int(labels), int(n))
+    except (ValueError, OSError):
         return np.nan, np.nan
     return limit.lower, limit.upper

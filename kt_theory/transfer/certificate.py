@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kt_theory.students.sparse import Frequencies, Sharing
 from kt_theory.transfer import bounds, hard
 from kt_theory.transfer.distortion import row_error
 from kt_theory.validation import unit_interval
@@ -218,9 +219,8 @@ def _assumptions(copy: Copy, reveals: bool, disagreement: float, contradiction: 
 
 def _apart(copy: Copy, reveals: bool) -> np.ndarray:
     """TV, on each row, between the copy and the student that `bounds` covers."""
-    from kt_theory.transfer.copying import sharing, smoothed
-
     rows = copy.rows
-    base, rest = sharing(rows) if reveals else smoothed(rows, 0.0)
+    form = Sharing() if reveals else Frequencies()
+    base, rest = form.fit(rows)
     others = rows.labels - np.diff(rows.start)
     return 0.5 * (rows.total(np.abs(copy.probability - base)) + others * np.abs(copy.share - rest))

@@ -13,12 +13,12 @@ import numpy as np
 
 from kt_theory.output import write_bytes
 from kt_theory.students import Student, as_students
+from kt_theory.students.sparse import ClosedForm, Sharing, Undone
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.certificate import Certificate, certify
-from kt_theory.transfer.distortion import undone
 from kt_theory.transfer.rows import Rows
 from kt_theory.transfer.sets import TransferSet
-from kt_theory.transfer.views import Basis, basis, dense, formula, refuse_impossible, seen, sees_all
+from kt_theory.transfer.views import Basis, basis, dense, refuse_impossible, seen, sees_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -225,22 +225,14 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
 
 def _all_stated(transfer: TransferSet) -> Copy:
     refuse_impossible(transfer, transfer.rows)
-    return Copy(transfer, ALL_STATED, transfer.rows, *sharing(transfer.rows))
+    return Copy(transfer, ALL_STATED, transfer.rows, *Sharing().fit(transfer.rows))
 
 
 def _learnt(transfer: TransferSet, chosen: Student) -> Copy:
-    rows, known = seen(transfer, chosen), formula(chosen)
-    if basis(chosen).kind == "shared":
-        found = sharing(rows)
-    elif known == "ce_sgl":
-        found = smoothed(rows, 0.0)
-    elif known == "add_c":
-        found = smoothed(rows, chosen.exact[1])
-    elif known == "ce_ptl":
-        found = _weighted(rows)
-    else:
-        return _by_rule(transfer, chosen, rows)
-    return Copy(transfer, chosen.name, rows, *found, basis(chosen))
+    rows = seen(transfer, chosen)
+    if isinstance(chosen.sparse, ClosedForm):
+        return Copy(transfer, chosen.name, rows, *chosen.sparse.fit(rows), basis(chosen))
+    return _by_rule(transfer, chosen, rows)
 
 
 def _given_declared(pooled: Copy) -> Copy:
@@ -283,54 +275,6 @@ def declared_mass(pooled: Copy) -> np.ndarray:
     return np.clip(1.0 - rows.total(np.where(other, pooled.probability, 0.0)) - unpaired * pooled.share, 0.0, 1.0)
 
 
-def sharing(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """Stated probabilities as they are, the rest of the row in equal shares (Zhao and Zhu 2023, (4.7) and (5.2))."""
-    share = rows.hidden_mass / np.maximum(rows.hidden_labels, 1)
-    # A row without a hidden label that does not sum to 1 is divided by its sum.
-    full = rows.hidden_labels == 0
-    total = np.where(full, rows.total(rows.shown), 1.0)
-    empty = full & (total <= 0)
-    scale = np.where(empty, 1.0, total)
-    value = np.where(rows.known, rows.shown / scale[rows.row], rows.shown + share[rows.row])
-    if (value > rows.cap)[~rows.known].any():
-        value, share = _capped(rows, value, share)
-    return np.where(empty[rows.row], 1.0 / rows.labels, value), share
-
-
-def _capped(rows: Rows, value: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """No hidden label above its cap, what it gives up to the other hidden labels: min(cap, t), the row's t all others.
-
-    Where the cap is true no row is further from the teacher than with equal shares: what a label gives up was too much
-    by all of it, and what others take adds to their errors no more than it. Caps that leave mass to no label stay
-    unmet: mass that the records leave to labels which they rule out is beyond the labels there are.
-    """
-    level = share.copy()
-    held = np.zeros(len(rows.label), dtype=bool)
-    while (more := ~rows.known & ~held & (rows.cap < level[rows.row])).any():
-        held |= more
-        left = rows.hidden_mass - rows.total(np.where(held, rows.cap, 0.0))
-        free = rows.hidden_labels - rows.total(held)
-        level = np.where(free > 0, left / np.maximum(free, 1), 0.0)
-    met = rows.hidden_labels > rows.total(held)
-    fair = rows.shown + np.minimum(rows.cap, level[rows.row])
-    return np.where(rows.known | ~met[rows.row], value, fair), np.where(met, level, share)
-
-
-def smoothed(rows: Rows, amount: float) -> tuple[np.ndarray, np.ndarray]:
-    """(n_sa + c) / (n_s + c A)."""
-    total = rows.sampled + amount * rows.labels
-    return (rows.count + amount) / total[rows.row], amount / total
-
-
-def _weighted(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """Proportional to n_sa pi(a|s) (Zhao and Zhu 2023, (4.3))."""
-    weight = rows.count * rows.shown
-    total = rows.total(weight)
-    lost = total <= 0
-    value = np.where(lost[rows.row], 1.0 / rows.labels, weight / np.where(lost, 1.0, total)[rows.row])
-    return value, np.where(lost, 1.0 / rows.labels, 0.0)
-
-
 def _by_rule(transfer: TransferSet, student: Student, rows: Rows) -> Copy:
     """Any student, through its rule."""
     inputs = len(transfer.input_names if sees_all(student) else rows.input)
@@ -340,12 +284,8 @@ def _by_rule(transfer: TransferSet, student: Student, rows: Rows) -> Copy:
             "students with a closed form are ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k) and add_c(c)"
         )
     counts, shown = dense(rows, student, inputs)
-    channel = student.access.distortion
-    if channel is not None and basis(student).kind == "undone":
-        power = channel.amount if student.exact == ("ce_ful",) else student.exact[-1]
-        table = undone(shown, channel, power)
-    else:
-        table = student.table(counts, shown)
+    undone = student.sparse if isinstance(student.sparse, Undone) else None
+    table = student.table(counts, shown) if undone is None else undone.undo(shown)
     if sees_all(student):
         table, shown = table[rows.input], shown[rows.input]
     wrong = ~(np.isfinite(table).all(axis=1) & (np.abs(table.sum(axis=1) - 1.0) < 1e-9) & (table >= 0).all(axis=1))

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kt_theory.access import WHOLE_ROW, Access, AccessError
-from kt_theory.access import Channel
+from kt_theory.access import WHOLE_ROW, Access, AccessError, Channel
 from kt_theory.access.channel import UpToFactor
 from kt_theory.students import Student, TableRule
 from kt_theory.transfer.account import shortened
 from kt_theory.transfer.distortion import sums
 from kt_theory.transfer.rows import Rows, collect
 from kt_theory.transfer.sets import TransferSet
-
-_SHARING = {"sel_ptl", "ce_ful", "top_k"}
 
 
 @dataclass(frozen=True)
@@ -50,18 +47,8 @@ class Basis:
 
 def basis(student: Student) -> Basis:
     """Return what a certificate must know of a student."""
-    kind = "shared" if formula(student) in _SHARING else "frequencies" if formula(student) == "ce_sgl" else "other"
-    if student.access.distortion is not None and student.exact:
-        kind = "undone"
+    kind = "other" if student.sparse is None else student.sparse.assumes
     return Basis(student.access, kind, student.prior is not None)
-
-
-def formula(student: Student) -> str:
-    """Return which closed form the student has on rows that are shown as they are: the name of its exact risk."""
-    if student.access.distortion is not None or student.prior is not None or not student.exact:
-        return ""
-    # What top_k(k, sampled=False) shows of a row is the same whatever was sampled.
-    return "top_k" if student.exact[0] == "shown" else str(student.exact[0])
 
 
 def seen(transfer: TransferSet, student: Student) -> Rows:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from kt_theory.limits import bounds
+from kt_theory.limits import paper as bounds
 from kt_theory.teacher import Teacher
 
 FALSE_ALARM = 1e-6

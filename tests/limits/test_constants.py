@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kt_theory.limits.constants import asymptotic_rates, fixed_labels, light_labels
-from kt_theory.limits.minimax import minimax_risk
+from kt_theory.minimax import minimax_risk
 
 
 def test_the_light_label_constant() -> None:

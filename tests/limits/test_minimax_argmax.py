@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 
 import kt_theory as kt
 from kt_theory import access
-from kt_theory.limits.argmax import argmax_bounds, floor
+from kt_theory.limits.greedy.argmax import argmax_bounds, floor
 from kt_theory.limits.non_target import TWICE, non_target_rows, one_label_loss
 from kt_theory.limits.soft import unvisited_mass
 

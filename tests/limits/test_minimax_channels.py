@@ -27,11 +27,11 @@ from kt_theory.access import (
     top_k,
 )
 from kt_theory.access.channel import Quantised, Rounded
-from kt_theory.limits.channels import hard_at_least, mismatch_floor
-from kt_theory.limits.floors import pair_error, quantised_floor, quantised_pairs, rounded_floor, rounded_pairs
-from kt_theory.limits.minimax import minimax_risk
-from kt_theory.limits.noise import noisy_lower, noisy_upper, row_noise, shown_noise_upper
-from kt_theory.limits.sampled import good_turing_upper, missing_mass_upper, sampled_logits_lower
+from kt_theory.limits.channels.brackets import hard_at_least, mismatch_floor
+from kt_theory.limits.channels.pairs import pair_error, quantised_pairs, rounded_pairs
+from kt_theory.minimax import minimax_risk
+from kt_theory.limits.channels.noise import noisy_lower, noisy_upper, row_noise, shown_noise_upper
+from kt_theory.limits.channels.scale import good_turing_upper, missing_mass_upper, sampled_logits_lower
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.limits.visits import mean_over_visits, most_over_laws, visit_blocks, visit_counts
 
@@ -135,8 +135,8 @@ def test_the_rounded_floor_is_sharp() -> None:
     p = np.full(labels, math.exp(-step / 2) / labels * (1 + 1e-12))
     p[:high] = (1 - p[high:].sum()) / high
     assert np.unique(Rounded(step).shown(p[None, :])).size == 1
-    assert tv(np.full(labels, 1 / labels), p) == pytest.approx(rounded_floor(step, labels), rel=1e-3)
-    assert rounded_floor(50.0, 4) == 0.75
+    assert tv(np.full(labels, 1 / labels), p) == pytest.approx(Rounded(step).floor(labels), rel=1e-3)
+    assert Rounded(50.0).floor(4) == 0.75
 
 
 @settings(deadline=None, derandomize=True, max_examples=200)
@@ -200,13 +200,13 @@ def test_quantised_floor_against_the_best_decoder_of_every_code(labels: int, bit
         middle = np.array(code) * unit
         found = radius(np.maximum(middle - unit / 2, 0), np.minimum(middle + unit / 2, 1))
         worst = max(worst, found or 0.0)
-    assert worst <= quantised_floor(bits, labels) + 1e-12
+    assert worst <= Quantised(bits).floor(labels) + 1e-12
     teachers = quantised_pairs(bits, labels)
     pairs = max(sum(one.number * one.total * one.contrast / 2 for one in kinds) for kinds in teachers)
     assert pairs <= worst + 1e-12
     if labels % 2 == 0 and labels <= 2**bits:
-        assert pairs == pytest.approx(quantised_floor(bits, labels), rel=1e-8)
-        assert quantised_floor(bits, labels) == pytest.approx(labels / 4 * unit)
+        assert pairs == pytest.approx(Quantised(bits).floor(labels), rel=1e-8)
+        assert Quantised(bits).floor(labels) == pytest.approx(labels / 4 * unit)
 
 
 @pytest.mark.parametrize("labels", [2, 3, 5, 16, 25, 300])

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from kt_theory import graphs
 from kt_theory.limits.graph import independence_number
-from kt_theory.limits.minimax import minimax_risk
+from kt_theory.minimax import minimax_risk
 from kt_theory.limits.soft import unvisited_mass
 
 SMALL = [

@@ -7,9 +7,10 @@ import itertools
 import networkx as nx
 import pytest
 
-from kt_theory.limits.hard import hard_limit
+from kt_theory.limits.hard.interval import hard_limit
 from kt_theory.limits.limit import Limit
-from kt_theory.limits.minimax import CROSSING, minimax_risk
+from kt_theory.limits.hard.bracket import CROSSING
+from kt_theory.minimax import minimax_risk
 
 ROUNDING = 1e-12
 SEARCHED = 1e-5

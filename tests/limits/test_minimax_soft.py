@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
-from kt_theory.limits.minimax import minimax_risk
+from kt_theory.minimax import minimax_risk
 from kt_theory.limits.soft import unvisited_mass
 
 SIZES = [

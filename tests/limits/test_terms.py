@@ -12,8 +12,9 @@ from click.testing import CliRunner
 import kt_theory as kt
 from kt_theory import access
 from kt_theory.cli import main
-from kt_theory.limits.terms import Terms, risk_terms
-from kt_theory.planning.levels import Level, student
+from kt_theory import catalogue
+from kt_theory.limits.law import Terms
+from kt_theory.minimax import risk_terms
 
 SIZES = [(1, 2), (1, 3), (3, 5), (10, 10)]
 SAMPLES = [1, 5, 30, 1000, 10**6]
@@ -61,7 +62,7 @@ def own_student(level: access.Access, S: int, A: int) -> kt.Student:
         if level.top in (0, access.WHOLE_ROW):
             return kt.STUDENTS[{"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}[level.name]]
         return kt.students.top_k(level.top, sampled=level.sampled)
-    found = student(Level(level.name, level.name, S, A, given=level), kt.teachers.uniform(S, A))
+    found = catalogue.own_student(level, kt.teachers.uniform(S, A))
     assert isinstance(found, kt.Student)
     return found
 

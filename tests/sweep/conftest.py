@@ -30,7 +30,7 @@ def command():
     """Run `kt-theory sweep` in this process."""
 
     def run(*words):
-        from kt_theory.sweep.cli import sweep_group
+        from kt_theory.cli.sweep import sweep_group
 
         return CliRunner().invoke(sweep_group, [str(word) for word in words], catch_exceptions=False)
 

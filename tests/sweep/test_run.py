@@ -13,9 +13,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from kt_theory import catalogue
 from kt_theory.kernels.statistics import moments, quantiles
-from kt_theory.risk.cell import Tally
-from kt_theory.sweep import Spec, cells, load, merge_shards, plan, recipes, replay, run, status
+from kt_theory.simulation.cell import Tally
+from kt_theory.sweep import Spec, cells, load, merge_shards, plan, replay, run, status
 from kt_theory.sweep.plan import Stored, cut, disjoint, gaps, prefix
 from kt_theory.testing import confidence_radius
 
@@ -70,7 +71,7 @@ def test_theory_is_computed_when_asked_for_and_kept_as_far_as_it_came(tiny, tmp_
 
 def test_the_cells_of_a_sweep_share_their_compiled_students():
     for recipe in ({"name": "add_c", "c": 0.25}, {"name": "top_k", "k": 3}, {"name": "laplace"}):
-        assert recipes.build_student(recipe, 2) is recipes.build_student(dict(recipe), 5)
+        assert catalogue.build_student(recipe, 2) is catalogue.build_student(dict(recipe), 5)
 
 
 def test_stored_statistics_are_the_engines():
@@ -215,7 +216,7 @@ def test_replay_opens_the_debugger_where_the_error_is(broken, tmp_path):
     spec, file = broken
     run(spec, tmp_path / "out", progress=False)
     cell = load(tmp_path / "out").query("status == 'failed'")["cell"].iloc[0]
-    code = "from kt_theory.sweep.cli import sweep_group; sweep_group()"
+    code = "from kt_theory.cli.sweep import sweep_group; sweep_group()"
     words = [sys.executable, "-c", code, "replay", tmp_path / "out", cell, "--debug"]
     done = subprocess.run(words, input="p 'inside', str(file)\nq\n", capture_output=True, text=True)
     assert done.returncode == 1

@@ -152,7 +152,8 @@ def test_access_chooses_the_students():
 
 
 def test_students_with_parameters_are_written_as_tables_show_them():
-    from kt_theory.sweep.recipes import student_label, student_recipe
+    from kt_theory.catalogue import name_of as student_label
+    from kt_theory.catalogue import student_recipe
 
     forms = {
         "top_k(5)": {"name": "top_k", "k": 5},
@@ -190,7 +191,7 @@ def test_the_ids_of_cells_do_not_change_with_what_else_a_specification_can_say()
 
 
 def test_access_levels_of_distorted_answers_are_granted_by_what_their_tables_print():
-    from kt_theory.sweep.recipes import granted, level, student_recipe
+    from kt_theory.catalogue import granted, level, student_recipe
 
     for entry in ("rounded(0.5)", "rounded(0.5, top_k(5))", "noisy(0.1, partial)", "logits", "logits(partial)",
                   "temperature(2)", "quantised(4)", "top_k_only(3)"):  # fmt: skip

@@ -29,7 +29,7 @@ family = "dirichlet"
 inputs = 10
 labels = [20, 40, 60]
 """
-COMMAND = "from kt_theory.sweep.cli import sweep_group; sweep_group()"
+COMMAND = "from kt_theory.cli.sweep import sweep_group; sweep_group()"
 
 
 def table(folder):

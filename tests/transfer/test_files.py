@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 from transfer_cases import FORMATS, RECORDS, plain, stated
 
+from kt_theory.cli.fit import fit_command
 from kt_theory.transfer import lines, tables
-from kt_theory.transfer.cli import fit_command
 from kt_theory.transfer.sets import TransferSet
 
 DOCS = [plain(*record) for record in RECORDS]

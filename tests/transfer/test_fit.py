@@ -15,8 +15,8 @@ from transfer_cases import FORMATS, RECORDS, draw
 
 import kt_theory as kt
 from kt_theory.access import WHOLE_ROW
+from kt_theory.cli.fit import fit_command
 from kt_theory.transfer import words
-from kt_theory.transfer.cli import fit_command
 from kt_theory.transfer.copying import fit
 from kt_theory.transfer.estimator import CopyClassifier
 from kt_theory.transfer.sets import TransferSet

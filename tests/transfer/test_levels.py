@@ -13,7 +13,7 @@ from scipy.stats import binom
 
 import kt_theory as kt
 from kt_theory import access, students
-from kt_theory.transfer.cli import fit_command
+from kt_theory.cli.fit import fit_command
 from kt_theory.transfer.copying import fit
 from kt_theory.transfer.sets import TransferSet
 

@@ -11,7 +11,7 @@ import pytest
 from transfer_cases import RECORDS, draw, plain, stated
 
 import kt_theory as kt
-from kt_theory.planning.sizes import plan
+from kt_theory.planner.sizes import plan
 from kt_theory.transfer.sets import TransferSet
 
 

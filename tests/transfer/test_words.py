@@ -14,7 +14,7 @@ from transfer_cases import draw
 
 import kt_theory as kt
 from kt_theory import cli
-from kt_theory.commands import in_options
+from kt_theory.cli.shared import in_options
 from kt_theory.transfer import words
 from kt_theory.transfer.copying import SHARED, fit
 from kt_theory.transfer.files import READERS

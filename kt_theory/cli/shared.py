@@ -1,0 +1,161 @@
+"""What all commands share: errors in one line, numbers and names from the command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+import click
+
+
+class Refusal(click.ClickException):
+    """Bad input: one line on stderr, exit status 2."""
+
+    exit_code = 2
+
+
+def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn errors that name what is wrong into one line; anything else is a defect and keeps its
+    traceback."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except BrokenPipeError:
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # nobody reads on: not an error
+        except KeyboardInterrupt:
+            click.echo(
+                "Interrupted; files that were finished are whole, no other was written.", err=True
+            )
+            sys.exit(130)
+        except (ValueError, OSError) as error:
+            message = str(error)
+            if isinstance(error, OSError) and error.filename is not None:
+                message = f"{error.filename}: {error.strerror}"
+            raise Refusal(" ".join(in_options(message).split())) from error
+
+    return run
+
+
+def in_options(text: str) -> str:
+    """Return a message with the options of a command in place of what Python calls them."""
+    for python, option in _OPTIONS:
+        text = text.replace(python, option)
+    text = _VALUES.sub(lambda found: f"--{found[1].replace('_', '-')} {_quoted(found[2])}", text)
+    return _OPEN.sub(lambda found: f"--{found[1].replace('_', '-')} ...", text)
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if re.search(r"[^\w.,:/-]", value) else value
+
+
+_OPTIONS = (
+    ("kind='logits'", "--logits"),
+    ("normalise=True", "--normalise"),
+    ("as_sampled=True", "--as-sampled"),
+    ("student=kt.students.top_k(k, sampled=False)", '--student "top_k_only(k)"'),
+    ("student=kt.students.rounded(step)", '--student "rounded(step)"'),
+)
+"""What errors call things in Python, and which option of a command that is."""
+
+_VALUES = re.compile(r"\b(student|other|fold|label|model|input|logprob|format)=['\"]([^'\"]*)['\"]")
+_OPEN = re.compile(r"\b(label_map|requests|input|label|logprob|model|labels)=(?:\.\.\.|\[\.\.\.\])")
+
+
+def say_left_out(option: str, asked: Iterable[str], shown: Iterable[str]) -> None:
+    """Print which levels that `option` asks for have no row: one answer of theirs is as good as the
+    whole row."""
+    if (
+        click.get_current_context().get_parameter_source(option)
+        is click.core.ParameterSource.COMMANDLINE
+    ):
+        for name in sorted(set(asked) - set(shown)):
+            click.echo(
+                f"{name}: left out, as an answer has all labels or all but one of its row; see soft"
+            )
+
+
+class Whole(click.ParamType):
+    """One whole number: 1000 or 1e3."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number, or refuse what is none."""
+        if isinstance(value, int):
+            return value
+        named = param.name if param is not None else None
+        try:
+            return _whole(str(value), named or "N")
+        except ValueError as error:
+            raise Refusal(str(error)) from None
+
+
+class Numbers(click.ParamType):
+    """Whole numbers separated by commas: 100,1000,1e4."""
+
+    name = "N,N,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[int]:
+        """Return the numbers, or refuse what is none."""
+        if isinstance(value, list):
+            return value
+        try:
+            return [_whole(part.strip(), "n") for part in str(value).rstrip(",").split(",")]
+        except ValueError as error:
+            raise Refusal(str(error)) from None
+
+
+class Levels(click.ParamType):
+    """Names of levels or students separated by commas: "ce_sgl,rounded(0.5, top_k(5))"."""
+
+    name = "NAME,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
+        """Return the names."""
+        from kt_theory.grammar import split
+
+        return value if isinstance(value, list) else split(str(value))
+
+
+class Names(click.ParamType):
+    """Names separated by commas."""
+
+    name = "NAME,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
+        """Return the names."""
+        # A comma within brackets belongs to a name: "ce_sgl,hinton(0.5, 2)".
+        return (
+            value
+            if isinstance(value, list)
+            else [part.strip() for part in re.split(r",(?![^()]*\))", str(value))]
+        )
+
+
+def _whole(text: str, name: str) -> int:
+    try:
+        number = int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        example = (
+            "whole numbers separated by commas, such as 100,1000,1e4"
+            if name == "n"
+            else "a whole number"
+        )
+        raise ValueError(f"{name} = {text!r}: must be {example}") from None
+    from kt_theory.validation import whole_number
+
+    return whole_number(number, name, low=-(2**53))

@@ -1,0 +1,166 @@
+"""What commands print: tables for the screen, fewer columns and digits than files have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kt_theory.limits.law import Terms
+
+ROWS = 40
+"""Lines of a table of cells."""
+
+_FAILURES = 10
+_FAR = 2**40
+"""Samples at which n times a limit of order 1/n no longer changes."""
+
+_RISKS = {
+    "n": "n",
+    "student": "student",
+    "access": "access",
+    "mean": "risk",
+    "std_error": "std_error",
+    "q05": "q05",
+    "q95": "q95",
+    "lower_bound": "class lower",
+    "upper_bound": "class upper",
+}
+
+
+def risks(frame: Any) -> str:
+    """Risks of students, the paper's bounds beside them."""
+    table = frame[list(_RISKS)].rename(columns=_RISKS)
+    table["class upper"] = table["class upper"].map(_upper)
+    return _frame(table)
+
+
+def _upper(bound: float) -> str:
+    """A bound that says nothing is said to."""
+    if bound != bound:
+        return "-"
+    return f"{bound:.4g}" if bound < 1 else ">= 1"
+
+
+def limits(rows: list[dict[str, Any]]) -> str:
+    """The limits of levels over n, without the time that a data frame takes to load."""
+    bounds = ("paper_lower", "lower", "upper", "paper_upper")
+    columns = [
+        ["n", *(str(row["n"]) for row in rows)],
+        ["access", *(row["access"] for row in rows)],
+    ]
+    columns += [[name, *(_number(row[name]) for row in rows)] for name in bounds]
+    columns.append(["exact", *("yes" if row["exact"] else "" for row in rows)])
+    return _aligned(columns)
+
+
+def terms(found: dict[str, Terms]) -> str:
+    """What the risks of levels are made of."""
+    columns = [
+        ["access", *found],
+        ["floor", *(f"{term.floor:.4g}" for term in found.values())],
+        ["kappa", *(f"{term.kappa:,}" for term in found.values())],
+        ["noise", *(f"{term.noise:.4g}" for term in found.values())],
+    ]
+    return _aligned(columns)
+
+
+def far_away(inputs: int, labels: int, top: list[int]) -> Iterator[str]:
+    """What the limits tend to as n grows."""
+    from kt_theory.limits.constants import asymptotic_rates, fixed_labels, light_labels
+    from kt_theory.minimax import minimax_risk
+
+    yield f"\nAs n grows, S = {inputs}, A = {labels}: minimax risk ~ constant * rate"
+    for rate in asymptotic_rates(inputs, labels):
+        where = f"({rate.regime}; {rate.reference})"
+        yield f"  {rate.access:9} {rate.constant:.10g} * {rate.rate}  {where}"
+    for k in (k for k in top if k < labels - 1):
+        far = minimax_risk("top_k", inputs, labels, _FAR, k=k)
+        low, high = far.lower * _FAR, far.upper * _FAR
+        how = "(n times the certified interval at n = 2^40)"
+        yield f"  top_k({k})  {low:.6g} to {high:.6g} * 1/n  {how}"
+    light = light_labels()
+    yield (
+        f"c2 = {light.value:.15g}, t = {light.t:.15g}: a share f = {light.fraction:.6g} of the "
+        "labels has mass t/n"
+    )
+    for size in sorted({max(labels - 1, 1), labels}):
+        worst = fixed_labels(size)
+        yield (
+            f"K({size}) = {worst.value:.12g}: {worst.light} labels have mass {worst.t:.6g}/n, "
+            "the others 0"
+        )
+
+
+def plan(frame: Any) -> str:
+    """A plan: what is impossible in words, numbers that float64 cannot count left out."""
+    table = frame.drop(columns=["certificate", "reason"]).astype({"n": object, "lower": object})
+    pairs = zip(frame["n"], frame["reason"], strict=True)
+    table["n"] = [_shown(n, reason) for n, reason in pairs]
+    table["lower"] = [n if n <= 2**53 else "-" for n in frame["lower"]]
+    return _frame(table)
+
+
+def _shown(n: Any, reason: str) -> Any:
+    """Return n, or in words why there is none."""
+    from kt_theory.planner.estimate import WEAK
+
+    if not reason:
+        return n
+    for word in ("impossible", WEAK.rstrip(": "), "not estimated"):
+        if word in reason:
+            return word
+    return "> 2^53"
+
+
+def cells(found: list[Any], *, everything: bool) -> str:
+    """The cells of a sweep that learn from the same transfer sets, a line each."""
+    lines = [
+        f"{'teacher':30} {'inputs':>7} {'labels':>7} {'n':>12} {'repeats':>11} {'seconds':>9}  "
+        "students"
+    ]
+    for each in found if everything else found[:ROWS]:
+        first = each.cells[0]
+        students = ", ".join(cell.student_name for cell in each.cells)
+        cost = f"{'not defined':>21}"
+        if each.repeats:
+            cost = f"{each.repeats:11,} {each.seconds:9.3g}"
+        size = f"{each.inputs:7} {each.labels:7} {first.n:12}"
+        lines.append(f"{first.teacher_name:30} {size} {cost}  {students}")
+    if len(found) > ROWS and not everything:
+        lines.append(f"... and {len(found) - ROWS} more lines; --all prints them")
+    return "\n".join(lines)
+
+
+def counts(of_cells: dict[str, int]) -> str:
+    """How many cells stand how."""
+    order = ("done", "unfinished", "missing", "not defined", "failed")
+    found = (f"{of_cells[name]:,} {name}" for name in order if of_cells.get(name))
+    return ", ".join(found) or "no cells"
+
+
+def failures(found: Any, folder: Path) -> Iterator[str]:
+    """The first cells that failed, each with the command that runs it again."""
+    for cell, error in found[:_FAILURES]:
+        place = f"{cell.teacher_name}, {cell.student_name}, n = {cell.n}, seed = {cell.seed}"
+        yield f"failed: {place}: {error}"
+        yield f"  kt-theory sweep replay {folder} {cell.id[:12]}"
+    if len(found) > _FAILURES:
+        more = f"{len(found) - _FAILURES:,} more"
+        yield f"and {more}: kt.sweep.load({str(folder)!r}) has them all"
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:.4g}"
+
+
+def _aligned(columns: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in columns]
+    lines = zip(*columns, strict=True)
+    return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
+
+
+def _frame(frame: Any) -> str:
+    text: str = frame.to_string(index=False, float_format="{:.4g}".format, na_rep="-")
+    return text

@@ -1,0 +1,175 @@
+"""Means over the number of times that an input is asked, k ~ Bin(n, rho): all but e^-47 of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kt_theory.exact.cost import refuse_beyond
+from kt_theory.numeric import bernstein
+from kt_theory.teacher import RowClasses
+
+TAIL_NATS = 47.0
+CHUNK = 2**16
+
+
+def visit_window(n: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return whole numbers low, high with P(k < low) and P(k > high) at most e^-47 for k ~ Bin(n,
+    rho).
+
+    Bernstein: P(|k - n rho| >= t) <= 2 exp(-t^2 / (2 n rho (1-rho) + 2t/3)).
+    """
+    mean = n * rho
+    spread = bernstein(TAIL_NATS, mean * (1 - rho))
+    if rho >= 1.0:
+        return n.copy(), n.copy()
+    low = np.maximum(np.floor(mean - spread), 0.0)
+    high = np.minimum(np.ceil(mean + spread), n)
+    return low, high
+
+
+def mean_over_visits(function: Callable[[np.ndarray], np.ndarray], n: int, rho: float) -> float:
+    """Return E[function(k); k >= 1], k ~ Bin(n, rho): all but e^-47 of it.
+
+    Parameters
+    ----------
+    function : callable
+        Of an array of whole numbers k >= 1, at most about 1.
+    n : int
+    rho : float
+
+    Raises
+    ------
+    NoExactRisk
+        Before more than half a minute of work.
+    """
+    from kt_theory.kernels.exact import binomial_averages
+
+    size = np.array([float(n)])
+    total = np.zeros(1)
+    low, high = visit_window(size, rho)
+    low = np.maximum(low, 1.0)
+    width = float((high - low)[0])
+    refuse_beyond(10.0 * width, f"a mean over {width:.1g} visits", "give a smaller n")
+    for first in range(int(low[0]), int(high[0]) + 1, CHUNK):  # floats cannot count on from 2^53
+        length = min(CHUNK, int(high[0]) - first + 1)
+        k = first + np.arange(length, dtype=np.float64)
+        binomial_averages(size, rho, 1.0 - rho, low, high, float(first), function(k), total)
+    return float(total[0])
+
+
+Deviations = Callable[[float, np.ndarray, np.ndarray, np.ndarray], None]
+"""(first, labels, weight, profile): write sum_j weight_j E|q_j - p_j| for first, first + 1, ...
+visits.
+"""
+
+
+def average_over_visits(
+    classes: RowClasses,
+    n: np.ndarray,
+    deviations: Deviations,
+    student: str,
+    *,
+    price: float = 1.0,
+    errs_at_0: bool = False,
+) -> np.ndarray:
+    """Return sum_s rho_s E[1/2 sum_a E(|q(a) - p_a| | k visits); k >= 1], k ~ Bin(n, rho_s), (N,).
+
+    Parameters
+    ----------
+    classes : RowClasses
+    n : (N,) array, finite, >= 0
+    deviations : callable
+    student : str
+        For the refusal.
+    price : float
+        Cost of one deviation, in nanoseconds.
+    errs_at_0 : bool
+        Whether the student errs on labels of probability 0 and 1 of a visited row.
+    """
+    plans = []
+    for rho in np.unique(classes.rho[classes.rho > 0]):
+        group = classes.rho == rho
+        rows = classes.rows[group]
+        labels, position = np.unique(rows, return_inverse=True)
+        multiplicity = classes.multiplicity[group].astype(np.float64)
+        share = np.repeat(multiplicity, rows.shape[1])
+        weight = np.bincount(position.ravel(), weights=share, minlength=len(labels))
+        inside = errs_at_0 | ((labels > 0) & (labels < 1))
+        plan = _Plan(min(float(rho), 1.0), labels[inside], weight[inside], n, price)
+        plans.append(plan)
+    cost = sum(plan.cost for plan in plans)
+    refuse_beyond(
+        cost,
+        student,
+        f"give fewer values of n, a smaller n, or simulate(teacher, [{student!r}], n)",
+    )
+    total = np.zeros(len(n))
+    for plan in plans:
+        total += plan.run(deviations)
+    return total
+
+
+class _Plan:
+    """Rows of equal rho: the merged windows of their visit counts, and what walking through them
+    costs.
+    """
+
+    def __init__(
+        self,
+        rho: float,
+        labels: np.ndarray,
+        weight: np.ndarray,
+        n: np.ndarray,
+        price: float,
+    ) -> None:
+        self.rho, self.labels, self.weight, self.n = rho, labels, weight, n
+        self.low, self.high = visit_window(n, rho)
+        self.low = np.maximum(self.low, 1.0)
+        self.stretches = _merge(self.low, self.high)
+        walked = sum(stop - start + 1 for start, stop in self.stretches)
+        averaged = float(np.maximum(self.high - self.low + 1, 0).sum())
+        starts = 50.0 * len(labels) * len(self.stretches)
+        self.cost = (
+            (walked * price * max(len(labels), 64) + starts + 2 * averaged) if len(labels) else 0.0
+        )
+
+    def run(self, deviations: Deviations) -> np.ndarray:
+        """Return rho times the sum over the rows of this rho, (N,)."""
+        from kt_theory.kernels.exact import binomial_averages
+
+        total = np.zeros(len(self.n))
+        if not len(self.labels):
+            return total
+        for start, stop in self.stretches:
+            for first in range(start, stop + 1, CHUNK):
+                profile = np.empty(min(CHUNK, stop - first + 1))
+                deviations(float(first), self.labels, self.weight, profile)
+                binomial_averages(
+                    self.n,
+                    self.rho,
+                    1.0 - self.rho,
+                    self.low,
+                    self.high,
+                    float(first),
+                    profile,
+                    total,
+                )
+        return 0.5 * self.rho * total
+
+
+def _merge(low: np.ndarray, high: np.ndarray) -> list[tuple[int, int]]:
+    """Return the union of the intervals low..high as disjoint intervals in order."""
+    merged: list[tuple[int, int]] = []
+    for i in np.argsort(low, kind="stable"):
+        start = int(low[i])
+        stop = int(high[i])
+        if stop < start:
+            continue
+        if merged and start <= merged[-1][1] + 1:
+            first, last = merged[-1]
+            merged[-1] = (first, max(last, stop))
+        else:
+            merged.append((start, stop))
+    return merged

@@ -1,0 +1,124 @@
+"""What an exact risk is: an object that a student carries, and that answers for any teacher, n and
+query law.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kt_theory.exact.cost import NoExactRisk
+from kt_theory.exact.queried import WAY_OUT, additive_risk, refuse_too_many_labels
+from kt_theory.exact.unvisited import unvisited_risk
+from kt_theory.queries.laws import QueryLaw
+from kt_theory.teacher import RowClasses, Teacher
+
+
+class ExactRisk:
+    """The exact risk E TV(student, pi | rho) of one student.
+
+    Attributes
+    ----------
+    name : str
+        What refusals call the student, where there are any.
+    """
+
+    name: str
+
+    def risk(self, teacher: Teacher, n: np.ndarray) -> np.ndarray:
+        """Return the risk after n samples, inputs iid from rho: (N,).
+
+        Parameters
+        ----------
+        teacher : Teacher
+        n : (N,) float64 array of whole numbers >= 0, or inf for the limit
+
+        Raises
+        ------
+        NoExactRisk
+            Before any long computation.
+        """
+        raise NotImplementedError
+
+    def under(
+        self,
+        teacher: Teacher,
+        n: np.ndarray,
+        law: QueryLaw,
+    ) -> np.ndarray:
+        """Return the risk after n queries under `law`, (N,).
+
+        Raises
+        ------
+        NoExactRisk
+        ValueError
+            If n queries return more than 2^53 labels.
+        """
+        refuse_too_many_labels(n, law)
+        raise NoExactRisk(
+            f"student {self.name!r} has no exact risk under {law.name} queries: {WAY_OUT}"
+        )
+
+    def settled(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return what each row loses once it is visited, (C,), or None where that depends on the
+        labels drawn.
+
+        Parameters
+        ----------
+        rows : (C, A) array, each in descending order
+        """
+        return None
+
+    def dear(self, teacher: Teacher, n: int) -> bool:
+        """Return whether risks up to about n samples cost more than simulations of them would."""
+        return False
+
+
+class RowRisk(ExactRisk):
+    """A risk that is additive over the inputs, each of which sees its own visit count k ~ Bin(n,
+    rho_s) alone.
+
+    risk = sum_s rho_s [(1-rho_s)^n TV(Uniform, pi_s) + sum_{k>=1} Bin(k; n, rho_s) E(row loss after
+    k visits)].
+    """
+
+    def visited(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
+        """Return sum_s rho_s E[row loss; row visited], the part of the risk that is not an
+        unvisited row's: (N,).
+
+        Parameters
+        ----------
+        classes : RowClasses
+        n : (N,) array, finite, >= 0
+        """
+        raise NotImplementedError
+
+    def limit(self, classes: RowClasses) -> float:
+        """Return the risk as n -> infinity."""
+        return 0.0
+
+    def once_visited(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
+        """Return `visited`, and `limit` where n is inf: (N,)."""
+        loss = np.empty(len(n))
+        endless = n == np.inf
+        if endless.any():
+            loss[endless] = self.limit(classes)
+        if not endless.all():
+            loss[~endless] = self.visited(classes, n[~endless])
+        return loss
+
+    def over(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
+        """Return the risk over some row classes, (N,)."""
+        return unvisited_risk(classes, n) + self.once_visited(classes, n)
+
+    def risk(self, teacher: Teacher, n: np.ndarray) -> np.ndarray:
+        """Return the risk after n samples, (N,): equal rows of equal rho cost as much as one."""
+        return self.over(teacher.classes, n)
+
+    def under(
+        self,
+        teacher: Teacher,
+        n: np.ndarray,
+        law: QueryLaw,
+    ) -> np.ndarray:
+        """Return the risk after n queries under `law`, (N,)."""
+        return additive_risk(self, teacher, n, law)

@@ -1,0 +1,114 @@
+"""Arrays and graphs that names take from files; a file counts by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kt_theory import graphs
+
+SUFFIXES = (".csv", ".parquet", ".npy", ".npz")
+"""What files of arrays, tables and graphs end in."""
+
+
+def names_file(value: Any) -> bool:
+    """Return whether a text is the name of a file that holds an array, a table or a graph."""
+    return isinstance(value, str) and value.lower().endswith(SUFFIXES)
+
+
+def digest(file: str) -> str:
+    """Return the SHA-256 of a file's content."""
+    facts = os.stat(file)
+    return _known_digest(file, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+
+
+@lru_cache(maxsize=256)
+def _known_digest(file: str, *version: int) -> str:
+    return _fresh_digest(file)
+
+
+def _fresh_digest(file: str) -> str:
+    """Return the SHA-256 of a file's content, read anew."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def refuse_changed(recipe: Mapping[str, Any]) -> None:
+    """Raise ValueError if a file of a recipe no longer has the content that the recipe says."""
+    if _fresh_digest(recipe["file"]) != recipe["content"]:
+        raise ValueError(f"{recipe['file']} has changed since the sweep was planned: run it again")
+
+
+def read_array(file: str) -> np.ndarray:
+    """Return the array in a file: .npy, .npz with one array, .csv of numbers without a header,
+    .parquet."""
+    suffix = Path(file).suffix.lower()
+    try:
+        if suffix == ".csv":
+            return np.loadtxt(file, delimiter=",", ndmin=2)
+        if suffix == ".parquet":
+            import pandas as pd
+
+            return pd.read_parquet(file).to_numpy()
+        found = np.load(file, allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"{file} cannot be read as an array of numbers: {error}") from None
+    if suffix == ".npy":
+        return np.asarray(found)
+    with found as arrays:
+        if len(arrays.files) != 1:
+            raise ValueError(f"{file} holds {len(arrays.files)} arrays: must hold one")
+        return np.asarray(arrays[arrays.files[0]])
+
+
+def read_graph(file: str, inputs: int | None) -> graphs.Graph:
+    """Return the graph in a file: .csv with a line for each edge, or an adjacency matrix as .npy or
+    .npz.
+
+    Parameters
+    ----------
+    file : str
+    inputs : int or None
+        The vertices of a list of edges; None: up to the largest in the list.
+    """
+    import scipy.sparse as sp
+
+    suffix = Path(file).suffix.lower()
+    if suffix == ".csv":
+        return graphs.as_graph(_edges(file, inputs))
+    if suffix == ".npz":
+        with np.load(file) as arrays:
+            sparse = "format" in arrays.files
+        if sparse:
+            return graphs.as_graph(sp.load_npz(file))
+    return graphs.as_graph(read_array(file))
+
+
+def _edges(file: str, inputs: int | None) -> Any:
+    """Return the adjacency matrix of a list of edges: two columns of input numbers from 0, perhaps
+    with a header."""
+    import scipy.sparse as sp
+
+    lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
+    header = bool(lines) and not lines[0].replace(",", " ").replace(" ", "").isdigit()
+    ends = []
+    for number, line in enumerate(lines[header:], 1 + header):
+        parts = line.split(",")
+        if not line.strip():
+            continue
+        if len(parts) != 2 or not all(part.strip().isdigit() for part in parts):
+            raise ValueError(f"{file}, line {number}: {line!r}: must be two inputs, such as 0,1")
+        pair = [int(part) for part in parts]
+        if inputs is not None and max(pair) >= inputs:
+            raise ValueError(f"{file}, line {number}: {line!r}: there are {inputs} inputs, from 0")
+        ends.append(pair)
+    pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
+    size = int(pairs.max(initial=0)) + 1 if inputs is None else inputs
+    matrix = sp.coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
+    return matrix + matrix.T

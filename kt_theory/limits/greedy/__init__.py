@@ -1,0 +1,1 @@
+"""Queries that return the most probable labels whatever was sampled, so that a floor remains."""

@@ -1,0 +1,1 @@
+"""Hard labels: shrinkage students from above, Dirichlet priors from below."""

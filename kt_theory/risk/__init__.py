@@ -1,1 +1,0 @@
-"""Risks of students on a given teacher: exactly, and by Monte Carlo."""

@@ -1,0 +1,1 @@
+"""Monte Carlo risks: whole transfer sets drawn again and again."""

@@ -1,0 +1,379 @@
+"""One cell of a simulation: a teacher, its students, one n and one seed, run in blocks of absolute
+repeat indices.
+
+A block of repeats gives a `Tally`; tallies add up to the same bits in any grouping and order, on
+any thread, process or machine. So a long run can be cut, sharded, saved and resumed at will.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kt_theory.access import label_ranks
+from kt_theory.kernels.draws import PATHS, ROWS, SPARSE, draw_many, draw_plan
+from kt_theory.kernels.layout import as_tables, in_cell_order, padded
+from kt_theory.kernels.loop import run_repeats
+from kt_theory.kernels.losses import Table
+from kt_theory.kernels.noise import noise_of
+from kt_theory.kernels.statistics import BINS, SUMS, moments, quantiles
+from kt_theory.kernels.streams import stream_key
+from kt_theory.kernels.tally import accumulate
+from kt_theory.numeric import total_variation
+from kt_theory.queries.laws import QueryLaw, as_queries, is_default
+from kt_theory.simulation.plans import query_plan
+from kt_theory.simulation.rules import (
+    RowRuleError,
+    fault,
+    kernel_students,
+    pools,
+    rule_addresses,
+    rule_kind,
+)
+from kt_theory.students import Student
+from kt_theory.teacher import Teacher
+
+_QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+_PIECE = 2**13
+_MOST_TRIALS = 64
+_TRIAL_CELLS = 10**6
+_ARRAYS = 20
+_ARRAYS_OF_TABLE_RULES = 3
+
+
+@dataclass(frozen=True)
+class RiskEstimate:
+    """The Monte Carlo estimate of one student's risk E TV(q, pi | rho) at one n.
+
+    Attributes
+    ----------
+    student, access : str
+    n, inputs, labels : int
+    mean : float
+        Average loss, in [0, 1].
+    std_error : float
+        Standard error of the mean.
+    q05, q25, q50, q75, q95 : float
+        Quantiles of the loss, off by at most 2^-12 of their value.
+    repeats, seed : int
+    path : str
+        How the counts were drawn: "sparse", "alias", "poisson" or "binomial"; under another law of
+        queries its name stands before it, as in "iid(q) alias", or alone, as in "chain".
+    reached : bool
+        Whether `std_error` is at most the `target_se` that was asked for; True if none was.
+    variance_factor : float
+        The variance of the plain mean over that of this one: above 1 where a control variate was
+        used.
+    """
+
+    student: str
+    access: str
+    n: int
+    inputs: int
+    labels: int
+    mean: float
+    std_error: float
+    q05: float
+    q25: float
+    q50: float
+    q75: float
+    q95: float
+    repeats: int
+    seed: int
+    path: str
+    reached: bool = True
+    variance_factor: float = 1.0
+
+
+@dataclass(eq=False)
+class Tally:
+    """Sums over the losses of some repeats; `a + b` is the tally of both, whatever the order.
+
+    Attributes
+    ----------
+    repeats : int
+    sums : (students, SUMS) int64 array
+        Whole-number sums from which mean and standard error follow exactly.
+    histogram : (students, BINS) int64 array
+        Where the quantiles come from.
+    """
+
+    repeats: int
+    sums: np.ndarray
+    histogram: np.ndarray
+
+    @classmethod
+    def empty(cls, students: int) -> Tally:
+        """Return the tally of no repeats."""
+        return cls(
+            0,
+            np.zeros((students, SUMS), dtype=np.int64),
+            np.zeros((students, BINS), dtype=np.int64),
+        )
+
+    @classmethod
+    def of(cls, losses: np.ndarray) -> Tally:
+        """Return the tally of `losses`, (repeats, students), in [0, 1]."""
+        tally = cls.empty(losses.shape[1])
+        accumulate(losses, tally.sums, tally.histogram)
+        return cls(len(losses), tally.sums, tally.histogram)
+
+    def __add__(self, other: Tally) -> Tally:
+        """Return the tally of both."""
+        return Tally(
+            self.repeats + other.repeats, self.sums + other.sums, self.histogram + other.histogram
+        )
+
+    def absorb(self, other: Tally) -> None:
+        """Add `other` to this tally in place, at a tenth of the cost of a new one."""
+        self.repeats += other.repeats
+        self.sums += other.sums
+        self.histogram += other.histogram
+
+
+class Cell:
+    """A teacher, its students, one n and one seed, ready for the kernels.
+
+    Parameters
+    ----------
+    teacher : Teacher
+    students : list of Student
+    n : int
+        Pairs per transfer set.
+    seed : int
+    path : str, optional
+        How to draw the counts, one of `kt_theory.kernels.draws.PATHS`, instead of the rule in (S,
+        A, n, pi).
+    queries : QueryLaw, optional
+        iid from rho if omitted.
+    key : (2,) uint64 array, optional
+        Names its family of random streams, from `kt_theory.kernels.streams.stream_key`; that of
+        (seed, n) if omitted.
+
+    Examples
+    --------
+    >>> import kt_theory as kt
+    >>> cell = Cell(kt.Teacher([[0.5, 0.5]]), [kt.STUDENTS["ce_sgl"]], n=10, seed=0)
+    >>> cell.estimates(cell.run(0, 100) + cell.run(100, 50)) == cell.estimates(cell.run(0, 150))
+    True
+    """
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        students: Sequence[Student],
+        n: int,
+        seed: int,
+        *,
+        path: str | None = None,
+        queries: QueryLaw | None = None,
+        key: np.ndarray | None = None,
+    ) -> None:
+        self.teacher, self.students, self.n, self.seed = teacher, list(students), n, seed
+        pi = teacher.pi
+        rho = teacher.rho
+        _refuse_beyond_memory(teacher, self.students)
+        if queries is None or is_default(as_queries(queries, teacher.inputs)):
+            self.plan = draw_plan(pi, rho, n, None if path is None else PATHS.index(path))
+            self.path = PATHS[self.plan.path]
+        else:
+            self.plan = query_plan(teacher, n, queries)
+            self.path = (
+                f"{queries.name} {PATHS[self.plan.path]}"
+                if self.plan.path != ROWS
+                else queries.name
+            )
+        self.table = kernel_table(pi, rho, self.plan.woven, sparse=self.plan.path == SPARSE)
+        self.kinds, self.rules = kernel_students(self.students, pi)
+        self._key = stream_key(seed, n) if key is None else key
+        if len(self.rules.address):
+            self._try_out()
+
+    def run(
+        self,
+        first: int,
+        repeats: int,
+        losses: np.ndarray | None = None,
+    ) -> Tally:
+        """Return the tally of repeats first .. first + repeats - 1; write every loss into `losses`
+        if it is given.
+
+        Parameters
+        ----------
+        first, repeats : int
+        losses : (repeats, students) array, optional
+
+        Raises
+        ------
+        RowRuleError
+            A row that a student's rule wrote is not a distribution.
+        """
+        tally = Tally.empty(len(self.students))
+        room = np.empty((min(repeats, _PIECE), len(self.students))) if losses is None else losses
+        for at in range(0, repeats, _PIECE):
+            size = min(_PIECE, repeats - at)
+            part = room[:size] if losses is None else losses[at : at + size]
+            bad = run_repeats(
+                self.plan, self._key, first + at, self.table, self.kinds, self.rules, part
+            )
+            if bad[2] >= 0:
+                self._refuse_row(*bad)
+            accumulate(part, tally.sums, tally.histogram)
+        return Tally(int(repeats), tally.sums, tally.histogram)
+
+    def draw(self, first: int, repeats: int) -> np.ndarray:
+        """Return the counts of repeats first .. first + repeats - 1: (repeats, S, A) int64."""
+        cells = np.empty((repeats, self.table.pi.size), dtype=np.int64)
+        draw_many(self.plan, self._key, first, cells)
+        return np.ascontiguousarray(
+            as_tables(cells, self.teacher.inputs, self.teacher.labels, self.plan.woven)
+        )
+
+    def answers(self, student: int, repeat: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what a student saw in a repeat, noise included: counts (S, A) and revealed (S, A),
+        NaN where hidden.
+
+        `student` is its place in the list. `Student.table` makes its table from them.
+        """
+        level = self.students[student].access
+        pi = self.teacher.pi
+        counts = level.seen_counts(self.draw(repeat, 1)[0], pi)
+        deviates: Any = _Deviates(self._key, repeat)
+        return counts, level.reveal(counts, pi, deviates)
+
+    def std_errors(self, tally: Tally) -> list[float]:
+        """Return the standard error of each student's mean loss."""
+        return [moments(row, tally.repeats)[1] for row in tally.sums]
+
+    def estimates(self, tally: Tally, *, target_se: float | None = None) -> list[RiskEstimate]:
+        """Return one estimate per student from at least 2 repeats."""
+        found = []
+        for student, sums, histogram in zip(
+            self.students, tally.sums, tally.histogram, strict=True
+        ):
+            mean, error = moments(sums, tally.repeats)
+            reached = target_se is None or error <= target_se
+            found.append(
+                RiskEstimate(
+                    student=student.name,
+                    access=student.access.name,
+                    n=self.n,
+                    inputs=self.teacher.inputs,
+                    labels=self.teacher.labels,
+                    mean=mean,
+                    std_error=error,
+                    **dict(
+                        zip(
+                            _QUANTILES, quantiles(histogram, list(_QUANTILES.values())), strict=True
+                        )
+                    ),
+                    repeats=tally.repeats,
+                    seed=self.seed,
+                    path=self.path,
+                    reached=reached,
+                )
+            )
+        return found
+
+    def seconds_per_repeat(self) -> float:
+        """Return a rough cost, to cut work into pieces; no result depends on it."""
+        cells = self.teacher.pi.size
+        drawn = {
+            "sparse": 3.0 * self.n,
+            "alias": 1.2 * self.n + cells,
+            "poisson": 3.0 * cells,
+            "binomial": 60.0 * cells,
+            "rows": 5.0 * self.n
+            + 2.0 * min(self.n * self.plan.rows.labels_per_query, 20 * cells)
+            + cells,
+        }
+        return 1e-9 * (
+            100.0 + drawn[(*PATHS, "rows")[self.plan.path]] + 10.0 * cells * len(self.rules.address)
+        )
+
+    def _try_out(self) -> None:
+        """Run users' rules with their bounds checked on the first repeats; the others go
+        unchecked.
+        """
+        checked = self.rules._replace(address=rule_addresses(self.students, checked=True))
+        trials = min(_MOST_TRIALS, max(4, _TRIAL_CELLS // self.teacher.pi.size))
+        losses = np.empty((trials, len(self.students)))
+        bad = run_repeats(self.plan, self._key, 0, self.table, self.kinds, checked, losses)
+        if bad[2] >= 0:
+            self._refuse_row(*bad)
+
+    def _refuse_row(
+        self,
+        repeat: int,
+        student: int,
+        row: int,
+    ) -> None:
+        """Raise the error that names a bad row, by running its rule in plain Python on the same
+        answers.
+        """
+        culprit = self.students[student]
+        found, here = fault(culprit, *self.answers(student, repeat), row)
+        at = f"row {row}, repeat {repeat}" if here else f"repeat {repeat}"
+        raise RowRuleError(
+            f"student {culprit.name!r}, {at}, n = {self.n}: its {rule_kind(culprit)} {found}; "
+            "a row must be >= 0 and sum to 1"
+        )
+
+
+class _Deviates:
+    """Gives the engine's own noise to `Access.reveal`."""
+
+    def __init__(self, key: np.ndarray, repeat: int) -> None:
+        self.key = key
+        self.repeat = repeat
+
+    def standard_normal(self, shape: tuple[int, int]) -> np.ndarray:
+        """Return the deviates of the repeat, (S, A)."""
+        return noise_of(self.key, self.repeat, shape[0] * shape[1]).reshape(shape)
+
+
+def _refuse_beyond_memory(teacher: Teacher, students: list[Student]) -> None:
+    """Raise before the machine starts to swap: the plan and the tables are many arrays of the
+    teacher's size.
+    """
+    size = 8.0 * teacher.pi.size
+    memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    extra = sum(one.access.channel.tables + (one.prior is not None) for one in students)
+    arrays = _ARRAYS + extra + (_ARRAYS_OF_TABLE_RULES if any(map(pools, students)) else 0)
+    if arrays * size > memory:
+        raise ValueError(
+            f"a teacher of {teacher.inputs} x {teacher.labels} takes {size:.3g} bytes as a dense "
+            "table and "
+            f"{arrays} times that to draw from it, more than the {memory:.3g} bytes of this "
+            "machine: exact_risk takes "
+            "Teacher.from_classes"
+        )
+
+
+def kernel_table(
+    pi: np.ndarray,
+    rho: np.ndarray,
+    woven: int,
+    *,
+    sparse: bool,
+) -> Table:
+    """Return the teacher in the form that the kernels take."""
+    inputs, labels = pi.shape
+    fallback = np.asarray(total_variation(np.full(labels, 1.0 / labels), pi))
+    ascending = np.sort(pi, axis=1) if sparse else np.zeros((0, labels))
+    return Table(
+        inputs,
+        labels,
+        woven,
+        in_cell_order(pi, woven),
+        padded(rho, woven),
+        padded(fallback, woven),
+        in_cell_order(label_ranks(pi).astype(np.int64), woven),
+        ascending.reshape(-1),
+        (np.cumsum(ascending, axis=1) - ascending).reshape(-1),
+        pi.sum(axis=1),
+    )

@@ -1,0 +1,164 @@
+"""From students to what the kernels call: which of them has a closed form, and the compiled rules
+of all the others.
+"""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+from numba.core.errors import NumbaError
+
+from kt_theory.access import Access
+from kt_theory.access.channel import AsIs
+from kt_theory.kernels.generic import Rules
+from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL
+from kt_theory.kernels.nested import let_rules_call
+from kt_theory.kernels.rules import compile_rule
+from kt_theory.students import STUDENTS, Student, TableRule
+
+_KINDS = {"ce_sgl": CE_SGL, "ce_ptl": CE_PTL, "sel_ptl": SEL_PTL, "ce_ful": CE_FUL}
+_CLOSED_FORMS = {
+    (STUDENTS[name].rule, STUDENTS[name].access): kind for name, kind in _KINDS.items()
+}
+
+
+class RowRuleError(ValueError):
+    """A student's rule does not compile, or wrote something that is not a distribution."""
+
+
+def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray, Rules]:
+    """Return (kinds, rules): which closed form serves each student, and the compiled rules of all
+    the others.
+
+    The rules hold a copy of the teacher's table pi (S, A), and one more for each channel and each
+    prior among them.
+    """
+    generic = _generic(students)
+    kinds = [
+        GENERIC + generic.index(one) if one in generic else _CLOSED_FORMS[one.rule, one.access]
+        for one in students
+    ]
+    for student in generic:
+        student.refuse_other_sizes(pi.shape)
+    levels = [student.access for student in generic]
+    for level in levels:
+        level.refuse_impossible(pi)
+    starts, revealers = _revealers(levels, len(pi))
+    tables, shown, prior = _tables(generic, pi)
+    kinds_of_answer = np.array([level.for_kernels for level in levels], dtype=np.float64)
+    own, greedy, parts, top, sigma, everywhere = kinds_of_answer.reshape(-1, 6).T
+    rules = Rules(
+        rule_addresses(students, checked=False),
+        np.array([pools(student) for student in generic], dtype=np.bool_),
+        own.astype(np.bool_),
+        greedy.astype(np.bool_),
+        parts.astype(np.bool_),
+        top.astype(np.int64),
+        sigma.copy(),
+        everywhere.astype(np.bool_),
+        starts,
+        revealers,
+        tables,
+        shown,
+        prior,
+    )
+    return np.array(kinds, dtype=np.int64), rules
+
+
+def rule_addresses(students: list[Student], *, checked: bool) -> np.ndarray:
+    """Return the addresses of the compiled rules of those students that have no closed form."""
+    return np.array(
+        [compiled_rule(student, checked).address for student in _generic(students)], dtype=np.int64
+    )
+
+
+def pools(student: Student) -> bool:
+    """Return whether the student's rule is a table rule."""
+    return isinstance(student.rule, TableRule)
+
+
+def rule_kind(student: Student) -> str:
+    """Return what to call the student's rule in messages."""
+    return "table rule" if pools(student) else "row rule"
+
+
+def fault(
+    student: Student,
+    counts: np.ndarray,
+    revealed: np.ndarray,
+    row: int,
+) -> tuple[str, bool]:
+    """Return what a rule does wrong at a row, in words, and whether it is known to be there: it is
+    run in Python.
+    """
+    try:
+        if pools(student):
+            out = student.table(counts, revealed)[row]
+        else:
+            out = student.before(counts.shape)[row]
+            student.rule(counts[row], revealed[row], out)
+        return (
+            f"wrote a row that sums to {out.sum():.12g} with smallest entry {out.min():.6g}",
+            True,
+        )
+    except Exception as error:
+        return f"raised {type(error).__name__}: {error}", not pools(student)
+
+
+def _generic(students: list[Student]) -> list[Student]:
+    return [one for one in students if (one.rule, one.access) not in _CLOSED_FORMS]
+
+
+def _revealers(levels: list[Access], inputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where those inputs start whose visit reveals each row, and all of them: none where any
+    visit does.
+    """
+    starts = np.empty((len(levels), inputs + 1), dtype=np.int64)
+    members = [np.zeros(0, dtype=np.int64)]
+    offset = 0
+    for i, level in enumerate(levels):
+        first, inside = level.reach.revealers(inputs)
+        starts[i] = first + offset
+        members.append(inside)
+        offset += len(inside)
+    return starts, np.concatenate(members)
+
+
+def _tables(generic: list[Student], pi: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the tables that rules read, flat, and where what is shown to each student and its
+    prior start.
+    """
+    channels = [AsIs(), *(student.access.channel.fixed for student in generic)]
+    channels = list(dict.fromkeys(channels)) if generic else []
+    priors = [student for student in generic if student.prior is not None]
+    tables = [channel.shown(pi) for channel in channels]
+    tables += [student.before(pi.shape) for student in priors]
+    shown = [channels.index(student.access.channel.fixed) for student in generic]
+    prior = [-1] * len(generic)
+    for i, student in enumerate(priors):
+        prior[generic.index(student)] = len(channels) + i
+    at = np.array([shown, prior], dtype=np.int64) * pi.size
+    return np.array(tables, dtype=np.float64).reshape(-1), at[0], at[1]
+
+
+def compiled_rule(student: Student, checked: bool) -> Any:
+    """Return the student's rule as the kernels call it, with its `address`; `checked`: against the
+    arrays' bounds.
+    """
+    for cell in student.rule.py_func.__closure__ or ():
+        if isinstance(cell.cell_contents, FunctionType):
+            let_rules_call(cell.cell_contents)
+    try:
+        return compile_rule(student.rule.py_func, pools(student), checked)
+    except (NumbaError, TypeError) as error:
+        lines = [
+            line.strip()
+            for line in str(error).splitlines()
+            if line.strip() and "nopython" not in line
+        ]
+        reason = lines[0] if lines else type(error).__name__
+        raise RowRuleError(
+            f"student {student.name!r}: its {rule_kind(student)} does not compile: {reason}"
+        ) from error

@@ -1,0 +1,120 @@
+"""A student: a rule with a name, the access level it needs, what is known of its risk, and where it
+comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kt_theory.access import Access, AccessError, as_access
+from kt_theory.exact.risk import ExactRisk
+from kt_theory.students.rules import RowRule, TableRule, row_rule
+from kt_theory.students.sparse import SparseFit
+from kt_theory.validation import distributions
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """A student on finite domains.
+
+    Parameters
+    ----------
+    name : str
+        Names its rows in result tables.
+    access : Access or str
+        The level it needs; it sees exactly what this level reveals, even where more is granted.
+    rule : RowRule or TableRule
+        See `row_rule` and `table_rule`. A plain function is wrapped as a row rule.
+    reference : str
+        Where it is defined.
+    exact : ExactRisk, optional
+        Its exact risk, if it has one: see `kt_theory.exact`.
+    prior : (S, A) array_like, optional
+        What the student believes before the first query, rows that sum to 1: its rule finds them in
+        `out`, whose entries are NaN otherwise.
+    sizes : (int or None, int or None)
+        The inputs and labels that its knowledge is about, None where any number will do.
+    sparse : SparseFit, optional
+        How it is fitted to sparse records in closed form, if it can be: see
+        `kt_theory.students.sparse`.
+    """
+
+    name: str
+    access: Access
+    rule: RowRule | TableRule
+    reference: str = ""
+    exact: ExactRisk | None = None
+    prior: np.ndarray | None = None
+    sizes: tuple[int | None, int | None] = (None, None)
+    sparse: SparseFit | None = None
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name.strip()):
+            raise ValueError(
+                f"name = {self.name!r}: must be a word that names the student's rows in tables"
+            )
+        object.__setattr__(self, "access", as_access(self.access))
+        if not isinstance(self.rule, (RowRule, TableRule)):
+            object.__setattr__(self, "rule", row_rule(self.rule))
+        if self.prior is not None:
+            object.__setattr__(self, "prior", distributions(self.prior, "prior", 2))
+
+    def table(self, counts: ArrayLike, revealed: ArrayLike) -> np.ndarray:
+        """Return the student's table (S, A) learnt from counts (S, A) and what was revealed (S, A),
+        in plain Python.
+
+        The counts are those that its access level shows, `access.seen_counts`.
+        """
+        whole = np.ascontiguousarray(counts, dtype=np.int64)
+        shown = np.ascontiguousarray(revealed, dtype=np.float64)
+        self.refuse_other_sizes(whole.shape)
+        out = self.before(whole.shape)
+        if isinstance(self.rule, TableRule):
+            self.rule(whole, shown, out)
+            return out
+        for row_counts, row_shown, row_out in zip(whole, shown, out, strict=True):
+            self.rule(row_counts, row_shown, row_out)
+        return out
+
+    def refuse_other_sizes(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError if a teacher of this shape, (S, A), is not one that the student's
+        knowledge is about.
+        """
+        for what, known, given in zip(("inputs", "labels"), self.sizes, shape, strict=True):
+            if known not in (None, given):
+                raise ValueError(
+                    f"student {self.name!r}: what it knows is about {known} {what}: the teacher "
+                    f"has {given}"
+                )
+
+    def before(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return what the rule finds in `out`: a copy of the prior, whose shape must be `shape` =
+        (S, A), or NaN.
+        """
+        if self.prior is None:
+            return np.full(shape, np.nan)
+        if self.prior.shape != shape:
+            raise ValueError(
+                f"student {self.name!r}: prior has shape {self.prior.shape}: must be the teacher's "
+                f"{shape}, "
+                "one row for each input"
+            )
+        return self.prior.copy()
+
+    def __repr__(self) -> str:
+        return f"Student({self.name}, access={self.access.name})"
+
+
+def refuse_too_little_access(students: Iterable[Student], granted: Access) -> None:
+    """Raise AccessError, naming both levels, if a student needs more than `granted` reveals."""
+    for student in students:
+        if not granted.covers(student.access):
+            raise AccessError(
+                f"student {student.name!r} needs access {student.access.name!r} "
+                f"({student.access.description}), "
+                f"but access {granted.name!r} is granted ({granted.description})"
+            )
