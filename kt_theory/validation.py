@@ -42,7 +42,9 @@ def whole_number(value: Any, name: str, *, low: int = 0, high: int = LARGEST_COU
 
 
 def sample_sizes(n: Any, *, endless: bool = False) -> list[Any]:
-    """Return `n`, one whole number or an array-like of them, as a list of ints in [0, 2^53]; or inf, if `endless`."""
+    """Return `n`, one whole number or an array-like of them, as a list of ints in [0, 2^53]; or
+    inf, if `endless`.
+    """
     values = [n] if np.ndim(n) == 0 else list(np.ravel(np.asarray(n, dtype=object)))
     if not values:
         raise ValueError("n = []: give at least one number of samples")
@@ -55,7 +57,7 @@ def infinite(value: Any) -> bool:
 
 
 def as_given(values: Any, n: Any) -> float | np.ndarray:
-    """Return `values`, one for each of `sample_sizes(n)`, in the shape of n: a float for a number."""
+    """Return `values`, one for each of `sample_sizes(n)`, in the shape of n: a float for one."""
     return float(values[0]) if np.ndim(n) == 0 else np.reshape(values, np.shape(n))
 
 
