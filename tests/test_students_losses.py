@@ -289,7 +289,7 @@ def test_the_floor_of_greedy_labels():
     floor = float(teacher.rho @ (1 - teacher.pi.max(axis=1)))
     assert kt.exact_risk(teacher, "argmax", np.inf) == pytest.approx(floor, rel=1e-12)
     assert kt.exact_risk(teacher, "argmax", 10**7) == pytest.approx(floor, rel=1e-9)
-    run = kt.simulate(teacher, ["argmax", "argmax_hedged"], 40, 20_000, progress=False).estimates
+    run = kt.simulate(teacher, ["argmax", "argmax_hedged"], 40, 30_000, progress=False).estimates
     for estimate in run:
         assert_risk(estimate, kt.exact_risk(teacher, estimate.student, 40), detects=0.005)
     with pytest.raises(AssertionError, match="away from"):

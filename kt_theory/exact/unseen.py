@@ -76,6 +76,11 @@ class Unseen(RowRisk):
             total += rho * float(classes.multiplicity[c]) * loss
         return total
 
+    def settled(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return 0 for each row if a visit hides one label at most, which is then known too."""
+        hidden = rows.shape[1] - max(self.top, 1)
+        return np.zeros(len(rows)) if hidden <= 1 else None
+
     def dear(self, teacher: Teacher, n: int) -> bool:
         """Return whether a row has so many different probabilities that simulations cost less."""
         classes = teacher.classes

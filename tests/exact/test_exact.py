@@ -14,9 +14,13 @@ from scipy import stats
 import kt_theory as kt
 from kt_theory.access.reach import Ball
 from kt_theory.exact.cost import NoExactRisk
+from kt_theory.exact.empirical import Empirical
 from kt_theory.exact.occupancy import Cells, empty_mean
 from kt_theory.exact.reached import Balls
-from kt_theory.exact.unvisited import uniform_distance
+from kt_theory.exact.reweighted import Reweighted
+from kt_theory.exact.settled import Greedy, WholeRows
+from kt_theory.exact.unseen import Unseen
+from kt_theory.exact.unvisited import uniform_distance, unvisited_risk
 from kt_theory.graphs import Graph, as_graph, complete, cycle, path
 from kt_theory.students.risk import exact_risk
 from kt_theory.teacher import Teacher
@@ -383,3 +387,16 @@ def test_empty_cells_of_every_size():
         cells = Cells(np.array([float(m)]), np.array([1 / m]))
         mean = empty_mean(cells, float(n), lambda windows, m=m: windows[0] / m)
         assert mean == pytest.approx(np.exp(n * np.log1p(-1 / m)), rel=1e-11)
+
+
+def test_what_a_visited_row_loses_is_said_where_no_label_changes_it():
+    rows = np.array([[0.7, 0.2, 0.1], [0.4, 0.3, 0.3]])
+    pairs = rows[:, :2] / rows[:, :2].sum(axis=1, keepdims=True)
+    for risk, table in ((Unseen(), pairs), (Unseen(2), rows), (WholeRows(), rows)):
+        np.testing.assert_array_equal(risk.settled(table), [0.0, 0.0])
+        teacher = Teacher(table)
+        unvisited = unvisited_risk(teacher.classes, np.array([3.0]))
+        assert risk.risk(teacher, np.array([3.0])) == pytest.approx(unvisited, rel=1e-12)
+    np.testing.assert_allclose(Greedy(False).settled(rows), 1 - rows[:, 0], rtol=1e-12)
+    for risk in (Unseen(), Unseen(1), Empirical(), Reweighted()):
+        assert risk.settled(rows) is None

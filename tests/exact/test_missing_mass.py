@@ -11,10 +11,10 @@ import pytest
 from kt_theory.exact.cost import NoExactRisk
 from kt_theory.exact.missing_mass import (
     ce_ful_weights,
-    missing_mass_bounds,
     missing_mass_law,
     missing_mass_moments,
 )
+from kt_theory.limits.missing_mass import missing_mass_bounds
 from kt_theory.students.risk import exact_risk
 from kt_theory.teacher import Teacher
 
