@@ -123,17 +123,19 @@ def _behind(level: Access, plain: Bracket, access: str, name: str) -> Bracket:
         levels = [Access(part, channel, name=level.name) for part in less]
         lesser = tuple(bracket(one, plain.inputs, plain.labels) for one in levels)
     answer = Answer(plain, shows.draws, top, lesser)
-    return _CHANNELS[type(channel)](access, name, answer, channel)
-
-
-_CHANNELS = {
-    Temperature: ScaleUnknown,
-    Rounded: RoundedLogs,
-    Quantised: QuantisedParts,
-    UpToFactor: ShiftUnknown,
-    Centred: ScaleUnknown,
-    Noisy: NoisyLogs,
-}
+    match channel:
+        case Temperature() | Centred():
+            return ScaleUnknown(access, name, answer, channel)
+        case UpToFactor():
+            return ShiftUnknown(access, name, answer, channel)
+        case Rounded():
+            return RoundedLogs(access, name, answer, channel)
+        case Quantised():
+            return QuantisedParts(access, name, answer, channel)
+        case Noisy():
+            return NoisyLogs(access, name, answer, channel)
+        case other:
+            assert_never(cast(Never, other))
 
 
 def _several(level: Access, plain: Bracket, labels_per_query: int) -> Bracket:

@@ -1,4 +1,6 @@
-"""CSV files of other people: which character parts the cells, how numbers are written, which encoding it is."""
+"""CSV files of other people: which character parts the cells, how numbers are written, which
+encoding it is.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """What parts cells, the likeliest first, and what it is called."""
@@ -30,8 +33,8 @@ def delimiter_of(text: str, good: Callable[[list[list[str]]], float]) -> str:
     text : str
         The first lines, blank ones left out.
     good : callable
-        How well a header and its rows fit what the file should hold; among equals the more regular rows win, then the
-        likelier character.
+        How well a header and its rows fit what the file should hold; among equals the more regular
+        rows win, then the likelier character.
     """
     best, found = (0.0, 0.0), ","
     for delimiter in DELIMITERS:
@@ -46,28 +49,36 @@ def delimiter_of(text: str, good: Callable[[list[list[str]]], float]) -> str:
 
 
 def first_rows(text: str, delimiter: str) -> list[list[str]]:
-    """Return the first rows of a text that are not blank; a last line that may have been cut is left out."""
+    """Return the first rows of a text that are not blank; a last line that may have been cut is
+    left out.
+    """
     head = text[:_HEAD]
     if len(head) < len(text):
         # Whole lines, at least a header and a row of them.
         head = text if head.count("\n") < 2 else head[: head.rfind("\n") + 1]
     found: list[list[str]] = []
-    limit = csv.field_size_limit(2**31 - 1)
-    try:
+    with long_cells(), suppress(csv.Error):
         for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter):
-            if any(cell.strip() for cell in row):
-                found.append([cell.strip() for cell in row])
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                found.append(cells)
             if len(found) == _ROWS:
                 break
-    except csv.Error:
-        pass
-    finally:
-        csv.field_size_limit(limit)
     return found
 
 
+@contextmanager
+def long_cells() -> Iterator[None]:
+    """Let the cells that `csv` reads be as long as they are."""
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
 def with_point(cell: str) -> str:
-    """Return a number with its decimal comma as a point, anything else as it stands: 0,25 is 0.25."""
+    """Return a number with a point for its decimal comma, anything else as it stands."""
     return cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
 
 
@@ -77,17 +88,20 @@ def has_decimal_comma(cell: str) -> bool:
 
 
 def counts_rows(name: str, cells: Sequence[str]) -> bool:
-    """Return whether a column only numbers the rows: it is called so, and holds 0, 1, 2, ... or 1, 2, 3, ..."""
-    if name.strip().lower() not in INDEX_NAMES or not cells:
+    """Return whether a column only numbers the rows: it is called so, and holds 0, 1, 2, ... or 1,
+    2, 3, ...
+    """
+    if name.strip().lower() not in INDEX_NAMES or not cells or cells[0] not in ("0", "1"):
         return False
-    return any(list(cells) == [str(start + i) for i in range(len(cells))] for start in (0, 1))
+    first = int(cells[0])
+    return list(cells) == [str(number) for number in range(first, first + len(cells))]
 
 
 def other_encoding(sample: bytes) -> str:
     """Return which other encoding than UTF-8 a text seems to have, in words, or an empty text.
 
-    Of bytes that are no UTF-8, all must read as letters of Windows-1252 and none as UTF-8: a stray byte in a text
-    that holds letters of UTF-8 is damage, not another encoding.
+    Of bytes that are no UTF-8, all must read as letters of Windows-1252 and none as UTF-8: a stray
+    byte in a text that holds letters of UTF-8 is damage, not another encoding.
     """
     if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "UTF-16"

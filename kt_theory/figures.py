@@ -1,7 +1,7 @@
 """Tables of risks to pictures: PNG and SVG that are the same bytes for the same table.
 
-Students keep one colour, marker and line everywhere; the colours are Okabe and Ito's, which colour-blind readers can
-tell apart, and the markers carry the same information in print.
+Students keep one colour, marker and line everywhere; the colours are Okabe and Ito's, which
+colour-blind readers can tell apart, and the markers carry the same information in print.
 """
 
 from __future__ import annotations
@@ -28,6 +28,15 @@ STUDENT_STYLE = {
     "ce_ful": ("#CC3377", "D", "CE_ful (soft labels)"),
 }
 ACCESS_COLOUR = {"hard": "#0072B2", "partial": "#009E73", "soft": "#CC3377"}
+_THEOREMS = {
+    "hard": ("3.2-mean", "3.1"),
+    "partial": ("4.4-mean", "4.1"),
+    "soft": ("5.2-mean", "5.1"),
+}
+"""The paper's upper and lower bound in mean of each access level."""
+DASHED, DOTTED = (0, (5, 3)), (0, (1, 2))
+BIAS: dict[str, Any] = {"color": STUDENT_STYLE["ce_ptl"][0], "linestyle": "-."}
+"""The line of CE_ptl's bias, which no number of samples removes."""
 _MORE_STYLES = [("#56B4E9", "v"), ("#8C564B", "P"), ("#555555", "X"), ("#000000", "*")]
 _RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -49,7 +58,9 @@ BAND = 2.0
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """Return a context in which everything drawn and saved has the package's style, whatever the user's settings."""
+    """Return a context in which everything drawn and saved has the package's style, whatever the
+    user's settings.
+    """
     import matplotlib as mpl
 
     with mpl.rc_context(), warnings.catch_warnings():
@@ -59,8 +70,12 @@ def style() -> Iterator[None]:
         yield
 
 
-def canvas(rows: int, columns: int, width: float = 10.5, height: float = 3.4) -> tuple[Any, np.ndarray]:
-    """Return (figure, (rows, columns) array of axes) that pyplot does not know of: no display, nothing to close."""
+def canvas(
+    rows: int, columns: int, width: float = 10.5, height: float = 3.4
+) -> tuple[Any, np.ndarray]:
+    """Return (figure, (rows, columns) array of axes) that pyplot does not know of: no display,
+    nothing to close.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -84,13 +99,15 @@ def risk_curves(axes: Any, frame: pd.DataFrame, *, skip: tuple[str, ...] = ()) -
     for name in names:
         rows = frame[frame["student"] == name].sort_values("n")
         colour, marker, label = student_style(name, names)
-        n, mean, error = (rows[column].to_numpy(dtype=np.float64) for column in ("n", "mean", "std_error"))
-        axes.plot(n, mean, color=colour, marker=marker, markersize=4, linewidth=1.4, label=label, zorder=3)
-        axes.fill_between(n, mean - BAND * error, mean + BAND * error, color=colour, alpha=0.25, linewidth=0, zorder=2)
+        n, mean, error = rows[["n", "mean", "std_error"]].to_numpy(dtype=np.float64).T
+        line = {"marker": marker, "markersize": 4, "linewidth": 1.4, "label": label}
+        axes.plot(n, mean, color=colour, zorder=3, **line)
+        low, high = mean - BAND * error, mean + BAND * error
+        axes.fill_between(n, low, high, color=colour, alpha=0.25, linewidth=0, zorder=2)
 
 
 def student_style(name: str, names: list[str]) -> tuple[str, str, str]:
-    """Return (colour, marker, label) of a student; one that is not the paper's gets the next free style."""
+    """Return (colour, marker, label) of a student; those not the paper's get the next free ones."""
     if name in STUDENT_STYLE:
         return STUDENT_STYLE[name]
     others = [other for other in names if other not in STUDENT_STYLE]
@@ -99,7 +116,7 @@ def student_style(name: str, names: list[str]) -> tuple[str, str, str]:
 
 
 def bound_lines(axes: Any, frame: pd.DataFrame) -> None:
-    """Draw the paper's bounds in mean for the access levels in `frame`: dashed above, dotted below, coloured by level.
+    """Draw the paper's bounds in mean for the access levels in `frame`: dashed above, dotted below.
 
     They hold for the worst teacher of the class, not for the teacher of the picture.
     """
@@ -110,56 +127,67 @@ def bound_lines(axes: Any, frame: pd.DataFrame) -> None:
     if low == high:
         low, high = max(1, low // 2), 2 * high
     n = np.unique(np.geomspace(low, high, 200).astype(np.int64))
-    present = set(frame["access"])
-    for upper, lower, access in (
-        ("3.2-mean", "3.1", "hard"),
-        ("4.4-mean", "4.1", "partial"),
-        ("5.2-mean", "5.1", "soft"),
-    ):
-        if access not in present:
-            continue
-        style: dict[str, Any] = {"color": ACCESS_COLOUR[access], "linewidth": 0.9, "zorder": 1, "alpha": 0.8}
-        axes.plot(n, bounds.curve(upper, inputs, labels, n), linestyle=(0, (5, 3)), **style)
-        axes.plot(n, bounds.curve(lower, inputs, labels, n), linestyle=(0, (1, 2)), **style)
+    thin: dict[str, Any] = {"linewidth": 0.9, "zorder": 1, "alpha": 0.8}
+    for access, colour in ACCESS_COLOUR.items():
+        if access in set(frame["access"]):
+            for theorem, line in zip(_THEOREMS[access], (DASHED, DOTTED), strict=True):
+                curve = bounds.curve(theorem, inputs, labels, n)
+                axes.plot(n, curve, color=colour, linestyle=line, **thin)
 
 
 def title(axes: Any, text: str, note: str = "") -> None:
-    """Put a title at the left, cut to the width of the axes, with a smaller note below it; `$` is a dollar sign."""
-    short = (
-        textwrap.shorten(text, 70, placeholder=" ...")
-        if " " in text
-        else text
-        if len(text) <= 70
-        else text[:67] + "..."
-    )
-    axes.set_title(short, loc="left", parse_math=False, pad=20 if note else None)
+    """Put a title at the left, cut to the width of the axes, with a smaller note below it.
+
+    `$` is a dollar sign.
+    """
+    if " " in text:
+        text = textwrap.shorten(text, 70, placeholder=" ...")
+    elif len(text) > 70:
+        text = text[:67] + "..."
+    axes.set_title(text, loc="left", parse_math=False, pad=20 if note else None)
     if note:
-        axes.text(0.0, 1.02, note, transform=axes.transAxes, fontsize=8, color="#333333", parse_math=False)
+        small = {"fontsize": 8, "color": "#333333", "parse_math": False}
+        axes.text(0.0, 1.02, note, transform=axes.transAxes, **small)
 
 
-def legend_and_caption(figure: Any, axes: Any, text: str, *, bounds: bool, extra: tuple[Any, ...] = ()) -> None:
-    """Put one legend, of the curves of `axes`, above all panels and a wrapped caption below them."""
-    from matplotlib.lines import Line2D
-
+def legend_and_caption(
+    figure: Any, axes: Any, text: str, *, bounds: bool, extra: tuple[Any, ...] = ()
+) -> None:
+    """Put a legend of the curves of `axes` above all panels and a wrapped caption below them."""
     handles, _ = axes.get_legend_handles_labels()
     if bounds:
         grey: dict[str, Any] = {"color": "#666666", "linewidth": 0.9}
-        handles.append(Line2D([], [], linestyle=(0, (5, 3)), label="upper bound for the class*", **grey))
-        handles.append(Line2D([], [], linestyle=(0, (1, 2)), label="lower bound for the class*", **grey))
+        for side, line in (("upper", DASHED), ("lower", DOTTED)):
+            label = f"{side} bound for the class*"
+            handles.append(legend_line(label, linestyle=line, **grey))
     handles += extra
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
     caption(figure, text)
 
 
+def legend_line(label: str, **style: Any) -> Any:
+    """Return an entry for a legend: a line that is drawn nowhere else."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **style)
+
+
 def caption(figure: Any, text: str) -> None:
     """Put a wrapped caption below all panels."""
     width = int(15.5 * figure.get_figwidth())
-    figure.supxlabel("\n".join(textwrap.wrap(text, width)), x=0.01, ha="left", fontsize=8, color="#333333")
+    wrapped = "\n".join(textwrap.wrap(text, width))
+    figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=8, color="#333333")
 
 
 def write(figure: Any, path: Path) -> Path:
-    """Write the figure as PNG, SVG or PDF by the path's suffix, the same bytes for the same figure."""
-    metadata = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}, ".pdf": {"CreationDate": None}}
+    """Write the figure as PNG, SVG or PDF by its suffix, the same bytes for the same figure."""
+    bare = {
+        ".png": {"Software": None},
+        ".svg": {"Date": None, "Creator": None},
+        ".pdf": {"CreationDate": None},
+    }
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix[1:].lower(), dpi=150, metadata=metadata[path.suffix.lower()])
+    figure.savefig(
+        buffer, format=path.suffix[1:].lower(), dpi=150, metadata=bare[path.suffix.lower()]
+    )
     return write_bytes(path, buffer.getvalue())

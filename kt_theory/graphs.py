@@ -42,7 +42,8 @@ class Graph:
         return int(self.adjacency.nnz // 2)
 
     def balls(self, hops: int = 1) -> Any:
-        """Return the (S, S) csr_array whose row s marks the inputs within `hops` edges of s, s itself included.
+        """Return the (S, S) csr_array whose row s marks the inputs within `hops` edges of s, s
+        itself included.
 
         Raises
         ------
@@ -58,8 +59,8 @@ class Graph:
             pairs = float(np.diff(step.indptr)[ball.indices].sum())
             if pairs > MOST_ENTRIES:
                 raise BallsTooLarge(
-                    f"{self!r}: the balls of radius {hops} take {pairs:.2g} pairs, more than {MOST_ENTRIES:.0g}: "
-                    "use fewer hops or a sparser graph"
+                    f"{self!r}: the balls of radius {hops} take {pairs:.2g} pairs, more than "
+                    f"{MOST_ENTRIES:.0g}: use fewer hops or a sparser graph"
                 )
             wider = (ball @ step).astype(bool)
             if wider.nnz == ball.nnz:
@@ -79,8 +80,8 @@ def as_graph(graph: Any) -> Graph:
     Parameters
     ----------
     graph : Graph, networkx.Graph, scipy.sparse array or (S, S) array_like
-        Input s is the s-th node in networkx's own order, or row s of a symmetric adjacency matrix, of which only the
-        zero pattern counts. Loops are dropped: an input always reveals itself.
+        Input s is the s-th node in networkx's own order, or row s of a symmetric adjacency matrix,
+        of which only the zero pattern counts. Loops are dropped: an input always reveals itself.
 
     Raises
     ------
@@ -93,28 +94,39 @@ def as_graph(graph: Any) -> Graph:
         return graph
     if hasattr(graph, "is_directed") and hasattr(graph, "nodes"):
         if graph.is_directed():
-            raise ValueError("graph is directed: gradients run along undirected edges; use graph.to_undirected()")
+            raise ValueError(
+                "graph is directed: gradients run along undirected edges; use graph.to_undirected()"
+            )
         if graph.number_of_nodes() == 0:
             raise ValueError("graph has no vertices: must have one vertex for each input")
         position = {node: i for i, node in enumerate(graph.nodes)}
-        ends = np.array([(position[u], position[v]) for u, v in graph.edges()], dtype=np.int64).reshape(-1, 2)
-        size = len(position)
-        matrix = sp.coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(size, size))
-        return _graph("networkx graph", matrix + matrix.T)
+        starts = np.array([position[u] for u, _ in graph.edges()], dtype=np.int64)
+        ends = np.array([position[v] for _, v in graph.edges()], dtype=np.int64)
+        return _graph("networkx graph", _joined(len(position), starts, ends))
     try:
-        matrix = sp.csr_array(graph) if sp.issparse(graph) else sp.csr_array(np.asarray(graph, dtype=np.float64))
+        entries = graph if sp.issparse(graph) else np.asarray(graph, dtype=np.float64)
+        matrix = sp.csr_array(entries)
     except (TypeError, ValueError):
         raise ValueError(
-            f"graph of type {type(graph).__name__}: must be a networkx graph, a scipy.sparse or (S, S) adjacency "
-            "matrix, or one of kt_theory.graphs.path, cycle, grid, hypercube, complete"
+            f"graph of type {type(graph).__name__}: must be a networkx graph, a scipy.sparse or "
+            "(S, S) adjacency matrix, or one of kt_theory.graphs.path, cycle, grid, hypercube, "
+            "complete"
         ) from None
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
-        raise ValueError(f"graph has an adjacency matrix of shape {matrix.shape}: must be square, (inputs, inputs)")
+        raise ValueError(
+            f"graph has an adjacency matrix of shape {matrix.shape}: must be square, (inputs, "
+            "inputs)"
+        )
     if not np.isfinite(matrix.data.astype(np.float64)).all() or (matrix.data < 0).any():
-        raise ValueError("graph has NaN, infinite or negative entries in its adjacency matrix: must be finite and >= 0")
+        raise ValueError(
+            "graph has NaN, infinite or negative entries in its adjacency matrix: must be finite "
+            "and >= 0"
+        )
     pattern = matrix != 0
     if (pattern != pattern.T).nnz:
-        raise ValueError("graph is directed: its adjacency matrix is not symmetric; use adjacency + adjacency.T")
+        raise ValueError(
+            "graph is directed: its adjacency matrix is not symmetric; use adjacency + adjacency.T"
+        )
     return _graph("adjacency matrix", matrix)
 
 
@@ -125,27 +137,23 @@ def path(inputs: int) -> Graph:
 
 def cycle(inputs: int) -> Graph:
     """Return the cycle on `inputs` >= 3 vertices."""
-    import scipy.sparse as sp
-
     size = whole_number(inputs, "inputs", low=3)
     here = np.arange(size)
-    matrix = sp.coo_array((np.ones(size), (here, (here + 1) % size)), shape=(size, size))
-    return _graph(f"cycle({size})", matrix + matrix.T)
+    return _graph(f"cycle({size})", _joined(size, here, (here + 1) % size))
 
 
 def grid(*shape: int) -> Graph:
-    """Return the grid of the given side lengths in C order, `grid(3, 4)`: vertex (i, j) is input 4 i + j."""
+    """Return the grid of these side lengths in C order; in `grid(3, 4)` (i, j) is input 4 i + j."""
     if not shape:
         raise ValueError("grid(): give at least one side length")
     sides = [whole_number(side, "shape", low=1) for side in shape]
-    return _graph(f"grid({', '.join(map(str, sides))})", _product(*[_path_matrix(side) for side in sides]))
+    return _graph(f"grid({', '.join(map(str, sides))})", _product(sides))
 
 
 def hypercube(dimension: int) -> Graph:
-    """Return the hypercube on 2^dimension vertices: inputs are adjacent if their binary codes differ in one bit."""
+    """Return the hypercube: of 2^dimension inputs those are adjacent that differ in one bit."""
     size = whole_number(dimension, "dimension", low=0, high=30)
-    sides = [_path_matrix(2)] * size or [_path_matrix(1)]
-    return _graph(f"hypercube({size})", _product(*sides))
+    return _graph(f"hypercube({size})", _product([2] * size or [1]))
 
 
 def complete(inputs: int) -> Graph:
@@ -157,20 +165,22 @@ def complete(inputs: int) -> Graph:
 
 
 def everything(inputs: int) -> Any:
-    """Return the balls of the complete graph, the (S, S) csr_array of ones; as `Graph.balls`, refused if too large."""
+    """Return the balls of the complete graph, the (S, S) csr_array of ones; as `Graph.balls`,
+    refused if too large.
+    """
     import scipy.sparse as sp
 
     if float(inputs) ** 2 > MOST_ENTRIES:
         raise BallsTooLarge(
-            f"a query that reveals all of {inputs} inputs takes {float(inputs) ** 2:.2g} pairs, more than "
-            f"{MOST_ENTRIES:.0g}: use exact_risk"
+            f"a query that reveals all of {inputs} inputs takes {float(inputs) ** 2:.2g} pairs, "
+            f"more than {MOST_ENTRIES:.0g}: use exact_risk"
         )
-    entries = np.ones(inputs**2, dtype=bool), np.tile(np.arange(inputs), inputs), inputs * np.arange(inputs + 1)
-    return sp.csr_array(entries, shape=(inputs, inputs))
+    columns, ends = np.tile(np.arange(inputs), inputs), inputs * np.arange(inputs + 1)
+    return sp.csr_array((np.ones(inputs**2, dtype=bool), columns, ends), shape=(inputs, inputs))
 
 
 def nearest_neighbours(features: Any, k: int) -> Graph:
-    """Return the graph that joins each input with the k inputs nearest to it by Euclidean distance of their features.
+    """Return the graph that joins each input with the k nearest by Euclidean distance of features.
 
     Two inputs are adjacent if either is among the k nearest of the other. Of equally distant
     inputs the same ones are taken every time.
@@ -181,7 +191,6 @@ def nearest_neighbours(features: Any, k: int) -> Graph:
     k : int
         From 1 to S-1.
     """
-    import scipy.sparse as sp
     from scipy.spatial import KDTree
 
     points = numeric_array(features, "features", 2).astype(np.float64)
@@ -189,28 +198,34 @@ def nearest_neighbours(features: Any, k: int) -> Graph:
     count = whole_number(k, "k", low=1, high=max(size - 1, 1))
     if size < 2:
         raise ValueError("features has 1 row: neighbours need at least 2 inputs")
-    points /= max(np.abs(points).max(), np.finfo(np.float64).tiny)  # so that squared distances do not overflow
+    # So that squared distances do not overflow.
+    points /= max(np.abs(points).max(), np.finfo(np.float64).tiny)
     near = KDTree(points).query(points, k=count + 1)[1]
     others = np.argsort(near == np.arange(size)[:, None], axis=1, kind="stable")[:, :count]
     ends = np.take_along_axis(near, others, axis=1)
     starts = np.repeat(np.arange(size), count)
-    matrix = sp.coo_array((np.ones(size * count), (starts, ends.ravel())), shape=(size, size))
-    return _graph(f"nearest_neighbours({count})", matrix + matrix.T)
+    return _graph(f"nearest_neighbours({count})", _joined(size, starts, ends.ravel()))
 
 
-def _path_matrix(size: int) -> Any:
+def _joined(size: int, starts: np.ndarray, ends: np.ndarray) -> Any:
+    """Return the symmetric adjacency matrix of the edges from `starts` to `ends`."""
     import scipy.sparse as sp
 
-    here = np.arange(size - 1)
-    matrix = sp.coo_array((np.ones(size - 1), (here, here + 1)), shape=(size, size))
+    matrix = sp.coo_array((np.ones(len(starts)), (starts, ends)), shape=(size, size))
     return matrix + matrix.T
 
 
-def _product(*matrices: Any) -> Any:
-    """Return the adjacency matrix of the Cartesian product: the Kronecker sum, first factor slowest."""
+def _path_matrix(size: int) -> Any:
+    here = np.arange(size - 1)
+    return _joined(size, here, here + 1)
+
+
+def _product(sides: list[int]) -> Any:
+    """Return the adjacency matrix of the product of paths: a Kronecker sum, first side slowest."""
     import scipy.sparse as sp
 
-    return reduce(lambda a, b: sp.kronsum(b, a, format="csr"), matrices)
+    paths = map(_path_matrix, sides)
+    return reduce(lambda a, b: sp.kronsum(b, a, format="csr"), paths)
 
 
 def _graph(name: str, matrix: Any) -> Graph:

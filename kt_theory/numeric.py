@@ -71,6 +71,14 @@ def power_of(log: Any, n: Any) -> Any:
     return found if np.ndim(found) else float(found)
 
 
+def bernstein(nats: float, variance: Any) -> Any:
+    """Return the t with e^-nats = exp(-t^2 / (2 variance + 2t/3)), Bernstein's bound on P(X - E X >= t).
+
+    X is a sum of independent terms that exceed their means by at most 1.
+    """
+    return nats / 3 + np.sqrt(nats**2 / 9 + 2 * nats * variance)
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Return exp(z) / sum exp(z) along the last axis; each row has a finite entry, -inf is
     probability 0.

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def refuse_unwritable(paths: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
-    """Raise an error if one of `paths` cannot be written, is named twice, or is one of `inputs`. Creates nothing."""
+    """Raise an error if a path cannot be written, is named twice or is an input; create nothing."""
     sources = [path.resolve() for path in inputs]
     seen: list[Path] = []
     for path in paths:
@@ -22,30 +20,34 @@ def refuse_unwritable(paths: Iterable[Path], inputs: Iterable[Path] = ()) -> Non
             raise IsADirectoryError(f"{path} is a folder: give the name of a file")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
-        if not (os.access(path.parent, os.W_OK) and (os.access(path, os.W_OK) or not path.exists())):
+        writable = os.access(path, os.W_OK) or not path.exists()
+        if not (writable and os.access(path.parent, os.W_OK)):
             raise PermissionError(f"{path} cannot be written: no permission")
         if path.resolve() in sources:
-            raise ValueError(f"{path} is an input of this command: writing the result there would destroy it")
+            raise ValueError(
+                f"{path} is an input of this command: writing the result there would destroy it"
+            )
         if path.resolve() in seen:
             raise ValueError(f"{path} is named twice: the second result would overwrite the first")
         seen.append(path.resolve())
 
 
-def write_bytes(path: Path, data: bytes) -> Path:
-    """Write a file whole or not at all: a full disk or an interrupt leaves what was there before. Return its path."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Replace a file in one step or not at all: `write` fills another one beside it."""
+    beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
+        write(beside)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Write a file whole or not at all: whatever fails leaves what was there. Return its path."""
+    try:
+        replace_file(path, lambda beside: beside.write_bytes(data))
     except OSError as error:
         raise OSError(f"{path} was not written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
     return path
 
 

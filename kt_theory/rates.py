@@ -1,9 +1,11 @@
-"""Rates: the slope of log risk on log n, with an interval and evidence whether one slope describes the curve at all."""
+"""Rates: the slope of log risk on log n, with an interval and evidence whether one slope describes
+the curve at all.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +22,21 @@ RELEVANT_CHANGE = 0.1
 """A local slope that changes by no more than this over the range still counts as a power law."""
 
 EXACT = 1e-9
-"""Standard errors below this fraction of the mean are rounding: Monte Carlo would need 10^18 repeats."""
+"""Standard errors below this fraction of the mean are rounding: Monte Carlo would need 10^18
+repeats.
+"""
+
+_LINE = ("slope", "slope_low", "slope_high", "intercept")
+_BEND = ("slope_change", "slope_change_low", "slope_change_high")
+
+Noise = np.ndarray | float
+"""Standard errors of the log risks; 0.0 where all are exact, NaN where none is known."""
 
 
 class PowerLawWarning(UserWarning):
-    """The local slope of a curve changes significantly and by more than `RELEVANT_CHANGE` over the range fitted."""
+    """The local slope of a curve changes significantly and by more than `RELEVANT_CHANGE` over the
+    range fitted.
+    """
 
 
 def fit_rate(
@@ -39,24 +51,26 @@ def fit_rate(
 ) -> pd.DataFrame:
     """Return the slope of log y on log x of each curve in a table of risks.
 
-    log y = intercept + slope log x by least squares. If the table has a column `std_error`, the points are weighted by
-    1/var(log y) = (y/std_error)^2 (delta method). The interval is slope +- t(points-2) sigma, and sigma includes lack
-    of fit: it is multiplied by sqrt(chi^2/(points-2)) where that exceeds 1. Without standard errors (no such column, or
-    all of a curve's zero or NaN) the points weigh the same and sigma comes from the residuals alone.
+    log y = intercept + slope log x by least squares. If the table has a column `std_error`, the
+    points are weighted by 1/var(log y) = (y/std_error)^2 (delta method). The interval is slope +-
+    t(points-2) sigma, and sigma includes lack of fit: it is multiplied by sqrt(chi^2/(points-2))
+    where that exceeds 1. Without standard errors (no such column, or all of a curve's zero or NaN)
+    the points weigh the same and sigma comes from the residuals alone.
 
-    A curve is held against a power law by `slope_change`, the local slope at the last point less that at the first, of
-    the least-squares parabola. Its interval uses the standard errors as given (normal quantile), the residuals (t,
-    points-3) where they are unknown, and has no width where all are zero, as on an exact curve. If the change exceeds
-    0.1 in size (relevant) and its interval excludes 0 (significant), `power_law` is False and a `PowerLawWarning` is
-    issued.
+    A curve is held against a power law by `slope_change`, the local slope at the last point less
+    that at the first, of the least-squares parabola. Its interval uses the standard errors as given
+    (normal quantile), the residuals (t, points-3) where they are unknown, and has no width where
+    all are zero, as on an exact curve. If the change exceeds 0.1 in size (relevant) and its
+    interval excludes 0 (significant), `power_law` is False and a `PowerLawWarning` is issued.
 
     Parameters
     ----------
     frame : DataFrame
         One row per point of a curve.
     by : str or sequence of str, optional
-        Columns that identify a curve; all of teacher, student, access, inputs, labels that are there if omitted.
-        A teacher that moves with n must carry one name, or each point is a curve of its own.
+        Columns that identify a curve; all of teacher, student, access, inputs, labels that are
+        there if omitted. A teacher that moves with n must carry one name, or each point is a curve
+        of its own.
     x, y : str
         Columns of the numbers of samples and of the risks; `std_error` is that of y.
     confidence : float
@@ -66,16 +80,18 @@ def fit_rate(
 
     Returns
     -------
-    DataFrame, one row per curve: the columns of `by`; slope, slope_low, slope_high; intercept (log y at x = 1, nats);
-    n_min, n_max (range used); points used; dropped (points in the range without a logarithm: x or y not positive and
-    finite; or without a standard error where others of the curve have one); slope_change, slope_change_low,
-    slope_change_high (NaN where points = 3 and no standard error is known); power_law. A curve with fewer than 3 usable
-    points at different x has NaN and power_law False.
+    DataFrame, one row per curve: the columns of `by`; slope, slope_low, slope_high; intercept (log
+    y at x = 1, nats); n_min, n_max (range used); points used; dropped (points in the range without
+    a logarithm: x or y not positive and finite; or without a standard error where others of the
+    curve have one); slope_change, slope_change_low, slope_change_high (NaN where points = 3 and no
+    standard error is known); power_law. A curve with fewer than 3 usable points at different x has
+    NaN and power_law False.
 
     Raises
     ------
     ValueError
-        If no curve at all has 3 usable points at different x, or a column is missing or not numeric.
+        If no curve at all has 3 usable points at different x, or a column is missing or not
+        numeric.
 
     Warns
     -----
@@ -84,84 +100,103 @@ def fit_rate(
     import pandas as pd
 
     level = unit_interval(confidence, "confidence")
-    keys = _keys(frame, by, x, y)
-    low, high = (-np.inf if n_min is None else float(n_min)), (np.inf if n_max is None else float(n_max))
+    keys = _keys(frame, by, [x, y])
+    low = -np.inf if n_min is None else float(n_min)
+    high = np.inf if n_max is None else float(n_max)
     if not low <= high:
         raise ValueError(f"n_min = {n_min}, n_max = {n_max}: n_min must not exceed n_max")
-    groups = frame.groupby(keys, sort=False, dropna=False, observed=True) if keys else [((), frame)]
     rows = []
-    for values, group in groups:
-        identity = dict(zip(keys, values, strict=True))
-        name = ", ".join(f"{key}={value}" for key, value in identity.items()) or "the table"
-        rows.append(identity | _fit_curve(group, name, x, y, level, low, high))
+    for identity, name, points in _curves(frame, keys):
+        rows.append(identity | _fit_curve(points, name, x, y, level, low, high))
     if all(np.isnan(row["slope"]) for row in rows):
         raise ValueError(
-            f"{name}: {rows[-1]['points']} usable points, and no other curve has more: a rate needs positive {x} and "
-            f"{y} at 3 different {x} (a teacher that moves with n needs one name, or name the curves with by=)"
+            f"{name}: {rows[-1]['points']} usable points, and no other curve has more: a rate "
+            f"needs positive {x} and {y} at 3 different {x} (a teacher that moves with n needs one "
+            "name, or name the curves with by=)"
         )
     return pd.DataFrame(rows)
 
 
-def _keys(frame: Any, by: str | Sequence[str] | None, x: str, y: str) -> list[str]:
+def _keys(frame: Any, by: str | Sequence[str] | None, columns: list[str]) -> list[str]:
     """Return the identifying columns, after checking that all columns asked for are there."""
     import pandas as pd
 
     if not isinstance(frame, pd.DataFrame):
-        raise ValueError(f"frame is a {type(frame).__name__}: must be a DataFrame, such as simulate(...).frame")
+        raise ValueError(
+            f"frame is a {type(frame).__name__}: must be a DataFrame, such as simulate(...).frame"
+        )
     wanted = [key for key in IDENTIFYING if key in frame] if by is None else by
     keys = [wanted] if isinstance(wanted, str) else list(wanted)
-    for name in [*keys, x, y]:
+    for name in [*keys, *columns]:
         if name not in frame:
-            raise ValueError(f"frame has no column {name!r}: it has {', '.join(map(str, frame.columns))}")
+            held = ", ".join(map(str, frame.columns))
+            raise ValueError(f"frame has no column {name!r}: it has {held}")
     if frame.empty:
         raise ValueError("frame is empty: give at least 3 points per curve")
     return keys
 
 
-def _fit_curve(group: pd.DataFrame, name: str, x: str, y: str, level: float, low: float, high: float) -> dict[str, Any]:
+def _curves(
+    frame: pd.DataFrame, keys: list[str]
+) -> Iterator[tuple[dict[str, Any], str, pd.DataFrame]]:
+    """Yield what identifies each curve, its name in messages, and its points."""
+    groups = frame.groupby(keys, sort=False, dropna=False, observed=True) if keys else [((), frame)]
+    for values, points in groups:
+        identity = dict(zip(keys, values, strict=True))
+        name = ", ".join(f"{key}={value}" for key, value in identity.items())
+        yield identity, name or "the table", points
+
+
+def _fit_curve(
+    points: pd.DataFrame, name: str, x: str, y: str, level: float, low: float, high: float
+) -> dict[str, Any]:
     """Fit one curve: a row of `fit_rate` without its identity; warn if it is no power law."""
-    n, mean = _numbers(group, x), _numbers(group, y)
-    std_error = _numbers(group, "std_error") if "std_error" in group else np.full(n.shape, np.nan)
+    n, mean, std_error = _numbers(points, x), _numbers(points, y), _std_errors(points)
     ranged = (n >= low) & (n <= high) | np.isnan(n)
     usable = ranged & (n > 0) & (mean > 0) & np.isfinite(n) & np.isfinite(mean)
     n, mean, std_error = n[usable], mean[usable], std_error[usable]
     noise, weighed = _relative_noise(std_error, mean)
     n, mean = n[weighed], mean[weighed]
-    fitted = ("slope", "slope_low", "slope_high", "intercept")
-    bend = ("slope_change", "slope_change_low", "slope_change_high")
-    extent = {"points": len(n), "dropped": int(ranged.sum() - len(n))}
+    fit: dict[str, Any] = dict.fromkeys((*_LINE, "n_min", "n_max"), np.nan)
+    fit |= {"points": len(n), "dropped": int(ranged.sum() - len(n))}
+    fit |= dict.fromkeys(_BEND, np.nan) | {"power_law": False}
     if len(np.unique(n)) < 3:
-        return (
-            dict.fromkeys((*fitted, "n_min", "n_max"), np.nan)
-            | extent
-            | dict.fromkeys(bend, np.nan)
-            | {"power_law": False}
-        )
-    line, change = _line(np.log(n), np.log(mean), noise, level), _change(np.log(n), np.log(mean), noise, level)
-    power_law = not (abs(change[0]) > RELEVANT_CHANGE and (change[1] > 0.0 or change[2] < 0.0))
+        return fit
+    u, v = np.log(n), np.log(mean)
+    change, least, most = _change(u, v, noise, level)
+    power_law = not (abs(change) > RELEVANT_CHANGE and (least > 0.0 or most < 0.0))
     if not power_law:
         warnings.warn(
-            f"{name}: not a power law for {x} from {n.min():g} to {n.max():g}: the local slope changes by "
-            f"{change[0]:.3g} ({level:.0%} interval {change[1]:.3g} to {change[2]:.3g}); narrow it by n_min and n_max",
+            f"{name}: not a power law for {x} from {n.min():g} to {n.max():g}: the local slope "
+            f"changes by {change:.3g} ({level:.0%} interval {least:.3g} to {most:.3g}); narrow it "
+            "by n_min and n_max",
             PowerLawWarning,
             stacklevel=3,
         )
-    ends = {"n_min": n.min(), "n_max": n.max()}
-    shape = dict(zip(bend, change, strict=True)) | {"power_law": power_law}
-    return dict(zip(fitted, line, strict=True)) | ends | extent | shape
+    fit |= zip(_LINE, _line(u, v, noise, level), strict=True)
+    fit |= zip(_BEND, (change, least, most), strict=True)
+    return fit | {"n_min": n.min(), "n_max": n.max(), "power_law": power_law}
 
 
-def _numbers(group: pd.DataFrame, column: str) -> np.ndarray:
+def _numbers(points: pd.DataFrame, column: str) -> np.ndarray:
     try:
-        values = group[column].to_numpy(dtype=np.float64, na_value=np.nan)
+        values = points[column].to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
-        raise ValueError(f"frame column {column!r} has type {group[column].dtype}: must hold numbers") from None
+        raise ValueError(
+            f"frame column {column!r} has type {points[column].dtype}: must hold numbers"
+        ) from None
     if column == "std_error" and (values < 0).any():
         raise ValueError(f"std_error = {values[values < 0][0]}: standard errors must be >= 0")
     return values
 
 
-def _relative_noise(std_error: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray | float, np.ndarray]:
+def _std_errors(points: pd.DataFrame) -> np.ndarray:
+    if "std_error" in points:
+        return _numbers(points, "std_error")
+    return np.full(len(points), np.nan)
+
+
+def _relative_noise(std_error: np.ndarray, mean: np.ndarray) -> tuple[Noise, np.ndarray]:
     """Return (std_error/mean, the standard error of log mean; which points it is known for).
 
     It is 0.0 if all points are exact and NaN if it is known for none; all points count then.
@@ -173,51 +208,63 @@ def _relative_noise(std_error: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray
     return (float("nan") if np.isnan(relative).any() else 0.0), np.full(len(mean), True)
 
 
-def _line(u: np.ndarray, v: np.ndarray, noise: np.ndarray | float, level: float) -> tuple[float, float, float, float]:
+def _line(u: np.ndarray, v: np.ndarray, noise: Noise, level: float) -> tuple[float, ...]:
     """Return slope, its interval and the intercept of v on u."""
-    from scipy.special import stdtrit
-
-    coefficients, covariance, scatter = _least_squares(u, v, noise, degree=1)
-    inflation = max(1.0, scatter) if isinstance(noise, np.ndarray) else scatter
-    half = stdtrit(len(u) - 2, 0.5 + level / 2) * np.sqrt(covariance[1, 1] * inflation)
+    centre = float(u.mean())
+    coefficients, variances, scatter = _least_squares(_powers(u, 1), v, noise)
+    half = _half_widths(variances[1], scatter, len(u) - 2, noise, level)
     slope = float(coefficients[1])
-    return slope, slope - half, slope + half, float(coefficients[0] - slope * _centre(u))
+    return slope, slope - half, slope + half, float(coefficients[0] - slope * centre)
 
 
-def _change(u: np.ndarray, v: np.ndarray, noise: np.ndarray | float, level: float) -> tuple[float, float, float]:
-    """Return the local slope of the fitted parabola at the last point less that at the first, and its interval.
+def _change(u: np.ndarray, v: np.ndarray, noise: Noise, level: float) -> tuple[float, ...]:
+    """Return by how much the slope of the fitted parabola changes over the range; its interval.
 
-    It is a fixed linear function of the log risks, so known standard errors carry over without any lack of fit.
+    It is a fixed linear function of the log risks, so known standard errors carry over without any
+    lack of fit.
     """
     from scipy.special import ndtri, stdtrit
 
-    coefficients, covariance, scatter = _least_squares(u, v, noise, degree=2)
+    coefficients, variances, scatter = _least_squares(_powers(u, 2), v, noise)
     width = 2.0 * np.ptp(u)
-    change, sigma = float(coefficients[2] * width), width * np.sqrt(covariance[2, 2])
+    change, sigma = float(coefficients[2] * width), width * np.sqrt(variances[2])
     if isinstance(noise, np.ndarray):
         half = ndtri(0.5 + level / 2) * sigma
     elif noise == 0.0:
         half = 0.0
     else:
-        half = stdtrit(len(u) - 3, 0.5 + level / 2) * sigma * np.sqrt(scatter) if len(u) > 3 else np.nan
+        half = stdtrit(len(u) - 3, 0.5 + level / 2) * sigma * np.sqrt(scatter)
     return change, change - half, change + half
 
 
+def _powers(u: np.ndarray, degree: int) -> np.ndarray:
+    return np.vander(u - u.mean(), degree + 1, increasing=True)
+
+
 def _least_squares(
-    u: np.ndarray, v: np.ndarray, noise: np.ndarray | float, degree: int
+    design: np.ndarray, v: np.ndarray, noise: Noise
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return the coefficients in powers of u - mean(u), their covariance at unit scatter, and chi^2 per freedom."""
-    scale = noise if isinstance(noise, np.ndarray) else np.ones(len(u))
-    design = np.vander(u - _centre(u), degree + 1, increasing=True) / scale[:, None]
-    coefficients = np.linalg.lstsq(design, v / scale, rcond=None)[0]
-    inverse = np.linalg.pinv(design)
-    freedom = len(u) - degree - 1
-    scatter = float(np.sum((v / scale - design @ coefficients) ** 2)) / freedom if freedom else np.nan
-    return coefficients, inverse @ inverse.T, scatter
+    """Return the coefficients of v on `design`, their variances at unit scatter, and the scatter.
+
+    The scatter is chi^2 per degree of freedom, NaN where there is none.
+    """
+    scale = noise if isinstance(noise, np.ndarray) else np.ones(len(v))
+    weighted = design / scale[:, None]
+    coefficients = np.linalg.lstsq(weighted, v / scale, rcond=None)[0]
+    inverse = np.linalg.pinv(weighted)
+    freedom = len(v) - design.shape[1]
+    chi2 = float(np.sum((v / scale - weighted @ coefficients) ** 2))
+    return coefficients, np.diag(inverse @ inverse.T), chi2 / freedom if freedom else np.nan
 
 
-def _centre(u: np.ndarray) -> float:
-    return float(u.mean())
+def _half_widths(
+    variances: np.ndarray, scatter: float, freedom: int, noise: Noise, level: float
+) -> Any:
+    """Return half the intervals by Student's t; lack of fit widens them where noise is known."""
+    from scipy.special import stdtrit
+
+    inflation = max(1.0, scatter) if isinstance(noise, np.ndarray) else scatter
+    return stdtrit(freedom, 0.5 + level / 2) * np.sqrt(variances * inflation)
 
 
 def fit_exponents(
@@ -228,12 +275,13 @@ def fit_exponents(
     *,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Return the exponents of a product law in several variables at once, such as risk ~ n^a S^b A^c.
+    """Return the exponents of a product law in several variables at once, such as risk ~ n^a S^b
+    A^c.
 
-    log y = intercept + sum_i e_i log x_i by least squares, weighted by (y/std_error)^2 where the table has a column
-    `std_error`. The intervals are e_i +- t(points - variables - 1) sigma_i; sigma_i includes lack of fit: it is
-    multiplied by sqrt(chi^2/freedom) where that exceeds 1, and comes from the residuals alone where no standard error
-    is known.
+    log y = intercept + sum_i e_i log x_i by least squares, weighted by (y/std_error)^2 where the
+    table has a column `std_error`. The intervals are e_i +- t(points - variables - 1) sigma_i;
+    sigma_i includes lack of fit: it is multiplied by sqrt(chi^2/freedom) where that exceeds 1, and
+    comes from the residuals alone where no standard error is known.
 
     Parameters
     ----------
@@ -250,15 +298,16 @@ def fit_exponents(
 
     Returns
     -------
-    DataFrame, one row per law: the columns of `by`; for each variable v: v, v_low, v_high (its exponent and interval);
-    intercept (log y where every variable is 1, nats); points used; dropped (those without a logarithm, or without a
-    standard error where others have one); scatter, the root mean square of the residuals of log y.
+    DataFrame, one row per law: the columns of `by`; for each variable v: v, v_low, v_high (its
+    exponent and interval); intercept (log y where every variable is 1, nats); points used; dropped
+    (those without a logarithm, or without a standard error where others have one); scatter, the
+    root mean square of the residuals of log y.
 
     Raises
     ------
     ValueError
-        If a column is missing or not numeric, or if points do not determine the exponents: fewer than variables + 2 of
-        them, or variables that only move together.
+        If a column is missing or not numeric, or if points do not determine the exponents: fewer
+        than variables + 2 of them, or variables that only move together.
     """
     import pandas as pd
 
@@ -267,46 +316,46 @@ def fit_exponents(
     if not variables:
         raise ValueError("x = []: give at least one variable, such as n")
     wanted = [key for key in ("teacher", "student", "access") if key in frame] if by is None else by
-    keys = _keys(frame, wanted, variables[0], y)
-    for name in variables:
-        _keys(frame, keys, name, y)
-    groups = frame.groupby(keys, sort=False, dropna=False, observed=True) if keys else [((), frame)]
+    keys = _keys(frame, wanted, [*variables, y])
     rows = []
-    for values, group in groups:
-        identity = dict(zip(keys, values, strict=True))
-        name = ", ".join(f"{key}={value}" for key, value in identity.items()) or "the table"
-        rows.append(identity | _fit_law(group, name, variables, y, level))
+    for identity, name, points in _curves(frame, keys):
+        rows.append(identity | _fit_law(points, name, variables, y, level))
     return pd.DataFrame(rows)
 
 
-def _fit_law(group: pd.DataFrame, name: str, variables: list[str], y: str, level: float) -> dict[str, Any]:
-    from scipy.special import stdtrit
-
-    points = np.array([_numbers(group, column) for column in [*variables, y]])
-    usable = (np.isfinite(points) & (points > 0)).all(axis=0)
-    std_error = _numbers(group, "std_error")[usable] if "std_error" in group else np.full(usable.sum(), np.nan)
-    noise, weighed = _relative_noise(std_error, points[-1, usable])
+def _fit_law(
+    points: pd.DataFrame, name: str, variables: list[str], y: str, level: float
+) -> dict[str, Any]:
+    columns = np.array([_numbers(points, column) for column in [*variables, y]])
+    usable = (np.isfinite(columns) & (columns > 0)).all(axis=0)
+    noise, weighed = _relative_noise(_std_errors(points)[usable], columns[-1, usable])
     usable[usable] = weighed
-    logs = np.log(points[:, usable])
+    logs = np.log(columns[:, usable])
     design = np.vstack([np.ones(usable.sum()), logs[:-1]]).T
     freedom = len(design) - design.shape[1]
-    centred = design[:, 1:] - design[:, 1:].mean(axis=0) if len(design) else design[:, 1:]
-    if freedom < 1 or np.linalg.matrix_rank(centred, tol=1e-9 * max(1.0, np.abs(design).max())) < len(variables):
+    if freedom < 1 or not _moves_freely(design):
         raise ValueError(
-            f"{name}: {len(design)} points do not determine exponents in {', '.join(variables)}: give at least "
-            f"{len(variables) + 2} points, at which each variable moves on its own"
+            f"{name}: {len(design)} points do not determine exponents in {', '.join(variables)}: "
+            f"give at least {len(variables) + 2} points, at which each variable moves on its own"
         )
-    scale = noise if isinstance(noise, np.ndarray) else np.ones(len(design))
-    weighted = design / scale[:, None]
-    coefficients = np.linalg.lstsq(weighted, logs[-1] / scale, rcond=None)[0]
-    residuals = logs[-1] - design @ coefficients
-    inverse = np.linalg.pinv(weighted)
-    lack = float(np.sum((residuals / scale) ** 2)) / freedom
-    inflation = max(1.0, lack) if isinstance(noise, np.ndarray) else lack
-    half = stdtrit(freedom, 0.5 + level / 2) * np.sqrt(np.diag(inverse @ inverse.T) * inflation)
+    exponents, variances, scatter = _least_squares(design, logs[-1], noise)
+    half = _half_widths(variances, scatter, freedom, noise, level)
+    low, high = exponents - half, exponents + half
     found: dict[str, Any] = {}
     for i, variable in enumerate(variables, start=1):
-        exponent = float(coefficients[i])
-        found |= {variable: exponent, f"{variable}_low": exponent - half[i], f"{variable}_high": exponent + half[i]}
-    facts = {"points": len(design), "dropped": int((~usable).sum()), "scatter": float(np.sqrt(np.mean(residuals**2)))}
-    return found | {"intercept": float(coefficients[0])} | facts
+        found[variable] = float(exponents[i])
+        found |= {f"{variable}_low": low[i], f"{variable}_high": high[i]}
+    residuals = logs[-1] - design @ exponents
+    return found | {
+        "intercept": float(exponents[0]),
+        "points": len(design),
+        "dropped": int((~usable).sum()),
+        "scatter": float(np.sqrt(np.mean(residuals**2))),
+    }
+
+
+def _moves_freely(design: np.ndarray) -> bool:
+    """Return whether each variable, a column behind the first, moves on its own."""
+    centred = design[:, 1:] - design[:, 1:].mean(axis=0)
+    tolerance = 1e-9 * max(1.0, np.abs(design).max())
+    return bool(np.linalg.matrix_rank(centred, tol=tolerance) == centred.shape[1])

@@ -1,4 +1,6 @@
-"""The teacher: an exact conditional distribution pi(a|s) over finite inputs and labels, with the input law rho."""
+"""The teacher: an exact conditional distribution pi(a|s) over finite inputs and labels, with the
+input law rho.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.validation import SUM_TOLERANCE, distributions, numeric_array
+from kt_theory.numeric import softmax
+from kt_theory.validation import SUM_TOLERANCE, distributions, input_law, numeric_array
 
 
 class RowClasses(NamedTuple):
-    """Inputs grouped by (pi(.|s) up to label order, rho(s)); every exact risk costs one row per class.
+    """Inputs grouped by (pi(.|s) up to label order, rho(s)); every exact risk costs one row per
+    class.
 
     Attributes
     ----------
@@ -26,6 +30,11 @@ class RowClasses(NamedTuple):
     rho: np.ndarray
     multiplicity: np.ndarray
 
+    @property
+    def weight(self) -> np.ndarray:
+        """The probability of each class, (C,)."""
+        return self.rho * self.multiplicity
+
 
 class Teacher:
     """An exact teacher: pi(a|s) over finite inputs and labels and the input law rho. Immutable.
@@ -33,8 +42,8 @@ class Teacher:
     Parameters
     ----------
     pi : array_like, (S, A)
-        Row s is the distribution over labels at input s: entries >= 0, each row sums to 1 within 1e-9 (float32 tables
-        within their own rounding; those are renormalised in float64).
+        Row s is the distribution over labels at input s: entries >= 0, each row sums to 1 within
+        1e-9 (float32 tables within their own rounding; those are renormalised in float64).
     rho : array_like, (S,), optional
         Input law, sums to 1. Uniform if omitted.
     normalise : bool
@@ -49,9 +58,8 @@ class Teacher:
 
     Examples
     --------
-    >>> import kt_theory as kt
-    >>> kt.Teacher([[0.5, 0.5], [1.0, 0.0]])
-    Teacher(2 inputs, 2 labels, rho uniform, 2 row classes, mean top probability 0.75, mean entropy 0.3466 nats)
+    >>> import kt_theory as kt >>> kt.Teacher([[0.5, 0.5], [1.0, 0.0]]) Teacher(2 inputs, 2 labels,
+    rho uniform, 2 row classes, mean top probability 0.75, mean entropy 0.3466 nats)
     """
 
     inputs: int
@@ -72,15 +80,9 @@ class Teacher:
     ) -> None:
         table = distributions(pi, "pi", 2, normalise=normalise)
         inputs, labels = table.shape
-        if rho is None:
-            law = np.full(inputs, 1.0 / inputs)
-        else:
-            law = distributions(rho, "rho", 1, normalise=normalise)
-            if len(law) != inputs:
-                raise ValueError(f"rho has {len(law)} entries: pi has {inputs} inputs, one entry is needed for each")
         self._freeze(
             _pi=_read_only(table),
-            _rho=_read_only(law),
+            _rho=_read_only(input_law(rho, inputs, normalise=normalise)),
             inputs=inputs,
             labels=labels,
             input_names=_names(input_names, inputs, "input_names"),
@@ -101,26 +103,29 @@ class Teacher:
         Parameters
         ----------
         logits : array_like, (S, A)
-            Log-probabilities up to a constant per row, in nats. -inf is probability 0; a row needs one finite entry.
+            Log-probabilities up to a constant per row, in nats. -inf is probability 0; a row needs
+            one finite entry.
         rho, input_names, label_names
             As for `Teacher`.
         """
         array = np.asarray(logits)
-        hidden = np.isneginf(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
-        z = numeric_array(np.where(hidden, 0.0, array) if hidden.any() else array, "logits", 2).astype(np.float64)
+        hidden = np.isneginf(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+        finite = np.where(hidden, 0.0, array) if hidden.any() else array
+        z = numeric_array(finite, "logits", 2).astype(np.float64)
         empty = np.flatnonzero(hidden.all(axis=1))
         if len(empty):
-            raise ValueError(f"logits row {empty[0]} is -inf everywhere: a row needs at least one finite logit")
+            raise ValueError(
+                f"logits row {empty[0]} is -inf everywhere: a row needs at least one finite logit"
+            )
         z[hidden] = -np.inf
-        weights = np.exp(z - z.max(axis=1, keepdims=True))
-        pi = weights / weights.sum(axis=1, keepdims=True)
-        return cls(pi, rho, input_names=input_names, label_names=label_names)
+        return cls(softmax(z), rho, input_names=input_names, label_names=label_names)
 
     @classmethod
     def from_classes(cls, rows: ArrayLike, rho: ArrayLike, multiplicity: ArrayLike) -> Teacher:
         """Return a teacher given by row classes, without a dense table, so that S may be 10^12.
 
-        Exact risks and limits accept it; whatever needs a dense table (`simulate`, `.pi`) refuses it: see `expand`.
+        Exact risks and limits accept it; whatever needs a dense table (`simulate`, `.pi`) refuses
+        it: see `expand`.
 
         Parameters
         ----------
@@ -136,20 +141,22 @@ class Teacher:
         counts = numeric_array(multiplicity, "multiplicity", 1).astype(np.float64)
         for name, array in (("rho", law), ("multiplicity", counts)):
             if len(array) != len(table):
-                raise ValueError(f"{name} has {len(array)} entries: rows has {len(table)} classes, one is needed each")
-        if (law < 0).any():
-            c = int(np.argmax(law < 0))
+                raise ValueError(
+                    f"{name} has {len(array)} entries: rows has {len(table)} classes, one is "
+                    "needed each"
+                )
+        for c in np.flatnonzero(law < 0):
             raise ValueError(f"rho[{c}] = {law[c]}: input probabilities must be >= 0")
-        wrong = (counts < 1) | (counts != np.floor(counts)) | (counts > 2**62)
-        if wrong.any():
-            c = int(np.argmax(wrong))
-            raise ValueError(f"multiplicity[{c}] = {counts[c]:g}: must be a whole number between 1 and 2^62")
+        for c in np.flatnonzero((counts < 1) | (counts != np.floor(counts)) | (counts > 2**62)):
+            raise ValueError(
+                f"multiplicity[{c}] = {counts[c]:g}: must be a whole number between 1 and 2^62"
+            )
         mass = float(law @ counts)
         if abs(mass - 1.0) > SUM_TOLERANCE:
             raise ValueError(f"sum(rho * multiplicity) = {mass:.12g}: must be 1")
         self = cls.__new__(cls)
-        rows_sorted = np.ascontiguousarray(-np.sort(-table, axis=1))
-        classes = RowClasses(_read_only(rows_sorted), _read_only(law), _read_only(counts.astype(np.int64)))
+        descending = np.ascontiguousarray(-np.sort(-table, axis=1))
+        classes = _row_classes(descending, law, counts.astype(np.int64))
         self._freeze(
             _pi=None,
             _rho=None,
@@ -157,12 +164,13 @@ class Teacher:
             labels=table.shape[1],
             input_names=None,
             label_names=None,
+            classes=classes,
         )
-        self.__dict__["classes"] = classes
         return self
 
     def expand(self) -> Teacher:
-        """Return the same teacher with a dense table: the inputs of each class in turn, labels in descending order.
+        """Return the same teacher with a dense table: the inputs of each class in turn, labels in
+        descending order.
 
         Raises
         ------
@@ -172,7 +180,9 @@ class Teacher:
         if self._pi is not None:
             return self
         if self.inputs * self.labels > 2**28:
-            raise ValueError(f"{_too_dense(self)}, more than the limit of 2 GiB: use exact_risk or minimax_risk")
+            raise ValueError(
+                f"{_too_dense(self)}, more than the limit of 2 GiB: use exact_risk or minimax_risk"
+            )
         rows, rho, multiplicity = self.classes
         return Teacher(np.repeat(rows, multiplicity, axis=0), np.repeat(rho, multiplicity))
 
@@ -192,18 +202,19 @@ class Teacher:
         keyed = np.column_stack([self.rho, -np.sort(-self.pi, axis=1)])
         unique, multiplicity = np.unique(keyed, axis=0, return_counts=True)
         rows, rho = np.ascontiguousarray(unique[:, 1:]), np.ascontiguousarray(unique[:, 0])
-        return RowClasses(_read_only(rows), _read_only(rho), _read_only(multiplicity.astype(np.int64)))
+        return _row_classes(rows, rho, multiplicity.astype(np.int64))
 
     def __repr__(self) -> str:
         rows, rho, multiplicity = self.classes
         weight = rho * multiplicity
         positive = np.where(rows > 0, rows, 1.0)
         entropy = -(weight @ (positive * np.log(positive)).sum(axis=1))
-        law = "rho uniform" if rho.min() == rho.max() else f"rho from {rho.min():.3g} to {rho.max():.3g}"
+        low, high = rho.min(), rho.max()
+        law = "rho uniform" if low == high else f"rho from {low:.3g} to {high:.3g}"
         return (
             f"Teacher({_count(self.inputs, 'input')}, {_count(self.labels, 'label')}, {law}, "
-            f"{_count(len(rho), 'row class', 'row classes')}, mean top probability {weight @ rows[:, 0]:.4g}, "
-            f"mean entropy {max(0.0, entropy):.4g} nats)"
+            f"{_count(len(rho), 'row class', 'row classes')}, mean top probability "
+            f"{weight @ rows[:, 0]:.4g}, mean entropy {max(0.0, entropy):.4g} nats)"
         )
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -219,17 +230,29 @@ class Teacher:
 
     def _dense(self, array: np.ndarray | None) -> np.ndarray:
         if array is None:
-            raise ValueError(f"{_too_dense(self)}: use exact_risk or minimax_risk, or teacher.expand()")
+            way_out = "use exact_risk or minimax_risk, or teacher.expand()"
+            raise ValueError(f"{_too_dense(self)}: {way_out}")
         return array
 
 
+def require_teacher(given: Any, name: str = "teacher") -> None:
+    """Raise ValueError, naming the argument, if `given` is not a Teacher."""
+    if not isinstance(given, Teacher):
+        raise ValueError(f"{name} is a {type(given).__name__}: must be a Teacher")
+
+
 def _too_dense(teacher: Teacher) -> str:
-    shape = f"{teacher.inputs} x {teacher.labels} would take {8.0 * teacher.inputs * teacher.labels:.3g} bytes"
+    size = 8.0 * teacher.inputs * teacher.labels
+    shape = f"{teacher.inputs} x {teacher.labels} would take {size:.3g} bytes"
     return f"a teacher given by classes has no dense table ({shape})"
 
 
 def _rebuild(pi: np.ndarray, rho: np.ndarray, input_names: Any, label_names: Any) -> Teacher:
     return Teacher(pi, rho, input_names=input_names, label_names=label_names)
+
+
+def _row_classes(rows: np.ndarray, rho: np.ndarray, multiplicity: np.ndarray) -> RowClasses:
+    return RowClasses(*map(_read_only, (rows, rho, multiplicity)))
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

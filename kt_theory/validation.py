@@ -1,4 +1,6 @@
-"""Checks at the border: every message names the argument, the value, the rule and, where possible, the way out."""
+"""Checks at the border: every message names the argument, the value, the rule and, where possible,
+the way out.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ ROUNDING = 1e-12
 
 
 def whole_number(value: Any, name: str, *, low: int = 0, high: int = LARGEST_COUNT) -> int:
-    """Return `value` as an int in [low, high]; accepts 1000, 1e3 and NumPy integers, refuses 2.5, True and "7"."""
+    """Return `value` as an int in [low, high]; accepts 1000, 1e3 and NumPy integers, refuses 2.5,
+    True and "7".
+    """
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -37,12 +41,22 @@ def whole_number(value: Any, name: str, *, low: int = 0, high: int = LARGEST_COU
     return number
 
 
-def sample_sizes(n: Any) -> list[int]:
-    """Return `n`, one whole number or an array-like of them, as a list of ints in [0, 2^53]."""
+def sample_sizes(n: Any, *, endless: bool = False) -> list[Any]:
+    """Return `n`, one whole number or an array-like of them, as a list of ints in [0, 2^53]; or inf, if `endless`."""
     values = [n] if np.ndim(n) == 0 else list(np.ravel(np.asarray(n, dtype=object)))
     if not values:
         raise ValueError("n = []: give at least one number of samples")
-    return [whole_number(value, "n") for value in values]
+    return [value if endless and infinite(value) else whole_number(value, "n") for value in values]
+
+
+def infinite(value: Any) -> bool:
+    """Return whether `value` is the float inf."""
+    return isinstance(value, (float, np.floating)) and bool(value == np.inf)
+
+
+def as_given(values: Any, n: Any) -> float | np.ndarray:
+    """Return `values`, one for each of `sample_sizes(n)`, in the shape of n: a float for a number."""
+    return float(values[0]) if np.ndim(n) == 0 else np.reshape(values, np.shape(n))
 
 
 def unit_interval(value: Any, name: str) -> float:
@@ -76,12 +90,16 @@ def positive(value: Any, name: str, *, low: float = 0.0, high: float = np.inf) -
     if not 0.0 < number < np.inf:
         raise ValueError(f"{name} = {value!r}: must be a finite number above 0")
     if not low <= number <= high:
-        raise ValueError(f"{name} = {value!r}: must lie from {low:g} to {high:g}, beyond which float64 fails")
+        raise ValueError(
+            f"{name} = {value!r}: must lie from {low:g} to {high:g}, beyond which float64 fails"
+        )
     return number
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
-    """Return the error for a name that is none of `known`: it suggests the nearest and lists them all."""
+    """Return the error for a name that is none of `known`: it suggests the nearest and lists them
+    all.
+    """
     choices = sorted(known)
     near = difflib.get_close_matches(str(name).lower(), choices, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
@@ -89,7 +107,8 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
 
 
 def numeric_array(values: Any, name: str, ndim: int) -> np.ndarray:
-    """Return `values` as a fresh C-ordered float array of `ndim` axes without NaN, infinity or empty axes.
+    """Return `values` as a fresh C-ordered float array of `ndim` axes without NaN, infinity or
+    empty axes.
 
     float32 and float16 keep their type, so that the caller can tell how finely they were rounded.
     """
@@ -102,39 +121,44 @@ def numeric_array(values: Any, name: str, ndim: int) -> np.ndarray:
         elif array.dtype not in (np.float16, np.float32):
             array = array.astype(np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{name}: must be a table of real numbers; it holds text, complex or ragged entries") from None
+        raise ValueError(
+            f"{name}: must be a table of real numbers; it holds text, complex or ragged entries"
+        ) from None
     if array.ndim != ndim:
         shape = _SHAPES.get(name, "(inputs, labels)" if ndim == 2 else "(inputs,)")
         raise ValueError(f"{name} has shape {array.shape}: must have {ndim} axes, {shape}")
     if array.size == 0:
-        raise ValueError(f"{name} has shape {array.shape}: must have at least one input and one label")
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        where = ", ".join(str(i) for i in bad[0])
-        raise ValueError(f"{name}[{where}] = {array[tuple(bad[0])]}: entries must be finite")
+        raise ValueError(
+            f"{name} has shape {array.shape}: must have at least one input and one label"
+        )
+    _refuse_entries(~np.isfinite(array), array, name, "entries must be finite")
     return np.array(array, order="C")
 
 
-def distributions(values: Any, name: str, ndim: int, *, normalise: bool | None = None) -> np.ndarray:
+def distributions(
+    values: Any, name: str, ndim: int, *, normalise: bool | None = None
+) -> np.ndarray:
     """Return `values` as float64 distributions along the last axis.
 
-    Rows must be non-negative and sum to 1 within 1e-9. float64 rows within 1e-12 are kept to the bit, others divided
-    by their sum; float32 and float16 rows are accepted within their own rounding and divided by their sum in float64.
-    `normalise=True` divides by any positive sum; None is for callers that have no such argument to offer.
+    Rows must be non-negative and sum to 1 within 1e-9. float64 rows within 1e-12 are kept to the
+    bit, others divided by their sum; float32 and float16 rows are accepted within their own
+    rounding and divided by their sum in float64. `normalise=True` divides by any positive sum; None
+    is for callers that have no such argument to offer.
     """
     raw = numeric_array(values, name, ndim)
-    bad = np.argwhere(raw < 0)
-    if len(bad):
-        where = ", ".join(str(i) for i in bad[0])
-        raise ValueError(f"{name}[{where}] = {raw[tuple(bad[0])]}: probabilities must be >= 0")
+    _refuse_entries(raw < 0, raw, name, "probabilities must be >= 0")
     table = raw.astype(np.float64)
     with np.errstate(over="ignore"):
         sums = table.sum(axis=-1, keepdims=True)
     if normalise:
         _refuse_rows(sums <= 0, sums, name, "cannot be normalised: the sum must be positive")
-        table = table / table.max(axis=-1, keepdims=True)  # so that huge entries do not overflow the sum
+        table = table / table.max(
+            axis=-1, keepdims=True
+        )  # so that huge entries do not overflow the sum
         return table / table.sum(axis=-1, keepdims=True)
-    rounding = 0.0 if raw.dtype == np.float64 else float(np.finfo(raw.dtype).eps) * np.sqrt(raw.shape[-1])
+    rounding = (
+        0.0 if raw.dtype == np.float64 else float(np.finfo(raw.dtype).eps) * np.sqrt(raw.shape[-1])
+    )
     tolerance = max(SUM_TOLERANCE, rounding)
     way_out = "divide by the sum" if normalise is None else "normalise=True divides by the sum"
     _refuse_rows(np.abs(sums - 1.0) > tolerance, sums, name, f"must sum to 1; {way_out}")
@@ -143,10 +167,28 @@ def distributions(values: Any, name: str, ndim: int, *, normalise: bool | None =
     return np.where(np.abs(sums - 1.0) > ROUNDING, table / sums, table)
 
 
+def input_law(rho: Any, inputs: int, *, normalise: bool | None = None) -> np.ndarray:
+    """Return `rho` as the law of so many inputs, uniform if it is None."""
+    if rho is None:
+        return np.full(inputs, 1.0 / inputs)
+    law = distributions(rho, "rho", 1, normalise=normalise)
+    if len(law) != inputs:
+        raise ValueError(
+            f"rho has {len(law)} entries: pi has {inputs} inputs, one entry is needed for each"
+        )
+    return law
+
+
+def _refuse_entries(wrong: np.ndarray, array: np.ndarray, name: str, rule: str) -> None:
+    for place in np.argwhere(wrong):
+        where = ", ".join(map(str, place))
+        raise ValueError(f"{name}[{where}] = {array[tuple(place)]}: {rule}")
+
+
 def _refuse_rows(wrong: np.ndarray, sums: np.ndarray, name: str, rule: str) -> None:
     rows = np.flatnonzero(wrong)
     if len(rows):
-        where = ", ".join(str(i) for i in np.unravel_index(rows[0], sums.shape[:-1]))
+        where = ", ".join(map(str, np.unravel_index(rows[0], sums.shape[:-1])))
         row = f" row {where}" if where else ""
         more = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
         raise ValueError(f"{name}{row} sums to {np.ravel(sums)[rows[0]]:.12g}{more}: {rule}")

@@ -13,9 +13,9 @@ from scipy.stats import binom, norm
 
 import kt_theory as kt
 from kt_theory import access, graphs, queries, students
+from kt_theory.limits.channels.noise import row_noise, shown_noise_upper
 from kt_theory.limits.graph import independence_number
 from kt_theory.limits.kappa import coverage, kappa
-from kt_theory.limits.channels.noise import row_noise, shown_noise_upper
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.minimax import risk_terms
 

@@ -78,7 +78,7 @@ def test_every_student_writes_distributions_compiles_and_is_pure(student):
             np.testing.assert_allclose(table, fallback, atol=1e-15)
 
 
-FOR_ANY_TEACHER = [s for s in ALL if s.prior is None and s.access._inputs is None and "affine" not in s.name]
+FOR_ANY_TEACHER = [s for s in ALL if s.prior is None and s.access.reach.inputs is None and "affine" not in s.name]
 
 
 @pytest.mark.parametrize("student", FOR_ANY_TEACHER, ids=lambda student: student.name)

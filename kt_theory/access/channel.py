@@ -128,8 +128,8 @@ class Channel:
 class AsIs(Channel):
     """The probabilities themselves."""
 
-    name: ClassVar[str] = ""
-    description: ClassVar[str] = ""
+    name: ClassVar[str] = ""  # type: ignore[misc]
+    description: ClassVar[str] = ""  # type: ignore[misc]
     tables: ClassVar[int] = 0
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
@@ -378,8 +378,8 @@ class UpToFactor(Channel):
     p.
     """
 
-    name: ClassVar[str] = "logits"
-    description: ClassVar[str] = "as logits, with an unknown shift for each input"
+    name: ClassVar[str] = "logits"  # type: ignore[misc]
+    description: ClassVar[str] = "as logits, with an unknown shift for each input"  # type: ignore[misc]
     alike: ClassVar[bool] = False
 
     @property
@@ -417,8 +417,8 @@ class UpToFactor(Channel):
 class Centred(Channel):
     """Logits of mean 0 on one scale: p over the geometric mean of its row; p must be positive."""
 
-    name: ClassVar[str] = "centred"
-    description: ClassVar[str] = "as a logit on one scale for all inputs"
+    name: ClassVar[str] = "centred"  # type: ignore[misc]
+    description: ClassVar[str] = "as a logit on one scale for all inputs"  # type: ignore[misc]
     needs_whole_row: ClassVar[bool] = True
 
     @property

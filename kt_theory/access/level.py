@@ -12,7 +12,6 @@ from kt_theory.access.channel import AsIs, Channel
 from kt_theory.access.reach import OwnRow, Reach
 from kt_theory.access.shows import WHOLE_ROW, Shows, Told
 
-
 _AS_IS, _OWN_ROW = AsIs(), OwnRow()
 
 

@@ -95,9 +95,9 @@ class Reach:
 class OwnRow(Reach):
     """The row of the input that is asked."""
 
-    name: ClassVar[str] = ""
-    description: ClassVar[str] = ""
-    inputs: ClassVar[int | None] = None
+    name: ClassVar[str] = ""  # type: ignore[misc]
+    description: ClassVar[str] = ""  # type: ignore[misc]
+    inputs: ClassVar[int | None] = None  # type: ignore[misc]
     alone: ClassVar[bool] = True
 
     def balls(self, inputs: int) -> Any:

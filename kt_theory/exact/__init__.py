@@ -1,1 +1,3 @@
-"""Exact risks as objects that students carry, and what they are made of: sums over rows and visit counts."""
+"""Exact risks as objects that students carry, and what they are made of: sums over rows and visit
+counts.
+"""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kt_theory.exact.cost import refuse_beyond
+from kt_theory.numeric import bernstein
 from kt_theory.teacher import RowClasses
 
 TAIL_NATS = 47.0
@@ -14,15 +15,18 @@ CHUNK = 2**16
 
 
 def visit_window(n: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return whole numbers low, high with P(k < low) and P(k > high) at most e^-47 for k ~ Bin(n, rho).
+    """Return whole numbers low, high with P(k < low) and P(k > high) at most e^-47 for k ~ Bin(n,
+    rho).
 
     Bernstein: P(|k - n rho| >= t) <= 2 exp(-t^2 / (2 n rho (1-rho) + 2t/3)).
     """
     mean = n * rho
-    spread = TAIL_NATS / 3 + np.sqrt(TAIL_NATS**2 / 9 + 2 * TAIL_NATS * mean * (1 - rho))
+    spread = bernstein(TAIL_NATS, mean * (1 - rho))
     if rho >= 1.0:
         return n.copy(), n.copy()
-    return np.maximum(np.floor(mean - spread), 0.0), np.minimum(np.ceil(mean + spread), n)
+    low = np.maximum(np.floor(mean - spread), 0.0)
+    high = np.minimum(np.ceil(mean + spread), n)
+    return low, high
 
 
 def mean_over_visits(function: Callable[[np.ndarray], np.ndarray], n: int, rho: float) -> float:
@@ -49,13 +53,16 @@ def mean_over_visits(function: Callable[[np.ndarray], np.ndarray], n: int, rho: 
     width = float((high - low)[0])
     refuse_beyond(10.0 * width, f"a mean over {width:.1g} visits", "give a smaller n")
     for first in range(int(low[0]), int(high[0]) + 1, CHUNK):  # floats cannot count on from 2^53
-        k = first + np.arange(min(CHUNK, int(high[0]) - first + 1), dtype=np.float64)
+        length = min(CHUNK, int(high[0]) - first + 1)
+        k = first + np.arange(length, dtype=np.float64)
         binomial_averages(size, rho, 1.0 - rho, low, high, float(first), function(k), total)
     return float(total[0])
 
 
 Deviations = Callable[[float, np.ndarray, np.ndarray, np.ndarray], None]
-"""(first, labels, weight, profile): write sum_j weight_j E|q_j - p_j| for first, first + 1, ... visits."""
+"""(first, labels, weight, profile): write sum_j weight_j E|q_j - p_j| for first, first + 1, ...
+visits.
+"""
 
 
 def average_over_visits(
@@ -86,24 +93,36 @@ def average_over_visits(
         group = classes.rho == rho
         rows = classes.rows[group]
         labels, position = np.unique(rows, return_inverse=True)
-        share = np.repeat(classes.multiplicity[group].astype(np.float64), rows.shape[1])
+        multiplicity = classes.multiplicity[group].astype(np.float64)
+        share = np.repeat(multiplicity, rows.shape[1])
         weight = np.bincount(position.ravel(), weights=share, minlength=len(labels))
-        inside = np.full(len(labels), True) if errs_at_0 else (labels > 0) & (labels < 1)
-        plans.append(_Plan(min(float(rho), 1.0), labels[inside], weight[inside], n, price))
+        inside = errs_at_0 | ((labels > 0) & (labels < 1))
+        plan = _Plan(min(float(rho), 1.0), labels[inside], weight[inside], n, price)
+        plans.append(plan)
     cost = sum(plan.cost for plan in plans)
     refuse_beyond(
         cost,
         student,
         f"give fewer values of n, a smaller n, or simulate(teacher, [{student!r}], n)",
     )
-    return sum((plan.run(deviations) for plan in plans), np.zeros(len(n)))
+    total = np.zeros(len(n))
+    for plan in plans:
+        total += plan.run(deviations)
+    return total
 
 
 class _Plan:
-    """Rows of equal rho: the merged windows of their visit counts, and what walking through them costs."""
+    """Rows of equal rho: the merged windows of their visit counts, and what walking through them
+    costs.
+    """
 
     def __init__(
-        self, rho: float, labels: np.ndarray, weight: np.ndarray, n: np.ndarray, price: float
+        self,
+        rho: float,
+        labels: np.ndarray,
+        weight: np.ndarray,
+        n: np.ndarray,
+        price: float,
     ) -> None:
         self.rho, self.labels, self.weight, self.n = rho, labels, weight, n
         self.low, self.high = visit_window(n, rho)
@@ -144,11 +163,13 @@ def _merge(low: np.ndarray, high: np.ndarray) -> list[tuple[int, int]]:
     """Return the union of the intervals low..high as disjoint intervals in order."""
     merged: list[tuple[int, int]] = []
     for i in np.argsort(low, kind="stable"):
-        start, stop = int(low[i]), int(high[i])
+        start = int(low[i])
+        stop = int(high[i])
         if stop < start:
             continue
         if merged and start <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
+            first, last = merged[-1]
+            merged[-1] = (first, max(last, stop))
         else:
             merged.append((start, stop))
     return merged

@@ -10,7 +10,12 @@ class NoExactRisk(ValueError):
     """No exact value is to be had in reasonable time; the message says why, and the way out."""
 
 
-def refuse_beyond(cost: float, what: str, way_out: str, largest: float = LARGEST_COST) -> None:
+def refuse_beyond(
+    cost: float,
+    what: str,
+    way_out: str,
+    largest: float = LARGEST_COST,
+) -> None:
     """Raise `NoExactRisk` if `cost` exceeds `largest`.
 
     Parameters
@@ -24,5 +29,6 @@ def refuse_beyond(cost: float, what: str, way_out: str, largest: float = LARGEST
     """
     if cost > largest:
         raise NoExactRisk(
-            f"{what} takes about {cost:.1g} operations or table entries, more than {largest:.1g}: {way_out}"
+            f"{what} takes about {cost:.1g} operations or table entries, more than {largest:.1g}: "
+            f"{way_out}"
         )

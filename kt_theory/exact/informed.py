@@ -1,4 +1,6 @@
-"""Exact risks of students that know something beforehand: the possible labels, equal inputs, a table."""
+"""Exact risks of students that know something beforehand: the possible labels, equal inputs, a
+table.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ class Masked(ExactRisk):
         NoExactRisk
             If a row has mass outside the mask where rho is positive.
         """
-        return sum((self.base.over(part, n) for part in self._parts(teacher)), np.zeros(len(n)))
+        risk = np.zeros(len(n))
+        for part in self._parts(teacher):
+            risk += self.base.over(part, n)
+        return risk
 
     def _parts(self, teacher: Teacher) -> list[RowClasses]:
         """Return the rows over the possible labels, for each number of them."""
@@ -43,20 +48,24 @@ class Masked(ExactRisk):
         wrong = np.flatnonzero((outside > EQUAL) & (teacher.rho > 0.0))
         if len(wrong):
             raise NoExactRisk(
-                f"student {self.name!r}: input {wrong[0]} has mass {outside[wrong[0]]:.3g} outside the mask: {_WAY_OUT}"
+                f"student {self.name!r}: input {wrong[0]} has mass {outside[wrong[0]]:.3g} outside "
+                f"the mask: {_WAY_OUT}"
             )
         sizes = possible.sum(axis=1)
         found = []
         for size in np.unique(sizes):
             at = np.flatnonzero(sizes == size)
-            rows = -np.sort(-teacher.pi[at][possible[at]].reshape(len(at), size), axis=1)
-            found.append(RowClasses(rows, teacher.rho[at], np.ones(len(at), dtype=np.int64)))
+            rows = teacher.pi[at][possible[at]].reshape(len(at), size)
+            once = np.ones(len(at), dtype=np.int64)
+            found.append(RowClasses(-np.sort(-rows, axis=1), teacher.rho[at], once))
         return found
 
 
 @dataclass(frozen=True, eq=False)
 class Grouped(ExactRisk):
-    """The risk of `base` with one input for each group; `group` has the number of each input's, (S,)."""
+    """The risk of `base` with one input for each group; `group` has the number of each input's,
+    (S,).
+    """
 
     base: ExactRisk
     group: np.ndarray
@@ -83,7 +92,8 @@ class Grouped(ExactRisk):
         wrong = np.flatnonzero(apart & (teacher.rho > 0.0))
         if len(wrong):
             raise NoExactRisk(
-                f"student {self.name!r}: the rows of inputs {model[wrong[0]]} and {wrong[0]}, of one group, differ: "
+                f"student {self.name!r}: the rows of inputs {model[wrong[0]]} and {wrong[0]}, of "
+                "one group, differ: "
                 f"{_WAY_OUT}"
             )
         return Teacher(teacher.pi[first], law, normalise=True)
@@ -91,7 +101,9 @@ class Grouped(ExactRisk):
 
 @dataclass(frozen=True, eq=False)
 class WithPrior(ExactRisk):
-    """The risk of `base` with the rows of `prior`, (S, A), in place of Uniform on unvisited inputs."""
+    """The risk of `base` with the rows of `prior`, (S, A), in place of Uniform on unvisited
+    inputs.
+    """
 
     base: RowRisk
     prior: np.ndarray

@@ -1,4 +1,6 @@
-"""The law of the missing mass L = sum_s w_s 1[s not sampled], and bounds that hold with high probability."""
+"""The law of the missing mass L = sum_s w_s 1[s not sampled], and bounds that hold with high
+probability.
+"""
 
 from __future__ import annotations
 
@@ -44,19 +46,26 @@ class MissingMassLaw:
     def cdf(self, x: ArrayLike) -> np.ndarray | float:
         """Return P(L <= x)."""
         slack = SAME * self.values[-1]
-        index = np.searchsorted(self.values, np.asarray(x, dtype=np.float64) + slack, side="right")
-        below = np.append(0.0, np.minimum(np.cumsum(self.probabilities), 1.0))[index]
+        at = np.asarray(x, dtype=np.float64) + slack
+        index = np.searchsorted(self.values, at, side="right")
+        sums = np.minimum(np.cumsum(self.probabilities), 1.0)
+        below = np.append(0.0, sums)[index]
         return float(below) if np.ndim(x) == 0 else below
 
     def quantile(self, level: float) -> float:
-        """Return the smallest value v with P(L <= v) >= level, 0 < level < 1; above 1 - 1e-12 rounding decides."""
-        upper = np.append(np.cumsum(self.probabilities[::-1])[::-1][1:], 0.0)
+        """Return the smallest value v with P(L <= v) >= level, 0 < level < 1; above 1 - 1e-12
+        rounding decides.
+        """
+        tails = np.cumsum(self.probabilities[::-1])[::-1]
+        upper = np.append(tails[1:], 0.0)
         enough = np.flatnonzero(upper <= 1.0 - unit_interval(level, "level"))
         return float(self.values[enough[0]])
 
 
 def ce_ful_weights(teacher: Teacher) -> np.ndarray:
-    """Return w = rho TV(Uniform, pi) for each row class: with these weights the missing mass is the loss of ce_ful."""
+    """Return w = rho TV(Uniform, pi) for each row class: with these weights the missing mass is the
+    loss of ce_ful.
+    """
     return teacher.classes.rho * uniform_distance(teacher.classes.rows)
 
 
@@ -69,9 +78,10 @@ def missing_mass_moments(teacher: Teacher, n: int, weights: ArrayLike | None = N
         variance = n Var_{s ~ rho}(y_s) + sum_s (w_s q_s)^2 E(kappa_s)
                    + sum_{s != t} w_s w_t q_s q_t E(-kappa_s kappa_t).
 
-    Key line: P(s, t unseen) - q_s q_t = q_s q_t [(1 - kappa_s kappa_t)^n - 1], q_s - q_s^2 = q_s^2 [(1+kappa_s)^n - 1];
-    the terms of first order in kappa add up to the variance under rho. Every term is >= 0, so that the variance keeps
-    its digits where the sum of covariances cancels (many rare inputs).
+    Key line: P(s, t unseen) - q_s q_t = q_s q_t [(1 - kappa_s kappa_t)^n - 1], q_s - q_s^2 = q_s^2
+    [(1+kappa_s)^n - 1]; the terms of first order in kappa add up to the variance under rho. Every
+    term is >= 0, so that the variance keeps its digits where the sum of covariances cancels (many
+    rare inputs).
 
     Parameters
     ----------
@@ -79,7 +89,8 @@ def missing_mass_moments(teacher: Teacher, n: int, weights: ArrayLike | None = N
     n : int
         Number of samples.
     weights : array_like, (C,), optional
-        Weight w >= 0 of one input of each of `teacher.classes`; rho if omitted. See `ce_ful_weights`.
+        Weight w >= 0 of one input of each of `teacher.classes`; rho if omitted. See
+        `ce_ful_weights`.
     """
     rho, size, w = _weighted(teacher.classes, weights)
     draws = float(whole_number(n, "n"))
@@ -96,27 +107,31 @@ def missing_mass_moments(teacher: Teacher, n: int, weights: ArrayLike | None = N
         f"the variance over {keep.sum()} row classes",
         "use the mean, or simulate",
     )
-    kappa = np.where(keep, rho / np.where(keep, 1 - rho, 1.0), 0.0)
-    y = np.where(keep, w * q / np.where(keep, 1 - rho, 1.0), 0.0)
+    outside = float(size[~keep] @ rho[~keep]) + max(0.0, 1.0 - float(size @ rho))
+    rho = rho[keep]
+    size = size[keep]
+    w = w[keep]
+    q = q[keep]
+    kappa = rho / (1 - rho)
+    y = w * q / (1 - rho)
     centre = (size * rho) @ y
-    total = draws * (
-        (size * rho) @ (y - centre) ** 2 + max(0.0, 1.0 - float(size @ rho)) * centre**2
-    )
-    total += size @ (w**2 * np.where(keep, _alone(kappa, q, draws), 0.0))
-    mass = np.where(keep, w * q, 0.0)
-    for c in np.flatnonzero(keep):
+    total = draws * ((size * rho) @ (y - centre) ** 2 + outside * centre**2)
+    total += size @ (w**2 * _alone(kappa, q, draws))
+    mass = w * q
+    for c in range(len(mass)):
         others = size.copy()
         others[c] -= 1
-        total += size[c] * mass[c] * float((others * mass) @ _together(-kappa[c] * kappa, draws))
+        pairs = _together(-kappa[c] * kappa, draws)
+        total += size[c] * mass[c] * float((others * mass) @ pairs)
     return Moments(mean, float(total))
 
 
 def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None) -> MissingMassLaw:
     """Return the exact law of the missing mass, for rho of few distinct values.
 
-    The numbers of unseen inputs per class are the numbers of empty cells after n draws: their joint law is a Cauchy
-    integral over independent binomial laws (`kt_theory.exact.occupancy`). `weights=ce_ful_weights(teacher)` gives the
-    law of ce_ful's loss.
+    The numbers of unseen inputs per class are the numbers of empty cells after n draws: their joint
+    law is a Cauchy integral over independent binomial laws (`kt_theory.exact.occupancy`).
+    `weights=ce_ful_weights(teacher)` gives the law of ce_ful's loss.
 
     Parameters
     ----------
@@ -131,11 +146,14 @@ def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None)
     rho, size, w = _weighted(teacher.classes, weights)
     draws = float(whole_number(n, "n"))
     never = float(size[rho == 0] @ w[rho == 0])
-    pairs, position = np.unique(np.column_stack([rho, w])[rho > 0], axis=0, return_inverse=True)
-    number = np.bincount(position.ravel(), weights=size[rho > 0], minlength=len(pairs))
+    asked = rho > 0
+    both = np.column_stack([rho, w])[asked]
+    pairs, position = np.unique(both, axis=0, return_inverse=True)
+    number = np.bincount(position.ravel(), weights=size[asked], minlength=len(pairs))
     cells = Cells(number, pairs[:, 0] / (pairs[:, 0] @ number))
     if draws == 0:
-        return MissingMassLaw(np.array([never + number @ pairs[:, 1]]), np.ones(1))
+        everything = never + number @ pairs[:, 1]
+        return MissingMassLaw(np.array([everything]), np.ones(1))
     what = f"the law of the missing mass over {len(pairs)} classes of inputs"
     way_out = "use missing_mass_moments and missing_mass_bounds, or simulate(..., keep_losses=True)"
     refuse_beyond(
@@ -144,19 +162,22 @@ def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None)
         way_out,
         LARGEST_COUNT,
     )
-    refuse_beyond(float(cells.states(np.array([draws]))[0]), what, way_out, LARGEST_LAW)
+    joint_numbers = cells.states(np.array([draws]))
+    refuse_beyond(float(joint_numbers[0]), what, way_out, LARGEST_LAW)
     windows = cells.windows(draws)
     laws = empty_laws(cells, windows, draws)[1]
     windows = [window[law > SMALLEST] for window, law in zip(windows, laws, strict=True)]
     scale, laws = empty_laws(cells, windows, draws)
     path = contour(draws, draws, 0.0, cells, windows)
     states = float(np.prod([len(window) for window in windows]))
-    refuse_beyond(len(path.angle) * (states + 50 * sum(map(len, windows))), what, way_out)
+    each = states + 50 * sum(map(len, windows))
+    refuse_beyond(len(path.angle) * each, what, way_out)
     values = np.array([never])
     for window, weight in zip(windows, pairs[:, 1], strict=True):
         values = np.add.outer(values, window * weight).ravel()
     probabilities = np.zeros(len(values))
-    block = max(1, int(2**21 / max(len(law) for law in laws) / max(1.0, np.sqrt(states) / 1e3)))
+    longest = max(len(law) for law in laws)
+    block = max(1, int(2**21 / longest / max(1.0, np.sqrt(states) / 1e3)))
     for start in range(0, len(path.angle), block):
         weight, factors = empty_factors(cells, windows, path.cut(start, start + block))
         left, right = joint(factors)
@@ -173,7 +194,8 @@ def _weighted(classes: RowClasses, weights: Any) -> tuple[np.ndarray, np.ndarray
     w = numeric_array(weights, "weights", 1).astype(np.float64)
     if len(w) != len(size):
         raise ValueError(
-            f"weights has {len(w)} entries: the teacher has {len(size)} row classes, one is needed for each"
+            f"weights has {len(w)} entries: the teacher has {len(size)} row classes, one is needed "
+            "for each"
         )
     if (w < 0).any():
         c = int(np.argmax(w < 0))
@@ -211,7 +233,8 @@ def _series(x: np.ndarray, n: float) -> np.ndarray:
 
 def _collected(values: np.ndarray, probabilities: np.ndarray) -> MissingMassLaw:
     order = np.argsort(values, kind="stable")
-    values, probabilities = values[order], probabilities[order]
+    values = values[order]
+    probabilities = probabilities[order]
     new = np.append(True, np.diff(values) > SAME * values[-1])
     group = np.cumsum(new) - 1
     return MissingMassLaw(values[new], np.bincount(group, weights=probabilities))

@@ -31,12 +31,18 @@ _NEVER = 1e-290
 _NEGLIGIBLE = 1e-25
 
 
-def additive_risk(loss: RowRisk, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
+def additive_risk(
+    loss: RowRisk,
+    teacher: Teacher,
+    n: np.ndarray,
+    law: QueryLaw,
+) -> np.ndarray:
     """Return the exact risk of a student with these row losses after n queries under `law`, (N,).
 
-    With n_s the visits of input s and g the expected row loss, risk = sum_s rho_s sum_k P(n_s = k) g(k m; pi_s), m the
-    labels per query. The law of n_s is Bin(n, q_s) for iid queries, a dynamic program for trajectories, and one number
-    for a design. On trajectories, visit counts of a probability below 1e-25 are left out.
+    With n_s the visits of input s and g the expected row loss, risk = sum_s rho_s sum_k P(n_s = k)
+    g(k m; pi_s), m the labels per query. The law of n_s is Bin(n, q_s) for iid queries, a dynamic
+    program for trajectories, and one number for a design. On trajectories, visit counts of a
+    probability below 1e-25 are left out.
 
     Parameters
     ----------
@@ -66,7 +72,11 @@ def additive_risk(loss: RowRisk, teacher: Teacher, n: np.ndarray, law: QueryLaw)
 
 
 def unrevealed_risk(
-    teacher: Teacher, n: np.ndarray, law: QueryLaw, student: str, balls: np.ndarray | None = None
+    teacher: Teacher,
+    n: np.ndarray,
+    law: QueryLaw,
+    student: str,
+    balls: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return sum_s rho_s P(no query reveals row s) TV(Uniform, pi_s), (N,).
 
@@ -101,10 +111,15 @@ def refuse_too_many_labels(n: np.ndarray, law: QueryLaw) -> None:
 
 
 def _after(
-    loss: RowRisk, law: QueryLaw, rows: np.ndarray, weight: np.ndarray, visits: np.ndarray
+    loss: RowRisk,
+    law: QueryLaw,
+    rows: np.ndarray,
+    weight: np.ndarray,
+    visits: np.ndarray,
 ) -> np.ndarray:
     """Return sum_i weight_i g(k m; row_i) for each k in `visits`, whole numbers or inf: (K,)."""
-    classes = RowClasses(-np.sort(-rows, axis=1), np.ones(len(rows)), weight)
+    falling = -np.sort(-rows, axis=1)
+    classes = RowClasses(falling, np.ones(len(rows)), weight)
     found = np.full(len(visits), weight @ uniform_distance(rows))
     asked = visits > 0
     if asked.any():
@@ -112,7 +127,12 @@ def _after(
     return found
 
 
-def _iid(loss: RowRisk, teacher: Teacher, n: np.ndarray, law: Iid) -> np.ndarray:
+def _iid(
+    loss: RowRisk,
+    teacher: Teacher,
+    n: np.ndarray,
+    law: Iid,
+) -> np.ndarray:
     """Return the risk of iid queries: sum_s rho_s E g(k m; pi_s), k ~ Bin(n, q_s)."""
     finite = np.isfinite(n)
     risk = np.empty(len(n))
@@ -129,15 +149,18 @@ def _iid_limit(loss: RowRisk, teacher: Teacher, law: Iid) -> float:
     if law.q is None:
         return loss.limit(teacher.classes)
     asked = law.q > 0
-    seen = _after(loss, law, teacher.pi[asked], teacher.rho[asked], np.array([np.inf]))
-    return float(seen[0] + teacher.rho[~asked] @ uniform_distance(teacher.pi[~asked]))
+    endless = np.array([np.inf])
+    seen = _after(loss, law, teacher.pi[asked], teacher.rho[asked], endless)
+    never = teacher.rho[~asked] @ uniform_distance(teacher.pi[~asked])
+    return float(seen[0] + never)
 
 
 def _classes(teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
-    """Return row classes with q in the place of rho and multiplicities that carry the weight, and the risk of the rest.
+    """Return row classes with q in the place of rho and multiplicities that carry the weight, and
+    the risk of the rest.
 
-    sum_s rho_s E(loss; k ~ Bin(n, q_s)) is a sum over classes of q times multiplicity rho/q. The rest are inputs that
-    2^53 queries miss for sure, to the last digit.
+    sum_s rho_s E(loss; k ~ Bin(n, q_s)) is a sum over classes of q times multiplicity rho/q. The
+    rest are inputs that 2^53 queries miss for sure, to the last digit.
     """
     if law.q is None:
         return teacher.classes, 0.0
@@ -146,13 +169,19 @@ def _classes(teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
     rows = -np.sort(-teacher.pi, axis=1)
     never = float(rho[q < _NEVER] @ uniform_distance(rows[q < _NEVER]))
     asked = (q >= _NEVER) & (rho > 0)
-    keys, which = np.unique(np.column_stack([q, rows])[asked], axis=0, return_inverse=True)
+    both = np.column_stack([q, rows])[asked]
+    keys, which = np.unique(both, axis=0, return_inverse=True)
     weight = np.bincount(which.ravel(), weights=rho[asked], minlength=len(keys))
     rows = np.ascontiguousarray(keys[:, 1:])
     return RowClasses(rows, keys[:, 0].copy(), weight / keys[:, 0]), never
 
 
-def _visited(loss: RowRisk, classes: RowClasses, n: np.ndarray, law: Iid) -> np.ndarray:
+def _visited(
+    loss: RowRisk,
+    classes: RowClasses,
+    n: np.ndarray,
+    law: Iid,
+) -> np.ndarray:
     """Return sum_s rho_s sum_{k >= 1} Bin(k; n, q_s) g(k m; pi_s), (N,)."""
     if law.labels_per_query == 1:
         return loss.visited(classes, n)
@@ -175,19 +204,29 @@ def _visited(loss: RowRisk, classes: RowClasses, n: np.ndarray, law: Iid) -> np.
     return total
 
 
-def _design(loss: RowRisk, teacher: Teacher, n: float, law: Design) -> float:
+def _design(
+    loss: RowRisk,
+    teacher: Teacher,
+    n: float,
+    law: Design,
+) -> float:
+    visits = np.where(law.weights > 0, np.inf, law.once)
     if n < np.inf:
         visits = law.visits(int(n)).astype(np.float64)
-    else:
-        visits = np.where(law.weights > 0, np.inf, law.once)
     total = 0.0
     for k in np.unique(visits):
         at = visits == k
-        total += float(_after(loss, law, teacher.pi[at], teacher.rho[at], np.array([k]))[0])
+        lost = _after(loss, law, teacher.pi[at], teacher.rho[at], np.array([k]))
+        total += float(lost[0])
     return total
 
 
-def _trajectory(loss: RowRisk, teacher: Teacher, n: float, law: Trajectories) -> float:
+def _trajectory(
+    loss: RowRisk,
+    teacher: Teacher,
+    n: float,
+    law: Trajectories,
+) -> float:
     asked = np.flatnonzero(teacher.rho > 0)
     if n == np.inf:
         return _endless(loss, teacher, law, asked)
@@ -196,8 +235,9 @@ def _trajectory(loss: RowRisk, teacher: Teacher, n: float, law: Trajectories) ->
     what = f"the visits of {len(asked)} inputs in {law.name} queries"
     refuse_beyond(len(asked) * cost, what, WAY_OUT)
     total = 0.0
+    start = law.first(teacher.rho)
     for s in asked:
-        least, chance = _visit_law(law, law.first(teacher.rho), int(n), int(s))
+        least, chance = _visit_law(law, start, int(n), int(s))
         matters = np.flatnonzero(chance > _NEGLIGIBLE)
         visits = least + matters.astype(np.float64)
         one = slice(s, s + 1)
@@ -207,7 +247,12 @@ def _trajectory(loss: RowRisk, teacher: Teacher, n: float, law: Trajectories) ->
     return total
 
 
-def _visit_law(law: Trajectories, start: np.ndarray, n: int, s: int) -> tuple[int, np.ndarray]:
+def _visit_law(
+    law: Trajectories,
+    start: np.ndarray,
+    n: int,
+    s: int,
+) -> tuple[int, np.ndarray]:
     """Return (k0, P(n_s = k0), P(n_s = k0 + 1), ...); episodes are independent."""
     if law.horizon is None or law.horizon >= n:
         return 0, visit_counts(law.transitions, start, n, s)
@@ -218,8 +263,15 @@ def _visit_law(law: Trajectories, start: np.ndarray, n: int, s: int) -> tuple[in
     return least, np.convolve(chance, cut)
 
 
-def _endless(loss: RowRisk, teacher: Teacher, law: Trajectories, asked: np.ndarray) -> float:
-    """Return the limit: an input is never visited or again and again, unless a chain leaves it for good."""
+def _endless(
+    loss: RowRisk,
+    teacher: Teacher,
+    law: Trajectories,
+    asked: np.ndarray,
+) -> float:
+    """Return the limit: an input is never visited or again and again, unless a chain leaves it for
+    good.
+    """
     start = law.first(teacher.rho)
     if law.horizon is None:
         reaches = reachable(law.transitions)
@@ -228,7 +280,8 @@ def _endless(loss: RowRisk, teacher: Teacher, law: Trajectories, asked: np.ndarr
         passing = leaves[met[leaves]]
         if len(passing):
             raise NoExactRisk(
-                f"the chain leaves input {passing[0]} for good after a random number of visits: {WAY_OUT}"
+                f"the chain leaves input {passing[0]} for good after a random number of visits: "
+                f"{WAY_OUT}"
             )
         never = never_met(law.transitions, start, np.eye(teacher.inputs, dtype=bool))
     else:

@@ -19,8 +19,8 @@ from kt_theory.teacher import Teacher
 class Balls(ExactRisk):
     """The risk of grad_ful: sum_s rho_s (1 - rho(N_h[s]))^n TV(Uniform, pi_s).
 
-    An input stays unknown as long as no sample falls within `hops` edges of it. The teacher needs a dense table: the
-    vertices of the graph are its inputs.
+    An input stays unknown as long as no sample falls within `hops` edges of it. The teacher needs a
+    dense table: the vertices of the graph are its inputs.
     """
 
     reach: Reach
@@ -33,7 +33,8 @@ class Balls(ExactRisk):
         vertices = self.reach.inputs
         if vertices != teacher.inputs:
             raise ValueError(
-                f"graph has {vertices} vertices: the teacher has {teacher.inputs} inputs, one vertex each"
+                f"graph has {vertices} vertices: the teacher has {teacher.inputs} inputs, one "
+                "vertex each"
             )
         balls = self.reach.balls(teacher.inputs)
         hit = np.minimum(balls @ rho, 1.0)
@@ -45,7 +46,12 @@ class Balls(ExactRisk):
             missed[s] = outside.sum()
         return still_missed(weight, log_missed(hit, missed), n)
 
-    def under(self, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
+    def under(
+        self,
+        teacher: Teacher,
+        n: np.ndarray,
+        law: QueryLaw,
+    ) -> np.ndarray:
         """Return sum_s rho_s P(no query within the ball of s) TV(Uniform, pi_s), (N,)."""
         return unrevealed_risk(
             teacher, n, law, self.name, self.reach.balls(teacher.inputs).toarray()
@@ -54,15 +60,24 @@ class Balls(ExactRisk):
 
 @dataclass(frozen=True)
 class OneQuery(ExactRisk):
-    """The risk of jacobian: TV(Uniform, pi | rho) before the first query, and 0 after it, wherever it falls."""
+    """The risk of jacobian: TV(Uniform, pi | rho) before the first query, and 0 after it, wherever
+    it falls.
+    """
 
     reach: Reach
 
     def risk(self, teacher: Teacher, n: np.ndarray) -> np.ndarray:
-        """Return the risk after n samples, (N,); a teacher whose logits are not affine is refused."""
+        """Return the risk after n samples, (N,); a teacher whose logits are not affine is
+        refused.
+        """
         self.reach.refuse_impossible(teacher.pi)
         return np.where(n == 0, teacher.rho @ uniform_distance(teacher.pi), 0.0)
 
-    def under(self, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
+    def under(
+        self,
+        teacher: Teacher,
+        n: np.ndarray,
+        law: QueryLaw,
+    ) -> np.ndarray:
         """Return the same, whatever the law."""
         return self.risk(teacher, n)

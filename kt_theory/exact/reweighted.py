@@ -12,6 +12,7 @@ from kt_theory.exact.cost import refuse_beyond
 from kt_theory.exact.empirical import Empirical
 from kt_theory.exact.risk import RowRisk
 from kt_theory.exact.ties import Ties, ties_of
+from kt_theory.numeric import bernstein
 from kt_theory.teacher import RowClasses
 
 _WAY_OUT = "use n=inf, simulate(teacher, ['ce_ptl'], n), or rows of 2 or 3 levels"
@@ -21,13 +22,14 @@ _WAY_OUT = "use n=inf, simulate(teacher, ['ce_ptl'], n), or rows of 2 or 3 level
 class Reweighted(RowRisk):
     """The risk of ce_ptl.
 
-    Given the counts N_l of the levels (m_l labels of probability v_l each), W = sum_l N_l v_l is known and a label of
-    level l has X ~ Bin(N_l, 1/m_l) counts, so the row loss has the mean
+    Given the counts N_l of the levels (m_l labels of probability v_l each), W = sum_l N_l v_l is
+    known and a label of level l has X ~ Bin(N_l, 1/m_l) counts, so the row loss has the mean
 
         1/2 sum_l m_l (v_l / W) E|X - W|,
 
-    which is averaged over the multinomial law of (N_1, ..., N_L, n - n_s) on n draws. All terms are >= 0. A row whose
-    positive probabilities are equal makes ce_ptl the empirical distribution, ce_sgl. Zhao and Zhu (2023), section 4.1.
+    which is averaged over the multinomial law of (N_1, ..., N_L, n - n_s) on n draws. All terms are
+    >= 0. A row whose positive probabilities are equal makes ce_ptl the empirical distribution,
+    ce_sgl. Zhao and Zhu (2023), section 4.1.
     """
 
     name = "ce_ptl"
@@ -52,14 +54,15 @@ class Reweighted(RowRisk):
         return total
 
     def limit(self, classes: RowClasses) -> float:
-        """Return its bias, sum_s rho_s TV(pi_s^2 / sum pi_s^2, pi_s): Zhao and Zhu (2023), Lemma 4.2.
+        """Return its bias, sum_s rho_s TV(pi_s^2 / sum pi_s^2, pi_s): Zhao and Zhu (2023), Lemma
+        4.2.
 
         With c = sum p^2 the row's distance is sum_a p_a (p_a/c - 1)^+.
         """
         rows = classes.rows
         squares = (rows * rows).sum(axis=1, keepdims=True)
         loss = (rows * np.maximum(rows / squares - 1.0, 0.0)).sum(axis=1)
-        return float((classes.rho * classes.multiplicity) @ loss)
+        return float(classes.weight @ loss)
 
 
 def _row_loss(ties: Ties, rho: float, n: float) -> float:
@@ -68,19 +71,23 @@ def _row_loss(ties: Ties, rho: float, n: float) -> float:
     value, size, _ = ties
     chance = rho * value * size
     rest = np.append(np.cumsum(chance[::-1])[::-1], 0.0) + (1.0 - rho)
-    return reweighted_loss(float(n), chance / rest[:-1], rest[1:] / rest[:-1], value, size)
+    taken = chance / rest[:-1]
+    left = rest[1:] / rest[:-1]
+    return reweighted_loss(float(n), taken, left, value, size)
 
 
 def _cost(ties: Ties, rho: float, n: np.ndarray) -> float:
-    """Return an estimate of the operations: counts in their windows, times the terms of each E|X - W|."""
+    """Return an estimate of the operations: counts in their windows, times the terms of each E|X -
+    W|.
+    """
     chance = min(rho, 1.0) * ties.value * ties.size
     count = len(chance)
     total = 0.0
     for draws in n:
-        variance = draws * chance * (1 - chance)
-        spread = TAIL_NATS / 3 + np.sqrt(TAIL_NATS**2 / 9 + 2 * TAIL_NATS * variance)
+        spread = bernstein(TAIL_NATS, draws * chance * (1 - chance))
         widths = np.sort(np.log(np.minimum(draws, 2 * spread) + 1))
-        # With rho = 1 the last count follows from the others; few draws leave few vectors of counts.
+        # With rho = 1 the last count follows from the others; few draws leave few vectors of
+        # counts.
         free = widths[: count - (rho >= 1)].sum()
         vectors = np.inf
         if draws < 1e6:

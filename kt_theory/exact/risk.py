@@ -1,4 +1,6 @@
-"""What an exact risk is: an object that a student carries, and that answers for any teacher, n and query law."""
+"""What an exact risk is: an object that a student carries, and that answers for any teacher, n and
+query law.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,12 @@ class ExactRisk:
         """
         raise NotImplementedError
 
-    def under(self, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
+    def under(
+        self,
+        teacher: Teacher,
+        n: np.ndarray,
+        law: QueryLaw,
+    ) -> np.ndarray:
         """Return the risk after n queries under `law`, (N,).
 
         Raises
@@ -52,7 +59,8 @@ class ExactRisk:
         )
 
     def settled(self, rows: np.ndarray) -> np.ndarray | None:
-        """Return what each row loses once it is visited, (C,), or None where that depends on the labels drawn.
+        """Return what each row loses once it is visited, (C,), or None where that depends on the
+        labels drawn.
 
         Parameters
         ----------
@@ -66,13 +74,16 @@ class ExactRisk:
 
 
 class RowRisk(ExactRisk):
-    """A risk that is additive over the inputs, each of which sees its own visit count k ~ Bin(n, rho_s) alone.
+    """A risk that is additive over the inputs, each of which sees its own visit count k ~ Bin(n,
+    rho_s) alone.
 
-    risk = sum_s rho_s [(1-rho_s)^n TV(Uniform, pi_s) + sum_{k>=1} Bin(k; n, rho_s) E(row loss after k visits)].
+    risk = sum_s rho_s [(1-rho_s)^n TV(Uniform, pi_s) + sum_{k>=1} Bin(k; n, rho_s) E(row loss after
+    k visits)].
     """
 
     def visited(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
-        """Return sum_s rho_s E[row loss; row visited], the part of the risk that is not an unvisited row's: (N,).
+        """Return sum_s rho_s E[row loss; row visited], the part of the risk that is not an
+        unvisited row's: (N,).
 
         Parameters
         ----------
@@ -103,6 +114,11 @@ class RowRisk(ExactRisk):
         """Return the risk after n samples, (N,): equal rows of equal rho cost as much as one."""
         return self.over(teacher.classes, n)
 
-    def under(self, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
+    def under(
+        self,
+        teacher: Teacher,
+        n: np.ndarray,
+        law: QueryLaw,
+    ) -> np.ndarray:
         """Return the risk after n queries under `law`, (N,)."""
         return additive_risk(self, teacher, n, law)

@@ -15,7 +15,7 @@ from kt_theory.teacher import RowClasses, Teacher
 
 
 class Settled(RowRisk):
-    """A visited row costs `settled(rows)`, always: sum_s rho_s (1 - (1-rho_s)^n) TV(copy_s, pi_s) over visited rows."""
+    """Every visited row costs `settled(rows)`: sum_s rho_s (1 - (1-rho_s)^n) TV(copy_s, pi_s)."""
 
     def settled(self, rows: np.ndarray) -> np.ndarray:
         """Return TV(copy, row) of each visited row, (C,)."""
@@ -32,12 +32,14 @@ class Settled(RowRisk):
         return float(self._weight(classes).sum())
 
     def _weight(self, classes: RowClasses) -> np.ndarray:
-        return classes.rho * classes.multiplicity * self.settled(classes.rows)
+        return classes.weight * self.settled(classes.rows)
 
 
 @dataclass(frozen=True)
 class WholeRows(Settled):
-    """The risk of ce_ful and of all that know a row after one visit: that of unvisited rows alone."""
+    """The risk of ce_ful and of all that know a row after one visit: that of unvisited rows
+    alone.
+    """
 
     name: str = "ce_ful"
 
@@ -49,7 +51,12 @@ class WholeRows(Settled):
         """Return 0 for each n."""
         return np.zeros(len(n))
 
-    def under(self, teacher: Teacher, n: np.ndarray, law: QueryLaw) -> np.ndarray:
+    def under(
+        self,
+        teacher: Teacher,
+        n: np.ndarray,
+        law: QueryLaw,
+    ) -> np.ndarray:
         """Return sum_s rho_s P(no query at s) TV(Uniform, pi_s), (N,)."""
         if isinstance(law, Iid):
             return super().under(teacher, n, law)
@@ -60,7 +67,8 @@ class WholeRows(Settled):
 class Shown(Settled):
     """The risk of a channel's student where every answer of a row reveals its `top` largest labels.
 
-    So are complete rows at a wrong temperature, rounded or quantised, and the top k labels without the sampled one.
+    So are complete rows at a wrong temperature, rounded or quantised, and the top k labels without
+    the sampled one.
 
     Attributes
     ----------
@@ -77,9 +85,9 @@ class Shown(Settled):
     def copy(self, rows: np.ndarray) -> np.ndarray:
         """Return what the student writes on visited rows: (C, A), rows sum to 1.
 
-        With w the weights shown, M = (1 - sum w)^+ and A - k hidden labels, the copy is proportional to (w, M/(A-k)) to
-        the `power`; of unnormalised weights to (w, 0). Complete quantised rows are corrected by equal shares of
-        1 - sum w.
+        With w the weights shown, M = (1 - sum w)^+ and A - k hidden labels, the copy is
+        proportional to (w, M/(A-k)) to the `power`; of unnormalised weights to (w, 0). Complete
+        quantised rows are corrected by equal shares of 1 - sum w.
 
         Parameters
         ----------
@@ -101,7 +109,8 @@ class Shown(Settled):
 class Greedy(Settled):
     """The risk of students told the most probable label and no more.
 
-    TV is 1 - max p for the point mass. The hedged student leaves V = max_j (j-1)(A-1) / (j(A+j-2)) to the other labels.
+    TV is 1 - max p for the point mass. The hedged student leaves V = max_j (j-1)(A-1) / (j(A+j-2))
+    to the other labels.
     """
 
     hedged: bool

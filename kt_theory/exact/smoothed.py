@@ -24,13 +24,14 @@ BATCH = 2**18
 class Smoothed(RowRisk):
     """The risk of add_c.
 
-    After k visits the student writes (X + c)/(k + cA), X ~ Bin(k, p). With m = p (k + cA) - c and v = floor(m),
+    After k visits the student writes (X + c)/(k + cA), X ~ Bin(k, p). With m = p (k + cA) - c and v
+    = floor(m),
 
         E|X - m| = c (1 - pA) (1 - 2 P(Bin(k-1, p) <= v-1)) + 2 m (1-p) P(Bin(k-1, p) = v),
 
-    from E|X - m| = E(X - m) + 2 E(m - X)^+, E(m - X)^+ = m P(X <= v) - kp P(Bin(k-1, p) <= v-1), and
-    P(X <= v) = P(Bin(k-1, p) <= v-1) + (1-p) P(Bin(k-1, p) = v). No difference of large numbers is left; c = 0 gives
-    de Moivre's formula.
+    from E|X - m| = E(X - m) + 2 E(m - X)^+, E(m - X)^+ = m P(X <= v) - kp P(Bin(k-1, p) <= v-1),
+    and P(X <= v) = P(Bin(k-1, p) <= v-1) + (1-p) P(Bin(k-1, p) = v). No difference of large numbers
+    is left; c = 0 gives de Moivre's formula.
     """
 
     c: float
@@ -45,7 +46,10 @@ class Smoothed(RowRisk):
         pairs = self.c * classes.rows.shape[1]
 
         def deviations(
-            first: float, labels: np.ndarray, weight: np.ndarray, profile: np.ndarray
+            first: float,
+            labels: np.ndarray,
+            weight: np.ndarray,
+            profile: np.ndarray,
         ) -> None:
             step = max(1, BATCH // len(labels))
             for start in range(0, len(profile), step):
@@ -58,7 +62,8 @@ class Smoothed(RowRisk):
 
 @dataclass(frozen=True, eq=False)
 class Shrunk(ExactRisk):
-    """The risk of (n_sa + w_s prior_s) / (n_s + w_s), E|(X + w b)/(k + w) - p| over X ~ Bin(k, p), k, s and a.
+    """The risk of (n_sa + w_s prior_s) / (n_s + w_s), E|(X + w b)/(k + w) - p| over X ~ Bin(k, p),
+    k, s and a.
 
     The mean deviation is that of add_c, with w b for c and w for cA.
 
@@ -81,7 +86,8 @@ class Shrunk(ExactRisk):
         kept = np.asarray(total_variation(self.prior, teacher.pi))
         believes = np.isfinite(self.weights)
         learns = np.flatnonzero(believes & (teacher.rho > 0))
-        risk = np.full(len(n), float((teacher.rho * kept)[~believes].sum()))
+        floor = float((teacher.rho * kept)[~believes].sum())
+        risk = np.full(len(n), floor)
         finite = np.flatnonzero(np.isfinite(n))
         rhos = {s: min(float(teacher.rho[s]), 1.0) for s in learns}
         windows = {s: visit_window(n[finite], rho) for s, rho in rhos.items()}
@@ -90,16 +96,23 @@ class Shrunk(ExactRisk):
             visits * PRICE * teacher.labels, "shrink", "use simulate(teacher, student, n)"
         )
         for s, (low, high) in windows.items():
-            rho, weight = rhos[s], float(self.weights[s])
+            rho = rhos[s]
+            weight = float(self.weights[s])
             for i, first, last in zip(finite, low, high, strict=True):
                 k = np.arange(max(first, 1.0), last + 1.0)
                 each = deviation(k[:, None], teacher.pi[s], weight * self.prior[s], weight)
-                after = binom.pmf(k, n[i], rho) @ (0.5 * each.sum(axis=1))
-                risk[i] += rho * (binom.pmf(0, n[i], rho) * kept[s] + after)
+                lost = 0.5 * each.sum(axis=1)
+                never = binom.pmf(0, n[i], rho)
+                risk[i] += rho * (never * kept[s] + binom.pmf(k, n[i], rho) @ lost)
         return risk
 
 
-def deviation(k: np.ndarray, p: np.ndarray, c: Any, pairs: Any) -> np.ndarray:
+def deviation(
+    k: np.ndarray,
+    p: np.ndarray,
+    c: Any,
+    pairs: Any,
+) -> np.ndarray:
     """Return E|(X + c)/(k + pairs) - p| for X ~ Bin(k, p), k >= 1, by broadcasting."""
     from scipy.special import betainc
     from scipy.stats import binom
@@ -113,5 +126,6 @@ def deviation(k: np.ndarray, p: np.ndarray, c: Any, pairs: Any) -> np.ndarray:
     tail = betainc(first, second, np.broadcast_to(1.0 - p, v.shape))
     below = np.where(inside, tail, v > k - 1)
     here = binom.pmf(v, k - 1, p)
-    gap = (c - p * pairs) * (1.0 - 2.0 * below) + 2.0 * m * (1.0 - p) * here
+    gap = (c - p * pairs) * (1.0 - 2.0 * below)
+    gap += 2.0 * m * (1.0 - p) * here
     return np.maximum(gap, 0.0) / total

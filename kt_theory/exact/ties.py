@@ -8,7 +8,8 @@ import numpy as np
 
 
 class Ties(NamedTuple):
-    """The distinct positive probabilities of a row, in descending order, and how many labels share each.
+    """The distinct positive probabilities of a row, in descending order, and how many labels share
+    each.
 
     Attributes
     ----------
@@ -23,7 +24,8 @@ class Ties(NamedTuple):
 
 
 def ties_of(row: np.ndarray, top: int = 0) -> Ties:
-    """Return the ties of a row but for its `top` largest entries, after division of the row by its sum.
+    """Return the ties of a row but for its `top` largest entries, after division of the row by its
+    sum.
 
     Parameters
     ----------
@@ -33,5 +35,8 @@ def ties_of(row: np.ndarray, top: int = 0) -> Ties:
     """
     tail = row[top:]
     value, size = np.unique(tail[tail > 0], return_counts=True)
-    value, size = value[::-1], size[::-1].astype(np.float64)
-    return Ties(value / (row[:top].sum() + value @ size), size, int((tail == 0).sum()))
+    value = value[::-1]
+    size = size[::-1].astype(np.float64)
+    total = row[:top].sum() + value @ size
+    zeros = int((tail == 0).sum())
+    return Ties(value / total, size, zeros)

@@ -1,4 +1,6 @@
-"""Exact risk of sel_ptl and of top_k: equal sharing of the hidden probability among the hidden labels."""
+"""Exact risk of sel_ptl and of top_k: equal sharing of the hidden probability among the hidden
+labels.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ LARGEST_TABLE = 2e7
 NODES = 100.0
 
 DEAR = 2e8
-"""Operations of about a nanosecond beyond which a risk costs more than the simulations that replace it."""
+"""Operations of about a nanosecond beyond which a risk costs more than the simulations that replace
+it.
+"""
 
 _MOST_DIFFERENT = 24
 _WAY_OUT = "use simulate; exact are rows of few distinct probabilities and of up to 20 labels"
@@ -25,18 +29,20 @@ _WAY_OUT = "use simulate; exact are rows of few distinct probabilities and of up
 
 @dataclass(frozen=True)
 class Unseen(RowRisk):
-    """The risk of sel_ptl, and of top_k(k), to which the k = `top` largest entries of a visited row are no secret.
+    """The risk of sel_ptl, and of top_k(k), to which the k = `top` largest entries of a visited row
+    are no secret.
 
     With U unseen labels of total probability R, the row loss is
 
         1/2 sum_{a unseen} |p_a - R/U| = sum_{a unseen} (p_a - R/U)^+,
 
-    a function of the numbers of unseen labels per level. These are empty cells of n draws over cells of probability
-    rho_s p_a (the draw misses the row with probability 1 - rho_s), whose mean `empty_mean` takes without a sum over
-    visit counts. A row of A distinct probabilities has 2^A sets of unseen labels; one of L levels of m_l labels has
-    prod (m_l + 1) vectors of numbers. Zhao and Zhu (2023), section 4.3, define the student. The k largest entries of
-    top_k(k) belong to no cell; the loss with all other labels unseen is then taken off as often as the row is
-    unvisited, (1-rho_s)^n, which is no more than the unvisited row itself adds to the risk.
+    a function of the numbers of unseen labels per level. These are empty cells of n draws over
+    cells of probability rho_s p_a (the draw misses the row with probability 1 - rho_s), whose mean
+    `empty_mean` takes without a sum over visit counts. A row of A distinct probabilities has 2^A
+    sets of unseen labels; one of L levels of m_l labels has prod (m_l + 1) vectors of numbers. Zhao
+    and Zhu (2023), section 4.3, define the student. The k largest entries of top_k(k) belong to no
+    cell; the loss with all other labels unseen is then taken off as often as the row is unvisited,
+    (1-rho_s)^n, which is no more than the unvisited row itself adds to the risk.
     """
 
     top: int = 0
@@ -63,7 +69,8 @@ class Unseen(RowRisk):
             table = _LossTable(ties, forget_unvisited=self.top == 0)
             loss = np.array([empty_mean(cells, draws, table) if draws else 0.0 for draws in n])
             if self.top:
-                everything = float(table([np.array([size]) for size in ties.size]).item())
+                all_hidden = [np.array([size]) for size in ties.size]
+                everything = float(table(all_hidden).item())
                 unvisited = np.where(n > 0, everything * missed(rho, n), 0.0)
                 loss = np.maximum(loss - unvisited, 0.0)
             total += rho * float(classes.multiplicity[c]) * loss
@@ -86,13 +93,22 @@ class Unseen(RowRisk):
         return False
 
     def _can_err(self, ties: Ties) -> bool:
-        """Whether a visited row can have hidden labels of unequal probability; all of sel_ptl's cannot be hidden."""
+        """Whether a visited row can have hidden labels of unequal probability; all of sel_ptl's
+        cannot be hidden.
+        """
         if len(ties.value) == 1 and ties.zeros:
             return self.top > 0 or ties.size[0] > 1
         return len(ties.value) > 1
 
-    def _cost(self, ties: Ties, cells: Cells, n: np.ndarray) -> float:
-        """Return an estimate of the operations for one row class; refuse tables that do not fit in memory."""
+    def _cost(
+        self,
+        ties: Ties,
+        cells: Cells,
+        n: np.ndarray,
+    ) -> float:
+        """Return an estimate of the operations for one row class; refuse tables that do not fit in
+        memory.
+        """
         drawn = n[n > 0]
         if not len(drawn):
             return 0.0
@@ -129,7 +145,9 @@ class _LossTable:
         return self.table
 
     def _build(self, windows: list[np.ndarray]) -> np.ndarray:
-        """Return sum_l u_l (sum_j u_j (v_l - v_j))^+ / U; differences come first, so that near ties keep digits."""
+        """Return sum_l u_l (sum_j u_j (v_l - v_j))^+ / U; differences come first, so that near ties
+        keep digits.
+        """
         value, size, zeros = self.ties
         unseen = np.meshgrid(*windows, indexing="ij", sparse=True)
         number = sum(unseen, np.full((), float(zeros)))

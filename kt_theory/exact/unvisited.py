@@ -9,7 +9,9 @@ from kt_theory.teacher import RowClasses
 
 
 def uniform_distance(rows: np.ndarray) -> np.ndarray:
-    """Return TV(Uniform, row) of each row, the loss of an unvisited row for all of the paper's students."""
+    """Return TV(Uniform, row) of each row, the loss of an unvisited row for all of the paper's
+    students.
+    """
     return np.maximum(rows - 1.0 / rows.shape[1], 0.0).sum(axis=1)
 
 
@@ -18,10 +20,12 @@ def unvisited_risk(classes: RowClasses, n: np.ndarray) -> np.ndarray:
 
     Zhao and Zhu (2023), Theorem 5.2 and section 6 (the uniform distribution on unvisited rows).
     """
-    weight = classes.rho * classes.multiplicity * uniform_distance(classes.rows)
+    weight = classes.weight * uniform_distance(classes.rows)
     return still_missed(weight, log_missed(classes.rho), n)
 
 
 def still_missed(weight: np.ndarray, log: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Return sum_s weight_s e^(n log_s), (N,): `log` is that of the chance that one query misses s."""
+    """Return sum_s weight_s e^(n log_s), (N,): `log` is that of the chance that one query
+    misses s.
+    """
     return np.array([weight @ power_of(log, draws) for draws in n])

@@ -1,8 +1,9 @@
-"""More than one teacher, or more than one round: students that become teachers, ensembles, hidden information.
+"""More than one teacher, or more than one round: students that become teachers, ensembles, hidden
+information.
 
-`lineage` runs any sequence of students and compressions, each taught by the one before; `drift` has what is known
-exactly of self-distillation, `ensembles` averages of noisy teachers, `privileged` answers that depend on something
-hidden, `ranks` students of few parameters.
+`lineage` runs any sequence of students and compressions, each taught by the one before; `drift` has
+what is known exactly of self-distillation, `ensembles` averages of noisy teachers, `privileged`
+answers that depend on something hidden, `ranks` students of few parameters.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Many copies at once: a student learns from a different table in every repeat.
 
-The repeat loop of `simulate` has one teacher for all repeats, laid out once for the kernels. Here each repeat has its
-own, so that the counts come from NumPy, and a kernel calls the student's compiled rule on row after row.
+The repeat loop of `simulate` has one teacher for all repeats, laid out once for the kernels. Here
+each repeat has its own, so that the counts come from NumPy, and a kernel calls the student's
+compiled rule on row after row.
 """
 
 from __future__ import annotations
@@ -13,19 +14,28 @@ import numpy as np
 
 from kt_theory.kernels.copies import write_tables
 from kt_theory.kernels.generic import ROW_SUM_TOLERANCE
-from kt_theory.simulation.rules import RowRuleError, compiled_rule, pools, rule_kind
+from kt_theory.simulation.rules import RowRuleError, compiled_rule, fault, pools, rule_kind
 from kt_theory.students import Student
 
 _CELLS_AT_ONCE = 2**14
-"""Between two pieces of so many cells an interrupt is heard, and the bar moves on: a table rule may be slow."""
+"""Between two pieces of so many cells an interrupt is heard, and the bar moves on: a table rule may
+be slow.
+"""
 
 
 class Learner:
     """A student with its rule compiled, ready to learn from many tables of one size."""
 
-    def __init__(self, student: Student, inputs: int, labels: int) -> None:
+    def __init__(
+        self,
+        student: Student,
+        inputs: int,
+        labels: int,
+    ) -> None:
         student.refuse_other_sizes((inputs, labels))
-        self.student, self.inputs, self.labels = student, inputs, labels
+        self.student = student
+        self.inputs = inputs
+        self.labels = labels
         self._prior = student.before((inputs, labels)) if student.prior is not None else None
         self._rule = compiled_rule(student, True)
 
@@ -37,7 +47,8 @@ class Learner:
         rng: np.random.Generator,
         done: Callable[[int], Any],
     ) -> np.ndarray:
-        """Return what the student writes after n pairs s ~ rho, a ~ table(.|s), fresh for each table.
+        """Return what the student writes after n pairs s ~ rho, a ~ table(.|s), fresh for each
+        table.
 
         Parameters
         ----------
@@ -66,12 +77,18 @@ class Learner:
         return self._write(seen, revealed, done)
 
     def _write(
-        self, counts: np.ndarray, revealed: np.ndarray, done: Callable[[int], Any]
+        self,
+        counts: np.ndarray,
+        revealed: np.ndarray,
+        done: Callable[[int], Any],
     ) -> np.ndarray:
-        """Call the rule on rows, or on whole tables: each call has a spare entry at its end, set to 1 on return."""
+        """Call the rule on rows, or on whole tables: each call has a spare entry at its end, set to
+        1 on return.
+        """
         at_once = self.inputs if pools(self.student) else 1
         cells = at_once * self.labels
-        repeats, calls = len(counts), self.inputs // at_once
+        repeats = len(counts)
+        calls = self.inputs // at_once
         seen = np.ascontiguousarray(counts, dtype=np.int64)
         shown = np.ascontiguousarray(revealed, dtype=np.float64)
         room = np.full((repeats, calls, cells + 1), np.nan)
@@ -95,27 +112,33 @@ class Learner:
             self._refuse(row, seen[repeat], shown[repeat])
         return written.reshape(counts.shape)
 
-    def _refuse(self, row: int, counts: np.ndarray, revealed: np.ndarray) -> None:
-        """Raise the error that names a bad row, by running its rule in plain Python on the same answers."""
-        try:
-            out = self.student.table(counts, revealed)[row]
-            found = f"wrote a row that sums to {out.sum():.12g} with smallest entry {out.min():.6g}"
-        except Exception as error:
-            found = f"raised {type(error).__name__}: {error}"
+    def _refuse(
+        self,
+        row: int,
+        counts: np.ndarray,
+        revealed: np.ndarray,
+    ) -> None:
+        """Raise the error that names a bad row, by running its rule in plain Python on the same
+        answers.
+        """
+        found, _ = fault(self.student, counts, revealed, row)
         raise RowRuleError(
-            f"student {self.student.name!r}: its {rule_kind(self.student)} {found}; a row must be >= 0 and sum to 1"
+            f"student {self.student.name!r}: its {rule_kind(self.student)} {found}; "
+            "a row must be >= 0 and sum to 1"
         )
 
 
 def draw_labels(visits: np.ndarray, tables: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return counts (R, S, A) of visits (R, S) labels drawn from each row of tables (R, S, A).
 
-    The rounding of a row's sum goes to its last label: the most probable one is put there, so that a label of
-    probability 0 is never drawn.
+    The rounding of a row's sum goes to its last label: the most probable one is put there, so that
+    a label of probability 0 is never drawn.
     """
     rows = tables.reshape(-1, tables.shape[-1])
     rows = rows / rows.sum(axis=1, keepdims=True)
-    every, top, last = np.arange(len(rows)), rows.argmax(axis=1), rows.shape[1] - 1
+    every = np.arange(len(rows))
+    top = rows.argmax(axis=1)
+    last = rows.shape[1] - 1
     rows[every, top], rows[every, last] = rows[every, last], rows[every, top]
     counts = rng.multinomial(visits.ravel(), rows)
     counts[every, top], counts[every, last] = counts[every, last], counts[every, top]

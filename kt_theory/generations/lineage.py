@@ -12,7 +12,7 @@ from kt_theory.generations.running import Running, blocks
 from kt_theory.numeric import total_variation
 from kt_theory.simulation.run import progress_bar
 from kt_theory.students import Student, as_students
-from kt_theory.teacher import Teacher
+from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import distributions, whole_number
 
 if TYPE_CHECKING:
@@ -32,40 +32,52 @@ class _Stage(NamedTuple):
 
 
 def lineage(
-    truth: Teacher, stages: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True
+    truth: Teacher,
+    stages: Any,
+    repeats: int = 1000,
+    seed: int = 0,
+    *,
+    progress: bool = True,
 ) -> pd.DataFrame:
-    """Return how far each of several stages has moved from the truth, every stage taught by the one before.
+    """Return how far each of several stages has moved from the truth, every stage taught by the one
+    before.
 
-    A stage (student, n) asks the last stage's table n questions, inputs from rho and labels from that table, at the
-    student's access level, and writes a table of its own. A stage that is a function makes a table (S, A) of the last
-    one without asking: a compression, say. So
+    A stage (student, n) asks the last stage's table n questions, inputs from rho and labels from
+    that table, at the student's access level, and writes a table of its own. A stage that is a
+    function makes a table (S, A) of the last one without asking: a compression, say. So
 
     - self-distillation, born-again networks: [("ce_sgl", 1000)] * 20;
     - an imperfect teacher, estimated from N pairs of the truth: [("ce_sgl", N), ("ce_ful", n)];
-    - its original training set, or direct training: [("ce_sgl", N)], which is `exact_risk` of ce_sgl at N;
-    - the capacity gap: [("ce_sgl", N), lambda table: rank_fit(table, 4), lambda table: low_rank(table, 2, "logits")],
-      with `kt_theory.compression.low_rank`.
+    - its original training set, or direct training: [("ce_sgl", N)], which is `exact_risk` of
+      ce_sgl at N;
+    - the capacity gap: [("ce_sgl", N), lambda table: rank_fit(table, 4), lambda table:
+      low_rank(table, 2, "logits")], with `kt_theory.compression.low_rank`.
 
     In every repeat, with q the last table, p the one before and t the truth,
 
         |TV(q, t) - TV(p, t)| <= TV(q, p),
 
-    so that no n takes a student of a teacher in error e below e - TV(q, p): the teacher's error is the floor.
+    so that no n takes a student of a teacher in error e below e - TV(q, p): the teacher's error is
+    the floor.
 
     In self-distillation the visited rows (unvisited ones go back to Uniform) of
-    - ce_sgl drift at random and end as point masses, each label with its probability: `heterozygosity`, `fixation`;
-    - ce_ptl are squared in each generation, p^(2^g) for large n: point masses on the most probable label;
-    - sel_ptl drift to Uniform. The labels not seen are given their mean, so that the copy is majorised by its teacher
-      and the heterozygosity never falls, on any path. Of 3 labels or more all rows tend to Uniform but point masses,
-      which stay: its mean rise is continuous and positive at every other row, and the rises have a finite sum. Of 2
-      labels each row is copied exactly, for ever.
+    - ce_sgl drift at random and end as point masses, each label with its probability:
+      `heterozygosity`, `fixation`;
+    - ce_ptl are squared in each generation, p^(2^g) for large n: point masses on the most probable
+      label;
+    - sel_ptl drift to Uniform. The labels not seen are given their mean, so that the copy is
+      majorised by its teacher and the heterozygosity never falls, on any path. Of 3 labels or more
+      all rows tend to Uniform but point masses, which stay: its mean rise is continuous and
+      positive at every other row, and the rises have a finite sum. Of 2 labels each row is copied
+      exactly, for ever.
     - ce_ful stay as they are.
 
     Parameters
     ----------
     truth : Teacher
     stages : list of (student, n) or functions
-        student is a name or a Student, n from 0 to 2^53; a function takes and returns an (S, A) array.
+        student is a name or a Student, n from 0 to 2^53; a function takes and returns an (S, A)
+        array.
     repeats : int
         At least 2.
     seed : int
@@ -75,36 +87,39 @@ def lineage(
     Returns
     -------
     DataFrame
-        One row per generation, 0 for the truth: generation, stage, access, n, inputs, labels; the means over the
-        repeats of to_truth and to_previous, TV(., . | rho) to the truth and to the last table; of heterozygosity,
-        sum_s rho_s (1 - sum_a q(a|s)^2), the probability that two labels of a row differ; of point_masses, the
-        probability of an input whose row is a point mass; each with its standard error in a column that ends in _se;
-        repeats, seed. The first generations do not depend on those that follow.
+        One row per generation, 0 for the truth: generation, stage, access, n, inputs, labels; the
+        means over the repeats of to_truth and to_previous, TV(., . | rho) to the truth and to the
+        last table; of heterozygosity, sum_s rho_s (1 - sum_a q(a|s)^2), the probability that two
+        labels of a row differ; of point_masses, the probability of an input whose row is a point
+        mass; each with its standard error in a column that ends in _se; repeats, seed. The first
+        generations do not depend on those that follow.
 
     Raises
     ------
     RowRuleError
         A student's rule does not compile, or a row that it wrote is not a distribution.
 
-    Source: Furlanello, Lipton, Tschannen, Itti and Anandkumar (2018), arXiv 1805.04770: self-distillation;
-    Menon, Rawat, Reddi, Kim and Kumar (2020), arXiv 2005.10419: imperfect teachers; Cho and Hariharan (2019), arXiv
-    1910.01348: the capacity gap.
+    Source: Furlanello, Lipton, Tschannen, Itti and Anandkumar (2018), arXiv 1805.04770:
+    self-distillation; Menon, Rawat, Reddi, Kim and Kumar (2020), arXiv 2005.10419: imperfect
+    teachers; Cho and Hariharan (2019), arXiv 1910.01348: the capacity gap.
     """
     import pandas as pd
 
-    if not isinstance(truth, Teacher):
-        raise ValueError(f"truth is a {type(truth).__name__}: must be a Teacher")
+    require_teacher(truth, "truth")
     line = _as_stages(stages, truth)
-    repeats, seed = whole_number(repeats, "repeats", low=2), whole_number(seed, "seed", high=2**128)
+    repeats = whole_number(repeats, "repeats", low=2)
+    seed = whole_number(seed, "seed", high=2**128)
     totals = [Running(len(COLUMNS)) for _ in line]
     with progress_bar(repeats * len(line), progress) as shown:
         for size, rng in blocks(repeats, _ARRAYS * truth.pi.size, seed):
             tables = before = np.broadcast_to(truth.pi, (size, *truth.pi.shape))
             for stage, total in zip(line, totals, strict=True):
-                before, tables = tables, stage.table(tables, rng, shown.update)
+                before = tables
+                tables = stage.table(tables, rng, shown.update)
                 total.add(_measures(tables, before, truth))
     start = Running(len(COLUMNS))
-    start.add(np.tile(_measures(truth.pi[None], truth.pi[None], truth), (1, 2)))
+    first = _measures(truth.pi[None], truth.pi[None], truth)
+    start.add(np.tile(first, (1, 2)))
     names: list[tuple[str, str, float]] = [
         ("truth", "", 0),
         *((stage.name, stage.access, stage.n) for stage in line),
@@ -138,7 +153,8 @@ def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
         raise ValueError(
             f"stages = {stages!r}: must be a list of (student, n), such as [('ce_sgl', 1000)] * 20"
         )
-    found, learners = [], {}
+    found = []
+    learners = {}
     for i, stage in enumerate(stages, start=1):
         if callable(stage):
             found.append(_compression(stage, i, truth))
@@ -179,7 +195,8 @@ def _compression(function: Any, stage: int, truth: Teacher) -> _Stage:
             made = distributions(function(one.copy()), f"table of stage {stage}", 2)
             if made.shape != one.shape:
                 raise ValueError(
-                    f"stage {stage} wrote a table of shape {made.shape}: must be the teacher's, {truth.pi.shape}"
+                    f"stage {stage} wrote a table of shape {made.shape}: must be the teacher's, "
+                    f"{truth.pi.shape}"
                 )
             written[repeat] = made
             done(1)

@@ -16,7 +16,7 @@ from kt_theory.numeric import total_variation
 from kt_theory.simulation.run import progress_bar
 from kt_theory.students.risk import exact_risk
 from kt_theory.teacher import RowClasses, Teacher
-from kt_theory.validation import ROUNDING, distributions, sample_sizes, whole_number
+from kt_theory.validation import ROUNDING, as_given, distributions, sample_sizes, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,13 +27,14 @@ _ARRAYS = 6
 class Privileged:
     """A teacher who also sees u: a query at s draws u and shows all of p(.|s, u), but not u itself.
 
-    The student wants pi(.|s) = sum_u w_u p(.|s, u) and writes the mean of the rows that it was shown, Uniform on an
-    unvisited input. It is unbiased on visited inputs, and only the spread over u costs: with k visits,
+    The student wants pi(.|s) = sum_u w_u p(.|s, u) and writes the mean of the rows that it was
+    shown, Uniform on an unvisited input. It is unbiased on visited inputs, and only the spread over
+    u costs: with k visits,
 
         E TV <= 1/2 sum_a sqrt(Var_u p(a|s, u) / k).
 
-    If p does not depend on u it is ce_ful; if every p(.|s, u) is a point mass it is ce_sgl of pi, and always at least
-    as good: it is the mean of ce_sgl's table given the values of u.
+    If p does not depend on u it is ce_ful; if every p(.|s, u) is a point mass it is ce_sgl of pi,
+    and always at least as good: it is the mean of ce_sgl's table given the values of u.
 
     Parameters
     ----------
@@ -49,7 +50,8 @@ class Privileged:
     teacher : Teacher
         The table pi that the student wants, with rho.
 
-    Source: Lopez-Paz, Bottou, Schoelkopf and Vapnik (2015), arXiv 1511.03643; Vapnik and Vashist (2009).
+    Source: Lopez-Paz, Bottou, Schoelkopf and Vapnik (2015), arXiv 1511.03643; Vapnik and Vashist
+    (2009).
 
     Examples
     --------
@@ -59,24 +61,30 @@ class Privileged:
     0.075
     """
 
-    def __init__(self, tables: ArrayLike, weights: ArrayLike, rho: ArrayLike | None = None) -> None:
-        self._tables, self._weights = (
-            distributions(tables, "tables", 3),
-            distributions(weights, "weights", 1),
-        )
+    def __init__(
+        self,
+        tables: ArrayLike,
+        weights: ArrayLike,
+        rho: ArrayLike | None = None,
+    ) -> None:
+        self._tables = distributions(tables, "tables", 3)
+        self._weights = distributions(weights, "weights", 1)
         if len(self._tables) != len(self._weights):
             raise ValueError(
-                f"tables has {len(self._tables)} values of u: weights has {len(self._weights)}, one each is needed"
+                f"tables has {len(self._tables)} values of u: weights has {len(self._weights)}, "
+                "one each is needed"
             )
         law = None if rho is None else distributions(rho, "rho", 1)
         self.teacher = Teacher(np.tensordot(self._weights, self._tables, axes=1), law)
 
     def risk(self, n: Any) -> float | np.ndarray:
-        """Return the exact risk E TV(student, pi | rho) after n queries, if no p(a|s, u) has more than two values in u.
+        """Return the exact risk E TV(student, pi | rho) after n queries, if no p(a|s, u) has more
+        than two values in u.
 
-        If u has two values, or every p(.|s, u) is a point mass, say. With w the probability of the larger value x and
-        y the smaller, the number X of visits that show x is Bin(k, w), so label a of a visited row is off by
-        (x - y) E|X/k - w|: what ce_sgl loses of the labels (w, 1-w), times x - y.
+        If u has two values, or every p(.|s, u) is a point mass, say. With w the probability of the
+        larger value x and y the smaller, the number X of visits that show x is Bin(k, w), so label
+        a of a visited row is off by (x - y) E|X/k - w|: what ce_sgl loses of the labels (w, 1-w),
+        times x - y.
 
         Parameters
         ----------
@@ -89,7 +97,8 @@ class Privileged:
         Raises
         ------
         NoExactRisk
-            A label has three probabilities or more at an input, or n is too large: `bound`, or `simulate`.
+            A label has three probabilities or more at an input, or n is too large: `bound`, or
+            `simulate`.
         """
         larger, smaller, chance = self._two_values()
         coins = np.stack([chance, 1.0 - chance], axis=-1).reshape(-1, 2)
@@ -102,26 +111,33 @@ class Privileged:
             raise NoExactRisk(
                 f"n = {n!r}: takes more than half a minute; use bound(n) or simulate(n, repeats)"
             ) from None
-        coverage = exact_risk(self.teacher, "ce_ful", n)
-        return coverage + (float(noise[0]) if np.ndim(n) == 0 else noise.reshape(np.shape(n)))
+        return exact_risk(self.teacher, "ce_ful", n) + as_given(noise, n)
 
     def _two_values(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the larger and the smaller value of each p(a|s, u) over u, and the chance of the larger, (S, A)."""
-        tables, weights = self._tables[self._weights > 0], self._weights[self._weights > 0]
-        larger, smaller = tables.max(axis=0), tables.min(axis=0)
-        above, below = larger - tables, tables - smaller
+        """Return the larger and the smaller value of each p(a|s, u) over u, and the chance of the
+        larger, (S, A).
+        """
+        tables = self._tables[self._weights > 0]
+        weights = self._weights[self._weights > 0]
+        larger = tables.max(axis=0)
+        smaller = tables.min(axis=0)
+        above = larger - tables
+        below = tables - smaller
         between = np.argwhere((np.minimum(above, below) > ROUNDING).any(axis=0))
         if len(between):
             s, a = between[0]
             raise NoExactRisk(
-                f"tables[:, {s}, {a}] has more than two values: no exact risk; use bound(n) or simulate(n, repeats)"
+                f"tables[:, {s}, {a}] has more than two values: no exact risk; use bound(n) or "
+                "simulate(n, repeats)"
             )
         return larger, smaller, np.tensordot(weights, above < below, axes=1)
 
     def bound(self, n: Any) -> float | np.ndarray:
-        """Return coverage + 1/2 sum_s rho_s sum_a sd_u p(a|s, u) E[k^(-1/2); k >= 1], which the risk never exceeds.
+        """Return coverage + 1/2 sum_s rho_s sum_a sd_u p(a|s, u) E[k^(-1/2); k >= 1], which the
+        risk never exceeds.
 
-        coverage is the risk of ce_ful, at most S / (e n); the rest at most 1/2 sum_s sqrt(2 rho_s / (n + 1)) sum_a sd.
+        coverage is the risk of ce_ful, at most S / (e n); the rest at most 1/2 sum_s sqrt(2 rho_s /
+        (n + 1)) sum_a sd.
 
         Parameters
         ----------
@@ -140,12 +156,15 @@ class Privileged:
             float(sum(0.5 * rhos * share * [mean_over_visits(_per_root, size, r) for r in rhos]))
             for size in sample_sizes(n)
         ]
-        return exact_risk(self.teacher, "ce_ful", n) + (
-            noise[0] if np.ndim(n) == 0 else np.reshape(noise, np.shape(n))
-        )
+        return exact_risk(self.teacher, "ce_ful", n) + as_given(noise, n)
 
     def simulate(
-        self, n: Any, repeats: int = 1000, seed: int = 0, *, progress: bool = True
+        self,
+        n: Any,
+        repeats: int = 1000,
+        seed: int = 0,
+        *,
+        progress: bool = True,
     ) -> pd.DataFrame:
         """Return the risk estimated from `repeats` transfer sets of n queries each.
 
@@ -161,16 +180,16 @@ class Privileged:
         Returns
         -------
         DataFrame
-            One row per n: student ("privileged"), n, inputs, labels, mean, std_error, repeats, seed.
+            One row per n: student ("privileged"), n, inputs, labels, mean, std_error, repeats,
+            seed.
         """
         import pandas as pd
 
         sizes = sample_sizes(n)
-        repeats, seed = (
-            whole_number(repeats, "repeats", low=2),
-            whole_number(seed, "seed", high=2**128),
-        )
-        teacher, shape = self.teacher, (self.teacher.inputs, len(self._weights))
+        repeats = whole_number(repeats, "repeats", low=2)
+        seed = whole_number(seed, "seed", high=2**128)
+        teacher = self.teacher
+        shape = (self.teacher.inputs, len(self._weights))
         rows = []
         with progress_bar(repeats * len(sizes), progress) as shown:
             for size in sizes:
@@ -180,10 +199,10 @@ class Privileged:
                 ):
                     law = np.broadcast_to(teacher.rho, (count, 1, shape[0]))
                     visits = draw_labels(np.full((count, 1), size), law, rng)[:, 0]
-                    values = draw_labels(
-                        visits, np.broadcast_to(self._weights, (count, *shape)), rng
-                    )
-                    total.add(total_variation(self._means(values), teacher.pi, teacher.rho)[None])  # type: ignore[index]
+                    weights = np.broadcast_to(self._weights, (count, *shape))
+                    values = draw_labels(visits, weights, rng)
+                    loss = total_variation(self._means(values), teacher.pi, teacher.rho)
+                    total.add(np.reshape(loss, (1, count)))
                     shown.update(count)
                 row = {
                     "student": "privileged",
@@ -201,7 +220,9 @@ class Privileged:
         return pd.DataFrame(rows)
 
     def _means(self, values: np.ndarray) -> np.ndarray:
-        """Return the student's tables (R, S, A) from how often each value of u answered at each input, (R, S, U)."""
+        """Return the student's tables (R, S, A) from how often each value of u answered at each
+        input, (R, S, U).
+        """
         visits = values.sum(axis=2, keepdims=True)
         shown = np.einsum("rsu,usa->rsa", values, self._tables, optimize=True) / np.maximum(
             visits, 1

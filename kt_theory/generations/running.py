@@ -1,4 +1,6 @@
-"""Repeats in blocks of bounded memory, each with a random stream of its own, and their running means."""
+"""Repeats in blocks of bounded memory, each with a random stream of its own, and their running
+means.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ _NUMBERS_AT_ONCE = 2**22
 
 
 class Running:
-    """Means and standard errors of several quantities, block by block (Chan, Golub and LeVeque 1983)."""
+    """Means and standard errors of several quantities, block by block (Chan, Golub and LeVeque
+    1983).
+    """
 
     def __init__(self, quantities: int) -> None:
         self.repeats = 0
@@ -19,8 +23,10 @@ class Running:
 
     def add(self, values: np.ndarray) -> None:
         """Add a block of values, (quantities, R)."""
-        size, mean = values.shape[1], values.mean(axis=1)
-        total, gap = self.repeats + size, mean - self.mean
+        size = values.shape[1]
+        mean = values.mean(axis=1)
+        total = self.repeats + size
+        gap = mean - self.mean
         self._squares += ((values - mean[:, None]) ** 2).sum(
             axis=1
         ) + gap**2 * self.repeats * size / total

@@ -1,7 +1,8 @@
 """Binomials at any n, and with them a multinomial at a cost that does not grow with n at all.
 
-The visits of the rows by conditional binomials, then the labels within each row: S + S A draws of up to 60 ns. Five to
-ten times the cost of the Poisson tables; it serves the n for which those tables would outgrow the caches.
+The visits of the rows by conditional binomials, then the labels within each row: S + S A draws of
+up to 60 ns. Five to ten times the cost of the Poisson tables; it serves the n for which those
+tables would outgrow the caches.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from kt_theory.kernels.streams import next_unit
 
 
 def conditional_shares(p: np.ndarray) -> np.ndarray:
-    """Return p_j / (p_j + p_{j+1} + ...) along the last axis: exactly 1 at the last positive entry, 0 at zeros."""
+    """Return p_j / (p_j + p_{j+1} + ...) along the last axis: exactly 1 at the last positive entry,
+    0 at zeros.
+    """
     tail = np.cumsum(p[..., ::-1], axis=-1)[..., ::-1]
     return np.ascontiguousarray(np.divide(p, tail, out=np.zeros_like(p), where=p > 0))
 
@@ -77,8 +80,8 @@ def _binomial_by_inversion(n, p, state):
 def _binomial_by_rejection(n, p, state):
     """Transformed rejection with squeeze, BTRS of Hoermann (1993), n p >= 10.
 
-    The log-ratio of probabilities is taken from the mode by log1p, so that its rounding error stays near
-    2^-53 sqrt(n p q) instead of 2^-53 n log n.
+    The log-ratio of probabilities is taken from the mode by log1p, so that its rounding error stays
+    near 2^-53 sqrt(n p q) instead of 2^-53 n log n.
     """
     q = 1.0 - p
     spread = np.sqrt(n * p * q)

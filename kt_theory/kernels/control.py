@@ -1,7 +1,7 @@
 """A control variate for sel_ptl: a weighted sum over unseen cells, whose mean is known exactly.
 
-It is taken on the very transfer sets that the losses saw, drawn once more from the same streams: the hot loop stays as
-it is, and whoever asks for control pays twice the draws.
+It is taken on the very transfer sets that the losses saw, drawn once more from the same streams:
+the hot loop stays as it is, and whoever asks for control pays twice the draws.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from kt_theory.kernels.options import LEAF
 from kt_theory.kernels.streams import start_stream
 
 
-def unseen_weight(plan: DrawPlan, key: np.ndarray, first: int, weight: np.ndarray, controls: np.ndarray) -> None:
-    """Write sum_j weight_j 1[cell j unseen] for repeats first .. first + R - 1 into `controls`, (R,).
+def unseen_weight(
+    plan: DrawPlan, key: np.ndarray, first: int, weight: np.ndarray, controls: np.ndarray
+) -> None:
+    """Write sum_j weight_j 1[cell j unseen] for repeats first .. first + R - 1 into `controls`,
+    (R,).
 
     weight (cells,) is in the order of the cells, on a cache line.
     """
-    control_loop(plan, key, first, weight, np.empty(2, dtype=np.uint64), new_scratch(plan, weight.size), controls)
+    state, scratch = np.empty(2, dtype=np.uint64), new_scratch(plan, weight.size)
+    control_loop(plan, key, first, weight, state, scratch, controls)
 
 
 @njit(**LEAF)

@@ -1,4 +1,4 @@
-"""What a student writes: its compiled rule called on one row, or one whole table, after the other."""
+"""What a student writes: its compiled rule called on one row or whole table after the other."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from kt_theory.kernels.rules import call_rule
 
 @njit(**LEAF)
 def write_tables(address, rows, labels, counts, revealed, out):
-    """Call the rule at `address` on each of C pieces of `rows` rows, and return whether it returned from all of them.
+    """Call the rule at `address` on each of C pieces of `rows` rows, and return whether it returned
+    from all of them.
 
-    rows is 1 for a row rule and S for a table rule. counts int64 and revealed float64 hold all pieces in C order.
-    out (R, C / R, rows A + 1) float64 has the prior, or NaN, and receives what the rule writes; the last entry of a
-    piece is set to 1 once the rule has returned, and the first piece on which it does not ends the loop.
+    rows is 1 for a row rule and S for a table rule. counts int64 and revealed float64 hold all
+    pieces in C order. out (R, C / R, rows A + 1) float64 has the prior, or NaN, and receives what
+    the rule writes; the last entry of a piece is set to 1 once the rule has returned, and the first
+    piece on which it does not ends the loop.
     """
     cells = rows * labels
     seen, shown, written = counts.ctypes.data, revealed.ctypes.data, out.ctypes.data

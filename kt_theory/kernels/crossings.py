@@ -1,6 +1,8 @@
-"""Where the risk of a drawn teacher crosses a total variation: of hard labels, and of those that reveal more.
+"""Where the risk of a drawn teacher crosses a total variation: of hard labels, and of those that
+reveal more.
 
-Legend: R rows, A labels, C copies of the arrival times, m further queries, n queries in all, mu mean visits of a row.
+Legend: R rows, A labels, C copies of the arrival times, m further queries, n queries in all, mu
+mean visits of a row.
 """
 
 import math
@@ -8,11 +10,13 @@ import math
 import numpy as np
 from numba import njit
 
+from kt_theory.kernels.options import PLAIN
+
 NEVER = 2.0**53
 _DIGITS = 10  # binary digits of the m that are told apart: steps below 1/500
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def lattice(place):
     """Return the number at a place: 0, 1, ..., 2^d - 1, then 2^d in steps of 2, and so on."""
     half = 1 << (_DIGITS - 1)
@@ -22,7 +26,7 @@ def lattice(place):
     return float(half + (place - half) % half) * 2.0**shift
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def place_of(m):
     """Return the place of the largest number of the lattice that is at most m."""
     half = 1 << (_DIGITS - 1)
@@ -32,7 +36,7 @@ def place_of(m):
     return half * shift + int(m / 2.0**shift)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def equal_sharing(p, known):
     """Return 1/2 sum over the unknown labels of each row of |p - their mean|: (R,)."""
     rows, labels = p.shape
@@ -51,13 +55,14 @@ def equal_sharing(p, known):
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def revealed_risk(m, p, mass, known, rank, top, untouched, arrival, first):
     """Return the loss after m further queries, in the mean over the copies of the arrival times.
 
-    p (R, A); mass (R,) of the rows; known (R, A) what is known from the start; rank (R, A) of the labels by p, 0 the
-    largest; the `top` largest are revealed with the row's first query, others when they are drawn, at `arrival`
-    (C, R, A); first (C, R) is the least of a row's; untouched (R,) is its loss before.
+    p (R, A); mass (R,) of the rows; known (R, A) what is known from the start; rank (R, A) of the
+    labels by p, 0 the largest; the `top` largest are revealed with the row's first query, others
+    when they are drawn, at `arrival` (C, R, A); first (C, R) is the least of a row's; untouched
+    (R,) is its loss before.
     """
     copies, rows, labels = arrival.shape
     total = 0.0
@@ -83,7 +88,7 @@ def revealed_risk(m, p, mass, known, rank, top, untouched, arrival, first):
     return total / copies
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def revealed_crossing(tv, start, p, mass, known, rank, top, untouched, arrival, first):
     """Return the first m of the lattice with a risk of at most tv, NEVER if there is none below.
 
@@ -111,12 +116,14 @@ def revealed_crossing(tv, start, p, mass, known, rank, top, untouched, arrival, 
     return lattice(high) if high < last else NEVER
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def hard_risk(n, p, mass, rate, unvisited, log_p, log_mu, table):
-    """Return the risk of frequencies after n queries in all, each row visited Poisson(n rate) times, uniform before.
+    """Return the risk of frequencies after n queries in all, each row visited Poisson(n rate)
+    times, uniform before.
 
-    table (U, V): log E |X/k - p| 1{k >= 1} for X ~ Bin(k, p), k ~ Poisson(mu), at log_mu (U,) and log_p (V,), evenly
-    spaced; between them it is interpolated. unvisited (R,) is the row's distance from uniform.
+    table (U, V): log E |X/k - p| 1{k >= 1} for X ~ Bin(k, p), k ~ Poisson(mu), at log_mu (U,) and
+    log_p (V,), evenly spaced; between them it is interpolated. unvisited (R,) is the row's distance
+    from uniform.
     """
     rows, labels = p.shape
     p_step, mu_step = log_p[1] - log_p[0], log_mu[1] - log_mu[0]
@@ -147,11 +154,13 @@ def hard_risk(n, p, mass, rate, unvisited, log_p, log_mu, table):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def hard_crossing(tv, start, p, mass, rate, unvisited, log_p, log_mu, table):
-    """Return the last crossing: the first n of the lattice from which on the risk is at most tv, as far as steps show.
+    """Return the last crossing: the first n of the lattice from which on the risk is at most tv, as
+    far as steps show.
 
-    The risk of frequencies may rise before it falls: the search comes from large n, in steps of a fifth.
+    The risk of frequencies may rise before it falls: the search comes from large n, in steps of a
+    fifth.
     """
     last = place_of(NEVER)
     at = min(max(place_of(start), 1), last)

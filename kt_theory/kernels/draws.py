@@ -1,12 +1,14 @@
 """The counts of a whole transfer set, n pairs iid from rho x pi, by one of four exact paths.
 
-- "sparse": n alias draws; the cells hit are listed, and the losses look at those alone. For n far below S A.
+- "sparse": n alias draws; the cells hit are listed, and the losses look at those alone. For n far
+  below S A.
 - "alias": n alias draws, 1.2 ns each.
 - "poisson": a table look-up of 1 ns per cell, and some sqrt(n) alias draws. For n above S A.
-- "binomial": a binomial of up to 60 ns per cell, whatever n. Where the Poisson tables would outgrow the caches.
+- "binomial": a binomial of up to 60 ns per cell, whatever n. Where the Poisson tables would outgrow
+  the caches.
 
-The path is a rule in (S, A, n, pi). A cell of probability zero is never drawn on any of them. Queries that are not iid,
-or have several labels each, go row by row: see visits.py.
+The path is a rule in (S, A, n, pi). A cell of probability zero is never drawn on any of them.
+Queries that are not iid, or have several labels each, go row by row: see visits.py.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ _NO_ROWS = RowPlan(
 
 
 class DrawPlan(NamedTuple):
-    """What a kernel needs to draw counts: the path, n, the order of the cells, and the tables of that path."""
+    """What a kernel needs to draw counts: the path, n, the order of the cells, and the tables of
+    that path.
+    """
 
     path: int
     n: int
@@ -75,7 +79,8 @@ class DrawPlan(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """A thread's own memory: counts and a spare copy (cells,), random words, the cells hit and how many they are.
+    """A thread's own memory: counts and a spare copy (cells,), random words, the cells hit and how
+    many they are.
 
     weights (2 S,): for queries in two stages.
     """
@@ -106,16 +111,18 @@ def draw_plan(pi: np.ndarray, rho: np.ndarray, n: int, path: int | None = None) 
     joint /= joint.sum()
     bits, entries = alias_table(joint) if path in (SPARSE, ALIAS) else (0, _NO_WORDS)
     rungs = ladder(joint, n) if path == POISSON else _NO_LADDER
-    if path != BINOMIAL:
-        return DrawPlan(path, n, woven, bits, entries, rungs, np.zeros(0), np.zeros((0, 0)))
-    return DrawPlan(path, n, woven, bits, entries, rungs, conditional_shares(rho), conditional_shares(pi))
+    shares = np.zeros(0), np.zeros((0, 0))
+    if path == BINOMIAL:
+        shares = conditional_shares(rho), conditional_shares(pi)
+    return DrawPlan(path, n, woven, bits, entries, rungs, *shares)
 
 
 def row_plan(pi: np.ndarray, rows: RowPlan, n: int) -> DrawPlan:
-    """Return the plan to draw the visits of n queries by `rows`, and their labels from pi (S, A)."""
+    """Return the plan to draw the visits of n queries by `rows`, and labels from pi (S, A)."""
     woven = woven_rows(*pi.shape, padding=True)
     bits, entries = alias_tables(pi)
-    return DrawPlan(ROWS, n, woven, bits, entries, _NO_LADDER, np.zeros(0), conditional_shares(pi), rows)
+    shares = np.zeros(0), conditional_shares(pi)
+    return DrawPlan(ROWS, n, woven, bits, entries, _NO_LADDER, *shares, rows)
 
 
 def new_scratch(plan: DrawPlan, cells: int) -> Scratch:
@@ -134,12 +141,14 @@ def new_scratch(plan: DrawPlan, cells: int) -> Scratch:
 
 @njit(**INLINE)
 def draw_counts(plan, state, scratch):
-    """Overwrite `scratch.counts`, in the order of the cells, with the counts of one transfer set."""
+    """Overwrite `scratch.counts`, in the order of the cells, with those of one transfer set."""
     counts, words = scratch.counts, scratch.words
     if plan.path == SPARSE:
         for i in range(scratch.found[0]):
             counts[scratch.touched[np.uint64(i)]] = 0
-        scratch.found[0] = scatter_listing(plan.n, plan.bits, plan.entries, state, words, counts, scratch.touched)
+        touched = scratch.touched
+        found = scatter_listing(plan.n, plan.bits, plan.entries, state, words, counts, touched)
+        scratch.found[0] = found
     elif plan.path == ALIAS:
         counts[:] = 0
         scatter(plan.n, plan.bits, plan.entries, state, words, counts)
@@ -153,7 +162,8 @@ def draw_counts(plan, state, scratch):
 
 def draw_many(plan: DrawPlan, key: np.ndarray, first: int, counts: np.ndarray) -> None:
     """Fill `counts`, (R, cells) int64, with the transfer sets of repeats first .. first + R - 1."""
-    draw_loop(plan, key, first, np.empty(2, dtype=np.uint64), new_scratch(plan, counts.shape[1]), counts)
+    state, scratch = np.empty(2, dtype=np.uint64), new_scratch(plan, counts.shape[1])
+    draw_loop(plan, key, first, state, scratch, counts)
 
 
 @njit(**LEAF)

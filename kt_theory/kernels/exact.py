@@ -1,12 +1,15 @@
 """Sums behind the exact risks. Counts are passed as float64, so that they may reach 2^53.
 
-Legend: k visits of a row, n draws, x count of one label, m size of a level (labels of equal probability), p, q = 1-p.
+Legend: k visits of a row, n draws, x count of one label, m size of a level (labels of equal
+probability), p, q = 1-p.
 """
 
 import math
 
 import numpy as np
 from numba import njit
+
+from kt_theory.kernels.options import PLAIN
 
 REFRESH = 256
 LANES = 64
@@ -33,16 +36,19 @@ STIRLING = (
 )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def stirling_error(n):
-    """Return log n! - log(sqrt(2 pi n) (n/e)^n) for a whole number n >= 0 (0 at n = 0, by convention)."""
+    """Return log n! - log(sqrt(2 pi n) (n/e)^n) for a whole number n >= 0 (0 at n = 0, by
+    convention).
+    """
     if n < 15.5:
         return STIRLING[int(n)]
     s = 1.0 / (n * n)
-    return (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - (1 / 1188 - 691 / 360360 * s) * s) * s) * s) * s) / n
+    rest = 1 / 1260 - (1 / 1680 - (1 / 1188 - 691 / 360360 * s) * s) * s
+    return (1 / 12 - (1 / 360 - rest * s) * s) / n
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def deviance(x, mean):
     """Return x log(x/mean) + mean - x without cancellation near x = mean (Loader 2000)."""
     gap = x - mean
@@ -63,9 +69,11 @@ def deviance(x, mean):
     return x * math.log(x / mean) + mean - x
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def binomial(x, n, p, q):
-    """Return C(n,x) p^x q^(n-x) by Loader's saddle point form: log-gamma differences lose all digits at n = 1e9."""
+    """Return C(n,x) p^x q^(n-x) by Loader's saddle point form: log-gamma differences lose all
+    digits at n = 1e9.
+    """
     if x < 0.0 or x > n:
         return 0.0
     if p <= 0.0:
@@ -76,13 +84,14 @@ def binomial(x, n, p, q):
         return math.exp(n * (math.log1p(-p) if p < 0.5 else math.log(q)))
     if x == n:
         return math.exp(n * (math.log1p(-q) if q < 0.5 else math.log(p)))
-    log = stirling_error(n) - stirling_error(x) - stirling_error(n - x) - deviance(x, n * p) - deviance(n - x, n * q)
+    log = stirling_error(n) - stirling_error(x) - stirling_error(n - x)
+    log = log - deviance(x, n * p) - deviance(n - x, n * q)
     return math.exp(log) * math.sqrt(n / (2.0 * math.pi * x * (n - x)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def log_binomial_row(first, n, nats, out):
-    """Write log Bin(x; n, p), p = e^-nats, for x = first, first+1, ... to `out`; p may underflow."""
+    """Write log Bin(x; n, e^-nats) for x = first, first+1, ... to `out`; e^-nats may underflow."""
     p, q = math.exp(-nats), -math.expm1(-nats)
     for i in range(out.size):
         x = first + i
@@ -96,16 +105,19 @@ def log_binomial_row(first, n, nats, out):
             for y in range(int(x)):
                 out[i] += math.log((n - y) / (y + 1.0))
         else:
-            log = stirling_error(n) - stirling_error(x) - stirling_error(n - x) - deviance(x, n * p)
-            out[i] = log - deviance(n - x, n * q) + 0.5 * math.log(n / (2.0 * math.pi * x * (n - x)))
+            log = stirling_error(n) - stirling_error(x) - stirling_error(n - x)
+            log = log - deviance(x, n * p) - deviance(n - x, n * q)
+            out[i] = log + 0.5 * math.log(n / (2.0 * math.pi * x * (n - x)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz"})
+@njit(**PLAIN, fastmath={"reassoc", "nsz"})
 def label_deviations(first, p, weight, out):
-    """Write sum_a weight[a] E|X/k - p[a]|, X ~ Bin(k, p[a]), for k = first, first+1, ... >= 1 to `out`.
+    """Write sum_a weight[a] E|X/k - p[a]|, X ~ Bin(k, p[a]), for k = first, first+1, ... >= 1 to
+    `out`.
 
-    E|X/k - p| = 2 p q b(k), b(k) = Bin(floor(kp); k-1, p); b(k+1)/b(k) is k q/(k-m) where floor(kp) = m stays, and
-    k p/(m+1) where it steps up. A fresh start every REFRESH steps keeps the rounding of the products below 1e-13.
+    E|X/k - p| = 2 p q b(k), b(k) = Bin(floor(kp); k-1, p); b(k+1)/b(k) is k q/(k-m) where floor(kp)
+    = m stays, and k p/(m+1) where it steps up. A fresh start every REFRESH steps keeps the rounding
+    of the products below 1e-13.
     """
     chance, other = np.empty(LANES), np.empty(LANES)
     value, floor = np.empty(LANES), np.empty(LANES)
@@ -119,9 +131,11 @@ def label_deviations(first, p, weight, out):
                 if j < p.size and 0.0 < p[j] < 1.0:
                     chance[t], other[t] = p[j], 1.0 - p[j]
                     floor[t] = min(math.floor(k * p[j]), k - 1.0)
-                    value[t] = 2.0 * weight[j] * p[j] * other[t] * binomial(floor[t], k - 1.0, p[j], other[t])
+                    twice = 2.0 * weight[j] * p[j] * other[t]
+                    value[t] = twice * binomial(floor[t], k - 1.0, p[j], other[t])
                 else:
-                    chance[t], other[t], value[t], floor[t] = 0.5, 0.5, 0.0, min(math.floor(0.5 * k), k - 1.0)
+                    chance[t], other[t], value[t] = 0.5, 0.5, 0.0
+                    floor[t] = min(math.floor(0.5 * k), k - 1.0)
             for i in range(start, stop):
                 total = 0.0
                 for t in range(LANES):
@@ -135,9 +149,11 @@ def label_deviations(first, p, weight, out):
                 k += 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def binomial_averages(n, p, q, low, high, first, profile, out):
-    """Add sum_k Bin(k; n[i], p) profile[k-first] over low[i] <= k <= high[i] to out[i], as far as `profile` goes."""
+    """Add sum_k Bin(k; n[i], p) profile[k-first] over low[i] <= k <= high[i] to out[i], as far as
+    `profile` goes.
+    """
     for i in range(n.size):
         start, stop = max(low[i], first), min(high[i], first + (profile.size - 1.0))
         total, weight = 0.0, 0.0
@@ -151,9 +167,11 @@ def binomial_averages(n, p, q, low, high, first, profile, out):
         out[i] += total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def mean_distance(n, m, c):
-    """Return E|X - c|, X ~ Bin(n, 1/m), as |c - n/m| + 2 E(X - c)^+ or + 2 E(c - X)^+, the smaller: all terms >= 0."""
+    """Return E|X - c|, X ~ Bin(n, 1/m), as |c - n/m| + 2 E(X - c)^+ or + 2 E(c - X)^+, the smaller:
+    all terms >= 0.
+    """
     if m == 1.0:
         return abs(n - c)
     p, q = 1.0 / m, (m - 1.0) / m
@@ -178,12 +196,13 @@ def mean_distance(n, m, c):
     return abs(gap) + 2.0 * total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def reweighted_loss(n, hit, miss, value, size):
     """Return the mean row loss of ce_ptl on the event that the row is visited.
 
-    Level l has size[l] labels of probability value[l]; hit[l] (miss[l] = 1 - hit[l]) is the chance that a draw falls on
-    level l given that it falls on none before. The counts of the levels run over all but 1e-20 of their law.
+    Level l has size[l] labels of probability value[l]; hit[l] (miss[l] = 1 - hit[l]) is the chance
+    that a draw falls on level l given that it falls on none before. The counts of the levels run
+    over all but 1e-20 of their law.
     """
     levels = hit.size
     left, weight = np.empty(levels), np.empty(levels)
@@ -206,8 +225,10 @@ def reweighted_loss(n, hit, miss, value, size):
             level += 1
             left[level], weight[level] = rest, chance
             mean = rest * hit[level]
-            spread = TAIL_NATS / 3 + math.sqrt(TAIL_NATS**2 / 9 + 2 * TAIL_NATS * mean * miss[level])
-            count[level] = max(0.0, math.floor(mean - spread)) - 1.0 if miss[level] > 0 else rest - 1.0
+            square = TAIL_NATS**2 / 9 + 2 * TAIL_NATS * mean * miss[level]
+            spread = TAIL_NATS / 3 + math.sqrt(square)
+            lowest = max(0.0, math.floor(mean - spread)) if miss[level] > 0 else rest
+            count[level] = lowest - 1.0
             steps[level] = min(rest, math.ceil(mean + spread)) - count[level]
             continue
         mass = 0.0

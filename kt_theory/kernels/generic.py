@@ -1,9 +1,10 @@
-"""The loss of any student: its compiled rule is called on what the queries showed. The reference for the closed forms.
+"""The loss of any student: its compiled rule is called on what the queries showed. The reference
+for the closed forms.
 
-A row rule is called on one row at a time, a table rule on all of them. What a student sees is laid out as
-`kt_theory.access.Access.seen_counts` and `Access.reveal` define it, from tables made once: what its channel shows of
-the teacher, and its prior. These lie row by row, which a rule reads faster than cells woven for lanes. Compiled
-without reassociation: here NaN means "hidden".
+A row rule is called on one row at a time, a table rule on all of them. What a student sees is laid
+out as `kt_theory.access.Access.seen_counts` and `Access.reveal` define it, from tables made once:
+what its channel shows of the teacher, and its prior. These lie row by row, which a rule reads
+faster than cells woven for lanes. Compiled without reassociation: here NaN means "hidden".
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy import uint64
 
 from kt_theory.kernels.layout import row_cells
 from kt_theory.kernels.noise import normal
@@ -24,11 +26,12 @@ ROW_SUM_TOLERANCE = 1e-9
 class Rules(NamedTuple):
     """Students on the generic path: rule addresses and what each may see.
 
-    address (K,) int64; pooled (K,) bool, whether it is a table rule; sampled, greedy, non_target (K,) bool; top (K,)
-    int64; noise (K,) float64. The inputs whose visit reveals row s of student k are ball[ball_start[k, s] :
-    ball_start[k, s + 1]]; everywhere (K,) bool: those are all of them, and not listed.
-    tables (T S A,) float64 has the teacher's rows one after the other, then what each channel shows of them, then the
-    priors; shown, prior (K,) int64 say where those of the student start, -1 for no prior.
+    address (K,) int64; pooled (K,) bool, whether it is a table rule; sampled, greedy, non_target
+    (K,) bool; top (K,) int64; noise (K,) float64. The inputs whose visit reveals row s of student k
+    are ball[ball_start[k, s] : ball_start[k, s + 1]]; everywhere (K,) bool: those are all of them,
+    and not listed. tables (T S A,) float64 has the teacher's rows one after the other, then what
+    each channel shows of them, then the priors; shown, prior (K,) int64 say where those of the
+    student start, -1 for no prior.
     """
 
     address: np.ndarray
@@ -60,15 +63,17 @@ def row_visits(counts, table, visits):
 
 @njit(**INLINE)
 def rule_loss(k, counts, visits, table, rules, noise, whole, rows):
-    """Return (loss, -1) of the k-th entry of `rules`, or (NaN, row) for a row that is not a distribution.
+    """Return (loss, -1) of the k-th entry of `rules`, or (NaN, row) for a row that is not a
+    distribution.
 
-    noise (2,) uint64 is the state of the repeat's noise. Scratch, for R rows at once, 1 or S: whole (R A,) int64 and
-    rows (2 (R A + 1),): what is revealed, the student's rows.
+    noise (2,) uint64 is the state of the repeat's noise. Scratch, for R rows at once, 1 or S: whole
+    (R A,) int64 and rows (2 (R A + 1),): what is revealed, the student's rows.
     """
     labels = table.labels
     at_once = table.inputs if rules.pooled[k] else 1
-    room = np.uint64(at_once * labels + 1)
-    counts_at, revealed, out = whole.ctypes.data, rows.ctypes.data, rows.ctypes.data + 8 * np.intp(room)
+    room = uint64(at_once * labels + 1)
+    counts_at, revealed = whole.ctypes.data, rows.ctypes.data
+    out = revealed + 8 * np.intp(room)
     anywhere = False
     if rules.everywhere[k]:
         for s in range(table.inputs):
@@ -76,13 +81,14 @@ def rule_loss(k, counts, visits, table, rules, noise, whole, rows):
     total = 0.0
     for first in range(0, table.inputs, at_once):
         for s in range(first, first + at_once):
-            base = np.uint64((s - first) * labels)
+            base = uint64((s - first) * labels)
             _as_seen(k, s, anywhere, base, room, counts, visits, table, rules, noise, whole, rows)
-        call_rule(rules.address[k], at_once, labels, counts_at, revealed, out)  # type: ignore[call-arg]
-        returned = rows[np.uint64(2) * room - np.uint64(1)] == 1.0
+        address = rules.address[k]
+        call_rule(address, at_once, labels, counts_at, revealed, out)  # type: ignore[call-arg]
+        returned = rows[uint64(2) * room - uint64(1)] == 1.0
         for s in range(first, first + at_once):
-            own = np.uint64(s * labels)
-            distance = _distance(rows, room + np.uint64((s - first) * labels), rules.tables, own, np.uint64(labels))
+            own, written = uint64(s * labels), room + uint64((s - first) * labels)
+            distance = _distance(rows, written, rules.tables, own, uint64(labels))
             if not (returned and distance >= 0.0):
                 return np.nan, s
             total += table.rho[s] * distance
@@ -91,47 +97,53 @@ def rule_loss(k, counts, visits, table, rules, noise, whole, rows):
 
 @njit(**INLINE)
 def _as_seen(k, s, reached, base, room, counts, visits, table, rules, noise, whole, rows):
-    """Lay out row s as student k sees it, from entry `base` on; `reached` if any query would have revealed it."""
-    labels = np.uint64(table.labels)
+    """Lay out row s as student k sees it, from entry `base` on; `reached` if any query would have
+    revealed it.
+    """
+    labels, tables, ranks = uint64(table.labels), rules.tables, table.ranks
     for i in range(rules.ball_start[k, s], rules.ball_start[k, s + 1]):
         reached |= visits[rules.ball[i]] > 0
     top = rules.top[k] if reached else 0
     at, step = row_cells(s, table.labels, table.woven)
-    cells = np.uint64(s) * labels
-    shown = np.uint64(rules.shown[k]) + cells
+    cells = uint64(s) * labels
+    shown = uint64(rules.shown[k]) + cells
     sampled = rules.sampled[k] and not rules.greedy[k]
-    _lay_out(counts, at, step, labels, base, room, rules.tables, shown, sampled, top >= table.labels, whole, rows)
+    complete, asked, sigma = top >= table.labels, visits[s], rules.noise[k]
+    _lay_out(counts, at, step, labels, base, room, tables, shown, sampled, complete, whole, rows)
     if 0 < top < table.labels:
-        _reveal_top(rules.tables, shown, table.ranks, at, step, labels, base, top, rows)
+        _reveal_top(tables, shown, ranks, at, step, labels, base, top, rows)
     if rules.greedy[k]:
-        seen = visits[s] if rules.sampled[k] else 0
-        _answer_greedily(rules.tables, shown, table.ranks, at, step, labels, base, visits[s], seen, whole, rows)
+        seen = asked if rules.sampled[k] else 0
+        _answer_greedily(tables, shown, ranks, at, step, labels, base, asked, seen, whole, rows)
     if rules.non_target[k]:
-        _leave_out_targets(rules.tables, shown, labels, base, whole, rows)
-    if rules.noise[k] > 0.0:
-        _add_noise(rules.noise[k], noise, cells, table.ranks, at, step, labels, base, top, visits[s], whole, rows)
+        _leave_out_targets(tables, shown, labels, base, whole, rows)
+    if sigma > 0.0:
+        _add_noise(sigma, noise, cells, ranks, at, step, labels, base, top, asked, whole, rows)
     if rules.prior[k] >= 0:
-        _fill(rules.tables, np.uint64(rules.prior[k]) + cells, labels, room + base, rows)
+        _fill(tables, uint64(rules.prior[k]) + cells, labels, room + base, rows)
 
 
 @njit(**SIMD)
 def _lay_out(counts, at, step, labels, base, room, tables, shown, sampled, complete, whole, rows):
-    """Lay out a row as it is; the student's own row is NaN, so that a rule that writes nothing is found out."""
-    one = np.uint64(1)
+    """Lay out a row as it is; the student's own row is NaN, so that a rule that writes nothing is
+    found out.
+    """
+    one = uint64(1)
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         whole[base + i] = counts[at + i * step]
     for a in range(labels):
-        i = np.uint64(a)
-        rows[base + i] = tables[shown + i] if ((whole[base + i] > 0) & sampled) | complete else np.nan
+        i = uint64(a)
+        revealed = ((whole[base + i] > 0) & sampled) | complete
+        rows[base + i] = tables[shown + i] if revealed else np.nan
     for a in range(labels + one):
-        rows[room + base + np.uint64(a)] = np.nan
+        rows[room + base + uint64(a)] = np.nan
 
 
 @njit(**LEAF)
 def _reveal_top(tables, shown, ranks, at, step, labels, base, top, rows):
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         if ranks[at + i * step] < top:
             rows[base + i] = tables[shown + i]
 
@@ -140,7 +152,7 @@ def _reveal_top(tables, shown, ranks, at, step, labels, base, top, rows):
 def _answer_greedily(tables, shown, ranks, at, step, labels, base, visits, revealed, whole, rows):
     """Put all visits on the most probable label: no sampled label is seen."""
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         best = ranks[at + i * step] == 0
         whole[base + i] = visits if best else 0
         if best & (revealed > 0):
@@ -149,16 +161,18 @@ def _answer_greedily(tables, shown, ranks, at, step, labels, base, visits, revea
 
 @njit(**LEAF)
 def _leave_out_targets(tables, shown, labels, base, whole, rows):
-    """Show all but the sampled label relative to each other, or what several different sampled labels tell."""
+    """Show all but the sampled label relative to each other, or what several different sampled
+    labels tell.
+    """
     distinct, positive, rest = 0, 0, 0.0
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         seen = whole[base + i] > 0
         distinct += seen
         positive += tables[shown + i] > 0.0
         rest += 0.0 if seen else tables[shown + i]
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         if distinct > 1 and positive > 2:
             rows[base + i] = tables[shown + i]
         elif distinct > 0 and whole[base + i] == 0:
@@ -167,18 +181,21 @@ def _leave_out_targets(tables, shown, labels, base, whole, rows):
 
 @njit(**LEAF)
 def _add_noise(sigma, noise, cells, ranks, at, step, labels, base, top, visits, whole, rows):
-    """Multiply what is revealed by exp(sigma N(0, 1) / sqrt(k)), k the number of queries that revealed it."""
+    """Multiply what is revealed by exp(sigma N(0, 1) / sqrt(k)), k the number of queries that
+    revealed it.
+    """
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         if not np.isnan(rows[base + i]):
             queries = visits if ranks[at + i * step] < top else whole[base + i]
-            rows[base + i] *= np.exp(sigma * normal(noise, cells + i) / np.sqrt(np.float64(max(queries, 1))))
+            spread = np.sqrt(np.float64(max(queries, 1)))
+            rows[base + i] *= np.exp(sigma * normal(noise, cells + i) / spread)
 
 
 @njit(**LEAF)
 def _fill(tables, prior, labels, out, rows):
     for a in range(labels):
-        rows[out + np.uint64(a)] = tables[prior + np.uint64(a)]
+        rows[out + uint64(a)] = tables[prior + uint64(a)]
 
 
 @njit(**SIMD)
@@ -186,7 +203,7 @@ def _distance(rows, out, tables, own, labels):
     """Return TV between the student's row and the teacher's, or NaN if it is no distribution."""
     mass, gap, negative = 0.0, 0.0, 0
     for a in range(labels):
-        i = np.uint64(a)
+        i = uint64(a)
         q = rows[out + i]
         mass += q
         gap += abs(q - tables[own + i])

@@ -1,15 +1,16 @@
 """The order of the cells (s, a) in memory, chosen so that the losses run in SIMD lanes.
 
-Long rows are contiguous: a lane per label. Short rows are woven, 32 of them side by side, cell (s, a) at
-((s // 32) A + a) 32 + s % 32: a lane per input, and no sum across lanes; what is left below 32 rows stays contiguous,
-or is padded to 32 where that is cheaper.
-Arrays that the lanes read and write start on a cache line: it makes those loops 1.6 times as fast.
+Long rows are contiguous: a lane per label. Short rows are woven, 32 of them side by side, cell (s,
+a) at ((s // 32) A + a) 32 + s % 32: a lane per input, and no sum across lanes; what is left below
+32 rows stays contiguous, or is padded to 32 where that is cheaper. Arrays that the lanes read and
+write start on a cache line: it makes those loops 1.6 times as fast.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy import uint64
 
 from kt_theory.kernels.options import LEAF
 
@@ -20,9 +21,11 @@ _LINE = 64
 
 
 def woven_rows(inputs: int, labels: int, *, padding: bool) -> int:
-    """Return how many of the first rows lie woven: whole groups of LANES if the rows are short, else none.
+    """Return how many of the first rows lie woven: whole groups of LANES if the rows are short,
+    else none.
 
-    With `padding`, where a cell costs the draws nothing, the last group may be filled up with rows of rho = pi = 0.
+    With `padding`, where a cell costs the draws nothing, the last group may be filled up with rows
+    of rho = pi = 0.
     """
     if labels >= _SHORT_ROW:
         return 0
@@ -30,7 +33,9 @@ def woven_rows(inputs: int, labels: int, *, padding: bool) -> int:
 
 
 def in_cell_order(table: np.ndarray, woven: int) -> np.ndarray:
-    """Return `table`, (S, A), as a flat array in the order of the cells, padded with zeros, on a cache line."""
+    """Return `table`, (S, A), as a flat array in the order of the cells, padded with zeros, on a
+    cache line.
+    """
     labels = table.shape[1]
     first = padded(table[:woven], woven).reshape(-1, LANES, labels).transpose(0, 2, 1)
     return on_a_line(np.concatenate([first.reshape(-1), table[woven:].reshape(-1)]))
@@ -46,7 +51,8 @@ def as_tables(cells: np.ndarray, inputs: int, labels: int, woven: int) -> np.nda
     """Return flat cells (R, cells) as tables (R, S, A): the inverse of `in_cell_order`."""
     groups = cells[:, : woven * labels].reshape(len(cells), -1, labels, LANES)
     first = np.swapaxes(groups, -1, -2).reshape(len(cells), woven, labels)[:, :inputs]
-    return np.concatenate([first, cells[:, woven * labels :].reshape(len(cells), -1, labels)], axis=1)
+    rest = cells[:, woven * labels :].reshape(len(cells), -1, labels)
+    return np.concatenate([first, rest], axis=1)
 
 
 def on_a_line(values: np.ndarray) -> np.ndarray:
@@ -65,7 +71,7 @@ def zeros_on_a_line(size: int) -> np.ndarray:
 
 @njit(**LEAF)
 def row_cells(s, labels, woven):
-    """Return (first, step): the cells of row s are first, first + step, ..., as unsigned numbers."""
+    """Return (first, step), unsigned: the cells of row s are first, first + step, ..."""
     if s < woven:
-        return np.uint64((s // LANES) * labels * LANES + s % LANES), np.uint64(LANES)
-    return np.uint64(s * labels), np.uint64(1)
+        return uint64((s // LANES) * labels * LANES + s % LANES), uint64(LANES)
+    return uint64(s * labels), uint64(1)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from kt_theory.kernels.options import PLAIN
 
-@njit(cache=True, nogil=True, error_model="numpy")
+
+@njit(**PLAIN)
 def means_after_throws(values: np.ndarray, throws: int) -> np.ndarray:
     """Return G(t) = E f(empty cells after t throws) for t = 0..throws.
 
@@ -22,8 +24,8 @@ def means_after_throws(values: np.ndarray, throws: int) -> np.ndarray:
 
     Notes
     -----
-    Forward equation of the law of u: P_(t+1)(u) = (1-u/m) P_t(u) + ((u+1)/m) P_t(u+1). The law has about sqrt(m)
-    states that matter; ends below 1e-26 are dropped.
+    Forward equation of the law of u: P_(t+1)(u) = (1-u/m) P_t(u) + ((u+1)/m) P_t(u+1). The law has
+    about sqrt(m) states that matter; ends below 1e-26 are dropped.
     """
     cells = values.size - 1
     out = np.empty(throws + 1)
@@ -47,12 +49,12 @@ def means_after_throws(values: np.ndarray, throws: int) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**PLAIN)
 def binomial_mean(n: int, p: float, values: np.ndarray) -> float:
     """Return E values[X], X ~ Bin(n, p), taking values as 0 beyond its end.
 
-    The weights come from their ratios outward from the mode and are normalised by their own sum, so no factorial of a
-    large n is needed; terms below 1e-22 of the mode are left out.
+    The weights come from their ratios outward from the mode and are normalised by their own sum, so
+    no factorial of a large n is needed; terms below 1e-22 of the mode are left out.
     """
     last = values.size - 1
     if p <= 0.0:

@@ -1,7 +1,7 @@
 """The repeat loop: draw a transfer set, let every student learn from it, write the losses.
 
-One call runs many repeats on one thread; several calls, one per thread, run at the same time without the interpreter's
-lock. Everything that a repeat needs is allocated before the first one.
+One call runs many repeats on one thread; several calls, one per thread, run at the same time
+without the interpreter's lock. Everything that a repeat needs is allocated before the first one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from kt_theory.kernels.streams import start_stream
 
 
 class Desk(NamedTuple):
-    """What one repeat writes on: SIMD lanes, the closed-form losses, what a rule reads and writes, the noise stream."""
+    """What one repeat writes on: SIMD lanes, the closed-form losses, what a rule reads and writes,
+    the noise stream.
+    """
 
     lanes: np.ndarray
     four: np.ndarray
@@ -34,12 +36,18 @@ class Desk(NamedTuple):
 
 
 def run_repeats(
-    plan: DrawPlan, key: np.ndarray, first: int, table: Table, kinds: np.ndarray, rules: Rules, losses: np.ndarray
+    plan: DrawPlan,
+    key: np.ndarray,
+    first: int,
+    table: Table,
+    kinds: np.ndarray,
+    rules: Rules,
+    losses: np.ndarray,
 ) -> tuple[int, int, int]:
     """Write the losses of repeats first .. first + R - 1 into `losses`, (R, students).
 
-    kinds (students,) int64 says which closed form, or GENERIC + k for the k-th entry of `rules`. Returns (repeat,
-    student, row) of the first row that is not a distribution, or (-1, -1, -1).
+    kinds (students,) int64 says which closed form, or GENERIC + k for the k-th entry of `rules`.
+    Returns (repeat, student, row) of the first row that is not a distribution, or (-1, -1, -1).
     """
     inputs, labels = table.inputs, table.labels
     scratch = new_scratch(plan, table.pi.size)
@@ -73,7 +81,9 @@ def repeat_loop(plan, key, first, table, kinds, rules, state, scratch, groups, d
         draw_counts(plan, state, scratch)
         if closed > 0:
             if plan.path == SPARSE:
-                sparse_losses(scratch.counts, scratch.touched, scratch.found[0], table, unvisited, groups, desk.four)
+                found = scratch.found[0]
+                hit = scratch.touched
+                sparse_losses(scratch.counts, hit, found, table, unvisited, groups, desk.four)
             else:
                 paper_losses(scratch.counts, table, desk.lanes, desk.four)
         if noisy:
@@ -86,15 +96,18 @@ def repeat_loop(plan, key, first, table, kinds, rules, state, scratch, groups, d
 
 @njit(**INLINE)
 def _write_losses(counts, table, kinds, rules, desk, losses, r):
-    """Fill losses[r]; return (student, row) of the first row that is not a distribution, or (-1, -1)."""
+    """Fill losses[r]; return (student, row) of the first row that is not a distribution, or (-1,
+    -1).
+    """
     if rules.address.size > 0:
         row_visits(counts, table, desk.visits)
     for j in range(kinds.size):
         if kinds[j] < GENERIC:
             losses[r, j] = desk.four[kinds[j]]
         else:
-            k = kinds[j] - GENERIC
-            losses[r, j], row = rule_loss(k, counts, desk.visits, table, rules, desk.noise, desk.whole, desk.rows)
+            k, whole, rows = kinds[j] - GENERIC, desk.whole, desk.rows
+            loss, row = rule_loss(k, counts, desk.visits, table, rules, desk.noise, whole, rows)
+            losses[r, j] = loss
             if row >= 0:
                 return j, row
     return -1, -1

@@ -1,10 +1,12 @@
-"""Gaussian noise on what is revealed, from streams of its own: the counts keep their bits whoever else is watching.
+"""Gaussian noise on what is revealed, from streams of its own: the counts keep their bits whoever
+else is watching.
 
-The noise on (s, a) in a repeat is a function of the key of the cell, the repeat and (s, a) alone: word s A + a of the
-repeat's noise stream, turned into a normal deviate by the inverse of the normal distribution function (Wichura 1988,
-algorithm AS 241, PPND16: relative error below 1e-15). A word gives 52 bits of a tail probability below 1/2 and a sign:
-the law is symmetric, its distribution function is within 2^-53 of the normal one everywhere, and no deviate is beyond
-8.3. Students who see the same answers see the same noise. A noisy label costs some 17 ns, an exponential included.
+The noise on (s, a) in a repeat is a function of the key of the cell, the repeat and (s, a) alone:
+word s A + a of the repeat's noise stream, turned into a normal deviate by the inverse of the normal
+distribution function (Wichura 1988, algorithm AS 241, PPND16: relative error below 1e-15). A word
+gives 52 bits of a tail probability below 1/2 and a sign: the law is symmetric, its distribution
+function is within 2^-53 of the normal one everywhere, and no deviate is beyond 8.3. Students who
+see the same answers see the same noise. A noisy label costs some 17 ns, an exponential included.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ _TO_TAIL = 2.0**-53
 
 @njit(**LEAF)
 def start_noise(key, repeat, noise_key, state):
-    """Set `state`, (2,) uint64, to the start of the noise of repeat number `repeat`; `noise_key`, (2,), is scratch."""
+    """Set `state`, (2,) uint64, to the start of the noise of repeat number `repeat`; `noise_key`,
+    (2,), is scratch.
+    """
     noise_key[0] = mix64(key[0] ^ _TAG)
     noise_key[1] = mix64(key[1] ^ _TAG)
     start_stream(noise_key, repeat, state)

@@ -1,14 +1,22 @@
 """How kernels are compiled.
 
-`LEAF`: nothing is allocated, so Numba's reference counts are off; they would be two atomic operations for every array
-handed to a function, more than most of these functions cost. `INLINE` is for functions that take several named tuples,
-which a call would copy array by array. `SIMD` lets LLVM reorder sums; it leaves NaN alone.
+`LEAF`: nothing is allocated, so Numba's reference counts are off; they would be two atomic
+operations for every array handed to a function, more than most of these functions cost. `INLINE` is
+for functions that take several named tuples, which a call would copy array by array. `SIMD` lets
+LLVM reorder sums; it leaves NaN alone. Whoever compiles into the cache takes its options from here:
+loading this module has made the cache ready.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-LEAF: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+from kt_theory.kernels.machine_code import drop_stale, find_a_cache
+
+drop_stale()
+find_a_cache()
+
+PLAIN: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+LEAF: dict[str, Any] = {**PLAIN, "_nrt": False}
 INLINE: dict[str, Any] = {**LEAF, "forceinline": True}
 SIMD: dict[str, Any] = {**LEAF, "fastmath": {"reassoc", "nsz", "contract"}}

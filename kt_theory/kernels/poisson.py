@@ -1,18 +1,20 @@
 """A multinomial without logarithms: independent Poisson counts, one table look-up of 1 ns each.
 
-**Exactness.** Let N_j ~ Poisson(m p_j) be independent, N their sum. Given N, the N_j are Multinomial(N, p): that holds
-for every value of N, so it still holds given N <= n, an event of the total alone. So: draw the N_j; if N > n, throw all
-of them away and draw again; then add n - N pairs drawn one by one. The sum is Multinomial(n, p), exactly. With
-m = n - c sqrt(n) the draw is kept with probability Phi(c), and some c sqrt(n) pairs are left to draw.
+**Exactness.** Let N_j ~ Poisson(m p_j) be independent, N their sum. Given N, the N_j are
+Multinomial(N, p): that holds for every value of N, so it still holds given N <= n, an event of the
+total alone. So: draw the N_j; if N > n, throw all of them away and draw again; then add n - N pairs
+drawn one by one. The sum is Multinomial(n, p), exactly. With m = n - c sqrt(n) the draw is kept
+with probability Phi(c), and some c sqrt(n) pairs are left to draw.
 
-**Ladder.** Where c sqrt(n) is more than the number of cells, the same step is repeated with smaller m: by the same
-argument each rung, given its total, is multinomial.
+**Ladder.** Where c sqrt(n) is more than the number of cells, the same step is repeated with smaller
+m: by the same argument each rung, given its total, is multinomial.
 
-**Tables.** A Poisson variable of rate x is a sum of independent ones whose rates add up to x. Each cell's rate is
-floored to a grid of rates that share alias tables, what it lacks is floored to a finer grid in a second pass, and so on
-while that pays; the rest of all cells is pooled into one Poisson total, spread over the cells by alias draws.
-Tables hold the outcomes whose probability is at least 1e-18 of the mode's, counted from `base`; with that cut, 48-bit
-thresholds and float64 weights, one look-up is off by less than 1e-13 in total variation.
+**Tables.** A Poisson variable of rate x is a sum of independent ones whose rates add up to x. Each
+cell's rate is floored to a grid of rates that share alias tables, what it lacks is floored to a
+finer grid in a second pass, and so on while that pays; the rest of all cells is pooled into one
+Poisson total, spread over the cells by alias draws. Tables hold the outcomes whose probability is
+at least 1e-18 of the mode's, counted from `base`; with that cut, 48-bit thresholds and float64
+weights, one look-up is off by less than 1e-13 in total variation.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy import uint64
 
 from kt_theory.kernels.alias import WORDS, alias_table, fill_alias_table, scatter
 from kt_theory.kernels.options import INLINE, LEAF
@@ -30,22 +33,24 @@ from kt_theory.kernels.streams import fill_words, next_word
 MOST_BITS = 16
 """Tables have at most 2^16 columns, enough for a rate of 1.2e7."""
 
-_MOST_ENTRIES = 2**15  # of one pass, 256 KiB: tables, counts and plan together stay in a second-level cache of 1 MiB
+_MOST_ENTRIES = 2**15
+"""Of one pass, 256 KiB: tables, counts and plan together stay in a second-level cache of 1 MiB."""
 _FINEST_STEP = 1.0 / 8.0
 _MOST_DISTINCT = 512
 _SCATTER = 1.2  # the cost of an alias draw, in look-ups
 _LEAST_PROBABILITY = 1e-18
-_CUT, _SHIFT_BITS, _SHIFT_MASK = np.uint64(MOST_BITS), np.uint64(6), np.uint64(63)
-_OUTCOME = np.uint64(2**MOST_BITS - 1)
+_CUT, _SHIFT_BITS, _SHIFT_MASK = uint64(MOST_BITS), uint64(6), uint64(63)
+_OUTCOME = uint64(2**MOST_BITS - 1)
 
 
 class Ladder(NamedTuple):
     """The rungs' tables. R rungs, P passes of all rungs together, K cells.
 
-    least (R,): a rung is used while so many pairs are left; first_pass (R + 1,); entry (P K,) uint64: where a cell's
-    table starts, and 64 minus its bits; base (R K,): what the tables of a cell leave out, base_total (R,) its sum;
-    rest_entry, rest_base (R,): the table of the pooled rest; rest (R 2^bits,): its alias table over the cells;
-    cells (2^bits,): the alias table of p itself.
+    least (R,): a rung is used while so many pairs are left; first_pass (R + 1,); entry (P K,)
+    uint64: where a cell's table starts, and 64 minus its bits; base (R K,): what the tables of a
+    cell leave out, base_total (R,) its sum; rest_entry, rest_base (R,): the table of the pooled
+    rest; rest (R 2^bits,): its alias table over the cells; cells (2^bits,): the alias table of p
+    itself.
     """
 
     least: np.ndarray
@@ -88,7 +93,9 @@ def table_bits(rates, bits):
 
 @njit(**LEAF)
 def _fill_weights(rate, low, outcomes, weight):
-    """Write Poisson(rate) on low .. low + outcomes - 1 to the front of `weight`, scaled to mean 1, and zeros behind."""
+    """Write Poisson(rate) on low .. low + outcomes - 1 to the front of `weight`, scaled to mean 1,
+    and zeros behind.
+    """
     weight[:] = 0.0
     mode = int(rate) - low
     weight[mode] = 1.0
@@ -105,12 +112,15 @@ def _fill_weights(rate, low, outcomes, weight):
 
 @njit(**LEAF)
 def _fill_tables(rates, starts, bits, tables, low, weight, order):
-    """Write the alias table of Poisson(rates[i]) to 2^bits[i] entries from starts[i] on; low[i] is its outcome 0."""
+    """Write the alias table of Poisson(rates[i]) to 2^bits[i] entries from starts[i] on; low[i] is
+    its outcome 0.
+    """
     for i in range(rates.size):
         size = 1 << bits[i]
         low[i], outcomes = _span(rates[i])
         _fill_weights(rates[i], low[i], outcomes, weight[:size])
-        fill_alias_table(weight[:size], MOST_BITS, tables[starts[i] : starts[i] + size], order[:size])
+        table = tables[starts[i] : starts[i] + size]
+        fill_alias_table(weight[:size], MOST_BITS, table, order[:size])
 
 
 def _bits(rates: np.ndarray) -> np.ndarray:
@@ -151,7 +161,7 @@ def ladder(p: np.ndarray, n: int) -> Ladder:
     return Ladder(
         np.array([math.ceil(total + 2.0 * math.sqrt(total)) for total in totals], dtype=np.int64),
         np.array(first_pass, dtype=np.int64),
-        np.concatenate([*entries, np.zeros(0, dtype=np.uint64)]),
+        np.concatenate([*entries, np.zeros(0, dtype=uint64)]),
         np.concatenate(bases),
         np.array([base.sum() for base in bases], dtype=np.int64),
         rest_entry,
@@ -164,7 +174,9 @@ def ladder(p: np.ndarray, n: int) -> Ladder:
 
 
 def _passes(rates: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the floors of `rates`, (K,), one array per pass, and the rest that is left to the pool."""
+    """Return the floors of `rates`, (K,), one array per pass, and the rest that is left to the
+    pool.
+    """
     floors: list[np.ndarray] = []
     rest = rates
     while True:
@@ -177,9 +189,11 @@ def _passes(rates: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def _floor(rates: np.ndarray) -> np.ndarray:
-    """Return `rates` floored to a grid as fine as the tables' budget allows; few distinct rates are kept as they are.
+    """Return `rates` floored to a grid as fine as the tables' budget allows; few distinct rates are
+    kept as they are.
 
-    Few distinct rates are the teachers with equal rows or equal labels: they need one pass and leave no rest.
+    Few distinct rates are the teachers with equal rows or equal labels: they need one pass and
+    leave no rest.
     """
     distinct = np.unique(rates)
     if len(distinct) <= _MOST_DISTINCT and (2 ** _bits(distinct)).sum() <= _MOST_ENTRIES:
@@ -199,7 +213,9 @@ def _floor(rates: np.ndarray) -> np.ndarray:
 
 
 def _best_slack(n: int, cells: int, cost: float) -> float:
-    """Return the c that minimises the expected cost of rung 0, repeated 1 / Phi(c) times, and of what it leaves."""
+    """Return the c that minimises the expected cost of rung 0, repeated 1 / Phi(c) times, and of
+    what it leaves.
+    """
 
     def total(c: float) -> float:
         kept = 0.5 * math.erfc(-c / math.sqrt(2.0))
@@ -218,15 +234,17 @@ class _Shelf:
         self.length = 0
 
     def put(self, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Add the tables of the distinct `rates`; return each rate's entry (start, shift) and lowest outcome."""
+        """Add the tables of the distinct `rates`; return each rate's entry (start, shift) and
+        lowest outcome.
+        """
         distinct, which = np.unique(rates, return_inverse=True)
         bits = _bits(distinct)
         ends = np.cumsum(2**bits)
-        tables, low = np.zeros(ends[-1], dtype=np.uint64), np.zeros(len(distinct), dtype=np.int64)
+        tables, low = np.zeros(ends[-1], dtype=uint64), np.zeros(len(distinct), dtype=np.int64)
         most = 2 ** int(bits.max())
         scratch = np.empty(most), np.empty(most, dtype=np.int64)
         _fill_tables(distinct, ends - 2**bits, bits, tables, low, *scratch)
-        entry = ((self.length + ends - 2**bits) << 6 | (64 - bits)).astype(np.uint64)
+        entry = ((self.length + ends - 2**bits) << 6 | (64 - bits)).astype(uint64)
         self.tables.append(tables)
         self.length += len(tables)
         return entry[which], low[which]
@@ -251,7 +269,7 @@ def draw_by_poisson(n, ladder, state, words, spare, counts):
 
 @njit(**LEAF)
 def _draw_rung(rung, most, ladder, state, words, counts):
-    """Overwrite `counts` with Poisson counts; return their total, or -1 if it is more than `most`."""
+    """Overwrite `counts` with Poisson counts; return their total, or -1 if above `most`."""
     cells = counts.size
     for j in range(cells):
         counts[j] = ladder.base[rung * cells + j]
@@ -270,7 +288,8 @@ def _draw_rung(rung, most, ladder, state, words, counts):
 def _scatter_rest(rest, rung, ladder, state, words, counts):
     if rest > 0:
         size = ladder.cells.size
-        scatter(rest, ladder.bits, ladder.rest[rung * size : (rung + 1) * size], state, words, counts)
+        table = ladder.rest[rung * size : (rung + 1) * size]
+        scatter(rest, ladder.bits, table, state, words, counts)
 
 
 @njit(**LEAF)
@@ -283,13 +302,13 @@ def _outcome(word, entry, tables):
 @njit(**LEAF)
 def _look_up(entries, first, tables, state, words, counts):
     """Add one outcome of its table to each cell; return the sum of what was added."""
-    total = np.uint64(0)
+    total = uint64(0)
     for start in range(0, counts.size, WORDS):
         size = min(WORDS, counts.size - start)
         fill_words(state, size, words)
-        at, cell = np.uint64(first + start), np.uint64(start)
+        at, cell = uint64(first + start), uint64(start)
         for word in range(size):
-            i = np.uint64(word)
+            i = uint64(word)
             outcome = _outcome(words[i], entries[at + i], tables)
             counts[cell + i] += np.int64(outcome)
             total += outcome

@@ -1,8 +1,8 @@
 """How a rule, a plain Python function, becomes machine code that the repeat loop can call.
 
-A row rule is `rule(counts, revealed, out)` with counts (A,) int64, revealed (A,) float64 and out (A,) float64; a table
-rule takes the same three with (S, A) entries. Compiled, both are C functions of one type known by their addresses, so
-that the repeat loop itself is compiled once for all rules.
+A row rule is `rule(counts, revealed, out)` with counts (A,) int64, revealed (A,) float64 and out
+(A,) float64; a table rule takes the same three with (S, A) entries. Compiled, both are C functions
+of one type known by their addresses, so that the repeat loop itself is compiled once for all rules.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ _SIGNATURE = types.void(
 
 @cache
 def compile_rule(rule: Callable[..., None], whole_table: bool, checked: bool) -> Any:
-    """Return `rule` as a C function with an `.address`; numba's error passes through if it does not compile.
+    """Return `rule` as a C function with an `.address`; numba's error passes through if it does not
+    compile.
 
-    `out` has one entry more than there are cells, which is set to 1 once the rule has returned: a rule that raises
-    leaves it alone, which is how the repeat loop learns of it. Checks of the bounds keep LLVM from using SIMD and
-    double the time of a rule, so that they are on for a trial of the first repeats only.
+    `out` has one entry more than there are cells, which is set to 1 once the rule has returned: a
+    rule that raises leaves it alone, which is how the repeat loop learns of it. Checks of the
+    bounds keep LLVM from using SIMD and double the time of a rule, so that they are on for a trial
+    of the first repeats only.
     """
     axes = 2 if whole_table else 1
     numbers = types.Array(types.float64, axes, "C")
@@ -63,13 +65,17 @@ def _table_entry(compiled: Any) -> Callable[..., None]:
 
 @intrinsic
 def call_rule(typingctx, address, rows, labels, counts, revealed, out):
-    """Call the compiled rule at `address` on three tables given by the addresses of their first entries."""
+    """Call the compiled rule at `address` on three tables given by the addresses of their first
+    entries.
+    """
 
     def codegen(context, builder, signature, args):
         kinds = [context.get_value_type(t) for t in _SIGNATURE.args]
         entry = builder.inttoptr(args[0], ir.PointerType(ir.FunctionType(ir.VoidType(), kinds)))
-        tables = [builder.inttoptr(word, kind) for word, kind in zip(args[3:], kinds[2:], strict=True)]
+        words = zip(args[3:], kinds[2:], strict=True)
+        tables = [builder.inttoptr(word, kind) for word, kind in words]
         builder.call(entry, [args[1], args[2], *tables])
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.int64, types.uintp, types.uintp, types.uintp), codegen
+    numbers, addresses = [types.int64] * 3, [types.uintp] * 3
+    return types.void(*numbers, *addresses), codegen

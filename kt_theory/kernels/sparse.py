@@ -1,9 +1,11 @@
-"""The same losses from the cells that were hit alone, for n far below S A: cost O(n), whatever S and A.
+"""The same losses from the cells that were hit alone, for n far below S A: cost O(n), whatever S
+and A.
 
-In a visited row, with sigma = sum_a p (1 up to rounding) and sums over its seen labels only,
-CE_sgl = 1/2 [sum |c / k - p| + sigma - sum p], CE_ptl = 1/2 [sum p |c / Z - 1| + sigma - sum p], and
-SEL_ptl = 1/2 [sum over all labels of |t - p|, less sum |t - p|], t = M / U. The sum over all labels comes from the
-row's values in ascending order and their prefix sums: A - 2 i values above t less i below, found by bisection.
+In a visited row, with sigma = sum_a p (1 up to rounding) and sums over its seen labels only, CE_sgl
+= 1/2 [sum |c / k - p| + sigma - sum p], CE_ptl = 1/2 [sum p |c / Z - 1| + sigma - sum p], and
+SEL_ptl = 1/2 [sum over all labels of |t - p|, less sum |t - p|], t = M / U. The sum over all labels
+comes from the row's values in ascending order and their prefix sums: A - 2 i values above t less i
+below, found by bisection.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy import uint64
 
 from kt_theory.kernels.options import INLINE, LEAF, SIMD
 
 
 class Groups(NamedTuple):
-    """Scratch to sort the cells hit by row: their rows, the cells in order, the rows hit, sizes (S,) and ends (S,).
+    """Scratch to sort the cells hit by row: their rows, the cells in order, the rows hit, sizes
+    (S,) and ends (S,).
 
     counts, pi: those of the cells of one row side by side, for SIMD.
     """
@@ -35,11 +39,11 @@ def new_groups(touched: int, inputs: int) -> Groups:
     """Return scratch for as many cells as `touched` has room for."""
     rows = inputs if touched > 0 else 0
     return Groups(
-        np.zeros(touched, dtype=np.uint64),
-        np.zeros(touched, dtype=np.uint64),
-        np.zeros(touched, dtype=np.uint64),
-        np.zeros(rows, dtype=np.uint64),
-        np.zeros(rows, dtype=np.uint64),
+        np.zeros(touched, dtype=uint64),
+        np.zeros(touched, dtype=uint64),
+        np.zeros(touched, dtype=uint64),
+        np.zeros(rows, dtype=uint64),
+        np.zeros(rows, dtype=uint64),
         np.zeros(touched),
         np.zeros(touched),
     )
@@ -47,20 +51,25 @@ def new_groups(touched: int, inputs: int) -> Groups:
 
 @njit(**INLINE)
 def sparse_losses(counts, touched, found, table, unvisited, groups, four):
-    """Write the losses of the four students into `four`, (4,). `unvisited` = sum_s rho_s TV(Uniform, pi_s)."""
+    """Write the losses of the four students into `four`, (4,). `unvisited` = sum_s rho_s
+    TV(Uniform, pi_s).
+    """
+    seen_counts, seen_pi = groups.counts, groups.pi
     if table.inputs == 1 and found > 0:
-        sgl, ptl, sel = _row(counts, touched, np.uint64(0), np.uint64(found), table, 0, groups.counts, groups.pi)
+        start, stop = uint64(0), uint64(found)
+        sgl, ptl, sel = _row(counts, touched, start, stop, table, 0, seen_counts, seen_pi)
         weight = table.rho[0]
         four[0], four[1], four[2], four[3] = weight * sgl, weight * ptl, weight * sel, 0.0
         return
-    rows = _sort_by_row(touched, found, np.uint64(table.labels), groups)
+    rows = _sort_by_row(touched, found, uint64(table.labels), groups)
     four[:] = 0.0
     four[3] = unvisited
     for r in range(rows):
-        s = groups.rows[np.uint64(r)]
+        s = groups.rows[uint64(r)]
         stop = groups.end[s]
         start = stop - groups.size[s]
-        sgl, ptl, sel = _row(counts, groups.cells, start, stop, table, np.int64(s), groups.counts, groups.pi)
+        row = np.int64(s)
+        sgl, ptl, sel = _row(counts, groups.cells, start, stop, table, row, seen_counts, seen_pi)
         groups.size[s] = 0
         four[0] += table.rho[s] * sgl
         four[1] += table.rho[s] * ptl
@@ -74,24 +83,27 @@ def sparse_losses(counts, touched, found, table, unvisited, groups, four):
 
 @njit(**INLINE)
 def _sort_by_row(touched, found, labels, groups):
-    """Sort the cells hit by row, in the order in which rows were first hit; return the number of rows."""
-    row_of, cells, rows, size, end = groups.row_of, groups.cells, groups.rows, groups.size, groups.end
-    number = np.uint64(0)
+    """Sort the cells hit by row, in the order in which rows were first hit; return the number of
+    rows.
+    """
+    row_of, cells, rows = groups.row_of, groups.cells, groups.rows
+    size, end = groups.size, groups.end
+    number = uint64(0)
     for i in range(found):
-        s = touched[np.uint64(i)] // labels
-        row_of[np.uint64(i)] = s
+        s = touched[uint64(i)] // labels
+        row_of[uint64(i)] = s
         rows[number] = s
-        number += np.uint64(size[s] == 0)
-        size[s] += np.uint64(1)
-    start = np.uint64(0)
+        number += uint64(size[s] == 0)
+        size[s] += uint64(1)
+    start = uint64(0)
     for r in range(number):
-        s = rows[np.uint64(r)]
+        s = rows[uint64(r)]
         end[s] = start
         start += size[s]
     for i in range(found):
-        s = row_of[np.uint64(i)]
-        cells[end[s]] = touched[np.uint64(i)]
-        end[s] += np.uint64(1)
+        s = row_of[uint64(i)]
+        cells[end[s]] = touched[uint64(i)]
+        end[s] += uint64(1)
     return np.int64(number)
 
 
@@ -100,26 +112,27 @@ def _row(counts, cells, start, stop, table, s, seen_counts, seen_pi):
     """Return the three losses of row s, whose seen labels are cells[start:stop]."""
     pi, seen = table.pi, stop - start
     for i in range(seen):
-        cell = cells[start + np.uint64(i)]
-        seen_counts[np.uint64(i)] = np.float64(counts[cell])
-        seen_pi[np.uint64(i)] = pi[cell]
+        cell = cells[start + uint64(i)]
+        seen_counts[uint64(i)] = np.float64(counts[cell])
+        seen_pi[uint64(i)] = pi[cell]
     visits, weight, mass = _seen_sums(seen_counts, seen_pi, seen)
-    first = np.uint64(s) * np.uint64(table.labels)
+    first = uint64(s) * uint64(table.labels)
     hidden = max(table.mass[s] - mass, 0.0)
     unseen = table.labels - np.int64(seen)
     share = hidden / max(unseen, 1)
     sgl, ptl, sel = _seen_distances(seen_counts, seen_pi, seen, 1.0 / visits, 1.0 / weight, share)
-    smaller = np.int64(_below(table.ascending, first, np.uint64(table.labels), share))
-    rest = table.below[first + np.uint64(smaller)] if smaller < table.labels else table.mass[s]
+    smaller = np.int64(_below(table.ascending, first, uint64(table.labels), share))
+    rest = table.below[first + uint64(smaller)] if smaller < table.labels else table.mass[s]
     everywhere = table.mass[s] - 2.0 * rest - share * (table.labels - 2 * smaller)
-    return 0.5 * (sgl + hidden), 0.5 * (ptl + hidden), 0.5 * max(everywhere - sel, 0.0) if unseen > 0 else 0.0
+    equal = 0.5 * max(everywhere - sel, 0.0) if unseen > 0 else 0.0
+    return 0.5 * (sgl + hidden), 0.5 * (ptl + hidden), equal
 
 
 @njit(**SIMD)
 def _seen_sums(counts, pi, seen):
     visits, weight, mass = 0.0, 0.0, 0.0
     for i in range(seen):
-        c, p = counts[np.uint64(i)], pi[np.uint64(i)]
+        c, p = counts[uint64(i)], pi[uint64(i)]
         visits += c
         weight += c * p
         mass += p
@@ -130,7 +143,7 @@ def _seen_sums(counts, pi, seen):
 def _seen_distances(counts, pi, seen, per_visit, per_weight, share):
     sgl, ptl, sel = 0.0, 0.0, 0.0
     for i in range(seen):
-        c, p = counts[np.uint64(i)], pi[np.uint64(i)]
+        c, p = counts[uint64(i)], pi[uint64(i)]
         sgl += abs(c * per_visit - p)
         ptl += p * abs(c * per_weight - 1.0)
         sel += abs(share - p)
@@ -139,10 +152,12 @@ def _seen_distances(counts, pi, seen, per_visit, per_weight, share):
 
 @njit(**LEAF)
 def _below(ascending, first, labels, share):
-    """Return how many of the row's values in ascending order are at most `share`, by bisection without branches."""
-    at, left, one = np.uint64(0), labels, np.uint64(1)
+    """Return how many of the row's values in ascending order are at most `share`, by bisection
+    without branches.
+    """
+    at, left, one = uint64(0), labels, uint64(1)
     while left > one:
         half = left >> one
-        at += half if ascending[first + at + half - one] <= share else np.uint64(0)
+        at += half if ascending[first + at + half - one] <= share else uint64(0)
         left -= half
-    return at + np.uint64(ascending[first + at] <= share)
+    return at + uint64(ascending[first + at] <= share)

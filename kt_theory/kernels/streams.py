@@ -1,31 +1,36 @@
-"""Random streams: counters scrambled by SplitMix64, one stream per repeat, keyed by (seed, cell, repeat).
+"""Random streams: counters scrambled by SplitMix64, one stream per repeat, keyed by (seed, cell,
+repeat).
 
-The i-th word of a stream is mix64(start + i gamma): no word waits for the one before it, so that LLVM makes them eight
-at a time, 0.2 ns each. Start and the odd gamma of a repeat, 127 bits, are SplitMix64 outputs at two positions that no
-other repeat of the same key shares: a repeat's bits depend on its absolute index alone, whatever the threads or chunks
-(Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", whose rule for weak gammas is kept).
+The i-th word of a stream is mix64(start + i gamma): no word waits for the one before it, so that
+LLVM makes them eight at a time, 0.2 ns each. Start and the odd gamma of a repeat, 127 bits, are
+SplitMix64 outputs at two positions that no other repeat of the same key shares: a repeat's bits
+depend on its absolute index alone, whatever the threads or chunks (Steele, Lea and Flood 2014,
+"Fast splittable pseudorandom number generators", whose rule for weak gammas is kept).
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy import uint64
 
 from kt_theory.kernels.options import LEAF
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
-_ALTERNATING = np.uint64(0xAAAAAAAAAAAAAAAA)
+_GOLDEN = uint64(0x9E3779B97F4A7C15)
+_MIX_1 = uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = uint64(0x94D049BB133111EB)
+_ALTERNATING = uint64(0xAAAAAAAAAAAAAAAA)
 _FEWEST_FLIPS = 24
 _TO_UNIT = 2.0**-53
-_ONE, _TWO = np.uint64(1), np.uint64(2)
-_S1, _S11, _S27, _S30, _S31 = (np.uint64(k) for k in (1, 11, 27, 30, 31))
+_ONE, _TWO = uint64(1), uint64(2)
+_S1, _S11, _S27, _S30, _S31 = (uint64(k) for k in (1, 11, 27, 30, 31))
 
 
 def stream_key(seed: int, *cell: int) -> np.ndarray:
-    """Return the 128-bit key of a family of streams, (2,) uint64, from the seed and the integers that name the cell."""
-    return np.random.SeedSequence([seed, *cell]).generate_state(2, np.uint64)
+    """Return the 128-bit key of a family of streams, (2,) uint64, from the seed and the integers
+    that name the cell.
+    """
+    return np.random.SeedSequence([seed, *cell]).generate_state(2, uint64)
 
 
 @njit(**LEAF)
@@ -38,8 +43,10 @@ def mix64(x):
 
 @njit(**LEAF)
 def start_stream(key, repeat, state):
-    """Set `state`, uint64: (next counter, gamma, ...), to the start of the stream of repeat number `repeat`."""
-    base = _TWO * np.uint64(repeat)
+    """Set `state`, uint64: (next counter, gamma, ...), to the start of the stream of repeat number
+    `repeat`.
+    """
+    base = _TWO * uint64(repeat)
     state[0] = mix64(mix64(key[0] + (base + _ONE) * _GOLDEN) ^ key[1])
     gamma = mix64(mix64(key[0] + (base + _TWO) * _GOLDEN) ^ key[1]) | _ONE
     flips = gamma ^ (gamma >> _S1)
@@ -53,11 +60,13 @@ def start_stream(key, repeat, state):
 
 @njit(**LEAF)
 def fill_words(state, number, words):
-    """Write the next `number` words, 64 random bits each, to the front of `words` and advance `state`."""
+    """Write the next `number` words, 64 random bits each, to the front of `words` and advance
+    `state`.
+    """
     start, gamma = state[0], state[1]
     for i in range(number):
-        words[np.uint64(i)] = mix64(start + gamma * np.uint64(i))
-    state[0] = start + gamma * np.uint64(number)
+        words[uint64(i)] = mix64(start + gamma * uint64(i))
+    state[0] = start + gamma * uint64(number)
 
 
 @njit(**LEAF)
@@ -70,5 +79,7 @@ def next_word(state):
 
 @njit(**LEAF)
 def next_unit(state):
-    """Return a uniform float64 in (0, 1): 53 random bits, centred in their cell so that 0 and 1 never come."""
+    """Return a uniform float64 in (0, 1): 53 random bits, centred in their cell so that 0 and 1
+    never come.
+    """
     return (np.float64(next_word(state) >> _S11) + 0.5) * _TO_UNIT

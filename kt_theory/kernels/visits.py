@@ -1,8 +1,10 @@
-"""Counts under any query law: first how often each input is asked, then the labels of each row on their own.
+"""Counts under any query law: first how often each input is asked, then the labels of each row on
+their own.
 
-Given its number of visits, a row's labels are iid from pi(.|s) whatever the law of the visits, so only those differ. A
-walk costs 2 to 4 ns a step while its tables fit in the caches; the labels cost 2 ns each, or a binomial per label
-where they are many. Legend: S inputs, A labels, m labels per query, k visits.
+Given its number of visits, a row's labels are iid from pi(.|s) whatever the law of the visits, so
+only those differ. A walk costs 2 to 4 ns a step while its tables fit in the caches; the labels cost
+2 ns each, or a binomial per label where they are many. Legend: S inputs, A labels, m labels per
+query, k visits.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy import uint64
 
 from kt_theory.kernels.alias import alias_table, scatter
 from kt_theory.kernels.binomial import draw_binomial
@@ -22,17 +25,18 @@ from kt_theory.kernels.streams import mix64
 BY_ALIAS, BY_BINOMIALS, WALK, FIXED, TWO_STAGE = range(5)
 
 _MOST_ALIAS_DRAWS = 20  # per label of a row: a binomial costs that many draws
-_ONE, _WORD_BITS, _HALF, _LOW = np.uint64(1), np.uint64(64), np.uint64(32), np.uint64(2**32 - 1)
+_ONE, _WORD_BITS, _HALF, _LOW = uint64(1), uint64(64), uint64(32), uint64(2**32 - 1)
 _HALVINGS = 64
 
 
 class RowPlan(NamedTuple):
     """The law of the visits, (S,) whole numbers that sum to n.
 
-    law: one of the five above; inputs: S; labels_per_query: m; horizon: steps from one start of the walk to the next;
-    start_bits, start: the alias table of q for BY_ALIAS, of the start for WALK; step_bits, steps: its `step_tables`;
-    row_share (S,): q as conditional shares, for BY_BINOMIALS; visits (S,): all of them if FIXED, the pilot's if
-    TWO_STAGE; rho (S,): the weights of the loss, for TWO_STAGE.
+    law: one of the five above; inputs: S; labels_per_query: m; horizon: steps from one start of the
+    walk to the next; start_bits, start: the alias table of q for BY_ALIAS, of the start for WALK;
+    step_bits, steps: its `step_tables`; row_share (S,): q as conditional shares, for BY_BINOMIALS;
+    visits (S,): all of them if FIXED, the pilot's if TWO_STAGE; rho (S,): the weights of the loss,
+    for TWO_STAGE.
     """
 
     law: int
@@ -49,7 +53,9 @@ class RowPlan(NamedTuple):
 
 
 def alias_tables(rows: np.ndarray) -> tuple[int, np.ndarray]:
-    """Return (bits, entries) of the alias tables of `rows`, (R, K), one behind the other: R 2^bits entries."""
+    """Return (bits, entries) of the alias tables of `rows`, (R, K), one behind the other: R 2^bits
+    entries.
+    """
     tables = [alias_table(row) for row in rows]
     return tables[0][0], np.concatenate([entries for _, entries in tables])
 
@@ -57,20 +63,21 @@ def alias_tables(rows: np.ndarray) -> tuple[int, np.ndarray]:
 def step_tables(transitions: np.ndarray) -> tuple[int, np.ndarray]:
     """Return (bits, tables): 2^bits columns for each row of `transitions`, (S, S).
 
-    A column is two words: its threshold, and the input it stands for below the one that is its alias. A row has columns
-    for the inputs that can follow it alone, so that sparse chains stay in the caches.
+    A column is two words: its threshold, and the input it stands for below the one that is its
+    alias. A row has columns for the inputs that can follow it alone, so that sparse chains stay in
+    the caches.
     """
     widest = int(np.count_nonzero(transitions, axis=1).max())
     bits = max(1, (widest - 1).bit_length())
-    keep = np.uint64(2**bits - 1)
-    tables = np.zeros((len(transitions), 2**bits, 2), dtype=np.uint64)
+    keep = uint64(2**bits - 1)
+    tables = np.zeros((len(transitions), 2**bits, 2), dtype=uint64)
     for row, table in zip(transitions, tables, strict=True):
-        follows = np.zeros(2**bits, dtype=np.uint64)
+        follows = np.zeros(2**bits, dtype=uint64)
         possible = np.flatnonzero(row)
         follows[: len(possible)] = possible
         entries = alias_table(np.pad(row[possible], (0, 2**bits - len(possible))))[1]
         table[:, 0] = entries & ~keep
-        table[:, 1] = follows | follows[entries & keep] << np.uint64(32)
+        table[:, 1] = follows | follows[entries & keep] << uint64(32)
     return bits, tables.reshape(-1)
 
 
@@ -86,18 +93,20 @@ def draw_by_rows(plan, state, scratch):
     elif rows.law == BY_BINOMIALS:
         _visit_by_binomials(plan.n, rows.row_share, state, visits)
     elif rows.law == WALK:
-        _walk(plan.n, rows.horizon, rows.start_bits, rows.start, rows.step_bits, rows.steps, state, visits)
+        start_bits, step_bits, steps = rows.start_bits, rows.step_bits, rows.steps
+        _walk(plan.n, rows.horizon, start_bits, rows.start, step_bits, steps, state, visits)
     else:
         for s in range(rows.inputs):
             visits[s] = rows.visits[s]
-    _label(visits, rows.labels_per_query, plan.bits, plan.entries, plan.cell_share, plan.woven, state, counts)
+    bits, entries, share, woven = plan.bits, plan.entries, plan.cell_share, plan.woven
+    _label(visits, rows.labels_per_query, bits, entries, share, woven, state, counts)
     if rows.law == TWO_STAGE:
         weights, remainders = scratch.weights[: rows.inputs], scratch.weights[rows.inputs :]
-        _estimate_weights(counts, rows.rho, plan.cell_share.shape[1], plan.woven, weights)
+        _estimate_weights(counts, rows.rho, share.shape[1], woven, weights)
         apportion(plan.n, weights, visits, remainders)
         for s in range(rows.inputs):
             visits[s] -= rows.visits[s]
-        _label(visits, rows.labels_per_query, plan.bits, plan.entries, plan.cell_share, plan.woven, state, counts)
+        _label(visits, rows.labels_per_query, bits, entries, share, woven, state, counts)
 
 
 @njit(**LEAF)
@@ -112,21 +121,21 @@ def _visit_by_binomials(n, row_share, state, visits):
 def _walk(n, horizon, start_bits, start_table, bits, tables, state, visits):
     """Add the visits of n steps, with a fresh start every `horizon` steps."""
     start, gamma = state[0], state[1]
-    first_width, width = np.uint64(start_bits), np.uint64(bits)
+    first_width, width = uint64(start_bits), uint64(bits)
     keep, down = (_ONE << first_width) - _ONE, _WORD_BITS - width
     for first in range(0, n, horizon):
-        word = mix64(start + gamma * np.uint64(first))
+        word = mix64(start + gamma * uint64(first))
         at = word >> (_WORD_BITS - first_width)
         entry = start_table[at]
         at = at if (word << first_width) < (entry & ~keep) else entry & keep
         visits[at] += 1
         for i in range(first + 1, min(first + horizon, n)):
-            word = mix64(start + gamma * np.uint64(i))
+            word = mix64(start + gamma * uint64(i))
             column = ((at << width) + (word >> down)) << _ONE
             both = tables[column + _ONE]
             at = both & _LOW if (word << width) < tables[column] else both >> _HALF
             visits[at] += 1
-    state[0] = start + gamma * np.uint64(n)
+    state[0] = start + gamma * uint64(n)
 
 
 @njit(**LEAF)
@@ -138,7 +147,7 @@ def _label(visits, per_query, bits, tables, cell_share, woven, state, counts):
         if number > 0:
             first, step = row_cells(s, labels, woven)
             if number <= _MOST_ALIAS_DRAWS * labels:
-                _scatter_row(number, np.uint64(s), bits, tables, first, step, state, counts)
+                _scatter_row(number, uint64(s), bits, tables, first, step, state, counts)
             else:
                 _split_row(number, cell_share[s], first, step, state, counts)
 
@@ -146,15 +155,15 @@ def _label(visits, per_query, bits, tables, cell_share, woven, state, counts):
 @njit(**LEAF)
 def _scatter_row(number, s, bits, tables, first, step, state, counts):
     start, gamma = state[0], state[1]
-    width = np.uint64(bits)
+    width = uint64(bits)
     down, keep = _WORD_BITS - width, (_ONE << width) - _ONE
     for i in range(number):
-        word = mix64(start + gamma * np.uint64(i))
+        word = mix64(start + gamma * uint64(i))
         column = word >> down
         entry = tables[(s << width) + column]
         label = column if (word << width) < (entry & ~keep) else entry & keep
         counts[first + label * step] += 1
-    state[0] = start + gamma * np.uint64(number)
+    state[0] = start + gamma * uint64(number)
 
 
 @njit(**LEAF)
@@ -169,9 +178,11 @@ def _split_row(number, share, first, step, state, counts):
 
 @njit(**LEAF)
 def _estimate_weights(counts, rho, labels, woven, weights):
-    """Write (rho_s c_s)^(2/3), c_s = sum_a sqrt(p (1-p)) at p = (n_sa + 1/A) / (n_s + 1): all positive where rho is.
+    """Write (rho_s c_s)^(2/3), c_s = sum_a sqrt(p (1-p)) at p = (n_sa + 1/A) / (n_s + 1): all
+    positive where rho is.
 
-    One pseudo-count, spread evenly (Perks 1947): a row that has shown one label only is not taken to be certain.
+    One pseudo-count, spread evenly (Perks 1947): a row that has shown one label only is not taken
+    to be certain.
     """
     for s in range(rho.size):
         first, step = row_cells(s, labels, woven)
@@ -189,10 +200,12 @@ def _estimate_weights(counts, rho, labels, woven, weights):
 
 @njit(**LEAF)
 def apportion(n, weights, visits, remainders):
-    """Raise `visits`, (S,) int64 with a sum of at most n, to a sum of n: max(visits_s, x w_s), rounded.
+    """Raise `visits`, (S,) int64 with a sum of at most n, to a sum of n: max(visits_s, x w_s),
+    rounded.
 
-    x makes the sum n. Largest remainders are rounded up first, the first input first where they are equal (Hamilton's
-    method). `weights` (S,), all equal if all are 0, and `remainders` (S,) float64 are scratch.
+    x makes the sum n. Largest remainders are rounded up first, the first input first where they are
+    equal (Hamilton's method). `weights` (S,), all equal if all are 0, and `remainders` (S,) float64
+    are scratch.
     """
     total = 0.0
     for s in range(weights.size):
@@ -214,7 +227,9 @@ def apportion(n, weights, visits, remainders):
 
 @njit(**LEAF)
 def _waterline(n, x, weights, visits):
-    """Return the x at which the max(visits_s, x w_s) sum to n; rows above the line leave it one after the other."""
+    """Return the x at which the max(visits_s, x w_s) sum to n; rows above the line leave it one
+    after the other.
+    """
     while True:
         left, total = n, 0.0
         for s in range(weights.size):
@@ -229,7 +244,9 @@ def _waterline(n, x, weights, visits):
 
 @njit(**LEAF)
 def _round_up(number, remainders, visits):
-    """Add 1 to the visits with the `number` largest remainders, or to all that have one; return how many they are."""
+    """Add 1 to the visits with the `number` largest remainders, or to all that have one; return how
+    many they are.
+    """
     low, high, eligible = np.inf, -np.inf, 0
     for s in range(visits.size):
         if remainders[s] > -np.inf:

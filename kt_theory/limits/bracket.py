@@ -347,6 +347,13 @@ def least_surely(tails: tuple[Tail, ...], tv: float, delta: float) -> Enough:
     return best
 
 
+def enough(bracket: Bracket, tv: float, sure: float | None) -> Enough:
+    """Return the least n that is proved to suffice for every teacher: in mean, or with confidence `sure`."""
+    if sure is None:
+        return least_enough(bracket.uppers(), tv)
+    return least_surely(bracket.tails(), tv, 1.0 - sure)
+
+
 def most_too_few(bracket: Bracket, tv: float, n: int | None, *, quick: bool = False) -> int:
     """Return a number of queries below which no student has worst-case mean risk at most tv.
 

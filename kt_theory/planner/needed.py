@@ -8,7 +8,7 @@ from typing import Any
 
 from kt_theory.access import Access
 from kt_theory.catalogue import level as named_level
-from kt_theory.limits.bracket import Bracket, least_enough, least_surely, most_too_few
+from kt_theory.limits.bracket import Bracket, enough, most_too_few
 from kt_theory.limits.crossing import Enough
 from kt_theory.minimax import BESIDE, ORDER, Asked
 from kt_theory.planner import records as plan_records
@@ -214,14 +214,11 @@ def _for_all(bracket: Bracket, tv: float, sure: float | None) -> SampleSize:
     mean = tv if sure is None else tv + (1.0 - sure) * (1.0 - tv)
     if bracket.floor > mean:
         return _impossible(bracket, tv, sure, bracket.floor)
-    if sure is None:
-        enough = least_enough(bracket.uppers(), tv)
-        lower = enough.first if enough.exact else most_too_few(bracket, tv, enough.n)
-    else:
-        enough = least_surely(bracket.tails(), tv, 1.0 - sure)
-        lower = most_too_few(bracket, mean, enough.n)
-    found = _result(bracket, enough, min(lower, LARGEST_COUNT + 1), tv, sure)
-    if enough.n is not None or bracket.own_floor <= tv:
+    proved = enough(bracket, tv, sure)
+    sharp = sure is None and proved.exact
+    lower = proved.first if sharp else most_too_few(bracket, mean, proved.n)
+    found = _result(bracket, proved, min(lower, LARGEST_COUNT + 1), tv, sure)
+    if proved.n is not None or bracket.own_floor <= tv:
         return found
     reason = (
         f"{bracket.name}: not known to be possible, the proved upper floor is "
@@ -232,30 +229,30 @@ def _for_all(bracket: Bracket, tv: float, sure: float | None) -> SampleSize:
 
 def _result(
     bracket: Bracket,
-    enough: Enough,
+    found: Enough,
     lower: int,
     tv: float,
     sure: float | None,
     floor: float | None = None,
 ) -> SampleSize:
-    reason = enough.reason
-    if enough.n is None and not reason:
+    reason = found.reason
+    if found.n is None and not reason:
         least = "nothing is proved from below"
         if lower:
             least = f"no student succeeds with fewer than {lower}"
         beyond = "more than 2^53 queries, beyond which float64 cannot count"
         reason = f"{bracket.name}: {beyond}; {least}"
     return SampleSize(
-        enough.n,
+        found.n,
         lower,
         reason,
-        enough.certificate,
-        enough.tried,
+        found.certificate,
+        found.tried,
         bracket.name,
         tv,
         sure,
         bracket.floor if floor is None else floor,
-        enough.interval,
+        found.interval,
         WEAK in reason,
     )
 
@@ -309,5 +306,5 @@ def _for_teacher(
         return replace(hard, access=bracket.name, certificate=words)
     if sure is not None:
         return _result(bracket, one.enough_surely(tv, 1.0 - sure), 0, tv, sure, one.floor)
-    enough, lower = one.enough(tv)
-    return _result(bracket, enough, lower, tv, None, one.floor)
+    found, lower = one.enough(tv)
+    return _result(bracket, found, lower, tv, None, one.floor)

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from kt_theory.access import HARD, PARTIAL, SOFT, top_k
-from kt_theory.limits.bracket import least_enough, least_surely
+from kt_theory.limits.bracket import enough
 from kt_theory.limits.crossing import FINE, Enough, first_below
 from kt_theory.planner.estimate import NOT_ESTIMATED, beside, estimated
 from kt_theory.planner.planned import Planned
@@ -427,10 +427,7 @@ def _proved(hand: InHand, level: Planned, tv: float, sure: float | None) -> Enou
     from kt_theory.limits.missing_mass import missing_mass_bounds
 
     bracket = level.bracket
-    if sure is None:
-        fresh = least_enough(bracket.uppers(), tv)
-    else:
-        fresh = least_surely(bracket.tails(), tv, 1.0 - sure)
+    fresh = enough(bracket, tv, sure)
     rest = None if fresh.n is None else max(fresh.n - hand.n * hand.revealed, 0)
     total = Enough(
         rest, f"proved over all queries, those in hand among them: {fresh.certificate}", fresh.tried

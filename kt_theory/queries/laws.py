@@ -1,78 +1,101 @@
-"""Query laws: which inputs are asked, how often, and with how many labels each. Whoever learns sees the answers alone.
+"""Query laws: which inputs are asked, how often, and with how many labels each. Whoever learns sees
+the answers alone.
 
-The loss stays TV(student, pi | rho) whatever the law of the queries; n counts queries. Zhao and Zhu (2023), section 2
-(iid from rho) and appendix G (trajectories); the others go beyond the paper.
+The loss stays TV(student, pi | rho) whatever the law of the queries; n counts queries. Zhao and Zhu
+(2023), section 2 (iid from rho) and appendix G (trajectories); the others go beyond the paper.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.teacher import Teacher
+from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import distributions, numeric_array, unit_interval, whole_number
 
 
+class _Law:
+    """What all laws share: a choice of inputs, and a number of labels that each query returns."""
+
+    labels_per_query: int
+    held: ClassVar[str] = ""
+    """Which field has an entry for each input, if it is given."""
+
+    @property
+    def inputs_name(self) -> str:
+        """How the choice of inputs is called."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """How the law is called in tables."""
+        times = self.labels_per_query
+        return self.inputs_name if times == 1 else f"{self.inputs_name} x {times}"
+
+    def __repr__(self) -> str:
+        return f"queries.{self.name}"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Iid:
+class Iid(_Law):
     """Inputs iid from q, or from the teacher's rho if q is None. See `iid`."""
 
     q: np.ndarray | None
     labels_per_query: int
+    held = "q"
 
     def law(self, rho: np.ndarray | None) -> np.ndarray:
         """Return q, (S,)."""
         return _given(self.q, rho, "iid queries without q")
 
     @property
-    def name(self) -> str:
-        """How the law is called in tables."""
-        return _named("iid" if self.q is None else "iid(q)", self.labels_per_query)
-
-    def __repr__(self) -> str:
-        return f"queries.{self.name}"
+    def inputs_name(self) -> str:
+        """How the choice of inputs is called."""
+        return "iid" if self.q is None else "iid(q)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Trajectories:
-    """A Markov chain over the inputs, started afresh every `horizon` steps or never. See `chain` and `episodes`."""
+class Trajectories(_Law):
+    """A Markov chain over the inputs, started afresh every `horizon` steps or never. See `chain`
+    and `episodes`.
+    """
 
     transitions: np.ndarray
     start: np.ndarray | None
     horizon: int | None
     labels_per_query: int
+    held = "transitions"
 
     def first(self, rho: np.ndarray | None) -> np.ndarray:
         """Return the law of the first input, (S,)."""
         return _given(self.start, rho, "trajectories without a start")
 
     @property
-    def name(self) -> str:
-        """How the law is called in tables."""
-        return _named(
-            "chain" if self.horizon is None else f"episodes({self.horizon})", self.labels_per_query
-        )
-
-    def __repr__(self) -> str:
-        return f"queries.{self.name}"
+    def inputs_name(self) -> str:
+        """How the choice of inputs is called."""
+        return "chain" if self.horizon is None else f"episodes({self.horizon})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Design:
-    """A fixed number of queries at each input, in proportion to weights. See `adaptive` and `oracle`."""
+class Design(_Law):
+    """A fixed number of queries at each input, in proportion to weights. See `adaptive` and
+    `oracle`.
+    """
 
     weights: np.ndarray
     once: np.ndarray
     labels_per_query: int
+    held = "weights"
 
     def visits(self, n: int) -> np.ndarray:
         """Return how often each input is asked: (S,) int64 with sum n.
 
-        n_s = max(1, x w_s) where `once` says so, x w_s elsewhere, with the x that makes the sum n; fractions are
-        rounded up from the largest on (Hamilton's method). If n is too small to ask all of `once`, it is ignored.
+        n_s = max(1, x w_s) where `once` says so, x w_s elsewhere, with the x that makes the sum n;
+        fractions are rounded up from the largest on (Hamilton's method). If n is too small to ask
+        all of `once`, it is ignored.
         """
         from kt_theory.kernels.visits import apportion
 
@@ -86,35 +109,31 @@ class Design:
         return visits
 
     @property
-    def name(self) -> str:
-        """How the law is called in tables."""
-        return _named("design", self.labels_per_query)
-
-    def __repr__(self) -> str:
-        return f"queries.{self.name}"
+    def inputs_name(self) -> str:
+        """How the choice of inputs is called."""
+        return "design"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TwoStage:
+class TwoStage(_Law):
     """A pilot with equal visits, then the design that its labels call for. See `two_stage`."""
 
     pilot: float
     labels_per_query: int
 
     def pilot_visits(self, n: int, rho: np.ndarray) -> np.ndarray:
-        """Return how often the pilot asks each input: (S,) int64, equal where rho > 0 but for rounding."""
+        """Return how often the pilot asks each input: (S,) int64, equal where rho > 0 but for
+        rounding.
+        """
         asked = rho > 0
         return Design(asked.astype(np.float64), np.zeros(len(rho), dtype=bool), 1).visits(
             round(self.pilot * n)
         )
 
     @property
-    def name(self) -> str:
-        """How the law is called in tables."""
-        return _named(f"two_stage({self.pilot:g})", self.labels_per_query)
-
-    def __repr__(self) -> str:
-        return f"queries.{self.name}"
+    def inputs_name(self) -> str:
+        """How the choice of inputs is called."""
+        return f"two_stage({self.pilot:g})"
 
 
 QueryLaw = Iid | Trajectories | Design | TwoStage
@@ -122,10 +141,12 @@ QueryLaw = Iid | Trajectories | Design | TwoStage
 
 
 def iid(q: ArrayLike | None = None, *, labels_per_query: int = 1) -> Iid:
-    """Return iid queries from q: model compression by pseudo-data, whose transfer set does not follow rho.
+    """Return iid queries from q: model compression by pseudo-data, whose transfer set does not
+    follow rho.
 
-    The risk of ce_ful is sum_s rho_s (1 - q_s)^n TV(Uniform, pi_s), at most max(rho/q) S / (e n). An input with q = 0
-    is never asked. Bucila, Caruana and Niculescu-Mizil (2006), Model compression.
+    The risk of ce_ful is sum_s rho_s (1 - q_s)^n TV(Uniform, pi_s), at most max(rho/q) S / (e n).
+    An input with q = 0 is never asked. Bucila, Caruana and Niculescu-Mizil (2006), Model
+    compression.
 
     Parameters
     ----------
@@ -155,14 +176,20 @@ def chain(
 
 
 def episodes(
-    transitions: ArrayLike, start: ArrayLike | None, horizon: int, *, labels_per_query: int = 1
+    transitions: ArrayLike,
+    start: ArrayLike | None,
+    horizon: int,
+    *,
+    labels_per_query: int = 1,
 ) -> Trajectories:
-    """Return queries along episodes of `horizon` steps, each with a fresh start; the last one is cut at n.
+    """Return queries along episodes of `horizon` steps, each with a fresh start; the last one is
+    cut at n.
 
-    Zhao and Zhu (2023), appendix G. With the occupancy measure as rho, E episodes leave an input unseen with a
-    probability between (1 - horizon rho_s)^E and (1 - rho_s)^E: they are worth at least E iid samples. They are worth
-    at most E horizon samples if the chain starts from its stationary law and is reversible with non-negative
-    eigenvalues (lazy, for example), but not in general: a cycle that is walked around leaves nothing unseen.
+    Zhao and Zhu (2023), appendix G. With the occupancy measure as rho, E episodes leave an input
+    unseen with a probability between (1 - horizon rho_s)^E and (1 - rho_s)^E: they are worth at
+    least E iid samples. They are worth at most E horizon samples if the chain starts from its
+    stationary law and is reversible with non-negative eigenvalues (lazy, for example), but not in
+    general: a cycle that is walked around leaves nothing unseen.
 
     Parameters
     ----------
@@ -181,7 +208,8 @@ def episodes(
 
 
 def adaptive(weights: ArrayLike, *, labels_per_query: int = 1) -> Design:
-    """Return queries at inputs of the student's own choice: n_s in proportion to weights, rounded (Hamilton's method).
+    """Return queries at inputs of the student's own choice: n_s in proportion to weights, rounded
+    (Hamilton's method).
 
     Parameters
     ----------
@@ -207,11 +235,13 @@ def adaptive(weights: ArrayLike, *, labels_per_query: int = 1) -> Design:
 
 
 def oracle(teacher: Teacher, *, labels_per_query: int = 1) -> Design:
-    """Return the best design for hard labels: n_s in proportion to (rho_s c_s)^(2/3), c_s = sum_a sqrt(p (1-p)).
+    """Return the best design for hard labels: n_s in proportion to (rho_s c_s)^(2/3), c_s = sum_a
+    sqrt(p (1-p)).
 
-    A row costs ce_sgl c_s / sqrt(2 pi n_s) to leading order, and these n_s minimise sum_s rho_s c_s / sqrt(n_s) under
-    sum n_s = n: the risk is (sum_s (rho_s c_s)^(2/3))^(3/2) / sqrt(2 pi n) against sum_s c_s sqrt(rho_s / (2 pi n)) in
-    proportion to rho. Inputs of positive rho are asked at least once as far as n goes: one label tells a point mass.
+    A row costs ce_sgl c_s / sqrt(2 pi n_s) to leading order, and these n_s minimise sum_s rho_s c_s
+    / sqrt(n_s) under sum n_s = n: the risk is (sum_s (rho_s c_s)^(2/3))^(3/2) / sqrt(2 pi n)
+    against sum_s c_s sqrt(rho_s / (2 pi n)) in proportion to rho. Inputs of positive rho are asked
+    at least once as far as n goes: one label tells a point mass.
 
     Parameters
     ----------
@@ -220,19 +250,21 @@ def oracle(teacher: Teacher, *, labels_per_query: int = 1) -> Design:
     labels_per_query : int
         Labels sampled at each query, at least 1.
     """
-    if not isinstance(teacher, Teacher):
-        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
-    spread = np.sqrt(teacher.pi * np.maximum(1.0 - teacher.pi, 0.0)).sum(axis=1)
+    require_teacher(teacher)
+    variance = teacher.pi * np.maximum(1.0 - teacher.pi, 0.0)
+    spread = np.sqrt(variance).sum(axis=1)
     weights = (teacher.rho * spread) ** (2.0 / 3.0)
     law = adaptive(weights if weights.any() else teacher.rho, labels_per_query=labels_per_query)
     return Design(law.weights, _read_only(teacher.rho > 0), law.labels_per_query)
 
 
 def two_stage(pilot: float = 0.25, *, labels_per_query: int = 1) -> TwoStage:
-    """Return `oracle` without the oracle: a pilot asks all inputs of positive rho equally, its labels say what is next.
+    """Return `oracle` without the oracle: a pilot asks all inputs of positive rho equally, its
+    labels say what is next.
 
-    c_s is estimated by sum_a sqrt(p (1-p)) at p = (n_sa + 1/A) / (n_s + 1) with the pilot's counts; then each input
-    gets what it lacks of its share (rho_s c_s)^(2/3) of all n queries. The counts of both stages are used.
+    c_s is estimated by sum_a sqrt(p (1-p)) at p = (n_sa + 1/A) / (n_s + 1) with the pilot's counts;
+    then each input gets what it lacks of its share (rho_s c_s)^(2/3) of all n queries. The counts
+    of both stages are used.
 
     Parameters
     ----------
@@ -265,7 +297,10 @@ def is_default(law: QueryLaw | None) -> bool:
 
 
 def _trajectories(
-    transitions: ArrayLike, start: ArrayLike | None, horizon: int | None, m: int
+    transitions: ArrayLike,
+    start: ArrayLike | None,
+    horizon: int | None,
+    m: int,
 ) -> Trajectories:
     table = _law(transitions, "transitions", 2)
     if table.shape[0] != table.shape[1]:
@@ -279,17 +314,15 @@ def _trajectories(
 
 
 def _law(values: ArrayLike, name: str, ndim: int) -> np.ndarray:
-    """Return `values` as distributions that sum to 1 to the last bit or two: a walk repeats their rounding n times."""
+    """Return `values` as distributions that sum to 1 to the last bit or two: a walk repeats their
+    rounding n times.
+    """
     table = distributions(values, name, ndim)
     return _read_only(table / table.sum(axis=-1, keepdims=True))
 
 
 def _labels(number: int) -> int:
     return whole_number(number, "labels_per_query", low=1)
-
-
-def _named(name: str, labels_per_query: int) -> str:
-    return name if labels_per_query == 1 else f"{name} x {labels_per_query}"
 
 
 def _given(own: np.ndarray | None, rho: np.ndarray | None, what: str) -> np.ndarray:

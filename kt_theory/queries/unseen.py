@@ -1,4 +1,6 @@
-"""Exactly how likely an input is never asked, and how often it is asked on average, under any query law."""
+"""Exactly how likely an input is never asked, and how often it is asked on average, under any query
+law.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from numpy.typing import ArrayLike
 from kt_theory.numeric import log_missed, power_of
 from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories, TwoStage
 from kt_theory.queries.walks import mean_visits, never_met, survival, survival_cost
-from kt_theory.validation import distributions, whole_number
+from kt_theory.validation import distributions, infinite, whole_number
 
 LARGEST_COST = 3e10
 """Multiplications that one call may take."""
@@ -19,9 +21,10 @@ LARGEST_COST = 3e10
 def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> np.ndarray:
     """Return the exact probability that an input is not among n queries, for each input.
 
-    iid: (1 - q_s)^n. A chain of transitions P from start mu: mu D (P D)^(n-1) 1, D the identity without s (an absorbing
-    chain). Episodes: the product over the episodes. A design: 0 or 1. All terms are non-negative; where the
-    input is left behind for good with a chance of q per step, the error grows like min(n, 1/q) 1e-16.
+    iid: (1 - q_s)^n. A chain of transitions P from start mu: mu D (P D)^(n-1) 1, D the identity
+    without s (an absorbing chain). Episodes: the product over the episodes. A design: 0 or 1. All
+    terms are non-negative; where the input is left behind for good with a chance of q per step, the
+    error grows like min(n, 1/q) 1e-16.
 
     Parameters
     ----------
@@ -38,13 +41,14 @@ def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> n
     Raises
     ------
     ValueError
-        If it depends on the labels (`two_stage` with a pilot that does not ask every input), or takes too long.
+        If it depends on the labels (`two_stage` with a pilot that does not ask every input), or
+        takes too long.
     """
     if not isinstance(law, QueryLaw):
         raise ValueError(f"law = {law!r}: must be a query law, such as kt_theory.queries.iid()")
     given = None if rho is None else distributions(rho, "rho", 1)
     counts = [
-        value if _infinite(value) else whole_number(value, "n")
+        value if infinite(value) else whole_number(value, "n")
         for value in np.ravel(np.asarray(n, dtype=object))
     ]
     if not counts:
@@ -52,16 +56,22 @@ def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> n
     cost = unseen_cost(law, counts)
     if cost > LARGEST_COST:
         raise ValueError(
-            f"{law.name} takes about {cost:.1g} operations: more than {LARGEST_COST:.1g}; use simulate"
+            f"{law.name} takes about {cost:.1g} operations: more than {LARGEST_COST:.1g}; use "
+            "simulate"
         )
     missed = unseen_sets(law, counts, given)
     return missed.reshape(*np.shape(n), missed.shape[1])
 
 
 def unseen_sets(
-    law: QueryLaw, counts: list[Any], rho: np.ndarray | None, sets: np.ndarray | None = None
+    law: QueryLaw,
+    counts: list[Any],
+    rho: np.ndarray | None,
+    sets: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the probability that no input of a set is asked: (N, T) for `sets`, (T, S) bool; each input if omitted."""
+    """Return the probability that no input of a set is asked: (N, T) for `sets`, (T, S) bool; each
+    input if omitted.
+    """
     if isinstance(law, Trajectories):
         return _by_trajectories(law, counts, law.first(rho), sets)
     if isinstance(law, Iid):
@@ -77,7 +87,7 @@ def unseen_cost(law: QueryLaw, counts: list[Any], sets: int | None = None) -> fl
     endless = (
         float(inputs) ** 3
         * (inputs if sets is None else sets)
-        * any(_infinite(count) for count in counts)
+        * any(infinite(count) for count in counts)
     )
     return endless + survival_cost(
         law.transitions, _walks(law, counts), inputs if sets is None else sets
@@ -117,7 +127,10 @@ def _by_iid(q: np.ndarray, counts: list[Any], sets: np.ndarray | None) -> np.nda
 
 
 def _by_trajectories(
-    law: Trajectories, counts: list[Any], start: np.ndarray, sets: np.ndarray | None
+    law: Trajectories,
+    counts: list[Any],
+    start: np.ndarray,
+    sets: np.ndarray | None,
 ) -> np.ndarray:
     masks = np.eye(len(start), dtype=bool) if sets is None else sets
     steps = _walks(law, counts)
@@ -127,40 +140,42 @@ def _by_trajectories(
         if law.horizon is None:
             found[i] = (
                 never_met(law.transitions, start, masks)
-                if _infinite(count)
+                if infinite(count)
                 else missed[steps.index(count)]
             )
             continue
-        whole, rest = (np.inf, 0) if _infinite(count) else divmod(count, law.horizon)
-        one, cut = steps.index(law.horizon), steps.index(rest)
+        whole, rest = (np.inf, 0) if infinite(count) else divmod(count, law.horizon)
+        one = steps.index(law.horizon)
+        cut = steps.index(rest)
         found[i] = power_of(log_missed(hit[one], missed[one]), whole) * missed[cut]
     return found
 
 
 def _walks(law: Trajectories, counts: list[Any]) -> list[int]:
     """Return the lengths of the walks whose survival decides that of `counts` queries."""
-    finite = [count for count in counts if not _infinite(count)]
+    finite = [count for count in counts if not infinite(count)]
     if law.horizon is None:
         return sorted(set(finite))
     return sorted({law.horizon, 0, *(count % law.horizon for count in finite)})
 
 
 def _by_design(
-    law: Design | TwoStage, count: Any, rho: np.ndarray | None, sets: np.ndarray | None
+    law: Design | TwoStage,
+    count: Any,
+    rho: np.ndarray | None,
+    sets: np.ndarray | None,
 ) -> np.ndarray:
     if isinstance(law, Design):
-        asked = (law.weights > 0) | law.once if _infinite(count) else law.visits(count) > 0
+        met_for_ever = (law.weights > 0) | law.once
+        asked = met_for_ever if infinite(count) else law.visits(count) > 0
     else:
         if rho is None:
             raise ValueError("two-stage queries follow the teacher's rho: give rho")
-        asked = rho > 0 if _infinite(count) else law.pilot_visits(count, rho) > 0
+        asked = rho > 0 if infinite(count) else law.pilot_visits(count, rho) > 0
         if not asked[rho > 0].all() and count > 0:
             raise ValueError(
-                f"{law.name}: a pilot that leaves inputs out makes the rest depend on the labels drawn"
+                f"{law.name}: a pilot that leaves inputs out makes the rest depend on the labels "
+                "drawn"
             )
     met = asked if sets is None else (sets & asked).any(axis=1)
     return np.asarray(met == 0, dtype=np.float64)
-
-
-def _infinite(count: Any) -> bool:
-    return isinstance(count, (float, np.floating)) and bool(count == np.inf)

@@ -1,6 +1,7 @@
 """Exact laws of a Markov chain's visits by dynamic programs of non-negative terms.
 
-Legend: P (S, S) transitions, mu (S,) start, steps: the number of inputs visited, the first one included.
+Legend: P (S, S) transitions, mu (S,) start, steps: the number of inputs visited, the first one
+included.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ import numpy as np
 
 
 def survival(
-    transitions: np.ndarray, start: np.ndarray, steps: list[int], sets: np.ndarray
+    transitions: np.ndarray,
+    start: np.ndarray,
+    steps: list[int],
+    sets: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (missed, hit): the probabilities that a walk avoids a set and that it does not, each (N, T).
+    """Return (missed, hit): the probabilities that a walk avoids a set and that it does not, each
+    (N, T).
 
-    missed = mu D (P D)^(steps-1) 1 with D the identity outside the set. Step by step for all sets, or by powers of P D
-    set by set, whichever takes fewer operations.
+    missed = mu D (P D)^(steps-1) 1 with D the identity outside the set. Step by step for all sets,
+    or by powers of P D set by set, whichever takes fewer operations.
 
     Parameters
     ----------
@@ -23,7 +28,8 @@ def survival(
     steps : list of N int
     sets : (T, S) bool array
     """
-    missed, hit = np.ones((len(steps), len(sets))), np.zeros((len(steps), len(sets)))
+    missed = np.ones((len(steps), len(sets)))
+    hit = np.zeros((len(steps), len(sets)))
     by_steps, by_powers = _costs(transitions, steps, len(sets))
     outside = (~sets).astype(np.float64)
     if by_powers < by_steps:
@@ -35,13 +41,15 @@ def survival(
                     matrix = transitions * np.outer(free, free)
                     missed[i, t] = min(_by_powers(matrix, start * free, number - 1, lost), 1.0)
         return missed, 1.0 - missed
-    mass, caught = np.broadcast_to(start, outside.shape), np.zeros(len(sets))
+    mass = np.broadcast_to(start, outside.shape)
+    caught = np.zeros(len(sets))
     for at in range(1, max(steps, default=0) + 1):
         caught = caught + (mass * sets).sum(axis=1)
         mass = mass * outside
         for i, number in enumerate(steps):
             if number == at:
-                missed[i], hit[i] = mass.sum(axis=1), caught
+                missed[i] = mass.sum(axis=1)
+                hit[i] = caught
         mass = mass @ transitions
     return missed, hit
 
@@ -54,24 +62,34 @@ def survival_cost(transitions: np.ndarray, steps: list[int], sets: int) -> float
 def _costs(transitions: np.ndarray, steps: list[int], sets: int) -> tuple[float, float]:
     inputs = len(transitions)
     squarings = sum(number.bit_length() for number in steps)
-    return float(max(steps, default=0)) * sets * inputs**2, float(squarings) * sets * inputs**3
+    by_steps = float(max(steps, default=0)) * sets * inputs**2
+    by_powers = float(squarings) * sets * inputs**3
+    return by_steps, by_powers
 
 
-def _by_powers(matrix: np.ndarray, mass: np.ndarray, power: int, lost: np.ndarray) -> float:
-    """Return mass matrix^power 1. From inputs in `lost` the set is never reached: their rows sum to 1 for ever."""
+def _by_powers(
+    matrix: np.ndarray,
+    mass: np.ndarray,
+    power: int,
+    lost: np.ndarray,
+) -> float:
+    """Return mass matrix^power 1. From inputs in `lost` the set is never reached: their rows sum to
+    1 for ever.
+    """
     while power:
         matrix[lost] /= matrix[lost].sum(axis=1, keepdims=True)
         if power & 1:
             mass = mass @ matrix
-        matrix, power = matrix @ matrix, power >> 1
+        matrix = matrix @ matrix
+        power = power >> 1
     return float(mass.sum())
 
 
 def never_met(transitions: np.ndarray, start: np.ndarray, sets: np.ndarray) -> np.ndarray:
     """Return the probability that an endless walk avoids a set, (T,).
 
-    Outside the set, x_j = P(never | now at j) is 1 where the set cannot be reached, and (I - P_RR) x_R = P_RU 1 on the
-    inputs R from which it can: a walk leaves R with probability 1.
+    Outside the set, x_j = P(never | now at j) is 1 where the set cannot be reached, and (I - P_RR)
+    x_R = P_RU 1 on the inputs R from which it can: a walk leaves R with probability 1.
     """
     reaches = reachable(transitions)
     never = np.empty(len(sets))
@@ -97,8 +115,15 @@ def reachable(transitions: np.ndarray) -> np.ndarray:
     return closure
 
 
-def visit_counts(transitions: np.ndarray, start: np.ndarray, steps: int, s: int) -> np.ndarray:
-    """Return the law of the number of visits of input s in a walk: (steps + 1,), by a table over (visits, input)."""
+def visit_counts(
+    transitions: np.ndarray,
+    start: np.ndarray,
+    steps: int,
+    s: int,
+) -> np.ndarray:
+    """Return the law of the number of visits of input s in a walk: (steps + 1,), by a table over
+    (visits, input).
+    """
     law = np.zeros(steps + 1)
     if steps == 0:
         return np.ones(1)
@@ -119,11 +144,14 @@ def visit_counts_cost(transitions: np.ndarray, steps: int) -> float:
 
 
 def sum_law(law: np.ndarray, times: int) -> tuple[int, np.ndarray]:
-    """Return (k0, P(sum = k0), P(sum = k0 + 1), ...) of `times` independent counts of `law`, by repeated squaring.
+    """Return (k0, P(sum = k0), P(sum = k0 + 1), ...) of `times` independent counts of `law`, by
+    repeated squaring.
 
-    Ends are dropped where they are below 1e-30 of the largest probability; all terms are non-negative.
+    Ends are dropped where they are below 1e-30 of the largest probability; all terms are
+    non-negative.
     """
-    total, square = (0, np.ones(1)), (0, law)
+    total = (0, np.ones(1))
+    square = (0, law)
     while times:
         if times & 1:
             total = _sum(total, square)
@@ -136,25 +164,34 @@ def sum_law(law: np.ndarray, times: int) -> tuple[int, np.ndarray]:
 def _sum(first: tuple[int, np.ndarray], second: tuple[int, np.ndarray]) -> tuple[int, np.ndarray]:
     chance = np.convolve(first[1], second[1])
     kept = np.flatnonzero(chance > 1e-30 * chance.max())
-    return first[0] + second[0] + int(kept[0]), chance[kept[0] : kept[-1] + 1]
+    least = first[0] + second[0] + int(kept[0])
+    return least, chance[kept[0] : kept[-1] + 1]
 
 
 def sum_cost(horizon: int, n: int) -> float:
-    """Return the most multiplications that `sum_law` takes for counts up to `horizon` that add up to at most n.
+    """Return the most multiplications that `sum_law` takes for counts up to `horizon` that add up
+    to at most n.
 
-    By Bernstein's inequality with variance horizon^2 / 4 each, a sum stays within that width but for e^-70.
+    By Bernstein's inequality with variance horizon^2 / 4 each, a sum stays within that width but
+    for e^-70.
     """
     return min(float(n), 50.0 * horizon + 12.0 * np.sqrt(n * horizon)) ** 2
 
 
 def mean_visits(transitions: np.ndarray, start: np.ndarray, steps: int) -> np.ndarray:
     """Return the expected visits of each input, sum_{t < steps} mu P^t: (S,), by doubling."""
-    total, power, done = np.eye(len(start)), transitions, 1
+    total = np.eye(len(start))
+    power = transitions
+    done = 1
     for bit in bin(steps)[3:]:
         power = power / power.sum(
             axis=1, keepdims=True
         )  # or the rounding of the sums doubles with every squaring
-        total, power, done = total + total @ power, power @ power, 2 * done
+        total = total + total @ power
+        power = power @ power
+        done = 2 * done
         if bit == "1":
-            total, power, done = total + power, power @ transitions, done + 1
+            total = total + power
+            power = power @ transitions
+            done = done + 1
     return start @ total

@@ -1,1 +1,3 @@
-"""Figures and tables that one command regenerates: the paper's, and those of the exact limits beyond it."""
+"""Figures and tables that one command regenerates: the paper's, and those of the exact limits
+beyond it.
+"""

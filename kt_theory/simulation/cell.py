@@ -1,7 +1,8 @@
-"""One cell of a simulation: a teacher, its students, one n and one seed, run in blocks of absolute repeat indices.
+"""One cell of a simulation: a teacher, its students, one n and one seed, run in blocks of absolute
+repeat indices.
 
-A block of repeats gives a `Tally`; tallies add up to the same bits in any grouping and order, on any thread, process or
-machine. So a long run can be cut, sharded, saved and resumed at will.
+A block of repeats gives a `Tally`; tallies add up to the same bits in any grouping and order, on
+any thread, process or machine. So a long run can be cut, sharded, saved and resumed at will.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from kt_theory.kernels.layout import as_tables, in_cell_order, padded
 from kt_theory.kernels.loop import run_repeats
 from kt_theory.kernels.losses import Table
 from kt_theory.kernels.noise import noise_of
-from kt_theory.kernels.statistics import BINS, SUMS, accumulate, moments, quantiles
+from kt_theory.kernels.statistics import BINS, SUMS, moments, quantiles
 from kt_theory.kernels.streams import stream_key
+from kt_theory.kernels.tally import accumulate
 from kt_theory.numeric import total_variation
 from kt_theory.queries.laws import QueryLaw, as_queries, is_default
 from kt_theory.simulation.plans import query_plan
 from kt_theory.simulation.rules import (
     RowRuleError,
+    fault,
     kernel_students,
     pools,
     rule_addresses,
@@ -58,12 +61,13 @@ class RiskEstimate:
         Quantiles of the loss, off by at most 2^-12 of their value.
     repeats, seed : int
     path : str
-        How the counts were drawn: "sparse", "alias", "poisson" or "binomial"; under another law of queries its name
-        stands before it, as in "iid(q) alias", or alone, as in "chain".
+        How the counts were drawn: "sparse", "alias", "poisson" or "binomial"; under another law of
+        queries its name stands before it, as in "iid(q) alias", or alone, as in "chain".
     reached : bool
         Whether `std_error` is at most the `target_se` that was asked for; True if none was.
     variance_factor : float
-        The variance of the plain mean over that of this one: above 1 where a control variate was used.
+        The variance of the plain mean over that of this one: above 1 where a control variate was
+        used.
     """
 
     student: str
@@ -142,11 +146,13 @@ class Cell:
         Pairs per transfer set.
     seed : int
     path : str, optional
-        How to draw the counts, one of `kt_theory.kernels.draws.PATHS`, instead of the rule in (S, A, n, pi).
+        How to draw the counts, one of `kt_theory.kernels.draws.PATHS`, instead of the rule in (S,
+        A, n, pi).
     queries : QueryLaw, optional
         iid from rho if omitted.
     key : (2,) uint64 array, optional
-        Names its family of random streams, from `kt_theory.kernels.streams.stream_key`; that of (seed, n) if omitted.
+        Names its family of random streams, from `kt_theory.kernels.streams.stream_key`; that of
+        (seed, n) if omitted.
 
     Examples
     --------
@@ -168,7 +174,8 @@ class Cell:
         key: np.ndarray | None = None,
     ) -> None:
         self.teacher, self.students, self.n, self.seed = teacher, list(students), n, seed
-        pi, rho = teacher.pi, teacher.rho
+        pi = teacher.pi
+        rho = teacher.rho
         _refuse_beyond_memory(teacher, self.students)
         if queries is None or is_default(as_queries(queries, teacher.inputs)):
             self.plan = draw_plan(pi, rho, n, None if path is None else PATHS.index(path))
@@ -186,8 +193,14 @@ class Cell:
         if len(self.rules.address):
             self._try_out()
 
-    def run(self, first: int, repeats: int, losses: np.ndarray | None = None) -> Tally:
-        """Return the tally of repeats first .. first + repeats - 1; write every loss into `losses` if it is given.
+    def run(
+        self,
+        first: int,
+        repeats: int,
+        losses: np.ndarray | None = None,
+    ) -> Tally:
+        """Return the tally of repeats first .. first + repeats - 1; write every loss into `losses`
+        if it is given.
 
         Parameters
         ----------
@@ -221,11 +234,13 @@ class Cell:
         )
 
     def answers(self, student: int, repeat: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return what a student saw in a repeat, noise included: counts (S, A) and revealed (S, A), NaN where hidden.
+        """Return what a student saw in a repeat, noise included: counts (S, A) and revealed (S, A),
+        NaN where hidden.
 
         `student` is its place in the list. `Student.table` makes its table from them.
         """
-        level, pi = self.students[student].access, self.teacher.pi
+        level = self.students[student].access
+        pi = self.teacher.pi
         counts = level.seen_counts(self.draw(repeat, 1)[0], pi)
         deviates: Any = _Deviates(self._key, repeat)
         return counts, level.reveal(counts, pi, deviates)
@@ -281,7 +296,9 @@ class Cell:
         )
 
     def _try_out(self) -> None:
-        """Run users' rules with their bounds checked on the first repeats; the others go unchecked."""
+        """Run users' rules with their bounds checked on the first repeats; the others go
+        unchecked.
+        """
         checked = self.rules._replace(address=rule_addresses(self.students, checked=True))
         trials = min(_MOST_TRIALS, max(4, _TRIAL_CELLS // self.teacher.pi.size))
         losses = np.empty((trials, len(self.students)))
@@ -289,21 +306,18 @@ class Cell:
         if bad[2] >= 0:
             self._refuse_row(*bad)
 
-    def _refuse_row(self, repeat: int, student: int, row: int) -> None:
-        """Raise the error that names a bad row, by running its rule in plain Python on the same answers."""
+    def _refuse_row(
+        self,
+        repeat: int,
+        student: int,
+        row: int,
+    ) -> None:
+        """Raise the error that names a bad row, by running its rule in plain Python on the same
+        answers.
+        """
         culprit = self.students[student]
-        counts, revealed = self.answers(student, repeat)
-        at = f"row {row}, repeat {repeat}"
-        try:
-            if pools(culprit):
-                out = culprit.table(counts, revealed)[row]
-            else:
-                out = culprit.before(counts.shape)[row]
-                culprit.rule(counts[row], revealed[row], out)
-            found = f"wrote a row that sums to {out.sum():.12g} with smallest entry {out.min():.6g}"
-        except Exception as error:
-            at = f"repeat {repeat}" if pools(culprit) else at
-            found = f"raised {type(error).__name__}: {error}"
+        found, here = fault(culprit, *self.answers(student, repeat), row)
+        at = f"row {row}, repeat {repeat}" if here else f"repeat {repeat}"
         raise RowRuleError(
             f"student {culprit.name!r}, {at}, n = {self.n}: its {rule_kind(culprit)} {found}; "
             "a row must be >= 0 and sum to 1"
@@ -314,7 +328,8 @@ class _Deviates:
     """Gives the engine's own noise to `Access.reveal`."""
 
     def __init__(self, key: np.ndarray, repeat: int) -> None:
-        self.key, self.repeat = key, repeat
+        self.key = key
+        self.repeat = repeat
 
     def standard_normal(self, shape: tuple[int, int]) -> np.ndarray:
         """Return the deviates of the repeat, (S, A)."""
@@ -322,20 +337,30 @@ class _Deviates:
 
 
 def _refuse_beyond_memory(teacher: Teacher, students: list[Student]) -> None:
-    """Raise before the machine starts to swap: the plan and the tables are many arrays of the teacher's size."""
+    """Raise before the machine starts to swap: the plan and the tables are many arrays of the
+    teacher's size.
+    """
     size = 8.0 * teacher.pi.size
     memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     extra = sum(one.access.channel.tables + (one.prior is not None) for one in students)
     arrays = _ARRAYS + extra + (_ARRAYS_OF_TABLE_RULES if any(map(pools, students)) else 0)
     if arrays * size > memory:
         raise ValueError(
-            f"a teacher of {teacher.inputs} x {teacher.labels} takes {size:.3g} bytes as a dense table and "
-            f"{arrays} times that to draw from it, more than the {memory:.3g} bytes of this machine: exact_risk takes "
+            f"a teacher of {teacher.inputs} x {teacher.labels} takes {size:.3g} bytes as a dense "
+            "table and "
+            f"{arrays} times that to draw from it, more than the {memory:.3g} bytes of this "
+            "machine: exact_risk takes "
             "Teacher.from_classes"
         )
 
 
-def kernel_table(pi: np.ndarray, rho: np.ndarray, woven: int, *, sparse: bool) -> Table:
+def kernel_table(
+    pi: np.ndarray,
+    rho: np.ndarray,
+    woven: int,
+    *,
+    sparse: bool,
+) -> Table:
     """Return the teacher in the form that the kernels take."""
     inputs, labels = pi.shape
     fallback = np.asarray(total_variation(np.full(labels, 1.0 / labels), pi))

@@ -1,4 +1,6 @@
-"""Controlled Monte Carlo for sel_ptl: the same transfer sets, a mean with a small part of the variance."""
+"""Controlled Monte Carlo for sel_ptl: the same transfer sets, a mean with a small part of the
+variance.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,18 @@ _PIECE = 2**13
 
 
 def control_variate(teacher: Teacher, n: int) -> tuple[np.ndarray, float]:
-    """Return (w, m): the control sum_sa w_sa 1[a unseen at s] of the loss of sel_ptl, and its exact mean m.
+    """Return (w, m): the control sum_sa w_sa 1[a unseen at s] of the loss of sel_ptl, and its exact
+    mean m.
 
-    The loss of a row with unseen mass R on U unseen labels is 1/2 sum_{a unseen} |p_a - R/U|. Around c = E R / E U,
+    The loss of a row with unseen mass R on U unseen labels is 1/2 sum_{a unseen} |p_a - R/U|.
+    Around c = E R / E U,
 
         R/U - c ~ (R - cU) / E U  and  d/dc sum_{a unseen} |p_a - c| ~ k E U,
 
-    k E U the mean number of unseen labels below c less that above. So to first order the loss is a sum over unseen
-    cells with w_sa = rho_s (|p_a - c| + k (p_a - c)) / 2 >= 0, and a cell of probability rho_s p_a is unseen with
-    probability (1 - rho_s p_a)^n. What is left over is of second order; the gain fades where few labels are unseen.
+    k E U the mean number of unseen labels below c less that above. So to first order the loss is a
+    sum over unseen cells with w_sa = rho_s (|p_a - c| + k (p_a - c)) / 2 >= 0, and a cell of
+    probability rho_s p_a is unseen with probability (1 - rho_s p_a)^n. What is left over is of
+    second order; the gain fades where few labels are unseen.
 
     Parameters
     ----------
@@ -39,32 +44,31 @@ def control_variate(teacher: Teacher, n: int) -> tuple[np.ndarray, float]:
     -------
     (S, A) array >= 0 with sum at most 2, and a float.
     """
-    pi, rho = teacher.pi, teacher.rho[:, None]
+    pi = teacher.pi
+    rho = teacher.rho[:, None]
     unseen = missed(rho * pi, n)
     number = unseen.sum(axis=1, keepdims=True)
-    level = np.divide(
-        (pi * unseen).sum(axis=1, keepdims=True),
-        number,
-        out=np.zeros_like(number),
-        where=number > 0,
-    )
-    slope = np.divide(
-        (np.sign(level - pi) * unseen).sum(axis=1, keepdims=True),
-        number,
-        out=np.zeros_like(number),
-        where=number > 0,
-    )
+    number[number == 0.0] = 1.0
+    level = (pi * unseen).sum(axis=1, keepdims=True) / number
+    slope = (np.sign(level - pi) * unseen).sum(axis=1, keepdims=True) / number
     weight = 0.5 * rho * (np.abs(pi - level) + slope * (pi - level))
     return weight, float((weight * unseen).sum())
 
 
 class ControlledCell:
-    """A `Cell` whose estimate of sel_ptl has its control subtracted, and the control's exact mean added: unbiased.
+    """A `Cell` whose estimate of sel_ptl has its control subtracted, and the control's exact mean
+    added: unbiased.
 
     Its tallies have one row more than a cell's, of (2 + loss - control) / 4, which lies in [0, 1].
     """
 
-    def __init__(self, teacher: Teacher, students: list[Student], n: int, seed: int) -> None:
+    def __init__(
+        self,
+        teacher: Teacher,
+        students: list[Student],
+        n: int,
+        seed: int,
+    ) -> None:
         names = [student.name for student in students]
         if _CONTROLLED not in names:
             raise ValueError(
@@ -76,7 +80,12 @@ class ControlledCell:
         self._weight = in_cell_order(weight, self.cell.plan.woven)
         self._key = stream_key(seed, n)
 
-    def run(self, first: int, repeats: int, losses: np.ndarray | None = None) -> Tally:
+    def run(
+        self,
+        first: int,
+        repeats: int,
+        losses: np.ndarray | None = None,
+    ) -> Tally:
         """Return the tally of repeats first .. first + repeats - 1; see `Cell.run`."""
         students = len(self.cell.students)
         total = Tally.empty(students + 1)
@@ -98,7 +107,9 @@ class ControlledCell:
         return errors
 
     def estimates(self, tally: Tally, *, target_se: float | None = None) -> list[RiskEstimate]:
-        """Return one estimate per student; that of sel_ptl is controlled, its quantiles are those of the loss."""
+        """Return one estimate per student; that of sel_ptl is controlled, its quantiles are those
+        of the loss.
+        """
         found = self.cell.estimates(self._plain(tally), target_se=target_se)
         plain = found[self._column]
         mean, error = (4.0 * moment for moment in moments(tally.sums[-1], tally.repeats))

@@ -34,7 +34,8 @@ def query_plan(teacher: Teacher, n: int, law: QueryLaw) -> DrawPlan:
         return draw_plan(teacher.pi, law.law(teacher.rho), n)
     if isinstance(law, Trajectories) and n > LONGEST_WALK:
         raise ValueError(
-            f"n = {n}: {law.name} queries are walked step by step, at most {LONGEST_WALK:.0e}; see exact_risk"
+            f"n = {n}: {law.name} queries are walked step by step, at most {LONGEST_WALK:.0e}; see "
+            "exact_risk"
         )
     if n * law.labels_per_query > LARGEST_COUNT:
         raise ValueError(

@@ -1,4 +1,6 @@
-"""From students to what the kernels call: which of them has a closed form, and the compiled rules of all the others."""
+"""From students to what the kernels call: which of them has a closed form, and the compiled rules
+of all the others.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from kt_theory.kernels.nested import let_rules_call
 from kt_theory.kernels.rules import compile_rule
 from kt_theory.students import STUDENTS, Student, TableRule
 
-_CLOSED_FORMS = {"ce_sgl": CE_SGL, "ce_ptl": CE_PTL, "sel_ptl": SEL_PTL, "ce_ful": CE_FUL}
+_KINDS = {"ce_sgl": CE_SGL, "ce_ptl": CE_PTL, "sel_ptl": SEL_PTL, "ce_ful": CE_FUL}
+_CLOSED_FORMS = {
+    (STUDENTS[name].rule, STUDENTS[name].access): kind for name, kind in _KINDS.items()
+}
 
 
 class RowRuleError(ValueError):
@@ -24,13 +29,16 @@ class RowRuleError(ValueError):
 
 
 def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray, Rules]:
-    """Return (kinds, rules): which closed form serves each student, and the compiled rules of all the others.
+    """Return (kinds, rules): which closed form serves each student, and the compiled rules of all
+    the others.
 
-    The rules hold a copy of the teacher's table pi (S, A), and one more for each channel and each prior among them.
+    The rules hold a copy of the teacher's table pi (S, A), and one more for each channel and each
+    prior among them.
     """
-    closed, generic = _closed_forms(), _generic(students)
+    generic = _generic(students)
     kinds = [
-        GENERIC + generic.index(s) if s in generic else closed[s.rule, s.access] for s in students
+        GENERIC + generic.index(one) if one in generic else _CLOSED_FORMS[one.rule, one.access]
+        for one in students
     ]
     for student in generic:
         student.refuse_other_sizes(pi.shape)
@@ -76,19 +84,37 @@ def rule_kind(student: Student) -> str:
     return "table rule" if pools(student) else "row rule"
 
 
-def _closed_forms() -> dict[tuple[Any, Access], int]:
-    return {
-        (STUDENTS[name].rule, STUDENTS[name].access): kind for name, kind in _CLOSED_FORMS.items()
-    }
+def fault(
+    student: Student,
+    counts: np.ndarray,
+    revealed: np.ndarray,
+    row: int,
+) -> tuple[str, bool]:
+    """Return what a rule does wrong at a row, in words, and whether it is known to be there: it is
+    run in Python.
+    """
+    try:
+        if pools(student):
+            out = student.table(counts, revealed)[row]
+        else:
+            out = student.before(counts.shape)[row]
+            student.rule(counts[row], revealed[row], out)
+        return (
+            f"wrote a row that sums to {out.sum():.12g} with smallest entry {out.min():.6g}",
+            True,
+        )
+    except Exception as error:
+        return f"raised {type(error).__name__}: {error}", not pools(student)
 
 
 def _generic(students: list[Student]) -> list[Student]:
-    closed = _closed_forms()
-    return [student for student in students if (student.rule, student.access) not in closed]
+    return [one for one in students if (one.rule, one.access) not in _CLOSED_FORMS]
 
 
 def _revealers(levels: list[Access], inputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return where those inputs start whose visit reveals each row, and all of them: none where any visit does."""
+    """Return where those inputs start whose visit reveals each row, and all of them: none where any
+    visit does.
+    """
     starts = np.empty((len(levels), inputs + 1), dtype=np.int64)
     members = [np.zeros(0, dtype=np.int64)]
     offset = 0
@@ -101,7 +127,9 @@ def _revealers(levels: list[Access], inputs: int) -> tuple[np.ndarray, np.ndarra
 
 
 def _tables(generic: list[Student], pi: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the tables that rules read, flat, and where what is shown to each student and its prior start."""
+    """Return the tables that rules read, flat, and where what is shown to each student and its
+    prior start.
+    """
     channels = [AsIs(), *(student.access.channel.fixed for student in generic)]
     channels = list(dict.fromkeys(channels)) if generic else []
     priors = [student for student in generic if student.prior is not None]
@@ -116,7 +144,9 @@ def _tables(generic: list[Student], pi: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def compiled_rule(student: Student, checked: bool) -> Any:
-    """Return the student's rule as the kernels call it, with its `address`; `checked`: against the arrays' bounds."""
+    """Return the student's rule as the kernels call it, with its `address`; `checked`: against the
+    arrays' bounds.
+    """
     for cell in student.rule.py_func.__closure__ or ():
         if isinstance(cell.cell_contents, FunctionType):
             let_rules_call(cell.cell_contents)

@@ -20,7 +20,7 @@ from kt_theory.simulation.cell import Cell, RiskEstimate, Tally
 from kt_theory.simulation.control import ControlledCell
 from kt_theory.simulation.rules import RowRuleError
 from kt_theory.students import STUDENTS, as_students, refuse_too_little_access
-from kt_theory.teacher import Teacher
+from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import sample_sizes, unit_interval, whole_number
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ class Simulation:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The estimates as a tidy table: one row per n and student, the fields of `RiskEstimate` as columns."""
+        """The estimates as a tidy table: one row per n and student, the fields of `RiskEstimate` as
+        columns.
+        """
         import pandas as pd
 
         return pd.DataFrame([asdict(estimate) for estimate in self.estimates])
@@ -79,10 +81,12 @@ def simulate(
     control: bool = False,
     queries: QueryLaw | None = None,
 ) -> Simulation:
-    """Estimate the risk of students by drawing transfer sets of n pairs, `repeats` times for each n.
+    """Estimate the risk of students by drawing transfer sets of n pairs, `repeats` times for each
+    n.
 
-    All students learn from the same transfer sets. A repeat's random stream depends on (seed, n, repeat) alone, so the
-    results are the same bits for any number of threads, and for students or sample sizes asked together or one by one.
+    All students learn from the same transfer sets. A repeat's random stream depends on (seed, n,
+    repeat) alone, so the results are the same bits for any number of threads, and for students or
+    sample sizes asked together or one by one.
 
     Parameters
     ----------
@@ -104,19 +108,21 @@ def simulate(
     progress : bool
         Show a bar on a terminal once the run has taken 2 seconds.
     target_se : float, optional
-        Add repeats after the first `repeats` until the standard error of every student at this n is at most this, or
-        `max_repeats` is reached; `RiskEstimate.reached` says which. When to stop is decided by the losses themselves:
-        with N repeats that moves the expected mean by about skewness / sqrt(N) standard errors, downwards for losses
-        skewed to the right: 1 % of a standard error at 10,000 repeats and a skewness of 1.
+        Add repeats after the first `repeats` until the standard error of every student at this n is
+        at most this, or `max_repeats` is reached; `RiskEstimate.reached` says which. When to stop
+        is decided by the losses themselves: with N repeats that moves the expected mean by about
+        skewness / sqrt(N) standard errors, downwards for losses skewed to the right: 1 % of a
+        standard error at 10,000 repeats and a skewness of 1.
     max_repeats : int
         The cap on repeats that `target_se` may ask for.
     control : bool
-        Estimate `sel_ptl` with a control variate (see `kt_theory.simulation.control`): unbiased, at twice the draws, with
-        `RiskEstimate.variance_factor` times less variance: thousands of times on Zipf rows of 1000 labels, less than
-        once where hardly a label is unseen. The losses and their quantiles stay those of the plain run.
+        Estimate `sel_ptl` with a control variate (see `kt_theory.simulation.control`): unbiased, at
+        twice the draws, with `RiskEstimate.variance_factor` times less variance: thousands of times
+        on Zipf rows of 1000 labels, less than once where hardly a label is unseen. The losses and
+        their quantiles stay those of the plain run.
     queries : QueryLaw, optional
-        How inputs are chosen, from `kt_theory.queries`; iid from rho if omitted. n counts queries. Students do not see
-        the law; a trajectory costs O(n), whatever the size of the table.
+        How inputs are chosen, from `kt_theory.queries`; iid from rho if omitted. n counts queries.
+        Students do not see the law; a trajectory costs O(n), whatever the size of the table.
 
     Returns
     -------
@@ -131,8 +137,7 @@ def simulate(
     ValueError
         Any other bad argument, by name.
     """
-    if not isinstance(teacher, Teacher):
-        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
+    require_teacher(teacher)
     chosen = as_students(students)
     if access is not None:
         refuse_too_little_access(chosen, as_access(access))
@@ -173,9 +178,15 @@ def simulate(
 
 
 def draw_counts(
-    teacher: Teacher, n: int, repeats: int, seed: int = 0, *, queries: QueryLaw | None = None
+    teacher: Teacher,
+    n: int,
+    repeats: int,
+    seed: int = 0,
+    *,
+    queries: QueryLaw | None = None,
 ) -> np.ndarray:
-    """Return the very transfer sets that `simulate` draws for (teacher, n, seed, queries), as counts.
+    """Return the very transfer sets that `simulate` draws for (teacher, n, seed, queries), as
+    counts.
 
     Parameters
     ----------
@@ -192,7 +203,8 @@ def draw_counts(
     -------
     (repeats, S, A) int64 array: how often each (input, label) pair was sampled.
     """
-    size, repeats = whole_number(n, "n"), whole_number(repeats, "repeats", low=1)
+    size = whole_number(n, "n")
+    repeats = whole_number(repeats, "repeats", low=1)
     return Cell(
         teacher, [], size, whole_number(seed, "seed", high=_LARGEST_SEED), queries=queries
     ).draw(0, repeats)
@@ -207,7 +219,9 @@ def _run(
     bar: Any,
     kept: np.ndarray | None,
 ) -> Tally:
-    """Return the tally of repeats first .. first + repeats - 1, run on all workers in bounded memory."""
+    """Return the tally of repeats first .. first + repeats - 1, run on all workers in bounded
+    memory.
+    """
 
     def start(at: int, size: int) -> Future[Tally]:
         return pool.submit(
@@ -225,7 +239,9 @@ def _run(
 
 
 def _in_order(jobs: Iterator[Future[Tally]], ahead: int) -> Iterator[Tally]:
-    """Yield the tallies of `jobs` in order, never more than `ahead` of them in memory; after an error start no more."""
+    """Yield the tallies of `jobs` in order, never more than `ahead` of them in memory; after an
+    error start no more.
+    """
     waiting = deque(islice(jobs, ahead))
     try:
         while waiting:
@@ -238,16 +254,21 @@ def _in_order(jobs: Iterator[Future[Tally]], ahead: int) -> Iterator[Tally]:
 
 
 def _pieces(repeats: int, workers: int, cost: float) -> Iterator[tuple[int, int]]:
-    """Cut the repeats into (start, size): equal pieces, as many for each worker, so that all finish together."""
+    """Cut the repeats into (start, size): equal pieces, as many for each worker, so that all finish
+    together.
+    """
     largest = max(1, min(int(_CHUNK_SECONDS / cost), _MOST_REPEATS_AT_ONCE))
     number = min(repeats, -(-math.ceil(repeats / largest) // workers) * workers)
     for i in range(number):
-        start, stop = i * repeats // number, (i + 1) * repeats // number
+        start = i * repeats // number
+        stop = (i + 1) * repeats // number
         yield start, stop - start
 
 
 def _next_look(repeats: int, excess: float, cap: int) -> int:
-    """Return the number of repeats at which to look at the standard errors again: at most twice as many as now."""
+    """Return the number of repeats at which to look at the standard errors again: at most twice as
+    many as now.
+    """
     wanted = 1.05 * repeats * min(excess, 2.0**40) ** 2
     blocks = math.ceil(min(wanted, 2.0 * repeats, 2.0**62) / _LOOK)
     return min(cap, max(repeats + 1, blocks * _LOOK))
@@ -259,7 +280,8 @@ def _room_for_losses(sizes: int, repeats: int, students: int) -> np.ndarray:
     except (MemoryError, ValueError):
         size = 8.0 * sizes * repeats * students
         raise ValueError(
-            f"keep_losses = True needs {size:.3g} bytes for {sizes} x {repeats} x {students} losses: "
+            f"keep_losses = True needs {size:.3g} bytes for {sizes} x {repeats} x {students} "
+            "losses: "
             "more than there is; use fewer repeats, or the quantiles in .frame"
         ) from None
 

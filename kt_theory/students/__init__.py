@@ -1,10 +1,11 @@
 """Students: rules with a name, the access level they need and where they come from.
 
-`student` has the record, `rules` what students are made of, `named` those that need no parameter. `paper` has the
-paper's students, `distorted` those of distorted answers, `gradients` those whose answers reach beyond a row, `greedy`
-and `non_target` those of such answers, `pooled` those that learn from all rows together, `prior` those that start from
-a table of their own, `losses` those of losses that mix labels and probabilities, `informed` those that know possible
-labels or equal inputs, `representation` those that know the teacher's features; `moments` what statistics of the
+`student` has the record, `rules` what students are made of, `named` those that need no parameter.
+`paper` has the paper's students, `distorted` those of distorted answers, `gradients` those whose
+answers reach beyond a row, `greedy` and `non_target` those of such answers, `pooled` those that
+learn from all rows together, `prior` those that start from a table of their own, `losses` those of
+losses that mix labels and probabilities, `informed` those that know possible labels or equal
+inputs, `representation` those that know the teacher's features; `moments` what statistics of the
 teacher are worth as a prior; `risk` the exact risk of any, `sparse` how they are fitted to records.
 """
 

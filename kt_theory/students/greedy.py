@@ -40,6 +40,7 @@ HEDGED = Student(
     "argmax_hedged",
     ARGMAX,
     RowRule(_hedge),
-    "1 - V on the greedy label, V = max_j (j-1)(A-1) / (j(A+j-2)) in equal shares on the others; V at worst",
+    "1 - V on the greedy label, V = max_j (j-1)(A-1) / (j(A+j-2)) in equal shares on the others; V "
+    "at worst",
     Greedy(hedged=True),
 )

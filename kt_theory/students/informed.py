@@ -1,4 +1,6 @@
-"""Students that know something beforehand: which labels are possible, or which inputs have equal rows."""
+"""Students that know something beforehand: which labels are possible, or which inputs have equal
+rows.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,16 @@ _TOLERANCE = 1e-9
 
 
 def masked(student: Student | str, mask: ArrayLike) -> Student:
-    """Return `student` with the knowledge of which labels are possible at an input: A becomes their number k.
+    """Return `student` with the knowledge of which labels are possible at an input: A becomes their
+    number k.
 
-    It is the student itself on the teacher that has the possible labels alone, in every row: its risk is that of the
-    k-label teacher, with k in place of A in every rate, and unvisited rows are uniform on the possible labels.
+    It is the student itself on the teacher that has the possible labels alone, in every row: its
+    risk is that of the k-label teacher, with k in place of A in every rate, and unvisited rows are
+    uniform on the possible labels.
 
-    A teacher that contradicts the mask is not refused: other labels get probability 0 and the rest is normalised, so
-    that a visited row costs at least the teacher's mass outside the mask, a floor that no n removes; ce_ful pays just
-    that. The exact risk is for teachers within the mask.
+    A teacher that contradicts the mask is not refused: other labels get probability 0 and the rest
+    is normalised, so that a visited row costs at least the teacher's mass outside the mask, a floor
+    that no n removes; ce_ful pays just that. The exact risk is for teachers within the mask.
 
     Parameters
     ----------
@@ -34,26 +38,24 @@ def masked(student: Student | str, mask: ArrayLike) -> Student:
     mask : (A,) or (S, A) array_like of bool
         True where a label is possible; at least one for each input.
     """
-    base, possible = _row_student(student, "masked"), _possible(mask)
-    inner, rows = base.rule.py_func, len(possible)
+    base = _row_student(student, "masked")
+    possible = _possible(mask)
+    inner = base.rule.py_func
+    rows = len(possible)
 
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
-        few_counts, few_revealed, few_out = (
-            np.empty(labels, np.int64),
-            np.empty(labels),
-            np.empty(labels),
-        )
+        few_counts = np.empty(labels, np.int64)
+        few_revealed = np.empty(labels)
+        few_out = np.empty(labels)
         for s in range(inputs):
             at = s if rows > 1 else 0
             size = 0
             for a in range(labels):
                 if possible[at, a]:
-                    few_counts[size], few_revealed[size], few_out[size] = (
-                        counts[s, a],
-                        revealed[s, a],
-                        np.nan,
-                    )
+                    few_counts[size] = counts[s, a]
+                    few_revealed[size] = revealed[s, a]
+                    few_out[size] = np.nan
                     size += 1
             inner(few_counts[:size], few_revealed[:size], few_out[:size])
             mass = 0.0
@@ -65,7 +67,8 @@ def masked(student: Student | str, mask: ArrayLike) -> Student:
                 if possible[at, a]:
                     out[s, a] = few_out[size]
                     size += 1
-            # Where the teacher contradicts the mask, what is shown of the possible labels does not sum to 1.
+            # Where the teacher contradicts the mask, what is shown of the possible labels does not
+            # sum to 1.
             if not abs(mass - 1.0) <= _TOLERANCE:
                 for a in range(labels):
                     if possible[at, a]:
@@ -79,21 +82,23 @@ def masked(student: Student | str, mask: ArrayLike) -> Student:
 
 
 def grouped(student: Student | str, groups: ArrayLike) -> Student:
-    """Return `student` with the knowledge of which inputs have equal rows: S becomes the number of groups K.
+    """Return `student` with the knowledge of which inputs have equal rows: S becomes the number of
+    groups K.
 
-    The answers at all inputs of a group are pooled, and each of its inputs gets the row that the student makes of them:
-    its risk is that of the teacher with one input for each group, of the group's whole probability, with K in place of
-    S in every rate.
+    The answers at all inputs of a group are pooled, and each of its inputs gets the row that the
+    student makes of them: its risk is that of the teacher with one input for each group, of the
+    group's whole probability, with K in place of S in every rate.
 
-    A teacher that contradicts the groups is not refused: of hard labels a group gets the mean of its rows, weighted by
-    the visits, and elsewhere what was shown of one of them, normalised; the distance of the rows from it is a floor
-    that no n removes. The exact risk is for teachers whose rows are equal within groups.
+    A teacher that contradicts the groups is not refused: of hard labels a group gets the mean of
+    its rows, weighted by the visits, and elsewhere what was shown of one of them, normalised; the
+    distance of the rows from it is a floor that no n removes. The exact risk is for teachers whose
+    rows are equal within groups.
 
     Parameters
     ----------
     student : str or Student
-        One with a row rule and without a prior, whose level shows equal rows alike: without noise, unnormalised logits,
-        non-target parts or a graph.
+        One with a row rule and without a prior, whose level shows equal rows alike: without noise,
+        unnormalised logits, non-target parts or a graph.
     groups : (S,) array_like of int
         The group of each input, any whole numbers.
     """
@@ -101,17 +106,20 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
     level = base.access
     if not level.alike:
         raise ValueError(
-            f"student {base.name!r}: what access {level.name!r} shows at two equal rows cannot be pooled"
+            f"student {base.name!r}: what access {level.name!r} shows at two equal rows cannot be "
+            "pooled"
         )
     given = numeric_array(groups, "groups", 1)
     if (given != np.rint(given)).any():
         raise ValueError(f"groups = {given[given != np.rint(given)][0]:g}: must be whole numbers")
     _, group = np.unique(given, return_inverse=True)
-    inner, number = base.rule.py_func, int(group.max()) + 1
+    inner = base.rule.py_func
+    number = int(group.max()) + 1
 
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
-        pooled, shown = np.zeros((number, labels), np.int64), np.full((number, labels), np.nan)
+        pooled = np.zeros((number, labels), np.int64)
+        shown = np.full((number, labels), np.nan)
         for s in range(inputs):
             for a in range(labels):
                 pooled[group[s], a] += counts[s, a]
@@ -154,8 +162,10 @@ def _possible(mask: ArrayLike) -> np.ndarray:
             "mask has rows of different lengths: must be bool, (labels,) or (inputs, labels)"
         ) from None
     if given.dtype != np.bool_ or given.ndim not in (1, 2) or not given.size:
-        raise ValueError(f"mask has type {given.dtype} and shape {given.shape}: must be bool, (labels,) or (inputs, "
-                         "labels)")  # fmt: skip
+        raise ValueError(
+            f"mask has type {given.dtype} and shape {given.shape}: must be bool, (labels,) or "
+            "(inputs, labels)"
+        )
     table = np.array(np.atleast_2d(given), order="C")
     empty = np.flatnonzero(~table.any(axis=1))
     if len(empty):

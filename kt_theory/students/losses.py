@@ -1,4 +1,6 @@
-"""Students that mix the sampled labels with the probabilities shown, as losses for distillation do."""
+"""Students that mix the sampled labels with the probabilities shown, as losses for distillation
+do.
+"""
 
 from __future__ import annotations
 
@@ -18,27 +20,31 @@ _NEWTON_STEPS = 1000
 
 
 def hinton(alpha: float, temperature: float = 1.0) -> Student:
-    """Return the student of Hinton's loss: part cross-entropy with the labels, part with rows at a temperature T.
+    """Return the student of Hinton's loss: part cross-entropy with the labels, part with rows at a
+    temperature T.
 
-    On a visited row, with e the frequencies of its labels, p the row, p_T = softmax(log p / T) and q_T likewise, it is
+    On a visited row, with e the frequencies of its labels, p the row, p_T = softmax(log p / T) and
+    q_T likewise, it is
 
         argmin over q of  alpha CE(e, q) + (1-alpha) T^2 KL(p_T || q_T).
 
-    T = 1: the loss is CE(alpha e + (1-alpha) p, q) up to a constant, so q = alpha e + (1-alpha) p exactly, and
-    TV(q, p) = alpha TV(e, p) on every visited row:
+    T = 1: the loss is CE(alpha e + (1-alpha) p, q) up to a constant, so q = alpha e + (1-alpha) p
+    exactly, and TV(q, p) = alpha TV(e, p) on every visited row:
 
         risk = risk of ce_ful + alpha (risk of ce_sgl - risk of ce_ful),
 
-    which tends to 0 as alpha sqrt(S(A-1)/(2 pi n)) at worst: the labels are noise where the row is known, and alpha = 0
-    is best. T != 1: the minimum of a convex function of the logits, by Newton's method to 1e-12 in its gradient
+    which tends to 0 as alpha sqrt(S(A-1)/(2 pi n)) at worst: the labels are noise where the row is
+    known, and alpha = 0 is best. T != 1: the minimum of a convex function of the logits, by
+    Newton's method to 1e-12 in its gradient
 
         alpha (q - e) + (1-alpha) T (q_T - p_T);
 
-    it tends to p too, and has no exact risk. As n grows the noise of a rare label a enters with a weight of about
-    alpha p_a / (alpha p_a + (1-alpha) p_T(a)): a T above 1 takes it from the rare labels. As T -> infinity the second
-    part of the loss tends to logit matching, (1-alpha)/(2B) sum_a (z_a - log p_a)^2 over the B labels of positive
-    probability, both logits of mean 0, and q to its minimum with an error of order 1/T. alpha = 0 is `ce_ful` and
-    alpha = 1 is `ce_sgl`, at every T. Unvisited rows are uniform.
+    it tends to p too, and has no exact risk. As n grows the noise of a rare label a enters with a
+    weight of about alpha p_a / (alpha p_a + (1-alpha) p_T(a)): a T above 1 takes it from the rare
+    labels. As T -> infinity the second part of the loss tends to logit matching, (1-alpha)/(2B)
+    sum_a (z_a - log p_a)^2 over the B labels of positive probability, both logits of mean 0, and q
+    to its minimum with an error of order 1/T. alpha = 0 is `ce_ful` and alpha = 1 is `ce_sgl`, at
+    every T. Unvisited rows are uniform.
 
     Parameters
     ----------
@@ -49,11 +55,13 @@ def hinton(alpha: float, temperature: float = 1.0) -> Student:
 
     References
     ----------
-    Hinton, Vinyals and Dean (2015), Distilling the knowledge in a neural network, arXiv 1503.02531, sections 2 and 2.1.
+    Hinton, Vinyals and Dean (2015), Distilling the knowledge in a neural network, arXiv 1503.02531,
+    sections 2 and 2.1.
     """
     if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0.0 <= alpha <= 1.0:
         raise ValueError(f"alpha = {alpha!r}: must be a number from 0 to 1")
-    weight, tau = float(alpha), positive(temperature, "temperature", low=1e-3, high=1e3)
+    weight = float(alpha)
+    tau = positive(temperature, "temperature", low=1e-3, high=1e3)
     reference = "Hinton, Vinyals and Dean (2015), arXiv 1503.02531"
     name = f"hinton({weight:g}, {tau:g})" if tau != 1.0 else f"hinton({weight:g})"
     if weight in (0.0, 1.0):
@@ -80,9 +88,9 @@ def _mixture(weight: float) -> Any:
 def _newton(weight: float, tau: float) -> Any:
     """Return the rule for T != 1 and 0 < alpha < 1.
 
-    The Hessian is D - alpha q q^T - (1-alpha) q_T q_T^T with D = diag(alpha q + (1-alpha) q_T), and does not see a
-    constant in the logits. With the constant that makes q_T . step = 0, the Newton step is D^-1 (s q - gradient),
-    s = alpha q . step, so one division solves for it.
+    The Hessian is D - alpha q q^T - (1-alpha) q_T q_T^T with D = diag(alpha q + (1-alpha) q_T), and
+    does not see a constant in the logits. With the constant that makes q_T . step = 0, the Newton
+    step is D^-1 (s q - gradient), s = alpha q . step, so one division solves for it.
     """
     other = 1.0 - weight
 
@@ -98,7 +106,8 @@ def _newton(weight: float, tau: float) -> Any:
             np.empty(labels),
             np.empty(labels),
         )
-        top, mass = revealed.max(), 0.0
+        top = revealed.max()
+        mass = 0.0
         for a in range(labels):
             target[a] = (revealed[a] / top) ** (1.0 / tau)
             mass += target[a]
@@ -107,14 +116,18 @@ def _newton(weight: float, tau: float) -> Any:
             logit[a] = np.log(start) if counts[a] > 0 or target[a] > 0.0 else -np.inf
         target /= mass
         for _ in range(_NEWTON_STEPS):
-            top, mass, hot_mass = logit.max(), 0.0, 0.0
+            top = logit.max()
+            mass = 0.0
+            hot_mass = 0.0
             for a in range(labels):
                 out[a], hot[a] = np.exp(logit[a] - top), np.exp((logit[a] - top) / tau)
                 mass += out[a]
                 hot_mass += hot[a]
             out /= mass
             hot /= hot_mass
-            above, below, largest = 0.0, 0.0, 0.0
+            above = 0.0
+            below = 0.0
+            largest = 0.0
             for a in range(labels):
                 curve = weight * out[a] + other * hot[a]
                 if curve > 0.0:
@@ -139,10 +152,13 @@ def _newton(weight: float, tau: float) -> Any:
             size = 1.0
             # Far from the minimum the loss must fall; close to it the fall is lost in rounding.
             while slope < -1e-14 and size > 1e-12:
-                hard_rise, soft_rise = 0.0, 0.0
+                hard_rise = 0.0
+                soft_rise = 0.0
                 for a in range(labels):
-                    hard_gap, soft_gap = size * (step[a] - mean), size * (step[a] - hot_mean) / tau
-                    # A step so far would overflow, on a label whose weight may have underflowed: it is refused.
+                    hard_gap = size * (step[a] - mean)
+                    soft_gap = size * (step[a] - hot_mean) / tau
+                    # A step so far would overflow, on a label whose weight may have underflowed: it
+                    # is refused.
                     far = hard_gap > 600.0 or soft_gap > 600.0
                     hard_rise += np.inf if far else out[a] * np.expm1(hard_gap)
                     soft_rise += np.inf if far else hot[a] * np.expm1(soft_gap)
@@ -155,7 +171,8 @@ def _newton(weight: float, tau: float) -> Any:
                 logit[a] += size * step[a]
             if slope > -1e-28:
                 break
-        mass, top = 0.0, logit.max()
+        mass = 0.0
+        top = logit.max()
         for a in range(labels):
             out[a] = np.exp(logit[a] - top)
             mass += out[a]

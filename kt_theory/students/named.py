@@ -18,7 +18,9 @@ NAMED: dict[str, Student] = {
         for student in (LAPLACE, KRICHEVSKY_TROFIMOV, GOOD_TURING, GREEDY, HEDGED, NON_TARGET)
     },
 }
-"""Every student that needs no parameter, by name: the paper's four and those that people compare with."""
+"""Every student that needs no parameter, by name: the paper's four and those that people compare
+with.
+"""
 
 
 def as_students(students: Any) -> list[Student]:
@@ -64,12 +66,21 @@ _NEED_PARAMETERS = {
 }
 
 
+def one_student(student: Any) -> Student:
+    """Return `student`, a name or a `Student`."""
+    chosen, *others = as_students(student)
+    if others:
+        raise ValueError(f"student names {1 + len(others)} students: give one at a time")
+    return chosen
+
+
 def _as_student(student: Any) -> Student:
     if isinstance(student, Student):
         return student
     if not isinstance(student, str):
         raise ValueError(
-            f"student {student!r}: must be a name or a Student; wrap a rule in Student(name, access, rule)"
+            f"student {student!r}: must be a name or a Student; wrap a rule in Student(name, "
+            "access, rule)"
         )
     if student.split("(")[0] in _NEED_PARAMETERS:
         call = _NEED_PARAMETERS[student.split("(")[0]]

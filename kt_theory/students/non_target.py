@@ -1,4 +1,6 @@
-"""The student of non-target answers, told of with its level's limits: `kt_theory.limits.non_target`."""
+"""The student of non-target answers, told of with its level's limits:
+`kt_theory.limits.non_target`.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +28,7 @@ NON_TARGET = Student(
     "non_target",
     LEVEL,
     RowRule(_odds_or_frequencies),
-    "Zhao, Cui, Song, Qiu and Liang (2022), arXiv 2203.08679: the non-target part of decoupled distillation",
+    "Zhao, Cui, Song, Qiu and Liang (2022), arXiv 2203.08679: the non-target part of decoupled "
+    "distillation",
     NonTarget(),
 )

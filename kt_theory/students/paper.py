@@ -45,7 +45,8 @@ SEL_PTL = Student(
     "sel_ptl",
     PARTIAL,
     RowRule(share_the_rest),
-    f"{_PAPER}, (4.7): pi(a|s) on seen labels, the rest of the mass in equal shares on the unseen ones",
+    f"{_PAPER}, (4.7): pi(a|s) on seen labels, the rest of the mass in equal shares on the unseen "
+    "ones",
     Unseen(),
     sparse=sparse.Sharing(),
 )
@@ -65,15 +66,18 @@ STUDENTS: dict[str, Student] = {
 
 
 def top_k(k: int, *, sampled: bool = True) -> Student:
-    """Return the student of top-k access: exact on the k most probable and the sampled labels, the rest shared equally.
+    """Return the student of top-k access: exact on the k most probable and the sampled labels, the
+    rest shared equally.
 
-    It is exactly minimax for this access, for every n, S and A: averaged over label permutations any student treats the
-    hidden labels alike, and among those equal shares lose least. k = 0 is `sel_ptl`.
+    It is exactly minimax for this access, for every n, S and A: averaged over label permutations
+    any student treats the hidden labels alike, and among those equal shares lose least. k = 0 is
+    `sel_ptl`.
 
-    Without the sampled label no number of queries shows the tail, so that a visited row keeps a floor: with M its
-    probability and A - k its labels,
+    Without the sampled label no number of queries shows the tail, so that a visited row keeps a
+    floor: with M its probability and A - k its labels,
 
-        risk = sum_s rho_s [(1-rho_s)^n TV(Uniform, pi_s) + (1 - (1-rho_s)^n) 1/2 sum_tail |p - M/(A-k)|].
+        risk = sum_s rho_s [(1-rho_s)^n TV(Uniform, pi_s)
+                            + (1 - (1-rho_s)^n) 1/2 sum_tail |p - M/(A-k)|].
 
     Parameters
     ----------
@@ -92,8 +96,8 @@ def top_k(k: int, *, sampled: bool = True) -> Student:
 def add_c(c: float) -> Student:
     """Return the hard-label student that adds c to each count: (n_sa + c) / (n_s + c A).
 
-    c = 1 is Laplace's rule, c = 1/2 Krichevsky and Trofimov's; `kt_theory.best_add_c` gives the c whose certified
-    worst case is smallest at given A and n. c = 0 is `ce_sgl`.
+    c = 1 is Laplace's rule, c = 1/2 Krichevsky and Trofimov's; `kt_theory.best_add_c` gives the c
+    whose certified worst case is smallest at given A and n. c = 0 is `ce_sgl`.
 
     Parameters
     ----------
@@ -131,5 +135,6 @@ GOOD_TURING = Student(
     "good_turing",
     HARD,
     RowRule(good_turing),
-    "Good (1953): the share of labels seen once goes to the unseen ones, equally; the rest by frequency",
+    "Good (1953): the share of labels seen once goes to the unseen ones, equally; the rest by "
+    "frequency",
 )

@@ -23,7 +23,7 @@ from kt_theory.students.rules import (
     share_the_rest,
 )
 from kt_theory.students.student import Student
-from kt_theory.teacher import Teacher
+from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import distributions
 
 
@@ -75,23 +75,27 @@ _OF_ACCESS = (CE_SGL, SEL_PTL, CE_FUL, GREEDY)
 def with_prior(student: Student | Access | str, table: ArrayLike) -> Student:
     """Return a student that falls back on `table` instead of Uniform.
 
-    An unvisited row is table[s]. On a visited row the hard-label student ce_sgl and ce_ptl are as they were; students
-    that share the hidden mass (sel_ptl, top_k, grad_ful, ce_ful) share it in proportion to the table, or equally if
-    the table has no mass there. The risk of an unvisited row becomes TV(table[s], pi_s).
+    An unvisited row is table[s]. On a visited row the hard-label student ce_sgl and ce_ptl are as
+    they were; students that share the hidden mass (sel_ptl, top_k, grad_ful, ce_ful) share it in
+    proportion to the table, or equally if the table has no mass there. The risk of an unvisited row
+    becomes TV(table[s], pi_s).
 
     Parameters
     ----------
     student : Student, Access or str
-        ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k), grad_ful(graph) or argmax; or an access level that shows labels
-        alone, or probabilities as they are, which stands for ce_sgl, sel_ptl, ce_ful, argmax or the sharing rule.
+        ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k), grad_ful(graph) or argmax; or an access level
+        that shows labels alone, or probabilities as they are, which stands for ce_sgl, sel_ptl,
+        ce_ful, argmax or the sharing rule.
     table : (S, A) array_like
         Rows sum to 1.
     """
-    base, prior = _based_on(student), distributions(table, "table", 2)
+    base = _based_on(student)
+    prior = distributions(table, "table", 2)
     rule = _WITH_PRIOR.get(base.rule.py_func)
     if rule is None or base.prior is not None:
         raise ValueError(
-            f"student {base.name!r}: a prior needs one of ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k), grad_ful(graph), "
+            f"student {base.name!r}: a prior needs one of ce_sgl, ce_ptl, sel_ptl, ce_ful, "
+            "top_k(k), grad_ful(graph), "
             "argmax; for others write a rule that reads `out`, and give Student(..., prior=table)"
         )
     name = f"{base.name} with prior"
@@ -111,21 +115,23 @@ def _based_on(student: Student | Access | str) -> Student:
     level = as_access(student)
     if not level.unaltered:
         raise ValueError(
-            f"access {level.name!r}: must show probabilities as they are, or labels alone, for a student with a prior"
+            f"access {level.name!r}: must show probabilities as they are, or labels alone, for a "
+            "student with a prior"
         )
     sharing = Student(level.name, level, RowRule(share_the_rest), "hidden mass shared")
     return next((base for base in _OF_ACCESS if base.access == level), sharing)
 
 
 def shrink(table: ArrayLike, weight: Any) -> Student:
-    """Return the hard-label student that shrinks towards a table: (n_sa + weight pi_0(a|s)) / (n_s + weight).
+    """Return the hard-label student that shrinks towards a table: (n_sa + weight pi_0(a|s)) / (n_s
+    + weight).
 
     pi_0 is `table`: a prior of `weight` pairs. Its mean squared error after k visits is
 
         E |q - p|^2 = [k (1 - |p|^2) + weight^2 |pi_0 - p|^2] / (k + weight)^2,
 
-    least, for every k, at weight = (1 - |p|^2) / |pi_0 - p|^2: `best_shrinkage`. Unvisited rows are pi_0. The uniform
-    table of weight c A is `add_c(c)`.
+    least, for every k, at weight = (1 - |p|^2) / |pi_0 - p|^2: `best_shrinkage`. Unvisited rows are
+    pi_0. The uniform table of weight c A is `add_c(c)`.
 
     Parameters
     ----------
@@ -138,7 +144,8 @@ def shrink(table: ArrayLike, weight: Any) -> Student:
     given = np.asarray(weight, dtype=np.float64)
     if given.ndim > 1 or (given.ndim == 1 and len(given) != len(prior)):
         raise ValueError(
-            f"weight has shape {given.shape}: must be a number, or one for each of the {len(prior)} inputs"
+            f"weight has shape {given.shape}: must be a number, or one for each of the "
+            f"{len(prior)} inputs"
         )
     if not (given >= 0.0).all():
         raise ValueError(f"weight = {float(given.min()):g}: must be at least 0")
@@ -147,9 +154,7 @@ def shrink(table: ArrayLike, weight: Any) -> Student:
     def rule(counts, revealed, out):
         inputs, labels = counts.shape
         for s in range(inputs):
-            visits = 0
-            for a in range(labels):
-                visits += counts[s, a]
+            visits = counts[s].sum()
             if visits > 0 and weights[s] < np.inf:
                 for a in range(labels):
                     out[s, a] = (counts[s, a] + weights[s] * out[s, a]) / (visits + weights[s])
@@ -161,10 +166,11 @@ def shrink(table: ArrayLike, weight: Any) -> Student:
 
 
 def best_shrinkage(teacher: Teacher, table: ArrayLike) -> np.ndarray:
-    """Return the weight of `shrink` with the least mean squared error at each input: (1 - |p|^2) / |pi_0 - p|^2, (S,).
+    """Return the weight of `shrink` with the least mean squared error at each input: (1 - |p|^2) /
+    |pi_0 - p|^2, (S,).
 
-    It does not depend on the number of visits. inf where the table is right, 0 where the teacher is a point mass and
-    the table is wrong.
+    It does not depend on the number of visits. inf where the table is right, 0 where the teacher is
+    a point mass and the table is wrong.
 
     Parameters
     ----------
@@ -172,8 +178,7 @@ def best_shrinkage(teacher: Teacher, table: ArrayLike) -> np.ndarray:
     table : (S, A) array_like
         Rows sum to 1.
     """
-    if not isinstance(teacher, Teacher):
-        raise ValueError(f"teacher is a {type(teacher).__name__}: must be a Teacher")
+    require_teacher(teacher)
     prior = distributions(table, "table", 2)
     if prior.shape != teacher.pi.shape:
         raise ValueError(

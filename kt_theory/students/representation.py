@@ -1,8 +1,8 @@
 """Students of a teacher's representation: its encoder's features, or the distances between them.
 
-The teacher's logits are H V^T: a row H[s] of r features for each input, from the encoder, and a row V[a] for each
-label, the head. These students know H, and learn from each answer what it tells of V, so that their risk depends on the
-rank r where that of others depends on the number of inputs.
+The teacher's logits are H V^T: a row H[s] of r features for each input, from the encoder, and a row
+V[a] for each label, the head. These students know H, and learn from each answer what it tells of V,
+so that their risk depends on the rank r where that of others depends on the number of inputs.
 """
 
 from __future__ import annotations
@@ -29,31 +29,36 @@ _EQUAL_ENERGY = 1e-12
 
 
 def features(features: Any, targets: str = "complete", *, shipped: bool = True) -> Student:
-    """Return the student that knows the teacher's features and learns its head: logits H V^T, H of rank r.
+    """Return the student that knows the teacher's features and learns its head: logits H V^T, H of
+    rank r.
 
-    What it knows beforehand: the features H[s] of every input, and that the logits are H V^T for some V. A query at s
-    returns a sampled label a, and
+    What it knows beforehand: the features H[s] of every input, and that the logits are H V^T for
+    some V. A query at s returns a sampled label a, and
 
-    - "hard": nothing else. V maximises the likelihood of all labels (multinomial, concave). As n grows the risk is at
-      most 1/2 sqrt(r(A-1)/n): E KL -> r(A-1)/(2n), then Pinsker. Where the labels can be separated, as while some label
-      is unseen, no maximum exists; a ridge of (10^-6 + 10^-12 n)/2 |V|^2, with the columns of H made orthogonal and of
-      mean square 1, makes it exist, be unique, and come close to the point masses that the likelihood tends to.
-    - "sampled": the logit H[s] V[a], on a scale that is the same for all inputs. The logit of (s, a) is known wherever
-      H[s] lies in the span of the inputs that returned a. A row of which some logits are known gets their softmax, and
-      0 on the other labels, so that its loss is their probability; a row without a known logit is uniform. So the risk
-      is at most the mean probability of the unknown logits, at most rA/(n+1).
-    - "complete": all logits of the row, up to a shift. A row is exact if H[s] lies in the span of the visited inputs,
-      uniform otherwise: risk <= (1-1/A) r/(n+1).
+    - "hard": nothing else. V maximises the likelihood of all labels (multinomial, concave). As n
+      grows the risk is at most 1/2 sqrt(r(A-1)/n): E KL -> r(A-1)/(2n), then Pinsker. Where the
+      labels can be separated, as while some label is unseen, no maximum exists; a ridge of (10^-6 +
+      10^-12 n)/2 |V|^2, with the columns of H made orthogonal and of mean square 1, makes it exist,
+      be unique, and come close to the point masses that the likelihood tends to.
+    - "sampled": the logit H[s] V[a], on a scale that is the same for all inputs. The logit of (s,
+      a) is known wherever H[s] lies in the span of the inputs that returned a. A row of which some
+      logits are known gets their softmax, and 0 on the other labels, so that its loss is their
+      probability; a row without a known logit is uniform. So the risk is at most the mean
+      probability of the unknown logits, at most rA/(n+1).
+    - "complete": all logits of the row, up to a shift. A row is exact if H[s] lies in the span of
+      the visited inputs, uniform otherwise: risk <= (1-1/A) r/(n+1).
 
-    If the encoder is not shipped, a query reveals H[s] with its answer, and unvisited rows stay uniform. That adds
-    at most sum_s rho_s (1-rho_s)^n TV(Uniform, pi_s) for hard labels; sampled logits cost at most (S + r(A-1))/(n+1)
-    (`kt_theory.limits.kappa` has the sharp "encoder_queried"); complete logits are then worth no more than soft labels,
-    S/n: the features of a row come too late to be of use.
+    If the encoder is not shipped, a query reveals H[s] with its answer, and unvisited rows stay
+    uniform. That adds at most sum_s rho_s (1-rho_s)^n TV(Uniform, pi_s) for hard labels; sampled
+    logits cost at most (S + r(A-1))/(n+1) (`kt_theory.limits.kappa` has the sharp
+    "encoder_queried"); complete logits are then worth no more than soft labels, S/n: the features
+    of a row come too late to be of use.
 
-    V + 1 c^T makes the same teacher as V, and all three rules write the same table for both. So logits are shown with
-    mean 0 in each row, which a rule could use but these do not: "sampled" needs positive probabilities. Only complete
-    logits without the encoder have an exact risk. If the logits are not H V^T the copy may be wrong on any row that is
-    not seen directly. A constant column in H gives the labels a bias.
+    V + 1 c^T makes the same teacher as V, and all three rules write the same table for both. So
+    logits are shown with mean 0 in each row, which a rule could use but these do not: "sampled"
+    needs positive probabilities. Only complete logits without the encoder have an exact risk. If
+    the logits are not H V^T the copy may be wrong on any row that is not seen directly. A constant
+    column in H gives the labels a bias.
 
     Parameters
     ----------
@@ -91,31 +96,33 @@ def features(features: Any, targets: str = "complete", *, shipped: bool = True) 
 
 
 def relations(distances: Any, targets: str = "complete") -> Student:
-    """Return the student that knows the distances between the features of all inputs, and learns a head of its own.
+    """Return the student that knows the distances between the features of all inputs, and learns a
+    head of its own.
 
-    What it knows beforehand: |H[s] - H[t]| for all pairs, and that the logits are H V^T. Classical scaling (Torgerson)
-    finds coordinates X with H = X Q^T + 1 t^T for unknown Q, Q^T Q = 1, and t; so the logits are X (V Q)^T + 1 (V t)^T,
-    affine in X. It is the student `features` of the columns of X and a constant: with d the dimension of the affine
-    hull of the rows of H, at most r, the rank is d + 1, and for complete logits
+    What it knows beforehand: |H[s] - H[t]| for all pairs, and that the logits are H V^T. Classical
+    scaling (Torgerson) finds coordinates X with H = X Q^T + 1 t^T for unknown Q, Q^T Q = 1, and t;
+    so the logits are X (V Q)^T + 1 (V t)^T, affine in X. It is the student `features` of the
+    columns of X and a constant: with d the dimension of the affine hull of the rows of H, at most
+    r, the rank is d + 1, and for complete logits
 
         risk <= (1 - 1/A) (d + 1) / (n + 1):
 
-    d + 1 inputs in general position are anchors that reveal the teacher. The teacher's own head is of no use to it:
-    softmax(X V^T) keeps a floor, since Q and t cannot be seen in distances.
+    d + 1 inputs in general position are anchors that reveal the teacher. The teacher's own head is
+    of no use to it: softmax(X V^T) keeps a floor, since Q and t cannot be seen in distances.
 
     Parameters
     ----------
     distances : (S, S) array_like
-        Euclidean distances between the rows of H. Eigenvalues of -1/2 C D^2 C (D^2 the squares, C = 1 - 11^T/S) within
-        10^-11 of the largest count as 0; d is how many are above.
+        Euclidean distances between the rows of H. Eigenvalues of -1/2 C D^2 C (D^2 the squares, C =
+        1 - 11^T/S) within 10^-11 of the largest count as 0; d is how many are above.
     targets : str
         What a query returns with its label, as for `features`: "hard", "sampled" or "complete".
 
     Raises
     ------
     ValueError
-        If the matrix is not square and symmetric with a zero diagonal, or has an eigenvalue below -10^-11 of the
-        largest: these are distances of no points.
+        If the matrix is not square and symmetric with a zero diagonal, or has an eigenvalue below
+        -10^-11 of the largest: these are distances of no points.
 
     References
     ----------
@@ -135,14 +142,15 @@ def relations(distances: Any, targets: str = "complete") -> Student:
 def equal_maps(features: Any) -> np.ndarray:
     """Return which inputs have the same attention map: a group number for each input, (S,) int64.
 
-    The attention map of an input is the energy at each position, sum_c H[s, p, c]^2. A student that sees maps alone
-    writes one row for all inputs of a group: what that costs is `kt_theory.limits.groups.common_row_floor`.
+    The attention map of an input is the energy at each position, sum_c H[s, p, c]^2. A student that
+    sees maps alone writes one row for all inputs of a group: what that costs is
+    `kt_theory.limits.groups.common_row_floor`.
 
     Parameters
     ----------
     features : (S, positions, channels) array_like
-        The features of each input at each position. At each position, energies that follow each other within 10^-12 of
-        the largest of all count as equal.
+        The features of each input at each position. At each position, energies that follow each
+        other within 10^-12 of the largest of all count as equal.
 
     References
     ----------
@@ -150,7 +158,8 @@ def equal_maps(features: Any) -> np.ndarray:
     """
     if np.ndim(features) != 3:
         raise ValueError(
-            f"features has shape {np.shape(features)}: must have 3 axes, (inputs, positions, channels)"
+            f"features has shape {np.shape(features)}: must have 3 axes, (inputs, positions, "
+            "channels)"
         )
     given = numeric_array(features, "features", 3).astype(np.float64)
     energies = ((given / (np.abs(given).max() or 1.0)) ** 2).sum(axis=2)
@@ -174,20 +183,24 @@ def _maximum_likelihood(points: np.ndarray, shipped: bool) -> Any:
         size = labels * width
         visits = np.zeros(inputs)
         for s in range(inputs):
-            for a in range(labels):
-                visits[s] += counts[s, a]
+            visits[s] = counts[s].sum()
         pairs = visits.sum()
         ridge = _RIDGE + _RELATIVE_RIDGE * pairs
-        head, slope, step = np.zeros(size), np.zeros(size), np.zeros(size)
+        head = np.zeros(size)
+        slope = np.zeros(size)
+        step = np.zeros(size)
         curve = np.zeros((size, size))
-        value, scale, decrement = -np.inf, 0.0, np.inf
+        value = -np.inf
+        scale = 0.0
+        decrement = np.inf
         for _ in range(_NEWTON_STEPS):
             while True:  # halve the step until the penalised likelihood rises
                 new = 0.0
                 for i in range(size):
                     new -= 0.5 * ridge * (head[i] + scale * step[i]) ** 2
                 for s in range(inputs):
-                    top, mass = -np.inf, 0.0
+                    top = -np.inf
+                    mass = 0.0
                     for a in range(labels):
                         out[s, a] = 0.0
                         for j in range(width):
@@ -261,14 +274,16 @@ def _classical_scaling(distances: Any) -> np.ndarray:
     if np.abs(given - given.T).max() > rounding:
         s, t = np.unravel_index(np.argmax(np.abs(given - given.T)), given.shape)
         raise ValueError(
-            f"distances[{s}, {t}] = {given[s, t]:g} but [{t}, {s}] = {given[t, s]:g}: must be symmetric"
+            f"distances[{s}, {t}] = {given[s, t]:g} but [{t}, {s}] = {given[t, s]:g}: must be "
+            "symmetric"
         )
     squares = (0.5 * (given / unit + given.T / unit)) ** 2
     centred = squares - squares.mean(axis=0) - squares.mean(axis=1)[:, None] + squares.mean()
     values, vectors = np.linalg.eigh(-0.5 * centred)
     if values[0] < -_EUCLIDEAN_TOLERANCE * max(values[-1], -values[0]):
         raise ValueError(
-            f"distances: no points have them: -1/2 C D^2 C has the eigenvalue {values[0] * unit**2:.3g}, the largest "
+            "distances: no points have them: -1/2 C D^2 C has the eigenvalue "
+            f"{values[0] * unit**2:.3g}, the largest "
             f"is {values[-1] * unit**2:.3g}; give Euclidean distances"
         )
     kept = values > _EUCLIDEAN_TOLERANCE * values[-1]

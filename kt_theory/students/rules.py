@@ -1,14 +1,17 @@
-"""Rules: what turns the counts of labels and what was revealed of rows into a student's distributions.
+"""Rules: what turns the counts of labels and what was revealed of rows into a student's
+distributions.
 
 A row rule sees one input only and writes one distribution over the labels:
 
     rule(counts, revealed, out)
-        counts    (A,) int64    how often the queries at this input returned each label
-        revealed  (A,) float64  what the student's access level shows of pi(a|s), NaN where it is hidden
-        out       (A,) float64  the student's distribution, to be overwritten: its prior row, NaN if it has none
+        counts    (A,) int64    how often the queries at this input returned each label revealed
+        (A,) float64  what the student's access level shows of pi(a|s), NaN where it is hidden out
+        (A,) float64  the student's distribution, to be overwritten: its prior row, NaN if it has
+        none
 
-A table rule sees all inputs at once, three arrays (S, A), for students that learn something from all rows together.
-The Monte Carlo engine compiles them; called from Python they run as they stand, which makes them their own oracles.
+A table rule sees all inputs at once, three arrays (S, A), for students that learn something from
+all rows together. The Monte Carlo engine compiles them; called from Python they run as they stand,
+which makes them their own oracles.
 """
 
 from __future__ import annotations
@@ -17,22 +20,34 @@ import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+
+Function = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 
 
 @dataclass(frozen=True, eq=False)
 class _Rule:
-    py_func: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+    py_func: Function
+    decorator: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if not callable(self.py_func):
+            raise ValueError(
+                f"{self.decorator}({self.py_func!r}): must be a function of (counts, revealed, out)"
+            )
 
     def __call__(self, counts: np.ndarray, revealed: np.ndarray, out: np.ndarray) -> None:
         """Run the rule in plain Python."""
         self.py_func(counts, revealed, out)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle a rule that was defined with the decorator by its name: that name now means the rule."""
-        module, name = self.py_func.__module__, self.py_func.__qualname__
+        """Pickle a rule that was defined with the decorator by its name: that name now means the
+        rule.
+        """
+        module = self.py_func.__module__
+        name = self.py_func.__qualname__
         if getattr(sys.modules.get(module), name, None) is self:
             return _rule_by_name, (module, name)
         return type(self), (self.py_func,)
@@ -41,23 +56,32 @@ class _Rule:
 class RowRule(_Rule):
     """A row rule: `py_func(counts, revealed, out)`, compiled when the engine first needs it."""
 
+    decorator = "row_rule"
+
 
 class TableRule(_Rule):
-    """A table rule: `py_func(counts, revealed, out)` on all rows together, compiled when the engine first needs it."""
+    """A table rule: `py_func(counts, revealed, out)` on all rows together, compiled when the engine
+    first needs it.
+    """
+
+    decorator = "table_rule"
 
 
 def _rule_by_name(module: str, name: str) -> RowRule | TableRule:
     return getattr(importlib.import_module(module), name)
 
 
-def row_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -> RowRule:
-    """Mark `function(counts, revealed, out)` as a row rule, to be compiled by Numba when a simulation needs it.
+def row_rule(function: Function) -> RowRule:
+    """Mark `function(counts, revealed, out)` as a row rule, to be compiled by Numba when a
+    simulation needs it.
 
-    Its indices are checked against the bounds of the arrays in the first repeats of a simulation only, at most 64,
-    because the checks double its time: a rule that leaves them later may do anything.
+    Its indices are checked against the bounds of the arrays in the first repeats of a simulation
+    only, at most 64, because the checks double its time: a rule that leaves them later may do
+    anything.
 
-    A rule must be a function of its arguments alone: global names keep the value that they have when it is compiled,
-    and a rule that draws random numbers would make results depend on the number of threads.
+    A rule must be a function of its arguments alone: global names keep the value that they have
+    when it is compiled, and a rule that draws random numbers would make results depend on the
+    number of threads.
 
     Examples
     --------
@@ -67,16 +91,16 @@ def row_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -> 
     ...     out[:] = (counts + 1.0) / (counts.sum() + counts.size)
     >>> student = kt.Student("laplace", access="hard", rule=laplace)
     """
-    if not callable(function):
-        raise ValueError(f"row_rule({function!r}): must be a function of (counts, revealed, out)")
     return RowRule(function)
 
 
-def table_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -> TableRule:
-    """Mark `function(counts, revealed, out)` as a table rule: as `row_rule`, on arrays (S, A), once per transfer set.
+def table_rule(function: Function) -> TableRule:
+    """Mark `function(counts, revealed, out)` as a table rule: as `row_rule`, on arrays (S, A), once
+    per transfer set.
 
-    For students that pool rows, such as one unknown temperature for all of them. It costs four arrays of the teacher's
-    size for each thread. Reductions along an axis do not compile to fast code; loops do.
+    For students that pool rows, such as one unknown temperature for all of them. It costs four
+    arrays of the teacher's size for each thread. Reductions along an axis do not compile to fast
+    code; loops do.
 
     Examples
     --------
@@ -86,12 +110,11 @@ def table_rule(function: Callable[[np.ndarray, np.ndarray, np.ndarray], None]) -
     ...     out[:] = (counts.sum(axis=0) + 1.0) / (counts.sum() + counts.shape[1])
     >>> student = kt.Student("label_marginal", access="hard", rule=label_marginal)
     """
-    if not callable(function):
-        raise ValueError(f"table_rule({function!r}): must be a function of (counts, revealed, out)")
     return TableRule(function)
 
 
 def frequencies(counts, revealed, out):
+    """Write n_sa / n_s."""
     visits = counts.sum()
     if visits == 0:
         out[:] = 1.0 / counts.size
@@ -100,6 +123,7 @@ def frequencies(counts, revealed, out):
 
 
 def reweighted_frequencies(counts, revealed, out):
+    """Write what is proportional to n_sa pi(a|s)."""
     total = 0.0
     for a in range(counts.size):
         out[a] = counts[a] * revealed[a] if counts[a] > 0 else 0.0
@@ -111,6 +135,7 @@ def reweighted_frequencies(counts, revealed, out):
 
 
 def share_the_rest(counts, revealed, out):
+    """Write what is shown, and the rest of the mass in equal shares on the hidden labels."""
     known_mass = 0.0
     hidden = 0
     for a in range(counts.size):
@@ -126,6 +151,9 @@ def share_the_rest(counts, revealed, out):
 
 
 def good_turing(counts, revealed, out):
+    """Write the frequencies but for the share of labels seen once, which goes to the unseen ones,
+    equally.
+    """
     visits = counts.sum()
     once = 0
     unseen = 0

@@ -1,4 +1,6 @@
-"""How students are fitted to sparse records: closed forms that list some labels of a row and treat the others alike."""
+"""How students are fitted to sparse records: closed forms that list some labels of a row and treat
+the others alike.
+"""
 
 from __future__ import annotations
 
@@ -59,20 +61,24 @@ class ClosedForm:
     Attributes
     ----------
     assumes : str
-        What a certificate may assume of the copy. "shared": it keeps stated probabilities and shares the hidden mass
-        equally. "frequencies": n_sa / n_s. "other": nothing.
+        What a certificate may assume of the copy. "shared": it keeps stated probabilities and
+        shares the hidden mass equally. "frequencies": n_sa / n_s. "other": nothing.
     """
 
     assumes: ClassVar[str] = "other"
 
     def fit(self, rows: SparseRows) -> tuple[np.ndarray, np.ndarray]:
-        """Return q(a|s) of each pair, (P,), and of each label of a row that is not among its pairs, (R,)."""
+        """Return q(a|s) of each pair, (P,), and of each label of a row that is not among its pairs,
+        (R,).
+        """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Sharing(ClosedForm):
-    """Stated probabilities as they are, the rest of the row in equal shares (Zhao and Zhu 2023, (4.7) and (5.2))."""
+    """Stated probabilities as they are, the rest of the row in equal shares (Zhao and Zhu 2023,
+    (4.7) and (5.2)).
+    """
 
     assumes: ClassVar[str] = "shared"
 
@@ -150,11 +156,13 @@ SparseFit = ClosedForm | Undone
 def _capped(
     rows: SparseRows, value: np.ndarray, share: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """No hidden label above its cap, what it gives up to the other hidden labels: min(cap, t), the row's t all others.
+    """No hidden label above its cap, what it gives up to the other hidden labels: min(cap, t), the
+    row's t all others.
 
-    Where the cap is true no row is further from the teacher than with equal shares: what a label gives up was too much
-    by all of it, and what others take adds to their errors no more than it. Caps that leave mass to no label stay
-    unmet: mass that the records leave to labels which they rule out is beyond the labels there are.
+    Where the cap is true no row is further from the teacher than with equal shares: what a label
+    gives up was too much by all of it, and what others take adds to their errors no more than it.
+    Caps that leave mass to no label stay unmet: mass that the records leave to labels which they
+    rule out is beyond the labels there are.
     """
     level = share.copy()
     held = np.zeros(len(rows.row), dtype=bool)

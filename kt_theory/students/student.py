@@ -1,4 +1,6 @@
-"""A student: a rule with a name, the access level it needs, what is known of its risk, and where it comes from."""
+"""A student: a rule with a name, the access level it needs, what is known of its risk, and where it
+comes from.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,13 @@ class Student:
     exact : ExactRisk, optional
         Its exact risk, if it has one: see `kt_theory.exact`.
     prior : (S, A) array_like, optional
-        What the student believes before the first query, rows that sum to 1: its rule finds them in `out`, whose
-        entries are NaN otherwise.
+        What the student believes before the first query, rows that sum to 1: its rule finds them in
+        `out`, whose entries are NaN otherwise.
     sizes : (int or None, int or None)
         The inputs and labels that its knowledge is about, None where any number will do.
     sparse : SparseFit, optional
-        How it is fitted to sparse records in closed form, if it can be: see `kt_theory.students.sparse`.
+        How it is fitted to sparse records in closed form, if it can be: see
+        `kt_theory.students.sparse`.
     """
 
     name: str
@@ -61,7 +64,8 @@ class Student:
             object.__setattr__(self, "prior", distributions(self.prior, "prior", 2))
 
     def table(self, counts: ArrayLike, revealed: ArrayLike) -> np.ndarray:
-        """Return the student's table (S, A) learnt from counts (S, A) and what was revealed (S, A), in plain Python.
+        """Return the student's table (S, A) learnt from counts (S, A) and what was revealed (S, A),
+        in plain Python.
 
         The counts are those that its access level shows, `access.seen_counts`.
         """
@@ -77,20 +81,26 @@ class Student:
         return out
 
     def refuse_other_sizes(self, shape: tuple[int, ...]) -> None:
-        """Raise ValueError if a teacher of this shape, (S, A), is not one that the student's knowledge is about."""
+        """Raise ValueError if a teacher of this shape, (S, A), is not one that the student's
+        knowledge is about.
+        """
         for what, known, given in zip(("inputs", "labels"), self.sizes, shape, strict=True):
             if known not in (None, given):
                 raise ValueError(
-                    f"student {self.name!r}: what it knows is about {known} {what}: the teacher has {given}"
+                    f"student {self.name!r}: what it knows is about {known} {what}: the teacher "
+                    f"has {given}"
                 )
 
     def before(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return what the rule finds in `out`: a copy of the prior, whose shape must be `shape` = (S, A), or NaN."""
+        """Return what the rule finds in `out`: a copy of the prior, whose shape must be `shape` =
+        (S, A), or NaN.
+        """
         if self.prior is None:
             return np.full(shape, np.nan)
         if self.prior.shape != shape:
             raise ValueError(
-                f"student {self.name!r}: prior has shape {self.prior.shape}: must be the teacher's {shape}, "
+                f"student {self.name!r}: prior has shape {self.prior.shape}: must be the teacher's "
+                f"{shape}, "
                 "one row for each input"
             )
         return self.prior.copy()
@@ -104,6 +114,7 @@ def refuse_too_little_access(students: Iterable[Student], granted: Access) -> No
     for student in students:
         if not granted.covers(student.access):
             raise AccessError(
-                f"student {student.name!r} needs access {student.access.name!r} ({student.access.description}), "
+                f"student {student.name!r} needs access {student.access.name!r} "
+                f"({student.access.description}), "
                 f"but access {granted.name!r} is granted ({granted.description})"
             )

@@ -1,6 +1,8 @@
-"""Sweeps: a design grid from a file, run in blocks that survive, on one machine or many, as one tidy table.
+"""Sweeps: a design grid from a file, run in blocks that survive, on one machine or many, as one
+tidy table.
 
-Only the standard library, NumPy and the nouns load with it; the engine, Arrow and the rest load when something runs.
+Only the standard library, NumPy and the nouns load with it; the engine, Arrow and the rest load
+when something runs.
 """
 
 from kt_theory.sweep.overview import Status as Status

@@ -1,19 +1,19 @@
-"""The border to the engine: blocks of absolute repeat indices of one cell, as sums that add up in any order.
+"""The border to the engine: blocks of absolute repeat indices of one cell, as sums that add up in
+any order.
 
-What a block stores is what the engine's tally holds (see `kt_theory.kernels.statistics`): whole-number sums, from which
-mean and standard error follow exactly, and a histogram, here without its empty bins. The formulas on stored sums stand
-here a second time, in plain Python, so that planning and a second run do without the engine.
+What a block stores is what the engine's tally holds (see `kt_theory.kernels.statistics`):
+whole-number sums, from which mean and standard error follow exactly, and a histogram, here without
+its empty bins.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,17 +22,16 @@ from kt_theory.catalogue import build_student
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 
-SUMS = 8
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
-_SCALE, _HALF, _LIMB = 2.0**50, 25, 32
-_DROP, _OFFSET = np.uint64(41), 960 << 11
 _KEPT_PAIRS, _KEPT_CELLS = 2**24, 16
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker is asked for: repeats first .. first + repeats - 1 of some students on the same transfer sets."""
+    """What a worker is asked for: repeats first .. first + repeats - 1 of some students on the same
+    transfer sets.
+    """
 
     teacher: Mapping[str, Any]
     students: Sequence[Mapping[str, Any]]
@@ -64,8 +63,7 @@ def run_block(work: Work) -> list[Block]:
         return _run(work)
     except Exception as error:
         if len(work.students) > 1:
-            alone = [Work(work.teacher, [s], work.n, work.seed, work.group, work.first, work.repeats)
-                     for s in work.students]  # fmt: skip
+            alone = [replace(work, students=[student]) for student in work.students]
             return [block for single in alone for block in run_block(single)]
         said = " ".join(f"{type(error).__name__}: {error}".split())
         return [Block(error=said, traceback=traceback.format_exc())]
@@ -78,23 +76,20 @@ def losses_of(work: Work) -> np.ndarray:
     return losses
 
 
-def seconds_per_repeat(inputs: int, labels: int, n: int, students: Sequence[Mapping[str, Any]]) -> float:
-    """Return a rough cost of one repeat, to cut work into blocks and to foretell times; no result hangs on it."""
+def seconds_per_repeat(
+    inputs: int, labels: int, n: int, students: Sequence[Mapping[str, Any]]
+) -> float:
+    """Return a rough cost of one repeat, to cut work into blocks and to foretell times; no result
+    hangs on it.
+    """
     pairs = inputs * labels
     rules = sum(recipe["name"] not in STUDENTS for recipe in students)
     return 1e-9 * (80.0 + min(1.2 * n, 2.0 * pairs) + pairs * (0.5 + 10.0 * rules))
 
 
-def moments(sums: Any, repeats: int) -> tuple[float, float]:
-    """Return the mean and the standard error of the mean from the (SUMS,) words; exact until they round."""
-    total, high, cross, low = (int(sums[2 * i]) + (int(sums[2 * i + 1]) << _LIMB) for i in range(4))
-    squares = (high << (2 * _HALF)) + (cross << (_HALF + 1)) + low
-    spread = repeats * squares - total * total
-    variance = spread / (repeats * (repeats - 1)) / _SCALE**2 if repeats > 1 else 0.0
-    return total / repeats / _SCALE, math.sqrt(variance / repeats)
-
-
-def merged_histogram(bins: Sequence[np.ndarray], counts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def merged_histogram(
+    bins: Sequence[np.ndarray], counts: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the sum of sparse histograms: the bins that are hit, in order, and how often."""
     if len(bins) == 1:
         return bins[0], counts[0]
@@ -102,16 +97,6 @@ def merged_histogram(bins: Sequence[np.ndarray], counts: Sequence[np.ndarray]) -
     total = np.zeros(len(found), dtype=np.int64)
     np.add.at(total, where, np.concatenate(counts))
     return found, total
-
-
-def quantiles(bins: np.ndarray, counts: np.ndarray) -> list[float]:
-    """Return the smallest losses with at least the shares `QUANTILES` at or below, off by 2^-12 of their value."""
-    cumulative = np.cumsum(counts)
-    targets = [max(1, math.ceil(share * int(cumulative[-1]))) for share in QUANTILES]
-    index = bins[np.searchsorted(cumulative, targets)].astype(np.int64)
-    edges = np.array([np.maximum(index, 1) - 1, np.maximum(index, 1)]) + _OFFSET
-    low, high = (edges.astype(np.uint64) << _DROP).view(np.float64)
-    return [float(x) for x in np.where(index > 0, np.minimum(1.0, 0.5 * (low + high)), 0.0)]
 
 
 def _run(work: Work) -> list[Block]:
@@ -128,7 +113,9 @@ def _run(work: Work) -> list[Block]:
 
 
 class _Runner:
-    """A cell's teacher and students, ready for the kernels; the last few are kept, as many as fit in memory."""
+    """A cell's teacher and students, ready for the kernels; the last few are kept, as many as fit
+    in memory.
+    """
 
     _kept: ClassVar[OrderedDict[str, _Runner]] = OrderedDict()
     _lock = threading.Lock()
@@ -139,7 +126,8 @@ class _Runner:
 
         self.teacher = recipes.build_teacher(work.teacher)
         students = [build_student(recipe, self.teacher.inputs) for recipe in work.students]
-        # simulate() keys its streams by (seed, n); cells of a sweep that differ in the teacher are independent too.
+        # simulate() keys its streams by (seed, n); cells of a sweep that differ in the teacher are
+        # independent too.
         key = stream_key(work.seed, int(work.group, 16))
         self.cell = Cell(self.teacher, students, work.n, work.seed, key=key)
 

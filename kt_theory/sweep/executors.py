@@ -1,4 +1,6 @@
-"""Where blocks run: threads of this process, processes of this machine, a Dask cluster, or any other executor."""
+"""Where blocks run: threads of this process, processes of this machine, a Dask cluster, or any
+other executor.
+"""
 
 from __future__ import annotations
 
@@ -56,8 +58,8 @@ def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
     Parameters
     ----------
     executor : str or concurrent.futures.Executor
-        "threads", "processes", "dask" (a cluster of this machine's cores), "dask://HOST:PORT" (one that runs), or an
-        executor, such as mpi4py's or loky's, which stays open.
+        "threads", "processes", "dask" (a cluster of this machine's cores), "dask://HOST:PORT" (one
+        that runs), or an executor, such as mpi4py's or loky's, which stays open.
     workers : int, optional
         All available cores if omitted.
 
@@ -68,18 +70,22 @@ def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
     ConnectionError
         If the scheduler does not answer within 10 seconds.
     """
-    count = len(os.sched_getaffinity(0)) if workers is None else whole_number(workers, "workers", low=1, high=10**6)
+    cores = len(os.sched_getaffinity(0))
+    count = cores if workers is None else whole_number(workers, "workers", low=1, high=10**6)
     if executor == "threads":
         return _owned(lambda: ThreadPoolExecutor(count), count, "threads")
     if executor == "processes":
-        # Not the standard library's pool: a few kills of its workers and it waits forever for an answer.
+        # Not the standard library's pool: a few kills of its workers and it waits forever for an
+        # answer.
         from loky import ProcessPoolExecutor
 
         return _owned(lambda: ProcessPoolExecutor(count), count, "processes")
     if isinstance(executor, str) and (executor == "dask" or executor.startswith("dask://")):
         return _dask(executor, count)
     if not callable(getattr(executor, "submit", None)):
-        raise ValueError(f"executor = {executor!r}: must be one of {', '.join(KINDS)}, or have the method submit")
+        raise ValueError(
+            f"executor = {executor!r}: must be one of {', '.join(KINDS)}, or have the method submit"
+        )
     width = count if workers is not None else getattr(executor, "_max_workers", None) or count
     return Crew(executor, width, type(executor).__name__)
 
@@ -92,7 +98,9 @@ def _dask(address: str, count: int) -> Crew:
     try:
         from distributed import Client, LocalCluster
     except ImportError:
-        raise ValueError(f"executor = {address!r} needs Dask: pip install 'kt_theory[dask]'") from None
+        raise ValueError(
+            f"executor = {address!r} needs Dask: pip install 'kt_theory[dask]'"
+        ) from None
     finish: list[Callable[[], Any]] = []
     if address == "dask":
         place: Any = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
@@ -103,8 +111,8 @@ def _dask(address: str, count: int) -> Crew:
         client = Client(place, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConnectionError(
-            f"no Dask scheduler answers at {address} within {CONNECT_SECONDS} s ({type(error).__name__}): "
-            "is it running, and reachable from here?"
+            f"no Dask scheduler answers at {address} within {CONNECT_SECONDS} s "
+            f"({type(error).__name__}): is it running, and reachable from here?"
         ) from None
     threads = sum(client.nthreads().values())
     return Crew(client.get_executor(), max(threads, 1), address, finish=[client.close, *finish])

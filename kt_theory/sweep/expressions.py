@@ -1,4 +1,5 @@
-"""Numbers in a specification: `{logspace = [2, 5, 13]}`, and arithmetic such as `inputs = "round(sqrt(n))"`.
+"""Numbers in a specification: `{logspace = [2, 5, 13]}`, and arithmetic such as `inputs =
+"round(sqrt(n))"`.
 
 Arithmetic is read by a grammar of its own, never by `eval`.
 """
@@ -34,13 +35,20 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def logspace(bounds: Any, where: str, kind: str, most: int) -> tuple[Any, ...]:
-    """Return the values of [a, b, points], 10^a to 10^b, at most `most` of them; whole ones once each if rounded."""
-    if not isinstance(bounds, (list, tuple)) or len(bounds) != 3 or not all(type(b) in (int, float) for b in bounds):
-        raise ValueError(f"{where}: logspace = {bounds!r}: must be [a, b, points], from 10^a to 10^b")
+    """Return the values of [a, b, points], 10^a to 10^b, at most `most` of them; whole ones once
+    each if rounded.
+    """
+    numbers = isinstance(bounds, (list, tuple)) and [b for b in bounds if type(b) in (int, float)]
+    if not numbers or len(numbers) != 3 or len(bounds) != 3:
+        raise ValueError(
+            f"{where}: logspace = {bounds!r}: must be [a, b, points], from 10^a to 10^b"
+        )
     low, high = bounds[:2]
     points = whole_number(bounds[2], f"{where}: points of logspace", low=1, high=most)
     if not -300 <= low <= high <= 15.9:
-        raise ValueError(f"{where}: logspace = {bounds!r}: must be [a, b, points] with a <= b <= 15.9")
+        raise ValueError(
+            f"{where}: logspace = {bounds!r}: must be [a, b, points] with a <= b <= 15.9"
+        )
     values = [10.0 ** (low + (high - low) * i / max(points - 1, 1)) for i in range(points)]
     return tuple(dict.fromkeys(round(v) for v in values)) if kind == "int" else tuple(values)
 
@@ -51,7 +59,8 @@ def evaluate(text: str, names: Mapping[str, float]) -> float:
     Parameters
     ----------
     text : str
-        Numbers, names, + - * / // **, brackets, and sqrt, log (natural), exp, floor, ceil, round, min, max.
+        Numbers, names, + - * / // **, brackets, and sqrt, log (natural), exp, floor, ceil, round,
+        min, max.
     names : mapping
         What the names stand for, such as {"n": 100}.
 
@@ -65,7 +74,9 @@ def evaluate(text: str, names: Mapping[str, float]) -> float:
         value = _value(ast.parse(text, mode="eval").body, names)
         finite = math.isfinite(value)
     except (SyntaxError, MemoryError):
-        raise ValueError(f"{shown}: must be a number or an expression in {', '.join(names)}") from None
+        raise ValueError(
+            f"{shown}: must be a number or an expression in {', '.join(names)}"
+        ) from None
     except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
         where = ", ".join(f"{name} = {given:g}" for name, given in names.items())
         raise ValueError(f"{shown}: {error}, at {where}") from None
@@ -75,8 +86,8 @@ def evaluate(text: str, names: Mapping[str, float]) -> float:
 
 
 def _value(node: ast.AST, names: Mapping[str, float]) -> float:
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
-        return node.value
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return node.value  # type: ignore[return-value]
     if isinstance(node, ast.Name):
         if node.id not in names:
             raise unknown_name("name in an expression", node.id, names)
@@ -93,4 +104,7 @@ def _value(node: ast.AST, names: Mapping[str, float]) -> float:
         if node.func.id not in _FUNCTIONS:
             raise unknown_name("function", node.func.id, _FUNCTIONS)
         return _FUNCTIONS[node.func.id](*(_value(argument, names) for argument in node.args))
-    raise ValueError(f"{ast.unparse(node)!r}: only arithmetic, {', '.join(_FUNCTIONS)} may stand in an expression")
+    raise ValueError(
+        f"{ast.unparse(node)!r}: only arithmetic, {', '.join(_FUNCTIONS)} may stand in an "
+        "expression"
+    )

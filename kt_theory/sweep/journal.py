@@ -1,8 +1,9 @@
 """The journal: one append-only file per running process, one checked record per block.
 
-A record is the marker, the length and the CRC-32 of what follows: one line of JSON, then little-endian int64. A process
-that is killed leaves at most its last record torn. A damaged record is recognised, skipped and said, and its block runs
-again; those behind it are found by their markers. The writer holds a lock on its file as long as it lives.
+A record is the marker, the length and the CRC-32 of what follows: one line of JSON, then
+little-endian int64. A process that is killed leaves at most its last record torn. A damaged record
+is recognised, skipped and said, and its block runs again; those behind it are found by their
+markers. The writer holds a lock on its file as long as it lives.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.sweep.cells import SUMS, Block
+from kt_theory.kernels.statistics import SUMS
+from kt_theory.sweep.cells import Block
 
 _MARK = b"KTB1"
 _HEAD = struct.Struct("<4sII")
@@ -47,8 +49,9 @@ def pack(record: Record) -> bytes:
     if block.error:
         facts |= {"error": block.error, "traceback": block.traceback}
     else:
-        facts |= {"inputs": block.inputs, "labels": block.labels, "path": block.path, "seconds": block.seconds}
-    numbers = np.concatenate([np.asarray(part, dtype="<i8") for part in (block.sums, block.bins, block.counts)])
+        facts |= {name: getattr(block, name) for name in ("inputs", "labels", "path", "seconds")}
+    parts = block.sums, block.bins, block.counts
+    numbers = np.concatenate([np.asarray(part, dtype="<i8") for part in parts])
     payload = json.dumps(facts).encode() + b"\n" + numbers.tobytes()
     return _HEAD.pack(_MARK, len(payload), zlib.crc32(payload)) + payload
 
@@ -60,12 +63,13 @@ def _unpack(payload: bytes) -> Record:
     if "error" in facts:
         return Record(*place, Block(**facts))
     numbers = np.frombuffer(rest, dtype="<i8")
-    half = SUMS + (len(numbers) - SUMS) // 2
-    return Record(*place, Block(**facts, sums=numbers[:SUMS], bins=numbers[SUMS:half], counts=numbers[half:]))
+    sums, histogram = np.split(numbers, [SUMS])
+    bins, counts = np.split(histogram, [len(histogram) // 2])
+    return Record(*place, Block(**facts, sums=sums, bins=bins, counts=counts))
 
 
 class Reader:
-    """Reads a journal, also one that still grows: each call of `new` goes on where the last one stopped."""
+    """Reads a journal, also one that still grows: each `new` goes on where the last one stopped."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.position, self.damaged = path, 0, 0
@@ -76,7 +80,8 @@ class Reader:
         Parameters
         ----------
         finished : bool
-            Nobody writes any more, so that an incomplete record at the end is torn and not on its way.
+            Nobody writes any more, so that an incomplete record at the end is torn and not on its
+            way.
         """
         with open(self.path, "rb") as stream:
             stream.seek(self.position)
@@ -146,7 +151,8 @@ def full_disk(error: OSError, path: Path) -> OSError:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return error
     return OSError(
-        error.errno, f"{path}: the disk is full; what was finished is saved: make room and run the same again"
+        error.errno,
+        f"{path}: the disk is full; what was finished is saved: make room and run the same again",
     )
 
 

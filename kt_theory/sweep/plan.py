@@ -1,4 +1,6 @@
-"""What of a cell is still to be run: pure functions of the blocks that are stored and of what the sweep asks for."""
+"""What of a cell is still to be run: pure functions of the blocks that are stored and of what the
+sweep asks for.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,13 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from kt_theory.sweep.cells import SUMS, moments
+from kt_theory.kernels.statistics import SUMS, moments
 from kt_theory.sweep.spec import Spec
 
 FIRST_LOOK = 1024
-"""Repeats after which a standard error is first looked at; then at 1.5, 2, 3, 4, 6, 8 ... times as many."""
+"""Repeats after which a standard error is first looked at; then at 1.5, 2, 3, 4, 6, 8 ... times as
+many.
+"""
 
 BLOCK_SECONDS = 0.5
 """About how long one block takes."""
@@ -25,7 +29,9 @@ class Stored(NamedTuple):
 
 
 def disjoint(blocks: Iterable[Any]) -> list[Any]:
-    """Return blocks of which no two share a repeat, in order; what two processes ran twice counts once."""
+    """Return blocks of which no two share a repeat, in order; what two processes ran twice counts
+    once.
+    """
     kept, end = [], 0
     for block in sorted(blocks, key=lambda b: (b.first, -b.repeats)):
         if block.first >= end:
@@ -46,7 +52,9 @@ def prefix(blocks: Sequence[Any]) -> list[Any]:
 
 
 def missing(spec: Spec, blocks: Sequence[Any]) -> list[tuple[int, int]]:
-    """Return the stretches (first, repeats) that a cell needs next, given its disjoint blocks; none when it is done."""
+    """Return the stretches (first, repeats) that a cell needs next, given its disjoint blocks; none
+    when it is done.
+    """
     return gaps(blocks, spec.repeats if spec.repeats is not None else _next_look(spec, blocks))
 
 
@@ -69,7 +77,9 @@ def cut(stretch: tuple[int, int], block: int) -> list[tuple[int, int]]:
 
 
 def block_size(seconds: float) -> int:
-    """Return the repeats of one block, a power of two, for a cell whose repeat takes so many seconds."""
+    """Return the repeats of one block, a power of two, for a cell whose repeat takes so many
+    seconds.
+    """
     size = 256
     while size < 2**20 and 2 * size * seconds <= BLOCK_SECONDS:
         size *= 2
@@ -77,10 +87,11 @@ def block_size(seconds: float) -> int:
 
 
 def _next_look(spec: Spec, blocks: Sequence[Any]) -> int:
-    """Return how many repeats the cell needs before its standard error is judged again, or has where it is done.
+    """Return how many repeats the cell needs before its standard error is judged again, or has
+    where it is done.
 
-    The looks do not depend on the target, so that a sharper one goes on where the last one stopped. A look that is no
-    border between blocks has been passed before, when it did not suffice.
+    The looks do not depend on the target, so that a sharper one goes on where the last one stopped.
+    A look that is no border between blocks has been passed before, when it did not suffice.
     """
     assert spec.target_se is not None
     assert spec.max_repeats is not None

@@ -37,7 +37,9 @@ class Progress:
 
     @property
     def left(self) -> float:
-        """The seconds left, if blocks go on to take what their estimates lead to expect; NaN before the first."""
+        """The seconds left, if blocks go on to take what their estimates lead to expect; NaN before
+        the first.
+        """
         return self.seconds * (self._cost / self._done_cost - 1.0) if self._done_cost else math.nan
 
     def expect(self, blocks: int, cost: float) -> None:
@@ -46,7 +48,7 @@ class Progress:
         self._cost += cost
 
     def lined_up(self, blocks: int, cost: float) -> None:
-        """Count blocks that have been lined up; where they pass what was expected, the total grows."""
+        """Count blocks that are lined up; where they pass what was expected, the total grows."""
         self._known += blocks
         self._known_cost += cost
         self.total, self._cost = max(self.total, self._known), max(self._cost, self._known_cost)
@@ -62,12 +64,17 @@ class Progress:
         speed = self.repeats / max(self.seconds, 1e-9)
         if self._bar is not None:
             self._bar.total = self.total
-            self._bar.set_postfix_str(f"{speed:,.0f} repeats/s, {self.left:.0f} s left, {failed} failed", refresh=False)
+            self._bar.set_postfix_str(
+                f"{speed:,.0f} repeats/s, {self.left:.0f} s left, {failed} failed", refresh=False
+            )
             self._bar.update(self.blocks - self._bar.n)
         elif self.shown and time.monotonic() - self._last > _LINE_SECONDS:
             self._last = time.monotonic()
             left = "time left unknown" if math.isnan(self.left) else f"about {self.left:.0f} s left"
-            self.say(f"{self.blocks}/{self.total} blocks, {speed:,.0f} repeats/s, {left}, {failed} failed")
+            self.say(
+                f"{self.blocks}/{self.total} blocks, {speed:,.0f} repeats/s, {left}, {failed} "
+                "failed"
+            )
 
     def say(self, line: str) -> None:
         """Print a line beside the bar."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kt_theory.sweep.cells import Work, losses_of, moments, run_block
+from kt_theory.kernels.statistics import moments
+from kt_theory.sweep.cells import Work, losses_of, run_block
 from kt_theory.sweep.plan import disjoint, prefix
 from kt_theory.sweep.spec import Cell
 from kt_theory.sweep.store import Store
@@ -39,14 +40,21 @@ class Replay:
 
 
 def find(store: Store, name: str) -> Cell:
-    """Return the cell whose id begins with `name`; ValueError if there is none, several, or one that is not defined."""
+    """Return the cell whose id begins with `name`; ValueError if there is none, several, or one
+    that is not defined.
+    """
     found = [cell for cell in store.spec.cells if cell.id.startswith(name)]
     if len(found) != 1 or not name:
         many = "no id" if not found else f"{len(found)} ids"
-        raise ValueError(f"cell {name!r}: {many} in the sweep {store.spec.name!r} begin so; they stand in the table")
+        raise ValueError(
+            f"cell {name!r}: {many} in the sweep {store.spec.name!r} begin so; they stand in the "
+            "table"
+        )
     (cell,) = found
     if cell.undefined:
-        raise ValueError(f"cell {cell.id}: {cell.teacher_name} is not defined at n = {cell.n}: {cell.undefined}")
+        raise ValueError(
+            f"cell {cell.id}: {cell.teacher_name} is not defined at n = {cell.n}: {cell.undefined}"
+        )
     return cell
 
 
@@ -64,7 +72,8 @@ def replay_cell(store: Store, cell: Cell, repeat: int | None = None) -> Replay:
     store : Store
     cell : Cell
     repeat : int, optional
-        Only this one. If omitted: the stretch that failed, or else all that is stored, and the mean is compared.
+        Only this one. If omitted: the stretch that failed, or else all that is stored, and the mean
+        is compared.
     """
     store.refresh()
     if repeat is not None:
@@ -79,9 +88,10 @@ def replay_cell(store: Store, cell: Cell, repeat: int | None = None) -> Replay:
     stored = np.sum([np.asarray(block.sums) for block in whole], axis=0)
     again = np.zeros_like(stored)
     for at in range(0, repeats, _PIECE):
-        (block,) = run_block(_work(cell, at, min(_PIECE, repeats - at)))
+        work = _work(cell, at, min(_PIECE, repeats - at))
+        (block,) = run_block(work)
         if block.error:
-            losses_of(_work(cell, at, min(_PIECE, repeats - at)))  # raises the error as it is
+            losses_of(work)  # raises the error as it is
         again += np.asarray(block.sums)
     return Replay(cell, 0, repeats, moments(again, repeats)[0], moments(stored, repeats)[0])
 

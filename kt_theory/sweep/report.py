@@ -1,4 +1,6 @@
-"""The report: one HTML file that needs no network, from the table of a sweep. Plots by Plotly, whose code is inside."""
+"""The report: one HTML file that needs no network, from the table of a sweep. Plots by Plotly,
+whose code is inside.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,11 @@ from kt_theory.sweep.store import Store, replace
 if TYPE_CHECKING:
     import pandas as pd
 
-_SHOWN = ("teacher", "inputs", "labels", "student", "n", "mean", "std_error", "exact", "access", "lower_bound",
-          "minimax_lower", "minimax_upper", "upper_bound", "q50", "repeats", "status", "error", "cell")  # fmt: skip
+_SHOWN = (
+    *("teacher", "inputs", "labels", "student", "n", "mean", "std_error", "exact", "access"),
+    *("lower_bound", "minimax_lower", "minimax_upper", "upper_bound", "q50"),
+    *("repeats", "status", "error", "cell"),
+)
 _MOST_FAILURES = 50
 _SHAPE = ["teacher", "inputs", "labels"]
 _HARD_RATE, _OTHER_RATE = -0.5, -1.0
@@ -55,8 +60,9 @@ def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) 
     frame = load(place, exact=True, minimax=minimax)
     page = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
     page = page.replace("@TITLE@", html.escape(f"Sweep {store.about['spec']['name']}"))
+    content = json.dumps(_plain(_content(store, frame)), allow_nan=False)
     parts = {
-        "@DATA@": json.dumps(_plain(_content(store, frame)), allow_nan=False).replace("<", "\\u003c"),
+        "@DATA@": content.replace("<", "\\u003c"),
         "@PLOTLY@": get_plotlyjs().replace("</script", "<\\/script"),
     }
     for mark, text in parts.items():
@@ -67,26 +73,33 @@ def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) 
 
 def _content(store: Store, frame: pd.DataFrame) -> dict[str, Any]:
     done = frame[frame["status"] == "done"]
-    counts = ", ".join(f"{count:,} {status}" for status, count in frame["status"].value_counts().items())
-    runs = store.about["runs"]
+    statuses = frame["status"].value_counts()
+    counts = ", ".join(f"{count:,} {status}" for status, count in statuses.items())
+    spec, runs = store.about["spec"], store.about["runs"]
     shown = ["started", "host", "executor", "workers", "shard", "git"]
     last = runs[-1]
+    versions = {"python": last["python"], "machine": last["machine"], **last["versions"]}
     return {
         "summary": f"{len(frame):,} cells: {counts}; {int(frame['repeats'].sum()):,} repeats, "
-        f"{clock(frame['seconds'].sum())} of one core; seed {store.about['spec'].get('seed', 0)}",
-        "curves": [
-            _curve(name, rows)
-            for name, rows in done[(done["mean"] > _SMALLEST) & (done["n"] > 0)].groupby(_SHAPE, sort=False)
-        ],
+        f"{clock(frame['seconds'].sum())} of one core; seed {spec.get('seed', 0)}",
+        "curves": [_curve(name, rows) for name, rows in _drawn(done, _SHAPE)],
         "slopes": _table(_slopes(done)),
         "exponents": _table(_exponents(done)),
         "cells": _table(frame.assign(cell=frame["cell"].str[:12])[_shown(frame)]),
         "failures": _failures(store, frame),
         "failed": int((frame["status"] == "failed").sum()),
-        "runs": {"columns": shown, "rows": [[_text(run.get(key)) for key in shown] for run in runs]},
-        "spec": json.dumps(store.about["spec"], indent=1),
-        "versions": json.dumps({"python": last["python"], "machine": last["machine"], **last["versions"]}, indent=1),
+        "runs": {
+            "columns": shown,
+            "rows": [[_text(run.get(key)) for key in shown] for run in runs],
+        },
+        "spec": json.dumps(spec, indent=1),
+        "versions": json.dumps(versions, indent=1),
     }
+
+
+def _drawn(done: pd.DataFrame, keys: list[str]) -> Any:
+    """Return the points that have logarithms, grouped."""
+    return done[(done["mean"] > _SMALLEST) & (done["n"] > 0)].groupby(keys, sort=False)
 
 
 def _shown(frame: pd.DataFrame) -> list[str]:
@@ -99,21 +112,24 @@ def _curve(shape: Any, rows: pd.DataFrame) -> dict[str, Any]:
     students, levels = [], []
     for student, curve in rows.groupby("student", sort=False):
         points = curve.sort_values("n")
+        facts = {"student": student, "access": points["access"].iloc[0]}
+        facts |= {"std_error": points["std_error"].tolist()}
         taken = {"n": "n", "mean": "mean", "exact": "exact", "upper": "upper_bound"}
-        numbers = {key: _logs(points[column]) for key, column in taken.items()}
-        facts = {"student": student, "access": points["access"].iloc[0], "std_error": points["std_error"].tolist()}
-        students.append(facts | numbers)
+        students.append(facts | _logs(points, taken))
     for access, curve in rows.groupby("access", sort=False):
         points = curve.drop_duplicates("n").sort_values("n")
         taken = {"n": "n", "lower": "lower_bound", "low": "minimax_lower", "high": "minimax_upper"}
-        levels.append({"access": access} | {key: _logs(points[column]) for key, column in taken.items()})
+        levels.append({"access": access} | _logs(points, taken))
     name = f"{teacher}, S = {int(inputs)}, A = {int(labels)}"
     return {"name": name, "students": students, "levels": levels}
 
 
-def _logs(values: pd.Series) -> list[float | None]:
-    """Return numbers for a logarithmic axis, None for what has no logarithm or would only stretch the axis."""
-    return [float(value) if value > _SMALLEST else None for value in values]
+def _logs(points: pd.DataFrame, taken: dict[str, str]) -> dict[str, list[float | None]]:
+    """Return columns for a logarithmic axis, None for what would only stretch it."""
+    return {
+        key: [float(value) if value > _SMALLEST else None for value in points[column]]
+        for key, column in taken.items()
+    }
 
 
 def _slopes(done: pd.DataFrame) -> pd.DataFrame:
@@ -122,8 +138,7 @@ def _slopes(done: pd.DataFrame) -> pd.DataFrame:
 
     keys = ["teacher", "student", "access", "inputs", "labels"]
     fits = []
-    usable = done[(done["mean"] > _SMALLEST) & (done["n"] > 0)]
-    for _, curve in usable.groupby(keys, sort=False):
+    for _, curve in _drawn(done, keys):
         if curve["n"].nunique() < _FEWEST_POINTS:
             continue
         noisy = (curve["std_error"] > 1e-9 * curve["mean"]).all()
@@ -148,15 +163,16 @@ def _verdict(fit: Any) -> str:
 
 
 def _exponents(done: pd.DataFrame) -> pd.DataFrame:
-    """Return the exponents in n, S and A of every teacher and student that was run at several sizes."""
+    """Return the exponents in n, S and A of all teachers and students run at several sizes."""
     import pandas as pd
 
+    keys = ["teacher", "student"]
     fits = []
-    for _, rows in done[(done["mean"] > _SMALLEST) & (done["n"] > 0)].groupby(["teacher", "student"], sort=False):
+    for _, rows in _drawn(done, keys):
         moving = [name for name in ("n", "inputs", "labels") if rows[name].nunique() > 1]
         if len(moving) > 1 and len(rows) > len(moving) + 1:
-            fits.append(fit_exponents(rows.drop(columns="std_error"), by=["teacher", "student"], x=moving))
-    return pd.concat(fits) if fits else pd.DataFrame(columns=["teacher", "student"])
+            fits.append(fit_exponents(rows.drop(columns="std_error"), by=keys, x=moving))
+    return pd.concat(fits) if fits else pd.DataFrame(columns=keys)
 
 
 def _failures(store: Store, frame: pd.DataFrame) -> list[dict[str, str]]:
@@ -166,7 +182,8 @@ def _failures(store: Store, frame: pd.DataFrame) -> list[dict[str, str]]:
         record = store.errors.get(row.cell)
         what = f"{row.teacher}, {row.student}, n = {row.n}, seed = {row.seed}: {row.error}"
         command = f"kt-theory sweep replay {store.path} {row.cell[:12]} --debug"
-        found.append({"what": what, "replay": command, "traceback": record.block.traceback if record else ""})
+        trace = record.block.traceback if record else ""
+        found.append({"what": what, "replay": command, "traceback": trace})
     return found
 
 
@@ -175,7 +192,9 @@ def _table(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else "/".join(map(str, value)) if isinstance(value, list) else str(value)
+    if value is None:
+        return ""
+    return "/".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _plain(value: Any) -> Any:

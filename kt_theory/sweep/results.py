@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kt_theory.kernels.statistics import moments, quantiles
 from kt_theory.sweep.blocks import UNREADABLE, intact, merge
-from kt_theory.sweep.cells import QUANTILES, moments, quantiles
+from kt_theory.sweep.cells import QUANTILES
 from kt_theory.sweep.journal import Record
 from kt_theory.sweep.plan import Stored, missing, prefix
 from kt_theory.sweep.spec import Cell, Spec
@@ -18,21 +19,23 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_TEXT = ("cell", "teacher", "student", "access", "seed", "path", "status", "error")
-_WHOLE = ("n", "inputs", "labels", "repeats")
 _LEVELS = tuple(f"q{100 * share:02.0f}" for share in QUANTILES)
-_COLUMNS = ("cell", "teacher", "student", "access", "n", "inputs", "labels", "mean", "std_error", *_LEVELS, "repeats",
-            "seed", "path", "status", "error")  # fmt: skip
+_COLUMNS = {
+    **dict.fromkeys(("cell", "teacher", "student", "access"), "string"),
+    **dict.fromkeys(("n", "inputs", "labels"), "int64"),
+    **dict.fromkeys(("mean", "std_error", *_LEVELS), "double"),
+    "repeats": "int64",
+    **dict.fromkeys(("seed", "path", "status", "error"), "string"),
+}
 
 
 def results_table(spec: Spec, merged: Mapping[str, list[Record]]) -> pa.Table:
-    """Return one row per cell of the specification, in its order, from the merged records of each cell."""
+    """Return one row per cell of the specification, in its order, from each cell's records."""
     import pyarrow as pa
 
     rows = [_row(spec, cell, merged.get(cell.id, [])) for cell in spec.cells]
-    kinds = {**dict.fromkeys(_COLUMNS, pa.float64()), **dict.fromkeys(_TEXT, pa.string())}
-    kinds |= dict.fromkeys(_WHOLE, pa.int64())
-    return pa.table({name: pa.array([row.get(name) for row in rows], kinds[name]) for name in _COLUMNS})
+    columns = {name: [row.get(name) for row in rows] for name in _COLUMNS}
+    return pa.table({name: pa.array(columns[name], kind) for name, kind in _COLUMNS.items()})
 
 
 def counted(table: pa.Table) -> dict[str, int]:
@@ -41,7 +44,7 @@ def counted(table: pa.Table) -> dict[str, int]:
 
 
 def write_results(folder: Path, spec: Spec, table: pa.Table) -> None:
-    """Write the table; its metadata says of which specification, so that a second run knows that nothing is missing."""
+    """Write the table with its specification's mark: a second run sees that nothing is missing."""
     import pyarrow.parquet as pq
 
     marked = table.replace_schema_metadata({"fingerprint": spec.fingerprint})
@@ -64,13 +67,18 @@ def finished_counts(folder: Path, spec: Spec) -> dict[str, int] | None:
         counts = counted(pq.read_table(file, page_checksum_verification=True))
     except UNREADABLE:
         return None
-    return counts if set(counts) <= {"done", "not defined"} and Store(folder).spec.name == spec.name else None
+    return (
+        counts
+        if set(counts) <= {"done", "not defined"} and Store(folder).spec.name == spec.name
+        else None
+    )
 
 
 def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False) -> pd.DataFrame:
     """Return the tidy table of a sweep, finished or not, one row per cell.
 
-    What is computed is kept in the folder, after an interrupt as far as it came, and shown from then on.
+    What is computed is kept in the folder, after an interrupt as far as it came, and shown from
+    then on.
 
     Parameters
     ----------
@@ -78,15 +86,16 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
     exact : bool, optional
         Compute the exact risks that are not there yet. If omitted: unless they are more than 5,000.
     minimax : bool
-        Search for the minimax risks that have no closed form, once for each size and n: hard labels take 1.6 seconds
-        on average and 6 at most, top-k 0.25, partial labels 0.1.
+        Search for the minimax risks that have no closed form, once for each size and n: hard labels
+        take 1.6 seconds on average and 6 at most, top-k 0.25, partial labels 0.1.
 
     Returns
     -------
-    DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, q05, q25, q50, q75, q95, repeats,
-    seed, path, status ("done", "unfinished", "failed", "not defined" or "missing"), error, seconds; lower_bound and
-    upper_bound (the paper's, in mean; NaN where no theorem applies), exact (the exact risk, NaN where there is none),
-    minimax_lower and minimax_upper (between them lies the least worst-case risk at this access level).
+    DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, q05, q25,
+    q50, q75, q95, repeats, seed, path, status ("done", "unfinished", "failed", "not defined" or
+    "missing"), error, seconds; lower_bound and upper_bound (the paper's, in mean; NaN where no
+    theorem applies), exact (the exact risk, NaN where there is none), minimax_lower and
+    minimax_upper (between them lies the least worst-case risk at this access level).
     """
     from kt_theory.study import bound_columns
     from kt_theory.sweep.theory import exact_column, minimax_columns
@@ -97,7 +106,9 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
     bound_columns(frame)
     exact_column(frame, path, compute=exact)
     frame = minimax_columns(frame, path, search=minimax)
-    whole = frame[["inputs", "labels"]].notna().all().all()  # the size of a file's teacher is known once it has run
+    whole = (
+        frame[["inputs", "labels"]].notna().all().all()
+    )  # the size of a file's teacher is known once it has run
     return frame.astype({"inputs": "int64", "labels": "int64"}) if whole else frame
 
 
@@ -109,7 +120,9 @@ def measured(path: Path) -> pd.DataFrame:
     if not any((path / "journal").glob("*.log")):
         try:
             if _fingerprint(path) == store.about["fingerprint"]:
-                return _pandas(pq.read_table(path / "results.parquet", page_checksum_verification=True))
+                return _pandas(
+                    pq.read_table(path / "results.parquet", page_checksum_verification=True)
+                )
         except UNREADABLE:
             pass  # missing or damaged: it follows from the blocks
     merged: dict[str, list[Record]] = {}
@@ -155,9 +168,7 @@ def _row(spec: Spec, cell: Cell, records: list[Record]) -> dict[str, Any]:
         return row | {"status": "not defined"}
     good = [record for record in records if not record.block.error]
     wrong = [record.block.error for record in records if record.block.error]
-    start = prefix(good)
-    if start:
-        (whole,) = [record for record in merge(start)]
+    for whole in merge(prefix(good)):
         row |= _statistics(whole)
     blocks = [Stored(r.first, r.repeats, r.block.sums) for r in good]
     status = status_of(spec, cell, blocks, failed=bool(wrong))
@@ -165,17 +176,20 @@ def _row(spec: Spec, cell: Cell, records: list[Record]) -> dict[str, Any]:
 
 
 def status_of(spec: Spec, cell: Cell, blocks: Sequence[Stored], *, failed: bool) -> str:
-    """Return how a cell stands, given its disjoint blocks: done, unfinished, failed, not defined or missing."""
+    """Return how a cell stands, given its disjoint blocks, as `load` words it."""
     if cell.undefined:
         return "not defined"
     if blocks and not missing(spec, blocks):
         return "done"
-    return "failed" if failed else "unfinished" if blocks else "missing"
+    if failed:
+        return "failed"
+    return "unfinished" if blocks else "missing"
 
 
 def _statistics(record: Record) -> dict[str, Any]:
     block = record.block
     mean, error = moments(block.sums, record.repeats)
-    levels = quantiles(block.bins, block.counts)
-    facts = {"inputs": block.inputs, "labels": block.labels, "path": block.path, "repeats": record.repeats}
-    return facts | {"mean": mean, "std_error": error} | dict(zip(_LEVELS, levels, strict=True))
+    levels = quantiles(block.counts, QUANTILES, block.bins)
+    facts = {name: getattr(block, name) for name in ("inputs", "labels", "path")}
+    facts |= {"repeats": record.repeats, "mean": mean, "std_error": error}
+    return facts | dict(zip(_LEVELS, levels, strict=True))

@@ -1,11 +1,13 @@
-"""The run: what is missing goes out in blocks, what comes back is saved at once, and the end is one table."""
+"""The run: what is missing goes out in blocks, what comes back is saved at once, and the end is one
+table.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,7 @@ _STRIKES = 3
 _POLL_SECONDS = 0.2
 _LIVE_FAILURES = 10
 """So many failures are told as they come, the others by their number at the end."""
+_AGAIN = "what was finished is saved: run the same again"
 _BYTES_PER_PAIR = 64
 """A dense teacher, the tables to draw from it and a transfer set, per (input, label) pair."""
 
@@ -67,8 +70,9 @@ def run(
 ) -> Summary:
     """Run what is missing of a sweep and write its table.
 
-    Whatever is killed or fails: the same call goes on where the last one stopped, and the table in the end is the same
-    to the byte. Several processes may run on one folder at a time; they share the work.
+    Whatever is killed or fails: the same call goes on where the last one stopped, and the table in
+    the end is the same to the byte. Several processes may run on one folder at a time; they share
+    the work.
 
     Parameters
     ----------
@@ -78,7 +82,8 @@ def run(
     executor, workers
         See `kt_theory.sweep.executors.crew`; the results do not depend on them.
     shard : (i, N), optional
-        Only every N-th group of cells, from the i-th on, 1 <= i <= N; `merge` puts the folders of the shards together.
+        Only every N-th group of cells, from the i-th on, 1 <= i <= N; `merge` puts the folders of
+        the shards together.
     fail_fast : bool
         Stop at the first cell that fails.
     seconds : float, optional
@@ -97,7 +102,8 @@ def run(
         if executor in ("threads", "processes", "dask"):
             refuse_memory(spec, hands.width)
         store = Store.prepare(folder, spec, executor=hands.name, workers=hands.width, shard=shard)
-        work = _Run(spec, store, hands, _groups(spec, shard), fail_fast, seconds, Progress(progress))
+        groups = _groups(spec, shard)
+        work = _Run(spec, store, hands, groups, fail_fast, seconds, Progress(progress))
         try:
             work.go()
         finally:
@@ -106,15 +112,14 @@ def run(
     with store.put_together() as merged:
         table = results_table(spec, merged)
         write_results(folder, spec, table)
-    failures = tuple((cell, store.errors[cell.id].block.error) for cell in spec.cells if cell.id in work.failed)
-    done = work.progress
-    return Summary(
-        counted(table), done.blocks, done.repeats, done.seconds, failures, tuple(dict.fromkeys(store.damage))
-    )
+    failed = [cell for cell in spec.cells if cell.id in work.failed]
+    failures = tuple((cell, store.errors[cell.id].block.error) for cell in failed)
+    damage, done = tuple(dict.fromkeys(store.damage)), work.progress
+    return Summary(counted(table), done.blocks, done.repeats, done.seconds, failures, damage)
 
 
 def refuse_memory(spec: Spec, workers: int) -> None:
-    """Raise ValueError if the largest teachers, one per worker, do not fit in the memory that is free now."""
+    """Raise ValueError if the largest teachers, one per worker, do not fit in the free memory."""
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for cell in spec.cells:
         if "inputs" not in cell.teacher or cell.undefined:
@@ -123,13 +128,15 @@ def refuse_memory(spec: Spec, workers: int) -> None:
         need = _BYTES_PER_PAIR * inputs * labels
         if need > free:
             raise ValueError(
-                f"{cell.teacher_name} with inputs = {inputs}, labels = {labels} takes about {need / 2**30:.3g} GiB, "
-                f"{free / 2**30:.3g} GiB are free: take smaller sizes or another machine"
+                f"{cell.teacher_name} with inputs = {inputs}, labels = {labels} takes about "
+                f"{need / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are free: take smaller sizes or "
+                "another machine"
             )
         if need * workers > free:
             raise ValueError(
-                f"{workers} workers at {cell.teacher_name} with inputs = {inputs}, labels = {labels} take about "
-                f"{need * workers / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are free: take at most {int(free / need)}"
+                f"{workers} workers at {cell.teacher_name} with inputs = {inputs}, labels = "
+                f"{labels} take about {need * workers / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are "
+                f"free: take at most {int(free / need)}"
             )
 
 
@@ -180,19 +187,22 @@ def pieces(spec: Spec, store: Store, cells: Sequence[Cell]) -> dict[tuple[int, i
     size = 0
     for each in cells:
         for stretch in missing(spec, disjoint(store.blocks.get(each.id, []))):
-            size = size or block_size(_cost_of(cells))
+            size = size or block_size(_cost_of(cells, [(0, 1)]))
             for part in cut(stretch, size):
                 wanted.setdefault(part, []).append(each)
     return wanted
 
 
-def _cost_of(cells: Sequence[Cell]) -> float:
-    """Return the rough seconds per repeat of a group of cells."""
+def _cost_of(cells: Sequence[Cell], stretches: Collection[tuple[int, int]]) -> float:
+    """Return the rough seconds that stretches (first, repeats) of a group of cells take."""
+    if not stretches:
+        return 0.0
+    repeats = sum(length for _, length in stretches)
     try:
         shape = recipes.shape(cells[0].teacher)
     except (ValueError, OSError):
-        return 1e-4  # the block itself will meet the same error, and record it
-    return seconds_per_repeat(*shape, cells[0].n, [cell.student for cell in cells])
+        return repeats * 1e-4  # the block itself will meet the same error, and record it
+    return repeats * seconds_per_repeat(*shape, cells[0].n, [cell.student for cell in cells])
 
 
 @dataclass
@@ -219,8 +229,7 @@ class _Run:
             self.progress.say(line)
         for group in self.groups:
             wanted = pieces(self.spec, self.store, group.cells)
-            cost = _cost_of(group.cells) if wanted else 0.0
-            self.progress.expect(len(wanted), cost * sum(repeats for _, repeats in wanted))
+            self.progress.expect(len(wanted), _cost_of(group.cells, wanted))
         waiting = deque(self.groups)
         try:
             while not (self.fail_fast and self.failed):
@@ -247,7 +256,7 @@ class _Run:
                 self.progress.say(f"failed: {len(self.failed) - _LIVE_FAILURES:,} more cells")
 
     def _send(self, waiting: deque[_Group]) -> None:
-        """Keep every worker busy with one piece at hand; a piece that may have killed a worker flies alone."""
+        """Keep every worker busy with one piece at hand; one that may have killed flies alone."""
         while len(self.flying) < (1 if self.suspects else 2 * self.hands.width):
             piece = self._next(waiting)
             if piece is None:
@@ -284,8 +293,8 @@ class _Run:
         self.ready.extend(_Piece(group, cells, *part) for part, cells in sorted(wanted.items()))
         group.out = len(wanted)
         if wanted:
-            self.progress.lined_up(len(wanted), _cost_of(group.cells) * sum(repeats for _, repeats in wanted))
-        if not wanted:
+            self.progress.lined_up(len(wanted), _cost_of(group.cells, wanted))
+        else:
             self.store.release(group.cells[0].group)
 
     def _landed(self, group: _Group) -> None:
@@ -305,28 +314,29 @@ class _Run:
             self._mourn(lost, error)
             return
         except CancelledError:
-            raise ConnectionError("the scheduler is gone; what was finished is saved: run the same again") from None
+            raise ConnectionError(f"the scheduler is gone; {_AGAIN}") from None
         except Exception as error:
-            blocks = [Block(error=f"{type(error).__name__}: {error}", traceback=repr(error))] * len(piece.cells)
+            wrong = Block(error=f"{type(error).__name__}: {error}", traceback=repr(error))
+            blocks = [wrong] * len(piece.cells)
         self._save(piece, blocks)
 
     def _save(self, piece: _Piece, blocks: list[Block]) -> None:
-        pairs = zip(piece.cells, blocks, strict=True)
-        self.store.append([Record(cell.id, piece.first, piece.repeats, block) for cell, block in pairs])
-        for cell, block in zip(piece.cells, blocks, strict=True):
+        pairs = list(zip(piece.cells, blocks, strict=True))
+        stretch = piece.first, piece.repeats
+        self.store.append([Record(cell.id, *stretch, block) for cell, block in pairs])
+        for cell, block in pairs:
             if block.error and cell.id not in self.failed:
                 self.failed.add(cell.id)
                 if len(self.failed) <= _LIVE_FAILURES:
-                    self.progress.say(f"failed: {cell.teacher_name}, {cell.student_name}, n = {cell.n}: {block.error}")
-        self.progress.add(piece.repeats, piece.repeats * _cost_of(piece.group.cells))
+                    where = f"{cell.teacher_name}, {cell.student_name}, n = {cell.n}"
+                    self.progress.say(f"failed: {where}: {block.error}")
+        self.progress.add(piece.repeats, _cost_of(piece.group.cells, [stretch]))
         self._landed(piece.group)
 
     def _mourn(self, lost: list[_Piece], error: BrokenExecutor) -> None:
-        """Go on after a worker died: its pieces run again one by one, so that a guilty one is told from the others."""
+        """Go on after a worker died: its pieces run again one by one, to find the guilty one."""
         if not self.hands.replace():
-            raise ConnectionError(
-                f"the executor broke ({error}); what was finished is saved: run the same again"
-            ) from error
+            raise ConnectionError(f"the executor broke ({error}); {_AGAIN}") from error
         alone = len(lost) == 1
         for piece in lost:
             piece.strikes += 1

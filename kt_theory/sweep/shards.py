@@ -51,11 +51,17 @@ def merge_shards(folders: Sequence[str | Path], out: str | Path) -> Merged:
     spec = stores[0].spec
     for store in stores:
         if store.about["fingerprint"] != stores[0].about["fingerprint"]:
-            raise ValueError(f"{store.path} holds another sweep than {stores[0].path}: their specifications differ")
-    numbers = {run["shard"][1] for store in stores for run in store.about["runs"] if run.get("shard")}
+            raise ValueError(
+                f"{store.path} holds another sweep than {stores[0].path}: their specifications "
+                "differ"
+            )
+    numbers = {
+        run["shard"][1] for store in stores for run in store.about["runs"] if run.get("shard")
+    }
     if len(numbers) > 1:
         raise ValueError(
-            f"the folders were cut into {' and '.join(map(str, sorted(numbers)))} shards: must be one number"
+            f"the folders were cut into {' and '.join(map(str, sorted(numbers)))} shards: must be "
+            "one number"
         )
     count = numbers.pop() if numbers else 1
     target = Store.prepare(Path(out), spec, merged=[str(store.path) for store in stores])

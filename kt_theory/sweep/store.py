@@ -26,6 +26,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from kt_theory.output import replace_file
 from kt_theory.sweep.blocks import merge, read_blocks, write_blocks
 from kt_theory.sweep.journal import Reader, Record, Writer, being_written, full_disk
 from kt_theory.sweep.plan import Stored
@@ -66,7 +67,8 @@ class Store:
 
     @classmethod
     def prepare(cls, path: Path, spec: Spec, **facts: Any) -> Store:
-        """Return the store of a sweep about to run, made if need be, with this run written into `sweep.json`.
+        """Return the store of a sweep about to run, made if need be, with this run written into
+        `sweep.json`.
 
         Raises
         ------
@@ -78,23 +80,24 @@ class Store:
         if path.exists() and not path.is_dir():
             raise NotADirectoryError(f"{path} is a file: --out needs a folder")
         if path.is_dir() and not (path / "sweep.json").exists() and _strangers(path):
-            raise ValueError(f"{path} holds {_strangers(path)[0]} and no sweep: give an empty or a new folder")
+            raise ValueError(
+                f"{path} holds {_strangers(path)[0]} and no sweep: give an empty or a new folder"
+            )
         (path / "journal").mkdir(parents=True, exist_ok=True)
         with _locked(path):
             if (path / "sweep.json").exists():
                 about = _read_about(path)
                 if about["spec"]["name"] != spec.name:
                     raise ValueError(
-                        f"{path} holds the sweep {about['spec']['name']!r}, not {spec.name!r}: give another folder"
+                        f"{path} holds the sweep {about['spec']['name']!r}, not {spec.name!r}: "
+                        "give another folder"
                     )
             else:
                 about = {"format": FORMAT, "runs": []}
             about |= {"spec": spec.document, "fingerprint": spec.fingerprint}
             about["runs"].append(_provenance() | {"spec": spec.document, "seed": spec.seed} | facts)
-            replace(
-                path / "sweep.json",
-                lambda file: file.write_text(json.dumps(about, indent=1, default=lambda number: number.item())),
-            )
+            text = json.dumps(about, indent=1, default=lambda number: number.item())
+            replace(path / "sweep.json", lambda file: file.write_text(text))
         return cls(path)
 
     @property
@@ -149,31 +152,33 @@ class Store:
 
     def records(self, *, histograms: bool = True) -> Iterator[Record]:
         """Yield every record as it is stored: the same repeats may come twice."""
-        for path in sorted((self.path / "journal").glob("*.log")):
+        for path in self._journals():
             yield from Reader(path).new(finished=False)
-        yield from read_blocks(self.path / "blocks.parquet", [], histograms=histograms, checked=histograms)
+        yield from read_blocks(
+            self.path / "blocks.parquet", [], histograms=histograms, checked=histograms
+        )
 
     def living(self) -> list[Path]:
         """Return the journals of the processes that are at work on the folder now."""
-        return [path for path in sorted((self.path / "journal").glob("*.log")) if being_written(path)]
+        return [path for path in self._journals() if being_written(path)]
 
     @contextmanager
     def put_together(self, extra: Iterable[Record] = ()) -> Iterator[dict[str, list[Record]]]:
-        """Move the journals of ended processes, and `extra`, into `blocks.parquet`; yield all merged records.
+        """Move the journals of ended processes, and `extra`, into `blocks.parquet`; yield all
+        merged records.
 
-        What processes still at work have written is among them, for they may die before their own end. Until the
-        caller is through with the table nobody else gets here, so that no older table replaces a newer one.
+        What processes still at work have written is among them, for they may die before their own
+        end. Until the caller is through with the table nobody else gets here, so that no older
+        table replaces a newer one.
         """
         self.close()
         with _locked(self.path):
             living = self.living()
-            journals = [p for p in sorted((self.path / "journal").glob("*.log")) if p not in living]
+            journals = [path for path in self._journals() if path not in living]
             old = self.path / "blocks.parquet"
             found: dict[str, list[Record]] = defaultdict(list)
-            for path in journals:
-                for record in Reader(path).new(finished=True):
-                    found[record.cell].append(record)
-            for record in [*extra, *read_blocks(old, [])]:
+            ended = [record for path in journals for record in Reader(path).new(finished=True)]
+            for record in [*ended, *extra, *read_blocks(old, [])]:
                 found[record.cell].append(record)
             merged = {cell: merge(records) for cell, records in sorted(found.items())}
             if journals or not old.exists() or extra:
@@ -182,9 +187,14 @@ class Store:
                 for path in journals:
                     path.unlink()
             self._seen = None
-            for record in [record for path in living for record in Reader(path).new(finished=False)]:
+            for record in [
+                record for path in living for record in Reader(path).new(finished=False)
+            ]:
                 merged[record.cell] = merge([*merged.get(record.cell, []), record])
             yield merged
+
+    def _journals(self) -> list[Path]:
+        return sorted((self.path / "journal").glob("*.log"))
 
     def _identity(self) -> Any:
         try:
@@ -204,7 +214,7 @@ class Store:
             self._index(record)
 
     def _read_journals(self, *, own: bool) -> None:
-        for path in sorted((self.path / "journal").glob("*.log")):
+        for path in self._journals():
             if not own and self._writer is not None and path == self._writer.path:
                 continue
             reader = self._readers.setdefault(path, Reader(path))
@@ -213,7 +223,9 @@ class Store:
             for record in reader.new(finished=finished):
                 self._index(record)
             if reader.damaged > before:
-                self.damage.append(f"{path.name}: {reader.damaged - before} damaged or half-written, run again")
+                self.damage.append(
+                    f"{path.name}: {reader.damaged - before} damaged or half-written, run again"
+                )
 
     def _index(self, record: Record) -> None:
         if record.block.error:
@@ -223,22 +235,25 @@ class Store:
 
 
 def replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Replace a file in one step: `write` fills another one beside it, which then takes its name."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    """Replace a file as `replace_file` does; it is safe on the disk when this returns."""
+
+    def write_through(beside: Path) -> None:
         write(beside)
-        with open(beside, "rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(beside, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync(beside)
+
+    try:
+        replace_file(path, write_through)
+        _sync(path.parent)
     except OSError as error:
         raise full_disk(error, path) from error
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
     finally:
-        beside.unlink(missing_ok=True)
+        os.close(handle)
 
 
 @contextmanager
@@ -249,23 +264,41 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _strangers(path: Path) -> list[str]:
-    ours = {"journal", "lock", "claims", "blocks.parquet", "results.parquet", "exact.parquet", "minimax.parquet"}
-    return sorted(p.name for p in path.iterdir() if p.name not in ours and not p.name.startswith(".sweep.json"))
+    ours = {
+        "journal",
+        "lock",
+        "claims",
+        "blocks.parquet",
+        "results.parquet",
+        "exact.parquet",
+        "minimax.parquet",
+    }
+    return sorted(
+        p.name
+        for p in path.iterdir()
+        if p.name not in ours and not p.name.startswith(".sweep.json")
+    )
 
 
 def _read_about(path: Path) -> dict[str, Any]:
     file = path / "sweep.json"
     if not file.exists():
         raise FileNotFoundError(
-            f"{path} holds no sweep: {file.name} is not there; kt-theory sweep run SPEC --out {path}"
+            f"{path} holds no sweep: {file.name} is not there; kt-theory sweep run SPEC --out "
+            f"{path}"
         )
     try:
         about = json.loads(file.read_text())
         version = int(about["format"])
     except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{file} is damaged: put it back, or run the sweep in a new folder") from None
+        raise ValueError(
+            f"{file} is damaged: put it back, or run the sweep in a new folder"
+        ) from None
     if version > FORMAT:
-        raise ValueError(f"{path} has format {version}: this version reads up to {FORMAT}; install a newer kt_theory")
+        raise ValueError(
+            f"{path} has format {version}: this version reads up to {FORMAT}; install a newer "
+            "kt_theory"
+        )
     return about
 
 
@@ -288,10 +321,23 @@ def _provenance() -> dict[str, Any]:
 
 
 def _git_commit() -> str:
-    """Return the commit of the package where it runs from a checkout, with + where files were changed."""
+    """Return the commit of the package where it runs from a checkout, with + where files were
+    changed.
+    """
     here = Path(__file__).parent
     try:
-        words = ["git", "-C", str(here), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
-        return subprocess.run(words, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+        words = [
+            "git",
+            "-C",
+            str(here),
+            "describe",
+            "--always",
+            "--abbrev=40",
+            "--dirty=+",
+            "--exclude=*",
+        ]
+        return subprocess.run(
+            words, capture_output=True, text=True, timeout=5, check=True
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -1,4 +1,6 @@
-"""Parametric families of teachers; the random ones are a function of their integer seed alone (PCG64)."""
+"""Parametric families of teachers; the random ones are a function of their integer seed alone
+(PCG64).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ LARGEST_TABLE = 2**28
 """Most cells (inputs x labels) of a dense table that this room builds: 2 GiB of float64."""
 
 _BLOCK = 2**22
-"""Feature entries drawn at a time by `log_linear`, so that memory does not grow with the dimension."""
+"""Feature entries drawn at a time by `log_linear`, so that memory does not grow with the dimension.
+"""
 
 
 def uniform(inputs: int, labels: int) -> Teacher:
@@ -37,7 +40,8 @@ def deterministic(inputs: int, labels: int, seed: int | None = None) -> Teacher:
     inputs, labels : int
         S and A, at least 1.
     seed : int, optional
-        Without a seed l(s) = s mod A; with one, the l(s) are independent and uniform over the labels.
+        Without a seed l(s) = s mod A; with one, the l(s) are independent and uniform over the
+        labels.
     """
     shape = table_shape(inputs, labels)
     rows = np.arange(shape[0])
@@ -48,15 +52,16 @@ def deterministic(inputs: int, labels: int, seed: int | None = None) -> Teacher:
 
 
 def dirichlet(inputs: int, labels: int, alpha: float = 1.0, seed: int = 0) -> Teacher:
-    """Return a teacher whose rows are independent draws from the symmetric Dirichlet(alpha), with rho uniform.
+    """Return a teacher whose rows are independent draws from the symmetric Dirichlet(alpha), with
+    rho uniform.
 
     Parameters
     ----------
     inputs, labels : int
         S and A, at least 1.
     alpha : float
-        Concentration of each label, from 1e-6 (rows near point masses) to 1e6 (rows near uniform); 1 is uniform over
-        the simplex.
+        Concentration of each label, from 1e-6 (rows near point masses) to 1e6 (rows near uniform);
+        1 is uniform over the simplex.
     seed : int
         Seed of the draw, at least 0.
     """
@@ -66,9 +71,15 @@ def dirichlet(inputs: int, labels: int, alpha: float = 1.0, seed: int = 0) -> Te
 
 
 def zipf(
-    inputs: int, labels: int, exponent: float = 1.0, *, input_exponent: float = 0.0, seed: int | None = None
+    inputs: int,
+    labels: int,
+    exponent: float = 1.0,
+    *,
+    input_exponent: float = 0.0,
+    seed: int | None = None,
 ) -> Teacher:
-    """Return a teacher with Zipf rows: the r-th most probable label of a row has pi proportional to r^-exponent.
+    """Return a teacher with Zipf rows: the r-th most probable label of a row has pi proportional to
+    r^-exponent.
 
     Parameters
     ----------
@@ -77,25 +88,32 @@ def zipf(
     exponent : float
         Of the labels, in [0, 1e3]; 0 makes the rows uniform.
     input_exponent : float
-        Of the inputs, in [0, 1e3]: rho(s) proportional to (s+1)^-input_exponent, as the prompts of real users are
-        distributed. 0 makes rho uniform.
+        Of the inputs, in [0, 1e3]: rho(s) proportional to (s+1)^-input_exponent, as the prompts of
+        real users are distributed. 0 makes rho uniform.
     seed : int, optional
-        Without a seed label a has rank a+1 in every row; with one, each row has an independent uniform order of labels.
+        Without a seed label a has rank a+1 in every row; with one, each row has an independent
+        uniform order of labels.
     """
     shape = table_shape(inputs, labels)
-    pi = np.tile(_zipf_law(shape[1], _number(exponent, "exponent", low=0.0, high=1e3)), (shape[0], 1))
+    pi = np.tile(
+        _zipf_law(shape[1], _number(exponent, "exponent", low=0.0, high=1e3)), (shape[0], 1)
+    )
     rho = _zipf_law(shape[0], _number(input_exponent, "input_exponent", low=0.0, high=1e3))
     if seed is not None:
         _generator(seed).permuted(pi, axis=1, out=pi)
     return Teacher(pi, rho)
 
 
-def log_linear(inputs: int, labels: int, dimension: int, scale: float = 1.0, seed: int = 0) -> Teacher:
-    """Return a log-linear teacher, pi(a|s) proportional to exp(<phi(s,a), theta>), with rho uniform.
+def log_linear(
+    inputs: int, labels: int, dimension: int, scale: float = 1.0, seed: int = 0
+) -> Teacher:
+    """Return a log-linear teacher, pi(a|s) proportional to exp(<phi(s,a), theta>), with rho
+    uniform.
 
-    The features phi(s,a) are independent and uniform on the unit sphere of R^dimension, so ||phi(s,a)||_2 = 1, and
-    theta is `scale` times one such direction, so ||theta||_2 = scale. Features and direction depend on the seed and the
-    sizes only: two teachers that differ in scale alone obey TV(pi, pi' | rho) <= |scale - scale'|.
+    The features phi(s,a) are independent and uniform on the unit sphere of R^dimension, so
+    ||phi(s,a)||_2 = 1, and theta is `scale` times one such direction, so ||theta||_2 = scale.
+    Features and direction depend on the seed and the sizes only: two teachers that differ in scale
+    alone obey TV(pi, pi' | rho) <= |scale - scale'|.
 
     Parameters
     ----------
@@ -134,12 +152,16 @@ def table_shape(inputs: Any, labels: Any) -> tuple[int, int]:
         If a size is not a whole number >= 1, or the table would be larger than that.
     """
     shape = whole_number(inputs, "inputs", low=1), whole_number(labels, "labels", low=1)
-    refuse_large(*shape, "Teacher.from_classes describes a large teacher by its classes of equal rows")
+    refuse_large(
+        *shape, "Teacher.from_classes describes a large teacher by its classes of equal rows"
+    )
     return shape
 
 
 def refuse_large(inputs: int, labels: int, way_out: str) -> None:
-    """Raise ValueError if an inputs x labels table has more than `LARGEST_TABLE` cells, naming `way_out`."""
+    """Raise ValueError if an inputs x labels table has more than `LARGEST_TABLE` cells, naming
+    `way_out`.
+    """
     if inputs * labels > LARGEST_TABLE:
         size = inputs * labels * 8 / 2**30
         raise ValueError(

@@ -7,6 +7,7 @@ import io
 import os
 import warnings
 from array import array
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import dropwhile
 from pathlib import Path
@@ -15,7 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.delimited import INDEX_NAMES, SAMPLE, counts_rows, delimiter_of, first_rows, other_encoding, with_point
+from kt_theory.delimited import (
+    INDEX_NAMES,
+    SAMPLE,
+    counts_rows,
+    delimiter_of,
+    first_rows,
+    long_cells,
+    other_encoding,
+    with_point,
+)
 from kt_theory.teacher import Teacher
 from kt_theory.validation import unknown_name
 
@@ -39,24 +49,26 @@ class _Table(NamedTuple):
 def from_table(path: str | Path, *, kind: str | None = None, normalise: bool = False) -> Teacher:
     """Return the teacher that a file holds. The suffix says the format; the file is only read.
 
-    ============  =====================================================================================================
-    ``.csv``      UTF-8; commas, semicolons, tabs or bars part the cells. The first line names the columns, each further
-    ``.tsv``      line is one input. Column ``rho``: the input law. Column ``input``, or a first column without a name
-                  (a pandas index): names of the inputs. All others: labels, one column each.
+    ============  =================================================================================
+    ``.csv``      UTF-8; commas, semicolons, tabs or bars part the cells. The first line names the
+    ``.tsv``      columns, each further line is one input. Column ``rho``: the input law. Column
+                  ``input``, or a first column without a name (a pandas index): names of the inputs.
+                  All others: labels, one column each.
     ``.parquet``  The same columns; an index that pandas has stored names the inputs.
     ``.npz``      Array ``pi`` or ``logits``, (S, A), and optionally ``rho``, (S,).
     ``.npy``      One (S, A) array.
-    ============  =====================================================================================================
+    ============  =================================================================================
 
-    A column called id or index, say, that holds 0, 1, 2, ... or 1, 2, 3, ... names the inputs too, and so does one of
-    texts that is called prompt, question, text or the like: a warning says so.
+    A column called id or index, say, that holds 0, 1, 2, ... or 1, 2, 3, ... names the inputs too,
+    and so does one of texts that is called prompt, question, text or the like: a warning says so.
 
     Parameters
     ----------
     path : str or Path
     kind : {"probabilities", "logits"}, optional
-        What the entries are. If omitted, NPZ goes by the name of the array and the other formats hold probabilities:
-        an entry outside [0, 1] is refused, never taken for a logit. Logits are natural, up to a constant per row.
+        What the entries are. If omitted, NPZ goes by the name of the array and the other formats
+        hold probabilities: an entry outside [0, 1] is refused, never taken for a logit. Logits are
+        natural, up to a constant per row.
     normalise : bool
         Divide rows of probabilities (or of counts, which may exceed 1), and rho, by their sums.
 
@@ -65,8 +77,8 @@ def from_table(path: str | Path, *, kind: str | None = None, normalise: bool = F
     FileNotFoundError
         If there is no such file.
     ValueError
-        In one line that begins with the path: unknown suffix, unreadable or truncated file, empty table, text cell,
-        duplicate column, or what `Teacher` refuses.
+        In one line that begins with the path: unknown suffix, unreadable or truncated file, empty
+        table, text cell, duplicate column, or what `Teacher` refuses.
     """
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind", kind, KINDS)
@@ -76,7 +88,9 @@ def from_table(path: str | Path, *, kind: str | None = None, normalise: bool = F
     try:
         reader = _READERS.get(file.suffix.lower())
         if reader is None:
-            raise ValueError(f"unknown suffix {file.suffix!r}: must be one of {', '.join(_READERS)}")
+            raise ValueError(
+                f"unknown suffix {file.suffix!r}: must be one of {', '.join(_READERS)}"
+            )
         if not file.exists():
             raise FileNotFoundError(f"{file}: no such file")
         if not file.is_file():
@@ -88,7 +102,9 @@ def from_table(path: str | Path, *, kind: str | None = None, normalise: bool = F
         raise ValueError(f"{file}: {error}") from None
 
 
-def from_classifier(clf: Any, X: Any, rho: ArrayLike | None = None, *, normalise: bool = False) -> Teacher:
+def from_classifier(
+    clf: Any, X: Any, rho: ArrayLike | None = None, *, normalise: bool = False
+) -> Teacher:
     """Return the teacher pi(.|s) = clf.predict_proba(X)[s]: one input per row of X.
 
     Parameters
@@ -105,25 +121,34 @@ def from_classifier(clf: Any, X: Any, rho: ArrayLike | None = None, *, normalise
     Raises
     ------
     ValueError
-        If there is no `predict_proba`, X is empty, or the output is not one distribution per row of X.
+        If there is no `predict_proba`, X is empty, or the output is not one distribution per row of
+        X.
     """
     name = type(clf).__name__
     if not callable(getattr(clf, "predict_proba", None)):
-        raise ValueError(f"clf = {name}: has no predict_proba; give a fitted classifier that has one")
+        raise ValueError(
+            f"clf = {name}: has no predict_proba; give a fitted classifier that has one"
+        )
     try:
         # A sparse X has a shape and no len().
         rows = X.shape[0] if getattr(X, "shape", None) else len(X)
     except TypeError:
-        raise ValueError(f"X = {type(X).__name__}: must be a table with one row per input") from None
+        raise ValueError(
+            f"X = {type(X).__name__}: must be a table with one row per input"
+        ) from None
     if rows == 0:
         raise ValueError("X has no rows: give at least one input")
     output = clf.predict_proba(X)
     if isinstance(output, list):
-        raise ValueError(f"{name}.predict_proba returns {len(output)} tables: a classifier with one output is needed")
+        raise ValueError(
+            f"{name}.predict_proba returns {len(output)} tables: a classifier with one output is "
+            "needed"
+        )
     pi = np.asarray(output)
     if pi.ndim != 2 or len(pi) != rows:
         raise ValueError(
-            f"{name}.predict_proba returns shape {pi.shape}: must be ({rows}, labels), one row per row of X"
+            f"{name}.predict_proba returns shape {pi.shape}: must be ({rows}, labels), one row per "
+            "row of X"
         )
     classes = getattr(clf, "classes_", None)
     names = None if classes is None else [str(label) for label in classes]
@@ -132,13 +157,17 @@ def from_classifier(clf: Any, X: Any, rho: ArrayLike | None = None, *, normalise
 
 def _teacher(table: _Table, kind: str | None, normalise: bool) -> Teacher:
     if kind is not None and table.kind not in (None, kind):
-        raise ValueError(f"holds {table.kind} by the name of its array: kind={kind!r} contradicts it")
+        raise ValueError(
+            f"holds {table.kind} by the name of its array: kind={kind!r} contradicts it"
+        )
     pi = table.cells
     if (kind or table.kind) == "logits":
         pi = Teacher.from_logits(pi).pi
     elif kind is None and table.kind is None and not normalise:
         _refuse_logits(pi, table.labels or ())
-    return Teacher(pi, table.rho, normalise=normalise, input_names=table.inputs, label_names=table.labels)
+    return Teacher(
+        pi, table.rho, normalise=normalise, input_names=table.inputs, label_names=table.labels
+    )
 
 
 def _refuse_logits(cells: Any, labels: Sequence[str]) -> None:
@@ -148,12 +177,13 @@ def _refuse_logits(cells: Any, labels: Sequence[str]) -> None:
     outside = np.argwhere((entries < 0) | (entries > 1 + _ABOVE_ONE))
     if not len(outside):
         return
-    where = ", ".join(str(i) for i in outside[0])
+    where = ", ".join(map(str, outside[0]))
     found = f"entry [{where}] = {entries[tuple(outside[0])]} lies outside [0, 1]"
-    name = labels[outside[0][1]] if labels else None
-    if name is not None and name.lower() in INDEX_NAMES:
-        raise ValueError(f"{found}: column {name!r} looks like an index; call it 'input' if it names the inputs")
-    raise ValueError(f"{found}: looks like logits, pass kind='logits'; for counts pass normalise=True")
+    way_out = "looks like logits, pass kind='logits'; for counts pass normalise=True"
+    if labels and labels[outside[0][1]].lower() in INDEX_NAMES:
+        name = labels[outside[0][1]]
+        way_out = f"column {name!r} looks like an index; call it 'input' if it names the inputs"
+    raise ValueError(f"{found}: {way_out}")
 
 
 def _read_csv(file: Path) -> _Table:
@@ -168,15 +198,15 @@ def _read_csv(file: Path) -> _Table:
         texts = _of_texts(first_rows(head, delimiter))
         with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             lines = csv.reader(text, strict=True, delimiter=delimiter)
-            limit = csv.field_size_limit(2**31 - 1)
             try:
-                return _table_of(lines, texts)
+                with long_cells():
+                    return _table_of(lines, texts)
             except UnicodeDecodeError as error:
                 raise ValueError(f"is not UTF-8 text ({error.reason})") from None
             except csv.Error as error:
-                raise ValueError(f"line {lines.line_num} is not CSV ({error}); is the file truncated?") from None
-            finally:
-                csv.field_size_limit(limit)
+                raise ValueError(
+                    f"line {lines.line_num} is not CSV ({error}); is the file truncated?"
+                ) from None
 
 
 def _numeric_share(rows: list[list[str]]) -> float:
@@ -204,7 +234,9 @@ def _table_of(lines: Any, texts: Sequence[bool]) -> _Table:
         if _is_blank(cells):
             continue
         if len(cells) != len(header):
-            raise ValueError(f"line {lines.line_num} has {len(cells)} cells, the first line {len(header)}")
+            raise ValueError(
+                f"line {lines.line_num} has {len(cells)} cells, the first line {len(header)}"
+            )
         if columns.input is not None:
             names.append(cells.pop(columns.input))
         try:
@@ -232,11 +264,12 @@ class _Columns:
     """The columns of a CSV or Parquet table, told apart by name: input names, rho, labels."""
 
     def __init__(self, header: Sequence[str], texts: Sequence[bool] = ()) -> None:
-        twice = sorted({name for name in header if header.count(name) > 1}) if len(set(header)) < len(header) else []
+        twice = sorted(name for name, times in Counter(header).items() if times > 1)
         if twice:
             places = " and ".join(str(i + 1) for i, name in enumerate(header) if name == twice[0])
             raise ValueError(
-                f"column {twice[0]!r} occurs twice, as columns {places}: each label needs a name of its own"
+                f"column {twice[0]!r} occurs twice, as columns {places}: each label needs a name "
+                "of its own"
             )
         nameless = 0 if header and header[0] == "" else None
         self.input = header.index("input") if "input" in header else nameless
@@ -244,47 +277,54 @@ class _Columns:
             self.input = _texts_of_inputs(header, texts)
         self.numeric = [name for i, name in enumerate(header) if i != self.input]
         self.labels = [name for name in self.numeric if name != "rho"]
-        near = [name for name in self.labels if name.strip().lower() in {"rho", "input"}]
-        if near:
-            meant = near[0].strip().lower()
-            raise ValueError(f"column {near[0]!r}: names are exact; call it {meant!r} if that is what it holds")
+        for name in self.labels:
+            meant = name.strip().lower()
+            if meant in {"rho", "input"}:
+                raise ValueError(
+                    f"column {name!r}: names are exact; call it {meant!r} if that is what it holds"
+                )
         if not self.labels:
-            raise ValueError("is empty: needs a first line with the names of the columns, one per label")
+            raise ValueError(
+                "is empty: needs a first line with the names of the columns, one per label"
+            )
         if "" in self.labels:
             raise ValueError("a column has no name: each label needs a name of its own")
 
     def refuse_numbers(self) -> None:
-        """Raise if the first line is a line of numbers: a file without names would lose its first input."""
-        if all(map(_is_number, self.labels)) and not all(map(_is_integer, self.labels)):
+        """Raise if the first line holds numbers: a file without names would lose an input."""
+        if all(map(_is_number, self.labels)) and not all(_is_number(x, int) for x in self.labels):
             raise ValueError(
-                f"the first line holds numbers ({self.labels[0]}, ...): it must name the columns, in words"
+                f"the first line holds numbers ({self.labels[0]}, ...): it must name the columns, "
+                "in words"
             )
 
     def table(self, numbers: Sequence[np.ndarray], names: Sequence[str] | None) -> _Table:
         """Return the table whose numeric columns, in the order of the header, are `numbers`."""
         if len(numbers[0]) == 0:
             raise ValueError("is empty: has column names but no rows")
-        labels = [name for name in self.numeric if name != "rho"]
-        if self.input is None:
-            index = self._index(numbers)
-            if index is not None:
-                _warn(f"column {index!r} looks like an index: it is taken for the names of the inputs, not for a label")
-                names = [str(int(number)) for number in numbers[self.numeric.index(index)]]
-                labels.remove(index)
+        by_name = dict(zip(self.numeric, numbers, strict=True))
         # rho stays apart, so that a float64 law does not hide that the labels are float32.
-        cells = np.column_stack([numbers[self.numeric.index(name)] for name in labels])
-        rho = numbers[self.numeric.index("rho")] if "rho" in self.numeric else None
-        return _Table(cells, rho, names or None, labels)
+        rho = by_name.pop("rho", None)
+        index = self._index(numbers) if self.input is None else None
+        if index is not None:
+            _warn(
+                f"column {index!r} looks like an index: it is taken for the names of the inputs, "
+                "not for a label"
+            )
+            names = [str(int(number)) for number in by_name.pop(index)]
+        return _Table(np.column_stack(list(by_name.values())), rho, names or None, list(by_name))
 
     def _index(self, numbers: Sequence[np.ndarray]) -> str | None:
-        """The column that only numbers the rows: by its name, and by its numbers or as the rows sum to 1 without it."""
+        """The column that only numbers the rows, by its name and numbers, or as rows sum to 1."""
         found = [name for name in self.labels if name.lower() in INDEX_NAMES]
         if len(found) != 1 or len(self.labels) < 2:
             return None
-        column = numbers[self.numeric.index(found[0])]
-        others = sum(numbers[self.numeric.index(name)] for name in self.labels if name != found[0])
+        by_name = dict(zip(self.numeric, numbers, strict=True))
+        column = by_name[found[0]]
+        others = sum(by_name[name] for name in self.labels if name != found[0])
         with np.errstate(invalid="ignore"):
-            alone, together = (np.abs(total - 1.0).max() < _ABOVE_ONE for total in (others, others + column))
+            alone = np.abs(others - 1.0).max() < _ABOVE_ONE
+            together = np.abs(others + column - 1.0).max() < _ABOVE_ONE
         whole = np.isfinite(column).all() and (column == np.round(column)).all()
         if not whole or (together and not alone):
             return None
@@ -304,7 +344,9 @@ def _texts_of_inputs(header: Sequence[str], texts: Sequence[bool]) -> int | None
     return found[0]
 
 
-_INPUTS = INDEX_NAMES | {"prompt", "question", "text", "x", "query", "instruction", "sentence", "name"}
+_INPUTS = INDEX_NAMES.union(
+    ["prompt", "question", "text", "x", "query", "instruction", "sentence", "name"]
+)
 
 
 def _warn(message: str) -> None:
@@ -315,24 +357,17 @@ class TableWarning(UserWarning):
     """What was guessed of a table."""
 
 
-def _is_number(text: str) -> bool:
+def _is_number(text: str, kind: Callable[[str], float] = _number) -> bool:
     try:
-        _number(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_integer(text: str) -> bool:
-    try:
-        int(text)
+        kind(text)
     except ValueError:
         return False
     return True
 
 
 def _text_cell(where: str, cells: Sequence[str], columns: Sequence[str]) -> ValueError:
-    name, cell = next((name, cell) for name, cell in zip(columns, cells, strict=True) if not _is_number(cell))
+    pairs = zip(columns, cells, strict=True)
+    name, cell = next((name, cell) for name, cell in pairs if not _is_number(cell))
     if not cell.strip():
         return ValueError(f"{where}, column {name!r} is empty")
     return ValueError(f"{where}, column {name!r} = {cell[:40]!r} is not a number; {_CALL_IT_INPUT}")
@@ -359,7 +394,8 @@ def _read_parquet(file: Path) -> _Table:
         if i == columns.input:
             continue
         if not pd.api.types.is_numeric_dtype(column.dtype):
-            row = next((r for r, cell in enumerate(column) if not isinstance(cell, (int, float))), 0)
+            wrong = (r for r, cell in enumerate(column) if not isinstance(cell, (int, float)))
+            row = next(wrong, 0)
             cell = str(column.iloc[row] if len(column) else column.dtype)
             what = f"row {row}, column {name!r} = {cell[:40]!r} is not a number"
             raise ValueError(f"{what}; store numbers as float64, and {_CALL_IT_INPUT}")
@@ -377,7 +413,10 @@ def _names(cells: Any, column: str) -> list[str]:
             found.append(cell.isoformat().removesuffix("T00:00:00"))
         elif isinstance(cell, (bytes, list, dict, np.ndarray)):
             kind = "binary" if isinstance(cell, bytes) else "nested"
-            raise ValueError(f"row {row}, column {column!r} is {kind}: names of inputs must be texts, numbers or dates")
+            raise ValueError(
+                f"row {row}, column {column!r} is {kind}: names of inputs must be texts, numbers "
+                "or dates"
+            )
         else:
             found.append(str(cell))
     return found
@@ -392,8 +431,11 @@ def _read_npz(file: Path) -> _Table:
     tables = [name for name in ("pi", "logits") if name in arrays]
     if len(tables) != 1 or set(arrays) - {*tables, "rho"}:
         held = ", ".join(sorted(arrays)) or "nothing"
-        raise ValueError(f"holds {held}: must hold one of the arrays pi and logits, optionally rho, and no other")
-    return _Table(arrays[tables[0]], arrays.get("rho"), kind="logits" if tables == ["logits"] else "probabilities")
+        raise ValueError(
+            f"holds {held}: must hold one of the arrays pi and logits, optionally rho, and no other"
+        )
+    kind = "logits" if tables == ["logits"] else "probabilities"
+    return _Table(arrays[tables[0]], arrays.get("rho"), kind=kind)
 
 
 def _read_npy(file: Path) -> _Table:
@@ -408,7 +450,8 @@ def _decode(load: Callable[[], Any]) -> Any:
     try:
         return load()
     except Exception as error:
-        # Decoders of damaged bytes raise whatever they stumble on: zlib, struct, tokenizer, Arrow and memory errors.
+        # Decoders of damaged bytes raise whatever they stumble on: zlib, struct, tokenizer, Arrow
+        # and memory errors.
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise ValueError(f"cannot be read, is it damaged or truncated? ({reason})") from None
 

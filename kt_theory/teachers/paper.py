@@ -1,4 +1,6 @@
-"""The paper's hard-to-learn instances (Zhao and Zhu 2023, Appendix F) and the smallest n at which each is defined."""
+"""The paper's hard-to-learn instances (Zhao and Zhu 2023, Appendix F) and the smallest n at which
+each is defined.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,10 @@ class NotDefined(ValueError):
 def smallest_n(family: str, inputs: int, labels: int) -> int:
     """Return the smallest n at which an instance of the paper is defined.
 
-    With A' = A for an even A in instance 1 and an odd A in instances 2 and 3, and A' = A-1 otherwise:
-    instance 0 does not depend on n: 0. Instance 1: ceil(SA'/16), where d = 0.25 sqrt(SA'/n) <= 1. Instance 2:
-    S(A'-1)/2 - 1, where the heavy label has mass >= 0. Instance 3: the larger of that and S-1, where no input is
-    heavier than the last one.
+    With A' = A for an even A in instance 1 and an odd A in instances 2 and 3, and A' = A-1
+    otherwise: instance 0 does not depend on n: 0. Instance 1: ceil(SA'/16), where d = 0.25
+    sqrt(SA'/n) <= 1. Instance 2: S(A'-1)/2 - 1, where the heavy label has mass >= 0. Instance 3:
+    the larger of that and S-1, where no input is heavier than the last one.
 
     Parameters
     ----------
@@ -48,7 +50,9 @@ def smallest_n(family: str, inputs: int, labels: int) -> int:
     """
     if family not in _SMALLEST:
         raise unknown_name("instance", family, _SMALLEST)
-    return _SMALLEST[family](whole_number(inputs, "inputs", low=1), whole_number(labels, "labels", low=1))
+    return _SMALLEST[family](
+        whole_number(inputs, "inputs", low=1), whole_number(labels, "labels", low=1)
+    )
 
 
 def instance0(inputs: int, labels: int) -> Teacher:
@@ -73,10 +77,12 @@ def instance0(inputs: int, labels: int) -> Teacher:
 
 
 def instance1(inputs: int, labels: int, n: int) -> Teacher:
-    """Return Instance 1, hard for hard labels: pi(2j-1|s) = (1+d)/A, pi(2j|s) = (1-d)/A, d = 0.25 sqrt(SA/n).
+    """Return Instance 1, hard for hard labels: pi(2j-1|s) = (1+d)/A, pi(2j|s) = (1-d)/A, d = 0.25
+    sqrt(SA/n).
 
-    Labels are counted from 1 in the formula; rho is uniform. If A is odd, the last label has mass 0 and A-1 takes the
-    place of A. The lower bound of Theorem 3.1 uses it where n >= SA/4; it is a distribution where n >= SA/16.
+    Labels are counted from 1 in the formula; rho is uniform. If A is odd, the last label has mass 0
+    and A-1 takes the place of A. The lower bound of Theorem 3.1 uses it where n >= SA/4; it is a
+    distribution where n >= SA/16.
 
     Parameters
     ----------
@@ -105,11 +111,12 @@ def instance1(inputs: int, labels: int, n: int) -> Teacher:
 
 
 def instance2(inputs: int, labels: int, n: int) -> Teacher:
-    """Return Instance 2, hard for partial soft labels: light labels of mass S/(n+1), as many of mass 0, one heavy.
+    """Return Instance 2, hard for partial soft labels: light labels of mass S/(n+1), as many of
+    mass 0, one heavy.
 
-    pi(2j-1|s) = S/(n+1), pi(2j|s) = 0 for 1 <= j <= (A-1)/2 and pi(A|s) = 1 - (S/2)(A-1)/(n+1), labels counted from 1;
-    rho is uniform. If A is even, the last label has mass 0 and A-1 takes the place of A; with A <= 2 every row is
-    the point mass at the first label.
+    pi(2j-1|s) = S/(n+1), pi(2j|s) = 0 for 1 <= j <= (A-1)/2 and pi(A|s) = 1 - (S/2)(A-1)/(n+1),
+    labels counted from 1; rho is uniform. If A is even, the last label has mass 0 and A-1 takes the
+    place of A; with A <= 2 every row is the point mass at the first label.
 
     Parameters
     ----------
@@ -132,10 +139,11 @@ def instance2(inputs: int, labels: int, n: int) -> Teacher:
 
 
 def instance3(inputs: int, labels: int, n: int) -> Teacher:
-    """Return Instance 3, hard for soft labels: rho = 1/(n+1) on every input but the last, the teacher of Instance 2.
+    """Return Instance 3, hard for soft labels: rho = 1/(n+1) on every input but the last, the
+    teacher of Instance 2.
 
-    The last input has the rest, 1 - (S-1)/(n+1). (The paper prints "same as that in Instance 3" for the teacher and
-    means Instance 2.)
+    The last input has the rest, 1 - (S-1)/(n+1). (The paper prints "same as that in Instance 3" for
+    the teacher and means Instance 2.)
 
     Parameters
     ----------
@@ -179,7 +187,9 @@ def _odd(labels: int) -> int:
 
 def _smallest_1(inputs: int, labels: int) -> int:
     if labels == 1:
-        raise NotDefined("labels = 1: instance1 pairs its labels, at least 2 are needed; no n defines it")
+        raise NotDefined(
+            "labels = 1: instance1 pairs its labels, at least 2 are needed; no n defines it"
+        )
     return -(-inputs * _even(labels) // 16)
 
 
@@ -197,7 +207,8 @@ _SMALLEST: dict[str, Callable[[int, int], int]] = {
 _RULES = {
     "instance1": "d = 0.25 sqrt(SA/n) must be at most 1",
     "instance2": "the heavy label needs mass 1 - (S/2)(A-1)/(n+1) >= 0",
-    "instance3": "the heavy label needs mass 1 - (S/2)(A-1)/(n+1) >= 0 and the last input needs n >= S-1",
+    "instance3": "the heavy label needs mass 1 - (S/2)(A-1)/(n+1) >= 0 and the last input needs "
+    "n >= S-1",
 }
 
 
@@ -206,8 +217,8 @@ def _defined(family: str, shape: tuple[int, int], n: Any) -> int:
     least = smallest_n(family, *shape)
     if samples < least:
         raise NotDefined(
-            f"n = {samples}: {family} with S = {shape[0]} inputs and A = {shape[1]} labels is defined from "
-            f"n = {least}: {_RULES[family]}",
+            f"n = {samples}: {family} with S = {shape[0]} inputs and A = {shape[1]} labels is "
+            f"defined from n = {least}: {_RULES[family]}",
             least,
         )
     return samples

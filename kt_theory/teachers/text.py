@@ -19,43 +19,57 @@ _DENSE_KEYS = 2**26
 
 
 def ngram(text: str, order: int, tokens: str = "char") -> Teacher:
-    """Return the n-gram teacher of a text: inputs are contexts, pi the distribution of the token that follows.
+    """Return the n-gram teacher of a text: inputs are contexts, pi the distribution of the token
+    that follows.
 
     With N(c, a) the number of places where token a follows context c, pi(a|c) = N(c, a) / N(c) and
-    rho(c) = N(c) / sum_c N(c), N(c) = sum_a N(c, a): the maximum-likelihood estimates, without smoothing.
+    rho(c) = N(c) / sum_c N(c), N(c) = sum_a N(c, a): the maximum-likelihood estimates, without
+    smoothing.
 
     Parameters
     ----------
     text : str
         At least `order` tokens long.
     order : int
-        Length of the n-gram, in [1, 64]: the context is the order-1 tokens before. 1 has one empty context, 2 is the
-        bigram.
+        Length of the n-gram, in [1, 64]: the context is the order-1 tokens before. 1 has one empty
+        context, 2 is the bigram.
     tokens : {"char", "word"}
-        Unicode code points, or the words between white space. Nothing is folded or stripped from either.
+        Unicode code points, or the words between white space. Nothing is folded or stripped from
+        either.
 
     Returns
     -------
     Teacher
-        Inputs: the contexts that occur with a token after them, sorted by tokens; `input_names` holds them as text
-        (words joined by one space). Labels: all tokens of the text, sorted; `label_names` holds them.
+        Inputs: the contexts that occur with a token after them, sorted by tokens; `input_names`
+        holds them as text (words joined by one space). Labels: all tokens of the text, sorted;
+        `label_names` holds them.
 
     Raises
     ------
     ValueError
-        If the text is not a str or too short, `tokens` is unknown, or the table would exceed 2^28 cells (2 GiB).
+        If the text is not a str or too short, `tokens` is unknown, or the table would exceed 2^28
+        cells (2 GiB).
     """
     if not isinstance(text, str):
-        raise ValueError(f"text = {type(text).__name__}: must be a str; read a file with Path(name).read_text('utf-8')")
+        raise ValueError(
+            f"text = {type(text).__name__}: must be a str; read a file with "
+            "Path(name).read_text('utf-8')"
+        )
     if tokens not in _TOKENS:
         raise unknown_name("tokens", tokens, _TOKENS)
     length = whole_number(order, "order", low=1, high=LARGEST_ORDER)
     split, joiner = _TOKENS[tokens]
     sequence, codes, vocabulary = split(text)
     if len(codes) < length:
-        raise ValueError(f"text has {len(codes)} tokens ({tokens}): order = {length} needs at least {length}")
+        raise ValueError(
+            f"text has {len(codes)} tokens ({tokens}): order = {length} needs at least {length}"
+        )
     contexts, places = _contexts(codes, length - 1, len(vocabulary))
-    refuse_large(len(places), len(vocabulary), "take a lower order, a shorter text or tokens with fewer values")
+    refuse_large(
+        len(places),
+        len(vocabulary),
+        "take a lower order, a shorter text or tokens with fewer values",
+    )
     pi, rho = _frequencies(contexts, codes[length - 1 :], len(places), len(vocabulary))
     names = [joiner.join(sequence[i : i + length - 1]) for i in places.tolist()]
     return Teacher(pi, rho, input_names=names, label_names=vocabulary)
@@ -72,14 +86,20 @@ def _words(text: str) -> tuple[Sequence[str], np.ndarray, list[str]]:
     words = text.split()
     vocabulary = sorted(set(words))
     number = {word: i for i, word in enumerate(vocabulary)}
-    return words, np.fromiter(map(number.__getitem__, words), dtype=np.int64, count=len(words)), vocabulary
+    return (
+        words,
+        np.fromiter(map(number.__getitem__, words), dtype=np.int64, count=len(words)),
+        vocabulary,
+    )
 
 
 _TOKENS: dict[str, tuple[Any, str]] = {"char": (_characters, ""), "word": (_words, " ")}
 
 
 def _contexts(codes: np.ndarray, length: int, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the number of the context before each token from `length` on, and one place where each context stands."""
+    """Return the number of the context before each token from `length` on, and one place where each
+    context stands.
+    """
     count = len(codes) - length
     contexts, places = np.zeros(count, dtype=np.int64), np.zeros(1, dtype=np.int64)
     for offset in range(length):
@@ -89,7 +109,7 @@ def _contexts(codes: np.ndarray, length: int, vocabulary: int) -> tuple[np.ndarr
 
 
 def _renumber(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rank of each key among the distinct keys, and one position of each distinct key."""
+    """Return each key's rank among the distinct keys, and one position of each distinct key."""
     if not len(keys) or keys.max() >= _DENSE_KEYS:
         _, somewhere, ranks = np.unique(keys, return_index=True, return_inverse=True)
         return ranks, somewhere
@@ -104,6 +124,8 @@ def _renumber(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _frequencies(
     contexts: np.ndarray, following: np.ndarray, inputs: int, labels: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.bincount(contexts * labels + following, minlength=inputs * labels).reshape(inputs, labels)
+    counts = np.bincount(contexts * labels + following, minlength=inputs * labels).reshape(
+        inputs, labels
+    )
     totals = counts.sum(axis=1)
     return counts / totals[:, None], totals / totals.sum()

@@ -5,7 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from kt_theory.kernels.statistics import BINS, SUMS, accumulate, moments, quantiles
+from kt_theory.kernels.statistics import BINS, SUMS, moments, quantiles
+from kt_theory.kernels.tally import accumulate
 
 LOSSES = np.random.default_rng(0).beta(2, 5, size=(10_017, 3)) * [1.0, 1e-6, 0.5]
 

@@ -10,9 +10,15 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binom
 
 from kt_theory.kernels import limits as compiled
-from kt_theory.limits.optimise import convex_minimum, highest, minimum, simplex_minimum
 from kt_theory.limits.hard.add_c import envelope_at_zero
-from kt_theory.limits.sharing.empty_cells import binomial_law, empty_law, mean_of_each, means_after_throws, means_by_chance
+from kt_theory.limits.optimise import convex_minimum, highest, minimum, simplex_minimum
+from kt_theory.limits.sharing.empty_cells import (
+    binomial_law,
+    empty_law,
+    mean_of_each,
+    means_after_throws,
+    means_by_chance,
+)
 
 COMMON = settings(deadline=None, derandomize=True, max_examples=60)
 

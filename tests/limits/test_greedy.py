@@ -13,8 +13,8 @@ from scipy.optimize import linprog, minimize
 from kt_theory.access import top_k
 from kt_theory.limits.greedy.top_k import floor, worst_row
 from kt_theory.limits.limit import Limit
-from kt_theory.minimax import minimax_risk
 from kt_theory.limits.soft import unvisited_mass
+from kt_theory.minimax import minimax_risk
 
 
 def row_loss(p: np.ndarray, k: int) -> float:

@@ -28,12 +28,12 @@ from kt_theory.access import (
 )
 from kt_theory.access.channel import Quantised, Rounded
 from kt_theory.limits.channels.brackets import hard_at_least, mismatch_floor
-from kt_theory.limits.channels.pairs import pair_error, quantised_pairs, rounded_pairs
-from kt_theory.minimax import minimax_risk
 from kt_theory.limits.channels.noise import noisy_lower, noisy_upper, row_noise, shown_noise_upper
+from kt_theory.limits.channels.pairs import pair_error, quantised_pairs, rounded_pairs
 from kt_theory.limits.channels.scale import good_turing_upper, missing_mass_upper, sampled_logits_lower
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.limits.visits import mean_over_visits, most_over_laws, visit_blocks, visit_counts
+from kt_theory.minimax import minimax_risk
 
 GREEDY = top_k(2, sampled=False)
 CHANNELS = {

@@ -11,8 +11,8 @@ from scipy.optimize import minimize
 
 from kt_theory import graphs
 from kt_theory.limits.graph import independence_number
-from kt_theory.minimax import minimax_risk
 from kt_theory.limits.soft import unvisited_mass
+from kt_theory.minimax import minimax_risk
 
 SMALL = [
     (graphs.path(7), 1, 4),

@@ -16,7 +16,6 @@ from scipy.sparse import coo_array, vstack
 from scipy.stats import beta as beta_law
 from scipy.stats import betabinom, binom
 
-from kt_theory.limits.hard.interval import LARGEST_LABELS, ROUNDING, best_add_c, hard_limit
 from kt_theory.limits.hard.add_c import (
     add_c_upper,
     certified_maximum,
@@ -26,9 +25,18 @@ from kt_theory.limits.hard.add_c import (
     mle_upper,
     row_upper,
 )
-from kt_theory.limits.hard.few_labels import RELIEF, SMALL, Relieved, best_relieved, few_grid, relieved_upper, small_counts
+from kt_theory.limits.hard.few_labels import (
+    RELIEF,
+    SMALL,
+    Relieved,
+    best_relieved,
+    few_grid,
+    relieved_upper,
+    small_counts,
+)
 from kt_theory.limits.hard.games import curved_student, curved_upper, solve_game, student_risk, student_upper
 from kt_theory.limits.hard.inputs import inputs_lower, inputs_upper, row_uppers, visit_steps
+from kt_theory.limits.hard.interval import LARGEST_LABELS, ROUNDING, best_add_c, hard_limit
 from kt_theory.limits.hard.priors import bayes_risk, closed_bayes_risk, log_binomial, prior_lower
 
 

@@ -7,9 +7,9 @@ import itertools
 import networkx as nx
 import pytest
 
+from kt_theory.limits.hard.bracket import CROSSING
 from kt_theory.limits.hard.interval import hard_limit
 from kt_theory.limits.limit import Limit
-from kt_theory.limits.hard.bracket import CROSSING
 from kt_theory.minimax import minimax_risk
 
 ROUNDING = 1e-12

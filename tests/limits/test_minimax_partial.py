@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
 from kt_theory.limits.constants import light_labels
-from kt_theory.limits.sharing.majorant import many_rows_bound, one_row_bound
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.sharing.explicit import many_labels_lower
-from kt_theory.minimax import minimax_risk
 from kt_theory.limits.sharing.few_levels import FewLevels
-from kt_theory.limits.soft import unvisited_mass
+from kt_theory.limits.sharing.majorant import many_rows_bound, one_row_bound
 from kt_theory.limits.sharing.three_labels import three_labels_bound
+from kt_theory.limits.soft import unvisited_mass
+from kt_theory.minimax import minimax_risk
 
 Game = tuple[int, int, int, int]  # inputs, labels, n, k
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kt_theory.access import HARD, PARTIAL
+from kt_theory.limits.bunched import bunched_bayes_risk, flat_rows_risk
 from kt_theory.limits.limit import Limit
 from kt_theory.minimax import minimax_risk
-from kt_theory.limits.bunched import bunched_bayes_risk, flat_rows_risk
 
 
 def clustered_risk(pi: np.ndarray, rho: np.ndarray, n: int, m: int, student: str) -> float:

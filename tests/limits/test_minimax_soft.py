@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
-from kt_theory.minimax import minimax_risk
 from kt_theory.limits.soft import unvisited_mass
+from kt_theory.minimax import minimax_risk
 
 SIZES = [
     (2, 1),

@@ -10,9 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 import kt_theory as kt
-from kt_theory import access
+from kt_theory import access, catalogue
 from kt_theory.cli import main
-from kt_theory import catalogue
 from kt_theory.limits.law import Terms
 from kt_theory.minimax import risk_terms
 

@@ -10,9 +10,9 @@ import pytest
 import kt_theory as kt
 from kt_theory import graphs
 from kt_theory.limits.greedy.top_k import floor as tail_floor
+from kt_theory.limits.hard import bracket as plan_hard
 from kt_theory.limits.hard.add_c import coordinate_risk, envelope, envelope_bound
 from kt_theory.limits.hard.inputs import inputs_upper, laws_upper, row_uppers, visit_steps
-from kt_theory.limits.hard import bracket as plan_hard
 from kt_theory.planner.sizes import plan, samples_needed
 
 EXACT = (

@@ -194,18 +194,18 @@ def test_a_teacher_too_large_for_the_machine_is_refused_with_its_size(monkeypatc
 def test_unwritable_caches_are_no_error(monkeypatch, tmp_path):
     import numba
 
-    from kt_theory import kernels
+    from kt_theory.kernels import machine_code
 
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    monkeypatch.setattr(kernels, "_writable", lambda folder: False)
+    monkeypatch.setattr(machine_code, "writable", lambda folder: False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    kernels._find_a_cache()
+    machine_code.find_a_cache()
     assert numba.config.CACHE_DIR.startswith(str(tmp_path))
     assert (tmp_path / numba.config.CACHE_DIR).stat().st_mode & 0o077 == 0, "others could plant code to be run"
     locked = tmp_path / "file"
     locked.write_text("")
     monkeypatch.undo()
-    assert not kernels._writable(locked / "below")
+    assert not machine_code.writable(locked / "below")
 
 
 def test_warm_up_leaves_nothing_to_compile():

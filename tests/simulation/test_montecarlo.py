@@ -13,7 +13,7 @@ from kt_theory.access import HARD
 from kt_theory.kernels.draws import draw_loop, draw_plan
 from kt_theory.kernels.loop import repeat_loop
 from kt_theory.kernels.losses import GENERIC
-from kt_theory.kernels.statistics import accumulate
+from kt_theory.kernels.tally import accumulate
 from kt_theory.simulation import run as montecarlo
 from kt_theory.simulation.rules import kernel_students
 from kt_theory.testing import assert_risk, teachers

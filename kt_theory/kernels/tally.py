@@ -1,0 +1,41 @@
+"""Losses to the sums and the histogram that `statistics` reads."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from kt_theory.kernels.options import LEAF
+from kt_theory.kernels.statistics import BINS, DROP, HALF, LIMB, OFFSET, SCALE
+
+_LOW_HALF = (1 << HALF) - 1
+_LOW_LIMB = (1 << LIMB) - 1
+_PIECE = 4096  # as many squares below 2^51 as an int64 holds
+
+
+@njit(**LEAF)
+def accumulate(losses, sums, histogram):
+    """Add `losses` (R, students) to sums (students, SUMS) and histogram (students, BINS), int64."""
+    repeats, students = losses.shape
+    for j in range(students):
+        for start in range(0, repeats, _PIECE):
+            total, high, cross, low = _sums(losses, j, start, min(start + _PIECE, repeats))
+            for i, word in enumerate((total, high, cross, low)):
+                sums[j, 2 * i] += word & _LOW_LIMB
+                sums[j, 2 * i + 1] += word >> LIMB
+        for r in range(repeats):
+            index = np.int64(np.float64(losses[r, j]).view(np.uint64) >> DROP) - OFFSET + 1
+            histogram[j, min(max(index, 0), BINS - 1)] += 1
+
+
+@njit(**LEAF)
+def _sums(losses, j, start, stop):
+    total, high, cross, low = 0, 0, 0, 0
+    for r in range(start, stop):
+        k = int(losses[r, j] * SCALE + 0.5)
+        h, l = k >> HALF, k & _LOW_HALF
+        total += k
+        high += h * h
+        cross += h * l
+        low += l * l
+    return total, high, cross, low
