@@ -12,6 +12,7 @@ import click
 from kt_theory.cli.shared import Names, clear_errors, in_options
 
 if TYPE_CHECKING:
+    from kt_theory.students import Student
     from kt_theory.transfer.sets import TransferSet
 
 READING = {
@@ -140,7 +141,6 @@ def fit_command(
     total variation distance, in [0, 1], between the copy and the teacher, averaged over the inputs
     as they are asked; it needs the records alone, and names what it takes for granted.
     """
-    from kt_theory import catalogue
     from kt_theory.output import refuse_unwritable
     from kt_theory.transfer import words
     from kt_theory.transfer.copying import WRITABLE, fit
@@ -152,8 +152,7 @@ def fit_command(
         if out.suffix not in WRITABLE:
             raise ValueError(f"--out {out}: must end in {', '.join(WRITABLE)}")
     transfer = read_records(file, options)
-    inputs = len(transfer.input_names)
-    copy = fit(transfer, None if student is None else catalogue.student(student, inputs))
+    copy = fit(transfer, _student(student, len(transfer.input_names)))
     certificate = copy.certificate(confidence)
     if as_json:
         found = words.for_programs(copy, certificate)
@@ -170,3 +169,11 @@ def fit_command(
         click.echo(in_options("\n".join([*lines, str(certificate)])))
     if out is not None:
         click.echo(copy.write(out), err=as_json)
+
+
+def _student(name: str | None, inputs: int) -> Student | None:
+    if name is None:
+        return None
+    from kt_theory import catalogue
+
+    return catalogue.student(name, inputs)
