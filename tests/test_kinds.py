@@ -83,7 +83,7 @@ def kinds_read(tree):
 
 
 def test_every_part_has_its_kinds():
-    assert PARTS == {"shows", "channel", "reach"}
+    assert {"shows", "channel", "reach"} == PARTS
     assert {"TopK", "Rounded", "Ball"} < CLASSES
     assert len(CLASSES) >= 16
 
