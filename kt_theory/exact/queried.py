@@ -209,9 +209,7 @@ def _design(
     n: float,
     law: Design,
 ) -> float:
-    visits = np.where(law.weights > 0, np.inf, law.once)
-    if n < np.inf:
-        visits = law.visits(int(n)).astype(np.float64)
+    visits = law.visits(int(n)).astype(np.float64) if n < np.inf else law.for_ever()
     total = 0.0
     for k in np.unique(visits):
         at = visits == k

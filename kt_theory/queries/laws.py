@@ -175,12 +175,16 @@ class Design(_Law):
         apportion(count, self.weights.copy(), visits, np.empty(len(visits)))
         return visits
 
+    def for_ever(self) -> np.ndarray:
+        """Return how often each input is asked as n -> infinity: (S,)."""
+        return np.where(self.weights > 0, np.inf, self.once)
+
     def unseen(
         self, counts: list[Any], rho: np.ndarray | None, sets: np.ndarray | None
     ) -> np.ndarray:
         """Return 0 or 1."""
-        for_ever = (self.weights > 0) | self.once
-        asked = [for_ever if infinite(count) else self.visits(count) > 0 for count in counts]
+        numbers = [self.for_ever() if infinite(count) else self.visits(count) for count in counts]
+        asked = [visits > 0 for visits in numbers]
         return _not_met(asked, sets)
 
     @property

@@ -144,7 +144,14 @@ def log_linear(
 
 
 FAMILIES = {
-    family.__name__: family for family in (uniform, deterministic, dirichlet, zipf, log_linear)
+    family.__name__: family
+    for family in (
+        uniform,
+        deterministic,
+        dirichlet,
+        zipf,
+        log_linear,
+    )
 }
 """Every parametric family, by name."""
 
