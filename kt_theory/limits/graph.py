@@ -59,7 +59,10 @@ def gradient_limit(graph: Graph, labels: int, n: int, hops: int) -> Limit:
     lower, upper = spread * law.value, spread * unvisited_mass(found.upper, n).value
     exact = found.lower == found.upper
     size = str(found.lower) if exact else f"between {found.lower} and {found.upper}"
-    reference = f"(1-1/A) Phi(alpha, n) with the independence number alpha = {size} of the graph's power {hops}"
+    reference = (
+        f"(1-1/A) Phi(alpha, n) with the independence number alpha = {size} of the graph's "
+        f"power {hops}"
+    )
     teacher = _worst_teacher(graph, labels, found.members, law)
     return Limit(lower, upper, exact, teacher, reference, "gradient", graph.vertices, labels, n)
 

@@ -1,4 +1,4 @@
-"""How many queries a copy within a total variation takes: the inverse of a bracket, or of a risk."""
+"""How many queries a copy within a total variation takes: a bracket or a risk, inverted."""
 
 from __future__ import annotations
 

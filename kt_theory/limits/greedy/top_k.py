@@ -7,7 +7,8 @@ uniform on unvisited rows, is exactly minimax for every input law: averaged over
 probability c, and sum_hidden |c - p| + |(A-k)c - M| is least at c = M/(A-k). So the limit is its
 largest risk,
 
-    sum_s rho_s [q_s TV(U, p_s) + (1-q_s) T(p_s)],   q_s = (1-rho_s)^n,   T(p) = 1/2 sum_hidden |p - M/(A-k)|.
+    sum_s rho_s [q_s TV(U, p_s) + (1-q_s) T(p_s)],
+    q_s = (1-rho_s)^n,   T(p) = 1/2 sum_hidden |p - M/(A-k)|.
 
 In a row the bracket is convex in p on {p_1 >= ... >= p_A >= 0, sum 1}, whose vertices are uniform
 on j labels. A row of j <= k labels loses nothing once visited, and one of j > k labels T_j =
@@ -140,7 +141,8 @@ def top_k_only_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
     lower = least + gain
     chord = (1.0 - 1.0 / labels - least) * unvisited_mass(inputs, n).value
     upper = least + min(chord, _falling_bound(inputs, labels, n, k, least))
-    reference = f"floor {least:.6g}; equal shares are minimax; lower: its risk for the best rho of two values"
+    reference = f"floor {least:.6g}; equal shares are minimax; lower: its risk for the best rho of "
+    reference += "two values"
     upper = max(upper, lower)
     teacher = _teacher(
         labels, n, k, [(x, count), (max(1.0 - count * x, 0.0) / (inputs - count), inputs - count)]
@@ -277,7 +279,7 @@ class GreedyTopK(Bracket):
         return value
 
     def lowers(self) -> Iterator[Lower]:
-        """Return those of soft labels, and of the worst input law found: no harder on fewer inputs."""
+        """Return those of soft labels, and of the worst input law found: fewer inputs are easier."""
         size = min(self.inputs, LARGEST_INPUTS)
 
         def value(n: int) -> float:
