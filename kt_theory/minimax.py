@@ -87,8 +87,9 @@ def minimax_risk(
 
     Examples
     --------
-    >>> from kt_theory.minimax import minimax_risk >>> minimax_risk("soft", inputs=2, labels=2,
-    n=10) Limit(soft, inputs=2, labels=2, n=10: 0.0175246949916 exactly; (1-1/A) max_rho sum_s rho_s
+    >>> from kt_theory.minimax import minimax_risk
+    >>> minimax_risk("soft", inputs=2, labels=2, n=10)
+    Limit(soft, inputs=2, labels=2, n=10: 0.0175246949916 exactly; (1-1/A) max_rho sum_s rho_s
     (1-rho_s)^n, attained by CE_ful; sharpens Theorems 5.1 and 5.2)
     """
     asked = Asked.of(access, k, graph, hops, labels_per_query)

@@ -61,8 +61,10 @@ class Teacher:
 
     Examples
     --------
-    >>> import kt_theory as kt >>> kt.Teacher([[0.5, 0.5], [1.0, 0.0]]) Teacher(2 inputs, 2 labels,
-    rho uniform, 2 row classes, mean top probability 0.75, mean entropy 0.3466 nats)
+    >>> import kt_theory as kt
+    >>> kt.Teacher([[0.5, 0.5], [1.0, 0.0]])
+    Teacher(2 inputs, 2 labels, rho uniform, 2 row classes, mean top probability 0.75, mean entropy
+    0.3466 nats)
     """
 
     inputs: int

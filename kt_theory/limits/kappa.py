@@ -79,8 +79,11 @@ def kappa(channel: str, **sizes: Any) -> int:
 
     Examples
     --------
-    >>> from kt_theory.limits.kappa import kappa >>> kappa("soft", inputs=100), kappa("partial",
-    inputs=100, labels=25), kappa("affine_logits", features=7) (100, 2400, 8)
+    >>> from kt_theory.limits.kappa import kappa
+    >>> kappa("soft", inputs=100), kappa("partial", inputs=100, labels=25)
+    (100, 2400)
+    >>> kappa("affine_logits", features=7)
+    8
     """
     if channel not in KAPPAS:
         raise unknown_name("channel", channel, KAPPAS)

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import access, cli, graphs
+from kt_theory.access.channel import Noisy
 from kt_theory.catalogue import level as parse
 from kt_theory.planner.sizes import plan, samples_needed
 
@@ -178,7 +179,7 @@ def test_levels_are_read_as_they_are_printed(text):
 
 NET = graphs.cycle(6)
 UNPLANNED = {
-    "no limit is known for a channel where": (replace(access.gradient(NET), noise=0.1), {}),
+    "no limit is known for a channel where": (replace(access.gradient(NET), channel=Noisy(0.1), name=""), {}),
     "only whole rows along a graph are known": (access.Access("near", "labels", sampled=True, top=0, graph=NET), {}),
     "'mute': no limit is known for it": (access.Access("mute", "top labels", sampled=False, top=2), {"inputs": 3}),
     "inputs = 4: the features are of 3 inputs": (access.jacobian(np.eye(3)), {"inputs": 4}),
