@@ -146,7 +146,7 @@ def risk_terms(access: str | Access, inputs: int, labels: int) -> Terms:
     >>> from kt_theory.access import rounded
     >>> from kt_theory.minimax import risk_terms
     >>> risk_terms(rounded(0.1), inputs=100, labels=25)
-    Terms(access='rounded(0.1) soft', floor=0.024994792968420664, kappa=100, noise=0.0, labels=25)
+    Terms(access='rounded(0.1) soft', floor=0.02499479296842..., kappa=100, noise=0.0, labels=25)
     """
     level = as_access(access)
     size, width = whole_number(inputs, "inputs", low=1), whole_number(labels, "labels", low=1)
