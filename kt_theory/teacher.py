@@ -15,7 +15,7 @@ from kt_theory.numeric import softmax
 from kt_theory.validation import SUM_TOLERANCE, distributions, input_law, numeric_array
 
 SMALL = 10**6
-"""Cells up to which the table of a teacher given by classes is made as soon as somebody looks at it."""
+"""Cells up to which the table of a teacher given by classes is made when somebody looks at it."""
 
 
 class RowClasses(NamedTuple):

@@ -41,14 +41,14 @@ class Channel:
         Whether equal rows are shown alike, so that their answers can be put together.
     """
 
-    name: str
-    description: str
+    name: ClassVar[str]
+    description: ClassVar[str]
     keeps_order: ClassVar[bool] = True
     undone: ClassVar[bool] = True
     needs_whole_row: ClassVar[bool] = False
     tables: ClassVar[int] = 1
     alike: ClassVar[bool] = True
-    sigma: float = 0.0
+    sigma: ClassVar[float] = 0.0
 
     @property
     def fixed(self) -> Channel:
@@ -128,8 +128,8 @@ class Channel:
 class AsIs(Channel):
     """The probabilities themselves."""
 
-    name: ClassVar[str] = ""  # type: ignore[misc]
-    description: ClassVar[str] = ""  # type: ignore[misc]
+    name: ClassVar[str] = ""
+    description: ClassVar[str] = ""
     tables: ClassVar[int] = 0
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
@@ -378,8 +378,8 @@ class UpToFactor(Channel):
     p.
     """
 
-    name: ClassVar[str] = "logits"  # type: ignore[misc]
-    description: ClassVar[str] = "as logits, with an unknown shift for each input"  # type: ignore[misc]
+    name: ClassVar[str] = "logits"
+    description: ClassVar[str] = "as logits, with an unknown shift for each input"
     alike: ClassVar[bool] = False
 
     @property
@@ -417,8 +417,8 @@ class UpToFactor(Channel):
 class Centred(Channel):
     """Logits of mean 0 on one scale: p over the geometric mean of its row; p must be positive."""
 
-    name: ClassVar[str] = "centred"  # type: ignore[misc]
-    description: ClassVar[str] = "as a logit on one scale for all inputs"  # type: ignore[misc]
+    name: ClassVar[str] = "centred"
+    description: ClassVar[str] = "as a logit on one scale for all inputs"
     needs_whole_row: ClassVar[bool] = True
 
     @property
@@ -461,7 +461,7 @@ class Noisy(Channel):
     mean of what they showed, its log-probability plus sigma / sqrt(k) N(0, 1).
     """
 
-    sigma: float
+    sigma: float  # type: ignore[misc]
     keeps_order: ClassVar[bool] = False
     undone: ClassVar[bool] = False
     tables: ClassVar[int] = 0

@@ -30,9 +30,9 @@ class Reach:
         Whether a query reveals the row of its own input and no other.
     """
 
-    name: str
-    description: str
-    inputs: int | None
+    name: ClassVar[str]
+    description: ClassVar[str]
+    inputs: ClassVar[int | None]
     everywhere: ClassVar[bool] = False
     alone: ClassVar[bool] = False
 
@@ -95,9 +95,9 @@ class Reach:
 class OwnRow(Reach):
     """The row of the input that is asked."""
 
-    name: ClassVar[str] = ""  # type: ignore[misc]
-    description: ClassVar[str] = ""  # type: ignore[misc]
-    inputs: ClassVar[int | None] = None  # type: ignore[misc]
+    name: ClassVar[str] = ""
+    description: ClassVar[str] = ""
+    inputs: ClassVar[int | None] = None
     alone: ClassVar[bool] = True
 
     def balls(self, inputs: int) -> Any:

@@ -50,9 +50,9 @@ class Shows:
         Whether one answer reveals all that any number of answers of its row do.
     """
 
-    name: str
-    description: str
-    top: int = 0
+    name: ClassVar[str]
+    description: ClassVar[str]
+    top: ClassVar[int] = 0
     own: ClassVar[bool] = False
     draws: ClassVar[bool] = True
     parts: ClassVar[bool] = False
@@ -111,9 +111,9 @@ class Shows:
 class Nothing(Shows):
     """The sampled label and no probability: hard labels."""
 
-    name: ClassVar[str] = "hard"  # type: ignore[misc]
-    description: ClassVar[str] = "hard labels: the sampled label"  # type: ignore[misc]
-    top: ClassVar[int] = 0  # type: ignore[misc]
+    name: ClassVar[str] = "hard"
+    description: ClassVar[str] = "hard labels: the sampled label"
+    top: ClassVar[int] = 0
 
     @property
     def told(self) -> Told | None:
@@ -126,9 +126,9 @@ class Nothing(Shows):
 class SampledLabel(Shows):
     """The sampled label with its probability: partial soft labels."""
 
-    name: ClassVar[str] = "partial"  # type: ignore[misc]
-    description: ClassVar[str] = "partial soft labels: the sampled label and its probability"  # type: ignore[misc]
-    top: ClassVar[int] = 0  # type: ignore[misc]
+    name: ClassVar[str] = "partial"
+    description: ClassVar[str] = "partial soft labels: the sampled label and its probability"
+    top: ClassVar[int] = 0
     own: ClassVar[bool] = True
 
     @property
@@ -146,7 +146,7 @@ class TopK(Shows):
     labels alike has the same risk whichever are.
     """
 
-    top: int
+    top: int  # type: ignore[misc]
     own: ClassVar[bool] = True
 
     @property
@@ -170,9 +170,9 @@ class TopK(Shows):
 class WholeRow(Shows):
     """All probabilities of the row: soft labels."""
 
-    name: ClassVar[str] = "soft"  # type: ignore[misc]
-    description: ClassVar[str] = "soft labels: all probabilities of the row"  # type: ignore[misc]
-    top: ClassVar[int] = WHOLE_ROW  # type: ignore[misc]
+    name: ClassVar[str] = "soft"
+    description: ClassVar[str] = "soft labels: all probabilities of the row"
+    top: ClassVar[int] = WHOLE_ROW
     own: ClassVar[bool] = True
     settled: ClassVar[bool] = True
 
@@ -199,11 +199,11 @@ class NonTarget(Shows):
     `SampledLabel`.
     """
 
-    name: ClassVar[str] = "non_target"  # type: ignore[misc]
-    description: ClassVar[str] = (  # type: ignore[misc]
+    name: ClassVar[str] = "non_target"
+    description: ClassVar[str] = (
         "the sampled label and the relative probabilities of all the others"
     )
-    top: ClassVar[int] = 0  # type: ignore[misc]
+    top: ClassVar[int] = 0
     parts: ClassVar[bool] = True
 
     def revealed(self, labels: int) -> int:
@@ -238,7 +238,7 @@ class MostProbable(Shows):
     queries shows.
     """
 
-    top: int = 0
+    top: int = 0  # type: ignore[misc]
     draws: ClassVar[bool] = False
     settled: ClassVar[bool] = True
 

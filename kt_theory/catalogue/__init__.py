@@ -2,7 +2,7 @@
 
 `names` has the tables and reads and prints names by one grammar (`grammar`; what comes from a file,
 `files`); `own` has the students of a level, `brackets` what is proved of it. To add a level or a
-student, add an entry in `names`; a level of a new kind also needs its cases in `own` and `brackets`.
+student, add an entry in `names`; a level of a new kind also needs cases in `own` and `brackets`.
 """
 
 from kt_theory.catalogue.names import (

@@ -98,14 +98,10 @@ def kappa(channel: str, **sizes: Any) -> int:
 
 
 def _independent(graph: Any, hops: Any) -> int:
-    from kt_theory.limits.graph import independence_number
+    from kt_theory.limits.graph import independence_number, known_independence
 
     found = independence_number(as_graph(graph), whole_number(hops, "hops"))
-    if found.lower != found.upper:
-        raise ValueError(
-            f"graph: its independence number is only known to lie in [{found.lower}, {found.upper}]"
-        )
-    return found.upper
+    return known_independence(found)
 
 
 def _encoder_queried(rank: int, inputs: int, labels: int) -> int:
