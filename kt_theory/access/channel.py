@@ -8,6 +8,7 @@ function of that row alone, but for noise, which is fresh in every answer.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -19,14 +20,14 @@ LARGEST_NOISE = 50.0
 _GOLDEN = 0.6180339887498949
 
 
-class Channel:
+class Channel(ABC):
     """A distortion of the rows of a teacher; the kinds are the final classes below.
 
     Attributes
     ----------
-    name : str
-        As it stands before the level's name in tables; empty for probabilities as they are.
-    description : str
+    name, description : str
+        As it stands before the level's name in tables, and in words; empty for probabilities as
+        they are.
     keeps_order : bool
         Whether the largest weights are those of the most probable labels.
     undone : bool
@@ -41,8 +42,6 @@ class Channel:
         Whether equal rows are shown alike, so that their answers can be put together.
     """
 
-    name: ClassVar[str]
-    description: ClassVar[str]
     keeps_order: ClassVar[bool] = True
     undone: ClassVar[bool] = True
     needs_whole_row: ClassVar[bool] = False
@@ -51,17 +50,27 @@ class Channel:
     sigma: ClassVar[float] = 0.0
 
     @property
+    @abstractmethod
+    def name(self) -> str:
+        """As it stands before the level's name in tables."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """In words."""
+
+    @property
     def fixed(self) -> Channel:
         """The part of it that is the same in every answer: the channel itself, or none where it is
         noise.
         """
         return self
 
+    @abstractmethod
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the weights (S, A) that stand for the probabilities pi (S, A); a probability of 0
         is shown as 0.
         """
-        raise NotImplementedError
 
     def gives(self, other: Channel, *, whole: bool) -> bool:
         """Return whether weights shown so give those of `other`; `whole`: all weights of a row are
@@ -98,6 +107,7 @@ class Channel:
         share = np.where(left > labels * 2.0**-52, left, 0.0) / max(labels - top, 1)
         return np.where(np.arange(labels) < top, weights, share)
 
+    @abstractmethod
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return the largest TV(copy, teacher) on a row of `undo`: what the channel leaves open.
 
@@ -106,21 +116,20 @@ class Channel:
         table, shown : (R, A) arrays
             The copy, and what it was made of.
         """
-        raise NotImplementedError
 
     def sums(self, labels: int) -> tuple[float, float]:
         """Return the least and the most that the weights of a whole row of A `labels` sum to."""
         return 1.0, 1.0
 
+    @abstractmethod
     def floor(self, labels: int) -> float:
         """Return a bound on what a whole row leaves unknown to the channel's own student, at most
         1-1/A.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def label_floor(self, shown: int) -> float:
         """Return what the channel costs where so many labels are shown one by one."""
-        raise NotImplementedError
 
 
 @final
@@ -166,12 +175,12 @@ class Temperature(Channel):
     needs_whole_row: ClassVar[bool] = True
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"temperature({self.tau:g})"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         return f"at temperature {self.tau:g}"
 
@@ -214,12 +223,12 @@ class Rounded(Channel):
     undone: ClassVar[bool] = False
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"rounded({self.step:g})"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         return f"log-probabilities rounded to multiples of {self.step:g}"
 
@@ -278,12 +287,12 @@ class Quantised(Channel):
     undone: ClassVar[bool] = False
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"quantised({self.bits})"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         return f"probabilities rounded to {self.bits} bits"
 
@@ -468,12 +477,12 @@ class Noisy(Channel):
     alike: ClassVar[bool] = False
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"noisy({self.sigma:g})"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         return f"log-probabilities with noise of standard deviation {self.sigma:g}"
 
@@ -501,6 +510,10 @@ class Noisy(Channel):
     def label_floor(self, shown: int) -> float:
         """Return 0: noise averages out."""
         return 0.0
+
+
+AnyChannel = AsIs | Temperature | Rounded | Quantised | UpToFactor | Centred | Noisy
+"""Every kind of channel."""
 
 
 def _logs(pi: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ come with it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, final
 
@@ -32,7 +33,7 @@ class Told(NamedTuple):
         return not self.labels_only and (labels <= 2 or self.top >= labels - 1)
 
 
-class Shows:
+class Shows(ABC):
     """What an answer holds of its row; the kinds are the final classes below.
 
     Attributes
@@ -50,14 +51,22 @@ class Shows:
         Whether one answer reveals all that any number of answers of its row do.
     """
 
-    name: ClassVar[str]
-    description: ClassVar[str]
     top: ClassVar[int] = 0
     own: ClassVar[bool] = False
     draws: ClassVar[bool] = True
     parts: ClassVar[bool] = False
     """Whether what is shown are relative parts of the row's labels that were not drawn."""
     settled: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As tables call it."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """In words."""
 
     def revealed(self, labels: int) -> int:
         """Return how many log-probabilities an answer of a row of A `labels` holds."""
@@ -150,12 +159,12 @@ class TopK(Shows):
     own: ClassVar[bool] = True
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"top_k({self.top})"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         return f"the sampled label and the {self.top} most probable labels with their probabilities"
 
@@ -243,12 +252,12 @@ class MostProbable(Shows):
     settled: ClassVar[bool] = True
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"top_k_only({self.top})" if self.top else "argmax"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         if not self.top:
             return "the most probable label, whatever was sampled, and no probability"
@@ -259,6 +268,10 @@ class MostProbable(Shows):
         seen = np.zeros_like(counts)
         seen[np.arange(len(counts)), np.argmax(pi, axis=1)] = counts.sum(axis=1)
         return seen
+
+
+AnyShows = Nothing | SampledLabel | TopK | WholeRow | NonTarget | MostProbable
+"""Everything that an answer may hold of its row."""
 
 
 def _told_whole(distinct: np.ndarray, pi: np.ndarray) -> np.ndarray:
