@@ -1,4 +1,6 @@
-"""Whole rows that are known to be shown at another temperature, rounded or quantised: undone, and what stays wrong."""
+"""Whole rows that are known to be shown at another temperature, rounded or quantised: undone, and
+what stays wrong.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from kt_theory.access import Channel
 
 
 def sums(channel: Channel | None, labels: int) -> tuple[float, float]:
-    """Return the least and the most that the weights which a channel shows of a whole row sum to."""
+    """Return the least and the most that the weights which a channel shows of a whole row sum
+    to.
+    """
     if channel is not None and channel.kind == "rounded":
         return math.exp(-0.5 * channel.amount), math.exp(0.5 * channel.amount)
     if channel is not None and channel.kind == "quantised":
@@ -20,7 +24,8 @@ def sums(channel: Channel | None, labels: int) -> tuple[float, float]:
 
 
 def undone(shown: np.ndarray, channel: Channel, power: float = 1.0) -> np.ndarray:
-    """Return the rows that `kt_theory.students.tempered`, `rounded` and `quantised` write: (R, A), rows sum to 1.
+    """Return the rows that `kt_theory.students.tempered`, `rounded` and `quantised` write: (R, A),
+    rows sum to 1.
 
     Parameters
     ----------
@@ -37,7 +42,9 @@ def undone(shown: np.ndarray, channel: Channel, power: float = 1.0) -> np.ndarra
         return shown / shown.sum(axis=1, keepdims=True)
     left = 1.0 - shown.sum(axis=1, keepdims=True)
     takers = (shown > 0) | (left >= 0)
-    corrected = np.maximum(np.where(takers, shown + left / takers.sum(axis=1, keepdims=True), 0.0), 0.0)
+    corrected = np.maximum(
+        np.where(takers, shown + left / takers.sum(axis=1, keepdims=True), 0.0), 0.0
+    )
     # Weights that a server computed in half precision may be off by more than the smallest of them.
     return corrected / corrected.sum(axis=1, keepdims=True)
 
@@ -45,8 +52,8 @@ def undone(shown: np.ndarray, channel: Channel, power: float = 1.0) -> np.ndarra
 def row_error(table: np.ndarray, shown: np.ndarray, channel: Channel) -> float:
     """Return the largest TV(copy, teacher) on a row of `undone`: what the channel leaves open.
 
-    rounded(step): tanh(step/4). quantised(b): A / (4 2^b). At a known temperature the row is known: the distance of
-    the copy from it, 0 unless the student takes the temperature for another.
+    rounded(step): tanh(step/4). quantised(b): A / (4 2^b). At a known temperature the row is known:
+    the distance of the copy from it, 0 unless the student takes the temperature for another.
 
     Parameters
     ----------

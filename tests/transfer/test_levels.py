@@ -14,7 +14,7 @@ from scipy.stats import binom
 import kt_theory as kt
 from kt_theory import access, students
 from kt_theory.cli.fit import fit_command
-from kt_theory.transfer.copying import fit
+from kt_theory.transfer.fit import fit
 from kt_theory.transfer.sets import TransferSet
 
 TEACHERS = {

@@ -1,4 +1,6 @@
-"""How good is the copy: an upper confidence bound on its loss, from the records that it was learnt from."""
+"""How good is the copy: an upper confidence bound on its loss, from the records that it was learnt
+from.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kt_theory.students.sparse import Frequencies, Sharing
-from kt_theory.transfer import bounds, hard
+from kt_theory.transfer.certify import bounds, hard
 from kt_theory.transfer.distortion import row_error
 from kt_theory.validation import unit_interval
 
 if TYPE_CHECKING:
-    from kt_theory.transfer.copying import Copy
+    from kt_theory.transfer.fit import Copy
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """TV(copy, teacher | rho) <= bound with probability at least `confidence` over the draw of the records.
+    """TV(copy, teacher | rho) <= bound with probability at least `confidence` over the draw of the
+    records.
 
-    Where the records contradict each other or themselves, the bound is an estimate: see `disagreement` and
-    `contradiction`.
+    Where the records contradict each other or themselves, the bound is an estimate: see
+    `disagreement` and `contradiction`.
 
     Attributes
     ----------
@@ -33,17 +36,21 @@ class Certificate:
     unseen_bound : float
         Its upper confidence bound, at the same confidence on its own.
     hidden_mass : float
-        The share of mass that the records of visited inputs hide, weighted by their number of records.
+        The share of mass that the records of visited inputs hide, weighted by their number of
+        records.
     label_noise : float
-        For hard labels, what the noise of the labels adds: bound less unseen_bound; 0 where probabilities are stated.
+        For hard labels, what the noise of the labels adds: bound less unseen_bound; 0 where
+        probabilities are stated.
     disagreement : float
-        Half the sum of the ranges of what different records state of the same pair, weighted by records. It is
-        part of the bound, as an estimate: the median that the copy takes may be off by as much.
+        Half the sum of the ranges of what different records state of the same pair, weighted by
+        records. It is part of the bound, as an estimate: the median that the copy takes may be off
+        by as much.
     contradiction : float
-        By how much the stated probabilities of a row miss a sum of 1 although they are all there are, or exceed it,
-        beyond rounding, weighted by records: they cannot all be right. It is part of the bound, as an estimate.
+        By how much the stated probabilities of a row miss a sum of 1 although they are all there
+        are, or exceed it, beyond rounding, weighted by records: they cannot all be right. It is
+        part of the bound, as an estimate.
     method : str
-        Which theorem, in `kt_theory.transfer.bounds`.
+        Which theorem, in `kt_theory.transfer.certify.bounds`.
     assumptions : tuple of str
         What the bound takes for granted.
     target : str
@@ -64,51 +71,70 @@ class Certificate:
 
     def __str__(self) -> str:
         lines = [
-            f"TV(copy, teacher | rho) <= {self.bound:.4g} with confidence {self.confidence:g} ({self.method})",
+            f"TV(copy, teacher | rho) <= {self.bound:.4g} with confidence {self.confidence:g} "
+            f"({self.method})",
             f"  of {self.target}",
-            f"  input mass never asked: about {self.unseen_mass:.3g}, at most {self.unseen_bound:.3g}",
+            f"  input mass never asked: about {self.unseen_mass:.3g}, at most "
+            f"{self.unseen_bound:.3g}",
             f"  mass that the records hide: {self.hidden_mass:.3g}",
         ]
         if self.label_noise:
             lines.append(f"  noise of the sampled labels: at most {self.label_noise:.3g}")
         if self.disagreement:
-            lines.append(f"  repeated answers disagree by {self.disagreement:.3g}: added to the bound")
+            lines.append(
+                f"  repeated answers disagree by {self.disagreement:.3g}: added to the bound"
+            )
         if self.contradiction:
-            lines.append(f"  stated probabilities miss a sum of 1 by {self.contradiction:.3g}: added to the bound")
+            lines.append(
+                f"  stated probabilities miss a sum of 1 by {self.contradiction:.3g}: added to "
+                "the bound"
+            )
         return "\n".join([*lines, *(f"  assumes: {text}" for text in self.assumptions)])
 
 
 def certify(copy: Copy, confidence: float) -> Certificate:
     """Return the certificate of a copy; see `Copy.certificate`."""
     delta = 1.0 - unit_interval(confidence, "confidence")
-    return _certified(copy, delta) if copy.pooled is None else _certified_given(copy, copy.pooled, delta)
+    return (
+        _certified(copy, delta)
+        if copy.pooled is None
+        else _certified_given(copy, copy.pooled, delta)
+    )
 
 
 def _certified_given(copy: Copy, pooled: Copy, delta: float) -> Certificate:
     """The certificate of a copy of the teacher given that its label is declared.
 
-    Let q and p be the rows of the pooled copy and of the pooled teacher, t = TV(q, p), and D the declared labels. Given
-    D the rows are t / max(q(D), p(D)) apart at most: where q(D) <= p(D), sum_D (p/p(D) - q/q(D))_+ <= sum_D (p - q)_+ /
-    p(D) <= t / p(D), and likewise where it is larger. So for every c at most d/(d+1), d labels being declared,
+    Let q and p be the rows of the pooled copy and of the pooled teacher, t = TV(q, p), and D the
+    declared labels. Given D the rows are t / max(q(D), p(D)) apart at most: where q(D) <= p(D),
+    sum_D (p/p(D) - q/q(D))_+ <= sum_D (p - q)_+ / p(D) <= t / p(D), and likewise where it is
+    larger. So for every c at most d/(d+1), d labels being declared,
 
-        sum_s rho_s TV(q(.|D), p(.|D)) <= (1/c) sum_s rho_s t_s + rho of the visited rows with q(D) < c,
+        sum_s rho_s TV(q(.|D), p(.|D)) <= (1/c) sum_s rho_s t_s + rho of the visited rows with q(D)
+        < c,
 
-    rows on which every declared probability is stated being left out, as they are known exactly. If all are such rows,
-    what is left is the input mass that was never asked. Each of the three is bounded at confidence 1 - delta/3.
+    rows on which every declared probability is stated being left out, as they are known exactly. If
+    all are such rows, what is left is the input mass that was never asked. Each of the three is
+    bounded at confidence 1 - delta/3.
     """
-    from kt_theory.transfer.copying import declared_mass
+    from kt_theory.transfer.fit import declared_mass
 
     rows, part = pooled.rows, delta / 3.0
     base = _certified(pooled, part)
     declared = pooled.transfer.target.declared
     mass = declared_mass(pooled)
     stated = rows.total(rows.known & (rows.label < declared))
-    # Stated rows are known if the student keeps what is stated; others pay for their distance in the base.
+    # Stated rows are known if the student keeps what is stated; others pay for their distance in
+    # the base.
     keeps = pooled.basis.kind == "shared" and len(rows.entry_pair) > 0
     open_rows = stated < declared if keeps else np.ones(len(mass), dtype=bool)
     most = declared / (declared + 1.0)
     bound = 1.0
-    for c in np.unique(np.minimum(most, np.quantile(mass[open_rows], _QUANTILES))) if open_rows.any() else [most]:
+    for c in (
+        np.unique(np.minimum(most, np.quantile(mass[open_rows], _QUANTILES)))
+        if open_rows.any()
+        else [most]
+    ):
         poor = open_rows & (mass < c)
         rest = bounds.distance(rows, poor.astype(np.float64), part) if poor.any() else 0.0
         bound = min(bound, base.bound / c + rest if c > 0 else 1.0)
@@ -177,26 +203,42 @@ def _assumptions(copy: Copy, reveals: bool, disagreement: float, contradiction: 
     if transfer.target.other == "none":
         found.append(f"there are no labels but the {len(transfer.labels)} declared ones")
     elif not transfer.closed:
-        found.append("the labels that the records name were fixed before them; mass beyond them counts as lost")
+        found.append(
+            "the labels that the records name were fixed before them; mass beyond them counts as "
+            "lost"
+        )
     if account.repeated:
         found.append(
-            f"records of one prompt and one seed are one draw: {account.repeated} that repeat one do not count, and "
-            "each prompt is averaged over its draws"
+            f"records of one prompt and one seed are one draw: {account.repeated} that repeat one "
+            "do not count, and each prompt is averaged over its draws"
         )
     if account.unanswered:
         found.append(
-            f"the teacher is taken given that it answers: {account.unanswered} lines without a label are left out"
+            f"the teacher is taken given that it answers: {account.unanswered} lines without a "
+            "label are left out"
         )
     if account.same_id:
-        found.append(f"the {account.same_id} answers that have the id of an earlier one are draws of their own")
+        found.append(
+            f"the {account.same_id} answers that have the id of an earlier one are draws of their "
+            "own"
+        )
     if account.unnamed_model:
         found.append(f"the {account.unnamed_model} records that name no model are of the same one")
     if account.unshown:
-        found.append(f"no reasoning came before the {account.unshown} answers that count more tokens than they show")
+        found.append(
+            f"no reasoning came before the {account.unshown} answers that count more tokens than "
+            "they show"
+        )
     if account.reasoned:
-        found.append("the teacher is the one that reasons before it answers: its labels are draws over all reasoning")
+        found.append(
+            "the teacher is the one that reasons before it answers: its labels are draws over all "
+            "reasoning"
+        )
     if known.kind == "undone":
-        found += [f"the answers are of level {known.access}", "labels that they do not state are shown as 0"]
+        found += [
+            f"the answers are of level {known.access}",
+            "labels that they do not state are shown as 0",
+        ]
     elif reveals and not (disagreement or contradiction):
         found.append("stated probabilities are exact")
     elif not reveals and len(transfer.entry_record):
@@ -208,13 +250,13 @@ def _assumptions(copy: Copy, reveals: bool, disagreement: float, contradiction: 
         found.append("labels were sampled from the teacher's distribution")
     if disagreement:
         found.append(
-            "repeated answers disagree: each is taken as the median, off by at most the range seen; an estimate, "
-            "not proved"
+            "repeated answers disagree: each is taken as the median, off by at most the range "
+            "seen; an estimate, not proved"
         )
     if contradiction:
         found.append(
-            "stated probabilities contradict each other: they miss a sum of 1, and are taken to be off by no more "
-            "than that; an estimate, not proved"
+            "stated probabilities contradict each other: they miss a sum of 1, and are taken to "
+            "be off by no more than that; an estimate, not proved"
         )
     return found
 

@@ -1,4 +1,6 @@
-"""What a student sees of real records: exactly what its access level reveals, or why they do not hold that."""
+"""What a student sees of real records: exactly what its access level reveals, or why they do not
+hold that.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,9 @@ class Basis:
     access : Access or None
         None for all that is stated.
     kind : str
-        "shared": it keeps stated probabilities and shares the hidden mass equally. "frequencies": n_sa / n_s.
-        "undone": it is the rule of the package that undoes a known channel of whole rows. "other".
+        "shared": it keeps stated probabilities and shares the hidden mass equally. "frequencies":
+        n_sa / n_s. "undone": it is the rule of the package that undoes a known channel of whole
+        rows. "other".
     prior : bool
         It keeps a table of its own on inputs that were not asked.
     """
@@ -67,21 +70,28 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
     unlabelled = int((transfer.sampled < 0).sum())
     needs_label = level.top < WHOLE_ROW and not level.greedy
     if unlabelled and (isinstance(student.rule, TableRule) or needs_label):
-        raise AccessError(f"student {name!r} needs a sampled label in each record; {unlabelled} records have none")
+        raise AccessError(
+            f"student {name!r} needs a sampled label in each record; {unlabelled} records have none"
+        )
     if not level.sampled and not level.top:
         sampled = np.where(transfer.sampled >= 0, transfer.target.of[transfer.sampled], -1)
         return collect(transfer.inputs, sampled, *_NOTHING, len(transfer.labels), transfer.closed)
     if not len(transfer.entry_record):
         raise AccessError(
-            f"student {name!r} needs access {level.name!r} ({level.description}); the records state no probabilities"
+            f"student {name!r} needs access {level.name!r} ({level.description}); the records "
+            "state no probabilities"
         )
-    rows = transfer.rows if level.top == WHOLE_ROW else transfer.seen_by(level.top, sampled=not level.greedy)
+    rows = (
+        transfer.rows
+        if level.top == WHOLE_ROW
+        else transfer.seen_by(level.top, sampled=not level.greedy)
+    )
     if level.distortion is None:
         refuse_impossible(transfer, rows)
     elif transfer.target.merges:
         raise AccessError(
-            f"student {name!r} undoes rows as they were shown, so that no labels can be merged or pooled: read the "
-            "records with other='keep' and without label_map and fold"
+            f"student {name!r} undoes rows as they were shown, so that no labels can be merged or "
+            "pooled: read the records with other='keep' and without label_map and fold"
         )
     if level.top == WHOLE_ROW:
         _refuse_hidden(rows, student)
@@ -91,7 +101,8 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
 
 
 def refuse_impossible(transfer: TransferSet, rows: Rows) -> None:
-    """Raise an error where the probabilities of a row that are stated as they are cannot all be right.
+    """Raise an error where the probabilities of a row that are stated as they are cannot all be
+    right.
 
     Or where the labels cannot have been drawn from them.
     """
@@ -101,10 +112,10 @@ def refuse_impossible(transfer: TransferSet, rows: Rows) -> None:
         worst = int(excess.argmax())
         name = transfer.input_names[rows.input[worst]]
         raise ValueError(
-            f"input {shortened(name)}: its stated probabilities sum to {1.0 + rows.contradiction[worst]:.4g}, more "
-            "than 1, so that they are not the teacher's own; name how they are shown, "
-            "student=kt.students.rounded(step), quantised(bits) or tempered(tau), or learn from the labels alone, "
-            "student='ce_sgl'"
+            f"input {shortened(name)}: its stated probabilities sum to "
+            f"{1.0 + rows.contradiction[worst]:.4g}, more than 1, so that they are not the "
+            "teacher's own; name how they are shown, student=kt.students.rounded(step), "
+            "quantised(bits) or tempered(tau), or learn from the labels alone, student='ce_sgl'"
         )
     refuse_unlikely(transfer, rows)
 
@@ -112,8 +123,9 @@ def refuse_impossible(transfer: TransferSet, rows: Rows) -> None:
 def refuse_unlikely(transfer: TransferSet, rows: Rows) -> None:
     """Raise an error where the sampled labels cannot be draws from the stated probabilities.
 
-    Of a label of probability p that came c times in the k labels of its input both tails of Bin(k, p) at c are at least
-    delta p k / n, but for a chance of 2 delta over all inputs and labels together: the probabilities of an input sum to
+    Of a label of probability p that came c times in the k labels of its input both tails of Bin(k,
+    p) at c are at least delta p k / n, but for a chance of 2 delta over all inputs and labels
+    together: the probabilities of an input sum to
     1. Where no row hides mass the labels do not count, and nothing is refused.
     """
     from scipy.special import betainc
@@ -135,11 +147,12 @@ def refuse_unlikely(transfer: TransferSet, rows: Rows) -> None:
         first = int(np.flatnonzero(exact)[int(odd.argmax())])
         name = transfer.input_names[told.input[told.row[first]]]
         raise ValueError(
-            f"input {shortened(name)}: label {transfer.label_names[told.label[first]]!r} came {int(told.count[first])} "
-            f"times in {int(drawn[told.row[first]])} answers, though its stated probability is {told.p[first]:.4g}: "
-            "labels were not drawn from what is stated (a bias, guided or greedy decoding, another temperature?); read "
-            "them with as_sampled=True, so that what is stated counts alone, or learn from the labels alone, "
-            "student='ce_sgl'"
+            f"input {shortened(name)}: label {transfer.label_names[told.label[first]]!r} came "
+            f"{int(told.count[first])} times in {int(drawn[told.row[first]])} answers, though its "
+            f"stated probability is {told.p[first]:.4g}: labels were not drawn from what is stated "
+            "(a bias, guided or greedy decoding, another temperature?); read them with "
+            "as_sampled=True, so that what is stated counts alone, or learn from the labels "
+            "alone, student='ce_sgl'"
         )
 
 
@@ -157,23 +170,26 @@ def _refuse_other_kinds(student: Student) -> None:
         raise AccessError(f"student {student.name!r} needs gradients: records of labels hold none")
     if level.non_target or (level.greedy and not level.top):
         raise AccessError(
-            f"student {student.name!r} needs access {level.name!r} ({level.description}): records of sampled labels "
-            "and log-probabilities show others; take 'ce_sgl', 'sel_ptl', 'ce_ful' or top_k"
+            f"student {student.name!r} needs access {level.name!r} ({level.description}): records "
+            "of sampled labels and log-probabilities show others; take 'ce_sgl', 'sel_ptl', "
+            "'ce_ful' or top_k"
         )
     if level.distortion is None and not level.noise:
         return
     if level.noise:
         raise AccessError(
-            f"student {student.name!r} needs noisy answers as they came: records cut log-probabilities off at 0"
+            f"student {student.name!r} needs noisy answers as they came: records cut "
+            "log-probabilities off at 0"
         )
     if level.distortion == UpToFactor():
         raise AccessError(
-            f"student {student.name!r} needs logits: records state log-probabilities; take 'ce_ful', 'sel_ptl' or top_k"
+            f"student {student.name!r} needs logits: records state log-probabilities; take "
+            "'ce_ful', 'sel_ptl' or top_k"
         )
     if level.distortion is not None and level.top < WHOLE_ROW:
         raise AccessError(
-            f"student {student.name!r}: of records that show {level.distortion.kind} probabilities, whole rows alone "
-            "can be undone"
+            f"student {student.name!r}: of records that show {level.distortion.kind} "
+            "probabilities, whole rows alone can be undone"
         )
 
 
@@ -181,8 +197,9 @@ def _refuse_other_tables(transfer: TransferSet, student: Student) -> None:
     shape = len(transfer.input_names), len(transfer.labels)
     if student.prior is not None and student.prior.shape != shape:
         raise ValueError(
-            f"student {student.name!r}: its table has shape {student.prior.shape}, the records {shape}: give one row "
-            "for each of transfer.input_names and one column for each of transfer.labels, transfer.aligned(table)"
+            f"student {student.name!r}: its table has shape {student.prior.shape}, the records "
+            f"{shape}: give one row for each of transfer.input_names and one column for each of "
+            "transfer.labels, transfer.aligned(table)"
         )
 
 
@@ -195,8 +212,8 @@ def _refuse_hidden(rows: Rows, student: Student) -> None:
     if short.any():
         worst = float(rows.hidden_mass.max())
         raise AccessError(
-            f"student {student.name!r} needs all probabilities of a row; {int(short.sum())} inputs hide some, up to "
-            f"{worst:.3g} of their mass; leave student out to share it"
+            f"student {student.name!r} needs all probabilities of a row; {int(short.sum())} inputs "
+            f"hide some, up to {worst:.3g} of their mass; leave student out to share it"
         )
 
 
@@ -215,9 +232,10 @@ def _refuse_off_grid(transfer: TransferSet, student: Student) -> None:
         name = transfer.input_names[transfer.inputs[transfer.entry_record[worst]]]
         what = "log-probability" if channel.kind == "rounded" else "probability"
         raise ValueError(
-            f"student {student.name!r}: input {name!r} states the {what} {values[worst]:.6g} of label "
-            f"{transfer.label_names[transfer.entry_label[worst]]!r}, which is no multiple of {unit:.6g}; name the "
-            "unit of these answers, or leave student out if they are shown as they are"
+            f"student {student.name!r}: input {name!r} states the {what} {values[worst]:.6g} of "
+            f"label {transfer.label_names[transfer.entry_label[worst]]!r}, which is no multiple of "
+            f"{unit:.6g}; name the unit of these answers, or leave student out if they are shown "
+            "as they are"
         )
 
 
@@ -232,24 +250,27 @@ def _refuse_sums(transfer: TransferSet, rows: Rows, student: Student) -> None:
     if channel is not None and odd.any():
         name = transfer.input_names[rows.input[int(odd.argmax())]]
         raise ValueError(
-            f"student {student.name!r}: {int(odd.sum())} inputs, {name!r} the first, show weights that sum to "
-            f"{total[odd][0]:.4g} or so; those of access {student.access.name!r} sum to {low:.4g} at "
-            f"least and to {high:.4g} at most"
+            f"student {student.name!r}: {int(odd.sum())} inputs, {name!r} the first, show weights "
+            f"that sum to {total[odd][0]:.4g} or so; those of access {student.access.name!r} sum "
+            f"to {low:.4g} at least and to {high:.4g} at most"
         )
 
 
 _IMPOSSIBLE = 0.02
-"""An excess of a row's sum over 1 that no server's rounding explains. Smaller ones count in the certificate."""
+"""An excess of a row's sum over 1 that no server's rounding explains. Smaller ones count in the
+certificate.
+"""
 
 _SERVERS = 0.01
 """By so much servers that compute in half precision may miss the sum of a row."""
 
 
 def dense(rows: Rows, student: Student, inputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the counts and what is shown, (inputs, A), NaN where hidden: what the student's rule reads.
+    """Return the counts and what is shown, (inputs, A), NaN where hidden: what the student's rule
+    reads.
 
-    A student with a table of its own, or one that pools rows, sees every input that has a name; others the visited
-    ones, in the order of `rows`.
+    A student with a table of its own, or one that pools rows, sees every input that has a name;
+    others the visited ones, in the order of `rows`.
     """
     place = rows.input if sees_all(student) else np.arange(len(rows.input))
     shape = (inputs if sees_all(student) else len(rows.input)), rows.labels

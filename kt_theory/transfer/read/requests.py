@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from kt_theory.transfer.account import Account, Skip
-from kt_theory.transfer.lines import loads
-from kt_theory.transfer.packed import packing, unpacked
+from kt_theory.transfer.read.json_files import loads
+from kt_theory.transfer.read.packed import packing, unpacked
 
 _NAMES = ("custom_id", "key")
 _ID = re.compile(rb'\s*\{\s*"(?:custom_id|key)"\s*:\s*"([^"\\]*)"\s*,')
 
 
 class Requests:
-    """The lines of a file of requests: {"custom_id", "method", "url", "body"}, or {"key", "request"}.
+    """The lines of a file of requests: {"custom_id", "method", "url", "body"}, or {"key",
+    "request"}.
 
     Of each request only its place in the file is kept, and it is parsed when its answer comes.
 
@@ -41,7 +42,8 @@ class Requests:
         for line, begin, end in _spans(self._data):
             self._index(line, begin, end)
         count = len(self._begin)
-        # Of each request the line of its first answer, 0 while there is none, and the hash of that answer's own id.
+        # Of each request the line of its first answer, 0 while there is none, and the hash of that
+        # answer's own id.
         self._answered, self._response = array("Q", bytes(8 * count)), array("q", bytes(8 * count))
         self._twice: list[tuple[str, int, int]] = []
         self._more = 0
@@ -55,8 +57,8 @@ class Requests:
         if place < len(self._begin):
             if self._body(place) != self._asked(line, begin, end):
                 raise ValueError(
-                    f"{self.path} lines {self._line[place]} and {line}: {name!r} names two requests that ask different "
-                    "things"
+                    f"{self.path} lines {self._line[place]} and {line}: {name!r} names two "
+                    "requests that ask different things"
                 )
             return
         self._begin.append(begin)
@@ -78,7 +80,9 @@ class Requests:
         try:
             doc = loads(self._data[begin:end])
         except ValueError as error:
-            raise ValueError(f"{self.path} line {line}: not JSON: {' '.join(str(error).split())}") from None
+            raise ValueError(
+                f"{self.path} line {line}: not JSON: {' '.join(str(error).split())}"
+            ) from None
         if not isinstance(doc, dict):
             raise ValueError(f"{self.path} line {line}: not a JSON object: must be a request")
         return doc
@@ -124,7 +128,9 @@ class Requests:
         if not self._answered[place]:
             self._answered[place], self._response[place] = line, own
         elif own == self._response[place] and own not in (_FAILED, _UNNAMED):
-            raise Skip("repeated", f"the answer of line {self._answered[place]} again, of the same id")
+            raise Skip(
+                "repeated", f"the answer of line {self._answered[place]} again, of the same id"
+            )
         elif self._response[place] == _FAILED:
             self._response[place] = own
         elif own != _FAILED:
@@ -139,12 +145,16 @@ class Requests:
             place = missing[0]
             shown = self._name(self._line[place], self._begin[place], self._end[place])
             account.notes.append(
-                f"{len(missing)} of {len(self)} requests have no answer, custom_id {shown!r} the first"
+                f"{len(missing)} of {len(self)} requests have no answer, custom_id {shown!r} the "
+                "first"
             )
         if self._more:
-            shown = "; ".join(f"{name!r} on lines {one} and {other}" for name, one, other in self._twice)
+            shown = "; ".join(
+                f"{name!r} on lines {one} and {other}" for name, one, other in self._twice
+            )
             account.notes.append(
-                f"{self._more} answers are a further one to the same request, and count as further draws: {shown}"
+                f"{self._more} answers are a further one to the same request, and count as further "
+                f"draws: {shown}"
             )
 
 
