@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 
@@ -17,6 +17,32 @@ LARGEST_NOISE = 50.0
 """Largest standard deviation of the noise on a log-probability, in nats."""
 
 _GOLDEN = 0.6180339887498949
+
+
+class Grid(NamedTuple):
+    """Stated values that a channel shows as multiples of a unit.
+
+    Attributes
+    ----------
+    what : str
+        What they are called.
+    values : (m,) array
+        NaN where a value is not stated.
+    unit : float
+    slack : (m,) array or float
+        By how much they may miss a multiple.
+    """
+
+    what: str
+    values: np.ndarray
+    unit: float
+    slack: np.ndarray | float
+
+    @property
+    def missed(self) -> np.ndarray:
+        """Which values are no multiples, (m,) bool; those that are not stated never are."""
+        away = np.abs(self.values - self.unit * np.rint(self.values / self.unit))
+        return away > self.slack
 
 
 class Channel:
@@ -39,6 +65,9 @@ class Channel:
         How many tables of the teacher's size what is shown takes, beside the teacher's own.
     alike : bool
         Whether equal rows are shown alike, so that their answers can be put together.
+    slack : float
+        By how much recorded weights of a whole row may miss `sums`: servers that compute in half
+        precision do, values on a grid are exact.
     """
 
     name: str
@@ -48,6 +77,7 @@ class Channel:
     needs_whole_row: ClassVar[bool] = False
     tables: ClassVar[int] = 1
     alike: ClassVar[bool] = True
+    slack: ClassVar[float] = 0.01
     sigma: float = 0.0
 
     @property
@@ -112,6 +142,25 @@ class Channel:
         """Return the least and the most that the weights of a whole row of A `labels` sum to."""
         return 1.0, 1.0
 
+    def grid(self, logp: np.ndarray) -> Grid | None:
+        """Return the values that stated log-probabilities (m,) show as multiples of a unit, if the
+        channel has one.
+        """
+        return None
+
+    def unrecorded(self, *, whole: bool) -> str:
+        """Return why records of log-probabilities cannot serve who knows the channel, behind his
+        name; empty if they can.
+
+        Parameters
+        ----------
+        whole : bool
+            Whether they state whole rows.
+        """
+        kind = self.name.partition("(")[0]
+        lacks = f": of records that show {kind} probabilities, whole rows alone can be undone"
+        return "" if whole else lacks
+
     def floor(self, labels: int) -> float:
         """Return a bound on what a whole row leaves unknown to the channel's own student, at most
         1-1/A.
@@ -141,6 +190,10 @@ class AsIs(Channel):
         the whole row.
         """
         return whole or not other.needs_whole_row
+
+    def unrecorded(self, *, whole: bool) -> str:
+        """Return nothing: records state log-probabilities as they are."""
+        return ""
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return 0: the row is known."""
@@ -175,14 +228,6 @@ class Temperature(Channel):
         """In words."""
         return f"at temperature {self.tau:g}"
 
-    @property
-    def amount(self) -> float:
-        """Of old."""
-        return self.tau
-
-    kind: ClassVar[str] = "temperature"
-    invertible: ClassVar[bool] = True
-
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the rows at the temperature."""
         logits = _logs(pi)
@@ -212,6 +257,7 @@ class Rounded(Channel):
     step: float
     keeps_order: ClassVar[bool] = False
     undone: ClassVar[bool] = False
+    slack: ClassVar[float] = 1e-6
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -222,14 +268,6 @@ class Rounded(Channel):
     def description(self) -> str:  # type: ignore[override]
         """In words."""
         return f"log-probabilities rounded to multiples of {self.step:g}"
-
-    @property
-    def amount(self) -> float:
-        """Of old."""
-        return self.step
-
-    kind: ClassVar[str] = "rounded"
-    invertible: ClassVar[bool] = False
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the rounded weights."""
@@ -250,6 +288,11 @@ class Rounded(Channel):
     def sums(self, labels: int) -> tuple[float, float]:
         """Return what the weights of a whole row sum to, from exp(-step/2) to exp(step/2)."""
         return math.exp(-0.5 * self.step), math.exp(0.5 * self.step)
+
+    def grid(self, logp: np.ndarray) -> Grid:
+        """Return the log-probabilities, multiples of `step`."""
+        slack = 1e-6 * np.maximum(self.step, np.abs(logp))
+        return Grid("log-probability", logp, self.step, slack)
 
     def floor(self, labels: int) -> float:
         """Return tanh(step/4), at most 1-1/A, for the student that divides what is shown by its
@@ -276,6 +319,7 @@ class Quantised(Channel):
     bits: int
     keeps_order: ClassVar[bool] = False
     undone: ClassVar[bool] = False
+    slack: ClassVar[float] = 1e-6
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -291,14 +335,6 @@ class Quantised(Channel):
     def half(self) -> float:
         """Half a unit, 2^-(bits+1)."""
         return 2.0 ** -(self.bits + 1)
-
-    @property
-    def amount(self) -> float:
-        """Of old."""
-        return float(self.bits)
-
-    kind: ClassVar[str] = "quantised"
-    invertible: ClassVar[bool] = False
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the nearest multiples."""
@@ -338,6 +374,10 @@ class Quantised(Channel):
         """Return what the weights of a whole row sum to: off 1 by half a unit for each label."""
         reach = 0.5 * labels * 2.0**-self.bits
         return 1.0 - reach, 1.0 + reach
+
+    def grid(self, logp: np.ndarray) -> Grid:
+        """Return the probabilities, multiples of 2^-bits."""
+        return Grid("probability", np.exp(logp), 2.0**-self.bits, 1e-9)
 
     def floor(self, labels: int) -> float:
         """Return a bound on what a whole row leaves unknown.
@@ -382,14 +422,6 @@ class UpToFactor(Channel):
     description: ClassVar[str] = "as logits, with an unknown shift for each input"  # type: ignore[misc]
     alike: ClassVar[bool] = False
 
-    @property
-    def amount(self) -> float:
-        """Of old."""
-        return 0.0
-
-    kind: ClassVar[str] = "unnormalised"
-    invertible: ClassVar[bool] = True
-
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the rows, each times a factor of its own."""
         shift = np.modf(_GOLDEN * np.arange(1, len(pi) + 1))[0]
@@ -398,6 +430,10 @@ class UpToFactor(Channel):
     def completed(self, weights: np.ndarray, top: int) -> np.ndarray:
         """Return the weights: hidden labels get none, as nobody knows what is left."""
         return weights
+
+    def unrecorded(self, *, whole: bool) -> str:
+        """Return that log-probabilities are no logits."""
+        return " needs logits: records state log-probabilities; take 'ce_ful', 'sel_ptl' or top_k"
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return 0: the softmax undoes it."""
@@ -420,14 +456,6 @@ class Centred(Channel):
     name: ClassVar[str] = "centred"  # type: ignore[misc]
     description: ClassVar[str] = "as a logit on one scale for all inputs"  # type: ignore[misc]
     needs_whole_row: ClassVar[bool] = True
-
-    @property
-    def amount(self) -> float:
-        """Of old."""
-        return 0.0
-
-    kind: ClassVar[str] = "centred"
-    invertible: ClassVar[bool] = True
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the rows over their geometric means."""
@@ -489,6 +517,10 @@ class Noisy(Channel):
     def gives(self, other: Channel, *, whole: bool) -> bool:
         """Return whether the other has at least as much noise, which can be added."""
         return 0.0 < self.sigma <= other.sigma
+
+    def unrecorded(self, *, whole: bool) -> str:
+        """Return that records are not noisy answers as they came."""
+        return " needs noisy answers as they came: records cut log-probabilities off at 0"
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return 1: one noisy answer bounds nothing."""

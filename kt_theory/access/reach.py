@@ -35,6 +35,10 @@ class Reach:
     inputs: int | None
     everywhere: ClassVar[bool] = False
     alone: ClassVar[bool] = False
+    unrecorded: ClassVar[str] = " needs gradients: records of labels hold none"
+    """Why records of labels and log-probabilities hold no such answers, behind the name of who
+    needs them; empty if they do.
+    """
 
     def sized(self, inputs: Any) -> int:
         """Return how many inputs there are: `inputs`, a whole number, or what the level itself
@@ -99,6 +103,7 @@ class OwnRow(Reach):
     description: ClassVar[str] = ""  # type: ignore[misc]
     inputs: ClassVar[int | None] = None  # type: ignore[misc]
     alone: ClassVar[bool] = True
+    unrecorded: ClassVar[str] = ""
 
     def balls(self, inputs: int) -> Any:
         """Return the identity, (S, S)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,11 @@ import numpy as np
 
 from kt_theory.output import write_bytes
 from kt_theory.students import Student, as_students
-from kt_theory.students.sparse import ClosedForm, Sharing, Undone
+from kt_theory.students.sparse import ClosedForm, Sharing, SparseFit, WholeRows
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.certify.certificate import Certificate, certify
 from kt_theory.transfer.rows import Rows
-from kt_theory.transfer.seen import Basis, basis, dense, refuse_impossible, seen, sees_all
+from kt_theory.transfer.seen import dense, refuse_impossible, seen, sees_all
 from kt_theory.transfer.sets import TransferSet
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ class Copy:
     pooled : Copy or None
         Of a teacher given that its label is declared: the copy of the teacher that pools the
         others, which this one is made of.
-    basis : Basis
-        What its certificate must know of the student.
+    learner : Student or None
+        Who wrote it; None for all that is stated.
     """
 
     transfer: TransferSet
@@ -66,7 +66,7 @@ class Copy:
     rows: Rows
     probability: np.ndarray
     share: np.ndarray
-    basis: Basis = field(default_factory=Basis)
+    learner: Student | None = None
     pooled: Copy | None = None
 
     @property
@@ -103,10 +103,10 @@ class Copy:
         inputs = np.array(self.transfer.input_names, dtype=object)[rows.input]
         names = np.array([*self.labels, SHARED], dtype=object)
         label = np.concatenate([rows.label, np.full(len(rest), len(names) - 1)])
-        stated = rows.known if self._reveals else np.zeros(len(rows.label), dtype=bool)
-        counted = "shared" if self._reveals else "counted"
+        stated = rows.known if self.reveals else np.zeros(len(rows.label), dtype=bool)
+        counted = "shared" if self.reveals else "counted"
         source = np.concatenate([np.where(stated, "stated", counted), np.full(len(rest), "shared")])
-        cap = np.where(self._reveals & ~rows.known & np.isfinite(rows.cap), rows.cap, np.nan)
+        cap = np.where(self.reveals & ~rows.known & np.isfinite(rows.cap), rows.cap, np.nan)
         columns = {
             "input": inputs[owner],
             "label": names[label],
@@ -119,8 +119,25 @@ class Copy:
         return pd.DataFrame({name: values[order] for name, values in columns.items()})
 
     @property
-    def _reveals(self) -> bool:
-        return self.basis.reveals
+    def reveals(self) -> bool:
+        """Whether the student sees probabilities."""
+        return self.learner is None or self.learner.access.shows.states
+
+    @property
+    def form(self) -> SparseFit:
+        """How the student was fitted."""
+        return Sharing() if self.learner is None else self.learner.form
+
+    @property
+    def declared_mass(self) -> np.ndarray:
+        """Of a copy that pools the labels which were not declared: what it gives to the declared
+        ones, (R,).
+        """
+        rows = self.rows
+        other = rows.label == self.transfer.target.declared
+        unpaired = 1.0 - rows.total(other)
+        paired = rows.total(np.where(other, self.probability, 0.0))
+        return np.clip(1.0 - paired - unpaired * self.share, 0.0, 1.0)
 
     @cached_property
     def pi(self) -> np.ndarray:
@@ -247,9 +264,11 @@ def _all_stated(transfer: TransferSet) -> Copy:
 
 def _learnt(transfer: TransferSet, chosen: Student) -> Copy:
     rows = seen(transfer, chosen)
-    if isinstance(chosen.sparse, ClosedForm):
-        return Copy(transfer, chosen.name, rows, *chosen.sparse.fit(rows), basis(chosen))
-    return _by_rule(transfer, chosen, rows)
+    form = chosen.form
+    if isinstance(form, ClosedForm):
+        return Copy(transfer, chosen.name, rows, *form.fit(rows), chosen)
+    assert isinstance(form, WholeRows)
+    return _whole_rows(transfer, chosen, form, rows)
 
 
 def _given_declared(pooled: Copy) -> Copy:
@@ -260,7 +279,7 @@ def _given_declared(pooled: Copy) -> Copy:
     """
     rows, declared = pooled.rows, pooled.transfer.target.declared
     inside = rows.label < declared
-    held = declared_mass(pooled)
+    held = pooled.declared_mass
     lost = held <= 0
     scale = np.where(lost, 1.0, held)
     even = 1.0 / declared
@@ -289,22 +308,8 @@ def _given_declared(pooled: Copy) -> Copy:
     )
 
 
-def declared_mass(pooled: Copy) -> np.ndarray:
-    """Return what a copy that pools the labels which were not declared gives to the declared ones:
-    (R,).
-    """
-    rows = pooled.rows
-    other = rows.label == pooled.transfer.target.declared
-    unpaired = 1.0 - rows.total(other)
-    return np.clip(
-        1.0 - rows.total(np.where(other, pooled.probability, 0.0)) - unpaired * pooled.share,
-        0.0,
-        1.0,
-    )
-
-
-def _by_rule(transfer: TransferSet, student: Student, rows: Rows) -> Copy:
-    """Any student, through its rule."""
+def _whole_rows(transfer: TransferSet, student: Student, form: WholeRows, rows: Rows) -> Copy:
+    """Any student that writes whole rows."""
     inputs = len(transfer.input_names if sees_all(student) else rows.input)
     if inputs * rows.labels > _DENSE:
         raise ValueError(
@@ -313,8 +318,7 @@ def _by_rule(transfer: TransferSet, student: Student, rows: Rows) -> Copy:
             "top_k(k) and add_c(c)"
         )
     counts, shown = dense(rows, student, inputs)
-    undone = student.sparse if isinstance(student.sparse, Undone) else None
-    table = student.table(counts, shown) if undone is None else undone.undo(shown)
+    table = form.table(counts, shown)
     if sees_all(student):
         table, shown = table[rows.input], shown[rows.input]
     wrong = ~(
@@ -328,7 +332,7 @@ def _by_rule(transfer: TransferSet, student: Student, rows: Rows) -> Copy:
             f"student {student.name!r} wrote no distribution at input {name!r}: rows must sum to 1"
         )
     full = _all_pairs(rows, shown)
-    return Copy(transfer, student.name, full, table.ravel(), np.zeros(len(table)), basis(student))
+    return Copy(transfer, student.name, full, table.ravel(), np.zeros(len(table)), student)
 
 
 def _all_pairs(rows: Rows, shown: np.ndarray) -> Rows:

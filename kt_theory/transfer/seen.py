@@ -8,50 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kt_theory.access import WHOLE_ROW, Access, AccessError, Channel
-from kt_theory.access.channel import UpToFactor
+from kt_theory.access import AccessError
 from kt_theory.students import Student, TableRule
 from kt_theory.transfer.account import shortened
-from kt_theory.transfer.distortion import sums
 from kt_theory.transfer.rows import Rows, collect
 from kt_theory.transfer.sets import TransferSet
-
-
-@dataclass(frozen=True)
-class Basis:
-    """What a certificate must know of the student that wrote a copy.
-
-    Attributes
-    ----------
-    access : Access or None
-        None for all that is stated.
-    kind : str
-        "shared": it keeps stated probabilities and shares the hidden mass equally. "frequencies":
-        n_sa / n_s. "undone": it is the rule of the package that undoes a known channel of whole
-        rows. "other".
-    prior : bool
-        It keeps a table of its own on inputs that were not asked.
-    """
-
-    access: Access | None = None
-    kind: str = "shared"
-    prior: bool = False
-
-    @property
-    def reveals(self) -> bool:
-        """Whether the student sees probabilities."""
-        return self.access is None or self.access.sampled or self.access.top > 0
-
-    @property
-    def channel(self) -> Channel | None:
-        """How the answers are distorted, if the student takes them to be."""
-        return None if self.access is None else self.access.distortion
-
-
-def basis(student: Student) -> Basis:
-    """Return what a certificate must know of a student."""
-    kind = "other" if student.sparse is None else student.sparse.assumes
-    return Basis(student.access, kind, student.prior is not None)
 
 
 def seen(transfer: TransferSet, student: Student) -> Rows:
@@ -64,40 +25,117 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
     ValueError
         If the student's own table does not fit them.
     """
-    level, name = student.access, student.name
-    _refuse_other_kinds(student)
-    _refuse_other_tables(transfer, student)
+    level = student.access
+    level.refuse_unrecorded(student.name)
+    shape = len(transfer.input_names), len(transfer.labels)
+    if student.prior is not None and student.prior.shape != shape:
+        raise ValueError(
+            f"student {student.name!r}: its table has shape {student.prior.shape}, the records "
+            f"{shape}: give one row for each of transfer.input_names and one column for each of "
+            "transfer.labels, transfer.aligned(table)"
+        )
     unlabelled = int((transfer.sampled < 0).sum())
-    needs_label = level.top < WHOLE_ROW and not level.greedy
-    if unlabelled and (isinstance(student.rule, TableRule) or needs_label):
+    if unlabelled and (student.form.needs_labels or not level.settled):
         raise AccessError(
-            f"student {name!r} needs a sampled label in each record; {unlabelled} records have none"
+            f"student {student.name!r} needs a sampled label in each record; {unlabelled} records "
+            "have none"
         )
-    if not level.sampled and not level.top:
-        sampled = np.where(transfer.sampled >= 0, transfer.target.of[transfer.sampled], -1)
-        return collect(transfer.inputs, sampled, *_NOTHING, len(transfer.labels), transfer.closed)
-    if not len(transfer.entry_record):
-        raise AccessError(
-            f"student {name!r} needs access {level.name!r} ({level.description}); the records "
-            "state no probabilities"
-        )
-    rows = (
-        transfer.rows
-        if level.top == WHOLE_ROW
-        else transfer.seen_by(level.top, sampled=not level.greedy)
-    )
-    if level.distortion is None:
-        refuse_impossible(transfer, rows)
-    elif transfer.target.merges:
-        raise AccessError(
-            f"student {name!r} undoes rows as they were shown, so that no labels can be merged or "
-            "pooled: read the records with other='keep' and without label_map and fold"
-        )
-    if level.top == WHOLE_ROW:
-        _refuse_hidden(rows, student)
-        _refuse_off_grid(transfer, student)
-        _refuse_sums(transfer, rows, student)
+    rows: Rows = level.shows.from_records(_Records(transfer, student))
     return rows
+
+
+@dataclass(frozen=True)
+class _Records:
+    """Records as the answers to one student."""
+
+    transfer: TransferSet
+    student: Student
+
+    def labels_alone(self) -> Rows:
+        """Return the rows of the sampled labels."""
+        transfer = self.transfer
+        sampled = np.where(transfer.sampled >= 0, transfer.target.of[transfer.sampled], -1)
+        nothing = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0)
+        return collect(transfer.inputs, sampled, *nothing, len(transfer.labels), transfer.closed)
+
+    def most_probable(self, top: int, *, drawn: bool) -> Rows:
+        """Return the rows of the largest probabilities, and of the sampled labels' own."""
+        self._refuse_unstated()
+        rows = self.transfer.seen_by(top, sampled=drawn)
+        self._refuse_impossible(rows)
+        return rows
+
+    def whole_rows(self) -> Rows:
+        """Return the rows, of which all that could be stated is."""
+        self._refuse_unstated()
+        rows = self.transfer.rows
+        self._refuse_impossible(rows)
+        self._refuse_hidden(rows)
+        self._refuse_off_grid()
+        self._refuse_sums(rows)
+        return rows
+
+    def _refuse_unstated(self) -> None:
+        level = self.student.access
+        if not len(self.transfer.entry_record):
+            raise AccessError(
+                f"student {self.student.name!r} needs access {level.name!r} "
+                f"({level.description}); the records state no probabilities"
+            )
+
+    def _refuse_impossible(self, rows: Rows) -> None:
+        if self.student.access.unaltered:
+            refuse_impossible(self.transfer, rows)
+        elif self.transfer.target.merges:
+            raise AccessError(
+                f"student {self.student.name!r} undoes rows as they were shown, so that no labels "
+                "can be merged or pooled: read the records with other='keep' and without label_map "
+                "and fold"
+            )
+
+    def _refuse_hidden(self, rows: Rows) -> None:
+        """Labels that a whole row does not state have probability 0, or are shown as 0."""
+        total = rows.total(np.where(rows.known, rows.p, rows.floor))
+        low, _ = self.student.access.channel.sums(rows.labels)
+        # What is left is the probability of a label that alone is hidden.
+        alone = rows.parts is not None and rows.closed
+        short = (total < low - 1e-6) & (rows.hidden_labels > alone)
+        if short.any():
+            worst = float(rows.hidden_mass.max())
+            raise AccessError(
+                f"student {self.student.name!r} needs all probabilities of a row; "
+                f"{int(short.sum())} inputs hide some, up to {worst:.3g} of their mass; leave "
+                "student out to share it"
+            )
+
+    def _refuse_off_grid(self) -> None:
+        transfer = self.transfer
+        grid = self.student.access.channel.grid(transfer.entry_logp)
+        if grid is None or not grid.missed.any():
+            return
+        worst = int(grid.missed.argmax())
+        name = transfer.input_names[transfer.inputs[transfer.entry_record[worst]]]
+        raise ValueError(
+            f"student {self.student.name!r}: input {name!r} states the {grid.what} "
+            f"{grid.values[worst]:.6g} of label "
+            f"{transfer.label_names[transfer.entry_label[worst]]!r}, which is no multiple of "
+            f"{grid.unit:.6g}; name the unit of these answers, or leave student out if they are "
+            "shown as they are"
+        )
+
+    def _refuse_sums(self, rows: Rows) -> None:
+        """Whole rows sum to what their channel can show."""
+        level = self.student.access
+        total = rows.total(np.where(rows.known, rows.p, 0.0))
+        low, high = level.channel.sums(rows.labels)
+        odd = (total < low - level.channel.slack) | (total > high + level.channel.slack)
+        if odd.any() and not level.unaltered:
+            name = self.transfer.input_names[rows.input[int(odd.argmax())]]
+            raise ValueError(
+                f"student {self.student.name!r}: {int(odd.sum())} inputs, {name!r} the first, show "
+                f"weights that sum to {total[odd][0]:.4g} or so; those of access {level.name!r} "
+                f"sum to {low:.4g} at least and to {high:.4g} at most"
+            )
 
 
 def refuse_impossible(transfer: TransferSet, rows: Rows) -> None:
@@ -125,8 +163,8 @@ def refuse_unlikely(transfer: TransferSet, rows: Rows) -> None:
 
     Of a label of probability p that came c times in the k labels of its input both tails of Bin(k,
     p) at c are at least delta p k / n, but for a chance of 2 delta over all inputs and labels
-    together: the probabilities of an input sum to
-    1. Where no row hides mass the labels do not count, and nothing is refused.
+    together: the probabilities of an input sum to 1. Where no row hides mass the labels do not
+    count, and nothing is refused.
     """
     from scipy.special import betainc
 
@@ -159,110 +197,10 @@ def refuse_unlikely(transfer: TransferSet, rows: Rows) -> None:
 _CHANCE = 5e-10
 """Honest records are refused with at most twice that probability."""
 
-
-_NOTHING = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
-
-
-def _refuse_other_kinds(student: Student) -> None:
-    """Records hold labels and log-probabilities of their own input, at most 0."""
-    level = student.access
-    if level.graph is not None or level.everywhere:
-        raise AccessError(f"student {student.name!r} needs gradients: records of labels hold none")
-    if level.non_target or (level.greedy and not level.top):
-        raise AccessError(
-            f"student {student.name!r} needs access {level.name!r} ({level.description}): records "
-            "of sampled labels and log-probabilities show others; take 'ce_sgl', 'sel_ptl', "
-            "'ce_ful' or top_k"
-        )
-    if level.distortion is None and not level.noise:
-        return
-    if level.noise:
-        raise AccessError(
-            f"student {student.name!r} needs noisy answers as they came: records cut "
-            "log-probabilities off at 0"
-        )
-    if level.distortion == UpToFactor():
-        raise AccessError(
-            f"student {student.name!r} needs logits: records state log-probabilities; take "
-            "'ce_ful', 'sel_ptl' or top_k"
-        )
-    if level.distortion is not None and level.top < WHOLE_ROW:
-        raise AccessError(
-            f"student {student.name!r}: of records that show {level.distortion.kind} "
-            "probabilities, whole rows alone can be undone"
-        )
-
-
-def _refuse_other_tables(transfer: TransferSet, student: Student) -> None:
-    shape = len(transfer.input_names), len(transfer.labels)
-    if student.prior is not None and student.prior.shape != shape:
-        raise ValueError(
-            f"student {student.name!r}: its table has shape {student.prior.shape}, the records "
-            f"{shape}: give one row for each of transfer.input_names and one column for each of "
-            "transfer.labels, transfer.aligned(table)"
-        )
-
-
-def _refuse_hidden(rows: Rows, student: Student) -> None:
-    """Labels that a whole row does not state have probability 0, or are shown as 0."""
-    total = rows.total(np.where(rows.known, rows.p, rows.floor))
-    low, _ = sums(student.access.distortion, rows.labels)
-    # What is left is the probability of a label that alone is hidden.
-    short = (total < low - 1e-6) & (rows.hidden_labels > (rows.parts is not None and rows.closed))
-    if short.any():
-        worst = float(rows.hidden_mass.max())
-        raise AccessError(
-            f"student {student.name!r} needs all probabilities of a row; {int(short.sum())} inputs "
-            f"hide some, up to {worst:.3g} of their mass; leave student out to share it"
-        )
-
-
-def _refuse_off_grid(transfer: TransferSet, student: Student) -> None:
-    """What is rounded or quantised consists of multiples of a unit."""
-    channel, logp = student.access.distortion, transfer.entry_logp
-    if channel is None or channel.kind not in ("rounded", "quantised"):
-        return
-    values = logp if channel.kind == "rounded" else np.exp(logp)
-    unit = channel.amount if channel.kind == "rounded" else 2.0**-channel.amount
-    away = np.abs(values - unit * np.rint(values / unit))
-    # Censored entries are NaN, and never off.
-    off = away > (1e-6 * np.maximum(unit, np.abs(values)) if channel.kind == "rounded" else 1e-9)
-    if off.any():
-        worst = int(off.argmax())
-        name = transfer.input_names[transfer.inputs[transfer.entry_record[worst]]]
-        what = "log-probability" if channel.kind == "rounded" else "probability"
-        raise ValueError(
-            f"student {student.name!r}: input {name!r} states the {what} {values[worst]:.6g} of "
-            f"label {transfer.label_names[transfer.entry_label[worst]]!r}, which is no multiple of "
-            f"{unit:.6g}; name the unit of these answers, or leave student out if they are shown "
-            "as they are"
-        )
-
-
-def _refuse_sums(transfer: TransferSet, rows: Rows, student: Student) -> None:
-    """Whole rows sum to what their channel can show."""
-    channel = student.access.distortion
-    total = rows.total(np.where(rows.known, rows.p, 0.0))
-    low, high = sums(channel, rows.labels)
-    # Values on a grid are exact.
-    slack = 1e-6 if channel is not None and channel.kind in ("rounded", "quantised") else _SERVERS
-    odd = (total < low - slack) | (total > high + slack)
-    if channel is not None and odd.any():
-        name = transfer.input_names[rows.input[int(odd.argmax())]]
-        raise ValueError(
-            f"student {student.name!r}: {int(odd.sum())} inputs, {name!r} the first, show weights "
-            f"that sum to {total[odd][0]:.4g} or so; those of access {student.access.name!r} sum "
-            f"to {low:.4g} at least and to {high:.4g} at most"
-        )
-
-
 _IMPOSSIBLE = 0.02
 """An excess of a row's sum over 1 that no server's rounding explains. Smaller ones count in the
 certificate.
 """
-
-_SERVERS = 0.01
-"""By so much servers that compute in half precision may miss the sum of a row."""
 
 
 def dense(rows: Rows, student: Student, inputs: int) -> tuple[np.ndarray, np.ndarray]:
@@ -272,19 +210,18 @@ def dense(rows: Rows, student: Student, inputs: int) -> tuple[np.ndarray, np.nda
     A student with a table of its own, or one that pools rows, sees every input that has a name;
     others the visited ones, in the order of `rows`.
     """
+    level = student.access
     place = rows.input if sees_all(student) else np.arange(len(rows.input))
     shape = (inputs if sees_all(student) else len(rows.input)), rows.labels
-    counts, shown = np.zeros(shape, dtype=np.int64), np.full(shape, np.nan)
-    channel = student.access.distortion
-    if channel is not None:
-        shown[place] = 0.0
+    counts, visits = np.zeros(shape, dtype=np.int64), np.zeros(shape[0], dtype=np.int64)
+    shown = np.full(shape, np.nan)
+    weights = rows.shown
+    if not level.unaltered:
+        shown[place], weights = 0.0, rows.p
     at = place[rows.row], rows.label
-    counts[at] = rows.count
-    weights = rows.shown if channel is None else rows.p
+    counts[at], visits[place] = rows.count, rows.queries
     shown[at] = np.where(rows.known, weights, shown[at])
-    if student.access.greedy:
-        counts[place, np.nanargmax(np.fmax(shown[place], -1.0), axis=1)] = rows.queries
-    return counts, shown
+    return level.shows.answered(counts, np.fmax(shown, -1.0), visits), shown
 
 
 def sees_all(student: Student) -> bool:

@@ -49,7 +49,7 @@ def _made_of(copy: Copy) -> str:
         f"Student {copy.student} learnt it from {rows.n:,} records of {len(rows.input):,} inputs "
         f"and {labels:,} labels"
     )
-    if not copy.basis.reveals and not len(copy.transfer.entry_record):
+    if not copy.reveals and not len(copy.transfer.entry_record):
         return f"{text}; the records state no probabilities, so that the labels alone count."
     return f"{text}."
 

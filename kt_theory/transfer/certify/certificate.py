@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kt_theory.students.sparse import Frequencies, Sharing
+from kt_theory.students.sparse import ClosedForm, Frequencies, Sharing
 from kt_theory.transfer.certify import bounds, hard
-from kt_theory.transfer.distortion import row_error
 from kt_theory.validation import unit_interval
 
 if TYPE_CHECKING:
+    from kt_theory.access import Channel
     from kt_theory.transfer.fit import Copy
 
 
@@ -95,11 +95,103 @@ class Certificate:
 def certify(copy: Copy, confidence: float) -> Certificate:
     """Return the certificate of a copy; see `Copy.certificate`."""
     delta = 1.0 - unit_interval(confidence, "confidence")
-    return (
-        _certified(copy, delta)
-        if copy.pooled is None
-        else _certified_given(copy, copy.pooled, delta)
-    )
+    if copy.pooled is not None:
+        return _certified_given(copy, copy.pooled, delta)
+    return _certified(copy, delta, _proved(copy, delta))
+
+
+@dataclass(frozen=True)
+class Proved:
+    """A bound on the loss of a copy, and what it is made of.
+
+    Attributes
+    ----------
+    method : str
+    bound : float
+    hidden : float
+        The share of mass that hidden labels have in it.
+    stated : bool
+        Stated probabilities are taken for the teacher's own.
+    undone : bool
+        Answers are taken for those of the student's level.
+    keeps : bool
+        The copy has the stated probabilities as they are.
+    """
+
+    method: str
+    bound: float
+    hidden: float = 0.0
+    stated: bool = False
+    undone: bool = False
+    keeps: bool = False
+
+    def and_more(self, method: str, bound: float) -> Proved:
+        """Return the bound with something added."""
+        return replace(self, method=f"{self.method}, and {method}", bound=self.bound + bound)
+
+
+class _Proofs:
+    """The bounds that `kt_theory.students.sparse.Proofs` names, each at confidence 1 - delta."""
+
+    def __init__(self, copy: Copy, delta: float) -> None:
+        self.copy, self.rows, self.delta = copy, copy.rows, delta
+        learner = copy.learner
+        self.prior = learner is not None and learner.prior is not None
+        # Who does not know how the answers are distorted is judged by the sampled labels.
+        unaltered = learner is None or learner.access.unaltered
+        self.stated = unaltered and len(copy.rows.entry_pair) > 0
+
+    def of_shares(self) -> Proved:
+        return self._everywhere(replace(self._by_stated(1), keeps=True), 1)
+
+    def of_frequencies(self) -> Proved:
+        # Of records that state probabilities this is the bound for shares, which does not hold of
+        # frequencies: `by_labels` would, and moves what `hinton(1.0)` is certified on whole rows.
+        return self._everywhere(self._by_stated(1) if self.stated else self._by_labels(1), 1)
+
+    def of_undone(self, channel: Channel) -> Proved:
+        rows, table = self.rows, self.copy.pi
+        unseen = bounds.unseen_mass(rows.queries, self._part(1))
+        lost = unseen * (1.0 - 1.0 / rows.labels if rows.closed else 1.0)
+        bound = lost + channel.row_error(table, rows.p.reshape(table.shape))
+        method = "input mass never asked, and the largest error of a row"
+        return self._everywhere(Proved(method, bound, undone=True), 1)
+
+    def of_any(self) -> Proved:
+        found = self._by_stated(2) if self.stated else self._by_labels(2)
+        near = Sharing() if self.stated else Frequencies()
+        apart = bounds.distance(self.rows, _apart(self.copy, near), self._part(2))
+        found = found.and_more("the distance of the student from the one bounded", apart)
+        return self._everywhere(found, 2)
+
+    def _part(self, bounds_in_all: int) -> float:
+        """The share of delta of each of so many bounds, and of that for a table of its own."""
+        return self.delta / (bounds_in_all + self.prior)
+
+    def _by_stated(self, bounds_in_all: int) -> Proved:
+        rows, faithful = self.rows, self.copy.transfer.faithful
+        part = self._part(bounds_in_all)
+        bound = bounds.shared_mass(rows, part, sampled_from_teacher=faithful)
+        hidden = float(rows.queries / rows.n @ rows.hidden_mass)
+        return Proved("unbiased loss of held-out records", bound, hidden, stated=True)
+
+    def _by_labels(self, bounds_in_all: int) -> Proved:
+        method = "halves of the labels of each input, their number, and their counts"
+        return Proved(method, hard.counted(self.rows, self._part(bounds_in_all)))
+
+    def _everywhere(self, found: Proved, bounds_in_all: int) -> Proved:
+        """What is proved, with the inputs where the student keeps a table of its own."""
+        if not self.prior:
+            return found
+        unseen = bounds.unseen_mass(self.rows.queries, self._part(bounds_in_all))
+        return found.and_more(
+            "the input mass never asked, where the student keeps its own table", unseen
+        )
+
+
+def _proved(copy: Copy, delta: float) -> Proved:
+    found: Proved = copy.form.certified(_Proofs(copy, delta))
+    return found
 
 
 def _certified_given(copy: Copy, pooled: Copy, delta: float) -> Certificate:
@@ -117,24 +209,20 @@ def _certified_given(copy: Copy, pooled: Copy, delta: float) -> Certificate:
     all are such rows, what is left is the input mass that was never asked. Each of the three is
     bounded at confidence 1 - delta/3.
     """
-    from kt_theory.transfer.fit import declared_mass
-
     rows, part = pooled.rows, delta / 3.0
-    base = _certified(pooled, part)
+    proved = _proved(pooled, part)
+    base = _certified(pooled, part, proved)
     declared = pooled.transfer.target.declared
-    mass = declared_mass(pooled)
+    mass = pooled.declared_mass
     stated = rows.total(rows.known & (rows.label < declared))
     # Stated rows are known if the student keeps what is stated; others pay for their distance in
     # the base.
-    keeps = pooled.basis.kind == "shared" and len(rows.entry_pair) > 0
-    open_rows = stated < declared if keeps else np.ones(len(mass), dtype=bool)
+    open_rows = (stated < declared) | (not proved.keeps)
     most = declared / (declared + 1.0)
-    bound = 1.0
-    for c in (
-        np.unique(np.minimum(most, np.quantile(mass[open_rows], _QUANTILES)))
-        if open_rows.any()
-        else [most]
-    ):
+    bound, cuts = 1.0, np.array([most])
+    if open_rows.any():
+        cuts = np.unique(np.minimum(most, np.quantile(mass[open_rows], _QUANTILES)))
+    for c in cuts:
         poor = open_rows & (mass < c)
         rest = bounds.distance(rows, poor.astype(np.float64), part) if poor.any() else 0.0
         bound = min(bound, base.bound / c + rest if c > 0 else 1.0)
@@ -149,56 +237,33 @@ _QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5)
 """Rows below such a share of declared mass may be given up."""
 
 
-def _certified(copy: Copy, delta: float) -> Certificate:
-    rows, transfer = copy.rows, copy.transfer
+def _certified(copy: Copy, delta: float, proved: Proved) -> Certificate:
+    rows = copy.rows
     weight = rows.queries / rows.n
-    once = float((rows.queries == 1).sum()) / rows.n
     unseen = bounds.unseen_mass(rows.queries, delta)
-    hidden = float(weight @ rows.hidden_mass)
-    known, channel = copy.basis, copy.basis.channel
-    # Who does not know how the answers are distorted is judged by the sampled labels.
-    reveals = channel is None and bool(len(rows.entry_pair))
-    judged = reveals or known.kind == "undone"
-    disagreement = 0.5 * float(weight[rows.row] @ rows.spread) if judged else 0.0
-    contradiction = float(weight @ np.abs(rows.contradiction)) if reveals else 0.0
-    exact = known.kind != "other"
-    part = delta if exact else delta / (3.0 if known.prior else 2.0)
-    if channel is not None and known.kind == "undone":
-        method, hidden = "input mass never asked, and the largest error of a row", 0.0
-        lost = unseen * (1.0 - 1.0 / rows.labels if rows.closed else 1.0)
-        bound = lost + row_error(copy.pi, rows.p.reshape(copy.pi.shape), channel)
-    elif reveals:
-        method = "unbiased loss of held-out records"
-        bound = bounds.shared_mass(rows, part, sampled_from_teacher=transfer.faithful)
-    else:
-        method, hidden = "halves of the labels of each input, their number, and their counts", 0.0
-        bound = hard.counted(rows, part)
-    if not exact:
-        method += ", and the distance of the student from the one bounded"
-        bound += bounds.distance(rows, _apart(copy, reveals), part)
-    if known.prior:
-        method += ", and the input mass never asked, where the student keeps its own table"
-        bound += bounds.unseen_mass(rows.queries, part)
-    noise = 0.0 if reveals or known.kind == "undone" else max(0.0, min(1.0, bound) - unseen)
-    bound = min(1.0, bound + disagreement + contradiction)
+    by_labels = not (proved.stated or proved.undone)
+    disagreement = 0.0 if by_labels else 0.5 * float(weight[rows.row] @ rows.spread)
+    contradiction = float(weight @ np.abs(rows.contradiction)) if proved.stated else 0.0
     return Certificate(
-        bound,
-        1.0 - delta,
-        once,
-        unseen,
-        hidden,
-        noise,
-        disagreement,
-        contradiction,
-        method,
-        tuple(_assumptions(copy, reveals, disagreement, contradiction)),
-        copy.target,
+        bound=min(1.0, proved.bound + disagreement + contradiction),
+        confidence=1.0 - delta,
+        unseen_mass=float((rows.queries == 1).sum()) / rows.n,
+        unseen_bound=unseen,
+        hidden_mass=proved.hidden,
+        label_noise=max(0.0, min(1.0, proved.bound) - unseen) if by_labels else 0.0,
+        disagreement=disagreement,
+        contradiction=contradiction,
+        method=proved.method,
+        assumptions=tuple(_assumptions(copy, proved, disagreement, contradiction)),
+        target=copy.target,
     )
 
 
-def _assumptions(copy: Copy, reveals: bool, disagreement: float, contradiction: float) -> list[str]:
+def _assumptions(
+    copy: Copy, proved: Proved, disagreement: float, contradiction: float
+) -> list[str]:
     """What the bound takes for granted, a clause each."""
-    transfer, account, known = copy.transfer, copy.transfer.account, copy.basis
+    transfer, account = copy.transfer, copy.transfer.account
     found = ["records are independent draws of one input law and one teacher"]
     if transfer.target.other == "none":
         found.append(f"there are no labels but the {len(transfer.labels)} declared ones")
@@ -234,14 +299,14 @@ def _assumptions(copy: Copy, reveals: bool, disagreement: float, contradiction: 
             "the teacher is the one that reasons before it answers: its labels are draws over all "
             "reasoning"
         )
-    if known.kind == "undone":
+    if proved.undone and copy.learner is not None:
         found += [
-            f"the answers are of level {known.access}",
+            f"the answers are of level {copy.learner.access}",
             "labels that they do not state are shown as 0",
         ]
-    elif reveals and not (disagreement or contradiction):
+    elif proved.stated and not (disagreement or contradiction):
         found.append("stated probabilities are exact")
-    elif not reveals and len(transfer.entry_record):
+    elif not proved.stated and len(transfer.entry_record):
         found.append("the probabilities that the records state are not looked at")
     if not transfer.faithful:
         ways = "; ".join(account.changed) or "settings that the records do not tell"
@@ -261,10 +326,9 @@ def _assumptions(copy: Copy, reveals: bool, disagreement: float, contradiction: 
     return found
 
 
-def _apart(copy: Copy, reveals: bool) -> np.ndarray:
-    """TV, on each row, between the copy and the student that `bounds` covers."""
+def _apart(copy: Copy, form: ClosedForm) -> np.ndarray:
+    """TV, on each row, between the copy and that of another student."""
     rows = copy.rows
-    form = Sharing() if reveals else Frequencies()
     base, rest = form.fit(rows)
     others = rows.labels - np.diff(rows.start)
     return 0.5 * (rows.total(np.abs(copy.probability - base)) + others * np.abs(copy.share - rest))
