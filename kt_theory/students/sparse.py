@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kt_theory.access import Channel
-from kt_theory.students.rules import TableRule
 
 if TYPE_CHECKING:
     from kt_theory.students.student import Student
@@ -106,8 +105,8 @@ class WholeRows(SparseFit):
     """A student's copy, row by row. All labels count as pairs."""
 
     @abstractmethod
-    def table(self, counts: np.ndarray, shown: np.ndarray) -> np.ndarray:
-        """Return the copy, (R, A), of the counts and what is shown, (R, A) both."""
+    def table(self, student: Student, counts: np.ndarray, shown: np.ndarray) -> np.ndarray:
+        """Return a student's copy, (R, A), of the counts and what is shown, (R, A) both."""
 
 
 @dataclass(frozen=True)
@@ -196,25 +195,24 @@ class Undone(WholeRows):
         """Return the bound for undone rows."""
         return proofs.of_undone(self.channel)
 
-    def table(self, counts: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    def table(self, student: Student, counts: np.ndarray, shown: np.ndarray) -> np.ndarray:
         """Return the rows that are shown, undone."""
         return self.channel.undo(shown, self.power)
 
 
+@dataclass(frozen=True)
 class ByRule(WholeRows):
     """What a student's rule makes of the rows, where it has no closed form."""
 
-    def __init__(self, student: Student) -> None:
-        self.student = student
-        self.needs_labels = isinstance(student.rule, TableRule)
+    needs_labels: bool
 
     def certified(self, proofs: Proofs) -> Any:
         """Return the bound for any rule."""
         return proofs.of_any()
 
-    def table(self, counts: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    def table(self, student: Student, counts: np.ndarray, shown: np.ndarray) -> np.ndarray:
         """Return the student's table."""
-        return self.student.table(counts, shown)
+        return student.table(counts, shown)
 
 
 def _capped(

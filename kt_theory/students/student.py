@@ -66,7 +66,7 @@ class Student:
     @property
     def form(self) -> SparseFit:
         """How it is fitted to records: in closed form, or by its rule."""
-        return self.sparse or ByRule(self)
+        return self.sparse or ByRule(needs_labels=isinstance(self.rule, TableRule))
 
     def table(self, counts: ArrayLike, revealed: ArrayLike) -> np.ndarray:
         """Return the student's table (S, A) learnt from counts (S, A) and what was revealed (S, A),

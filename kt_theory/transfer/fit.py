@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kt_theory.access import Access
 from kt_theory.output import write_bytes
 from kt_theory.students import Student, as_students
 from kt_theory.students.sparse import ClosedForm, Sharing, SparseFit, WholeRows
@@ -39,6 +40,30 @@ _DENSE = 50_000_000
 """Most cells (visited inputs x labels) of a dense table."""
 
 
+@dataclass(frozen=True)
+class Learner:
+    """What a certificate must know of the student that wrote a copy.
+
+    Attributes
+    ----------
+    form : SparseFit
+        How it was fitted.
+    access : Access or None
+        None for all that is stated.
+    prior : bool
+        It keeps a table of its own on inputs that were not asked.
+    """
+
+    form: SparseFit
+    access: Access | None = None
+    prior: bool = False
+
+    @classmethod
+    def of(cls, student: Student) -> Learner:
+        """Return what a certificate must know of a student."""
+        return cls(student.form, student.access, student.prior is not None)
+
+
 @dataclass(frozen=True, eq=False)
 class Copy:
     """A student's table of the inputs that were asked. On others it is uniform, or the student's
@@ -57,8 +82,8 @@ class Copy:
     pooled : Copy or None
         Of a teacher given that its label is declared: the copy of the teacher that pools the
         others, which this one is made of.
-    learner : Student or None
-        Who wrote it; None for all that is stated.
+    learner : Learner
+        What its certificate must know of the student.
     """
 
     transfer: TransferSet
@@ -66,7 +91,7 @@ class Copy:
     rows: Rows
     probability: np.ndarray
     share: np.ndarray
-    learner: Student | None = None
+    learner: Learner = Learner(Sharing())
     pooled: Copy | None = None
 
     @property
@@ -121,12 +146,8 @@ class Copy:
     @property
     def reveals(self) -> bool:
         """Whether the student sees probabilities."""
-        return self.learner is None or self.learner.access.shows.states
-
-    @property
-    def form(self) -> SparseFit:
-        """How the student was fitted."""
-        return Sharing() if self.learner is None else self.learner.form
+        level = self.learner.access
+        return level is None or level.shows.states
 
     @property
     def declared_mass(self) -> np.ndarray:
@@ -266,7 +287,7 @@ def _learnt(transfer: TransferSet, chosen: Student) -> Copy:
     rows = seen(transfer, chosen)
     form = chosen.form
     if isinstance(form, ClosedForm):
-        return Copy(transfer, chosen.name, rows, *form.fit(rows), chosen)
+        return Copy(transfer, chosen.name, rows, *form.fit(rows), Learner.of(chosen))
     assert isinstance(form, WholeRows)
     return _whole_rows(transfer, chosen, form, rows)
 
@@ -318,7 +339,7 @@ def _whole_rows(transfer: TransferSet, student: Student, form: WholeRows, rows: 
             "top_k(k) and add_c(c)"
         )
     counts, shown = dense(rows, student, inputs)
-    table = form.table(counts, shown)
+    table = form.table(student, counts, shown)
     if sees_all(student):
         table, shown = table[rows.input], shown[rows.input]
     wrong = ~(
@@ -331,8 +352,8 @@ def _whole_rows(transfer: TransferSet, student: Student, form: WholeRows, rows: 
         raise ValueError(
             f"student {student.name!r} wrote no distribution at input {name!r}: rows must sum to 1"
         )
-    full = _all_pairs(rows, shown)
-    return Copy(transfer, student.name, full, table.ravel(), np.zeros(len(table)), student)
+    full, share = _all_pairs(rows, shown), np.zeros(len(table))
+    return Copy(transfer, student.name, full, table.ravel(), share, Learner.of(student))
 
 
 def _all_pairs(rows: Rows, shown: np.ndarray) -> Rows:

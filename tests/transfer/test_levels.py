@@ -15,6 +15,7 @@ import kt_theory as kt
 from kt_theory import access, students
 from kt_theory.access.channel import Quantised, Rounded, Temperature
 from kt_theory.cli.fit import fit_command
+from kt_theory.students.sparse import ClosedForm
 from kt_theory.transfer.fit import fit
 from kt_theory.transfer.sets import TransferSet
 
@@ -102,6 +103,32 @@ def test_certificates_of_distorted_rows_cover(student):
         failures += loss(copy, teacher) > copy.certificate(0.8).bound
     # A bound that covers with probability 0.8 fails more often than this with probability 1e-6 at most.
     assert failures <= binom.ppf(1 - 1e-6, repeats, 0.2)
+
+
+@pytest.mark.parametrize("student", ["ce_sgl", "laplace", students.hinton(1.0)], ids=str)
+def test_who_counts_labels_needs_one_in_each_record(student):
+    teacher = TEACHERS["dirichlet"]
+    transfer = TransferSet.from_arrays(range(7), None, logprobs=np.log(teacher.pi))
+    with pytest.raises(kt.AccessError, match="needs a sampled label in each record; 7 records have none"):
+        fit(transfer, student)
+
+
+def test_a_closed_form_must_say_what_is_proved_of_it():
+    class Halves(ClosedForm):
+        def fit(self, rows):
+            return np.full(len(rows.row), 0.5), np.zeros(len(rows.hidden_mass))
+
+    with pytest.raises(TypeError, match="certified"):
+        Halves()
+
+
+def test_shares_of_rows_that_state_nothing_of_the_label_are_not_certified_as_frequencies():
+    teacher = kt.Teacher([[0.9, 0.1, 0.0]], [1.0])
+    logs = np.full((300, 3), np.nan)
+    logs[:, 1] = math.log(0.1)
+    copy = fit(TransferSet.from_arrays([0] * 300, [0] * 300, logprobs=logs), "sel_ptl")
+    assert copy.pi == pytest.approx(1 / 3)
+    assert loss(copy, teacher) <= copy.certificate().bound
 
 
 def test_the_wrong_channel_is_not_covered():

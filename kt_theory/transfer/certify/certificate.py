@@ -135,10 +135,9 @@ class _Proofs:
 
     def __init__(self, copy: Copy, delta: float) -> None:
         self.copy, self.rows, self.delta = copy, copy.rows, delta
-        learner = copy.learner
-        self.prior = learner is not None and learner.prior is not None
+        self.prior, level = copy.learner.prior, copy.learner.access
         # Who does not know how the answers are distorted is judged by the sampled labels.
-        unaltered = learner is None or learner.access.unaltered
+        unaltered = level is None or level.unaltered
         self.stated = unaltered and len(copy.rows.entry_pair) > 0
 
     def of_shares(self) -> Proved:
@@ -190,7 +189,7 @@ class _Proofs:
 
 
 def _proved(copy: Copy, delta: float) -> Proved:
-    found: Proved = copy.form.certified(_Proofs(copy, delta))
+    found: Proved = copy.learner.form.certified(_Proofs(copy, delta))
     return found
 
 
@@ -299,7 +298,7 @@ def _assumptions(
             "the teacher is the one that reasons before it answers: its labels are draws over all "
             "reasoning"
         )
-    if proved.undone and copy.learner is not None:
+    if proved.undone:
         found += [
             f"the answers are of level {copy.learner.access}",
             "labels that they do not state are shown as 0",
