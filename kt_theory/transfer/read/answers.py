@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 from kt_theory.transfer.account import Account, Skip
 from kt_theory.transfer.read.sampling import Origin
 
+Doc = dict[str, Any]
+"""A JSON object."""
+
 CENSORED = -1000.0
 """Servers write -9999, -3.4e38 or -inf for "too small to list": so is everything at or below this.
 """
@@ -95,7 +98,7 @@ class Reading(NamedTuple):
     model: str | None = None
 
 
-Reader = Callable[[dict[str, Any], Reading], list[Answer]]
+Reader = Callable[[Doc, Reading], list[Answer]]
 
 
 def malformed(reason: str) -> Skip:
@@ -256,7 +259,7 @@ _DECLINED = {
 _CALLS = {"tool_calls", "tool_call", "function_call", "tool_use"}
 
 
-def failed(doc: dict[str, Any]) -> None:
+def failed(doc: Doc) -> None:
     """Raise a Skip if the line holds an error in place of an answer."""
     error = doc.get("error")
     if error:
@@ -266,7 +269,7 @@ def failed(doc: dict[str, Any]) -> None:
         raise Skip("error", " ".join(str(doc.get("message", "error")).split())[:200])
 
 
-def field_of(doc: dict[str, Any], path: str) -> Any:
+def field_of(doc: Doc, path: str) -> Any:
     """Return the field at a path of names with dots between, such as metadata.question."""
     found: Any = doc
     for name in path.split("."):
@@ -276,7 +279,7 @@ def field_of(doc: dict[str, Any], path: str) -> Any:
     return found
 
 
-def asked(doc: dict[str, Any], reading: Reading) -> str:
+def asked(doc: Doc, reading: Reading) -> str:
     """Return what was asked: the field that the user named, else a prompt, messages, or an id given
     to the request.
 
@@ -291,14 +294,14 @@ def asked(doc: dict[str, Any], reading: Reading) -> str:
     return _prompt(doc, places, reading)
 
 
-def prompt_of(doc: dict[str, Any], reading: Reading) -> str:
+def prompt_of(doc: Doc, reading: Reading) -> str:
     """Return what was asked without its frame, as the teacher's echo would repeat it."""
     if reading.input is not None:
         return input_key(field_of(doc, reading.input))
     return _prompt(doc, _requests(doc), reading)
 
 
-def shared_out(doc: dict[str, Any], count: int) -> list[dict[str, Any]]:
+def shared_out(doc: Doc, count: int) -> list[Doc]:
     """Return the record of each of `count` answers: where one request asks several prompts, each
     has its own.
 
@@ -327,9 +330,7 @@ def _several(value: list[Any]) -> bool:
     return all([type(v) is str for v in value]) or all([type(v) is list for v in value])
 
 
-def _divided(
-    doc: dict[str, Any], place: dict[str, Any], name: str, count: int
-) -> list[dict[str, Any]]:
+def _divided(doc: Doc, place: Doc, name: str, count: int) -> list[Doc]:
     prompts = place[name]
     if count % len(prompts):
         raise malformed(f"{len(prompts)} prompts, {count} answers: each prompt needs as many")
@@ -340,7 +341,7 @@ def _divided(
     return found
 
 
-def _replaced(node: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def _replaced(node: Doc, old: Doc, new: Doc) -> Doc:
     """The record with one of its places changed."""
     if node is old:
         return new
@@ -352,7 +353,7 @@ def _replaced(node: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) ->
     return {**node, **inner}
 
 
-def _prompt(doc: dict[str, Any], places: list[dict[str, Any]], reading: Reading) -> str:
+def _prompt(doc: Doc, places: list[Doc], reading: Reading) -> str:
     for place in places:
         # Beside messages a prompt is but a name.
         for name in ("messages", "contents"):
@@ -385,7 +386,7 @@ def _prompt(doc: dict[str, Any], places: list[dict[str, Any]], reading: Reading)
 _PROMPTS = ("prompt", "input", "inputs", "input_ids", "prompt_token_ids")
 
 
-def _stored(places: list[dict[str, Any]], asked: str) -> str:
+def _stored(places: list[Doc], asked: str) -> str:
     """What was asked, behind the prompt kept at the server, {id, variables}, that it goes with."""
     for place in places:
         if type(place.get("prompt")) is dict and place["prompt"]:
@@ -393,7 +394,7 @@ def _stored(places: list[dict[str, Any]], asked: str) -> str:
     return asked
 
 
-def _frame(doc: dict[str, Any], places: list[dict[str, Any]]) -> list[str]:
+def _frame(doc: Doc, places: list[Doc]) -> list[str]:
     """What a request adds to the prompt: instructions as they stand, tools, pictures and the like
     by digest.
     """
@@ -412,7 +413,7 @@ def _frame(doc: dict[str, Any], places: list[dict[str, Any]]) -> list[str]:
     return sorted(found) if found else found
 
 
-def _add_frame(found: list[str], place: dict[str, Any], names: frozenset[str]) -> None:
+def _add_frame(found: list[str], place: Doc, names: frozenset[str]) -> None:
     for name in names.intersection(place):
         value = place[name]
         if not value and (value is not False or name not in _SWITCHES):
@@ -464,7 +465,7 @@ def _system(value: Any) -> str:
     return _text(value)
 
 
-def _requests(doc: dict[str, Any]) -> list[dict[str, Any]]:
+def _requests(doc: Doc) -> list[Doc]:
     """The places where a line may keep what was asked."""
     places = [doc]
     if _PLACES.isdisjoint(doc):
@@ -504,7 +505,7 @@ def input_key(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def _turn(turn: dict[str, Any]) -> str:
+def _turn(turn: Doc) -> str:
     """One message as text, with the calls of tools that it makes."""
     text = f"{turn.get('role', 'user')}: {_text(turn.get('content', turn.get('parts')))}"
     if _BESIDE.isdisjoint(turn):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.read.answers import (
     Answer,
+    Doc,
     Reading,
     asked,
     failed,
@@ -19,7 +18,7 @@ from kt_theory.transfer.read.sampling import origin_of
 from kt_theory.transfer.read.steps import labelled
 
 
-def is_anthropic(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_anthropic(body: Doc, doc: Doc) -> bool:
     """Anthropic's messages are a list of parts, with a stop reason; its batches have a `result`."""
     result = doc.get("result")
     if isinstance(result, dict) and "custom_id" in doc:
@@ -29,7 +28,7 @@ def is_anthropic(body: dict[str, Any], doc: dict[str, Any]) -> bool:
     )
 
 
-def anthropic(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def anthropic(doc: Doc, reading: Reading) -> list[Answer]:
     """Anthropic's messages: content[] of {type, text}; it states no probabilities, so that the text
     is the label.
     """

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from kt_theory.transfer.read.answers import (
     Answer,
+    Doc,
     Key,
     Reading,
     asked,
@@ -22,14 +23,14 @@ from kt_theory.transfer.read.sampling import origin_of
 from kt_theory.transfer.read.steps import Entry, labelled
 
 
-def is_cohere(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_cohere(body: Doc, doc: Doc) -> bool:
     """Cohere's second version returns one message, with its finish reason beside it."""
     return (
         isinstance(body.get("message"), dict) and "finish_reason" in body and "choices" not in body
     )
 
 
-def cohere(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def cohere(doc: Doc, reading: Reading) -> list[Answer]:
     """Cohere v2: message.content[].text, logprobs[] of {text, token_ids, logprobs}; it lists no
     other labels.
     """

@@ -6,12 +6,13 @@ from typing import Any
 
 import orjson
 
+from kt_theory.transfer.read.answers import Doc
 from kt_theory.transfer.read.json_files import loads
 from kt_theory.transfer.read.sampling import holds_request
 from kt_theory.transfer.read.streams import whole
 
 
-def opened(doc: dict[str, Any]) -> dict[str, Any]:
+def opened(doc: Doc) -> Doc:
     """Return a record with the JSON that stands in its texts parsed.
 
     `response`, `response.body` and `body` may hold JSON as text, lines of JSON, or the `data:`
@@ -41,7 +42,7 @@ def opened(doc: dict[str, Any]) -> dict[str, Any]:
     return doc
 
 
-def _renamed(doc: dict[str, Any]) -> dict[str, Any]:
+def _renamed(doc: Doc) -> Doc:
     """Return a record that holds a request and its answer by other names with them as `request` and
     `response`.
     """
@@ -84,7 +85,7 @@ def _answers(response: Any) -> bool:
     )
 
 
-def _object_in(value: Any) -> dict[str, Any]:
+def _object_in(value: Any) -> Doc:
     """An object, as it stands or as JSON in a text; an empty one if it is none."""
     if isinstance(value, str) and value.lstrip()[:1] == "{":
         value = _parsed(value)
@@ -143,7 +144,7 @@ def _response(response: Any) -> Any:
     return response if found is None else {**response, "body": found}
 
 
-def _place_body(doc: dict[str, Any]) -> None:
+def _place_body(doc: Doc) -> None:
     """Put a body that is JSON as text where it belongs: an answer is the response, anything else
     the request.
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 from kt_theory.transfer.account import Account, Skip
 from kt_theory.transfer.read import plain
-from kt_theory.transfer.read.answers import Answer, Reading, failed
+from kt_theory.transfer.read.answers import Answer, Doc, Reading, failed
 from kt_theory.transfer.read.builder import Builder
 from kt_theory.transfer.read.envelopes import opened
 from kt_theory.transfer.read.formats import READERS as READERS
@@ -222,7 +222,7 @@ class _Intake:
         if not self.joiner.takes(line, doc):
             self._read(line, doc)
 
-    def _read(self, line: int, doc: dict[str, Any]) -> None:
+    def _read(self, line: int, doc: Doc) -> None:
         if self.requests is not None:
             doc = self.requests.joined(doc, line)
         account = self.account
@@ -253,7 +253,7 @@ def _line_of(entry: tuple[int, str, str]) -> int:
     return entry[0]
 
 
-def _id_of(doc: dict[str, Any]) -> int | None:
+def _id_of(doc: Doc) -> int | None:
     """A number for the id that a server gave to an answer; None if there is none. Plain records
     have none.
     """
@@ -270,7 +270,7 @@ def _id_of(doc: dict[str, Any]) -> int | None:
     return hash(name) if type(name) is str and name else None
 
 
-def _format_of(doc: dict[str, Any], reading: Reading) -> str:
+def _format_of(doc: Doc, reading: Reading) -> str:
     """The format of the first record; one that has the label in a field of its own is plain."""
     try:
         found = recognise(doc, reading.input)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.read import openai, plain
-from kt_theory.transfer.read.answers import Answer, Reader, Reading, failed, shared_out
+from kt_theory.transfer.read.answers import Answer, Doc, Reader, Reading, failed, shared_out
 from kt_theory.transfer.read.anthropic import anthropic, is_anthropic
 from kt_theory.transfer.read.cohere import cohere, is_cohere
 from kt_theory.transfer.read.gemini import gemini, is_gemini
@@ -17,8 +17,6 @@ from kt_theory.transfer.read.ollama import is_ollama, ollama
 from kt_theory.transfer.read.sglang import is_sglang, sglang
 from kt_theory.transfer.read.tgi import is_tgi, tgi
 from kt_theory.transfer.read.vllm import is_vllm, vllm
-
-Doc = dict[str, Any]
 
 PLAIN = '{"input": ..., "label": ..., "logprob": ...}'
 

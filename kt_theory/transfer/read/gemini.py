@@ -9,6 +9,7 @@ from kt_theory.transfer.account import Skip
 from kt_theory.transfer.read.answers import (
     CENSORED,
     Answer,
+    Doc,
     Key,
     Reading,
     asked,
@@ -24,12 +25,12 @@ from kt_theory.transfer.read.sampling import Origin, origin_of
 from kt_theory.transfer.read.steps import Entry, Steps, labelled, tell_unshown
 
 
-def is_gemini(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_gemini(body: Doc, doc: Doc) -> bool:
     """Gemini returns candidates, or why there are none."""
     return "candidates" in body or "promptFeedback" in body or "prompt_feedback" in body
 
 
-def gemini(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def gemini(doc: Doc, reading: Reading) -> list[Answer]:
     """Gemini: candidates[].logprobsResult.chosenCandidates[] and topCandidates[].candidates[].
 
     Parts that are thoughts are no answer; where there are some, or `thoughtsTokenCount` counts
@@ -62,7 +63,7 @@ def gemini(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     return answers
 
 
-def _either(place: dict[str, Any], name: str) -> Any:
+def _either(place: Doc, name: str) -> Any:
     """A field in camelCase, as REST sends it, or in snake_case, as the Python client dumps it."""
     return place[name] if name in place else place.get(_snake(name))
 
@@ -72,14 +73,14 @@ def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
-def _gemini_shown(candidate: dict[str, Any], reading: Reading) -> tuple[Any, Steps | None]:
+def _gemini_shown(candidate: Doc, reading: Reading) -> tuple[Any, Steps | None]:
     content, result = candidate.get("content"), _either(candidate, "logprobsResult")
     text = spoken(content.get("parts"))[0] if isinstance(content, dict) else None
     return text, _Chosen.of(result, reading) if isinstance(result, dict) else None
 
 
 def _gemini_candidate(
-    candidate: dict[str, Any], question: str, thought: bool, origin: Origin, reading: Reading
+    candidate: Doc, question: str, thought: bool, origin: Origin, reading: Reading
 ) -> Answer:
     reason = _either(candidate, "finishReason")
     # The Python client of old dumps enumerations as their numbers.
@@ -104,7 +105,7 @@ class _Chosen(NamedTuple):
     reading: Reading
 
     @classmethod
-    def of(cls, result: dict[str, Any], reading: Reading) -> _Chosen | None:
+    def of(cls, result: Doc, reading: Reading) -> _Chosen | None:
         chosen = want(_either(result, "chosenCandidates") or [], list, "chosenCandidates")
         if not chosen:
             return None
@@ -133,7 +134,7 @@ class _Chosen(NamedTuple):
         return key, own, [_gemini_entry(entry, self.reading) for entry in listed]
 
 
-def _gemini_stated(place: dict[str, Any]) -> Any:
+def _gemini_stated(place: Doc) -> Any:
     # Zero values are left out of the JSON: a token without logProbability is certain.
     stated = _either(place, "logProbability")
     return 0.0 if stated is None else stated

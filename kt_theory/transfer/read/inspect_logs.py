@@ -6,6 +6,7 @@ from typing import Any
 
 from kt_theory.transfer.read.answers import (
     Answer,
+    Doc,
     Reading,
     failed,
     field_of,
@@ -19,13 +20,13 @@ from kt_theory.transfer.read.sampling import origin_of
 from kt_theory.transfer.read.steps import labelled, tell_unshown
 
 
-def is_inspect(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_inspect(body: Doc, doc: Doc) -> bool:
     """A sample of Inspect has an `output` with choices, beside its input."""
     output = doc.get("output")
     return isinstance(output, dict) and "choices" in output
 
 
-def inspect(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def inspect(doc: Doc, reading: Reading) -> list[Answer]:
     """Inspect: samples[].output.choices[].logprobs.content[], as OpenAI's; asked are the messages
     before the answer.
 
@@ -40,7 +41,7 @@ def inspect(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     origin = origin_of((request,), (output, doc))
     thought = thought_before(output, (request, doc))
 
-    def read(choice: dict[str, Any]) -> Answer:
+    def read(choice: Doc) -> Answer:
         finished(choice.get("stop_reason"))
         message = want(choice.get("message"), dict, "message")
         text, inside = spoken(message.get("content"))
@@ -55,7 +56,7 @@ def inspect(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     return answers
 
 
-def _asked(doc: dict[str, Any]) -> Any:
+def _asked(doc: Doc) -> Any:
     """The messages up to the answer, with those that a solver put before the input; else the
     input.
     """

@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.read.answers import FRAMES_OF_REQUESTS, UNKNOWN, WRAPPER
+from kt_theory.transfer.read.answers import FRAMES_OF_REQUESTS, UNKNOWN, WRAPPER, Doc
 from kt_theory.transfer.read.packed import unpacked
 from kt_theory.transfer.read.reasoning import ASKS, asked_for
 from kt_theory.transfer.read.sampling import origin_of, says_something
@@ -103,7 +103,7 @@ class _Layout(NamedTuple):
 
     kind: str
     start: int
-    head: dict[str, Any] = {}  # noqa: RUF012
+    head: Doc = {}  # noqa: RUF012
 
 
 def _layout(head: bytes) -> _Layout:
@@ -170,7 +170,7 @@ def _unfinished(text: bytes) -> bool:
     return quotes % 2 == 0 and int(kind[np.abs(kind) == 1].sum()) > 0
 
 
-def _wrapped(text: bytes) -> tuple[int, dict[str, Any]] | None:
+def _wrapped(text: bytes) -> tuple[int, Doc] | None:
     """Where the list of records of an object begins, and what stands before it."""
     for found in _LISTS.finditer(text):
         before = text[: found.start()].rstrip().rstrip(b",")
@@ -192,7 +192,7 @@ _RECORD = frozenset(
 """Fields of records, which no object that holds a list of records has."""
 
 
-def elements_of(doc: dict[str, Any]) -> list[Any] | None:
+def elements_of(doc: Doc) -> list[Any] | None:
     """Return the records that an object holds under one of `WRAPPERS`, None if it is a record
     itself.
     """
@@ -204,7 +204,7 @@ def elements_of(doc: dict[str, Any]) -> list[Any] | None:
     return _under(doc[name], {key: value for key, value in doc.items() if key != name})
 
 
-def _under(chunk: list[Any], head: dict[str, Any]) -> list[Any]:
+def _under(chunk: list[Any], head: Doc) -> list[Any]:
     """Give records what the object that holds them says beside their list; samples of a log have it
     as a request.
     """
@@ -227,9 +227,9 @@ def _says_something(name: str) -> bool:
     return name in FRAMES_OF_REQUESTS or name in ASKS or says_something((name,))
 
 
-def _settings(head: dict[str, Any]) -> dict[str, Any]:
+def _settings(head: Doc) -> Doc:
     """What the head of a log of Inspect says of generation: of the plan, and of the model."""
-    found: dict[str, Any] = {}
+    found: Doc = {}
     for place in ("plan", "eval"):
         held = head.get(place)
         if isinstance(held, dict):

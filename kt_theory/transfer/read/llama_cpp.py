@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from kt_theory.transfer.read.answers import (
     UNSTATED,
     Answer,
+    Doc,
     Key,
     Reading,
     asked,
@@ -23,7 +24,7 @@ from kt_theory.transfer.read.sampling import origin_of
 from kt_theory.transfer.read.steps import Entry, labelled, tell_unshown
 
 
-def is_llama_cpp(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_llama_cpp(body: Doc, doc: Doc) -> bool:
     """llama.cpp's own endpoint lists `completion_probabilities`, or its settings beside the
     content.
     """
@@ -32,7 +33,7 @@ def is_llama_cpp(body: dict[str, Any], doc: dict[str, Any]) -> bool:
     )
 
 
-def llama_cpp(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def llama_cpp(doc: Doc, reading: Reading) -> list[Answer]:
     """llama.cpp: completion_probabilities[] of {id, token, bytes, logprob, top_logprobs}, or of
     prob and top_probs.
 
@@ -84,7 +85,7 @@ class _Llama(NamedTuple):
         return key, own, entries
 
 
-def _llama_text(place: dict[str, Any]) -> Any:
+def _llama_text(place: Doc) -> Any:
     return place.get("token", place.get("tok_str", place.get("content")))
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kt_theory.transfer.read.answers import (
     Answer,
+    Doc,
     Reading,
     asked,
     failed,
@@ -18,14 +17,14 @@ from kt_theory.transfer.read.sampling import origin_of
 from kt_theory.transfer.read.steps import Listed, labelled, tell_unshown
 
 
-def is_ollama(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_ollama(body: Doc, doc: Doc) -> bool:
     """Ollama's own endpoints say whether the answer is `done`."""
     if "done" not in body:
         return False
     return isinstance(body.get("response"), str) or isinstance(body.get("message"), dict)
 
 
-def ollama(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def ollama(doc: Doc, reading: Reading) -> list[Answer]:
     """Ollama: `response` of /api/generate or `message` of /api/chat, and logprobs[] where they were
     asked for.
     """

@@ -10,6 +10,7 @@ from typing import Any
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.read.answers import (
     Answer,
+    Doc,
     Reading,
     asked,
     failed,
@@ -24,7 +25,7 @@ from kt_theory.transfer.read.sampling import Origin, origin_of
 from kt_theory.transfer.read.steps import Listed, Parallel, Steps, labelled, tell_unshown
 
 
-def body_of(doc: dict[str, Any]) -> dict[str, Any]:
+def body_of(doc: Doc) -> Doc:
     """Return the answer's body, unwrapped from `response`, `response.body` or the Batch API's
     envelope.
 
@@ -47,7 +48,7 @@ def body_of(doc: dict[str, Any]) -> dict[str, Any]:
     return response
 
 
-def first_choice(body: dict[str, Any]) -> dict[str, Any]:
+def first_choice(body: Doc) -> Doc:
     """Return the first of a body's `choices`, an empty object if there is none."""
     choices = body.get("choices")
     return (
@@ -55,12 +56,12 @@ def first_choice(body: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def is_chat(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_chat(body: Doc, doc: Doc) -> bool:
     """Chat completions have choices with a message."""
     return "message" in first_choice(body) or "choices" in body
 
 
-def chat(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def chat(doc: Doc, reading: Reading) -> list[Answer]:
     """Chat completions: choices[].logprobs.content[] of {token, logprob, bytes, top_logprobs}.
 
     Together and old vLLM write the legacy lists `tokens`, `token_logprobs`, `top_logprobs` in place
@@ -108,7 +109,7 @@ _CUT = "answers were cut off (finish_reason length): their texts are labels as c
 
 
 def each_choice(
-    choices: list[Any], read: Callable[[dict[str, Any]], Answer], name: str = "choice"
+    choices: list[Any], read: Callable[[Doc], Answer], name: str = "choice"
 ) -> list[Answer]:
     """Read all choices; a line counts as skipped only if none of them gives a record."""
     if not choices:
@@ -127,7 +128,7 @@ def each_choice(
 
 
 def _chat_choice(
-    choice: dict[str, Any], question: str, thought: bool, origin: Origin, reading: Reading
+    choice: Doc, question: str, thought: bool, origin: Origin, reading: Reading
 ) -> Answer:
     message = choice.get("message")
     text = None
@@ -154,12 +155,12 @@ def steps_of(logprobs: Any, reading: Reading) -> Steps | None:
     return None
 
 
-def is_responses(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_responses(body: Doc, doc: Doc) -> bool:
     """The Responses API lists what it did in `output`."""
     return isinstance(body.get("output"), list)
 
 
-def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def responses(doc: Doc, reading: Reading) -> list[Answer]:
     """Responses: output[].content[].logprobs[] of {token, logprob, bytes, top_logprobs}.
 
     Of several messages the last one is the answer. What stands before it, reasoning or calls of
@@ -199,7 +200,7 @@ def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     return [_noted(answer, why.get("reason") if isinstance(why, dict) else None, reading)]
 
 
-def _last_message(items: list[Any]) -> tuple[list[str], dict[str, Any]]:
+def _last_message(items: list[Any]) -> tuple[list[str], Doc]:
     """The kinds of what stands before the last message, and that message."""
     kinds = [str(item.get("type", "message")) if isinstance(item, dict) else "" for item in items]
     if "message" not in kinds:
@@ -225,7 +226,7 @@ _CALLS = frozenset(
 )
 
 
-def _thought(body: dict[str, Any], before: list[str], requests: tuple[Any, ...]) -> bool:
+def _thought(body: Doc, before: list[str], requests: tuple[Any, ...]) -> bool:
     """Whether something was drawn before the message: reasoning, unless its tokens are counted as
     0, or a call.
     """
@@ -240,12 +241,12 @@ def _thought(body: dict[str, Any], before: list[str], requests: tuple[Any, ...])
     return not (isinstance(details, dict) and details.get("reasoning_tokens") == 0)
 
 
-def is_completions(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_completions(body: Doc, doc: Doc) -> bool:
     """Legacy completions have choices with a text."""
     return "text" in first_choice(body)
 
 
-def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def completions(doc: Doc, reading: Reading) -> list[Answer]:
     """Legacy completions: logprobs of parallel lists `tokens`, `token_logprobs`, `top_logprobs`,
     `text_offset`.
 
@@ -278,9 +279,7 @@ def _place(choice: Any, position: int, count: int) -> int:
     return index if isinstance(index, int) and 0 <= index < count else -1
 
 
-def _completions_of(
-    doc: dict[str, Any], body: dict[str, Any], reading: Reading
-) -> Callable[[dict[str, Any]], Answer]:
+def _completions_of(doc: Doc, body: Doc, reading: Reading) -> Callable[[Doc], Answer]:
     """Return what reads a choice of a body that answers one prompt."""
     question = asked(doc, reading)
     requests = (doc.get("request"), doc.get("body"))
@@ -290,7 +289,7 @@ def _completions_of(
     origin = origin_of(requests, (body, doc))
     thought = thought_before(body, (*requests, doc))
 
-    def read(choice: dict[str, Any]) -> Answer:
+    def read(choice: Doc) -> Answer:
         reason = choice.get("finish_reason")
         finished(reason)
         text, logprobs = choice.get("text"), choice.get("logprobs")
@@ -312,7 +311,7 @@ def _completions_of(
     return read
 
 
-def _first_generated(steps: Parallel, offsets: Any, body: dict[str, Any], prompt: str) -> int:
+def _first_generated(steps: Parallel, offsets: Any, body: Doc, prompt: str) -> int:
     """The position of the first token behind the echoed prompt; raises a Skip if none is."""
     count = len(steps.tokens)
     first: Any

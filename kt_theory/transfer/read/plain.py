@@ -19,6 +19,7 @@ from kt_theory.transfer.read.answers import (
     UNSTATED,
     WRAPPER,
     Answer,
+    Doc,
     Key,
     Reading,
     each_once,
@@ -194,7 +195,7 @@ def _stated_by(names: tuple[str, ...], logprob: str | None) -> tuple[str | None,
     return own, PROBS[0] if PROBS[0] in names else None
 
 
-def recognises(doc: dict[str, Any], input: str | None = None) -> bool:
+def recognises(doc: Doc, input: str | None = None) -> bool:
     """Return whether a record looks like a plain one: it states labels, or has fields of the usual
     names.
     """
@@ -209,7 +210,7 @@ def recognises(doc: dict[str, Any], input: str | None = None) -> bool:
     return isinstance(doc[fields.label], (str, int)) and not isinstance(doc.get(fields.input), dict)
 
 
-def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def record(doc: Doc, reading: Reading) -> list[Answer]:
     """{"input": ..., "label": ..., "logprob": ..., "top_logprobs": {label: logprob} or [{label,
     logprob}]}.
 
@@ -299,7 +300,7 @@ def _is_answer(label: str) -> bool:
     )
 
 
-def _fields(doc: dict[str, Any], reading: Reading) -> Fields:
+def _fields(doc: Doc, reading: Reading) -> Fields:
     named = reading.input, reading.label_field, reading.logprob_field
     try:
         found = fields_of(tuple(doc), *named)
@@ -315,7 +316,7 @@ def _fields(doc: dict[str, Any], reading: Reading) -> Fields:
     return found
 
 
-def _question(doc: dict[str, Any], fields: Fields) -> str:
+def _question(doc: Doc, fields: Fields) -> str:
     """The input, and before it what was said to frame it."""
     frame = [
         f"{name}: {input_key(doc[name])}" for name in fields.frame if doc[name] not in (None, "")
@@ -344,7 +345,7 @@ def _is_number(value: Any) -> bool:
     return value is None or isinstance(value, (int, float, str))
 
 
-def _at(doc: dict[str, Any], path: str | None) -> Any:
+def _at(doc: Doc, path: str | None) -> Any:
     """The field of that name, else at that path; None if there is none."""
     if path is None:
         return None
@@ -356,7 +357,7 @@ def _at(doc: dict[str, Any], path: str | None) -> Any:
         return None
 
 
-def _there(doc: dict[str, Any], path: str) -> Any:
+def _there(doc: Doc, path: str) -> Any:
     found = _at(doc, path)
     return field_of(doc, path) if found is None else found
 
@@ -370,7 +371,7 @@ def _key(label: Any) -> Key:
     return label if isinstance(label, str) else token_key(label)
 
 
-def _number(doc: dict[str, Any], fields: Fields) -> float:
+def _number(doc: Doc, fields: Fields) -> float:
     stated = UNSTATED
     if fields.prob is not None:
         stated = probability(_as_number(_at(doc, fields.prob), fields.prob), fields.prob)
@@ -418,7 +419,7 @@ def structured(text: str) -> Any:
             raise ValueError("neither JSON nor a Python dict or list") from None
 
 
-def _listed(doc: dict[str, Any]) -> list[tuple[Key, float]]:
+def _listed(doc: Doc) -> list[tuple[Key, float]]:
     listed, read, field = doc.get("top_logprobs"), log_probability, "logprob"
     if listed is None:
         listed, read, field = doc.get("top_probs"), probability, "prob"
@@ -544,7 +545,9 @@ class Columns(NamedTuple):
 class Numbered(list[Any]):
     """A chunk of records, and the line that each of them begins on."""
 
-    lines: list[int]
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[int] = []
 
 
 def first_line(chunk: list[Any] | Columns, following: int) -> int | None:
@@ -588,7 +591,7 @@ def _contradicts(
     return bool((np.abs(mine - theirs) > 1e-6 * np.maximum(1.0, np.abs(mine))).any())
 
 
-def listed_in(tops: list[dict[str, Any]], count: int) -> tuple[np.ndarray, Coded, list[Any]]:
+def listed_in(tops: list[Doc], count: int) -> tuple[np.ndarray, Coded, list[Any]]:
     """Return the sizes, labels and values of `count` objects from label to log-probability, or of
     none.
     """

@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from kt_theory.transfer.account import Skip
+from kt_theory.transfer.read.answers import Doc
 
 _TAGS = (
     "think|thinking|thought|thoughts|reasoning|seed:think|scratchpad|analysis|reflection|rationale"
@@ -187,7 +188,7 @@ def spoken(content: Any) -> tuple[Any, bool]:
 _THOUGHT_TYPES = tuple(THOUGHTS)
 
 
-def beside(message: dict[str, Any]) -> bool:
+def beside(message: Doc) -> bool:
     """Return whether a message has reasoning in a field of its own."""
     if _BESIDE.isdisjoint(message):
         return False
@@ -207,7 +208,7 @@ _BESIDE = frozenset(
 )
 
 
-def tokens_spent(body: dict[str, Any]) -> int | None:
+def tokens_spent(body: Doc) -> int | None:
     """Return how many tokens of reasoning an answer reports, None if it does not say."""
     usage = body.get("usage")
     if usage is None:
@@ -225,7 +226,7 @@ def tokens_spent(body: dict[str, Any]) -> int | None:
 _COUNTS = ("reasoning_tokens", "num_reasoning_tokens", "thoughtsTokenCount", "thoughts_token_count")
 
 
-def tokens_counted(body: dict[str, Any]) -> int:
+def tokens_counted(body: Doc) -> int:
     """Return how many tokens a server counted for all answers of a body, 0 if few, or if it counts
     reasoning.
     """
@@ -244,7 +245,7 @@ FEW = 16
 """Tokens that are counted and never shown: marks of turns and channels, the end."""
 
 
-def _counted_by_gemini(usage: dict[str, Any]) -> Any:
+def _counted_by_gemini(usage: Doc) -> Any:
     """All tokens but those of the prompt, as thoughts may be in the total alone."""
     for prompt, total, own in _GEMINI:
         if type(usage.get(prompt)) is int and type(usage.get(total)) is int:
@@ -318,7 +319,7 @@ _SAYS = (
 )
 
 
-def thought_before(body: dict[str, Any], requests: tuple[Any, ...]) -> bool:
+def thought_before(body: Doc, requests: tuple[Any, ...]) -> bool:
     """Return whether reasoning came before an answer, by its count of tokens, else by what was
     asked for.
     """

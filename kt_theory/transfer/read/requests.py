@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kt_theory.transfer.account import Account, Skip
+from kt_theory.transfer.read.answers import Doc
 from kt_theory.transfer.read.json_files import loads
 from kt_theory.transfer.read.packed import packing, unpacked
 
@@ -76,7 +77,7 @@ class Requests:
             raise ValueError(f"{self.path} line {line}: no custom_id, by which a request is found")
         return name
 
-    def _parsed(self, line: int, begin: int, end: int) -> dict[str, Any]:
+    def _parsed(self, line: int, begin: int, end: int) -> Doc:
         try:
             doc = loads(self._data[begin:end])
         except ValueError as error:
@@ -87,7 +88,7 @@ class Requests:
             raise ValueError(f"{self.path} line {line}: not a JSON object: must be a request")
         return doc
 
-    def _asked(self, line: int, begin: int, end: int) -> dict[str, Any]:
+    def _asked(self, line: int, begin: int, end: int) -> Doc:
         doc = self._parsed(line, begin, end)
         body = doc.get("body", doc.get("request", doc.get("params")))
         if isinstance(body, str):
@@ -99,10 +100,10 @@ class Requests:
             raise ValueError(f"{self.path} line {line}: no body, which holds what was asked")
         return body
 
-    def _body(self, place: int) -> dict[str, Any]:
+    def _body(self, place: int) -> Doc:
         return self._asked(self._line[place], self._begin[place], self._end[place])
 
-    def joined(self, doc: dict[str, Any], line: int) -> dict[str, Any]:
+    def joined(self, doc: Doc, line: int) -> Doc:
         """Return the answer on a line with its request beside it.
 
         Raises
@@ -122,7 +123,7 @@ class Requests:
         self._take_down(place, name, line, doc)
         return {**doc, "request": self._body(place)}
 
-    def _take_down(self, place: int, name: str, line: int, doc: dict[str, Any]) -> None:
+    def _take_down(self, place: int, name: str, line: int, doc: Doc) -> None:
         """Take down that a request is answered."""
         own = _own_id(doc)
         if not self._answered[place]:
@@ -158,7 +159,7 @@ class Requests:
             )
 
 
-def _id_of(doc: dict[str, Any]) -> str | None:
+def _id_of(doc: Doc) -> str | None:
     for name in _NAMES:
         found = doc.get(name)
         if type(found) is str:
@@ -166,7 +167,7 @@ def _id_of(doc: dict[str, Any]) -> str | None:
     return None
 
 
-def _own_id(doc: dict[str, Any]) -> int:
+def _own_id(doc: Doc) -> int:
     """A number that stands for the id that the server gave an answer."""
     response = doc.get("response", doc.get("result"))
     if not isinstance(response, dict):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from kt_theory.transfer.read.answers import (
     CENSORED,
     Answer,
+    Doc,
     Key,
     Reading,
     asked,
@@ -23,12 +24,12 @@ from kt_theory.transfer.read.sampling import origin_of
 from kt_theory.transfer.read.steps import Entry, labelled, tell_unshown
 
 
-def is_sglang(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_sglang(body: Doc, doc: Doc) -> bool:
     """SGLang tells of an answer in `meta_info`."""
     return "meta_info" in body
 
 
-def sglang(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def sglang(doc: Doc, reading: Reading) -> list[Answer]:
     """SGLang: meta_info.output_token_logprobs and output_top_logprobs of (log-probability, token
     id, text).
     """
@@ -54,7 +55,7 @@ class _Triples(NamedTuple):
     """Tokens as SGLang lists them: [logprob, token id, text]."""
 
     tokens: list[Any]
-    meta: dict[str, Any]
+    meta: Doc
     reading: Reading
 
     def size(self) -> int:

@@ -19,13 +19,14 @@ from kt_theory.delimited import (
     delimiter_of,
     first_rows,
     has_decimal_comma,
+    long_cells,
     named_delimiter,
     other_encoding,
     with_point,
 )
 from kt_theory.transfer.account import Account, Skip
 from kt_theory.transfer.read import json_files
-from kt_theory.transfer.read.answers import Reading
+from kt_theory.transfer.read.answers import Doc, Reading
 from kt_theory.transfer.read.plain import (
     FIELDS,
     FRAMES,
@@ -109,11 +110,10 @@ def _csv_chunks(source: _Source, name: Any, reading: Reading) -> Iterator[list[A
     named, text = named_delimiter(text)
     delimiter = named or delimiter_of(text, lambda rows: _usual_names(rows[0], reading))
     rows = _Rows(source, delimiter)
-    if named:
-        next(rows)
-    header = next(
-        (row for row in rows if isinstance(row, Skip) or any(cell.strip() for cell in row)), None
-    )
+    with long_cells():
+        if named:
+            next(rows)
+        header = next((row for row in rows if isinstance(row, Skip) or "".join(row).strip()), None)
     if header is None:
         return
     if isinstance(header, Skip) or "\x00" in "".join(header):
@@ -369,7 +369,6 @@ class _Rows:
         return self
 
     def __next__(self) -> list[str] | Skip:
-        limit = csv.field_size_limit(2**31 - 1)
         try:
             row = next(self._reader)
             "".join(row).encode()
@@ -378,27 +377,29 @@ class _Rows:
             return Skip("malformed", f"not CSV: {error}")
         except UnicodeEncodeError:
             return Skip("malformed", "not UTF-8")
-        finally:
-            csv.field_size_limit(limit)
 
 
 def _record_chunks(rows: _Rows, layout: _Layout, size: int) -> Iterator[Numbered]:
     """The records of the next `size` bytes, and of the row that they end in."""
-    end = rows.source.place + size
-    chunk, begin = Numbered(), [rows.line + 1]
-    for row in rows:
-        chunk.append(row if isinstance(row, Skip) else _record(layout, row))
-        begin.append(rows.line + 1)
-        done = rows.source.place >= end and not rows.pending
-        if len(chunk) == _CHUNK or done:
-            chunk.lines = begin[:-1]
+    end, done = rows.source.place + size, False
+    while not done:
+        with long_cells():
+            chunk, done = _next_chunk(rows, layout, end)
+        if chunk:
             yield chunk
-            chunk, begin = Numbered(), begin[-1:]
-        if done:
-            return
-    if chunk:
-        chunk.lines = begin[:-1]
-        yield chunk
+
+
+def _next_chunk(rows: _Rows, layout: _Layout, end: int) -> tuple[Numbered, bool]:
+    """A chunk of records, and whether it reaches the end."""
+    chunk, begin = Numbered(), rows.line + 1
+    for row in rows:
+        chunk.lines.append(begin)
+        chunk.append(row if isinstance(row, Skip) else _record(layout, row))
+        begin = rows.line + 1
+        done = rows.source.place >= end and not rows.pending
+        if done or len(chunk) == _CHUNK:
+            return chunk, done
+    return chunk, True
 
 
 def _record(layout: _Layout, row: list[str]) -> Any:
@@ -406,7 +407,7 @@ def _record(layout: _Layout, row: list[str]) -> Any:
         return Skip("blank", "blank line")
     if len(row) != layout.width:
         return Skip("malformed", f"{len(row)} cells, the header names {layout.width}")
-    record: dict[str, Any] = {}
+    record: Doc = {}
     try:
         for name, place in zip(layout.names, layout.places, strict=True):
             record[name] = _cell(name, row[place])
@@ -743,7 +744,7 @@ def _is_messages(kind: Any) -> bool:
     return {"role", "content"} <= {field.name for field in kind.value_type}
 
 
-def _parquet_record(record: dict[str, Any]) -> dict[str, Any]:
+def _parquet_record(record: Doc) -> Doc:
     listed = record.get("top_logprobs")
     # A struct column holds every label that occurs anywhere, null where a row does not list it.
     if isinstance(listed, dict):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from kt_theory.transfer.read.answers import (
     Answer,
+    Doc,
     Key,
     Reading,
     asked,
@@ -22,12 +23,12 @@ from kt_theory.transfer.read.sampling import origin_of
 from kt_theory.transfer.read.steps import Entry, labelled
 
 
-def is_tgi(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_tgi(body: Doc, doc: Doc) -> bool:
     """TGI returns `generated_text`, with the tokens in `details`."""
     return "generated_text" in body
 
 
-def tgi(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def tgi(doc: Doc, reading: Reading) -> list[Answer]:
     """TGI: generated_text, details.tokens[] of {id, text, logprob, special} and
     details.top_tokens[][].
 
@@ -57,7 +58,7 @@ def tgi(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     return answers
 
 
-def _full_text(request: dict[str, Any]) -> bool:
+def _full_text(request: Doc) -> bool:
     parameters = request.get("parameters")
     return isinstance(parameters, dict) and parameters.get("return_full_text") is True
 
@@ -78,7 +79,7 @@ class _Tgi(NamedTuple):
     """Tokens as TGI lists them."""
 
     tokens: list[Any]
-    sequence: dict[str, Any]
+    sequence: Doc
     reading: Reading
 
     def size(self) -> int:

@@ -9,6 +9,7 @@ from kt_theory.transfer.account import Skip
 from kt_theory.transfer.read.answers import (
     UNSTATED,
     Answer,
+    Doc,
     Key,
     Reading,
     asked,
@@ -27,7 +28,7 @@ from kt_theory.transfer.read.sampling import origin_of
 from kt_theory.transfer.read.steps import Entry, labelled, token_id
 
 
-def is_vllm(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_vllm(body: Doc, doc: Doc) -> bool:
     """vLLM's own outputs, or a prompt that it scored; a chat that was answered is one of
     OpenAI's.
     """
@@ -41,7 +42,7 @@ def is_vllm(body: dict[str, Any], doc: dict[str, Any]) -> bool:
     return not (isinstance(message, dict) and message.get("content"))
 
 
-def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def vllm(doc: Doc, reading: Reading) -> list[Answer]:
     """vLLM's RequestOutput: outputs[].logprobs[] keyed by token id, or, where nothing was
     generated, prompt_logprobs.
 
@@ -82,9 +83,7 @@ def vllm(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     return [Answer(_before_last(question, body, stated, reading), None, stated, origin)]
 
 
-def _before_last(
-    question: str, body: dict[str, Any], stated: dict[Key, float], reading: Reading
-) -> str:
+def _before_last(question: str, body: Doc, stated: dict[Key, float], reading: Reading) -> str:
     """What was asked where a prompt was scored: the prompt without the label at its end, if that
     can be told.
     """
@@ -108,7 +107,7 @@ class _ById(NamedTuple):
     reading: Reading
 
     @classmethod
-    def of(cls, output: dict[str, Any], listed: Any, reading: Reading) -> _ById:
+    def of(cls, output: Doc, listed: Any, reading: Reading) -> _ById:
         ids = want(output.get("token_ids"), list, "token_ids")
         rows = want(listed, list, "logprobs")
         if not ids or len(ids) < len(rows):
