@@ -68,6 +68,9 @@ class Channel:
     slack : float
         By how much recorded weights of a whole row may miss `sums`: servers that compute in half
         precision do, values on a grid are exact.
+    unrecorded : str
+        Why records of log-probabilities cannot serve who knows the channel, behind his name; empty
+        if whole rows of them can.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Channel:
     tables: ClassVar[int] = 1
     alike: ClassVar[bool] = True
     slack: ClassVar[float] = 0.01
+    unrecorded: ClassVar[str] = ""
     sigma: float = 0.0
 
     @property
@@ -148,19 +152,6 @@ class Channel:
         """
         return None
 
-    def unrecorded(self, *, whole: bool) -> str:
-        """Return why records of log-probabilities cannot serve who knows the channel, behind his
-        name; empty if they can.
-
-        Parameters
-        ----------
-        whole : bool
-            Whether they state whole rows.
-        """
-        kind = self.name.partition("(")[0]
-        lacks = f": of records that show {kind} probabilities, whole rows alone can be undone"
-        return "" if whole else lacks
-
     def floor(self, labels: int) -> float:
         """Return a bound on what a whole row leaves unknown to the channel's own student, at most
         1-1/A.
@@ -190,10 +181,6 @@ class AsIs(Channel):
         the whole row.
         """
         return whole or not other.needs_whole_row
-
-    def unrecorded(self, *, whole: bool) -> str:
-        """Return nothing: records state log-probabilities as they are."""
-        return ""
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return 0: the row is known."""
@@ -421,6 +408,9 @@ class UpToFactor(Channel):
     name: ClassVar[str] = "logits"  # type: ignore[misc]
     description: ClassVar[str] = "as logits, with an unknown shift for each input"  # type: ignore[misc]
     alike: ClassVar[bool] = False
+    unrecorded: ClassVar[str] = (
+        " needs logits: records state log-probabilities; take 'ce_ful', 'sel_ptl' or top_k"
+    )
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the rows, each times a factor of its own."""
@@ -430,10 +420,6 @@ class UpToFactor(Channel):
     def completed(self, weights: np.ndarray, top: int) -> np.ndarray:
         """Return the weights: hidden labels get none, as nobody knows what is left."""
         return weights
-
-    def unrecorded(self, *, whole: bool) -> str:
-        """Return that log-probabilities are no logits."""
-        return " needs logits: records state log-probabilities; take 'ce_ful', 'sel_ptl' or top_k"
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return 0: the softmax undoes it."""
@@ -494,6 +480,9 @@ class Noisy(Channel):
     undone: ClassVar[bool] = False
     tables: ClassVar[int] = 0
     alike: ClassVar[bool] = False
+    unrecorded: ClassVar[str] = (
+        " needs noisy answers as they came: records cut log-probabilities off at 0"
+    )
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -517,10 +506,6 @@ class Noisy(Channel):
     def gives(self, other: Channel, *, whole: bool) -> bool:
         """Return whether the other has at least as much noise, which can be added."""
         return 0.0 < self.sigma <= other.sigma
-
-    def unrecorded(self, *, whole: bool) -> str:
-        """Return that records are not noisy answers as they came."""
-        return " needs noisy answers as they came: records cut log-probabilities off at 0"
 
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return 1: one noisy answer bounds nothing."""

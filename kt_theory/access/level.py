@@ -233,10 +233,14 @@ class Access:
             f" needs access {self.name!r} ({self.description}): records of sampled labels and "
             "log-probabilities show others; take 'ce_sgl', 'sel_ptl', 'ce_ful' or top_k"
         )
+        kind = self.channel.name.partition("(")[0]
+        parts = f": of records that show {kind} probabilities, whole rows alone can be undone"
+        undone = self.shows.whole or self.channel == AsIs()
         why = (
             self.reach.unrecorded
             or ("" if self.shows.recorded else others)
-            or self.channel.unrecorded(whole=self.shows.whole)
+            or self.channel.unrecorded
+            or ("" if undone else parts)
         )
         if why:
             raise AccessError(f"student {student!r}{why}")

@@ -134,58 +134,57 @@ class _Proofs:
     """The bounds that `kt_theory.students.sparse.Proofs` names, each at confidence 1 - delta."""
 
     def __init__(self, copy: Copy, delta: float) -> None:
-        self.copy, self.rows, self.delta = copy, copy.rows, delta
+        self.copy, self.rows = copy, copy.rows
         self.prior, level = copy.learner.prior, copy.learner.access
+        # What each of one bound or of two may fail with, beside that for a table of its own.
+        self.one, self.two = delta / (1 + self.prior), delta / (2 + self.prior)
         # Who does not know how the answers are distorted is judged by the sampled labels.
         unaltered = level is None or level.unaltered
         self.stated = unaltered and len(copy.rows.entry_pair) > 0
 
     def of_shares(self) -> Proved:
-        return self._everywhere(replace(self._by_stated(1), keeps=True), 1)
+        return self._everywhere(replace(self._by_stated(self.one), keeps=True), self.one)
 
     def of_frequencies(self) -> Proved:
-        # Of records that state probabilities this is the bound for shares, which does not hold of
-        # frequencies: `by_labels` would, and moves what `hinton(1.0)` is certified on whole rows.
-        return self._everywhere(self._by_stated(1) if self.stated else self._by_labels(1), 1)
+        # Where probabilities are stated this is the bound for shares, which does not hold of
+        # frequencies; `_by_labels` does, and would change what `hinton(1.0)` is certified.
+        return self._everywhere(self._by_most(self.one), self.one)
 
     def of_undone(self, channel: Channel) -> Proved:
         rows, table = self.rows, self.copy.pi
-        unseen = bounds.unseen_mass(rows.queries, self._part(1))
+        unseen = bounds.unseen_mass(rows.queries, self.one)
         lost = unseen * (1.0 - 1.0 / rows.labels if rows.closed else 1.0)
         bound = lost + channel.row_error(table, rows.p.reshape(table.shape))
         method = "input mass never asked, and the largest error of a row"
-        return self._everywhere(Proved(method, bound, undone=True), 1)
+        return self._everywhere(Proved(method, bound, undone=True), self.one)
 
     def of_any(self) -> Proved:
-        found = self._by_stated(2) if self.stated else self._by_labels(2)
         near = Sharing() if self.stated else Frequencies()
-        apart = bounds.distance(self.rows, _apart(self.copy, near), self._part(2))
+        apart = bounds.distance(self.rows, _apart(self.copy, near), self.two)
+        found = self._by_most(self.two)
         found = found.and_more("the distance of the student from the one bounded", apart)
-        return self._everywhere(found, 2)
+        return self._everywhere(found, self.two)
 
-    def _part(self, bounds_in_all: int) -> float:
-        """The share of delta of each of so many bounds, and of that for a table of its own."""
-        return self.delta / (bounds_in_all + self.prior)
+    def _by_most(self, delta: float) -> Proved:
+        return self._by_stated(delta) if self.stated else self._by_labels(delta)
 
-    def _by_stated(self, bounds_in_all: int) -> Proved:
+    def _by_stated(self, delta: float) -> Proved:
         rows, faithful = self.rows, self.copy.transfer.faithful
-        part = self._part(bounds_in_all)
-        bound = bounds.shared_mass(rows, part, sampled_from_teacher=faithful)
+        bound = bounds.shared_mass(rows, delta, sampled_from_teacher=faithful)
         hidden = float(rows.queries / rows.n @ rows.hidden_mass)
         return Proved("unbiased loss of held-out records", bound, hidden, stated=True)
 
-    def _by_labels(self, bounds_in_all: int) -> Proved:
+    def _by_labels(self, delta: float) -> Proved:
         method = "halves of the labels of each input, their number, and their counts"
-        return Proved(method, hard.counted(self.rows, self._part(bounds_in_all)))
+        return Proved(method, hard.counted(self.rows, delta))
 
-    def _everywhere(self, found: Proved, bounds_in_all: int) -> Proved:
+    def _everywhere(self, found: Proved, delta: float) -> Proved:
         """What is proved, with the inputs where the student keeps a table of its own."""
         if not self.prior:
             return found
-        unseen = bounds.unseen_mass(self.rows.queries, self._part(bounds_in_all))
-        return found.and_more(
-            "the input mass never asked, where the student keeps its own table", unseen
-        )
+        unseen = bounds.unseen_mass(self.rows.queries, delta)
+        method = "the input mass never asked, where the student keeps its own table"
+        return found.and_more(method, unseen)
 
 
 def _proved(copy: Copy, delta: float) -> Proved:
