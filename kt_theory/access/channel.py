@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 
@@ -18,6 +18,32 @@ LARGEST_NOISE = 50.0
 """Largest standard deviation of the noise on a log-probability, in nats."""
 
 _GOLDEN = 0.6180339887498949
+
+
+class Grid(NamedTuple):
+    """Stated values that a channel shows as multiples of a unit.
+
+    Attributes
+    ----------
+    what : str
+        What they are called.
+    values : (m,) array
+        NaN where a value is not stated.
+    unit : float
+    slack : (m,) array or float
+        By how much they may miss a multiple.
+    """
+
+    what: str
+    values: np.ndarray
+    unit: float
+    slack: np.ndarray | float
+
+    @property
+    def missed(self) -> np.ndarray:
+        """Which values are no multiples, (m,) bool; those that are not stated never are."""
+        away = np.abs(self.values - self.unit * np.rint(self.values / self.unit))
+        return away > self.slack
 
 
 class Channel(ABC):
@@ -40,6 +66,12 @@ class Channel(ABC):
         How many tables of the teacher's size what is shown takes, beside the teacher's own.
     alike : bool
         Whether equal rows are shown alike, so that their answers can be put together.
+    slack : float
+        By how much recorded weights of a whole row may miss `sums`: servers that compute in half
+        precision do, values on a grid are exact.
+    unrecorded : str
+        Why records of log-probabilities cannot serve who knows the channel, behind his name; empty
+        if whole rows of them can.
     """
 
     keeps_order: ClassVar[bool] = True
@@ -47,7 +79,9 @@ class Channel(ABC):
     needs_whole_row: ClassVar[bool] = False
     tables: ClassVar[int] = 1
     alike: ClassVar[bool] = True
-    sigma: float = 0.0
+    slack: ClassVar[float] = 0.01
+    unrecorded: ClassVar[str] = ""
+    sigma: ClassVar[float] = 0.0
 
     @property
     @abstractmethod
@@ -121,6 +155,12 @@ class Channel(ABC):
         """Return the least and the most that the weights of a whole row of A `labels` sum to."""
         return 1.0, 1.0
 
+    def grid(self, logp: np.ndarray) -> Grid | None:
+        """Return the values that stated log-probabilities (m,) show as multiples of a unit, if the
+        channel has one.
+        """
+        return None
+
     @abstractmethod
     def floor(self, labels: int) -> float:
         """Return a bound on what a whole row leaves unknown to the channel's own student, at most
@@ -184,14 +224,6 @@ class Temperature(Channel):
         """In words."""
         return f"at temperature {self.tau:g}"
 
-    @property
-    def amount(self) -> float:
-        """Of old."""
-        return self.tau
-
-    kind: ClassVar[str] = "temperature"
-    invertible: ClassVar[bool] = True
-
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the rows at the temperature."""
         logits = _logs(pi)
@@ -221,6 +253,7 @@ class Rounded(Channel):
     step: float
     keeps_order: ClassVar[bool] = False
     undone: ClassVar[bool] = False
+    slack: ClassVar[float] = 1e-6
 
     @property
     def name(self) -> str:
@@ -231,14 +264,6 @@ class Rounded(Channel):
     def description(self) -> str:
         """In words."""
         return f"log-probabilities rounded to multiples of {self.step:g}"
-
-    @property
-    def amount(self) -> float:
-        """Of old."""
-        return self.step
-
-    kind: ClassVar[str] = "rounded"
-    invertible: ClassVar[bool] = False
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the rounded weights."""
@@ -259,6 +284,11 @@ class Rounded(Channel):
     def sums(self, labels: int) -> tuple[float, float]:
         """Return what the weights of a whole row sum to, from exp(-step/2) to exp(step/2)."""
         return math.exp(-0.5 * self.step), math.exp(0.5 * self.step)
+
+    def grid(self, logp: np.ndarray) -> Grid:
+        """Return the log-probabilities, multiples of `step`."""
+        slack = 1e-6 * np.maximum(self.step, np.abs(logp))
+        return Grid("log-probability", logp, self.step, slack)
 
     def floor(self, labels: int) -> float:
         """Return tanh(step/4), at most 1-1/A, for the student that divides what is shown by its
@@ -285,6 +315,7 @@ class Quantised(Channel):
     bits: int
     keeps_order: ClassVar[bool] = False
     undone: ClassVar[bool] = False
+    slack: ClassVar[float] = 1e-6
 
     @property
     def name(self) -> str:
@@ -300,14 +331,6 @@ class Quantised(Channel):
     def half(self) -> float:
         """Half a unit, 2^-(bits+1)."""
         return 2.0 ** -(self.bits + 1)
-
-    @property
-    def amount(self) -> float:
-        """Of old."""
-        return float(self.bits)
-
-    kind: ClassVar[str] = "quantised"
-    invertible: ClassVar[bool] = False
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the nearest multiples."""
@@ -347,6 +370,10 @@ class Quantised(Channel):
         """Return what the weights of a whole row sum to: off 1 by half a unit for each label."""
         reach = 0.5 * labels * 2.0**-self.bits
         return 1.0 - reach, 1.0 + reach
+
+    def grid(self, logp: np.ndarray) -> Grid:
+        """Return the probabilities, multiples of 2^-bits."""
+        return Grid("probability", np.exp(logp), 2.0**-self.bits, 1e-9)
 
     def floor(self, labels: int) -> float:
         """Return a bound on what a whole row leaves unknown.
@@ -390,14 +417,9 @@ class UpToFactor(Channel):
     name: ClassVar[str] = "logits"
     description: ClassVar[str] = "as logits, with an unknown shift for each input"
     alike: ClassVar[bool] = False
-
-    @property
-    def amount(self) -> float:
-        """Of old."""
-        return 0.0
-
-    kind: ClassVar[str] = "unnormalised"
-    invertible: ClassVar[bool] = True
+    unrecorded: ClassVar[str] = (
+        " needs logits: records state log-probabilities; take 'ce_ful', 'sel_ptl' or top_k"
+    )
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the rows, each times a factor of its own."""
@@ -429,14 +451,6 @@ class Centred(Channel):
     name: ClassVar[str] = "centred"
     description: ClassVar[str] = "as a logit on one scale for all inputs"
     needs_whole_row: ClassVar[bool] = True
-
-    @property
-    def amount(self) -> float:
-        """Of old."""
-        return 0.0
-
-    kind: ClassVar[str] = "centred"
-    invertible: ClassVar[bool] = True
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the rows over their geometric means."""
@@ -470,11 +484,14 @@ class Noisy(Channel):
     mean of what they showed, its log-probability plus sigma / sqrt(k) N(0, 1).
     """
 
-    sigma: float
+    sigma: float  # type: ignore[misc]
     keeps_order: ClassVar[bool] = False
     undone: ClassVar[bool] = False
     tables: ClassVar[int] = 0
     alike: ClassVar[bool] = False
+    unrecorded: ClassVar[str] = (
+        " needs noisy answers as they came: records cut log-probabilities off at 0"
+    )
 
     @property
     def name(self) -> str:

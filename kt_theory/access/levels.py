@@ -113,7 +113,7 @@ def temperature(tau: float, of: Access = SOFT) -> Access:
 
 
 def rounded(step: float, of: Access = SOFT) -> Access:
-    """Return level `of` with log-probabilities rounded to multiples of `step`, from 1e-15 to 1000."""
+    """Return level `of` with log-probabilities rounded to multiples of `step`, 1e-15 to 1000."""
     return through(of, Rounded(positive(step, "step", low=1e-15, high=1e3)))
 
 

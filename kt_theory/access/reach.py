@@ -33,6 +33,10 @@ class Reach(ABC):
 
     everywhere: ClassVar[bool] = False
     alone: ClassVar[bool] = False
+    unrecorded: ClassVar[str] = " needs gradients: records of labels hold none"
+    """Why records of labels and log-probabilities hold no such answers, behind the name of who
+    needs them; empty if they do.
+    """
 
     @property
     @abstractmethod
@@ -112,6 +116,7 @@ class OwnRow(Reach):
     description: ClassVar[str] = ""
     inputs: ClassVar[int | None] = None
     alone: ClassVar[bool] = True
+    unrecorded: ClassVar[str] = ""
 
     def balls(self, inputs: int) -> Any:
         """Return the identity, (S, S)."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, Protocol, final
 
 import numpy as np
 
@@ -33,6 +33,21 @@ class Told(NamedTuple):
         return not self.labels_only and (labels <= 2 or self.top >= labels - 1)
 
 
+class Records(Protocol):
+    """Records of sampled labels and log-probabilities, as some levels see them."""
+
+    def labels_alone(self) -> Any:
+        """Return the sampled labels."""
+
+    def most_probable(self, top: int, *, drawn: bool) -> Any:
+        """Return the `top` largest probabilities of each record, and if `drawn` the sampled label
+        with its own.
+        """
+
+    def whole_rows(self) -> Any:
+        """Return all probabilities of every row."""
+
+
 class Shows(ABC):
     """What an answer holds of its row; the kinds are the final classes below.
 
@@ -51,7 +66,7 @@ class Shows(ABC):
         Whether one answer reveals all that any number of answers of its row do.
     """
 
-    top: int = 0
+    top: ClassVar[int] = 0
     own: ClassVar[bool] = False
     draws: ClassVar[bool] = True
     parts: ClassVar[bool] = False
@@ -68,6 +83,27 @@ class Shows(ABC):
     def description(self) -> str:
         """In words."""
 
+    @property
+    def recorded(self) -> bool:
+        """Whether records of sampled labels and log-probabilities hold such answers."""
+        return True
+
+    @property
+    def whole(self) -> bool:
+        """Whether all probabilities of the row are shown."""
+        return self.top == WHOLE_ROW
+
+    @property
+    def states(self) -> bool:
+        """Whether any probability comes with the label."""
+        return self.own or self.top > 0
+
+    def from_records(self, records: Records) -> Any:
+        """Return what records hold of such answers."""
+        if self.whole:
+            return records.whole_rows()
+        return records.most_probable(self.top, drawn=self.draws)
+
     def revealed(self, labels: int) -> int:
         """Return how many log-probabilities an answer of a row of A `labels` holds."""
         return min(self.top + self.own, labels)
@@ -77,8 +113,12 @@ class Shows(ABC):
         """What records hold of it, None where they do not say what it would show."""
         return None
 
-    def answered(self, counts: np.ndarray, pi: np.ndarray) -> np.ndarray:
-        """Return the counts (S, A) of drawn labels as the answers show them."""
+    def answered(
+        self, counts: np.ndarray, pi: np.ndarray, visits: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the counts (S, A) of drawn labels as the answers show them; `visits` (S,) where
+        some have no label.
+        """
         return counts
 
     def marked(self, counts: np.ndarray, pi: np.ndarray, reached: np.ndarray) -> np.ndarray:
@@ -122,12 +162,16 @@ class Nothing(Shows):
 
     name: ClassVar[str] = "hard"
     description: ClassVar[str] = "hard labels: the sampled label"
-    top: ClassVar[int] = 0  # type: ignore[misc]
+    top: ClassVar[int] = 0
 
     @property
     def told(self) -> Told | None:
         """What records hold of it."""
         return Told(labels_only=True, top=0)
+
+    def from_records(self, records: Records) -> Any:
+        """Return the labels."""
+        return records.labels_alone()
 
 
 @final
@@ -137,7 +181,7 @@ class SampledLabel(Shows):
 
     name: ClassVar[str] = "partial"
     description: ClassVar[str] = "partial soft labels: the sampled label and its probability"
-    top: ClassVar[int] = 0  # type: ignore[misc]
+    top: ClassVar[int] = 0
     own: ClassVar[bool] = True
 
     @property
@@ -155,7 +199,7 @@ class TopK(Shows):
     labels alike has the same risk whichever are.
     """
 
-    top: int
+    top: int  # type: ignore[misc]
     own: ClassVar[bool] = True
 
     @property
@@ -181,7 +225,7 @@ class WholeRow(Shows):
 
     name: ClassVar[str] = "soft"
     description: ClassVar[str] = "soft labels: all probabilities of the row"
-    top: ClassVar[int] = WHOLE_ROW  # type: ignore[misc]
+    top: ClassVar[int] = WHOLE_ROW
     own: ClassVar[bool] = True
     settled: ClassVar[bool] = True
 
@@ -212,8 +256,10 @@ class NonTarget(Shows):
     description: ClassVar[str] = (
         "the sampled label and the relative probabilities of all the others"
     )
-    top: ClassVar[int] = 0  # type: ignore[misc]
+    top: ClassVar[int] = 0
     parts: ClassVar[bool] = True
+    recorded: ClassVar[bool] = False
+    states: ClassVar[bool] = True
 
     def revealed(self, labels: int) -> int:
         """Return how many log-probabilities an answer holds: all but that of the sampled label."""
@@ -247,7 +293,7 @@ class MostProbable(Shows):
     queries shows.
     """
 
-    top: int = 0
+    top: int = 0  # type: ignore[misc]
     draws: ClassVar[bool] = False
     settled: ClassVar[bool] = True
 
@@ -263,10 +309,18 @@ class MostProbable(Shows):
             return "the most probable label, whatever was sampled, and no probability"
         return f"the {self.top} most probable labels with their probabilities, whatever was sampled"
 
-    def answered(self, counts: np.ndarray, pi: np.ndarray) -> np.ndarray:
+    @property
+    def recorded(self) -> bool:
+        """Whether probabilities tell which label is the most probable one."""
+        return self.top > 0
+
+    def answered(
+        self, counts: np.ndarray, pi: np.ndarray, visits: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the counts (S, A): all visits of a row on its most probable label."""
         seen = np.zeros_like(counts)
-        seen[np.arange(len(counts)), np.argmax(pi, axis=1)] = counts.sum(axis=1)
+        every = counts.sum(axis=1) if visits is None else visits
+        seen[np.arange(len(counts)), np.argmax(pi, axis=1)] = every
         return seen
 
 

@@ -10,7 +10,6 @@ from kt_theory.access import Access
 from kt_theory.access.channel import AsIs
 from kt_theory.access.reach import AnyReach, Ball, Everything, OwnRow
 from kt_theory.access.shows import (
-    WHOLE_ROW,
     AnyShows,
     MostProbable,
     NonTarget,
@@ -63,10 +62,10 @@ def bracket(
         case OwnRow():
             pass
         case Ball(graph, hops):
-            _refuse_distorted(level, "along a graph")
+            _refuse_parts(level, "along a graph")
             return Gradient(calls, known, graph, hops, labels)
         case Everything():
-            _refuse_distorted(level, "where a query reveals every row")
+            _refuse_parts(level, "where a query reveals every row")
             return EveryRow(calls, known, inputs, labels)
         case other:
             assert_never(other)
@@ -124,6 +123,8 @@ def _several(level: Access, plain: Bracket, labels_per_query: int) -> Bracket:
     )
 
 
-def _refuse_distorted(level: Access, where: str) -> None:
-    if level.channel != AsIs() or level.shows.top != WHOLE_ROW:
+def _refuse_parts(level: Access, where: str) -> None:
+    if level.channel != AsIs():
         raise ValueError(f"access {level.name!r}: no limit is known for a channel {where}")
+    if level.shows != WholeRow():
+        raise ValueError(f"access {level.name!r}: only whole rows {where} are known")

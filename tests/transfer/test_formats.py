@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from transfer_cases import FORMATS, IDS, RECORDS, openai_chat, stated
 
-from kt_theory.transfer.files import READERS
+from kt_theory.transfer.read.files import READERS
 from kt_theory.transfer.sets import TransferSet
 
 
@@ -285,6 +285,11 @@ def test_hugging_face_arrays():
         ({"sampled": [0]}, "sampled has 1 entries: inputs has 2"),
         ({"sampled": [0.5, 1.0]}, "must be whole numbers"),
         ({"sampled": [-1, 0]}, "codes 0 to"),
+        ({"sampled": [[0], [1]]}, "must be whole numbers"),
+        ({"logits": [[0.0, 1.0]] * 2, "labels": ["yes"]}, "labels has 1 names"),
+        ({"logits": [[0.0, 1.0]]}, "logits has 1 entries"),
+        ({"logits": [[-np.inf], [0.0]]}, "with a finite one in each row"),
+        ({"logits": [[np.inf], [0.0]]}, "with a finite one in each row"),
         ({"logprobs": [[0.5], [0.0]]}, "0.5 is above 0"),
         ({"logits": [[np.nan], [0.0]]}, "entries must be numbers"),
         ({"logits": [0.0, 1.0]}, "must have 2 axes"),

@@ -1,8 +1,9 @@
 """Pieces of streamed answers, joined to the answers that they are pieces of.
 
-A server that streams sends an answer in pieces, and who logs them line by line has a file in which no line is a record.
-Pieces belong together by the id of their answer; where they have none, those that follow each other under one request
-do, until one says that the answer is finished. Within an answer they stay apart by the index of their choice.
+A server that streams sends an answer in pieces, and who logs them line by line has a file in which
+no line is a record. Pieces belong together by the id of their answer; where they have none, those
+that follow each other under one request do, until one says that the answer is finished. Within an
+answer they stay apart by the index of their choice.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import Any, NamedTuple
 import orjson
 
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.answers import malformed, want
-from kt_theory.transfer.reasoning import beside, spoken
+from kt_theory.transfer.read.answers import malformed, want
+from kt_theory.transfer.read.reasoning import beside, spoken
 
 Body = dict[str, Any]
 
 _LAG = 4096
-"""Lines for which an answer that is finished waits for what is still told of it, such as its usage."""
+"""Lines for which an answer that is finished waits for what is still told of it, such as its usage.
+"""
 
 
 class Kind(NamedTuple):
@@ -70,12 +72,16 @@ class _Stream:
                 self.finished.add(_index(choice))
 
     def goes_on(self, body: Body) -> bool:
-        """Whether a piece may belong here: a choice that is finished says nothing more, and none begins twice."""
+        """Whether a piece may belong here: a choice that is finished says nothing more, and none
+        begins twice.
+        """
         if self.ended:
             return False
         for choice in _choices(body):
             index, delta = _index(choice), choice.get("delta")
-            if index in self.finished and (_says(choice) or choice.get("finish_reason") is not None):
+            if index in self.finished and (
+                _says(choice) or choice.get("finish_reason") is not None
+            ):
                 return False
             begins = isinstance(delta, dict) and bool(delta.get("role")) and not _says(choice)
             if begins and index in self.spoken:
@@ -116,7 +122,10 @@ class Joiner:
             # Ollama's own field of that name holds text.
             body = doc
         if "candidates" in body:
-            self._compare(line, doc, body)
+            if doc.get("request") == self._doc.get("request"):
+                self._compare(line, doc, body)
+            else:
+                self._doc, self._alike, self._line = doc, [body], line
         if not self._open and not _begins(body):
             return False
         kind = _kind(body)
@@ -140,13 +149,16 @@ class Joiner:
         return True
 
     def _compare(self, line: int, doc: Body, body: Body) -> None:
-        """Refuse answers of Gemini that go on the one of the line before, though each says that it has ended."""
+        """Refuse answers of Gemini that go on the one of the line before, though each says that it
+        has ended.
+        """
         before, self._doc = self._doc, doc
-        if doc.get("request") != before.get("request") or any([doc.get(name) != before.get(name) for name in _ASKED]):
+        name, last = _gemini_name(body), self._alike[-1]
+        moved = any([doc.get(field) != before.get(field) for field in _ASKED])
+        if moved or name != _gemini_name(last):
             self._alike, self._line = [body], line
             return
-        name, last = _gemini_name(body), self._alike[-1]
-        if name != _gemini_name(last) or _gemini_piece(body) or _gemini_piece(last):
+        if _gemini_piece(body) or _gemini_piece(last):
             self._alike, self._line = [body], line
             return
         self._alike.append(body)
@@ -155,8 +167,9 @@ class Joiner:
             return
         if name or _one_answer(self._alike):
             raise ValueError(
-                f"{self._source} lines {self._line} and {line}: pieces of one answer of Gemini, each with a "
-                'finishReason: put the pieces of an answer in one list, {"request": ..., "response": [piece, piece]}'
+                f"{self._source} lines {self._line} and {line}: pieces of one answer of Gemini, "
+                "each with a finishReason: put the pieces of an answer in one list, "
+                '{"request": ..., "response": [piece, piece]}'
             )
         self.alike += 1
 
@@ -167,7 +180,9 @@ class Joiner:
                 stream.ended = True
 
     def answers(self, line: int | None = None) -> Iterator[tuple[list[int], Callable[[], Body]]]:
-        """Give back the lines of each answer that is complete by a line, or of all, and what returns its record."""
+        """Give back the lines of each answer that is complete by a line, or of all, and what
+        returns its record.
+        """
         for key, stream in list(self._open.items()):
             if line is None or (stream.complete and stream.lines[-1] < line - _LAG):
                 self._done.append(self._open.pop(key))
@@ -177,10 +192,11 @@ class Joiner:
 
 
 def whole(bodies: list[Any]) -> Any:
-    """Return what a list of pieces and of answers holds: the body of the answer, or the list of several bodies.
+    """Return what a list of pieces and of answers holds: the body of the answer, or the list of
+    several bodies.
 
-    Pieces of one answer share its id, and where they have none follow each other up to its end. A list without pieces
-    holds whole answers, unless they share one id.
+    Pieces of one answer share its id, and where they have none follow each other up to its end. A
+    list without pieces holds whole answers, unless they share one id.
     """
     if len(bodies) == 1:
         return bodies[0]
@@ -189,7 +205,11 @@ def whole(bodies: list[Any]) -> Any:
     if kind is None:
         return bodies
     ours = [body for body, each in zip(bodies, kinds, strict=True) if each is kind]
-    if kind is _GEMINI and not any(map(_gemini_name, ours)) and (_one_answer(ours) or _texts_go_on(ours)):
+    if (
+        kind is _GEMINI
+        and not any(map(_gemini_name, ours))
+        and (_one_answer(ours) or _texts_go_on(ours))
+    ):
         return kind.join(ours)
     names = {kind.name(body) for body in ours}
     if not any(map(kind.piece, ours)) and ("" in names or len(names) == len(ours)):
@@ -221,7 +241,9 @@ def _groups(kind: Kind, bodies: list[Body]) -> list[list[Body]]:
 
 
 def _begins(body: Body) -> bool:
-    """Whether a body may be a piece where no stream has begun: a look at few fields, as most are whole answers."""
+    """Whether a body may be a piece where no stream has begun: a look at few fields, as most are
+    whole answers.
+    """
     choices = body.get("choices")
     if choices is not None:
         choice = choices[0] if type(choices) is list and choices else None
@@ -247,7 +269,11 @@ def _kind(body: Body) -> Kind | None:
 def _asked(doc: Body, body: Body, by_request: bool) -> Any:
     """What tells requests apart: their id, and where an answer has none the request."""
     names = ("custom_id", "key", *_REQUEST) if by_request else ("custom_id", "key")
-    found = {name: doc[name] for name in names if name in doc and (doc is not body or name not in _OF_BODIES)}
+    found = {
+        name: doc[name]
+        for name in names
+        if name in doc and (doc is not body or name not in _OF_BODIES)
+    }
     if not found:
         return ""
     return orjson.dumps(found, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
@@ -259,7 +285,9 @@ _ASKED = ("prompt", "contents", "custom_id", "key")
 
 
 def _holds_nothing(body: Body) -> bool:
-    """A line of a stream that tells of filters or of usage alone, as Azure sends them between the pieces."""
+    """A line of a stream that tells of filters or of usage alone, as Azure sends them between the
+    pieces.
+    """
     choices = body.get("choices")
     if type(choices) is not list or body.get("object") not in ("", None, "chat.completion.chunk"):
         return False
@@ -293,7 +321,9 @@ def _id(body: Body) -> str:
 
 def _choices(body: Body) -> list[Body]:
     found = body.get("choices")
-    return [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
+    return (
+        [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
+    )
 
 
 def _index(choice: Body) -> Any:
@@ -306,7 +336,8 @@ def _says(choice: Body) -> bool:
     delta = choice.get("delta")
     place = delta if isinstance(delta, dict) else choice
     return any(
-        place.get(name) for name in ("content", "text", "reasoning_content", "reasoning", "tool_calls", "refusal")
+        place.get(name)
+        for name in ("content", "text", "reasoning_content", "reasoning", "tool_calls", "refusal")
     )
 
 
@@ -314,7 +345,12 @@ def _chat_piece(body: Body) -> bool:
     if body.get("object") == "chat.completion.chunk":
         return True
     choices = _choices(body)
-    return bool(choices) and "delta" in choices[0] and "message" not in choices[0] and "text" not in choices[0]
+    return (
+        bool(choices)
+        and "delta" in choices[0]
+        and "message" not in choices[0]
+        and "text" not in choices[0]
+    )
 
 
 def _join_chat(bodies: list[Body]) -> Body:
@@ -329,7 +365,12 @@ def _join_chat(bodies: list[Body]) -> Body:
             message["reasoning"] = message["reasoning"] or "thinking"
         said = [bool(delta.get("content")) for delta in deltas]
         joined["choices"].append(
-            {"index": index, "message": message, "logprobs": _logprobs(pieces, said), "finish_reason": _reason(pieces)}
+            {
+                "index": index,
+                "message": message,
+                "logprobs": _logprobs(pieces, said),
+                "finish_reason": _reason(pieces),
+            }
         )
     return joined
 
@@ -337,7 +378,10 @@ def _join_chat(bodies: list[Body]) -> Body:
 def _legacy_piece(body: Body) -> bool:
     choices = _choices(body)
     return (
-        bool(choices) and "text" in choices[0] and "finish_reason" in choices[0] and choices[0]["finish_reason"] is None
+        bool(choices)
+        and "text" in choices[0]
+        and "finish_reason" in choices[0]
+        and choices[0]["finish_reason"] is None
     )
 
 
@@ -352,7 +396,12 @@ def _join_legacy(bodies: list[Body]) -> Body:
     for index, pieces in _by_index(bodies):
         said = [bool(piece.get("text")) for piece in pieces]
         text = _text([piece.get("text") for piece in pieces])
-        choice = {"index": index, "text": text, "logprobs": _logprobs(pieces, said), "finish_reason": _reason(pieces)}
+        choice = {
+            "index": index,
+            "text": text,
+            "logprobs": _logprobs(pieces, said),
+            "finish_reason": _reason(pieces),
+        }
         joined["choices"].append(choice)
     return joined
 
@@ -361,7 +410,13 @@ def _one_of(bodies: list[Body], kind: str) -> Body:
     """What the pieces of an answer say of it, with no choices yet."""
     joined: Body = {}
     for body in bodies:
-        joined.update({name: value for name, value in body.items() if value is not None and name not in joined})
+        joined.update(
+            {
+                name: value
+                for name, value in body.items()
+                if value is not None and name not in joined
+            }
+        )
         if body.get("usage"):
             joined["usage"] = body["usage"]
     return {**joined, "object": kind, "choices": []}
@@ -382,19 +437,32 @@ def _text(pieces: list[Any]) -> str | None:
 
 
 def _reason(pieces: list[Body]) -> Any:
-    return next((piece["finish_reason"] for piece in reversed(pieces) if piece.get("finish_reason") is not None), None)
+    return next(
+        (
+            piece["finish_reason"]
+            for piece in reversed(pieces)
+            if piece.get("finish_reason") is not None
+        ),
+        None,
+    )
 
 
 def _logprobs(pieces: list[Body], said: list[bool]) -> Body | None:
-    """The tokens of all pieces; None if a piece with text lists none, as it would be unknown which ones are listed."""
+    """The tokens of all pieces; None if a piece with text lists none, as it would be unknown which
+    ones are listed.
+    """
     stated: list[Body] = []
     for piece, text in zip(pieces, said, strict=True):
         logprobs = piece.get("logprobs")
-        if isinstance(logprobs, dict) and any(isinstance(value, list) and value for value in logprobs.values()):
+        if isinstance(logprobs, dict) and any(
+            isinstance(value, list) and value for value in logprobs.values()
+        ):
             stated.append(logprobs)
         elif text:
             return None
-    names = dict.fromkeys(name for logprobs in stated for name, value in logprobs.items() if isinstance(value, list))
+    names = dict.fromkeys(
+        name for logprobs in stated for name, value in logprobs.items() if isinstance(value, list)
+    )
     if not names:
         return None
     return {name: _all(stated, name) for name in names}
@@ -413,7 +481,9 @@ def _join_ollama(bodies: list[Body]) -> Body:
     joined = {**bodies[0], **bodies[-1]}
     if any("message" in body for body in bodies):
         turns = [want(body.get("message") or {}, dict, "message") for body in bodies]
-        message = {name: _text([turn.get(name) for turn in turns]) for name in ("content", "thinking")}
+        message = {
+            name: _text([turn.get(name) for turn in turns]) for name in ("content", "thinking")
+        }
         joined["message"] = {"role": "assistant", **message}
     else:
         joined["response"] = _text([body.get("response") for body in bodies]) or ""
@@ -460,7 +530,9 @@ def _join_tgi(bodies: list[Body]) -> Body:
     tokens = [want(body.get("token"), dict, "token") for body in bodies]
     text = bodies[-1].get("generated_text")
     if text is None:
-        text = "".join(str(token.get("text", "")) for token in tokens if token.get("special") is not True)
+        text = "".join(
+            str(token.get("text", "")) for token in tokens if token.get("special") is not True
+        )
     tops = [want(body.get("top_tokens") or [], list, "top_tokens") for body in bodies]
     return {"generated_text": text, "details": {**details, "tokens": tokens, "top_tokens": tops}}
 
@@ -485,7 +557,8 @@ def _gemini_piece(body: Body) -> bool:
 def _one_answer(bodies: list[Body]) -> bool:
     """Whether bodies of Gemini that all say they have ended are pieces of one answer.
 
-    Pieces count the tokens of those before, too. Without a list of tokens the counts must grow, and the texts go on.
+    Pieces count the tokens of those before, too. Without a list of tokens the counts must grow, and
+    the texts go on.
     """
     counts = [_gemini_count(body) for body in bodies]
     listed = [len(_gemini_chosen(body)) for body in bodies]
@@ -498,22 +571,35 @@ def _one_answer(bodies: list[Body]) -> bool:
 
 
 def _texts_go_on(bodies: list[Body]) -> bool:
-    """Whether a text of Gemini begins within a sentence, or is empty, and the first one does not."""
+    """Whether a text of Gemini begins within a sentence, or is empty, and the first one does
+    not.
+    """
     texts = [_gemini_text(body) for body in bodies]
-    within = [text is not None and (not text or text[0].isspace() or text[0] in ".,;:!?)") for text in texts]
+    within = [
+        text is not None and (not text or text[0].isspace() or text[0] in ".,;:!?)")
+        for text in texts
+    ]
     return texts[0] is not None and not within[0] and any(within)
 
 
 def _gemini_count(body: Body) -> Any:
     usage = body.get("usageMetadata", body.get("usage_metadata"))
-    found = usage.get("candidatesTokenCount", usage.get("candidates_token_count")) if isinstance(usage, dict) else None
+    found = (
+        usage.get("candidatesTokenCount", usage.get("candidates_token_count"))
+        if isinstance(usage, dict)
+        else None
+    )
     return found if isinstance(found, int) else None
 
 
 def _gemini_chosen(body: Body) -> list[Any]:
     candidate = next(iter(_gemini_candidates(body)), {})
     result = candidate.get("logprobsResult", candidate.get("logprobs_result"))
-    found = result.get("chosenCandidates", result.get("chosen_candidates")) if isinstance(result, dict) else None
+    found = (
+        result.get("chosenCandidates", result.get("chosen_candidates"))
+        if isinstance(result, dict)
+        else None
+    )
     return found if isinstance(found, list) else []
 
 
@@ -539,7 +625,8 @@ def _join_gemini(bodies: list[Body]) -> Body:
         return bodies[0]
     if not _gemini_ends(bodies[-1]):
         raise malformed(
-            "candidates without finishReason: pieces of a stream whose end is missing, or answers that must keep it"
+            "candidates without finishReason: pieces of a stream whose end is missing, or answers "
+            "that must keep it"
         )
     found: dict[Any, list[Body]] = {}
     for body in bodies:
@@ -551,14 +638,26 @@ def _join_gemini(bodies: list[Body]) -> Body:
         for piece in pieces:
             content = want(piece.get("content") or {}, dict, "content")
             parts += want(content.get("parts") or [], list, "parts")
-            result = want(piece.get("logprobsResult", piece.get("logprobs_result")) or {}, dict, "logprobsResult")
-            chosen += want(
-                result.get("chosenCandidates", result.get("chosen_candidates")) or [], list, "chosenCandidates"
+            result = want(
+                piece.get("logprobsResult", piece.get("logprobs_result")) or {},
+                dict,
+                "logprobsResult",
             )
-            tops += want(result.get("topCandidates", result.get("top_candidates")) or [], list, "topCandidates")
+            chosen += want(
+                result.get("chosenCandidates", result.get("chosen_candidates")) or [],
+                list,
+                "chosenCandidates",
+            )
+            tops += want(
+                result.get("topCandidates", result.get("top_candidates")) or [],
+                list,
+                "topCandidates",
+            )
         candidate = {**pieces[-1], "content": {"role": "model", "parts": parts}}
         candidate.pop("logprobs_result", None)
-        candidate["logprobsResult"] = {"chosenCandidates": chosen, "topCandidates": tops} if chosen else None
+        candidate["logprobsResult"] = (
+            {"chosenCandidates": chosen, "topCandidates": tops} if chosen else None
+        )
         joined["candidates"].append(candidate)
     return joined
 
@@ -627,8 +726,9 @@ def _join_anthropic(bodies: list[Body]) -> Body:
 
 
 _COHERE = frozenset(
-    {"message-start", "content-start", "content-delta", "content-end", "message-end", "tool-plan-delta",
-     "tool-call-start", "tool-call-delta", "tool-call-end", "citation-start", "citation-end"}
+    {"message-start", "content-start", "content-delta", "content-end", "message-end",
+     "tool-plan-delta", "tool-call-start", "tool-call-delta", "tool-call-end", "citation-start",
+     "citation-end"}
 )  # fmt: skip
 
 
@@ -641,7 +741,10 @@ def _cohere_ends(body: Body) -> bool:
 
 
 def _join_cohere(bodies: list[Body]) -> Body:
-    raise Skip("malformed", "events of a stream of Cohere: they are not joined, ask for answers without stream")
+    raise Skip(
+        "malformed",
+        "events of a stream of Cohere: they are not joined, ask for answers without stream",
+    )
 
 
 def _sglang_piece(body: Body) -> bool:
@@ -662,7 +765,9 @@ def _sglang_ends(body: Body) -> bool:
 
 
 def _join_sglang(bodies: list[Body]) -> Body:
-    """The last answer of SGLang, as each one repeats those before; else the texts and tokens of all."""
+    """The last answer of SGLang, as each one repeats those before; else the texts and tokens of
+    all.
+    """
     last, meta = bodies[-1], want(bodies[-1].get("meta_info"), dict, "meta_info")
     texts = [body["text"] for body in bodies if isinstance(body.get("text"), str)]
     if len(bodies) == 1 or all(texts[-1].startswith(text) for text in texts):
@@ -690,7 +795,9 @@ def _no_reason(value: Any) -> bool:
 
 
 def _no_end(value: Any) -> bool:
-    return not (type(value) is list and value and type(value[0]) is dict and _gemini_ended(value[0]))
+    return not (
+        type(value) is list and value and type(value[0]) is dict and _gemini_ended(value[0])
+    )
 
 
 def _is_text(value: Any) -> bool:

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from kt_theory.transfer.account import Account, Skip
-from kt_theory.transfer.lines import loads
-from kt_theory.transfer.packed import packing, unpacked
+from kt_theory.transfer.read.answers import Doc
+from kt_theory.transfer.read.json_files import loads
+from kt_theory.transfer.read.packed import packing, unpacked
 
 _NAMES = ("custom_id", "key")
 _ID = re.compile(rb'\s*\{\s*"(?:custom_id|key)"\s*:\s*"([^"\\]*)"\s*,')
 
 
 class Requests:
-    """The lines of a file of requests: {"custom_id", "method", "url", "body"}, or {"key", "request"}.
+    """The lines of a file of requests: {"custom_id", "method", "url", "body"}, or {"key",
+    "request"}.
 
     Of each request only its place in the file is kept, and it is parsed when its answer comes.
 
@@ -41,7 +43,8 @@ class Requests:
         for line, begin, end in _spans(self._data):
             self._index(line, begin, end)
         count = len(self._begin)
-        # Of each request the line of its first answer, 0 while there is none, and the hash of that answer's own id.
+        # Of each request the line of its first answer, 0 while there is none, and the hash of that
+        # answer's own id.
         self._answered, self._response = array("Q", bytes(8 * count)), array("q", bytes(8 * count))
         self._twice: list[tuple[str, int, int]] = []
         self._more = 0
@@ -55,8 +58,8 @@ class Requests:
         if place < len(self._begin):
             if self._body(place) != self._asked(line, begin, end):
                 raise ValueError(
-                    f"{self.path} lines {self._line[place]} and {line}: {name!r} names two requests that ask different "
-                    "things"
+                    f"{self.path} lines {self._line[place]} and {line}: {name!r} names two "
+                    "requests that ask different things"
                 )
             return
         self._begin.append(begin)
@@ -74,16 +77,18 @@ class Requests:
             raise ValueError(f"{self.path} line {line}: no custom_id, by which a request is found")
         return name
 
-    def _parsed(self, line: int, begin: int, end: int) -> dict[str, Any]:
+    def _parsed(self, line: int, begin: int, end: int) -> Doc:
         try:
             doc = loads(self._data[begin:end])
         except ValueError as error:
-            raise ValueError(f"{self.path} line {line}: not JSON: {' '.join(str(error).split())}") from None
+            raise ValueError(
+                f"{self.path} line {line}: not JSON: {' '.join(str(error).split())}"
+            ) from None
         if not isinstance(doc, dict):
             raise ValueError(f"{self.path} line {line}: not a JSON object: must be a request")
         return doc
 
-    def _asked(self, line: int, begin: int, end: int) -> dict[str, Any]:
+    def _asked(self, line: int, begin: int, end: int) -> Doc:
         doc = self._parsed(line, begin, end)
         body = doc.get("body", doc.get("request", doc.get("params")))
         if isinstance(body, str):
@@ -95,10 +100,10 @@ class Requests:
             raise ValueError(f"{self.path} line {line}: no body, which holds what was asked")
         return body
 
-    def _body(self, place: int) -> dict[str, Any]:
+    def _body(self, place: int) -> Doc:
         return self._asked(self._line[place], self._begin[place], self._end[place])
 
-    def joined(self, doc: dict[str, Any], line: int) -> dict[str, Any]:
+    def joined(self, doc: Doc, line: int) -> Doc:
         """Return the answer on a line with its request beside it.
 
         Raises
@@ -118,13 +123,15 @@ class Requests:
         self._take_down(place, name, line, doc)
         return {**doc, "request": self._body(place)}
 
-    def _take_down(self, place: int, name: str, line: int, doc: dict[str, Any]) -> None:
+    def _take_down(self, place: int, name: str, line: int, doc: Doc) -> None:
         """Take down that a request is answered."""
         own = _own_id(doc)
         if not self._answered[place]:
             self._answered[place], self._response[place] = line, own
         elif own == self._response[place] and own not in (_FAILED, _UNNAMED):
-            raise Skip("repeated", f"the answer of line {self._answered[place]} again, of the same id")
+            raise Skip(
+                "repeated", f"the answer of line {self._answered[place]} again, of the same id"
+            )
         elif self._response[place] == _FAILED:
             self._response[place] = own
         elif own != _FAILED:
@@ -139,16 +146,20 @@ class Requests:
             place = missing[0]
             shown = self._name(self._line[place], self._begin[place], self._end[place])
             account.notes.append(
-                f"{len(missing)} of {len(self)} requests have no answer, custom_id {shown!r} the first"
+                f"{len(missing)} of {len(self)} requests have no answer, custom_id {shown!r} the "
+                "first"
             )
         if self._more:
-            shown = "; ".join(f"{name!r} on lines {one} and {other}" for name, one, other in self._twice)
+            shown = "; ".join(
+                f"{name!r} on lines {one} and {other}" for name, one, other in self._twice
+            )
             account.notes.append(
-                f"{self._more} answers are a further one to the same request, and count as further draws: {shown}"
+                f"{self._more} answers are a further one to the same request, and count as further "
+                f"draws: {shown}"
             )
 
 
-def _id_of(doc: dict[str, Any]) -> str | None:
+def _id_of(doc: Doc) -> str | None:
     for name in _NAMES:
         found = doc.get(name)
         if type(found) is str:
@@ -156,7 +167,7 @@ def _id_of(doc: dict[str, Any]) -> str | None:
     return None
 
 
-def _own_id(doc: dict[str, Any]) -> int:
+def _own_id(doc: Doc) -> int:
     """A number that stands for the id that the server gave an answer."""
     response = doc.get("response", doc.get("result"))
     if not isinstance(response, dict):

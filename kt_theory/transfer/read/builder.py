@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from kt_theory.transfer.account import Account
-from kt_theory.transfer.answers import Answer, Key
-from kt_theory.transfer.plain import Columns
-from kt_theory.transfer.sampling import Origin
+from kt_theory.transfer.read.answers import Answer, Key
+from kt_theory.transfer.read.plain import Columns
+from kt_theory.transfer.read.sampling import Origin
 
 
 class Builder:
@@ -48,7 +48,9 @@ class Builder:
             if origin.changed or origin.seed:
                 chosen = [i for i, each in enumerate(origins) if each == origin]
                 if origin.changed:
-                    self.account.changed.setdefault(origin.changed, []).extend(lines[i] for i in chosen)
+                    self.account.changed.setdefault(origin.changed, []).extend(
+                        lines[i] for i in chosen
+                    )
                 if origin.seed:
                     self._seeded(origin.seed, chosen, inputs, lines, first)
         if True in by_text:
@@ -59,7 +61,9 @@ class Builder:
             sampled=self._coded(labels),
             size=np.fromiter(map(len, entries), np.int64, len(answers)),
             listed=self._coded(list(chain.from_iterable(entries))),
-            value=np.array(list(chain.from_iterable([each.values() for each in entries])), dtype=np.float64),
+            value=np.array(
+                list(chain.from_iterable([each.values() for each in entries])), dtype=np.float64
+            ),
             line=np.array(lines, dtype=np.int64),
         )
 
@@ -73,7 +77,9 @@ class Builder:
         if origin.model:
             account.models[origin.model] = account.models.get(origin.model, 0) + count
 
-    def _seeded(self, seed: str, chosen: list[int], inputs: np.ndarray, lines: Sequence[int], first: int) -> None:
+    def _seeded(
+        self, seed: str, chosen: list[int], inputs: np.ndarray, lines: Sequence[int], first: int
+    ) -> None:
         for i in chosen:
             # The choices of one answer are drawn one after another from one seed.
             place = i - bisect_left(lines, lines[i])
@@ -92,17 +98,25 @@ class Builder:
         inputs = inputs if columns.inputs.codes is None else inputs[columns.inputs.codes]
         self.account.unstated_sampling += len(inputs)
         line = first + np.arange(len(inputs))
-        self._take(inputs=inputs, sampled=sampled, size=sizes, listed=listed, value=values, line=line)
+        self._take(
+            inputs=inputs, sampled=sampled, size=sizes, listed=listed, value=values, line=line
+        )
 
-    def add_arrays(self, inputs: Sequence[Any], sampled: np.ndarray | None, stated: np.ndarray | None) -> None:
-        """Take the records of arrays: inputs (n,), sampled codes (n,), log-probabilities (n, A), NaN where hidden."""
+    def add_arrays(
+        self, inputs: Sequence[Any], sampled: np.ndarray | None, stated: np.ndarray | None
+    ) -> None:
+        """Take the records of arrays: inputs (n,), sampled codes (n,), log-probabilities (n, A),
+        NaN where hidden.
+        """
         count = len(inputs)
         shown = np.zeros((count, 0), dtype=bool) if stated is None else ~np.isnan(stated)
         owner, listed = np.nonzero(shown)
         self.account.unstated_sampling += count
         self._take(
             inputs=self._inputs_of([str(name) for name in inputs]),
-            sampled=np.full(count, _NONE) if sampled is None else np.asarray(sampled, dtype=np.int64),
+            sampled=np.full(count, _NONE)
+            if sampled is None
+            else np.asarray(sampled, dtype=np.int64),
             size=shown.sum(axis=1),
             listed=listed,
             value=np.zeros(0) if stated is None else stated[owner, listed],
@@ -122,7 +136,9 @@ class Builder:
         """The codes of labels: `_NONE` for no label."""
         code: Callable[[Any], int] = self.labels.__getitem__
         if None in keys:
-            return np.fromiter([_NONE if key is None else code(key) for key in keys], np.int64, len(keys))
+            return np.fromiter(
+                [_NONE if key is None else code(key) for key in keys], np.int64, len(keys)
+            )
         return np.fromiter(map(code, keys), np.int64, len(keys))
 
     def columns(self) -> dict[str, Any]:
@@ -141,7 +157,9 @@ class Builder:
 
     def label_texts(self) -> list[str]:
         """Return how the labels read: names that need not tell them apart."""
-        return [_show(self.texts.get(key, key) if isinstance(key, int) else key) for key in self.labels]
+        return [
+            _show(self.texts.get(key, key) if isinstance(key, int) else key) for key in self.labels
+        ]
 
 
 _COLUMNS = {
@@ -177,7 +195,11 @@ def _with_sampled(
     missing[owner[same]] = False
     start = np.cumsum(sizes) - sizes
     where = start[missing]
-    return sizes + missing, np.insert(listed, where, sampled[missing]), np.insert(values, where, own[missing])
+    return (
+        sizes + missing,
+        np.insert(listed, where, sampled[missing]),
+        np.insert(values, where, own[missing]),
+    )
 
 
 def _names(labels: Iterable[Key], texts: dict[Key, str]) -> tuple[str, ...]:

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kt_theory.access import Access
 from kt_theory.output import write_bytes
 from kt_theory.students import Student, as_students
-from kt_theory.students.sparse import ClosedForm, Sharing, Undone
+from kt_theory.students.sparse import ClosedForm, Sharing, SparseFit, WholeRows
 from kt_theory.teacher import Teacher
-from kt_theory.transfer.certificate import Certificate, certify
+from kt_theory.transfer.certify.certificate import Certificate, certify
 from kt_theory.transfer.rows import Rows
+from kt_theory.transfer.seen import dense, refuse_impossible, seen, sees_all
 from kt_theory.transfer.sets import TransferSet
-from kt_theory.transfer.views import Basis, basis, dense, refuse_impossible, seen, sees_all
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ALL_STATED = "all_stated"
-"""The student that uses every stated probability and shares the hidden mass of a row equally: `sel_ptl`, `top_k` and
-`ce_ful` in one, each where the records reveal what it needs."""
+"""The student that uses every stated probability and shares the hidden mass of a row equally:
+`sel_ptl`, `top_k` and `ce_ful` in one, each where the records reveal what it needs."""
 
 SHARED = "<shared>"
-"""In place of a label: all labels of the input that have no line of their own, each with the same probability."""
+"""In place of a label: all labels of the input that have no line of their own, each with the same
+probability.
+"""
 
 WRITABLE = (".parquet", ".csv", ".json")
 """Suffixes that `Copy.write` knows."""
@@ -37,9 +40,34 @@ _DENSE = 50_000_000
 """Most cells (visited inputs x labels) of a dense table."""
 
 
+@dataclass(frozen=True)
+class Learner:
+    """What a certificate must know of the student that wrote a copy.
+
+    Attributes
+    ----------
+    form : SparseFit
+        How it was fitted.
+    access : Access or None
+        None for all that is stated.
+    prior : bool
+        It keeps a table of its own on inputs that were not asked.
+    """
+
+    form: SparseFit
+    access: Access | None = None
+    prior: bool = False
+
+    @classmethod
+    def of(cls, student: Student) -> Learner:
+        """Return what a certificate must know of a student."""
+        return cls(student.form, student.access, student.prior is not None)
+
+
 @dataclass(frozen=True, eq=False)
 class Copy:
-    """A student's table of the inputs that were asked. On others it is uniform, or the student's own table.
+    """A student's table of the inputs that were asked. On others it is uniform, or the student's
+    own table.
 
     Attributes
     ----------
@@ -52,9 +80,9 @@ class Copy:
     share : (R,) float64
         q(a|s) of each label that is not among the row's pairs.
     pooled : Copy or None
-        Of a teacher given that its label is declared: the copy of the teacher that pools the others, which this one is
-        made of.
-    basis : Basis
+        Of a teacher given that its label is declared: the copy of the teacher that pools the
+        others, which this one is made of.
+    learner : Learner
         What its certificate must know of the student.
     """
 
@@ -63,7 +91,7 @@ class Copy:
     rows: Rows
     probability: np.ndarray
     share: np.ndarray
-    basis: Basis = field(default_factory=Basis)
+    learner: Learner = Learner(Sharing())
     pooled: Copy | None = None
 
     @property
@@ -79,14 +107,16 @@ class Copy:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One line per input and label that occurs there, and one per input for the labels that do not.
+        """One line per input and label that occurs there, and one per input for the labels that do
+        not.
 
-        Columns: input; label (`SHARED` on the line of the others); probability; shared_by, the number of labels that
-        the probability is shared by, equally; source: "stated" (or computed from what is, where the student undoes a
-        distortion), "counted", or "shared"; count, how often the label was sampled; at_most, for a label that
-        a record censors, the smallest probability that the same record lists; missing where it lists none. The
-        probability is above it only where the input hides no label that could take the rest. The
-        probabilities of an input sum to 1.
+        Columns: input; label (`SHARED` on the line of the others); probability; shared_by, the
+        number of labels that the probability is shared by, equally; source: "stated" (or computed
+        from what is, where the student undoes a distortion), "counted", or "shared"; count, how
+        often the label was sampled; at_most, for a label that a record censors, the smallest
+        probability that the same record lists; missing where it lists none. The probability is
+        above it only where the input hides no label that could take the rest. The probabilities of
+        an input sum to 1.
         """
         import pandas as pd
 
@@ -98,10 +128,10 @@ class Copy:
         inputs = np.array(self.transfer.input_names, dtype=object)[rows.input]
         names = np.array([*self.labels, SHARED], dtype=object)
         label = np.concatenate([rows.label, np.full(len(rest), len(names) - 1)])
-        stated = rows.known if self._reveals else np.zeros(len(rows.label), dtype=bool)
-        counted = "shared" if self._reveals else "counted"
+        stated = rows.known if self.reveals else np.zeros(len(rows.label), dtype=bool)
+        counted = "shared" if self.reveals else "counted"
         source = np.concatenate([np.where(stated, "stated", counted), np.full(len(rest), "shared")])
-        cap = np.where(self._reveals & ~rows.known & np.isfinite(rows.cap), rows.cap, np.nan)
+        cap = np.where(self.reveals & ~rows.known & np.isfinite(rows.cap), rows.cap, np.nan)
         columns = {
             "input": inputs[owner],
             "label": names[label],
@@ -114,8 +144,21 @@ class Copy:
         return pd.DataFrame({name: values[order] for name, values in columns.items()})
 
     @property
-    def _reveals(self) -> bool:
-        return self.basis.reveals
+    def reveals(self) -> bool:
+        """Whether the student sees probabilities."""
+        level = self.learner.access
+        return level is None or level.shows.states
+
+    @property
+    def declared_mass(self) -> np.ndarray:
+        """Of a copy that pools the labels which were not declared: what it gives to the declared
+        ones, (R,).
+        """
+        rows = self.rows
+        other = rows.label == self.transfer.target.declared
+        unpaired = 1.0 - rows.total(other)
+        paired = rows.total(np.where(other, self.probability, 0.0))
+        return np.clip(1.0 - paired - unpaired * self.share, 0.0, 1.0)
 
     @cached_property
     def pi(self) -> np.ndarray:
@@ -123,17 +166,22 @@ class Copy:
         shape = len(self.rows.input), self.rows.labels
         if shape[0] * shape[1] > _DENSE:
             raise ValueError(
-                f"a dense table of {shape[0]} inputs x {shape[1]} labels is too large; use .table, which is sparse"
+                f"a dense table of {shape[0]} inputs x {shape[1]} labels is too large; use .table, "
+                "which is sparse"
             )
         dense = np.repeat(self.share[:, None], shape[1], axis=1)
         dense[self.rows.row, self.rows.label] = self.probability
         return dense
 
     def teacher(self) -> Teacher:
-        """Return the copy as a `Teacher` over the visited inputs, rho being their share of the records."""
+        """Return the copy as a `Teacher` over the visited inputs, rho being their share of the
+        records.
+        """
         names = [self.transfer.input_names[i] for i in self.rows.input]
         table = self.pi / self.pi.sum(axis=1, keepdims=True)
-        return Teacher(table, self.rows.queries / self.rows.n, input_names=names, label_names=self.labels)
+        return Teacher(
+            table, self.rows.queries / self.rows.n, input_names=names, label_names=self.labels
+        )
 
     def wide(self) -> pd.DataFrame:
         """Return the copy with one row per visited input and one column per label; rows sum to 1.
@@ -162,8 +210,13 @@ class Copy:
             return write_bytes(target, self.table.to_csv(index=False, lineterminator="\n").encode())
         if target.suffix == ".json":
             records = self.table.to_dict("records")
-            kept = [{name: value for name, value in record.items() if value == value} for record in records]
-            return write_bytes(target, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept).encode())
+            kept = [
+                {name: value for name, value in record.items() if value == value}
+                for record in records
+            ]
+            return write_bytes(
+                target, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept).encode()
+            )
         raise ValueError(f"{target}: must end in {', '.join(WRITABLE)}")
 
     def certificate(self, confidence: float = 0.95) -> Certificate:
@@ -172,8 +225,8 @@ class Copy:
         Parameters
         ----------
         confidence : float
-            In (0, 1): the bound holds with at least this probability over the draw of the records, whatever the
-            teacher and rho are.
+            In (0, 1): the bound holds with at least this probability over the draw of the records,
+            whatever the teacher and rho are.
         """
         return certify(self, confidence)
 
@@ -188,22 +241,23 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     ----------
     transfer : TransferSet
     student : str or Student, optional
-        It sees of the records exactly what its access level reveals: `ce_sgl` the sampled labels, `sel_ptl` and
-        `ce_ptl` their probabilities too, `top_k(k)` the k largest beside them, `ce_ful` whole rows. By default, where
-        none is stated, `ce_sgl`. Otherwise every stated probability is used, and the mass of a row that nobody states
-        is shared equally by its other labels, but
-        a censored one gets no more than what its own record lists, unless no other label is left.
-        Of records that are known to state whole rows at another temperature, rounded or quantised:
-        `kt_theory.students.tempered(tau)`, `rounded(step)`, `quantised(bits)`. The table of a student with a prior has
-        a row for each of `transfer.input_names`: see `TransferSet.aligned`.
+        It sees of the records exactly what its access level reveals: `ce_sgl` the sampled labels,
+        `sel_ptl` and `ce_ptl` their probabilities too, `top_k(k)` the k largest beside them,
+        `ce_ful` whole rows. By default, where none is stated, `ce_sgl`. Otherwise every stated
+        probability is used, and the mass of a row that nobody states is shared equally by its other
+        labels, but a censored one gets no more than what its own record lists, unless no other
+        label is left. Of records that are known to state whole rows at another temperature, rounded
+        or quantised: `kt_theory.students.tempered(tau)`, `rounded(step)`, `quantised(bits)`. The
+        table of a student with a prior has a row for each of `transfer.input_names`: see
+        `TransferSet.aligned`.
 
     Raises
     ------
     AccessError
         If the records reveal less than the student needs.
     ValueError
-        For an empty transfer set, an unknown student, one whose table does not fit the records, or stated
-        probabilities of an input that sum to more than 1.02.
+        For an empty transfer set, an unknown student, one whose table does not fit the records, or
+        stated probabilities of an input that sum to more than 1.02.
 
     Examples
     --------
@@ -217,7 +271,8 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
         first = [f"; line {line}: {why}" for line, _, why in transfer.account.skipped[:1]]
         raise ValueError(f"transfer holds no records: nothing can be learnt{''.join(first)}")
     if student is None and not len(transfer.entry_record):
-        # Nothing is stated: the frequencies of the labels are all that can be learnt. The copy's name says so.
+        # Nothing is stated: the frequencies of the labels are all that can be learnt. The copy's
+        # name says so.
         student = "ce_sgl"
     copy = _all_stated(transfer) if student is None else _learnt(transfer, *as_students(student))
     return _given_declared(copy) if transfer.target.other == "condition" else copy
@@ -230,19 +285,22 @@ def _all_stated(transfer: TransferSet) -> Copy:
 
 def _learnt(transfer: TransferSet, chosen: Student) -> Copy:
     rows = seen(transfer, chosen)
-    if isinstance(chosen.sparse, ClosedForm):
-        return Copy(transfer, chosen.name, rows, *chosen.sparse.fit(rows), basis(chosen))
-    return _by_rule(transfer, chosen, rows)
+    form = chosen.form
+    if isinstance(form, ClosedForm):
+        return Copy(transfer, chosen.name, rows, *form.fit(rows), Learner.of(chosen))
+    assert isinstance(form, WholeRows)
+    return _whole_rows(transfer, chosen, form, rows)
 
 
 def _given_declared(pooled: Copy) -> Copy:
-    """Return the copy of the teacher given that its label is declared: q(a|s) / sum over the declared labels.
+    """Return the copy of the teacher given that its label is declared: q(a|s) / sum over the
+    declared labels.
 
     The pooled label is the last one. A row without mass on declared labels is uniform on them.
     """
     rows, declared = pooled.rows, pooled.transfer.target.declared
     inside = rows.label < declared
-    held = declared_mass(pooled)
+    held = pooled.declared_mass
     lost = held <= 0
     scale = np.where(lost, 1.0, held)
     even = 1.0 / declared
@@ -263,44 +321,50 @@ def _given_declared(pooled: Copy) -> Copy:
         part_of=None,
     )
     return replace(
-        pooled, rows=kept, probability=probability, share=np.where(lost, even, pooled.share / scale), pooled=pooled
+        pooled,
+        rows=kept,
+        probability=probability,
+        share=np.where(lost, even, pooled.share / scale),
+        pooled=pooled,
     )
 
 
-def declared_mass(pooled: Copy) -> np.ndarray:
-    """Return what a copy that pools the labels which were not declared gives to the declared ones: (R,)."""
-    rows = pooled.rows
-    other = rows.label == pooled.transfer.target.declared
-    unpaired = 1.0 - rows.total(other)
-    return np.clip(1.0 - rows.total(np.where(other, pooled.probability, 0.0)) - unpaired * pooled.share, 0.0, 1.0)
-
-
-def _by_rule(transfer: TransferSet, student: Student, rows: Rows) -> Copy:
-    """Any student, through its rule."""
+def _whole_rows(transfer: TransferSet, student: Student, form: WholeRows, rows: Rows) -> Copy:
+    """Any student that writes whole rows."""
     inputs = len(transfer.input_names if sees_all(student) else rows.input)
     if inputs * rows.labels > _DENSE:
         raise ValueError(
-            f"student {student.name!r} writes whole rows: {inputs} inputs x {rows.labels} labels are too many; the "
-            "students with a closed form are ce_sgl, ce_ptl, sel_ptl, ce_ful, top_k(k) and add_c(c)"
+            f"student {student.name!r} writes whole rows: {inputs} inputs x {rows.labels} labels "
+            "are too many; the students with a closed form are ce_sgl, ce_ptl, sel_ptl, ce_ful, "
+            "top_k(k) and add_c(c)"
         )
     counts, shown = dense(rows, student, inputs)
-    undone = student.sparse if isinstance(student.sparse, Undone) else None
-    table = student.table(counts, shown) if undone is None else undone.undo(shown)
+    table = form.table(student, counts, shown)
     if sees_all(student):
         table, shown = table[rows.input], shown[rows.input]
-    wrong = ~(np.isfinite(table).all(axis=1) & (np.abs(table.sum(axis=1) - 1.0) < 1e-9) & (table >= 0).all(axis=1))
+    wrong = ~(
+        np.isfinite(table).all(axis=1)
+        & (np.abs(table.sum(axis=1) - 1.0) < 1e-9)
+        & (table >= 0).all(axis=1)
+    )
     if wrong.any():
         name = transfer.input_names[rows.input[int(np.argmax(wrong))]]
-        raise ValueError(f"student {student.name!r} wrote no distribution at input {name!r}: rows must sum to 1")
-    full = _all_pairs(rows, shown)
-    return Copy(transfer, student.name, full, table.ravel(), np.zeros(len(table)), basis(student))
+        raise ValueError(
+            f"student {student.name!r} wrote no distribution at input {name!r}: rows must sum to 1"
+        )
+    full, share = _all_pairs(rows, shown), np.zeros(len(table))
+    return Copy(transfer, student.name, full, table.ravel(), share, Learner.of(student))
 
 
 def _all_pairs(rows: Rows, shown: np.ndarray) -> Rows:
     """The same rows with every label as a pair."""
     visited, labels = shown.shape
     place = rows.row * labels + rows.label
-    spread, cap, floor = np.zeros(visited * labels), np.full(visited * labels, np.inf), np.zeros(visited * labels)
+    spread, cap, floor = (
+        np.zeros(visited * labels),
+        np.full(visited * labels, np.inf),
+        np.zeros(visited * labels),
+    )
     spread[place], cap[place], floor[place] = rows.spread, rows.cap, rows.floor
     pair = rows.record_pair
     return replace(

@@ -1,7 +1,7 @@
 """Where the answer begins after reasoning, in a text and among its tokens.
 
-A probability that is stated after reasoning is P(label | input, the reasoning drawn), not the teacher's P(label |
-input), which averages over reasonings: of such an answer only the label counts.
+A probability that is stated after reasoning is P(label | input, the reasoning drawn), not the
+teacher's P(label | input), which averages over reasonings: of such an answer only the label counts.
 """
 
 from __future__ import annotations
@@ -11,22 +11,28 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from kt_theory.transfer.account import Skip
+from kt_theory.transfer.read.answers import Doc
 
-_TAGS = "think|thinking|thought|thoughts|reasoning|seed:think|scratchpad|analysis|reflection|rationale"
+_TAGS = (
+    "think|thinking|thought|thoughts|reasoning|seed:think|scratchpad|analysis|reflection|rationale"
+)
 _OPEN = re.compile(
-    rf"<(?:{_TAGS})>|<\|begin_of_thought\|>|<\|START_THINKING\|>|\[THINK\]|\u25c1think\u25b7", re.IGNORECASE
+    rf"<(?:{_TAGS})>|<\|begin_of_thought\|>|<\|START_THINKING\|>|\[THINK\]|\u25c1think\u25b7",
+    re.IGNORECASE,
 )
 _CLOSE = re.compile(
-    rf"</(?:{_TAGS})>|<\|end_of_thought\|>|<\|END_THINKING\|>|\[/THINK\]|\u25c1/think\u25b7", re.IGNORECASE
+    rf"</(?:{_TAGS})>|<\|end_of_thought\|>|<\|END_THINKING\|>|\[/THINK\]|\u25c1/think\u25b7",
+    re.IGNORECASE,
 )
 _FINAL = re.compile(r"<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
 _ANSWER = re.compile(
-    r"\s*(?:<answer>|<\|begin_of_solution\|>|<response>|(?:<\|START_RESPONSE\|>)?<\|START_TEXT\|>|<\|START_RESPONSE\|>)",
+    r"\s*(?:<answer>|<\|begin_of_solution\|>|<response>"
+    r"|(?:<\|START_RESPONSE\|>)?<\|START_TEXT\|>|<\|START_RESPONSE\|>)",
     re.IGNORECASE,
 )
 _END = re.compile(
-    r"(?:\s*(?:</answer>|</response>|<\|end_of_solution\|>|<\|END_RESPONSE\|>|<\|END_TEXT\|>|<\|return\|>|<\|end\|>"
-    r"|<\|im_end\|>|<\|eot_id\|>|</s>))+\s*\Z",
+    r"(?:\s*(?:</answer>|</response>|<\|end_of_solution\|>|<\|END_RESPONSE\|>|<\|END_TEXT\|>"
+    r"|<\|return\|>|<\|end\|>|<\|im_end\|>|<\|eot_id\|>|</s>))+\s*\Z",
     re.IGNORECASE,
 )
 _NEVER = -1
@@ -60,10 +66,11 @@ def marked(text: str) -> bool:
 
 
 def start_of_answer(text: str) -> int:
-    """Return where the answer begins: 0 if the text holds no reasoning, -1 if its reasoning does not end.
+    """Return where the answer begins: 0 if the text holds no reasoning, -1 if its reasoning does
+    not end.
 
-    Markers are <think> and its kin, whose opening may stand in the template and so not in the text, and channels, of
-    which the last one named `final` holds the answer.
+    Markers are <think> and its kin, whose opening may stand in the template and so not in the text,
+    and channels, of which the last one named `final` holds the answer.
     """
     if "<|channel|>" in text:
         finals = list(_FINAL.finditer(text))
@@ -141,12 +148,18 @@ def _found(joined: str, answer: str) -> int:
 
 
 def _token_at(tokens: list[str], start: int) -> int | None:
-    """The token that begins the answer at or after a place in the text, behind spaces; None if it begins earlier."""
+    """The token that begins the answer at or after a place in the text, behind spaces; None if it
+    begins earlier.
+    """
     end = 0
     for position, end in enumerate(accumulate(map(len, tokens))):
         begin = end - len(tokens[position])
         if end > start and tokens[position][max(0, start - begin) :].strip():
-            return position if begin >= start or not tokens[position][: start - begin].strip() else None
+            return (
+                position
+                if begin >= start or not tokens[position][: start - begin].strip()
+                else None
+            )
     return None
 
 
@@ -155,7 +168,9 @@ THOUGHTS = frozenset({"thinking", "reasoning", "redacted_thinking", "thought", "
 
 
 def spoken(content: Any) -> tuple[Any, bool]:
-    """Return the text of a message, whose content is a text or a list of parts, and whether it holds reasoning."""
+    """Return the text of a message, whose content is a text or a list of parts, and whether it
+    holds reasoning.
+    """
     if not isinstance(content, list):
         return content, False
     texts, thought = [], False
@@ -173,7 +188,7 @@ def spoken(content: Any) -> tuple[Any, bool]:
 _THOUGHT_TYPES = tuple(THOUGHTS)
 
 
-def beside(message: dict[str, Any]) -> bool:
+def beside(message: Doc) -> bool:
     """Return whether a message has reasoning in a field of its own."""
     if _BESIDE.isdisjoint(message):
         return False
@@ -188,15 +203,17 @@ def beside(message: dict[str, Any]) -> bool:
 
 
 _HELD = "provider_specific_fields"
-_BESIDE = frozenset({"reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks", _HELD})
+_BESIDE = frozenset(
+    {"reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks", _HELD}
+)
 
 
-def tokens_spent(body: dict[str, Any]) -> int | None:
+def tokens_spent(body: Doc) -> int | None:
     """Return how many tokens of reasoning an answer reports, None if it does not say."""
     usage = body.get("usage")
     if usage is None:
         usage = body.get("usageMetadata", body.get("usage_metadata"))
-    if type(usage) is not dict:
+    if not usage or type(usage) is not dict:
         return None
     found = [usage[name] for name in _COUNTS if type(usage.get(name)) is int]
     for name in ("completion_tokens_details", "output_tokens_details"):
@@ -209,8 +226,10 @@ def tokens_spent(body: dict[str, Any]) -> int | None:
 _COUNTS = ("reasoning_tokens", "num_reasoning_tokens", "thoughtsTokenCount", "thoughts_token_count")
 
 
-def tokens_counted(body: dict[str, Any]) -> int:
-    """Return how many tokens a server counted for all answers of a body, 0 if few, or if it counts reasoning."""
+def tokens_counted(body: Doc) -> int:
+    """Return how many tokens a server counted for all answers of a body, 0 if few, or if it counts
+    reasoning.
+    """
     usage = body.get("usage")
     if type(usage) is dict:
         counted = usage.get("completion_tokens", usage.get("output_tokens"))
@@ -226,7 +245,7 @@ FEW = 16
 """Tokens that are counted and never shown: marks of turns and channels, the end."""
 
 
-def _counted_by_gemini(usage: dict[str, Any]) -> Any:
+def _counted_by_gemini(usage: Doc) -> Any:
     """All tokens but those of the prompt, as thoughts may be in the total alone."""
     for prompt, total, own in _GEMINI:
         if type(usage.get(prompt)) is int and type(usage.get(total)) is int:
@@ -253,10 +272,12 @@ def asked_for(request: Any) -> bool:
     return any([asked_for(request[name]) for name in _INNER.intersection(request)])
 
 
-_INNER = frozenset({"body", "config", "params", "wrapper", "extra_body", "generationConfig", "generation_config"})
+_INNER = frozenset(
+    {"body", "config", "params", "wrapper", "extra_body", "generationConfig", "generation_config"}
+)
 ASKS = frozenset(
-    {"reasoning_effort", "reasoning", "thinking", "think", "chat_template_kwargs", "enable_thinking", "thinkingConfig",
-     "thinking_config"}
+    {"reasoning_effort", "reasoning", "thinking", "think", "chat_template_kwargs",
+     "enable_thinking", "thinkingConfig", "thinking_config"}
 )  # fmt: skip
 """Fields of a request that may ask for reasoning."""
 
@@ -268,18 +289,40 @@ def _asks(value: Any) -> bool:
         if any([type(value.get(name)) is int and value[name] != 0 for name in _BUDGETS]):
             # A budget of -1 leaves it to the model.
             return True
-        return any(_asks(value[name]) for name in _SAYS if name in value and not isinstance(value[name], dict))
+        return any(
+            _asks(value[name])
+            for name in _SAYS
+            if name in value and not isinstance(value[name], dict)
+        )
     if isinstance(value, str):
-        return value.strip().lower() not in ("", "none", "disabled", "off", "false", "auto", "adaptive")
+        return value.strip().lower() not in (
+            "",
+            "none",
+            "disabled",
+            "off",
+            "false",
+            "auto",
+            "adaptive",
+        )
     return value is True
 
 
 _BUDGETS = ("thinkingBudget", "thinking_budget", "max_tokens")
-_SAYS = ("effort", "type", "enable_thinking", "thinking", "enabled", "thinkingLevel", "thinking_level")
+_SAYS = (
+    "effort",
+    "type",
+    "enable_thinking",
+    "thinking",
+    "enabled",
+    "thinkingLevel",
+    "thinking_level",
+)
 
 
-def thought_before(body: dict[str, Any], requests: tuple[Any, ...]) -> bool:
-    """Return whether reasoning came before an answer, by its count of tokens, else by what was asked for."""
+def thought_before(body: Doc, requests: tuple[Any, ...]) -> bool:
+    """Return whether reasoning came before an answer, by its count of tokens, else by what was
+    asked for.
+    """
     spent = tokens_spent(body)
     if spent is not None:
         return spent > 0

@@ -1,4 +1,6 @@
-"""Files as they lie on the disk, plain or compressed by gzip or zstd, as streams of their contents."""
+"""Files as they lie on the disk, plain or compressed by gzip or zstd, as streams of their
+contents.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,10 @@ def packing(path: Path) -> str:
         head = file.read(4)
     for mark, name in _OTHERS.items():
         if head.startswith(mark):
-            raise ValueError(f"{path} is compressed, {name}: of compressed files, those of gzip and zstd are read")
+            raise ValueError(
+                f"{path} is compressed, {name}: of compressed files, those of gzip and zstd are "
+                "read"
+            )
     return next((name for mark, name in _MARKS.items() if head.startswith(mark)), "")
 
 
@@ -88,12 +93,14 @@ class _Guarded(io.RawIOBase):
             data = self._inner.read(len(buffer))
         except (EOFError, OSError, zlib.error, ValueError) as error:
             why = " ".join(str(error).split())
-            raise ValueError(f"{self._path}: its {self._kind} data are damaged or break off: {why}") from None
+            raise ValueError(
+                f"{self._path}: its {self._kind} data are damaged or break off: {why}"
+            ) from None
         self._count += len(data)
         if self._count > self._limit:
             raise ValueError(
-                f"{self._path} holds more than {self._limit:,} bytes, over {_RATIO} times its size: decompress it "
-                "first if that is meant"
+                f"{self._path} holds more than {self._limit:,} bytes, over {_RATIO} times its "
+                "size: decompress it first if that is meant"
             )
         buffer[: len(data)] = data
         return len(data)
@@ -101,7 +108,9 @@ class _Guarded(io.RawIOBase):
 
 @contextmanager
 def as_plain_file(path: Path) -> Iterator[Path]:
-    """Give the path of a file with the same contents that is not compressed: itself, or a copy for the while."""
+    """Give the path of a file with the same contents that is not compressed: itself, or a copy for
+    the while.
+    """
     if not packing(path):
         yield path
         return

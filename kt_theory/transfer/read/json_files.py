@@ -1,8 +1,9 @@
-"""JSON as it lies on the disk, chunk by chunk: each record parsed, or the Skip of one that cannot be.
+"""JSON as it lies on the disk, chunk by chunk: each record parsed, or the Skip of one that cannot
+be.
 
-A file holds one record a line, one array of records, records that go over several lines one after the other, or one
-object that holds a list of records under one of the names in `WRAPPERS`. Only of the first a record's number is that of
-its line; of the others it is its place among the records.
+A file holds one record a line, one array of records, records that go over several lines one after
+the other, or one object that holds a list of records under one of the names in `WRAPPERS`. Only of
+the first a record's number is that of its line; of the others it is its place among the records.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import numpy as np
 import orjson
 
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.answers import FRAMES_OF_REQUESTS, UNKNOWN, WRAPPER
-from kt_theory.transfer.packed import unpacked
-from kt_theory.transfer.reasoning import ASKS, asked_for
-from kt_theory.transfer.sampling import origin_of, says_something
+from kt_theory.transfer.read.answers import FRAMES_OF_REQUESTS, UNKNOWN, WRAPPER, Doc
+from kt_theory.transfer.read.packed import unpacked
+from kt_theory.transfer.read.reasoning import ASKS, asked_for
+from kt_theory.transfer.read.sampling import origin_of, says_something
 
 _CHUNK = 256
 """Records parsed at once: few enough to stay in the cache until they are read."""
@@ -29,7 +30,9 @@ _HEAD = 1 << 20
 """What is looked at to tell how a file is laid out."""
 _BOM = b"\xef\xbb\xbf"
 
-WRAPPERS = frozenset({"data", "records", "results", "responses", "items", "samples", "interactions"})
+WRAPPERS = frozenset(
+    {"data", "records", "results", "responses", "items", "samples", "interactions"}
+)
 """Names under which one object holds a list of records."""
 
 
@@ -41,7 +44,9 @@ class End(Skip):
 
 
 def loads(text: bytes | str) -> Any:
-    """Parse JSON, and the NaN and Infinity that Python writes though JSON has none: as huge numbers."""
+    """Parse JSON, and the NaN and Infinity that Python writes though JSON has none: as huge
+    numbers.
+    """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -54,7 +59,8 @@ def loads(text: bytes | str) -> Any:
     return orjson.loads(plain)
 
 
-# A text without an end goes to the end of the line: it is looked at once, not again from each of its quotes.
+# A text without an end goes to the end of the line: it is looked at once, not again from each of
+# its quotes.
 _TEXT_OR_NAME = re.compile(rb'"(?>[^"\\]+|\\.)*+(?:"|\\?\Z)|-?Infinity|NaN', re.DOTALL)
 _NAMED = {b"NaN": b"%g" % UNKNOWN, b"-Infinity": b"%g" % UNKNOWN, b"Infinity": b"%g" % -UNKNOWN}
 
@@ -74,7 +80,9 @@ def json_chunks(path: Path) -> Iterator[list[Any]]:
     layout = _layout(head)
     with unpacked(path) as file:
         file.read(layout.start)
-        records: Iterator[bytes | Skip] = _elements(file, layout, path) if layout.kind != "lines" else iter(file)
+        records: Iterator[bytes | Skip] = (
+            _elements(file, layout, path) if layout.kind != "lines" else iter(file)
+        )
         while lines := list(islice(records, _CHUNK)):
             chunk = _parse(lines)
             yield _under(chunk, layout.head) if layout.head else chunk
@@ -95,7 +103,7 @@ class _Layout(NamedTuple):
 
     kind: str
     start: int
-    head: dict[str, Any] = {}  # noqa: RUF012
+    head: Doc = {}  # noqa: RUF012
 
 
 def _layout(head: bytes) -> _Layout:
@@ -113,8 +121,13 @@ def _layout(head: bytes) -> _Layout:
     if newline and not _unfinished(first):
         return _Layout("lines", start)
     wrapped = _wrapped(text)
-    # The list may hold a record a line: only where it begins further down are these lines of their own.
-    if newline and any(map(_is_record, _first_lines(rest))) and (wrapped is None or wrapped[0] > len(first)):
+    # The list may hold a record a line: only where it begins further down are these lines of their
+    # own.
+    if (
+        newline
+        and any(map(_is_record, _first_lines(rest)))
+        and (wrapped is None or wrapped[0] > len(first))
+    ):
         return _Layout("lines", start)
     if wrapped is not None and not (whole and _is_record(text)):
         return _Layout("wrapped", begin + wrapped[0], wrapped[1])
@@ -148,14 +161,16 @@ def _first_lines(text: bytes) -> list[bytes]:
 
 
 def _unfinished(text: bytes) -> bool:
-    """Brackets are open at the end, which is not within a text: what a line of indented JSON looks like."""
+    """Brackets are open at the end, which is not within a text: what a line of indented JSON looks
+    like.
+    """
     place, kind = _marks(text)
     del place
     quotes = int((_KINDS[np.frombuffer(_plain(text), dtype=np.uint8)] == _QUOTE).sum())
     return quotes % 2 == 0 and int(kind[np.abs(kind) == 1].sum()) > 0
 
 
-def _wrapped(text: bytes) -> tuple[int, dict[str, Any]] | None:
+def _wrapped(text: bytes) -> tuple[int, Doc] | None:
     """Where the list of records of an object begins, and what stands before it."""
     for found in _LISTS.finditer(text):
         before = text[: found.start()].rstrip().rstrip(b",")
@@ -170,14 +185,17 @@ def _wrapped(text: bytes) -> tuple[int, dict[str, Any]] | None:
 
 _LISTS = re.compile(rb'"(?:%s)"\s*:\s*\[' % b"|".join(name.encode() for name in sorted(WRAPPERS)))
 _RECORD = frozenset(
-    {"choices", "candidates", "output", "outputs", "label", "response", "request", "meta_info", "generated_text",
-     "custom_id", "input", "prompt", "messages", "body", "top_logprobs", "error"}
+    {"choices", "candidates", "output", "outputs", "label", "response", "request", "meta_info",
+     "generated_text", "custom_id", "input", "prompt", "messages", "body", "top_logprobs",
+     "error"}
 )  # fmt: skip
 """Fields of records, which no object that holds a list of records has."""
 
 
-def elements_of(doc: dict[str, Any]) -> list[Any] | None:
-    """Return the records that an object holds under one of `WRAPPERS`, None if it is a record itself."""
+def elements_of(doc: Doc) -> list[Any] | None:
+    """Return the records that an object holds under one of `WRAPPERS`, None if it is a record
+    itself.
+    """
     names = [name for name in doc if name in WRAPPERS and isinstance(doc[name], list)]
     if not names or not _RECORD.isdisjoint(doc):
         return None
@@ -186,9 +204,13 @@ def elements_of(doc: dict[str, Any]) -> list[Any] | None:
     return _under(doc[name], {key: value for key, value in doc.items() if key != name})
 
 
-def _under(chunk: list[Any], head: dict[str, Any]) -> list[Any]:
-    """Give records what the object that holds them says beside their list; samples of a log have it as a request."""
-    beside = {name: value for name, value in head.items() if value is not None and _says_something(name)}
+def _under(chunk: list[Any], head: Doc) -> list[Any]:
+    """Give records what the object that holds them says beside their list; samples of a log have it
+    as a request.
+    """
+    beside = {
+        name: value for name, value in head.items() if value is not None and _says_something(name)
+    }
     settings = _settings(head)
     if not beside and not settings:
         return chunk
@@ -199,27 +221,32 @@ def _under(chunk: list[Any], head: dict[str, Any]) -> list[Any]:
 
 
 def _says_something(name: str) -> bool:
-    """A field beside a list of records says how labels were drawn, by which model, or what else was asked."""
+    """A field beside a list of records says how labels were drawn, by which model, or what else was
+    asked.
+    """
     return name in FRAMES_OF_REQUESTS or name in ASKS or says_something((name,))
 
 
-def _settings(head: dict[str, Any]) -> dict[str, Any]:
+def _settings(head: Doc) -> Doc:
     """What the head of a log of Inspect says of generation: of the plan, and of the model."""
-    found: dict[str, Any] = {}
+    found: Doc = {}
     for place in ("plan", "eval"):
         held = head.get(place)
         if isinstance(held, dict):
             for name in ("config", "model_generate_config"):
                 # The config of `eval` is that of the evaluation: limits, epochs, where it logs.
                 if isinstance(held.get(name), dict) and (place, name) != ("eval", "config"):
-                    found.update({key: value for key, value in held[name].items() if value is not None})
+                    found.update(
+                        {key: value for key, value in held[name].items() if value is not None}
+                    )
             if isinstance(held.get("model"), str):
                 found["model"] = held["model"]
     return found
 
 
 def _elements(file: BinaryIO, layout: _Layout, path: Path) -> Iterator[bytes | Skip]:
-    """The elements of an array, cut at its commas, or whole objects one after the other, as they stand there.
+    """The elements of an array, cut at its commas, or whole objects one after the other, as they
+    stand there.
 
     Then comes the Skip of an end that is not one.
     """
@@ -254,7 +281,9 @@ def _elements(file: BinaryIO, layout: _Layout, path: Path) -> Iterator[bytes | S
 
 
 def _refuse_settings_behind(rest: bytes, path: Path) -> None:
-    """Raise an error if what stands behind a long list of records says how they were drawn: they are read by then."""
+    """Raise an error if what stands behind a long list of records says how they were drawn: they
+    are read by then.
+    """
     try:
         tail = loads(b"{" + rest.lstrip(_BLANK))
     except ValueError:
@@ -263,7 +292,8 @@ def _refuse_settings_behind(rest: bytes, path: Path) -> None:
     if changed or asked_for(tail):
         said = changed or "a request for reasoning"
         raise ValueError(
-            f"{path}: {said} stands behind the list of records: write it before the list, or in each record"
+            f"{path}: {said} stands behind the list of records: write it before the list, or in "
+            "each record"
         )
 
 
@@ -286,7 +316,9 @@ def _objects(text: bytes) -> tuple[list[int], int | None]:
 
 
 def _marks(text: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Where the brackets and commas outside of texts stand, and which they are: 1, -1 or `_COMMA`."""
+    """Where the brackets and commas outside of texts stand, and which they are: 1, -1 or
+    `_COMMA`.
+    """
     kind = _KINDS[np.frombuffer(_plain(text), dtype=np.uint8)]
     place = np.flatnonzero(kind)
     kind = kind[place]
@@ -339,7 +371,9 @@ def _unwrapped(docs: list[Any]) -> list[Any]:
 
 
 def _closed(lines: list[bytes]) -> bool:
-    return all([line.startswith(b"{") and line.endswith((b"}\n", b"}", b"}\r\n")) for line in lines])
+    return all(
+        [line.startswith(b"{") and line.endswith((b"}\n", b"}", b"}\r\n")) for line in lines]
+    )
 
 
 def _parse_line(line: bytes) -> Any:
@@ -358,4 +392,6 @@ def _parse_line(line: bytes) -> Any:
 
 
 _EVENT = re.compile(rb'data:|event:|id:|retry:|:(?=[^"{}\[\],]*\Z)')
-"""What lines of server-sent events begin with; a comment must not look like what was cut off a record."""
+"""What lines of server-sent events begin with; a comment must not look like what was cut off a
+record.
+"""

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kt_theory.transfer import plain
 from kt_theory.transfer.account import Account, Skip
-from kt_theory.transfer.answers import Answer, Reading, failed
-from kt_theory.transfer.builder import Builder
-from kt_theory.transfer.envelopes import opened
-from kt_theory.transfer.formats import READERS as READERS
-from kt_theory.transfer.formats import recognise as recognise
-from kt_theory.transfer.lines import End, json_chunks
-from kt_theory.transfer.packed import as_plain_file, suffix_of
-from kt_theory.transfer.requests import Requests
-from kt_theory.transfer.streams import Joiner
-from kt_theory.transfer.tables import csv_chunks, in_columns, parquet_chunks
+from kt_theory.transfer.read import plain
+from kt_theory.transfer.read.answers import Answer, Doc, Reading, failed
+from kt_theory.transfer.read.builder import Builder
+from kt_theory.transfer.read.envelopes import opened
+from kt_theory.transfer.read.formats import READERS as READERS
+from kt_theory.transfer.read.formats import recognise as recognise
+from kt_theory.transfer.read.json_files import End, json_chunks
+from kt_theory.transfer.read.packed import as_plain_file, suffix_of
+from kt_theory.transfer.read.requests import Requests
+from kt_theory.transfer.read.streams import Joiner
+from kt_theory.transfer.read.tables import csv_chunks, in_columns, parquet_chunks
 from kt_theory.validation import unknown_name
 
 Chunks = Iterable["list[Any] | plain.Columns"]
@@ -39,7 +39,8 @@ def read_file(
     Parameters
     ----------
     path : Path
-        .jsonl, .json, .ndjson or .txt: JSON, as `lines` reads it; .csv, .tsv; .parquet; also compressed, .gz or .zst.
+        .jsonl, .json, .ndjson or .txt: JSON, as `lines` reads it; .csv, .tsv; .parquet; also
+        compressed, .gz or .zst.
     format : str or None
         One of `READERS`; recognised by the first record if omitted.
     fatal : bool
@@ -50,8 +51,8 @@ def read_file(
     Raises
     ------
     ValueError
-        For an unknown format or suffix, a line without a record if `fatal`, a file of requests that cannot be read, or
-        damaged compressed data.
+        For an unknown format or suffix, a line without a record if `fatal`, a file of requests that
+        cannot be read, or damaged compressed data.
     """
     if format is not None and format not in READERS:
         raise unknown_name("format", format, READERS)
@@ -60,7 +61,9 @@ def read_file(
     suffix = suffix_of(path)
     table = suffix in {".csv", ".tsv", ".parquet"}
     if not table and suffix not in {".jsonl", ".json", ".ndjson", ".txt", ""}:
-        raise ValueError(f"{path}: must be .jsonl, .ndjson, .json, .csv, .tsv or .parquet, also with .gz or .zst")
+        raise ValueError(
+            f"{path}: must be .jsonl, .ndjson, .json, .csv, .tsv or .parquet, also with .gz or .zst"
+        )
     account.format = format or ("plain" if table else "")
     joined = None if requests is None else Requests(Path(requests))
     intake = _Intake(builder, account, in_columns(reading) if table else reading, fatal, joined)
@@ -79,7 +82,9 @@ def read_file(
 def _table_chunks(path: Path, suffix: str, reading: Reading) -> Iterator[Chunks]:
     with as_plain_file(path) as file:
         try:
-            yield parquet_chunks(file, reading) if suffix == ".parquet" else csv_chunks(file, reading)
+            yield (
+                parquet_chunks(file, reading) if suffix == ".parquet" else csv_chunks(file, reading)
+            )
         except ValueError as error:
             # The copy of a compressed file has a name that says nothing to anybody.
             raise ValueError(str(error).replace(str(file), str(path))) from None
@@ -101,7 +106,12 @@ class _Intake:
     """Takes what a file holds, record by record or as columns."""
 
     def __init__(
-        self, builder: Builder, account: Account, reading: Reading, fatal: bool, requests: Requests | None
+        self,
+        builder: Builder,
+        account: Account,
+        reading: Reading,
+        fatal: bool,
+        requests: Requests | None,
     ) -> None:
         self.builder = builder
         self.account = account
@@ -114,15 +124,17 @@ class _Intake:
         self.lines: list[int] = []
 
     def take_all(self, chunks: Chunks) -> None:
-        """Take all chunks: columns, or lists of parsed records and of Skips in place of lines that are none."""
+        """Take all chunks: columns, or lists of parsed records and of Skips in place of lines that
+        are none.
+        """
         for chunk in chunks:
             self._take(chunk)
         self._take_joined(None)
         self._hand_on()
         if self.joiner.alike:
             self.account.notes.append(
-                f"{self.joiner.alike} answers of Gemini follow one to the same request and have no responseId: they "
-                "are taken for draws of their own, not for pieces of a stream"
+                f"{self.joiner.alike} answers of Gemini follow one to the same request and have no "
+                "responseId: they are taken for draws of their own, not for pieces of a stream"
             )
         self.account.skipped.sort(key=_line_of)
 
@@ -132,9 +144,16 @@ class _Intake:
         columns = chunk if isinstance(chunk, plain.Columns) else None
         alone = self.requests is not None or self.reading.model is not None
         if isinstance(chunk, list) and chunk and not alone and self._is_plain(chunk[0]):
-            columns = plain.Columns.of(chunk, self.reading) if plain.first_line(chunk, first) is not None else None
+            columns = (
+                plain.Columns.of(chunk, self.reading)
+                if plain.first_line(chunk, first) is not None
+                else None
+            )
         if columns is not None and self.reading.model is not None:
-            raise ValueError(f"{account.source}: its records name no model; leave out model={self.reading.model!r}")
+            raise ValueError(
+                f"{account.source}: its records name no model; leave out "
+                f"model={self.reading.model!r}"
+            )
         if columns is not None:
             account.format = "plain"
             account.lines += len(columns.sizes)
@@ -142,7 +161,11 @@ class _Intake:
             self.builder.add_columns(columns, first if begins is None else begins)
         elif isinstance(chunk, list):
             account.lines += len(chunk)
-            numbers = chunk.lines if isinstance(chunk, plain.Numbered) else range(first, first + len(chunk))
+            numbers = (
+                chunk.lines
+                if isinstance(chunk, plain.Numbered)
+                else range(first, first + len(chunk))
+            )
             for line, doc in zip(numbers, chunk, strict=True):
                 try:
                     self._record(line, doc)
@@ -183,7 +206,9 @@ class _Intake:
             raise ValueError(f"{self.account.source} line {lines[0]}: {skip}") from None
         self.account.skipped.append((lines[0], skip.outcome, str(skip)))
         for line in lines[1:]:
-            self.account.skipped.append((line, skip.outcome, f"a piece of the answer that line {lines[0]} begins"))
+            self.account.skipped.append(
+                (line, skip.outcome, f"a piece of the answer that line {lines[0]} begins")
+            )
 
     def _record(self, line: int, doc: Any) -> None:
         """Read what stands on a line, or keep it if it is a piece of an answer."""
@@ -197,7 +222,7 @@ class _Intake:
         if not self.joiner.takes(line, doc):
             self._read(line, doc)
 
-    def _read(self, line: int, doc: dict[str, Any]) -> None:
+    def _read(self, line: int, doc: Doc) -> None:
         if self.requests is not None:
             doc = self.requests.joined(doc, line)
         account = self.account
@@ -219,25 +244,33 @@ class _Intake:
 _DEEP = Skip("malformed", "nested too deeply")
 
 ALLOWED = ("blank", "other model", "repeated")
-"""What a line may be that gives no record where all others must: nothing of what was asked for is lost."""
+"""What a line may be that gives no record where all others must: nothing of what was asked for is
+lost.
+"""
 
 
 def _line_of(entry: tuple[int, str, str]) -> int:
     return entry[0]
 
 
-def _id_of(doc: dict[str, Any]) -> int | None:
-    """A number for the id that a server gave to an answer; None if there is none. Plain records have none."""
+def _id_of(doc: Doc) -> int | None:
+    """A number for the id that a server gave to an answer; None if there is none. Plain records
+    have none.
+    """
     body = doc.get("response", doc)
     if type(body) is dict:
         body = body.get("body", body)
     if type(body) is not dict:
         return None
-    name = body.get("id", body.get("responseId")) if "choices" in body or "output" in body else body.get("responseId")
+    name = (
+        body.get("id", body.get("responseId"))
+        if "choices" in body or "output" in body
+        else body.get("responseId")
+    )
     return hash(name) if type(name) is str and name else None
 
 
-def _format_of(doc: dict[str, Any], reading: Reading) -> str:
+def _format_of(doc: Doc, reading: Reading) -> str:
     """The format of the first record; one that has the label in a field of its own is plain."""
     try:
         found = recognise(doc, reading.input)
@@ -251,7 +284,9 @@ def _format_of(doc: dict[str, Any], reading: Reading) -> str:
 
 
 def _refuse_label_field(reading: Reading) -> None:
-    """Raise an error if the user named a field of the label where an answer's label is its first token or its text."""
+    """Raise an error if the user named a field of the label where an answer's label is its first
+    token or its text.
+    """
     if reading.label_field is not None:
         raise unknown_name("label", reading.label_field, ("first_token", "text"))
 

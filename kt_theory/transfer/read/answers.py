@@ -1,4 +1,6 @@
-"""One answer of a teacher, whatever server it came from, and the fields that all of them spell alike."""
+"""One answer of a teacher, whatever server it came from, and the fields that all of them spell
+alike.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +11,32 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from kt_theory.transfer.account import Account, Skip
-from kt_theory.transfer.sampling import Origin
+from kt_theory.transfer.read.sampling import Origin
+
+Doc = dict[str, Any]
+"""A JSON object."""
 
 CENSORED = -1000.0
-"""Servers write -9999, -3.4e38 or -inf for "too small to list": so is everything at or below this."""
+"""Servers write -9999, -3.4e38 or -inf for "too small to list": so is everything at or below this.
+"""
 
 UNKNOWN = -1e308
-"""What NaN and -Infinity are read as, for which JSON has no number: censored, as logarithms and as probabilities."""
+"""What NaN and -Infinity are read as, for which JSON has no number: censored, as logarithms and as
+probabilities.
+"""
 
 UNSTATED = math.inf
-"""In place of a log-probability that a record does not state: nothing is known of it, not even that it is small."""
+"""In place of a log-probability that a record does not state: nothing is known of it, not even that
+it is small.
+"""
 
 ROUNDING = 1e-3
 """A log-probability may exceed 0 by that much: servers compute in half precision."""
 
 FAR = 2**63
-"""Numbers from here on name nothing: whole ones beyond 64 bits arrive as floats, which have lost their last digits."""
+"""Numbers from here on name nothing: whole ones beyond 64 bits arrive as floats, which have lost
+their last digits.
+"""
 
 Key = int | str | bytes
 """What tells labels apart: the token's id, else its bytes, else its text."""
@@ -46,7 +58,8 @@ class Answer(NamedTuple):
     by_text : bool
         The label is a whole text in place of a first token, as the answer states no tokens.
     reasoned : bool
-        Reasoning came before the label: what is stated of it holds given that reasoning, and is left out.
+        Reasoning came before the label: what is stated of it holds given that reasoning, and is
+        left out.
     """
 
     input: str
@@ -85,7 +98,7 @@ class Reading(NamedTuple):
     model: str | None = None
 
 
-Reader = Callable[[dict[str, Any], Reading], list[Answer]]
+Reader = Callable[[Doc, Reading], list[Answer]]
 
 
 def malformed(reason: str) -> Skip:
@@ -108,7 +121,9 @@ def _kind(value: Any) -> str:
 
 
 def log_probability(value: Any, name: str = "logprob") -> float:
-    """Return a log-probability in (-1000, 0], NaN if it is censored, or `UNSTATED` if there is none."""
+    """Return a log-probability in (-1000, 0], NaN if it is censored, or `UNSTATED` if there is
+    none.
+    """
     if type(value) is float and CENSORED < value <= 0.0:
         return value
     if value is None:
@@ -128,7 +143,9 @@ def log_probability(value: Any, name: str = "logprob") -> float:
 
 
 def probability(value: Any, name: str = "prob") -> float:
-    """Return the logarithm of a probability, NaN (censored) for 0 or NaN, or `UNSTATED` if there is none."""
+    """Return the logarithm of a probability, NaN (censored) for 0 or NaN, or `UNSTATED` if there is
+    none.
+    """
     if value is None:
         return UNSTATED
     if value == UNKNOWN:
@@ -139,8 +156,12 @@ def probability(value: Any, name: str = "prob") -> float:
     return min(0.0, math.log(number)) if number > 0.0 else math.nan
 
 
-def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, str] | None = None) -> Key:
-    """Return what tells a token apart: its id, else its bytes, else its text. `token_id:42` is the id 42."""
+def token_key(
+    text: Any, raw: Any = None, number: Any = None, texts: dict[Key, str] | None = None
+) -> Key:
+    """Return what tells a token apart: its id, else its bytes, else its text. `token_id:42` is the
+    id 42.
+    """
     if raw is None and number is None and type(text) is str and "token_id:" not in text:
         return text
     if number is not None:
@@ -148,13 +169,20 @@ def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, s
         if texts is not None and isinstance(text, str):
             texts.setdefault(key, text)
         return key
-    if isinstance(text, str) and text.startswith("token_id:") and text[9:].isdecimal() and len(text) < 30:
+    if (
+        isinstance(text, str)
+        and text.startswith("token_id:")
+        and text[9:].isdecimal()
+        and len(text) < 30
+    ):
         return int(text[9:])
     if type(raw) is list and raw:
         try:
             octets = bytes(raw)
         except (TypeError, ValueError, OverflowError):
-            raise malformed(f"bytes = {_kind(raw)}: must be a list of whole numbers from 0 to 255") from None
+            raise malformed(
+                f"bytes = {_kind(raw)}: must be a list of whole numbers from 0 to 255"
+            ) from None
         try:
             return octets.decode("utf-8")
         except UnicodeDecodeError:
@@ -165,11 +193,15 @@ def token_key(text: Any, raw: Any = None, number: Any = None, texts: dict[Key, s
 
 
 def with_sampled(key: Key, value: float, entries: Iterable[tuple[Key, float]]) -> dict[Key, float]:
-    """Return what is stated, the sampled label's own first, each label once: of tokens that read alike the first."""
+    """Return what is stated, the sampled label's own first, each label once: of tokens that read
+    alike the first.
+    """
     # The sampled token may be listed with a value where its own field holds the censoring mark.
     found = {key: value}
     for name, stated in entries:
-        if name not in found or ((found[name] != found[name] or found[name] == UNSTATED) and stated != UNSTATED):
+        if name not in found or (
+            (found[name] != found[name] or found[name] == UNSTATED) and stated != UNSTATED
+        ):
             found[name] = stated
     if UNSTATED in found.values():
         return {name: stated for name, stated in found.items() if stated != UNSTATED}
@@ -227,7 +259,7 @@ _DECLINED = {
 _CALLS = {"tool_calls", "tool_call", "function_call", "tool_use"}
 
 
-def failed(doc: dict[str, Any]) -> None:
+def failed(doc: Doc) -> None:
     """Raise a Skip if the line holds an error in place of an answer."""
     error = doc.get("error")
     if error:
@@ -237,7 +269,7 @@ def failed(doc: dict[str, Any]) -> None:
         raise Skip("error", " ".join(str(doc.get("message", "error")).split())[:200])
 
 
-def field_of(doc: dict[str, Any], path: str) -> Any:
+def field_of(doc: Doc, path: str) -> Any:
     """Return the field at a path of names with dots between, such as metadata.question."""
     found: Any = doc
     for name in path.split("."):
@@ -247,8 +279,9 @@ def field_of(doc: dict[str, Any], path: str) -> Any:
     return found
 
 
-def asked(doc: dict[str, Any], reading: Reading) -> str:
-    """Return what was asked: the field that the user named, else a prompt, messages, or an id given to the request.
+def asked(doc: Doc, reading: Reading) -> str:
+    """Return what was asked: the field that the user named, else a prompt, messages, or an id given
+    to the request.
 
     Instructions, tools and what else a request adds to the prompt are part of it.
     """
@@ -261,15 +294,16 @@ def asked(doc: dict[str, Any], reading: Reading) -> str:
     return _prompt(doc, places, reading)
 
 
-def prompt_of(doc: dict[str, Any], reading: Reading) -> str:
+def prompt_of(doc: Doc, reading: Reading) -> str:
     """Return what was asked without its frame, as the teacher's echo would repeat it."""
     if reading.input is not None:
         return input_key(field_of(doc, reading.input))
     return _prompt(doc, _requests(doc), reading)
 
 
-def shared_out(doc: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """Return the record of each of `count` answers: where one request asks several prompts, each has its own.
+def shared_out(doc: Doc, count: int) -> list[Doc]:
+    """Return the record of each of `count` answers: where one request asks several prompts, each
+    has its own.
 
     The answers to the first prompt come first, as many as to each other one.
 
@@ -296,7 +330,7 @@ def _several(value: list[Any]) -> bool:
     return all([type(v) is str for v in value]) or all([type(v) is list for v in value])
 
 
-def _divided(doc: dict[str, Any], place: dict[str, Any], name: str, count: int) -> list[dict[str, Any]]:
+def _divided(doc: Doc, place: Doc, name: str, count: int) -> list[Doc]:
     prompts = place[name]
     if count % len(prompts):
         raise malformed(f"{len(prompts)} prompts, {count} answers: each prompt needs as many")
@@ -307,15 +341,19 @@ def _divided(doc: dict[str, Any], place: dict[str, Any], name: str, count: int) 
     return found
 
 
-def _replaced(node: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def _replaced(node: Doc, old: Doc, new: Doc) -> Doc:
     """The record with one of its places changed."""
     if node is old:
         return new
-    inner = {name: _replaced(node[name], old, new) for name in _PLACES & node.keys() if type(node[name]) is dict}
+    inner = {
+        name: _replaced(node[name], old, new)
+        for name in _PLACES & node.keys()
+        if type(node[name]) is dict
+    }
     return {**node, **inner}
 
 
-def _prompt(doc: dict[str, Any], places: list[dict[str, Any]], reading: Reading) -> str:
+def _prompt(doc: Doc, places: list[Doc], reading: Reading) -> str:
     for place in places:
         # Beside messages a prompt is but a name.
         for name in ("messages", "contents"):
@@ -340,14 +378,15 @@ def _prompt(doc: dict[str, Any], places: list[dict[str, Any]], reading: Reading)
             reading.account.named_by_id += 1
             return str(doc[name])
     raise malformed(
-        "no input: the line holds no prompt, messages, contents, input, input_ids or custom_id; name the field"
+        "no input: the line holds no prompt, messages, contents, input, input_ids or custom_id; "
+        "name the field"
     )
 
 
 _PROMPTS = ("prompt", "input", "inputs", "input_ids", "prompt_token_ids")
 
 
-def _stored(places: list[dict[str, Any]], asked: str) -> str:
+def _stored(places: list[Doc], asked: str) -> str:
     """What was asked, behind the prompt kept at the server, {id, variables}, that it goes with."""
     for place in places:
         if type(place.get("prompt")) is dict and place["prompt"]:
@@ -355,8 +394,10 @@ def _stored(places: list[dict[str, Any]], asked: str) -> str:
     return asked
 
 
-def _frame(doc: dict[str, Any], places: list[dict[str, Any]]) -> list[str]:
-    """What a request adds to the prompt: instructions as they stand, tools, pictures and the like by digest."""
+def _frame(doc: Doc, places: list[Doc]) -> list[str]:
+    """What a request adds to the prompt: instructions as they stand, tools, pictures and the like
+    by digest.
+    """
     found: list[str] = []
     for place in places:
         names = _FRAMES_OF_RECORDS if place is doc else FRAMES_OF_REQUESTS
@@ -372,7 +413,7 @@ def _frame(doc: dict[str, Any], places: list[dict[str, Any]]) -> list[str]:
     return sorted(found) if found else found
 
 
-def _add_frame(found: list[str], place: dict[str, Any], names: frozenset[str]) -> None:
+def _add_frame(found: list[str], place: Doc, names: frozenset[str]) -> None:
     for name in names.intersection(place):
         value = place[name]
         if not value and (value is not False or name not in _SWITCHES):
@@ -390,21 +431,25 @@ def _short(value: Any) -> str:
 
 
 _INSTRUCTIONS = frozenset(
-    {"instructions", "systemInstruction", "system_instruction", "system", "system_prompt", "system_message",
-     "developer", "preamble"}
+    {"instructions", "systemInstruction", "system_instruction", "system", "system_prompt",
+     "system_message", "developer", "preamble"}
 )  # fmt: skip
 
 _SWITCHES = frozenset({"think", "enable_thinking"})
-"""What is thought of a request that leaves them out is the model's own choice: false is another request."""
+"""What is thought of a request that leaves them out is the model's own choice: false is another
+request.
+"""
 
 _FRAMES = _INSTRUCTIONS | {
-    "tools", "functions", "toolConfig", "tool_config", "documents", "conversation", "previous_response_id",
+    "tools", "functions", "toolConfig", "tool_config", "documents", "conversation",
+    "previous_response_id",
 }  # fmt: skip
 """What makes part of the input wherever it stands."""
 
 _FRAMES_OF_RECORDS = _FRAMES | {
-    "suffix", "images", "image", "image_data", "template", "cachedContent", "cached_content", "multi_modal_data",
-    "chat_template", "chat_template_kwargs", "reasoning_effort", "think", "enable_thinking",
+    "suffix", "images", "image", "image_data", "template", "cachedContent", "cached_content",
+    "multi_modal_data", "chat_template", "chat_template_kwargs", "reasoning_effort", "think",
+    "enable_thinking",
 }  # fmt: skip
 """What makes part of it in a record too, which may hold answer and request side by side."""
 
@@ -420,7 +465,7 @@ def _system(value: Any) -> str:
     return _text(value)
 
 
-def _requests(doc: dict[str, Any]) -> list[dict[str, Any]]:
+def _requests(doc: Doc) -> list[Doc]:
     """The places where a line may keep what was asked."""
     places = [doc]
     if _PLACES.isdisjoint(doc):
@@ -442,7 +487,9 @@ _PLACES = frozenset({"request", WRAPPER, *_INNER})
 
 
 def input_key(value: Any) -> str:
-    """Return an input as text: text as it stands, messages as their texts, anything else as JSON."""
+    """Return an input as text: text as it stands, messages as their texts, anything else as
+    JSON.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, float) and abs(value) >= FAR:
@@ -458,17 +505,28 @@ def input_key(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def _turn(turn: dict[str, Any]) -> str:
+def _turn(turn: Doc) -> str:
     """One message as text, with the calls of tools that it makes."""
     text = f"{turn.get('role', 'user')}: {_text(turn.get('content', turn.get('parts')))}"
     if _BESIDE.isdisjoint(turn):
         return text
     beside = [f"[{name} {_short(turn[name])}]" for name in _NAMES_BESIDE if turn.get(name)]
     calls = turn.get("tool_calls")
-    return " ".join([text, *beside, json.dumps(calls, sort_keys=True)] if calls else [text, *beside])
+    return " ".join(
+        [text, *beside, json.dumps(calls, sort_keys=True)] if calls else [text, *beside]
+    )
 
 
-_NAMES_BESIDE = ("name", "function_call", "audio", "images", "reasoning_content", "reasoning", "thinking", "refusal")
+_NAMES_BESIDE = (
+    "name",
+    "function_call",
+    "audio",
+    "images",
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "refusal",
+)
 _BESIDE = frozenset({"tool_calls", *_NAMES_BESIDE})
 """What a message may hold beside its content, and is asked with it."""
 

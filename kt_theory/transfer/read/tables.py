@@ -19,14 +19,15 @@ from kt_theory.delimited import (
     delimiter_of,
     first_rows,
     has_decimal_comma,
+    long_cells,
     named_delimiter,
     other_encoding,
     with_point,
 )
-from kt_theory.transfer import lines
 from kt_theory.transfer.account import Account, Skip
-from kt_theory.transfer.answers import Reading
-from kt_theory.transfer.plain import (
+from kt_theory.transfer.read import json_files
+from kt_theory.transfer.read.answers import Doc, Reading
+from kt_theory.transfer.read.plain import (
     FIELDS,
     FRAMES,
     INPUTS,
@@ -42,7 +43,7 @@ from kt_theory.transfer.plain import (
     read_alone,
     structured,
 )
-from kt_theory.transfer.sampling import canonical_name, may_hold_settings
+from kt_theory.transfer.read.sampling import canonical_name, may_hold_settings
 
 _CHUNK = 1024
 _BLOCK = 1 << 22
@@ -53,7 +54,9 @@ _OWN = ("input", "label", "logprob", "prob")
 
 
 def in_columns(reading: Reading) -> Reading:
-    """Return how to read what `csv_chunks` and `parquet_chunks` yield: records with the format's own names."""
+    """Return how to read what `csv_chunks` and `parquet_chunks` yield: records with the format's
+    own names.
+    """
     return reading._replace(input=None, label_field=None, logprob_field=None)
 
 
@@ -63,7 +66,8 @@ class _Layout(NamedTuple):
     Attributes
     ----------
     names : tuple of str
-        What the columns are called in records: input, label, logprob, prob, and what is read as it stands.
+        What the columns are called in records: input, label, logprob, prob, and what is read as it
+        stands.
     places : tuple of int
         Where they stand.
     width : int
@@ -79,7 +83,8 @@ class _Layout(NamedTuple):
 
 
 def csv_chunks(source: Path | BinaryIO, reading: Reading) -> Iterator[list[Any] | Columns]:
-    """Yield the records of a CSV file: blocks of ordinary lines as columns, any other block row by row.
+    """Yield the records of a CSV file: blocks of ordinary lines as columns, any other block row by
+    row.
 
     Parameters
     ----------
@@ -89,7 +94,9 @@ def csv_chunks(source: Path | BinaryIO, reading: Reading) -> Iterator[list[Any] 
         What the user named; guesses go to its account.
     """
     if not isinstance(source, Path):
-        yield from _csv_chunks(_Source(source), getattr(source, "name", reading.account.source), reading)
+        yield from _csv_chunks(
+            _Source(source), getattr(source, "name", reading.account.source), reading
+        )
         return
     with source.open("rb") as file:
         yield from _csv_chunks(_Source(file), source, reading)
@@ -103,9 +110,10 @@ def _csv_chunks(source: _Source, name: Any, reading: Reading) -> Iterator[list[A
     named, text = named_delimiter(text)
     delimiter = named or delimiter_of(text, lambda rows: _usual_names(rows[0], reading))
     rows = _Rows(source, delimiter)
-    if named:
-        next(rows)
-    header = next((row for row in rows if isinstance(row, Skip) or any(cell.strip() for cell in row)), None)
+    with long_cells():
+        if named:
+            next(rows)
+        header = next((row for row in rows if isinstance(row, Skip) or "".join(row).strip()), None)
     if header is None:
         return
     if isinstance(header, Skip) or "\x00" in "".join(header):
@@ -113,7 +121,9 @@ def _csv_chunks(source: _Source, name: Any, reading: Reading) -> Iterator[list[A
     source.unread(rows.rest())
     header = [cell.strip() for cell in header]
     first = first_rows(text, delimiter)[1:]
-    layout = _layout(name, header, reading, _numbers_in(header, first))._replace(delimiter=delimiter)
+    layout = _layout(name, header, reading, _numbers_in(header, first))._replace(
+        delimiter=delimiter
+    )
     _say_how_written(layout, first, reading.account)
     watch = _Numbering(header, layout, reading)
     for chunk in _blocks(source, layout, rows.line):
@@ -126,7 +136,9 @@ def _refuse_other_files(name: Any, sample: bytes) -> None:
     """Raise an error if a file does not begin as a CSV file in UTF-8."""
     encoding = other_encoding(sample)
     if encoding:
-        raise ValueError(f"{name} is not a CSV file in UTF-8: it seems to be {encoding}; save it as UTF-8")
+        raise ValueError(
+            f"{name} is not a CSV file in UTF-8: it seems to be {encoding}; save it as UTF-8"
+        )
     for mark, kind in _MARKS.items():
         if sample.startswith(mark):
             raise ValueError(f"{name} is not a CSV file: it is {kind}; its suffix must say so")
@@ -165,7 +177,9 @@ def _usual_names(header: Sequence[str], reading: Reading) -> float:
 
 def _numbers_in(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:
     """Which columns hold numbers in the first rows, or nothing."""
-    cells = [[row[i] for row in rows if len(row) == len(header) and row[i]] for i in range(len(header))]
+    cells = [
+        [row[i] for row in rows if len(row) == len(header) and row[i]] for i in range(len(header))
+    ]
     return [all(_is_number(cell) for cell in column[:_FEW]) for column in cells]
 
 
@@ -183,9 +197,17 @@ def _is_number(cell: str) -> bool:
 def _say_how_written(layout: _Layout, first: Sequence[Sequence[str]], account: Account) -> None:
     """Take down what parts the cells and the digits, where it is not a comma and a point."""
     if layout.delimiter != ",":
-        account.notes.append(f"cells are parted by {DELIMITERS.get(layout.delimiter, repr(layout.delimiter))}")
-    numbers = [i for name, i in zip(layout.names, layout.places, strict=True) if name in ("logprob", "prob")]
-    if any(len(row) == layout.width and has_decimal_comma(row[i]) for row in first for i in numbers):
+        account.notes.append(
+            f"cells are parted by {DELIMITERS.get(layout.delimiter, repr(layout.delimiter))}"
+        )
+    numbers = [
+        i
+        for name, i in zip(layout.names, layout.places, strict=True)
+        if name in ("logprob", "prob")
+    ]
+    if any(
+        len(row) == layout.width and has_decimal_comma(row[i]) for row in first for i in numbers
+    ):
         account.notes.append("numbers are written with decimal commas: 0,25 is 0.25")
 
 
@@ -193,7 +215,11 @@ def _layout(name: Any, header: Sequence[str], reading: Reading, numbers: Sequenc
     """Return which columns are read, or refuse a header that does not say it."""
     # A column of texts states no log-probability, whatever it is called.
     guessed = {*LOGPROBS[1:], *PROBS[1:]}
-    texts = {cell for cell, number in zip(header, numbers, strict=True) if not number and cell.lower() in guessed}
+    texts = {
+        cell
+        for cell, number in zip(header, numbers, strict=True)
+        if not number and cell.lower() in guessed
+    }
     free = tuple(cell for cell in dict.fromkeys(header) if cell not in texts)
     try:
         fields = fields_of(free, reading.input, reading.label_field, reading.logprob_field)
@@ -201,16 +227,22 @@ def _layout(name: Any, header: Sequence[str], reading: Reading, numbers: Sequenc
         raise ValueError(f"{name}: {error}") from None
     _refuse_missing(name, _shown(header), header, fields)
     chosen = {given: own for own, given in zip(_OWN, fields[:4], strict=True) if given is not None}
-    kept = {cell for cell in header if cell not in _OWN and (cell in fields.frame or _is_read(cell))}
+    kept = {
+        cell for cell in header if cell not in _OWN and (cell in fields.frame or _is_read(cell))
+    }
     used = [i for i, cell in enumerate(header) if cell in chosen or cell in kept]
     for cell in dict.fromkeys(header[i] for i in used):
         places = [i + 1 for i, other in enumerate(header) if other == cell]
         if len(places) > 1:
             shown = " and ".join(map(str, places))
-            raise ValueError(f"{name}: column {cell!r} is named twice, as columns {shown}: names must differ")
+            raise ValueError(
+                f"{name}: column {cell!r} is named twice, as columns {shown}: names must differ"
+            )
     fields.say(reading.account)
     if texts and reading.logprob_field is None:
-        reading.account.notes.append(f"column {min(texts)!r} holds no numbers: no probability is taken from it")
+        reading.account.notes.append(
+            f"column {min(texts)!r} holds no numbers: no probability is taken from it"
+        )
     return _Layout(tuple(chosen.get(header[i], header[i]) for i in used), tuple(used), len(header))
 
 
@@ -231,9 +263,13 @@ def _refuse_missing(name: Any, shown: str, header: Sequence[str], fields: Fields
     if fields.input is None:
         index = [cell for cell in header if cell.lower() in INDEX_NAMES]
         also = f"; {index[0]!r} looks like an index" if index else ""
-        raise ValueError(f"{name}: column 'input' is missing; {shown}; input=... says which holds it{also}")
+        raise ValueError(
+            f"{name}: column 'input' is missing; {shown}; input=... says which holds it{also}"
+        )
     if fields.label is None and not set(_LISTS) & set(header):
-        raise ValueError(f"{name}: column 'label' is missing; {shown}; label=... says which holds it")
+        raise ValueError(
+            f"{name}: column 'label' is missing; {shown}; label=... says which holds it"
+        )
 
 
 class _Numbering:
@@ -251,17 +287,27 @@ class _Numbering:
             return
         if isinstance(chunk, Columns):
             names = chunk.inputs.names
-            found = names if chunk.inputs.codes is None else [names[code] for code in chunk.inputs.codes[:_CHUNK]]
+            found = (
+                names
+                if chunk.inputs.codes is None
+                else [names[code] for code in chunk.inputs.codes[:_CHUNK]]
+            )
         else:
             found = [record.get("input") for record in chunk if isinstance(record, dict)]
         self.cells += map(str, found)
 
     def warn(self) -> None:
         """Warn if they are 0, 1, 2, ... or 1, 2, 3, ..."""
-        if self.possible and self.name is not None and len(self.cells) > 1 and counts_rows(self.name, self.cells):
+        if (
+            self.possible
+            and self.name is not None
+            and len(self.cells) > 1
+            and counts_rows(self.name, self.cells)
+        ):
             self.account.warnings.append(
-                f"column {self.name!r} looks like an index, {self.cells[0]}, {self.cells[1]}, ...: then each row has "
-                "an input of its own, and its copy says nothing of others; input=... names another column"
+                f"column {self.name!r} looks like an index, {self.cells[0]}, {self.cells[1]}, ...: "
+                "then each row has an input of its own, and its copy says nothing of others; "
+                "input=... names another column"
             )
 
 
@@ -312,7 +358,8 @@ class _Rows:
 
     def _lines(self) -> Iterator[str]:
         for line in iter(self.source.readline, b""):
-            # Bytes that are no text come back with the row that holds them. A lone carriage return ends a line too.
+            # Bytes that are no text come back with the row that holds them. A lone carriage return
+            # ends a line too.
             text = line.decode("utf-8", "surrogateescape")
             self.pending = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
             while self.pending:
@@ -322,7 +369,6 @@ class _Rows:
         return self
 
     def __next__(self) -> list[str] | Skip:
-        limit = csv.field_size_limit(2**31 - 1)
         try:
             row = next(self._reader)
             "".join(row).encode()
@@ -331,27 +377,29 @@ class _Rows:
             return Skip("malformed", f"not CSV: {error}")
         except UnicodeEncodeError:
             return Skip("malformed", "not UTF-8")
-        finally:
-            csv.field_size_limit(limit)
 
 
 def _record_chunks(rows: _Rows, layout: _Layout, size: int) -> Iterator[Numbered]:
     """The records of the next `size` bytes, and of the row that they end in."""
-    end = rows.source.place + size
-    chunk, begin = Numbered(), [rows.line + 1]
-    for row in rows:
-        chunk.append(row if isinstance(row, Skip) else _record(layout, row))
-        begin.append(rows.line + 1)
-        done = rows.source.place >= end and not rows.pending
-        if len(chunk) == _CHUNK or done:
-            chunk.lines = begin[:-1]
+    end, done = rows.source.place + size, False
+    while not done:
+        with long_cells():
+            chunk, done = _next_chunk(rows, layout, end)
+        if chunk:
             yield chunk
-            chunk, begin = Numbered(), begin[-1:]
-        if done:
-            return
-    if chunk:
-        chunk.lines = begin[:-1]
-        yield chunk
+
+
+def _next_chunk(rows: _Rows, layout: _Layout, end: int) -> tuple[Numbered, bool]:
+    """A chunk of records, and whether it reaches the end."""
+    chunk, begin = Numbered(), rows.line + 1
+    for row in rows:
+        chunk.lines.append(begin)
+        chunk.append(row if isinstance(row, Skip) else _record(layout, row))
+        begin = rows.line + 1
+        done = rows.source.place >= end and not rows.pending
+        if done or len(chunk) == _CHUNK:
+            return chunk, done
+    return chunk, True
 
 
 def _record(layout: _Layout, row: list[str]) -> Any:
@@ -359,7 +407,7 @@ def _record(layout: _Layout, row: list[str]) -> Any:
         return Skip("blank", "blank line")
     if len(row) != layout.width:
         return Skip("malformed", f"{len(row)} cells, the header names {layout.width}")
-    record: dict[str, Any] = {}
+    record: Doc = {}
     try:
         for name, place in zip(layout.names, layout.places, strict=True):
             record[name] = _cell(name, row[place])
@@ -397,12 +445,18 @@ def _is_ordinary(names: Sequence[str]) -> bool:
 
 
 def _columns(block: bytes, layout: _Layout) -> Columns | None:
-    """The columns of a block of whole lines, or None where a row is out of the ordinary and must be read alone."""
+    """The columns of a block of whole lines, or None where a row is out of the ordinary and must be
+    read alone.
+    """
     import pyarrow as pa
     from pyarrow import csv as arrow
 
     rows = block.count(b"\n") + (not block.endswith(b"\n"))
-    whole = block.count(b'"') % 2 == 0 and block.count(b"\r") == block.count(b"\r\n") and b"\x00" not in block
+    whole = (
+        block.count(b'"') % 2 == 0
+        and block.count(b"\r") == block.count(b"\r\n")
+        and b"\x00" not in block
+    )
     if not whole or not _is_ordinary(layout.names):
         return None
     coded = pa.dictionary(pa.int32(), pa.string())
@@ -436,7 +490,12 @@ def _of_table(table: Any) -> Columns | None:
     if "top_logprobs" in table.column_names:
         listed = _listed(table["top_logprobs"].combine_chunks())
     own = _numbers(table["logprob"].combine_chunks()) if "logprob" in table.column_names else None
-    if inputs is None or labels is None or listed is None or (own is None and "logprob" in table.column_names):
+    if (
+        inputs is None
+        or labels is None
+        or listed is None
+        or (own is None and "logprob" in table.column_names)
+    ):
         return None
     return Columns.made(inputs, labels, own, *listed)
 
@@ -461,13 +520,17 @@ def _numbers(cells: Any) -> np.ndarray | None:
     """Numbers, none of them missing."""
     import pyarrow as pa
 
-    if cells.null_count or not (pa.types.is_floating(cells.type) or pa.types.is_integer(cells.type)):
+    if cells.null_count or not (
+        pa.types.is_floating(cells.type) or pa.types.is_integer(cells.type)
+    ):
         return None
     return cells.to_numpy(zero_copy_only=False).astype(np.float64)
 
 
 def _listed(cells: Any) -> tuple[np.ndarray, Coded, Any] | None:
-    """What each row lists, of JSON objects, a struct, a map or lists of {label, logprob}: sizes, labels, values."""
+    """What each row lists, of JSON objects, a struct, a map or lists of {label, logprob}: sizes,
+    labels, values.
+    """
     import pyarrow as pa
 
     if pa.types.is_large_string(cells.type):
@@ -484,12 +547,22 @@ def _listed(cells: Any) -> tuple[np.ndarray, Coded, Any] | None:
         here = np.column_stack([part.is_valid().to_numpy(zero_copy_only=False) for part in parts])
         used = np.flatnonzero(here.any(axis=0))
         row, place = np.nonzero(here[:, used])
-        values = np.column_stack([part.to_numpy(zero_copy_only=False) for part in parts])[:, used][row, place]
+        values = np.column_stack([part.to_numpy(zero_copy_only=False) for part in parts])[:, used][
+            row, place
+        ]
         return here.sum(axis=1), Coded([fields[i].name for i in used], place), values
     if pa.types.is_map(cells.type):
         pair = cells.keys, cells.items
-    elif pa.types.is_list(cells.type) and pa.types.is_struct(cells.type.value_type) and not cells.values.null_count:
-        parts = dict(zip([field.name for field in cells.type.value_type], cells.values.flatten(), strict=True))
+    elif (
+        pa.types.is_list(cells.type)
+        and pa.types.is_struct(cells.type.value_type)
+        and not cells.values.null_count
+    ):
+        parts = dict(
+            zip(
+                [field.name for field in cells.type.value_type], cells.values.flatten(), strict=True
+            )
+        )
         pair = parts.get("label", parts.get("token")), parts.get("logprob")
     else:
         return None
@@ -519,19 +592,24 @@ def _objects(cells: Any) -> list[Any] | None:
     whole = pc.and_(pc.starts_with(cells, "{"), pc.ends_with(cells, "}"))
     if not pc.all(whole).as_py():
         return None
-    text = pc.binary_join(pa.ListArray.from_arrays([0, len(cells)], cells), ",")[0].as_buffer().to_pybytes()
+    text = (
+        pc.binary_join(pa.ListArray.from_arrays([0, len(cells)], cells), ",")[0]
+        .as_buffer()
+        .to_pybytes()
+    )
     try:
-        docs = lines.loads(b"[" + text + b"]")
+        docs = json_files.loads(b"[" + text + b"]")
     except ValueError:
         return None
     return docs if len(docs) == len(cells) and set(map(type, docs)) <= {dict} else None
 
 
 def parquet_chunks(path: Path, reading: Reading) -> Iterator[list[Any] | Columns]:
-    """Yield the records of a Parquet file: batches of ordinary rows as columns, any other batch row by row.
+    """Yield the records of a Parquet file: batches of ordinary rows as columns, any other batch row
+    by row.
 
-    Dates and times are called by their ISO form, whole and decimal numbers by their digits, truth values true and
-    false.
+    Dates and times are called by their ISO form, whole and decimal numbers by their digits, truth
+    values true and false.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -544,7 +622,10 @@ def parquet_chunks(path: Path, reading: Reading) -> Iterator[list[Any] | Columns
         watch = _Numbering(schema.names, layout, reading)
         stored = [schema.names[place] for place in layout.places]
         for part in file.iter_batches(_BATCH, columns=stored):
-            arrays = [_readable(part.column(name), name, own) for name, own in zip(stored, layout.names, strict=True)]
+            arrays = [
+                _readable(part.column(name), name, own)
+                for name, own in zip(stored, layout.names, strict=True)
+            ]
             table = pa.table(arrays, names=list(layout.names))
             for chunk in _table_chunks(table):
                 watch.see(chunk)
@@ -577,7 +658,9 @@ class _Unreadable(ValueError):
 def _may_be_number(kind: Any) -> bool:
     import pyarrow as pa
 
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    is_text = (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
     return is_text or pa.types.is_null(kind) or _is_numeric(kind)
 
 
@@ -608,7 +691,9 @@ def _readable(cells: Any, stored: str, own: str) -> Any:
 
 
 def _named(cells: Any, stored: str, own: str) -> Any:
-    """Return a column of inputs or labels as texts, or as it is where its cells are named one by one."""
+    """Return a column of inputs or labels as texts, or as it is where its cells are named one by
+    one.
+    """
     import pyarrow as pa
 
     kind = cells.type
@@ -627,14 +712,18 @@ def _named(cells: Any, stored: str, own: str) -> Any:
 
 
 def _digits(value: float | None) -> str | None:
-    """A number as text, a whole one without a point: pandas makes floats of whole numbers beside missing ones."""
+    """A number as text, a whole one without a point: pandas makes floats of whole numbers beside
+    missing ones.
+    """
     if value is None or value != value:
         return None
     return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _iso(cells: Any) -> Any:
-    """Dates and times as ISO 8601 writes them, without zeros at the end of a fraction: the same for every unit."""
+    """Dates and times as ISO 8601 writes them, without zeros at the end of a fraction: the same for
+    every unit.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -648,14 +737,19 @@ def _is_messages(kind: Any) -> bool:
     """Lists of {role, content}: a conversation."""
     import pyarrow as pa
 
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_struct(kind.value_type):
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_struct(
+        kind.value_type
+    ):
         return False
     return {"role", "content"} <= {field.name for field in kind.value_type}
 
 
-def _parquet_record(record: dict[str, Any]) -> dict[str, Any]:
+def _parquet_record(record: Doc) -> Doc:
     listed = record.get("top_logprobs")
     # A struct column holds every label that occurs anywhere, null where a row does not list it.
     if isinstance(listed, dict):
-        return {**record, "top_logprobs": {label: value for label, value in listed.items() if value is not None}}
+        return {
+            **record,
+            "top_logprobs": {label: value for label, value in listed.items() if value is not None},
+        }
     return record

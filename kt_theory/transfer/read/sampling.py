@@ -1,8 +1,10 @@
-"""How labels were drawn: from the teacher's own distribution, or from one that settings of the request had changed.
+"""How labels were drawn: from the teacher's own distribution, or from one that settings of the
+request had changed.
 
-Settings stand in requests, in `extra_body`, in vLLM's `sampling_params`, llama.cpp's `generation_settings`, Gemini's
-`generationConfig`, Ollama's `options`, TGI's `parameters`; as JSON, and as text in the cells of a table. Names are
-compared without case, `_` and `-`: `topP`, `top_p` and `TOP-P` are one setting.
+Settings stand in requests, in `extra_body`, in vLLM's `sampling_params`, llama.cpp's
+`generation_settings`, Gemini's `generationConfig`, Ollama's `options`, TGI's `parameters`; as JSON,
+and as text in the cells of a table. Names are compared without case, `_` and `-`: `topP`, `top_p`
+and `TOP-P` are one setting.
 """
 
 from __future__ import annotations
@@ -23,12 +25,13 @@ class Origin(NamedTuple):
     Attributes
     ----------
     changed : str
-        The first setting under which labels do not follow the stated probabilities, such as "temperature = 0";
-        empty if there is none.
+        The first setting under which labels do not follow the stated probabilities, such as
+        "temperature = 0"; empty if there is none.
     said : bool
         The temperature is stated.
     unknown : tuple of str
-        Settings of the request that are neither known to change the draw nor known to leave it alone.
+        Settings of the request that are neither known to change the draw nor known to leave it
+        alone.
     seed : str
         The seed of the draw, empty if there is none.
     model : str
@@ -51,9 +54,11 @@ def origin_of(requests: tuple[Any, ...], answers: tuple[Any, ...] = ()) -> Origi
     Parameters
     ----------
     requests : tuple
-        Places that hold settings, and nothing else than a request does: what is not known there is reported.
+        Places that hold settings, and nothing else than a request does: what is not known there is
+        reported.
     answers : tuple
-        Bodies of answers, and plain records: only names that mean a setting wherever they stand count.
+        Bodies of answers, and plain records: only names that mean a setting wherever they stand
+        count.
     """
     asked: list[_Seen] = []
     answered: list[_Seen] = []
@@ -100,7 +105,9 @@ def _gather(place: Place, strict: bool, path: str, seen: list[_Seen]) -> None:
 
 @lru_cache(maxsize=1024)
 def _place_in(text: str) -> Place | None:
-    """The settings in a text: JSON, a Python dict, or what Python prints of an object; None if it is none of these."""
+    """The settings in a text: JSON, a Python dict, or what Python prints of an object; None if it
+    is none of these.
+    """
     stripped = text.strip()
     if stripped in _WORDS or not stripped:
         return {}
@@ -136,7 +143,12 @@ class _Plan:
     """
 
     def __init__(
-        self, path: str, names: list[str], canonicals: list[str], holders: list[tuple[str, bool]], asking: list[str]
+        self,
+        path: str,
+        names: list[str],
+        canonicals: list[str],
+        holders: list[tuple[str, bool]],
+        asking: list[str],
     ) -> None:
         self.path = path
         self.names = names
@@ -151,7 +163,9 @@ _Seen = tuple[_Plan, tuple[Any, ...]]
 
 def _judge_all(asked: Sequence[_Seen], answered: Sequence[_Seen]) -> Origin:
     """Return what all places say, the first of them first."""
-    asks, told = (_all_of([_judge(plan, values) for plan, values in seen]) for seen in (asked, answered))
+    asks, told = (
+        _all_of([_judge(plan, values) for plan, values in seen]) for seen in (asked, answered)
+    )
     # The answer's own name of the model is the exact one.
     return _all_of([asks, told])._replace(model=told.model or asks.model)
 
@@ -215,7 +229,15 @@ def _value(value: Any) -> Any:
         return value
 
 
-_WORDS: dict[str, Any] = {"": None, "null": None, "none": None, "true": True, "false": False, "{}": None, "[]": None}
+_WORDS: dict[str, Any] = {
+    "": None,
+    "null": None,
+    "none": None,
+    "true": True,
+    "false": False,
+    "{}": None,
+    "[]": None,
+}
 
 
 def _shown(value: Any) -> str:
@@ -226,9 +248,12 @@ def _shown(value: Any) -> str:
 
 @lru_cache(maxsize=4096)
 def _plan(names: tuple[str, ...], strict: bool, path: str) -> _Plan:
-    """Which of the names of a place are settings, and which hold some. Where `strict`, unknown names are settings."""
+    """Which of the names of a place are settings, and which hold some. Where `strict`, unknown
+    names are settings.
+    """
     settings, canonicals, holders, asking = [], [], [], []
-    # A record that holds messages is a request too, and `text` of the Responses API is but part of one.
+    # A record that holds messages is a request too, and `text` of the Responses API is but part of
+    # one.
     request = strict or "messages" in names or "contents" in names or path.endswith("text.")
     for name in names:
         canonical = _canonical_of(name)
@@ -255,7 +280,9 @@ def may_hold_settings(name: str) -> bool:
 
 
 def _is_like_holder(canonical: str) -> bool:
-    return canonical in _LIKE_HOLDERS or (canonical.endswith(_ENDINGS) and canonical not in _HARMLESS)
+    return canonical in _LIKE_HOLDERS or (
+        canonical.endswith(_ENDINGS) and canonical not in _HARMLESS
+    )
 
 
 def holds_request(place: Place) -> bool:
@@ -263,16 +290,24 @@ def holds_request(place: Place) -> bool:
     return not _ASKED.isdisjoint(place)
 
 
-_ASKED = frozenset({"messages", "contents", "prompt", "input", "inputs", "sampling_params", "format"})
+_ASKED = frozenset(
+    {"messages", "contents", "prompt", "input", "inputs", "sampling_params", "format"}
+)
 _ASKING = frozenset({"text", "input", "inputs", "prompt", "query", "payload", "data", "request"})
-"""What holds settings where it is an object with one of `_ASKED`: elsewhere it is a text, or part of a question."""
+"""What holds settings where it is an object with one of `_ASKED`: elsewhere it is a text, or part
+of a question.
+"""
 
 
 def _canonical_of(name: str) -> str:
-    """The canonical form of a name, or of its last part where tables have made names such as request.temperature."""
+    """The canonical form of a name, or of its last part where tables have made names such as
+    request.temperature.
+    """
     head, dot, last = name.rpartition(".") if isinstance(name, str) else ("", "", "")
     inside = canonical_name(head.rpartition(".")[2])
-    if not dot or not (inside in _HOLDERS or _is_like_holder(inside) or inside in ("request", "response")):
+    if not dot or not (
+        inside in _HOLDERS or _is_like_holder(inside) or inside in ("request", "response")
+    ):
         return canonical_name(name)
     setting = canonical_name(last) in _PLAIN or canonical_name(last) in _SEEDS
     return canonical_name(last if setting else name)
@@ -281,11 +316,17 @@ def _canonical_of(name: str) -> str:
 @lru_cache(maxsize=4096)
 def canonical_name(name: str) -> str:
     """Return a setting's name without case, `_`, `-` and `.`."""
-    return name.lower().replace("_", "").replace("-", "").replace(".", "") if isinstance(name, str) else ""
+    return (
+        name.lower().replace("_", "").replace("-", "").replace(".", "")
+        if isinstance(name, str)
+        else ""
+    )
 
 
 def says_something(names: tuple[str, ...]) -> bool:
-    """Return whether a plain record with these fields may say how its label was drawn, or by which model."""
+    """Return whether a plain record with these fields may say how its label was drawn, or by which
+    model.
+    """
     plan = _plan(names, False, "")
     return bool(plan.names or plan.holders)
 
@@ -446,7 +487,9 @@ _WORDS_OF_OTHER_MEANING = frozenset(
 )
 """What may stand in an answer or in a column of a table and mean something else."""
 
-_MODELS = frozenset({"model", "modelversion", "modelname", "modelid", "engine", "deployment", "deploymentname"})
+_MODELS = frozenset(
+    {"model", "modelversion", "modelname", "modelid", "engine", "deployment", "deploymentname"}
+)
 
 _SEEDS = frozenset({"seed", "randomseed", "samplingseed"})
 
@@ -475,45 +518,60 @@ _HOLDERS = frozenset(
 """What holds settings wherever it stands."""
 
 _LIKE_HOLDERS = frozenset(
-    {"body", "metadata", "meta", "extra", "sampling", "decoding", "generation", "inference", "invocation", "llm",
-     "hparams", "wrapper"}
+    {"body", "metadata", "meta", "extra", "sampling", "decoding", "generation", "inference",
+     "invocation", "llm", "hparams", "wrapper"}
 )  # fmt: skip
-_ENDINGS = ("params", "parameters", "config", "configuration", "settings", "options", "kwargs", "args", "arguments")
+_ENDINGS = (
+    "params",
+    "parameters",
+    "config",
+    "configuration",
+    "settings",
+    "options",
+    "kwargs",
+    "args",
+    "arguments",
+)
 """What may hold settings, and how the names of more of that end."""
 
 _NAMES = """
-    messages prompt prompts input inputs inputids prompttokenids contents content query instructions system
-    systeminstruction systemprompt developer conversation previousresponseid tools toolchoice toolconfig
-    functions functioncall paralleltoolcalls modalities audio images image imagedata prediction documents
-    template raw context chattemplate chattemplatekwargs addgenerationprompt continuefinalmessage
-    addspecialtokens inputprefix inputsuffix promptcachekey promptcacheretention cachecontrol cachedcontent
-    preamble chathistory message connectors citationoptions safetymode safetysettings suffix n candidatecount
-    numreturnsequences maxtokens maxcompletiontokens maxnewtokens maxoutputtokens maxtokenstosample maxlength
-    npredict numpredict stop stopsequences stoptokenids stopregex stopstrings eostokenid padtokenid bostokenid
-    includestopstrinoutput skipspecialtokens spacesbetweenspecialtokens detokenize notrim logprobs toplogprobs
-    responselogprobs promptlogprobs returnlogprob toplogprobsnum logprobstartlen tokenidslogprob
-    returntextinlogprobs flatlogprobs logprobtokenids nprobs postsamplingprobs returntokens returntokenids
-    returntokensastokenids topntokens details decoderinputdetails returnfulltext returndictingenerate
-    outputscores outputlogits returnhiddenstates include echo truncate truncatepromptokens truncateprompttokens
-    truncation stream streamoptions streaminterval outputkind background verbosity reasoning reasoningeffort
-    thinking thinkingconfig thinkingbudget thinkingbudgettokens reasoningformat reasoningincontent
-    thinkingforcedopen includereasoning separatereasoning think enablethinking budgettokens user store
-    servicetier safetyidentifier priority timeout customid id index key url endpoint method headers extraheaders
-    apikey apibase apiversion provider requestid rid cachesalt keepalive created createdat api type object name
-    task taskid usecache waitformodel cacheprompt slotid idslot nkeep ndiscard nctx numctx numkeep numbatch
-    numgpu maingpu numthread usemmap usemlock numa lowvram f16kv tmaxpredictms tmaxpromptms nindent minkeep
-    samplers speculative speculativenmax speculativenmin speculativepmin speculativetype speculativengramsizen
-    speculativengramsizem speculativengrammhits timingspertoken chatformat chatparser preservedtokens
-    grammarlazy grammartriggers generationprompt returnprogress responsefields dynatempexponent xtcthreshold
-    repeatlastn drybase dryallowedlength drypenaltylastn drysequencebreakers penaltylastn penalizenl
-    penaltyprompt mirostattau mirostateta smoothingcurve temperaturelast dynatemplow dynatemphigh lengthpenalty
-    earlystopping guideddecodingbackend guidedwhitespacepattern strict extraquery usage alltokenids bypassllm
-    backendsampling tfsthreshold ignoreeosid
+    messages prompt prompts input inputs inputids prompttokenids contents content query instructions
+    system systeminstruction systemprompt developer conversation previousresponseid tools toolchoice
+    toolconfig functions functioncall paralleltoolcalls modalities audio images image imagedata
+    prediction documents template raw context chattemplate chattemplatekwargs addgenerationprompt
+    continuefinalmessage addspecialtokens inputprefix inputsuffix promptcachekey
+    promptcacheretention cachecontrol cachedcontent preamble chathistory message connectors
+    citationoptions safetymode safetysettings suffix n candidatecount numreturnsequences maxtokens
+    maxcompletiontokens maxnewtokens maxoutputtokens maxtokenstosample maxlength npredict numpredict
+    stop stopsequences stoptokenids stopregex stopstrings eostokenid padtokenid bostokenid
+    includestopstrinoutput skipspecialtokens spacesbetweenspecialtokens detokenize notrim logprobs
+    toplogprobs responselogprobs promptlogprobs returnlogprob toplogprobsnum logprobstartlen
+    tokenidslogprob returntextinlogprobs flatlogprobs logprobtokenids nprobs postsamplingprobs
+    returntokens returntokenids returntokensastokenids topntokens details decoderinputdetails
+    returnfulltext returndictingenerate outputscores outputlogits returnhiddenstates include echo
+    truncate truncatepromptokens truncateprompttokens truncation stream streamoptions streaminterval
+    outputkind background verbosity reasoning reasoningeffort thinking thinkingconfig thinkingbudget
+    thinkingbudgettokens reasoningformat reasoningincontent thinkingforcedopen includereasoning
+    separatereasoning think enablethinking budgettokens user store servicetier safetyidentifier
+    priority timeout customid id index key url endpoint method headers extraheaders apikey apibase
+    apiversion provider requestid rid cachesalt keepalive created createdat api type object name
+    task taskid usecache waitformodel cacheprompt slotid idslot nkeep ndiscard nctx numctx numkeep
+    numbatch numgpu maingpu numthread usemmap usemlock numa lowvram f16kv tmaxpredictms tmaxpromptms
+    nindent minkeep samplers speculative speculativenmax speculativenmin speculativepmin
+    speculativetype speculativengramsizen speculativengramsizem speculativengrammhits
+    timingspertoken chatformat chatparser preservedtokens grammarlazy grammartriggers
+    generationprompt returnprogress responsefields dynatempexponent xtcthreshold repeatlastn drybase
+    dryallowedlength drypenaltylastn drysequencebreakers penaltylastn penalizenl penaltyprompt
+    mirostattau mirostateta smoothingcurve temperaturelast dynatemplow dynatemphigh lengthpenalty
+    earlystopping guideddecodingbackend guidedwhitespacepattern strict extraquery usage alltokenids
+    bypassllm backendsampling tfsthreshold ignoreeosid
 """
 
 _HARMLESS = frozenset(_NAMES.split())
-"""Fields of requests that leave the draw of the first token alone, or that matter only beside a setting above.
+"""Fields of requests that leave the draw of the first token alone, or that matter only beside a
+setting above.
 
-In this order: what is asked, and of whom; how much is answered and told of it; thinking before the answer; who asks,
-when and where; how the server computes, and what belongs to settings that have values of their own.
+In this order: what is asked, and of whom; how much is answered and told of it; thinking before the
+answer; who asks, when and where; how the server computes, and what belongs to settings that have
+values of their own.
 """

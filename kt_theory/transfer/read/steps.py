@@ -2,8 +2,10 @@
 
 Meanings, the same for every format:
 
-- No token is stated (null, a missing list or an empty one): the whole text is the label, and no probability.
-- The list of the most probable labels lacks the sampled one: the value that the sampled token states counts.
+- No token is stated (null, a missing list or an empty one): the whole text is the label, and no
+  probability.
+- The list of the most probable labels lacks the sampled one: the value that the sampled token
+  states counts.
 - A log-probability above 0 by more than half precision rounds: the record is malformed.
 - Reasoning came first: the label is the first token of the answer after it, without probabilities.
 """
@@ -14,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.answers import (
+from kt_theory.transfer.read.answers import (
     CENSORED,
     UNSTATED,
     Answer,
@@ -26,8 +28,8 @@ from kt_theory.transfer.answers import (
     want,
     with_sampled,
 )
-from kt_theory.transfer.reasoning import FEW, answered, marked
-from kt_theory.transfer.sampling import Origin
+from kt_theory.transfer.read.reasoning import FEW, answered, marked
+from kt_theory.transfer.read.sampling import Origin
 
 Entry = tuple[Key, float]
 """A label and its log-probability."""
@@ -81,8 +83,14 @@ def labelled(
         If there is no answer, or its text and its tokens contradict each other.
     """
     first: int | None = 0
-    if thought or type(text) is not str or marked(text) or not (steps is None or text.startswith(steps.text(0))):
-        # The text does not begin with the first token listed: perhaps reasoning was taken out of it.
+    if (
+        thought
+        or type(text) is not str
+        or marked(text)
+        or not (steps is None or text.startswith(steps.text(0)))
+    ):
+        # The text does not begin with the first token listed: perhaps reasoning was taken out of
+        # it.
         tokens = [] if steps is None else [steps.text(i) for i in range(steps.size())]
         text, first, thought = answered(text, tokens, thought)
         if alike and tokens and not thought:
@@ -101,9 +109,13 @@ def labelled(
 
 
 def tell_unshown(
-    counted: Any, shown: Callable[[], list[tuple[Any, Steps | None]]], answers: list[Answer], reading: Reading
+    counted: Any,
+    shown: Callable[[], list[tuple[Any, Steps | None]]],
+    answers: list[Answer],
+    reading: Reading,
 ) -> None:
-    """Take down answers for which a server counted far more tokens than it shows: perhaps it reasoned before them.
+    """Take down answers for which a server counted far more tokens than it shows: perhaps it
+    reasoned before them.
 
     Parameters
     ----------
@@ -119,7 +131,9 @@ def tell_unshown(
 
 
 def _tokens_in(text: Any, steps: Steps | None) -> int:
-    """How many tokens a text may have at most: those listed, and where they do not cover it as many as its bytes."""
+    """How many tokens a text may have at most: those listed, and where they do not cover it as many
+    as its bytes.
+    """
     tokens = [] if steps is None else [steps.text(i) for i in range(steps.size())]
     if not isinstance(text, str) or sum(map(len, tokens)) >= len(text.strip()):
         return len(tokens)
@@ -132,7 +146,13 @@ def _refuse_other(text: str, token: str) -> None:
         return
     shown, listed = text.strip(), token.strip(_SPACES)
     one, other = shown[:1], listed[:1]
-    if one.isascii() and other.isascii() and one.isalnum() and other.isalnum() and one.lower() != other.lower():
+    if (
+        one.isascii()
+        and other.isascii()
+        and one.isalnum()
+        and other.isalnum()
+        and one.lower() != other.lower()
+    ):
         raise malformed(f"the text begins with {shown[:20]!r}, its tokens with {listed[:20]!r}")
 
 
@@ -140,16 +160,24 @@ _SPACES = " \t\r\n\u0120\u010a\u2581"
 """Spaces, and the marks that tokenizers write for them."""
 
 
-def whole_text(question: str, text: Any, logprobs: list[Any], origin: Origin, thought: bool = False) -> Answer:
-    """Return the whole text as the label; its log-probability is the sum over its tokens, if all are stated."""
+def whole_text(
+    question: str, text: Any, logprobs: list[Any], origin: Origin, thought: bool = False
+) -> Answer:
+    """Return the whole text as the label; its log-probability is the sum over its tokens, if all
+    are stated.
+    """
     if not isinstance(text, str) or text == "":
         raise Skip("no label", "the response holds no text")
     total = sum([log_probability(value) for value in logprobs]) if logprobs else UNSTATED
-    return Answer(question, text, {} if total == UNSTATED else {text: total}, origin, False, thought)
+    return Answer(
+        question, text, {} if total == UNSTATED else {text: total}, origin, False, thought
+    )
 
 
 class Listed(NamedTuple):
-    """Tokens as a list of {token, logprob, bytes, id, top_logprobs}, as OpenAI and most servers write them."""
+    """Tokens as a list of {token, logprob, bytes, id, top_logprobs}, as OpenAI and most servers
+    write them.
+    """
 
     tokens: list[Any]
     reading: Reading
@@ -187,12 +215,15 @@ def entries_of(listed: list[Any], texts: dict[Key, str]) -> list[Entry]:
         value = entry.get("logprob")
         if type(value) is not float or not CENSORED < value <= 0.0:
             value = log_probability(value)
-        found.append((token_key(entry.get("token"), entry.get("bytes"), entry.get("id"), texts), value))
+        found.append(
+            (token_key(entry.get("token"), entry.get("bytes"), entry.get("id"), texts), value)
+        )
     return found
 
 
 class Parallel(NamedTuple):
-    """Tokens as the legacy completions write them: lists `tokens`, `token_logprobs` and `top_logprobs`.
+    """Tokens as the legacy completions write them: lists `tokens`, `token_logprobs` and
+    `top_logprobs`.
 
     Tokens are texts, or ids where a server states ids alone.
     """
@@ -205,14 +236,21 @@ class Parallel(NamedTuple):
 
     @classmethod
     def of(cls, logprobs: dict[str, Any], reading: Reading) -> Parallel:
-        """Return the tokens of an answer's `logprobs`; raise a Skip if the lists are not of one length."""
+        """Return the tokens of an answer's `logprobs`; raise a Skip if the lists are not of one
+        length.
+        """
         tokens = want(logprobs.get("tokens"), list, "logprobs.tokens")
         values = want(logprobs.get("token_logprobs"), list, "logprobs.token_logprobs")
         tops = logprobs.get("top_logprobs")
-        tops = [None] * len(tokens) if tops is None or tops == [] else want(tops, list, "logprobs.top_logprobs")
+        tops = (
+            [None] * len(tokens)
+            if tops is None or tops == []
+            else want(tops, list, "logprobs.top_logprobs")
+        )
         if not len(tokens) == len(values) == len(tops):
             raise malformed(
-                f"{len(tokens)} tokens, {len(values)} token_logprobs, {len(tops)} top_logprobs: must be equal"
+                f"{len(tokens)} tokens, {len(values)} token_logprobs, {len(tops)} top_logprobs: "
+                "must be equal"
             )
         return cls(tokens, values, tops, reading.texts)
 
@@ -236,11 +274,17 @@ class Parallel(NamedTuple):
         if type(token) is int:
             return token, log_probability(self.numbers[place]), self._by_id(listed)
         if isinstance(listed, list):
-            return token_key(token), log_probability(self.numbers[place]), entries_of(listed, self.texts)
+            return (
+                token_key(token),
+                log_probability(self.numbers[place]),
+                entries_of(listed, self.texts),
+            )
         entries = [
             (
                 name if "token_id:" not in name else token_key(name),
-                value if type(value) is float and CENSORED < value <= 0.0 else log_probability(value),
+                value
+                if type(value) is float and CENSORED < value <= 0.0
+                else log_probability(value),
             )
             for name, value in want(listed, dict, "top_logprobs entry").items()
         ]

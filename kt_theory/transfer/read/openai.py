@@ -1,4 +1,6 @@
-"""What OpenAI's API and the many servers that speak it return: chat, Responses, legacy completions, Batch."""
+"""What OpenAI's API and the many servers that speak it return: chat, Responses, legacy completions,
+Batch.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.answers import (
+from kt_theory.transfer.read.answers import (
     Answer,
+    Doc,
     Reading,
     asked,
     failed,
@@ -17,13 +20,14 @@ from kt_theory.transfer.answers import (
     shared_out,
     want,
 )
-from kt_theory.transfer.reasoning import beside, spoken, thought_before, tokens_counted
-from kt_theory.transfer.sampling import Origin, origin_of
-from kt_theory.transfer.steps import Listed, Parallel, Steps, labelled, tell_unshown
+from kt_theory.transfer.read.reasoning import beside, spoken, thought_before, tokens_counted
+from kt_theory.transfer.read.sampling import Origin, origin_of
+from kt_theory.transfer.read.steps import Listed, Parallel, Steps, labelled, tell_unshown
 
 
-def body_of(doc: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer's body, unwrapped from `response`, `response.body` or the Batch API's envelope.
+def body_of(doc: Doc) -> Doc:
+    """Return the answer's body, unwrapped from `response`, `response.body` or the Batch API's
+    envelope.
 
     Raises
     ------
@@ -44,22 +48,25 @@ def body_of(doc: dict[str, Any]) -> dict[str, Any]:
     return response
 
 
-def first_choice(body: dict[str, Any]) -> dict[str, Any]:
+def first_choice(body: Doc) -> Doc:
     """Return the first of a body's `choices`, an empty object if there is none."""
     choices = body.get("choices")
-    return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    return (
+        choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    )
 
 
-def is_chat(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_chat(body: Doc, doc: Doc) -> bool:
     """Chat completions have choices with a message."""
     return "message" in first_choice(body) or "choices" in body
 
 
-def chat(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def chat(doc: Doc, reading: Reading) -> list[Answer]:
     """Chat completions: choices[].logprobs.content[] of {token, logprob, bytes, top_logprobs}.
 
-    Together and old vLLM write the legacy lists `tokens`, `token_logprobs`, `top_logprobs` in place of `content`; the
-    MLX server these lists with ids alone. Scores of the prompt beside an answer are left alone: it is the record.
+    Together and old vLLM write the legacy lists `tokens`, `token_logprobs`, `top_logprobs` in place
+    of `content`; the MLX server these lists with ids alone. Scores of the prompt beside an answer
+    are left alone: it is the record.
     """
     failed(doc)
     body = body_of(doc)
@@ -68,7 +75,9 @@ def chat(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     origin = origin_of(requests, (body, doc))
     thought = thought_before(body, (*requests, doc))
     choices = want(body.get("choices"), list, "choices")
-    answers = each_choice(choices, lambda choice: _chat_choice(choice, question, thought, origin, reading))
+    answers = each_choice(
+        choices, lambda choice: _chat_choice(choice, question, thought, origin, reading)
+    )
     if "usage" in body:
         tell_unshown(tokens_counted(body), lambda: shown_by(choices, reading), answers, reading)
     return answers
@@ -79,7 +88,9 @@ def shown_by(choices: list[Any], reading: Reading) -> list[tuple[Any, Steps | No
     found = []
     for choice in choices:
         message = choice.get("message")
-        text = spoken(message.get("content"))[0] if isinstance(message, dict) else choice.get("text")
+        text = (
+            spoken(message.get("content"))[0] if isinstance(message, dict) else choice.get("text")
+        )
         found.append((text, steps_of(choice.get("logprobs"), reading)))
     return found
 
@@ -97,7 +108,9 @@ def _noted(answer: Answer, reason: Any, reading: Reading) -> Answer:
 _CUT = "answers were cut off (finish_reason length): their texts are labels as cut"
 
 
-def each_choice(choices: list[Any], read: Callable[[dict[str, Any]], Answer], name: str = "choice") -> list[Answer]:
+def each_choice(
+    choices: list[Any], read: Callable[[Doc], Answer], name: str = "choice"
+) -> list[Answer]:
     """Read all choices; a line counts as skipped only if none of them gives a record."""
     if not choices:
         raise Skip("no label", f"{name}s is empty")
@@ -114,7 +127,9 @@ def each_choice(choices: list[Any], read: Callable[[dict[str, Any]], Answer], na
     return answers
 
 
-def _chat_choice(choice: dict[str, Any], question: str, thought: bool, origin: Origin, reading: Reading) -> Answer:
+def _chat_choice(
+    choice: Doc, question: str, thought: bool, origin: Origin, reading: Reading
+) -> Answer:
     message = choice.get("message")
     text = None
     if isinstance(message, dict):
@@ -140,16 +155,16 @@ def steps_of(logprobs: Any, reading: Reading) -> Steps | None:
     return None
 
 
-def is_responses(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_responses(body: Doc, doc: Doc) -> bool:
     """The Responses API lists what it did in `output`."""
     return isinstance(body.get("output"), list)
 
 
-def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
+def responses(doc: Doc, reading: Reading) -> list[Answer]:
     """Responses: output[].content[].logprobs[] of {token, logprob, bytes, top_logprobs}.
 
-    Of several messages the last one is the answer. What stands before it, reasoning or calls of tools, was drawn too:
-    then the label alone counts.
+    Of several messages the last one is the answer. What stands before it, reasoning or calls of
+    tools, was drawn too: then the label alone counts.
     """
     failed(doc)
     body = body_of(doc)
@@ -161,7 +176,10 @@ def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     if isinstance(why, dict) and why.get("reason") != "max_output_tokens":
         finished(why.get("reason"))
     before, message = _last_message(want(body.get("output"), list, "output"))
-    parts = [want(part, dict, "content part") for part in want(message.get("content"), list, "output[].content")]
+    parts = [
+        want(part, dict, "content part")
+        for part in want(message.get("content"), list, "output[].content")
+    ]
     if any(part.get("type") == "refusal" for part in parts):
         raise Skip("refused", "the message is a refusal")
     parts = [part for part in parts if part.get("type", "output_text") == "output_text"]
@@ -182,23 +200,36 @@ def responses(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     return [_noted(answer, why.get("reason") if isinstance(why, dict) else None, reading)]
 
 
-def _last_message(items: list[Any]) -> tuple[list[str], dict[str, Any]]:
+def _last_message(items: list[Any]) -> tuple[list[str], Doc]:
     """The kinds of what stands before the last message, and that message."""
     kinds = [str(item.get("type", "message")) if isinstance(item, dict) else "" for item in items]
     if "message" not in kinds:
         called = [kind for kind in kinds if kind in _CALLS]
-        raise Skip("no label", f"the answer calls a tool, {called[0]}" if called else "output holds no message")
+        raise Skip(
+            "no label",
+            f"the answer calls a tool, {called[0]}" if called else "output holds no message",
+        )
     last = len(kinds) - 1 - kinds[::-1].index("message")
     if _CALLS.intersection(kinds[last:]):
         raise Skip("no label", "the answer calls a tool after its message")
     return kinds[:last], items[last]
 
 
-_CALLS = frozenset({"function_call", "custom_tool_call", "computer_call", "local_shell_call", "mcp_approval_request"})
+_CALLS = frozenset(
+    {
+        "function_call",
+        "custom_tool_call",
+        "computer_call",
+        "local_shell_call",
+        "mcp_approval_request",
+    }
+)
 
 
-def _thought(body: dict[str, Any], before: list[str], requests: tuple[Any, ...]) -> bool:
-    """Whether something was drawn before the message: reasoning, unless its tokens are counted as 0, or a call."""
+def _thought(body: Doc, before: list[str], requests: tuple[Any, ...]) -> bool:
+    """Whether something was drawn before the message: reasoning, unless its tokens are counted as
+    0, or a call.
+    """
     if any(kind not in ("reasoning", "") for kind in before):
         return True
     if thought_before(body, requests):
@@ -210,16 +241,17 @@ def _thought(body: dict[str, Any], before: list[str], requests: tuple[Any, ...])
     return not (isinstance(details, dict) and details.get("reasoning_tokens") == 0)
 
 
-def is_completions(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_completions(body: Doc, doc: Doc) -> bool:
     """Legacy completions have choices with a text."""
     return "text" in first_choice(body)
 
 
-def completions(doc: dict[str, Any], reading: Reading) -> list[Answer]:
-    """Legacy completions: logprobs of parallel lists `tokens`, `token_logprobs`, `top_logprobs`, `text_offset`.
+def completions(doc: Doc, reading: Reading) -> list[Answer]:
+    """Legacy completions: logprobs of parallel lists `tokens`, `token_logprobs`, `top_logprobs`,
+    `text_offset`.
 
-    llama.cpp writes `content` there, as chat completions do. Of several prompts in one request each has as many
-    choices: those of the first come first.
+    llama.cpp writes `content` there, as chat completions do. Of several prompts in one request each
+    has as many choices: those of the first come first.
     """
     failed(doc)
     body = body_of(doc)
@@ -247,7 +279,7 @@ def _place(choice: Any, position: int, count: int) -> int:
     return index if isinstance(index, int) and 0 <= index < count else -1
 
 
-def _completions_of(doc: dict[str, Any], body: dict[str, Any], reading: Reading) -> Callable[[dict[str, Any]], Answer]:
+def _completions_of(doc: Doc, body: Doc, reading: Reading) -> Callable[[Doc], Answer]:
     """Return what reads a choice of a body that answers one prompt."""
     question = asked(doc, reading)
     requests = (doc.get("request"), doc.get("body"))
@@ -257,15 +289,21 @@ def _completions_of(doc: dict[str, Any], body: dict[str, Any], reading: Reading)
     origin = origin_of(requests, (body, doc))
     thought = thought_before(body, (*requests, doc))
 
-    def read(choice: dict[str, Any]) -> Answer:
+    def read(choice: Doc) -> Answer:
         reason = choice.get("finish_reason")
         finished(reason)
         text, logprobs = choice.get("text"), choice.get("logprobs")
         steps = steps_of(logprobs, reading)
         # An echoed prompt shows by its null first entry, too.
-        if isinstance(logprobs, dict) and isinstance(steps, Parallel) and (echo or steps.numbers[0] is None):
+        if (
+            isinstance(logprobs, dict)
+            and isinstance(steps, Parallel)
+            and (echo or steps.numbers[0] is None)
+        ):
             prompt = prompt_of(doc, reading)
-            steps = steps._replace(start=_first_generated(steps, logprobs.get("text_offset"), body, prompt))
+            steps = steps._replace(
+                start=_first_generated(steps, logprobs.get("text_offset"), body, prompt)
+            )
             text = text.removeprefix(prompt) if isinstance(text, str) else text
         answer = labelled(question, text, steps, thought or beside(choice), origin, reading)
         return _noted(answer, reason, reading)
@@ -273,7 +311,7 @@ def _completions_of(doc: dict[str, Any], body: dict[str, Any], reading: Reading)
     return read
 
 
-def _first_generated(steps: Parallel, offsets: Any, body: dict[str, Any], prompt: str) -> int:
+def _first_generated(steps: Parallel, offsets: Any, body: Doc, prompt: str) -> int:
     """The position of the first token behind the echoed prompt; raises a Skip if none is."""
     count = len(steps.tokens)
     first: Any
@@ -286,7 +324,8 @@ def _first_generated(steps: Parallel, offsets: Any, body: dict[str, Any], prompt
         first = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         if not isinstance(first, int) or first < 0:
             raise malformed(
-                "an echoed prompt needs its text and text_offset, or usage.prompt_tokens, to tell where it ends"
+                "an echoed prompt needs its text and text_offset, or usage.prompt_tokens, to tell "
+                "where it ends"
             )
     if first >= count:
         raise Skip("no label", "no token was generated")

@@ -6,17 +6,18 @@ from typing import Any
 
 import orjson
 
-from kt_theory.transfer.lines import loads
-from kt_theory.transfer.sampling import holds_request
-from kt_theory.transfer.streams import whole
+from kt_theory.transfer.read.answers import Doc
+from kt_theory.transfer.read.json_files import loads
+from kt_theory.transfer.read.sampling import holds_request
+from kt_theory.transfer.read.streams import whole
 
 
-def opened(doc: dict[str, Any]) -> dict[str, Any]:
+def opened(doc: Doc) -> Doc:
     """Return a record with the JSON that stands in its texts parsed.
 
-    `response`, `response.body` and `body` may hold JSON as text, lines of JSON, or the `data:` lines of a stream; the
-    body of recorded HTTP may be {"string": text}. Pieces of a stream in one list are joined; a list of whole answers
-    stays one.
+    `response`, `response.body` and `body` may hold JSON as text, lines of JSON, or the `data:`
+    lines of a stream; the body of recorded HTTP may be {"string": text}. Pieces of a stream in one
+    list are joined; a list of whole answers stays one.
 
     Raises
     ------
@@ -41,10 +42,14 @@ def opened(doc: dict[str, Any]) -> dict[str, Any]:
     return doc
 
 
-def _renamed(doc: dict[str, Any]) -> dict[str, Any]:
-    """Return a record that holds a request and its answer by other names with them as `request` and `response`."""
+def _renamed(doc: Doc) -> Doc:
+    """Return a record that holds a request and its answer by other names with them as `request` and
+    `response`.
+    """
     requests = ("request",) if "request" in doc else _REQUESTS
-    asked = next((name for name in requests if name in doc and holds_request(_object_in(doc[name]))), None)
+    asked = next(
+        (name for name in requests if name in doc and holds_request(_object_in(doc[name]))), None
+    )
     if asked is None:
         return doc
     answers = ("response",) if "response" in doc else _ANSWERS
@@ -55,19 +60,32 @@ def _renamed(doc: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "request": doc[asked], "response": doc[answered]}
 
 
-_REQUESTS = ("input", "inputs", "request_body", "requestBody", "payload", "kwargs", "arguments", "query")
+_REQUESTS = (
+    "input",
+    "inputs",
+    "request_body",
+    "requestBody",
+    "payload",
+    "kwargs",
+    "arguments",
+    "query",
+)
 _ANSWERS = ("output", "completion", "response_body", "responseBody", "result", "answer", "reply")
 _OTHER_NAMES = frozenset({*_REQUESTS, *_ANSWERS})
-"""What else a request and its answer are called. A log of Inspect has its answer as `output`, beside what it asked."""
+"""What else a request and its answer are called. A log of Inspect has its answer as `output`,
+beside what it asked.
+"""
 
 
 def _answers(response: Any) -> bool:
     """An answer, or several, as they stand or as JSON in a text."""
     found = _parsed(response) if isinstance(response, str) else response
-    return isinstance(found, list) or (isinstance(found, dict) and not _OF_ANSWERS.isdisjoint(found.get("body", found)))
+    return isinstance(found, list) or (
+        isinstance(found, dict) and not _OF_ANSWERS.isdisjoint(found.get("body", found))
+    )
 
 
-def _object_in(value: Any) -> dict[str, Any]:
+def _object_in(value: Any) -> Doc:
     """An object, as it stands or as JSON in a text; an empty one if it is none."""
     if isinstance(value, str) and value.lstrip()[:1] == "{":
         value = _parsed(value)
@@ -126,8 +144,10 @@ def _response(response: Any) -> Any:
     return response if found is None else {**response, "body": found}
 
 
-def _place_body(doc: dict[str, Any]) -> None:
-    """Put a body that is JSON as text where it belongs: an answer is the response, anything else the request."""
+def _place_body(doc: Doc) -> None:
+    """Put a body that is JSON as text where it belongs: an answer is the response, anything else
+    the request.
+    """
     found = _parsed(doc["body"])
     if isinstance(found, list):
         found = whole(found)
@@ -148,8 +168,8 @@ def _is_answer(body: Any) -> bool:
 
 
 _OF_ANSWERS = frozenset(
-    {"choices", "candidates", "output", "outputs", "generated_text", "meta_info", "completion_probabilities", "done",
-     "content", "message", "error"}
+    {"choices", "candidates", "output", "outputs", "generated_text", "meta_info",
+     "completion_probabilities", "done", "content", "message", "error"}
 )  # fmt: skip
 
 
@@ -158,7 +178,9 @@ def _text_of(body: Any) -> Any:
 
 
 def _parsed(text: str) -> Any:
-    """The JSON in a text: an object or a list, or the list of its lines or of a stream's events; None if it is none."""
+    """The JSON in a text: an object or a list, or the list of its lines or of a stream's events;
+    None if it is none.
+    """
     text = text.strip()
     if text[:1] in ("{", "["):
         try:

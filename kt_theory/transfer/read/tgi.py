@@ -1,11 +1,12 @@
-"""What Text Generation Inference and Ollama return in their own formats."""
+"""What Text Generation Inference returns in its own format."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from kt_theory.transfer.answers import (
+from kt_theory.transfer.read.answers import (
     Answer,
+    Doc,
     Key,
     Reading,
     asked,
@@ -16,22 +17,24 @@ from kt_theory.transfer.answers import (
     token_key,
     want,
 )
-from kt_theory.transfer.openai import body_of
-from kt_theory.transfer.reasoning import beside, thought_before
-from kt_theory.transfer.sampling import origin_of
-from kt_theory.transfer.steps import Entry, Listed, labelled, tell_unshown
+from kt_theory.transfer.read.openai import body_of
+from kt_theory.transfer.read.reasoning import thought_before
+from kt_theory.transfer.read.sampling import origin_of
+from kt_theory.transfer.read.steps import Entry, labelled
 
 
-def is_tgi(body: dict[str, Any], doc: dict[str, Any]) -> bool:
+def is_tgi(body: Doc, doc: Doc) -> bool:
     """TGI returns `generated_text`, with the tokens in `details`."""
     return "generated_text" in body
 
 
-def tgi(doc: dict[str, Any], reading: Reading) -> list[Answer]:
-    """TGI: generated_text, details.tokens[] of {id, text, logprob, special} and details.top_tokens[][].
+def tgi(doc: Doc, reading: Reading) -> list[Answer]:
+    """TGI: generated_text, details.tokens[] of {id, text, logprob, special} and
+    details.top_tokens[][].
 
-    With best_of, `details.best_of_sequences` holds the other sequences: all of them are draws. Where it is missing,
-    the best of several is no draw, and the setting is refused as others that change the draw.
+    With best_of, `details.best_of_sequences` holds the other sequences: all of them are draws.
+    Where it is missing, the best of several is no draw, and the setting is refused as others that
+    change the draw.
     """
     failed(doc)
     body = body_of(doc)
@@ -49,17 +52,21 @@ def tgi(doc: dict[str, Any], reading: Reading) -> list[Answer]:
         shown = sequence.get("generated_text")
         if isinstance(shown, str) and isinstance(request, dict) and _full_text(request):
             shown = shown.removeprefix(prompt_of(doc, reading))
-        answers.append(labelled(question, shown, steps, thought_before(body, (request, doc)), origin, reading))
+        answers.append(
+            labelled(question, shown, steps, thought_before(body, (request, doc)), origin, reading)
+        )
     return answers
 
 
-def _full_text(request: dict[str, Any]) -> bool:
+def _full_text(request: Doc) -> bool:
     parameters = request.get("parameters")
     return isinstance(parameters, dict) and parameters.get("return_full_text") is True
 
 
 def _all_drawn(request: Any, count: int) -> Any:
-    """A request whose best of `count` sequences was asked for, as one for all of them, as they are all there."""
+    """A request whose best of `count` sequences was asked for, as one for all of them, as they are
+    all there.
+    """
     if count == 1 or not isinstance(request, dict):
         return request
     found = {**request, "n": count}
@@ -72,7 +79,7 @@ class _Tgi(NamedTuple):
     """Tokens as TGI lists them."""
 
     tokens: list[Any]
-    sequence: dict[str, Any]
+    sequence: Doc
     reading: Reading
 
     def size(self) -> int:
@@ -96,31 +103,3 @@ class _Tgi(NamedTuple):
         place = want(entry, dict, "a token of TGI")
         key = token_key(place.get("text"), None, place.get("id"), self.reading.texts)
         return key, log_probability(place.get("logprob"))
-
-
-def is_ollama(body: dict[str, Any], doc: dict[str, Any]) -> bool:
-    """Ollama's own endpoints say whether the answer is `done`."""
-    if "done" not in body:
-        return False
-    return isinstance(body.get("response"), str) or isinstance(body.get("message"), dict)
-
-
-def ollama(doc: dict[str, Any], reading: Reading) -> list[Answer]:
-    """Ollama: `response` of /api/generate or `message` of /api/chat, and logprobs[] where they were asked for."""
-    failed(doc)
-    body = doc if isinstance(doc.get("response"), str) else body_of(doc)
-    finished(body.get("done_reason"))
-    request = doc.get("request")
-    place = {name: value for name, value in doc.items() if name not in ("response", "message", "context")}
-    question = asked(place, reading)
-    origin = origin_of((request,), (body, doc))
-    message = body.get("message")
-    text = body.get("response")
-    thought = beside(body) or thought_before(body, (request, doc))
-    if isinstance(message, dict):
-        text, thought = message.get("content"), thought or beside(message)
-    logprobs = body.get("logprobs")
-    steps = Listed(want(logprobs, list, "logprobs"), reading) if logprobs else None
-    answer = labelled(question, text, steps, thought, origin, reading)
-    tell_unshown(body.get("eval_count"), lambda: [(text, steps)], [answer], reading)
-    return [answer]

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kt_theory.transfer.account import Account, Skip
-from kt_theory.transfer.answers import (
+from kt_theory.transfer.read.answers import (
     CENSORED,
     FAR,
     ROUNDING,
     UNSTATED,
     WRAPPER,
     Answer,
+    Doc,
     Key,
     Reading,
     each_once,
@@ -31,23 +32,28 @@ from kt_theory.transfer.answers import (
     token_key,
     with_sampled,
 )
-from kt_theory.transfer.lines import loads
-from kt_theory.transfer.reasoning import ASKS, answered, asked_for, marked
-from kt_theory.transfer.sampling import holds_request, origin_of, says_something
+from kt_theory.transfer.read.json_files import loads
+from kt_theory.transfer.read.reasoning import ASKS, answered, asked_for, marked
+from kt_theory.transfer.read.sampling import holds_request, origin_of, says_something
 
 INPUTS = ("input", "prompt", "question", "text", "x", "query", "instruction", "sentence")
 LABELS = (
-    "label", "answer", "completion", "response", "output", "sentiment", "y", "target", "class", "prediction",
+    "label", "answer", "completion", "response", "output", "sentiment", "y", "target", "class",
+    "prediction",
 )  # fmt: skip
 LOGPROBS = ("logprob", "log_prob", "logprobs")
 PROBS = ("prob", "probability", "p", "confidence")
 FRAMES = (
-    "system", "system_prompt", "system_message", "instructions", "instruction", "developer", "context", "passage",
+    "system", "system_prompt", "system_message", "instructions", "instruction", "developer",
+    "context", "passage",
 )  # fmt: skip
-"""What the fields of plain records are usually called; the first of each kind is the format's own name."""
+"""What the fields of plain records are usually called; the first of each kind is the format's own
+name.
+"""
 
 REASONINGS = (
-    "reasoning", "rationale", "thought", "thoughts", "chain_of_thought", "cot", "thinking", "reasoning_content",
+    "reasoning", "rationale", "thought", "thoughts", "chain_of_thought", "cot", "thinking",
+    "reasoning_content",
 )  # fmt: skip
 """Fields of what was thought before the label: what is stated of the label holds given it."""
 
@@ -82,7 +88,9 @@ class Fields(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def fields_of(names: tuple[str, ...], input: str | None, label: str | None, logprob: str | None) -> Fields:
+def fields_of(
+    names: tuple[str, ...], input: str | None, label: str | None, logprob: str | None
+) -> Fields:
     """Return which of the names of a record or of a table hold what.
 
     Parameters
@@ -107,19 +115,36 @@ def fields_of(names: tuple[str, ...], input: str | None, label: str | None, logp
         (logprob, own, LOGPROBS, "the label's log-probability", "logprob=..."),
         (logprob, prob, PROBS, "the label's probability", "logprob=..."),
     )
-    made = [(name, role, way) for given, name, usual, role, way in guesses if _is_guess(given, name, usual)]
+    made = [
+        (name, role, way)
+        for given, name, usual, role, way in guesses
+        if _is_guess(given, name, usual)
+    ]
     notes = [_guessed(made)] if made else []
     if label is None and answered is not None:
-        more = [name for name in free if name.strip().lower() in LABELS and name not in (answered, asked)]
-        notes += [f"{name!r} is not the label: label=... names it in place of {answered!r}" for name in more]
+        more = [
+            name
+            for name in free
+            if name.strip().lower() in LABELS and name not in (answered, asked)
+        ]
+        notes += [
+            f"{name!r} is not the label: label=... names it in place of {answered!r}"
+            for name in more
+        ]
     reasoning = tuple(name for name in free if name.strip().lower() in REASONINGS)
     if input is not None or asked is None:
         return Fields(asked, answered, own, prob, (), tuple(notes), reasoning)
     others = [name for name in free if name != asked]
     frame = tuple(name for name in others if name.strip().lower() in FRAMES)
-    notes += [f"{name!r} is part of the input: input=... names a field that is all of it" for name in frame]
+    notes += [
+        f"{name!r} is part of the input: input=... names a field that is all of it"
+        for name in frame
+    ]
     alone = [name for name in others if name.strip().lower() in INPUTS and name not in frame]
-    notes += [f"{name!r} is no part of the input: input=... names it in place of {asked!r}" for name in alone]
+    notes += [
+        f"{name!r} is no part of the input: input=... names it in place of {asked!r}"
+        for name in alone
+    ]
     return Fields(asked, answered, own, prob, frame, tuple(notes), reasoning)
 
 
@@ -131,7 +156,9 @@ def _is_guess(given: str | None, name: str | None, usual: tuple[str, ...]) -> bo
 def _guessed(guesses: list[tuple[str | None, str, str]]) -> str:
     """What was guessed, and how to say otherwise."""
     (first, role, _), *others = guesses
-    what = ", ".join([f"{first!r} is taken for {role}", *(f"{name!r} for {role}" for name, role, _ in others)])
+    what = ", ".join(
+        [f"{first!r} is taken for {role}", *(f"{name!r} for {role}" for name, role, _ in others)]
+    )
     ways = list(dict.fromkeys(way for _, _, way in guesses))
     names = "names another" if len(ways) == 1 else "name others"
     return f"{what}: {' and '.join(ways)} {names}"
@@ -142,10 +169,15 @@ def _usual(names: Iterable[str], usual: tuple[str, ...], option: str) -> str | N
     # An instruction beside an input is said before it, and is the input where it stands alone.
     found = [name for name in names if name.strip().lower() in usual]
     found = [name for name in found if name.strip().lower() not in FRAMES] or found
-    own = [name for name in found if name == usual[0]] or [name for name in found if name.strip().lower() == usual[0]]
+    own = [name for name in found if name == usual[0]] or [
+        name for name in found if name.strip().lower() == usual[0]
+    ]
     if len(own or found) > 1:
         one, other = (own or found)[:2]
-        raise ValueError(f"{one!r} and {other!r} may both hold the {_HELD[option]}: {option}={one!r} takes the first")
+        raise ValueError(
+            f"{one!r} and {other!r} may both hold the {_HELD[option]}: {option}={one!r} takes the "
+            "first"
+        )
     return next(iter(own or found), None)
 
 
@@ -163,8 +195,10 @@ def _stated_by(names: tuple[str, ...], logprob: str | None) -> tuple[str | None,
     return own, PROBS[0] if PROBS[0] in names else None
 
 
-def recognises(doc: dict[str, Any], input: str | None = None) -> bool:
-    """Return whether a record looks like a plain one: it states labels, or has fields of the usual names."""
+def recognises(doc: Doc, input: str | None = None) -> bool:
+    """Return whether a record looks like a plain one: it states labels, or has fields of the usual
+    names.
+    """
     if "label" in doc or "top_logprobs" in doc or "top_probs" in doc:
         return True
     try:
@@ -176,19 +210,29 @@ def recognises(doc: dict[str, Any], input: str | None = None) -> bool:
     return isinstance(doc[fields.label], (str, int)) and not isinstance(doc.get(fields.input), dict)
 
 
-def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
-    """{"input": ..., "label": ..., "logprob": ..., "top_logprobs": {label: logprob} or [{label, logprob}]}.
+def record(doc: Doc, reading: Reading) -> list[Answer]:
+    """{"input": ..., "label": ..., "logprob": ..., "top_logprobs": {label: logprob} or [{label,
+    logprob}]}.
 
-    `prob` and `top_probs` hold probabilities instead. A record without a label states probabilities only. Other names
-    of the fields are in `INPUTS` and its kin.
+    `prob` and `top_probs` hold probabilities instead. A record without a label states probabilities
+    only. Other names of the fields are in `INPUTS` and its kin.
     """
     failed(doc)
     fields = _fields(doc, reading)
     if fields.input is None:
-        raise malformed("input is missing: no field has a usual name, such as input or prompt; input=... names it")
-    question = _question(doc, fields) if reading.input is None else input_key(_there(doc, fields.input))
+        raise malformed(
+            "input is missing: no field has a usual name, such as input or prompt; input=... "
+            "names it"
+        )
+    question = (
+        _question(doc, fields) if reading.input is None else input_key(_there(doc, fields.input))
+    )
     label = _at(doc, fields.label)
-    if reading.logprob_field is not None and reading.logprob_field not in doc and _at(doc, fields.logprob) is None:
+    if (
+        reading.logprob_field is not None
+        and reading.logprob_field not in doc
+        and _at(doc, fields.logprob) is None
+    ):
         field_of(doc, reading.logprob_field)
     own = _number(doc, fields)
     entries = _listed(doc)
@@ -197,10 +241,15 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     origin = origin_of((doc.get("request"), _request_in(_at(doc, fields.input))), (doc,))
     if label is None or label == "":
         if not entries:
-            missing = "" if reading.label_field is None else f"field {reading.label_field!r} is missing: "
+            missing = (
+                "" if reading.label_field is None else f"field {reading.label_field!r} is missing: "
+            )
             raise Skip("no label", f"{missing}neither a label nor top_logprobs")
         if reasoned:
-            raise Skip("no label", "what is stated holds given the reasoning before it, and no label was sampled")
+            raise Skip(
+                "no label",
+                "what is stated holds given the reasoning before it, and no label was sampled",
+            )
         return [Answer(question, None, each_once(entries), origin)]
     if isinstance(label, str) and _is_answer(label):
         raise malformed(
@@ -220,7 +269,8 @@ def record(doc: dict[str, Any], reading: Reading) -> list[Answer]:
     exact = as_logarithm and of == "top_logprobs"
     if math.isfinite(own) and listed and not any(_agree(own, stated, exact) for stated in listed):
         raise malformed(
-            f"{field} = {_at(doc, field)}: {of} states another value of label {key!r}, log-probability {listed[0]:g}"
+            f"{field} = {_at(doc, field)}: {of} states another value of label {key!r}, "
+            f"log-probability {listed[0]:g}"
         )
     return [Answer(question, key, with_sampled(key, own, entries), origin)]
 
@@ -238,19 +288,25 @@ def _request_in(asked: Any) -> Any:
 
 def _looks_packed(text: str) -> bool:
     """A text that is perhaps a request as JSON."""
-    return text.lstrip()[:1] == "{" and ('"messages"' in text or '"contents"' in text or '"prompt"' in text)
+    return text.lstrip()[:1] == "{" and (
+        '"messages"' in text or '"contents"' in text or '"prompt"' in text
+    )
 
 
 def _is_answer(label: str) -> bool:
     """A text that is a server's answer as JSON."""
-    return label.lstrip()[:1] == "{" and any(f'"{name}"' in label for name in ("choices", "candidates", "output"))
+    return label.lstrip()[:1] == "{" and any(
+        f'"{name}"' in label for name in ("choices", "candidates", "output")
+    )
 
 
-def _fields(doc: dict[str, Any], reading: Reading) -> Fields:
+def _fields(doc: Doc, reading: Reading) -> Fields:
     named = reading.input, reading.label_field, reading.logprob_field
     try:
         found = fields_of(tuple(doc), *named)
-        if found.logprob not in (None, "logprob", reading.logprob_field) and not _is_number(doc[found.logprob]):
+        if found.logprob not in (None, "logprob", reading.logprob_field) and not _is_number(
+            doc[found.logprob]
+        ):
             # `logprobs` of servers is a whole list.
             found = fields_of(tuple(name for name in doc if name != found.logprob), *named)
     except ValueError as error:
@@ -260,12 +316,16 @@ def _fields(doc: dict[str, Any], reading: Reading) -> Fields:
     return found
 
 
-def _question(doc: dict[str, Any], fields: Fields) -> str:
+def _question(doc: Doc, fields: Fields) -> str:
     """The input, and before it what was said to frame it."""
-    frame = [f"{name}: {input_key(doc[name])}" for name in fields.frame if doc[name] not in (None, "")]
+    frame = [
+        f"{name}: {input_key(doc[name])}" for name in fields.frame if doc[name] not in (None, "")
+    ]
     wrapper = doc.get(WRAPPER)
     if isinstance(wrapper, dict):
-        frame = [f"{name}: {input_key(wrapper[name])}" for name in FRAMES if wrapper.get(name)] + frame
+        frame = [
+            f"{name}: {input_key(wrapper[name])}" for name in FRAMES if wrapper.get(name)
+        ] + frame
     asked = _at(doc, fields.input)
     if not frame:
         return input_key(asked)
@@ -285,7 +345,7 @@ def _is_number(value: Any) -> bool:
     return value is None or isinstance(value, (int, float, str))
 
 
-def _at(doc: dict[str, Any], path: str | None) -> Any:
+def _at(doc: Doc, path: str | None) -> Any:
     """The field of that name, else at that path; None if there is none."""
     if path is None:
         return None
@@ -297,7 +357,7 @@ def _at(doc: dict[str, Any], path: str | None) -> Any:
         return None
 
 
-def _there(doc: dict[str, Any], path: str) -> Any:
+def _there(doc: Doc, path: str) -> Any:
     found = _at(doc, path)
     return field_of(doc, path) if found is None else found
 
@@ -311,7 +371,7 @@ def _key(label: Any) -> Key:
     return label if isinstance(label, str) else token_key(label)
 
 
-def _number(doc: dict[str, Any], fields: Fields) -> float:
+def _number(doc: Doc, fields: Fields) -> float:
     stated = UNSTATED
     if fields.prob is not None:
         stated = probability(_as_number(_at(doc, fields.prob), fields.prob), fields.prob)
@@ -320,7 +380,9 @@ def _number(doc: dict[str, Any], fields: Fields) -> float:
         return stated
     own = log_probability(value, fields.logprob)
     if stated != UNSTATED and not _agree(own, stated, False):
-        raise malformed(f"{fields.logprob} = {value} and {fields.prob} = {_at(doc, fields.prob)} disagree")
+        raise malformed(
+            f"{fields.logprob} = {value} and {fields.prob} = {_at(doc, fields.prob)} disagree"
+        )
     return own
 
 
@@ -334,7 +396,9 @@ def _as_number(value: Any, name: str) -> Any:
 
 
 def _agree(one: float, other: float, exact: bool) -> bool:
-    """Whether two statements of a log-probability are the same, NaN standing for 0; `exact`: both are logarithms."""
+    """Whether two statements of a log-probability are the same, NaN standing for 0; `exact`: both
+    are logarithms.
+    """
     if exact:
         return abs(one - other) <= 1e-6 * max(1.0, abs(one))
     # Probabilities are often written with four digits.
@@ -343,7 +407,9 @@ def _agree(one: float, other: float, exact: bool) -> bool:
 
 
 def structured(text: str) -> Any:
-    """Return what a text cell holds: JSON, or what Python shows of a dict or a list, as pandas writes it."""
+    """Return what a text cell holds: JSON, or what Python shows of a dict or a list, as pandas
+    writes it.
+    """
     try:
         return loads(text)
     except ValueError:
@@ -353,7 +419,7 @@ def structured(text: str) -> Any:
             raise ValueError("neither JSON nor a Python dict or list") from None
 
 
-def _listed(doc: dict[str, Any]) -> list[tuple[Key, float]]:
+def _listed(doc: Doc) -> list[tuple[Key, float]]:
     listed, read, field = doc.get("top_logprobs"), log_probability, "logprob"
     if listed is None:
         listed, read, field = doc.get("top_probs"), probability, "prob"
@@ -375,7 +441,9 @@ def _listed(doc: dict[str, Any]) -> list[tuple[Key, float]]:
         elif isinstance(entry, (list, tuple)) and len(entry) == 2:
             entries.append((_key(entry[0]), read(entry[1])))
         else:
-            raise malformed(f"an entry of top_{field}s must be {{label, {field}}} or [label, {field}]")
+            raise malformed(
+                f"an entry of top_{field}s must be {{label, {field}}} or [label, {field}]"
+            )
     return entries
 
 
@@ -428,7 +496,9 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, docs: list[Any], reading: Reading) -> Columns | None:
-        """Return the columns of docs, or None if they do not all have the same fields of the ordinary types."""
+        """Return the columns of docs, or None if they do not all have the same fields of the
+        ordinary types.
+        """
         if not isinstance(docs[0], dict):
             return None
         names = docs[0].keys()
@@ -454,13 +524,16 @@ class Columns(NamedTuple):
     ) -> Columns | None:
         """Return the columns, or None if they must be read one by one.
 
-        So they must where a label is empty or holds reasoning, a number is no log-probability, or two contradict.
+        So they must where a label is empty or holds reasoning, a number is no log-probability, or
+        two contradict.
         """
         stated = _ordinary(values)
         shown = None if own is None else _ordinary(own)
         if "" in labels.names or stated is None or (own is not None and shown is None):
             return None
-        if any([marked(name) or _is_answer(name) for name in set(labels.names) if type(name) is str]):
+        if any(
+            [marked(name) or _is_answer(name) for name in set(labels.names) if type(name) is str]
+        ):
             return None
         if any([_looks_packed(name) for name in inputs.names if name[:1] == "{"]):
             return None
@@ -472,11 +545,14 @@ class Columns(NamedTuple):
 class Numbered(list[Any]):
     """A chunk of records, and the line that each of them begins on."""
 
-    lines: list[int]
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[int] = []
 
 
 def first_line(chunk: list[Any] | Columns, following: int) -> int | None:
-    """Return the line that a chunk begins on, None if its records do not stand on consecutive lines.
+    """Return the line that a chunk begins on, None if its records do not stand on consecutive
+    lines.
 
     `following` is the next line of the file.
     """
@@ -498,7 +574,9 @@ def _ordinary_fields(names: tuple[str, ...], reading: Reading) -> Fields | None:
     return found if whole and found.prob is None and not found.frame and ordinary(names) else None
 
 
-def _contradicts(labels: Coded, own: np.ndarray, sizes: np.ndarray, listed: Coded, values: np.ndarray) -> bool:
+def _contradicts(
+    labels: Coded, own: np.ndarray, sizes: np.ndarray, listed: Coded, values: np.ndarray
+) -> bool:
     """Whether a record states one value of its label and lists another."""
     codes: dict[Any, int] = {}
     sampled, others = (
@@ -513,9 +591,13 @@ def _contradicts(labels: Coded, own: np.ndarray, sizes: np.ndarray, listed: Code
     return bool((np.abs(mine - theirs) > 1e-6 * np.maximum(1.0, np.abs(mine))).any())
 
 
-def listed_in(tops: list[dict[str, Any]], count: int) -> tuple[np.ndarray, Coded, list[Any]]:
-    """Return the sizes, labels and values of `count` objects from label to log-probability, or of none."""
-    sizes = np.fromiter(map(len, tops), np.int64, count) if tops else np.zeros(count, dtype=np.int64)
+def listed_in(tops: list[Doc], count: int) -> tuple[np.ndarray, Coded, list[Any]]:
+    """Return the sizes, labels and values of `count` objects from label to log-probability, or of
+    none.
+    """
+    sizes = (
+        np.fromiter(map(len, tops), np.int64, count) if tops else np.zeros(count, dtype=np.int64)
+    )
     values = list(chain.from_iterable([top.values() for top in tops]))
     return sizes, Coded(list(chain.from_iterable(tops))), values
 

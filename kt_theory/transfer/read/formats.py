@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from kt_theory.transfer import hosted, local_servers, logs, openai, plain, servers
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.answers import Answer, Reader, Reading, failed, shared_out
-
-Doc = dict[str, Any]
+from kt_theory.transfer.read import openai, plain
+from kt_theory.transfer.read.answers import Answer, Doc, Reader, Reading, failed, shared_out
+from kt_theory.transfer.read.anthropic import anthropic, is_anthropic
+from kt_theory.transfer.read.cohere import cohere, is_cohere
+from kt_theory.transfer.read.gemini import gemini, is_gemini
+from kt_theory.transfer.read.inspect_logs import inspect, is_inspect
+from kt_theory.transfer.read.llama_cpp import is_llama_cpp, llama_cpp
+from kt_theory.transfer.read.ollama import is_ollama, ollama
+from kt_theory.transfer.read.sglang import is_sglang, sglang
+from kt_theory.transfer.read.tgi import is_tgi, tgi
+from kt_theory.transfer.read.vllm import is_vllm, vllm
 
 PLAIN = '{"input": ..., "label": ..., "logprob": ...}'
 
@@ -28,7 +35,8 @@ class Format(NamedTuple):
     needs : tuple of str
         What its records cannot lack.
     usual : tuple of str
-        What else they often have: the format that most of a record's fields belong to is the nearest.
+        What else they often have: the format that most of a record's fields belong to is the
+        nearest.
     """
 
     name: str
@@ -47,7 +55,9 @@ def _is_batch(body: Doc, doc: Doc) -> bool:
 
 
 def batch(doc: Doc, reading: Reading) -> list[Answer]:
-    """Lines of the Batch API: `custom_id`, `response.status_code`, `response.body` of any other format, `error`."""
+    """Lines of the Batch API: `custom_id`, `response.status_code`, `response.body` of any other
+    format, `error`.
+    """
     failed(doc)
     body = openai.body_of(doc)
     for form in _WITH_CHOICES if "choices" in body else FORMATS[1:]:
@@ -58,88 +68,155 @@ def batch(doc: Doc, reading: Reading) -> list[Answer]:
 
 FORMATS = (
     Format("openai_batch", batch, _is_batch, ("custom_id", "response"), ("error", "method", "url")),
-    Format("inspect", logs.inspect, logs.is_inspect, ("output", "input"), ("epoch", "target", "scores", "messages")),
-    Format("sglang", servers.sglang, servers.is_sglang, ("meta_info",), ("text", "output_ids", "sampling_params")),
+    Format(
+        "inspect",
+        inspect,
+        is_inspect,
+        ("output", "input"),
+        ("epoch", "target", "scores", "messages"),
+    ),
+    Format("sglang", sglang, is_sglang, ("meta_info",), ("text", "output_ids", "sampling_params")),
     Format(
         "llama_cpp",
-        servers.llama_cpp,
-        servers.is_llama_cpp,
+        llama_cpp,
+        is_llama_cpp,
         ("content", "completion_probabilities"),
-        ("generation_settings", "id_slot", "tokens_predicted", "tokens_evaluated", "stop", "stop_type", "n_probs"),
+        (
+            "generation_settings",
+            "id_slot",
+            "tokens_predicted",
+            "tokens_evaluated",
+            "stop",
+            "stop_type",
+            "n_probs",
+        ),
     ),
     Format(
         "gemini",
-        servers.gemini,
-        servers.is_gemini,
+        gemini,
+        is_gemini,
         ("candidates",),
-        ("usageMetadata", "modelVersion", "responseId", "contents", "generationConfig", "usage_metadata"),
+        (
+            "usageMetadata",
+            "modelVersion",
+            "responseId",
+            "contents",
+            "generationConfig",
+            "usage_metadata",
+        ),
     ),
     Format(
         "tgi",
-        local_servers.tgi,
-        local_servers.is_tgi,
+        tgi,
+        is_tgi,
         ("generated_text",),
         ("details", "inputs", "parameters", "tokens"),
     ),
     Format(
         "ollama",
-        local_servers.ollama,
-        local_servers.is_ollama,
+        ollama,
+        is_ollama,
         ("done", "message"),
-        ("created_at", "eval_count", "prompt_eval_count", "done_reason", "eval_duration", "total_duration", "context"),
+        (
+            "created_at",
+            "eval_count",
+            "prompt_eval_count",
+            "done_reason",
+            "eval_duration",
+            "total_duration",
+            "context",
+        ),
     ),
     Format(
         "openai_responses",
         openai.responses,
         openai.is_responses,
         ("output",),
-        ("status", "instructions", "output_text", "incomplete_details", "previous_response_id", "max_output_tokens"),
+        (
+            "status",
+            "instructions",
+            "output_text",
+            "incomplete_details",
+            "previous_response_id",
+            "max_output_tokens",
+        ),
     ),
     Format(
         "vllm",
-        servers.vllm,
-        servers.is_vllm,
+        vllm,
+        is_vllm,
         ("outputs",),
         ("prompt_token_ids", "prompt_logprobs", "request_id", "finished", "encoder_prompt"),
     ),
-    Format("openai_completions", openai.completions, openai.is_completions, ("choices",), ("echo",)),
+    Format(
+        "openai_completions", openai.completions, openai.is_completions, ("choices",), ("echo",)
+    ),
     Format(
         "openai_chat",
         openai.chat,
         openai.is_chat,
         ("choices",),
-        ("messages", "usage", "object", "created", "system_fingerprint", "service_tier", "model", "id"),
+        (
+            "messages",
+            "usage",
+            "object",
+            "created",
+            "system_fingerprint",
+            "service_tier",
+            "model",
+            "id",
+        ),
     ),
     Format(
         "anthropic",
-        hosted.anthropic,
-        hosted.is_anthropic,
+        anthropic,
+        is_anthropic,
         ("content", "stop_reason"),
         ("stop_sequence", "role", "type", "result"),
     ),
-    Format("cohere", hosted.cohere, hosted.is_cohere, ("message", "finish_reason"), ("generation_id", "chat_history")),
+    Format(
+        "cohere", cohere, is_cohere, ("message", "finish_reason"), ("generation_id", "chat_history")
+    ),
     Format(
         "plain",
         plain.record,
         _is_plain,
         ("input", "label"),
-        ("logprob", "logprobs", "top_logprobs", "prob", "top_probs", "prompt", "question", "answer", "text"),
+        (
+            "logprob",
+            "logprobs",
+            "top_logprobs",
+            "prob",
+            "top_probs",
+            "prompt",
+            "question",
+            "answer",
+            "text",
+        ),
     ),
 )
 """In the order in which they are recognised."""
 
-_WITH_CHOICES = tuple(form for form in FORMATS if form.name in ("vllm", "openai_completions", "openai_chat"))
+_WITH_CHOICES = tuple(
+    form for form in FORMATS if form.name in ("vllm", "openai_completions", "openai_chat")
+)
 """What almost all lines of a Batch hold."""
 
 
 def _drawn(reader: Reader) -> Reader:
-    """Return a reader of records whose `response` is one answer or a list of several, all drawn for one request."""
+    """Return a reader of records whose `response` is one answer or a list of several, all drawn for
+    one request.
+    """
 
     def read(doc: Doc, reading: Reading) -> list[Answer]:
         response = doc.get("response")
         if type(response) is not list or not response:
             return reader(doc, reading)
-        if type(response[0]) is dict and "candidates" in response[0] and not response[0].get("responseId"):
+        if (
+            type(response[0]) is dict
+            and "candidates" in response[0]
+            and not response[0].get("responseId")
+        ):
             reading.account.note(_LISTS)
         answers, why = [], None
         for body, one in zip(response, shared_out(doc, len(response)), strict=True):
@@ -156,7 +233,10 @@ def _drawn(reader: Reader) -> Reader:
     return read
 
 
-_LISTS = "answers of Gemini in one list have no responseId: they are taken for draws, not for pieces of a stream"
+_LISTS = (
+    "answers of Gemini in one list have no responseId: they are taken for draws, not for pieces of "
+    "a stream"
+)
 
 READERS: dict[str, Reader] = {
     form.name: form.reader if form.name == "plain" else _drawn(form.reader) for form in FORMATS
@@ -201,7 +281,10 @@ def _unknown(body: Doc, doc: Doc) -> str:
     nearest, lacks = _nearest(set(body) | set(doc))
     if nearest is None:
         return f"no known format: fields {shown}; the plain format is {PLAIN}"
-    return f"no known format: nearest is {nearest.name}, but {lacks!r} is missing; the plain format is {PLAIN}"
+    return (
+        f"no known format: nearest is {nearest.name}, but {lacks!r} is missing; the plain format "
+        f"is {PLAIN}"
+    )
 
 
 def _nearest(fields: set[str]) -> tuple[Format | None, str]:
