@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from test_design import FLOORS
 
 import kt_theory as kt
 
@@ -25,10 +26,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 
 SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
-SLOW = ("a student with a name", "a teacher family", "a transcript format", "a query law")
-"""Examples that take more than a second: the quick ones are the student of one's own, which changes
-nothing, the channel, which changes most, and the command.
-"""
+SLOW = "a student with a name"
+"""The example that takes most: three commands."""
+
+CHANNEL = "an access level through a new channel"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,9 @@ def applied(part, source):
         assert all(line[:1] in ("", " ", "+", "-") for line in lines), hunk
         old = "".join(f"{line[1:]}\n" for line in lines if line[:1] != "+")
         new = "".join(f"{line[1:]}\n" for line in lines if line[:1] != "-")
-        places = [found.start() for found in re.finditer(rf"^{re.escape(old)}", source, re.MULTILINE)]
+        places = [
+            found.start() for found in re.finditer(rf"^{re.escape(old)}", source, re.MULTILINE)
+        ]
         assert len(places) == 1, f"{len(places)} places for\n{old}"
         source = source[: places[0]] + new + source[places[0] + len(old) :]
     return source
@@ -166,3 +169,68 @@ def test_examples_touch_as_many_files_as_they_say(example, copy):
         ast.parse(after[path])
     counts = dict(re.findall(r"^\| (an? .*?) \| (\d+) \|", PAGE.read_text(), flags=re.MULTILINE))
     assert {title: str(one.files) for title, one in EXAMPLES.items()} == counts
+
+
+@pytest.mark.parametrize("name", files_of(EXAMPLES[CHANNEL].diff))
+def test_a_file_that_is_forgotten_is_an_error_and_never_a_number(name, copy):
+    example = EXAMPLES[CHANNEL]
+    apply(example.diff, copy, but=name)
+    _, text, expected = example.runs[0]
+    printed, code = run("python", text, copy)
+    assert code != 0
+    assert "Error" in printed
+    assert expected.splitlines()[0] not in printed
+    assert "worst case" not in printed
+
+
+def test_a_kind_of_channel_that_is_not_listed_does_not_load(copy):
+    apply(EXAMPLES[CHANNEL].diff, copy)
+    path = copy / "kt_theory" / "access" / "channel.py"
+    path.write_text(path.read_text().replace(" | Relative\n", "\n"))
+    printed, code = run("python", "import kt_theory.access", copy)
+    assert code != 0
+    assert "its kinds are not those of" in printed
+
+
+@pytest.mark.parametrize(
+    "method", ["shown", "row_error", "floor", "label_floor", "name", "description"]
+)
+def test_a_channel_that_lacks_a_method_does_not_load(method, copy):
+    diff = files_of(EXAMPLES[CHANNEL].diff)["kt_theory/access/channel.py"]
+    less = re.sub(rf"^\+    (def )?{method}\b", rf"+    \1other_{method}", diff, flags=re.MULTILINE)
+    assert less != diff
+    apply(EXAMPLES[CHANNEL].diff.replace(diff, less), copy)
+    printed, code = run("python", "import kt_theory.catalogue", copy)
+    assert code != 0
+    assert f"abstract method {method}" in printed
+
+
+def test_the_tree_of_the_page_is_the_package():
+    tree = PAGE.read_text().split("```\nkt_theory/\n")[1].split("```")[0]
+    shown = []
+    for line in tree.splitlines():
+        shown += re.match(r"  ((?:\w+(?:\.py|/) ?)+)", line).group(1).split()
+    there = [path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("__")]
+    there += [f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")]
+    assert sorted(shown) == sorted(there)
+    floor_of = {name: i for i, floor in enumerate(FLOORS) for name in floor}
+    floors = [floor_of[name.removesuffix(".py").removesuffix("/")] for name in shown]
+    assert floors == sorted(floors)
+
+
+def test_what_the_page_names_is_there():
+    named = re.findall(r"`((?:\w+\.)+(?!py`)\w+)(?:\(.*?\))?`", PAGE.read_text())
+    modules = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+        for path in PACKAGE.rglob("*.py")
+    }
+    found = 0
+    for name in named:
+        module, _, last = name.rpartition(".")
+        if module in modules:
+            assert re.search(rf"\b{last}\b", modules[module].read_text()), name
+            found += 1
+        elif module.split(".")[0] in {path.name for path in PACKAGE.iterdir()}:
+            assert (PACKAGE / name.replace(".", "/")).exists() or name in modules, name
+            found += 1
+    assert found >= 15

@@ -16,9 +16,6 @@ PACKAGE = Path(kt.__file__).parent
 HOME = {"access", "catalogue"}
 """Rooms that tell kinds apart: what a part is, and what belongs to each."""
 
-NOT_YET = {"transfer"}
-"""Rooms that do not keep the rule yet; the list only ever shrinks."""
-
 PARTS = {name for name, kind in get_type_hints(Access).items() if kind in (Shows, Channel, Reach)}
 
 FLAGS = {
@@ -92,16 +89,10 @@ def test_no_kind_of_level_is_told_apart_elsewhere():
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         place = path.relative_to(PACKAGE)
-        if place.parts[0] not in HOME | NOT_YET:
+        if place.parts[0] not in HOME:
             for line, what in kinds_read(ast.parse(path.read_text(encoding="utf-8"))):
                 found.append(f"{place}:{line} decides by {what}")
     assert not found, "\n".join(found)
-
-
-@pytest.mark.parametrize("room", sorted(NOT_YET))
-def test_rooms_that_keep_the_rule_leave_the_list(room):
-    sources = [path.read_text(encoding="utf-8") for path in (PACKAGE / room).rglob("*.py")]
-    assert any(kinds_read(ast.parse(source)) for source in sources)
 
 
 @pytest.mark.parametrize(

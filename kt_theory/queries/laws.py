@@ -391,7 +391,9 @@ def is_default(law: QueryLaw | None) -> bool:
 
 
 def _not_met(asked: list[np.ndarray], sets: np.ndarray | None) -> np.ndarray:
-    """Return 1 where no input of a set is asked, for each of several choices of inputs (S,) bool."""
+    """Return 1 where no input of a set is asked, for each of several choices of inputs, (S,)
+    bool.
+    """
     met = [one if sets is None else (sets & one).any(axis=1) for one in asked]
     return np.array([np.asarray(one == 0, dtype=np.float64) for one in met])
 
