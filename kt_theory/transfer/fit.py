@@ -17,7 +17,7 @@ from kt_theory.students import Student, as_students
 from kt_theory.students.sparse import ClosedForm, Sharing, SparseFit, WholeRows
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.certify.certificate import Certificate, certify
-from kt_theory.transfer.rows import Rows
+from kt_theory.transfer.rows import Rows, renumbered, starts
 from kt_theory.transfer.seen import dense, refuse_impossible, seen, sees_all
 from kt_theory.transfer.sets import TransferSet
 
@@ -100,6 +100,11 @@ class Copy:
         return self.transfer.labels[: self.rows.labels]
 
     @property
+    def input_names(self) -> list[str]:
+        """The visited inputs, a row each."""
+        return [self.transfer.input_names[i] for i in self.rows.input]
+
+    @property
     def target(self) -> str:
         """Whose distribution it is a copy of."""
         answers = ", given that it answers" if self.transfer.account.unanswered else ""
@@ -125,7 +130,6 @@ class Copy:
         rest = np.flatnonzero(others * self.share > 0)
         owner = np.concatenate([rows.row, rest])
         order = np.argsort(owner, kind="stable")
-        inputs = np.array(self.transfer.input_names, dtype=object)[rows.input]
         names = np.array([*self.labels, SHARED], dtype=object)
         label = np.concatenate([rows.label, np.full(len(rest), len(names) - 1)])
         stated = rows.known if self.reveals else np.zeros(len(rows.label), dtype=bool)
@@ -133,7 +137,7 @@ class Copy:
         source = np.concatenate([np.where(stated, "stated", counted), np.full(len(rest), "shared")])
         cap = np.where(self.reveals & ~rows.known & np.isfinite(rows.cap), rows.cap, np.nan)
         columns = {
-            "input": inputs[owner],
+            "input": np.array(self.input_names, dtype=object)[owner],
             "label": names[label],
             "probability": np.concatenate([self.probability, (others * self.share)[rest]]),
             "shared_by": np.concatenate([np.ones(len(rows.label), dtype=np.int64), others[rest]]),
@@ -177,11 +181,9 @@ class Copy:
         """Return the copy as a `Teacher` over the visited inputs, rho being their share of the
         records.
         """
-        names = [self.transfer.input_names[i] for i in self.rows.input]
         table = self.pi / self.pi.sum(axis=1, keepdims=True)
-        return Teacher(
-            table, self.rows.queries / self.rows.n, input_names=names, label_names=self.labels
-        )
+        rho = self.rows.queries / self.rows.n
+        return Teacher(table, rho, input_names=self.input_names, label_names=self.labels)
 
     def wide(self) -> pd.DataFrame:
         """Return the copy with one row per visited input and one column per label; rows sum to 1.
@@ -193,8 +195,8 @@ class Copy:
         """
         import pandas as pd
 
-        names = [self.transfer.input_names[i] for i in self.rows.input]
-        return pd.DataFrame(self.pi, index=pd.Index(names, name="input"), columns=list(self.labels))
+        index = pd.Index(self.input_names, name="input")
+        return pd.DataFrame(self.pi, index, list(self.labels))
 
     def write(self, path: str | Path) -> Path:
         """Write `table`, whole or not at all, and return the path.
@@ -305,18 +307,17 @@ def _given_declared(pooled: Copy) -> Copy:
     scale = np.where(lost, 1.0, held)
     even = 1.0 / declared
     probability = np.where(lost[rows.row], even, pooled.probability / scale[rows.row])[inside]
-    place = np.cumsum(inside) - 1
-    pair = rows.record_pair
+    place = np.where(inside, np.cumsum(inside) - 1, -1)
     kept = replace(
         rows,
         labels=declared,
-        start=np.concatenate([[0], np.cumsum(rows.total(inside).astype(np.int64))]),
+        start=starts(rows.total(inside).astype(np.int64)),
         label=rows.label[inside],
         p=rows.p[inside],
         spread=rows.spread[inside],
         cap=rows.cap[inside],
         floor=rows.floor[inside],
-        record_pair=np.where((pair >= 0) & inside[pair], place[pair], -1) if len(place) else pair,
+        record_pair=renumbered(rows.record_pair, place),
         parts=None,
         part_of=None,
     )
@@ -366,7 +367,6 @@ def _all_pairs(rows: Rows, shown: np.ndarray) -> Rows:
         np.zeros(visited * labels),
     )
     spread[place], cap[place], floor[place] = rows.spread, rows.cap, rows.floor
-    pair = rows.record_pair
     return replace(
         rows,
         start=np.arange(visited + 1) * labels,
@@ -375,7 +375,7 @@ def _all_pairs(rows: Rows, shown: np.ndarray) -> Rows:
         spread=spread,
         cap=cap,
         floor=floor,
-        record_pair=np.where(pair >= 0, place[pair], -1) if len(place) else pair,
+        record_pair=renumbered(rows.record_pair, place),
         entry_pair=rows.entry_pair if rows.parts is not None else place[rows.entry_pair],
         part_of=None if rows.part_of is None else place[rows.part_of],
     )

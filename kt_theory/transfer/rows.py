@@ -156,24 +156,33 @@ def merged(parts: Rows, target: Target) -> Rows:
     cap = np.full(len(pairs), np.inf)
     single = target.whole[target.of[parts.label]]
     cap[part_of[single]] = parts.cap[single]
-    pair = parts.record_pair
     return Rows(
         width,
         target.closed,
         parts.input,
-        np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(parts.input)))]),
+        starts(np.bincount(row, minlength=len(parts.input))),
         label,
         np.where(whole, stated, np.nan),
         spread,
         cap,
         parts.record_row,
-        np.where(pair >= 0, part_of[pair], -1) if len(part_of) else pair,
+        renumbered(parts.record_pair, part_of),
         parts.entry_record,
         parts.entry_pair,
         np.where(whole, 0.0, stated),
         parts,
         part_of,
     )
+
+
+def starts(sizes: np.ndarray) -> np.ndarray:
+    """Return where rows of so many pairs begin, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
+def renumbered(pairs: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Return pairs by their `new` numbers; -1, for no pair, stays."""
+    return np.where(pairs >= 0, new[pairs], -1) if len(new) else pairs
 
 
 def left_over(stated: np.ndarray) -> np.ndarray:
@@ -222,7 +231,7 @@ def collect(
     entry_record, entry_pair, entry_p = entry_record[stated], entry_pair[stated], entry_p[stated]
     p, spread = _merge(entry_pair, entry_p, len(pairs))
     row = pairs // width
-    start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(visited)))])
+    start = starts(np.bincount(row, minlength=len(visited)))
     return Rows(
         labels,
         closed,

@@ -315,8 +315,9 @@ class TransferSet:
                     f"table is of type {type(table).__name__}: must be a Copy, or a pandas "
                     "DataFrame with inputs as index and labels as columns"
                 )
-            names = [table.transfer.input_names[i] for i in table.rows.input]
-            frame = pd.DataFrame(table.pi, index=names, columns=list(table.transfer.labels))
+            frame = pd.DataFrame(
+                table.pi, index=table.input_names, columns=list(table.transfer.labels)
+            )
         frame = frame.rename(index=str, columns=str)
         lacking = [name for name in frame.columns if name not in set(self.labels)]
         if lacking:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -102,26 +103,21 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
+@dataclass
 class _Intake:
     """Takes what a file holds, record by record or as columns."""
 
-    def __init__(
-        self,
-        builder: Builder,
-        account: Account,
-        reading: Reading,
-        fatal: bool,
-        requests: Requests | None,
-    ) -> None:
-        self.builder = builder
-        self.account = account
-        self.reading = reading
-        self.fatal = fatal
-        self.requests = requests
-        self.joiner = Joiner(account.source)
-        self.ids: set[int] = set()
-        self.answers: list[Answer] = []
-        self.lines: list[int] = []
+    builder: Builder
+    account: Account
+    reading: Reading
+    fatal: bool
+    requests: Requests | None
+    ids: set[int] = field(default_factory=set)
+    answers: list[Answer] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.joiner = Joiner(self.account.source)
 
     def take_all(self, chunks: Chunks) -> None:
         """Take all chunks: columns, or lists of parsed records and of Skips in place of lines that

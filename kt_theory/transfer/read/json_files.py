@@ -164,8 +164,7 @@ def _unfinished(text: bytes) -> bool:
     """Brackets are open at the end, which is not within a text: what a line of indented JSON looks
     like.
     """
-    place, kind = _marks(text)
-    del place
+    _, kind = _marks(text)
     quotes = int((_KINDS[np.frombuffer(_plain(text), dtype=np.uint8)] == _QUOTE).sum())
     return quotes % 2 == 0 and int(kind[np.abs(kind) == 1].sum()) > 0
 

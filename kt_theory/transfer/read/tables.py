@@ -125,7 +125,7 @@ def _csv_chunks(source: _Source, name: Any, reading: Reading) -> Iterator[list[A
         delimiter=delimiter
     )
     _say_how_written(layout, first, reading.account)
-    watch = _Numbering(header, layout, reading)
+    watch = _Numbering(reading)
     for chunk in _blocks(source, layout, rows.line):
         watch.see(chunk)
         yield chunk
@@ -275,7 +275,7 @@ def _refuse_missing(name: Any, shown: str, header: Sequence[str], fields: Fields
 class _Numbering:
     """Whether the column that was named as the input only numbers the rows."""
 
-    def __init__(self, header: Sequence[str], layout: _Layout, reading: Reading) -> None:
+    def __init__(self, reading: Reading) -> None:
         self.account = reading.account
         self.name = reading.input
         self.possible = self.name is not None and self.name.strip().lower() in INDEX_NAMES
@@ -619,7 +619,7 @@ def parquet_chunks(path: Path, reading: Reading) -> Iterator[list[Any] | Columns
         schema = file.schema_arrow
         numbers = [_may_be_number(kind) for kind in schema.types]
         layout = _layout(path, schema.names, reading, numbers)
-        watch = _Numbering(schema.names, layout, reading)
+        watch = _Numbering(reading)
         stored = [schema.names[place] for place in layout.places]
         for part in file.iter_batches(_BATCH, columns=stored):
             arrays = [
