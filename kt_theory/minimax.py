@@ -87,8 +87,9 @@ def minimax_risk(
 
     Examples
     --------
-    >>> from kt_theory.minimax import minimax_risk >>> minimax_risk("soft", inputs=2, labels=2,
-    n=10) Limit(soft, inputs=2, labels=2, n=10: 0.0175246949916 exactly; (1-1/A) max_rho sum_s rho_s
+    >>> from kt_theory.minimax import minimax_risk
+    >>> minimax_risk("soft", inputs=2, labels=2, n=10)
+    Limit(soft, inputs=2, labels=2, n=10: 0.0175246949916 exactly; (1-1/A) max_rho sum_s rho_s
     (1-rho_s)^n, attained by CE_ful; sharpens Theorems 5.1 and 5.2)
     """
     asked = Asked.of(access, k, graph, hops, labels_per_query)
@@ -107,31 +108,31 @@ def risk_terms(access: str | Access, inputs: int, labels: int) -> Terms:
     """Return floor, kappa and noise of an access level; the formulas are these, with S inputs and A
     labels.
 
-    ===========================  ==============================  ================  ===========================
-    answer                       floor                           kappa             noise
-    ===========================  ==============================  ================  ===========================
-    hard                         0                               S                 sqrt(S(A-1))/2
-    partial                      0                               S(A-1)            0
-    top_k(k)                     0                               S max(1, A-1-k)   0
-    argmax                       max_j (j-1)(A-1)/(j(A+j-2))     S                 0
-    non_target                   0                               2S                sqrt(S)/2
-    top_k(k, sampled=False)      max_j (j-k)(A-j)/(j(A-k))       S                 0
-    soft                         0                               S                 0
-    gradient(graph, hops)        0                               alpha(graph^h)    0
-    jacobian(features)           0                               1                 0
-    temperature, logits, whole   0                               S                 0
-    the same of a sampled label  0                               S max(1, A-k)     0
-    rounded(d), whole            tanh(d/4)                       S                 0
-    rounded(d), otherwise        1 - e^(-d/2)                    as without        as without
-    quantised(b), whole          A/(4 2^b)                       S                 0
-    quantised(b), otherwise      2^-(b+1) for each label shown   as without        as without
-    noisy(sigma), whole          0                               S                 sigma sqrt(S/(2 pi))
-    noisy(sigma), otherwise      as without                      as without        sigma sqrt(2 m/pi), m answers
-    ===========================  ==============================  ================  ===========================
+    ========================  ============================  ================  ======================
+    answer                    floor                         kappa             noise
+    ========================  ============================  ================  ======================
+    hard                      0                             S                 sqrt(S(A-1))/2
+    partial                   0                             S(A-1)            0
+    top_k(k)                  0                             S max(1, A-1-k)   0
+    argmax                    max_j (j-1)(A-1)/(j(A+j-2))   S                 0
+    non_target                0                             2S                sqrt(S)/2
+    top_k(k, sampled=False)   max_j (j-k)(A-j)/(j(A-k))     S                 0
+    soft                      0                             S                 0
+    gradient(graph, hops)     0                             alpha(graph^h)    0
+    jacobian(features)        0                             1                 0
+    temperature, logits       0                             S                 0
+    the same, sampled label   0                             S max(1, A-k)     0
+    rounded(d), whole         tanh(d/4)                     S                 0
+    rounded(d), otherwise     1 - e^(-d/2)                  as without        as without
+    quantised(b), whole       A/(4 2^b)                     S                 0
+    quantised(b), otherwise   2^-(b+1) each label shown     as without        as without
+    noisy(sigma), whole       0                             S                 sigma sqrt(S/(2 pi))
+    noisy(sigma), otherwise   as without                    as without        sigma sqrt(2 m/pi)
+    ========================  ============================  ================  ======================
 
-    m is S for greedy queries and SA for sampled ones. The student is the level's own (of argmax:
-    argmax_hedged): one of hard labels passes every floor, at the pace of hard labels, wherever
-    labels are sampled.
+    m, how many answers are averaged, is S for greedy queries and SA for sampled ones. The student
+    is the level's own (of argmax: argmax_hedged): one of hard labels passes every floor, at the
+    pace of hard labels, wherever labels are sampled.
 
     Parameters
     ----------
@@ -145,7 +146,7 @@ def risk_terms(access: str | Access, inputs: int, labels: int) -> Terms:
     >>> from kt_theory.access import rounded
     >>> from kt_theory.minimax import risk_terms
     >>> risk_terms(rounded(0.1), inputs=100, labels=25)
-    Terms(access='rounded(0.1) soft', floor=0.024994792968420664, kappa=100, noise=0.0, labels=25)
+    Terms(access='rounded(0.1) soft', floor=0.02499479296842..., kappa=100, noise=0.0, labels=25)
     """
     level = as_access(access)
     size, width = whole_number(inputs, "inputs", low=1), whole_number(labels, "labels", low=1)

@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike
 from kt_theory.numeric import softmax
 from kt_theory.validation import SUM_TOLERANCE, distributions, input_law, numeric_array
 
+SMALL = 10**6
+"""Cells up to which the table of a teacher given by classes is made when somebody looks at it."""
+
 
 class RowClasses(NamedTuple):
     """Inputs grouped by (pi(.|s) up to label order, rho(s)); every exact risk costs one row per
@@ -58,8 +61,10 @@ class Teacher:
 
     Examples
     --------
-    >>> import kt_theory as kt >>> kt.Teacher([[0.5, 0.5], [1.0, 0.0]]) Teacher(2 inputs, 2 labels,
-    rho uniform, 2 row classes, mean top probability 0.75, mean entropy 0.3466 nats)
+    >>> import kt_theory as kt
+    >>> kt.Teacher([[0.5, 0.5], [1.0, 0.0]])
+    Teacher(2 inputs, 2 labels, rho uniform, 2 row classes, mean top probability 0.75, mean entropy
+    0.3466 nats)
     """
 
     inputs: int
@@ -188,13 +193,16 @@ class Teacher:
 
     @property
     def pi(self) -> np.ndarray:
-        """The table pi(a|s): (S, A), rows sum to 1, read-only."""
-        return self._dense(self._pi)
+        """The table pi(a|s): (S, A), rows sum to 1, read-only.
+
+        Of a teacher given by classes it is that of `expand`, where it is small.
+        """
+        return self._dense[0]
 
     @property
     def rho(self) -> np.ndarray:
         """The input law: (S,), sums to 1, read-only."""
-        return self._dense(self._rho)
+        return self._dense[1]
 
     @cached_property
     def classes(self) -> RowClasses:
@@ -228,11 +236,14 @@ class Teacher:
     def _freeze(self, **fields: Any) -> None:
         self.__dict__.update(fields)
 
-    def _dense(self, array: np.ndarray | None) -> np.ndarray:
-        if array is None:
+    @cached_property
+    def _dense(self) -> tuple[np.ndarray, np.ndarray]:
+        if self._pi is not None and self._rho is not None:
+            return self._pi, self._rho
+        if self.inputs * self.labels > SMALL:
             way_out = "use exact_risk or minimax_risk, or teacher.expand()"
             raise ValueError(f"{_too_dense(self)}: {way_out}")
-        return array
+        return self.expand()._dense
 
 
 def require_teacher(given: Any, name: str = "teacher") -> None:

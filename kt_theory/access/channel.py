@@ -8,6 +8,7 @@ function of that row alone, but for noise, which is fresh in every answer.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, final
 
@@ -45,14 +46,14 @@ class Grid(NamedTuple):
         return away > self.slack
 
 
-class Channel:
+class Channel(ABC):
     """A distortion of the rows of a teacher; the kinds are the final classes below.
 
     Attributes
     ----------
-    name : str
-        As it stands before the level's name in tables; empty for probabilities as they are.
-    description : str
+    name, description : str
+        As it stands before the level's name in tables, and in words; empty for probabilities as
+        they are.
     keeps_order : bool
         Whether the largest weights are those of the most probable labels.
     undone : bool
@@ -73,8 +74,6 @@ class Channel:
         if whole rows of them can.
     """
 
-    name: str
-    description: str
     keeps_order: ClassVar[bool] = True
     undone: ClassVar[bool] = True
     needs_whole_row: ClassVar[bool] = False
@@ -82,7 +81,17 @@ class Channel:
     alike: ClassVar[bool] = True
     slack: ClassVar[float] = 0.01
     unrecorded: ClassVar[str] = ""
-    sigma: float = 0.0
+    sigma: ClassVar[float] = 0.0
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As it stands before the level's name in tables."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """In words."""
 
     @property
     def fixed(self) -> Channel:
@@ -91,11 +100,11 @@ class Channel:
         """
         return self
 
+    @abstractmethod
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the weights (S, A) that stand for the probabilities pi (S, A); a probability of 0
         is shown as 0.
         """
-        raise NotImplementedError
 
     def gives(self, other: Channel, *, whole: bool) -> bool:
         """Return whether weights shown so give those of `other`; `whole`: all weights of a row are
@@ -132,6 +141,7 @@ class Channel:
         share = np.where(left > labels * 2.0**-52, left, 0.0) / max(labels - top, 1)
         return np.where(np.arange(labels) < top, weights, share)
 
+    @abstractmethod
     def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
         """Return the largest TV(copy, teacher) on a row of `undo`: what the channel leaves open.
 
@@ -140,7 +150,6 @@ class Channel:
         table, shown : (R, A) arrays
             The copy, and what it was made of.
         """
-        raise NotImplementedError
 
     def sums(self, labels: int) -> tuple[float, float]:
         """Return the least and the most that the weights of a whole row of A `labels` sum to."""
@@ -152,15 +161,15 @@ class Channel:
         """
         return None
 
+    @abstractmethod
     def floor(self, labels: int) -> float:
         """Return a bound on what a whole row leaves unknown to the channel's own student, at most
         1-1/A.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def label_floor(self, shown: int) -> float:
         """Return what the channel costs where so many labels are shown one by one."""
-        raise NotImplementedError
 
 
 @final
@@ -168,8 +177,8 @@ class Channel:
 class AsIs(Channel):
     """The probabilities themselves."""
 
-    name: ClassVar[str] = ""  # type: ignore[misc]
-    description: ClassVar[str] = ""  # type: ignore[misc]
+    name: ClassVar[str] = ""
+    description: ClassVar[str] = ""
     tables: ClassVar[int] = 0
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
@@ -206,12 +215,12 @@ class Temperature(Channel):
     needs_whole_row: ClassVar[bool] = True
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"temperature({self.tau:g})"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         return f"at temperature {self.tau:g}"
 
@@ -247,12 +256,12 @@ class Rounded(Channel):
     slack: ClassVar[float] = 1e-6
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"rounded({self.step:g})"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         return f"log-probabilities rounded to multiples of {self.step:g}"
 
@@ -309,12 +318,12 @@ class Quantised(Channel):
     slack: ClassVar[float] = 1e-6
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"quantised({self.bits})"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         return f"probabilities rounded to {self.bits} bits"
 
@@ -405,8 +414,8 @@ class UpToFactor(Channel):
     p.
     """
 
-    name: ClassVar[str] = "logits"  # type: ignore[misc]
-    description: ClassVar[str] = "as logits, with an unknown shift for each input"  # type: ignore[misc]
+    name: ClassVar[str] = "logits"
+    description: ClassVar[str] = "as logits, with an unknown shift for each input"
     alike: ClassVar[bool] = False
     unrecorded: ClassVar[str] = (
         " needs logits: records state log-probabilities; take 'ce_ful', 'sel_ptl' or top_k"
@@ -439,8 +448,8 @@ class UpToFactor(Channel):
 class Centred(Channel):
     """Logits of mean 0 on one scale: p over the geometric mean of its row; p must be positive."""
 
-    name: ClassVar[str] = "centred"  # type: ignore[misc]
-    description: ClassVar[str] = "as a logit on one scale for all inputs"  # type: ignore[misc]
+    name: ClassVar[str] = "centred"
+    description: ClassVar[str] = "as a logit on one scale for all inputs"
     needs_whole_row: ClassVar[bool] = True
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
@@ -475,7 +484,7 @@ class Noisy(Channel):
     mean of what they showed, its log-probability plus sigma / sqrt(k) N(0, 1).
     """
 
-    sigma: float
+    sigma: float  # type: ignore[misc]
     keeps_order: ClassVar[bool] = False
     undone: ClassVar[bool] = False
     tables: ClassVar[int] = 0
@@ -485,12 +494,12 @@ class Noisy(Channel):
     )
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"noisy({self.sigma:g})"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         return f"log-probabilities with noise of standard deviation {self.sigma:g}"
 
@@ -518,6 +527,10 @@ class Noisy(Channel):
     def label_floor(self, shown: int) -> float:
         """Return 0: noise averages out."""
         return 0.0
+
+
+AnyChannel = AsIs | Temperature | Rounded | Quantised | UpToFactor | Centred | Noisy
+"""Every kind of channel."""
 
 
 def _logs(pi: np.ndarray) -> np.ndarray:

@@ -79,8 +79,8 @@ class Access:
     @property
     def told(self) -> Told | None:
         """What records hold of the level, None where they do not say what it would reveal."""
-        plain = self.channel == AsIs() and self.reach == OwnRow()
-        return self.shows.told if plain else None
+        plain = self.channel == AsIs() or self.recovers
+        return self.shows.told if plain and not self.beyond_row else None
 
     @property
     def unaltered(self) -> bool:

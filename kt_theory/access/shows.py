@@ -4,6 +4,7 @@ come with it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, final
 
@@ -47,7 +48,7 @@ class Records(Protocol):
         """Return all probabilities of every row."""
 
 
-class Shows:
+class Shows(ABC):
     """What an answer holds of its row; the kinds are the final classes below.
 
     Attributes
@@ -65,14 +66,22 @@ class Shows:
         Whether one answer reveals all that any number of answers of its row do.
     """
 
-    name: str
-    description: str
-    top: int = 0
+    top: ClassVar[int] = 0
     own: ClassVar[bool] = False
     draws: ClassVar[bool] = True
     parts: ClassVar[bool] = False
     """Whether what is shown are relative parts of the row's labels that were not drawn."""
     settled: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As tables call it."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """In words."""
 
     @property
     def recorded(self) -> bool:
@@ -151,9 +160,9 @@ class Shows:
 class Nothing(Shows):
     """The sampled label and no probability: hard labels."""
 
-    name: ClassVar[str] = "hard"  # type: ignore[misc]
-    description: ClassVar[str] = "hard labels: the sampled label"  # type: ignore[misc]
-    top: ClassVar[int] = 0  # type: ignore[misc]
+    name: ClassVar[str] = "hard"
+    description: ClassVar[str] = "hard labels: the sampled label"
+    top: ClassVar[int] = 0
 
     @property
     def told(self) -> Told | None:
@@ -170,9 +179,9 @@ class Nothing(Shows):
 class SampledLabel(Shows):
     """The sampled label with its probability: partial soft labels."""
 
-    name: ClassVar[str] = "partial"  # type: ignore[misc]
-    description: ClassVar[str] = "partial soft labels: the sampled label and its probability"  # type: ignore[misc]
-    top: ClassVar[int] = 0  # type: ignore[misc]
+    name: ClassVar[str] = "partial"
+    description: ClassVar[str] = "partial soft labels: the sampled label and its probability"
+    top: ClassVar[int] = 0
     own: ClassVar[bool] = True
 
     @property
@@ -190,16 +199,16 @@ class TopK(Shows):
     labels alike has the same risk whichever are.
     """
 
-    top: int
+    top: int  # type: ignore[misc]
     own: ClassVar[bool] = True
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"top_k({self.top})"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         return f"the sampled label and the {self.top} most probable labels with their probabilities"
 
@@ -214,9 +223,9 @@ class TopK(Shows):
 class WholeRow(Shows):
     """All probabilities of the row: soft labels."""
 
-    name: ClassVar[str] = "soft"  # type: ignore[misc]
-    description: ClassVar[str] = "soft labels: all probabilities of the row"  # type: ignore[misc]
-    top: ClassVar[int] = WHOLE_ROW  # type: ignore[misc]
+    name: ClassVar[str] = "soft"
+    description: ClassVar[str] = "soft labels: all probabilities of the row"
+    top: ClassVar[int] = WHOLE_ROW
     own: ClassVar[bool] = True
     settled: ClassVar[bool] = True
 
@@ -243,11 +252,11 @@ class NonTarget(Shows):
     `SampledLabel`.
     """
 
-    name: ClassVar[str] = "non_target"  # type: ignore[misc]
-    description: ClassVar[str] = (  # type: ignore[misc]
+    name: ClassVar[str] = "non_target"
+    description: ClassVar[str] = (
         "the sampled label and the relative probabilities of all the others"
     )
-    top: ClassVar[int] = 0  # type: ignore[misc]
+    top: ClassVar[int] = 0
     parts: ClassVar[bool] = True
     recorded: ClassVar[bool] = False
     states: ClassVar[bool] = True
@@ -284,17 +293,17 @@ class MostProbable(Shows):
     queries shows.
     """
 
-    top: int = 0
+    top: int = 0  # type: ignore[misc]
     draws: ClassVar[bool] = False
     settled: ClassVar[bool] = True
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"top_k_only({self.top})" if self.top else "argmax"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         if not self.top:
             return "the most probable label, whatever was sampled, and no probability"
@@ -313,6 +322,10 @@ class MostProbable(Shows):
         every = counts.sum(axis=1) if visits is None else visits
         seen[np.arange(len(counts)), np.argmax(pi, axis=1)] = every
         return seen
+
+
+AnyShows = Nothing | SampledLabel | TopK | WholeRow | NonTarget | MostProbable
+"""Everything that an answer may hold of its row."""
 
 
 def _told_whole(distinct: np.ndarray, pi: np.ndarray) -> np.ndarray:

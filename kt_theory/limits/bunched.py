@@ -71,7 +71,10 @@ def repeated_hard_limit(single: Limit, labels_per_query: int) -> Limit:
     )
     soft = soft_limit(S, A, n)
     lower = max(soft.lower, bunched_bayes_risk(S, A, n, m))
-    reference = "independent Dirichlet rows with m labels per visit below, add-c(visits) rows above; not known to meet"
+    reference = (
+        "independent Dirichlet rows with m labels per visit below, add-c(visits) rows above; "
+        "not known to meet"
+    )
     return replace(single, lower=min(lower, upper), upper=upper, exact=False, reference=reference)
 
 
@@ -157,7 +160,10 @@ def repeated_partial_limit(single: Limit, labels_per_query: int) -> Limit:
     soft = soft_limit(S, A, n)
     value, teacher = flat_rows_risk(S, A, n, m)
     lower, worst = (soft.lower, soft.teacher) if soft.lower >= value else (value, teacher)
-    reference = "SEL_ptl is minimax; lower: its risk on rows uniform on some labels; upper: for all teachers"
+    reference = (
+        "SEL_ptl is minimax; lower: its risk on rows uniform on some labels; upper: for all "
+    )
+    reference += "teachers"
     return replace(
         single,
         lower=min(lower, upper),

@@ -55,4 +55,5 @@ class Limit:
         if self.exact:
             return f"Limit({size}: {self.lower:.12g} exactly; {self.reference})"
         wide = f"{100 * self.width:.2g} % wide" if self.lower > 0 else "nothing proved from below"
-        return f"Limit({size}: between {self.lower:.6g} and {self.upper:.6g}, {wide}; {self.reference})"
+        ends = f"between {self.lower:.6g} and {self.upper:.6g}"
+        return f"Limit({size}: {ends}, {wide}; {self.reference})"

@@ -148,10 +148,12 @@ def non_target_limit(inputs: int, labels: int, n: int, hard: Callable[[int], Lim
     soft = soft_limit(inputs, labels, n)
     never, once = missed(share, n), n * share * missed(share, n - 1)
     uniform = Teacher.from_classes([np.full(labels, 1.0 / labels)], [share], [inputs])
-    lower, teacher, source = max(
-        [(two.lower, _padded(two, labels), "hard labels on rows of two"), (soft.lower, soft.teacher, "soft labels"),
-         (0.5 * most * (never + once), uniform, "rows of one visit")], key=lambda one: one[0],
-    )  # fmt: skip
+    known = [
+        (two.lower, _padded(two, labels), "hard labels on rows of two"),
+        (soft.lower, soft.teacher, "soft labels"),
+        (0.5 * most * (never + once), uniform, "rows of one visit"),
+    ]
+    lower, teacher, source = max(known, key=lambda one: one[0])
     if inputs == 1:
         upper = max(float(one_label_loss(labels, np.array([n]))[0]), two.upper if n > 1 else 0.25)
     else:
@@ -161,7 +163,10 @@ def non_target_limit(inputs: int, labels: int, n: int, hard: Callable[[int], Lim
         )
     upper = max(min(upper, most), lower)
     exact = upper == lower or (inputs == 1 and two.exact and upper == two.upper)
-    reference = f"lower: {source}; upper: rows of two labels as hard labels, others by the first two different labels"
+    reference = (
+        f"lower: {source}; upper: rows of two labels as hard labels, others by the first two "
+        "different labels"
+    )
     if exact:
         reference = f"{source}: no other row is worse"
     return Limit(lower, upper, exact, teacher, reference, "non_target", inputs, labels, n)

@@ -152,7 +152,7 @@ def table(
 def bound(
     id: str, inputs: int, labels: int, n: int, delta: float = 0.05, teacher: Teacher | None = None
 ) -> Bound:
-    """Return what theorem `id`, a key of `THEOREMS`, says at one n; other arguments as for `table`."""
+    """Return what theorem `id`, a key of `THEOREMS`, says at one n; the rest is as for `table`."""
     return _bounds(_known(id), _case(inputs, labels, whole_number(n, "n"), delta, teacher))[0]
 
 
@@ -334,7 +334,7 @@ def _soft_upper_mean(case: _Case) -> np.ndarray:
 
 
 def _missing_mass_delta(atoms: float, delta: float) -> float:
-    """Lemma E.7, times n: 4K/9 + 3 sqrt(K) ln(1/delta) bounds n times the missing mass of K atoms."""
+    """Lemma E.7, times n: 4K/9 + 3 sqrt(K) ln(1/delta) bounds n times K atoms' missing mass."""
     return 4 * atoms / 9 + 3 * sqrt(atoms) * log(1 / delta)
 
 
@@ -440,7 +440,8 @@ THEOREMS: dict[str, Theorem] = {
         "n >= 1, delta <= 1/10", "Theorem 5.2, (D.34)", _soft_upper_delta,
     ),
     "5.2-mean": Theorem(
-        "soft", "ce_ful", "upper", "mean", "4S/(9n)", "n >= 1", "Theorem 5.2, (E.1)", _soft_upper_mean,
+        "soft", "ce_ful", "upper", "mean", "4S/(9n)", "n >= 1",
+        "Theorem 5.2, (E.1)", _soft_upper_mean,
     ),
     "H.2": Theorem(
         "any", "any", "upper", "always", "M ||theta - theta'||_2 if ||phi||_2 <= M",
@@ -459,7 +460,7 @@ def lower_of(access: str) -> str | None:
 
 
 def upper_of(student: str) -> str | None:
-    """Return the paper's theorem above a student in mean, for every teacher; None if there is none."""
+    """Return the paper's theorem above a student in mean, for every teacher; None without one."""
     return _first("upper", "student", student)
 
 

@@ -1,4 +1,4 @@
-"""Soft labels: the minimax risk in closed form, from the largest expected mass of unvisited inputs."""
+"""Soft labels: the minimax risk in closed form, from the largest mean mass of unvisited inputs."""
 
 from __future__ import annotations
 

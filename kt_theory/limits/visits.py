@@ -50,7 +50,7 @@ def most_over_laws(
 
 
 def visit_counts(n: int, first: int = 32, ratio: float = RATIO) -> np.ndarray:
-    """Return visit counts from 0 to n: all of them up to `first`, then in steps of the given ratio."""
+    """Return visit counts from 0 to n: all up to `first`, then in steps of the given ratio."""
     start = np.arange(min(n, first) + 1.0)
     if n <= first:
         return start

@@ -34,9 +34,10 @@ COVERAGE = 0.9
 """Of the interval."""
 
 WIDENED, WIDENED_LABELS = 1.15, 1.3
-"""By this factor the ends of the interval, as totals n0 + m, are moved apart: for what no model of rows gets right,
-which is more where records are sampled labels alone. Set on the teachers of `benchmarks/plan_accuracy.py` that are
-marked as tuned on, and on 13 more."""
+"""By this factor the ends of the interval, as totals n0 + m, are moved apart: for what no model of
+rows gets right, which is more where records are sampled labels alone. Set on the teachers of
+`benchmarks/plan_accuracy.py` that are marked as tuned on, and on 13 more.
+"""
 
 WIDEST = 2.4
 """An interval of totals whose ends are further apart than that, before they are moved, says only
@@ -134,7 +135,8 @@ def beside(
         return proof
     low, high = found.interval
     middle = "" if found.n is None else f"about {found.n:,}, "
-    words = f"{proof.certificate}; this teacher itself is estimated to need {middle}{low:,} to {high:,} more"
+    about = f"{middle}{low:,} to {high:,} more"
+    words = f"{proof.certificate}; this teacher itself is estimated to need {about}"
     return replace(proof, certificate=words, interval=found.interval)
 
 

@@ -132,7 +132,10 @@ def draw_plan(curves: pd.DataFrame, text: str, tv: float) -> Any:
     line = Line2D(
         [], [], color="#666666", linewidth=0.9, linestyle=(0, (5, 3)), label=f"asked for: {tv:.4g}"
     )
-    note = "Points: queries that suffice. Bars reach down to the number below which no student succeeds, if proved."
+    note = (
+        "Points: queries that suffice. Bars reach down to the number below which no student "
+        "succeeds, if proved."
+    )
     if "low" in curves:
         note = _note_on_records(curves)
     if absent:

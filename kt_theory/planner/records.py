@@ -283,7 +283,10 @@ def _without_number(transfer: TransferSet, level: Planned, tv: float) -> str:
         return ""
     if unlabelled == len(transfer):
         return f"{NOT_ESTIMATED}no record names a sampled label"
-    return f"{NOT_ESTIMATED}{unlabelled:,} records name no sampled label; take those that do, transfer.take"
+    return (
+        f"{NOT_ESTIMATED}{unlabelled:,} records name no sampled label; take those that do, "
+        "transfer.take"
+    )
 
 
 def _lesser(level: Planned, tops: Sequence[int]) -> list[Planned]:
@@ -303,7 +306,7 @@ def _lesser(level: Planned, tops: Sequence[int]) -> list[Planned]:
 
 
 def _plainly_too_few(transfer: TransferSet, level: Planned, tv: float, inputs: int | None) -> bool:
-    """Whether a certificate is dear, and the estimate leaves no doubt that more queries are needed."""
+    """Whether a certificate is dear, and the estimate leaves no doubt that more are needed."""
     if not level.in_part or len(transfer.entry_record) <= DEAR:
         return False
     interval = estimated(transfer, level, tv, None, inputs).interval

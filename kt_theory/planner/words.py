@@ -181,7 +181,10 @@ def _law(source: TransferSet) -> str:
     same = "further inputs are drawn by the law of those in hand"
     if not source.faithful:
         ways = "; ".join(source.account.changed) or "settings that the records do not tell"
-        return f"{same}; the records are read as sampled: the teacher is the one that was sampled, under {ways}"
+        return (
+            f"{same}; the records are read as sampled: the teacher is the one that was sampled, "
+            f"under {ways}"
+        )
     found = f"{same}, labels sampled at temperature 1 and top_p 1"
     if source.account.unstated_sampling:
         found += "; labels are taken to be sampled from the teacher's distribution"
@@ -277,7 +280,8 @@ def _savings(lines: list[dict[str, Any]], goal: str, further: bool) -> str:
         each = [f"{line['n']:,}{_interval(line)} of {name(line['access'])}" for line in others]
         start = f"{first['n']:,}{_interval(first)} {queries} of {name(first['access'])}"
         return f"{_capital(goal)} takes {amount}{_listed([start, *each], 'or')}{every}."
-    start = f"{_capital(goal)} takes {amount}{first['n']:,}{_interval(first)} {queries} of hard labels{every}"
+    number = f"{amount}{first['n']:,}{_interval(first)}"
+    start = f"{_capital(goal)} takes {number} {queries} of hard labels{every}"
     if not others:
         return f"{start}."
     saved = [f"{name(line['access'])} {_difference(first['n'] - line['n'])}" for line in others]

@@ -32,9 +32,7 @@ _LOOSENESS_HEAD = (
 )
 INSTANCES = {"hard": "instance1", "partial": "instance2", "soft": "instance3"}
 STUDENTS = {
-    level: tuple(
-        name for name, student in students.STUDENTS.items() if student.access.name == level
-    )
+    level: tuple(one.name for one in students.STUDENTS.values() if one.access.name == level)
     for level in INSTANCES
 }
 _TITLES = {"hard": "hard labels", "partial": "partial soft labels", "soft": "soft labels"}

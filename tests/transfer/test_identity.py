@@ -253,3 +253,12 @@ def test_lines_without_choices_do_not_stop_a_stream(tmp_path):
     assert transfer.account.outcomes == {"read": 4, "blank": 3}
     whole = [{"messages": TURNS, **chat("Yes")}, {"messages": TURNS, **chat("a", choices=[])}]
     assert read(tmp_path, *whole).account.outcomes == {"read": 1, "no label": 1}
+
+
+@pytest.mark.parametrize("text", ["", None])
+def test_an_answer_without_a_text_has_no_text_for_a_label(text, tmp_path):
+    body = chat(text)
+    body["choices"][0]["logprobs"] = {"content": [{"token": "Yes", "logprob": -0.5}]}
+    doc = {"request": {"prompt": "q"}, "response": body}
+    assert read(tmp_path, doc, label="text").account.skipped == [(1, "no label", "the response holds no text")]
+    assert records(read(tmp_path, doc)) == [("q", "Yes")]

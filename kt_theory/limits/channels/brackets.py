@@ -189,7 +189,7 @@ class Distorted(Bracket):
 
     @abstractmethod
     def around(self, n: int, plain: Limit, soft: Limit) -> tuple[float, float, str]:
-        """Return (lower, upper, reason) of the channel at n, beside those of the levels around it."""
+        """Return (lower, upper, reason) of the channel at n, beside those of levels around it."""
 
     @abstractmethod
     def parts(self) -> Iterator[Curve]:
@@ -200,7 +200,7 @@ class Distorted(Bracket):
         return iter(())
 
     def visited_floor(self) -> float:
-        """Return a bound on what a visited row loses whatever was sampled; 1 where none is proved."""
+        """Return a bound on what a visited row loses whatever was sampled; 1 if none is proved."""
         return 1.0
 
     def limit(self, n: int) -> Limit:
@@ -317,7 +317,10 @@ class ScaleUnknown(Distorted):
         def estimated(n: int, tv: float) -> float:
             return good_turing_upper(S, A, n, upper_near(S, A, 0, n, 0.0))
 
-        words = "sampled labels' shares, with Good and Turing's estimate of the missing mass, every teacher"
+        words = (
+            "sampled labels' shares, with Good and Turing's estimate of the missing mass, "
+            "every teacher"
+        )
         yield self.curve(estimated, self.pairs(), 1.0, words)
 
     def terms(self) -> Terms:
@@ -360,7 +363,7 @@ class OnGrid(Distorted):
         """Return an upper bound where labels are shown one by one."""
 
     def from_pairs(self, n: int) -> float:
-        """Return what pairs of labels with one code prove, which sampled labels alone tell apart."""
+        """Return what pairs of labels with one code prove; only sampled labels tell them apart."""
         return pairs_lower(self.inputs, n, self.kinds())
 
     def around(self, n: int, plain: Limit, soft: Limit) -> tuple[float, float, str]:
@@ -433,7 +436,7 @@ class RoundedLogs(OnGrid):
         return rounded_pairs(self.channel.step, self.labels)
 
     def shown_upper(self, n: int, plain: Limit) -> float:
-        """Return the better of the plain student and, of sampled labels, the missing-mass student."""
+        """Return the better of the plain student and, for drawn labels, the missing-mass one."""
         upper = plain.upper + self.each()
         if not self.answer.draws:
             return upper
@@ -471,7 +474,7 @@ class QuantisedParts(OnGrid):
 
 
 class NoisyLogs(Distorted):
-    """Log-probabilities with noise, fresh in every answer: see `kt_theory.limits.channels.noise`."""
+    """Log-probabilities with noise, fresh in each answer: see `kt_theory.limits.channels.noise`."""
 
     @property
     def sigma(self) -> float:

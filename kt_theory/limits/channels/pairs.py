@@ -95,7 +95,7 @@ def quantised_pairs(bits: int, labels: int) -> list[list[Pairs]]:
 
 
 def pairs_lower(inputs: int, n: int, teachers: list[list[Pairs]]) -> float:
-    """Return the largest Bayes risk of the teachers, each pair's contrast chosen within its cell."""
+    """Return the largest Bayes risk of the teachers, each pair's contrast within its cell."""
     return max(
         (sum(_best_contrast(inputs, n, pairs) for pairs in kinds) for kinds in teachers),
         default=0.0,

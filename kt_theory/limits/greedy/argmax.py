@@ -10,7 +10,8 @@ student gives the label x and the others (1-x)/(A-1) each, at no cost in the wor
 
 and the least maximum over j is where the two are equal for the worst j:
 
-    V = max_j (j-1)(A-1) / (j (A+j-2)),   1-x = V;   V = (A-1) / (1 + sqrt(A-1))^2 where j = 1 + sqrt(A-1) is whole.
+    V = max_j (j-1)(A-1) / (j (A+j-2)),   1-x = V;
+    V = (A-1) / (1 + sqrt(A-1))^2 where j = 1 + sqrt(A-1) is whole.
 
 The point mass itself, x = 1, loses 1-1/A, to the uniform row.
 """
@@ -125,7 +126,8 @@ class Argmax(Bracket):
     """The most probable label alone: V for one input, an interval for several."""
 
     impossible: ClassVar[Impossible] = Bracket.impossible._replace(
-        certificate="point masses and uniform rows of the same most probable label are told apart by no answer"
+        certificate="point masses and uniform rows of the same most probable label are told apart "
+        "by no answer"
     )
 
     @property

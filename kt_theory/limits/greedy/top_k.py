@@ -7,7 +7,8 @@ uniform on unvisited rows, is exactly minimax for every input law: averaged over
 probability c, and sum_hidden |c - p| + |(A-k)c - M| is least at c = M/(A-k). So the limit is its
 largest risk,
 
-    sum_s rho_s [q_s TV(U, p_s) + (1-q_s) T(p_s)],   q_s = (1-rho_s)^n,   T(p) = 1/2 sum_hidden |p - M/(A-k)|.
+    sum_s rho_s [q_s TV(U, p_s) + (1-q_s) T(p_s)],
+    q_s = (1-rho_s)^n,   T(p) = 1/2 sum_hidden |p - M/(A-k)|.
 
 In a row the bracket is convex in p on {p_1 >= ... >= p_A >= 0, sum 1}, whose vertices are uniform
 on j labels. A row of j <= k labels loses nothing once visited, and one of j > k labels T_j =
@@ -22,9 +23,9 @@ F = h(0) is the floor that no n removes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar
 
 import numpy as np
@@ -140,7 +141,8 @@ def top_k_only_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
     lower = least + gain
     chord = (1.0 - 1.0 / labels - least) * unvisited_mass(inputs, n).value
     upper = least + min(chord, _falling_bound(inputs, labels, n, k, least))
-    reference = f"floor {least:.6g}; equal shares are minimax; lower: its risk for the best rho of two values"
+    reference = f"floor {least:.6g}; equal shares are minimax; lower: its risk for the best rho of "
+    reference += "two values"
     upper = max(upper, lower)
     teacher = _teacher(
         labels, n, k, [(x, count), (max(1.0 - count * x, 0.0) / (inputs - count), inputs - count)]
@@ -182,7 +184,7 @@ def _two_values(inputs: int, labels: int, n: int, k: int, least: float) -> tuple
         if values[i] <= best[2] * (1.0 - 1e-3):
             continue
         ends = grid[max(i - 1, 0)] / inputs, grid[min(i + 1, len(grid) - 1)] / inputs
-        value, x = maximum(lambda x, total=total: float(total(np.array([x]))[0]), *ends)  # type: ignore[misc]
+        value, x = maximum(partial(_at, total), *ends)
         best = max(
             best,
             (count, float(grid[i] / inputs), float(values[i])),
@@ -190,6 +192,10 @@ def _two_values(inputs: int, labels: int, n: int, k: int, least: float) -> tuple
             key=lambda one: one[2],
         )
     return best
+
+
+def _at(function: Callable[[np.ndarray], np.ndarray], x: float) -> float:
+    return float(function(np.array([x]))[0])
 
 
 def _falling_bound(inputs: int, labels: int, n: int, k: int, least: float) -> float:
@@ -277,7 +283,7 @@ class GreedyTopK(Bracket):
         return value
 
     def lowers(self) -> Iterator[Lower]:
-        """Return those of soft labels, and of the worst input law found: no harder on fewer inputs."""
+        """Return those of soft labels, and of the worst law found: fewer inputs are easier."""
         size = min(self.inputs, LARGEST_INPUTS)
 
         def value(n: int) -> float:

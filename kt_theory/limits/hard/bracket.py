@@ -54,8 +54,10 @@ LOOKS = 4
 """Most looks at a lower bound that costs up to a second."""
 
 CROSSING = 0.4
-"""n/(SA) above which the lower bound of hard labels is not compared with that of partial labels: they cross at 0.2 to
-0.3 (measured for all A), and far above partial labels fall as SA/n and hard ones as its root."""
+"""n/(SA) above which the lower bound of hard labels is not compared with that of partial labels:
+they cross at 0.2 to 0.3 (measured for all A), and far above partial labels fall as SA/n and
+hard ones as its root.
+"""
 
 
 class Hard(Bracket):
@@ -160,7 +162,10 @@ def joint_tail(inputs: int, labels: int) -> Tail:
     def value(n: int, delta: float) -> float:
         return joint_bound(inputs, labels, n, delta)
 
-    words = "E TV of the joint frequencies and of the inputs' plus bounded differences, ce_sgl, every teacher"
+    words = (
+        "E TV of the joint frequencies and of the inputs' plus bounded differences, ce_sgl, "
+        "every teacher"
+    )
     return TailCurve(value, lambda tv: hard_surely(inputs, labels, tv), words, 2.0)
 
 
@@ -229,7 +234,8 @@ def closed_curve(inputs: int, labels: int) -> Curve:
     def start(tv: float) -> float:
         return min(inputs * labels / 4.0 / max(tv, TINY) ** 2 + 1.0, LARGEST_COUNT)
 
-    words = "closed form: Theorem 3.2 in mean, or E TV of the joint frequencies plus that of the inputs'"
+    words = "closed form: Theorem 3.2 in mean, or E TV of the joint frequencies plus that of the "
+    words += "inputs'"
     return Curve(value, start, words, digits=FINE, power=2.0)
 
 

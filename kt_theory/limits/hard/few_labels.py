@@ -4,7 +4,8 @@ simplex.
 What limits add-c is its bias at the corners: the c that serves a uniform row shrinks a point mass
 too much. Here the estimate of label a is at least u(n_a), with
 
-    M u(x) = x + c - delta (1 - x/m)^+ + delta (A-1 - (n-x)/m)^+,    M = n + cA, delta = c/5, m about c^2.
+    M u(x) = x + c - delta (1 - x/m)^+ + delta (A-1 - (n-x)/m)^+,
+    M = n + cA, delta = c/5, m about c^2.
 
 If 2m(A-1) <= n, at most one label has the last term, and by Jensen it is at most what the others
 give up: sum_a u <= 1. So some student has q >= u, and it loses sum_a (pi_a - q_a)^+ <= sum_a (pi_a
@@ -129,7 +130,7 @@ class Relieved(NamedTuple):
 
 
 def _below(w: np.ndarray | float, i: np.ndarray | float, n: int, p: np.ndarray) -> np.ndarray:
-    """Return E[(w - X) 1{X <= i}], X ~ Bin(n, p), = (w - np) F_i + (i+1)(1-p) b_{i+1} by de Moivre."""
+    """Return E[(w - X) 1{X <= i}], X ~ Bin(n, p): (w - np) F_i + (i+1)(1-p) b_{i+1}, de Moivre."""
     from scipy.special import betainc
 
     inside = (i >= 0.0) & (i < n)

@@ -25,7 +25,7 @@ from kt_theory.limits.whole_rows import coverage_words
 
 
 class Sharing(Bracket):
-    """Partial soft labels, k = 0, and top-k: equal sharing of the hidden mass is exactly minimax."""
+    """Partial soft labels, k = 0, and top-k: equal sharing of the hidden mass is minimax."""
 
     def __init__(self, access: str, name: str, inputs: int, labels: int, k: int = 0) -> None:
         super().__init__(access, name, inputs, labels)

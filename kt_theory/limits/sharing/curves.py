@@ -1,4 +1,4 @@
-"""Partial labels and top-k as functions of n: the dear bounds only where the others do not decide."""
+"""Partial labels and top-k as functions of n: dear bounds only where the others do not decide."""
 
 from __future__ import annotations
 

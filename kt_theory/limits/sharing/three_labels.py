@@ -98,7 +98,7 @@ def _points(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _edges(nodes: np.ndarray) -> np.ndarray:
-    """Return the ends of the cells of r: spaced like the nodes, and at least three rectangles wide."""
+    """Return the ends of the cells of r: spaced like the nodes, at least three rectangles wide."""
     edges: np.ndarray = 2 * nodes[-1] * (np.arange(BINS + 1) / BINS) ** 2
     return edges
 

@@ -1,4 +1,4 @@
-"""The table behind the risk of hard labels: E |X/k - p| 1{k >= 1}, X ~ Bin(k, p), k ~ Poisson(mu)."""
+"""The table behind the risk of hard labels: E |X/k - p| 1{k >= 1}, X ~ Bin(k, p), k Poisson."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_VISITS = 2_000
 
 
 class Deviations(NamedTuple):
-    """log_p (V,) and log_mu (U,) are evenly spaced; log_mean (U, V) is the logarithm of the mean."""
+    """log_p (V,) and log_mu (U,) are evenly spaced; log_mean (U, V) is the log of the mean."""
 
     log_p: np.ndarray
     log_mu: np.ndarray

@@ -162,7 +162,7 @@ def _spread(transfer: TransferSet, rows: Rows, most: int) -> np.ndarray:
 
 
 def _dense(rows: Rows, values: np.ndarray, kept: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return `values`, one per pair, as a table (R, A) of the kept rows, 0 where there is no pair."""
+    """Return `values`, one per pair, as a table (R, A) of the kept rows, 0 without a pair."""
     place = np.full(len(rows.input), -1)
     place[kept] = np.arange(len(kept))
     column = np.empty(len(columns), dtype=np.int64)

@@ -213,7 +213,7 @@ def tokens_spent(body: Doc) -> int | None:
     usage = body.get("usage")
     if usage is None:
         usage = body.get("usageMetadata", body.get("usage_metadata"))
-    if type(usage) is not dict:
+    if not usage or type(usage) is not dict:
         return None
     found = [usage[name] for name in _COUNTS if type(usage.get(name)) is int]
     for name in ("completion_tokens_details", "output_tokens_details"):

@@ -122,7 +122,10 @@ class Joiner:
             # Ollama's own field of that name holds text.
             body = doc
         if "candidates" in body:
-            self._compare(line, doc, body)
+            if doc.get("request") == self._doc.get("request"):
+                self._compare(line, doc, body)
+            else:
+                self._doc, self._alike, self._line = doc, [body], line
         if not self._open and not _begins(body):
             return False
         kind = _kind(body)
@@ -150,13 +153,12 @@ class Joiner:
         has ended.
         """
         before, self._doc = self._doc, doc
-        if doc.get("request") != before.get("request") or any(
-            [doc.get(name) != before.get(name) for name in _ASKED]
-        ):
+        name, last = _gemini_name(body), self._alike[-1]
+        moved = any([doc.get(field) != before.get(field) for field in _ASKED])
+        if moved or name != _gemini_name(last):
             self._alike, self._line = [body], line
             return
-        name, last = _gemini_name(body), self._alike[-1]
-        if name != _gemini_name(last) or _gemini_piece(body) or _gemini_piece(last):
+        if _gemini_piece(body) or _gemini_piece(last):
             self._alike, self._line = [body], line
             return
         self._alike.append(body)
