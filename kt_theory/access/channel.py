@@ -54,18 +54,10 @@ class Channel(ABC):
     name, description : str
         As it stands before the level's name in tables, and in words; empty for probabilities as
         they are.
-    keeps_order : bool
-        Whether the largest weights are those of the most probable labels.
-    undone : bool
-        Whether a whole row can be computed back from what is shown of it.
-    needs_whole_row : bool
-        Whether what is shown of one label depends on the probabilities of the others.
     sigma : float
         Standard deviation of the noise on each log-probability; 0 for all channels but `Noisy`.
     tables : int
         How many tables of the teacher's size what is shown takes, beside the teacher's own.
-    alike : bool
-        Whether equal rows are shown alike, so that their answers can be put together.
     slack : float
         By how much recorded weights of a whole row may miss `sums`: servers that compute in half
         precision do, values on a grid are exact.
@@ -74,14 +66,30 @@ class Channel(ABC):
         if whole rows of them can.
     """
 
-    keeps_order: ClassVar[bool] = True
-    undone: ClassVar[bool] = True
-    needs_whole_row: ClassVar[bool] = False
     tables: ClassVar[int] = 1
-    alike: ClassVar[bool] = True
     slack: ClassVar[float] = 0.01
     unrecorded: ClassVar[str] = ""
     sigma: ClassVar[float] = 0.0
+
+    @property
+    @abstractmethod
+    def keeps_order(self) -> bool:
+        """Whether the largest weights are those of the most probable labels."""
+
+    @property
+    @abstractmethod
+    def undone(self) -> bool:
+        """Whether a whole row can be computed back from what is shown of it."""
+
+    @property
+    @abstractmethod
+    def needs_whole_row(self) -> bool:
+        """Whether what is shown of one label depends on the probabilities of the others."""
+
+    @property
+    @abstractmethod
+    def alike(self) -> bool:
+        """Whether equal rows are shown alike, so that their answers can be put together."""
 
     @property
     @abstractmethod
@@ -177,6 +185,10 @@ class Channel(ABC):
 class AsIs(Channel):
     """The probabilities themselves."""
 
+    keeps_order: ClassVar[bool] = True
+    undone: ClassVar[bool] = True
+    needs_whole_row: ClassVar[bool] = False
+    alike: ClassVar[bool] = True
     name: ClassVar[str] = ""
     description: ClassVar[str] = ""
     tables: ClassVar[int] = 0
@@ -211,8 +223,11 @@ class Temperature(Channel):
     it on whole rows.
     """
 
-    tau: float
+    keeps_order: ClassVar[bool] = True
+    undone: ClassVar[bool] = True
     needs_whole_row: ClassVar[bool] = True
+    alike: ClassVar[bool] = True
+    tau: float
 
     @property
     def name(self) -> str:
@@ -250,9 +265,11 @@ class Temperature(Channel):
 class Rounded(Channel):
     """Log-probabilities rounded to multiples of `step`: exp(step round(log p / step))."""
 
-    step: float
     keeps_order: ClassVar[bool] = False
     undone: ClassVar[bool] = False
+    needs_whole_row: ClassVar[bool] = False
+    alike: ClassVar[bool] = True
+    step: float
     slack: ClassVar[float] = 1e-6
 
     @property
@@ -312,9 +329,11 @@ class Rounded(Channel):
 class Quantised(Channel):
     """Probabilities rounded to multiples of 2^-bits."""
 
-    bits: int
     keeps_order: ClassVar[bool] = False
     undone: ClassVar[bool] = False
+    needs_whole_row: ClassVar[bool] = False
+    alike: ClassVar[bool] = True
+    bits: int
     slack: ClassVar[float] = 1e-6
 
     @property
@@ -414,9 +433,12 @@ class UpToFactor(Channel):
     p.
     """
 
+    keeps_order: ClassVar[bool] = True
+    undone: ClassVar[bool] = True
+    needs_whole_row: ClassVar[bool] = False
+    alike: ClassVar[bool] = False
     name: ClassVar[str] = "logits"
     description: ClassVar[str] = "as logits, with an unknown shift for each input"
-    alike: ClassVar[bool] = False
     unrecorded: ClassVar[str] = (
         " needs logits: records state log-probabilities; take 'ce_ful', 'sel_ptl' or top_k"
     )
@@ -448,9 +470,12 @@ class UpToFactor(Channel):
 class Centred(Channel):
     """Logits of mean 0 on one scale: p over the geometric mean of its row; p must be positive."""
 
+    keeps_order: ClassVar[bool] = True
+    undone: ClassVar[bool] = True
+    needs_whole_row: ClassVar[bool] = True
+    alike: ClassVar[bool] = True
     name: ClassVar[str] = "centred"
     description: ClassVar[str] = "as a logit on one scale for all inputs"
-    needs_whole_row: ClassVar[bool] = True
 
     def shown(self, pi: np.ndarray) -> np.ndarray:
         """Return the rows over their geometric means."""
@@ -484,11 +509,12 @@ class Noisy(Channel):
     mean of what they showed, its log-probability plus sigma / sqrt(k) N(0, 1).
     """
 
-    sigma: float  # type: ignore[misc]
     keeps_order: ClassVar[bool] = False
     undone: ClassVar[bool] = False
-    tables: ClassVar[int] = 0
+    needs_whole_row: ClassVar[bool] = False
     alike: ClassVar[bool] = False
+    sigma: float  # type: ignore[misc]
+    tables: ClassVar[int] = 0
     unrecorded: ClassVar[str] = (
         " needs noisy answers as they came: records cut log-probabilities off at 0"
     )

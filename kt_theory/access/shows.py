@@ -58,20 +58,24 @@ class Shows(ABC):
     top : int
         How many of the row's most probable labels come with their probabilities; `WHOLE_ROW` for
         all.
-    own : bool
-        Whether the label that comes back has its probability with it, wherever it ranks.
-    draws : bool
-        Whether that label is drawn from the row; otherwise it is the most probable one.
     settled : bool
         Whether one answer reveals all that any number of answers of its row do.
     """
 
     top: ClassVar[int] = 0
-    own: ClassVar[bool] = False
-    draws: ClassVar[bool] = True
     parts: ClassVar[bool] = False
     """Whether what is shown are relative parts of the row's labels that were not drawn."""
     settled: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def own(self) -> bool:
+        """Whether the label that comes back has its probability with it, wherever it ranks."""
+
+    @property
+    @abstractmethod
+    def draws(self) -> bool:
+        """Whether that label is drawn from the row; otherwise it is the most probable one."""
 
     @property
     @abstractmethod
@@ -163,6 +167,8 @@ class Nothing(Shows):
     name: ClassVar[str] = "hard"
     description: ClassVar[str] = "hard labels: the sampled label"
     top: ClassVar[int] = 0
+    own: ClassVar[bool] = False
+    draws: ClassVar[bool] = True
 
     @property
     def told(self) -> Told | None:
@@ -183,6 +189,7 @@ class SampledLabel(Shows):
     description: ClassVar[str] = "partial soft labels: the sampled label and its probability"
     top: ClassVar[int] = 0
     own: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
 
     @property
     def told(self) -> Told | None:
@@ -201,6 +208,7 @@ class TopK(Shows):
 
     top: int  # type: ignore[misc]
     own: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
@@ -227,6 +235,7 @@ class WholeRow(Shows):
     description: ClassVar[str] = "soft labels: all probabilities of the row"
     top: ClassVar[int] = WHOLE_ROW
     own: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
     settled: ClassVar[bool] = True
 
     @property
@@ -257,6 +266,8 @@ class NonTarget(Shows):
         "the sampled label and the relative probabilities of all the others"
     )
     top: ClassVar[int] = 0
+    own: ClassVar[bool] = False
+    draws: ClassVar[bool] = True
     parts: ClassVar[bool] = True
     recorded: ClassVar[bool] = False
     states: ClassVar[bool] = True
@@ -294,6 +305,7 @@ class MostProbable(Shows):
     """
 
     top: int = 0  # type: ignore[misc]
+    own: ClassVar[bool] = False
     draws: ClassVar[bool] = False
     settled: ClassVar[bool] = True
 
