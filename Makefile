@@ -4,7 +4,7 @@ READY := .venv/ready
 # One process for each core, and one thread in each: two that both use all cores wait for each other.
 TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: reproduce test test-long bench bench-transfer bench-sweeps clean
+.PHONY: reproduce test test-long bench bench-transfer bench-sweeps attack clean
 
 reproduce: $(READY)
 	$(BIN)/kt-theory reproduce
@@ -27,6 +27,9 @@ bench-transfer: $(READY)
 
 bench-sweeps: $(READY)
 	$(BIN)/python benchmarks/sweep_overhead.py
+
+attack: $(READY)
+	PYTHONPATH=tests:examples $(BIN)/python -m attack --out attack.jsonl
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

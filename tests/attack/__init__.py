@@ -1,0 +1,1 @@
+"""What `make attack` does: see `attack.__main__`."""
