@@ -63,6 +63,10 @@ GOOD: dict[str, list[Any]] = {
 """By the names of arguments: what serves."""
 
 
+WITHIN = ("label_ranks", "refuse_too_little_access", "everything")
+"""What the package itself alone calls."""
+
+
 def callables() -> dict[str, Callable[..., Any]]:
     """Return what is attacked, by name."""
     found: dict[str, Callable[..., Any]] = {
@@ -78,9 +82,8 @@ def callables() -> dict[str, Callable[..., Any]]:
     for room in (kt, access, students, queries, teachers, graphs, compression, generations):
         for name in sorted(getattr(room, "__all__", None) or dir(room)):
             thing = getattr(room, name)
-            own = str(getattr(thing, "__module__", "")).startswith("kt_theory")
-            own = own and thing.__module__ != "kt_theory.validation"
-            if name[0] != "_" and own and inspect.isfunction(thing):
+            here = str(getattr(thing, "__module__", "")).startswith(room.__name__)
+            if name[0] != "_" and name not in WITHIN and here and inspect.isfunction(thing):
                 found[f"{room.__name__}.{name}"] = thing
     return found
 

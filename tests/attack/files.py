@@ -57,6 +57,8 @@ SPEC: dict[str, Any] = {
     "compute": {"target_se": 0.01},
 }
 
+EXPRESSIONS = ["(" * 300, "-" * 200_000, "9**9**9", "n +", "1 / (n - 5)", "labels"]
+
 TOML = b"""
 name = "attacked"
 seed = 7
@@ -93,7 +95,7 @@ def specifications(_: int, rng: np.random.Generator, folder: Path) -> str | None
             parent: Any = document
             for name in spot[:-1]:
                 parent = parent[name]
-            odd = one_of([*SCALARS, [], {}, [[]], [None], {"a": 1}, deep(2000), "(" * 300, "-" * 200_000, "9**9**9"], rng)
+            odd = one_of([*SCALARS, [], {}, [[]], [None], {"a": 1}, deep(2000), *EXPRESSIONS], rng)
             if rng.random() < 0.2 and isinstance(parent, dict):
                 parent[str(odd)[:40]] = parent.pop(spot[-1])
             else:
