@@ -97,7 +97,7 @@ def specifications(_: int, rng: np.random.Generator, folder: Path) -> str | None
                 parent = parent[name]
             odd = one_of([*SCALARS, [], {}, [[]], [None], {"a": 1}, deep(2000), *EXPRESSIONS], rng)
             if rng.random() < 0.2 and isinstance(parent, dict):
-                parent[str(odd)[:40]] = parent.pop(spot[-1])
+                parent["odd" if isinstance(odd, list) else str(odd)[:40]] = parent.pop(spot[-1])
             else:
                 parent[spot[-1]] = odd
         spec = kt.sweep.Spec(**document)
