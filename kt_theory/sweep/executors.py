@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+from kt_theory import machine
 from kt_theory.validation import whole_number
 
 KINDS = ("threads", "processes", "dask", "dask://HOST:PORT")
@@ -70,8 +71,8 @@ def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
     ConnectionError
         If the scheduler does not answer within 10 seconds.
     """
-    cores = len(os.sched_getaffinity(0))
-    count = cores if workers is None else whole_number(workers, "workers", low=1, high=10**6)
+    given = machine.cores() if workers is None else workers
+    count = whole_number(given, "workers", low=1, high=10**6)
     if executor == "threads":
         return _owned(lambda: ThreadPoolExecutor(count), count, "threads")
     if executor == "processes":
@@ -79,7 +80,8 @@ def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
         # answer.
         from loky import ProcessPoolExecutor
 
-        return _owned(lambda: ProcessPoolExecutor(count), count, "processes")
+        watched = {"initializer": machine.end_with, "initargs": (os.getpid(),)}
+        return _owned(lambda: ProcessPoolExecutor(count, **watched), count, "processes")
     if isinstance(executor, str) and (executor == "dask" or executor.startswith("dask://")):
         return _dask(executor, count)
     if not callable(getattr(executor, "submit", None)):
