@@ -28,7 +28,7 @@ def drop_stale() -> None:
             for cached in stamp.parent.glob("*.nb[ci]"):
                 cached.unlink(missing_ok=True)
             stamp.parent.mkdir(exist_ok=True)
-            stamp.write_text(digest, encoding="utf-8")
+            stamp.write_bytes(digest.encode())
     except OSError:
         return  # a read-only installation: its files are only ever replaced all together
 

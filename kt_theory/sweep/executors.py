@@ -30,6 +30,8 @@ class Crew(AbstractContextManager["Crew"]):
     name : str
     renew : callable or None
         Makes a new executor after a worker has died; None for one that is not ours to replace.
+    deaths : tuple of exception types
+        What a block ends with whose workers have died while the executor lives on.
     """
 
     executor: Executor
@@ -37,6 +39,7 @@ class Crew(AbstractContextManager["Crew"]):
     name: str
     renew: Callable[[], Executor] | None = None
     finish: list[Callable[[], Any]] = field(default_factory=list)
+    deaths: tuple[type[Exception], ...] = ()
 
     def replace(self) -> bool:
         """Start afresh after the executor broke; False if it is not ours."""
@@ -98,7 +101,7 @@ def _owned(make: Callable[[], Executor], count: int, name: str) -> Crew:
 
 def _dask(address: str, count: int) -> Crew:
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client, KilledWorker, LocalCluster
     except ImportError:
         raise ValueError(
             f"executor = {address!r} needs Dask: pip install 'kt_theory[dask]'"
@@ -117,4 +120,6 @@ def _dask(address: str, count: int) -> Crew:
             f"({type(error).__name__}): is it running, and reachable from here?"
         ) from None
     threads = sum(client.nthreads().values())
-    return Crew(client.get_executor(), max(threads, 1), address, finish=[client.close, *finish])
+    hands = Crew(client.get_executor(), max(threads, 1), address, deaths=(KilledWorker,))
+    hands.finish = [client.close, *finish]
+    return hands

@@ -313,6 +313,9 @@ class _Run:
             self.flying.clear()
             self._mourn(lost, error)
             return
+        except self.hands.deaths as error:
+            self._suspect([piece], error, alone=not self.flying)
+            return
         except CancelledError:
             raise ConnectionError(f"the scheduler is gone; {_AGAIN}") from None
         except Exception as error:
@@ -337,7 +340,9 @@ class _Run:
         """Go on after a worker died: its pieces run again one by one, to find the guilty one."""
         if not self.hands.replace():
             raise ConnectionError(f"the executor broke ({error}); {_AGAIN}") from error
-        alone = len(lost) == 1
+        self._suspect(lost, error, alone=len(lost) == 1)
+
+    def _suspect(self, lost: list[_Piece], error: Exception, *, alone: bool) -> None:
         for piece in lost:
             piece.strikes += 1
             if alone and piece.strikes >= _STRIKES:
