@@ -26,7 +26,12 @@ def plans():
 def copies(folder):
     answers = folder / "answers.jsonl"
     lines = [
-        {"input": f"q{i % 7}", "label": "yes" if i % 3 else "no", "logprob": -0.4 if i % 3 else -1.1} for i in range(60)
+        {
+            "input": f"q{i % 7}",
+            "label": "yes" if i % 3 else "no",
+            "logprob": -0.4 if i % 3 else -1.1,
+        }
+        for i in range(60)
     ]
     answers.write_bytes("\r\n".join(map(json.dumps, lines)).encode())
     copy = kt.fit(kt.TransferSet.read(answers), student="sel_ptl")
