@@ -1,4 +1,7 @@
-"""The fundamental limits of knowledge transfer (distillation) over finite domains: simulated, computed, bounded."""
+"""The fundamental limits of knowledge transfer (distillation) over finite domains.
+
+Simulated, computed, bounded.
+"""
 
 import lazy_loader
 

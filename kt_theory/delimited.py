@@ -50,7 +50,8 @@ def delimiter_of(text: str, good: Callable[[list[list[str]]], float]) -> str:
 
 
 def named_delimiter(text: str) -> tuple[str, str]:
-    """Return the character that the first line names as Excel writes it, `sep=;`, and the text behind that line.
+    """Return the character that the first line names as Excel writes it, `sep=;`, and the text
+    behind that line.
 
     The character is empty where no line does so.
     """

@@ -87,8 +87,9 @@ def minimax_risk(
 
     Examples
     --------
-    >>> from kt_theory.minimax import minimax_risk >>> minimax_risk("soft", inputs=2, labels=2,
-    n=10) Limit(soft, inputs=2, labels=2, n=10: 0.0175246949916 exactly; (1-1/A) max_rho sum_s rho_s
+    >>> from kt_theory.minimax import minimax_risk
+    >>> minimax_risk("soft", inputs=2, labels=2, n=10)
+    Limit(soft, inputs=2, labels=2, n=10: 0.0175246949916 exactly; (1-1/A) max_rho sum_s rho_s
     (1-rho_s)^n, attained by CE_ful; sharpens Theorems 5.1 and 5.2)
     """
     asked = Asked.of(access, k, graph, hops, labels_per_query)
@@ -145,7 +146,7 @@ def risk_terms(access: str | Access, inputs: int, labels: int) -> Terms:
     >>> from kt_theory.access import rounded
     >>> from kt_theory.minimax import risk_terms
     >>> risk_terms(rounded(0.1), inputs=100, labels=25)
-    Terms(access='rounded(0.1) soft', floor=0.024994792968420664, kappa=100, noise=0.0, labels=25)
+    Terms(access='rounded(0.1) soft', floor=0.02499479296842..., kappa=100, noise=0.0, labels=25)
     """
     level = as_access(access)
     size, width = whole_number(inputs, "inputs", low=1), whole_number(labels, "labels", low=1)

@@ -72,7 +72,7 @@ def power_of(log: Any, n: Any) -> Any:
 
 
 def bernstein(nats: float, variance: Any) -> Any:
-    """Return the t with e^-nats = exp(-t^2 / (2 variance + 2t/3)), Bernstein's bound on P(X - E X >= t).
+    """Return the t with exp(-t^2 / (2 variance + 2t/3)) = e^-nats: Bernstein, P(X - E X >= t).
 
     X is a sum of independent terms that exceed their means by at most 1.
     """

@@ -15,7 +15,7 @@ from kt_theory.numeric import softmax
 from kt_theory.validation import SUM_TOLERANCE, distributions, input_law, numeric_array
 
 SMALL = 10**6
-"""Cells up to which the table of a teacher given by classes is made as soon as somebody looks at it."""
+"""Cells up to which the table of a teacher given by classes is made when somebody looks at it."""
 
 
 class RowClasses(NamedTuple):
@@ -61,8 +61,10 @@ class Teacher:
 
     Examples
     --------
-    >>> import kt_theory as kt >>> kt.Teacher([[0.5, 0.5], [1.0, 0.0]]) Teacher(2 inputs, 2 labels,
-    rho uniform, 2 row classes, mean top probability 0.75, mean entropy 0.3466 nats)
+    >>> import kt_theory as kt
+    >>> kt.Teacher([[0.5, 0.5], [1.0, 0.0]])
+    Teacher(2 inputs, 2 labels, rho uniform, 2 row classes, mean top probability 0.75, mean entropy
+    0.3466 nats)
     """
 
     inputs: int

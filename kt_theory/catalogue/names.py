@@ -2,8 +2,8 @@
 
 A name with its parameters is a recipe, a dict that is cheap to hash and to send: {"name": "top_k",
 "k": 5}. It is read from a text ("top_k(5)", "top_k(k=5)", "rounded(0.5) top_k(5)", see
-`kt_theory.catalogue.grammar`) or from a table of the same keys, and built where it is needed. What comes from
-a file counts by its content.
+`kt_theory.catalogue.grammar`) or from a table of the same keys, and built where it is needed. What
+comes from a file counts by its content.
 
 To add a level or a student: one entry in `LEVELS` or `STUDENTS`. An entry that lacks a field is an
 error on import.
@@ -22,7 +22,14 @@ import numpy as np
 
 from kt_theory import access, graphs, students
 from kt_theory.access import Access
-from kt_theory.catalogue.files import SUFFIXES, digest, names_file, read_array, read_graph, refuse_changed
+from kt_theory.catalogue.files import (
+    SUFFIXES,
+    digest,
+    names_file,
+    read_array,
+    read_graph,
+    refuse_changed,
+)
 from kt_theory.catalogue.grammar import Call, parse, write
 from kt_theory.students import NAMED, Student
 from kt_theory.validation import unknown_name, whole_number

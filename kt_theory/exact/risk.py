@@ -4,6 +4,8 @@ query law.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from kt_theory.exact.cost import NoExactRisk
@@ -13,7 +15,7 @@ from kt_theory.queries.laws import QueryLaw
 from kt_theory.teacher import RowClasses, Teacher
 
 
-class ExactRisk:
+class ExactRisk(ABC):
     """The exact risk E TV(student, pi | rho) of one student.
 
     Attributes
@@ -24,6 +26,7 @@ class ExactRisk:
 
     name: str
 
+    @abstractmethod
     def risk(self, teacher: Teacher, n: np.ndarray) -> np.ndarray:
         """Return the risk after n samples, inputs iid from rho: (N,).
 
@@ -37,7 +40,6 @@ class ExactRisk:
         NoExactRisk
             Before any long computation.
         """
-        raise NotImplementedError
 
     def under(
         self,
@@ -81,6 +83,7 @@ class RowRisk(ExactRisk):
     k visits)].
     """
 
+    @abstractmethod
     def visited(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
         """Return sum_s rho_s E[row loss; row visited], the part of the risk that is not an
         unvisited row's: (N,).
@@ -90,7 +93,6 @@ class RowRisk(ExactRisk):
         classes : RowClasses
         n : (N,) array, finite, >= 0
         """
-        raise NotImplementedError
 
     def limit(self, classes: RowClasses) -> float:
         """Return the risk as n -> infinity."""

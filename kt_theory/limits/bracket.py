@@ -348,7 +348,7 @@ def least_surely(tails: tuple[Tail, ...], tv: float, delta: float) -> Enough:
 
 
 def enough(bracket: Bracket, tv: float, sure: float | None) -> Enough:
-    """Return the least n that is proved to suffice for every teacher: in mean, or with confidence `sure`."""
+    """Return the least n that is proved to suffice: in mean, or with confidence `sure`."""
     if sure is None:
         return least_enough(bracket.uppers(), tv)
     return least_surely(bracket.tails(), tv, 1.0 - sure)

@@ -76,7 +76,14 @@ def first_below(
         found = value(number(at, digits))
         seen[number(at, digits)] = found
         low, high = (low, at) if found <= tv else (at, high)
-        at = min(max(_next(low, high, at, found, tv, digits, power, seen), low + 1), high - 1)
+        ends = number(low, digits) if low >= 0 else -1, number(high, digits)
+        if ends[0] in seen and ends[1] in seen:
+            bisect = (power is None and digits == FINE) or len(seen) % 4 == 3
+            guess = None if bisect else _secant(*ends, seen, tv)
+            step = (low + high) // 2 if guess is None else index(guess, digits)
+        else:
+            step = _outward(number(at, digits), found, tv, digits, power)
+        at = min(max(step, low + 1), high - 1)
     n = number(high, digits)
     tried = tuple(sorted(seen.items()))
     return Crossing(
@@ -84,39 +91,25 @@ def first_below(
     )
 
 
-def _next(
-    low: int,
-    high: int,
-    at: int,
-    found: float,
-    tv: float,
-    digits: int,
-    power: float | None,
-    seen: dict[int, float],
-) -> int:
-    here = number(at, digits)
-    left, right = (number(low, digits) if low >= 0 else -1), number(high, digits)
-    if left in seen and right in seen:
-        if (
-            (power is None and digits == FINE)
-            or len(seen) % 4 == 3
-            or left == 0
-            or not 0 < seen[right] < seen[left]
-        ):
-            return (low + high) // 2
-        slope = math.log(seen[right] / seen[left]) / math.log(right / left)
-        growth = math.exp(min(math.log(tv / seen[left]) / slope, 50.0))
-        return index(math.ceil(min(left * growth, LARGEST_COUNT)), digits)
+def _secant(left: int, right: int, seen: dict[int, float], tv: float) -> int | None:
+    """Return about where a power law through two places has the value tv, None if none fits."""
+    if left == 0 or not 0 < seen[right] < seen[left]:
+        return None
+    slope = math.log(seen[right] / seen[left]) / math.log(right / left)
+    growth = math.exp(min(math.log(tv / seen[left]) / slope, 50.0))
+    return math.ceil(min(left * growth, LARGEST_COUNT))
+
+
+def _outward(here: int, found: float, tv: float, digits: int, power: float | None) -> int:
+    """Return the next place beyond `here`, where the value is `found`: half, double, or by a power
+    law.
+    """
+    enough = found <= tv
     if power is None or found <= 0.0:
-        return (
-            index(here // 2, digits)
-            if found <= tv
-            else index(min(2 * here + 1, LARGEST_COUNT), digits)
-        )
+        return index(here // 2 if enough else min(2 * here + 1, LARGEST_COUNT), digits)
     factor = min(max(min(found / tv, 1e3) ** power, 1e-3), 1e3)
-    return index(min(math.ceil(here * factor) + 1, LARGEST_COUNT), digits) + (
-        1 if found > tv else -1
-    )
+    step = index(min(math.ceil(here * factor) + 1, LARGEST_COUNT), digits)
+    return step - 1 if enough else step + 1
 
 
 def proved_below(

@@ -11,7 +11,6 @@ import numpy as np
 
 from kt_theory.graphs import BallsTooLarge, Graph
 from kt_theory.limits.bracket import Bracket, Lower, Tail, Upper, coverage_curve, coverage_lower
-from kt_theory.limits.kappa import kappa
 from kt_theory.limits.law import Terms
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import deterministic_teacher, unvisited_mass
@@ -96,6 +95,14 @@ def independence_number(graph: Graph, hops: int = 1) -> Independence:
         lower, upper = lower + low, upper + high
         members.append(inputs[chosen])
     return Independence(lower, upper, np.sort(np.concatenate(members)))
+
+
+def known_independence(found: Independence) -> int:
+    """Return the independence number, or refuse what is known within bounds only."""
+    if found.lower != found.upper:
+        known = f"[{found.lower}, {found.upper}]"
+        raise ValueError(f"graph: its independence number is only known to lie in {known}")
+    return found.upper
 
 
 def _by_walks(graph: Graph, hops: int) -> Independence:
@@ -333,4 +340,4 @@ class Gradient(Bracket):
 
     def terms(self) -> Terms:
         """Return kappa = alpha alone."""
-        return self.three(0.0, kappa("gradient", graph=self.graph, hops=self.hops), 0.0)
+        return self.three(0.0, known_independence(self.alpha), 0.0)

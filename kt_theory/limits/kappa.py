@@ -79,8 +79,11 @@ def kappa(channel: str, **sizes: Any) -> int:
 
     Examples
     --------
-    >>> from kt_theory.limits.kappa import kappa >>> kappa("soft", inputs=100), kappa("partial",
-    inputs=100, labels=25), kappa("affine_logits", features=7) (100, 2400, 8)
+    >>> from kt_theory.limits.kappa import kappa
+    >>> kappa("soft", inputs=100), kappa("partial", inputs=100, labels=25)
+    (100, 2400)
+    >>> kappa("affine_logits", features=7)
+    8
     """
     if channel not in KAPPAS:
         raise unknown_name("channel", channel, KAPPAS)
@@ -95,14 +98,10 @@ def kappa(channel: str, **sizes: Any) -> int:
 
 
 def _independent(graph: Any, hops: Any) -> int:
-    from kt_theory.limits.graph import independence_number
+    from kt_theory.limits.graph import independence_number, known_independence
 
     found = independence_number(as_graph(graph), whole_number(hops, "hops"))
-    if found.lower != found.upper:
-        raise ValueError(
-            f"graph: its independence number is only known to lie in [{found.lower}, {found.upper}]"
-        )
-    return found.upper
+    return known_independence(found)
 
 
 def _encoder_queried(rank: int, inputs: int, labels: int) -> int:

@@ -160,10 +160,7 @@ def asked(access: Any, k: Any, graph: Any, hops: Any, labels_per_query: Any) -> 
     """
     level = access
     if isinstance(access, str) and access not in (*ORDER, *BESIDE):
-        try:
-            level = named_level(access)
-        except ValueError as error:
-            raise ValueError(f"level {access!r}: {error}") from None
+        level = named_level(access)
     if isinstance(level, Access) and (k is not None or graph is not None or hops != 1):
         raise ValueError(f"access {level.name!r} says all itself: leave out k, graph and hops")
     return Asked.of(level, k, graph, hops, labels_per_query)

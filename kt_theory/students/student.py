@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from kt_theory.access import Access, AccessError, as_access
 from kt_theory.exact.risk import ExactRisk
 from kt_theory.students.rules import RowRule, TableRule, row_rule
-from kt_theory.students.sparse import SparseFit
+from kt_theory.students.sparse import ByRule, SparseFit
 from kt_theory.validation import distributions
 
 
@@ -62,6 +62,11 @@ class Student:
             object.__setattr__(self, "rule", row_rule(self.rule))
         if self.prior is not None:
             object.__setattr__(self, "prior", distributions(self.prior, "prior", 2))
+
+    @property
+    def form(self) -> SparseFit:
+        """How it is fitted to records: in closed form, or by its rule."""
+        return self.sparse or ByRule(needs_labels=isinstance(self.rule, TableRule))
 
     def table(self, counts: ArrayLike, revealed: ArrayLike) -> np.ndarray:
         """Return the student's table (S, A) learnt from counts (S, A) and what was revealed (S, A),

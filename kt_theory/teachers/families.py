@@ -143,6 +143,19 @@ def log_linear(
     return Teacher.from_logits(logits.reshape(shape))
 
 
+FAMILIES = {
+    family.__name__: family
+    for family in (
+        uniform,
+        deterministic,
+        dirichlet,
+        zipf,
+        log_linear,
+    )
+}
+"""Every parametric family, by name."""
+
+
 def table_shape(inputs: Any, labels: Any) -> tuple[int, int]:
     """Return (S, A), both at least 1, for a dense table of at most `LARGEST_TABLE` cells.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +11,9 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import access, cli, graphs
+from kt_theory.access.channel import Noisy
+from kt_theory.access.reach import Ball
+from kt_theory.access.shows import SampledLabel, WholeRow
 from kt_theory.catalogue import level as parse
 from kt_theory.planner.sizes import plan, samples_needed
 
@@ -178,9 +180,8 @@ def test_levels_are_read_as_they_are_printed(text):
 
 NET = graphs.cycle(6)
 UNPLANNED = {
-    "no limit is known for a channel where": (replace(access.gradient(NET), noise=0.1), {}),
-    "only whole rows along a graph are known": (access.Access("near", "labels", sampled=True, top=0, graph=NET), {}),
-    "'mute': no limit is known for it": (access.Access("mute", "top labels", sampled=False, top=2), {"inputs": 3}),
+    "no limit is known for a channel along": (kt.Access(WholeRow(), Noisy(0.1), Ball(NET, 1)), {}),
+    "only whole rows along a graph are known": (kt.Access(SampledLabel(), reach=Ball(NET, 1)), {}),
     "inputs = 4: the features are of 3 inputs": (access.jacobian(np.eye(3)), {"inputs": 4}),
     "'rounded(0.1) partial' has none": ("rounded(0.1) partial", {"inputs": 3, "labels_per_query": 2}),
     "unknown access level 3": (3, {"inputs": 3}),

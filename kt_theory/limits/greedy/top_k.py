@@ -23,9 +23,9 @@ F = h(0) is the floor that no n removes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar
 
 import numpy as np
@@ -184,7 +184,7 @@ def _two_values(inputs: int, labels: int, n: int, k: int, least: float) -> tuple
         if values[i] <= best[2] * (1.0 - 1e-3):
             continue
         ends = grid[max(i - 1, 0)] / inputs, grid[min(i + 1, len(grid) - 1)] / inputs
-        value, x = maximum(lambda x, total=total: float(total(np.array([x]))[0]), *ends)  # type: ignore[misc]
+        value, x = maximum(partial(_at, total), *ends)
         best = max(
             best,
             (count, float(grid[i] / inputs), float(values[i])),
@@ -192,6 +192,10 @@ def _two_values(inputs: int, labels: int, n: int, k: int, least: float) -> tuple
             key=lambda one: one[2],
         )
     return best
+
+
+def _at(function: Callable[[np.ndarray], np.ndarray], x: float) -> float:
+    return float(function(np.array([x]))[0])
 
 
 def _falling_bound(inputs: int, labels: int, n: int, k: int, least: float) -> float:
@@ -279,7 +283,7 @@ class GreedyTopK(Bracket):
         return value
 
     def lowers(self) -> Iterator[Lower]:
-        """Return those of soft labels, and of the worst input law found: fewer inputs are easier."""
+        """Return those of soft labels, and of the worst law found: fewer inputs are easier."""
         size = min(self.inputs, LARGEST_INPUTS)
 
         def value(n: int) -> float:

@@ -54,9 +54,9 @@ LOOKS = 4
 """Most looks at a lower bound that costs up to a second."""
 
 CROSSING = 0.4
-"""n/(SA) above which the lower bound of hard labels is not compared with that of partial labels: they
-cross at 0.2 to 0.3 (measured for all A), and far above partial labels fall as SA/n and hard ones as
-its root.
+"""n/(SA) above which the lower bound of hard labels is not compared with that of partial labels:
+they cross at 0.2 to 0.3 (measured for all A), and far above partial labels fall as SA/n and
+hard ones as its root.
 """
 
 

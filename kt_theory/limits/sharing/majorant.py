@@ -142,7 +142,9 @@ def _multipliers(
     # The condition is concave in (y, z), so `bound` is convex: an inner minimum is the least of
     # all.
     far = min(4.0 * unit, 1.0)
-    ends = (-unit if falling else 0.0, far) if bound(far)[1] > 0.0 else (far, 1.0)
+    ends = (far, 1.0)
+    if bound(far)[1] > 0.0:
+        ends = (-unit if falling else 0.0, far)
     z = convex_minimum(bound, *ends, MULTIPLIER_GAP)[1]
     return max(_proved_root(grid, z, n) ** 2, _growing(z, n, most)), z
 
