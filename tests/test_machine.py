@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -18,12 +19,13 @@ from kt_theory import machine
 from kt_theory.output import replace_file, write_bytes
 
 
-def start(code, *words):
-    """Run code in another process; return it when it has printed its first line."""
+def start(code, *words, first_line=True):
+    """Run code in another process; return it, as a rule when it has printed its first line."""
     process = subprocess.Popen(
         [sys.executable, "-c", code, *map(str, words)], stdout=subprocess.PIPE, encoding="utf-8"
     )
-    process.stdout.readline()
+    if first_line:
+        process.stdout.readline()
     return process
 
 
@@ -132,6 +134,25 @@ def test_where_there_is_no_room_the_file_is_named(tmp_path, number, said):
         replace_file(path, fail)
     assert raised.value.filename == str(path)
     assert machine.no_room(OSError(errno.EACCES, "")) == ""
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from kt_theory.output import write_bytes
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    write_bytes(Path(sys.argv[1]), bytes(1000))
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(find_spec("resource") is None, reason="no limits on files here")
+def test_a_limit_on_files_names_the_file(tmp_path):
+    said = start(LIMITED, tmp_path / "large.csv", first_line=False).communicate()[0]
+    assert "large.csv was not written: no file may become that large here" in said
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="folders have no owners here")

@@ -40,9 +40,17 @@ def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
             message = str(error)
             if isinstance(error, OSError) and error.filename is not None:
                 message = f"{error.filename}: {error.strerror}"
+            elif isinstance(error, OSError) and (reason := machine.no_room(error)):
+                message = f"{reason} {_UNNAMED}"
             raise Refusal(" ".join(in_options(message).split())) from error
 
     return run
+
+
+_UNNAMED = (
+    "where the output goes, or where Numba keeps machine code (NUMBA_CACHE_DIR is another folder)"
+)
+"""What writes files without saying which."""
 
 
 def in_options(text: str) -> str:

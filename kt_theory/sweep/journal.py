@@ -149,7 +149,5 @@ def full_disk(error: OSError, path: Path) -> OSError:
     """Return `error`, with the way out where there was no room for a file."""
     if not (reason := machine.no_room(error)):
         return error
-    return OSError(
-        error.errno,
-        f"{path}: {reason}; what was finished is saved: make room and run the same again",
-    )
+    said = f"{reason}; what was finished is saved: make room and run the same again"
+    return OSError(error.errno, said, str(path))
