@@ -312,7 +312,15 @@ def test_exact_risks_are_what_enumeration_says(text):
 
 
 SLOW = {"affine_ful", "features", "relations", "masked", "grouped"}
-SLOW |= {"krichevsky_trofimov", "good_turing", "add_c", "tempered_mle"}
+SLOW |= {
+    "laplace",
+    "krichevsky_trofimov",
+    "with_prior",
+    "shrink",
+    "good_turing",
+    "add_c",
+    "tempered_mle",
+}
 """Students whose rules take a second or more to compile: those of whole tables, and some
 that others are like."""
 

@@ -131,6 +131,16 @@ def test_shares_of_rows_that_state_nothing_of_the_label_are_not_certified_as_fre
     assert loss(copy, teacher) <= copy.certificate().bound
 
 
+def test_frequencies_are_certified_by_labels_whatever_is_stated_beside_them():
+    teacher = kt.Teacher([[0.5, 0.3, 0.2]], [1.0])
+    copy = fit(draw(teacher, access.SOFT, 5, 0), students.hinton(1.0))
+    assert loss(copy, teacher) <= copy.certificate().bound
+    labels = fit(draw(teacher, access.HARD, 5, 0), "ce_sgl")
+    np.testing.assert_array_equal(copy.pi, labels.pi)
+    assert copy.certificate().bound == labels.certificate().bound
+    assert fit(draw(teacher, access.SOFT, 5, 0), "ce_ful").certificate().bound < labels.certificate().bound
+
+
 def test_the_wrong_channel_is_not_covered():
     """The negative control: records at temperature 3 that are taken to be at temperature 1.01."""
     teacher = TEACHERS["dirichlet"]

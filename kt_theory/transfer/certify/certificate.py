@@ -146,9 +146,7 @@ class _Proofs:
         return self._everywhere(replace(self._by_stated(self.one), keeps=True), self.one)
 
     def of_frequencies(self) -> Proved:
-        # Where probabilities are stated this is the bound for shares, which does not hold of
-        # frequencies; `_by_labels` does, and would change what `hinton(1.0)` is certified.
-        return self._everywhere(self._by_most(self.one), self.one)
+        return self._everywhere(self._by_labels(self.one), self.one)
 
     def of_undone(self, channel: Channel) -> Proved:
         rows, table = self.rows, self.copy.pi

@@ -40,7 +40,7 @@ def read_file(
     Parameters
     ----------
     path : Path
-        .jsonl, .json, .ndjson or .txt: JSON, as `lines` reads it; .csv, .tsv; .parquet; also
+        .jsonl, .json, .ndjson or .txt: JSON, as `json_files` reads it; .csv, .tsv; .parquet; also
         compressed, .gz or .zst.
     format : str or None
         One of `READERS`; recognised by the first record if omitted.
