@@ -64,7 +64,7 @@ def start(system, folder, *words):
 
 def run(system, folder, *words):
     process = start(system, folder, *words)
-    said, errors = process.communicate(timeout=120)
+    said, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     return said
 
