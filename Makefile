@@ -4,7 +4,7 @@ READY := .venv/ready
 # One process for each core, and one thread in each: two that both use all cores wait for each other.
 TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: reproduce test test-long bench bench-transfer bench-sweeps attack clean
+.PHONY: reproduce test test-long test-arm bench bench-transfer bench-sweeps attack clean
 
 reproduce: $(READY)
 	$(BIN)/kt-theory reproduce
@@ -18,6 +18,14 @@ test: $(READY)
 
 test-long: $(READY)
 	$(TESTS) -m long
+
+# Simulations on an emulated ARM processor; on Debian, as root, about ten minutes.
+test-arm: $(READY) .arm/ready
+	$(BIN)/pytest tests/test_arm.py -m long
+
+.arm/ready: tests/portability/arm.sh constraints.txt | $(READY)
+	tests/portability/arm.sh .arm
+	touch $@
 
 bench: $(READY)
 	$(BIN)/python benchmarks/engine.py

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kt_theory import machine
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,13 +35,23 @@ def refuse_unwritable(paths: Iterable[Path], inputs: Iterable[Path] = ()) -> Non
 
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Replace a file in one step or not at all: `write` fills another one beside it."""
-    beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    """Replace a file in one step or not at all: `write` fills another one beside it.
+
+    What killed processes left half-written in its folder is removed.
+
+    Raises
+    ------
+    OSError
+        With the file's name where the disk is full or no file may become so large.
+    """
+    machine.remove_leftovers(path.parent)
     try:
-        write(beside)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        with machine.replacement(path) as beside:
+            write(beside)
+    except OSError as error:
+        if not (reason := machine.no_room(error)):
+            raise
+        raise OSError(error.errno, reason, str(path)) from error
 
 
 def write_bytes(path: Path, data: bytes) -> Path:

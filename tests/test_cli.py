@@ -194,7 +194,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(output.os, "replace", full)
-    with pytest.raises(OSError, match=r"table.csv was not written: No space left on device"):
+    with pytest.raises(OSError, match=r"table.csv was not written: the disk is full"):
         output.write_bytes(path, b"after")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -10,6 +9,8 @@ from functools import wraps
 from typing import Any
 
 import click
+
+from kt_theory import machine
 
 
 class Refusal(click.ClickException):
@@ -25,23 +26,31 @@ def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
         try:
-            command(*args, **options)
-        except BrokenPipeError:
-            os.dup2(
-                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-            )  # nobody reads on: not an error
-        except KeyboardInterrupt:
+            with machine.ends_interrupt():
+                command(*args, **options)
+        except KeyboardInterrupt as interrupt:
             click.echo(
                 "Interrupted; files that were finished are whole, no other was written.", err=True
             )
-            sys.exit(130)
+            sys.exit(machine.exit_status(interrupt))
         except (ValueError, OSError) as error:
+            if isinstance(error, OSError) and machine.nobody_reads(error):
+                machine.close_output()
+                return
             message = str(error)
             if isinstance(error, OSError) and error.filename is not None:
                 message = f"{error.filename}: {error.strerror}"
+            elif isinstance(error, OSError) and (reason := machine.no_room(error)):
+                message = f"{reason} {_UNNAMED}"
             raise Refusal(" ".join(in_options(message).split())) from error
 
     return run
+
+
+_UNNAMED = (
+    "where the output goes, or where Numba keeps machine code (NUMBA_CACHE_DIR is another folder)"
+)
+"""What writes files without saying which."""
 
 
 def in_options(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from kt_theory import machine
 from kt_theory.cli import tables
 from kt_theory.cli.shared import Refusal, clear_errors
 
@@ -128,9 +129,9 @@ def run(
     options["seconds"] = None if minutes is None else 60.0 * minutes
     try:
         summary = run_sweep(plan, out, **options, progress=not quiet)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         click.echo("interrupted: what was finished is saved, the same command goes on", err=True)
-        sys.exit(130)
+        sys.exit(machine.exit_status(interrupt))
     if not summary.blocks and not summary.failures:
         click.echo("nothing to run: ", nl=False)
     else:

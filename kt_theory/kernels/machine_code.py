@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numba
+from numba.misc.appdirs import AppDirs
+
+from kt_theory import machine
 
 
 def drop_stale() -> None:
@@ -22,11 +24,11 @@ def drop_stale() -> None:
     digest = hashlib.sha256(sources).hexdigest()
     stamp = here / "__pycache__" / "kernels.sha256"
     try:
-        if not stamp.exists() or stamp.read_text() != digest:
+        if not stamp.exists() or stamp.read_text(encoding="utf-8") != digest:
             for cached in stamp.parent.glob("*.nb[ci]"):
                 cached.unlink(missing_ok=True)
             stamp.parent.mkdir(exist_ok=True)
-            stamp.write_text(digest)
+            stamp.write_bytes(digest.encode())
     except OSError:
         return  # a read-only installation: its files are only ever replaced all together
 
@@ -39,12 +41,9 @@ def find_a_cache() -> None:
     """
     config: Any = numba.config
     own = Path(__file__).parent / "__pycache__"
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "numba"
+    user = Path(AppDirs(appname="numba", appauthor=False).user_cache_dir)
     if not config.CACHE_DIR and not writable(own) and not writable(user):
-        folder = Path(tempfile.gettempdir()) / f"kt_theory-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        safe = folder.stat().st_uid == os.getuid() and not folder.is_symlink()
-        config.CACHE_DIR = str(folder if safe else tempfile.mkdtemp(prefix="kt_theory-"))
+        config.CACHE_DIR = str(machine.private_folder())
 
 
 def writable(folder: Path) -> bool:

@@ -6,20 +6,17 @@ choice of this package and stands in the captions.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory import figures, teachers
+from kt_theory import figures, machine, teachers
 from kt_theory.limits import paper as bounds
 from kt_theory.output import refuse_unwritable, write_table
 from kt_theory.rates import PowerLawWarning, fit_rate
@@ -142,7 +139,7 @@ def reproduce(
     specs = [_asked(name, panels, repeats, seed) for name, panels in wanted.items()]
     out.mkdir(parents=True, exist_ok=True)
     refuse_unwritable(out / f"{part}{suffix}" for part in only for suffix in (".csv", *_KINDS))
-    with _alone(out):
+    with machine.alone(out / ".lock"):  # the first to end would take all away
         frames = {spec.name: _risks(spec, out / f".{spec.name}", progress) for spec in specs}
         written = _draw(frames, only, out)
         for spec in specs:
@@ -241,18 +238,6 @@ def _asked(figure: str, panels: tuple[Panel, ...], repeats: int | None, seed: in
     chosen = [teacher for teacher in document["teachers"] if teacher["name"] in names]
     given = document["repeats"] if repeats is None else repeats
     return Spec(**{**document, "teachers": chosen, "repeats": given, "seed": seed})
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Wait until no other call writes into the folder: the first to end would take all away."""
-    handle = os.open(out, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _risks(spec: Spec, folder: Path, progress: bool) -> pd.DataFrame:

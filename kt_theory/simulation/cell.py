@@ -7,13 +7,13 @@ any thread, process or machine. So a long run can be cut, sharded, saved and res
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from kt_theory import machine
 from kt_theory.access import label_ranks
 from kt_theory.kernels.draws import PATHS, ROWS, SPARSE, draw_many, draw_plan
 from kt_theory.kernels.layout import as_tables, in_cell_order, padded
@@ -341,7 +341,7 @@ def _refuse_beyond_memory(teacher: Teacher, students: list[Student]) -> None:
     teacher's size.
     """
     size = 8.0 * teacher.pi.size
-    memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    memory = float(machine.memory())
     extra = sum(one.access.channel.tables + (one.prior is not None) for one in students)
     arrays = _ARRAYS + extra + (_ARRAYS_OF_TABLE_RULES if any(map(pools, students)) else 0)
     if arrays * size > memory:

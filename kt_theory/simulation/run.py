@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kt_theory import machine
 from kt_theory.access import Access, as_access
 from kt_theory.queries.laws import QueryLaw
 from kt_theory.simulation.cell import Cell, RiskEstimate, Tally
@@ -144,11 +144,8 @@ def simulate(
     sizes = sample_sizes(n)
     repeats = whole_number(repeats, "repeats", low=2)
     seed = whole_number(seed, "seed", high=_LARGEST_SEED)
-    workers = (
-        whole_number(threads, "threads", low=1)
-        if threads is not None
-        else len(os.sched_getaffinity(0))
-    )
+    given = machine.cores() if threads is None else threads
+    workers = whole_number(given, "threads", low=1)
     goal = None if target_se is None else unit_interval(target_se, "target_se")
     cap = whole_number(max_repeats, "max_repeats", low=repeats) if goal is not None else repeats
     if keep_losses and goal is not None:

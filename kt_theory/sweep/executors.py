@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+from kt_theory import machine
 from kt_theory.validation import whole_number
 
 KINDS = ("threads", "processes", "dask", "dask://HOST:PORT")
@@ -29,6 +30,8 @@ class Crew(AbstractContextManager["Crew"]):
     name : str
     renew : callable or None
         Makes a new executor after a worker has died; None for one that is not ours to replace.
+    deaths : tuple of exception types
+        What a block ends with whose workers have died while the executor lives on.
     """
 
     executor: Executor
@@ -36,6 +39,7 @@ class Crew(AbstractContextManager["Crew"]):
     name: str
     renew: Callable[[], Executor] | None = None
     finish: list[Callable[[], Any]] = field(default_factory=list)
+    deaths: tuple[type[Exception], ...] = ()
 
     def replace(self) -> bool:
         """Start afresh after the executor broke; False if it is not ours."""
@@ -70,8 +74,8 @@ def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
     ConnectionError
         If the scheduler does not answer within 10 seconds.
     """
-    cores = len(os.sched_getaffinity(0))
-    count = cores if workers is None else whole_number(workers, "workers", low=1, high=10**6)
+    given = machine.cores() if workers is None else workers
+    count = whole_number(given, "workers", low=1, high=10**6)
     if executor == "threads":
         return _owned(lambda: ThreadPoolExecutor(count), count, "threads")
     if executor == "processes":
@@ -79,7 +83,8 @@ def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
         # answer.
         from loky import ProcessPoolExecutor
 
-        return _owned(lambda: ProcessPoolExecutor(count), count, "processes")
+        watched = {"initializer": machine.end_with, "initargs": (os.getpid(),)}
+        return _owned(lambda: ProcessPoolExecutor(count, **watched), count, "processes")
     if isinstance(executor, str) and (executor == "dask" or executor.startswith("dask://")):
         return _dask(executor, count)
     if not callable(getattr(executor, "submit", None)):
@@ -96,7 +101,7 @@ def _owned(make: Callable[[], Executor], count: int, name: str) -> Crew:
 
 def _dask(address: str, count: int) -> Crew:
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client, KilledWorker, LocalCluster
     except ImportError:
         raise ValueError(
             f"executor = {address!r} needs Dask: pip install 'kt_theory[dask]'"
@@ -115,4 +120,6 @@ def _dask(address: str, count: int) -> Crew:
             f"({type(error).__name__}): is it running, and reachable from here?"
         ) from None
     threads = sum(client.nthreads().values())
-    return Crew(client.get_executor(), max(threads, 1), address, finish=[client.close, *finish])
+    hands = Crew(client.get_executor(), max(threads, 1), address, deaths=(KilledWorker,))
+    hands.finish = [client.close, *finish]
+    return hands

@@ -8,8 +8,6 @@ markers. The writer holds a lock on its file as long as it lives.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import socket
@@ -24,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from kt_theory import machine
 from kt_theory.kernels.statistics import SUMS
 from kt_theory.sweep.cells import Block
 
@@ -112,8 +111,8 @@ class Writer:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.log"
-        self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o644)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._file = machine.open_new(self.path)
+        machine.lock(self._file)
         self._synced, self._size = time.monotonic(), 0
 
     def append(self, records: list[Record]) -> None:
@@ -130,7 +129,7 @@ class Writer:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
             if time.monotonic() - self._synced > _SYNC_SECONDS:
-                os.fsync(self._file)
+                machine.sync(self._file)
                 self._synced = time.monotonic()
         except OSError as error:
             os.ftruncate(self._file, self._size)
@@ -140,27 +139,15 @@ class Writer:
     def close(self) -> None:
         """Bring everything to the disk and let go of the file; one without records is removed."""
         if self._size:
-            os.fsync(self._file)
-        else:
-            self.path.unlink(missing_ok=True)
+            machine.sync(self._file)
         os.close(self._file)
+        if not self._size:
+            machine.remove(self.path)
 
 
 def full_disk(error: OSError, path: Path) -> OSError:
-    """Return `error`, with the way out where the disk is full."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    """Return `error`, with the way out where there was no room for a file."""
+    if not (reason := machine.no_room(error)):
         return error
-    return OSError(
-        error.errno,
-        f"{path}: the disk is full; what was finished is saved: make room and run the same again",
-    )
-
-
-def being_written(path: Path) -> bool:
-    """Return whether the process that writes a journal still lives."""
-    with open(path, "rb") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    said = f"{reason}; what was finished is saved: make room and run the same again"
+    return OSError(error.errno, said, str(path))

@@ -67,7 +67,7 @@ def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) 
     }
     for mark, text in parts.items():
         page = page.replace(mark, text, 1)
-    replace(target, lambda file: file.write_text(page, encoding="utf-8"))
+    replace(target, lambda file: file.write_bytes(page.encode()))
     return target
 
 

@@ -4,7 +4,6 @@ table.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kt_theory import machine
 from kt_theory.sweep import recipes
 from kt_theory.sweep.cells import Block, Work, run_block, seconds_per_repeat
 from kt_theory.sweep.executors import Crew, crew
@@ -120,7 +120,7 @@ def run(
 
 def refuse_memory(spec: Spec, workers: int) -> None:
     """Raise ValueError if the largest teachers, one per worker, do not fit in the free memory."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = machine.free_memory()
     for cell in spec.cells:
         if "inputs" not in cell.teacher or cell.undefined:
             continue
@@ -313,6 +313,9 @@ class _Run:
             self.flying.clear()
             self._mourn(lost, error)
             return
+        except self.hands.deaths as error:
+            self._suspect([piece], error, alone=not self.flying)
+            return
         except CancelledError:
             raise ConnectionError(f"the scheduler is gone; {_AGAIN}") from None
         except Exception as error:
@@ -337,7 +340,9 @@ class _Run:
         """Go on after a worker died: its pieces run again one by one, to find the guilty one."""
         if not self.hands.replace():
             raise ConnectionError(f"the executor broke ({error}); {_AGAIN}") from error
-        alone = len(lost) == 1
+        self._suspect(lost, error, alone=len(lost) == 1)
+
+    def _suspect(self, lost: list[_Piece], error: Exception, *, alone: bool) -> None:
         for piece in lost:
             piece.strikes += 1
             if alone and piece.strikes >= _STRIKES:

@@ -12,7 +12,6 @@ Files are replaced by writing beside them, fsync and rename.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
@@ -24,11 +23,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from kt_theory import machine
 from kt_theory.output import replace_file
 from kt_theory.sweep.blocks import merge, read_blocks, write_blocks
-from kt_theory.sweep.journal import Reader, Record, Writer, being_written, full_disk
+from kt_theory.sweep.journal import Reader, Record, Writer, full_disk
 from kt_theory.sweep.plan import Stored
 from kt_theory.sweep.spec import Spec
 
@@ -60,7 +60,7 @@ class Store:
         self.errors: dict[str, Record] = {}
         self.damage: list[str] = []
         self._writer: Writer | None = None
-        self._claims: int | None = None
+        self._claims: BinaryIO | None = None
         self._readers: dict[Path, Reader] = {}
         self._seen: Any = None
         self.about = _read_about(path)
@@ -85,6 +85,7 @@ class Store:
             )
         (path / "journal").mkdir(parents=True, exist_ok=True)
         with _locked(path):
+            machine.remove_leftovers(path)
             if (path / "sweep.json").exists():
                 about = _read_about(path)
                 if about["spec"]["name"] != spec.name:
@@ -97,7 +98,7 @@ class Store:
             about |= {"spec": spec.document, "fingerprint": spec.fingerprint}
             about["runs"].append(_provenance() | {"spec": spec.document, "seed": spec.seed} | facts)
             text = json.dumps(about, indent=1, default=lambda number: number.item())
-            replace(path / "sweep.json", lambda file: file.write_text(text))
+            replace(path / "sweep.json", lambda file: file.write_bytes(text.encode()))
         return cls(path)
 
     @property
@@ -129,17 +130,13 @@ class Store:
     def claim(self, group: str) -> bool:
         """Take a group of cells for this process; False if another one that lives has it."""
         if self._claims is None:
-            self._claims = os.open(self.path / "claims", os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            fcntl.lockf(self._claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(group[:15], 16))
-        except (BlockingIOError, PermissionError):
-            return False
-        return True
+            self._claims = open(self.path / "claims", "ab")  # noqa: SIM115
+        return machine.lock_part(self._claims.fileno(), int(group[:15], 16))
 
     def release(self, group: str) -> None:
         """Give back a group of cells."""
         if self._claims is not None:
-            fcntl.lockf(self._claims, fcntl.LOCK_UN, 1, int(group[:15], 16))
+            machine.unlock_part(self._claims.fileno(), int(group[:15], 16))
 
     def close(self) -> None:
         """Bring everything to the disk and end this process's part."""
@@ -147,7 +144,7 @@ class Store:
             self._writer.close()
             self._writer = None
         if self._claims is not None:
-            os.close(self._claims)
+            self._claims.close()
             self._claims = None
 
     def records(self, *, histograms: bool = True) -> Iterator[Record]:
@@ -160,7 +157,7 @@ class Store:
 
     def living(self) -> list[Path]:
         """Return the journals of the processes that are at work on the folder now."""
-        return [path for path in self._journals() if being_written(path)]
+        return [path for path in self._journals() if machine.is_locked(path)]
 
     @contextmanager
     def put_together(self, extra: Iterable[Record] = ()) -> Iterator[dict[str, list[Record]]]:
@@ -185,7 +182,7 @@ class Store:
                 flat = [record for records in merged.values() for record in records]
                 replace(old, lambda file: write_blocks(file, flat))
                 for path in journals:
-                    path.unlink()
+                    machine.remove(path)
             self._seen = None
             for record in [
                 record for path in living for record in Reader(path).new(finished=False)
@@ -218,7 +215,7 @@ class Store:
             if not own and self._writer is not None and path == self._writer.path:
                 continue
             reader = self._readers.setdefault(path, Reader(path))
-            finished = not being_written(path)
+            finished = not machine.is_locked(path)
             before = reader.damaged
             for record in reader.new(finished=finished):
                 self._index(record)
@@ -239,27 +236,19 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
 
     def write_through(beside: Path) -> None:
         write(beside)
-        _sync(beside)
+        machine.sync_file(beside)
 
     try:
         replace_file(path, write_through)
-        _sync(path.parent)
+        machine.sync_folder(path.parent)
     except OSError as error:
         raise full_disk(error, path) from error
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with open(path / "lock", "a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with open(path / "lock", "ab") as stream:
+        machine.lock(stream.fileno())
         yield
 
 
@@ -276,7 +265,7 @@ def _strangers(path: Path) -> list[str]:
     return sorted(
         p.name
         for p in path.iterdir()
-        if p.name not in ours and not p.name.startswith(".sweep.json")
+        if p.name not in ours and not p.name.startswith(machine.UNFINISHED)
     )
 
 
@@ -288,7 +277,7 @@ def _read_about(path: Path) -> dict[str, Any]:
             f"{path}"
         )
     try:
-        about = json.loads(file.read_text())
+        about = json.loads(file.read_text(encoding="utf-8"))
         version = int(about["format"])
     except (ValueError, KeyError, TypeError):
         raise ValueError(
@@ -337,7 +326,7 @@ def _git_commit() -> str:
             "--exclude=*",
         ]
         return subprocess.run(
-            words, capture_output=True, text=True, timeout=5, check=True
+            words, capture_output=True, encoding="utf-8", timeout=5, check=True
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""

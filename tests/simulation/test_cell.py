@@ -184,10 +184,10 @@ def test_bad_targets(arguments, message):
 
 
 def test_a_teacher_too_large_for_the_machine_is_refused_with_its_size(monkeypatch):
-    monkeypatch.setattr("kt_theory.simulation.cell.os.sysconf", lambda name: 30)
+    monkeypatch.setattr("kt_theory.machine.memory", lambda: 900)
     with pytest.raises(ValueError, match=r"2 x 3 takes 48 bytes as a dense table and 20 times .* Teacher.from_classes"):
         kt.simulate(kt.Teacher(np.full((2, 3), 1 / 3)), n=1, repeats=2)
-    monkeypatch.setattr("kt_theory.simulation.cell.os.sysconf", lambda name: 31)
+    monkeypatch.setattr("kt_theory.machine.memory", lambda: 961)
     assert kt.simulate(kt.Teacher(np.full((2, 3), 1 / 3)), n=1, repeats=2).estimates
 
 

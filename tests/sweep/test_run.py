@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from importlib.util import find_spec
 
 import numpy as np
@@ -16,7 +16,7 @@ import pytest
 from kt_theory import catalogue
 from kt_theory.kernels.statistics import moments, quantiles
 from kt_theory.simulation.cell import Tally
-from kt_theory.sweep import Spec, cells, load, merge_shards, plan, replay, run, status
+from kt_theory.sweep import Spec, cells, executors, load, merge_shards, plan, replay, run, status
 from kt_theory.sweep.plan import Stored, cut, disjoint, gaps, prefix
 from kt_theory.testing import confidence_radius
 
@@ -402,6 +402,38 @@ def test_dask_gives_the_same_bits_and_survives_a_killed_worker(tiny, tmp_path):
     assert done.cells == {"done": 12}
     run(spec, tmp_path / "local", executor="dask", workers=1, progress=False)
     assert table(tmp_path / "out") == table(tmp_path / "local") == table(tmp_path / "whole")
+
+
+class Deadly(Executor):
+    """Runs what is submitted at once, but the first `deaths` times its worker dies."""
+
+    def __init__(self, deaths):
+        self.left = deaths
+
+    def submit(self, work, *words):
+        future = Future()
+        self.left -= 1
+        if self.left >= 0:
+            future.set_exception(ChildProcessError("4 workers died"))
+        else:
+            future.set_result(work(*words))
+        return future
+
+
+@pytest.mark.parametrize(("deaths", "cells"), [(2, {"done": 2}), (99, {"failed": 2})])
+def test_deaths_of_workers_that_others_replace_are_counted(
+    tiny, tmp_path, monkeypatch, deaths, cells
+):
+    hands = executors.Crew(Deadly(deaths), 1, "deadly", deaths=(ChildProcessError,))
+    monkeypatch.setattr(sys.modules["kt_theory.sweep.run"], "crew", lambda *given: hands)
+    spec = tiny(
+        teachers=[{"family": "uniform", "inputs": 2, "labels": 3}],
+        n=[5],
+        students=["ce_sgl", "sel_ptl"],
+    )
+    done = run(spec, tmp_path, progress=False)
+    assert done.cells == cells
+    assert all("its worker died 3 times" in error for _, error in done.failures)
 
 
 @DASK

@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import numpy as np
+import psutil
 import pytest
 
 from kt_theory.sweep import Spec, load, run, status
@@ -81,6 +83,43 @@ def test_killed_sweeps_give_the_bytes_of_an_uninterrupted_one(uninterrupted, tmp
         attempt += 1
         killed += kill_and_resume(spec, tmp_path / str(attempt), seconds, rng)
         assert table(tmp_path / str(attempt)) == expected
+
+
+def descendants(process):
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def test_a_sweep_that_is_asked_to_end_says_so_in_a_line_and_goes_on(uninterrupted, tmp_path):
+    spec, expected, _ = uninterrupted
+    out = tmp_path / "out"
+    process = start(spec, out, "--workers", "2", "--executor", "processes")
+    while not any(path.stat().st_size for path in (out / "journal").glob("*.log")):
+        time.sleep(0.02)
+    company = descendants(process)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, len(errors.splitlines())) == (128 + signal.SIGTERM, 1), errors
+    assert "interrupted: what was finished is saved" in errors
+    assert not psutil.wait_procs(company, timeout=6)[1]
+    again = start(spec, out)
+    _, errors = again.communicate(timeout=120)
+    assert again.returncode == 0, errors
+    assert table(out) == expected
+
+
+@pytest.mark.long
+@pytest.mark.skipif(find_spec("distributed") is None, reason="no Dask: pip install 'kt_theory[dask]'")
+@pytest.mark.parametrize("executor", ["processes", "dask"])
+def test_no_process_outlives_a_killed_sweep(uninterrupted, tmp_path, executor):
+    spec, _, _ = uninterrupted
+    out = tmp_path / "out"
+    process = start(spec, out, "--workers", "2", "--executor", executor)
+    while not any(path.stat().st_size for path in (out / "journal").glob("*.log")):
+        time.sleep(0.02)
+    company = descendants(process)
+    process.kill()
+    assert not psutil.wait_procs(company, timeout=6)[1]
+    process.communicate()
 
 
 @pytest.mark.long
