@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kt_theory.content import ByContent
 from kt_theory.teacher import Teacher
 
 
 @dataclass(frozen=True, eq=False)
-class Limit:
+class Limit(ByContent):
     """The least worst-case risk that any student can have: it lies in [lower, upper].
 
     The risk is E TV(q, pi | rho), the expected total variation of equation (2.1) in Zhao and Zhu

@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.content import ByContent
 from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import distributions, numeric_array, unit_interval, whole_number
 
 
-class _Law:
+class _Law(ByContent):
     """What all laws share: a choice of inputs, and a number of labels that each query returns."""
 
     labels_per_query: int

@@ -107,7 +107,7 @@ def _run(work: Work) -> list[Block]:
     facts = runner.teacher.inputs, runner.teacher.labels, runner.cell.path, seconds
     blocks = []
     for sums, histogram in zip(tally.sums, tally.histogram, strict=True):
-        bins = np.flatnonzero(histogram)
+        bins = np.flatnonzero(histogram > 0)  # of booleans it is ten times as fast
         blocks.append(Block(*facts, sums.copy(), bins, histogram[bins]))
     return blocks
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kt_theory.kernels.statistics import moments, quantiles
+from kt_theory.kernels.statistics import interval, moments, quantiles
 from kt_theory.sweep.blocks import UNREADABLE, intact, merge
 from kt_theory.sweep.cells import QUANTILES
 from kt_theory.sweep.journal import Record
@@ -23,7 +23,7 @@ _LEVELS = tuple(f"q{100 * share:02.0f}" for share in QUANTILES)
 _COLUMNS = {
     **dict.fromkeys(("cell", "teacher", "student", "access"), "string"),
     **dict.fromkeys(("n", "inputs", "labels"), "int64"),
-    **dict.fromkeys(("mean", "std_error", *_LEVELS), "double"),
+    **dict.fromkeys(("mean", "std_error", "low", "high", *_LEVELS), "double"),
     "repeats": "int64",
     **dict.fromkeys(("seed", "path", "status", "error"), "string"),
 }
@@ -91,8 +91,8 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
 
     Returns
     -------
-    DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, q05, q25,
-    q50, q75, q95, repeats, seed, path, status ("done", "unfinished", "failed", "not defined" or
+    DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, low, high
+    (they hold the risk with 95 % probability), q05, q25, q50, q75, q95, repeats, seed, path, status ("done", "unfinished", "failed", "not defined" or
     "missing"), error, seconds; lower_bound and upper_bound (the paper's, in mean; NaN where no
     theorem applies), exact (the exact risk, NaN where there is none), minimax_lower and
     minimax_upper (between them lies the least worst-case risk at this access level).
@@ -189,7 +189,8 @@ def status_of(spec: Spec, cell: Cell, blocks: Sequence[Stored], *, failed: bool)
 def _statistics(record: Record) -> dict[str, Any]:
     block = record.block
     mean, error = moments(block.sums, record.repeats)
+    low, high = interval(mean, error, record.repeats)
     levels = quantiles(block.counts, QUANTILES, block.bins)
     facts = {name: getattr(block, name) for name in ("inputs", "labels", "path")}
-    facts |= {"repeats": record.repeats, "mean": mean, "std_error": error}
+    facts |= {"repeats": record.repeats, "mean": mean, "std_error": error, "low": low, "high": high}
     return facts | dict(zip(_LEVELS, levels, strict=True))
