@@ -84,7 +84,9 @@ def canvas(
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def risk_curves(axes: Any, frame: pd.DataFrame, *, skip: tuple[str, ...] = (), floor: float = 0.0) -> None:
+def risk_curves(
+    axes: Any, frame: pd.DataFrame, *, skip: tuple[str, ...] = (), floor: float = 0.0
+) -> None:
     """Draw mean risk against n, one line per student with a band of two standard errors.
 
     Parameters

@@ -48,7 +48,7 @@ def check(spec: Path, everything: bool) -> None:
     "top_k(5)", "add_c(0.5)", "grad_ful(path)", "grad_ful(cycle, 2)"; the graphs are path, cycle and
     complete, 2 is the number of hops.
     """
-    from kt_theory.sweep.overview import clock, estimates, stored_bytes
+    from kt_theory.sweep.overview import clock, estimates, stored_bytes, total_seconds
     from kt_theory.sweep.run import refuse_memory
     from kt_theory.sweep.spec import Spec
 
@@ -64,7 +64,7 @@ def check(spec: Path, everything: bool) -> None:
     )
     click.echo(
         f"\n{plan.name}: {len(plan.cells):,} cells, {undefined:,} of them not defined; about "
-        f"{clock(sum(each.seconds for each in found))} of one core{limit}; "
+        f"{clock(total_seconds(found))} of one core{limit}; "
         f"{stored_bytes(found) / 2**20:.1f} MiB on disk"
     )
 

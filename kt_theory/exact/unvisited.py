@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kt_theory.numeric import log_missed, power_of
+from kt_theory.numeric import complement, log_missed, power_of
 from kt_theory.teacher import RowClasses
 
 
@@ -21,7 +21,16 @@ def unvisited_risk(classes: RowClasses, n: np.ndarray) -> np.ndarray:
     Zhao and Zhu (2023), Theorem 5.2 and section 6 (the uniform distribution on unvisited rows).
     """
     weight = classes.weight * uniform_distance(classes.rows)
-    return still_missed(weight, log_missed(classes.rho), n)
+    return still_missed(weight, log_unasked(classes), n)
+
+
+def log_unasked(classes: RowClasses) -> np.ndarray:
+    """Return the log of the chance that one query misses an input of each class, (C,)."""
+    weight = classes.weight
+    top = int(classes.rho.argmax())
+    rest = 1.0 - classes.rho
+    rest[top] = complement(classes.rho[top], np.delete(weight, top).sum())
+    return log_missed(classes.rho, rest)
 
 
 def still_missed(weight: np.ndarray, log: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -65,8 +65,8 @@ def interval(mean: float, std_error: float, repeats: int) -> tuple[float, float]
     a mean of so many losses. If all R losses were the same number v the standard error is 0 and
     says nothing. With p the probability of another loss than v, R equal ones have probability
     (1-p)^R, at least 5 % only if p <= P = 1 - 0.05^(1/R), about 3/R; and since losses lie in
-    [0, 1], where 1 is attained by a copy that puts all on a label of probability 0, the risk lies in
-    [(1-p) v, (1-p) v + p], and so in
+    [0, 1], where 1 is attained by a copy that puts all on a label of probability 0, the risk lies
+    in [(1-p) v, (1-p) v + p], and so in
 
         [v - P v, v + P (1 - v)],
 

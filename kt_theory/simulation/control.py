@@ -113,7 +113,7 @@ class ControlledCell:
         found = self.cell.estimates(self._plain(tally), target_se=target_se)
         plain = found[self._column]
         mean, error = (4.0 * moment for moment in moments(tally.sums[-1], tally.repeats))
-        mean += self.mean - 2.0
+        mean = mean - 2.0 + self.mean
         # Without an error the plain losses still bound the risk.
         bounds = interval(mean, error, tally.repeats) if error > 0 else (plain.low, plain.high)
         found[self._column] = replace(

@@ -92,7 +92,7 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
 
 @cache
 def _on_possible_labels(inner: Function) -> Function:
-    """Return the rule of `masked`; its parameters are the mask's rows, the mask and those of `inner`."""
+    """Return the rule of `masked`; its parameters: rows of the mask, the mask, those of `inner`."""
 
     def rule(counts, revealed, out, parameters):
         inputs, labels = counts.shape
@@ -133,7 +133,9 @@ def _on_possible_labels(inner: Function) -> Function:
 
 @cache
 def _on_groups(inner: Function) -> Function:
-    """Return the rule of `grouped`; its parameters are the groups' number, the groups and those of `inner`."""
+    """Return the rule of `grouped`; its parameters: how many groups, that of each input, those of
+    `inner`.
+    """
 
     def rule(counts, revealed, out, parameters):
         inputs, labels = counts.shape

@@ -84,7 +84,7 @@ def seconds_per_repeat(
     """
     pairs = inputs * labels
     rules = sum(recipe["name"] not in STUDENTS for recipe in students)
-    return 1e-9 * (80.0 + min(1.2 * n, 2.0 * pairs) + pairs * (0.5 + 10.0 * rules))
+    return 1e-9 * (80.0 + min(1.2 * n, 2.0 * pairs) + pairs * (0.5 + 4.0 * rules))
 
 
 def merged_histogram(

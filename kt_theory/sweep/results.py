@@ -92,8 +92,8 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
     Returns
     -------
     DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, low, high
-    (they hold the risk with 95 % probability), q05, q25, q50, q75, q95, repeats, seed, path, status ("done", "unfinished", "failed", "not defined" or
-    "missing"), error, seconds; lower_bound and upper_bound (the paper's, in mean; NaN where no
+    (they hold the risk with 95 % probability), q05, q25, q50, q75, q95, repeats, seed, path,
+    status ("done", "unfinished", "failed", "not defined" or "missing"), error, seconds; lower_bound and upper_bound (the paper's, in mean; NaN where no
     theorem applies), exact (the exact risk, NaN where there is none), minimax_lower and
     minimax_upper (between them lies the least worst-case risk at this access level).
     """
