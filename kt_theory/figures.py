@@ -97,8 +97,8 @@ def risk_curves(
     skip : tuple of str
         Students to leave out.
     floor : float
-        Where logarithmic axes end below: a mean of 0 is drawn there, as an arrow that points down,
-        which the caption is to tell.
+        Where logarithmic axes end below: a mean of 0 is drawn there as an arrow that points down,
+        which the caption is to explain.
     """
     names = [name for name in frame["student"].drop_duplicates() if name not in skip]
     arrows = 0

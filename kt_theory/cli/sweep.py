@@ -115,6 +115,7 @@ def run(
     A cell that fails is recorded and the others go on; the exit status is then 1.
     """
     from kt_theory.sweep.overview import clock
+    from kt_theory.sweep.results import left_over
     from kt_theory.sweep.run import run as run_sweep
     from kt_theory.sweep.spec import Spec
 
@@ -140,6 +141,8 @@ def run(
             nl=False,
         )
     click.echo(tables.counts(summary.cells))
+    if said := left_over(out):
+        click.echo(said)
     _say_failures(summary.failures, out)
     sys.exit(1 if summary.failures or summary.cells.get("failed") else 0)
 

@@ -24,7 +24,7 @@ _COLUMNS = {
     **dict.fromkeys(("cell", "teacher", "student", "access"), "string"),
     **dict.fromkeys(("n", "inputs", "labels"), "int64"),
     **dict.fromkeys(("mean", "std_error", "low", "high", *_LEVELS), "double"),
-    "repeats": "int64",
+    **dict.fromkeys(("repeats", "asked"), "int64"),
     **dict.fromkeys(("seed", "path", "status", "error"), "string"),
 }
 
@@ -51,6 +51,25 @@ def write_results(folder: Path, spec: Spec, table: pa.Table) -> None:
     replace(
         folder / "results.parquet",
         lambda file: pq.write_table(marked, file, compression="zstd", write_page_checksum=True),
+    )
+
+
+def left_over(folder: Path) -> str:
+    """Return in one line how many cells have more repeats than are asked for; empty if none has."""
+    import pyarrow.parquet as pq
+
+    file = folder / "results.parquet"
+    names = ["repeats", "asked"]
+    if not file.exists() or not set(names) <= set(pq.read_schema(file).names):
+        return ""
+    columns = pq.read_table(file, columns=names).to_pydict().values()
+    more = [(done, asked) for done, asked in zip(*columns, strict=True) if done > asked]
+    if not more:
+        return ""
+    most = max(done for done, _ in more)
+    return (
+        f"{len(more):,} cells keep up to {most:,} repeats of an earlier run where {more[0][1]:,} are "
+        "asked for; a new folder has no more than these"
     )
 
 
@@ -92,8 +111,9 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
     Returns
     -------
     DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, low, high
-    (they hold the risk with 95 % probability), q05, q25, q50, q75, q95, repeats, seed, path,
-    status ("done", "unfinished", "failed", "not defined" or "missing"), error, seconds; lower_bound and upper_bound (the paper's, in mean; NaN where no
+    (they hold the risk with 95 % probability), q05, q25, q50, q75, q95, repeats, asked
+    (what the specification asks for, at most: an earlier run with a higher number has left more,
+    which are kept), seed, path, status ("done", "unfinished", "failed", "not defined" or "missing"), error, seconds; lower_bound and upper_bound (the paper's, in mean; NaN where no
     theorem applies), exact (the exact risk, NaN where there is none), minimax_lower and
     minimax_upper (between them lies the least worst-case risk at this access level).
     """
@@ -160,6 +180,7 @@ def _row(spec: Spec, cell: Cell, records: list[Record]) -> dict[str, Any]:
         "inputs": cell.teacher.get("inputs"),
         "labels": cell.teacher.get("labels"),
         "repeats": 0,
+        "asked": spec.repeats or spec.max_repeats,
         "seed": str(cell.seed),
         "path": "",
         "error": cell.undefined,
