@@ -134,8 +134,8 @@ class Teacher(ByContent):
                 f"logits row {empty[0]} is -inf everywhere: a row needs at least one finite logit"
             )
         z[hidden] = -np.inf
-        named = {"input_names": input_names, "label_names": label_names}
-        return cls(softmax(z), rho, **named, name=name)
+        pi = softmax(z)
+        return cls(pi, rho, input_names=input_names, label_names=label_names, name=name)
 
     @classmethod
     def from_classes(

@@ -115,9 +115,9 @@ def label_deviations(first, p, rest, weight, out):
     """Write sum_a weight[a] E|X/k - p[a]|, X ~ Bin(k, p[a]), for k = first, first+1, ... >= 1 to
     `out`.
 
-    E|X/k - p| = 2 p q b(k), q = 1 - p = rest[a] to all digits, b(k) = Bin(floor(kp); k-1, p); b(k+1)/b(k) is k q/(k-m) where floor(kp)
-    = m stays, and k p/(m+1) where it steps up. A fresh start every REFRESH steps keeps the rounding
-    of the products below 1e-13.
+    E|X/k - p| = 2 p q b(k), q = 1 - p = rest[a] to all digits, b(k) = Bin(floor(kp); k-1, p);
+    b(k+1)/b(k) is k q/(k-m) where floor(kp) = m stays, and k p/(m+1) where it steps up. A fresh
+    start every REFRESH steps keeps the rounding of the products below 1e-13.
     """
     chance, other = np.empty(LANES), np.empty(LANES)
     value, floor = np.empty(LANES), np.empty(LANES)
@@ -200,9 +200,9 @@ def mean_distance(n, m, c):
 def reweighted_loss(n, hit, miss, value, size, other):
     """Return the mean row loss of ce_ptl on the event that the row is visited.
 
-    Level l has size[l] labels of probability value[l], and other[l] is 1 - value[l]; hit[l] (miss[l] = 1 - hit[l]) is the chance
-    that a draw falls on level l given that it falls on none before. The counts of the levels run
-    over all but 1e-20 of their law.
+    Level l has size[l] labels of probability value[l], and other[l] is 1 - value[l]; hit[l]
+    (miss[l] = 1 - hit[l]) is the chance that a draw falls on level l given that it falls on none
+    before. The counts of the levels run over all but 1e-20 of their law.
     """
     levels = hit.size
     left, weight = np.empty(levels), np.empty(levels)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from kt_theory.content import ByContent
 from kt_theory.teacher import Teacher
 
-
 _DIGITS = range(12, 0, -1)
 
 

@@ -4,7 +4,6 @@ rows.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -90,7 +89,6 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
     return Student(name, level, rule, reference, exact, sizes=(len(group), None))
 
 
-@cache
 def _on_possible_labels(inner: Function) -> Function:
     """Return the rule of `masked`; its parameters: rows of the mask, the mask, those of `inner`."""
 
@@ -131,7 +129,6 @@ def _on_possible_labels(inner: Function) -> Function:
     return rule
 
 
-@cache
 def _on_groups(inner: Function) -> Function:
     """Return the rule of `grouped`; its parameters: how many groups, that of each input, those of
     `inner`.

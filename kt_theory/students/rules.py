@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike
 
 from kt_theory.content import ByContent
 
-Function = Callable[..., None]
+Function = Callable[..., Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class _Rule(ByContent):
 
     py_func: Function
     parameters: Any = None
-    inner: RowRule | None = None
+    inner: RowRule | TableRule | None = None
     decorator: ClassVar[str]
 
     def __post_init__(self) -> None:
@@ -64,7 +64,7 @@ class _Rule(ByContent):
     @cached_property
     def function(self) -> Function:
         """The function of (counts, revealed, out), and of `values` where they are not None."""
-        return self.py_func if self.inner is None else self.py_func(self.inner.of_four)
+        return self.py_func if self.inner is None else _made(self.py_func, self.inner.of_four)
 
     @cached_property
     def of_four(self) -> Function:
@@ -112,6 +112,11 @@ def _vector(parameters: ArrayLike) -> np.ndarray:
     vector = np.array(parameters, dtype=np.float64).reshape(-1)
     vector.flags.writeable = False
     return vector
+
+
+@cache
+def _made(maker: Callable[[Function], Function], inner: Function) -> Function:
+    return maker(inner)
 
 
 @cache

@@ -68,8 +68,8 @@ def left_over(folder: Path) -> str:
         return ""
     most = max(done for done, _ in more)
     return (
-        f"{len(more):,} cells keep up to {most:,} repeats of an earlier run where {more[0][1]:,} are "
-        "asked for; a new folder has no more than these"
+        f"{len(more):,} cells keep up to {most:,} repeats of an earlier run where {more[0][1]:,} "
+        "are asked for; a new folder has no more than these"
     )
 
 
@@ -112,10 +112,11 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
     -------
     DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, low, high
     (they hold the risk with 95 % probability), q05, q25, q50, q75, q95, repeats, asked
-    (what the specification asks for, at most: an earlier run with a higher number has left more,
-    which are kept), seed, path, status ("done", "unfinished", "failed", "not defined" or "missing"), error, seconds; lower_bound and upper_bound (the paper's, in mean; NaN where no
-    theorem applies), exact (the exact risk, NaN where there is none), minimax_lower and
-    minimax_upper (between them lies the least worst-case risk at this access level).
+    (what the specification asks for at most; a run that asked for more has left more, which are
+    kept), seed, path, status ("done", "unfinished", "failed", "not defined" or "missing"), error,
+    seconds; lower_bound and upper_bound (the paper's, in mean; NaN where no theorem applies), exact
+    (the exact risk, NaN where there is none), minimax_lower and minimax_upper (between them lies
+    the least worst-case risk at this access level).
     """
     from kt_theory.study import bound_columns
     from kt_theory.sweep.theory import exact_column, minimax_columns

@@ -1,7 +1,7 @@
 """Exact risks keep their digits where rows or the input law hold masses of 10^-9 to 10^-15."""
 
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import comb, factorial
 
 import pytest
@@ -38,8 +38,7 @@ def _copy(student, counts, p):
 
 def _counts(visits, labels):
     for bars in combinations(range(visits + labels - 1), labels - 1):
-        edges = [-1, *bars, visits + labels - 1]
-        yield [b - a - 1 for a, b in zip(edges, edges[1:], strict=False)]
+        yield [b - a - 1 for a, b in pairwise([-1, *bars, visits + labels - 1])]
 
 
 def _row_loss(student, p, visits):

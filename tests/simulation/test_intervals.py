@@ -30,8 +30,8 @@ def test_the_bound_fails_at_most_as_often_as_it_says():
 
 
 def test_simulated_intervals_hold_the_exact_risk():
-    """2,000 seeds, each misses with probability 5 %: 139 misses or more have probability 1e-4 at
-    most 5.3 %; 60 or fewer 1e-5.
+    """2,000 seeds: misses of 5 % are 60 or fewer with probability 1e-5, of 5.3 %, what the normal law
+    of 200 losses may be off, 145 or more with probability 1.2e-4.
     """
     teacher = kt.Teacher([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]])
     exact = float(kt.exact_risk(teacher, "ce_sgl", 20))
