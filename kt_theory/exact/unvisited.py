@@ -6,6 +6,7 @@ import numpy as np
 
 from kt_theory.numeric import complement, log_missed, power_of
 from kt_theory.teacher import RowClasses
+from kt_theory.validation import SUM_TOLERANCE
 
 
 def uniform_distance(rows: np.ndarray) -> np.ndarray:
@@ -25,11 +26,14 @@ def unvisited_risk(classes: RowClasses, n: np.ndarray) -> np.ndarray:
 
 
 def log_unasked(classes: RowClasses) -> np.ndarray:
-    """Return the log of the chance that one query misses an input of each class, (C,)."""
-    weight = classes.weight
+    """Return the log of the chance that one query misses an input of each class, (C,).
+
+    Classes whose weights are the law of the inputs tell how much lies outside a large one.
+    """
+    weight, rest = classes.weight, 1.0 - classes.rho
     top = int(classes.rho.argmax())
-    rest = 1.0 - classes.rho
-    rest[top] = complement(classes.rho[top], np.delete(weight, top).sum())
+    if classes.multiplicity[top] == 1 and abs(weight.sum() - 1.0) <= SUM_TOLERANCE:
+        rest[top] = complement(classes.rho[top], np.delete(weight, top).sum())
     return log_missed(classes.rho, rest)
 
 
