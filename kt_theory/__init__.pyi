@@ -37,10 +37,10 @@ from .students import table_rule as table_rule
 from .students.risk import exact_risk as exact_risk
 from .teacher import RowClasses as RowClasses
 from .teacher import Teacher as Teacher
-from .transfer.certificate import Certificate as Certificate
-from .transfer.copying import Copy as Copy
-from .transfer.copying import fit as fit
+from .transfer.certify.certificate import Certificate as Certificate
 from .transfer.estimator import CopyClassifier as CopyClassifier
+from .transfer.fit import Copy as Copy
+from .transfer.fit import fit as fit
 from .transfer.sets import TransferSet as TransferSet
 
 __version__: str

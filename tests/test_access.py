@@ -141,7 +141,7 @@ CHANNELS = [
 def test_covering_is_an_order():
     for low in CHANNELS:
         assert low.covers(low)
-        assert SOFT.covers(low) == (low.graph is None and not low.everywhere)
+        assert SOFT.covers(low) == (not low.beyond_row)
         assert access.jacobian(X).covers(low)
     for a, b, c in itertools.product(CHANNELS, repeat=3):
         if a.covers(b) and b.covers(c):
@@ -254,10 +254,10 @@ def test_names_of_levels_beside_the_order():
 @given(teacher=teachers(5, 5), n=st.integers(0, 10), seed=st.integers(0, 2**32))
 def test_a_level_that_covers_another_reveals_its_labels(teacher, n, seed):
     counts = kt.draw_counts(teacher, n, 1, seed)[0]
-    plain = [level for level in CHANNELS if level.graph is None and not level.everywhere]
+    plain = [level for level in CHANNELS if not level.beyond_row]
     shown = [~np.isnan(level.reveal(counts, teacher.pi, np.random.default_rng(0))) for level in plain]
     for (high, more), (low, less) in itertools.product(zip(plain, shown, strict=True), repeat=2):
-        if high.covers(low) and not high.greedy:
+        if high.covers(low) and high.shows.draws:
             assert (more | ~less).all(), (high, low)
 
 

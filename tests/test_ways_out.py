@@ -568,7 +568,7 @@ def test_what_messages_name_exists(room):
     assert not wrong
 
 
-WHOLE = ["cli/teacher.py", "teachers/*.py", "transfer/*.py", "planner/*.py", "planner/posterior/*.py"]
+WHOLE = ["cli/teacher.py", "teachers/*.py", "transfer/**/*.py", "planner/**/*.py"]
 """Modules of which every named argument and option has its `Way`."""
 
 

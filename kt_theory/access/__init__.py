@@ -6,7 +6,9 @@ A level is what an answer shows of a row (`shows`), through which channel (`chan
 
 from __future__ import annotations
 
-from kt_theory.access.channel import LARGEST_NOISE, Channel
+from typing import get_args
+
+from kt_theory.access.channel import LARGEST_NOISE, AnyChannel, Channel
 from kt_theory.access.level import Access, AccessError
 from kt_theory.access.levels import (
     ARGMAX,
@@ -26,8 +28,8 @@ from kt_theory.access.levels import (
     top_k,
     true_logits,
 )
-from kt_theory.access.reach import Reach
-from kt_theory.access.shows import WHOLE_ROW, Shows, label_ranks
+from kt_theory.access.reach import AnyReach, Reach
+from kt_theory.access.shows import WHOLE_ROW, AnyShows, Shows, label_ranks
 
 __all__ = [
     "ARGMAX",
@@ -55,3 +57,7 @@ __all__ = [
     "top_k",
     "true_logits",
 ]
+
+for _part, _kinds in ((Shows, AnyShows), (Channel, AnyChannel), (Reach, AnyReach)):
+    if set(get_args(_kinds)) != set(_part.__subclasses__()):
+        raise TypeError(f"{_part.__name__}: its kinds are not those of {_kinds}")

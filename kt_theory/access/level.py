@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from kt_theory.access.channel import AsIs, Channel
 from kt_theory.access.reach import OwnRow, Reach
-from kt_theory.access.shows import WHOLE_ROW, Shows, Told
+from kt_theory.access.shows import Shows, Told
 
 _AS_IS, _OWN_ROW = AsIs(), OwnRow()
 
@@ -90,12 +90,12 @@ class Access:
     @property
     def settled(self) -> bool:
         """Whether one answer reveals all that any number of answers of its row do."""
-        return self.shows.settled or self.shows.top == WHOLE_ROW
+        return self.shows.settled or self.shows.whole
 
     @property
     def recovers(self) -> bool:
         """Whether the row of an input can be computed from one answer of it."""
-        return self.shows.top == WHOLE_ROW and self.channel.undone
+        return self.shows.whole and self.channel.undone
 
     @property
     def alike(self) -> bool:
@@ -129,59 +129,12 @@ class Access:
         )
 
     def _gives_weights(self, other: Access) -> bool:
-        whole = self.shows.top == WHOLE_ROW
+        whole = self.shows.whole
         if other.shows.parts and not self.shows.parts:
             return whole and self.channel.keeps_order
         if not other.shows.top and not other.shows.own:
             return True
         return self.channel.gives(other.channel, whole=whole)
-
-    # What follows are the flags of old, until nobody reads them.
-
-    @property
-    def sampled(self) -> bool:
-        """Own."""
-        return self.shows.own
-
-    @property
-    def top(self) -> int:
-        """Top."""
-        return self.shows.top
-
-    @property
-    def greedy(self) -> bool:
-        """Greedy."""
-        return not self.shows.draws
-
-    @property
-    def non_target(self) -> bool:
-        """Non-target."""
-        return self.shows.parts
-
-    @property
-    def noise(self) -> float:
-        """Noise."""
-        return self.channel.sigma
-
-    @property
-    def graph(self) -> Any:
-        """Graph."""
-        return getattr(self.reach, "graph", None)
-
-    @property
-    def hops(self) -> int:
-        """Hops."""
-        return getattr(self.reach, "hops", 0)
-
-    @property
-    def features(self) -> Any:
-        """Features."""
-        return getattr(self.reach, "features", None)
-
-    @property
-    def distortion(self) -> Any:
-        """Channel of old."""
-        return None if self.channel.fixed == AsIs() else self.channel
 
     def balls(self, inputs: int) -> Any:
         """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row
@@ -267,6 +220,30 @@ class Access:
         pairs = list(zip(counts, tables, strict=True))
         seen = np.array([self.seen_counts(count, table) for count, table in pairs])
         return seen, np.array([self.reveal(count, table, rng) for count, table in pairs])
+
+    def refuse_unrecorded(self, student: str) -> None:
+        """Raise AccessError if records of labels and log-probabilities hold no such answers.
+
+        Parameters
+        ----------
+        student : str
+            The name of who needs them.
+        """
+        others = (
+            f" needs access {self.name!r} ({self.description}): records of sampled labels and "
+            "log-probabilities show others; take 'ce_sgl', 'sel_ptl', 'ce_ful' or top_k"
+        )
+        kind = self.channel.name.partition("(")[0]
+        parts = f": of records that show {kind} probabilities, whole rows alone can be undone"
+        undone = self.shows.whole or self.channel == AsIs()
+        why = (
+            self.reach.unrecorded
+            or ("" if self.shows.recorded else others)
+            or self.channel.unrecorded
+            or ("" if undone else parts)
+        )
+        if why:
+            raise AccessError(f"student {student!r}{why}")
 
     def __repr__(self) -> str:
         return f"Access({self.name}: {self.description})"

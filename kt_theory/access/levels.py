@@ -109,17 +109,17 @@ def temperature(tau: float, of: Access = SOFT) -> Access:
     of : Access
         The level whose answers are shown so; without graph, channel or noise of its own.
     """
-    return _through(of, Temperature(positive(tau, "tau", low=1e-3, high=1e3)))
+    return through(of, Temperature(positive(tau, "tau", low=1e-3, high=1e3)))
 
 
 def rounded(step: float, of: Access = SOFT) -> Access:
     """Return level `of` with log-probabilities rounded to multiples of `step`, 1e-15 to 1000."""
-    return _through(of, Rounded(positive(step, "step", low=1e-15, high=1e3)))
+    return through(of, Rounded(positive(step, "step", low=1e-15, high=1e3)))
 
 
 def quantised(bits: int, of: Access = SOFT) -> Access:
     """Return level `of` with probabilities rounded to multiples of 2^-bits."""
-    return _through(of, Quantised(whole_number(bits, "bits", low=1, high=52)))
+    return through(of, Quantised(whole_number(bits, "bits", low=1, high=52)))
 
 
 def logits(of: Access = SOFT) -> Access:
@@ -129,7 +129,7 @@ def logits(of: Access = SOFT) -> Access:
     Of `SOFT` the softmax undoes it. Of `PARTIAL` (the logit of the sampled label) the mass of a row
     stays unknown.
     """
-    return _through(of, UpToFactor())
+    return through(of, UpToFactor())
 
 
 def true_logits() -> Access:
@@ -151,10 +151,23 @@ def noisy(sigma: float, of: Access = SOFT) -> Access:
     of : Access
         The level whose answers are shown so; without graph, channel or noise of its own.
     """
-    return _through(of, Noisy(positive(sigma, "sigma", low=1e-15, high=LARGEST_NOISE)))
+    return through(of, Noisy(positive(sigma, "sigma", low=1e-15, high=LARGEST_NOISE)))
 
 
-def _through(of: Access, channel: Channel) -> Access:
+def through(of: Access, channel: Channel) -> Access:
+    """Return level `of` with its probabilities shown through a channel.
+
+    Parameters
+    ----------
+    of : Access
+        Without graph, channel or noise of its own.
+    channel : Channel
+
+    Raises
+    ------
+    ValueError
+        If it shows no probabilities, or not as they are.
+    """
     if not isinstance(of, Access):
         raise ValueError(
             f"of = {of!r}: must be an Access, such as kt_theory.access.SOFT or top_k(5)"

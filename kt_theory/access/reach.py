@@ -4,6 +4,7 @@ of them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
@@ -15,7 +16,7 @@ from kt_theory.graphs import Graph, everything
 from kt_theory.validation import whole_number
 
 
-class Reach:
+class Reach(ABC):
     """Which rows a query reveals; the kinds are the final classes below.
 
     Attributes
@@ -31,11 +32,27 @@ class Reach:
         Whether a query reveals the row of its own input and no other.
     """
 
-    name: ClassVar[str]
-    description: ClassVar[str]
-    inputs: ClassVar[int | None]
     everywhere: ClassVar[bool] = False
     alone: ClassVar[bool] = False
+    unrecorded: ClassVar[str] = " needs gradients: records of labels hold none"
+    """Why records of labels and log-probabilities hold no such answers, behind the name of who
+    needs them; empty if they do.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As tables call it."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """In words."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> int | None:
+        """How many inputs it is for."""
 
     def sized(self, inputs: Any) -> int:
         """Return how many inputs there are: `inputs`, a whole number, or what the level itself
@@ -55,13 +72,13 @@ class Reach:
     @property
     def of_size(self) -> str:
         """How many inputs it is for, in words."""
-        raise NotImplementedError
+        return f"it is for {self.inputs} inputs"
 
+    @abstractmethod
     def balls(self, inputs: int) -> Any:
         """Return the (S, S) boolean csr_array whose row s marks the inputs whose query reveals row
         s.
         """
-        raise NotImplementedError
 
     def revealers(self, inputs: int) -> tuple[np.ndarray, np.ndarray]:
         """Return where those inputs start whose query reveals each row, (S + 1,), and all of them
@@ -87,8 +104,8 @@ class Reach:
         needed = other.balls(other.inputs)
         return bool(self.balls(other.inputs).multiply(needed).nnz == needed.nnz)
 
-    def refuse_impossible(self, pi: np.ndarray) -> None:
-        """Raise ValueError if no teacher of table pi (S, A) can answer so."""
+    def refuse_impossible(self, pi: np.ndarray) -> None:  # noqa: B027
+        """Raise ValueError if no teacher of table pi (S, A) can answer so: none is refused."""
 
 
 @final
@@ -100,6 +117,7 @@ class OwnRow(Reach):
     description: ClassVar[str] = ""
     inputs: ClassVar[int | None] = None
     alone: ClassVar[bool] = True
+    unrecorded: ClassVar[str] = ""
 
     def balls(self, inputs: int) -> Any:
         """Return the identity, (S, S)."""
@@ -122,17 +140,17 @@ class Ball(Reach):
     _known: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"gradient({self.graph.name}, {self.hops})"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         return f"logits and their derivatives up to order {self.hops} along {self.graph.name}"
 
     @property
-    def inputs(self) -> int | None:  # type: ignore[override]
+    def inputs(self) -> int | None:
         """The vertices of the graph."""
         return self.graph.vertices
 
@@ -172,12 +190,12 @@ class Everything(ByContent, Reach):
     _known: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"jacobian({self.features.shape[1]} features)"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         width = self.features.shape[1]
         return (
@@ -185,7 +203,7 @@ class Everything(ByContent, Reach):
         )
 
     @property
-    def inputs(self) -> int | None:  # type: ignore[override]
+    def inputs(self) -> int | None:
         """The rows of the features."""
         return len(self.features)
 
@@ -219,6 +237,10 @@ class Everything(ByContent, Reach):
     def refuse_impossible(self, pi: np.ndarray) -> None:
         """Raise ValueError if the logits of pi (S, A) are not affine in the features."""
         affine_logits(pi, self.features)
+
+
+AnyReach = OwnRow | Ball | Everything
+"""Every kind of reach."""
 
 
 def _refuse_other_size(what: str, size: int, each: str, inputs: int) -> None:

@@ -4,8 +4,9 @@ come with it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, Protocol, final
 
 import numpy as np
 
@@ -32,7 +33,22 @@ class Told(NamedTuple):
         return not self.labels_only and (labels <= 2 or self.top >= labels - 1)
 
 
-class Shows:
+class Records(Protocol):
+    """Records of sampled labels and log-probabilities, as some levels see them."""
+
+    def labels_alone(self) -> Any:
+        """Return the sampled labels."""
+
+    def most_probable(self, top: int, *, drawn: bool) -> Any:
+        """Return the `top` largest probabilities of each record, and if `drawn` the sampled label
+        with its own.
+        """
+
+    def whole_rows(self) -> Any:
+        """Return all probabilities of every row."""
+
+
+class Shows(ABC):
     """What an answer holds of its row; the kinds are the final classes below.
 
     Attributes
@@ -50,14 +66,43 @@ class Shows:
         Whether one answer reveals all that any number of answers of its row do.
     """
 
-    name: ClassVar[str]
-    description: ClassVar[str]
     top: ClassVar[int] = 0
     own: ClassVar[bool] = False
     draws: ClassVar[bool] = True
     parts: ClassVar[bool] = False
     """Whether what is shown are relative parts of the row's labels that were not drawn."""
     settled: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As tables call it."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """In words."""
+
+    @property
+    def recorded(self) -> bool:
+        """Whether records of sampled labels and log-probabilities hold such answers."""
+        return True
+
+    @property
+    def whole(self) -> bool:
+        """Whether all probabilities of the row are shown."""
+        return self.top == WHOLE_ROW
+
+    @property
+    def states(self) -> bool:
+        """Whether any probability comes with the label."""
+        return self.own or self.top > 0
+
+    def from_records(self, records: Records) -> Any:
+        """Return what records hold of such answers."""
+        if self.whole:
+            return records.whole_rows()
+        return records.most_probable(self.top, drawn=self.draws)
 
     def revealed(self, labels: int) -> int:
         """Return how many log-probabilities an answer of a row of A `labels` holds."""
@@ -68,8 +113,12 @@ class Shows:
         """What records hold of it, None where they do not say what it would show."""
         return None
 
-    def answered(self, counts: np.ndarray, pi: np.ndarray) -> np.ndarray:
-        """Return the counts (S, A) of drawn labels as the answers show them."""
+    def answered(
+        self, counts: np.ndarray, pi: np.ndarray, visits: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the counts (S, A) of drawn labels as the answers show them; `visits` (S,) where
+        some have no label.
+        """
         return counts
 
     def marked(self, counts: np.ndarray, pi: np.ndarray, reached: np.ndarray) -> np.ndarray:
@@ -120,6 +169,10 @@ class Nothing(Shows):
         """What records hold of it."""
         return Told(labels_only=True, top=0)
 
+    def from_records(self, records: Records) -> Any:
+        """Return the labels."""
+        return records.labels_alone()
+
 
 @final
 @dataclass(frozen=True)
@@ -150,12 +203,12 @@ class TopK(Shows):
     own: ClassVar[bool] = True
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"top_k({self.top})"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         return f"the sampled label and the {self.top} most probable labels with their probabilities"
 
@@ -205,6 +258,8 @@ class NonTarget(Shows):
     )
     top: ClassVar[int] = 0
     parts: ClassVar[bool] = True
+    recorded: ClassVar[bool] = False
+    states: ClassVar[bool] = True
 
     def revealed(self, labels: int) -> int:
         """Return how many log-probabilities an answer holds: all but that of the sampled label."""
@@ -243,22 +298,34 @@ class MostProbable(Shows):
     settled: ClassVar[bool] = True
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """As tables call it."""
         return f"top_k_only({self.top})" if self.top else "argmax"
 
     @property
-    def description(self) -> str:  # type: ignore[override]
+    def description(self) -> str:
         """In words."""
         if not self.top:
             return "the most probable label, whatever was sampled, and no probability"
         return f"the {self.top} most probable labels with their probabilities, whatever was sampled"
 
-    def answered(self, counts: np.ndarray, pi: np.ndarray) -> np.ndarray:
+    @property
+    def recorded(self) -> bool:
+        """Whether probabilities tell which label is the most probable one."""
+        return self.top > 0
+
+    def answered(
+        self, counts: np.ndarray, pi: np.ndarray, visits: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the counts (S, A): all visits of a row on its most probable label."""
         seen = np.zeros_like(counts)
-        seen[np.arange(len(counts)), np.argmax(pi, axis=1)] = counts.sum(axis=1)
+        every = counts.sum(axis=1) if visits is None else visits
+        seen[np.arange(len(counts)), np.argmax(pi, axis=1)] = every
         return seen
+
+
+AnyShows = Nothing | SampledLabel | TopK | WholeRow | NonTarget | MostProbable
+"""Everything that an answer may hold of its row."""
 
 
 def _told_whole(distinct: np.ndarray, pi: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """The catalogue: every access level and every student by name, and what belongs to each.
 
 `names` has the tables and reads and prints names by one grammar (`grammar`; what comes from a file,
-`files`); `own` has the students of a level, `brackets` what is proved of it. To add a level or a
-student, add an entry in `names`; a level of a new kind also needs cases in `own` and `brackets`.
+`files`); `own` has the students of a level, `brackets` what is proved of it, `channels` both for
+levels behind a channel. To add a level or a student, add an entry in `names`; a channel of a new
+kind also needs its cases in `channels`, another part its cases in `own` and `brackets`.
 """
 
 from kt_theory.catalogue.names import (

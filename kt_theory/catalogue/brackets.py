@@ -4,20 +4,13 @@ of which rows.
 
 from __future__ import annotations
 
-from typing import Never, assert_never, cast
+from typing import assert_never, cast
 
 from kt_theory.access import Access
-from kt_theory.access.channel import (
-    AsIs,
-    Centred,
-    Noisy,
-    Quantised,
-    Rounded,
-    Temperature,
-    UpToFactor,
-)
-from kt_theory.access.reach import Ball, Everything, OwnRow
+from kt_theory.access.channel import AsIs
+from kt_theory.access.reach import AnyReach, Ball, Everything, OwnRow
 from kt_theory.access.shows import (
+    AnyShows,
     MostProbable,
     NonTarget,
     Nothing,
@@ -26,17 +19,10 @@ from kt_theory.access.shows import (
     TopK,
     WholeRow,
 )
+from kt_theory.catalogue.channels import channel_bracket
 from kt_theory.limits.bracket import Bracket
 from kt_theory.limits.bunched import BunchedHard, BunchedPartial
-from kt_theory.limits.channels.brackets import (
-    Answer,
-    NoisyLogs,
-    QuantisedParts,
-    RoundedLogs,
-    ScaleUnknown,
-    ShiftUnknown,
-    Undone,
-)
+from kt_theory.limits.channels.brackets import Answer, Undone
 from kt_theory.limits.graph import Gradient
 from kt_theory.limits.greedy.argmax import Argmax
 from kt_theory.limits.greedy.top_k import GreedyTopK
@@ -72,7 +58,7 @@ def bracket(
         Where nothing is known: channels along a graph, several labels per query of other levels.
     """
     calls, known = access or level.name, name or level.name
-    match level.reach:
+    match cast(AnyReach, level.reach):
         case OwnRow():
             pass
         case Ball(graph, hops):
@@ -82,7 +68,7 @@ def bracket(
             _refuse_parts(level, "where a query reveals every row")
             return EveryRow(calls, known, inputs, labels)
         case other:
-            assert_never(cast(Never, other))
+            assert_never(other)
     if level.channel == AsIs():
         plain = _plain(level.shows, inputs, labels, calls, known)
         return plain if labels_per_query == 1 else _several(level, plain, labels_per_query)
@@ -92,7 +78,7 @@ def bracket(
 
 
 def _plain(shows: Shows, inputs: int, labels: int, access: str, name: str) -> Bracket:
-    match shows:
+    match cast(AnyShows, shows):
         case Nothing():
             return Hard(access, name, inputs, labels)
         case SampledLabel():
@@ -107,7 +93,8 @@ def _plain(shows: Shows, inputs: int, labels: int, access: str, name: str) -> Br
             return Argmax(access, name, inputs, labels)
         case MostProbable(k):
             return GreedyTopK(access, name, inputs, labels, k)
-    assert_never(cast(Never, shows))
+        case other:
+            assert_never(other)
 
 
 def _behind(level: Access, plain: Bracket, access: str, name: str) -> Bracket:
@@ -122,19 +109,7 @@ def _behind(level: Access, plain: Bracket, access: str, name: str) -> Bracket:
         levels = [Access(part, channel, name=level.name) for part in less]
         lesser = tuple(bracket(one, plain.inputs, plain.labels) for one in levels)
     answer = Answer(plain, shows.draws, top, lesser)
-    match channel:
-        case Temperature() | Centred():
-            return ScaleUnknown(access, name, answer, channel)
-        case UpToFactor():
-            return ShiftUnknown(access, name, answer, channel)
-        case Rounded():
-            return RoundedLogs(access, name, answer, channel)
-        case Quantised():
-            return QuantisedParts(access, name, answer, channel)
-        case Noisy():
-            return NoisyLogs(access, name, answer, channel)
-        case other:
-            assert_never(cast(Never, other))
+    return channel_bracket(channel)(access, name, answer, channel)
 
 
 def _several(level: Access, plain: Bracket, labels_per_query: int) -> Bracket:

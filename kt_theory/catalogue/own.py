@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never, cast
 
 from kt_theory import access, students
 from kt_theory.access import Access, channel, reach, shows
+from kt_theory.catalogue.channels import channel_student
 from kt_theory.exact.risk import RowRisk
 from kt_theory.students import NAMED, Student
 from kt_theory.teacher import Teacher
-
-_Reaches = reach.OwnRow | reach.Ball | reach.Everything
-_Channels = (
-    channel.AsIs
-    | channel.Temperature
-    | channel.Rounded
-    | channel.Quantised
-    | channel.UpToFactor
-    | channel.Centred
-    | channel.Noisy
-)
-_Shown = (
-    shows.Nothing
-    | shows.SampledLabel
-    | shows.TopK
-    | shows.WholeRow
-    | shows.NonTarget
-    | shows.MostProbable
-)
 
 
 def own_student(level: Access, teacher: Teacher | None = None) -> Student:
@@ -48,7 +29,7 @@ def own_student(level: Access, teacher: Teacher | None = None) -> Student:
         For a level along a graph whose answers are not whole rows as they are.
     """
     plain = Access(level.shows)
-    match cast(_Reaches, level.reach):
+    match cast(reach.AnyReach, level.reach):
         case reach.OwnRow():
             pass
         case reach.Ball(graph, hops):
@@ -59,28 +40,13 @@ def own_student(level: Access, teacher: Teacher | None = None) -> Student:
             return students.jacobian(features)
         case other_reach:
             assert_never(other_reach)
-    match cast(_Channels, level.channel):
-        case channel.AsIs():
-            return _own_plain(plain, teacher)
-        case channel.Temperature(tau):
-            return students.tempered(tau, of=plain)
-        case channel.Rounded(step):
-            return students.rounded(step, plain)
-        case channel.Quantised(bits):
-            return students.quantised(bits, plain)
-        case channel.UpToFactor():
-            return students.logits(plain)
-        case channel.Noisy(sigma):
-            return students.noisy(sigma, plain)
-        case channel.Centred():
-            # The softmax of what is shown does not need the scale.
-            return replace(students.logits(plain), name=level.name, access=level)
-        case other_channel:
-            assert_never(other_channel)
+    if level.channel == channel.AsIs():
+        return _own_plain(plain, teacher)
+    return channel_student(level)
 
 
 def _own_plain(level: Access, teacher: Teacher | None) -> Student:
-    match cast(_Shown, level.shows):
+    match cast(shows.AnyShows, level.shows):
         case shows.Nothing():
             return students.CE_SGL
         case shows.SampledLabel():

@@ -143,7 +143,7 @@ def fit_command(
     """
     from kt_theory.output import refuse_unwritable
     from kt_theory.transfer import words
-    from kt_theory.transfer.copying import WRITABLE, fit
+    from kt_theory.transfer.fit import WRITABLE, fit
     from kt_theory.validation import unit_interval
 
     unit_interval(confidence, "--confidence")

@@ -10,7 +10,6 @@ from kt_theory.exact.averages import visit_window
 from kt_theory.exact.cost import NoExactRisk, refuse_beyond
 from kt_theory.exact.unvisited import uniform_distance, unvisited_risk
 from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories, TwoStage
-from kt_theory.queries.unseen import unseen_cost, unseen_sets
 from kt_theory.queries.walks import (
     never_met,
     reachable,
@@ -94,9 +93,9 @@ def unrevealed_risk(
     """
     refuse_too_many_labels(n, law)
     counts: list[Any] = [np.inf if draws == np.inf else int(draws) for draws in n]
-    refuse_beyond(unseen_cost(law, counts), f"{student} under {law.name} queries", WAY_OUT)
+    refuse_beyond(law.unseen_cost(counts, None), f"{student} under {law.name} queries", WAY_OUT)
     try:
-        missed = unseen_sets(law, counts, teacher.rho, balls)
+        missed = law.unseen(counts, teacher.rho, balls)
     except ValueError as error:
         raise NoExactRisk(f"{error}: {WAY_OUT}") from None
     return missed @ (teacher.rho * uniform_distance(teacher.pi))
@@ -210,9 +209,7 @@ def _design(
     n: float,
     law: Design,
 ) -> float:
-    visits = np.where(law.weights > 0, np.inf, law.once)
-    if n < np.inf:
-        visits = law.visits(int(n)).astype(np.float64)
+    visits = law.visits(int(n)).astype(np.float64) if n < np.inf else law.for_ever()
     total = 0.0
     for k in np.unique(visits):
         at = visits == k
@@ -285,7 +282,7 @@ def _endless(
             )
         never = never_met(law.transitions, start, np.eye(teacher.inputs, dtype=bool))
     else:
-        never = unseen_sets(law, [np.inf], teacher.rho)[0]
+        never = law.unseen([np.inf], teacher.rho, None)[0]
     total = 0.0
     ends = np.array([0.0, np.inf])
     for s in asked:

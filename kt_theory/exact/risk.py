@@ -4,6 +4,8 @@ query law.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from kt_theory.content import ByContent
@@ -14,7 +16,7 @@ from kt_theory.queries.laws import QueryLaw
 from kt_theory.teacher import RowClasses, Teacher
 
 
-class ExactRisk(ByContent):
+class ExactRisk(ByContent, ABC):
     """The exact risk E TV(student, pi | rho) of one student.
 
     Attributes
@@ -25,6 +27,7 @@ class ExactRisk(ByContent):
 
     name: str
 
+    @abstractmethod
     def risk(self, teacher: Teacher, n: np.ndarray) -> np.ndarray:
         """Return the risk after n samples, inputs iid from rho: (N,).
 
@@ -38,7 +41,6 @@ class ExactRisk(ByContent):
         NoExactRisk
             Before any long computation.
         """
-        raise NotImplementedError
 
     def under(
         self,
@@ -82,6 +84,7 @@ class RowRisk(ExactRisk):
     k visits)].
     """
 
+    @abstractmethod
     def visited(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
         """Return sum_s rho_s E[row loss; row visited], the part of the risk that is not an
         unvisited row's: (N,).
@@ -91,7 +94,6 @@ class RowRisk(ExactRisk):
         classes : RowClasses
         n : (N,) array, finite, >= 0
         """
-        raise NotImplementedError
 
     def limit(self, classes: RowClasses) -> float:
         """Return the risk as n -> infinity."""

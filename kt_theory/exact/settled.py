@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +19,9 @@ from kt_theory.teacher import RowClasses, Teacher
 class Settled(RowRisk):
     """Every visited row costs `settled(rows)`: sum_s rho_s (1 - (1-rho_s)^n) TV(copy_s, pi_s)."""
 
+    @abstractmethod
     def settled(self, rows: np.ndarray) -> np.ndarray:
         """Return TV(copy, row) of each visited row, (C,)."""
-        raise NotImplementedError
 
     def visited(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
         """Return what visited rows lose, (N,)."""

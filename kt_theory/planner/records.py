@@ -23,9 +23,9 @@ from kt_theory.limits.crossing import FINE, Enough, first_below
 from kt_theory.planner.estimate import NOT_ESTIMATED, beside, estimated
 from kt_theory.planner.planned import Planned
 from kt_theory.teacher import Teacher
-from kt_theory.transfer.copying import Copy, fit
+from kt_theory.transfer.fit import Copy, fit
+from kt_theory.transfer.seen import refuse_impossible
 from kt_theory.transfer.sets import TransferSet
-from kt_theory.transfer.views import refuse_impossible
 from kt_theory.validation import LARGEST_COUNT, whole_number
 
 if TYPE_CHECKING:

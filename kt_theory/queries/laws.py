@@ -7,6 +7,7 @@ The loss stays TV(student, pi | rho) whatever the law of the queries; n counts q
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,11 +15,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.content import ByContent
+from kt_theory.numeric import log_missed, power_of
+from kt_theory.queries.walks import never_met, survival, survival_cost
 from kt_theory.teacher import Teacher, require_teacher
-from kt_theory.validation import distributions, numeric_array, unit_interval, whole_number
+from kt_theory.validation import (
+    distributions,
+    infinite,
+    numeric_array,
+    unit_interval,
+    whole_number,
+)
 
 
-class _Law(ByContent):
+class _Law(ByContent, ABC):
     """What all laws share: a choice of inputs, and a number of labels that each query returns."""
 
     labels_per_query: int
@@ -26,9 +35,21 @@ class _Law(ByContent):
     """Which field has an entry for each input, if it is given."""
 
     @property
+    @abstractmethod
     def inputs_name(self) -> str:
         """How the choice of inputs is called."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def unseen(
+        self, counts: list[Any], rho: np.ndarray | None, sets: np.ndarray | None
+    ) -> np.ndarray:
+        """Return the probability that no input of a set is asked: (N, T) for N numbers of queries
+        and `sets`, (T, S) bool; each input if None.
+        """
+
+    def unseen_cost(self, counts: list[Any], sets: int | None) -> float:
+        """Return the operations that `unseen` takes."""
+        return 0.0
 
     @property
     def name(self) -> str:
@@ -52,6 +73,15 @@ class Iid(_Law):
         """Return q, (S,)."""
         return _given(self.q, rho, "iid queries without q")
 
+    def unseen(
+        self, counts: list[Any], rho: np.ndarray | None, sets: np.ndarray | None
+    ) -> np.ndarray:
+        """Return (1 - q(set))^n."""
+        q = self.law(rho)
+        hit, missed = (q, 1.0 - q) if sets is None else (sets @ q, ~sets @ q)
+        log = log_missed(hit, missed)
+        return np.array([power_of(log, count) for count in counts])
+
     @property
     def inputs_name(self) -> str:
         """How the choice of inputs is called."""
@@ -73,6 +103,43 @@ class Trajectories(_Law):
     def first(self, rho: np.ndarray | None) -> np.ndarray:
         """Return the law of the first input, (S,)."""
         return _given(self.start, rho, "trajectories without a start")
+
+    def unseen(
+        self, counts: list[Any], rho: np.ndarray | None, sets: np.ndarray | None
+    ) -> np.ndarray:
+        """Return what survives a walk that is absorbed by the set; episodes are independent."""
+        start = self.first(rho)
+        masks = np.eye(len(start), dtype=bool) if sets is None else sets
+        steps = self._walks(counts)
+        missed, hit = survival(self.transitions, start, steps, masks)
+        found = np.empty((len(counts), len(masks)))
+        for i, count in enumerate(counts):
+            if self.horizon is None:
+                found[i] = (
+                    never_met(self.transitions, start, masks)
+                    if infinite(count)
+                    else missed[steps.index(count)]
+                )
+                continue
+            whole, rest = (np.inf, 0) if infinite(count) else divmod(count, self.horizon)
+            one = steps.index(self.horizon)
+            cut = steps.index(rest)
+            found[i] = power_of(log_missed(hit[one], missed[one]), whole) * missed[cut]
+        return found
+
+    def unseen_cost(self, counts: list[Any], sets: int | None) -> float:
+        """Return the operations that `unseen` takes."""
+        inputs = len(self.transitions)
+        masks = inputs if sets is None else sets
+        endless = float(inputs) ** 3 * masks * any(infinite(count) for count in counts)
+        return endless + survival_cost(self.transitions, self._walks(counts), masks)
+
+    def _walks(self, counts: list[Any]) -> list[int]:
+        """Return the lengths of the walks whose survival decides that of `counts` queries."""
+        finite = [count for count in counts if not infinite(count)]
+        if self.horizon is None:
+            return sorted(set(finite))
+        return sorted({self.horizon, 0, *(count % self.horizon for count in finite)})
 
     @property
     def inputs_name(self) -> str:
@@ -109,6 +176,18 @@ class Design(_Law):
         apportion(count, self.weights.copy(), visits, np.empty(len(visits)))
         return visits
 
+    def for_ever(self) -> np.ndarray:
+        """Return how often each input is asked as n -> infinity: (S,)."""
+        return np.where(self.weights > 0, np.inf, self.once)
+
+    def unseen(
+        self, counts: list[Any], rho: np.ndarray | None, sets: np.ndarray | None
+    ) -> np.ndarray:
+        """Return 0 or 1."""
+        numbers = [self.for_ever() if infinite(count) else self.visits(count) for count in counts]
+        asked = [visits > 0 for visits in numbers]
+        return _not_met(asked, sets)
+
     @property
     def inputs_name(self) -> str:
         """How the choice of inputs is called."""
@@ -130,6 +209,22 @@ class TwoStage(_Law):
         return Design(asked.astype(np.float64), np.zeros(len(rho), dtype=bool), 1).visits(
             round(self.pilot * n)
         )
+
+    def unseen(
+        self, counts: list[Any], rho: np.ndarray | None, sets: np.ndarray | None
+    ) -> np.ndarray:
+        """Return 0 or 1: what the pilot asks."""
+        if rho is None:
+            raise ValueError("two-stage queries follow the teacher's rho: give rho")
+        asked = []
+        for count in counts:
+            asked.append(rho > 0 if infinite(count) else self.pilot_visits(count, rho) > 0)
+            if not asked[-1][rho > 0].all() and count > 0:
+                raise ValueError(
+                    f"{self.name}: a pilot that leaves inputs out makes the rest depend on the "
+                    "labels drawn"
+                )
+        return _not_met(asked, sets)
 
     @property
     def inputs_name(self) -> str:
@@ -283,11 +378,10 @@ def as_queries(law: Any, inputs: int) -> QueryLaw:
         raise ValueError(
             f"queries = {law!r}: must be a law from kt_theory.queries, such as queries.iid(q)"
         )
-    held = {Iid: "q", Trajectories: "transitions", Design: "weights"}.get(type(law))
-    array = None if held is None else getattr(law, held)
+    array = getattr(law, law.held) if law.held else None
     if array is not None and len(array) != inputs:
         raise ValueError(
-            f"queries: {held} is for {len(array)} inputs, but the teacher has {inputs}"
+            f"queries: {law.held} is for {len(array)} inputs, but the teacher has {inputs}"
         )
     return law
 
@@ -295,6 +389,14 @@ def as_queries(law: Any, inputs: int) -> QueryLaw:
 def is_default(law: QueryLaw | None) -> bool:
     """Return whether the law is iid from rho with one label per query, the package's default."""
     return law is None or (isinstance(law, Iid) and law.q is None and law.labels_per_query == 1)
+
+
+def _not_met(asked: list[np.ndarray], sets: np.ndarray | None) -> np.ndarray:
+    """Return 1 where no input of a set is asked, for each of several choices of inputs, (S,)
+    bool.
+    """
+    met = [one if sets is None else (sets & one).any(axis=1) for one in asked]
+    return np.array([np.asarray(one == 0, dtype=np.float64) for one in met])
 
 
 def _trajectories(

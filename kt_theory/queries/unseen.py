@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.numeric import log_missed, power_of
-from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories, TwoStage
-from kt_theory.queries.walks import mean_visits, never_met, survival, survival_cost
+from kt_theory.queries.laws import Iid, QueryLaw, Trajectories
+from kt_theory.queries.walks import mean_visits
 from kt_theory.validation import distributions, infinite, whole_number
 
 LARGEST_COST = 3e10
@@ -53,45 +52,14 @@ def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> n
     ]
     if not counts:
         raise ValueError("n = []: give at least one number of queries")
-    cost = unseen_cost(law, counts)
+    cost = law.unseen_cost(counts, None)
     if cost > LARGEST_COST:
         raise ValueError(
             f"{law.name} takes about {cost:.1g} operations: more than {LARGEST_COST:.1g}; use "
             "simulate"
         )
-    missed = unseen_sets(law, counts, given)
+    missed = law.unseen(counts, given, None)
     return missed.reshape(*np.shape(n), missed.shape[1])
-
-
-def unseen_sets(
-    law: QueryLaw,
-    counts: list[Any],
-    rho: np.ndarray | None,
-    sets: np.ndarray | None = None,
-) -> np.ndarray:
-    """Return the probability that no input of a set is asked: (N, T) for `sets`, (T, S) bool; each
-    input if omitted.
-    """
-    if isinstance(law, Trajectories):
-        return _by_trajectories(law, counts, law.first(rho), sets)
-    if isinstance(law, Iid):
-        return _by_iid(law.law(rho), counts, sets)
-    return np.array([_by_design(law, count, rho, sets) for count in counts])
-
-
-def unseen_cost(law: QueryLaw, counts: list[Any], sets: int | None = None) -> float:
-    """Return the operations that `unseen_sets` takes."""
-    if not isinstance(law, Trajectories):
-        return 0.0
-    inputs = len(law.transitions)
-    endless = (
-        float(inputs) ** 3
-        * (inputs if sets is None else sets)
-        * any(infinite(count) for count in counts)
-    )
-    return endless + survival_cost(
-        law.transitions, _walks(law, counts), inputs if sets is None else sets
-    )
 
 
 def occupancy(law: Iid | Trajectories, n: int, rho: ArrayLike | None = None) -> np.ndarray:
@@ -118,64 +86,3 @@ def occupancy(law: Iid | Trajectories, n: int, rho: ArrayLike | None = None) -> 
     if rest:
         total += mean_visits(law.transitions, law.first(given), rest)
     return total / count
-
-
-def _by_iid(q: np.ndarray, counts: list[Any], sets: np.ndarray | None) -> np.ndarray:
-    hit, missed = (q, 1.0 - q) if sets is None else (sets @ q, ~sets @ q)
-    log = log_missed(hit, missed)
-    return np.array([power_of(log, count) for count in counts])
-
-
-def _by_trajectories(
-    law: Trajectories,
-    counts: list[Any],
-    start: np.ndarray,
-    sets: np.ndarray | None,
-) -> np.ndarray:
-    masks = np.eye(len(start), dtype=bool) if sets is None else sets
-    steps = _walks(law, counts)
-    missed, hit = survival(law.transitions, start, steps, masks)
-    found = np.empty((len(counts), len(masks)))
-    for i, count in enumerate(counts):
-        if law.horizon is None:
-            found[i] = (
-                never_met(law.transitions, start, masks)
-                if infinite(count)
-                else missed[steps.index(count)]
-            )
-            continue
-        whole, rest = (np.inf, 0) if infinite(count) else divmod(count, law.horizon)
-        one = steps.index(law.horizon)
-        cut = steps.index(rest)
-        found[i] = power_of(log_missed(hit[one], missed[one]), whole) * missed[cut]
-    return found
-
-
-def _walks(law: Trajectories, counts: list[Any]) -> list[int]:
-    """Return the lengths of the walks whose survival decides that of `counts` queries."""
-    finite = [count for count in counts if not infinite(count)]
-    if law.horizon is None:
-        return sorted(set(finite))
-    return sorted({law.horizon, 0, *(count % law.horizon for count in finite)})
-
-
-def _by_design(
-    law: Design | TwoStage,
-    count: Any,
-    rho: np.ndarray | None,
-    sets: np.ndarray | None,
-) -> np.ndarray:
-    if isinstance(law, Design):
-        met_for_ever = (law.weights > 0) | law.once
-        asked = met_for_ever if infinite(count) else law.visits(count) > 0
-    else:
-        if rho is None:
-            raise ValueError("two-stage queries follow the teacher's rho: give rho")
-        asked = rho > 0 if infinite(count) else law.pilot_visits(count, rho) > 0
-        if not asked[rho > 0].all() and count > 0:
-            raise ValueError(
-                f"{law.name}: a pilot that leaves inputs out makes the rest depend on the labels "
-                "drawn"
-            )
-    met = asked if sets is None else (sets & asked).any(axis=1)
-    return np.asarray(met == 0, dtype=np.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from kt_theory.kernels.visits import (
     RowPlan,
     step_tables,
 )
-from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories
+from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories, TwoStage
 from kt_theory.teacher import Teacher
 from kt_theory.validation import LARGEST_COUNT
 
@@ -59,21 +59,22 @@ def query_plan(teacher: Teacher, n: int, law: QueryLaw) -> DrawPlan:
 
 def _visits(teacher: Teacher, n: int, law: QueryLaw) -> dict[str, Any]:
     """Return the fields of `RowPlan` that say how the visits come about."""
-    if isinstance(law, Iid):
-        q = law.law(teacher.rho)
-        if n > _ALIAS_VISITS * len(q):
-            return {"law": BY_BINOMIALS, "row_share": conditional_shares(q)}
-        bits, entries = alias_table(q)
-        return {"law": BY_ALIAS, "start_bits": bits, "start": entries}
-    if isinstance(law, Trajectories):
-        start_bits, start = alias_table(law.first(teacher.rho))
-        step_bits, steps = step_tables(law.transitions)
-        walk = {"start_bits": start_bits, "start": start, "step_bits": step_bits, "steps": steps}
-        return {"law": WALK, "horizon": law.horizon or max(n, 1), **walk}
-    if isinstance(law, Design):
-        return {"law": FIXED, "visits": law.visits(n)}
-    return {
-        "law": TWO_STAGE,
-        "visits": law.pilot_visits(n, teacher.rho),
-        "rho": np.array(teacher.rho),
-    }
+    match law:
+        case Iid():
+            q = law.law(teacher.rho)
+            if n > _ALIAS_VISITS * len(q):
+                return {"law": BY_BINOMIALS, "row_share": conditional_shares(q)}
+            bits, entries = alias_table(q)
+            return {"law": BY_ALIAS, "start_bits": bits, "start": entries}
+        case Trajectories():
+            start_bits, start = alias_table(law.first(teacher.rho))
+            step_bits, steps = step_tables(law.transitions)
+            walk = {"start_bits": start_bits, "start": start, "step_bits": step_bits}
+            return {"law": WALK, "horizon": law.horizon or max(n, 1), "steps": steps, **walk}
+        case Design():
+            return {"law": FIXED, "visits": law.visits(n)}
+        case TwoStage():
+            visits, rho = law.pilot_visits(n, teacher.rho), np.array(teacher.rho)
+            return {"law": TWO_STAGE, "visits": visits, "rho": rho}
+        case _:
+            assert_never(law)

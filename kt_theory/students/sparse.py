@@ -4,12 +4,16 @@ the others alike.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from kt_theory.access import Channel
+
+if TYPE_CHECKING:
+    from kt_theory.students.student import Student
 
 
 class SparseRows(Protocol):
@@ -55,23 +59,54 @@ class SparseRows(Protocol):
         """Return the sum of `values`, (P,), over each row: (R,)."""
 
 
-class ClosedForm:
-    """A student's copy, pair by pair.
+class Proofs(Protocol):
+    """Bounds on the loss of a copy of records, each proved of what one kind of student writes."""
+
+    def of_shares(self) -> Any:
+        """Return the bound for stated probabilities as they are and equal shares of the rest."""
+
+    def of_frequencies(self) -> Any:
+        """Return the bound for n_sa / n_s."""
+
+    def of_undone(self, channel: Channel) -> Any:
+        """Return the bound for whole rows that are off by `Channel.row_error` at most."""
+
+    def of_any(self) -> Any:
+        """Return the bound for any rule: it pays for its distance from one of the others."""
+
+
+class SparseFit(ABC):
+    """How a student is fitted to records, and what may be proved of its copy.
 
     Attributes
     ----------
-    assumes : str
-        What a certificate may assume of the copy. "shared": it keeps stated probabilities and
-        shares the hidden mass equally. "frequencies": n_sa / n_s. "other": nothing.
+    needs_labels : bool
+        Whether each record must have a sampled label.
     """
 
-    assumes: ClassVar[str] = "other"
+    needs_labels: bool
 
+    @abstractmethod
+    def certified(self, proofs: Proofs) -> Any:
+        """Return the one of `proofs` that holds of the copy."""
+
+
+class ClosedForm(SparseFit):
+    """A student's copy, pair by pair."""
+
+    @abstractmethod
     def fit(self, rows: SparseRows) -> tuple[np.ndarray, np.ndarray]:
         """Return q(a|s) of each pair, (P,), and of each label of a row that is not among its pairs,
         (R,).
         """
-        raise NotImplementedError
+
+
+class WholeRows(SparseFit):
+    """A student's copy, row by row. All labels count as pairs."""
+
+    @abstractmethod
+    def table(self, student: Student, counts: np.ndarray, shown: np.ndarray) -> np.ndarray:
+        """Return a student's copy, (R, A), of the counts and what is shown, (R, A) both."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +115,11 @@ class Sharing(ClosedForm):
     (4.7) and (5.2)).
     """
 
-    assumes: ClassVar[str] = "shared"
+    needs_labels = False
+
+    def certified(self, proofs: Proofs) -> Any:
+        """Return the bound for shares."""
+        return proofs.of_shares()
 
     def fit(self, rows: SparseRows) -> tuple[np.ndarray, np.ndarray]:
         """Return the stated probabilities, and shares of the rest that caps bound."""
@@ -101,6 +140,11 @@ class Smoothed(ClosedForm):
     """(n_sa + c) / (n_s + c A)."""
 
     c: float
+    needs_labels = True
+
+    def certified(self, proofs: Proofs) -> Any:
+        """Return the bound for any rule."""
+        return proofs.of_any()
 
     def fit(self, rows: SparseRows) -> tuple[np.ndarray, np.ndarray]:
         """Return the frequencies with pseudo-counts."""
@@ -113,12 +157,21 @@ class Frequencies(Smoothed):
     """n_sa / n_s."""
 
     c: float = 0.0
-    assumes: ClassVar[str] = "frequencies"
+
+    def certified(self, proofs: Proofs) -> Any:
+        """Return the bound for frequencies."""
+        return proofs.of_frequencies()
 
 
 @dataclass(frozen=True)
 class Weighted(ClosedForm):
     """Proportional to n_sa pi(a|s) (Zhao and Zhu 2023, (4.3))."""
+
+    needs_labels = True
+
+    def certified(self, proofs: Proofs) -> Any:
+        """Return the bound for any rule."""
+        return proofs.of_any()
 
     def fit(self, rows: SparseRows) -> tuple[np.ndarray, np.ndarray]:
         """Return the weights, divided by their sum."""
@@ -131,26 +184,35 @@ class Weighted(ClosedForm):
 
 
 @dataclass(frozen=True)
-class Undone:
-    """Whole rows that a known channel distorts, undone. All their labels count as pairs.
-
-    Attributes
-    ----------
-    assumes : str
-        "undone": the copy is off by no more than `Channel.row_error` on a row.
-    """
+class Undone(WholeRows):
+    """Whole rows that a known channel distorts, undone."""
 
     channel: Channel
     power: float = 1.0
-    assumes: ClassVar[str] = "undone"
+    needs_labels = False
 
-    def undo(self, shown: np.ndarray) -> np.ndarray:
-        """Return the copy of whole rows, (R, A), from what is shown of them, (R, A)."""
+    def certified(self, proofs: Proofs) -> Any:
+        """Return the bound for undone rows."""
+        return proofs.of_undone(self.channel)
+
+    def table(self, student: Student, counts: np.ndarray, shown: np.ndarray) -> np.ndarray:
+        """Return the rows that are shown, undone."""
         return self.channel.undo(shown, self.power)
 
 
-SparseFit = ClosedForm | Undone
-"""How a student is fitted to sparse records."""
+@dataclass(frozen=True)
+class ByRule(WholeRows):
+    """What a student's rule makes of the rows, where it has no closed form."""
+
+    needs_labels: bool
+
+    def certified(self, proofs: Proofs) -> Any:
+        """Return the bound for any rule."""
+        return proofs.of_any()
+
+    def table(self, student: Student, counts: np.ndarray, shown: np.ndarray) -> np.ndarray:
+        """Return the student's table."""
+        return student.table(counts, shown)
 
 
 def _capped(

@@ -14,7 +14,7 @@ from kt_theory.access import Access, AccessError, as_access
 from kt_theory.content import ByContent
 from kt_theory.exact.risk import ExactRisk
 from kt_theory.students.rules import RowRule, TableRule, row_rule
-from kt_theory.students.sparse import SparseFit
+from kt_theory.students.sparse import ByRule, SparseFit
 from kt_theory.validation import distributions
 
 
@@ -63,6 +63,11 @@ class Student(ByContent):
             object.__setattr__(self, "rule", row_rule(self.rule))
         if self.prior is not None:
             object.__setattr__(self, "prior", distributions(self.prior, "prior", 2))
+
+    @property
+    def form(self) -> SparseFit:
+        """How it is fitted to records: in closed form, or by its rule."""
+        return self.sparse or ByRule(needs_labels=isinstance(self.rule, TableRule))
 
     def table(self, counts: ArrayLike, revealed: ArrayLike) -> np.ndarray:
         """Return the student's table (S, A) learnt from counts (S, A) and what was revealed (S, A),

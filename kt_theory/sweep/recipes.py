@@ -13,6 +13,7 @@ from kt_theory import teachers
 from kt_theory.catalogue import typed
 from kt_theory.catalogue.files import digest, refuse_changed
 from kt_theory.teacher import Teacher
+from kt_theory.teachers import families
 from kt_theory.validation import unknown_name
 
 INSTANCES = ("instance0", "instance1", "instance2", "instance3")
@@ -28,10 +29,7 @@ def _ngram(file: str, order: int, tokens: str = "char") -> Teacher:
 
 FAMILIES: dict[str, Callable[..., Teacher]] = {
     **{name: getattr(teachers, name) for name in INSTANCES},
-    **{
-        name: getattr(teachers, name)
-        for name in ("uniform", "deterministic", "dirichlet", "zipf", "log_linear")
-    },
+    **families.FAMILIES,
     "table": _table,
     "ngram": _ngram,
 }

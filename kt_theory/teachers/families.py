@@ -154,6 +154,19 @@ def family_name(family: str, **given: Any) -> str:
     return f"{family}({inside})" if inside else family
 
 
+FAMILIES = {
+    family.__name__: family
+    for family in (
+        uniform,
+        deterministic,
+        dirichlet,
+        zipf,
+        log_linear,
+    )
+}
+"""Every parametric family, by name."""
+
+
 def table_shape(inputs: Any, labels: Any) -> tuple[int, int]:
     """Return (S, A), both at least 1, for a dense table of at most `LARGEST_TABLE` cells.
 

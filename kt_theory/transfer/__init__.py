@@ -1,1 +1,3 @@
-"""Real transfer sets: records of what a teacher answered, the copy learnt from them and its certificate."""
+"""Real transfer sets: records of what a teacher answered, the copy learnt from them and its
+certificate.
+"""

@@ -21,9 +21,9 @@ OUTCOMES = (
     "other model",
     "repeated",
 )
-"""read; blank line; not a record of this format; the server failed; the teacher declined; no answer to take a label
-from; an answer without tokens where others state theirs; no request has its custom_id; another teacher's answer; the
-same answer again."""
+"""read; blank line; not a record of this format; the server failed; the teacher declined; no answer
+to take a label from; an answer without tokens where others state theirs; no request has its
+custom_id; another teacher's answer; the same answer again."""
 
 
 class Skip(Exception):
@@ -53,8 +53,8 @@ class Account:
     censored : int
         Stated log-probabilities that stand for "too small to list".
     changed : dict of str to list of int
-        Settings under which labels do not follow the stated probabilities, such as "temperature = 0": the lines of the
-        records that were drawn so.
+        Settings under which labels do not follow the stated probabilities, such as "temperature =
+        0": the lines of the records that were drawn so.
     unstated_sampling : int
         Records that do not say how they were sampled.
     unknown_options : dict of str to int
@@ -62,7 +62,8 @@ class Account:
     models : dict of str to int
         The teachers that the records name: how many records each has.
     repeated : int
-        Records with the prompt and the seed of an earlier one: the same draw again, whose label does not count.
+        Records with the prompt and the seed of an earlier one: the same draw again, whose label
+        does not count.
     reasoned : int
         Records whose label follows reasoning: only the label counts, not what is stated of it.
     merged : dict of str to dict of str to int
@@ -70,7 +71,8 @@ class Account:
     same_id : int
         Answers that have the id of an earlier one.
     unshown : int
-        Answers that state probabilities, for which the server counted far more tokens than it shows.
+        Answers that state probabilities, for which the server counted far more tokens than it
+        shows.
     named_by_id : int
         Records whose input is the id of their request, as the request is not at hand.
     joined : int
@@ -108,7 +110,9 @@ class Account:
 
     @property
     def unanswered(self) -> int:
-        """Lines on which the teacher gave no label: refused, filtered, empty, cut off, a tool called."""
+        """Lines on which the teacher gave no label: refused, filtered, empty, cut off, a tool
+        called.
+        """
         return sum(outcome in ("refused", "no label") for _, outcome, _ in self.skipped)
 
     @property
@@ -148,14 +152,21 @@ class Account:
             "merged": self.merged,
             "warnings": self.warnings,
             "notes": [*self._counts(), *self.notes],
-            "skipped": [{"line": line, "outcome": outcome, "reason": why} for line, outcome, why in self.skipped],
+            "skipped": [
+                {"line": line, "outcome": outcome, "reason": why}
+                for line, outcome, why in self.skipped
+            ],
         }
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items()) or "empty"
+        parts = (
+            ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items()) or "empty"
+        )
         head = f"{self.source} ({self.format}): {self.lines} lines: {parts}; {self.records} records"
         first = [f"line {line}: {outcome}: {reason}" for line, outcome, reason in self.skipped[:5]]
-        more = [f"... and {len(self.skipped) - 5} more, see .frame"] if len(self.skipped) > 5 else []
+        more = (
+            [f"... and {len(self.skipped) - 5} more, see .frame"] if len(self.skipped) > 5 else []
+        )
         return "\n  ".join([head, *self.warnings, *self._counts(), *self.notes, *first, *more])
 
     def _counts(self) -> list[str]:
@@ -165,16 +176,21 @@ class Account:
             (self.censored, "censored log-probabilities"),
             (
                 self.reasoned,
-                "answers follow reasoning: what they state holds given it, so that their labels alone count",
+                "answers follow reasoning: what they state holds given it, so that their labels "
+                "alone count",
             ),
             (self.unstated_sampling, "records that do not say how they were sampled"),
         )
         found = [f"{count} {what}" for count, what in counts if count]
-        found += [f"{len(lines)} records {drawn(why, lines)}" for why, lines in self.changed.items()]
+        found += [
+            f"{len(lines)} records {drawn(why, lines)}" for why, lines in self.changed.items()
+        ]
         found += [f"{count} records set {name}, which is not known: taken not to change the labels"
                   for name, count in self.unknown_options.items()]  # fmt: skip
         for name, variants in self.merged.items():
-            parts = ", ".join(f"{variant!r} ({times} sampled)" for variant, times in list(variants.items())[:8])
+            parts = ", ".join(
+                f"{variant!r} ({times} sampled)" for variant, times in list(variants.items())[:8]
+            )
             more = f" and {len(variants) - 8} more" if len(variants) > 8 else ""
             found.append(f"{parts}{more} count as {name!r}")
         return found

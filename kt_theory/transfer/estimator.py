@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.students import Student
-from kt_theory.transfer.copying import Copy, fit
+from kt_theory.transfer.fit import Copy, fit
 from kt_theory.transfer.sets import TransferSet
 
 
 class CopyClassifier:
     """A student on the distinct rows of X: a classifier by scikit-learn's conventions.
 
-    Every distinct row of X is one input. There is no generalisation: on a row that was not in the training data all
-    classes are equally probable, as for every student of the package.
+    Every distinct row of X is one input. There is no generalisation: on a row that was not in the
+    training data all classes are equally probable, as for every student of the package.
 
     Parameters
     ----------
     student : str, Student or None
-        As for `kt_theory.fit`. None: the frequencies of the labels (`ce_sgl`), or all that the teacher's probabilities
-        state, where they are given.
+        As for `kt_theory.fit`. None: the frequencies of the labels (`ce_sgl`), or all that the
+        teacher's probabilities state, where they are given.
 
     Attributes
     ----------
@@ -58,7 +58,8 @@ class CopyClassifier:
         y : array_like, (n,)
             The labels that the teacher gave.
         proba : array_like, (n, A), optional
-            What the teacher says of each label in the order of the sorted labels of y, NaN where it says nothing.
+            What the teacher says of each label in the order of the sorted labels of y, NaN where it
+            says nothing.
 
         Returns
         -------
@@ -79,11 +80,17 @@ class CopyClassifier:
         else:
             stated = np.asarray(proba, dtype=np.float64)
             if stated.shape != (len(keys), len(names)):
-                raise ValueError(f"proba has shape {stated.shape}: must be (n, labels) = {(len(keys), len(names))}")
+                raise ValueError(
+                    f"proba has shape {stated.shape}: must be (n, labels) = "
+                    f"{(len(keys), len(names))}"
+                )
             if (stated < 0).any() or (stated > 1 + 1e-6).any():
-                raise ValueError("proba: entries must lie in [0, 1], or be NaN where the teacher says nothing")
+                raise ValueError(
+                    "proba: entries must lie in [0, 1], or be NaN where the teacher says nothing"
+                )
             with np.errstate(divide="ignore"):
-                # A stated 0 is stated: the smallest log-probability that is not taken for a censoring mark.
+                # A stated 0 is stated: the smallest log-probability that is not taken for a
+                # censoring mark.
                 logprobs = np.maximum(np.log(stated), -999.0)
         records = TransferSet.from_arrays(inputs, codes, logprobs=logprobs, labels=names)
         student = "ce_sgl" if self.student is None and proba is None else self.student

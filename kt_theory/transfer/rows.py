@@ -1,4 +1,6 @@
-"""A transfer set summed up by row: who was asked how often, which labels came, and which probabilities were stated."""
+"""A transfer set summed up by row: who was asked how often, which labels came, and which
+probabilities were stated.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +33,18 @@ class Rows:
     spread : (P,) float64
         The largest less the smallest of what is stated, 0 where all agree.
     cap : (P,) float64
-        Where a record censors the pair: the smallest probability that the same record lists; infinite where none does.
+        Where a record censors the pair: the smallest probability that the same record lists;
+        infinite where none does.
     record_row, record_pair : (n,) int64
         The row of each record, and the pair that it sampled, -1 if it names no sampled label.
     entry_record, entry_pair : (m,) int64
         Which record states the probability of which pair.
     floor : (P,) float64
-        Where a label has variants: what those that are stated sum to. Its probability, which is not known, is at least
-        that; 0 elsewhere.
+        Where a label has variants: what those that are stated sum to. Its probability, which is not
+        known, is at least that; 0 elsewhere.
     parts : Rows or None
-        Where labels are merged: the rows before. Then `entry_pair` and `entry_record` are those of `parts` still.
+        Where labels are merged: the rows before. Then `entry_pair` and `entry_record` are those of
+        `parts` still.
     part_of : (pairs of parts,) int64 or None
         The pair that each pair of `parts` counts as.
     """
@@ -97,7 +101,8 @@ class Rows:
 
     @cached_property
     def shown(self) -> np.ndarray:
-        """What is stated of each pair, 0 where it is hidden; rows that sum to more than 1, by rounding, scaled down.
+        """What is stated of each pair, 0 where it is hidden; rows that sum to more than 1, by
+        rounding, scaled down.
 
         Shape (P,), float64.
         """
@@ -109,7 +114,8 @@ class Rows:
     def contradiction(self) -> np.ndarray:
         """What is stated of a row less 1, beyond rounding: (R,) float64.
 
-        Above 0 where it exceeds 1, below 0 where it falls short although all labels that there are are stated.
+        Above 0 where it exceeds 1, below 0 where it falls short although all labels that there are
+        are stated.
         """
         off = self.total(np.where(self.known, self.p, self.floor)) - 1.0
         # Servers compute in single precision.
@@ -119,7 +125,9 @@ class Rows:
 
     @cached_property
     def hidden_mass(self) -> np.ndarray:
-        """1 less what is stated: (R,) float64, in [0, 1]. What float64 leaves of an exhausted row is 0."""
+        """1 less what is stated: (R,) float64, in [0, 1]. What float64 leaves of an exhausted row
+        is 0.
+        """
         return left_over(self.total(self.shown))
 
     @cached_property
@@ -131,8 +139,8 @@ class Rows:
 def merged(parts: Rows, target: Target) -> Rows:
     """Return rows in which the variants of a label count as one.
 
-    What is stated of a label without variants is its probability. Of others the stated variants add up to `floor`; if
-    they are all that the row hides no mass beside, that is their probability.
+    What is stated of a label without variants is its probability. Of others the stated variants add
+    up to `floor`; if they are all that the row hides no mass beside, that is their probability.
     """
     width = len(target.names)
     keys = parts.row * width + target.of[parts.label]
@@ -148,24 +156,33 @@ def merged(parts: Rows, target: Target) -> Rows:
     cap = np.full(len(pairs), np.inf)
     single = target.whole[target.of[parts.label]]
     cap[part_of[single]] = parts.cap[single]
-    pair = parts.record_pair
     return Rows(
         width,
         target.closed,
         parts.input,
-        np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(parts.input)))]),
+        starts(np.bincount(row, minlength=len(parts.input))),
         label,
         np.where(whole, stated, np.nan),
         spread,
         cap,
         parts.record_row,
-        np.where(pair >= 0, part_of[pair], -1) if len(part_of) else pair,
+        renumbered(parts.record_pair, part_of),
         parts.entry_record,
         parts.entry_pair,
         np.where(whole, 0.0, stated),
         parts,
         part_of,
     )
+
+
+def starts(sizes: np.ndarray) -> np.ndarray:
+    """Return where rows of so many pairs begin, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
+def renumbered(pairs: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Return pairs by their `new` numbers; -1, for no pair, stays."""
+    return np.where(pairs >= 0, new[pairs], -1) if len(new) else pairs
 
 
 def left_over(stated: np.ndarray) -> np.ndarray:
@@ -202,7 +219,9 @@ def collect(
     record_row = row_of[inputs] if len(inputs) else np.zeros(0, dtype=np.int64)
     has_label = np.flatnonzero(sampled >= 0)
     width = max(labels, 1)
-    keys = np.concatenate([record_row[entry_record] * width + entry_label, (record_row * width + sampled)[has_label]])
+    keys = np.concatenate(
+        [record_row[entry_record] * width + entry_label, (record_row * width + sampled)[has_label]]
+    )
     pairs, pair_of = _unique(keys, len(visited) * width)
     entry_pair = pair_of[: len(entry_record)]
     record_pair = np.full(len(inputs), -1, dtype=np.int64)
@@ -212,7 +231,7 @@ def collect(
     entry_record, entry_pair, entry_p = entry_record[stated], entry_pair[stated], entry_p[stated]
     p, spread = _merge(entry_pair, entry_p, len(pairs))
     row = pairs // width
-    start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(visited)))])
+    start = starts(np.bincount(row, minlength=len(visited)))
     return Rows(
         labels,
         closed,
@@ -231,13 +250,21 @@ def collect(
 
 
 def _caps(
-    sampled: np.ndarray, record: np.ndarray, label: np.ndarray, p: np.ndarray, pair: np.ndarray, pairs: int
+    sampled: np.ndarray,
+    record: np.ndarray,
+    label: np.ndarray,
+    p: np.ndarray,
+    pair: np.ndarray,
+    pairs: int,
 ) -> np.ndarray:
-    """The least that a record lists beside a pair that it censors, infinite where no record does."""
+    """The least that a record lists beside a pair that it censors, infinite where no record
+    does.
+    """
     cap = np.full(pairs, np.inf)
     censored = np.isnan(p)
     if censored.any():
-        # What is stated of the sampled label need not be listed: it may be smaller than what is left out.
+        # What is stated of the sampled label need not be listed: it may be smaller than what is
+        # left out.
         listed = ~censored & (label != sampled[record])
         smallest = np.full(len(sampled), np.inf)
         np.minimum.at(smallest, record[listed], p[listed])

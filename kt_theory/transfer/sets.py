@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.transfer.account import Account, drawn, shortened
-from kt_theory.transfer.answers import Reading
-from kt_theory.transfer.builder import Builder
-from kt_theory.transfer.files import ALLOWED, read_file
+from kt_theory.transfer.read.answers import Reading
+from kt_theory.transfer.read.builder import Builder
+from kt_theory.transfer.read.files import ALLOWED, read_file
 from kt_theory.transfer.rows import Rows, collect, merged
 from kt_theory.transfer.target import Target, aim, as_folds, as_map, variants
 from kt_theory.validation import unknown_name
@@ -28,7 +28,8 @@ LABELS = ("first_token", "text")
 
 @dataclass(frozen=True, eq=False)
 class TransferSet:
-    """Records (input, sampled label, stated log-probabilities). Build it with `read` or `from_arrays`.
+    """Records (input, sampled label, stated log-probabilities). Build it with `read` or
+    `from_arrays`.
 
     Attributes
     ----------
@@ -37,16 +38,18 @@ class TransferSet:
     entry_record, entry_label : (m,) int64
         Which record states which label's log-probability.
     entry_logp : (m,) float64
-        The log-probability, nats, at most 0; NaN where it is censored: not zero, at most the smallest that the
-        record lists. What a record does not state has no entry.
+        The log-probability, nats, at most 0; NaN where it is censored: not zero, at most the
+        smallest that the record lists. What a record does not state has no entry.
     input_names, label_names : tuple of str
         Of the inputs, and of the labels as the records have them.
     line : (n,) int64
         The line that each record stands on.
     target : Target
-        Whose distribution a copy is of: the labels of the copy, and which label of the records counts as which.
+        Whose distribution a copy is of: the labels of the copy, and which label of the records
+        counts as which.
     faithful : bool
-        Sampled labels follow the stated probabilities (temperature 1, nothing truncated), as far as the records say.
+        Sampled labels follow the stated probabilities (temperature 1, nothing truncated), as far as
+        the records say.
     account : Account
         What became of each line.
     """
@@ -96,22 +99,26 @@ class TransferSet:
         Parameters
         ----------
         path : path
-            .jsonl, .ndjson, .json or .txt: one record a line, or JSON that holds records, also with .gz or .zst;
-            .csv, .tsv; .parquet.
+            .jsonl, .ndjson, .json or .txt: one record a line, or JSON that holds records, also with
+            .gz or .zst; .csv, .tsv; .parquet.
         format : str, optional
-            One of `kt_theory.transfer.files.READERS`; by default that of the first record.
+            One of `kt_theory.transfer.read.files.READERS`; by default that of the first record.
         label : str
-            "first_token" of a response, its whole "text", or the field of plain records that holds it.
+            "first_token" of a response, its whole "text", or the field of plain records that holds
+            it.
         input, logprob : str, optional
-            The fields that hold the input, such as "metadata.question", and the label's log-probability.
+            The fields that hold the input, such as "metadata.question", and the label's
+            log-probability.
         labels : sequence of str, optional
             The labels that are asked about. Without it they are those that occur.
         other : {"keep", "pool", "condition", "none"}
-            What becomes of labels that are not declared. They are labels too; they are pooled in one, `<other>`; the
-            copy is of the teacher given that its label is declared; or there are none, which the certificate then takes
-            for granted, and a record that has one is refused.
+            What becomes of labels that are not declared. They are labels too; they are pooled in
+            one, `<other>`; the copy is of the teacher given that its label is declared; or there
+            are none, which the certificate then takes for granted, and a record that has one is
+            refused.
         label_map : mapping or path, optional
-            Variants that count as one label: {variant: label} or {label: [variants]}, or a file of it, .json or .csv.
+            Variants that count as one label: {variant: label} or {label: [variants]}, or a file of
+            it, .json or .csv.
         fold : str or sequence of str
             "strip", "casefold" or both: labels that differ by spaces around, or by case, are one.
         model : str, optional
@@ -119,19 +126,21 @@ class TransferSet:
         requests : path, optional
             The file of requests that a Batch answers, to be joined by `custom_id`.
         on_error : {"skip", "raise"}
-            What a line does that gives no record. Skipped or not, `account` has its number and the reason.
+            What a line does that gives no record. Skipped or not, `account` has its number and the
+            reason.
         as_sampled : bool
-            Accept records whose labels were drawn otherwise than from the teacher's own distribution: at another
-            temperature, truncated, biased, guided. Certificates then rest on what is stated alone, and say so. Of
-            greedy answers that list their k most probable labels `kt_theory.students.top_k(k, sampled=False)` learns.
+            Accept records whose labels were drawn otherwise than from the teacher's own
+            distribution: at another temperature, truncated, biased, guided. Certificates then rest
+            on what is stated alone, and say so. Of greedy answers that list their k most probable
+            labels `kt_theory.students.top_k(k, sampled=False)` learns.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         ValueError
-            For an unknown format, a line without a record if on_error="raise", records drawn otherwise, of two models,
-            or with a label that is not declared if other="none".
+            For an unknown format, a line without a record if on_error="raise", records drawn
+            otherwise, of two models, or with a label that is not declared if other="none".
         """
         source = Path(path)
         if on_error not in ("skip", "raise"):
@@ -163,7 +172,8 @@ class TransferSet:
         logprobs: ArrayLike | None = None,
         labels: Sequence[str] | None = None,
     ) -> TransferSet:
-        """Return the transfer set of arrays, such as Hugging Face's `generate` returns with `output_logits`.
+        """Return the transfer set of arrays, such as Hugging Face's `generate` returns with
+        `output_logits`.
 
         Parameters
         ----------
@@ -190,9 +200,14 @@ class TransferSet:
         count = len(inputs)
         for name, array in (("sampled", codes), ("logits", stated)):
             if array is not None and len(array) != count:
-                raise ValueError(f"{name} has {len(array)} entries: inputs has {count}, one is needed for each")
+                raise ValueError(
+                    f"{name} has {len(array)} entries: inputs has {count}, one is needed for each"
+                )
         if codes is not None and (codes.ndim != 1 or codes.dtype.kind not in "iu"):
-            raise ValueError(f"sampled has shape {codes.shape} and type {codes.dtype}: must be whole numbers, (n,)")
+            raise ValueError(
+                f"sampled has shape {codes.shape} and type {codes.dtype}: must be whole numbers, "
+                "(n,)"
+            )
         width = max(
             0 if stated is None else stated.shape[1],
             0 if codes is None or not count else int(codes.max()) + 1,
@@ -200,20 +215,26 @@ class TransferSet:
         )
         names = [str(a) for a in range(width)] if labels is None else list(labels)
         if len(names) != width or (codes is not None and count and codes.min() < 0):
-            raise ValueError(f"labels has {len(names)} names: sampled and logits use the codes 0 to {width - 1}")
+            raise ValueError(
+                f"labels has {len(names)} names: sampled and logits use the codes 0 to {width - 1}"
+            )
         account = Account(source="arrays", format="arrays", lines=count)
         builder = Builder(account)
         for name in names:
             builder.labels[name]
         builder.add_arrays(inputs, codes, stated)
-        return TransferSet(**builder.columns(), target=Target.plain(names, True), faithful=True, account=account)
+        return TransferSet(
+            **builder.columns(), target=Target.plain(names, True), faithful=True, account=account
+        )
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     @cached_property
     def rows(self) -> Rows:
-        """The records summed up by row; repeated statements that disagree are merged by the median."""
+        """The records summed up by row; repeated statements that disagree are merged by the
+        median.
+        """
         return self.seen_by(None)
 
     def seen_by(self, top: int | None, *, sampled: bool = True) -> Rows:
@@ -222,9 +243,11 @@ class TransferSet:
         Parameters
         ----------
         top : int or None
-            Of each record, the sampled label's probability and the `top` largest are seen; None: all that is stated.
+            Of each record, the sampled label's probability and the `top` largest are seen; None:
+            all that is stated.
         sampled : bool
-            False: neither the sampled label nor its probability is seen, where it is not among the largest.
+            False: neither the sampled label nor its probability is seen, where it is not among the
+            largest.
         """
         own = self.sampled if sampled else np.full(len(self), -1)
         record, label, logp = self.entry_record, self.entry_label, self.entry_logp
@@ -232,7 +255,9 @@ class TransferSet:
             kept = label == own[record]
             if top > 0:
                 order = np.lexsort((-np.where(np.isnan(logp), -np.inf, logp), record))
-                start = np.cumsum(np.bincount(record, minlength=len(self))) - np.bincount(record, minlength=len(self))
+                start = np.cumsum(np.bincount(record, minlength=len(self))) - np.bincount(
+                    record, minlength=len(self)
+                )
                 place = np.empty(len(record), dtype=np.int64)
                 place[order] = np.arange(len(record)) - start[record[order]]
                 kept |= place < top
@@ -240,11 +265,15 @@ class TransferSet:
         width = len(self.label_names)
         if not self.target.merges:
             return collect(self.inputs, own, record, label, np.exp(logp), width, self.closed)
-        return merged(collect(self.inputs, own, record, label, np.exp(logp), width, False), self.target)
+        return merged(
+            collect(self.inputs, own, record, label, np.exp(logp), width, False), self.target
+        )
 
     @property
     def disagreements(self) -> pd.DataFrame:
-        """Pairs whose stated probabilities differ between records: input, label, median, spread, statements."""
+        """Pairs whose stated probabilities differ between records: input, label, median, spread,
+        statements.
+        """
         import pandas as pd
 
         rows = self.rows
@@ -261,18 +290,21 @@ class TransferSet:
         )
 
     def aligned(self, table: Any) -> np.ndarray:
-        """Return a table in the order of `input_names` and `labels`: (inputs, labels), for a student's prior.
+        """Return a table in the order of `input_names` and `labels`: (inputs, labels), for a
+        student's prior.
 
         Parameters
         ----------
         table : Copy or DataFrame
-            A copy learnt before, or a frame of probabilities with the inputs as index and the labels as columns. An
-            input that it lacks is uniform, a label that it lacks has probability 0.
+            A copy learnt before, or a frame of probabilities with the inputs as index and the
+            labels as columns. An input that it lacks is uniform, a label that it lacks has
+            probability 0.
 
         Raises
         ------
         ValueError
-            If it is neither a copy nor a frame, or names a label that the transfer set lacks, or a name twice.
+            If it is neither a copy nor a frame, or names a label that the transfer set lacks, or a
+            name twice.
         """
         import pandas as pd
 
@@ -280,23 +312,33 @@ class TransferSet:
         if not isinstance(table, pd.DataFrame):
             if not hasattr(table, "transfer"):
                 raise ValueError(
-                    f"table is of type {type(table).__name__}: must be a Copy, or a pandas DataFrame with inputs as "
-                    "index and labels as columns"
+                    f"table is of type {type(table).__name__}: must be a Copy, or a pandas "
+                    "DataFrame with inputs as index and labels as columns"
                 )
-            names = [table.transfer.input_names[i] for i in table.rows.input]
-            frame = pd.DataFrame(table.pi, index=names, columns=list(table.transfer.labels))
+            frame = pd.DataFrame(
+                table.pi, index=table.input_names, columns=list(table.transfer.labels)
+            )
         frame = frame.rename(index=str, columns=str)
         lacking = [name for name in frame.columns if name not in set(self.labels)]
         if lacking:
-            raise ValueError(f"table: label {lacking[0]!r} is not among those of the records: declare them")
+            raise ValueError(
+                f"table: label {lacking[0]!r} is not among those of the records: declare them"
+            )
         for what, names in (("input", frame.index), ("label", frame.columns)):
             if not names.is_unique:
-                raise ValueError(f"table names twice the {what} {names[names.duplicated()][0]!r}: give each one once")
+                raise ValueError(
+                    f"table names twice the {what} {names[names.duplicated()][0]!r}: give each "
+                    "one once"
+                )
         known = frame.reindex(columns=self.labels, fill_value=0.0)
-        return known.reindex(self.input_names, fill_value=1.0 / len(self.labels)).to_numpy(dtype=np.float64)
+        return known.reindex(self.input_names, fill_value=1.0 / len(self.labels)).to_numpy(
+            dtype=np.float64
+        )
 
     def take(self, records: ArrayLike) -> TransferSet:
-        """Return the transfer set of some records, with the same names: an index or boolean array of length n."""
+        """Return the transfer set of some records, with the same names: an index or boolean array
+        of length n.
+        """
         chosen = np.arange(len(self))[np.asarray(records)]
         new = np.full(len(self), -1, dtype=np.int64)
         new[chosen] = np.arange(len(chosen))
@@ -313,8 +355,9 @@ class TransferSet:
 
     def __repr__(self) -> str:
         return (
-            f"TransferSet({len(self)} records, {len(self.input_names)} inputs, {len(self.labels)} labels"
-            f"{' declared' if self.closed else ''}, {len(self.entry_record)} stated probabilities)"
+            f"TransferSet({len(self)} records, {len(self.input_names)} inputs, {len(self.labels)} "
+            f"labels{' declared' if self.closed else ''}, {len(self.entry_record)} stated "
+            "probabilities)"
         )
 
 
@@ -336,12 +379,14 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
         found = ", ".join(f"{shortened(name)} ({count} records)" for name, count in shown)
         more = f" and {len(account.models) - 5} more" if len(account.models) > 5 else ""
         raise ValueError(
-            f"{account.source} holds the answers of {len(account.models)} teachers, {found}{more}: choose one, "
-            f"model={shortened(shown[0][0])}"
+            f"{account.source} holds the answers of {len(account.models)} teachers, {found}{more}: "
+            f"choose one, model={shortened(shown[0][0])}"
         )
     if account.changed and not as_sampled:
         raise ValueError(_drawn_otherwise(account))
-    kept = _first_tokens_alone(columns, builder.by_text, account) & _drawn_anew(columns, builder.again, account)
+    kept = _first_tokens_alone(columns, builder.by_text, account) & _drawn_anew(
+        columns, builder.again, account
+    )
     if not kept.all():
         columns, texts = _without(columns, texts, kept)
         names = columns["label_names"]
@@ -355,7 +400,8 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
     idle = [variant for variant in wanted.label_map if variant not in occurring]
     if idle:
         account.notes.append(
-            f"label_map names {len(idle)} variants that do not occur: {', '.join(map(repr, idle[:4]))}"
+            f"label_map names {len(idle)} variants that do not occur: "
+            f"{', '.join(map(repr, idle[:4]))}"
         )
     if target.one_to_one:
         columns, target = _recoded(columns, target), target.itself
@@ -374,14 +420,18 @@ def _refuse_skipped(account: Account) -> None:
 def _drawn_otherwise(account: Account) -> str:
     ways = "; ".join(drawn(why, lines) for why, lines in list(account.changed.items())[:3])
     greedy = ""
-    if any(why.endswith(("temperature = 0", "temperature = 0.0", "top_k = 1")) for why in account.changed):
+    if any(
+        why.endswith(("temperature = 0", "temperature = 0.0", "top_k = 1"))
+        for why in account.changed
+    ):
         greedy = (
-            "; with it student=kt.students.top_k(k, sampled=False) learns of greedy answers that list their k most "
-            "probable labels"
+            "; with it student=kt.students.top_k(k, sampled=False) learns of greedy answers that "
+            "list their k most probable labels"
         )
     return (
-        f"{account.source}: the labels of {account.other_sampling} of {account.records} records do not follow the "
-        f"teacher's own distribution: {ways}; as_sampled=True reads them all the same{greedy}"
+        f"{account.source}: the labels of {account.other_sampling} of {account.records} records do "
+        f"not follow the teacher's own distribution: {ways}; as_sampled=True reads them all the "
+        f"same{greedy}"
     )
 
 
@@ -393,13 +443,16 @@ def _refuse_undeclared(columns: dict[str, Any], target: Target, account: Account
     record = int(np.concatenate([sampled, listed]).min())
     name = target.names[target.declared]
     raise ValueError(
-        f"{account.source} line {columns['line'][record]}: label {name!r} is not declared, and other='none' says that "
-        "there are no others; other='keep', 'pool' or 'condition' says what becomes of them"
+        f"{account.source} line {columns['line'][record]}: label {name!r} is not declared, and "
+        "other='none' says that there are no others; other='keep', 'pool' or 'condition' says "
+        "what becomes of them"
     )
 
 
 def _recoded(columns: dict[str, Any], target: Target) -> dict[str, Any]:
-    """Return the columns with the labels in the order of the target, among them those that do not occur."""
+    """Return the columns with the labels in the order of the target, among them those that do not
+    occur.
+    """
     of = np.append(target.of, -1)
     return {
         **columns,
@@ -409,7 +462,9 @@ def _recoded(columns: dict[str, Any], target: Target) -> dict[str, Any]:
     }
 
 
-def _merged_names(names: Sequence[str], sampled: np.ndarray, target: Target) -> dict[str, dict[str, int]]:
+def _merged_names(
+    names: Sequence[str], sampled: np.ndarray, target: Target
+) -> dict[str, dict[str, int]]:
     """The labels of the copy with variants, these, and how often each was sampled."""
     found: dict[str, dict[str, int]] = {}
     times = np.bincount(sampled[sampled >= 0], minlength=len(names))
@@ -428,20 +483,24 @@ def _notes_on_labels(texts: Sequence[str], target: Target, wanted: _Aim) -> list
         shown = "; ".join(", ".join(map(repr, group[:4])) for group in apart[:3])
         more = f" and {len(apart) - 3} more" if len(apart) > 3 else ""
         notes.append(
-            f"labels that differ by spaces or case alone are labels of their own: {shown}{more}; fold='strip,casefold' "
-            "makes them one, label_map=... says which are"
+            f"labels that differ by spaces or case alone are labels of their own: {shown}{more}; "
+            "fold='strip,casefold' makes them one, label_map=... says which are"
         )
     undeclared = len(target.names) - target.declared
     if wanted.labels is not None and wanted.other == "keep" and undeclared:
         notes.append(
-            f"{undeclared} labels that were not declared occur, and are labels too; other='pool' makes them one, "
-            "other='condition' takes the teacher given a declared label"
+            f"{undeclared} labels that were not declared occur, and are labels too; other='pool' "
+            "makes them one, other='condition' takes the teacher given a declared label"
         )
     return notes
 
 
-def _first_tokens_alone(columns: dict[str, Any], by_text: list[int], account: Account) -> np.ndarray:
-    """Leave out answers that state no token where others do: their whole text would be a label beside first tokens."""
+def _first_tokens_alone(
+    columns: dict[str, Any], by_text: list[int], account: Account
+) -> np.ndarray:
+    """Leave out answers that state no token where others do: their whole text would be a label
+    beside first tokens.
+    """
     kept = np.ones(len(columns["inputs"]), dtype=bool)
     if by_text and len(by_text) < len(kept):
         kept[by_text] = False
@@ -462,28 +521,40 @@ def _drawn_anew(columns: dict[str, Any], again: list[int], account: Account) -> 
         kept[again] = False
         account.repeated = len(again)
         account.warnings.append(
-            f"{len(again):,} records repeat the prompt and the seed of an earlier one: they are one draw, and count "
-            "once; ask again without a seed"
+            f"{len(again):,} records repeat the prompt and the seed of an earlier one: they are "
+            "one draw, and count once; ask again without a seed"
         )
-        _leave_out(columns, kept, account, "repeated", "the same prompt and seed as an earlier record")
+        _leave_out(
+            columns, kept, account, "repeated", "the same prompt and seed as an earlier record"
+        )
     return kept
 
 
-def _leave_out(columns: dict[str, Any], kept: np.ndarray, account: Account, outcome: str, why: str) -> None:
+def _leave_out(
+    columns: dict[str, Any], kept: np.ndarray, account: Account, outcome: str, why: str
+) -> None:
     """Take down the lines of which no record is kept."""
     lines = sorted({*columns["line"][~kept].tolist()} - {*columns["line"][kept].tolist()})
-    account.skipped = sorted([*account.skipped, *((line, outcome, why) for line in lines)], key=_line_of)
+    account.skipped = sorted(
+        [*account.skipped, *((line, outcome, why) for line in lines)], key=_line_of
+    )
 
 
 def _line_of(entry: tuple[int, str, str]) -> int:
     return entry[0]
 
 
-def _without(columns: dict[str, Any], texts: list[str], kept: np.ndarray) -> tuple[dict[str, Any], list[str]]:
+def _without(
+    columns: dict[str, Any], texts: list[str], kept: np.ndarray
+) -> tuple[dict[str, Any], list[str]]:
     """Return the columns of the kept records, without inputs and labels that they do not have."""
     place = np.cumsum(kept) - 1
     stated = kept[columns["entry_record"]]
-    inputs, sampled, listed = columns["inputs"][kept], columns["sampled"][kept], columns["entry_label"][stated]
+    inputs, sampled, listed = (
+        columns["inputs"][kept],
+        columns["sampled"][kept],
+        columns["entry_label"][stated],
+    )
     used = np.unique(np.concatenate([sampled[sampled >= 0], listed]))
     visited = np.unique(inputs)
     # Places that are not used are never looked up; the last stands for no label.
@@ -512,7 +583,8 @@ def _warn_of_single_inputs(transfer: TransferSet) -> None:
     if transfer.account.named_by_id:
         way_out = "is `custom_id` the prompt's name? give the requests, requests=..."
     transfer.account.warnings.append(
-        f"{len(transfer):,} records, {inputs:,} inputs, almost each asked once: no visit tells of the next; {way_out}"
+        f"{len(transfer):,} records, {inputs:,} inputs, almost each asked once: no visit tells of "
+        f"the next; {way_out}"
     )
 
 
@@ -520,30 +592,36 @@ _FEW, _ALMOST_ALL = 20, 0.9
 
 
 def _warn_of_lines(account: Account) -> None:
-    """Warn where answers without a label, lines that are no records, or answers of one id are not few."""
+    """Warn where answers without a label, lines that are no records, or answers of one id are not
+    few.
+    """
     few = 0.01 * account.lines
     broken = sum(outcome in ("malformed", "error") for _, outcome, _ in account.skipped)
     if account.unanswered > few:
         account.warnings.append(
-            f"{account.unanswered:,} of {account.lines:,} lines are answers without a label (refused, empty, cut off): "
-            "they are left out, so that the copy is of the teacher given that it answers"
+            f"{account.unanswered:,} of {account.lines:,} lines are answers without a label "
+            "(refused, empty, cut off): they are left out, so that the copy is of the teacher "
+            "given that it answers"
         )
     if broken > few:
-        account.warnings.append(f"{broken:,} of {account.lines:,} lines are no records, or errors: they are left out")
+        account.warnings.append(
+            f"{broken:,} of {account.lines:,} lines are no records, or errors: they are left out"
+        )
     if account.same_id:
         account.warnings.append(
-            f"{account.same_id:,} answers have the id of an earlier one: if they are copies of it they are no draws of "
-            "their own, and must be taken out"
+            f"{account.same_id:,} answers have the id of an earlier one: if they are copies of it "
+            "they are no draws of their own, and must be taken out"
         )
     if account.unshown:
         account.warnings.append(
-            f"{account.unshown:,} answers count far more tokens than they show: if these are hidden reasoning, what is "
-            "stated holds given it; ask with reasoning turned off, or with the tokens of reasoning in the usage"
+            f"{account.unshown:,} answers count far more tokens than they show: if these are "
+            "hidden reasoning, what is stated holds given it; ask with reasoning turned off, or "
+            "with the tokens of reasoning in the usage"
         )
     if account.unnamed_model:
         account.warnings.append(
-            f"{account.unnamed_model:,} records do not say which model answered: they are taken for answers of "
-            f"{shortened(next(iter(account.models)))}, as the others are"
+            f"{account.unnamed_model:,} records do not say which model answered: they are taken "
+            f"for answers of {shortened(next(iter(account.models)))}, as the others are"
         )
 
 
@@ -557,16 +635,24 @@ def _stated(logits: ArrayLike | None, logprobs: ArrayLike | None) -> np.ndarray 
     array = np.array(given, dtype=np.float64)
     if array.ndim != 2:
         raise ValueError(
-            f"{name} has shape {array.shape}: must have 2 axes, (records, labels); of what generate() returns, give "
-            f"the first step: {name}[0]"
+            f"{name} has shape {array.shape}: must have 2 axes, (records, labels); of what "
+            f"generate() returns, give the first step: {name}[0]"
         )
     if name == "logits":
-        if np.isnan(array).any() or np.isposinf(array).any() or np.isneginf(array).all(axis=1).any():
-            raise ValueError("logits: entries must be numbers or -inf, with a finite one in each row")
+        if (
+            np.isnan(array).any()
+            or np.isposinf(array).any()
+            or np.isneginf(array).all(axis=1).any()
+        ):
+            raise ValueError(
+                "logits: entries must be numbers or -inf, with a finite one in each row"
+            )
         top = array.max(axis=1, keepdims=True, initial=-np.inf)
         array = array - top - np.log(np.exp(array - top).sum(axis=1, keepdims=True))
     elif (array > 1e-3).any():
-        raise ValueError(f"logprobs: {array[array > 1e-3][0]:g} is above 0, so that it is no log-probability")
+        raise ValueError(
+            f"logprobs: {array[array > 1e-3][0]:g} is above 0, so that it is no log-probability"
+        )
     array = np.minimum(array, 0.0)
     array[array <= -1000.0] = np.nan
     return array

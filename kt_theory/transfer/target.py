@@ -1,7 +1,8 @@
-"""Whose distribution a copy is of: which labels there are, which variants count as one, and what happens to others.
+"""Whose distribution a copy is of: which labels there are, which variants count as one, and what
+happens to others.
 
-Variants are merged row by row, after what records state was gathered under the names that they use: of a merged label
-the stated variants give a lower bound, as another variant may be hidden.
+Variants are merged row by row, after what records state was gathered under the names that they use:
+of a merged label the stated variants give a lower bound, as another variant may be hidden.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import numpy as np
 from kt_theory.validation import unknown_name
 
 OTHERS = ("keep", "pool", "condition", "none")
-"""What becomes of labels that were not declared: they are labels; they count as one, `POOLED`; the teacher is taken
-given that the label is declared; there are none, and a record that has one is refused."""
+"""What becomes of labels that were not declared: they are labels; they count as one, `POOLED`; the
+teacher is taken given that the label is declared; there are none, and a record that has one is
+refused."""
 
 POOLED = "<other>"
 """The label that has the mass of all that were not declared."""
@@ -38,7 +40,8 @@ class Target:
     of : (labels of the records,) int64
         The label of the copy that each label of the records counts as.
     whole : (labels of the copy,) bool
-        No label of a teacher counts as it but the one of that name: what is stated of it is all of its probability.
+        No label of a teacher counts as it but the one of that name: what is stated of it is all of
+        its probability.
     closed : bool
         There are no other labels.
     other : str
@@ -58,7 +61,13 @@ class Target:
     def plain(cls, names: Sequence[str], closed: bool) -> Target:
         """Return the target whose labels are those of the records."""
         count = len(names)
-        return cls(tuple(names), np.arange(count), np.ones(count, dtype=bool), closed, "none" if closed else "keep")
+        return cls(
+            tuple(names),
+            np.arange(count),
+            np.ones(count, dtype=bool),
+            closed,
+            "none" if closed else "keep",
+        )
 
     @property
     def one_to_one(self) -> bool:
@@ -77,7 +86,9 @@ class Target:
 
     def __str__(self) -> str:
         if self.other == "pool":
-            return f"the teacher, all labels but the {self.declared} declared ones pooled in {POOLED}"
+            return (
+                f"the teacher, all labels but the {self.declared} declared ones pooled in {POOLED}"
+            )
         if self.other == "condition":
             return f"the teacher given that its label is one of the {self.declared} declared ones"
         if self.closed:
@@ -91,24 +102,36 @@ def as_map(given: Any) -> dict[str, str]:
     Parameters
     ----------
     given : mapping, path or None
-        {variant: label} or {label: [variants]}; or a file of JSON with one of these, or of CSV with two columns.
+        {variant: label} or {label: [variants]}; or a file of JSON with one of these, or of CSV with
+        two columns.
     """
     if given is None:
         return {}
     if isinstance(given, (str, Path)):
         given = _map_of_file(Path(given))
     if not isinstance(given, Mapping):
-        raise ValueError(f"label_map is of type {type(given).__name__}: must map variants to labels, or be a file")
+        raise ValueError(
+            f"label_map is of type {type(given).__name__}: must map variants to labels, or be a "
+            "file"
+        )
     found: dict[str, str] = {}
     for name, value in given.items():
-        pairs = [(value, name)] if isinstance(value, str) else [(name, variant) for variant in _variants(name, value)]
+        pairs = (
+            [(value, name)]
+            if isinstance(value, str)
+            else [(name, variant) for variant in _variants(name, value)]
+        )
         for label, variant in pairs:
             if found.setdefault(variant, label) != label:
-                raise ValueError(f"label_map: {variant!r} counts as {found[variant]!r} and as {label!r}: choose one")
+                raise ValueError(
+                    f"label_map: {variant!r} counts as {found[variant]!r} and as {label!r}: "
+                    "choose one"
+                )
     for variant, label in found.items():
         if found.get(label, label) != label:
             raise ValueError(
-                f"label_map: {variant!r} counts as {label!r}, which counts as {found[label]!r}: give the last at once"
+                f"label_map: {variant!r} counts as {label!r}, which counts as {found[label]!r}: "
+                "give the last at once"
             )
     return found
 
@@ -116,7 +139,9 @@ def as_map(given: Any) -> dict[str, str]:
 def _variants(name: str, value: Any) -> list[str]:
     if isinstance(value, (list, tuple)) and all(isinstance(variant, str) for variant in value):
         return list(value)
-    raise ValueError(f"label_map: {name!r} is mapped to {value!r}: must be a label, or a list of variants")
+    raise ValueError(
+        f"label_map: {name!r} is mapped to {value!r}: must be a label, or a list of variants"
+    )
 
 
 def _map_of_file(path: Path) -> Any:
@@ -127,13 +152,17 @@ def _map_of_file(path: Path) -> Any:
         rows = [row for row in csv.reader(text.splitlines()) if row]
         for number, row in enumerate(rows, 1):
             if len(row) != 2:
-                raise ValueError(f"{path} line {number}: {len(row)} cells; must be two, the variant and its label")
+                raise ValueError(
+                    f"{path} line {number}: {len(row)} cells; must be two, the variant and its "
+                    "label"
+                )
         return dict(rows)
     try:
         return json.loads(text)
     except ValueError as error:
         raise ValueError(
-            f"{path} is not JSON ({error}): must be an object of variants and labels, or a .csv file"
+            f"{path} is not JSON ({error}): must be an object of variants and labels, or a .csv "
+            "file"
         ) from None
 
 
@@ -151,7 +180,8 @@ def as_folds(given: Any) -> tuple[str, ...]:
 def folded(text: str, folds: Iterable[str]) -> str:
     """Return the text without what the folds take away.
 
-    "strip" also takes the marks that tokenisers write for a space, U+0120 and U+2581, and for a line's end, U+010A.
+    "strip" also takes the marks that tokenisers write for a space, U+0120 and U+2581, and for a
+    line's end, U+010A.
     """
     for fold in folds:
         text = text.strip(_SPACES) if fold == "strip" else text.casefold()
@@ -222,13 +252,18 @@ def aim(
 def _canonical(
     declared: Mapping[str, int], label_map: Mapping[str, str], folds: tuple[str, ...]
 ) -> Callable[[str], str]:
-    """What a label counts as: by the map, else the declared or mapped label that it folds to, else what it folds to."""
+    """What a label counts as: by the map, else the declared or mapped label that it folds to, else
+    what it folds to.
+    """
     by_fold: dict[str, str] = {folded(name, folds): name for name in label_map.values()}
     alike: dict[str, str] = {}
     for name in declared:
         first = alike.setdefault(folded(name, folds), name)
         if first != name:
-            raise ValueError(f"labels: {first!r} and {name!r} are one label under fold={folds}: declare one of them")
+            raise ValueError(
+                f"labels: {first!r} and {name!r} are one label under fold={folds}: declare one of "
+                "them"
+            )
     by_fold |= alike
 
     def label(text: str) -> str:

@@ -5,26 +5,37 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from kt_theory.transfer.certificate import Certificate
-from kt_theory.transfer.copying import Copy
+from kt_theory.transfer.certify.certificate import Certificate
+from kt_theory.transfer.fit import Copy
 
 
 def answer(copy: Copy, certificate: Certificate) -> list[str]:
-    """Return how good the copy is, in sentences: the bound first, then what it was made of and what it rests on."""
-    return [_bound(certificate), _made_of(copy), _greatest_part(certificate), _rests_on(certificate)]
+    """Return how good the copy is, in sentences: the bound first, then what it was made of and what
+    it rests on.
+    """
+    return [
+        _bound(certificate),
+        _made_of(copy),
+        _greatest_part(certificate),
+        _rests_on(certificate),
+    ]
 
 
 def _bound(certificate: Certificate) -> str:
     sure = f"{100 * certificate.confidence:g} % confidence"
     if certificate.bound >= 0.995:
         return (
-            f"Nothing is certified of your copy: the records leave almost every distance from {certificate.target} "
-            "possible."
+            "Nothing is certified of your copy: the records leave almost every distance from "
+            f"{certificate.target} possible."
         )
-    estimate = " This is an estimate, as the records contradict themselves." if _estimated(certificate) else ""
+    estimate = (
+        " This is an estimate, as the records contradict themselves."
+        if _estimated(certificate)
+        else ""
+    )
     return (
-        f"Your copy is within TV {certificate.bound:.3g} of {certificate.target} ({sure}), averaged over the inputs as "
-        f"they were asked.{estimate}"
+        f"Your copy is within TV {certificate.bound:.3g} of {certificate.target} ({sure}), "
+        f"averaged over the inputs as they were asked.{estimate}"
     )
 
 
@@ -35,9 +46,10 @@ def _estimated(certificate: Certificate) -> bool:
 def _made_of(copy: Copy) -> str:
     rows, labels = copy.rows, len(copy.labels)
     text = (
-        f"Student {copy.student} learnt it from {rows.n:,} records of {len(rows.input):,} inputs and {labels:,} labels"
+        f"Student {copy.student} learnt it from {rows.n:,} records of {len(rows.input):,} inputs "
+        f"and {labels:,} labels"
     )
-    if not copy.basis.reveals and not len(copy.transfer.entry_record):
+    if not copy.reveals and not len(copy.transfer.entry_record):
         return f"{text}; the records state no probabilities, so that the labels alone count."
     return f"{text}."
 
@@ -46,10 +58,26 @@ def _greatest_part(certificate: Certificate) -> str:
     """What most of the bound comes from, and what makes it smaller."""
     parts = (
         (certificate.unseen_bound, "inputs that were never asked", "ask more inputs"),
-        (certificate.hidden_mass, "probabilities that the answers hide", "ask for more of them, or again"),
-        (certificate.label_noise, "the noise of the sampled labels", "ask again, or for probabilities"),
-        (certificate.disagreement, "answers that disagree about the same probability", "ask one server, one model"),
-        (certificate.contradiction, "probabilities that do not sum to 1", "name how they are shown"),
+        (
+            certificate.hidden_mass,
+            "probabilities that the answers hide",
+            "ask for more of them, or again",
+        ),
+        (
+            certificate.label_noise,
+            "the noise of the sampled labels",
+            "ask again, or for probabilities",
+        ),
+        (
+            certificate.disagreement,
+            "answers that disagree about the same probability",
+            "ask one server, one model",
+        ),
+        (
+            certificate.contradiction,
+            "probabilities that do not sum to 1",
+            "name how they are shown",
+        ),
     )
     share, what, remedy = max(parts)
     if share <= 0.0:

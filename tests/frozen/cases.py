@@ -603,10 +603,6 @@ def fitted(transfer: kt.TransferSet, student: Any) -> list[Any]:
     return [*words, shadow(table.probability), valued(lambda: asdict(copy.certificate(0.9))), surer]
 
 
-NOT_A_COPY = ("hinton(1, 1)", "soft without labels")
-"""Today a copy of NaN with a certificate: see `expected_to_change`."""
-
-
 def fits() -> Iterator[Case]:
     """`kt.fit` of every student on records of every level, and its certificates."""
     every = {"none": None, **subjects.students()}
@@ -614,8 +610,7 @@ def fits() -> Iterator[Case]:
     every["quantised(6)"] = kt.students.quantised(6)
     for held, transfer in transfers().items():
         for name, student in every.items():
-            if (name, held) != NOT_A_COPY:
-                yield f"{name}, {held}", lambda t=transfer, s=student: fitted(t, s)
+            yield f"{name}, {held}", lambda t=transfer, s=student: fitted(t, s)
     file = kt.TransferSet.read(HERE / "answers.jsonl")
     for name in ("none", "ce_sgl", "ce_ptl", "sel_ptl", "ce_ful"):
         yield f"{name}, answers.jsonl", lambda s=every[name]: fitted(file, s)
@@ -902,8 +897,6 @@ def expected_to_change() -> Iterator[Case]:
     yield "minimax_risk of sideways", lambda: kt.minimax_risk("sideways", 6, 3, 25).lower
     words = ("risk", HERE / "teacher.csv", "--n", 20, "--repeats", 64, "--access", "gradient")
     yield "risk --access gradient", lambda words=words: printed(*words)
-    name, held = NOT_A_COPY
-    yield f"fit {name}, {held}", lambda: fitted(transfers()[held], subjects.students()[name])
     yield (
         "limit.teacher.pi, 1 x 10",
         lambda: shadow(kt.minimax_risk("partial", 1, 10, 30).teacher.pi),

@@ -44,7 +44,7 @@ OTHER = [
 
 
 def cases(levels: list[access.Access]) -> list[tuple[access.Access, int, int]]:
-    return [(level, S, A) for level in levels for S, A in SIZES if level.top <= A or level.top == access.WHOLE_ROW]
+    return [(level, S, A) for level in levels for S, A in SIZES if level.shows.top <= A or level.shows.whole]
 
 
 @pytest.mark.parametrize(("level", "S", "A"), cases(EXACT + NOISY + OTHER), ids=str)
@@ -57,10 +57,10 @@ def test_no_limit_is_above_its_terms(level: access.Access, S: int, A: int) -> No
 
 
 def own_student(level: access.Access, S: int, A: int) -> kt.Student:
-    if level.distortion is None:
-        if level.top in (0, access.WHOLE_ROW):
+    if not level.channel.fixed.name:
+        if level.shows.top in (0, access.WHOLE_ROW):
             return kt.STUDENTS[{"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}[level.name]]
-        return kt.students.top_k(level.top, sampled=level.sampled)
+        return kt.students.top_k(level.shows.top, sampled=level.shows.own)
     found = catalogue.own_student(level, kt.teachers.uniform(S, A))
     assert isinstance(found, kt.Student)
     return found
@@ -88,7 +88,7 @@ def test_the_terms_cannot_be_much_smaller(level: access.Access) -> None:
     """
     S, A, n = 10, 10, 10**6
     terms, limit = risk_terms(level, S, A), kt.minimax_risk(level, S, A, n)
-    if level.sampled and level.top == access.WHOLE_ROW and level.distortion is not None and terms.floor:
+    if level.shows.own and level.shows.whole and level.channel.fixed.name and terms.floor:
         # Sampled labels see through a floor, which this student does not use.
         floored = own_student(level, S, A)
         steps = [
@@ -101,7 +101,7 @@ def test_the_terms_cannot_be_much_smaller(level: access.Access) -> None:
     elif terms.noise:
         assert limit.lower > 0.25 * terms.noise / math.sqrt(n)
     else:
-        single = level.sampled and level.top != access.WHOLE_ROW
+        single = level.shows.own and not level.shows.whole
         assert limit.lower >= (terms.kappa - 1) / (2 * math.e * (n + 1)) * (0.7 if single else 1.0)
 
 

@@ -239,9 +239,9 @@ def test_noise_shrinks_with_the_queries_that_revealed_a_label(of):
         counts, revealed = cell.answers(0, repeat)
         queries = counts.copy()
         for s in range(40):
-            queries[s, order[s, : of.top]] = counts[s].sum()
+            queries[s, order[s, : of.shows.top]] = counts[s].sum()
         shown = ~np.isnan(revealed)
-        np.testing.assert_array_equal(shown, queries > 0 if of.sampled else queries * 0)
+        np.testing.assert_array_equal(shown, queries > 0 if of.shows.own else queries * 0)
         deviates = np.log(revealed / teacher.pi)[shown] / sigma
         found.append(deviates * np.sqrt(queries[shown]))
         wrong.append(deviates)

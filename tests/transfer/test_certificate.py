@@ -11,8 +11,8 @@ from scipy.stats import binom, hypergeom, multinomial
 from transfer_cases import draw
 
 import kt_theory as kt
-from kt_theory.transfer import bounds, hard
-from kt_theory.transfer.copying import fit
+from kt_theory.transfer.certify import bounds, hard
+from kt_theory.transfer.fit import fit
 from kt_theory.transfer.sets import TransferSet
 
 LEVELS = {"hard": "ce_sgl", "partial": "sel_ptl", 2: kt.students.top_k(2), "soft": "ce_ful"}

@@ -12,8 +12,8 @@ from scipy.stats import binom, multinomial
 from transfer_cases import draw
 
 import kt_theory as kt
-from kt_theory.transfer import counts, hard
-from kt_theory.transfer.copying import fit
+from kt_theory.transfer.certify import counts, hard
+from kt_theory.transfer.fit import fit
 from kt_theory.transfer.sets import TransferSet
 
 

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from kt_theory.transfer import lines
-from kt_theory.transfer.sampling import NOTHING_SAID, origin_of
+from kt_theory.transfer.read import json_files
+from kt_theory.transfer.read.sampling import NOTHING_SAID, origin_of
 from kt_theory.transfer.sets import TransferSet
 
 MESSAGES = [{"role": "user", "content": "q"}]
@@ -147,7 +147,7 @@ def test_settings_beside_a_list_reach_each_record(head, said, record, tmp_path):
 
 
 def test_settings_behind_a_long_list_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(lines, "_HEAD", 64)
+    monkeypatch.setattr(json_files, "_HEAD", 64)
     records = [PLAIN] * 5
     for tail in ({"temperature": 0}, {"reasoning_effort": "high"}):
         with pytest.raises(ValueError, match="stands behind the list of records: write it before the list"):

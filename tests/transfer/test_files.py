@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from transfer_cases import FORMATS, RECORDS, plain, stated
 
 from kt_theory.cli.fit import fit_command
-from kt_theory.transfer import lines, tables
+from kt_theory.transfer.read import json_files, tables
 from kt_theory.transfer.sets import TransferSet
 
 DOCS = [plain(*record) for record in RECORDS]
@@ -46,7 +46,7 @@ def array_file(tmp_path, text, name="a.json"):
 def test_one_json_array_of_records(text, suffix, tmp_path, monkeypatch):
     path = array_file(tmp_path, text, f"a.{suffix}")
     for block in (1 << 20, 1, 7, 64):
-        monkeypatch.setattr(lines, "_BLOCK", block)
+        monkeypatch.setattr(json_files, "_BLOCK", block)
         transfer = TransferSet.read(path)
         assert stated(transfer) == SHOWN
         assert transfer.account.outcomes == {"read": 4}
@@ -119,7 +119,7 @@ def test_numbers_that_are_no_json_are_read_and_texts_left_alone(tmp_path):
 def test_arrays_are_cut_between_elements(block, tmp_path, monkeypatch):
     names = ["a, b", "[{", "}]", '"', "\\", '\\"', '\\\\",{', "\u00e9\U0001f600", ""]
     docs = [{"input": name, "label": "a", "extra": [{name: [name]}, []]} for name in names]
-    monkeypatch.setattr(lines, "_BLOCK", block)
+    monkeypatch.setattr(json_files, "_BLOCK", block)
     for text in (json.dumps(docs), json.dumps(docs, indent=1, ensure_ascii=False)):
         assert [record[0] for record in stated(TransferSet.read(array_file(tmp_path, text)))] == names
 

@@ -17,8 +17,8 @@ import kt_theory as kt
 from kt_theory.access import WHOLE_ROW
 from kt_theory.cli.fit import fit_command
 from kt_theory.transfer import words
-from kt_theory.transfer.copying import fit
 from kt_theory.transfer.estimator import CopyClassifier
+from kt_theory.transfer.fit import fit
 from kt_theory.transfer.sets import TransferSet
 
 TEACHERS = {

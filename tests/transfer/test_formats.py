@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from transfer_cases import FORMATS, IDS, RECORDS, openai_chat, stated
 
-from kt_theory.transfer.files import READERS
+from kt_theory.transfer.read.files import READERS
 from kt_theory.transfer.sets import TransferSet
 
 

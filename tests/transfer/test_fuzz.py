@@ -12,7 +12,7 @@ import pytest
 from transfer_cases import FORMATS, RECORDS
 
 from kt_theory.transfer.account import OUTCOMES
-from kt_theory.transfer.copying import fit
+from kt_theory.transfer.fit import fit
 from kt_theory.transfer.sets import TransferSet
 
 NUMBERS = [0, -1, 1, 10**30, -(10**400), 0.5, -9999.0, float("nan"), float("-inf"), float("inf")]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from transfer_cases import FORMATS, IDS, RECORDS, stated
 
-from kt_theory.transfer.copying import fit
+from kt_theory.transfer.fit import fit
 from kt_theory.transfer.sets import TransferSet
 
 FIRST = RECORDS[0]

@@ -9,8 +9,8 @@ import time
 import pytest
 from transfer_cases import FORMATS, RECORDS, stated
 
-from kt_theory.transfer import lines, packed
-from kt_theory.transfer.lines import loads
+from kt_theory.transfer.read import json_files, packed
+from kt_theory.transfer.read.json_files import loads
 from kt_theory.transfer.sets import TransferSet
 
 DOCS = [FORMATS["openai_chat"](*record) for record in RECORDS]
@@ -48,7 +48,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("suffix", ["json", "jsonl", "txt"])
 def test_every_layout_holds_the_same_records(layout, suffix, tmp_path, monkeypatch):
     for block in (1 << 20, 700, 64):
-        monkeypatch.setattr(lines, "_BLOCK", block)
+        monkeypatch.setattr(json_files, "_BLOCK", block)
         transfer = read(tmp_path, LAYOUTS[layout], f"a.{suffix}")
         assert stated(transfer) == SHOWN
         assert transfer.account.outcomes == {"read": 4}
@@ -56,9 +56,9 @@ def test_every_layout_holds_the_same_records(layout, suffix, tmp_path, monkeypat
 
 
 def test_a_list_longer_than_what_is_looked_at_is_not_loaded_as_a_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(lines, "_HEAD", 200)
-    monkeypatch.setattr(lines, "_BLOCK", 100)
-    monkeypatch.setattr(lines, "elements_of", None)
+    monkeypatch.setattr(json_files, "_HEAD", 200)
+    monkeypatch.setattr(json_files, "_BLOCK", 100)
+    monkeypatch.setattr(json_files, "elements_of", None)
     for text in (json.dumps({"object": "list", "data": DOCS}), json.dumps({"data": DOCS}, indent=1)):
         assert stated(read(tmp_path, text)) == SHOWN
 

@@ -13,8 +13,10 @@ from scipy.stats import binom
 
 import kt_theory as kt
 from kt_theory import access, students
+from kt_theory.access.channel import Quantised, Rounded, Temperature
 from kt_theory.cli.fit import fit_command
-from kt_theory.transfer.copying import fit
+from kt_theory.students.sparse import ClosedForm
+from kt_theory.transfer.fit import fit
 from kt_theory.transfer.sets import TransferSet
 
 TEACHERS = {
@@ -39,11 +41,11 @@ def draw(teacher, level, n, seed, *, labels=None):
     rng = np.random.default_rng(seed)
     s = rng.choice(teacher.inputs, n, p=teacher.rho)
     a = np.array([rng.choice(teacher.labels, p=teacher.pi[i]) for i in s])
-    if level.greedy:
+    if not level.shows.draws:
         a = teacher.pi.argmax(axis=1)[s]
     shown = level.shown(teacher.pi)[s]
-    hidden = access.label_ranks(teacher.pi)[s] >= level.top
-    hidden[np.arange(n), a] &= not level.sampled
+    hidden = access.label_ranks(teacher.pi)[s] >= level.shows.top
+    hidden[np.arange(n), a] &= not level.shows.own
     with np.errstate(divide="ignore"):
         logs = np.where(hidden, np.nan, np.log(shown))
     names = [str(j) for j in range(teacher.labels)] if labels is None else labels
@@ -66,6 +68,16 @@ def loss(copy, teacher, elsewhere=None):
     return float(kt.total_variation(table, teacher.pi, teacher.rho))
 
 
+def worst(channel, labels):
+    match channel:
+        case Temperature():
+            return 1e-9
+        case Rounded(step):
+            return math.tanh(step / 4)
+        case Quantised(bits):
+            return labels / 4 / 2**bits
+
+
 @pytest.mark.parametrize("teacher", TEACHERS.values(), ids=TEACHERS)
 @pytest.mark.parametrize("student", CHANNELS, ids=lambda student: student.name)
 def test_distorted_rows_are_undone_as_the_row_rule_does(teacher, student):
@@ -75,10 +87,8 @@ def test_distorted_rows_are_undone_as_the_row_rule_does(teacher, student):
     expected = student.table(counts, student.access.reveal(counts, teacher.pi))[places(transfer)[copy.rows.input]]
     np.testing.assert_allclose(copy.pi, expected, rtol=1e-9, atol=1e-12)
     off = 0.5 * np.abs(copy.pi - teacher.pi[places(transfer)[copy.rows.input]]).sum(axis=1).max()
-    kind, amount = student.access.channel.kind, student.access.channel.amount
     if "as" not in student.name:
-        worst = {"temperature": 1e-9, "rounded": math.tanh(amount / 4), "quantised": teacher.labels / 4 / 2**amount}
-        assert off <= worst[kind] + 1e-12
+        assert off <= worst(student.access.channel, teacher.labels) + 1e-12
     found = copy.certificate(0.9)
     assert loss(copy, teacher) <= found.bound <= 1
     assert any(student.access.name in text for text in found.assumptions)
@@ -93,6 +103,42 @@ def test_certificates_of_distorted_rows_cover(student):
         failures += loss(copy, teacher) > copy.certificate(0.8).bound
     # A bound that covers with probability 0.8 fails more often than this with probability 1e-6 at most.
     assert failures <= binom.ppf(1 - 1e-6, repeats, 0.2)
+
+
+@pytest.mark.parametrize("student", ["ce_sgl", "laplace", students.hinton(1.0)], ids=str)
+def test_who_counts_labels_needs_one_in_each_record(student):
+    teacher = TEACHERS["dirichlet"]
+    transfer = TransferSet.from_arrays(range(7), None, logprobs=np.log(teacher.pi))
+    with pytest.raises(kt.AccessError, match="needs a sampled label in each record; 7 records have none"):
+        fit(transfer, student)
+
+
+def test_a_closed_form_must_say_what_is_proved_of_it():
+    class Halves(ClosedForm):
+        def fit(self, rows):
+            return np.full(len(rows.row), 0.5), np.zeros(len(rows.hidden_mass))
+
+    with pytest.raises(TypeError, match="certified"):
+        Halves()
+
+
+def test_shares_of_rows_that_state_nothing_of_the_label_are_not_certified_as_frequencies():
+    teacher = kt.Teacher([[0.9, 0.1, 0.0]], [1.0])
+    logs = np.full((300, 3), np.nan)
+    logs[:, 1] = math.log(0.1)
+    copy = fit(TransferSet.from_arrays([0] * 300, [0] * 300, logprobs=logs), "sel_ptl")
+    assert copy.pi == pytest.approx(1 / 3)
+    assert loss(copy, teacher) <= copy.certificate().bound
+
+
+def test_frequencies_are_certified_by_labels_whatever_is_stated_beside_them():
+    teacher = kt.Teacher([[0.5, 0.3, 0.2]], [1.0])
+    copy = fit(draw(teacher, access.SOFT, 5, 0), students.hinton(1.0))
+    assert loss(copy, teacher) <= copy.certificate().bound
+    labels = fit(draw(teacher, access.HARD, 5, 0), "ce_sgl")
+    np.testing.assert_array_equal(copy.pi, labels.pi)
+    assert copy.certificate().bound == labels.certificate().bound
+    assert fit(draw(teacher, access.SOFT, 5, 0), "ce_ful").certificate().bound < labels.certificate().bound
 
 
 def test_the_wrong_channel_is_not_covered():
@@ -286,13 +332,17 @@ def test_weights_that_are_not_of_the_channel_are_refused(student):
         return fit(TransferSet.from_arrays(range(4), [0] * 4, logprobs=logs), student)
 
     np.testing.assert_allclose(fitted(shown).pi.sum(axis=1), 1, rtol=1e-12)
-    shifted = {"rounded": shown * math.exp(-0.5), "quantised": shown - (shown > 0.1) * 2.0**-5}
+    shifted = {
+        Rounded: shown * math.exp(-0.5),
+        Quantised: shown - (shown > 0.1) * 2.0**-5,
+        Temperature: 0.8 * shown,
+    }
     with pytest.raises(ValueError, match=r"sum to|hide some") as error:
-        fitted(shifted.get(student.access.channel.kind, 0.8 * shown))
+        fitted(shifted[type(student.access.channel)])
     assert "\n" not in str(error.value)
     off = shown.copy()
     off[2, shown[2].argmax()] *= 1.003
-    if student.access.channel.kind == "temperature":
+    if isinstance(student.access.channel, Temperature):
         np.testing.assert_allclose(fitted(off).pi.sum(axis=1), 1, rtol=1e-12)
         return
     with pytest.raises(ValueError, match=r"input '2' states .* of label '.', which is no multiple of 0\.") as error:

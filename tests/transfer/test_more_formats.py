@@ -8,7 +8,7 @@ import math
 import pytest
 from transfer_cases import FORMATS, RECORDS, stated
 
-from kt_theory.transfer.copying import fit
+from kt_theory.transfer.fit import fit
 from kt_theory.transfer.sets import TransferSet
 
 ASKED = {"messages": [{"role": "user", "content": "q"}], "temperature": 1}

@@ -7,7 +7,7 @@ import json
 import pytest
 from transfer_cases import FORMATS, RECORDS, stated
 
-from kt_theory.transfer.reasoning import start_of_answer
+from kt_theory.transfer.read.reasoning import start_of_answer
 from kt_theory.transfer.sets import TransferSet
 
 ASKED = {"messages": [{"role": "user", "content": "q"}], "temperature": 1}

@@ -11,8 +11,8 @@ from transfer_cases import draw
 
 import kt_theory as kt
 from kt_theory import students
-from kt_theory.transfer.copying import fit
-from kt_theory.transfer.sampling import NOTHING_SAID, origin_of
+from kt_theory.transfer.fit import fit
+from kt_theory.transfer.read.sampling import NOTHING_SAID, origin_of
 from kt_theory.transfer.sets import TransferSet
 
 CHANGES = {

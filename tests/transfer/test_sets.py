@@ -135,7 +135,7 @@ def test_an_empty_file_is_an_empty_transfer_set(tmp_path):
 
 
 def kt_fit(transfer, student=None):
-    from kt_theory.transfer.copying import fit
+    from kt_theory.transfer.fit import fit
 
     return fit(transfer, student)
 

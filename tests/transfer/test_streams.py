@@ -250,7 +250,7 @@ def test_an_output_of_vllm_on_the_way_is_no_answer(tmp_path):
 
 
 def test_answers_are_given_back_before_the_end_of_a_long_file(tmp_path, monkeypatch):
-    from kt_theory.transfer import streams
+    from kt_theory.transfer.read import streams
 
     monkeypatch.setattr(streams, "_LAG", 10)
     docs = [

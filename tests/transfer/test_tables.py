@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kt_theory.transfer import tables
 from kt_theory.transfer.account import OUTCOMES, Account
-from kt_theory.transfer.answers import Reading
+from kt_theory.transfer.read import tables
+from kt_theory.transfer.read.answers import Reading
 from kt_theory.transfer.sets import TransferSet
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kt_theory as kt
-from kt_theory.transfer.copying import fit
+from kt_theory.transfer.fit import fit
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.transfer.target import POOLED, as_map, folded
 

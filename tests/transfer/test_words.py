@@ -16,8 +16,8 @@ import kt_theory as kt
 from kt_theory import cli
 from kt_theory.cli.shared import in_options
 from kt_theory.transfer import words
-from kt_theory.transfer.copying import SHARED, fit
-from kt_theory.transfer.files import READERS
+from kt_theory.transfer.fit import SHARED, fit
+from kt_theory.transfer.read.files import READERS
 from kt_theory.transfer.target import FOLDS, OTHERS
 
 TEACHER = kt.teachers.dirichlet(5, 3, seed=0)

@@ -1,0 +1,1 @@
+"""How good a copy is: upper confidence bounds on its loss, from the records alone."""

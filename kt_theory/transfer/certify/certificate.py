@@ -1,0 +1,330 @@
+"""How good is the copy: an upper confidence bound on its loss, from the records that it was learnt
+from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kt_theory.students.sparse import ClosedForm, Frequencies, Sharing
+from kt_theory.transfer.certify import bounds, hard
+from kt_theory.validation import unit_interval
+
+if TYPE_CHECKING:
+    from kt_theory.access import Channel
+    from kt_theory.transfer.fit import Copy
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """TV(copy, teacher | rho) <= bound with probability at least `confidence` over the draw of the
+    records.
+
+    Where the records contradict each other or themselves, the bound is an estimate: see
+    `disagreement` and `contradiction`.
+
+    Attributes
+    ----------
+    bound : float
+        In [0, 1].
+    confidence : float
+    unseen_mass : float
+        Good and Turing's estimate N_1/n of the input mass that was never asked.
+    unseen_bound : float
+        Its upper confidence bound, at the same confidence on its own.
+    hidden_mass : float
+        The share of mass that the records of visited inputs hide, weighted by their number of
+        records.
+    label_noise : float
+        For hard labels, what the noise of the labels adds: bound less unseen_bound; 0 where
+        probabilities are stated.
+    disagreement : float
+        Half the sum of the ranges of what different records state of the same pair, weighted by
+        records. It is part of the bound, as an estimate: the median that the copy takes may be off
+        by as much.
+    contradiction : float
+        By how much the stated probabilities of a row miss a sum of 1 although they are all there
+        are, or exceed it, beyond rounding, weighted by records: they cannot all be right. It is
+        part of the bound, as an estimate.
+    method : str
+        Which theorem, in `kt_theory.transfer.certify.bounds`.
+    assumptions : tuple of str
+        What the bound takes for granted.
+    target : str
+        Whose distribution the copy is compared with.
+    """
+
+    bound: float
+    confidence: float
+    unseen_mass: float
+    unseen_bound: float
+    hidden_mass: float
+    label_noise: float
+    disagreement: float
+    contradiction: float
+    method: str
+    assumptions: tuple[str, ...]
+    target: str = ""
+
+    def __str__(self) -> str:
+        lines = [
+            f"TV(copy, teacher | rho) <= {self.bound:.4g} with confidence {self.confidence:g} "
+            f"({self.method})",
+            f"  of {self.target}",
+            f"  input mass never asked: about {self.unseen_mass:.3g}, at most "
+            f"{self.unseen_bound:.3g}",
+            f"  mass that the records hide: {self.hidden_mass:.3g}",
+        ]
+        if self.label_noise:
+            lines.append(f"  noise of the sampled labels: at most {self.label_noise:.3g}")
+        if self.disagreement:
+            lines.append(
+                f"  repeated answers disagree by {self.disagreement:.3g}: added to the bound"
+            )
+        if self.contradiction:
+            lines.append(
+                f"  stated probabilities miss a sum of 1 by {self.contradiction:.3g}: added to "
+                "the bound"
+            )
+        return "\n".join([*lines, *(f"  assumes: {text}" for text in self.assumptions)])
+
+
+def certify(copy: Copy, confidence: float) -> Certificate:
+    """Return the certificate of a copy; see `Copy.certificate`."""
+    delta = 1.0 - unit_interval(confidence, "confidence")
+    if copy.pooled is not None:
+        return _certified_given(copy, copy.pooled, delta)
+    return _certified(copy, delta, _proved(copy, delta))
+
+
+@dataclass(frozen=True)
+class Proved:
+    """A bound on the loss of a copy, and what it is made of.
+
+    Attributes
+    ----------
+    method : str
+    bound : float
+    hidden : float
+        The share of mass that hidden labels have in it.
+    stated : bool
+        Stated probabilities are taken for the teacher's own.
+    undone : bool
+        Answers are taken for those of the student's level.
+    keeps : bool
+        The copy has the stated probabilities as they are.
+    """
+
+    method: str
+    bound: float
+    hidden: float = 0.0
+    stated: bool = False
+    undone: bool = False
+    keeps: bool = False
+
+    def and_more(self, method: str, bound: float) -> Proved:
+        """Return the bound with something added."""
+        return replace(self, method=f"{self.method}, and {method}", bound=self.bound + bound)
+
+
+class _Proofs:
+    """The bounds that `kt_theory.students.sparse.Proofs` names, each at confidence 1 - delta."""
+
+    def __init__(self, copy: Copy, delta: float) -> None:
+        self.copy, self.rows = copy, copy.rows
+        self.prior, level = copy.learner.prior, copy.learner.access
+        # What each of one bound or of two may fail with, beside that for a table of its own.
+        self.one, self.two = delta / (1 + self.prior), delta / (2 + self.prior)
+        # Who does not know how the answers are distorted is judged by the sampled labels.
+        unaltered = level is None or level.unaltered
+        self.stated = unaltered and len(copy.rows.entry_pair) > 0
+
+    def of_shares(self) -> Proved:
+        return self._everywhere(replace(self._by_stated(self.one), keeps=True), self.one)
+
+    def of_frequencies(self) -> Proved:
+        return self._everywhere(self._by_labels(self.one), self.one)
+
+    def of_undone(self, channel: Channel) -> Proved:
+        rows, table = self.rows, self.copy.pi
+        unseen = bounds.unseen_mass(rows.queries, self.one)
+        lost = unseen * (1.0 - 1.0 / rows.labels if rows.closed else 1.0)
+        bound = lost + channel.row_error(table, rows.p.reshape(table.shape))
+        method = "input mass never asked, and the largest error of a row"
+        return self._everywhere(Proved(method, bound, undone=True), self.one)
+
+    def of_any(self) -> Proved:
+        near = Sharing() if self.stated else Frequencies()
+        apart = bounds.distance(self.rows, _apart(self.copy, near), self.two)
+        found = self._by_most(self.two)
+        found = found.and_more("the distance of the student from the one bounded", apart)
+        return self._everywhere(found, self.two)
+
+    def _by_most(self, delta: float) -> Proved:
+        return self._by_stated(delta) if self.stated else self._by_labels(delta)
+
+    def _by_stated(self, delta: float) -> Proved:
+        rows, faithful = self.rows, self.copy.transfer.faithful
+        bound = bounds.shared_mass(rows, delta, sampled_from_teacher=faithful)
+        hidden = float(rows.queries / rows.n @ rows.hidden_mass)
+        return Proved("unbiased loss of held-out records", bound, hidden, stated=True)
+
+    def _by_labels(self, delta: float) -> Proved:
+        method = "halves of the labels of each input, their number, and their counts"
+        return Proved(method, hard.counted(self.rows, delta))
+
+    def _everywhere(self, found: Proved, delta: float) -> Proved:
+        """What is proved, with the inputs where the student keeps a table of its own."""
+        if not self.prior:
+            return found
+        unseen = bounds.unseen_mass(self.rows.queries, delta)
+        method = "the input mass never asked, where the student keeps its own table"
+        return found.and_more(method, unseen)
+
+
+def _proved(copy: Copy, delta: float) -> Proved:
+    found: Proved = copy.learner.form.certified(_Proofs(copy, delta))
+    return found
+
+
+def _certified_given(copy: Copy, pooled: Copy, delta: float) -> Certificate:
+    """The certificate of a copy of the teacher given that its label is declared.
+
+    Let q and p be the rows of the pooled copy and of the pooled teacher, t = TV(q, p), and D the
+    declared labels. Given D the rows are t / max(q(D), p(D)) apart at most: where q(D) <= p(D),
+    sum_D (p/p(D) - q/q(D))_+ <= sum_D (p - q)_+ / p(D) <= t / p(D), and likewise where it is
+    larger. So for every c at most d/(d+1), d labels being declared,
+
+        sum_s rho_s TV(q(.|D), p(.|D)) <= (1/c) sum_s rho_s t_s + rho of the visited rows with q(D)
+        < c,
+
+    rows on which every declared probability is stated being left out, as they are known exactly. If
+    all are such rows, what is left is the input mass that was never asked. Each of the three is
+    bounded at confidence 1 - delta/3.
+    """
+    rows, part = pooled.rows, delta / 3.0
+    proved = _proved(pooled, part)
+    base = _certified(pooled, part, proved)
+    declared = pooled.transfer.target.declared
+    mass = pooled.declared_mass
+    stated = rows.total(rows.known & (rows.label < declared))
+    # Stated rows are known if the student keeps what is stated; others pay for their distance in
+    # the base.
+    open_rows = (stated < declared) | (not proved.keeps)
+    most = declared / (declared + 1.0)
+    bound, cuts = 1.0, np.array([most])
+    if open_rows.any():
+        cuts = np.unique(np.minimum(most, np.quantile(mass[open_rows], _QUANTILES)))
+    for c in cuts:
+        poor = open_rows & (mass < c)
+        rest = bounds.distance(rows, poor.astype(np.float64), part) if poor.any() else 0.0
+        bound = min(bound, base.bound / c + rest if c > 0 else 1.0)
+    if not open_rows.any() and not (base.disagreement or base.contradiction):
+        bound = min(bound, bounds.unseen_mass(rows.queries, part) * (1.0 - 1.0 / declared))
+    noise = max(0.0, bound - base.unseen_bound) if base.label_noise else 0.0
+    method = f"{base.method}, for the pooled teacher, and what the declared labels share"
+    return replace(base, bound=bound, confidence=1.0 - delta, label_noise=noise, method=method)
+
+
+_QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5)
+"""Rows below such a share of declared mass may be given up."""
+
+
+def _certified(copy: Copy, delta: float, proved: Proved) -> Certificate:
+    rows = copy.rows
+    weight = rows.queries / rows.n
+    unseen = bounds.unseen_mass(rows.queries, delta)
+    by_labels = not (proved.stated or proved.undone)
+    disagreement = 0.0 if by_labels else 0.5 * float(weight[rows.row] @ rows.spread)
+    contradiction = float(weight @ np.abs(rows.contradiction)) if proved.stated else 0.0
+    return Certificate(
+        bound=min(1.0, proved.bound + disagreement + contradiction),
+        confidence=1.0 - delta,
+        unseen_mass=float((rows.queries == 1).sum()) / rows.n,
+        unseen_bound=unseen,
+        hidden_mass=proved.hidden,
+        label_noise=max(0.0, min(1.0, proved.bound) - unseen) if by_labels else 0.0,
+        disagreement=disagreement,
+        contradiction=contradiction,
+        method=proved.method,
+        assumptions=tuple(_assumptions(copy, proved, disagreement, contradiction)),
+        target=copy.target,
+    )
+
+
+def _assumptions(
+    copy: Copy, proved: Proved, disagreement: float, contradiction: float
+) -> list[str]:
+    """What the bound takes for granted, a clause each."""
+    transfer, account = copy.transfer, copy.transfer.account
+    found = ["records are independent draws of one input law and one teacher"]
+    if transfer.target.other == "none":
+        found.append(f"there are no labels but the {len(transfer.labels)} declared ones")
+    elif not transfer.closed:
+        found.append(
+            "the labels that the records name were fixed before them; mass beyond them counts as "
+            "lost"
+        )
+    if account.repeated:
+        found.append(
+            f"records of one prompt and one seed are one draw: {account.repeated} that repeat one "
+            "do not count, and each prompt is averaged over its draws"
+        )
+    if account.unanswered:
+        found.append(
+            f"the teacher is taken given that it answers: {account.unanswered} lines without a "
+            "label are left out"
+        )
+    if account.same_id:
+        found.append(
+            f"the {account.same_id} answers that have the id of an earlier one are draws of their "
+            "own"
+        )
+    if account.unnamed_model:
+        found.append(f"the {account.unnamed_model} records that name no model are of the same one")
+    if account.unshown:
+        found.append(
+            f"no reasoning came before the {account.unshown} answers that count more tokens than "
+            "they show"
+        )
+    if account.reasoned:
+        found.append(
+            "the teacher is the one that reasons before it answers: its labels are draws over all "
+            "reasoning"
+        )
+    if proved.undone:
+        found += [
+            f"the answers are of level {copy.learner.access}",
+            "labels that they do not state are shown as 0",
+        ]
+    elif proved.stated and not (disagreement or contradiction):
+        found.append("stated probabilities are exact")
+    elif not proved.stated and len(transfer.entry_record):
+        found.append("the probabilities that the records state are not looked at")
+    if not transfer.faithful:
+        ways = "; ".join(account.changed) or "settings that the records do not tell"
+        found.append(f"read as sampled: the teacher is the one that was sampled, under {ways}")
+    elif account.unstated_sampling:
+        found.append("labels were sampled from the teacher's distribution")
+    if disagreement:
+        found.append(
+            "repeated answers disagree: each is taken as the median, off by at most the range "
+            "seen; an estimate, not proved"
+        )
+    if contradiction:
+        found.append(
+            "stated probabilities contradict each other: they miss a sum of 1, and are taken to "
+            "be off by no more than that; an estimate, not proved"
+        )
+    return found
+
+
+def _apart(copy: Copy, form: ClosedForm) -> np.ndarray:
+    """TV, on each row, between the copy and that of another student."""
+    rows = copy.rows
+    base, rest = form.fit(rows)
+    others = rows.labels - np.diff(rows.start)
+    return 0.5 * (rows.total(np.abs(copy.probability - base)) + others * np.abs(copy.share - rest))

@@ -1,0 +1,396 @@
+"""JSON as it lies on the disk, chunk by chunk: each record parsed, or the Skip of one that cannot
+be.
+
+A file holds one record a line, one array of records, records that go over several lines one after
+the other, or one object that holds a list of records under one of the names in `WRAPPERS`. Only of
+the first a record's number is that of its line; of the others it is its place among the records.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import orjson
+
+from kt_theory.transfer.account import Skip
+from kt_theory.transfer.read.answers import FRAMES_OF_REQUESTS, UNKNOWN, WRAPPER, Doc
+from kt_theory.transfer.read.packed import unpacked
+from kt_theory.transfer.read.reasoning import ASKS, asked_for
+from kt_theory.transfer.read.sampling import origin_of, says_something
+
+_CHUNK = 256
+"""Records parsed at once: few enough to stay in the cache until they are read."""
+_BLOCK = 1 << 20
+_HEAD = 1 << 20
+"""What is looked at to tell how a file is laid out."""
+_BOM = b"\xef\xbb\xbf"
+
+WRAPPERS = frozenset(
+    {"data", "records", "results", "responses", "items", "samples", "interactions"}
+)
+"""Names under which one object holds a list of records."""
+
+
+class End(Skip):
+    """The line of a stream that says it has ended."""
+
+    def __init__(self) -> None:
+        super().__init__("blank", "the end of a stream")
+
+
+def loads(text: bytes | str) -> Any:
+    """Parse JSON, and the NaN and Infinity that Python writes though JSON has none: as huge
+    numbers.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raw = text.encode() if isinstance(text, str) else text
+        if b"NaN" not in raw and b"Infinity" not in raw:
+            raise
+        plain = _TEXT_OR_NAME.sub(_renamed, raw)
+        if plain == raw:
+            raise
+    return orjson.loads(plain)
+
+
+# A text without an end goes to the end of the line: it is looked at once, not again from each of
+# its quotes.
+_TEXT_OR_NAME = re.compile(rb'"(?>[^"\\]+|\\.)*+(?:"|\\?\Z)|-?Infinity|NaN', re.DOTALL)
+_NAMED = {b"NaN": b"%g" % UNKNOWN, b"-Infinity": b"%g" % UNKNOWN, b"Infinity": b"%g" % -UNKNOWN}
+
+
+def _renamed(found: re.Match[bytes]) -> bytes:
+    return _NAMED.get(found[0], found[0])
+
+
+def json_chunks(path: Path) -> Iterator[list[Any]]:
+    """Yield the records of a file of JSON, some at a time."""
+    with unpacked(path) as file:
+        head = file.read(_HEAD)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError(f"{path} is UTF-16: records must be UTF-8 lines of JSON")
+    if head.startswith(b"PAR1"):
+        raise ValueError(f"{path} is a Parquet file: records must be UTF-8 lines of JSON")
+    layout = _layout(head)
+    with unpacked(path) as file:
+        file.read(layout.start)
+        records: Iterator[bytes | Skip] = (
+            _elements(file, layout, path) if layout.kind != "lines" else iter(file)
+        )
+        while lines := list(islice(records, _CHUNK)):
+            chunk = _parse(lines)
+            yield _under(chunk, layout.head) if layout.head else chunk
+
+
+class _Layout(NamedTuple):
+    """How a file holds its records.
+
+    Attributes
+    ----------
+    kind : str
+        "lines", "array", "wrapped" or "objects".
+    start : int
+        Where they begin, behind the bracket of an array.
+    head : dict
+        What stands before the list of records in the object that holds it.
+    """
+
+    kind: str
+    start: int
+    head: Doc = {}  # noqa: RUF012
+
+
+def _layout(head: bytes) -> _Layout:
+    """Return how a file is laid out that begins so."""
+    start = len(_BOM) if head.startswith(_BOM) else 0
+    text = head[start:]
+    begin = start + len(text) - len(text.lstrip())
+    text = text.lstrip()
+    whole = len(head) < _HEAD
+    if text.startswith(b"["):
+        return _Layout("array", begin + 1) if _is_array(text, whole) else _Layout("lines", start)
+    if not text.startswith(b"{") or _is_record(text.partition(b"\n")[0]):
+        return _Layout("lines", start)
+    first, newline, rest = text.partition(b"\n")
+    if newline and not _unfinished(first):
+        return _Layout("lines", start)
+    wrapped = _wrapped(text)
+    # The list may hold a record a line: only where it begins further down are these lines of their
+    # own.
+    if (
+        newline
+        and any(map(_is_record, _first_lines(rest)))
+        and (wrapped is None or wrapped[0] > len(first))
+    ):
+        return _Layout("lines", start)
+    if wrapped is not None and not (whole and _is_record(text)):
+        return _Layout("wrapped", begin + wrapped[0], wrapped[1])
+    return _Layout("objects" if newline else "lines", begin if newline else start)
+
+
+def _is_array(text: bytes, whole: bool) -> bool:
+    """What begins with a bracket is an array, not the first of several lines."""
+    first, newline, rest = text.partition(b"\n")
+    if not newline or (whole and not rest.strip()):
+        return True
+    try:
+        loads(first)
+    except ValueError:
+        return True
+    return False
+
+
+def _is_record(line: bytes) -> bool:
+    """A line that is an object of its own, and so a record."""
+    if line[:1] != b"{":
+        return False
+    try:
+        return isinstance(loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _first_lines(text: bytes) -> list[bytes]:
+    return [line for line in text.split(b"\n", 1000)[:1000] if line[:1] == b"{"]
+
+
+def _unfinished(text: bytes) -> bool:
+    """Brackets are open at the end, which is not within a text: what a line of indented JSON looks
+    like.
+    """
+    _, kind = _marks(text)
+    quotes = int((_KINDS[np.frombuffer(_plain(text), dtype=np.uint8)] == _QUOTE).sum())
+    return quotes % 2 == 0 and int(kind[np.abs(kind) == 1].sum()) > 0
+
+
+def _wrapped(text: bytes) -> tuple[int, Doc] | None:
+    """Where the list of records of an object begins, and what stands before it."""
+    for found in _LISTS.finditer(text):
+        before = text[: found.start()].rstrip().rstrip(b",")
+        try:
+            head = loads(before + b"}")
+        except ValueError:
+            continue
+        # A record may have a list of such a name too.
+        return (found.end(), head) if _RECORD.isdisjoint(head) else None
+    return None
+
+
+_LISTS = re.compile(rb'"(?:%s)"\s*:\s*\[' % b"|".join(name.encode() for name in sorted(WRAPPERS)))
+_RECORD = frozenset(
+    {"choices", "candidates", "output", "outputs", "label", "response", "request", "meta_info",
+     "generated_text", "custom_id", "input", "prompt", "messages", "body", "top_logprobs",
+     "error"}
+)  # fmt: skip
+"""Fields of records, which no object that holds a list of records has."""
+
+
+def elements_of(doc: Doc) -> list[Any] | None:
+    """Return the records that an object holds under one of `WRAPPERS`, None if it is a record
+    itself.
+    """
+    names = [name for name in doc if name in WRAPPERS and isinstance(doc[name], list)]
+    if not names or not _RECORD.isdisjoint(doc):
+        return None
+    # In a log of Inspect `samples` are the records, whatever else there is.
+    name = "samples" if "samples" in names else names[0]
+    return _under(doc[name], {key: value for key, value in doc.items() if key != name})
+
+
+def _under(chunk: list[Any], head: Doc) -> list[Any]:
+    """Give records what the object that holds them says beside their list; samples of a log have it
+    as a request.
+    """
+    beside = {
+        name: value for name, value in head.items() if value is not None and _says_something(name)
+    }
+    settings = _settings(head)
+    if not beside and not settings:
+        return chunk
+    more = {"request": settings} if settings else {}
+    if beside:
+        more[WRAPPER] = beside
+    return [{**more, **doc} if isinstance(doc, dict) else doc for doc in chunk]
+
+
+def _says_something(name: str) -> bool:
+    """A field beside a list of records says how labels were drawn, by which model, or what else was
+    asked.
+    """
+    return name in FRAMES_OF_REQUESTS or name in ASKS or says_something((name,))
+
+
+def _settings(head: Doc) -> Doc:
+    """What the head of a log of Inspect says of generation: of the plan, and of the model."""
+    found: Doc = {}
+    for place in ("plan", "eval"):
+        held = head.get(place)
+        if isinstance(held, dict):
+            for name in ("config", "model_generate_config"):
+                # The config of `eval` is that of the evaluation: limits, epochs, where it logs.
+                if isinstance(held.get(name), dict) and (place, name) != ("eval", "config"):
+                    found.update(
+                        {key: value for key, value in held[name].items() if value is not None}
+                    )
+            if isinstance(held.get("model"), str):
+                found["model"] = held["model"]
+    return found
+
+
+def _elements(file: BinaryIO, layout: _Layout, path: Path) -> Iterator[bytes | Skip]:
+    """The elements of an array, cut at its commas, or whole objects one after the other, as they
+    stand there.
+
+    Then comes the Skip of an end that is not one.
+    """
+    cutter = _objects if layout.kind == "objects" else _cuts
+    text = b""
+    # A record longer than what was read is looked at again and again: in steps that double.
+    while block := file.read(max(_BLOCK, len(text))):
+        text += block
+        cuts, end = cutter(text)
+        place = 0
+        for cut in cuts:
+            yield text[place:cut].strip(_BLANK)
+            place = cut + (layout.kind != "objects")
+        if end is not None:
+            if last := text[place:end].strip():
+                yield last
+            rest = text[end + 1 :] + file.read(_BLOCK)
+            if layout.kind == "array" and rest.strip():
+                yield Skip("malformed", "not JSON: something stands after the end of the array")
+            if layout.kind == "wrapped":
+                _refuse_settings_behind(rest, path)
+            return
+        text = text[place:]
+    last = text.strip()
+    if layout.kind == "objects":
+        if last.strip(b","):
+            yield last
+        return
+    if last:
+        yield last
+    yield Skip("malformed", "not JSON: the array does not end")
+
+
+def _refuse_settings_behind(rest: bytes, path: Path) -> None:
+    """Raise an error if what stands behind a long list of records says how they were drawn: they
+    are read by then.
+    """
+    try:
+        tail = loads(b"{" + rest.lstrip(_BLANK))
+    except ValueError:
+        return
+    changed = origin_of((), (tail,)).changed
+    if changed or asked_for(tail):
+        said = changed or "a request for reasoning"
+        raise ValueError(
+            f"{path}: {said} stands behind the list of records: write it before the list, or in "
+            "each record"
+        )
+
+
+def _cuts(text: bytes) -> tuple[list[int], int | None]:
+    """Where the commas between whole elements stand, and the bracket that ends the array."""
+    place, kind = _marks(text)
+    depth = np.cumsum(np.where(kind <= 1, kind, 0))
+    ends = np.flatnonzero(depth < 0)[:1]
+    commas = (kind == _COMMA) & (depth == 0)
+    if len(ends):
+        commas[ends[0] :] = False
+    return place[commas].tolist(), int(place[ends[0]]) if len(ends) else None
+
+
+def _objects(text: bytes) -> tuple[list[int], int | None]:
+    """Where whole objects end."""
+    place, kind = _marks(text)
+    depth = np.cumsum(np.where(kind <= 1, kind, 0))
+    return (place[(kind == -1) & (depth == 0)] + 1).tolist(), None
+
+
+def _marks(text: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Where the brackets and commas outside of texts stand, and which they are: 1, -1 or
+    `_COMMA`.
+    """
+    kind = _KINDS[np.frombuffer(_plain(text), dtype=np.uint8)]
+    place = np.flatnonzero(kind)
+    kind = kind[place]
+    outside = np.cumsum(kind == _QUOTE) % 2 == 0
+    outside &= kind != _QUOTE
+    return place[outside], kind[outside]
+
+
+def _plain(text: bytes) -> bytes:
+    """Spaces in place of what a backslash marks: the quotes that are left begin and end texts."""
+    return text.replace(b"\\\\", b"  ").replace(b'\\"', b"  ")
+
+
+_BLANK = b", \t\r\n"
+"""What may stand between records, beside the commas that part those of an array."""
+
+_COMMA, _QUOTE = 2, 3
+_KINDS = np.zeros(256, dtype=np.int8)
+_KINDS[list(b"{[")], _KINDS[list(b"}]")], _KINDS[ord(",")], _KINDS[ord('"')] = 1, -1, _COMMA, _QUOTE
+
+
+def _parse(lines: list[Any]) -> list[Any]:
+    if isinstance(lines[-1], Skip):
+        return [*_parse_each(lines[:-1]), lines[-1]]
+    # One call for the whole chunk; a chunk with a bad line is read line by line.
+    try:
+        docs = orjson.loads(b"[" + b",".join(lines) + b"]")
+    except ValueError:
+        docs = []
+    # A line may hold two records or half of one: as many records as lines is not enough.
+    if len(docs) == len(lines) and all([type(doc) is dict for doc in docs]) and _closed(lines):
+        return docs if all(map(WRAPPERS.isdisjoint, docs)) else _unwrapped(docs)
+    return _parse_each(lines)
+
+
+def _parse_each(lines: list[bytes]) -> list[Any]:
+    return _unwrapped([_parse_line(line) for line in lines])
+
+
+def _unwrapped(docs: list[Any]) -> list[Any]:
+    """The same records, in place of an object that holds a list of them those."""
+    found = []
+    for doc in docs:
+        held = elements_of(doc) if isinstance(doc, dict) else None
+        if held is None:
+            found.append(doc)
+        else:
+            found.extend(held)
+    return found
+
+
+def _closed(lines: list[bytes]) -> bool:
+    return all(
+        [line.startswith(b"{") and line.endswith((b"}\n", b"}", b"}\r\n")) for line in lines]
+    )
+
+
+def _parse_line(line: bytes) -> Any:
+    if not line.strip():
+        return Skip("blank", "blank line")
+    if line[:1] != b"{" and (event := _EVENT.match(line)):
+        line = line[event.end() :].strip()
+        if line == b"[DONE]":
+            return End()
+        if event[0] != b"data:" or not line:
+            return Skip("blank", "a line of a stream that holds no data")
+    try:
+        return loads(line)
+    except ValueError as error:
+        return Skip("malformed", f"not JSON: {' '.join(str(error).split())}")
+
+
+_EVENT = re.compile(rb'data:|event:|id:|retry:|:(?=[^"{}\[\],]*\Z)')
+"""What lines of server-sent events begin with; a comment must not look like what was cut off a
+record.
+"""
