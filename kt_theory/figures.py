@@ -84,7 +84,9 @@ def canvas(
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def risk_curves(axes: Any, frame: pd.DataFrame, *, skip: tuple[str, ...] = ()) -> None:
+def risk_curves(
+    axes: Any, frame: pd.DataFrame, *, skip: tuple[str, ...] = (), floor: float = 0.0
+) -> None:
     """Draw mean risk against n, one line per student with a band of two standard errors.
 
     Parameters
@@ -94,14 +96,25 @@ def risk_curves(axes: Any, frame: pd.DataFrame, *, skip: tuple[str, ...] = ()) -
         Columns student, n, mean, std_error.
     skip : tuple of str
         Students to leave out.
+    floor : float
+        Where logarithmic axes end below: a mean of 0 is drawn there as an arrow that points down,
+        which the caption is to explain.
     """
     names = [name for name in frame["student"].drop_duplicates() if name not in skip]
+    arrows = 0
     for name in names:
         rows = frame[frame["student"] == name].sort_values("n")
         colour, marker, label = student_style(name, names)
         n, mean, error = rows[["n", "mean", "std_error"]].to_numpy(dtype=np.float64).T
         line = {"marker": marker, "markersize": 4, "linewidth": 1.4, "label": label}
-        axes.plot(n, mean, color=colour, zorder=3, **line)
+        axes.plot(n, np.where(mean > 0.0, mean, np.nan), color=colour, zorder=3, **line)
+        if floor > 0.0 and (mean == 0.0).any():
+            # Students whose arrows would hide each other stand side by side.
+            beside = 1.0 + 0.06 * arrows
+            arrows += 1
+            at_floor = np.full((mean == 0.0).sum(), floor)
+            arrow = {"marker": "v", "markersize": 9, "linestyle": "none", "clip_on": False}
+            axes.plot(n[mean == 0.0] * beside, at_floor, color=colour, zorder=4, **arrow)
         low, high = mean - BAND * error, mean + BAND * error
         axes.fill_between(n, low, high, color=colour, alpha=0.25, linewidth=0, zorder=2)
 

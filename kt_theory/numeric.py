@@ -62,6 +62,19 @@ def log_missed(x: Any, rest: Any = None) -> Any:
         )
 
 
+NEAR_ONE = 63.0 / 64.0
+"""1 - x keeps 14 digits up to here; above, x itself has fewer digits of it than its rivals do."""
+
+
+def complement(largest: Any, others: Any) -> Any:
+    """Return 1 - largest, summed from the other probabilities where the difference loses digits.
+
+    Float64 rounds 1 - 10^-12 to five digits of 10^-12: with `others`, the sum of all other entries
+    of the distribution, none is lost.
+    """
+    return np.where(np.greater(largest, NEAR_ONE), others, np.subtract(1.0, largest))
+
+
 def power_of(log: Any, n: Any) -> Any:
     """Return exp(n log), with 0^0 = 1 and 1^inf = 1: `log` from -inf to 0, `n` from 0 to inf."""
     never, always = np.equal(n, 0), np.equal(log, 0)
@@ -83,5 +96,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """Return exp(z) / sum exp(z) along the last axis; each row has a finite entry, -inf is
     probability 0.
     """
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    with np.errstate(over="ignore"):  # a gap beyond float64 is -inf, probability 0
+        weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return weights / weights.sum(axis=-1, keepdims=True)

@@ -45,21 +45,23 @@ def draw_risks(frame: pd.DataFrame, teacher: Teacher, title: str) -> Any:
     the students."""
     from matplotlib.lines import Line2D
 
-    rows = frame[(frame["mean"] > 0) & (frame["n"] > 0)]
-    if rows.empty:
+    rows = frame[frame["n"] > 0]
+    positive = rows["mean"][rows["mean"] > 0]
+    if positive.empty:
         raise ValueError(
             "nothing to draw on logarithmic axes: every risk or every n is 0; leave the plot out"
         )
+    floor = positive.min() / 3
     figure, grid = figures.canvas(1, 1, width=7.5, height=5.0)
     axes = grid[0, 0]
-    figures.risk_curves(axes, rows)
+    figures.risk_curves(axes, rows, floor=floor)
     figures.bound_lines(axes, rows)
     axes.set(
         xlabel="n",
         ylabel="risk, E TV",
         xscale="log",
         yscale="log",
-        ylim=(rows["mean"].min() / 3, 1.2),
+        ylim=(floor, 1.2),
     )
     figures.title(axes, title)
     extra = []
@@ -76,5 +78,10 @@ def draw_risks(frame: pd.DataFrame, teacher: Teacher, title: str) -> Any:
         "sets, bands of two standard errors. * The paper's bounds in mean hold for the worst "
         "teacher of this size, not for this teacher."
     )
+    if (none := rows[rows["mean"] == 0]).size:
+        caption += (
+            " Arrows at the floor: no loss was seen, the risk is at most "
+            f"{none['high'].max():.2g} with 95 % probability."
+        )
     figures.legend_and_caption(figure, axes, caption, bounds=True, extra=tuple(extra))
     return figure

@@ -4,13 +4,14 @@ input law rho.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.content import ByContent, digest
 from kt_theory.numeric import softmax
 from kt_theory.validation import SUM_TOLERANCE, distributions, input_law, numeric_array
 
@@ -39,8 +40,10 @@ class RowClasses(NamedTuple):
         return self.rho * self.multiplicity
 
 
-class Teacher:
+class Teacher(ByContent):
     """An exact teacher: pi(a|s) over finite inputs and labels and the input law rho. Immutable.
+
+    Teachers of equal tables, laws and names of inputs and labels are equal.
 
     Parameters
     ----------
@@ -53,6 +56,10 @@ class Teacher:
         Divide the rows of pi, and rho, by their sums instead of refusing them.
     input_names, label_names : sequence of str, optional
         What the inputs and labels are called, where they have names.
+    name : str, optional
+        What result tables call the teacher; a digest of its content such as "teacher 3f9a2c71" if
+        omitted. The families of `kt_theory.teachers` are called after themselves and their
+        parameters other than inputs, labels and n, and those from files after the file.
 
     Raises
     ------
@@ -71,6 +78,7 @@ class Teacher:
     labels: int
     input_names: tuple[str, ...] | None
     label_names: tuple[str, ...] | None
+    _name: str | None
     _pi: np.ndarray | None
     _rho: np.ndarray | None
 
@@ -82,6 +90,7 @@ class Teacher:
         normalise: bool = False,
         input_names: Sequence[str] | None = None,
         label_names: Sequence[str] | None = None,
+        name: str | None = None,
     ) -> None:
         table = distributions(pi, "pi", 2, normalise=normalise)
         inputs, labels = table.shape
@@ -92,6 +101,7 @@ class Teacher:
             labels=labels,
             input_names=_names(input_names, inputs, "input_names"),
             label_names=_names(label_names, labels, "label_names"),
+            _name=_name(name),
         )
 
     @classmethod
@@ -102,6 +112,7 @@ class Teacher:
         *,
         input_names: Sequence[str] | None = None,
         label_names: Sequence[str] | None = None,
+        name: str | None = None,
     ) -> Teacher:
         """Return the teacher pi(.|s) = softmax(logits[s]).
 
@@ -110,7 +121,7 @@ class Teacher:
         logits : array_like, (S, A)
             Log-probabilities up to a constant per row, in nats. -inf is probability 0; a row needs
             one finite entry.
-        rho, input_names, label_names
+        rho, input_names, label_names, name
             As for `Teacher`.
         """
         array = np.asarray(logits)
@@ -123,10 +134,13 @@ class Teacher:
                 f"logits row {empty[0]} is -inf everywhere: a row needs at least one finite logit"
             )
         z[hidden] = -np.inf
-        return cls(softmax(z), rho, input_names=input_names, label_names=label_names)
+        pi = softmax(z)
+        return cls(pi, rho, input_names=input_names, label_names=label_names, name=name)
 
     @classmethod
-    def from_classes(cls, rows: ArrayLike, rho: ArrayLike, multiplicity: ArrayLike) -> Teacher:
+    def from_classes(
+        cls, rows: ArrayLike, rho: ArrayLike, multiplicity: ArrayLike, *, name: str | None = None
+    ) -> Teacher:
         """Return a teacher given by row classes, without a dense table, so that S may be 10^12.
 
         Exact risks and limits accept it; whatever needs a dense table (`simulate`, `.pi`) refuses
@@ -140,6 +154,8 @@ class Teacher:
             The probability of one input of the class.
         multiplicity : array_like, (C,)
             How many inputs each class holds, whole numbers >= 1. sum(rho * multiplicity) must be 1.
+        name : str, optional
+            As for `Teacher`.
         """
         table = distributions(rows, "rows", 2)
         law = numeric_array(rho, "rho", 1).astype(np.float64)
@@ -169,6 +185,7 @@ class Teacher:
             labels=table.shape[1],
             input_names=None,
             label_names=None,
+            _name=_name(name),
             classes=classes,
         )
         return self
@@ -189,7 +206,20 @@ class Teacher:
                 f"{_too_dense(self)}, more than the limit of 2 GiB: use exact_risk or minimax_risk"
             )
         rows, rho, multiplicity = self.classes
-        return Teacher(np.repeat(rows, multiplicity, axis=0), np.repeat(rho, multiplicity))
+        table, law = np.repeat(rows, multiplicity, axis=0), np.repeat(rho, multiplicity)
+        return Teacher(table, law, name=self._name)
+
+    @cached_property
+    def name(self) -> str:
+        """What result tables call the teacher."""
+        return self._name or f"teacher {digest(*self._held)[:8]}"
+
+    def named(self, name: str) -> Teacher:
+        """Return the same teacher, called `name` in result tables."""
+        again = Teacher.__new__(Teacher)
+        again._freeze(**{**self.__dict__, "_name": _name(name)})
+        again.__dict__.pop("name", None)
+        return again
 
     @property
     def pi(self) -> np.ndarray:
@@ -229,9 +259,19 @@ class Teacher:
         raise AttributeError(f"a Teacher is immutable: {name} cannot be set; build a new one")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._pi is None:
-            return Teacher.from_classes, tuple(self.classes)
-        return _rebuild, (self._pi, self._rho, self.input_names, self.label_names)
+        names = self.input_names, self.label_names, self._name
+        return _rebuild, (self._pi is None, self._held, *names)
+
+    def parts(self) -> Iterator[Any]:
+        """Yield what counts when teachers are compared."""
+        return iter((self._pi is None, self.input_names, self.label_names, *self._held))
+
+    @property
+    def _held(self) -> tuple[np.ndarray, ...]:
+        """The table and the law, or the classes."""
+        if self._pi is not None and self._rho is not None:
+            return self._pi, self._rho
+        return tuple(self.classes)
 
     def _freeze(self, **fields: Any) -> None:
         self.__dict__.update(fields)
@@ -258,8 +298,11 @@ def _too_dense(teacher: Teacher) -> str:
     return f"a teacher given by classes has no dense table ({shape})"
 
 
-def _rebuild(pi: np.ndarray, rho: np.ndarray, input_names: Any, label_names: Any) -> Teacher:
-    return Teacher(pi, rho, input_names=input_names, label_names=label_names)
+def _rebuild(by_classes: bool, held: tuple[Any, ...], *names: Any) -> Teacher:
+    input_names, label_names, name = names
+    if by_classes:
+        return Teacher.from_classes(*held, name=name)
+    return Teacher(*held, input_names=input_names, label_names=label_names, name=name)
 
 
 def _row_classes(rows: np.ndarray, rho: np.ndarray, multiplicity: np.ndarray) -> RowClasses:
@@ -273,6 +316,12 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 def _count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _name(name: str | None) -> str | None:
+    if name is None or (isinstance(name, str) and name.strip()):
+        return name
+    raise ValueError(f"name = {name!r}: must be words that name the teacher's rows in tables")
 
 
 def _names(names: Sequence[str] | None, length: int, what: str) -> tuple[str, ...] | None:

@@ -15,7 +15,7 @@ PACKAGE = Path(kt.__file__).parent
 
 FLOORS = [
     {"machine"},
-    {"validation", "output", "delimited"},
+    {"content", "validation", "output", "delimited"},
     {"numeric"},
     {"graphs", "affine", "teacher"},
     {"access"},

@@ -55,7 +55,8 @@ def learnt(student, counts, pi, rng=None):
 @pytest.mark.parametrize("student", ALL, ids=lambda student: student.name)
 def test_every_student_writes_distributions_compiles_and_is_pure(student):
     """The compiled rule, called on the same arrays, writes what the Python rule writes."""
-    compiled = numba.njit(student.rule.py_func)
+    compiled = numba.njit(student.rule.function)
+    given = () if student.rule.values is None else (student.rule.values,)
     pooled = isinstance(student.rule, students.TableRule)
     for n in (0, 1, 3, 40):
         counts = student.access.seen_counts(kt.draw_counts(AFFINE, n, 1, seed=n)[0], AFFINE.pi)
@@ -66,10 +67,10 @@ def test_every_student_writes_distributions_compiles_and_is_pure(student):
         assert (table >= 0).all()
         again = student.before(table.shape)
         if pooled:
-            compiled(counts, revealed, again)
+            compiled(counts, revealed, again, *given)
         else:
             for s in range(len(table)):
-                compiled(counts[s], revealed[s], again[s])
+                compiled(counts[s], revealed[s], again[s], *given)
         np.testing.assert_allclose(again, table, atol=1e-12)
         np.testing.assert_array_equal(counts, before[0])
         np.testing.assert_array_equal(revealed, before[1])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -181,3 +182,10 @@ def test_round_trip_through_pickle_and_repr():
     assert repr(kt.Teacher([[1.0]])).startswith("Teacher(1 input, 1 label, rho uniform, 1 row class,")
     big = kt.Teacher.from_classes([[1.0]], [1e-12], [10**12])
     assert pickle.loads(pickle.dumps(big)).inputs == 10**12
+
+
+def test_logits_as_far_apart_as_float64_has_them_warn_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        teacher = kt.Teacher.from_logits([[1e308, -1e308, 0.0]])
+    np.testing.assert_array_equal(teacher.pi, [[1.0, 0.0, 0.0]])

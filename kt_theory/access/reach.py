@@ -11,6 +11,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from kt_theory.affine import affine_logits
+from kt_theory.content import ByContent
 from kt_theory.graphs import Graph, everything
 from kt_theory.validation import whole_number
 
@@ -177,7 +178,7 @@ class Ball(Reach):
 
 @final
 @dataclass(frozen=True, eq=False)
-class Everything(Reach):
+class Everything(ByContent, Reach):
     """Every row: the answer has the Jacobian of logits W x + b, which gives the whole teacher.
 
     The logits are W x + b with x the features of the input. A query at x reveals W (up to a shift
@@ -186,7 +187,7 @@ class Everything(Reach):
 
     features: np.ndarray
     everywhere: ClassVar[bool] = True
-    _known: dict[int, Any] = field(default_factory=dict, init=False, repr=False)
+    _known: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:

@@ -49,7 +49,7 @@ def check(spec: Path, everything: bool) -> None:
     "top_k(5)", "add_c(0.5)", "grad_ful(path)", "grad_ful(cycle, 2)"; the graphs are path, cycle and
     complete, 2 is the number of hops.
     """
-    from kt_theory.sweep.overview import clock, estimates, stored_bytes
+    from kt_theory.sweep.overview import clock, estimates, stored_bytes, total_seconds
     from kt_theory.sweep.run import refuse_memory
     from kt_theory.sweep.spec import Spec
 
@@ -65,7 +65,7 @@ def check(spec: Path, everything: bool) -> None:
     )
     click.echo(
         f"\n{plan.name}: {len(plan.cells):,} cells, {undefined:,} of them not defined; about "
-        f"{clock(sum(each.seconds for each in found))} of one core{limit}; "
+        f"{clock(total_seconds(found))} of one core{limit}; "
         f"{stored_bytes(found) / 2**20:.1f} MiB on disk"
     )
 
@@ -116,6 +116,7 @@ def run(
     A cell that fails is recorded and the others go on; the exit status is then 1.
     """
     from kt_theory.sweep.overview import clock
+    from kt_theory.sweep.results import left_over
     from kt_theory.sweep.run import run as run_sweep
     from kt_theory.sweep.spec import Spec
 
@@ -141,6 +142,8 @@ def run(
             nl=False,
         )
     click.echo(tables.counts(summary.cells))
+    if said := left_over(out):
+        click.echo(said)
     _say_failures(summary.failures, out)
     sys.exit(1 if summary.failures or summary.cells.get("failed") else 0)
 

@@ -85,4 +85,4 @@ def read_teacher(
         ) from None
     except OSError as error:
         raise OSError(f"{path} cannot be read: {error.strerror}") from None
-    return ngram(text, order, tokens or "char")
+    return ngram(text, order, tokens or "char").named(f"{path.name}, {order}-gram")

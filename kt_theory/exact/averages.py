@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kt_theory.exact.cost import refuse_beyond
-from kt_theory.numeric import bernstein
+from kt_theory.numeric import NEAR_ONE, bernstein, complement
 from kt_theory.teacher import RowClasses
 
 TAIL_NATS = 47.0
@@ -59,9 +59,9 @@ def mean_over_visits(function: Callable[[np.ndarray], np.ndarray], n: int, rho: 
     return float(total[0])
 
 
-Deviations = Callable[[float, np.ndarray, np.ndarray, np.ndarray], None]
-"""(first, labels, weight, profile): write sum_j weight_j E|q_j - p_j| for first, first + 1, ...
-visits.
+Deviations = Callable[[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
+"""(first, labels, rest, weight, profile): write sum_j weight_j E|q_j - p_j| for first, first + 1,
+... visits, with p_j = labels_j and 1 - p_j = rest_j.
 """
 
 
@@ -91,13 +91,10 @@ def average_over_visits(
     plans = []
     for rho in np.unique(classes.rho[classes.rho > 0]):
         group = classes.rho == rho
-        rows = classes.rows[group]
-        labels, position = np.unique(rows, return_inverse=True)
-        multiplicity = classes.multiplicity[group].astype(np.float64)
-        share = np.repeat(multiplicity, rows.shape[1])
-        weight = np.bincount(position.ravel(), weights=share, minlength=len(labels))
-        inside = errs_at_0 | ((labels > 0) & (labels < 1))
-        plan = _Plan(min(float(rho), 1.0), labels[inside], weight[inside], n, price)
+        labels, rest, weight = _weighed(classes.rows[group], classes.multiplicity[group])
+        inside = errs_at_0 | ((labels > 0) & (rest > 0))
+        entries = labels[inside], rest[inside], weight[inside]
+        plan = _Plan(min(float(rho), 1.0), entries, n, price)
         plans.append(plan)
     cost = sum(plan.cost for plan in plans)
     refuse_beyond(
@@ -111,6 +108,25 @@ def average_over_visits(
     return total
 
 
+def _weighed(
+    rows: np.ndarray, multiplicity: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the different entries p of rows, what the others of the row sum to, and how often
+    they occur.
+    """
+    rest = 1.0 - rows
+    rest[:, 0] = complement(rows[:, 0], rows[:, 1:].sum(axis=1))
+    share = np.repeat(multiplicity.astype(np.float64), rows.shape[1])
+    # Entries near 1 are told apart by what is left of 1.
+    small = np.where(rest > 0.0, -rest, -np.inf)
+    different = np.where(rows > NEAR_ONE, small, rows)
+    _, first, position = np.unique(different, return_index=True, return_inverse=True)
+    weight = np.bincount(position.ravel(), weights=share, minlength=len(first))
+    labels, left = rows.ravel()[first], rest.ravel()[first]
+    order = np.argsort(labels, kind="stable")
+    return labels[order], left[order], weight[order]
+
+
 class _Plan:
     """Rows of equal rho: the merged windows of their visit counts, and what walking through them
     costs.
@@ -119,12 +135,12 @@ class _Plan:
     def __init__(
         self,
         rho: float,
-        labels: np.ndarray,
-        weight: np.ndarray,
+        entries: tuple[np.ndarray, np.ndarray, np.ndarray],
         n: np.ndarray,
         price: float,
     ) -> None:
-        self.rho, self.labels, self.weight, self.n = rho, labels, weight, n
+        self.rho, self.n = rho, n
+        self.labels, self.rest, self.weight = labels, _, _ = entries
         self.low, self.high = visit_window(n, rho)
         self.low = np.maximum(self.low, 1.0)
         self.stretches = _merge(self.low, self.high)
@@ -145,7 +161,7 @@ class _Plan:
         for start, stop in self.stretches:
             for first in range(start, stop + 1, CHUNK):
                 profile = np.empty(min(CHUNK, stop - first + 1))
-                deviations(float(first), self.labels, self.weight, profile)
+                deviations(float(first), self.labels, self.rest, self.weight, profile)
                 binomial_averages(
                     self.n,
                     self.rho,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.content import ByContent
 from kt_theory.exact.cost import refuse_beyond
 from kt_theory.exact.occupancy import Cells, contour, empty_factors, empty_laws, joint
 from kt_theory.exact.unvisited import uniform_distance
@@ -31,7 +32,7 @@ class Moments(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class MissingMassLaw:
+class MissingMassLaw(ByContent):
     """The exact law of a missing mass: finitely many values.
 
     Attributes

@@ -73,7 +73,9 @@ def _row_loss(ties: Ties, rho: float, n: float) -> float:
     rest = np.append(np.cumsum(chance[::-1])[::-1], 0.0) + (1.0 - rho)
     taken = chance / rest[:-1]
     left = rest[1:] / rest[:-1]
-    return reweighted_loss(float(n), taken, left, value, size)
+    others = value @ size - value
+    others[0] = (size[0] - 1.0) * value[0] + value[1:] @ size[1:]
+    return reweighted_loss(float(n), taken, left, value, size, others)
 
 
 def _cost(ties: Ties, rho: float, n: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from kt_theory.content import ByContent
 from kt_theory.exact.cost import NoExactRisk
 from kt_theory.exact.queried import WAY_OUT, additive_risk, refuse_too_many_labels
 from kt_theory.exact.unvisited import unvisited_risk
@@ -15,7 +16,7 @@ from kt_theory.queries.laws import QueryLaw
 from kt_theory.teacher import RowClasses, Teacher
 
 
-class ExactRisk(ABC):
+class ExactRisk(ByContent, ABC):
     """The exact risk E TV(student, pi | rho) of one student.
 
     Attributes

@@ -10,7 +10,8 @@ import numpy as np
 from kt_theory.access import Channel
 from kt_theory.exact.queried import unrevealed_risk
 from kt_theory.exact.risk import RowRisk
-from kt_theory.numeric import log_missed, total_variation
+from kt_theory.exact.unvisited import log_unasked
+from kt_theory.numeric import total_variation
 from kt_theory.queries.laws import Iid, QueryLaw
 from kt_theory.teacher import RowClasses, Teacher
 
@@ -25,7 +26,7 @@ class Settled(RowRisk):
     def visited(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
         """Return what visited rows lose, (N,)."""
         weight = self._weight(classes)
-        log = log_missed(classes.rho)
+        log = log_unasked(classes)
         return np.array([-weight @ np.expm1(draws * log) if draws else 0.0 for draws in n])
 
     def limit(self, classes: RowClasses) -> float:

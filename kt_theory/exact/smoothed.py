@@ -48,6 +48,7 @@ class Smoothed(RowRisk):
         def deviations(
             first: float,
             labels: np.ndarray,
+            rest: np.ndarray,
             weight: np.ndarray,
             profile: np.ndarray,
         ) -> None:

@@ -67,9 +67,9 @@ def ensemble(
     Returns
     -------
     DataFrame
-        One row per average and number of members: average, members, sigma, inputs, labels, mean and
-        std_error of TV(ensemble, pi | rho), repeats, seed. Ensembles of one run share their
-        members.
+        One row per average and number of members: teacher, average, members, sigma, inputs, labels;
+        mean, std_error, low and high (95 %) of TV(ensemble, pi | rho); repeats, seed. Ensembles of
+        one run share their members.
 
     Source: Allen-Zhu and Li (2020), arXiv 2012.09816; Hinton, Vinyals and Dean (2015), arXiv
     1503.02531.
@@ -103,6 +103,7 @@ def ensemble(
                 shown.update(count)
     rows = [
         {
+            "teacher": teacher.name,
             "average": average,
             "members": size,
             "sigma": noise,
@@ -110,8 +111,7 @@ def ensemble(
             "labels": teacher.labels,
         }
         | {
-            "mean": totals[size].mean[i],
-            "std_error": totals[size].std_error[i],
+            **totals[size].estimate(i),
             "repeats": repeats,
             "seed": seed,
         }

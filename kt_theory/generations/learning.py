@@ -14,7 +14,14 @@ import numpy as np
 
 from kt_theory.kernels.copies import write_tables
 from kt_theory.kernels.generic import ROW_SUM_TOLERANCE
-from kt_theory.simulation.rules import RowRuleError, compiled_rule, fault, pools, rule_kind
+from kt_theory.simulation.rules import (
+    RowRuleError,
+    compiled_rule,
+    fault,
+    pools,
+    rule_kind,
+    rule_parameters,
+)
 from kt_theory.students import Student
 
 _CELLS_AT_ONCE = 2**14
@@ -38,6 +45,7 @@ class Learner:
         self.labels = labels
         self._prior = student.before((inputs, labels)) if student.prior is not None else None
         self._rule = compiled_rule(student, True)
+        self._parameters = rule_parameters(student)
 
     def copies(
         self,
@@ -99,7 +107,13 @@ class Learner:
             slice(first, min(first + size, repeats)) for first in range(0, repeats, size)
         ):
             if not write_tables(
-                self._rule.address, at_once, self.labels, seen[piece], shown[piece], room[piece]
+                self._rule.address,
+                self._parameters,
+                at_once,
+                self.labels,
+                seen[piece],
+                shown[piece],
+                room[piece],
             ):
                 break
             done(piece.stop - piece.start)

@@ -180,8 +180,8 @@ class Privileged:
         Returns
         -------
         DataFrame
-            One row per n: student ("privileged"), n, inputs, labels, mean, std_error, repeats,
-            seed.
+            One row per n: teacher, student ("privileged"), n, inputs, labels, mean, std_error, low,
+            high (95 %), repeats, seed.
         """
         import pandas as pd
 
@@ -205,18 +205,13 @@ class Privileged:
                     total.add(np.reshape(loss, (1, count)))
                     shown.update(count)
                 row = {
+                    "teacher": teacher.name,
                     "student": "privileged",
                     "n": size,
                     "inputs": teacher.inputs,
                     "labels": teacher.labels,
                 }
-                row |= {
-                    "mean": total.mean[0],
-                    "std_error": total.std_error[0],
-                    "repeats": repeats,
-                    "seed": seed,
-                }
-                rows.append(row)
+                rows.append(row | total.estimate(0) | {"repeats": repeats, "seed": seed})
         return pd.DataFrame(rows)
 
     def _means(self, values: np.ndarray) -> np.ndarray:

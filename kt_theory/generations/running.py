@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from kt_theory.kernels.statistics import interval
+
 _NUMBERS_AT_ONCE = 2**22
 
 
@@ -37,6 +39,12 @@ class Running:
     def std_error(self) -> np.ndarray:
         """Standard errors of the means, (quantities,), from at least 2 repeats."""
         return np.sqrt(self._squares / (self.repeats - 1) / self.repeats)
+
+    def estimate(self, i: int) -> dict[str, float]:
+        """Return the columns mean, std_error, low and high of a quantity in [0, 1]."""
+        mean, error = float(self.mean[i]), float(self.std_error[i])
+        low, high = interval(mean, error, self.repeats)
+        return {"mean": mean, "std_error": error, "low": low, "high": high}
 
 
 def blocks(

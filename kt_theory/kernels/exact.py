@@ -111,13 +111,13 @@ def log_binomial_row(first, n, nats, out):
 
 
 @njit(**PLAIN, fastmath={"reassoc", "nsz"})
-def label_deviations(first, p, weight, out):
+def label_deviations(first, p, rest, weight, out):
     """Write sum_a weight[a] E|X/k - p[a]|, X ~ Bin(k, p[a]), for k = first, first+1, ... >= 1 to
     `out`.
 
-    E|X/k - p| = 2 p q b(k), b(k) = Bin(floor(kp); k-1, p); b(k+1)/b(k) is k q/(k-m) where floor(kp)
-    = m stays, and k p/(m+1) where it steps up. A fresh start every REFRESH steps keeps the rounding
-    of the products below 1e-13.
+    E|X/k - p| = 2 p q b(k), q = 1 - p = rest[a] to all digits, b(k) = Bin(floor(kp); k-1, p);
+    b(k+1)/b(k) is k q/(k-m) where floor(kp) = m stays, and k p/(m+1) where it steps up. A fresh
+    start every REFRESH steps keeps the rounding of the products below 1e-13.
     """
     chance, other = np.empty(LANES), np.empty(LANES)
     value, floor = np.empty(LANES), np.empty(LANES)
@@ -128,8 +128,8 @@ def label_deviations(first, p, weight, out):
             k = first + start
             for t in range(LANES):
                 j = base + t
-                if j < p.size and 0.0 < p[j] < 1.0:
-                    chance[t], other[t] = p[j], 1.0 - p[j]
+                if j < p.size and p[j] > 0.0 and rest[j] > 0.0:
+                    chance[t], other[t] = p[j], rest[j]
                     floor[t] = min(math.floor(k * p[j]), k - 1.0)
                     twice = 2.0 * weight[j] * p[j] * other[t]
                     value[t] = twice * binomial(floor[t], k - 1.0, p[j], other[t])
@@ -197,12 +197,12 @@ def mean_distance(n, m, c):
 
 
 @njit(**PLAIN)
-def reweighted_loss(n, hit, miss, value, size):
+def reweighted_loss(n, hit, miss, value, size, other):
     """Return the mean row loss of ce_ptl on the event that the row is visited.
 
-    Level l has size[l] labels of probability value[l]; hit[l] (miss[l] = 1 - hit[l]) is the chance
-    that a draw falls on level l given that it falls on none before. The counts of the levels run
-    over all but 1e-20 of their law.
+    Level l has size[l] labels of probability value[l], and other[l] is 1 - value[l]; hit[l]
+    (miss[l] = 1 - hit[l]) is the chance that a draw falls on level l given that it falls on none
+    before. The counts of the levels run over all but 1e-20 of their law.
     """
     levels = hit.size
     left, weight = np.empty(levels), np.empty(levels)
@@ -237,6 +237,13 @@ def reweighted_loss(n, hit, miss, value, size):
         if mass > 0.0 and chance > 0.0:
             loss = 0.0
             for l in range(levels):
-                loss += size[l] * value[l] * mean_distance(count[l], size[l], mass)
+                if size[l] == 1.0:
+                    # count - mass, without the digits that cancel where the value is near 1.
+                    gap = count[l] * other[l]
+                    for j in range(levels):
+                        gap -= count[j] * value[j] if j != l else 0.0
+                    loss += value[l] * abs(gap)
+                else:
+                    loss += size[l] * value[l] * mean_distance(count[l], size[l], mass)
             total += chance * 0.5 * loss / mass
     return total

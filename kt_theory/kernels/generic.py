@@ -31,7 +31,8 @@ class Rules(NamedTuple):
     are ball[ball_start[k, s] : ball_start[k, s + 1]]; everywhere (K,) bool: those are all of them,
     and not listed. tables (T S A,) float64 has the teacher's rows one after the other, then what
     each channel shows of them, then the priors; shown, prior (K,) int64 say where those of the
-    student start, -1 for no prior.
+    student start, -1 for no prior. The numbers that rule k is given are parameters[first[k] :
+    first[k + 1]].
     """
 
     address: np.ndarray
@@ -47,6 +48,8 @@ class Rules(NamedTuple):
     tables: np.ndarray
     shown: np.ndarray
     prior: np.ndarray
+    first: np.ndarray
+    parameters: np.ndarray
 
 
 @njit(**INLINE)
@@ -83,8 +86,11 @@ def rule_loss(k, counts, visits, table, rules, noise, whole, rows):
         for s in range(first, first + at_once):
             base = uint64((s - first) * labels)
             _as_seen(k, s, anywhere, base, room, counts, visits, table, rules, noise, whole, rows)
-        address = rules.address[k]
-        call_rule(address, at_once, labels, counts_at, revealed, out)  # type: ignore[call-arg]
+        address, size = rules.address[k], rules.first[k + 1] - rules.first[k]
+        given = rules.parameters.ctypes.data + 8 * np.intp(rules.first[k])
+        call_rule(  # type: ignore[call-arg]
+            address, at_once, labels, counts_at, revealed, out, size, given
+        )
         returned = rows[uint64(2) * room - uint64(1)] == 1.0
         for s in range(first, first + at_once):
             own, written = uint64(s * labels), room + uint64((s - first) * labels)

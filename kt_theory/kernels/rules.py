@@ -1,8 +1,9 @@
 """How a rule, a plain Python function, becomes machine code that the repeat loop can call.
 
 A row rule is `rule(counts, revealed, out)` with counts (A,) int64, revealed (A,) float64 and out
-(A,) float64; a table rule takes the same three with (S, A) entries. Compiled, both are C functions
-of one type known by their addresses, so that the repeat loop itself is compiled once for all rules.
+(A,) float64; a table rule takes the same three with (S, A) entries. A rule with parameters takes
+them as a fourth argument, (P,) float64. Compiled, all are C functions of one type known by their
+addresses, so that the repeat loop itself is compiled once for all rules.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ _SIGNATURE = types.void(
     types.CPointer(types.int64),
     types.CPointer(types.float64),
     types.CPointer(types.float64),
+    types.int64,
+    types.CPointer(types.float64),
 )
 
 
 @cache
-def compile_rule(rule: Callable[..., None], whole_table: bool, checked: bool) -> Any:
+def compile_rule(
+    rule: Callable[..., None], whole_table: bool, checked: bool, *, parameters: bool = False
+) -> Any:
     """Return `rule` as a C function with an `.address`; numba's error passes through if it does not
-    compile.
+    compile. `parameters`: it takes some.
 
     `out` has one entry more than there are cells, which is set to 1 once the rule has returned: a
     rule that raises leaves it alone, which is how the repeat loop learns of it. Checks of the
@@ -36,46 +41,59 @@ def compile_rule(rule: Callable[..., None], whole_table: bool, checked: bool) ->
     """
     axes = 2 if whole_table else 1
     numbers = types.Array(types.float64, axes, "C")
+    more = [types.Array(types.float64, 1, "C")] if parameters else []
     compiled = njit(
-        types.void(types.Array(types.int64, axes, "C"), numbers, numbers),
+        types.void(types.Array(types.int64, axes, "C"), numbers, numbers, *more),
         nogil=True,
         error_model="numpy",
         boundscheck=checked,
     )(rule)
 
-    return cfunc(_SIGNATURE)(_table_entry(compiled) if whole_table else _row_entry(compiled))
+    called = compiled if parameters else _without_parameters(compiled)
+    return cfunc(_SIGNATURE)(_table_entry(called) if whole_table else _row_entry(called))
 
 
-def _row_entry(compiled: Any) -> Callable[..., None]:
-    def entry(rows, labels, counts, revealed, out):
-        compiled(carray(counts, (labels,)), carray(revealed, (labels,)), carray(out, (labels,)))
+def _without_parameters(compiled: Any) -> Any:
+    @njit(nogil=True, error_model="numpy", inline="always")
+    def called(counts, revealed, out, parameters):
+        compiled(counts, revealed, out)
+
+    return called
+
+
+def _row_entry(called: Any) -> Callable[..., None]:
+    def entry(rows, labels, counts, revealed, out, size, parameters):
+        given = carray(parameters, (size,))
+        shape = (labels,)
+        called(carray(counts, shape), carray(revealed, shape), carray(out, shape), given)
         carray(out, (labels + 1,))[labels] = 1.0
 
     return entry
 
 
-def _table_entry(compiled: Any) -> Callable[..., None]:
-    def entry(rows, labels, counts, revealed, out):
+def _table_entry(called: Any) -> Callable[..., None]:
+    def entry(rows, labels, counts, revealed, out, size, parameters):
         shape = (rows, labels)
-        compiled(carray(counts, shape), carray(revealed, shape), carray(out, shape))
+        given = carray(parameters, (size,))
+        called(carray(counts, shape), carray(revealed, shape), carray(out, shape), given)
         carray(out, (rows * labels + 1,))[rows * labels] = 1.0
 
     return entry
 
 
 @intrinsic
-def call_rule(typingctx, address, rows, labels, counts, revealed, out):
-    """Call the compiled rule at `address` on three tables given by the addresses of their first
-    entries.
+def call_rule(typingctx, address, rows, labels, counts, revealed, out, size, parameters):
+    """Call the compiled rule at `address` on three tables and `size` parameters, all given by the
+    addresses of their first entries.
     """
 
     def codegen(context, builder, signature, args):
         kinds = [context.get_value_type(t) for t in _SIGNATURE.args]
         entry = builder.inttoptr(args[0], ir.PointerType(ir.FunctionType(ir.VoidType(), kinds)))
-        words = zip(args[3:], kinds[2:], strict=True)
+        words = zip(args[3:6], kinds[2:5], strict=True)
         tables = [builder.inttoptr(word, kind) for word, kind in words]
-        builder.call(entry, [args[1], args[2], *tables])
+        builder.call(entry, [*args[1:3], *tables, args[6], builder.inttoptr(args[7], kinds[6])])
         return context.get_dummy_value()
 
     numbers, addresses = [types.int64] * 3, [types.uintp] * 3
-    return types.void(*numbers, *addresses), codegen
+    return types.void(*numbers, *addresses, types.int64, types.uintp), codegen

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kt_theory.content import ByContent
 from kt_theory.teacher import Teacher
+
+_DIGITS = range(12, 0, -1)
 
 
 @dataclass(frozen=True, eq=False)
-class Limit:
+class Limit(ByContent):
     """The least worst-case risk that any student can have: it lies in [lower, upper].
 
     The risk is E TV(q, pi | rho), the expected total variation of equation (2.1) in Zhao and Zhu
@@ -50,10 +53,15 @@ class Limit:
             return 0.0
         return self.upper / self.lower - 1.0 if self.lower > 0 else float("inf")
 
+    def _digits(self) -> str:
+        """Return the value with the digits, 12 at most, on which both bounds agree."""
+        both = ([f"{end:.{digits}g}" for end in (self.lower, self.upper)] for digits in _DIGITS)
+        return next((low for low, high in both if low == high), f"{self.lower:.1g}")
+
     def __repr__(self) -> str:
         size = f"{self.access}, inputs={self.inputs}, labels={self.labels}, n={self.n}"
         if self.exact:
-            return f"Limit({size}: {self.lower:.12g} exactly; {self.reference})"
+            return f"Limit({size}: {self._digits()} exactly; {self.reference})"
         wide = f"{100 * self.width:.2g} % wide" if self.lower > 0 else "nothing proved from below"
         ends = f"between {self.lower:.6g} and {self.upper:.6g}"
         return f"Limit({size}: {ends}, {wide}; {self.reference})"

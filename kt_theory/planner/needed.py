@@ -81,10 +81,13 @@ def samples_needed(
 ) -> SampleSize:
     """Return the number of queries that a copy within total variation `tv` takes.
 
-    In the worst case over all teachers and input laws of the given size: n is the least number with
-    a proved upper(n) <= tv, `lower` the least with a proved lower(n) <= tv, of min over students
-    max over teachers E TV. As the minimax risk does not increase in n (a student may ignore
-    samples), every evaluated n is a certificate for its side.
+    In the worst case over all teachers and input laws of the given size: n is a number with a
+    proved upper(n) <= tv, `lower` one below which a proved lower(n) > tv, of min over students max
+    over teachers E TV. As the minimax risk does not increase in n (a student may ignore samples),
+    every evaluated n is a certificate for its side. Of soft labels, gradients and one query for all
+    n is the least number with the bound, exact to the last query. Bounds that take long to compute
+    are evaluated at some n only, and `certificate` then says how close to the least one n is, such
+    as "n within 1/1000 of it".
 
     With `confidence` 1-delta, n is from proved bounds on P(TV > tv) <= delta; and since such a
     student has E TV <= tv + delta (1 - tv), `lower` is that of this larger mean. Estimates are of

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.content import ByContent
 from kt_theory.numeric import log_missed, power_of
 from kt_theory.queries.walks import never_met, survival, survival_cost
 from kt_theory.teacher import Teacher, require_teacher
@@ -26,7 +27,7 @@ from kt_theory.validation import (
 )
 
 
-class _Law(ABC):
+class _Law(ByContent, ABC):
     """What all laws share: a choice of inputs, and a number of labels that each query returns."""
 
     labels_per_query: int

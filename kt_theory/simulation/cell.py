@@ -20,7 +20,7 @@ from kt_theory.kernels.layout import as_tables, in_cell_order, padded
 from kt_theory.kernels.loop import run_repeats
 from kt_theory.kernels.losses import Table
 from kt_theory.kernels.noise import noise_of
-from kt_theory.kernels.statistics import BINS, SUMS, moments, quantiles
+from kt_theory.kernels.statistics import BINS, SUMS, interval, moments, quantiles
 from kt_theory.kernels.streams import stream_key
 from kt_theory.kernels.tally import accumulate
 from kt_theory.numeric import total_variation
@@ -51,12 +51,17 @@ class RiskEstimate:
 
     Attributes
     ----------
+    teacher : str
+        Its name.
     student, access : str
     n, inputs, labels : int
     mean : float
         Average loss, in [0, 1].
     std_error : float
         Standard error of the mean.
+    low, high : float
+        They hold the risk with a probability of 95 %: two standard errors apart from the mean, and
+        a bound where all losses are equal, see `kt_theory.kernels.statistics.interval`.
     q05, q25, q50, q75, q95 : float
         Quantiles of the loss, off by at most 2^-12 of their value.
     repeats, seed : int
@@ -70,6 +75,7 @@ class RiskEstimate:
         used.
     """
 
+    teacher: str
     student: str
     access: str
     n: int
@@ -77,6 +83,8 @@ class RiskEstimate:
     labels: int
     mean: float
     std_error: float
+    low: float
+    high: float
     q05: float
     q25: float
     q50: float
@@ -256,9 +264,11 @@ class Cell:
             self.students, tally.sums, tally.histogram, strict=True
         ):
             mean, error = moments(sums, tally.repeats)
+            low, high = interval(mean, error, tally.repeats)
             reached = target_se is None or error <= target_se
             found.append(
                 RiskEstimate(
+                    teacher=self.teacher.name,
                     student=student.name,
                     access=student.access.name,
                     n=self.n,
@@ -266,6 +276,8 @@ class Cell:
                     labels=self.teacher.labels,
                     mean=mean,
                     std_error=error,
+                    low=low,
+                    high=high,
                     **dict(
                         zip(
                             _QUANTILES, quantiles(histogram, list(_QUANTILES.values())), strict=True

@@ -10,7 +10,7 @@ import numpy as np
 
 from kt_theory.kernels.control import unseen_weight
 from kt_theory.kernels.layout import in_cell_order
-from kt_theory.kernels.statistics import moments
+from kt_theory.kernels.statistics import interval, moments
 from kt_theory.kernels.streams import stream_key
 from kt_theory.numeric import missed
 from kt_theory.simulation.cell import Cell, RiskEstimate, Tally
@@ -113,10 +113,15 @@ class ControlledCell:
         found = self.cell.estimates(self._plain(tally), target_se=target_se)
         plain = found[self._column]
         mean, error = (4.0 * moment for moment in moments(tally.sums[-1], tally.repeats))
+        mean = mean - 2.0 + self.mean
+        # Without an error the plain losses still bound the risk.
+        bounds = interval(mean, error, tally.repeats) if error > 0 else (plain.low, plain.high)
         found[self._column] = replace(
             plain,
-            mean=mean - 2.0 + self.mean,
+            mean=mean,
             std_error=error,
+            low=bounds[0],
+            high=bounds[1],
             variance_factor=(plain.std_error / error) ** 2 if error > 0 else 1.0,
             reached=target_se is None or error <= target_se,
         )

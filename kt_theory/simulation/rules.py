@@ -4,6 +4,7 @@ of all the others.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
@@ -35,11 +36,10 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
     The rules hold a copy of the teacher's table pi (S, A), and one more for each channel and each
     prior among them.
     """
-    generic = _generic(students)
-    kinds = [
-        GENERIC + generic.index(one) if one in generic else _CLOSED_FORMS[one.rule, one.access]
-        for one in students
-    ]
+    forms = [_closed_form(one) for one in students]
+    generic = [one for one, form in zip(students, forms, strict=True) if form is None]
+    places = iter(range(GENERIC, GENERIC + len(generic)))
+    kinds = [next(places) if form is None else form for form in forms]
     for student in generic:
         student.refuse_other_sizes(pi.shape)
     levels = [student.access for student in generic]
@@ -49,8 +49,9 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
     tables, shown, prior = _tables(generic, pi)
     kinds_of_answer = np.array([level.for_kernels for level in levels], dtype=np.float64)
     own, greedy, parts, top, sigma, everywhere = kinds_of_answer.reshape(-1, 6).T
+    parameters = [rule_parameters(student) for student in generic]
     rules = Rules(
-        rule_addresses(students, checked=False),
+        rule_addresses(generic, checked=False),
         np.array([pools(student) for student in generic], dtype=np.bool_),
         own.astype(np.bool_),
         greedy.astype(np.bool_),
@@ -63,15 +64,16 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
         tables,
         shown,
         prior,
+        np.cumsum([0, *map(len, parameters)], dtype=np.int64),
+        np.concatenate([np.zeros(0), *parameters]),
     )
     return np.array(kinds, dtype=np.int64), rules
 
 
 def rule_addresses(students: list[Student], *, checked: bool) -> np.ndarray:
     """Return the addresses of the compiled rules of those students that have no closed form."""
-    return np.array(
-        [compiled_rule(student, checked).address for student in _generic(students)], dtype=np.int64
-    )
+    generic = [student for student in students if _closed_form(student) is None]
+    return np.array([compiled_rule(one, checked).address for one in generic], dtype=np.int64)
 
 
 def pools(student: Student) -> bool:
@@ -107,8 +109,9 @@ def fault(
         return f"raised {type(error).__name__}: {error}", not pools(student)
 
 
-def _generic(students: list[Student]) -> list[Student]:
-    return [one for one in students if (one.rule, one.access) not in _CLOSED_FORMS]
+def _closed_form(student: Student) -> int | None:
+    """Return which closed form serves the student, if any does."""
+    return _CLOSED_FORMS.get((student.rule, student.access))
 
 
 def _revealers(levels: list[Access], inputs: int) -> tuple[np.ndarray, np.ndarray]:
@@ -137,8 +140,9 @@ def _tables(generic: list[Student], pi: np.ndarray) -> tuple[np.ndarray, np.ndar
     tables += [student.before(pi.shape) for student in priors]
     shown = [channels.index(student.access.channel.fixed) for student in generic]
     prior = [-1] * len(generic)
-    for i, student in enumerate(priors):
-        prior[generic.index(student)] = len(channels) + i
+    at_prior = (i for i, student in enumerate(generic) if student.prior is not None)
+    for table, i in enumerate(at_prior, start=len(channels)):
+        prior[i] = table
     at = np.array([shown, prior], dtype=np.int64) * pi.size
     return np.array(tables, dtype=np.float64).reshape(-1), at[0], at[1]
 
@@ -147,11 +151,10 @@ def compiled_rule(student: Student, checked: bool) -> Any:
     """Return the student's rule as the kernels call it, with its `address`; `checked`: against the
     arrays' bounds.
     """
-    for cell in student.rule.py_func.__closure__ or ():
-        if isinstance(cell.cell_contents, FunctionType):
-            let_rules_call(cell.cell_contents)
+    _let_call_others(student.rule.function)
+    takes = student.rule.values is not None
     try:
-        return compile_rule(student.rule.py_func, pools(student), checked)
+        return compile_rule(student.rule.function, pools(student), checked, parameters=takes)
     except (NumbaError, TypeError) as error:
         lines = [
             line.strip()
@@ -162,3 +165,17 @@ def compiled_rule(student: Student, checked: bool) -> Any:
         raise RowRuleError(
             f"student {student.name!r}: its {rule_kind(student)} does not compile: {reason}"
         ) from error
+
+
+def rule_parameters(student: Student) -> np.ndarray:
+    """Return the numbers that the student's rule is given besides what it sees, (P,) float64."""
+    values = student.rule.values
+    return np.zeros(0) if values is None else values
+
+
+def _let_call_others(rule: Callable[..., Any]) -> None:
+    """Let a rule call the plain functions that it closes over, and these theirs."""
+    for cell in getattr(rule, "__closure__", None) or ():
+        if isinstance(cell.cell_contents, FunctionType):
+            _let_call_others(cell.cell_contents)
+            let_rules_call(cell.cell_contents)

@@ -15,6 +15,7 @@ import numpy as np
 
 from kt_theory import machine
 from kt_theory.access import Access, as_access
+from kt_theory.content import ByContent
 from kt_theory.queries.laws import QueryLaw
 from kt_theory.simulation.cell import Cell, RiskEstimate, Tally
 from kt_theory.simulation.control import ControlledCell
@@ -36,7 +37,7 @@ _LOOK = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Simulation:
+class Simulation(ByContent):
     """What `simulate` returns.
 
     Attributes

@@ -13,7 +13,7 @@ from kt_theory.access import SOFT, Access
 from kt_theory.exact.hidden import HiddenMass
 from kt_theory.exact.risk import RowRisk
 from kt_theory.exact.settled import Shown, WholeRows
-from kt_theory.students.rules import Function, RowRule
+from kt_theory.students.rules import RowRule
 from kt_theory.students.sparse import Undone
 from kt_theory.students.student import Student
 from kt_theory.validation import positive
@@ -69,6 +69,28 @@ def _share_or_correct(counts, revealed, out):
             out[a] = 0.0
 
 
+def _to_the_power(counts, revealed, out, parameters):
+    power = parameters[0]
+    hidden_mass = 1.0
+    hidden = 0
+    for a in range(counts.size):
+        if np.isnan(revealed[a]):
+            hidden += 1
+        else:
+            hidden_mass -= revealed[a]
+    if hidden_mass <= counts.size * 2.0**-52:
+        hidden_mass = 0.0
+    largest = hidden_mass / max(hidden, 1)
+    for a in range(counts.size):
+        out[a] = hidden_mass / hidden if np.isnan(revealed[a]) else revealed[a]
+        largest = max(largest, out[a])
+    total = 0.0
+    for a in range(counts.size):
+        out[a] = (out[a] / largest) ** power
+        total += out[a]
+    out /= total
+
+
 def tempered(tau: float, believed: float | None = None, of: Access = SOFT) -> Student:
     """Return the student that undoes a temperature: q = softmax(z / tau) is shown, it writes
     q^believed, normalised.
@@ -96,30 +118,10 @@ def tempered(tau: float, believed: float | None = None, of: Access = SOFT) -> St
     level = access.temperature(tau, of)
     shown = positive(tau, "tau")
     power = shown if believed is None else positive(believed, "believed")
-
-    def rule(counts, revealed, out):
-        hidden_mass = 1.0
-        hidden = 0
-        for a in range(counts.size):
-            if np.isnan(revealed[a]):
-                hidden += 1
-            else:
-                hidden_mass -= revealed[a]
-        if hidden_mass <= counts.size * 2.0**-52:
-            hidden_mass = 0.0
-        largest = hidden_mass / max(hidden, 1)
-        for a in range(counts.size):
-            out[a] = hidden_mass / hidden if np.isnan(revealed[a]) else revealed[a]
-            largest = max(largest, out[a])
-        total = 0.0
-        for a in range(counts.size):
-            out[a] = (out[a] / largest) ** power
-            total += out[a]
-        out /= total
-
     words = f"{tau:g}" if believed is None else f"{tau:g} as {power:g}"
     name = f"tempered({words}) {of.name}"
     reference = "Hinton, Vinyals and Dean (2015), arXiv 1503.02531: temperature"
+    rule = RowRule(_to_the_power, [power])
     return _student(level, rule, reference, name, power, right=power == shown)
 
 
@@ -143,7 +145,7 @@ def rounded(step: float, of: Access = SOFT) -> Student:
         The level whose answers are shown so.
     """
     level = access.rounded(step, of)
-    return _student(level, _share_and_normalise, "normalised, tanh(step/4)")
+    return _student(level, RowRule(_share_and_normalise), "normalised, tanh(step/4)")
 
 
 def quantised(bits: int, of: Access = SOFT) -> Student:
@@ -172,7 +174,7 @@ def quantised(bits: int, of: Access = SOFT) -> Student:
         The level whose answers are shown so.
     """
     level = access.quantised(bits, of)
-    return _student(level, _share_or_correct, "equal correction, A / (4 * 2^b)")
+    return _student(level, RowRule(_share_or_correct), "equal correction, A / (4 * 2^b)")
 
 
 def noisy(sigma: float, of: Access = SOFT) -> Student:
@@ -221,13 +223,13 @@ def logits(of: Access = SOFT) -> Student:
     """
     level = access.logits(of)
     reference = "Ba and Caruana (2014), arXiv 1312.6184: regression on logits"
-    student = _student(level, _in_proportion, reference)
+    student = _student(level, RowRule(_in_proportion), reference)
     return student if student.exact else replace(student, exact=HiddenMass(level.shows.top))
 
 
 def _student(
     level: Access,
-    rule: Function,
+    rule: RowRule,
     reference: str,
     name: str = "",
     power: float = 1.0,
@@ -245,4 +247,4 @@ def _student(
         sparse = Undone(level.channel, power)
         if right and level.recovers:
             exact = WholeRows(name)
-    return Student(name, level, RowRule(rule), reference, exact, sparse=sparse)
+    return Student(name, level, rule, reference, exact, sparse=sparse)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from kt_theory.exact.informed import Grouped, Masked
 from kt_theory.exact.risk import RowRisk
 from kt_theory.students.named import as_students
-from kt_theory.students.rules import RowRule, TableRule
+from kt_theory.students.rules import Function, RowRule, TableRule
 from kt_theory.students.student import Student
 from kt_theory.validation import numeric_array
 
@@ -40,45 +40,13 @@ def masked(student: Student | str, mask: ArrayLike) -> Student:
     """
     base = _row_student(student, "masked")
     possible = _possible(mask)
-    inner = base.rule.py_func
     rows = len(possible)
-
-    def rule(counts, revealed, out):
-        inputs, labels = counts.shape
-        few_counts = np.empty(labels, np.int64)
-        few_revealed = np.empty(labels)
-        few_out = np.empty(labels)
-        for s in range(inputs):
-            at = s if rows > 1 else 0
-            size = 0
-            for a in range(labels):
-                if possible[at, a]:
-                    few_counts[size] = counts[s, a]
-                    few_revealed[size] = revealed[s, a]
-                    few_out[size] = np.nan
-                    size += 1
-            inner(few_counts[:size], few_revealed[:size], few_out[:size])
-            mass = 0.0
-            for i in range(size):
-                mass += few_out[i]
-            size = 0
-            for a in range(labels):
-                out[s, a] = 0.0
-                if possible[at, a]:
-                    out[s, a] = few_out[size]
-                    size += 1
-            # Where the teacher contradicts the mask, what is shown of the possible labels does not
-            # sum to 1.
-            if not abs(mass - 1.0) <= _TOLERANCE:
-                for a in range(labels):
-                    if possible[at, a]:
-                        out[s, a] = out[s, a] / mass if mass > 0.0 else 1.0 / size
-
     name = f"{base.name} masked"
     exact = Masked(base.exact, possible, name) if isinstance(base.exact, RowRisk) else None
     sizes = (rows if rows > 1 else None, possible.shape[1])
     reference = f"{base.reference}; possible labels"
-    return Student(name, base.access, TableRule(rule), reference, exact, sizes=sizes)
+    rule = TableRule(_on_possible_labels, [rows, *possible.ravel()], base.rule)
+    return Student(name, base.access, rule, reference, exact, sizes=sizes)
 
 
 def grouped(student: Student | str, groups: ArrayLike) -> Student:
@@ -113,11 +81,64 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
     if (given != np.rint(given)).any():
         raise ValueError(f"groups = {given[given != np.rint(given)][0]:g}: must be whole numbers")
     _, group = np.unique(given, return_inverse=True)
-    inner = base.rule.py_func
-    number = int(group.max()) + 1
+    number = group.max() + 1
+    name = f"{base.name} grouped"
+    exact = Grouped(base.exact, group, name) if base.exact else None
+    reference = f"{base.reference}; equal inputs pooled"
+    rule = TableRule(_on_groups, [number, *group], base.rule)
+    return Student(name, level, rule, reference, exact, sizes=(len(group), None))
 
-    def rule(counts, revealed, out):
+
+def _on_possible_labels(inner: Function) -> Function:
+    """Return the rule of `masked`; its parameters: rows of the mask, the mask, those of `inner`."""
+
+    def rule(counts, revealed, out, parameters):
         inputs, labels = counts.shape
+        rows = int(parameters[0])
+        possible = parameters[1 : 1 + rows * labels].reshape(rows, labels)
+        own = parameters[1 + rows * labels :]
+        few_counts = np.empty(labels, np.int64)
+        few_revealed = np.empty(labels)
+        few_out = np.empty(labels)
+        for s in range(inputs):
+            at = s if rows > 1 else 0
+            size = 0
+            for a in range(labels):
+                if possible[at, a] > 0.0:
+                    few_counts[size] = counts[s, a]
+                    few_revealed[size] = revealed[s, a]
+                    few_out[size] = np.nan
+                    size += 1
+            inner(few_counts[:size], few_revealed[:size], few_out[:size], own)
+            mass = 0.0
+            for i in range(size):
+                mass += few_out[i]
+            size = 0
+            for a in range(labels):
+                out[s, a] = 0.0
+                if possible[at, a] > 0.0:
+                    out[s, a] = few_out[size]
+                    size += 1
+            # Where the teacher contradicts the mask, what is shown of the possible labels does not
+            # sum to 1.
+            if not abs(mass - 1.0) <= _TOLERANCE:
+                for a in range(labels):
+                    if possible[at, a] > 0.0:
+                        out[s, a] = out[s, a] / mass if mass > 0.0 else 1.0 / size
+
+    return rule
+
+
+def _on_groups(inner: Function) -> Function:
+    """Return the rule of `grouped`; its parameters: how many groups, that of each input, those of
+    `inner`.
+    """
+
+    def rule(counts, revealed, out, parameters):
+        inputs, labels = counts.shape
+        number = int(parameters[0])
+        group = parameters[1 : 1 + inputs].astype(np.int64)
+        own = parameters[1 + inputs :]
         pooled = np.zeros((number, labels), np.int64)
         shown = np.full((number, labels), np.nan)
         for s in range(inputs):
@@ -127,7 +148,7 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
                     shown[group[s], a] = revealed[s, a]
         copies = np.full((number, labels), np.nan)
         for g in range(number):
-            inner(pooled[g], shown[g], copies[g])
+            inner(pooled[g], shown[g], copies[g], own)
             mass = 0.0
             for a in range(labels):
                 mass += copies[g, a]
@@ -139,10 +160,7 @@ def grouped(student: Student | str, groups: ArrayLike) -> Student:
             for a in range(labels):
                 out[s, a] = copies[group[s], a]
 
-    name = f"{base.name} grouped"
-    exact = Grouped(base.exact, group, name) if base.exact else None
-    reference = f"{base.reference}; equal inputs pooled"
-    return Student(name, level, TableRule(rule), reference, exact, sizes=(len(group), None))
+    return rule
 
 
 def _row_student(student: Any, what: str) -> Student:

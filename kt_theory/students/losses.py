@@ -5,7 +5,6 @@ do.
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any
 
 import numpy as np
 
@@ -66,116 +65,111 @@ def hinton(alpha: float, temperature: float = 1.0) -> Student:
     name = f"hinton({weight:g}, {tau:g})" if tau != 1.0 else f"hinton({weight:g})"
     if weight in (0.0, 1.0):
         end = CE_SGL if weight else CE_FUL
-        rule = RowRule(_mixture(weight))
+        rule = RowRule(_mixture, [weight])
         return Student(name, SOFT, rule, reference, end.exact, sparse=end.sparse)
     if tau == 1.0:
-        return Student(name, SOFT, RowRule(_mixture(weight)), reference, Mixed(weight))
-    return Student(name, SOFT, RowRule(_newton(weight, tau)), reference)
+        return Student(name, SOFT, RowRule(_mixture, [weight]), reference, Mixed(weight))
+    return Student(name, SOFT, RowRule(_newton, [weight, tau]), reference)
 
 
-def _mixture(weight: float) -> Any:
-    def rule(counts, revealed, out):
-        visits = counts.sum()
-        for a in range(counts.size):
-            if visits == 0:
-                out[a] = 1.0 / counts.size
-            else:
-                out[a] = weight * (counts[a] / visits) + (1.0 - weight) * revealed[a]
-
-    return rule
+def _mixture(counts, revealed, out, parameters):
+    weight = parameters[0]
+    visits = counts.sum()
+    for a in range(counts.size):
+        if visits == 0:
+            out[a] = 1.0 / counts.size
+        else:
+            out[a] = weight * (counts[a] / visits) + (1.0 - weight) * revealed[a]
 
 
-def _newton(weight: float, tau: float) -> Any:
-    """Return the rule for T != 1 and 0 < alpha < 1.
+def _newton(counts, revealed, out, parameters):
+    """Write the minimum for T != 1 and 0 < alpha < 1; the parameters are alpha and T.
 
     The Hessian is D - alpha q q^T - (1-alpha) q_T q_T^T with D = diag(alpha q + (1-alpha) q_T), and
     does not see a constant in the logits. With the constant that makes q_T . step = 0, the Newton
     step is D^-1 (s q - gradient), s = alpha q . step, so one division solves for it.
     """
+    weight, tau = parameters[0], parameters[1]
     other = 1.0 - weight
-
-    def rule(counts, revealed, out):
-        labels = counts.size
-        visits = counts.sum()
-        if visits == 0:
-            out[:] = 1.0 / labels
-            return
-        logit, hot, target, step = (
-            np.empty(labels),
-            np.empty(labels),
-            np.empty(labels),
-            np.empty(labels),
-        )
-        top = revealed.max()
-        mass = 0.0
-        for a in range(labels):
-            target[a] = (revealed[a] / top) ** (1.0 / tau)
-            mass += target[a]
-            start = weight * (counts[a] / visits) + other * revealed[a]
-            # A label without counts and target has no weight in the minimum.
-            logit[a] = np.log(start) if counts[a] > 0 or target[a] > 0.0 else -np.inf
-        target /= mass
-        for _ in range(_NEWTON_STEPS):
-            top = logit.max()
-            mass = 0.0
-            hot_mass = 0.0
-            for a in range(labels):
-                out[a], hot[a] = np.exp(logit[a] - top), np.exp((logit[a] - top) / tau)
-                mass += out[a]
-                hot_mass += hot[a]
-            out /= mass
-            hot /= hot_mass
-            above = 0.0
-            below = 0.0
-            largest = 0.0
-            for a in range(labels):
-                curve = weight * out[a] + other * hot[a]
-                if curve > 0.0:
-                    step[a] = weight * (out[a] - counts[a] / visits) + other * tau * (
-                        hot[a] - target[a]
-                    )
-                    largest = max(largest, abs(step[a]))
-                    above -= weight * out[a] * step[a] / curve
-                    below += other * out[a] * hot[a] / curve
-            if largest <= 1e-15 * max(tau, 1.0):
-                break
-            slope, mean, hot_mean, hard, soft = 0.0, 0.0, 0.0, 0.0, 0.0
-            for a in range(labels):
-                curve = weight * out[a] + other * hot[a]
-                gradient = step[a]
-                step[a] = (out[a] * (above / below) - gradient) / curve if curve > 0.0 else 0.0
-                slope += gradient * step[a] if curve > 0.0 else 0.0
-                mean += out[a] * step[a]
-                hot_mean += hot[a] * step[a]
-                hard += counts[a] / visits * step[a]
-                soft += target[a] * step[a]
-            size = 1.0
-            # Far from the minimum the loss must fall; close to it the fall is lost in rounding.
-            while slope < -1e-14 and size > 1e-12:
-                hard_rise = 0.0
-                soft_rise = 0.0
-                for a in range(labels):
-                    hard_gap = size * (step[a] - mean)
-                    soft_gap = size * (step[a] - hot_mean) / tau
-                    # A step so far would overflow, on a label whose weight may have underflowed: it
-                    # is refused.
-                    far = hard_gap > 600.0 or soft_gap > 600.0
-                    hard_rise += np.inf if far else out[a] * np.expm1(hard_gap)
-                    soft_rise += np.inf if far else hot[a] * np.expm1(soft_gap)
-                rise = weight * (np.log1p(hard_rise) + size * (mean - hard))
-                rise += other * tau * (tau * np.log1p(soft_rise) + size * (hot_mean - soft))
-                if rise <= 1e-4 * size * slope:
-                    break
-                size *= 0.5
-            for a in range(labels):
-                logit[a] += size * step[a]
-            if slope > -1e-28:
-                break
-        mass = 0.0
+    labels = counts.size
+    visits = counts.sum()
+    if visits == 0:
+        out[:] = 1.0 / labels
+        return
+    logit, hot, target, step = (
+        np.empty(labels),
+        np.empty(labels),
+        np.empty(labels),
+        np.empty(labels),
+    )
+    top = revealed.max()
+    mass = 0.0
+    for a in range(labels):
+        target[a] = (revealed[a] / top) ** (1.0 / tau)
+        mass += target[a]
+        start = weight * (counts[a] / visits) + other * revealed[a]
+        # A label without counts and target has no weight in the minimum.
+        logit[a] = np.log(start) if counts[a] > 0 or target[a] > 0.0 else -np.inf
+    target /= mass
+    for _ in range(_NEWTON_STEPS):
         top = logit.max()
+        mass = 0.0
+        hot_mass = 0.0
         for a in range(labels):
-            out[a] = np.exp(logit[a] - top)
+            out[a], hot[a] = np.exp(logit[a] - top), np.exp((logit[a] - top) / tau)
             mass += out[a]
+            hot_mass += hot[a]
         out /= mass
-
-    return rule
+        hot /= hot_mass
+        above = 0.0
+        below = 0.0
+        largest = 0.0
+        for a in range(labels):
+            curve = weight * out[a] + other * hot[a]
+            if curve > 0.0:
+                step[a] = weight * (out[a] - counts[a] / visits) + other * tau * (
+                    hot[a] - target[a]
+                )
+                largest = max(largest, abs(step[a]))
+                above -= weight * out[a] * step[a] / curve
+                below += other * out[a] * hot[a] / curve
+        if largest <= 1e-15 * max(tau, 1.0):
+            break
+        slope, mean, hot_mean, hard, soft = 0.0, 0.0, 0.0, 0.0, 0.0
+        for a in range(labels):
+            curve = weight * out[a] + other * hot[a]
+            gradient = step[a]
+            step[a] = (out[a] * (above / below) - gradient) / curve if curve > 0.0 else 0.0
+            slope += gradient * step[a] if curve > 0.0 else 0.0
+            mean += out[a] * step[a]
+            hot_mean += hot[a] * step[a]
+            hard += counts[a] / visits * step[a]
+            soft += target[a] * step[a]
+        size = 1.0
+        # Far from the minimum the loss must fall; close to it the fall is lost in rounding.
+        while slope < -1e-14 and size > 1e-12:
+            hard_rise = 0.0
+            soft_rise = 0.0
+            for a in range(labels):
+                hard_gap = size * (step[a] - mean)
+                soft_gap = size * (step[a] - hot_mean) / tau
+                # A step so far would overflow, on a label whose weight may have underflowed: it
+                # is refused.
+                far = hard_gap > 600.0 or soft_gap > 600.0
+                hard_rise += np.inf if far else out[a] * np.expm1(hard_gap)
+                soft_rise += np.inf if far else hot[a] * np.expm1(soft_gap)
+            rise = weight * (np.log1p(hard_rise) + size * (mean - hard))
+            rise += other * tau * (tau * np.log1p(soft_rise) + size * (hot_mean - soft))
+            if rise <= 1e-4 * size * slope:
+                break
+            size *= 0.5
+        for a in range(labels):
+            logit[a] += size * step[a]
+        if slope > -1e-28:
+            break
+    mass = 0.0
+    top = logit.max()
+    for a in range(labels):
+        out[a] = np.exp(logit[a] - top)
+        mass += out[a]
+    out /= mass

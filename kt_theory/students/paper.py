@@ -19,6 +19,7 @@ from kt_theory.students.rules import (
     good_turing,
     reweighted_frequencies,
     share_the_rest,
+    smoothed_frequencies,
 )
 from kt_theory.students.student import Student
 
@@ -107,18 +108,10 @@ def add_c(c: float) -> Student:
     if isinstance(c, bool) or not isinstance(c, Real) or not 0.0 <= c <= _LARGEST_C:
         raise ValueError(f"c = {c!r}: must be a number from 0 to {_LARGEST_C:g}")
     amount = float(c)
-
-    def rule(counts, revealed, out):
-        total = counts.sum() + amount * counts.size
-        if total == 0.0:
-            out[:] = 1.0 / counts.size
-        else:
-            out[:] = (counts + amount) / total
-
     return Student(
         f"add_c({amount:g})",
         HARD,
-        RowRule(rule),
+        RowRule(smoothed_frequencies, [amount]),
         "additive smoothing",
         Smoothed(amount),
         sparse=sparse.Smoothed(amount),

@@ -128,12 +128,12 @@ def affine_ful(features: Any) -> Student:
     middle = points - points.mean(axis=0)
     lifted = np.column_stack([middle / (np.abs(middle).max() or 1.0), np.ones(len(points))])
     name = f"affine_ful({points.shape[1]} features)"
-    rule = TableRule(span_rule(lifted, whole=True))
+    rule = span_rule(lifted, whole=True)
     sizes = (len(points), None)
     return Student(name, access.logits(), rule, "affine span of the queries", sizes=sizes)
 
 
-def span_rule(vectors: np.ndarray, *, whole: bool, shipped: bool = True) -> Any:
+def span_rule(vectors: np.ndarray, *, whole: bool, shipped: bool = True) -> TableRule:
     """Return the table rule that knows a logit where linear algebra gives it: in the span of those
     that it was shown.
 
@@ -151,80 +151,82 @@ def span_rule(vectors: np.ndarray, *, whole: bool, shipped: bool = True) -> Any:
     shipped : bool
         Otherwise the vector of an unvisited input is unknown, and its row uniform.
     """
+    return TableRule(_in_the_span, [whole, shipped, *vectors.ravel()])
 
-    def rule(counts, revealed, out):
-        inputs, labels = counts.shape
-        width = vectors.shape[1]
-        rest = np.zeros((inputs, width))
-        share = np.zeros((inputs, width))
-        part = np.zeros(
-            (inputs, width)
-        )  # vectors[s] = sum_i part[s, i] vectors[chosen[i]] + rest[s]
-        chosen = np.zeros(width, dtype=np.int64)
-        base = np.zeros(width)
-        inside = np.zeros(inputs, dtype=np.bool_)
-        rank = 0
-        for a in range(labels):
-            if a == 0 or not whole:
-                for s in range(inputs):
-                    for j in range(width):
-                        rest[s, j] = vectors[s, j]
-                rank = 0
-                while rank < width:
-                    longest = 0.0
-                    for s in range(inputs):
-                        length = 0.0
-                        for j in range(width):
-                            length += rest[s, j] ** 2
-                        if length > longest and not np.isnan(revealed[s, a]):
-                            longest = length
-                            chosen[rank] = s
-                    if longest <= _SPAN_TOLERANCE**2:
-                        break
-                    for j in range(width):
-                        base[j] = rest[chosen[rank], j] / np.sqrt(longest)
-                    for s in range(inputs):
-                        along = 0.0
-                        for j in range(width):
-                            along += rest[s, j] * base[j]
-                        for j in range(width):
-                            rest[s, j] -= along * base[j]
-                        share[s, rank] = along
-                    rank += 1
+
+def _in_the_span(counts, revealed, out, parameters):
+    inputs, labels = counts.shape
+    width = (parameters.size - 2) // inputs
+    vectors = parameters[2:].reshape(inputs, width)
+    whole, shipped = parameters[0] > 0.0, parameters[1] > 0.0
+    rest = np.zeros((inputs, width))
+    share = np.zeros((inputs, width))
+    part = np.zeros(
+        (inputs, width)
+    )  # vectors[s] = sum_i part[s, i] vectors[chosen[i]] + rest[s]
+    chosen = np.zeros(width, dtype=np.int64)
+    base = np.zeros(width)
+    inside = np.zeros(inputs, dtype=np.bool_)
+    rank = 0
+    for a in range(labels):
+        if a == 0 or not whole:
+            for s in range(inputs):
+                for j in range(width):
+                    rest[s, j] = vectors[s, j]
+            rank = 0
+            while rank < width:
+                longest = 0.0
                 for s in range(inputs):
                     length = 0.0
                     for j in range(width):
                         length += rest[s, j] ** 2
-                    known = shipped or counts[s].sum() > 0
-                    inside[s] = known and length <= _SPAN_TOLERANCE**2
-                    for i in range(rank - 1, -1, -1):
-                        part[s, i] = share[s, i]
-                        for j in range(i + 1, rank):
-                            part[s, i] -= part[s, j] * share[chosen[j], i]
-                        part[s, i] /= share[chosen[i], i]
+                    if length > longest and not np.isnan(revealed[s, a]):
+                        longest = length
+                        chosen[rank] = s
+                if longest <= _SPAN_TOLERANCE**2:
+                    break
+                for j in range(width):
+                    base[j] = rest[chosen[rank], j] / np.sqrt(longest)
+                for s in range(inputs):
+                    along = 0.0
+                    for j in range(width):
+                        along += rest[s, j] * base[j]
+                    for j in range(width):
+                        rest[s, j] -= along * base[j]
+                    share[s, rank] = along
+                rank += 1
             for s in range(inputs):
-                own = revealed[s, a]
-                if not np.isnan(own):
-                    out[s, a] = np.log(own) if own > 0.0 else -np.inf
-                elif inside[s]:
-                    out[s, a] = 0.0
-                    for i in range(rank):
-                        weight = revealed[chosen[i], a]
-                        out[s, a] += part[s, i] * np.log(weight) if weight > 0.0 else -np.inf
-                else:
-                    out[s, a] = np.nan
+                length = 0.0
+                for j in range(width):
+                    length += rest[s, j] ** 2
+                known = shipped or counts[s].sum() > 0
+                inside[s] = known and length <= _SPAN_TOLERANCE**2
+                for i in range(rank - 1, -1, -1):
+                    part[s, i] = share[s, i]
+                    for j in range(i + 1, rank):
+                        part[s, i] -= part[s, j] * share[chosen[j], i]
+                    part[s, i] /= share[chosen[i], i]
         for s in range(inputs):
-            top = -np.inf
-            mass = 0.0
-            for a in range(labels):
-                top = max(top, -np.inf if np.isnan(out[s, a]) else out[s, a])
-            for a in range(labels):
-                if top == -np.inf:
-                    out[s, a] = 1.0
-                else:
-                    out[s, a] = 0.0 if np.isnan(out[s, a]) else np.exp(out[s, a] - top)
-                mass += out[s, a]
-            for a in range(labels):
-                out[s, a] /= mass
-
-    return rule
+            own = revealed[s, a]
+            if not np.isnan(own):
+                out[s, a] = np.log(own) if own > 0.0 else -np.inf
+            elif inside[s]:
+                out[s, a] = 0.0
+                for i in range(rank):
+                    weight = revealed[chosen[i], a]
+                    out[s, a] += part[s, i] * np.log(weight) if weight > 0.0 else -np.inf
+            else:
+                out[s, a] = np.nan
+    for s in range(inputs):
+        top = -np.inf
+        mass = 0.0
+        for a in range(labels):
+            top = max(top, -np.inf if np.isnan(out[s, a]) else out[s, a])
+        for a in range(labels):
+            if top == -np.inf:
+                out[s, a] = 1.0
+            else:
+                out[s, a] = 0.0 if np.isnan(out[s, a]) else np.exp(out[s, a] - top)
+            mass += out[s, a]
+        for a in range(labels):
+            out[s, a] /= mass

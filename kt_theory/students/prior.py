@@ -91,7 +91,7 @@ def with_prior(student: Student | Access | str, table: ArrayLike) -> Student:
     """
     base = _based_on(student)
     prior = distributions(table, "table", 2)
-    rule = _WITH_PRIOR.get(base.rule.py_func)
+    rule = _WITH_PRIOR.get(base.rule.function)
     if rule is None or base.prior is not None:
         raise ValueError(
             f"student {base.name!r}: a prior needs one of ce_sgl, ce_ptl, sel_ptl, ce_ful, "
@@ -122,6 +122,15 @@ def _based_on(student: Student | Access | str) -> Student:
     return next((base for base in _OF_ACCESS if base.access == level), sharing)
 
 
+def _towards_prior(counts, revealed, out, weights):
+    inputs, labels = counts.shape
+    for s in range(inputs):
+        visits = counts[s].sum()
+        if visits > 0 and weights[s] < np.inf:
+            for a in range(labels):
+                out[s, a] = (counts[s, a] + weights[s] * out[s, a]) / (visits + weights[s])
+
+
 def shrink(table: ArrayLike, weight: Any) -> Student:
     """Return the hard-label student that shrinks towards a table: (n_sa + weight pi_0(a|s)) / (n_s
     + weight).
@@ -150,19 +159,10 @@ def shrink(table: ArrayLike, weight: Any) -> Student:
     if not (given >= 0.0).all():
         raise ValueError(f"weight = {float(given.min()):g}: must be at least 0")
     weights = np.broadcast_to(given, len(prior)).copy()
-
-    def rule(counts, revealed, out):
-        inputs, labels = counts.shape
-        for s in range(inputs):
-            visits = counts[s].sum()
-            if visits > 0 and weights[s] < np.inf:
-                for a in range(labels):
-                    out[s, a] = (counts[s, a] + weights[s] * out[s, a]) / (visits + weights[s])
-
     name = f"shrink({float(given):g})" if given.ndim == 0 else "shrink"
     reference = "James and Stein (1961): shrinkage towards a table"
     exact = Shrunk(prior, weights, name)
-    return Student(name, HARD, TableRule(rule), reference, exact, prior)
+    return Student(name, HARD, TableRule(_towards_prior, weights), reference, exact, prior)
 
 
 def best_shrinkage(teacher: Teacher, table: ArrayLike) -> np.ndarray:

@@ -85,10 +85,10 @@ def features(features: Any, targets: str = "complete", *, shipped: bool = True) 
     sizes = (len(points), None)
     if targets == "hard":
         return Student(
-            name, HARD, TableRule(_maximum_likelihood(points, shipped)), reference, sizes=sizes
+            name, HARD, _maximum_likelihood(points, shipped), reference, sizes=sizes
         )
     vectors = points / (np.abs(points).max() or 1.0)
-    rule = TableRule(span_rule(vectors, whole=targets == "complete", shipped=shipped))
+    rule = span_rule(vectors, whole=targets == "complete", shipped=shipped)
     if targets == "complete":
         exact = None if shipped else WholeRows(name)
         return Student(name, access.logits(), rule, reference, exact, sizes=sizes)
@@ -172,95 +172,97 @@ def equal_maps(features: Any) -> np.ndarray:
     return np.unique(level, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _maximum_likelihood(points: np.ndarray, shipped: bool) -> Any:
+def _maximum_likelihood(points: np.ndarray, shipped: bool) -> TableRule:
     left, sizes, _ = np.linalg.svd(points, full_matrices=False)
     rank = int((sizes > _RANK_TOLERANCE * sizes[0]).sum())
     basis = np.ascontiguousarray(left[:, : max(rank, 1)] * (np.sqrt(len(points)) if rank else 0.0))
+    return TableRule(_most_likely, [shipped, *basis.ravel()])
 
-    def rule(counts, revealed, out):
-        inputs, labels = counts.shape
-        width = basis.shape[1]
-        size = labels * width
-        visits = np.zeros(inputs)
-        for s in range(inputs):
-            visits[s] = counts[s].sum()
-        pairs = visits.sum()
-        ridge = _RIDGE + _RELATIVE_RIDGE * pairs
-        head = np.zeros(size)
-        slope = np.zeros(size)
-        step = np.zeros(size)
-        curve = np.zeros((size, size))
-        value = -np.inf
-        scale = 0.0
-        decrement = np.inf
-        for _ in range(_NEWTON_STEPS):
-            while True:  # halve the step until the penalised likelihood rises
-                new = 0.0
-                for i in range(size):
-                    new -= 0.5 * ridge * (head[i] + scale * step[i]) ** 2
-                for s in range(inputs):
-                    top = -np.inf
-                    mass = 0.0
-                    for a in range(labels):
-                        out[s, a] = 0.0
-                        for j in range(width):
-                            i = a * width + j
-                            out[s, a] += basis[s, j] * (head[i] + scale * step[i])
-                        top = max(top, out[s, a])
-                    for a in range(labels):
-                        mass += np.exp(out[s, a] - top)
-                        new += counts[s, a] * (out[s, a] - top)
-                    new -= visits[s] * np.log(mass)
-                    for a in range(labels):
-                        out[s, a] = np.exp(out[s, a] - top) / mass
-                if new >= value - 1e-12 * (1.0 + abs(value)) or scale < 1e-9:
-                    break
-                scale *= 0.5
-            value = new
+
+def _most_likely(counts, revealed, out, parameters):
+    inputs, labels = counts.shape
+    width = (parameters.size - 1) // inputs
+    basis = parameters[1:].reshape(inputs, width)
+    shipped = parameters[0] > 0.0
+    size = labels * width
+    visits = np.zeros(inputs)
+    for s in range(inputs):
+        visits[s] = counts[s].sum()
+    pairs = visits.sum()
+    ridge = _RIDGE + _RELATIVE_RIDGE * pairs
+    head = np.zeros(size)
+    slope = np.zeros(size)
+    step = np.zeros(size)
+    curve = np.zeros((size, size))
+    value = -np.inf
+    scale = 0.0
+    decrement = np.inf
+    for _ in range(_NEWTON_STEPS):
+        while True:  # halve the step until the penalised likelihood rises
+            new = 0.0
             for i in range(size):
-                head[i] += scale * step[i]
-            if decrement <= 1e-14 * pairs or pairs == 0.0:
-                break
-            for i in range(size):
-                slope[i] = -ridge * head[i]
-                for k in range(size):
-                    curve[i, k] = ridge if i == k else 0.0
+                new -= 0.5 * ridge * (head[i] + scale * step[i]) ** 2
             for s in range(inputs):
-                if visits[s] == 0.0:
-                    continue
+                top = -np.inf
+                mass = 0.0
                 for a in range(labels):
+                    out[s, a] = 0.0
                     for j in range(width):
-                        slope[a * width + j] += (counts[s, a] - visits[s] * out[s, a]) * basis[s, j]
-                    for b in range(a + 1):
-                        weight = visits[s] * out[s, a] * ((1.0 if a == b else 0.0) - out[s, b])
-                        for j in range(width):
-                            for k in range(width):
-                                curve[a * width + j, b * width + k] += (
-                                    weight * basis[s, j] * basis[s, k]
-                                )
-            for i in range(size):  # Cholesky, then two triangular solves
-                for k in range(i + 1):
-                    for j in range(k):
-                        curve[i, k] -= curve[i, j] * curve[k, j]
-                    curve[i, k] = np.sqrt(curve[i, i]) if i == k else curve[i, k] / curve[k, k]
-                step[i] = slope[i]
-                for k in range(i):
-                    step[i] -= curve[i, k] * step[k]
-                step[i] /= curve[i, i]
-            decrement = 0.0
-            for i in range(size):
-                decrement += step[i] ** 2
-            for i in range(size - 1, -1, -1):
-                for k in range(i + 1, size):
-                    step[i] -= curve[k, i] * step[k]
-                step[i] /= curve[i, i]
-            scale = 1.0
-        for s in range(inputs):
-            if not shipped and visits[s] == 0.0:
+                        i = a * width + j
+                        out[s, a] += basis[s, j] * (head[i] + scale * step[i])
+                    top = max(top, out[s, a])
                 for a in range(labels):
-                    out[s, a] = 1.0 / labels
-
-    return rule
+                    mass += np.exp(out[s, a] - top)
+                    new += counts[s, a] * (out[s, a] - top)
+                new -= visits[s] * np.log(mass)
+                for a in range(labels):
+                    out[s, a] = np.exp(out[s, a] - top) / mass
+            if new >= value - 1e-12 * (1.0 + abs(value)) or scale < 1e-9:
+                break
+            scale *= 0.5
+        value = new
+        for i in range(size):
+            head[i] += scale * step[i]
+        if decrement <= 1e-14 * pairs or pairs == 0.0:
+            break
+        for i in range(size):
+            slope[i] = -ridge * head[i]
+            for k in range(size):
+                curve[i, k] = ridge if i == k else 0.0
+        for s in range(inputs):
+            if visits[s] == 0.0:
+                continue
+            for a in range(labels):
+                for j in range(width):
+                    slope[a * width + j] += (counts[s, a] - visits[s] * out[s, a]) * basis[s, j]
+                for b in range(a + 1):
+                    weight = visits[s] * out[s, a] * ((1.0 if a == b else 0.0) - out[s, b])
+                    for j in range(width):
+                        for k in range(width):
+                            curve[a * width + j, b * width + k] += (
+                                weight * basis[s, j] * basis[s, k]
+                            )
+        for i in range(size):  # Cholesky, then two triangular solves
+            for k in range(i + 1):
+                for j in range(k):
+                    curve[i, k] -= curve[i, j] * curve[k, j]
+                curve[i, k] = np.sqrt(curve[i, i]) if i == k else curve[i, k] / curve[k, k]
+            step[i] = slope[i]
+            for k in range(i):
+                step[i] -= curve[i, k] * step[k]
+            step[i] /= curve[i, i]
+        decrement = 0.0
+        for i in range(size):
+            decrement += step[i] ** 2
+        for i in range(size - 1, -1, -1):
+            for k in range(i + 1, size):
+                step[i] -= curve[k, i] * step[k]
+            step[i] /= curve[i, i]
+        scale = 1.0
+    for s in range(inputs):
+        if not shipped and visits[s] == 0.0:
+            for a in range(labels):
+                out[s, a] = 1.0 / labels
 
 
 def _classical_scaling(distances: Any) -> np.ndarray:

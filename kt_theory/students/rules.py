@@ -12,6 +12,9 @@ A row rule sees one input only and writes one distribution over the labels:
 A table rule sees all inputs at once, three arrays (S, A), for students that learn something from
 all rows together. The Monte Carlo engine compiles them; called from Python they run as they stand,
 which makes them their own oracles.
+
+A rule with parameters takes them as a fourth argument, numbers (P,), so that one piece of machine
+code serves all their values, and rules are equal where function and parameters are.
 """
 
 from __future__ import annotations
@@ -20,16 +23,34 @@ import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-Function = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+from kt_theory.content import ByContent
+
+Function = Callable[..., Any]
 
 
 @dataclass(frozen=True, eq=False)
-class _Rule:
+class _Rule(ByContent):
+    """A rule.
+
+    Parameters
+    ----------
+    py_func : callable
+        A function of (counts, revealed, out), of (counts, revealed, out, parameters), or, with
+        `inner`, what makes the latter from the function of the inner rule.
+    parameters : (P,) array_like, optional
+    inner : RowRule, optional
+        A rule that this one calls; its parameters follow those of this one.
+    """
+
     py_func: Function
+    parameters: Any = None
+    inner: RowRule | TableRule | None = None
     decorator: ClassVar[str]
 
     def __post_init__(self) -> None:
@@ -37,10 +58,30 @@ class _Rule:
             raise ValueError(
                 f"{self.decorator}({self.py_func!r}): must be a function of (counts, revealed, out)"
             )
+        if self.parameters is not None:
+            object.__setattr__(self, "parameters", _vector(self.parameters))
+
+    @cached_property
+    def function(self) -> Function:
+        """The function of (counts, revealed, out), and of `values` where they are not None."""
+        return self.py_func if self.inner is None else _made(self.py_func, self.inner.of_four)
+
+    @cached_property
+    def of_four(self) -> Function:
+        """The function of (counts, revealed, out, values)."""
+        return self.function if self.values is not None else _without_values(self.function)
+
+    @cached_property
+    def values(self) -> np.ndarray | None:
+        """The parameters, those of the inner rule behind them, (P,), or None."""
+        if self.inner is None or self.inner.values is None:
+            return self.parameters
+        return np.concatenate([self.parameters, self.inner.values])
 
     def __call__(self, counts: np.ndarray, revealed: np.ndarray, out: np.ndarray) -> None:
         """Run the rule in plain Python."""
-        self.py_func(counts, revealed, out)
+        given = () if self.values is None else (self.values,)
+        self.function(counts, revealed, out, *given)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a rule that was defined with the decorator by its name: that name now means the
@@ -50,7 +91,7 @@ class _Rule:
         name = self.py_func.__qualname__
         if getattr(sys.modules.get(module), name, None) is self:
             return _rule_by_name, (module, name)
-        return type(self), (self.py_func,)
+        return type(self), (self.py_func, self.parameters, self.inner)
 
 
 class RowRule(_Rule):
@@ -65,6 +106,25 @@ class TableRule(_Rule):
     """
 
     decorator = "table_rule"
+
+
+def _vector(parameters: ArrayLike) -> np.ndarray:
+    vector = np.array(parameters, dtype=np.float64).reshape(-1)
+    vector.flags.writeable = False
+    return vector
+
+
+@cache
+def _made(maker: Callable[[Function], Function], inner: Function) -> Function:
+    return maker(inner)
+
+
+@cache
+def _without_values(function: Function) -> Function:
+    def of_four(counts, revealed, out, values):
+        function(counts, revealed, out)
+
+    return of_four
 
 
 def _rule_by_name(module: str, name: str) -> RowRule | TableRule:
@@ -120,6 +180,16 @@ def frequencies(counts, revealed, out):
         out[:] = 1.0 / counts.size
     else:
         out[:] = counts / visits
+
+
+def smoothed_frequencies(counts, revealed, out, parameters):
+    """Write (n_sa + c) / (n_s + c A); the parameter is c."""
+    amount = parameters[0]
+    total = counts.sum() + amount * counts.size
+    if total == 0.0:
+        out[:] = 1.0 / counts.size
+    else:
+        out[:] = (counts + amount) / total
 
 
 def reweighted_frequencies(counts, revealed, out):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.access import Access, AccessError, as_access
+from kt_theory.content import ByContent
 from kt_theory.exact.risk import ExactRisk
 from kt_theory.students.rules import RowRule, TableRule, row_rule
 from kt_theory.students.sparse import ByRule, SparseFit
@@ -18,7 +19,7 @@ from kt_theory.validation import distributions
 
 
 @dataclass(frozen=True, eq=False)
-class Student:
+class Student(ByContent):
     """A student on finite domains.
 
     Parameters

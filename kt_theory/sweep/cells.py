@@ -84,7 +84,7 @@ def seconds_per_repeat(
     """
     pairs = inputs * labels
     rules = sum(recipe["name"] not in STUDENTS for recipe in students)
-    return 1e-9 * (80.0 + min(1.2 * n, 2.0 * pairs) + pairs * (0.5 + 10.0 * rules))
+    return 1e-9 * (80.0 + min(1.2 * n, 2.0 * pairs) + pairs * (0.5 + 4.0 * rules))
 
 
 def merged_histogram(
@@ -107,7 +107,7 @@ def _run(work: Work) -> list[Block]:
     facts = runner.teacher.inputs, runner.teacher.labels, runner.cell.path, seconds
     blocks = []
     for sums, histogram in zip(tally.sums, tally.histogram, strict=True):
-        bins = np.flatnonzero(histogram)
+        bins = np.flatnonzero(histogram > 0)  # of booleans it is ten times as fast
         blocks.append(Block(*facts, sums.copy(), bins, histogram[bins]))
     return blocks
 

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 from kt_theory.sweep.cells import seconds_per_repeat
 from kt_theory.sweep.journal import Reader
-from kt_theory.sweep.plan import disjoint
+from kt_theory.sweep.plan import block_size, cut, disjoint
 from kt_theory.sweep.results import status_of
 from kt_theory.sweep.spec import Cell, Spec
 from kt_theory.sweep.store import Store
 
 _BYTES_PER_CELL = 6000
 """A block on the disk: most of it the histogram, a thousand bins or so."""
+
+_START_SECONDS = 1.5
+"""Loading the engine, and the table at the end."""
+
+_RULE_SECONDS = 1.0
+"""Compiling a rule that has no kernel of its own."""
+
+_BLOCK_SECONDS = 0.0006
+"""Sending out a block, its plan to draw from, saving it."""
+
+_CELL_SECONDS = 0.0002
+"""A student of a block: its sums, histogram and record."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +44,7 @@ class Estimate:
     inputs, labels, repeats : int
         `repeats` is the most there can be.
     seconds : float
-        Within a factor of three or so; 0 where the teacher is not defined.
+        Within a factor of two or so; 0 where the teacher is not defined.
     """
 
     cells: tuple[Cell, ...]
@@ -55,11 +70,26 @@ def estimates(spec: Spec) -> list[Estimate]:
         inputs, labels = recipes.shape(cells[0].teacher)
         defined = [cell.student for cell in cells if not cell.undefined]
         repeats = spec.repeats or spec.max_repeats or 0 if defined else 0
-        seconds = (
-            repeats * seconds_per_repeat(inputs, labels, cells[0].n, defined) if defined else 0.0
-        )
+        seconds = _seconds(inputs, labels, cells[0].n, repeats, defined) if defined else 0.0
         found.append(Estimate(tuple(cells), inputs, labels, repeats, seconds))
     return found
+
+
+def _seconds(
+    inputs: int, labels: int, n: int, repeats: int, students: Sequence[Mapping[str, Any]]
+) -> float:
+    """Return what the blocks of one group of cells cost, sampling and bookkeeping."""
+    each = seconds_per_repeat(inputs, labels, n, students)
+    blocks = len(cut((0, repeats), block_size(each)))
+    return repeats * each + blocks * (_BLOCK_SECONDS + _CELL_SECONDS * len(students))
+
+
+def total_seconds(found: list[Estimate]) -> float:
+    """Return about how long a run takes on one core, its start and its rules included."""
+    cells = [cell for each in found for cell in each.cells if not cell.undefined]
+    rules = {cell.student["name"] for cell in cells if cell.student["name"] not in STUDENTS}
+    start = _START_SECONDS + _RULE_SECONDS * len(rules) if cells else 0.0
+    return start + sum(each.seconds for each in found)
 
 
 def stored_bytes(found: list[Estimate]) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kt_theory.kernels.statistics import moments, quantiles
+from kt_theory.kernels.statistics import interval, moments, quantiles
 from kt_theory.sweep.blocks import UNREADABLE, intact, merge
 from kt_theory.sweep.cells import QUANTILES
 from kt_theory.sweep.journal import Record
@@ -23,8 +23,8 @@ _LEVELS = tuple(f"q{100 * share:02.0f}" for share in QUANTILES)
 _COLUMNS = {
     **dict.fromkeys(("cell", "teacher", "student", "access"), "string"),
     **dict.fromkeys(("n", "inputs", "labels"), "int64"),
-    **dict.fromkeys(("mean", "std_error", *_LEVELS), "double"),
-    "repeats": "int64",
+    **dict.fromkeys(("mean", "std_error", "low", "high", *_LEVELS), "double"),
+    **dict.fromkeys(("repeats", "asked"), "int64"),
     **dict.fromkeys(("seed", "path", "status", "error"), "string"),
 }
 
@@ -51,6 +51,25 @@ def write_results(folder: Path, spec: Spec, table: pa.Table) -> None:
     replace(
         folder / "results.parquet",
         lambda file: pq.write_table(marked, file, compression="zstd", write_page_checksum=True),
+    )
+
+
+def left_over(folder: Path) -> str:
+    """Return in one line how many cells have more repeats than are asked for; empty if none has."""
+    import pyarrow.parquet as pq
+
+    file = folder / "results.parquet"
+    names = ["repeats", "asked"]
+    if not file.exists() or not set(names) <= set(pq.read_schema(file).names):
+        return ""
+    columns = pq.read_table(file, columns=names).to_pydict().values()
+    more = [(done, asked) for done, asked in zip(*columns, strict=True) if done > asked]
+    if not more:
+        return ""
+    most = max(done for done, _ in more)
+    return (
+        f"{len(more):,} cells keep up to {most:,} repeats of an earlier run where {more[0][1]:,} "
+        "are asked for; a new folder has no more than these"
     )
 
 
@@ -91,11 +110,13 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
 
     Returns
     -------
-    DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, q05, q25,
-    q50, q75, q95, repeats, seed, path, status ("done", "unfinished", "failed", "not defined" or
-    "missing"), error, seconds; lower_bound and upper_bound (the paper's, in mean; NaN where no
-    theorem applies), exact (the exact risk, NaN where there is none), minimax_lower and
-    minimax_upper (between them lies the least worst-case risk at this access level).
+    DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, low, high
+    (they hold the risk with 95 % probability), q05, q25, q50, q75, q95, repeats, asked
+    (what the specification asks for at most; a run that asked for more has left more, which are
+    kept), seed, path, status ("done", "unfinished", "failed", "not defined" or "missing"), error,
+    seconds; lower_bound and upper_bound (the paper's, in mean; NaN where no theorem applies), exact
+    (the exact risk, NaN where there is none), minimax_lower and minimax_upper (between them lies
+    the least worst-case risk at this access level).
     """
     from kt_theory.study import bound_columns
     from kt_theory.sweep.theory import exact_column, minimax_columns
@@ -160,6 +181,7 @@ def _row(spec: Spec, cell: Cell, records: list[Record]) -> dict[str, Any]:
         "inputs": cell.teacher.get("inputs"),
         "labels": cell.teacher.get("labels"),
         "repeats": 0,
+        "asked": spec.repeats or spec.max_repeats,
         "seed": str(cell.seed),
         "path": "",
         "error": cell.undefined,
@@ -189,7 +211,8 @@ def status_of(spec: Spec, cell: Cell, blocks: Sequence[Stored], *, failed: bool)
 def _statistics(record: Record) -> dict[str, Any]:
     block = record.block
     mean, error = moments(block.sums, record.repeats)
+    low, high = interval(mean, error, record.repeats)
     levels = quantiles(block.counts, QUANTILES, block.bins)
     facts = {name: getattr(block, name) for name in ("inputs", "labels", "path")}
-    facts |= {"repeats": record.repeats, "mean": mean, "std_error": error}
+    facts |= {"repeats": record.repeats, "mean": mean, "std_error": error, "low": low, "high": high}
     return facts | dict(zip(_LEVELS, levels, strict=True))

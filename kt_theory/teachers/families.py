@@ -29,7 +29,7 @@ def uniform(inputs: int, labels: int) -> Teacher:
         S and A, at least 1.
     """
     shape = table_shape(inputs, labels)
-    return Teacher(np.full(shape, 1.0 / shape[1]))
+    return Teacher(np.full(shape, 1.0 / shape[1]), name="uniform")
 
 
 def deterministic(inputs: int, labels: int, seed: int | None = None) -> Teacher:
@@ -48,7 +48,7 @@ def deterministic(inputs: int, labels: int, seed: int | None = None) -> Teacher:
     chosen = rows % shape[1] if seed is None else _generator(seed).integers(shape[1], size=shape[0])
     pi = np.zeros(shape)
     pi[rows, chosen] = 1.0
-    return Teacher(pi)
+    return Teacher(pi, name=family_name("deterministic", seed=seed))
 
 
 def dirichlet(inputs: int, labels: int, alpha: float = 1.0, seed: int = 0) -> Teacher:
@@ -67,7 +67,8 @@ def dirichlet(inputs: int, labels: int, alpha: float = 1.0, seed: int = 0) -> Te
     """
     shape = table_shape(inputs, labels)
     concentration = _number(alpha, "alpha", low=1e-6, high=1e6)
-    return Teacher(_generator(seed).dirichlet(np.full(shape[1], concentration), shape[0]))
+    rows = _generator(seed).dirichlet(np.full(shape[1], concentration), shape[0])
+    return Teacher(rows, name=family_name("dirichlet", alpha=alpha, seed=seed))
 
 
 def zipf(
@@ -101,7 +102,8 @@ def zipf(
     rho = _zipf_law(shape[0], _number(input_exponent, "input_exponent", low=0.0, high=1e3))
     if seed is not None:
         _generator(seed).permuted(pi, axis=1, out=pi)
-    return Teacher(pi, rho)
+    name = family_name("zipf", exponent=exponent, input_exponent=input_exponent or None, seed=seed)
+    return Teacher(pi, rho, name=name)
 
 
 def log_linear(
@@ -140,7 +142,16 @@ def log_linear(
     for start in range(0, len(logits), step):
         block = logits[start : start + step]
         block[:] = _unit_vectors(rng, len(block), size) @ theta
-    return Teacher.from_logits(logits.reshape(shape))
+    name = family_name("log_linear", dimension=size, scale=scale, seed=seed)
+    return Teacher.from_logits(logits.reshape(shape), name=name)
+
+
+def family_name(family: str, **given: Any) -> str:
+    """Return how tables call a teacher of a family: without what is None, and without sizes, which
+    have columns of their own.
+    """
+    inside = ", ".join(f"{name}={value}" for name, value in given.items() if value is not None)
+    return f"{family}({inside})" if inside else family
 
 
 FAMILIES = {

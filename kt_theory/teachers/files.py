@@ -96,7 +96,7 @@ def from_table(path: str | Path, *, kind: str | None = None, normalise: bool = F
             raise FileNotFoundError(f"{file}: no such file")
         if not file.is_file():
             raise ValueError("is not a regular file")
-        return _teacher(reader(file), kind, normalise)
+        return _teacher(reader(file), kind, normalise).named(file.name)
     except FileNotFoundError:
         raise
     except (ValueError, OSError) as error:

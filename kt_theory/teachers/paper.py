@@ -73,7 +73,7 @@ def instance0(inputs: int, labels: int) -> Teacher:
     pi = np.full(shape, 0.5 / shape[1])
     rows = np.arange(shape[0])
     pi[rows, rows % shape[1]] += 0.5
-    return Teacher(pi)
+    return Teacher(pi, name="instance0")
 
 
 def instance1(inputs: int, labels: int, n: int) -> Teacher:
@@ -107,7 +107,7 @@ def instance1(inputs: int, labels: int, n: int) -> Teacher:
     pi = np.zeros(shape)
     pi[:, 0:even:2] = (1.0 + d) / even
     pi[:, 1:even:2] = (1.0 - d) / even
-    return Teacher(pi)
+    return Teacher(pi, name="instance1")
 
 
 def instance2(inputs: int, labels: int, n: int) -> Teacher:
@@ -135,7 +135,7 @@ def instance2(inputs: int, labels: int, n: int) -> Teacher:
     Zhao and Zhu (2023), Appendix F, after Appendix C.3.
     """
     shape = table_shape(inputs, labels)
-    return Teacher(_light_and_heavy(shape, _defined("instance2", shape, n)))
+    return Teacher(_light_and_heavy(shape, _defined("instance2", shape, n)), name="instance2")
 
 
 def instance3(inputs: int, labels: int, n: int) -> Teacher:
@@ -165,7 +165,7 @@ def instance3(inputs: int, labels: int, n: int) -> Teacher:
     samples = _defined("instance3", shape, n)
     rho = np.full(shape[0], 1 / (samples + 1))
     rho[-1] = (samples + 2 - shape[0]) / (samples + 1)
-    return Teacher(_light_and_heavy(shape, samples), rho)
+    return Teacher(_light_and_heavy(shape, samples), rho, name="instance3")
 
 
 def _light_and_heavy(shape: tuple[int, int], samples: int) -> np.ndarray:

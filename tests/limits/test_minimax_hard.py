@@ -16,6 +16,7 @@ from scipy.sparse import coo_array, vstack
 from scipy.stats import beta as beta_law
 from scipy.stats import betabinom, binom
 
+import kt_theory as kt
 from kt_theory.limits.hard.add_c import (
     add_c_upper,
     certified_maximum,
@@ -588,3 +589,25 @@ def test_rounding_is_part_of_the_interval() -> None:
     limit = hard_limit(1, 10, 100)
     assert limit.lower == prior_lower(10, 100) * (1.0 - ROUNDING)
     assert limit.upper == row_upper(10, 100) * (1.0 + ROUNDING)
+
+
+def test_games_of_two_labels_are_solved_to_rounding():
+    """`exact` means to rounding, and digits that are printed hold."""
+    for n in range(1, 21):
+        game = solve_game(n)
+        assert 0.0 <= game.upper - game.lower <= 2e-15
+    found = kt.minimax_risk("hard", 1, 2, 2)
+    assert found.exact
+    assert found.lower == pytest.approx(0.191602585627289, abs=1e-15)
+    assert "0.191602585627 exactly" in repr(found)
+
+
+@pytest.mark.parametrize("access", ["hard", "partial", "soft", "top_k", "argmax"])
+def test_exact_limits_are_exact_to_twelve_digits(access):
+    given = {"k": 1} if access == "top_k" else {}
+    for inputs, labels, n in itertools.product((1, 3), (1, 2, 5), (0, 1, 2, 30)):
+        if access == "top_k" and labels < 2:
+            continue
+        found = kt.minimax_risk(access, inputs, labels, n, **given)
+        if found.exact:
+            assert found.upper == pytest.approx(found.lower, rel=1e-12, abs=1e-300)

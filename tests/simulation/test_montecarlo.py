@@ -146,7 +146,10 @@ def test_frame_and_losses_tell_the_same_story():
     found = kt.simulate(teacher, kt.STUDENTS, n=[5, 50], repeats=1000, seed=3, keep_losses=True)
     assert found.losses.shape == (2, 1000, 4)
     frame = found.frame
-    assert list(frame.columns[:7]) == ["student", "access", "n", "inputs", "labels", "mean", "std_error"]
+    assert list(frame.columns[:10]) == [
+        *("teacher", "student", "access", "n", "inputs"),
+        *("labels", "mean", "std_error", "low", "high"),
+    ]
     np.testing.assert_allclose(frame["mean"], found.losses.mean(axis=1).ravel(), rtol=1e-12)
     np.testing.assert_allclose(frame.std_error, (found.losses.std(axis=1, ddof=1) / np.sqrt(1000)).ravel(), rtol=1e-9)
     np.testing.assert_allclose(

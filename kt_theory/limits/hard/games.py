@@ -1,5 +1,5 @@
-"""Two labels, one input, hard labels: the game solved by a primal-dual exchange, and a
-curved-shrinkage student.
+"""Two labels, one input, hard labels: the game solved by a primal-dual exchange and sharpened by
+Newton's method, and a curved-shrinkage student.
 
 Legend: n samples, X ~ Bin(n, p) the count of the first label, q_k the student's value for p after
 k. For two labels the total variation is |q_k - p|, and averaging over the label swap makes q_{n-k}
@@ -23,8 +23,16 @@ LARGEST_SOLVED = 20
 LARGEST_CURVED = 2000
 """Largest n for which the curved student is certified; more samples may be thrown away."""
 
-GAME_GAP = 1e-7
-"""Width upper - lower at which a game counts as solved."""
+GAME_GAP = 1e-14
+"""Width upper - lower at which a game counts as solved: some units of rounding."""
+
+EXCHANGE_GAP = 1e-9
+"""Width at which the linear programmes have found which points the prior has."""
+
+_CERTIFICATE = 1e-15
+"""How far above its maximum the sharpened student's bound may lie."""
+
+_NEWTON_STEPS = 30
 
 CURVED_GAP = 1e-5
 """Relative gap at which the search for the curved student's worst p may stop; it is part of the
@@ -110,7 +118,8 @@ def solve_game(n: int) -> Game:
 
     Exchange: the linear programme over students against finitely many p gives a student and, by
     duality, a prior on those p; the student's worst p are added until the certified worst case
-    meets the prior's Bayes risk.
+    meets the prior's Bayes risk. Then both are sharpened to rounding, where that narrows the
+    bracket.
     """
     from scipy.signal import argrelmax
 
@@ -121,13 +130,13 @@ def solve_game(n: int) -> Game:
         candidate, weights = _programme(n, points)
         from_below, from_above = (
             prior_risk(n, points, weights),
-            student_upper(candidate, 1e-3 * GAME_GAP),
+            student_upper(candidate, 0.1 * EXCHANGE_GAP),
         )
         if from_below > lower:
             lower, prior = from_below, (points, weights)
         if from_above < upper:
             upper, student = from_above, candidate
-        if upper - lower <= 0.01 * GAME_GAP:
+        if upper - lower <= EXCHANGE_GAP:
             break
         peaks = (
             argrelmax(np.pad(student_risk(candidate, grid), 1, mode="reflect"), mode="clip")[0] - 1
@@ -139,7 +148,72 @@ def solve_game(n: int) -> Game:
         points = np.unique(
             np.concatenate([points, fine.reshape(len(peaks), -1)[np.arange(len(peaks)), local]])
         )
-    return Game(lower, upper, student, *prior)
+    found = Game(lower, upper, student, *prior)
+    sharper = _sharpened(n, found)
+    return sharper if sharper.upper - sharper.lower < upper - lower else found
+
+
+def _sharpened(n: int, game: Game) -> Game:
+    """Return a game solved nearly, solved to rounding.
+
+    At the solution the student's risk r is level on the prior's points, r(p_i) = t, and flat there
+    where they lie inside, r'(p_i) = 0: Newton's method in the free q_k (k < n/2), p_i and t. Each
+    q_k lies between points, so that the posterior weighs both sides alike: linear equations for the
+    prior's weights. Whatever comes out is a student and a prior, whose bounds are proved as those
+    of any.
+    """
+    free, k = (n + 1) // 2, np.arange(n + 1.0)
+    points = _support(n, game)
+    inner = np.flatnonzero((points > 0.0) & (points < 0.5))
+    student = game.student.copy()
+    for _ in range(_NEWTON_STEPS if n else 0):
+        law, gap = binomial_law(n, points), student[None, :] - points[:, None]
+        p, side, size = points[inner, None], np.sign(gap), np.abs(gap)
+        score = k / p - (n - k) / (1.0 - p)
+        change = law[inner] * score
+        curve = law[inner] * (score**2 - k / p**2 - (n - k) / (1.0 - p) ** 2)
+        risk = (law * size).sum(axis=1)
+        slope = (change * size[inner] - law[inner] * side[inner]).sum(axis=1)
+        bend = (curve * size[inner] - 2.0 * change * side[inner]).sum(axis=1)
+        level = np.zeros((len(points), len(inner)))
+        level[inner, np.arange(len(inner))] = slope
+        jacobian = np.block(
+            [
+                [_by_swap(law * side, free), level, -np.ones((len(points), 1))],
+                [_by_swap(change * side[inner], free), np.diag(bend), np.zeros((len(inner), 1))],
+            ]
+        )
+        off = np.concatenate([risk - risk.mean(), slope])
+        step = -np.linalg.lstsq(jacobian, off, rcond=1e-13)[0]
+        student[:free] = np.clip(student[:free] + step[:free], 0.0, 0.5)
+        student[n + 1 - free :] = 1.0 - student[:free][::-1]
+        points[inner] = np.clip(points[inner] + step[free:-1], 1e-12, 0.5)
+        if np.abs(step[:-1]).max() <= 2.0**-53:
+            break
+    balance = _by_swap(binomial_law(n, points) * np.sign(student - points[:, None]), free)
+    equations = np.vstack([balance.T, np.ones(len(points))])
+    one = np.append(np.zeros(free), 1.0)
+    weights = np.maximum(np.linalg.lstsq(equations, one, rcond=1e-14)[0], 0.0)
+    student = np.maximum.accumulate(student)
+    lower, upper = prior_risk(n, points, weights), student_upper(student, _CERTIFICATE)
+    return Game(lower, upper, student, points, weights)
+
+
+def _support(n: int, game: Game) -> np.ndarray:
+    """Return the points of a prior that have weight, those side by side put together."""
+    heavy = game.weights > 1e-7 * game.weights.sum()
+    points, weights = game.points[heavy], game.weights[heavy]
+    apart = np.flatnonzero(np.diff(points) > 0.01 / (n + 1)) + 1
+    pairs = zip(np.split(points, apart), np.split(weights, apart), strict=True)
+    middle = np.array([np.average(near, weights=weight) for near, weight in pairs])
+    middle[middle < 1e-9] = 0.0
+    middle[middle > 0.5 - 1e-9] = 0.5
+    return middle
+
+
+def _by_swap(table: np.ndarray, free: int) -> np.ndarray:
+    """Return the columns of q_0, q_1, ... below n/2, with those of q_{n-k} = 1 - q_k taken off."""
+    return table[:, :free] - table[:, ::-1][:, :free]
 
 
 def _programme(n: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -148,7 +148,8 @@ def _solved(n: int) -> Limit:
     heaviest = float(game.points[game.weights.argmax()])
     teacher = _teacher(np.array([1.0 - heaviest, heaviest]), 1)
     reference = (
-        "two-label game solved by linear programming: a student and a prior that meet within 1e-7"
+        "two-label game solved by linear programming and Newton's method: a student and a prior "
+        "that meet to rounding"
     )
     exact = game.upper - game.lower <= GAME_GAP
     return Limit(game.lower, game.upper, exact, teacher, reference, "hard", 1, 2, n)

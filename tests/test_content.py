@@ -1,0 +1,118 @@
+"""What is public is pickled, copied and compared by its content."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import kt_theory as kt
+from kt_theory import access, queries, students
+
+TABLE = np.full((5, 4), 0.25)
+FEATURES = np.vander(np.arange(5.0), 2)
+MASK = [True, True, False, True]
+EVEN = np.full((5, 5), 0.2)
+
+
+@kt.row_rule
+def own_rule(counts, revealed, out):
+    out[:] = 1.0 / counts.size
+
+
+MADE = {
+    **{name: lambda name=name: students.NAMED[name] for name in students.NAMED},
+    "add_c": lambda: students.add_c(0.3),
+    "tempered": lambda: students.tempered(2.0, 3.0),
+    "tempered_mle": lambda: students.tempered_mle(2.0),
+    "hinton": lambda: students.hinton(0.3),
+    "hinton, hot": lambda: students.hinton(0.3, 2.0),
+    "shrink": lambda: students.shrink(TABLE, [0.0, 1.0, 2.0, 3.0, np.inf]),
+    "with_prior": lambda: students.with_prior("sel_ptl", TABLE),
+    "masked": lambda: students.masked(students.add_c(0.3), MASK),
+    "masked, own": lambda: students.masked(kt.Student("own", "hard", own_rule), MASK),
+    "grouped": lambda: students.grouped("ce_sgl", [0, 0, 1, 1, 1]),
+    "features": lambda: students.features(FEATURES),
+    "features, hard": lambda: students.features(FEATURES, targets="hard"),
+    "relations": lambda: students.relations(1.0 - np.eye(5)),
+    "affine_ful": lambda: students.affine_ful(FEATURES),
+    "jacobian": lambda: students.jacobian(FEATURES),
+    "grad_ful": lambda: students.grad_ful(kt.graphs.path(5)),
+    "top_k": lambda: students.top_k(2),
+    "top_k_only": lambda: students.top_k(2, sampled=False),
+    "rounded": lambda: students.rounded(0.1),
+    "quantised": lambda: students.quantised(4),
+    "noisy": lambda: students.noisy(0.1),
+    "logits": lambda: students.logits(access.PARTIAL),
+    "own student": lambda: kt.Student("own", "hard", own_rule, prior=TABLE),
+    "teacher": lambda: kt.teachers.dirichlet(5, 4, seed=3),
+    "teacher of classes": lambda: kt.Teacher.from_classes([[0.5, 0.5]], [0.01], [100]),
+    "graph": lambda: kt.graphs.path(5),
+    "level": lambda: access.gradient(kt.graphs.path(5)),
+    "level, jacobian": lambda: access.jacobian(FEATURES),
+    "limit": lambda: kt.minimax_risk("partial", 3, 3, 4),
+    "limit, hard": lambda: kt.minimax_risk("hard", 1, 2, 3),
+    "needed": lambda: kt.samples_needed("soft", 100, 5, 0.1),
+    "estimate": lambda: _simulated().estimates[0],
+    "simulation": lambda: _simulated(),
+    "iid": lambda: queries.iid([0.2] * 5),
+    "chain": lambda: queries.chain(EVEN),
+    "episodes": lambda: queries.episodes(EVEN, [0.2] * 5, 3),
+    "oracle": lambda: queries.oracle(kt.teachers.uniform(5, 4)),
+    "missing mass": lambda: kt.missing_mass_law(kt.teachers.uniform(5, 4), 3),
+}
+
+
+def _simulated():
+    teacher = kt.teachers.uniform(5, 4)
+    return kt.simulate(teacher, ["ce_sgl"], [3, 4], 10, keep_losses=True, progress=False)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_pickled_or_copied_is_equal(name):
+    thing, again = MADE[name](), MADE[name]()
+    others = [again, pickle.loads(pickle.dumps(thing)), copy.copy(thing), copy.deepcopy(thing)]
+    for other in others:
+        assert other == thing
+        assert hash(other) == hash(thing)
+        assert repr(other) == repr(thing)
+
+
+def test_other_content_is_unequal():
+    made = {name: make() for name, make in MADE.items()}
+    for name, thing in made.items():
+        assert [other for other in made if made[other] == thing] == [name]
+    assert students.add_c(0.3) != students.add_c(0.4)
+    assert students.shrink(TABLE, 1.0) != students.shrink(TABLE, 2.0)
+    assert kt.Teacher(TABLE) != kt.Teacher(TABLE, label_names=list("abcd"))
+    assert kt.Teacher(TABLE) == kt.Teacher(TABLE, name="mine")
+    assert kt.Teacher([[0.0, 1.0]]) == kt.Teacher([[-0.0, 1.0]])
+
+
+@pytest.mark.parametrize("name", ["add_c", "hinton, hot", "shrink", "masked", "grouped", "features"])
+def test_a_pickled_student_learns_the_same(name):
+    teacher = kt.Teacher(np.full((5, 4), 0.25))
+    twice = [MADE[name](), pickle.loads(pickle.dumps(MADE[name]()))]
+    found = [kt.simulate(teacher, student, 7, 50, progress=False).estimates for student in twice]
+    assert found[0] == found[1]
+
+
+def test_a_thousand_students_leave_no_machine_code_behind():
+    teacher = kt.teachers.uniform(3, 4)
+
+    def run(c):
+        kt.simulate(teacher, students.add_c(c), 5, 10, progress=False)
+        return _megabytes()
+
+    before = run(0.3)
+    for i in range(300):
+        after = run(0.3 + 1e-3 * i)
+    assert after - before < 15.0  # 8 a piece if each were compiled
+
+
+def _megabytes():
+    try:
+        with open("/proc/self/statm") as numbers:
+            return 4096 * int(numbers.read().split()[1]) / 2**20
+    except OSError:
+        pytest.skip("this system does not tell how much memory is used")
