@@ -4,6 +4,7 @@ entry.
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Hashable, Iterator
 from dataclasses import fields, is_dataclass
 from hashlib import blake2b
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 
-class ByContent:
+class ByContent(ABC):
     """Equal to any other of its type with equal parts, and hashed by them."""
 
     def parts(self) -> Iterator[Any]:
