@@ -4,7 +4,6 @@ entry.
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Hashable, Iterator
 from dataclasses import fields, is_dataclass
 from hashlib import blake2b
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 
-class ByContent(ABC):
+class ByContent:
     """Equal to any other of its type with equal parts, and hashed by them."""
 
     def parts(self) -> Iterator[Any]:

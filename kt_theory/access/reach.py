@@ -16,7 +16,7 @@ from kt_theory.graphs import Graph, everything
 from kt_theory.validation import whole_number
 
 
-class Reach(ABC):
+class Reach(ByContent, ABC):
     """Which rows a query reveals; the kinds are the final classes below.
 
     Attributes
@@ -178,7 +178,7 @@ class Ball(Reach):
 
 @final
 @dataclass(frozen=True, eq=False)
-class Everything(ByContent, Reach):
+class Everything(Reach):
     """Every row: the answer has the Jacobian of logits W x + b, which gives the whole teacher.
 
     The logits are W x + b with x the features of the input. A query at x reveals W (up to a shift
