@@ -104,7 +104,7 @@ class Reach(ByContent, ABC):
         needed = other.balls(other.inputs)
         return bool(self.balls(other.inputs).multiply(needed).nnz == needed.nnz)
 
-    def refuse_impossible(self, pi: np.ndarray) -> None:  # noqa: B027
+    def refuse_impossible(self, pi: np.ndarray) -> None:
         """Raise ValueError if no teacher of table pi (S, A) can answer so: none is refused."""
 
 
