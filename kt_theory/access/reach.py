@@ -16,7 +16,7 @@ from kt_theory.graphs import Graph, everything
 from kt_theory.validation import whole_number
 
 
-class Reach(ABC):
+class Reach(ByContent, ABC):
     """Which rows a query reveals; the kinds are the final classes below.
 
     Attributes
@@ -104,7 +104,7 @@ class Reach(ABC):
         needed = other.balls(other.inputs)
         return bool(self.balls(other.inputs).multiply(needed).nnz == needed.nnz)
 
-    def refuse_impossible(self, pi: np.ndarray) -> None:  # noqa: B027
+    def refuse_impossible(self, pi: np.ndarray) -> None:
         """Raise ValueError if no teacher of table pi (S, A) can answer so: none is refused."""
 
 
@@ -178,7 +178,7 @@ class Ball(Reach):
 
 @final
 @dataclass(frozen=True, eq=False)
-class Everything(ByContent, Reach):
+class Everything(Reach):
     """Every row: the answer has the Jacobian of logits W x + b, which gives the whole teacher.
 
     The logits are W x + b with x the features of the input. A query at x reveals W (up to a shift
