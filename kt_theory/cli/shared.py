@@ -138,12 +138,22 @@ class Names(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> list[str]:
         """Return the names."""
-        # A comma within brackets belongs to a name: "ce_sgl,hinton(0.5, 2)".
-        return (
-            value
-            if isinstance(value, list)
-            else [part.strip() for part in re.split(r",(?![^()]*\))", str(value))]
-        )
+        return value if isinstance(value, list) else _names(str(value))
+
+
+def _names(text: str) -> list[str]:
+    """The parts of a text between its commas, but for those that a closing bracket follows before
+    any other: they belong to a name, "ce_sgl,hinton(0.5, 2)".
+    """
+    found: list[str] = []
+    end, inside = len(text), False
+    for place in range(len(text) - 1, -1, -1):
+        if text[place] in "()":
+            inside = text[place] == ")"
+        elif text[place] == "," and not inside:
+            found.append(text[place + 1 : end].strip())
+            end = place
+    return [text[:end].strip(), *reversed(found)]
 
 
 def _whole(text: str, name: str) -> int:

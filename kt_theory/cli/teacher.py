@@ -55,6 +55,7 @@ def read_teacher(
     ValueError, OSError
         In one line, by the names of the command's options.
     """
+    from kt_theory.sources import require_file
     from kt_theory.teachers.files import TableWarning, from_table
     from kt_theory.teachers.text import ngram
 
@@ -78,11 +79,12 @@ def read_teacher(
             "text"
         )
     try:
+        require_file(path)
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is not a UTF-8 text: byte {error.start} cannot be decoded"
         ) from None
     except OSError as error:
-        raise OSError(f"{path} cannot be read: {error.strerror}") from None
+        raise OSError(f"{path} cannot be read: {error.strerror or error}") from None
     return ngram(text, order, tokens or "char")

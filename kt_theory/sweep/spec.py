@@ -16,6 +16,7 @@ from typing import Any
 
 from kt_theory import catalogue
 from kt_theory.access import WHOLE_ROW
+from kt_theory.sources import require_file
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 from kt_theory.sweep.expressions import evaluate, logspace
@@ -173,11 +174,14 @@ class Spec:
         """Return the specification in a TOML file; file names in it are relative to its folder."""
         source = Path(path)
         try:
+            require_file(source)
             document = tomllib.loads(source.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{source} is not TOML: {error}") from None
+        except RecursionError:
+            raise ValueError(f"{source} is nested too deeply") from None
         except OSError as error:
-            raise OSError(f"{source} cannot be read: {error.strerror}") from None
+            raise OSError(f"{source} cannot be read: {error.strerror or error}") from None
         try:
             spec = cls(**_located(document, source.resolve().parent))
             spec.cells  # noqa: B018  what is wrong with a cell is said with the file's name too

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.sources import require_file
 from kt_theory.transfer.account import Account, drawn, shortened
 from kt_theory.transfer.read.answers import Reading
 from kt_theory.transfer.read.builder import Builder
@@ -147,8 +148,9 @@ class TransferSet:
             raise unknown_name("on_error", on_error, ("skip", "raise"))
         if labels is not None and len(set(labels)) != len(labels):
             raise ValueError("labels: a label stands there twice")
-        if source.is_dir():
-            raise IsADirectoryError(f"{source} is a folder: give the name of a file")
+        for file in (source, requests, label_map):
+            if isinstance(file, (str, Path)):
+                require_file(file)
         folds, merged = as_folds(fold), as_map(label_map)
         # What is wrong with them alone is said before a long file is read.
         aim((), (), labels, other, merged, folds)
