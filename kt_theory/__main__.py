@@ -1,5 +1,29 @@
-"""Run the command line by `python -m kt_theory`."""
+"""The program `kt-theory`, also run by `python -m kt_theory`."""
 
-from kt_theory.cli import main
+import os
+import signal
+import sys
+from types import FrameType
 
-main(prog_name="kt-theory")
+INTERRUPTED = "Interrupted; files that were finished are whole, no other was written."
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """End the program in one line: nothing is under way that would have to be undone."""
+    os.write(2, f"{INTERRUPTED}\n".encode())
+    os._exit(130)
+
+
+def main() -> None:
+    """Run the command line. An interrupt is one line from here on, while modules load too."""
+    signal.signal(signal.SIGINT, leave)
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal cannot show is shown by its number.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    from kt_theory.cli import main as command
+
+    command(prog_name="kt-theory")
+
+
+if __name__ == "__main__":
+    main()

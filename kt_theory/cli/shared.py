@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 import click
+
+from kt_theory.__main__ import INTERRUPTED
 
 
 class Refusal(click.ClickException):
@@ -18,30 +23,62 @@ class Refusal(click.ClickException):
     exit_code = 2
 
 
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Take down interrupts: modules that are being loaded turn them into other errors."""
+    seen: list[int] = []
+
+    def take(number: int, frame: Any) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+    before = signal.signal(signal.SIGINT, take)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Turn errors that name what is wrong into one line; anything else is a defect and keeps its
     traceback."""
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
-        try:
-            command(*args, **options)
-        except BrokenPipeError:
-            os.dup2(
-                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-            )  # nobody reads on: not an error
-        except KeyboardInterrupt:
-            click.echo(
-                "Interrupted; files that were finished are whole, no other was written.", err=True
-            )
-            sys.exit(130)
-        except (ValueError, OSError) as error:
-            message = str(error)
-            if isinstance(error, OSError) and error.filename is not None:
-                message = f"{error.filename}: {error.strerror}"
-            raise Refusal(" ".join(in_options(message).split())) from error
+        with _interrupts() as seen:
+            try:
+                command(*args, **options)
+            except BrokenPipeError:
+                os.dup2(
+                    os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+                )  # nobody reads on: not an error
+            except (Exception, KeyboardInterrupt) as error:
+                if seen or isinstance(error, KeyboardInterrupt):
+                    click.echo(INTERRUPTED, err=True)
+                    sys.exit(130)
+                message = _line_of(error)
+                if message is None:
+                    raise
+                raise Refusal(" ".join(in_options(message).split())) from error
 
     return run
+
+
+def _line_of(error: BaseException) -> str | None:
+    """What is wrong in a line, None for a defect."""
+    match error:
+        case OSError() if error.filename is not None:
+            return f"{error.filename}: {error.strerror}"
+        case ValueError() | OSError():
+            return str(error)
+        case MemoryError():
+            return f"there is not enough memory: {error}".removesuffix(": ")
+        case RecursionError():
+            return "the input is nested too deeply"
+    return None
 
 
 def in_options(text: str) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kt_theory.cli.standard_input import as_file
+
 if TYPE_CHECKING:
     from kt_theory.teacher import Teacher
 
@@ -37,7 +39,7 @@ def teacher_options(command: Callable[..., None]) -> Callable[..., None]:
 def read_teacher(
     path: Path, order: int | None, tokens: str | None, logits: bool, normalise: bool
 ) -> Teacher:
-    """Return the teacher of a file.
+    """Return the teacher of a file, or of standard input.
 
     Parameters
     ----------
@@ -55,6 +57,13 @@ def read_teacher(
     ValueError, OSError
         In one line, by the names of the command's options.
     """
+    with as_file(path) as file:
+        return _teacher_of(file, order, tokens, logits, normalise)
+
+
+def _teacher_of(
+    path: Path, order: int | None, tokens: str | None, logits: bool, normalise: bool
+) -> Teacher:
     from kt_theory.sources import require_file
     from kt_theory.teachers.files import TableWarning, from_table
     from kt_theory.teachers.text import ngram
