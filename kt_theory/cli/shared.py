@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from kt_theory.__main__ import INTERRUPTED
+from kt_theory.validation import shown
 
 
 class Refusal(click.ClickException):
@@ -202,7 +203,7 @@ def _whole(text: str, name: str) -> int:
             if name == "n"
             else "a whole number"
         )
-        raise ValueError(f"{name} = {text!r}: must be {example}") from None
+        raise ValueError(f"{name} = {shown(text)}: must be {example}") from None
     from kt_theory.validation import whole_number
 
     return whole_number(number, name, low=-(2**53))

@@ -117,7 +117,7 @@ def tempered(tau: float, believed: float | None = None, of: Access = SOFT) -> St
             total += out[a]
         out /= total
 
-    words = f"{tau:g}" if believed is None else f"{tau:g} as {power:g}"
+    words = f"{float(tau):g}" if believed is None else f"{tau:g} as {power:g}"
     name = f"tempered({words}) {of.name}"
     reference = "Hinton, Vinyals and Dean (2015), arXiv 1503.02531: temperature"
     return _student(level, rule, reference, name, power, right=power == shown)

@@ -21,7 +21,7 @@ from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 from kt_theory.sweep.expressions import evaluate, logspace
 from kt_theory.teachers import NotDefined, smallest_n
-from kt_theory.validation import unit_interval, unknown_name, whole_number
+from kt_theory.validation import shown, unit_interval, unknown_name, whole_number
 
 STREAMS = 1
 """Raise it when the engine draws other numbers for the same cell: stored cells are then computed
@@ -314,7 +314,7 @@ def _hash(*parts: Any) -> str:
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name} = {value!r}: must be a text that is not empty")
+        raise ValueError(f"{name} = {shown(value)}: must be a text that is not empty")
     return value
 
 
@@ -371,7 +371,7 @@ def _all_axes(document: Mapping[str, Any]) -> list[Axes]:
         raise ValueError("teachers: must be one or more tables, each headed [[teachers]]")
     grid = document.get("grid", {})
     if not isinstance(grid, Mapping):
-        raise ValueError(f"grid = {grid!r}: must be a table of parameters")
+        raise ValueError(f"grid = {shown(grid)}: must be a table of parameters")
     known = {
         "zip",
         *(name for family in recipes.FAMILIES for name in recipes.parameters(family)),
@@ -392,7 +392,7 @@ def _axes(
     family = table.get("family", "table")
     if not isinstance(family, str):
         raise ValueError(
-            f"{where}.family = {family!r}: must be one name; write a [[teachers]] table for each "
+            f"{where}.family = {shown(family)}: must be one name; write a [[teachers]] table for each "
             "family"
         )
     taken = recipes.parameters(family)
@@ -475,7 +475,7 @@ def _groups(value: Any, where: str) -> list[list[str]]:
         for group in groups
     ):
         raise ValueError(
-            f"{where}.zip = {value!r}: must be a list of names, or a list of such lists"
+            f"{where}.zip = {shown(value)}: must be a list of names, or a list of such lists"
         )
     return [list(group) for group in groups if group]
 

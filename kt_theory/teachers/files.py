@@ -29,7 +29,7 @@ from kt_theory.delimited import (
 )
 from kt_theory.sources import TooLarge, read_npy, read_npz, refuse_cells, refuse_parquet
 from kt_theory.teacher import Teacher
-from kt_theory.validation import unknown_name
+from kt_theory.validation import shown, unknown_name
 
 KINDS = ("probabilities", "logits")
 """What the entries of a table may be."""
@@ -85,7 +85,7 @@ def from_table(path: str | Path, *, kind: str | None = None, normalise: bool = F
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind", kind, KINDS)
     if not isinstance(path, (str, os.PathLike)):
-        raise ValueError(f"path = {path!r}: must be a str or a Path")
+        raise ValueError(f"path = {shown(path)}: must be a str or a Path")
     file = Path(path)
     try:
         reader = _READERS.get(file.suffix.lower())
