@@ -1,17 +1,9 @@
 """The program `kt-theory`, also run by `python -m kt_theory`."""
 
-import os
 import signal
 import sys
-from types import FrameType
 
-INTERRUPTED = "Interrupted; files that were finished are whole, no other was written."
-
-
-def leave(number: int, frame: FrameType | None) -> None:
-    """End the program in one line: nothing is under way that would have to be undone."""
-    os.write(2, f"{INTERRUPTED}\n".encode())
-    os._exit(130)
+from kt_theory.interrupts import leave
 
 
 def main() -> None:

@@ -141,7 +141,8 @@ def positive(value: Any, name: str, *, low: float = 0.0, high: float = np.inf) -
         raise ValueError(f"{name} = {shown(value)}: must be a finite number above 0")
     if not low <= number <= high:
         raise ValueError(
-            f"{name} = {shown(value)}: must lie from {low:g} to {high:g}, beyond which float64 fails"
+            f"{name} = {shown(value)}: must lie from {low:g} to {high:g}, "
+            f"beyond which float64 fails"
         )
     return number
 

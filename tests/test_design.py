@@ -14,7 +14,7 @@ import kt_theory as kt
 PACKAGE = Path(kt.__file__).parent
 
 FLOORS = [
-    {"validation", "output", "delimited"},
+    {"validation", "sources", "interrupts", "output", "delimited"},
     {"numeric"},
     {"graphs", "affine", "teacher"},
     {"access"},

@@ -259,7 +259,8 @@ def _make_graph(value: Any, inputs: int | None) -> graphs.Graph:
         return _sized_graph(call)
     if inputs is None:
         raise ValueError(
-            f"graph = {shown(value)}: of how many inputs? say so, as in {value}(5), or give its edges: "
+            f"graph = {shown(value)}: of how many inputs? "
+            f"say so, as in {value}(5), or give its edges: "
             "file=edges.csv"
         )
     return GRAPHS[value](inputs)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
 import click
 
-from kt_theory.__main__ import INTERRUPTED
+from kt_theory import interrupts
 from kt_theory.validation import shown
 
 
@@ -24,32 +21,13 @@ class Refusal(click.ClickException):
     exit_code = 2
 
 
-@contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Take down interrupts: modules that are being loaded turn them into other errors."""
-    seen: list[int] = []
-
-    def take(number: int, frame: Any) -> None:
-        seen.append(number)
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield seen
-        return
-    before = signal.signal(signal.SIGINT, take)
-    try:
-        yield seen
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Turn errors that name what is wrong into one line; anything else is a defect and keeps its
     traceback."""
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
-        with _interrupts() as seen:
+        with interrupts.taken_down() as seen:
             try:
                 command(*args, **options)
             except BrokenPipeError:
@@ -58,8 +36,8 @@ def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
                 )  # nobody reads on: not an error
             except (Exception, KeyboardInterrupt) as error:
                 if seen or isinstance(error, KeyboardInterrupt):
-                    click.echo(INTERRUPTED, err=True)
-                    sys.exit(130)
+                    click.echo(interrupts.LINE, err=True)
+                    sys.exit(interrupts.STATUS)
                 message = _line_of(error)
                 if message is None:
                     raise

@@ -9,7 +9,7 @@ from pathlib import Path
 from kt_theory.sweep.results import counted, results_table, write_results
 from kt_theory.sweep.run import shard_of
 from kt_theory.sweep.store import Store
-from kt_theory.validation import as_path
+from kt_theory.validation import as_path, entries_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def merge_shards(folders: Sequence[str | Path], out: str | Path) -> Merged:
     ValueError
         If the folders are of different sweeps, or were cut into different numbers of shards.
     """
-    stores = [Store(as_path(folder, "folder")) for folder in folders]
+    stores = [Store(as_path(folder, "folder")) for folder in entries_of(folders, "folders")]
     if not stores:
         raise ValueError("no folder given: name the folders of the shards")
     spec = stores[0].spec

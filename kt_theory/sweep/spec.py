@@ -392,7 +392,8 @@ def _axes(
     family = table.get("family", "table")
     if not isinstance(family, str):
         raise ValueError(
-            f"{where}.family = {shown(family)}: must be one name; write a [[teachers]] table for each "
+            f"{where}.family = {shown(family)}: must be one name; "
+            f"write a [[teachers]] table for each "
             "family"
         )
     taken = recipes.parameters(family)

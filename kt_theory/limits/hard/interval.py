@@ -137,7 +137,8 @@ def _sizes(inputs: Any, labels: Any, n: Any) -> tuple[int, int, int]:
     count = whole_number(labels, "labels", low=1)
     if count > LARGEST_LABELS:
         raise ValueError(
-            f"labels = {shown(labels)}: must be at most {LARGEST_LABELS}, as the teacher returned holds "
+            f"labels = {shown(labels)}: must be at most {LARGEST_LABELS}, "
+            f"as the teacher returned holds "
             "a row"
         )
     return whole_number(inputs, "inputs", low=1), count, whole_number(n, "n")
