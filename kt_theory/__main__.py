@@ -1,5 +1,21 @@
-"""Run the command line by `python -m kt_theory`."""
+"""The program `kt-theory`, also run by `python -m kt_theory`."""
 
-from kt_theory.cli import main
+import signal
+import sys
 
-main(prog_name="kt-theory")
+from kt_theory.interrupts import leave
+
+
+def main() -> None:
+    """Run the command line. An interrupt is one line from here on, while modules load too."""
+    signal.signal(signal.SIGINT, leave)
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal cannot show is shown by its number.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    from kt_theory.cli import main as command
+
+    command(prog_name="kt-theory")
+
+
+if __name__ == "__main__":
+    main()

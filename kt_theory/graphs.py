@@ -112,7 +112,7 @@ def as_graph(graph: Any) -> Graph:
     try:
         entries = graph if sp.issparse(graph) else np.asarray(graph, dtype=np.float64)
         matrix = sp.csr_array(entries)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"graph of type {type(graph).__name__}: must be a networkx graph, a scipy.sparse or "
             "(S, S) adjacency matrix, or one of kt_theory.graphs.path, cycle, grid, hypercube, "
@@ -176,6 +176,7 @@ def everything(inputs: int) -> Any:
     """
     import scipy.sparse as sp
 
+    inputs = whole_number(inputs, "inputs", low=1)
     if float(inputs) ** 2 > MOST_ENTRIES:
         raise BallsTooLarge(
             f"a query that reveals all of {inputs} inputs takes {float(inputs) ** 2:.2g} pairs, "

@@ -45,7 +45,7 @@ the last one that its locks reach, which no file of ours does.
 UNFINISHED = ".kt_theory-"
 """How the names of files begin that are still being written."""
 
-_ENDINGS = ("SIGTERM", "SIGHUP", "SIGBREAK")
+_ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _NO_ROOM = ("ENOSPC", "EDQUOT")
 _PARENT_SECONDS = 1.0
 
@@ -308,7 +308,7 @@ def _wait_for_the_end_of(parent: int) -> None:
 
 
 class Ended(KeyboardInterrupt):
-    """The system asks this process to end."""
+    """This process is interrupted, or asked to end by the system."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -322,23 +322,29 @@ def exit_status(interrupt: KeyboardInterrupt) -> int:
 
 
 @contextmanager
-def ends_interrupt() -> Iterator[None]:
-    """Raise `Ended` where this process is asked to end, as Ctrl-C raises KeyboardInterrupt.
+def ends_interrupt() -> Iterator[list[int]]:
+    """Raise `Ended` where this process is interrupted or asked to end, and list the signal: modules
+    that are being loaded turn the error into others.
 
     What the process ignores it goes on to ignore (nohup).
     """
+    seen: list[int] = []
 
     def interrupt(number: int, frame: Any) -> None:
+        seen.append(number)
         raise Ended(number)
 
     before = {}
     if threading.current_thread() is threading.main_thread():
         for name in _ENDINGS:
             number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            if number is None:
+                continue
+            handler = signal.getsignal(number)
+            if handler is signal.SIG_DFL or (number == signal.SIGINT and callable(handler)):
                 before[number] = signal.signal(number, interrupt)
     try:
-        yield
+        yield seen
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

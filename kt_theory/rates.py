@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory.validation import unit_interval
+from kt_theory.validation import entries_of, shown, unit_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,8 +101,8 @@ def fit_rate(
 
     level = unit_interval(confidence, "confidence")
     keys = _keys(frame, by, [x, y])
-    low = -np.inf if n_min is None else float(n_min)
-    high = np.inf if n_max is None else float(n_max)
+    low = -np.inf if n_min is None else _end(n_min, "n_min")
+    high = np.inf if n_max is None else _end(n_max, "n_max")
     if not low <= high:
         raise ValueError(f"n_min = {n_min}, n_max = {n_max}: n_min must not exceed n_max")
     rows = []
@@ -117,6 +117,13 @@ def fit_rate(
     return pd.DataFrame(rows)
 
 
+def _end(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} = {shown(value)}: must be a number") from None
+
+
 def _keys(frame: Any, by: str | Sequence[str] | None, columns: list[str]) -> list[str]:
     """Return the identifying columns, after checking that all columns asked for are there."""
     import pandas as pd
@@ -126,11 +133,11 @@ def _keys(frame: Any, by: str | Sequence[str] | None, columns: list[str]) -> lis
             f"frame is a {type(frame).__name__}: must be a DataFrame, such as simulate(...).frame"
         )
     wanted = [key for key in IDENTIFYING if key in frame] if by is None else by
-    keys = [wanted] if isinstance(wanted, str) else list(wanted)
+    keys = [wanted] if isinstance(wanted, str) else entries_of(wanted, "by")
     for name in [*keys, *columns]:
-        if name not in frame:
+        if not isinstance(name, str) or name not in frame:
             held = ", ".join(map(str, frame.columns))
-            raise ValueError(f"frame has no column {name!r}: it has {held}")
+            raise ValueError(f"frame has no column {shown(name)}: it has {held}")
     if frame.empty:
         raise ValueError("frame is empty: give at least 3 points per curve")
     return keys

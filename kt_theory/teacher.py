@@ -13,7 +13,14 @@ from numpy.typing import ArrayLike
 
 from kt_theory.content import ByContent, digest
 from kt_theory.numeric import softmax
-from kt_theory.validation import SUM_TOLERANCE, distributions, input_law, numeric_array
+from kt_theory.validation import (
+    SUM_TOLERANCE,
+    as_floats,
+    distributions,
+    entries_of,
+    input_law,
+    numeric_array,
+)
 
 SMALL = 10**6
 """Cells up to which the table of a teacher given by classes is made when somebody looks at it."""
@@ -124,7 +131,7 @@ class Teacher(ByContent):
         rho, input_names, label_names, name
             As for `Teacher`.
         """
-        array = np.asarray(logits)
+        array = as_floats(logits, "logits") if np.ma.isMaskedArray(logits) else np.asarray(logits)
         hidden = np.isneginf(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
         finite = np.where(hidden, 0.0, array) if hidden.any() else array
         z = numeric_array(finite, "logits", 2).astype(np.float64)
@@ -327,7 +334,7 @@ def _name(name: str | None) -> str | None:
 def _names(names: Sequence[str] | None, length: int, what: str) -> tuple[str, ...] | None:
     if names is None:
         return None
-    result = tuple(str(name) for name in names)
+    result = tuple(str(name) for name in entries_of(names, what))
     if len(result) != length:
         raise ValueError(f"{what} has {len(result)} entries: {length} are needed")
     return result

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import difflib
 import operator
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,52 @@ ROUNDING = 1e-12
 """Sums within this of 1 are rounding; rows further off are divided by their sum."""
 
 
+def shown(value: Any) -> str:
+    """Return what Python prints of a value, in one line that is not long."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:
+        # Numbers of thousands of digits, lists nested without end.
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+_LONGEST = 300
+
+
+def entries_of(values: Any, name: str) -> list[Any]:
+    """Return a sequence as a list, or refuse what is none."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or _is_scalar(values):
+        raise ValueError(f"{name} = {shown(values)}: must be a sequence")
+    return list(values)
+
+
+def _is_scalar(values: Any) -> bool:
+    return isinstance(values, np.ndarray) and values.ndim == 0
+
+
+def as_path(value: Any, name: str) -> Path:
+    """Return a path, or refuse what is none."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise ValueError(f"{name} = {shown(value)}: must be a str or a Path")
+    return Path(value)
+
+
+def as_floats(values: Any, name: str) -> np.ndarray:
+    """Return an array-like as float64, or refuse what holds no numbers, or masked ones."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(f"{name}: {_MASKED}")
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(
+            f"{name}: must be a table of real numbers; it holds text, complex or ragged entries"
+        ) from None
+
+
+_MASKED = "entries are masked, which is missing data: entries must be finite"
+
+
 def whole_number(value: Any, name: str, *, low: int = 0, high: int = LARGEST_COUNT) -> int:
     """Return `value` as an int in [low, high]; accepts 1000, 1e3 and NumPy integers, refuses 2.5,
     True and "7".
@@ -30,14 +78,14 @@ def whole_number(value: Any, name: str, *, low: int = 0, high: int = LARGEST_COU
             raise TypeError
         number = int(value) if isinstance(value, (float, np.floating)) else operator.index(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} = {value!r}: must be a whole number") from None
+        raise ValueError(f"{name} = {shown(value)}: must be a whole number") from None
     if number != value:
-        raise ValueError(f"{name} = {value!r}: must be a whole number, not a fraction")
+        raise ValueError(f"{name} = {shown(value)}: must be a whole number, not a fraction")
     if number < low:
-        raise ValueError(f"{name} = {value!r}: must be at least {low}")
+        raise ValueError(f"{name} = {shown(value)}: must be at least {low}")
     if number > high:
         limit = "2^53, above which float64 cannot count" if high == LARGEST_COUNT else str(high)
-        raise ValueError(f"{name} = {value!r}: must be at most {limit}")
+        raise ValueError(f"{name} = {shown(value)}: must be at most {limit}")
     return number
 
 
@@ -66,9 +114,9 @@ def unit_interval(value: Any, name: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} = {value!r}: must be a number between 0 and 1") from None
+        raise ValueError(f"{name} = {shown(value)}: must be a number between 0 and 1") from None
     if not 0.0 < number < 1.0:
-        raise ValueError(f"{name} = {value!r}: must lie strictly between 0 and 1")
+        raise ValueError(f"{name} = {shown(value)}: must lie strictly between 0 and 1")
     return number
 
 
@@ -88,12 +136,13 @@ def positive(value: Any, name: str, *, low: float = 0.0, high: float = np.inf) -
     try:
         number = float(value) if not isinstance(value, bool) else 0.0
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} = {value!r}: must be a number above 0") from None
+        raise ValueError(f"{name} = {shown(value)}: must be a number above 0") from None
     if not 0.0 < number < np.inf:
-        raise ValueError(f"{name} = {value!r}: must be a finite number above 0")
+        raise ValueError(f"{name} = {shown(value)}: must be a finite number above 0")
     if not low <= number <= high:
         raise ValueError(
-            f"{name} = {value!r}: must lie from {low:g} to {high:g}, beyond which float64 fails"
+            f"{name} = {shown(value)}: must lie from {low:g} to {high:g}, "
+            f"beyond which float64 fails"
         )
     return number
 
@@ -105,7 +154,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     choices = sorted(known)
     near = difflib.get_close_matches(str(name).lower(), choices, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return ValueError(f"unknown {kind} {name!r}{hint}: must be one of {', '.join(choices)}")
+    return ValueError(f"unknown {kind} {shown(name)}{hint}: must be one of {', '.join(choices)}")
 
 
 def numeric_array(values: Any, name: str, ndim: int) -> np.ndarray:
@@ -114,6 +163,8 @@ def numeric_array(values: Any, name: str, ndim: int) -> np.ndarray:
 
     float32 and float16 keep their type, so that the caller can tell how finely they were rounded.
     """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(f"{name}: {_MASKED}")
     try:
         array = np.asarray(values)
         if array.dtype.kind in "cOSU":
@@ -122,7 +173,7 @@ def numeric_array(values: Any, name: str, ndim: int) -> np.ndarray:
             array = array.astype(np.float64)
         elif array.dtype not in (np.float16, np.float32):
             array = array.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"{name}: must be a table of real numbers; it holds text, complex or ragged entries"
         ) from None

@@ -14,8 +14,8 @@ import kt_theory as kt
 PACKAGE = Path(kt.__file__).parent
 
 FLOORS = [
-    {"machine"},
-    {"content", "validation", "output", "delimited"},
+    {"machine", "interrupts"},
+    {"content", "validation", "sources", "output", "delimited"},
     {"numeric"},
     {"graphs", "affine", "teacher"},
     {"access"},

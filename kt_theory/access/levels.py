@@ -29,7 +29,7 @@ from kt_theory.access.shows import (
     WholeRow,
 )
 from kt_theory.graphs import as_graph
-from kt_theory.validation import numeric_array, positive, unknown_name, whole_number
+from kt_theory.validation import numeric_array, positive, shown, unknown_name, whole_number
 
 HARD = Access(Nothing())
 PARTIAL = Access(SampledLabel())
@@ -170,10 +170,12 @@ def through(of: Access, channel: Channel) -> Access:
     """
     if not isinstance(of, Access):
         raise ValueError(
-            f"of = {of!r}: must be an Access, such as kt_theory.access.SOFT or top_k(5)"
+            f"of = {shown(of)}: must be an Access, such as kt_theory.access.SOFT or top_k(5)"
         )
     if of.reach != OwnRow() or of.channel != AsIs() or not (of.shows.own or of.shows.top):
-        raise ValueError(f"of = {of!r}: must reveal probabilities as they are, and without a graph")
+        raise ValueError(
+            f"of = {shown(of)}: must reveal probabilities as they are, and without a graph"
+        )
     return Access(of.shows, channel)
 
 
@@ -181,6 +183,8 @@ def as_access(level: Access | str) -> Access:
     """Return `level`, an `Access` or the name of one that needs no parameter."""
     if isinstance(level, Access):
         return level
+    if not isinstance(level, str):
+        raise unknown_name("access level", level, [*_NAMED, *_NEED_PARAMETERS])
     if level in _NEED_PARAMETERS:
         raise ValueError(
             f"access {level!r} needs a parameter: give kt_theory.access.{_NEED_PARAMETERS[level]}"

@@ -13,7 +13,7 @@ import numpy as np
 from kt_theory.affine import affine_logits
 from kt_theory.content import ByContent
 from kt_theory.graphs import Graph, everything
-from kt_theory.validation import whole_number
+from kt_theory.validation import shown, whole_number
 
 
 class Reach(ByContent, ABC):
@@ -66,7 +66,7 @@ class Reach(ByContent, ABC):
         if self.inputs is None:
             return whole_number(inputs, "inputs", low=1)
         if inputs is not None and whole_number(inputs, "inputs", low=1) != self.inputs:
-            raise ValueError(f"inputs = {inputs!r}: {self.of_size}; omit inputs")
+            raise ValueError(f"inputs = {shown(inputs)}: {self.of_size}; omit inputs")
         return self.inputs
 
     @property

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol, final
 
 import numpy as np
 
+from kt_theory.validation import as_floats
+
 WHOLE_ROW = 2**31 - 1
 """`Shows.top` where every label of the row is shown."""
 
@@ -348,6 +350,7 @@ def label_ranks(pi: np.ndarray) -> np.ndarray:
     """Return the rank of each label in its row, 0 for the most probable; equal probabilities keep
     label order.
     """
+    pi = as_floats(pi, "pi")
     order = np.argsort(-pi, axis=1, kind="stable")
     ranks = np.empty(pi.shape, dtype=np.int32)
     np.put_along_axis(ranks, order, np.arange(pi.shape[1], dtype=np.int32)[None, :], axis=1)

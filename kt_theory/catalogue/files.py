@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
+import zlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +14,14 @@ from typing import Any
 import numpy as np
 
 from kt_theory import graphs
+from kt_theory.sources import (
+    MOST_CELLS,
+    read_npy,
+    read_npz,
+    refuse_cells,
+    refuse_parquet,
+    require_file,
+)
 
 SUFFIXES = (".csv", ".parquet", ".npy", ".npz")
 """What files of arrays, tables and graphs end in."""
@@ -24,6 +34,7 @@ def names_file(value: Any) -> bool:
 
 def digest(file: str) -> str:
     """Return the SHA-256 of a file's content."""
+    require_file(file)
     facts = os.stat(file)
     return _known_digest(file, facts.st_mtime_ns, facts.st_size, facts.st_ino)
 
@@ -35,6 +46,7 @@ def _known_digest(file: str, *version: int) -> str:
 
 def _fresh_digest(file: str) -> str:
     """Return the SHA-256 of a file's content, read anew."""
+    require_file(file)
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -48,23 +60,38 @@ def refuse_changed(recipe: Mapping[str, Any]) -> None:
 def read_array(file: str) -> np.ndarray:
     """Return the array in a file: .npy, .npz with one array, .csv of numbers without a header,
     .parquet."""
+    require_file(file)
     suffix = Path(file).suffix.lower()
     try:
         if suffix == ".csv":
             return np.loadtxt(file, delimiter=",", ndmin=2)
         if suffix == ".parquet":
-            import pandas as pd
+            return _of_parquet(file)
+        if suffix == ".npy":
+            return read_npy(file)
+        arrays = list(read_npz(file).values())
+    except (ValueError, SyntaxError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{file} cannot be read as an array of numbers: {reason}") from None
+    if len(arrays) != 1:
+        raise ValueError(f"{file} holds {len(arrays)} arrays: must hold one")
+    return arrays[0]
 
-            return pd.read_parquet(file).to_numpy()
-        found = np.load(file, allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"{file} cannot be read as an array of numbers: {error}") from None
-    if suffix == ".npy":
-        return np.asarray(found)
-    with found as arrays:
-        if len(arrays.files) != 1:
-            raise ValueError(f"{file} holds {len(arrays.files)} arrays: must hold one")
-        return np.asarray(arrays[arrays.files[0]])
+
+def _of_parquet(file: str) -> np.ndarray:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_metadata(file)
+        refuse_cells((metadata.num_rows, metadata.num_columns))
+        refuse_parquet(file, metadata)
+        return pd.read_parquet(file).to_numpy()
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(f"is it damaged? {error}") from None
 
 
 def read_graph(file: str, inputs: int | None) -> graphs.Graph:
@@ -77,17 +104,32 @@ def read_graph(file: str, inputs: int | None) -> graphs.Graph:
     inputs : int or None
         The vertices of a list of edges; None: up to the largest in the list.
     """
-    import scipy.sparse as sp
-
+    require_file(file)
     suffix = Path(file).suffix.lower()
     if suffix == ".csv":
         return graphs.as_graph(_edges(file, inputs))
-    if suffix == ".npz":
-        with np.load(file) as arrays:
-            sparse = "format" in arrays.files
-        if sparse:
-            return graphs.as_graph(sp.load_npz(file))
+    if suffix == ".npz" and _is_sparse(file):
+        return graphs.as_graph(_sparse(file))
     return graphs.as_graph(read_array(file))
+
+
+def _is_sparse(file: str) -> bool:
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as members:
+        return "format.npy" in members.namelist()
+
+
+def _sparse(file: str) -> Any:
+    """Return the sparse matrix that SciPy stored in a file."""
+    import scipy.sparse as sp
+
+    try:
+        read_npz(file)
+        return sp.load_npz(file)
+    except (ValueError, TypeError, KeyError, NotImplementedError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{file} cannot be read as a sparse matrix: {reason}") from None
 
 
 def _edges(file: str, inputs: int | None) -> Any:
@@ -102,7 +144,7 @@ def _edges(file: str, inputs: int | None) -> Any:
         parts = line.split(",")
         if not line.strip():
             continue
-        if len(parts) != 2 or not all(part.strip().isdigit() for part in parts):
+        if len(parts) != 2 or not all(map(_is_vertex, parts)):
             raise ValueError(f"{file}, line {number}: {line!r}: must be two inputs, such as 0,1")
         pair = [int(part) for part in parts]
         if inputs is not None and max(pair) >= inputs:
@@ -112,3 +154,9 @@ def _edges(file: str, inputs: int | None) -> Any:
     size = int(pairs.max(initial=0)) + 1 if inputs is None else inputs
     matrix = sp.coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
     return matrix + matrix.T
+
+
+def _is_vertex(text: str) -> bool:
+    """The number of an input, below what a list of edges may name."""
+    number = text.strip()
+    return number.isascii() and number.isdigit() and len(number) < 19 and int(number) < MOST_CELLS

@@ -13,6 +13,7 @@ do.
 from __future__ import annotations
 
 import re
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ def parse(text: str) -> Value:
     except RecursionError:
         raise ValueError("a name is missing within so many brackets") from None
     if reader.rest or len(values) != 1:
-        raise ValueError(f"{reader.rest[:1] or values} is left over")
+        raise ValueError(f"{[*reader.rest][:1] or values} is left over")
     return values[0]
 
 
@@ -87,19 +88,19 @@ class _Reader:
     """Reads tokens from the front of `rest`."""
 
     def __init__(self, tokens: list[_Token]) -> None:
-        self.rest = tokens
+        self.rest = deque(tokens)
 
     def marked(self, mark: str) -> bool:
         """Take the mark if it comes next, and say whether it did."""
         comes = bool(self.rest) and self.rest[0] == _Token(mark, True, False)
         if comes:
-            self.rest = self.rest[1:]
+            self.rest.popleft()
         return comes
 
     def term(self) -> Value:
         if not self.rest or self.rest[0].mark:
             raise ValueError("a name is missing")
-        token, self.rest = self.rest[0], self.rest[1:]
+        token = self.rest.popleft()
         if token.quoted:
             return token.text
         if self.marked("("):
@@ -121,7 +122,8 @@ class _Reader:
                 raise ValueError("a bracket is open")
             key = ""
             if len(self.rest) > 1 and self.rest[1] == _Token("=", True, False):
-                key, self.rest = self.rest[0].text, self.rest[2:]
+                key = self.rest.popleft().text
+                self.rest.popleft()
             found += [(key, value) for value in self.phrase()]
         return tuple(found)
 
@@ -152,11 +154,11 @@ def _number(text: str) -> int | float | str:
 
 def split(text: str) -> list[str]:
     """Return the names in a list of them: a comma within brackets belongs to a name."""
-    found, depth = [""], 0
-    for letter in text:
+    depth, begin = 0, 0
+    found = []
+    for place, letter in enumerate(text):
         depth += (letter == "(") - (letter == ")")
         if letter == "," and depth <= 0:
-            found.append("")
-        else:
-            found[-1] += letter
-    return [name.strip() for name in found]
+            found.append(text[begin:place].strip())
+            begin = place + 1
+    return [*found, text[begin:].strip()]

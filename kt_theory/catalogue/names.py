@@ -32,7 +32,7 @@ from kt_theory.catalogue.files import (
 )
 from kt_theory.catalogue.grammar import Call, parse, write
 from kt_theory.students import NAMED, Student
-from kt_theory.validation import unknown_name, whole_number
+from kt_theory.validation import shown, unknown_name, whole_number
 
 Recipe = Mapping[str, Any]
 
@@ -192,7 +192,7 @@ def typed(value: Any, kind: str, name: str) -> Any:
             ) from None
     if (kind == "str" and isinstance(value, str)) or (kind == "bool" and isinstance(value, bool)):
         return value
-    raise ValueError(f"{name} = {value!r}: must be of type {kind}")
+    raise ValueError(f"{name} = {shown(value)}: must be of type {kind}")
 
 
 def _whole(value: Any, parameter: Parameter, folder: Path) -> int:
@@ -259,7 +259,8 @@ def _make_graph(value: Any, inputs: int | None) -> graphs.Graph:
         return _sized_graph(call)
     if inputs is None:
         raise ValueError(
-            f"graph = {value!r}: of how many inputs? say so, as in {value}(5), or give its edges: "
+            f"graph = {shown(value)}: of how many inputs? "
+            f"say so, as in {value}(5), or give its edges: "
             "file=edges.csv"
         )
     return GRAPHS[value](inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kt_theory.cli.shared import Names, clear_errors, in_options
+from kt_theory.cli.standard_input import as_file
 
 if TYPE_CHECKING:
     from kt_theory.students import Student
@@ -82,24 +84,25 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_records(path: Path, options: dict[str, Any]) -> TransferSet:
-    """Return the transfer set of a file, read as the options say."""
+    """Return the transfer set of a file, or of standard input, read as the options say."""
     from kt_theory.transfer.sets import TransferSet
 
-    return TransferSet.read(
-        path,
-        options["form"],
-        label=options["label"] or "first_token",
-        input=options["field"],
-        logprob=options["logprob"],
-        labels=options["declared"],
-        other=options["other"] or "keep",
-        label_map=options["label_map"],
-        fold=options["fold"] or (),
-        model=options["model"],
-        requests=options["requests"],
-        on_error="raise" if options["strict"] else "skip",
-        as_sampled=options["as_sampled"],
-    )
+    with as_file(path) as file:
+        return TransferSet.read(
+            file,
+            options["form"],
+            label=options["label"] or "first_token",
+            input=options["field"],
+            logprob=options["logprob"],
+            labels=options["declared"],
+            other=options["other"] or "keep",
+            label_map=options["label_map"],
+            fold=options["fold"] or (),
+            model=options["model"],
+            requests=options["requests"],
+            on_error="raise" if options["strict"] else "skip",
+            as_sampled=options["as_sampled"],
+        )
 
 
 @click.command(
@@ -158,7 +161,7 @@ def fit_command(
         found = words.for_programs(copy, certificate)
         for name in ("warnings", "notes"):
             found["records"][name] = [in_options(text) for text in found["records"][name]]
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json.dumps(found, ensure_ascii=sys.stdout.encoding.lower() != "utf-8"))
     else:
         lines = [
             *transfer.account.warnings,

@@ -8,6 +8,7 @@ import click
 
 from kt_theory.cli import tables
 from kt_theory.cli.shared import Levels, Numbers, Whole, clear_errors
+from kt_theory.cli.standard_input import NAME
 from kt_theory.cli.teacher import read_teacher, teacher_options
 
 
@@ -62,7 +63,7 @@ def risk_command(
     TEACHER is a table of pi(a|s), one row per input and one column per label. CSV or Parquet: the
     columns are named after the labels; a column `rho` is the input law (uniform if there is none),
     a column `input` or an unnamed first one names the inputs. NPY: the table alone. NPZ: an array
-    `pi` or `logits`, and `rho` if wanted. With --ngram it is a text.
+    `pi` or `logits`, and `rho` if wanted. With --ngram it is a text. - is standard input.
 
     Losses are total variation distances, in [0, 1]. The bounds hold for the worst teacher of the
     same size.
@@ -90,5 +91,6 @@ def risk_command(
         click.echo(f"wrote {write_table(frame, csv)}")
     if plot is not None:
         with figures.style():
-            picture = study.draw_risks(frame, source, teacher.name)
+            name = NAME if str(teacher) == "-" else teacher.name
+            picture = study.draw_risks(frame, source, name)
             click.echo(f"wrote {figures.write(picture, plot)}")

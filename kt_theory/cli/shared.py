@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from kt_theory import machine
+from kt_theory import interrupts, machine
+from kt_theory.validation import shown
 
 
 class Refusal(click.ClickException):
@@ -25,26 +26,38 @@ def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
-        try:
-            with machine.ends_interrupt():
+        with machine.ends_interrupt() as seen:
+            try:
                 command(*args, **options)
-        except KeyboardInterrupt as interrupt:
-            click.echo(
-                "Interrupted; files that were finished are whole, no other was written.", err=True
-            )
-            sys.exit(machine.exit_status(interrupt))
-        except (ValueError, OSError) as error:
-            if isinstance(error, OSError) and machine.nobody_reads(error):
-                machine.close_output()
-                return
-            message = str(error)
-            if isinstance(error, OSError) and error.filename is not None:
-                message = f"{error.filename}: {error.strerror}"
-            elif isinstance(error, OSError) and (reason := machine.no_room(error)):
-                message = f"{reason} {_UNNAMED}"
-            raise Refusal(" ".join(in_options(message).split())) from error
+            except (Exception, KeyboardInterrupt) as error:
+                if seen or isinstance(error, KeyboardInterrupt):
+                    click.echo(interrupts.LINE, err=True)
+                    sys.exit(128 + seen[-1] if seen else interrupts.STATUS)
+                if isinstance(error, OSError) and machine.nobody_reads(error):
+                    machine.close_output()
+                    return
+                message = _line_of(error)
+                if message is None:
+                    raise
+                raise Refusal(" ".join(in_options(message).split())) from error
 
     return run
+
+
+def _line_of(error: BaseException) -> str | None:
+    """What is wrong in a line, None for a defect."""
+    match error:
+        case OSError() if error.filename is not None:
+            return f"{error.filename}: {error.strerror}"
+        case OSError() if reason := machine.no_room(error):
+            return f"{reason} {_UNNAMED}"
+        case ValueError() | OSError():
+            return str(error)
+        case MemoryError():
+            return f"there is not enough memory: {error}".removesuffix(": ")
+        case RecursionError():
+            return "the input is nested too deeply"
+    return None
 
 
 _UNNAMED = (
@@ -147,12 +160,22 @@ class Names(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> list[str]:
         """Return the names."""
-        # A comma within brackets belongs to a name: "ce_sgl,hinton(0.5, 2)".
-        return (
-            value
-            if isinstance(value, list)
-            else [part.strip() for part in re.split(r",(?![^()]*\))", str(value))]
-        )
+        return value if isinstance(value, list) else _names(str(value))
+
+
+def _names(text: str) -> list[str]:
+    """The parts of a text between its commas, but for those that a closing bracket follows before
+    any other: they belong to a name, "ce_sgl,hinton(0.5, 2)".
+    """
+    found: list[str] = []
+    end, inside = len(text), False
+    for place in range(len(text) - 1, -1, -1):
+        if text[place] in "()":
+            inside = text[place] == ")"
+        elif text[place] == "," and not inside:
+            found.append(text[place + 1 : end].strip())
+            end = place
+    return [text[:end].strip(), *reversed(found)]
 
 
 def _whole(text: str, name: str) -> int:
@@ -164,7 +187,7 @@ def _whole(text: str, name: str) -> int:
             if name == "n"
             else "a whole number"
         )
-        raise ValueError(f"{name} = {text!r}: must be {example}") from None
+        raise ValueError(f"{name} = {shown(text)}: must be {example}") from None
     from kt_theory.validation import whole_number
 
     return whole_number(number, name, low=-(2**53))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kt_theory.cli.standard_input import as_file
+
 if TYPE_CHECKING:
     from kt_theory.teacher import Teacher
 
@@ -37,7 +39,7 @@ def teacher_options(command: Callable[..., None]) -> Callable[..., None]:
 def read_teacher(
     path: Path, order: int | None, tokens: str | None, logits: bool, normalise: bool
 ) -> Teacher:
-    """Return the teacher of a file.
+    """Return the teacher of a file, or of standard input.
 
     Parameters
     ----------
@@ -55,6 +57,14 @@ def read_teacher(
     ValueError, OSError
         In one line, by the names of the command's options.
     """
+    with as_file(path) as file:
+        return _teacher_of(file, order, tokens, logits, normalise)
+
+
+def _teacher_of(
+    path: Path, order: int | None, tokens: str | None, logits: bool, normalise: bool
+) -> Teacher:
+    from kt_theory.sources import require_file
     from kt_theory.teachers.files import TableWarning, from_table
     from kt_theory.teachers.text import ngram
 
@@ -78,11 +88,12 @@ def read_teacher(
             "text"
         )
     try:
+        require_file(path)
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is not a UTF-8 text: byte {error.start} cannot be decoded"
         ) from None
     except OSError as error:
-        raise OSError(f"{path} cannot be read: {error.strerror}") from None
+        raise OSError(f"{path} cannot be read: {error.strerror or error}") from None
     return ngram(text, order, tokens or "char").named(f"{path.name}, {order}-gram")

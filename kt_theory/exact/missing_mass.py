@@ -15,7 +15,7 @@ from kt_theory.exact.cost import refuse_beyond
 from kt_theory.exact.occupancy import Cells, contour, empty_factors, empty_laws, joint
 from kt_theory.exact.unvisited import uniform_distance
 from kt_theory.numeric import missed
-from kt_theory.teacher import RowClasses, Teacher
+from kt_theory.teacher import RowClasses, Teacher, require_teacher
 from kt_theory.validation import LARGEST_COUNT, numeric_array, unit_interval, whole_number
 
 LARGEST_LAW = 5e6
@@ -67,6 +67,7 @@ def ce_ful_weights(teacher: Teacher) -> np.ndarray:
     """Return w = rho TV(Uniform, pi) for each row class: with these weights the missing mass is the
     loss of ce_ful.
     """
+    require_teacher(teacher)
     return teacher.classes.rho * uniform_distance(teacher.classes.rows)
 
 
@@ -93,6 +94,7 @@ def missing_mass_moments(teacher: Teacher, n: int, weights: ArrayLike | None = N
         Weight w >= 0 of one input of each of `teacher.classes`; rho if omitted. See
         `ce_ful_weights`.
     """
+    require_teacher(teacher)
     rho, size, w = _weighted(teacher.classes, weights)
     draws = float(whole_number(n, "n"))
     rho = np.minimum(rho, 1.0)
@@ -144,6 +146,7 @@ def missing_mass_law(teacher: Teacher, n: int, weights: ArrayLike | None = None)
     NoExactRisk
         If the classes of equal (rho, w) have too many joint numbers of unseen inputs.
     """
+    require_teacher(teacher)
     rho, size, w = _weighted(teacher.classes, weights)
     draws = float(whole_number(n, "n"))
     never = float(size[rho == 0] @ w[rho == 0])

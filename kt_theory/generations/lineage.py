@@ -13,7 +13,7 @@ from kt_theory.numeric import total_variation
 from kt_theory.simulation.run import progress_bar
 from kt_theory.students import Student, as_students
 from kt_theory.teacher import Teacher, require_teacher
-from kt_theory.validation import distributions, whole_number
+from kt_theory.validation import distributions, shown, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +151,8 @@ def _measures(tables: np.ndarray, before: np.ndarray, truth: Teacher) -> np.ndar
 def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
     if isinstance(stages, (str, Student)) or not isinstance(stages, Iterable):
         raise ValueError(
-            f"stages = {stages!r}: must be a list of (student, n), such as [('ce_sgl', 1000)] * 20"
+            f"stages = {shown(stages)}: must be a list of (student, n), "
+            f"such as [('ce_sgl', 1000)] * 20"
         )
     found = []
     learners = {}

@@ -17,8 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory.numeric import total_variation
-from kt_theory.teacher import Teacher
-from kt_theory.validation import sample_sizes, unit_interval, unknown_name, whole_number
+from kt_theory.teacher import Teacher, require_teacher
+from kt_theory.validation import (
+    as_floats,
+    sample_sizes,
+    shown,
+    unit_interval,
+    unknown_name,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,6 +183,7 @@ def ce_ptl_limit(teacher: Teacher) -> float:
     ----------
     Zhao and Zhu (2023), Lemma 4.2 and Theorem 4.3, applied to each input with rho > 0.
     """
+    require_teacher(teacher)
     rows, rho, multiplicity = teacher.classes
     squares = rows**2
     limit = squares / squares.sum(axis=1, keepdims=True)
@@ -197,8 +205,8 @@ def log_linear(feature_norm: float, distance: float) -> float:
         ||theta - theta'||_2.
     """
     for name, value in (("feature_norm", feature_norm), ("distance", distance)):
-        if not (np.isfinite(value) and value >= 0):
-            raise ValueError(f"{name} = {value!r}: must be a finite number >= 0")
+        if as_floats(value, name).ndim or not 0.0 <= float(value) < np.inf:
+            raise ValueError(f"{name} = {shown(value)}: must be a finite number >= 0")
     return float(feature_norm) * float(distance)
 
 
@@ -357,6 +365,8 @@ def _inside(
 
 def _case(inputs: int, labels: int, n: Any, delta: float, teacher: Teacher | None) -> _Case:
     S, A = whole_number(inputs, "inputs", low=1), whole_number(labels, "labels", low=1)
+    if teacher is not None:
+        require_teacher(teacher)
     if teacher is not None and (teacher.inputs, teacher.labels) != (S, A):
         shape = f"{teacher.inputs} inputs and {teacher.labels} labels"
         raise ValueError(f"teacher has {shape}: must have inputs = {S} and labels = {A}")
@@ -370,7 +380,7 @@ def _case(inputs: int, labels: int, n: Any, delta: float, teacher: Teacher | Non
 
 
 def _known(id: str) -> str:
-    if id not in THEOREMS:
+    if not isinstance(id, str) or id not in THEOREMS:
         raise unknown_name("theorem", id, THEOREMS)
     return id
 

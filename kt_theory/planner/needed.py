@@ -16,7 +16,7 @@ from kt_theory.planner import teachers as plan_teachers
 from kt_theory.planner.estimate import WEAK
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.sets import TransferSet
-from kt_theory.validation import LARGEST_COUNT, unit_interval
+from kt_theory.validation import LARGEST_COUNT, shown, unit_interval
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def sized(level: Asked, inputs: Any, labels: Any, teacher: Teacher | None) -> Br
     own = level.level.reach.inputs
     for name, value in sizes.items():
         if name in held and value not in (None, held[name]):
-            raise ValueError(f"{name} = {value!r}: the teacher has {held[name]}; omit {name}")
+            raise ValueError(f"{name} = {shown(value)}: the teacher has {held[name]}; omit {name}")
         if value is None and name in held:
             sizes[name] = held[name]
         if sizes[name] is None and not (name == "inputs" and own is not None):

@@ -15,7 +15,7 @@ from kt_theory.planner import records as plan_records
 from kt_theory.planner.needed import SampleSize, asked, needed_at, samples_needed, sized
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.sets import TransferSet
-from kt_theory.validation import unknown_name, whole_number
+from kt_theory.validation import shown, unknown_name, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,17 +166,17 @@ def _levels(
     if graph is not None:
         found.append(asked("gradient", None, graph, hops, 1))
     elif hops != 1:
-        raise ValueError(f"hops = {hops!r}: goes with graph=...")
+        raise ValueError(f"hops = {shown(hops)}: goes with graph=...")
     return {one.name: one for one in found}
 
 
 def _price(name: str, value: Any, levels: Mapping[str, Asked]) -> tuple[str, tuple[float, float]]:
     """Return the level's name in the table and its prices."""
-    shown = name
+    own = name
     if name not in levels:
         with suppress(ValueError):
-            shown = named_level(name).name
-    if shown not in levels:
+            own = named_level(name).name
+    if own not in levels:
         raise unknown_name("access level", name, levels)
     try:
         query, entry = (
@@ -184,13 +184,13 @@ def _price(name: str, value: Any, levels: Mapping[str, Asked]) -> tuple[str, tup
         )
     except (TypeError, ValueError):
         raise ValueError(
-            f"prices[{name!r}] = {value!r}: must be a price per query, or a pair"
+            f"prices[{name!r}] = {shown(value)}: must be a price per query, or a pair"
         ) from None
     if not (0.0 <= query < math.inf and 0.0 <= entry < math.inf):
-        raise ValueError(f"prices[{name!r}] = {value!r}: must be finite and at least 0")
-    if levels[shown].level.beyond_row and entry:
+        raise ValueError(f"prices[{name!r}] = {shown(value)}: must be finite and at least 0")
+    if levels[own].level.beyond_row and entry:
         raise ValueError(
-            f"prices[{name!r}] = {value!r}: must be a price per query; a query reveals more than "
-            "its row"
+            f"prices[{name!r}] = {shown(value)}: must be a price per query; a query reveals more "
+            "than its row"
         )
-    return shown, (query, entry)
+    return own, (query, entry)

@@ -22,6 +22,7 @@ from kt_theory.validation import (
     distributions,
     infinite,
     numeric_array,
+    shown,
     unit_interval,
     whole_number,
 )
@@ -376,7 +377,7 @@ def as_queries(law: Any, inputs: int) -> QueryLaw:
     """Return `law` after a check that it is a query law over `inputs` inputs."""
     if not isinstance(law, QueryLaw):
         raise ValueError(
-            f"queries = {law!r}: must be a law from kt_theory.queries, such as queries.iid(q)"
+            f"queries = {shown(law)}: must be a law from kt_theory.queries, such as queries.iid(q)"
         )
     array = getattr(law, law.held) if law.held else None
     if array is not None and len(array) != inputs:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from kt_theory.queries.laws import Iid, QueryLaw, Trajectories
 from kt_theory.queries.walks import mean_visits
-from kt_theory.validation import distributions, infinite, whole_number
+from kt_theory.validation import distributions, infinite, shown, whole_number
 
 LARGEST_COST = 3e10
 """Multiplications that one call may take."""
@@ -44,7 +44,9 @@ def unseen_probability(law: QueryLaw, n: Any, rho: ArrayLike | None = None) -> n
         takes too long.
     """
     if not isinstance(law, QueryLaw):
-        raise ValueError(f"law = {law!r}: must be a query law, such as kt_theory.queries.iid()")
+        raise ValueError(
+            f"law = {shown(law)}: must be a query law, such as kt_theory.queries.iid()"
+        )
     given = None if rho is None else distributions(rho, "rho", 1)
     counts = [
         value if infinite(value) else whole_number(value, "n")
@@ -80,7 +82,9 @@ def occupancy(law: Iid | Trajectories, n: int, rho: ArrayLike | None = None) -> 
     if isinstance(law, Iid):
         return law.law(given)
     if not isinstance(law, Trajectories):
-        raise ValueError(f"law = {law!r}: must be queries.iid, queries.chain or queries.episodes")
+        raise ValueError(
+            f"law = {shown(law)}: must be queries.iid, queries.chain or queries.episodes"
+        )
     whole, rest = divmod(count, law.horizon or count)
     total = whole * mean_visits(law.transitions, law.first(given), law.horizon or count)
     if rest:

@@ -22,7 +22,7 @@ from kt_theory.simulation.control import ControlledCell
 from kt_theory.simulation.rules import RowRuleError
 from kt_theory.students import STUDENTS, as_students, refuse_too_little_access
 from kt_theory.teacher import Teacher, require_teacher
-from kt_theory.validation import sample_sizes, unit_interval, whole_number
+from kt_theory.validation import sample_sizes, shown, unit_interval, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,6 +149,8 @@ def simulate(
     workers = whole_number(given, "threads", low=1)
     goal = None if target_se is None else unit_interval(target_se, "target_se")
     cap = whole_number(max_repeats, "max_repeats", low=repeats) if goal is not None else repeats
+    if not isinstance(keep_losses, (bool, np.bool_)):
+        raise ValueError(f"keep_losses = {shown(keep_losses)}: must be True or False")
     if keep_losses and goal is not None:
         raise ValueError("keep_losses = True: needs a fixed number of repeats; leave out target_se")
     if control and queries is not None:
@@ -201,6 +203,7 @@ def draw_counts(
     -------
     (repeats, S, A) int64 array: how often each (input, label) pair was sampled.
     """
+    require_teacher(teacher)
     size = whole_number(n, "n")
     repeats = whole_number(repeats, "repeats", low=1)
     return Cell(

@@ -118,7 +118,7 @@ def tempered(tau: float, believed: float | None = None, of: Access = SOFT) -> St
     level = access.temperature(tau, of)
     shown = positive(tau, "tau")
     power = shown if believed is None else positive(believed, "believed")
-    words = f"{tau:g}" if believed is None else f"{tau:g} as {power:g}"
+    words = f"{float(tau):g}" if believed is None else f"{tau:g} as {power:g}"
     name = f"tempered({words}) {of.name}"
     reference = "Hinton, Vinyals and Dean (2015), arXiv 1503.02531: temperature"
     rule = RowRule(_to_the_power, [power])

@@ -13,7 +13,7 @@ from kt_theory.exact.empirical import Mixed
 from kt_theory.students.paper import CE_FUL, CE_SGL
 from kt_theory.students.rules import RowRule
 from kt_theory.students.student import Student
-from kt_theory.validation import positive
+from kt_theory.validation import positive, shown
 
 _NEWTON_STEPS = 1000
 
@@ -58,7 +58,7 @@ def hinton(alpha: float, temperature: float = 1.0) -> Student:
     sections 2 and 2.1.
     """
     if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0.0 <= alpha <= 1.0:
-        raise ValueError(f"alpha = {alpha!r}: must be a number from 0 to 1")
+        raise ValueError(f"alpha = {shown(alpha)}: must be a number from 0 to 1")
     weight = float(alpha)
     tau = positive(temperature, "temperature", low=1e-3, high=1e3)
     reference = "Hinton, Vinyals and Dean (2015), arXiv 1503.02531"

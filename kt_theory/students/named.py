@@ -9,7 +9,7 @@ from kt_theory.students.greedy import GREEDY, HEDGED
 from kt_theory.students.non_target import NON_TARGET
 from kt_theory.students.paper import GOOD_TURING, KRICHEVSKY_TROFIMOV, LAPLACE, STUDENTS
 from kt_theory.students.student import Student
-from kt_theory.validation import unknown_name
+from kt_theory.validation import shown, unknown_name
 
 NAMED: dict[str, Student] = {
     **STUDENTS,
@@ -29,8 +29,10 @@ def as_students(students: Any) -> list[Student]:
         students = [students]
     elif isinstance(students, Mapping):
         students = students.values()
-    elif not isinstance(students, Iterable):
-        raise ValueError(f"students = {students!r}: must be a name, a Student, or several of them")
+    elif not isinstance(students, Iterable) or getattr(students, "shape", None) == ():
+        raise ValueError(
+            f"students = {shown(students)}: must be a name, a Student, or several of them"
+        )
     result = [_as_student(student) for student in students]
     if not result:
         raise ValueError(f"students = []: give at least one of {', '.join(STUDENTS)}, or a Student")
@@ -79,12 +81,14 @@ def _as_student(student: Any) -> Student:
         return student
     if not isinstance(student, str):
         raise ValueError(
-            f"student {student!r}: must be a name or a Student; wrap a rule in Student(name, "
+            f"student {shown(student)}: must be a name or a Student; wrap a rule in Student(name, "
             "access, rule)"
         )
     if student.split("(")[0] in _NEED_PARAMETERS:
         call = _NEED_PARAMETERS[student.split("(")[0]]
-        raise ValueError(f"student {student!r} needs a parameter: give kt_theory.students.{call}")
+        raise ValueError(
+            f"student {shown(student)} needs a parameter: give kt_theory.students.{call}"
+        )
     if student not in NAMED:
         raise unknown_name("student", student, NAMED)
     return NAMED[student]

@@ -22,6 +22,7 @@ from kt_theory.students.rules import (
     smoothed_frequencies,
 )
 from kt_theory.students.student import Student
+from kt_theory.validation import shown
 
 _LARGEST_C = 1e100
 _PAPER = "Zhao and Zhu (2023), arXiv 2310.07838"
@@ -106,7 +107,7 @@ def add_c(c: float) -> Student:
         From 0 to 10^100.
     """
     if isinstance(c, bool) or not isinstance(c, Real) or not 0.0 <= c <= _LARGEST_C:
-        raise ValueError(f"c = {c!r}: must be a number from 0 to {_LARGEST_C:g}")
+        raise ValueError(f"c = {shown(c)}: must be a number from 0 to {_LARGEST_C:g}")
     amount = float(c)
     return Student(
         f"add_c({amount:g})",

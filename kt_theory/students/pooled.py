@@ -96,7 +96,7 @@ def tempered_mle(tau: float) -> Student:
     """
     level = access.temperature(tau)
     return Student(
-        f"tempered_mle({tau:g})",
+        f"tempered_mle({float(tau):g})",
         level,
         TableRule(_fit_power),
         "maximum likelihood of one temperature",

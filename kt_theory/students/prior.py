@@ -24,7 +24,7 @@ from kt_theory.students.rules import (
 )
 from kt_theory.students.student import Student
 from kt_theory.teacher import Teacher, require_teacher
-from kt_theory.validation import distributions
+from kt_theory.validation import as_floats, distributions
 
 
 def _frequencies_or_prior(counts, revealed, out):
@@ -150,7 +150,7 @@ def shrink(table: ArrayLike, weight: Any) -> Student:
         At least 0; inf keeps the table. One for all inputs, or one each.
     """
     prior = distributions(table, "table", 2)
-    given = np.asarray(weight, dtype=np.float64)
+    given = as_floats(weight, "weight")
     if given.ndim > 1 or (given.ndim == 1 and len(given) != len(prior)):
         raise ValueError(
             f"weight has shape {given.shape}: must be a number, or one for each of the "

@@ -12,7 +12,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kt_theory.validation import unknown_name, whole_number
+from kt_theory.validation import shown, unknown_name, whole_number
 
 _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.Add: operator.add,
@@ -41,13 +41,13 @@ def logspace(bounds: Any, where: str, kind: str, most: int) -> tuple[Any, ...]:
     numbers = isinstance(bounds, (list, tuple)) and [b for b in bounds if type(b) in (int, float)]
     if not numbers or len(numbers) != 3 or len(bounds) != 3:
         raise ValueError(
-            f"{where}: logspace = {bounds!r}: must be [a, b, points], from 10^a to 10^b"
+            f"{where}: logspace = {shown(bounds)}: must be [a, b, points], from 10^a to 10^b"
         )
     low, high = bounds[:2]
     points = whole_number(bounds[2], f"{where}: points of logspace", low=1, high=most)
     if not -300 <= low <= high <= 15.9:
         raise ValueError(
-            f"{where}: logspace = {bounds!r}: must be [a, b, points] with a <= b <= 15.9"
+            f"{where}: logspace = {shown(bounds)}: must be [a, b, points] with a <= b <= 15.9"
         )
     values = [10.0 ** (low + (high - low) * i / max(points - 1, 1)) for i in range(points)]
     return tuple(dict.fromkeys(round(v) for v in values)) if kind == "int" else tuple(values)

@@ -17,6 +17,7 @@ from kt_theory.sweep.plan import block_size, cut, disjoint
 from kt_theory.sweep.results import status_of
 from kt_theory.sweep.spec import Cell, Spec
 from kt_theory.sweep.store import Store
+from kt_theory.validation import as_path
 
 _BYTES_PER_CELL = 6000
 """A block on the disk: most of it the histogram, a thousand bins or so."""
@@ -135,7 +136,7 @@ class Status:
 
 def status(folder: str | Path) -> Status:
     """Return how the sweep in a folder stands, while it runs or after."""
-    store = Store(Path(folder))
+    store = Store(as_path(folder, "folder"))
     store.refresh()
     spec = store.spec
     blocks = {cell.id: disjoint(store.blocks.get(cell.id, [])) for cell in spec.cells}

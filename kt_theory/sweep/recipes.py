@@ -12,6 +12,7 @@ from typing import Any
 from kt_theory import teachers
 from kt_theory.catalogue import typed
 from kt_theory.catalogue.files import digest, refuse_changed
+from kt_theory.sources import require_file
 from kt_theory.teacher import Teacher
 from kt_theory.teachers import families
 from kt_theory.validation import unknown_name
@@ -24,7 +25,12 @@ def _table(file: str, kind: str | None = None, normalise: bool = False) -> Teach
 
 
 def _ngram(file: str, order: int, tokens: str = "char") -> Teacher:
-    return teachers.ngram(Path(file).read_text(encoding="utf-8"), order, tokens)
+    require_file(file)
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not a UTF-8 text: byte {error.start}") from None
+    return teachers.ngram(text, order, tokens)
 
 
 FAMILIES: dict[str, Callable[..., Teacher]] = {

@@ -12,7 +12,7 @@ from kt_theory.sweep.cells import Work, losses_of, run_block
 from kt_theory.sweep.plan import disjoint, prefix
 from kt_theory.sweep.spec import Cell
 from kt_theory.sweep.store import Store
-from kt_theory.validation import whole_number
+from kt_theory.validation import as_path, whole_number
 
 _PIECE = 4096
 
@@ -60,7 +60,7 @@ def find(store: Store, name: str) -> Cell:
 
 def replay(folder: str | Path, name: str, repeat: int | None = None) -> Replay:
     """Run the cell whose id begins with `name` again, as `replay_cell` does."""
-    store = Store(Path(folder))
+    store = Store(as_path(folder, "folder"))
     return replay_cell(store, find(store, name), repeat)
 
 

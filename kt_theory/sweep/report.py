@@ -16,6 +16,7 @@ from kt_theory.rates import PowerLawWarning, fit_exponents, fit_rate
 from kt_theory.sweep.overview import clock
 from kt_theory.sweep.results import load
 from kt_theory.sweep.store import Store, replace
+from kt_theory.validation import as_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,7 @@ def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) 
         from plotly.offline import get_plotlyjs
     except ImportError:
         raise ValueError("the report needs Plotly: pip install 'kt_theory[report]'") from None
-    place, target = Path(folder), Path(out)
+    place, target = as_path(folder, "folder"), as_path(out, "out")
     store = Store(place)
     refuse_unwritable([target])
     frame = load(place, exact=True, minimax=minimax)

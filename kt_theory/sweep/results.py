@@ -14,6 +14,7 @@ from kt_theory.sweep.journal import Record
 from kt_theory.sweep.plan import Stored, missing, prefix
 from kt_theory.sweep.spec import Cell, Spec
 from kt_theory.sweep.store import Store, replace
+from kt_theory.validation import as_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +122,7 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
     from kt_theory.study import bound_columns
     from kt_theory.sweep.theory import exact_column, minimax_columns
 
-    path = Path(folder)
+    path = as_path(folder, "folder")
     frame = measured(path)
     frame["seconds"] = frame["cell"].map(_seconds(path)).astype(float)
     bound_columns(frame)

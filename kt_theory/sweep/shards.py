@@ -9,6 +9,7 @@ from pathlib import Path
 from kt_theory.sweep.results import counted, results_table, write_results
 from kt_theory.sweep.run import shard_of
 from kt_theory.sweep.store import Store
+from kt_theory.validation import as_path, entries_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def merge_shards(folders: Sequence[str | Path], out: str | Path) -> Merged:
     ValueError
         If the folders are of different sweeps, or were cut into different numbers of shards.
     """
-    stores = [Store(Path(folder)) for folder in folders]
+    stores = [Store(as_path(folder, "folder")) for folder in entries_of(folders, "folders")]
     if not stores:
         raise ValueError("no folder given: name the folders of the shards")
     spec = stores[0].spec
@@ -64,7 +65,7 @@ def merge_shards(folders: Sequence[str | Path], out: str | Path) -> Merged:
             "one number"
         )
     count = numbers.pop() if numbers else 1
-    target = Store.prepare(Path(out), spec, merged=[str(store.path) for store in stores])
+    target = Store.prepare(as_path(out, "out"), spec, merged=[str(store.path) for store in stores])
     with target.put_together([record for store in stores for record in store.records()]) as merged:
         table = results_table(spec, merged)
         write_results(Path(out), spec, table)

@@ -16,11 +16,12 @@ from typing import Any
 
 from kt_theory import catalogue
 from kt_theory.access import WHOLE_ROW
+from kt_theory.sources import require_file
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 from kt_theory.sweep.expressions import evaluate, logspace
 from kt_theory.teachers import NotDefined, smallest_n
-from kt_theory.validation import unit_interval, unknown_name, whole_number
+from kt_theory.validation import shown, unit_interval, unknown_name, whole_number
 
 STREAMS = 1
 """Raise it when the engine draws other numbers for the same cell: stored cells are then computed
@@ -173,11 +174,14 @@ class Spec:
         """Return the specification in a TOML file; file names in it are relative to its folder."""
         source = Path(path)
         try:
+            require_file(source)
             document = tomllib.loads(source.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{source} is not TOML: {error}") from None
+        except RecursionError:
+            raise ValueError(f"{source} is nested too deeply") from None
         except OSError as error:
-            raise OSError(f"{source} cannot be read: {error.strerror}") from None
+            raise OSError(f"{source} cannot be read: {error.strerror or error}") from None
         try:
             spec = cls(**_located(document, source.resolve().parent))
             spec.cells  # noqa: B018  what is wrong with a cell is said with the file's name too
@@ -310,7 +314,7 @@ def _hash(*parts: Any) -> str:
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name} = {value!r}: must be a text that is not empty")
+        raise ValueError(f"{name} = {shown(value)}: must be a text that is not empty")
     return value
 
 
@@ -367,7 +371,7 @@ def _all_axes(document: Mapping[str, Any]) -> list[Axes]:
         raise ValueError("teachers: must be one or more tables, each headed [[teachers]]")
     grid = document.get("grid", {})
     if not isinstance(grid, Mapping):
-        raise ValueError(f"grid = {grid!r}: must be a table of parameters")
+        raise ValueError(f"grid = {shown(grid)}: must be a table of parameters")
     known = {
         "zip",
         *(name for family in recipes.FAMILIES for name in recipes.parameters(family)),
@@ -388,7 +392,8 @@ def _axes(
     family = table.get("family", "table")
     if not isinstance(family, str):
         raise ValueError(
-            f"{where}.family = {family!r}: must be one name; write a [[teachers]] table for each "
+            f"{where}.family = {shown(family)}: must be one name; "
+            f"write a [[teachers]] table for each "
             "family"
         )
     taken = recipes.parameters(family)
@@ -471,7 +476,7 @@ def _groups(value: Any, where: str) -> list[list[str]]:
         for group in groups
     ):
         raise ValueError(
-            f"{where}.zip = {value!r}: must be a list of names, or a list of such lists"
+            f"{where}.zip = {shown(value)}: must be a list of names, or a list of such lists"
         )
     return [list(group) for group in groups if group]
 

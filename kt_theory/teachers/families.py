@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory.teacher import Teacher
-from kt_theory.validation import whole_number
+from kt_theory.validation import shown, whole_number
 
 LARGEST_TABLE = 2**28
 """Most cells (inputs x labels) of a dense table that this room builds: 2 GiB of float64."""
@@ -207,10 +207,10 @@ def _zipf_law(size: int, exponent: float) -> np.ndarray:
 def _number(value: Any, name: str, *, low: float, high: float) -> float:
     try:
         number = math.nan if isinstance(value, (bool, np.bool_, str)) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not low <= number <= high:
-        raise ValueError(f"{name} = {value!r}: must be a number between {low:g} and {high:g}")
+        raise ValueError(f"{name} = {shown(value)}: must be a number between {low:g} and {high:g}")
     return number
 
 

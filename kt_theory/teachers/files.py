@@ -27,8 +27,9 @@ from kt_theory.delimited import (
     other_encoding,
     with_point,
 )
+from kt_theory.sources import TooLarge, read_npy, read_npz, refuse_cells, refuse_parquet
 from kt_theory.teacher import Teacher
-from kt_theory.validation import unknown_name
+from kt_theory.validation import shown, unknown_name
 
 KINDS = ("probabilities", "logits")
 """What the entries of a table may be."""
@@ -84,7 +85,7 @@ def from_table(path: str | Path, *, kind: str | None = None, normalise: bool = F
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind", kind, KINDS)
     if not isinstance(path, (str, os.PathLike)):
-        raise ValueError(f"path = {path!r}: must be a str or a Path")
+        raise ValueError(f"path = {shown(path)}: must be a str or a Path")
     file = Path(path)
     try:
         reader = _READERS.get(file.suffix.lower())
@@ -383,7 +384,10 @@ def _read_parquet(file: Path) -> _Table:
     import pandas as pd
     import pyarrow.parquet as pq
 
-    schema = _decode(lambda: pq.read_schema(file))
+    metadata = _decode(lambda: pq.read_metadata(file))
+    refuse_cells((metadata.num_rows, metadata.num_columns))
+    refuse_parquet(file, metadata)
+    schema = _decode(metadata.schema.to_arrow_schema)
     _Columns([name for name in schema.names if not name.startswith("__index_level_")])
     frame = _decode(lambda: pd.read_parquet(file))
     texts = [not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
@@ -426,11 +430,7 @@ def _names(cells: Any, column: str) -> list[str]:
 
 
 def _read_npz(file: Path) -> _Table:
-    def load() -> dict[str, np.ndarray]:
-        with file.open("rb") as stream, np.lib.npyio.NpzFile(stream, allow_pickle=False) as held:
-            return dict(held)
-
-    arrays = _decode(load)
+    arrays = _decode(lambda: read_npz(file))
     tables = [name for name in ("pi", "logits") if name in arrays]
     if len(tables) != 1 or set(arrays) - {*tables, "rho"}:
         held = ", ".join(sorted(arrays)) or "nothing"
@@ -442,16 +442,14 @@ def _read_npz(file: Path) -> _Table:
 
 
 def _read_npy(file: Path) -> _Table:
-    def load() -> np.ndarray:
-        with file.open("rb") as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False)
-
-    return _Table(_decode(load))
+    return _Table(_decode(lambda: read_npy(file)))
 
 
 def _decode(load: Callable[[], Any]) -> Any:
     try:
         return load()
+    except TooLarge:
+        raise
     except Exception as error:
         # Decoders of damaged bytes raise whatever they stumble on: zlib, struct, tokenizer, Arrow
         # and memory errors.

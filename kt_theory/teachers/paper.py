@@ -48,7 +48,7 @@ def smallest_n(family: str, inputs: int, labels: int) -> int:
     NotDefined
         For instance 1 with one label, which is defined for no n.
     """
-    if family not in _SMALLEST:
+    if not isinstance(family, str) or family not in _SMALLEST:
         raise unknown_name("instance", family, _SMALLEST)
     return _SMALLEST[family](
         whole_number(inputs, "inputs", low=1), whole_number(labels, "labels", low=1)

@@ -55,7 +55,7 @@ def ngram(text: str, order: int, tokens: str = "char") -> Teacher:
             f"text = {type(text).__name__}: must be a str; read a file with "
             "Path(name).read_text('utf-8')"
         )
-    if tokens not in _TOKENS:
+    if not isinstance(tokens, str) or tokens not in _TOKENS:
         raise unknown_name("tokens", tokens, _TOKENS)
     length = whole_number(order, "order", low=1, high=LARGEST_ORDER)
     split, joiner = _TOKENS[tokens]

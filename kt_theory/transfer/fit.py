@@ -269,6 +269,8 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     >>> fit(records, "laplace").pi
     array([[0.4, 0.4, 0.2]])
     """
+    if not isinstance(transfer, TransferSet):
+        raise ValueError(f"transfer is a {type(transfer).__name__}: must be a TransferSet")
     if not len(transfer):
         first = [f"; line {line}: {why}" for line, _, why in transfer.account.skipped[:1]]
         raise ValueError(f"transfer holds no records: nothing can be learnt{''.join(first)}")

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.sources import require_file
 from kt_theory.transfer.account import Account, drawn, shortened
 from kt_theory.transfer.read.answers import Reading
 from kt_theory.transfer.read.builder import Builder
 from kt_theory.transfer.read.files import ALLOWED, read_file
 from kt_theory.transfer.rows import Rows, collect, merged
 from kt_theory.transfer.target import Target, aim, as_folds, as_map, variants
-from kt_theory.validation import unknown_name
+from kt_theory.validation import as_floats, entries_of, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,8 +148,9 @@ class TransferSet:
             raise unknown_name("on_error", on_error, ("skip", "raise"))
         if labels is not None and len(set(labels)) != len(labels):
             raise ValueError("labels: a label stands there twice")
-        if source.is_dir():
-            raise IsADirectoryError(f"{source} is a folder: give the name of a file")
+        for file in (source, requests, label_map):
+            if isinstance(file, (str, Path)):
+                require_file(file)
         folds, merged = as_folds(fold), as_map(label_map)
         # What is wrong with them alone is said before a long file is read.
         aim((), (), labels, other, merged, folds)
@@ -193,7 +195,10 @@ class TransferSet:
         ValueError
             Naming the array and what is wrong with it.
         """
-        codes = None if sampled is None else np.asarray(sampled)
+        inputs = entries_of(inputs, "inputs")
+        if sampled is not None and np.ma.is_masked(sampled):
+            raise ValueError("sampled: entries are masked, which is missing data")
+        codes = None if sampled is None else _codes(sampled)
         stated = _stated(logits, logprobs)
         if codes is None and stated is None:
             raise ValueError("from_arrays: give sampled labels, logits or logprobs")
@@ -211,9 +216,9 @@ class TransferSet:
         width = max(
             0 if stated is None else stated.shape[1],
             0 if codes is None or not count else int(codes.max()) + 1,
-            0 if labels is None else len(labels),
+            0 if labels is None else len(entries_of(labels, "labels")),
         )
-        names = [str(a) for a in range(width)] if labels is None else list(labels)
+        names = [str(a) for a in range(width)] if labels is None else entries_of(labels, "labels")
         if len(names) != width or (codes is not None and count and codes.min() < 0):
             raise ValueError(
                 f"labels has {len(names)} names: sampled and logits use the codes 0 to {width - 1}"
@@ -625,6 +630,19 @@ def _warn_of_lines(account: Account) -> None:
         )
 
 
+def _codes(sampled: ArrayLike) -> np.ndarray:
+    """The codes of sampled labels, one for each record."""
+    try:
+        codes = np.asarray(sampled)
+    except ValueError:
+        codes = np.empty((0, 0))
+    if codes.ndim != 1:
+        raise ValueError(
+            f"sampled has shape {codes.shape} and type {codes.dtype}: must be whole numbers, (n,)"
+        )
+    return codes
+
+
 def _stated(logits: ArrayLike | None, logprobs: ArrayLike | None) -> np.ndarray | None:
     """The (n, A) log-probabilities of one of two arrays, NaN where hidden or censored."""
     if logits is None and logprobs is None:
@@ -632,7 +650,7 @@ def _stated(logits: ArrayLike | None, logprobs: ArrayLike | None) -> np.ndarray 
     if logits is not None and logprobs is not None:
         raise ValueError("from_arrays: give logits or logprobs, not both")
     name, given = ("logits", logits) if logits is not None else ("logprobs", logprobs)
-    array = np.array(given, dtype=np.float64)
+    array = as_floats(given, name)
     if array.ndim != 2:
         raise ValueError(
             f"{name} has shape {array.shape}: must have 2 axes, (records, labels); of what "

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.validation import unknown_name
+from kt_theory.validation import shown, unknown_name
 
 OTHERS = ("keep", "pool", "condition", "none")
 """What becomes of labels that were not declared: they are labels; they count as one, `POOLED`; the
@@ -216,7 +216,7 @@ def aim(
     if other not in OTHERS:
         raise unknown_name("other", other, OTHERS)
     if declared is None and other != "keep":
-        raise ValueError(f"other = {other!r}: goes with labels=[...], the declared ones")
+        raise ValueError(f"other = {shown(other)}: goes with labels=[...], the declared ones")
     if declared is not None and POOLED in declared:
         raise ValueError(f"labels: {POOLED!r} is the name of what is not declared; choose another")
     if declared is None and not label_map and not folds:

@@ -19,7 +19,7 @@ from kt_theory.limits.hard.inputs import inputs_lower, inputs_upper
 from kt_theory.limits.hard.priors import prior_lower
 from kt_theory.limits.limit import Limit
 from kt_theory.teacher import Teacher
-from kt_theory.validation import whole_number
+from kt_theory.validation import shown, whole_number
 
 LARGEST_LABELS = 10**6
 """Largest number of labels: the returned teacher holds a row of them."""
@@ -137,7 +137,8 @@ def _sizes(inputs: Any, labels: Any, n: Any) -> tuple[int, int, int]:
     count = whole_number(labels, "labels", low=1)
     if count > LARGEST_LABELS:
         raise ValueError(
-            f"labels = {labels!r}: must be at most {LARGEST_LABELS}, as the teacher returned holds "
+            f"labels = {shown(labels)}: must be at most {LARGEST_LABELS}, "
+            f"as the teacher returned holds "
             "a row"
         )
     return whole_number(inputs, "inputs", low=1), count, whole_number(n, "n")

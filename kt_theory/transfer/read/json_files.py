@@ -25,6 +25,8 @@ from kt_theory.transfer.read.sampling import origin_of, says_something
 
 _CHUNK = 256
 """Records parsed at once: few enough to stay in the cache until they are read."""
+_ROOM = 1 << 26
+"""Bytes of records that are parsed at once, if they are that long."""
 _BLOCK = 1 << 20
 _HEAD = 1 << 20
 """What is looked at to tell how a file is laid out."""
@@ -51,22 +53,51 @@ def loads(text: bytes | str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         raw = text.encode() if isinstance(text, str) else text
-        if b"NaN" not in raw and b"Infinity" not in raw:
+        # A byte that no text in UTF-8 has marks what is renamed.
+        if not any(name in raw for name in _NAMES) or _MARK in raw:
             raise
-        plain = _TEXT_OR_NAME.sub(_renamed, raw)
-        if plain == raw:
-            raise
-    return orjson.loads(plain)
+    return orjson.loads(_renamed(raw))
 
 
-# A text without an end goes to the end of the line: it is looked at once, not again from each of
-# its quotes.
-_TEXT_OR_NAME = re.compile(rb'"(?>[^"\\]+|\\.)*+(?:"|\\?\Z)|-?Infinity|NaN', re.DOTALL)
-_NAMED = {b"NaN": b"%g" % UNKNOWN, b"-Infinity": b"%g" % UNKNOWN, b"Infinity": b"%g" % -UNKNOWN}
+_MARK = b"\xff"
+_NAMES = (b"NaN", b"Infinity")
+_NUMBERS = (
+    (b"\xffaN", b"%g" % UNKNOWN),
+    (b"-\xffnfinity", b"%g" % UNKNOWN),
+    (b"\xffnfinity", b"%g" % -UNKNOWN),
+)
 
 
-def _renamed(found: re.Match[bytes]) -> bytes:
-    return _NAMED.get(found[0], found[0])
+def _renamed(raw: bytes) -> bytearray:
+    """The same with numbers for the names outside of texts, in one pass and in few bytes a byte."""
+    outside = ~np.logical_xor.accumulate(_quotes(raw))
+    text = bytearray(raw)
+    codes = np.frombuffer(text, dtype=np.uint8)
+    for name in _NAMES:
+        if name in raw:
+            found = _begins(codes, name)
+            found &= outside[: len(found)]
+            codes[: len(found)][found] = _MARK[0]
+    for marked, number in _NUMBERS:
+        text = text.replace(marked, number)
+    return text
+
+
+def _begins(codes: np.ndarray, name: bytes) -> np.ndarray:
+    """Where a name begins."""
+    size = len(codes) - len(name) + 1
+    found = codes[:size] == name[0]
+    for place, letter in enumerate(name[1:], 1):
+        found &= codes[place : place + size] == letter
+    return found
+
+
+def _quotes(text: bytes) -> np.ndarray:
+    """Where the quotes stand that begin and end texts: those without a backslash before them."""
+    codes = np.frombuffer(text.replace(b"\\\\", b"  "), dtype=np.uint8)
+    found = codes == ord('"')
+    found[1:] &= codes[:-1] != ord("\\")
+    return found
 
 
 def json_chunks(path: Path) -> Iterator[list[Any]]:
@@ -83,8 +114,9 @@ def json_chunks(path: Path) -> Iterator[list[Any]]:
         records: Iterator[bytes | Skip] = (
             _elements(file, layout, path) if layout.kind != "lines" else iter(file)
         )
-        while lines := list(islice(records, _CHUNK)):
-            chunk = _parse(lines)
+        for first in records:
+            room = _ROOM // (len(first) or 1) if isinstance(first, bytes) else 0
+            chunk = _parse([first, *islice(records, min(_CHUNK - 1, room))])
             yield _under(chunk, layout.head) if layout.head else chunk
 
 
@@ -164,19 +196,23 @@ def _unfinished(text: bytes) -> bool:
     """Brackets are open at the end, which is not within a text: what a line of indented JSON looks
     like.
     """
-    _, kind = _marks(text)
-    quotes = int((_KINDS[np.frombuffer(_plain(text), dtype=np.uint8)] == _QUOTE).sum())
-    return quotes % 2 == 0 and int(kind[np.abs(kind) == 1].sum()) > 0
+    scan = _Scan()
+    scan.marks(text)
+    return not scan.inside and scan.depth > 0
 
 
 def _wrapped(text: bytes) -> tuple[int, Doc] | None:
     """Where the list of records of an object begins, and what stands before it."""
+    place, kind, depth = _Scan().marks(text)
+    within = set(place[(kind == 1) & (depth == 2)].tolist())
     for found in _LISTS.finditer(text):
+        if found.end() - 1 not in within:
+            continue
         before = text[: found.start()].rstrip().rstrip(b",")
         try:
             head = loads(before + b"}")
         except ValueError:
-            continue
+            return None
         # A record may have a list of such a name too.
         return (found.end(), head) if _RECORD.isdisjoint(head) else None
     return None
@@ -249,28 +285,29 @@ def _elements(file: BinaryIO, layout: _Layout, path: Path) -> Iterator[bytes | S
 
     Then comes the Skip of an end that is not one.
     """
-    cutter = _objects if layout.kind == "objects" else _cuts
-    text = b""
-    # A record longer than what was read is looked at again and again: in steps that double.
-    while block := file.read(max(_BLOCK, len(text))):
-        text += block
-        cuts, end = cutter(text)
+    objects = layout.kind == "objects"
+    scan = _Scan()
+    # A record may be longer than a block: each byte is looked at once all the same.
+    held: list[bytes] = []
+    while block := file.read(_BLOCK):
+        cuts, end = scan.objects(block) if objects else scan.elements(block)
         place = 0
         for cut in cuts:
-            yield text[place:cut].strip(_BLANK)
-            place = cut + (layout.kind != "objects")
+            yield b"".join([*held, block[place:cut]]).strip(_BLANK)
+            held.clear()
+            place = cut + (not objects)
         if end is not None:
-            if last := text[place:end].strip():
+            if last := b"".join([*held, block[place:end]]).strip():
                 yield last
-            rest = text[end + 1 :] + file.read(_BLOCK)
+            rest = block[end + 1 :] + file.read(_BLOCK)
             if layout.kind == "array" and rest.strip():
                 yield Skip("malformed", "not JSON: something stands after the end of the array")
             if layout.kind == "wrapped":
                 _refuse_settings_behind(rest, path)
             return
-        text = text[place:]
-    last = text.strip()
-    if layout.kind == "objects":
+        held.append(block[place:])
+    last = b"".join(held).strip()
+    if objects:
         if last.strip(b","):
             yield last
         return
@@ -296,39 +333,55 @@ def _refuse_settings_behind(rest: bytes, path: Path) -> None:
         )
 
 
-def _cuts(text: bytes) -> tuple[list[int], int | None]:
-    """Where the commas between whole elements stand, and the bracket that ends the array."""
-    place, kind = _marks(text)
-    depth = np.cumsum(np.where(kind <= 1, kind, 0))
-    ends = np.flatnonzero(depth < 0)[:1]
-    commas = (kind == _COMMA) & (depth == 0)
-    if len(ends):
-        commas[ends[0] :] = False
-    return place[commas].tolist(), int(place[ends[0]]) if len(ends) else None
+class _Scan:
+    """Brackets and commas outside of texts, block by block.
 
-
-def _objects(text: bytes) -> tuple[list[int], int | None]:
-    """Where whole objects end."""
-    place, kind = _marks(text)
-    depth = np.cumsum(np.where(kind <= 1, kind, 0))
-    return (place[(kind == -1) & (depth == 0)] + 1).tolist(), None
-
-
-def _marks(text: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Where the brackets and commas outside of texts stand, and which they are: 1, -1 or
-    `_COMMA`.
+    Attributes
+    ----------
+    depth : int
+        How many brackets are open.
+    inside : bool
+        A text is open.
     """
-    kind = _KINDS[np.frombuffer(_plain(text), dtype=np.uint8)]
-    place = np.flatnonzero(kind)
-    kind = kind[place]
-    outside = np.cumsum(kind == _QUOTE) % 2 == 0
-    outside &= kind != _QUOTE
-    return place[outside], kind[outside]
 
+    def __init__(self) -> None:
+        self.depth = 0
+        self.inside = False
+        self._escaped = False
 
-def _plain(text: bytes) -> bytes:
-    """Spaces in place of what a backslash marks: the quotes that are left begin and end texts."""
-    return text.replace(b"\\\\", b"  ").replace(b'\\"', b"  ")
+    def elements(self, block: bytes) -> tuple[list[int], int | None]:
+        """Where the commas between whole elements stand, and the bracket that ends the array."""
+        place, kind, depth = self.marks(block)
+        ends = np.flatnonzero(depth < 0)[:1]
+        commas = (kind == _COMMA) & (depth == 0)
+        if len(ends):
+            commas[ends[0] :] = False
+        return place[commas].tolist(), int(place[ends[0]]) if len(ends) else None
+
+    def objects(self, block: bytes) -> tuple[list[int], int | None]:
+        """Where whole objects end."""
+        place, kind, depth = self.marks(block)
+        return (place[(kind == -1) & (depth == 0)] + 1).tolist(), None
+
+    def marks(self, block: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where the marks of the next block stand, which they are, 1, -1 or `_COMMA`, and how many
+        brackets are open behind each.
+        """
+        if self._escaped:
+            block = b" " + block[1:]
+        self._escaped = (len(block) - len(block.rstrip(b"\\"))) % 2 == 1
+        kind = _KINDS[np.frombuffer(block, dtype=np.uint8)]
+        kind[(kind == _QUOTE) & ~_quotes(block)] = 0
+        place = np.flatnonzero(kind)
+        kind = kind[place]
+        quote = kind == _QUOTE
+        inside = np.logical_xor.accumulate(quote) ^ self.inside
+        self.inside ^= bool(quote.sum() % 2)
+        outside = ~(inside | quote)
+        place, kind = place[outside], kind[outside]
+        depth = self.depth + np.cumsum(np.where(kind == _COMMA, 0, kind))
+        self.depth = int(depth[-1]) if len(depth) else self.depth
+        return place, kind, depth
 
 
 _BLANK = b", \t\r\n"
@@ -344,7 +397,7 @@ def _parse(lines: list[Any]) -> list[Any]:
         return [*_parse_each(lines[:-1]), lines[-1]]
     # One call for the whole chunk; a chunk with a bad line is read line by line.
     try:
-        docs = orjson.loads(b"[" + b",".join(lines) + b"]")
+        docs = loads(b"[" + b",".join(lines) + b"]")
     except ValueError:
         docs = []
     # A line may hold two records or half of one: as many records as lines is not enough.

@@ -14,14 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from kt_theory.sources import RATIO, SMALL
+
 _MARKS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _OTHERS = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zX": "xz"}
 SUFFIXES = (".gz", ".gzip", ".zst", ".zstd")
 """Endings of the names of compressed files, behind the ending that says what they hold."""
 
-_MOST = 256 << 20
-_RATIO = 500
-"""Contents above `_MOST` bytes and above that many times the size of their file are no records."""
 _BUFFER = 1 << 20
 
 
@@ -82,7 +81,7 @@ class _Guarded(io.RawIOBase):
 
     def __init__(self, inner: Any, kind: str, path: Path) -> None:
         self._inner, self._kind, self._path = inner, kind, path
-        self._limit = max(_MOST, _RATIO * path.stat().st_size)
+        self._limit = max(SMALL, RATIO * path.stat().st_size)
         self._count = 0
 
     def readable(self) -> bool:
@@ -99,7 +98,7 @@ class _Guarded(io.RawIOBase):
         self._count += len(data)
         if self._count > self._limit:
             raise ValueError(
-                f"{self._path} holds more than {self._limit:,} bytes, over {_RATIO} times its "
+                f"{self._path} holds more than {self._limit:,} bytes, over {RATIO} times its "
                 "size: decompress it first if that is meant"
             )
         buffer[: len(data)] = data

@@ -30,10 +30,9 @@ _ANSWER = re.compile(
     r"|(?:<\|START_RESPONSE\|>)?<\|START_TEXT\|>|<\|START_RESPONSE\|>)",
     re.IGNORECASE,
 )
-_END = re.compile(
-    r"(?:\s*(?:</answer>|</response>|<\|end_of_solution\|>|<\|END_RESPONSE\|>|<\|END_TEXT\|>"
-    r"|<\|return\|>|<\|end\|>|<\|im_end\|>|<\|eot_id\|>|</s>))+\s*\Z",
-    re.IGNORECASE,
+_ENDS = (
+    *("</answer>", "</response>", "<|end_of_solution|>", "<|end_response|>", "<|end_text|>"),
+    *("<|return|>", "<|end|>", "<|im_end|>", "<|eot_id|>", "</s>"),
 )
 _NEVER = -1
 
@@ -132,7 +131,17 @@ def answered(text: Any, tokens: list[str], thought: bool) -> Answered:
 
 
 def _bare(text: str) -> str:
-    return _END.sub("", text).strip()
+    end = _behind(text, len(text))
+    while tag := next((tag for tag in _ENDS if text[end - len(tag) : end].lower() == tag), ""):
+        end = _behind(text, end - len(tag))
+    return text[:end].strip()
+
+
+def _behind(text: str, end: int) -> int:
+    """The place behind the last character before `end` that is no space."""
+    while end and text[end - 1].isspace():
+        end -= 1
+    return end
 
 
 def _found(joined: str, answer: str) -> int:

@@ -124,7 +124,7 @@ def _place_in(text: str) -> Place | None:
 
 
 _PRINTED = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)")
-_PAIRS = re.compile(r"(\w+)=([^,()\[\]{}]+|\[[^\[\]]*\]|\{[^{}]*\})")
+_PAIRS = re.compile(r"\b(\w+)=([^,()\[\]{}]+|\[[^\[\]]*\]|\{[^{}]*\})")
 
 
 class _Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -24,6 +25,7 @@ from kt_theory.delimited import (
     other_encoding,
     with_point,
 )
+from kt_theory.sources import TooLarge, refuse_parquet
 from kt_theory.transfer.account import Account, Skip
 from kt_theory.transfer.read import json_files
 from kt_theory.transfer.read.answers import Doc, Reading
@@ -344,7 +346,7 @@ class _Rows:
     def __init__(self, source: _Source, delimiter: str, before: int = 0) -> None:
         self.source = source
         self.before = before
-        self.pending: list[str] = []
+        self.pending: deque[str] = deque()
         self._reader = csv.reader(self._lines(), delimiter=delimiter)
 
     @property
@@ -361,9 +363,9 @@ class _Rows:
             # Bytes that are no text come back with the row that holds them. A lone carriage return
             # ends a line too.
             text = line.decode("utf-8", "surrogateescape")
-            self.pending = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
+            self.pending = deque(_LINES.findall(text))
             while self.pending:
-                yield self.pending.pop(0)
+                yield self.pending.popleft()
 
     def __iter__(self) -> _Rows:
         return self
@@ -377,6 +379,9 @@ class _Rows:
             return Skip("malformed", f"not CSV: {error}")
         except UnicodeEncodeError:
             return Skip("malformed", "not UTF-8")
+
+
+_LINES = re.compile(r"[^\r\n]*+(?:\r\n|\r|\n)|[^\r\n]++")
 
 
 def _record_chunks(rows: _Rows, layout: _Layout, size: int) -> Iterator[Numbered]:
@@ -616,6 +621,7 @@ def parquet_chunks(path: Path, reading: Reading) -> Iterator[list[Any] | Columns
 
     try:
         file = pq.ParquetFile(path)
+        refuse_parquet(path, file.metadata)
         schema = file.schema_arrow
         numbers = [_may_be_number(kind) for kind in schema.types]
         layout = _layout(path, schema.names, reading, numbers)
@@ -631,7 +637,7 @@ def parquet_chunks(path: Path, reading: Reading) -> Iterator[list[Any] | Columns
                 watch.see(chunk)
                 yield chunk
         watch.warn()
-    except _Unreadable as error:
+    except (_Unreadable, TooLarge) as error:
         raise ValueError(f"{path}: {error}") from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:

@@ -1,0 +1,108 @@
+"""Files that are read: regular ones alone, and none whose header says more than can be held."""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+MOST_CELLS = 2**28
+"""Cells of a table: 2 GiB of float64."""
+
+SMALL = 1 << 26
+"""Bytes that a file may hold however small it is."""
+
+RATIO = 500
+"""Above `SMALL` no file holds as many times its own size: it was made to fill the memory."""
+
+
+class TooLarge(ValueError):
+    """What a file holds by its own header."""
+
+
+def require_file(path: str | Path) -> None:
+    """Raise an error in one line unless a path is a regular file: devices and pipes have no end."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{path} is a folder: give the name of a file")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is not a regular file")
+
+
+def refuse_cells(shape: tuple[int, ...]) -> None:
+    """Raise TooLarge if a table of this shape has more than `MOST_CELLS` cells."""
+    cells = math.prod(shape)
+    if cells > MOST_CELLS:
+        size = " x ".join(map(str, shape))
+        raise TooLarge(f"holds {size} = {cells:,} cells: at most {MOST_CELLS:,}")
+
+
+def refuse_packed(held: int, size: int) -> None:
+    """Raise TooLarge if `held` bytes cannot honestly be packed in `size`."""
+    if held > max(SMALL, RATIO * size):
+        raise TooLarge(
+            f"holds {held:,} bytes, over {RATIO} times its size: store it uncompressed if that is "
+            "meant"
+        )
+
+
+def read_npy(path: str | Path) -> np.ndarray:
+    """Return the array of an NPY file.
+
+    Raises
+    ------
+    TooLarge
+        By its header, before anything is allocated.
+    ValueError
+        If it is damaged, cut off, or holds Python objects.
+    """
+    with open(path, "rb") as stream:
+        _refuse_header(stream, os.fstat(stream.fileno()).st_size)
+        stream.seek(0)
+        array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
+        return array
+
+
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """Return the arrays of an NPZ file by name; it raises what `read_npy` raises."""
+    with zipfile.ZipFile(path) as members:
+        for member in members.infolist():
+            refuse_packed(member.file_size, member.compress_size)
+            with members.open(member) as stream:
+                _refuse_header(stream, member.file_size)
+        refuse_cells((sum(member.file_size for member in members.infolist()) // 8,))
+    with open(path, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as held:
+        return dict(held)
+
+
+def refuse_parquet(path: str | Path, metadata: Any) -> None:
+    """Raise TooLarge by what the metadata of a Parquet file say."""
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    stored = sum(group.total_byte_size for group in groups)
+    cells = 8 * metadata.num_rows * metadata.num_columns
+    refuse_packed(max(stored, cells), os.stat(path).st_size)
+
+
+def _refuse_header(stream: Any, size: int) -> None:
+    """Refuse an array that is too large, or whose file of `size` bytes is too small for it."""
+    shape, dtype = _header(stream)
+    refuse_cells(shape)
+    needed = math.prod(shape) * dtype.itemsize
+    if needed > 8 * MOST_CELLS:
+        raise TooLarge(f"holds {needed:,} bytes: at most {8 * MOST_CELLS:,}")
+    if not dtype.hasobject and needed > size:
+        raise ValueError(f"its header says {needed:,} bytes, the file has {size:,}")
+
+
+def _header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    return shape, dtype

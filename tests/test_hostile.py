@@ -1,0 +1,469 @@
+"""Hostile input of every kind: one line that says what is wrong, in time and memory that are linear in its size."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import inspect
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import warnings
+import zipfile
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from transfer_cases import FORMATS, RECORDS
+
+import kt_theory as kt
+from kt_theory.catalogue import files, grammar
+from kt_theory.cli.shared import Names
+from kt_theory.sweep.spec import Spec
+from kt_theory.transfer.read.json_files import loads
+from kt_theory.transfer.read.reasoning import answered
+
+PACKAGE = Path(kt.__file__).parent
+PROGRAM = [sys.executable, "-m", "kt_theory"]
+CLEAR = (ValueError, OSError, ImportError)
+"""What bad input may raise, in one line."""
+
+
+def refused(call, *given, **named):
+    """Call a function: True if it refuses what is given in one line, False if it accepts it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            call(*given, **named)
+    except CLEAR as error:
+        assert str(error), error
+        assert "\n" not in str(error), error
+        return True
+    return False
+
+
+# Time.
+
+
+def seconds(call):
+    """Return the least of three times of a call."""
+    found = []
+    for _ in range(3):
+        start = time.process_time()
+        refused(call)
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+def assert_linear(call, texts):
+    """Four times the size takes at most nine times as long, where a quadratic would take sixteen."""
+    small, large = (seconds(lambda text=text: call(text)) for text in texts)
+    assert large < max(9 * small, 0.05), (small, large)
+
+
+def patterns():
+    """Yield every regular expression that is written in the package."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            made = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            if not (made and isinstance(node.func.value, ast.Name) and node.func.value.id == "re"):
+                continue
+            name = f"{path.relative_to(PACKAGE)}:{node.lineno}"
+            if node.func.attr in ("escape",):
+                continue
+            try:
+                flags = eval(ast.unparse(node.args[1])) if node.func.attr == "compile" and node.args[1:] else 0
+                yield pytest.param(re.compile(ast.literal_eval(node.args[0]), flags), id=name)
+            except ValueError:
+                # Put together from parts, and held by the module.
+                module = ".".join(["kt_theory", *path.relative_to(PACKAGE).with_suffix("").parts])
+                held = [v for v in vars(__import__(module, fromlist=["_"])).values() if isinstance(v, re.Pattern)]
+                yield from (pytest.param(pattern, id=f"{name} {i}") for i, pattern in enumerate(held))
+
+
+def pieces(pattern):
+    """Texts that a pattern may stumble on: what it is made of, runs of each character, and halves of its literals."""
+    text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
+    found = [" ", "a", "1", '"', "'", "\\", '\\"', ",", "(", "[", "{", "=", "<", ":", "a=", "a=[", "x=(", "\r", "1,"]
+    found += re.findall(r"[A-Za-z_|]{3,}", text)[:12]
+    found += [f"<{word}" for word in re.findall(r"[a-z]{4,}", text)[:4]] + ["</s>", "<|end|>", "<|channel|>", "label='"]
+    return dict.fromkeys(found)
+
+
+@pytest.mark.parametrize("pattern", [*patterns()])
+def test_regular_expressions_are_linear(pattern):
+    for piece in pieces(pattern):
+        for tail in ("", "\x00", '"'):
+            texts = [piece * (size // len(piece)) + tail for size in (10_000, 40_000)]
+            if isinstance(pattern.pattern, bytes):
+                texts = [text.encode() for text in texts]
+            used = pattern.match if piece == " " and pattern.pattern[:1] in ("\\", b"\\") else pattern.search
+            used = pattern.fullmatch if pattern.pattern[-2:] == r"\)" else used
+            assert_linear(used, texts)
+
+
+READ = {
+    "names of JSON": lambda text: loads('{"a":NaN,"b":' + text),
+    "a name": grammar.parse,
+    "names": grammar.split,
+    "labels": lambda text: Names().convert(text, None, None),
+    "an answer": lambda text: answered(text, [text], True),
+    "an expression": lambda text: kt.sweep.Spec(
+        name="a", n=[10], repeats=2, teachers=[{"family": "uniform", "inputs": text, "labels": 2}]
+    ).cells,
+}
+
+
+@pytest.mark.parametrize("piece", ['\\"', '"', "(", "NaN,", "a,", "a(", "-", "</s> ", "  ", "[", "<think>", "1+", "noisy "])
+@pytest.mark.parametrize("read", READ)
+def test_parsers_are_linear(read, piece):
+    assert_linear(READ[read], [piece * (size // len(piece)) for size in (25_000, 100_000)])
+
+
+CUT = {
+    "text": b'{"input": "' + b'\\"' * 500_000,
+    "names": b'{"input": NaN, "b": "' + b'\\"' * 500_000,
+    "brackets": b"[" * 500_000,
+    "objects": b'{"a":' * 200_000,
+    "lists in the head": b"{x\n" + b'"data":[],' * 50_000,
+    "array of one": b'[{"input": "' + b'\\"' * 2_500_000,
+    "many lines": b"{\n" * 50_000,
+    "returns": b"input,label\n" + b"a,b\r" * 100_000,
+    "quotes": b"input,label\n" + b'"' * 500_001,
+    "spaces": b'{"input": "q", "label": "<think>x</think>' + b" </s>" * 100_000 + b'"}',
+}
+
+
+@pytest.mark.parametrize("what", CUT)
+def test_files_are_read_in_a_second(what, tmp_path):
+    path = tmp_path / ("a.csv" if CUT[what].startswith(b"input") else "a.jsonl")
+    path.write_bytes(CUT[what])
+    assert seconds(lambda: kt.TransferSet.read(path)) < 2
+
+
+MEASURED = """
+import resource, sys
+from kt_theory.transfer.read.json_files import loads
+text = eval(sys.argv[1])
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    loads(text)
+except ValueError:
+    pass
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) * 1024 / len(text))
+"""
+
+
+@pytest.mark.parametrize("text", ["b'[NaN,\"' + b'ab ' * 7_000_000", "b'[NaN' + b',\"a\"' * 5_000_000"])
+def test_names_of_json_take_few_bytes_a_byte(text):
+    done = subprocess.run([sys.executable, "-c", MEASURED, text], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 6
+
+
+# Sizes.
+
+
+def header(shape):
+    held = io.BytesIO()
+    np.lib.format.write_array_header_1_0(held, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return held.getvalue()
+
+
+def bombs(folder):
+    """Write small files whose headers say that they hold much, or that do."""
+    shape = (30_000, 10_000)
+    (folder / "cells.npy").write_bytes(header(shape) + bytes(100))
+    (folder / "cut.npy").write_bytes(header((1000, 10_000)) + bytes(100))
+    with zipfile.ZipFile(folder / "zeros.npz", "w", zipfile.ZIP_DEFLATED) as file, file.open("pi.npy", "w") as held:
+        held.write(header((1000, 10_000)))
+        held.write(bytes(80_000_000))
+    zeros = pa.table({name: np.zeros(4_000_000) for name in ("a", "b", "rho")})
+    pq.write_table(zeros, folder / "zeros.parquet")
+    same = pa.DictionaryArray.from_arrays(np.zeros(8_000_000, dtype=np.int32), ["a"])
+    pq.write_table(pa.table({"input": same, "label": same}), folder / "records.parquet")
+    for name, opened in (("a.jsonl.gz", gzip.open), ("b.jsonl.zst", lambda path, _: pa.CompressedOutputStream(path, "zstd"))):
+        with opened(str(folder / name), "wb") as file:
+            for _ in range(90):
+                file.write(b"a" * 1_000_000)
+    return ["cells.npy", "cut.npy", "zeros.npz", "zeros.parquet", "records.parquet", "a.jsonl.gz", "b.jsonl.zst"]
+
+
+PEAK = """
+import resource, sys
+import kt_theory as kt
+path = sys.argv[1]
+read = kt.TransferSet.read if "json" in path or "records" in path else kt.teachers.from_table
+try:
+    read(path)
+except ValueError as error:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, error)
+"""
+
+
+def test_sizes_are_refused_before_they_are_allocated(tmp_path):
+    for name in bombs(tmp_path):
+        done = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path / name)], capture_output=True, text=True)
+        megabytes, _, said = done.stdout.partition(" ")
+        assert name in said, (name, done)
+        assert said.count("\n") == 1
+        # Arrow and NumPy alone take 100.
+        assert int(megabytes) < 250, (name, megabytes)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_only_regular_files_are_read(tmp_path):
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    (tmp_path / "folder.csv").mkdir()
+    for path in (pipe, tmp_path / "folder.csv", Path("/dev/zero")):
+        table = {"teachers": [{"family": "table", "file": str(path)}], "n": [10]}
+        mask = f"masked(ce_sgl, {path})"
+        for call in (
+            lambda path=path: kt.TransferSet.read(path),
+            lambda path=path: kt.teachers.from_table(path),
+            lambda path=path: files.read_array(str(path)),
+            lambda path=path: files.read_graph(str(path), 3),
+            lambda path=path: Spec.read(path),
+            lambda table=table: Spec(name="a", repeats=2, **table).cells,
+            lambda mask=mask: kt.sweep.Spec(
+                name="a", n=[1], repeats=2, students=[mask], teachers=[{"family": "uniform", "inputs": 2, "labels": 2}]
+            ).cells,
+        ):
+            assert refused(call)
+
+
+# The program.
+
+
+def run(*words, **options):
+    return subprocess.run([*PROGRAM, *map(str, words)], capture_output=True, timeout=100, **options)
+
+
+@pytest.fixture
+def records(tmp_path):
+    path = tmp_path / "records.jsonl"
+    lines = [{"input": f"é{i % 3}", "label": "yes", "logprob": -0.5} for i in range(30)]
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_standard_input_is_read(records):
+    there = run("fit", records).stdout.replace(b"records.jsonl", b"standard input.jsonl")
+    assert there == run("fit", "-", input=records.read_bytes()).stdout
+    table = run("risk", "-", "--n", 10, "--repeats", 10, input=b"yes,no\n0.5,0.5\n")
+    assert table.returncode == 0
+    assert b"ce_sgl" in table.stdout
+    text = run("risk", "-", "--n", 10, "--repeats", 10, "--ngram", 1, input=b"abcabcab" * 9)
+    assert text.returncode == 0
+    for words, given in ((("fit", "-"), bytes(200)), (("risk", "-", "--n", 1), b"yes,no\n1,2\n")):
+        done = run(*words, input=given)
+        assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+        assert b"standard input" in done.stderr
+
+
+@pytest.mark.parametrize("setting", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C"}])
+def test_other_locales(setting, records):
+    records.rename(records.with_name("é→.jsonl"))
+    for more in ([], ["--json"]):
+        done = run("fit", records.with_name("é→.jsonl"), *more, env={**os.environ, **setting})
+        assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout.decode(setting.get("PYTHONIOENCODING", "utf-8"), "replace"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no signals of this kind here")
+@pytest.mark.parametrize("after", [0.12, 0.3, 0.6, 1.0])
+def test_an_interrupt_is_one_line(after, tmp_path):
+    source = "import time, sys; from kt_theory.__main__ import main; print('on', flush=True); sys.argv[1:] = "
+    source += "['limits', '--inputs', '1000', '--labels', '500', '--n', ','.join(map(str, range(10**6, 10**6 + 900)))]; main()"
+    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"on\n"
+        time.sleep(after)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.strip().splitlines()[-1].startswith(b"Interrupted")
+    assert b"Traceback" not in said
+
+
+# Mutations.
+
+VALUES = [
+    *(None, True, "no", b"x", 5, -1, 0, 1.5, float("nan"), float("inf"), 10**400, Fraction(1, 3), Decimal("0.5"), 1j),
+    *([], {}, [[]], ["a"], [None], {"a": 1}, object(), set(), (1, 2, 3), int, [[1, 2], [3]], [10**400, 1]),
+    *(np.array([["a", "b"]]), np.zeros((0, 2)), np.zeros((2, 2, 2)), np.array(3), np.datetime64("2020-01-01")),
+    np.ma.masked_array([[0.5, 0.5], [0.2, 0.8]], mask=[[0, 1], [0, 0]]),
+    np.ma.masked_array([1, 2], mask=[0, 1]),
+    *("(" * 2000, "-" * 200_000, "9" * 400, "top_k(" * 1000),
+]
+
+TEACHER = kt.Teacher([[0.5, 0.5], [0.2, 0.8]])
+GOOD = {
+    **{"teacher": TEACHER, "pi": TEACHER.pi, "table": TEACHER.pi, "rho": [0.5, 0.5], "n": 4, "student": "ce_sgl"},
+    **{"students": ["ce_sgl"], "inputs": 2, "labels": 2, "k": 1, "c": 0.5, "tau": 2.0, "repeats": 4, "level": "hard"},
+    **{"access": "hard", "rows": [[0.5, 0.5]], "row": [0.5, 0.5], "step": 0.5, "bits": 3, "sigma": 0.1, "tv": 0.1},
+    **{"features": [[1.0], [2.0]], "graph": kt.graphs.path(2), "frame": pd.DataFrame({"n": [10], "mean": [0.1]})},
+    **{"text": "abcabc", "order": 1, "path": "none.csv", "transfer": kt.TransferSet.from_arrays(["a", "b"], [0, 1])},
+    **{"p": [[0.5, 0.5]], "q": [[0.5, 0.5]], "logits": [[0.0, 1.0]], "multiplicity": [1], "family": "instance1"},
+    **{"folder": "none", "folders": ["none"], "out": "none", "spec": "none.toml", "rule": max, "name": "x", "id": "x"},
+}
+ROOMS = ("", "students", "access", "teachers", "queries", "graphs", "compression", "generations", "sweep", "limits.bounds")
+
+
+def public():
+    """Yield what users call: functions and classes of the rooms' own names, and ways to build."""
+    for room in (kt, kt.students, kt.access, kt.teachers, kt.queries, kt.graphs, kt.compression, kt.generations, kt.sweep):
+        for name in getattr(room, "__all__", None) or dir(room):
+            found = getattr(room, name)
+            helper = getattr(found, "__module__", "") in ("kt_theory.validation", "kt_theory.numeric") and room is not kt
+            record = isinstance(found, type) and (issubclass(found, (tuple, Exception)) or hasattr(found, "__dataclass_fields__"))
+            own = getattr(found, "__module__", "").startswith("kt_theory")
+            if own and callable(found) and not (name.startswith("_") or record or helper) and name not in NOT_PUBLIC:
+                yield found
+    yield from (kt.TransferSet.from_arrays, kt.Teacher.from_logits, kt.Teacher.from_classes)
+
+
+NOT_PUBLIC = {"refuse_too_little_access", "run", "require_teacher"}
+"""Names that rooms hold for each other; `run` is held to it where it lives."""
+
+
+@pytest.mark.parametrize("call", [*dict.fromkeys(public())], ids=lambda call: call.__qualname__)
+def test_values_of_wrong_types(call):
+    given = list(inspect.signature(call).parameters.values())
+    given = [each for each in given if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
+    base = {each.name: GOOD.get(each.name, 1) for each in given if each.default is each.empty}
+    for parameter in given:
+        for value in VALUES:
+            named = {**base, parameter.name: value}
+            first = [named.pop(each.name) for each in given if each.kind is each.POSITIONAL_ONLY]
+            refused(call, *first, **named)
+
+
+def test_examples_of_wrong_types():
+    for call, given in (
+        (kt.TransferSet.from_arrays, {"inputs": ["a"], "sampled": 5}),
+        (kt.simulate, {"teacher": TEACHER, "students": "ce_sgl", "n": 5, "repeats": 5, "keep_losses": "no"}),
+        (kt.Teacher, {"pi": np.ma.masked_array(TEACHER.pi, mask=[[0, 1], [0, 0]])}),
+        (kt.Teacher.from_logits, {"logits": np.ma.masked_array(TEACHER.pi, mask=[[0, 1], [0, 0]])}),
+        (kt.students.add_c, {"c": b"1"}),
+    ):
+        assert refused(call, **given), call
+    assert kt.students.tempered(Fraction(1, 2), "soft").name == kt.students.tempered(0.5, "soft").name
+
+
+SPECIFICATION = """
+name = "a"
+seed = 3
+students = ["ce_sgl", "top_k(2)", {name = "add_c", c = 0.5}]
+access = ["soft", "hard"]
+repeats = 10
+n = [10, 100]
+grid = {inputs = [3, "round(sqrt(n))"]}
+[[teachers]]
+family = "zipf"
+labels = {logspace = [0, 1, 3]}
+exponent = 1.5
+[[teachers]]
+family = "instance1"
+inputs = "n // 2"
+labels = 4
+zip = ["inputs", "n"]
+"""
+TOML = ["[]", "{}", "1", "-1", "1.5", "nan", "inf", '""', '"x"', "true", "[[1]]", "[{}]", "{a = 1}", "1979-05-27", "9" * 400]
+TOML += ['"' + "(" * 2000 + '"', '"' + "-" * 20_000 + '1"', "[" * 200 + "]" * 200, '["a", 1]', "{file = 3}", "0x10", "{logspace = 3}"]
+TOML += ['{name = ["a"]}', '"1/0"', '"9**9**9"', '"\\u0000"']
+
+
+def mutated_specification(rng):
+    lines = SPECIFICATION.splitlines()
+    for _ in range(rng.integers(1, 3)):
+        place = rng.integers(1, len(lines))
+        kind, key = rng.integers(4), lines[place].partition(" = ")[0]
+        if kind == 0:
+            lines[place] = ""
+        elif kind == 1:
+            lines[place] = lines[rng.integers(1, len(lines))]
+        else:
+            lines[place] = f"{key} = {TOML[rng.integers(len(TOML))]}"
+    return "\n".join(lines)
+
+
+def fuzz_specifications(count, seed, folder):
+    rng, path = np.random.default_rng(seed), folder / "spec.toml"
+    for _ in range(count):
+        path.write_text(mutated_specification(rng))
+        refused(Spec.read, path)
+
+
+def tables(folder):
+    """Write a table in every format."""
+    frame = pd.DataFrame({"input": ["a", "b"], "yes": [0.5, 0.2], "no": [0.5, 0.8], "rho": [0.5, 0.5]})
+    frame.to_csv(folder / "a.csv", index=False)
+    frame.to_parquet(folder / "a.parquet")
+    np.save(folder / "a.npy", TEACHER.pi)
+    np.savez(folder / "a.npz", pi=TEACHER.pi)
+    np.savez_compressed(folder / "b.npz", logits=TEACHER.pi, rho=[0.5, 0.5])
+    texts = pd.DataFrame({"input": ["a", "b"] * 9, "label": ["x", "y"] * 9, "logprob": [-0.5] * 18})
+    texts.to_csv(folder / "records.csv", index=False)
+    texts.to_parquet(folder / "records.parquet")
+    for name in sorted(FORMATS)[:4]:
+        lines = "".join(json.dumps(FORMATS[name](*record)) + "\n" for record in RECORDS)
+        (folder / f"records {name}.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def fuzz_tables(count, seed, folder):
+    """Change bytes of tables and of records: what is no table is refused by the name of its file."""
+    rng = np.random.default_rng(seed)
+    for path in tables(folder):
+        whole = path.read_bytes()
+        for _ in range(count):
+            data = bytearray(whole)
+            for _ in range(rng.integers(1, 5)):
+                data[rng.integers(len(data))] = rng.integers(256)
+            data = data[: rng.integers(len(data) + 1)] if rng.random() < 0.2 else data
+            path.write_bytes(data)
+            if "records" in path.name:
+                refused(kt.TransferSet.read, path, as_sampled=True)
+                continue
+            refused(kt.teachers.from_table, path)
+            refused(files.read_array, str(path))
+            refused(files.read_graph, str(path), 2)
+
+
+DEEP = [b"[" * 1000 + b"]" * 1000, b'{"a":' * 1000 + b"1" + b"}" * 1000, b'{"input": "q", "label": ' + b"[" * 900 + b"]" * 900 + b"}"]
+
+
+def test_deep_inputs(tmp_path):
+    path = tmp_path / "deep.jsonl"
+    for text in DEEP:
+        path.write_bytes(text)
+        refused(kt.TransferSet.read, path)
+        refused(kt.TransferSet.read, path, label_map=path)
+        refused(kt.TransferSet.read, path, requests=path)
+        (tmp_path / "deep.toml").write_bytes(b"n = " + text)
+        refused(Spec.read, tmp_path / "deep.toml")
+
+
+def test_mutated_specifications(tmp_path):
+    fuzz_specifications(400, 1, tmp_path)
+
+
+def test_mutated_tables(tmp_path):
+    fuzz_tables(60, 1, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_many_mutations(seed, tmp_path):
+    fuzz_specifications(5000, seed, tmp_path)
+    fuzz_tables(1000, seed, tmp_path)
