@@ -24,6 +24,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from kt_theory.validation import shown
+
 Function = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 
 
@@ -35,7 +37,7 @@ class _Rule:
     def __post_init__(self) -> None:
         if not callable(self.py_func):
             raise ValueError(
-                f"{self.decorator}({self.py_func!r}): must be a function of (counts, revealed, out)"
+                f"{self.decorator}({shown(self.py_func)}): must be a function of (counts, revealed, out)"
             )
 
     def __call__(self, counts: np.ndarray, revealed: np.ndarray, out: np.ndarray) -> None:
