@@ -37,7 +37,8 @@ class _Rule:
     def __post_init__(self) -> None:
         if not callable(self.py_func):
             raise ValueError(
-                f"{self.decorator}({shown(self.py_func)}): must be a function of (counts, revealed, out)"
+                f"{self.decorator}({shown(self.py_func)}): must be a function of "
+                "(counts, revealed, out)"
             )
 
     def __call__(self, counts: np.ndarray, revealed: np.ndarray, out: np.ndarray) -> None:
