@@ -63,7 +63,32 @@ def write_bytes(path: Path, data: bytes) -> Path:
     return path
 
 
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the same table with an apostrophe before texts that a spreadsheet would compute."""
+    found = frame.rename(columns=_as_text)
+    for place, kind in enumerate(frame.dtypes):
+        if str(kind) in ("object", "str", "string", "category"):
+            found.isetitem(place, frame.iloc[:, place].astype(object).map(_as_text))
+    return found
+
+
+def _as_text(cell: Any) -> Any:
+    computed = isinstance(cell, str) and cell.startswith(_FORMULA) and not _is_number(cell)
+    return f"'{cell}" if computed else cell
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
 def write_table(frame: pd.DataFrame, path: Path) -> Path:
     """Write a table as CSV with 10 significant digits and return the path."""
-    text = frame.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    text = without_formulas(frame).to_csv(index=False, float_format="%.10g", lineterminator="\n")
     return write_bytes(path, text.encode("utf-8"))

@@ -140,9 +140,10 @@ def fit_command(
     """Learn a copy of a teacher from real records, and say how good it is.
 
     FILE holds one record a line, or JSON, CSV or Parquet with records: what servers return, or
-    columns such as input, label and logprob. The certificate is an upper confidence bound on the
-    total variation distance, in [0, 1], between the copy and the teacher, averaged over the inputs
-    as they are asked; it needs the records alone, and names what it takes for granted.
+    columns such as input, label and logprob; - is standard input. The certificate is an upper
+    confidence bound on the total variation distance, in [0, 1], between the copy and the teacher,
+    averaged over the inputs as they are asked; it needs the records alone, and names what it takes
+    for granted.
     """
     from kt_theory.output import refuse_unwritable
     from kt_theory.transfer import words

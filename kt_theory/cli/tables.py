@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +120,7 @@ def _shown(n: Any, reason: str) -> Any:
 
 def cells(found: list[Any], *, everything: bool) -> str:
     """The cells of a sweep that learn from the same transfer sets, a line each."""
+    columns = [["teacher", "inputs", "labels", "n", "repeats", "seconds", "students"]]
     lines = [
         f"{'teacher':30} {'inputs':>7} {'labels':>7} {'n':>12} {'repeats':>11} {'seconds':>9}  "
         "students"
@@ -129,6 +133,10 @@ def cells(found: list[Any], *, everything: bool) -> str:
             cost = f"{each.repeats:11,} {each.seconds:9.3g}"
         size = f"{each.inputs:7} {each.labels:7} {first.n:12}"
         lines.append(f"{first.teacher_name:30} {size} {cost}  {students}")
+        counted = [f"{each.repeats:,}", f"{each.seconds:.3g}"] if each.repeats else ["-", "-"]
+        sizes = [str(number) for number in (each.inputs, each.labels, first.n)]
+        columns.append([first.teacher_name, *sizes, *counted, students])
+    lines = [_fitted("\n".join(lines), [list(column) for column in zip(*columns, strict=True)])]
     if len(found) > ROWS and not everything:
         lines.append(f"... and {len(found) - ROWS} more lines; --all prints them")
     return "\n".join(lines)
@@ -159,9 +167,35 @@ def _number(value: float) -> str:
 def _aligned(columns: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in columns]
     lines = zip(*columns, strict=True)
-    return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
+    text = "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
+    return _fitted(text, columns)
 
 
 def _frame(frame: Any) -> str:
+    text: str = _shown_frame(frame)
+    columns = [
+        [line.strip() for line in _shown_frame(frame.iloc[:, [place]]).splitlines()]
+        for place in range(frame.shape[1])
+    ]
+    return _fitted(text, columns)
+
+
+def _shown_frame(frame: Any) -> str:
     text: str = frame.to_string(index=False, float_format="{:.4g}".format, na_rep="-")
     return text
+
+
+def _fitted(text: str, columns: list[list[str]]) -> str:
+    """A table as it stands, or, on a terminal that is too narrow for it, a paragraph for each of
+    its lines: what each column is called, and what it holds.
+    """
+    room = shutil.get_terminal_size().columns
+    if not sys.stdout.isatty() or max(map(len, text.splitlines())) <= room:
+        return text
+    names = [column[0] for column in columns]
+    paragraphs = []
+    for cells in zip(*(column[1:] for column in columns), strict=True):
+        lines = (f"{name}: {cell}" for name, cell in zip(names, cells, strict=True) if cell)
+        folded = (textwrap.fill(line, room, subsequent_indent="  ") for line in lines)
+        paragraphs.append("\n".join(folded))
+    return "\n\n".join(paragraphs)

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.content import ByContent
+from kt_theory.validation import shown
 
 Function = Callable[..., Any]
 
@@ -56,7 +57,8 @@ class _Rule(ByContent):
     def __post_init__(self) -> None:
         if not callable(self.py_func):
             raise ValueError(
-                f"{self.decorator}({self.py_func!r}): must be a function of (counts, revealed, out)"
+                f"{self.decorator}({shown(self.py_func)}): must be a function of "
+                "(counts, revealed, out)"
             )
         if self.parameters is not None:
             object.__setattr__(self, "parameters", _vector(self.parameters))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import html
 import json
 import math
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ _SHOWN = (
     *("repeats", "status", "error", "cell"),
 )
 _MOST_FAILURES = 50
+_MARKS = re.compile("@(?:TITLE|DATA|PLOTLY)@")
 _SHAPE = ["teacher", "inputs", "labels"]
 _HARD_RATE, _OTHER_RATE = -0.5, -1.0
 _SAME = 0.02
@@ -60,14 +62,14 @@ def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) 
     refuse_unwritable([target])
     frame = load(place, exact=True, minimax=minimax)
     page = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
-    page = page.replace("@TITLE@", html.escape(f"Sweep {store.about['spec']['name']}"))
     content = json.dumps(_plain(_content(store, frame)), allow_nan=False)
     parts = {
+        "@TITLE@": html.escape(f"Sweep {store.about['spec']['name']}"),
         "@DATA@": content.replace("<", "\\u003c"),
         "@PLOTLY@": get_plotlyjs().replace("</script", "<\\/script"),
     }
-    for mark, text in parts.items():
-        page = page.replace(mark, text, 1)
+    # In one pass: what is put in may hold a mark.
+    page = _MARKS.sub(lambda found: parts[found[0]], page)
     replace(target, lambda file: file.write_bytes(page.encode()))
     return target
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kt_theory.access import Access
-from kt_theory.output import write_bytes
+from kt_theory.output import without_formulas, write_bytes
 from kt_theory.students import Student, as_students
 from kt_theory.students.sparse import ClosedForm, Sharing, SparseFit, WholeRows
 from kt_theory.teacher import Teacher
@@ -209,7 +209,10 @@ class Copy:
             self.table.to_parquet(buffer, index=False)
             return write_bytes(target, buffer.getvalue())
         if target.suffix == ".csv":
-            return write_bytes(target, self.table.to_csv(index=False, lineterminator="\n").encode())
+            return write_bytes(
+                target,
+                without_formulas(self.table).to_csv(index=False, lineterminator="\n").encode(),
+            )
         if target.suffix == ".json":
             records = self.table.to_dict("records")
             kept = [

@@ -159,7 +159,7 @@ def _map_of_file(path: Path) -> Any:
         return dict(rows)
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path} is not JSON ({error}): must be an object of variants and labels, or a .csv "
             "file"
