@@ -43,7 +43,14 @@ def engine(teacher: kt.Teacher, n: int, threads: int, students: Any = STUDENTS) 
 
     def run(repeats: int) -> np.ndarray:
         found = kt.simulate(
-            teacher, students, n=n, repeats=max(2, repeats), seed=1, threads=threads, keep_losses=True, progress=False
+            teacher,
+            students,
+            n=n,
+            repeats=max(2, repeats),
+            seed=1,
+            threads=threads,
+            keep_losses=True,
+            progress=False,
         )
         assert found.losses is not None
         return found.losses[0]
@@ -51,7 +58,9 @@ def engine(teacher: kt.Teacher, n: int, threads: int, students: Any = STUDENTS) 
     return run
 
 
-def dense_losses(counts: np.ndarray, pi: np.ndarray, rho: np.ndarray, fallback: np.ndarray) -> np.ndarray:
+def dense_losses(
+    counts: np.ndarray, pi: np.ndarray, rho: np.ndarray, fallback: np.ndarray
+) -> np.ndarray:
     """Return the (B, 4) losses of counts (B, S, A), in as few passes over dense arrays as NumPy allows."""
     work = counts.astype(np.float64)
     visits = work.sum(axis=-1)
@@ -166,7 +175,9 @@ def library_numba(teacher: kt.Teacher, n: int) -> Contestant:
     pi, rho = np.array(teacher.pi), np.array(teacher.rho)
     joint = (rho[:, None] * pi).ravel()
     joint /= joint.sum()
-    fallback = np.ascontiguousarray(kt.total_variation(np.full(teacher.labels, 1 / teacher.labels), pi))
+    fallback = np.ascontiguousarray(
+        kt.total_variation(np.full(teacher.labels, 1 / teacher.labels), pi)
+    )
 
     def run(repeats: int) -> np.ndarray:
         losses = np.empty((repeats, 4))
@@ -188,7 +199,9 @@ def jax_cpu(teacher: kt.Teacher, n: int) -> Contestant:
     fallback = 0.5 * jnp.abs(pi - 1 / teacher.labels).sum(axis=1)
 
     def one(key: Any) -> Any:
-        cells = jnp.minimum(jnp.searchsorted(edges, jax.random.uniform(key, (n,)) * edges[-1]), pi.size - 1)
+        cells = jnp.minimum(
+            jnp.searchsorted(edges, jax.random.uniform(key, (n,)) * edges[-1]), pi.size - 1
+        )
         counts = jnp.zeros(pi.size).at[cells].add(1.0).reshape(pi.shape)
         visits = counts.sum(axis=1)
         seen = counts > 0

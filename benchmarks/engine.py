@@ -44,9 +44,7 @@ GEOMETRIC_MEAN = 18
 TINY = {(2, 3, 50): 1}
 AGAINST_N = [(100, 25, 10**k) for k in range(0, 10)]
 AGAINST_CELLS = [(inputs, 10, 10**4) for inputs in (1, 10, 100, 1000, 10_000)]
-FIRST_RESULT = (
-    "import kt_theory as kt; kt.simulate(kt.teachers.instance0(100, 25), n=1000, repeats=100, progress=False)"
-)
+FIRST_RESULT = "import kt_theory as kt; kt.simulate(kt.teachers.instance0(100, 25), n=1000, repeats=100, progress=False)"
 
 
 class Timing(NamedTuple):
@@ -106,13 +104,23 @@ def peer_table(cells: dict[tuple[int, int, int], float], rounds: int, seconds: f
         row = [f"({inputs}, {labels}, {n:.0e})"]
         row += [_microseconds(times[name]) if name in times else "-" for name in names]
         ratios.append(times["batched"].median / times["engine"].median)
-        row += [f"{ratios[-1]:.1f}", f"{wanted:g}", f"{times['engine'].median / times['engine x2'].median:.2f}x"]
+        row += [
+            f"{ratios[-1]:.1f}",
+            f"{wanted:g}",
+            f"{times['engine'].median / times['engine x2'].median:.2f}x",
+        ]
         lines.append("| " + " | ".join(row) + " |")
     mean = math.exp(statistics.fmean(map(math.log, ratios)))
-    return [*lines, "", f"Geometric mean of batched / engine: **{mean:.1f}** (wanted {GEOMETRIC_MEAN})."]
+    return [
+        *lines,
+        "",
+        f"Geometric mean of batched / engine: **{mean:.1f}** (wanted {GEOMETRIC_MEAN}).",
+    ]
 
 
-def cost_table(cells: list[tuple[int, int, int]], rounds: int, seconds: float, what: str) -> list[str]:
+def cost_table(
+    cells: list[tuple[int, int, int]], rounds: int, seconds: float, what: str
+) -> list[str]:
     """Race the engine alone on `cells`; return the table in Markdown."""
     lines = ["| (S, A, n) | path | 1 thread | 2 threads | speed-up |", "|---|---|---|---|---|"]
     for inputs, labels, n in tqdm(cells, desc=what, disable=None):
@@ -131,7 +139,10 @@ def rule_table(cell: tuple[int, int, int], rounds: int, seconds: float) -> list[
     lines = ["| student | closed form | row rule | rule / closed form |", "|---|---|---|---|"]
     for student in tqdm(kt.STUDENTS.values(), desc="rules", disable=None):
         rule = kt.Student("rule", student.access, kt.RowRule(student.rule.py_func))
-        runners = {"engine": engine(teacher, n, 1, [student]), "rule": engine(teacher, n, 1, [rule])}
+        runners = {
+            "engine": engine(teacher, n, 1, [student]),
+            "rule": engine(teacher, n, 1, [rule]),
+        }
         times = race(runners, rounds, seconds)
         ratio = times["rule"].median / times["engine"].median
         lines.append(
@@ -151,9 +162,13 @@ def start_table() -> list[str]:
             subprocess.run([sys.executable, "-c", code], env=environment, check=True)
             return time.perf_counter() - start
 
-        lines.append(f"| import kt_theory | {min(seconds('import kt_theory') for _ in range(3)):.2f} |")
+        lines.append(
+            f"| import kt_theory | {min(seconds('import kt_theory') for _ in range(3)):.2f} |"
+        )
         lines.append(f"| first result, nothing compiled yet | {seconds(FIRST_RESULT):.2f} |")
-        lines.append(f"| first result, compiled before | {min(seconds(FIRST_RESULT) for _ in range(3)):.2f} |")
+        lines.append(
+            f"| first result, compiled before | {min(seconds(FIRST_RESULT) for _ in range(3)):.2f} |"
+        )
     return lines
 
 
@@ -163,8 +178,12 @@ def _microseconds(timing: Timing) -> str:
 
 def _machine() -> str:
     about = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    names = [line.split(":")[1].strip() for line in about.splitlines() if line.startswith("model name")]
-    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}"
+    names = [
+        line.split(":")[1].strip() for line in about.splitlines() if line.startswith("model name")
+    ]
+    versions = (
+        f"Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}"
+    )
     chip = f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
     busy = f"{os.getloadavg()[0]:.1f} other processes running at the start"
     return f"{datetime.date.today()}, {chip}, {busy}, {platform.system()}, {versions}, kt_theory {kt.__version__}"
@@ -173,16 +192,31 @@ def _machine() -> str:
 def main() -> None:
     """Run the benchmark and write its report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one tiny cell, to see that everything runs")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds per contestant, at least 5 for a report")
-    parser.add_argument("--seconds", type=float, default=0.2, help="length of one round of one contestant")
+    parser.add_argument(
+        "--quick", action="store_true", help="one tiny cell, to see that everything runs"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="rounds per contestant, at least 5 for a report"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=0.2, help="length of one round of one contestant"
+    )
     parser.add_argument("--only-peers", action="store_true", help="the table of peers alone")
-    parser.add_argument("--out", type=Path, help="file to write; results.md beside this one, nothing with --quick")
+    parser.add_argument(
+        "--out", type=Path, help="file to write; results.md beside this one, nothing with --quick"
+    )
     options = parser.parse_args()
     report = options.out or (None if options.quick else Path(__file__).parent / "results.md")
     rounds, seconds = (2, 0.01) if options.quick else (options.rounds, options.seconds)
-    lines = ["# The engine beside its peers", "", f"{_machine()}. `make bench` writes this file.", ""]
-    lines += ["Microseconds per repeat, median of the rounds (lowest to highest), one thread unless said: all four"]
+    lines = [
+        "# The engine beside its peers",
+        "",
+        f"{_machine()}. `make bench` writes this file.",
+        "",
+    ]
+    lines += [
+        "Microseconds per repeat, median of the rounds (lowest to highest), one thread unless said: all four"
+    ]
     lines += ["students' losses from the same transfer sets. Dirichlet rows, uniform rho.", ""]
     lines += peer_table(TINY if options.quick else CELLS, rounds, seconds)
     if not options.only_peers:
@@ -191,7 +225,12 @@ def main() -> None:
         lines += ["", "## Cost against S A", ""]
         lines += cost_table(list(TINY) if options.quick else AGAINST_CELLS, rounds, seconds, "S A")
         size = next(iter(TINY)) if options.quick else (100, 25, 10**4)
-        lines += ["", f"## Rules of one's own, at (S, A, n) = {size}", "", *rule_table(size, rounds, seconds)]
+        lines += [
+            "",
+            f"## Rules of one's own, at (S, A, n) = {size}",
+            "",
+            *rule_table(size, rounds, seconds),
+        ]
         lines += ["", "## Start", "", *start_table()]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         lines += ["", f"Peak memory of this process, peers included: {peak:.0f} MiB."]

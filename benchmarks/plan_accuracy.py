@@ -33,9 +33,19 @@ TVS = (0.05,)
 """Where the order of the levels is checked, hard, partial, top_k(1), top_k(5) and soft."""
 
 FACTOR = 1.35
-LEVELS: tuple[tuple[str, int | None], ...] = (("hard", None), ("partial", None), ("top_k", 2), ("soft", None))
+LEVELS: tuple[tuple[str, int | None], ...] = (
+    ("hard", None),
+    ("partial", None),
+    ("top_k", 2),
+    ("soft", None),
+)
 SOURCES = ("hard", "partial", "top_k", "soft")
-ASKED = {"hard": ("hard",), "partial": ("hard", "partial", "top_k", "soft"), "top_k": ("top_k",), "soft": ("soft",)}
+ASKED = {
+    "hard": ("hard",),
+    "partial": ("hard", "partial", "top_k", "soft"),
+    "top_k": ("top_k",),
+    "soft": ("soft",),
+}
 """Which levels are planned from which records."""
 
 
@@ -45,7 +55,10 @@ def zipf(number: int, power: float) -> np.ndarray:
 
 
 def _dirichlet(inputs: int, labels: int, alpha: float, rng: np.random.Generator) -> np.ndarray:
-    log = np.log(rng.standard_gamma(alpha + 1.0, (inputs, labels))) + np.log(rng.random((inputs, labels))) / alpha
+    log = (
+        np.log(rng.standard_gamma(alpha + 1.0, (inputs, labels)))
+        + np.log(rng.random((inputs, labels))) / alpha
+    )
     rows = np.exp(log - log.max(axis=1, keepdims=True))
     rows = np.maximum(rows / rows.sum(axis=1, keepdims=True), 1e-12)
     return rows / rows.sum(axis=1, keepdims=True)
@@ -240,7 +253,9 @@ class Truth:
             hidden = ~self.known & (arrival > m) & ~((self.rank < top) & asked)
             number, mass = hidden.sum(axis=1), (self.teacher.pi * hidden).sum(axis=1)
             share = (mass / np.maximum(number, 1))[:, None]
-            losses.append(0.5 * self.teacher.rho @ (np.abs(self.teacher.pi - share) * hidden).sum(axis=1))
+            losses.append(
+                0.5 * self.teacher.rho @ (np.abs(self.teacher.pi - share) * hidden).sum(axis=1)
+            )
         return float(np.mean(losses))
 
     def crossing(self, access: str, tv: float, high: float) -> float:
@@ -268,7 +283,9 @@ def measure(kind: str, pilot: float, repeat: int) -> Iterator[dict[str, Any]]:
     one = teacher(kind, rng)
     n0 = int(pilot * one.inputs)
     fresh = Truth(one, np.zeros(one.pi.shape, dtype=bool), rng)
-    risks = {access: [fresh.risk(access, r * n0) for r in (1.0, *MULTIPLES)] for access, _ in LEVELS[1:]}
+    risks = {
+        access: [fresh.risk(access, r * n0) for r in (1.0, *MULTIPLES)] for access, _ in LEVELS[1:]
+    }
     risks["hard"] = [kt.exact_risk(one, "ce_sgl", int(r * n0)) for r in (1.0, *MULTIPLES)]
     for source in SOURCES:
         transfer = records(one, n0, source, rng)
@@ -284,10 +301,16 @@ def measure(kind: str, pilot: float, repeat: int) -> Iterator[dict[str, Any]]:
                 truth = multiple * n0
                 if inhand is not None and access in ("top_k", "soft"):
                     truth = n0 + inhand.crossing(access, tv, 2.0 * multiple * n0)
-                found = kt.samples_needed(access, teacher=transfer, tv=tv, k=2 if access == "top_k" else None)
+                found = kt.samples_needed(
+                    access, teacher=transfer, tv=tv, k=2 if access == "top_k" else None
+                )
                 line = place | {"access": access, "tv": tv, "truth": truth}
                 low, high = found.interval or (found.n, found.n)
-                yield line | {"n": None if found.n is None else n0 + found.n, "low": n0 + low, "high": n0 + high}
+                yield line | {
+                    "n": None if found.n is None else n0 + found.n,
+                    "low": n0 + low,
+                    "high": n0 + high,
+                }
 
 
 def _order(transfer: kt.TransferSet) -> dict[str, Any]:
@@ -332,7 +355,11 @@ def table(lines: list[dict[str, Any]], by: tuple[str, ...], heads: tuple[str, ..
         given = [line for line in group if line["n"] is not None]
         share = f"{np.mean([within(line) for line in given]):.0%}" if given else "-"
         width = np.median([line["high"] / line["low"] for line in group])
-        cells = [str(part) for part in key] + [str(len(group)), f"{len(given) / len(group):.0%}", share]
+        cells = [str(part) for part in key] + [
+            str(len(group)),
+            f"{len(given) / len(group):.0%}",
+            share,
+        ]
         cells += [f"{np.mean([covered(line) for line in group]):.0%}", f"{width:.2f}", _off(given)]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
@@ -403,10 +430,18 @@ def _share(lines: list[dict[str, Any]], good: Callable[[dict[str, Any]], bool]) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=2, help="Sets of each kind.")
-    parser.add_argument("--outside", type=int, default=8, help="Sets of each kind outside the model.")
-    parser.add_argument("--lines", type=Path, help="Write a line for each look to this file, and go on where it ends.")
+    parser.add_argument(
+        "--outside", type=int, default=8, help="Sets of each kind outside the model."
+    )
+    parser.add_argument(
+        "--lines",
+        type=Path,
+        help="Write a line for each look to this file, and go on where it ends.",
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
     options = parser.parse_args()
     lines: list[dict[str, Any]] = []

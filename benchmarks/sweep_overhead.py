@@ -61,7 +61,10 @@ def overhead(rounds: int, count: int, seconds: float) -> float:
         bare.append(kernels(spec))
         whole.append(sweep(spec))
         each = 1000 * bare[-1] / count
-        print(f"{count:,} cells of {each:.1f} ms: kernels {bare[-1]:.2f} s, sweep {whole[-1]:.2f} s", flush=True)
+        print(
+            f"{count:,} cells of {each:.1f} ms: kernels {bare[-1]:.2f} s, sweep {whole[-1]:.2f} s",
+            flush=True,
+        )
     return min(whole) / min(bare)
 
 
@@ -75,7 +78,9 @@ def loading(count: int, rounds: int) -> float:
         folder = Path(name) / "out"
         store = Store.prepare(folder, spec)
         first = spec.cells[0]
-        (block,) = run_block(Work(first.teacher, [first.student], first.n, first.seed, first.group, 0, 100))
+        (block,) = run_block(
+            Work(first.teacher, [first.student], first.n, first.seed, first.group, 0, 100)
+        )
         store.append([Record(cell.id, 0, 100, block) for cell in spec.cells])
         write_results(folder, spec, results_table(spec, store.put_together()))
         spent = []

@@ -75,7 +75,9 @@ def write_files(folder: Path, size: int, inputs: int) -> dict[str, Path]:
             rows.writerow(["input", "label", "logprob", "top_logprobs"][:columns])
             rows.writerows([q, a, own, json.dumps(tops)][:columns] for q, a, own, tops in found)
     frame = pd.DataFrame(found, columns=["input", "label", "logprob", "top_logprobs"])
-    lists = frame["top_logprobs"].map(lambda tops: [{"label": a, "logprob": v} for a, v in tops.items()])
+    lists = frame["top_logprobs"].map(
+        lambda tops: [{"label": a, "logprob": v} for a, v in tops.items()]
+    )
     tables = {
         "parquet, lists": frame.assign(top_logprobs=lists),
         "parquet, JSON": frame.assign(top_logprobs=frame["top_logprobs"].map(json.dumps)),
@@ -98,8 +100,15 @@ def write_batch(folder: Path, found: list[Record]) -> Path:
         for i, record in enumerate(found):
             chat = servers.openai_chat(*record)
             response = {"status_code": 200, "request_id": f"r{i}", "body": chat["response"]}
-            output.write(json.dumps({"id": f"b{i}", "custom_id": f"c{i}", "response": response, "error": None}) + "\n")
-            input.write(json.dumps({"custom_id": f"c{i}", "method": "POST", "body": chat["request"]}) + "\n")
+            output.write(
+                json.dumps(
+                    {"id": f"b{i}", "custom_id": f"c{i}", "response": response, "error": None}
+                )
+                + "\n"
+            )
+            input.write(
+                json.dumps({"custom_id": f"c{i}", "method": "POST", "body": chat["request"]}) + "\n"
+            )
     return answers
 
 
@@ -141,7 +150,9 @@ def seconds(run: Callable[[], object]) -> float:
 
 def reading_table(paths: dict[str, Path], rounds: int) -> list[str]:
     """Race the reader with its peers on every file; they take turns, so that a busy machine slows all of them."""
-    lines = ["| format | bytes per record | records/s | MB/s | lowest to highest | peer | peer MB/s | ratio |"]
+    lines = [
+        "| format | bytes per record | records/s | MB/s | lowest to highest | peer | peer MB/s | ratio |"
+    ]
     lines.append("|---" * 8 + "|")
     for name, path in tqdm(paths.items(), desc="reading", disable=None):
         options = options_of(name, path)
@@ -160,7 +171,9 @@ def reading_table(paths: dict[str, Path], rounds: int) -> list[str]:
             ratio = statistics.median(a / b for a, b in zip(own, rates, strict=True))
             speed = f"{statistics.median(own):.0f} | {min(own):.0f} to {max(own):.0f}"
             many = f"{1e6 * size / count:.0f} | {statistics.median(own) / size * count:,.0f}"
-            row = f"{name} | {many} | {speed} | {peer} | {statistics.median(rates):.0f} | {ratio:.2f}"
+            row = (
+                f"{name} | {many} | {speed} | {peer} | {statistics.median(rates):.0f} | {ratio:.2f}"
+            )
             lines.append(f"| {row} |")
     return lines
 
@@ -168,7 +181,10 @@ def reading_table(paths: dict[str, Path], rounds: int) -> list[str]:
 def fit_table(path: Path) -> list[str]:
     """Time the fit and the certificate of the records of one file, level by level."""
     transfer = kt.TransferSet.read(path)
-    lines = [f"| student, {len(transfer):,} records | fit, s | certificate, s | bound |", "|---" * 4 + "|"]
+    lines = [
+        f"| student, {len(transfer):,} records | fit, s | certificate, s | bound |",
+        "|---" * 4 + "|",
+    ]
     for student in ("ce_sgl", "sel_ptl", kt.students.top_k(3), None):
         fresh = transfer.take(np.arange(len(transfer)))
         spent = seconds(lambda fresh=fresh, student=student: kt.fit(fresh, student))
@@ -182,8 +198,12 @@ def fit_table(path: Path) -> list[str]:
 def main() -> None:
     """Run the benchmark, print its report and write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=50_000, help="records per file; 1000000 fills 8 GB of disk")
-    parser.add_argument("--fit", type=int, default=1_000_000, help="records of the file that is fitted")
+    parser.add_argument(
+        "--records", type=int, default=50_000, help="records per file; 1000000 fills 8 GB of disk"
+    )
+    parser.add_argument(
+        "--fit", type=int, default=1_000_000, help="records of the file that is fitted"
+    )
     parser.add_argument("--inputs", type=int, default=2000, help="distinct inputs")
     parser.add_argument("--rounds", type=int, default=5, help="rounds per file")
     parser.add_argument("--out", type=Path, help="file to write the report to, too")
@@ -192,12 +212,18 @@ def main() -> None:
     kt.TransferSet.from_arrays(["q"], [0])
     with tempfile.TemporaryDirectory() as folder:
         paths = write_files(Path(folder), options.records, options.inputs)
-        lines = ["# Reading real records", "", f"{datetime.date.today()}, {os.cpu_count()} cores, {versions}. "]
+        lines = [
+            "# Reading real records",
+            "",
+            f"{datetime.date.today()}, {os.cpu_count()} cores, {versions}. ",
+        ]
         lines[-1] += f"Time of one core; wanted: {WANTED:g} MB/s of text."
         lines += ["", *reading_table(paths, options.rounds)]
         large = Path(folder) / "large.jsonl"
         with large.open("w") as file:
-            file.writelines(json.dumps(servers.plain(*r)) + "\n" for r in records(options.fit, options.inputs))
+            file.writelines(
+                json.dumps(servers.plain(*r)) + "\n" for r in records(options.fit, options.inputs)
+            )
         lines += ["", f"A file of {large.stat().st_size / 1e6:.0f} MB:", "", *fit_table(large)]
     report = "\n".join(lines) + "\n"
     if options.out is not None:

@@ -15,7 +15,13 @@ import pandas as pd
 
 import kt_theory as kt
 
-PRICES = {"hard": 1, "partial": (1, 0.1), "top_k(1)": (1, 0.1), "top_k(5)": (1, 0.1), "soft": (1, 0.1)}
+PRICES = {
+    "hard": 1,
+    "partial": (1, 0.1),
+    "top_k(1)": (1, 0.1),
+    "top_k(5)": (1, 0.1),
+    "soft": (1, 0.1),
+}
 
 
 def queries(text: str, tv: float) -> pd.DataFrame:
@@ -27,7 +33,9 @@ def queries(text: str, tv: float) -> pd.DataFrame:
 def markdown(plan: pd.DataFrame) -> str:
     """Return the planner's table in Markdown."""
     lines = ["| access | queries | cost |", "|---|---|---|"]
-    for access, n, cost, cheapest in zip(plan["access"], plan["n"], plan["cost"], plan["cheapest"], strict=True):
+    for access, n, cost, cheapest in zip(
+        plan["access"], plan["n"], plan["cost"], plan["cheapest"], strict=True
+    ):
         many = "impossible" if pd.isna(n) else f"{n:,}"
         price = "-" if pd.isna(cost) else f"{cost:,.0f}" + (", the cheapest" if cheapest else "")
         lines.append(f"| {access} | {many} | {price} |")
@@ -36,9 +44,13 @@ def markdown(plan: pd.DataFrame) -> str:
 
 def main() -> None:
     """Print the table and why a level is impossible."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("file", type=Path, help="a text in UTF-8")
-    parser.add_argument("--tv", type=float, default=0.1, help="total variation that the copy may have")
+    parser.add_argument(
+        "--tv", type=float, default=0.1, help="total variation that the copy may have"
+    )
     options = parser.parse_args()
     plan = queries(options.file.read_text(encoding="utf-8"), options.tv)
     print(markdown(plan))

@@ -31,7 +31,9 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC3377", "#56B4E9", "#999933", "#0
 def head_and_features() -> tuple[np.ndarray, np.ndarray]:
     """Return H (50, 4), every row twice, and V (10, 4)."""
     rng = np.random.default_rng(7)
-    return np.repeat(rng.standard_normal((PAIRS, RANK)), 2, axis=0), 1.2 * rng.standard_normal((LABELS, RANK))
+    return np.repeat(rng.standard_normal((PAIRS, RANK)), 2, axis=0), 1.2 * rng.standard_normal(
+        (LABELS, RANK)
+    )
 
 
 H, V = head_and_features()
@@ -61,7 +63,9 @@ def answers() -> dict[str, kt.Student]:
 
 def risks(repeats: int = REPEATS) -> pd.DataFrame:
     """Return the simulated risk of each student at every n: student, n, mean and more."""
-    return kt.simulate(TEACHER, list(answers().values()), n=list(SIZES), repeats=repeats, seed=0).frame
+    return kt.simulate(
+        TEACHER, list(answers().values()), n=list(SIZES), repeats=repeats, seed=0
+    ).frame
 
 
 def table_of_answers(frame: pd.DataFrame) -> str:
@@ -107,8 +111,14 @@ def table_of_floors() -> str:
         "logits of rank 3": compression.low_rank(pi, 3, of="logits", rho=rho),
         "logits of rank 4": compression.low_rank(pi, 4, of="logits", rho=rho),
     }
-    rows = [[words, number(float(kt.total_variation(table, pi, rho)))] for words, table in tables.items()]
-    for words, seen in (("its attention map", hidden), ("the same, of features of norm 1", normalised)):
+    rows = [
+        [words, number(float(kt.total_variation(table, pi, rho)))]
+        for words, table in tables.items()
+    ]
+    for words, seen in (
+        ("its attention map", hidden),
+        ("the same, of features of norm 1", normalised),
+    ):
         rows.append([words, number(common_row_floor(TEACHER, students.equal_maps(seen)))])
     return markdown(["what is left of the teacher", "floor"], rows)
 
@@ -116,23 +126,40 @@ def table_of_floors() -> str:
 def table_of_generations() -> str:
     """Return how far a student is from the truth when its teacher is itself a student, an ensemble or half blind."""
     rows = []
-    line = generations.lineage(TEACHER, [("ce_sgl", 5000)] * 20, repeats=200, seed=0, progress=False)
+    line = generations.lineage(
+        TEACHER, [("ce_sgl", 5000)] * 20, repeats=200, seed=0, progress=False
+    )
     for g in (1, 5, 20):
-        rows.append([f"self-distillation, generation {g}, 5,000 labels each", number(line["to_truth"][g])])
+        rows.append(
+            [f"self-distillation, generation {g}, 5,000 labels each", number(line["to_truth"][g])]
+        )
     for size in (500, 5000, 50_000):
-        line = generations.lineage(TEACHER, [("ce_sgl", size), ("ce_ful", 1000)], repeats=200, seed=0, progress=False)
-        rows.append([f"all probabilities of a teacher taught by {size:,} labels", number(line["to_truth"][2])])
+        line = generations.lineage(
+            TEACHER, [("ce_sgl", size), ("ce_ful", 1000)], repeats=200, seed=0, progress=False
+        )
+        rows.append(
+            [
+                f"all probabilities of a teacher taught by {size:,} labels",
+                number(line["to_truth"][2]),
+            ]
+        )
     noisy = generations.ensemble(TEACHER, 1.0, [1, 16, 256], repeats=200, seed=0, progress=False)
     for mean in ("arithmetic", "geometric"):
         for members in (16, 256):
             (row,) = noisy[(noisy["average"] == mean) & (noisy["members"] == members)]["mean"]
-            rows.append([f"{mean} mean of {members} teachers with noise 1 on their logits", number(row)])
-    rows.append(["the same, arithmetic, of any number", number(generations.ensemble_floor(TEACHER, 1.0))])
+            rows.append(
+                [f"{mean} mean of {members} teachers with noise 1 on their logits", number(row)]
+            )
+    rows.append(
+        ["the same, arithmetic, of any number", number(generations.ensemble_floor(TEACHER, 1.0))]
+    )
     shift = np.random.default_rng(1).standard_normal(TEACHER.pi.shape)
     tables = [kt.Teacher.from_logits(H @ V.T + sign * shift).pi for sign in (-1.0, 1.0)]
     hidden = generations.Privileged(tables, [0.5, 0.5])
     for n in (500, 5000):
-        rows.append([f"rows that depend on a hidden coin, n = {n:,}", number(float(hidden.risk(n)))])
+        rows.append(
+            [f"rows that depend on a hidden coin, n = {n:,}", number(float(hidden.risk(n)))]
+        )
     return markdown(["who teaches", "TV to the truth"], rows)
 
 
@@ -143,7 +170,9 @@ def draw(frame: pd.DataFrame) -> Any:
     plain = chosen.pop(6)
     panels = ((chosen[:6], "What an answer shows"), (chosen[6:], "What is known beside it"))
     for axes, (lines, title) in zip(grid[0], panels, strict=True):
-        for (words, student), colour, marker in zip([*lines, plain], COLOURS, "osD^vXP", strict=True):
+        for (words, student), colour, marker in zip(
+            [*lines, plain], COLOURS, "osD^vXP", strict=True
+        ):
             rows = frame[frame["student"] == student.name]
             # What is 0 lies far below the picture, so that its line leaves it.
             style: dict[str, Any] = {
@@ -151,7 +180,9 @@ def draw(frame: pd.DataFrame) -> Any:
                 "marker": marker,
                 "markersize": 5,
             }
-            axes.plot(rows["n"], np.maximum(rows["mean"], 1e-12), color=colour, label=words, **style)
+            axes.plot(
+                rows["n"], np.maximum(rows["mean"], 1e-12), color=colour, label=words, **style
+            )
         axes.set(xscale="log", yscale="log", ylim=(SMALLEST, 1.2), xlabel="n, queries", title=title)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
     grid[0, 0].set_ylabel("risk, E TV")
@@ -166,11 +197,18 @@ def draw(frame: pd.DataFrame) -> Any:
 def main() -> None:
     """Print the tables and draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of the picture and its data")
+    parser.add_argument(
+        "--out", type=Path, default=Path("figures"), help="folder of the picture and its data"
+    )
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     frame = risks()
-    for table in (table_of_answers(frame), table_of_knowledge(), table_of_floors(), table_of_generations()):
+    for table in (
+        table_of_answers(frame),
+        table_of_knowledge(),
+        table_of_floors(),
+        table_of_generations(),
+    ):
         print(table, end="\n\n")
     with figures.style():
         figures.write(draw(frame), folder / "channels.png")

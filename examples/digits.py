@@ -51,7 +51,9 @@ def answers(pixels: np.ndarray) -> dict[str, kt.Student]:
         "all, at temperature 2, unknown": students.tempered_mle(2.0),
         "all, at temperature 2, taken for 1": students.tempered(2.0, believed=1.0),
         "all ten probabilities": kt.STUDENTS["ce_ful"],
-        "and gradients to the 5 nearest images": students.grad_ful(kt.graphs.nearest_neighbours(pixels, 5)),
+        "and gradients to the 5 nearest images": students.grad_ful(
+            kt.graphs.nearest_neighbours(pixels, 5)
+        ),
         "and the Jacobian by the pixels": students.jacobian(pixels),
     }
 
@@ -90,8 +92,20 @@ def draw(table: pd.DataFrame) -> Any:
         axes.scatter(seen, rows, color=colour, marker=marker, label=label, zorder=3)
     floor = table["in the limit"].to_numpy()
     has = floor > SMALLEST
-    axes.scatter(floor[has], rows[has], color="black", marker="|", s=260, label="however many queries", zorder=4)
-    axes.set(xscale="log", xlim=(SMALLEST / 1.5, 1.0), xlabel="risk, E TV (the left edge also stands for less)")
+    axes.scatter(
+        floor[has],
+        rows[has],
+        color="black",
+        marker="|",
+        s=260,
+        label="however many queries",
+        zorder=4,
+    )
+    axes.set(
+        xscale="log",
+        xlim=(SMALLEST / 1.5, 1.0),
+        xlabel="risk, E TV (the left edge also stands for less)",
+    )
     axes.set_yticks(rows, table["one query returns"])
     axes.invert_yaxis()
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
@@ -106,11 +120,15 @@ def draw(table: pd.DataFrame) -> Any:
 def main() -> None:
     """Print the table and draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of the picture and its data")
+    parser.add_argument(
+        "--out", type=Path, default=Path("figures"), help="folder of the picture and its data"
+    )
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     table = risks()
-    shown = table.drop(columns="student").map(lambda cell: cell if isinstance(cell, str) else number(cell))
+    shown = table.drop(columns="student").map(
+        lambda cell: cell if isinstance(cell, str) else number(cell)
+    )
     print(markdown(list(shown.columns), shown.to_numpy().tolist()))
     with figures.style():
         figures.write(draw(table), folder / "digits.png")

@@ -36,8 +36,19 @@ def openai_chat(q, a, own, tops):
         "finish_reason": "stop",
     }
     return {
-        "request": {"model": "m", "messages": [{"role": "user", "content": q}], "temperature": 1, "top_p": 1},
-        "response": {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]},
+        "request": {
+            "model": "m",
+            "messages": [{"role": "user", "content": q}],
+            "temperature": 1,
+            "top_p": 1,
+        },
+        "response": {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [choice],
+        },
     }
 
 
@@ -60,7 +71,13 @@ def openai_responses(q, a, own, tops):
         "incomplete_details": None,
         "output": [
             {"type": "reasoning", "id": "rs_1", "summary": []},
-            {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]},
+            {
+                "type": "message",
+                "id": "msg_1",
+                "role": "assistant",
+                "status": "completed",
+                "content": [part],
+            },
         ],
         "temperature": 1.0,
         "top_p": 1.0,
@@ -96,7 +113,8 @@ def vllm(q, a, own, tops):
     """Return an offline output of vLLM: log-probabilities by token id."""
     listed = {**tops, a: own}
     first = {
-        str(IDS[t]): {"logprob": v, "rank": rank, "decoded_token": t} for rank, (t, v) in enumerate(listed.items(), 1)
+        str(IDS[t]): {"logprob": v, "rank": rank, "decoded_token": t}
+        for rank, (t, v) in enumerate(listed.items(), 1)
     }
     output = {
         "index": 0,
@@ -175,7 +193,12 @@ def gemini(q, a, own, tops):
     return {
         "request": {
             "contents": [{"role": "user", "parts": [{"text": q}]}],
-            "generationConfig": {"temperature": 1.0, "topP": 1.0, "responseLogprobs": True, "logprobs": 2},
+            "generationConfig": {
+                "temperature": 1.0,
+                "topP": 1.0,
+                "responseLogprobs": True,
+                "logprobs": 2,
+            },
         },
         "response": {"candidates": [candidate], "usageMetadata": {}, "modelVersion": "gemini"},
     }
@@ -242,7 +265,11 @@ def inspect(q, a, own, tops):
         "input": q,
         "target": "",
         "messages": [{"role": "user", "content": q}, answer],
-        "output": {"model": "m", "choices": [choice], "usage": {"input_tokens": 5, "output_tokens": 2}},
+        "output": {
+            "model": "m",
+            "choices": [choice],
+            "usage": {"input_tokens": 5, "output_tokens": 2},
+        },
         "scores": {},
         "request": {"temperature": 1.0, "top_p": 1.0},
     }

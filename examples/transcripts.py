@@ -31,7 +31,9 @@ def answers(teacher: kt.Teacher, seed: int = 0) -> list[tuple[str, str, float, d
         a = int(rng.choice(teacher.labels, p=teacher.pi[s]))
         best = np.argsort(-teacher.pi[s])[:2]
         logs = np.log(teacher.pi[s])
-        found.append((QUESTIONS[s], LABELS[a], float(logs[a]), {LABELS[j]: float(logs[j]) for j in best}))
+        found.append(
+            (QUESTIONS[s], LABELS[a], float(logs[a]), {LABELS[j]: float(logs[j]) for j in best})
+        )
     return found
 
 
@@ -50,17 +52,23 @@ def distance(copy: kt.Copy, teacher: kt.Teacher) -> float:
 
 def main() -> None:
     """Write the transcripts, and print what comes back of each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("transcripts"), help="folder to write to")
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     servers.IDS = {label: 1000 + i for i, label in enumerate(LABELS)}
     teacher = kt.teachers.dirichlet(inputs=len(QUESTIONS), labels=len(LABELS), alpha=0.5, seed=1)
     records = answers(teacher)
-    print(f"| transcript | answers read | TV of the copy | certified, confidence {CONFIDENCE} |\n|---|---|---|---|")
+    print(
+        f"| transcript | answers read | TV of the copy | certified, confidence {CONFIDENCE} |\n|---|---|---|---|"
+    )
     for name, write in servers.FORMATS.items():
         path = folder / f"{name}.jsonl"
-        path.write_text("".join(json.dumps(write(*record)) + "\n" for record in records), encoding="utf-8")
+        path.write_text(
+            "".join(json.dumps(write(*record)) + "\n" for record in records), encoding="utf-8"
+        )
         transfer = kt.TransferSet.read(path, labels=LABELS)
         copy = kt.fit(transfer)
         bound = copy.certificate(CONFIDENCE).bound

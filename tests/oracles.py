@@ -43,6 +43,10 @@ def paper_table(name, counts, pi):
 def enumerated_risk(name, teacher, n):
     """The expected loss over all transfer sets."""
     return sum(
-        weight * float(teacher.rho @ (0.5 * np.abs(paper_table(name, counts, teacher.pi) - teacher.pi).sum(axis=1)))
+        weight
+        * float(
+            teacher.rho
+            @ (0.5 * np.abs(paper_table(name, counts, teacher.pi) - teacher.pi).sum(axis=1))
+        )
         for counts, weight in transfer_sets(teacher, n)
     )

@@ -42,7 +42,9 @@ def test_more_access_reveals_all_that_less_does(teacher, n, seed):
 
 def test_a_student_with_too_little_access_is_refused_with_both_levels_named():
     teacher = kt.Teacher([[0.5, 0.5]])
-    with pytest.raises(kt.AccessError, match=r"'sel_ptl' needs access 'partial' .* access 'hard' is granted"):
+    with pytest.raises(
+        kt.AccessError, match=r"'sel_ptl' needs access 'partial' .* access 'hard' is granted"
+    ):
         kt.simulate(teacher, ["ce_sgl", "sel_ptl"], n=1, repeats=2, access="hard")
     with pytest.raises(kt.AccessError, match=r"'ce_ful' needs access 'soft'"):
         kt.simulate(teacher, "ce_ful", n=1, repeats=2, access="partial")
@@ -208,7 +210,10 @@ def test_equal_weights_hide_which_label_was_the_most_probable():
     both = np.array([[0.51, 0.49], [0.49, 0.51]])
     shown = access.rounded(0.5).shown(both)
     np.testing.assert_array_equal(shown[0], shown[1])
-    assert access.rounded(0.5, GREEDY).seen_counts([[1, 0], [1, 0]], both).tolist() == [[1, 0], [0, 1]]
+    assert access.rounded(0.5, GREEDY).seen_counts([[1, 0], [1, 0]], both).tolist() == [
+        [1, 0],
+        [0, 1],
+    ]
 
 
 def answer(level, row, label):
@@ -238,13 +243,17 @@ def test_two_rows_that_a_level_shows_alike_and_another_tells_apart(level, other,
     same, apart = ([answer(each, row, 0) for row in rows] for each in (level, other))
     assert same[0][0] == same[1][0]
     np.testing.assert_array_equal(same[0][1], same[1][1])
-    assert apart[0][0] != apart[1][0] or not np.array_equal(apart[0][1], apart[1][1], equal_nan=True)
+    assert apart[0][0] != apart[1][0] or not np.array_equal(
+        apart[0][1], apart[1][1], equal_nan=True
+    )
 
 
 def test_names_of_levels_beside_the_order():
     assert access.as_access("argmax") is access.ARGMAX
     assert access.as_access("non_target") is access.NON_TARGET
-    with pytest.raises(ValueError, match=r"unknown access level 'nontarget'.*did you mean 'non_target'"):
+    with pytest.raises(
+        ValueError, match=r"unknown access level 'nontarget'.*did you mean 'non_target'"
+    ):
         access.as_access("nontarget")
     for level in (access.ARGMAX, access.NON_TARGET):
         with pytest.raises(ValueError, match="must reveal probabilities as they are"):
@@ -255,7 +264,9 @@ def test_names_of_levels_beside_the_order():
 def test_a_level_that_covers_another_reveals_its_labels(teacher, n, seed):
     counts = kt.draw_counts(teacher, n, 1, seed)[0]
     plain = [level for level in CHANNELS if not level.beyond_row]
-    shown = [~np.isnan(level.reveal(counts, teacher.pi, np.random.default_rng(0))) for level in plain]
+    shown = [
+        ~np.isnan(level.reveal(counts, teacher.pi, np.random.default_rng(0))) for level in plain
+    ]
     for (high, more), (low, less) in itertools.product(zip(plain, shown, strict=True), repeat=2):
         if high.covers(low) and high.shows.draws:
             assert (more | ~less).all(), (high, low)
@@ -279,7 +290,9 @@ def test_noise_averages_over_the_answers():
 def test_features_must_fit_the_teacher():
     with pytest.raises(ValueError, match="features has 5 rows: the teacher has 3 inputs"):
         access.jacobian(X).balls(3)
-    np.testing.assert_array_equal(access.jacobian(X).balls(5).toarray(), kt.graphs.complete(5).balls().toarray())
+    np.testing.assert_array_equal(
+        access.jacobian(X).balls(5).toarray(), kt.graphs.complete(5).balls().toarray()
+    )
     with pytest.raises(kt.graphs.BallsTooLarge, match="all of 20000 inputs takes"):
         access.jacobian(np.zeros((20_000, 1))).balls(20_000)
     with pytest.raises(ValueError, match="features has 5 rows: the teacher has 3 inputs"):

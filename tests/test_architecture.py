@@ -193,7 +193,8 @@ def test_a_kind_of_channel_that_is_not_listed_does_not_load(copy):
 
 
 @pytest.mark.parametrize(
-    "method", ["undone", "keeps_order", "shown", "row_error", "floor", "label_floor", "name", "description"]
+    "method",
+    ["undone", "keeps_order", "shown", "row_error", "floor", "label_floor", "name", "description"],
 )
 def test_a_channel_that_lacks_a_method_does_not_load(method, copy):
     diff = files_of(EXAMPLES[CHANNEL].diff)["kt_theory/access/channel.py"]

@@ -37,7 +37,9 @@ def test_what_is_wrong_is_seen(paths, tmp_path, monkeypatch):
         "plan.ATTACKS['faults'] = test_attack.FAULTS\n"
         "plan.Attack.attempt = lambda self: test_attack.faults\nworker.main()\n"
     )
-    monkeypatch.setattr(attack, "command", lambda one: [sys.executable, str(tmp_path / "trial.py"), one.name])
+    monkeypatch.setattr(
+        attack, "command", lambda one: [sys.executable, str(tmp_path / "trial.py"), one.name]
+    )
     line = attack.chunk(FAULTS, 0, 4)
     assert (line["survived"], line["wrong"], line["hung"]) == (1, 2, 1)
     said = {number: detail for number, _, detail in line["faults"]}

@@ -14,7 +14,14 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 def test_the_quick_benchmark_writes_its_report(tmp_path):
     report = tmp_path / "results.md"
-    command = [sys.executable, str(BENCHMARKS / "engine.py"), "--quick", "--only-peers", "--out", str(report)]
+    command = [
+        sys.executable,
+        str(BENCHMARKS / "engine.py"),
+        "--quick",
+        "--only-peers",
+        "--out",
+        str(report),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     text = report.read_text()
     assert "| (2, 3, 5e+01) |" in text

@@ -116,8 +116,12 @@ def test_quantisation_keeps_below_its_floor(weights, bits):
     assert min(copy) >= 0
     assert distance <= Fraction(len(weights), 4 * 2**bits)
     pi = np.array([[float(p) for p in exact]])
-    if min(abs((p / unit) % 1 - Fraction(1, 2)) for p in exact) > Fraction(1, 10**9):  # float ties may fall elsewhere
-        assert row_distances(students.quantised(bits), pi)[0] == pytest.approx(float(distance), abs=1e-12)
+    if min(abs((p / unit) % 1 - Fraction(1, 2)) for p in exact) > Fraction(
+        1, 10**9
+    ):  # float ties may fall elsewhere
+        assert row_distances(students.quantised(bits), pi)[0] == pytest.approx(
+            float(distance), abs=1e-12
+        )
     assert row_distances(students.quantised(bits), pi)[0] <= len(weights) / (4 * 2**bits) + 1e-12
 
 
@@ -178,16 +182,22 @@ def test_one_query_reveals_the_matrix():
         jacobian[:, j] = (powers / powers.sum()).imag / 1e-200
     found = from_jacobian(pi[at], jacobian, x[at])
     np.testing.assert_allclose(found.table(x), pi, atol=1e-12)
-    np.testing.assert_allclose(np.diff(found.weights, axis=0), np.diff(truth.weights, axis=0), atol=1e-10)
+    np.testing.assert_allclose(
+        np.diff(found.weights, axis=0), np.diff(truth.weights, axis=0), atol=1e-10
+    )
     np.testing.assert_allclose(np.diff(found.bias), np.diff(truth.bias), atol=1e-10)
     with pytest.raises(AssertionError):
-        np.testing.assert_allclose(from_jacobian(pi[at], 1.01 * jacobian, x[at]).table(x), pi, atol=1e-4)
+        np.testing.assert_allclose(
+            from_jacobian(pi[at], 1.01 * jacobian, x[at]).table(x), pi, atol=1e-4
+        )
 
 
 def test_affine_logits_are_found_and_others_refused():
     x, truth, pi = softmax_affine(12, 4, 2)
     found = affine_logits(pi, x)
-    np.testing.assert_allclose(np.diff(found.weights, axis=0), np.diff(truth.weights, axis=0), atol=1e-9)
+    np.testing.assert_allclose(
+        np.diff(found.weights, axis=0), np.diff(truth.weights, axis=0), atol=1e-9
+    )
     with_zero = np.column_stack([pi, np.zeros(12)])
     np.testing.assert_allclose(affine_logits(with_zero, x).table(x), with_zero, atol=1e-12)
     repeated = np.column_stack([x, x @ [1.0, 2.0]])
@@ -226,7 +236,10 @@ def test_one_law_for_all_channels_without_noise(case, n):
     """E[unresolved mass] <= kappa / (n + 1), and (kappa - 1) / (2 e (n + 1)) for the law that makes it hard."""
     vectors, kappa = CLOSURES[case]
     for concentration in (0.2, 1.0, 10.0):
-        assert unresolved_mass(vectors, RNG.dirichlet(np.full(6, concentration)), n) <= kappa / (n + 1) + 1e-12
+        assert (
+            unresolved_mass(vectors, RNG.dirichlet(np.full(6, concentration)), n)
+            <= kappa / (n + 1) + 1e-12
+        )
     hard = np.zeros(6)
     basis = independent(vectors)
     hard[basis] = 1 / (n + 1)
@@ -246,7 +259,9 @@ def independent(vectors):
 
 
 def test_bad_jacobians_are_refused():
-    with pytest.raises(ValueError, match=r"jacobian has shape \(2, 1\): must be \(labels, features\), \(2, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"jacobian has shape \(2, 1\): must be \(labels, features\), \(2, 2\)"
+    ):
         from_jacobian([0.5, 0.5], [[1.0], [1.0]], [0.0, 1.0])
     with pytest.raises(ValueError, match=r"row\[1\] = 0"):
         from_jacobian([1.0, 0.0], [[1.0], [1.0]], [0.0])

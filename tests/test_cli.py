@@ -34,14 +34,25 @@ def table(tmp_path):
 
 
 def test_risk_prints_what_simulate_finds(table, tmp_path):
-    result = run("risk", table, "--n", "10,1e2", "--repeats", 500, "--seed", 3, "--csv", tmp_path / "out.csv")
+    result = run(
+        "risk", table, "--n", "10,1e2", "--repeats", 500, "--seed", 3, "--csv", tmp_path / "out.csv"
+    )
     assert result.exit_code == 0
     written = pd.read_csv(tmp_path / "out.csv")
-    expected = kt.simulate(kt.Teacher([[0.9, 0.1], [0.3, 0.7]], [0.25, 0.75]), n=[10, 100], repeats=500, seed=3).frame
+    expected = kt.simulate(
+        kt.Teacher([[0.9, 0.1], [0.3, 0.7]], [0.25, 0.75]), n=[10, 100], repeats=500, seed=3
+    ).frame
     np.testing.assert_allclose(written["mean"], expected["mean"], rtol=1e-9)
     assert list(written["student"]) == list(expected["student"])
-    np.testing.assert_allclose(written.upper_bound[0], 0.5 * np.sqrt(4 / 10) + np.sqrt(2 / 10), rtol=1e-9)
-    for word in ("Teacher(2 inputs, 2 labels", "ce_sgl", "class upper", f"{expected['mean'][0]:.4g}"):
+    np.testing.assert_allclose(
+        written.upper_bound[0], 0.5 * np.sqrt(4 / 10) + np.sqrt(2 / 10), rtol=1e-9
+    )
+    for word in (
+        "Teacher(2 inputs, 2 labels",
+        "ce_sgl",
+        "class upper",
+        f"{expected['mean'][0]:.4g}",
+    ):
         assert word in result.output
 
 
@@ -56,7 +67,20 @@ def test_risk_draws(table, tmp_path, suffix):
 def test_risk_of_a_text_and_of_logits(tmp_path):
     text = tmp_path / "book.txt"
     text.write_text("the cat sat on the mat and the dog sat on the log " * 5)
-    result = run("risk", text, "--ngram", 2, "--tokens", "word", "--n", 50, "--repeats", 50, "--students", "sel_ptl")
+    result = run(
+        "risk",
+        text,
+        "--ngram",
+        2,
+        "--tokens",
+        "word",
+        "--n",
+        50,
+        "--repeats",
+        50,
+        "--students",
+        "sel_ptl",
+    )
     assert result.exit_code == 0
     assert "Teacher(8 inputs, 8 labels" in result.output
     assert "ce_sgl" not in result.output
@@ -75,27 +99,54 @@ def test_risk_of_a_text_and_of_logits(tmp_path):
         (["risk", "TABLE", "--n", ""], "n = ''"),
         (["risk", "TABLE", "--n", "10", "--repeats", "1"], "repeats = 1: must be at least 2"),
         (["risk", "TABLE", "--n", "10", "--students", "ce_sgll"], "did you mean 'ce_sgl'?"),
-        (["risk", "TABLE", "--n", "10", "--access", "hard", "--students", "ce_ful"], "'ce_ful' needs access 'soft'"),
+        (
+            ["risk", "TABLE", "--n", "10", "--access", "hard", "--students", "ce_ful"],
+            "'ce_ful' needs access 'soft'",
+        ),
         (["risk", "TABLE", "--n", "10", "--csv", "TABLE"], "is an input of this command"),
-        (["risk", "TABLE", "--n", "10", "--csv", "x.svg", "--plot", "x.svg"], "x.svg is named twice"),
+        (
+            ["risk", "TABLE", "--n", "10", "--csv", "x.svg", "--plot", "x.svg"],
+            "x.svg is named twice",
+        ),
         (["risk", "TABLE", "--n", "10", "--tokens", "word"], "--tokens word goes with --ngram"),
-        (["risk", "TEXT", "--n", "10", "--ngram", "2", "--logits"], "--logits and --normalise are for tables"),
-        (["risk", "missing.txt", "--n", "10", "--ngram", "2"], "missing.txt cannot be read: No such file"),
-        (["risk", "TABLE", "--n", "10", "--students", "top_k"], "student 'top_k' has parameters: write 'top_k(5)'"),
-        (["risk", "TABLE", "--n", "10", "--repeats", "many"], "repeats = 'many': must be a whole number"),
+        (
+            ["risk", "TEXT", "--n", "10", "--ngram", "2", "--logits"],
+            "--logits and --normalise are for tables",
+        ),
+        (
+            ["risk", "missing.txt", "--n", "10", "--ngram", "2"],
+            "missing.txt cannot be read: No such file",
+        ),
+        (
+            ["risk", "TABLE", "--n", "10", "--students", "top_k"],
+            "student 'top_k' has parameters: write 'top_k(5)'",
+        ),
+        (
+            ["risk", "TABLE", "--n", "10", "--repeats", "many"],
+            "repeats = 'many': must be a whole number",
+        ),
         (["risk", "BROKEN", "--n", "10", "--repeats", "1"], "repeats = 1: must be at least 2"),
         (["risk", "TABLE", "--n", "10", "--access", "harder"], "unknown access level 'harder'"),
         (["risk", "TABLE", "--n", "10", "--seed", "-4"], "seed = -4"),
         (["risk", "TABLE", "--n", "10", "--plot", "x.jpeg"], "must end in .png, .svg, .pdf"),
-        (["risk", "TABLE", "--n", "10", "--plot", "nowhere/x.png"], "the folder nowhere does not exist"),
+        (
+            ["risk", "TABLE", "--n", "10", "--plot", "nowhere/x.png"],
+            "the folder nowhere does not exist",
+        ),
         (["risk", "TABLE", "--n", "10", "--csv", "."], ". is a folder: give the name of a file"),
         (["risk", "TABLE", "--n", "0", "--plot", "x.png"], "nothing to draw"),
         (["risk", "TABLE", "--n", "10", "--ngram", "0"], "order"),
         (["risk", "TEXT", "--n", "10"], "is a text: give --ngram ORDER"),
         (["risk", "TEXT", "--n", "10", "--ngram", "2", "--tokens", "byte"], "byte"),
         (["risk", "BINARY", "--n", "10", "--ngram", "2"], "is not a UTF-8 text"),
-        (["risk", "BROKEN", "--n", "10"], "pi row 1 sums to 0.9: must sum to 1; --normalise divides by the sum"),
-        (["risk", "NEARLY", "--n", "10", "--normalise"], "column 'RHO': names are exact; call it 'rho'"),
+        (
+            ["risk", "BROKEN", "--n", "10"],
+            "pi row 1 sums to 0.9: must sum to 1; --normalise divides by the sum",
+        ),
+        (
+            ["risk", "NEARLY", "--n", "10", "--normalise"],
+            "column 'RHO': names are exact; call it 'rho'",
+        ),
         (["reproduce", "--only", "figure3"], "unknown part 'figure3' (did you mean"),
         (["reproduce", "--repeats", "1", "--only", "figure1"], "repeats = 1: must be at least 2"),
         (["reproduce", "--repeats", "0", "--only", "figure1"], "repeats = 0: must be at least 2"),
@@ -177,7 +228,9 @@ def test_levels_beside_the_papers_have_default_students(table, access, names):
     assert {line.split()[1] for line in result.output.splitlines()[2:]} == set(names.split())
 
 
-@pytest.mark.parametrize("name", ["$\\frac{$.csv", "x" * 120 + ".csv", "mod\u00e8le \u6a21\u578b.csv"])
+@pytest.mark.parametrize(
+    "name", ["$\\frac{$.csv", "x" * 120 + ".csv", "mod\u00e8le \u6a21\u578b.csv"]
+)
 def test_pictures_bear_any_file_name(table, tmp_path, name):
     (tmp_path / name).write_text(table.read_text())
     result = run("risk", tmp_path / name, "--n", 10, "--repeats", 20, "--plot", tmp_path / "p.png")
@@ -212,12 +265,26 @@ def test_pictures_ignore_the_users_matplotlib_settings(tmp_path):
             return figures.write(figure, path).read_bytes()
 
     plain = picture(tmp_path / "a.png")
-    with mpl.rc_context({"figure.facecolor": "black", "savefig.facecolor": "black", "font.size": 30}):
+    with mpl.rc_context(
+        {"figure.facecolor": "black", "savefig.facecolor": "black", "font.size": 30}
+    ):
         assert picture(tmp_path / "b.png") == plain
 
 
 def test_interrupt_and_closed_pipe(table):
-    command = [sys.executable, "-m", "kt_theory", "risk", str(table), "--n", "10", "--repeats", "50"]
-    done = subprocess.run(f"{' '.join(command)} | head -n 1", shell=True, capture_output=True, text=True, check=True)
+    command = [
+        sys.executable,
+        "-m",
+        "kt_theory",
+        "risk",
+        str(table),
+        "--n",
+        "10",
+        "--repeats",
+        "50",
+    ]
+    done = subprocess.run(
+        f"{' '.join(command)} | head -n 1", shell=True, capture_output=True, text=True, check=True
+    )
     assert done.stdout.startswith("Teacher(")
     assert done.stderr == ""

@@ -44,11 +44,15 @@ def test_no_table_with_k_labels_is_nearer_than_the_pruned_one(labels, k):
         hidden = 1 - sum(sorted(exact)[labels - k :])
         table = pruned([row], k)
         assert np.count_nonzero(table) <= k
-        np.testing.assert_allclose(kt.total_variation(table[0], row), float(hidden), rtol=0, atol=1e-15)
+        np.testing.assert_allclose(
+            kt.total_variation(table[0], row), float(hidden), rtol=0, atol=1e-15
+        )
         sparse = [q for q in grid(labels, 8) if sum(w > 0 for w in q) <= k]
         assert min(distance([Fraction(w, 8) for w in q], exact) for q in sparse) >= hidden
         if hidden > 0:  # what is kept of the smallest instead of the largest is worse: the control
-            smallest = np.where(row <= np.sort(row)[k - 1], row, 0.0) + 1e-9 * (row == np.sort(row)[k - 1])
+            smallest = np.where(row <= np.sort(row)[k - 1], row, 0.0) + 1e-9 * (
+                row == np.sort(row)[k - 1]
+            )
             assert kt.total_variation(smallest / smallest.sum(), row) > float(hidden)
 
 
@@ -58,7 +62,9 @@ def test_pruning_to_all_labels_is_nothing_and_ties_keep_the_first():
     np.testing.assert_array_equal(pruned(row, 2), [[0.0, 0.5, 0.5, 0.0, 0.0]])
 
 
-@pytest.mark.parametrize(("labels", "bits"), [(2, 0), (2, 3), (3, 2), (4, 0), (4, 2), (5, 1), (6, 1)])
+@pytest.mark.parametrize(
+    ("labels", "bits"), [(2, 0), (2, 3), (3, 2), (4, 0), (4, 2), (5, 1), (6, 1)]
+)
 def test_no_point_of_the_lattice_is_nearer(labels, bits):
     rng = np.random.default_rng(100 * labels + bits)
     units = 1 << bits
@@ -71,21 +77,25 @@ def test_no_point_of_the_lattice_is_nearer(labels, bits):
         np.testing.assert_array_equal(table * units, np.rint(table * units))
         nearest = min(distance(q, exact) for q in points)
         assert distance([Fraction(w) for w in table.tolist()], exact) == nearest
-        first = np.floor(row * units)  # the control: the units that are missing all go to the first label
+        first = np.floor(
+            row * units
+        )  # the control: the units that are missing all go to the first label
         first[0] += units - first.sum()
         careless += distance([Fraction(w) for w in (first / units).tolist()], exact) > nearest
     assert careless > 5
 
 
 @pytest.mark.parametrize(
-    ("labels", "bits"), [(2, 0), (2, 2), (3, 0), (3, 1), (3, 2), (4, 0), (4, 1), (4, 2), (5, 0), (5, 1), (6, 1)]
+    ("labels", "bits"),
+    [(2, 0), (2, 2), (3, 0), (3, 1), (3, 2), (4, 0), (4, 1), (4, 2), (5, 0), (5, 1), (6, 1)],
 )
 def test_the_worst_row_of_the_lattice_is_known_exactly(labels, bits):
     """In multiples of 1/(labels 2^bits), which hold the row that the formula names, no row is further off."""
     units = 1 << bits
     points = [tuple(labels * w for w in q) for q in grid(labels, units)]
     largest = max(
-        min(sum(max(a - b, 0) for a, b in zip(p, q, strict=True)) for q in points) for p in grid(labels, labels * units)
+        min(sum(max(a - b, 0) for a, b in zip(p, q, strict=True)) for q in points)
+        for p in grid(labels, labels * units)
     )
     assert Fraction(largest, labels * units) == worst(labels, bits)
 
@@ -101,12 +111,16 @@ def test_the_worst_row_of_the_lattice_is_attained_and_never_exceeded(labels, bit
     rng = np.random.default_rng(labels + bits)
     alphas = np.exp(rng.uniform(-3, 5, 200))
     rows = np.array([rng.dirichlet(np.full(labels, alpha)) for alpha in alphas])
-    near = np.abs(row + rng.normal(0, 0.05 * m / (labels * units), (200, labels)))  # near the worst one
+    near = np.abs(
+        row + rng.normal(0, 0.05 * m / (labels * units), (200, labels))
+    )  # near the worst one
     for table in (rows, near / near.sum(axis=1, keepdims=True)):
         assert kt.total_variation(lattice(table, bits), table).max() <= bound * (1 + 1e-9)
     # A / (4 2^b) is what it comes to for even A <= 2^(b+1); it never fails, and says nothing from A = 4 2^b on.
     assert bound <= labels / (4 * units)
-    assert (worst(labels, bits) == Fraction(labels, 4 * units)) == (labels % 2 == 0 and labels <= 2 * units)
+    assert (worst(labels, bits) == Fraction(labels, 4 * units)) == (
+        labels % 2 == 0 and labels <= 2 * units
+    )
     assert bound < 1.0
 
 
@@ -144,10 +158,14 @@ def test_a_student_of_low_rank_that_regresses_on_logits_converges_to_it(rank):
     logits = np.log(pi) - np.log(pi).mean(axis=1, keepdims=True)
     every = np.broadcast_to(rho[:, None], pi.shape)
     fitted = alternating(logits, every, rank, rng, 300)
-    np.testing.assert_allclose(low_rank(pi, rank, "logits", rho), softmax(fitted), rtol=0, atol=1e-7)
+    np.testing.assert_allclose(
+        low_rank(pi, rank, "logits", rho), softmax(fitted), rtol=0, atol=1e-7
+    )
     # A shift of each row, which the softmax does not see, buys the student nothing.
     shifted = alternating(np.log(pi), every, rank + 1, rng, 300)
-    assert (every * (fitted - logits) ** 2).sum() >= (every * (shifted - np.log(pi)) ** 2).sum() - 1e-12
+    assert (every * (fitted - logits) ** 2).sum() >= (
+        every * (shifted - np.log(pi)) ** 2
+    ).sum() - 1e-12
     # Controls: the unweighted solution is another table, and so is the one for the losses of sampled labels.
     assert np.abs(low_rank(pi, rank, "logits") - softmax(fitted)).max() > 1e-3
     sampled = alternating(logits, rho[:, None] * pi, rank, rng, 300)
@@ -182,7 +200,9 @@ def test_the_best_in_squared_error_is_not_the_best_in_tv():
     pi, rho = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]), np.array([0.8, 0.2])
     constant = np.tile([0.5, 0.5, 0.0], (2, 1))
     assert kt.total_variation(constant, pi, rho) == pytest.approx(0.2)
-    table = low_rank(pi, 1, rho=rho)  # its scores are pi's heavy row and 0; the nearest distribution to 0 is Uniform
+    table = low_rank(
+        pi, 1, rho=rho
+    )  # its scores are pi's heavy row and 0; the nearest distribution to 0 is Uniform
     np.testing.assert_allclose(table, [[0.5, 0.5, 0.0], [1 / 3, 1 / 3, 1 / 3]], atol=1e-15)
     assert kt.total_variation(table, pi, rho) == pytest.approx(0.2 * 2 / 3)
     assert np.linalg.matrix_rank(table) == 2
@@ -193,11 +213,15 @@ def test_full_rank_changes_nothing_and_inputs_that_are_never_asked_are_fitted_by
     for of in ("probabilities", "logits"):
         np.testing.assert_allclose(low_rank(teacher.pi, 4, of), teacher.pi, rtol=0, atol=1e-13)
         rho = np.array([0.5, 0.5, 0.0, 0.0, 0.0, 0.0])
-        np.testing.assert_allclose(low_rank(teacher.pi, 2, of, rho)[:2], teacher.pi[:2], rtol=0, atol=1e-13)
+        np.testing.assert_allclose(
+            low_rank(teacher.pi, 2, of, rho)[:2], teacher.pi[:2], rtol=0, atol=1e-13
+        )
         assert np.abs(low_rank(teacher.pi, 2, of, rho)[2:] - teacher.pi[2:]).max() > 0.01
 
 
-@pytest.mark.parametrize("compress", [lambda pi: pruned(pi, 1), lambda pi: lattice(pi, 1), lambda pi: low_rank(pi, 1)])
+@pytest.mark.parametrize(
+    "compress", [lambda pi: pruned(pi, 1), lambda pi: lattice(pi, 1), lambda pi: low_rank(pi, 1)]
+)
 @pytest.mark.parametrize("student", ["ce_sgl", "sel_ptl", "ce_ful"])
 def test_who_learns_from_a_compressed_teacher_is_within_the_triangle(student, compress):
     original = kt.Teacher([[0.6, 0.3, 0.1], [0.1, 0.45, 0.45]], [0.7, 0.3])
@@ -208,13 +232,20 @@ def test_who_learns_from_a_compressed_teacher_is_within_the_triangle(student, co
         to_compressed = kt.exact_risk(teacher, student, n)
         np.testing.assert_allclose(to_compressed, enumerated_risk(student, teacher, n), rtol=1e-12)
         to_original = sum(
-            weight * kt.total_variation(paper_table(student, counts, teacher.pi), original.pi, original.rho)
+            weight
+            * kt.total_variation(
+                paper_table(student, counts, teacher.pi), original.pi, original.rho
+            )
             for counts, weight in transfer_sets(teacher, n)
         )
         assert abs(floor - to_compressed) - 1e-12 <= to_original <= floor + to_compressed + 1e-12
     # In the end the floor is all there is: ce_ful is on the compressed table but for the inputs that it never saw.
-    missed = (original.rho * (1 - original.rho) ** n) @ kt.total_variation(np.full(3, 1 / 3), original.pi)
-    seen = (original.rho * (1 - (1 - original.rho) ** n)) @ kt.total_variation(teacher.pi, original.pi)
+    missed = (original.rho * (1 - original.rho) ** n) @ kt.total_variation(
+        np.full(3, 1 / 3), original.pi
+    )
+    seen = (original.rho * (1 - (1 - original.rho) ** n)) @ kt.total_variation(
+        teacher.pi, original.pi
+    )
     if student == "ce_ful":
         np.testing.assert_allclose(to_original, missed + seen, rtol=1e-12)
 
@@ -228,7 +259,10 @@ def test_who_learns_from_a_compressed_teacher_is_within_the_triangle(student, co
         (lambda pi: lattice(pi, 31), "bits = 31: must be at most 30"),
         (lambda pi: low_rank(pi, 0), "rank = 0: must be at least 1"),
         (lambda pi: low_rank(pi, 3), "rank = 3: must be at most 2"),
-        (lambda pi: low_rank(pi, 1, "logits"), r"pi\[0, 2\] = 0: logits need positive probabilities; use of='prob"),
+        (
+            lambda pi: low_rank(pi, 1, "logits"),
+            r"pi\[0, 2\] = 0: logits need positive probabilities; use of='prob",
+        ),
         (lambda pi: low_rank(pi, 1, "logit"), r"unknown of 'logit' \(did you mean 'logits'\?\)"),
         (lambda pi: low_rank(pi, 1, rho=[1.0]), "rho has 1 entries: pi has 2 inputs"),
         (lambda pi: pruned(2.0 * np.asarray(pi), 1), "pi row 0 sums to 2"),
@@ -245,7 +279,9 @@ def each_input_asked(times, of):
 
 
 def test_full_replication_takes_one_query_of_the_whole_table():
-    teacher = kt.Teacher(softmax(np.random.default_rng(2).normal(size=(5, 4))), [0.1, 0.2, 0.3, 0.25, 0.15])
+    teacher = kt.Teacher(
+        softmax(np.random.default_rng(2).normal(size=(5, 4))), [0.1, 0.2, 0.3, 0.25, 0.15]
+    )
     complete = 1.0 - np.eye(5)
     start = kt.total_variation(np.full(4, 0.25), teacher.pi, teacher.rho)
     for student in (kt.students.grad_ful(complete), kt.students.jacobian(np.eye(5))):
@@ -262,7 +298,9 @@ def test_brute_force_on_soft_labels_ends_when_every_input_was_asked_once():
     left = int(np.argmin(law.visits(5)))
     one = teacher.rho[left] * kt.total_variation(np.full(4, 0.25), teacher.pi[left])
     assert kt.exact_risk(teacher, "ce_ful", 5, queries=law) == pytest.approx(one, rel=1e-12)
-    assert kt.exact_risk(teacher, "ce_ful", 6) > 0.01  # iid queries of the same number leave inputs unasked
+    assert (
+        kt.exact_risk(teacher, "ce_ful", 6) > 0.01
+    )  # iid queries of the same number leave inputs unasked
 
 
 def test_brute_force_on_chosen_pairs_ends_at_all_labels_but_one_of_each_input():
@@ -274,7 +312,9 @@ def test_brute_force_on_chosen_pairs_ends_at_all_labels_but_one_of_each_input():
     def copy(chosen):
         table = np.full((3, 4), np.nan)
         for s in range(3):
-            kt.students.SEL_PTL.rule(chosen[s], np.where(chosen[s] > 0, teacher.pi[s], np.nan), table[s])
+            kt.students.SEL_PTL.rule(
+                chosen[s], np.where(chosen[s] > 0, teacher.pi[s], np.nan), table[s]
+            )
         return kt.total_variation(table, teacher.pi, teacher.rho)
 
     assert asked.sum() == 3 * (4 - 1)

@@ -89,7 +89,9 @@ def test_other_content_is_unequal():
     assert kt.Teacher([[0.0, 1.0]]) == kt.Teacher([[-0.0, 1.0]])
 
 
-@pytest.mark.parametrize("name", ["add_c", "hinton, hot", "shrink", "masked", "grouped", "features"])
+@pytest.mark.parametrize(
+    "name", ["add_c", "hinton, hot", "shrink", "masked", "grouped", "features"]
+)
 def test_a_pickled_student_learns_the_same(name):
     teacher = kt.Teacher(np.full((5, 4), 0.25))
     twice = [MADE[name](), pickle.loads(pickle.dumps(MADE[name]()))]

@@ -82,26 +82,46 @@ def test_kernels_import_numpy_and_numba_alone():
         for name in imported(tree):
             if parts[0] == "kernels":
                 assert name.split(".")[0] in allowed
-                assert not name.startswith("kt_theory.") or name.startswith(("kt_theory.kernels", "kt_theory.machine"))
+                assert not name.startswith("kt_theory.") or name.startswith(
+                    ("kt_theory.kernels", "kt_theory.machine")
+                )
             elif name.split(".")[0] == "numba":
-                assert name == "numba.core.errors", f"{'/'.join(parts)} has compiled code outside kernels/"
+                assert name == "numba.core.errors", (
+                    f"{'/'.join(parts)} has compiled code outside kernels/"
+                )
 
 
 def test_limits_never_look_at_students_or_simulations():
     for parts, tree in modules():
         if parts[0] == "limits":
             for name in imported(tree):
-                assert not name.startswith(("kt_theory.students", "kt_theory.exact", "kt_theory.simulation"))
+                assert not name.startswith(
+                    ("kt_theory.students", "kt_theory.exact", "kt_theory.simulation")
+                )
 
 
 def test_heavy_libraries_load_only_when_used():
-    heavy = ("matplotlib", "pandas", "scipy", "pyarrow", "networkx", "click", "tqdm", "hypothesis", "sklearn")
+    heavy = (
+        "matplotlib",
+        "pandas",
+        "scipy",
+        "pyarrow",
+        "networkx",
+        "click",
+        "tqdm",
+        "hypothesis",
+        "sklearn",
+    )
     for parts, tree in modules():
         if parts[0] != "cli":
             at_top = {name.split(".")[0] for name in imported(tree, top_level_only=True)}
-            assert not at_top & set(heavy), f"{'/'.join(parts)} imports {at_top & set(heavy)} at the top"
+            assert not at_top & set(heavy), (
+                f"{'/'.join(parts)} imports {at_top & set(heavy)} at the top"
+            )
     code = "import sys, kt_theory; print(sorted({m.split('.')[0] for m in sys.modules}))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert not [name for name in (*heavy, "numba") if repr(name) in loaded]
 
 

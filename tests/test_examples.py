@@ -16,7 +16,10 @@ import kt_theory as kt
 from kt_theory.cli import main
 
 ROOT = Path(__file__).parent.parent
-PAGES = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("access-levels.md", "channels.md")}
+PAGES = {
+    name: (ROOT / "docs" / name).read_text(encoding="utf-8")
+    for name in ("access-levels.md", "channels.md")
+}
 PAGE = PAGES["access-levels.md"]
 EVERYTHING = "\n".join(PAGES.values())
 
@@ -32,7 +35,9 @@ def quoted(name):
 
 
 def test_digits(tmp_path):
-    found, claimed = (cells(text) for text in (printed("digits.py", "--out", tmp_path), quoted("digits")))
+    found, claimed = (
+        cells(text) for text in (printed("digits.py", "--out", tmp_path), quoted("digits"))
+    )
     assert [row[0] for row in found] == [row[0] for row in claimed]
     for mine, page in zip(found[2:], claimed[2:], strict=True):
         assert numbers(mine) == pytest.approx(
@@ -42,7 +47,10 @@ def test_digits(tmp_path):
 
 
 def cells(table):
-    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.strip().splitlines()]
+    return [
+        [cell.strip() for cell in line.strip("| ").split("|")]
+        for line in table.strip().splitlines()
+    ]
 
 
 def numbers(row):
@@ -60,7 +68,11 @@ def test_bigram():
 
 def test_the_floors_of_the_digits_are_those_of_the_table():
     floors = {row[0]: float(row[4]) for row in cells(quoted("digits"))[2:] if row[4] not in "-0"}
-    three = floors["all, rounded to 0.5 in log"], floors["all, to 4 bits"], floors["all, at temperature 2, taken for 1"]
+    three = (
+        floors["all, rounded to 0.5 in log"],
+        floors["all, to 4 bits"],
+        floors["all, at temperature 2, taken for 1"],
+    )
     assert "Here they cost {:.3f}, {:.2g} and {:.2f}:".format(*three) in PAGE
 
 
@@ -70,13 +82,17 @@ def test_transcripts(tmp_path):
 
 def test_the_plan_of_the_worst_case():
     plan = kt.plan(inputs=1000, labels=50, tv=0.05, top_only=(5,)).set_index("access")
-    rows = re.findall(r"^\| (\w+(?:\(5\)|\(1\))?) \|.*\| ([\d,]+|-) \| ([\d,]+|impossible) \|$", PAGE, re.M)
+    rows = re.findall(
+        r"^\| (\w+(?:\(5\)|\(1\))?) \|.*\| ([\d,]+|-) \| ([\d,]+|impossible) \|$", PAGE, re.M
+    )
     assert {name for name, *_ in rows} == set(plan.index)
     for name, lower, n in rows:
         if n == "impossible":
             assert plan.isna().loc[name, "n"]
         else:
-            assert (int(lower.replace(",", "")), int(n.replace(",", ""))) == tuple(plan.loc[name, ["lower", "n"]])
+            assert (int(lower.replace(",", "")), int(n.replace(",", ""))) == tuple(
+                plan.loc[name, ["lower", "n"]]
+            )
     n = plan["n"]
     assert f"worth a factor of {n['hard'] / n['partial']:.0f} here" in PAGE
     assert 0.09 <= 1 - n["top_k(5)"] / n["partial"] <= 0.11, "The top five save a tenth"
@@ -97,21 +113,53 @@ def test_every_row_of_the_page_can_be_called_as_it_stands():
     """All code of the second column runs, on a teacher of 4 inputs and 3 labels."""
     teacher = kt.teachers.dirichlet(inputs=4, labels=3, alpha=1.0, seed=0)
     points, even = np.random.default_rng(0).normal(size=(4, 2)), np.full((4, 4), 0.25)
-    names = {"kt_theory": importlib.import_module("kt_theory.limits.groups") and kt, "np": np, "S": 4}
-    names |= {
-        room: getattr(kt, room) for room in ("students", "generations", "compression", "queries", "graphs", "access")
+    names = {
+        "kt_theory": importlib.import_module("kt_theory.limits.groups") and kt,
+        "np": np,
+        "S": 4,
     }
-    names |= {"teacher": teacher, "truth": teacher, "pi": teacher.pi, "table": teacher.pi, "row": teacher.pi[0]}
-    names |= {"H": points, "X": points, "features": points[:, None], "targets": "hard", "graph": kt.graphs.path(4)}
+    names |= {
+        room: getattr(kt, room)
+        for room in ("students", "generations", "compression", "queries", "graphs", "access")
+    }
+    names |= {
+        "teacher": teacher,
+        "truth": teacher,
+        "pi": teacher.pi,
+        "table": teacher.pi,
+        "row": teacher.pi[0],
+    }
+    names |= {
+        "H": points,
+        "X": points,
+        "features": points[:, None],
+        "targets": "hard",
+        "graph": kt.graphs.path(4),
+    }
     names |= {
         "D": np.linalg.norm(points[:, None] - points, axis=2),
         "moments": teacher.pi.T @ points / 4,
         "weight": 2.0,
     }
-    names |= {"student": "ce_sgl", "mask": teacher.pi > 0.0, "groups": [0, 0, 1, 1], "weights": np.full(4, 0.25)}
-    names |= {"tables": np.broadcast_to(teacher.pi, (4, 4, 3)), "q": even[0], "start": even[0], "transitions": even}
+    names |= {
+        "student": "ce_sgl",
+        "mask": teacher.pi > 0.0,
+        "groups": [0, 0, 1, 1],
+        "weights": np.full(4, 0.25),
+    }
+    names |= {
+        "tables": np.broadcast_to(teacher.pi, (4, 4, 3)),
+        "q": even[0],
+        "start": even[0],
+        "transitions": even,
+    }
     names |= dict(alpha=0.1, T=2.0, sigma=1.0, m=2, n=5, N=9, k=2, g=2, r=2, bits=3, horizon=2)
-    rows = PAGES["channels.md"].split("## All of them")[1].split("## What an answer")[0].split("|---|")[-1]
+    rows = (
+        PAGES["channels.md"]
+        .split("## All of them")[1]
+        .split("## What an answer")[0]
+        .split("|---|")[-1]
+    )
     column = [row[1] for row in cells(rows) if len(row) == 3]
     assert len(column) == 28
     for code in re.findall("`([^`]+)`", "\n".join(column)):

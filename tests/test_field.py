@@ -39,7 +39,9 @@ def bayes_risk(rho, labels, n, level):
             counts = np.zeros((inputs, labels), dtype=np.int64)
             for s in drawn:
                 counts[s, labelling[s]] += 1
-            transcript = counts.tobytes() + np.nan_to_num(level.reveal(counts, pi), nan=-1.0).tobytes()
+            transcript = (
+                counts.tobytes() + np.nan_to_num(level.reveal(counts, pi), nan=-1.0).tobytes()
+            )
             chance = float(np.prod(rho[list(drawn)])) / labels**inputs
             seen.setdefault(transcript, np.zeros((inputs, labels)))
             seen[transcript] += chance * pi
@@ -48,7 +50,13 @@ def bayes_risk(rho, labels, n, level):
 
 @pytest.mark.parametrize(
     ("graph", "hops"),
-    [(graphs.path(3), 1), (graphs.path(4), 1), (graphs.path(4), 2), (graphs.cycle(4), 1), (np.zeros((3, 3)), 1)],
+    [
+        (graphs.path(3), 1),
+        (graphs.path(4), 1),
+        (graphs.path(4), 2),
+        (graphs.cycle(4), 1),
+        (np.zeros((3, 3)), 1),
+    ],
     ids=["path 3", "path 4", "path 4 twice", "cycle 4", "no edges"],
 )
 @pytest.mark.parametrize(("labels", "n"), [(2, 0), (2, 2), (2, 3), (3, 1)])
@@ -61,9 +69,13 @@ def test_no_student_of_gradients_beats_the_limit_on_its_worst_teachers(graph, ho
     for _ in range(3):
         rho = RNG.dirichlet(np.ones(len(worst)))
         assert bayes_risk(rho, labels, n, level) <= limit.upper + 1e-12
-    if n == 2 and independence_number(graphs.as_graph(graph), hops).lower > 1:  # hard labels alone tell as much here
+    if (
+        n == 2 and independence_number(graphs.as_graph(graph), hops).lower > 1
+    ):  # hard labels alone tell as much here
         alone = bayes_risk(np.full(len(worst), 1 / len(worst)), labels, n, access.SOFT)
-        assert (alone > limit.upper + 1e-9) == (graphs.as_graph(graph).edges > 0), "the control: gradients are needed"
+        assert (alone > limit.upper + 1e-9) == (graphs.as_graph(graph).edges > 0), (
+            "the control: gradients are needed"
+        )
 
 
 def left_over(rho, near, n):
@@ -148,7 +160,9 @@ def sampled_logits_closure(inputs, labels):
         resolved = set(seen)
         for s in range(inputs):
             shown = [a for a in range(labels) if s * labels + a in seen]
-            logits = np.array([[0.3 * a if a in shown else other for a in range(labels)] for other in (-3.0, 3.0)])
+            logits = np.array(
+                [[0.3 * a if a in shown else other for a in range(labels)] for other in (-3.0, 3.0)]
+            )
             tables = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
             relative = tables / np.where(len(shown), tables[:, shown].sum(axis=1), 1.0)[:, None]
             agree = np.flatnonzero(np.abs(relative[0] - relative[1]) < 1e-9)
@@ -166,7 +180,9 @@ def rank_one_closure(inputs, labels):
         net.add_nodes_from([("s", s) for s in range(inputs)] + [("a", a) for a in range(labels)])
         net.add_edges_from((("s", i // labels), ("a", i % labels)) for i in seen)
         parts = {node: c for c, part in enumerate(nx.connected_components(net)) for node in part}
-        return frozenset(i for i in range(inputs * labels) if parts["s", i // labels] == parts["a", i % labels])
+        return frozenset(
+            i for i in range(inputs * labels) if parts["s", i // labels] == parts["a", i % labels]
+        )
 
     return closure
 
@@ -185,9 +201,18 @@ def full_closure(points):
         (6, full_closure(6), kappa("completion", rank=2, inputs=2, labels=3), 5),
         (4, full_closure(4), kappa("completion", rank=3, inputs=2, labels=2), 3),
     ],
-    ids=["2x3 logits", "2x2 logits", "2x3 of rank 1", "3x3 of rank 1", "2x3 of full rank", "2x2 beyond full rank"],
+    ids=[
+        "2x3 logits",
+        "2x2 logits",
+        "2x3 of rank 1",
+        "3x3 of rank 1",
+        "2x3 of full rank",
+        "2x2 beyond full rank",
+    ],
 )
-def test_kappa_is_the_largest_set_of_which_nothing_follows_from_the_rest(points, closure, size, wrong):
+def test_kappa_is_the_largest_set_of_which_nothing_follows_from_the_rest(
+    points, closure, size, wrong
+):
     assert largest_free_set(points, closure) == size != wrong
     for n in range(3 if points > 6 else 4):
         for law in (np.full(points, 1 / points), RNG.dirichlet(np.full(points, 0.3))):
@@ -212,7 +237,9 @@ def test_the_entries_of_a_matrix_of_rank_one_follow_along_a_path():
 @pytest.mark.parametrize("n", [0, 1, 5, 300])
 def test_half_the_coverage_is_the_limit_of_two_labels(size, n):
     """risk_lower is attained: soft labels of `size` inputs and two labels."""
-    assert coverage(size, n).risk_lower == pytest.approx(kt.minimax_risk("soft", size, 2, n).lower, rel=1e-12)
+    assert coverage(size, n).risk_lower == pytest.approx(
+        kt.minimax_risk("soft", size, 2, n).lower, rel=1e-12
+    )
     assert coverage(size, n).lower == pytest.approx(unvisited_mass(size, n).value, rel=1e-12)
 
 
@@ -223,12 +250,18 @@ def test_every_limit_without_noise_or_floor_keeps_below_its_kappa(inputs, labels
     net = graphs.path(inputs)
     for limit, points in (
         (kt.minimax_risk("soft", inputs, labels, n), kappa("soft", inputs=inputs)),
-        (kt.minimax_risk("partial", inputs, labels, n), kappa("partial", inputs=inputs, labels=labels)),
+        (
+            kt.minimax_risk("partial", inputs, labels, n),
+            kappa("partial", inputs=inputs, labels=labels),
+        ),
         (
             kt.minimax_risk(access.logits(access.PARTIAL), inputs, labels, n),
             kappa("sampled_logits", inputs=inputs, labels=labels),
         ),
-        (kt.minimax_risk("gradient", graph=net, labels=labels, n=n), kappa("gradient", graph=net, hops=1)),
+        (
+            kt.minimax_risk("gradient", graph=net, labels=labels, n=n),
+            kappa("gradient", graph=net, hops=1),
+        ),
         (kt.minimax_risk(access.jacobian(np.eye(inputs)), labels=labels, n=n), kappa("jacobian")),
     ):
         assert limit.lower <= points / (n + 1) + 1e-12
@@ -265,11 +298,16 @@ def test_noise_of_sampled_labels_is_that_of_s_times_a_less_one_dimensions(inputs
     """limsup sqrt(n) risk <= 1/2 sqrt(S (A-1)); uniform rows come within a factor of sqrt(2/pi) of it."""
     for labels in (2, 9):
         dim, n = inputs * (labels - 1), 10**8
-        for pi in (np.full((inputs, labels), 1 / labels), RNG.dirichlet(np.ones(labels), size=inputs)):
+        for pi in (
+            np.full((inputs, labels), 1 / labels),
+            RNG.dirichlet(np.ones(labels), size=inputs),
+        ):
             for rho in (None, RNG.dirichlet(np.full(inputs, 5.0))):
                 scaled = math.sqrt(n) * kt.exact_risk(kt.Teacher(pi, rho), "ce_sgl", n)
                 assert scaled <= 0.5 * math.sqrt(dim)
-        assert risk_terms("hard", inputs, labels).noise == pytest.approx(0.5 * math.sqrt(dim), rel=1e-14)
+        assert risk_terms("hard", inputs, labels).noise == pytest.approx(
+            0.5 * math.sqrt(dim), rel=1e-14
+        )
         even = kt.exact_risk(kt.Teacher(np.full((inputs, labels), 1 / labels)), "ce_sgl", n)
         assert math.sqrt(n) * even == pytest.approx(math.sqrt(dim / (2 * math.pi)), rel=1e-3)
 
@@ -294,7 +332,9 @@ def test_the_divergence_of_noisy_rows_keeps_below_its_half_variance(s):
     def divergence(p, s):
         """Two labels: E log(sum p e^(s xi)) - s E sum p xi, over both deviates."""
         first, second = np.meshgrid(nodes, nodes)
-        return float(weights @ np.log(p * np.exp(s * first) + (1 - p) * np.exp(s * second)) @ weights)
+        return float(
+            weights @ np.log(p * np.exp(s * first) + (1 - p) * np.exp(s * second)) @ weights
+        )
 
     v = s**2 / 2
     assert max(divergence(p, s) for p in (0.5, 0.3, 0.05)) <= v / 2
@@ -333,10 +373,14 @@ def test_the_exponent_of_the_best_design_is_two_thirds(seed):
     n = 10**9
     share = cost ** (2 / 3) / (cost ** (2 / 3)).sum()
     np.testing.assert_allclose(queries.oracle(teacher).visits(n) / n, share, atol=2 / n)
-    assert np.abs(queries.oracle(teacher).visits(n) / n - cost**0.6 / (cost**0.6).sum()).max() > 1e-3
+    assert (
+        np.abs(queries.oracle(teacher).visits(n) / n - cost**0.6 / (cost**0.6).sum()).max() > 1e-3
+    )
     best = kt.exact_risk(teacher, "ce_sgl", n, queries=queries.oracle(teacher))
     for power in (0.55, 0.8):
-        assert best < kt.exact_risk(teacher, "ce_sgl", n, queries=queries.adaptive(cost**power)) * (1 - 1e-4)
+        assert best < kt.exact_risk(teacher, "ce_sgl", n, queries=queries.adaptive(cost**power)) * (
+            1 - 1e-4
+        )
 
 
 def test_what_the_top_labels_hide_stays_hidden():

@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """Hostile input of every kind: one line that says what is wrong, in time and memory that are linear in its size."""
 
 from __future__ import annotations
@@ -86,23 +85,56 @@ def patterns():
         module = ".".join(["kt_theory", *path.relative_to(PACKAGE).with_suffix("").parts])
         held = vars(__import__(module, fromlist=["_"]))
         calls = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)]
-        calls = [n for n in calls if isinstance(n.func, ast.Attribute) and isinstance(n.func.value, ast.Name)]
+        calls = [
+            n
+            for n in calls
+            if isinstance(n.func, ast.Attribute) and isinstance(n.func.value, ast.Name)
+        ]
         for call in calls:
             name, verb = call.func.value.id, call.func.attr
             if isinstance(held.get(name), re.Pattern):
                 yield pytest.param(held[name], verb, id=f"{module}.{name}.{verb}")
             elif name == "re" and verb not in ("compile", "escape"):
-                yield pytest.param(re.compile(ast.literal_eval(call.args[0])), verb, id=f"{module}:{call.lineno}")
+                yield pytest.param(
+                    re.compile(ast.literal_eval(call.args[0])), verb, id=f"{module}:{call.lineno}"
+                )
         for pattern in held.get("_PYTHON", ()):
             yield pytest.param(pattern[0], "sub", id=f"{module} {pattern[0].pattern[:20]}")
 
 
 def pieces(pattern):
     """Texts that a pattern may stumble on: what it is made of, runs of each character, and halves of its literals."""
-    text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
-    found = [" ", "a", "1", '"', "'", "\\", '\\"', ",", "(", "[", "{", "=", "<", ":", "a=", "a=[", "x=(", "\r", "1,"]
+    text = (
+        pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
+    )
+    found = [
+        " ",
+        "a",
+        "1",
+        '"',
+        "'",
+        "\\",
+        '\\"',
+        ",",
+        "(",
+        "[",
+        "{",
+        "=",
+        "<",
+        ":",
+        "a=",
+        "a=[",
+        "x=(",
+        "\r",
+        "1,",
+    ]
     found += re.findall(r"[A-Za-z_|]{3,}", text)[:12]
-    found += [f"<{word}" for word in re.findall(r"[a-z]{4,}", text)[:4]] + ["</s>", "<|end|>", "<|channel|>", "label='"]
+    found += [f"<{word}" for word in re.findall(r"[a-z]{4,}", text)[:4]] + [
+        "</s>",
+        "<|end|>",
+        "<|channel|>",
+        "label='",
+    ]
     return dict.fromkeys(found)
 
 
@@ -130,13 +162,21 @@ READ = {
     "names": grammar.split,
     "labels": lambda text: Names().convert(text, None, None),
     "an answer": _answered,
-    "an expression": lambda text: kt.sweep.Spec(
-        name="a", n=[10], repeats=2, teachers=[{"family": "uniform", "inputs": text, "labels": 2}]
-    ).cells,
+    "an expression": lambda text: (
+        kt.sweep.Spec(
+            name="a",
+            n=[10],
+            repeats=2,
+            teachers=[{"family": "uniform", "inputs": text, "labels": 2}],
+        ).cells
+    ),
 }
 
 
-@pytest.mark.parametrize("piece", ['\\"', '"', "(", "NaN,", "a,", "a(", "-", "</s> ", "  ", "[", "<think>", "1+", "noisy "])
+@pytest.mark.parametrize(
+    "piece",
+    ['\\"', '"', "(", "NaN,", "a,", "a(", "-", "</s> ", "  ", "[", "<think>", "1+", "noisy "],
+)
 @pytest.mark.parametrize("read", READ)
 def test_parsers_are_linear(read, piece):
     assert_linear(READ[read], [piece * (size // len(piece)) for size in (25_000, 100_000)])
@@ -177,9 +217,13 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) * 1024 / len(t
 """
 
 
-@pytest.mark.parametrize("text", ["b'[NaN,\"' + b'ab ' * 7_000_000", "b'[NaN' + b',\"a\"' * 5_000_000"])
+@pytest.mark.parametrize(
+    "text", ["b'[NaN,\"' + b'ab ' * 7_000_000", "b'[NaN' + b',\"a\"' * 5_000_000"]
+)
 def test_names_of_json_take_few_bytes_a_byte(text):
-    done = subprocess.run([sys.executable, "-c", MEASURED, text], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, text], capture_output=True, text=True, check=True
+    )
     assert float(done.stdout) < 6
 
 
@@ -188,7 +232,9 @@ def test_names_of_json_take_few_bytes_a_byte(text):
 
 def header(shape):
     held = io.BytesIO()
-    np.lib.format.write_array_header_1_0(held, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        held, {"descr": "<f8", "fortran_order": False, "shape": shape}
+    )
     return held.getvalue()
 
 
@@ -197,18 +243,32 @@ def bombs(folder):
     shape = (30_000, 10_000)
     (folder / "cells.npy").write_bytes(header(shape) + bytes(100))
     (folder / "cut.npy").write_bytes(header((1000, 10_000)) + bytes(100))
-    with zipfile.ZipFile(folder / "zeros.npz", "w", zipfile.ZIP_DEFLATED) as file, file.open("pi.npy", "w") as held:
+    with (
+        zipfile.ZipFile(folder / "zeros.npz", "w", zipfile.ZIP_DEFLATED) as file,
+        file.open("pi.npy", "w") as held,
+    ):
         held.write(header((1000, 10_000)))
         held.write(bytes(80_000_000))
     zeros = pa.table({name: np.zeros(4_000_000) for name in ("a", "b", "rho")})
     pq.write_table(zeros, folder / "zeros.parquet")
     same = pa.DictionaryArray.from_arrays(np.zeros(8_000_000, dtype=np.int32), ["a"])
     pq.write_table(pa.table({"input": same, "label": same}), folder / "records.parquet")
-    for name, opened in (("a.jsonl.gz", gzip.open), ("b.jsonl.zst", lambda path, _: pa.CompressedOutputStream(path, "zstd"))):
+    for name, opened in (
+        ("a.jsonl.gz", gzip.open),
+        ("b.jsonl.zst", lambda path, _: pa.CompressedOutputStream(path, "zstd")),
+    ):
         with opened(str(folder / name), "wb") as file:
             for _ in range(90):
                 file.write(b"a" * 1_000_000)
-    return ["cells.npy", "cut.npy", "zeros.npz", "zeros.parquet", "records.parquet", "a.jsonl.gz", "b.jsonl.zst"]
+    return [
+        "cells.npy",
+        "cut.npy",
+        "zeros.npz",
+        "zeros.parquet",
+        "records.parquet",
+        "a.jsonl.gz",
+        "b.jsonl.zst",
+    ]
 
 
 PEAK = """
@@ -227,7 +287,9 @@ except ValueError as error:
 
 def test_sizes_are_refused_before_they_are_allocated(tmp_path):
     for name in bombs(tmp_path):
-        done = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path / name)], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, str(tmp_path / name)], capture_output=True, text=True
+        )
         megabytes, _, said = done.stdout.partition(" ")
         assert name in said, (name, done)
         assert said.count("\n") == 1
@@ -249,9 +311,15 @@ def test_only_regular_files_are_read(tmp_path):
             lambda path=path: files.read_graph(str(path), 3),
             lambda path=path: Spec.read(path),
             lambda table=table: Spec(name="a", repeats=2, **table).cells,
-            lambda mask=mask: kt.sweep.Spec(
-                name="a", n=[1], repeats=2, students=[mask], teachers=[{"family": "uniform", "inputs": 2, "labels": 2}]
-            ).cells,
+            lambda mask=mask: (
+                kt.sweep.Spec(
+                    name="a",
+                    n=[1],
+                    repeats=2,
+                    students=[mask],
+                    teachers=[{"family": "uniform", "inputs": 2, "labels": 2}],
+                ).cells
+            ),
         ):
             assert refused(call)
 
@@ -267,7 +335,9 @@ def run(*words, **options):
 def records(tmp_path):
     path = tmp_path / "records.jsonl"
     lines = [{"input": f"é{i % 3}", "label": "yes", "logprob": -0.5} for i in range(30)]
-    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8"
+    )
     return path
 
 
@@ -285,7 +355,9 @@ def test_standard_input_is_read(records):
         assert b"standard input" in done.stderr
 
 
-@pytest.mark.parametrize("setting", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C"}])
+@pytest.mark.parametrize(
+    "setting", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C"}]
+)
 def test_other_locales(setting, records):
     records.rename(records.with_name("é→.jsonl"))
     for more in ([], ["--json"]):
@@ -299,7 +371,9 @@ def test_other_locales(setting, records):
 def test_an_interrupt_is_one_line(after, tmp_path):
     source = "import time, sys; from kt_theory.__main__ import main; print('on', flush=True); sys.argv[1:] = "
     source += "['limits', '--inputs', '1000', '--labels', '500', '--n', ','.join(map(str, range(10**6, 10**6 + 900)))]; main()"
-    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout.readline() == b"on\n"
         time.sleep(after)
         process.send_signal(signal.SIGINT)
@@ -312,9 +386,43 @@ def test_an_interrupt_is_one_line(after, tmp_path):
 # Mutations.
 
 VALUES = [
-    *(None, True, "no", b"x", 5, -1, 0, 1.5, float("nan"), float("inf"), 10**400, Fraction(1, 3), Decimal("0.5"), 1j),
-    *([], {}, [[]], ["a"], [None], {"a": 1}, object(), set(), (1, 2, 3), int, [[1, 2], [3]], [10**400, 1]),
-    *(np.array([["a", "b"]]), np.zeros((0, 2)), np.zeros((2, 2, 2)), np.array(3), np.datetime64("2020-01-01")),
+    *(
+        None,
+        True,
+        "no",
+        b"x",
+        5,
+        -1,
+        0,
+        1.5,
+        float("nan"),
+        float("inf"),
+        10**400,
+        Fraction(1, 3),
+        Decimal("0.5"),
+        1j,
+    ),
+    *(
+        [],
+        {},
+        [[]],
+        ["a"],
+        [None],
+        {"a": 1},
+        object(),
+        set(),
+        (1, 2, 3),
+        int,
+        [[1, 2], [3]],
+        [10**400, 1],
+    ),
+    *(
+        np.array([["a", "b"]]),
+        np.zeros((0, 2)),
+        np.zeros((2, 2, 2)),
+        np.array(3),
+        np.datetime64("2020-01-01"),
+    ),
     np.ma.masked_array([[0.5, 0.5], [0.2, 0.8]], mask=[[0, 1], [0, 0]]),
     np.ma.masked_array([1, 2], mask=[0, 1]),
     *("(" * 2000, "-" * 200_000, "9" * 400, "top_k(" * 1000),
@@ -322,15 +430,72 @@ VALUES = [
 
 TEACHER = kt.Teacher([[0.5, 0.5], [0.2, 0.8]])
 GOOD = {
-    **{"teacher": TEACHER, "pi": TEACHER.pi, "table": TEACHER.pi, "rho": [0.5, 0.5], "n": 4, "student": "ce_sgl"},
-    **{"students": ["ce_sgl"], "inputs": 2, "labels": 2, "k": 1, "c": 0.5, "tau": 2.0, "repeats": 4, "level": "hard"},
-    **{"access": "hard", "rows": [[0.5, 0.5]], "row": [0.5, 0.5], "step": 0.5, "bits": 3, "sigma": 0.1, "tv": 0.1},
-    **{"features": [[1.0], [2.0]], "graph": kt.graphs.path(2), "frame": pd.DataFrame({"n": [10], "mean": [0.1]})},
-    **{"text": "abcabc", "order": 1, "path": "none.csv", "transfer": kt.TransferSet.from_arrays(["a", "b"], [0, 1])},
-    **{"p": [[0.5, 0.5]], "q": [[0.5, 0.5]], "logits": [[0.0, 1.0]], "multiplicity": [1], "family": "instance1"},
-    **{"folder": "none", "folders": ["none"], "out": "none", "spec": "none.toml", "rule": max, "name": "x", "id": "x"},
+    **{
+        "teacher": TEACHER,
+        "pi": TEACHER.pi,
+        "table": TEACHER.pi,
+        "rho": [0.5, 0.5],
+        "n": 4,
+        "student": "ce_sgl",
+    },
+    **{
+        "students": ["ce_sgl"],
+        "inputs": 2,
+        "labels": 2,
+        "k": 1,
+        "c": 0.5,
+        "tau": 2.0,
+        "repeats": 4,
+        "level": "hard",
+    },
+    **{
+        "access": "hard",
+        "rows": [[0.5, 0.5]],
+        "row": [0.5, 0.5],
+        "step": 0.5,
+        "bits": 3,
+        "sigma": 0.1,
+        "tv": 0.1,
+    },
+    **{
+        "features": [[1.0], [2.0]],
+        "graph": kt.graphs.path(2),
+        "frame": pd.DataFrame({"n": [10], "mean": [0.1]}),
+    },
+    **{
+        "text": "abcabc",
+        "order": 1,
+        "path": "none.csv",
+        "transfer": kt.TransferSet.from_arrays(["a", "b"], [0, 1]),
+    },
+    **{
+        "p": [[0.5, 0.5]],
+        "q": [[0.5, 0.5]],
+        "logits": [[0.0, 1.0]],
+        "multiplicity": [1],
+        "family": "instance1",
+    },
+    **{
+        "folder": "none",
+        "folders": ["none"],
+        "out": "none",
+        "spec": "none.toml",
+        "rule": max,
+        "name": "x",
+        "id": "x",
+    },
 }
-ROOMS = (kt, kt.students, kt.access, kt.teachers, kt.queries, kt.graphs, kt.compression, kt.generations, kt.sweep)
+ROOMS = (
+    kt,
+    kt.students,
+    kt.access,
+    kt.teachers,
+    kt.queries,
+    kt.graphs,
+    kt.compression,
+    kt.generations,
+    kt.sweep,
+)
 
 
 def public():
@@ -338,10 +503,20 @@ def public():
     for room in ROOMS:
         for name in getattr(room, "__all__", None) or dir(room):
             found = getattr(room, name)
-            helper = getattr(found, "__module__", "") in ("kt_theory.validation", "kt_theory.numeric") and room is not kt
-            record = isinstance(found, type) and (issubclass(found, (tuple, Exception)) or hasattr(found, "__dataclass_fields__"))
+            helper = (
+                getattr(found, "__module__", "") in ("kt_theory.validation", "kt_theory.numeric")
+                and room is not kt
+            )
+            record = isinstance(found, type) and (
+                issubclass(found, (tuple, Exception)) or hasattr(found, "__dataclass_fields__")
+            )
             own = getattr(found, "__module__", "").startswith("kt_theory")
-            if own and callable(found) and not (name.startswith("_") or record or helper) and name not in NOT_PUBLIC:
+            if (
+                own
+                and callable(found)
+                and not (name.startswith("_") or record or helper)
+                and name not in NOT_PUBLIC
+            ):
                 yield found
     yield from (kt.TransferSet.from_arrays, kt.Teacher.from_logits, kt.Teacher.from_classes)
 
@@ -365,7 +540,10 @@ def test_values_of_wrong_types(call):
 def test_examples_of_wrong_types():
     for call, given in (
         (kt.TransferSet.from_arrays, {"inputs": ["a"], "sampled": 5}),
-        (kt.simulate, {"teacher": TEACHER, "students": "ce_sgl", "n": 5, "repeats": 5, "keep_losses": "no"}),
+        (
+            kt.simulate,
+            {"teacher": TEACHER, "students": "ce_sgl", "n": 5, "repeats": 5, "keep_losses": "no"},
+        ),
         (kt.Teacher, {"pi": np.ma.masked_array(TEACHER.pi, mask=[[0, 1], [0, 0]])}),
         (kt.Teacher.from_logits, {"logits": np.ma.masked_array(TEACHER.pi, mask=[[0, 1], [0, 0]])}),
         (kt.students.add_c, {"c": b"1"}),
@@ -392,8 +570,32 @@ inputs = "n // 2"
 labels = 4
 zip = ["inputs", "n"]
 """
-TOML = ["[]", "{}", "1", "-1", "1.5", "nan", "inf", '""', '"x"', "true", "[[1]]", "[{}]", "{a = 1}", "1979-05-27", "9" * 400]
-TOML += ['"' + "(" * 2000 + '"', '"' + "-" * 20_000 + '1"', "[" * 200 + "]" * 200, '["a", 1]', "{file = 3}", "0x10", "{logspace = 3}"]
+TOML = [
+    "[]",
+    "{}",
+    "1",
+    "-1",
+    "1.5",
+    "nan",
+    "inf",
+    '""',
+    '"x"',
+    "true",
+    "[[1]]",
+    "[{}]",
+    "{a = 1}",
+    "1979-05-27",
+    "9" * 400,
+]
+TOML += [
+    '"' + "(" * 2000 + '"',
+    '"' + "-" * 20_000 + '1"',
+    "[" * 200 + "]" * 200,
+    '["a", 1]',
+    "{file = 3}",
+    "0x10",
+    "{logspace = 3}",
+]
 TOML += ['{name = ["a"]}', '"1/0"', '"9**9**9"', '"\\u0000"']
 
 
@@ -420,7 +622,9 @@ def fuzz_specifications(count, seed, folder):
 
 def tables(folder):
     """Write a table in every format."""
-    frame = pd.DataFrame({"input": ["a", "b"], "yes": [0.5, 0.2], "no": [0.5, 0.8], "rho": [0.5, 0.5]})
+    frame = pd.DataFrame(
+        {"input": ["a", "b"], "yes": [0.5, 0.2], "no": [0.5, 0.8], "rho": [0.5, 0.5]}
+    )
     frame.to_csv(folder / "a.csv", index=False)
     frame.to_parquet(folder / "a.parquet")
     np.save(folder / "a.npy", TEACHER.pi)
@@ -454,7 +658,11 @@ def fuzz_tables(count, seed, folder):
             refused(files.read_graph, str(path), 2)
 
 
-DEEP = [b"[" * 1000 + b"]" * 1000, b'{"a":' * 1000 + b"1" + b"}" * 1000, b'{"input": "q", "label": ' + b"[" * 900 + b"]" * 900 + b"}"]
+DEEP = [
+    b"[" * 1000 + b"]" * 1000,
+    b'{"a":' * 1000 + b"1" + b"}" * 1000,
+    b'{"input": "q", "label": ' + b"[" * 900 + b"]" * 900 + b"}",
+]
 
 
 def test_deep_inputs(tmp_path):
@@ -489,11 +697,15 @@ def test_many_mutations(seed, tmp_path):
 def test_formulas_are_written_as_text(tmp_path):
     from kt_theory.output import write_table
 
-    frame = pd.DataFrame({"label": ["=1+1", "-1", "+a", "@x", "plain", "-"], "@p": [-1.0, 1, 2, 3, 4, 5]})
+    frame = pd.DataFrame(
+        {"label": ["=1+1", "-1", "+a", "@x", "plain", "-"], "@p": [-1.0, 1, 2, 3, 4, 5]}
+    )
     lines = write_table(frame, tmp_path / "a.csv").read_text().splitlines()
     assert lines == ["label,'@p", "'=1+1,-1", "-1,1", "'+a,2", "'@x,3", "plain,4", "'-,5"]
     records = tmp_path / "records.jsonl"
-    records.write_text("".join(json.dumps({"input": "=q", "label": "=1+1"}) + "\n" for _ in range(9)))
+    records.write_text(
+        "".join(json.dumps({"input": "=q", "label": "=1+1"}) + "\n" for _ in range(9))
+    )
     copy = kt.fit(kt.TransferSet.read(records)).write(tmp_path / "copy.csv")
     assert copy is not None
     assert ",=" not in (tmp_path / "copy.csv").read_text().replace("\n", ",")

@@ -46,7 +46,8 @@ def test_unseen_inputs_over_all_trajectories(name):
         found = queries.unseen_probability(law, n)
         np.testing.assert_allclose(found, want, rtol=1e-12, atol=1e-16)
         share = sum(
-            chance * np.bincount(sequence, minlength=4) for sequence, chance in step_laws("walk", START, n, **chain)
+            chance * np.bincount(sequence, minlength=4)
+            for sequence, chance in step_laws("walk", START, n, **chain)
         )
         np.testing.assert_allclose(queries.occupancy(law, n), share / n, rtol=1e-12, atol=1e-16)
 
@@ -56,7 +57,9 @@ def test_unseen_inputs_in_rational_arithmetic():
     chain = [[Fraction(1, 4), Fraction(3, 4)], [Fraction(1, 3), Fraction(2, 3)]]
     law = queries.chain(np.array(chain, dtype=float), [0.5, 0.5])
     want = [Fraction(1, 2) * chain[1 - s][1 - s] ** 59 for s in range(2)]
-    np.testing.assert_allclose(queries.unseen_probability(law, 60), [float(x) for x in want], rtol=1e-12)
+    np.testing.assert_allclose(
+        queries.unseen_probability(law, 60), [float(x) for x in want], rtol=1e-12
+    )
     long = queries.unseen_probability(law, [60, 2000])
     np.testing.assert_allclose(long[0], [float(x) for x in want], rtol=1e-12)
     assert long[1, 0] == pytest.approx(0.5 * (2 / 3) ** 1999, rel=1e-11)
@@ -80,10 +83,14 @@ def test_visit_counts_are_those_of_all_trajectories(name):
         want = np.zeros(6)
         for sequence, chance in step_laws("walk", START, 5, transitions=CHAINS[name], start=START):
             want[sequence.count(s)] += chance
-        np.testing.assert_allclose(visit_counts(CHAINS[name], START, 5, s), want, rtol=1e-12, atol=1e-16)
+        np.testing.assert_allclose(
+            visit_counts(CHAINS[name], START, 5, s), want, rtol=1e-12, atol=1e-16
+        )
         law = visit_counts(CHAINS[name], START, 40, s)
         assert law.sum() == pytest.approx(1.0, rel=1e-13)
-        assert law @ np.arange(41) == pytest.approx(mean_visits(CHAINS[name], START, 40)[s], rel=1e-12, abs=1e-15)
+        assert law @ np.arange(41) == pytest.approx(
+            mean_visits(CHAINS[name], START, 40)[s], rel=1e-12, abs=1e-15
+        )
 
 
 def test_unseen_under_the_other_laws():
@@ -93,10 +100,18 @@ def test_unseen_under_the_other_laws():
     np.testing.assert_array_equal(found[0, 0], 1.0)
     np.testing.assert_allclose(found[1, 0, 0], np.exp(-1e-6), rtol=1e-14)
     np.testing.assert_array_equal(found[1, 1], [0, 0, 1])
-    np.testing.assert_allclose(queries.unseen_probability(queries.iid(), 3, rho), (1 - rho) ** 3, rtol=1e-15)
-    np.testing.assert_array_equal(queries.unseen_probability(queries.adaptive([3, 1, 0]), 1), [0, 1, 1])
-    np.testing.assert_array_equal(queries.unseen_probability(queries.adaptive([3, 1, 0]), np.inf), [0, 0, 1])
-    np.testing.assert_array_equal(queries.unseen_probability(queries.two_stage(0.5), 8, rho), [0, 0, 0])
+    np.testing.assert_allclose(
+        queries.unseen_probability(queries.iid(), 3, rho), (1 - rho) ** 3, rtol=1e-15
+    )
+    np.testing.assert_array_equal(
+        queries.unseen_probability(queries.adaptive([3, 1, 0]), 1), [0, 1, 1]
+    )
+    np.testing.assert_array_equal(
+        queries.unseen_probability(queries.adaptive([3, 1, 0]), np.inf), [0, 0, 1]
+    )
+    np.testing.assert_array_equal(
+        queries.unseen_probability(queries.two_stage(0.5), 8, rho), [0, 0, 0]
+    )
     np.testing.assert_array_equal(queries.occupancy(queries.iid(q), 5), q)
     with pytest.raises(ValueError, match="give rho"):
         queries.unseen_probability(queries.iid(), 3)
@@ -105,12 +120,16 @@ def test_unseen_under_the_other_laws():
     with pytest.raises(ValueError, match="pilot that leaves inputs out"):
         queries.unseen_probability(queries.two_stage(0.5), 2, rho)
     with pytest.raises(ValueError, match=r"takes about .* use simulate"):
-        queries.unseen_probability(queries.chain(np.full((1500, 1500), 1 / 1500)), 10**6, np.full(1500, 1 / 1500))
+        queries.unseen_probability(
+            queries.chain(np.full((1500, 1500), 1 / 1500)), 10**6, np.full(1500, 1 / 1500)
+        )
 
 
 @settings(max_examples=150)
 @given(
-    weights=st.lists(st.one_of(st.integers(0, 9), st.floats(1e-9, 1e9)), min_size=1, max_size=30).filter(any),
+    weights=st.lists(
+        st.one_of(st.integers(0, 9), st.floats(1e-9, 1e9)), min_size=1, max_size=30
+    ).filter(any),
     n=st.one_of(st.integers(0, 60), st.integers(0, 2**53)),
 )
 def test_apportionment_keeps_the_quota(weights, n):
@@ -145,13 +164,17 @@ def test_what_was_asked_already_counts(weights, least, extra):
     assert (visits >= first).all()
     raised = visits > first
     if raised.any():
-        assert ((visits[raised] - 1) / weight[raised]).max() <= ((visits + 1) / weight).min() + 1e-12
+        assert ((visits[raised] - 1) / weight[raised]).max() <= (
+            (visits + 1) / weight
+        ).min() + 1e-12
 
 
 def test_designs_and_pilots():
     np.testing.assert_array_equal(queries.adaptive([1, 1, 1]).visits(5), [2, 2, 1])
     np.testing.assert_array_equal(queries.adaptive([0, 2, 0, 1]).visits(9), [0, 6, 0, 3])
-    np.testing.assert_array_equal(queries.two_stage(0.5).pilot_visits(9, np.array([0.5, 0.0, 0.5])), [2, 0, 2])
+    np.testing.assert_array_equal(
+        queries.two_stage(0.5).pilot_visits(9, np.array([0.5, 0.0, 0.5])), [2, 0, 2]
+    )
     teacher = kt.Teacher([[1.0, 0.0], [0.5, 0.5], [0.9, 0.1]], [0.6, 0.4, 0.0])
     np.testing.assert_array_equal(queries.oracle(teacher).visits(10), [1, 9, 0])
     np.testing.assert_array_equal(queries.oracle(teacher).visits(1), [0, 1, 0])
@@ -164,7 +187,9 @@ def test_designs_and_pilots():
 
 
 def random_teacher(inputs, labels, concentration=1.0):
-    return kt.Teacher(RNG.dirichlet(np.full(labels, concentration), size=inputs), RNG.dirichlet(np.ones(inputs)))
+    return kt.Teacher(
+        RNG.dirichlet(np.full(labels, concentration), size=inputs), RNG.dirichlet(np.ones(inputs))
+    )
 
 
 @pytest.mark.parametrize("n", [1, 4, 30, 1000])
@@ -179,7 +204,9 @@ def test_pseudo_data_bound(n):
         missed = rho @ queries.unseen_probability(queries.iid(q), n)
         assert missed <= (rho / q).max() * inputs * sharp * (1 + 1e-9)
         teacher = kt.Teacher(np.tile(np.eye(5)[0], (inputs, 1)), rho)
-        assert kt.exact_risk(teacher, "ce_ful", n, queries=queries.iid(q)) == pytest.approx(0.8 * missed, rel=1e-11)
+        assert kt.exact_risk(teacher, "ce_ful", n, queries=queries.iid(q)) == pytest.approx(
+            0.8 * missed, rel=1e-11
+        )
     even = np.full(n + 1, 1 / (n + 1))
     met = even @ queries.unseen_probability(queries.iid(even), n)
     assert met == pytest.approx((n + 1) * sharp, rel=1e-10)
@@ -219,7 +246,9 @@ def test_lazy_reversible_trajectories_are_worth_at_most_their_length():
         chain = reversible(0.5)
         rho = stationary(chain)
         for horizon, count in ((1, 3), (4, 2), (9, 3)):
-            missed = queries.unseen_probability(queries.episodes(chain, rho, horizon=horizon), horizon * count)
+            missed = queries.unseen_probability(
+                queries.episodes(chain, rho, horizon=horizon), horizon * count
+            )
             assert (missed >= (1 - rho) ** (horizon * count) - 1e-13).all()
             assert (missed <= (1 - rho) ** count + 1e-13).all()
 
@@ -229,8 +258,12 @@ def test_some_trajectories_are_worth_more_than_their_length():
     rho = np.full(4, 0.25)
     assert (queries.unseen_probability(queries.chain(CHAINS["cycle"], rho), 4) == 0).all()
     swap = np.array([[0.0, 1.0], [1.0, 0.0]])
-    assert (queries.unseen_probability(queries.chain(swap, [0.5, 0.5]), 2) == 0).all(), "reversible, eigenvalue -1"
-    np.testing.assert_allclose(queries.unseen_probability(queries.chain(np.eye(4), rho), 99), 0.75, rtol=1e-14)
+    assert (queries.unseen_probability(queries.chain(swap, [0.5, 0.5]), 2) == 0).all(), (
+        "reversible, eigenvalue -1"
+    )
+    np.testing.assert_allclose(
+        queries.unseen_probability(queries.chain(np.eye(4), rho), 99), 0.75, rtol=1e-14
+    )
 
 
 @pytest.mark.parametrize("m", [2, 3])
@@ -238,7 +271,9 @@ def test_several_labels_lie_between_one_and_that_many_queries(m):
     """n queries of m labels: at least as good as n of one for ce_sgl, sel_ptl, ce_ful; for ce_ful, worse than n m."""
     law = queries.iid(labels_per_query=m)
     for _ in range(6):
-        teacher = random_teacher(int(RNG.integers(1, 5)), int(RNG.integers(2, 5)), RNG.choice([0.2, 1.0, 5.0]))
+        teacher = random_teacher(
+            int(RNG.integers(1, 5)), int(RNG.integers(2, 5)), RNG.choice([0.2, 1.0, 5.0])
+        )
         for n, student in itertools.product((1, 3, 10), ("ce_sgl", "sel_ptl", "ce_ful")):
             several = kt.exact_risk(teacher, student, n, queries=law)
             one, more = kt.exact_risk(teacher, student, [n, n * m])
@@ -256,9 +291,14 @@ def test_several_labels_may_beat_that_many_queries():
     assert kt.exact_risk(even, "ce_sgl", 2) == pytest.approx(0.3125)
     rows = [[0.99983635, 5.902e-05, 1.0463e-04], [0.550080, 0.448043, 0.001877]]
     uneven = kt.Teacher(rows, [0.99357653, 0.00642347])
-    assert kt.exact_risk(uneven, "sel_ptl", 3, queries=law) < 0.9985 * kt.exact_risk(uneven, "sel_ptl", 6)
+    assert kt.exact_risk(uneven, "sel_ptl", 3, queries=law) < 0.9985 * kt.exact_risk(
+        uneven, "sel_ptl", 6
+    )
     biased = [kt.Teacher(RNG.dirichlet(np.ones(3), size=1)) for _ in range(60)]
-    more = [kt.exact_risk(t, "ce_ptl", 5, queries=law) > kt.exact_risk(t, "ce_ptl", 5) * 1.001 for t in biased]
+    more = [
+        kt.exact_risk(t, "ce_ptl", 5, queries=law) > kt.exact_risk(t, "ce_ptl", 5) * 1.001
+        for t in biased
+    ]
     assert any(more)
 
 
@@ -267,7 +307,8 @@ def test_hard_labels_at_the_rate_of_soft_ones():
     teacher = random_teacher(6, 4)
     soft = kt.exact_risk(teacher, "ce_ful", 20)
     hard = [
-        kt.exact_risk(teacher, "ce_sgl", 20, queries=queries.iid(labels_per_query=m)) for m in (1, 100, 10**4, 10**8)
+        kt.exact_risk(teacher, "ce_sgl", 20, queries=queries.iid(labels_per_query=m))
+        for m in (1, 100, 10**4, 10**8)
     ]
     assert (np.diff(hard) < 0).all()
     assert hard[-1] == pytest.approx(soft, rel=2e-3)
@@ -302,10 +343,16 @@ def test_the_two_thirds_rule_against_every_allocation(seed):
     rng = np.random.default_rng(seed)
     teacher = kt.Teacher(rng.dirichlet([0.3, 1.0, 3.0], size=3), rng.dirichlet(np.full(3, 2.0)))
     best, visits = every_allocation(teacher, 150)
-    assert kt.exact_risk(teacher, "ce_sgl", 150, queries=queries.adaptive(visits)) == pytest.approx(best, rel=1e-12)
+    assert kt.exact_risk(teacher, "ce_sgl", 150, queries=queries.adaptive(visits)) == pytest.approx(
+        best, rel=1e-12
+    )
     ruled = kt.exact_risk(teacher, "ce_sgl", 150, queries=queries.oracle(teacher))
     assert best * (1 - 1e-12) <= ruled <= 1.02 * best
-    assert ruled < kt.exact_risk(teacher, "ce_sgl", 150, queries=queries.adaptive(teacher.rho)) < 1.2 * best
+    assert (
+        ruled
+        < kt.exact_risk(teacher, "ce_sgl", 150, queries=queries.adaptive(teacher.rho))
+        < 1.2 * best
+    )
     assert ruled < kt.exact_risk(teacher, "ce_sgl", 150)
 
 
@@ -325,7 +372,9 @@ def test_the_two_thirds_rule_has_its_constant():
         n = 10**7
         found = kt.exact_risk(teacher, "ce_sgl", n, queries=queries.oracle(teacher)) * np.sqrt(n)
         assert found == pytest.approx(best, rel=2e-3)
-        sharing = kt.exact_risk(teacher, "ce_sgl", n, queries=queries.adaptive(teacher.rho)) * np.sqrt(n)
+        sharing = kt.exact_risk(
+            teacher, "ce_sgl", n, queries=queries.adaptive(teacher.rho)
+        ) * np.sqrt(n)
         assert sharing == pytest.approx(plain, rel=2e-3)
         assert kt.exact_risk(teacher, "ce_sgl", n) * np.sqrt(n) == pytest.approx(plain, rel=2e-3)
         assert best < plain
@@ -336,7 +385,9 @@ def test_two_stages_come_close_to_the_oracle():
     rows = [[0.5, 0.5, 0.0], [0.97, 0.03, 0.0], [0.9, 0.05, 0.05], [0.3, 0.3, 0.4]]
     teacher, n, repeats = kt.Teacher(rows, [0.1, 0.7, 0.1, 0.1]), 1000, 400_000
     best = kt.exact_risk(teacher, "ce_sgl", n, queries=queries.oracle(teacher))
-    estimate = kt.simulate(teacher, "ce_sgl", n=n, repeats=repeats, queries=queries.two_stage(0.2)).estimates[0]
+    estimate = kt.simulate(
+        teacher, "ce_sgl", n=n, repeats=repeats, queries=queries.two_stage(0.2)
+    ).estimates[0]
     high = estimate.mean + confidence_radius(estimate.std_error, repeats)
     assert high < 1.03 * best
     assert high < 0.9 * kt.exact_risk(teacher, "ce_sgl", n)
@@ -349,7 +400,10 @@ def test_two_stages_come_close_to_the_oracle():
         (lambda: queries.iid([1.5, -0.5]), r"q\[1\] = -0.5: probabilities must be >= 0"),
         (lambda: queries.iid(labels_per_query=0), "labels_per_query = 0: must be at least 1"),
         (lambda: queries.iid(labels_per_query=1.5), "labels_per_query = 1.5"),
-        (lambda: queries.chain([[0.5, 0.4], [0, 1]]), "transitions row 0 sums to 0.9: must sum to 1"),
+        (
+            lambda: queries.chain([[0.5, 0.4], [0, 1]]),
+            "transitions row 0 sums to 0.9: must sum to 1",
+        ),
         (lambda: queries.chain([[0.5, 0.5]]), r"transitions has shape \(1, 2\): must be square"),
         (lambda: queries.chain(np.eye(2), [1.0]), "start has 1 entries: transitions has 2 inputs"),
         (lambda: queries.chain(np.eye(2), [0.5, 0.6]), "start sums to 1.1"),
@@ -384,7 +438,9 @@ def test_long_chains_keep_what_is_certain(n):
     """Inputs that are never reached stay unseen, and shares sum to 1, however often the matrix is squared."""
     third = 1.0 / 3.0
     law = queries.chain([[third, 0, 1 - third], [0.1, 0, 0.9], [0.7, 0, 0.3]], [1, 0, 0])
-    np.testing.assert_allclose(queries.unseen_probability(law, n), [0.0, 1.0, 0.0], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        queries.unseen_probability(law, n), [0.0, 1.0, 0.0], rtol=0, atol=1e-12
+    )
     np.testing.assert_allclose(queries.occupancy(law, n).sum(), 1.0, rtol=1e-12)
     teacher = kt.Teacher([[1.0, 0.0]] * 3, [0.25, 0.5, 0.25])
     assert kt.exact_risk(teacher, "ce_ful", n, queries=law) == pytest.approx(0.25, rel=1e-12)
@@ -400,9 +456,18 @@ def test_long_chains_keep_what_is_certain(n):
         (lambda t: queries.unseen_probability("iid", 5), "must be a query law"),
         (lambda t: queries.oracle(3), "must be a Teacher"),
         (lambda t: queries.iid([0.5, 0.4]), "q sums to 0.9: must sum to 1; divide by the sum"),
-        (lambda t: kt.simulate(t, "ce_sgl", 10**13, queries=queries.chain(np.ones((2, 2)) / 2)), "walked step by step"),
-        (lambda t: kt.students.tempered(2.0, of=kt.access.jacobian([[1.0], [2.0]])), "must reveal probabilities"),
-        (lambda t: kt.exact_risk(t, kt.students.shrink([[1.0], [1.0]], 1.0), 5), r"prior has shape \(2, 1\)"),
+        (
+            lambda t: kt.simulate(t, "ce_sgl", 10**13, queries=queries.chain(np.ones((2, 2)) / 2)),
+            "walked step by step",
+        ),
+        (
+            lambda t: kt.students.tempered(2.0, of=kt.access.jacobian([[1.0], [2.0]])),
+            "must reveal probabilities",
+        ),
+        (
+            lambda t: kt.exact_risk(t, kt.students.shrink([[1.0], [1.0]], 1.0), 5),
+            r"prior has shape \(2, 1\)",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(call, message):

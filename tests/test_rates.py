@@ -25,7 +25,9 @@ def curve(n, mean, **columns):
 def test_exact_power_laws_are_recovered(slope, noise):
     mean = 3.7 * N**slope
     columns = (
-        {} if noise is None else {"std_error": mean * (np.geomspace(1e-4, 0.1, 9) if noise == "varying" else noise)}
+        {}
+        if noise is None
+        else {"std_error": mean * (np.geomspace(1e-4, 0.1, 9) if noise == "varying" else noise)}
     )
     fit = fit_rate(curve(N, mean, **columns)).iloc[0]
     assert fit["slope"] == pytest.approx(slope, abs=1e-12)
@@ -47,7 +49,9 @@ def test_against_scipy_without_standard_errors():
     half = stats.t.ppf(0.975, 7) * reference.stderr
     got = fit[["slope", "intercept", "slope_low", "slope_high"]].to_numpy(dtype=float)
     slope = reference.slope
-    np.testing.assert_allclose(got, [slope, reference.intercept, slope - half, slope + half], rtol=1e-10)
+    np.testing.assert_allclose(
+        got, [slope, reference.intercept, slope - half, slope + half], rtol=1e-10
+    )
 
 
 @pytest.mark.parametrize("claimed", [0.1, 1.0, 10.0])
@@ -65,7 +69,9 @@ def test_against_numpy_with_standard_errors(claimed):
     width = 2 * (u[-1] - u[0])
     half = stats.norm.ppf(0.95) * np.sqrt(unscaled[0, 0]) * width
     got = fit[["slope_change", "slope_change_low", "slope_change_high"]].to_numpy(dtype=float)
-    np.testing.assert_allclose(got, [bend[0] * width, bend[0] * width - half, bend[0] * width + half], rtol=1e-8)
+    np.testing.assert_allclose(
+        got, [bend[0] * width, bend[0] * width - half, bend[0] * width + half], rtol=1e-8
+    )
 
 
 def covered(fits, shrink=1.0):
@@ -80,7 +86,8 @@ def synthetic():
     rows = [curve(N, noisy(rng, sigma), student=i) for i in range(1000)]
     frame = pd.concat(rows, ignore_index=True)
     return frame.assign(
-        std_error=frame["mean"] * np.tile(sigma, 1000), swapped=frame["mean"] * np.tile(sigma[::-1], 1000)
+        std_error=frame["mean"] * np.tile(sigma, 1000),
+        swapped=frame["mean"] * np.tile(sigma[::-1], 1000),
     )
 
 
@@ -130,7 +137,9 @@ CURVED = {
 def test_curved_lines_are_warned_of(name, relative):
     mean = CURVED[name]
     columns = {} if relative is None else {"std_error": mean * relative}
-    with pytest.warns(PowerLawWarning, match="student=a: not a power law for n from 10 to 100000: the local slope"):
+    with pytest.warns(
+        PowerLawWarning, match="student=a: not a power law for n from 10 to 100000: the local slope"
+    ):
         fit = fit_rate(curve(N, mean, student="a", **columns))
     assert not fit.loc[0, "power_law"]
 
@@ -143,14 +152,18 @@ def test_slope_change_of_a_parabola():
         fit = fit_rate(curve(N, mean, std_error=0.0)).iloc[0]
     got = fit[["slope_change", "slope_change_low", "slope_change_high"]].to_numpy(dtype=float)
     np.testing.assert_allclose(got, expected, rtol=1e-10)
-    narrow = fit_rate(curve(N, mean, std_error=0.0), n_min=1000).iloc[0]  # changes by 0.092 there: still a power law
+    narrow = fit_rate(curve(N, mean, std_error=0.0), n_min=1000).iloc[
+        0
+    ]  # changes by 0.092 there: still a power law
     assert narrow["power_law"]
     assert narrow["slope_change"] == pytest.approx(0.02 * np.log(100), rel=1e-10)
 
 
 def test_irrelevant_and_insignificant_curvature_pass():
     u = np.log(N)
-    assert fit_rate(curve(N, np.exp(-u + 0.005 * u**2), std_error=0.0)).loc[0, "power_law"]  # 0.092, exact
+    assert fit_rate(curve(N, np.exp(-u + 0.005 * u**2), std_error=0.0)).loc[
+        0, "power_law"
+    ]  # 0.092, exact
     mean = np.exp(-u + 0.01 * u**2)
     assert fit_rate(curve(N, mean, std_error=mean)).loc[0, "power_law"]  # 0.18, hidden in the noise
 
@@ -160,7 +173,16 @@ def test_irrelevant_and_insignificant_curvature_pass():
 
 def test_groups_are_the_identifying_columns():
     frame = pd.concat(
-        curve(N, factor * N**slope, teacher="t", student=student, access="hard", inputs=S, labels=3, seed=range(9))
+        curve(
+            N,
+            factor * N**slope,
+            teacher="t",
+            student=student,
+            access="hard",
+            inputs=S,
+            labels=3,
+            seed=range(9),
+        )
         for student, slope in (("b", -1.0), ("a", -0.5))
         for S, factor in ((2, 1.0), (5, 4.0))
     )
@@ -171,7 +193,9 @@ def test_groups_are_the_identifying_columns():
     assert len(fit_rate(frame[frame["inputs"] == 2], by="student")) == 2
     assert len(fit_rate(frame[frame["student"] == "a"], by=["inputs"])) == 2
     assert fit_rate(curve(N, N**-1.0), by=[]).columns[0] == "slope"
-    categories = frame.assign(student=frame["student"].astype(pd.CategoricalDtype(["a", "b", "unused"])))
+    categories = frame.assign(
+        student=frame["student"].astype(pd.CategoricalDtype(["a", "b", "unused"]))
+    )
     assert len(fit_rate(categories)) == 4
 
 
@@ -191,7 +215,12 @@ def test_points_without_a_logarithm_are_dropped_and_counted():
 def test_range():
     mean = np.where(N < 1000, 1.0, N**-0.5 * 1000**0.5)
     fit = fit_rate(curve(np.r_[0, N], np.r_[1.0, mean]), n_min=1000, n_max=1e5).iloc[0]
-    assert (fit["n_min"], fit["n_max"], fit["points"], fit["dropped"]) == (pytest.approx(1000), 1e5, 5, 0)
+    assert (fit["n_min"], fit["n_max"], fit["points"], fit["dropped"]) == (
+        pytest.approx(1000),
+        1e5,
+        5,
+        0,
+    )
     assert fit["slope"] == pytest.approx(-0.5, abs=1e-12)
 
 
@@ -217,7 +246,11 @@ def test_three_points_are_enough():
     ("frame", "options", "message"),
     [
         (curve(N[:2], N[:2], student="a"), {}, "student=a: 2 usable points"),
-        (curve([5, 5, 9, 9], [0.4, 0.5, 0.3, 0.3]), {}, "the table: 4 usable points.* at 3 different n"),
+        (
+            curve([5, 5, 9, 9], [0.4, 0.5, 0.3, 0.3]),
+            {},
+            "the table: 4 usable points.* at 3 different n",
+        ),
         (curve(N, 0.0), {}, "the table: 0 usable points"),
         (curve(N, 1 / N), {"n_min": 2e4}, "the table: 2 usable points"),
         (curve(N, 1 / N), {"n_min": 10, "n_max": 5}, "n_min must not exceed n_max"),
@@ -250,4 +283,8 @@ def test_a_curve_without_enough_points_does_not_spoil_the_others():
     fits = fit_rate(pd.concat([gone, good]), by="student").set_index("student")
     assert fits.loc["a", "slope"] == pytest.approx(-1, abs=1e-12)
     assert np.isnan(fits.loc["b", "slope"])
-    assert (fits.loc["b", "points"], fits.loc["b", "dropped"], fits.loc["b", "power_law"]) == (1, len(N) - 1, False)
+    assert (fits.loc["b", "points"], fits.loc["b", "dropped"], fits.loc["b", "power_law"]) == (
+        1,
+        len(N) - 1,
+        False,
+    )

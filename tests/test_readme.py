@@ -18,7 +18,11 @@ from kt_theory.limits.bias import largest_bias
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
-COMMANDS = [line[2:] for block in re.findall(r"```console\n(.*?)```", README, re.S) for line in block.splitlines()]
+COMMANDS = [
+    line[2:]
+    for block in re.findall(r"```console\n(.*?)```", README, re.S)
+    for line in block.splitlines()
+]
 
 
 def test_the_readme_has_examples():
@@ -56,10 +60,19 @@ def write_batch(path):
             "temperature": 1,
             "logprobs": True,
         }
-        requests.append({"custom_id": f"r{i}", "method": "POST", "url": "/v1/chat/completions", "body": body})
+        requests.append(
+            {"custom_id": f"r{i}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+        )
         token = {"token": "yes", "logprob": -0.1, "top_logprobs": []}
-        choice = {"message": {"content": "yes"}, "finish_reason": "stop", "logprobs": {"content": [token]}}
-        answer = {"status_code": 200, "body": {"object": "chat.completion", "model": "m", "choices": [choice]}}
+        choice = {
+            "message": {"content": "yes"},
+            "finish_reason": "stop",
+            "logprobs": {"content": [token]},
+        }
+        answer = {
+            "status_code": 200,
+            "body": {"object": "chat.completion", "model": "m", "choices": [choice]},
+        }
         answers.append({"id": f"b{i}", "custom_id": f"r{i}", "response": answer, "error": None})
     for name, lines in (("batch_input.jsonl", requests), ("batch_output.jsonl", answers)):
         (path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -105,4 +118,7 @@ def test_measured_slopes_are_those_of_the_committed_table():
     assert f"With one input the slope is {one:.3f} here" in text
     assert f"n from 1,000 to 10,000 gives {many:.3f}" in text
     plateau = table.loc["ce_ptl"]
-    assert f"flattens at {plateau['measured']:.3f} for n = 2,500, its limit is {plateau['theory']:.4f}" in text
+    assert (
+        f"flattens at {plateau['measured']:.3f} for n = 2,500, its limit is {plateau['theory']:.4f}"
+        in text
+    )

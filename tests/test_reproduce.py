@@ -58,15 +58,21 @@ def test_an_interrupt_leaves_what_the_next_call_goes_on_from(made, tmp_path, mon
     assert f"{tmp_path / '.figure1'} keeps what was finished" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {".figure1"}
     saved.clear()
-    monkeypatch.setattr(Store, "append", lambda self, records: (append(self, records), saved.append(records)))
+    monkeypatch.setattr(
+        Store, "append", lambda self, records: (append(self, records), saved.append(records))
+    )
     paper.reproduce(tmp_path, repeats=40, seed=1, progress=False)
     assert len(saved) == 100 - 30 + 62
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {p.name: p.read_bytes() for p in written}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        p.name: p.read_bytes() for p in written
+    }
 
 
 def test_a_point_that_fails_is_an_error_with_its_replay_command(tmp_path, monkeypatch):
     monkeypatch.setattr("kt_theory.sweep.cells._run", lambda work: 1 / 0)
-    with pytest.raises(RuntimeError, match=r"ZeroDivisionError.*; kt-theory sweep replay \S+figure1 [0-9a-f]{12}$"):
+    with pytest.raises(
+        RuntimeError, match=r"ZeroDivisionError.*; kt-theory sweep replay \S+figure1 [0-9a-f]{12}$"
+    ):
         paper.reproduce(tmp_path, only=("figure1",), repeats=2, progress=False)
     assert not list(tmp_path.glob("*.*g"))
 
@@ -94,8 +100,20 @@ def test_ready_made_sweeps_are_defined_at_every_point(path):
 
 
 def test_the_ready_made_sweeps_cover_every_access_level():
-    found = {cell.access.split("(")[0] for path in SWEEPS.glob("*.toml") for cell in Spec.read(path).cells}
-    channels = {"rounded", "quantised", "noisy", "temperature", "logits soft", "logits partial", "top_k_only"}
+    found = {
+        cell.access.split("(")[0]
+        for path in SWEEPS.glob("*.toml")
+        for cell in Spec.read(path).cells
+    }
+    channels = {
+        "rounded",
+        "quantised",
+        "noisy",
+        "temperature",
+        "logits soft",
+        "logits partial",
+        "top_k_only",
+    }
     assert found == {"hard", "partial", "top_k", "soft", "gradient"} | channels
 
 
@@ -138,9 +156,18 @@ def test_committed_risks_respect_the_bounds_in_mean():
 def test_the_worst_instances_are_above_the_lower_bounds():
     """Each instance was built to be hard at its own level: no student of that level is below the bound there."""
     frame = pd.read_csv(COMMITTED / "figure2.csv")
-    for letters, student, theorem in (("ab", "ce_sgl", "3.1"), ("cd", "sel_ptl", "4.1"), ("ef", "ce_ful", "5.1")):
-        rows = frame[frame["panel"].isin([f"2{letter}" for letter in letters]) & (frame["student"] == student)]
-        lower = [bounds.curve(theorem, row.inputs, row.labels, row.n)[0] for row in rows.itertuples()]
+    for letters, student, theorem in (
+        ("ab", "ce_sgl", "3.1"),
+        ("cd", "sel_ptl", "4.1"),
+        ("ef", "ce_ful", "5.1"),
+    ):
+        rows = frame[
+            frame["panel"].isin([f"2{letter}" for letter in letters])
+            & (frame["student"] == student)
+        ]
+        lower = [
+            bounds.curve(theorem, row.inputs, row.labels, row.n)[0] for row in rows.itertuples()
+        ]
         applies = ~np.isnan(lower)
         assert applies.sum() >= 8
         share = (rows["mean"] + 5 * rows["std_error"])[applies] >= np.array(lower)[applies]

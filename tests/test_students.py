@@ -49,7 +49,9 @@ def test_no_competitor_has_a_smaller_objective(name, teacher, n, seed):
     rng = np.random.default_rng(seed)
     for concentration in (0.3, 1.0, 30.0):
         rivals = rng.dirichlet(np.full(teacher.labels, concentration), size=(20, teacher.inputs))
-        rivals = np.concatenate([rivals, 0.999 * learnt(kt.STUDENTS[name], counts, teacher.pi) + 0.001 * rivals])
+        rivals = np.concatenate(
+            [rivals, 0.999 * learnt(kt.STUDENTS[name], counts, teacher.pi) + 0.001 * rivals]
+        )
         assert all(best <= objective(name, q, counts, teacher.pi) + 1e-9 for q in rivals)
 
 
@@ -74,7 +76,10 @@ def test_a_wrong_student_loses_against_the_competitors():
     counts = np.array([[3, 1, 1]])
     wrong = learnt(kt.STUDENTS["ce_ptl"], counts, teacher.pi)
     right = learnt(kt.STUDENTS["ce_sgl"], counts, teacher.pi)
-    assert objective("ce_sgl", wrong, counts, teacher.pi) > objective("ce_sgl", right, counts, teacher.pi) + 0.05
+    assert (
+        objective("ce_sgl", wrong, counts, teacher.pi)
+        > objective("ce_sgl", right, counts, teacher.pi) + 0.05
+    )
 
 
 @given(teacher=teachers(), n=st.integers(0, 20), seed=st.integers(0, 2**32))
@@ -103,13 +108,17 @@ def test_tables_move_with_permutations_of_labels_and_inputs(teacher, n, seed, da
 
 @given(teacher=teachers(), n=st.integers(0, 20), seed=st.integers(0, 2**32))
 def test_ce_ful_never_loses_more_than_sel_ptl(teacher, n, seed):
-    losses = kt.simulate(teacher, ["ce_ful", "sel_ptl"], n=n, repeats=8, seed=seed, keep_losses=True).losses[0]
+    losses = kt.simulate(
+        teacher, ["ce_ful", "sel_ptl"], n=n, repeats=8, seed=seed, keep_losses=True
+    ).losses[0]
     assert (losses[:, 0] <= losses[:, 1] + 1e-15).all()
     assert ((losses >= 0) & (losses <= 1 + 1e-12)).all()
 
 
 @pytest.mark.parametrize("hops", [0, 1, 2, 5])
-@pytest.mark.parametrize("graph", [kt.graphs.cycle(6), kt.graphs.path(6), kt.graphs.grid(2, 3), kt.graphs.complete(6)])
+@pytest.mark.parametrize(
+    "graph", [kt.graphs.cycle(6), kt.graphs.path(6), kt.graphs.grid(2, 3), kt.graphs.complete(6)]
+)
 def test_grad_ful_knows_the_balls_of_the_visited_inputs(graph, hops):
     import networkx as nx
 
@@ -128,7 +137,9 @@ def test_grad_ful_knows_the_balls_of_the_visited_inputs(graph, hops):
 def test_grad_ful_without_edges_is_ce_ful():
     teacher = kt.Teacher(np.random.default_rng(0).dirichlet(np.ones(3), size=5))
     student = kt.students.grad_ful(np.zeros((5, 5)))
-    found = kt.simulate(teacher, [student, "ce_ful"], n=4, repeats=50, seed=1, keep_losses=True).losses[0]
+    found = kt.simulate(
+        teacher, [student, "ce_ful"], n=4, repeats=50, seed=1, keep_losses=True
+    ).losses[0]
     np.testing.assert_allclose(found[:, 0], found[:, 1], atol=1e-15)
     assert found.std() > 0
 
@@ -145,18 +156,24 @@ def test_theorem_4_3_exceptions_and_rule():
     assert np.abs(sgl - ptl).max() > 0.1
 
 
-@given(teacher=teachers(4, 6), n=st.integers(0, 20), seed=st.integers(0, 2**32), k=st.integers(0, 7))
+@given(
+    teacher=teachers(4, 6), n=st.integers(0, 20), seed=st.integers(0, 2**32), k=st.integers(0, 7)
+)
 def test_top_k_is_exact_on_what_it_sees_and_shares_the_rest(teacher, n, seed, k):
     counts = kt.draw_counts(teacher, n, 1, seed)[0]
     table = learnt(kt.students.top_k(k), counts, teacher.pi)
     for s in range(teacher.inputs):
         shown = set(np.flatnonzero(counts[s]))
         if counts[s].any():
-            shown |= set(sorted(range(teacher.labels), key=lambda a, s=s: (-teacher.pi[s, a], a))[:k])
+            shown |= set(
+                sorted(range(teacher.labels), key=lambda a, s=s: (-teacher.pi[s, a], a))[:k]
+            )
         hidden = [a for a in range(teacher.labels) if a not in shown]
         np.testing.assert_array_equal(table[s, sorted(shown)], teacher.pi[s, sorted(shown)])
         if hidden:
-            np.testing.assert_allclose(table[s, hidden], teacher.pi[s, hidden].sum() / len(hidden), atol=1e-12)
+            np.testing.assert_allclose(
+                table[s, hidden], teacher.pi[s, hidden].sum() / len(hidden), atol=1e-12
+            )
 
 
 @given(teacher=teachers(4, 6), n=st.integers(0, 20), seed=st.integers(0, 2**32))
@@ -169,7 +186,9 @@ def test_more_of_the_top_never_hurts(teacher, n, seed):
 
 def test_top_k_zero_is_sel_ptl():
     teacher = kt.Teacher(np.random.default_rng(0).dirichlet(np.ones(5), size=3))
-    losses = kt.simulate(teacher, ["sel_ptl", kt.students.top_k(0)], n=9, repeats=50, keep_losses=True).losses[0]
+    losses = kt.simulate(
+        teacher, ["sel_ptl", kt.students.top_k(0)], n=9, repeats=50, keep_losses=True
+    ).losses[0]
     np.testing.assert_allclose(losses[:, 0], losses[:, 1], atol=1e-14)
 
 
@@ -195,7 +214,11 @@ def test_smoothed_students(student, expected):
 @pytest.mark.parametrize("name", kt.students.NAMED)
 @pytest.mark.parametrize("n", [0, 1, 40])
 def test_every_named_student_runs_on_degenerate_teachers(name, n):
-    for teacher in (kt.Teacher([[1.0]]), kt.Teacher([[1.0, 0.0, 0.0]]), kt.Teacher(np.eye(3), [1.0, 0.0, 0.0])):
+    for teacher in (
+        kt.Teacher([[1.0]]),
+        kt.Teacher([[1.0, 0.0, 0.0]]),
+        kt.Teacher(np.eye(3), [1.0, 0.0, 0.0]),
+    ):
         estimate = kt.simulate(teacher, name, n=n, repeats=4).estimates[0]
         assert 0.0 <= estimate.mean <= 1.0
 
@@ -212,7 +235,8 @@ def test_bad_parameters_of_students():
 def test_students_are_chosen_by_name_and_refused_clearly():
     teacher = kt.Teacher([[0.5, 0.5]])
     with pytest.raises(
-        ValueError, match=r"unknown student 'sel_plt' \(did you mean 'sel_ptl'\?\): must be one of argmax, "
+        ValueError,
+        match=r"unknown student 'sel_plt' \(did you mean 'sel_ptl'\?\): must be one of argmax, ",
     ):
         kt.simulate(teacher, "sel_plt", n=1, repeats=2)
     with pytest.raises(ValueError, match=r"give at least one of ce_sgl"):

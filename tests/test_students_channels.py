@@ -22,12 +22,18 @@ from kt_theory.testing import confidence_radius, teachers
 
 RNG = np.random.default_rng(21)
 X = RNG.normal(size=(6, 2))
-AFFINE = kt.Teacher(AffineLogits(RNG.normal(size=(4, 2)), RNG.normal(size=4)).table(X), RNG.dirichlet(np.ones(6)))
+AFFINE = kt.Teacher(
+    AffineLogits(RNG.normal(size=(4, 2)), RNG.normal(size=4)).table(X), RNG.dirichlet(np.ones(6))
+)
 PRIOR = RNG.dirichlet(np.ones(4), size=6)
 
 ALL = [
     students.top_k(2, sampled=False),
-    *(students.tempered(tau, of=of) for tau in (0.5, 3.0) for of in (access.SOFT, access.PARTIAL, access.top_k(2))),
+    *(
+        students.tempered(tau, of=of)
+        for tau in (0.5, 3.0)
+        for of in (access.SOFT, access.PARTIAL, access.top_k(2))
+    ),
     students.tempered(2.0, 3.0),
     students.rounded(0.7),
     students.rounded(0.7, access.PARTIAL),
@@ -36,11 +42,17 @@ ALL = [
     students.quantised(2, access.top_k(2, sampled=False)),
     students.noisy(0.5),
     students.noisy(0.5, access.PARTIAL),
-    *(students.logits(of) for of in (access.SOFT, access.PARTIAL, access.top_k(2), access.top_k(2, sampled=False))),
+    *(
+        students.logits(of)
+        for of in (access.SOFT, access.PARTIAL, access.top_k(2), access.top_k(2, sampled=False))
+    ),
     students.jacobian(X),
     students.affine_ful(X),
     students.tempered_mle(2.0),
-    *(students.with_prior(base, PRIOR) for base in ("ce_sgl", "ce_ptl", "sel_ptl", "ce_ful", students.top_k(2))),
+    *(
+        students.with_prior(base, PRIOR)
+        for base in ("ce_sgl", "ce_ptl", "sel_ptl", "ce_ful", students.top_k(2))
+    ),
     students.shrink(PRIOR, 3.0),
     students.shrink(PRIOR, np.arange(6.0)),
     students.grad_ful(kt.graphs.nearest_neighbours(X, 2)),
@@ -79,7 +91,9 @@ def test_every_student_writes_distributions_compiles_and_is_pure(student):
             np.testing.assert_allclose(table, fallback, atol=1e-15)
 
 
-FOR_ANY_TEACHER = [s for s in ALL if s.prior is None and s.access.reach.inputs is None and "affine" not in s.name]
+FOR_ANY_TEACHER = [
+    s for s in ALL if s.prior is None and s.access.reach.inputs is None and "affine" not in s.name
+]
 
 
 @pytest.mark.parametrize("student", FOR_ANY_TEACHER, ids=lambda student: student.name)
@@ -92,7 +106,9 @@ def test_every_student_survives_degenerate_rows(student, n):
         assert (table >= 0).all()
 
 
-@given(teacher=teachers(4, 6), n=st.integers(0, 20), seed=st.integers(0, 2**32), k=st.integers(1, 7))
+@given(
+    teacher=teachers(4, 6), n=st.integers(0, 20), seed=st.integers(0, 2**32), k=st.integers(1, 7)
+)
 def test_greedy_top_k_shares_the_tail(teacher, n, seed, k):
     counts = kt.draw_counts(teacher, n, 1, seed)[0]
     table = learnt(students.top_k(k, sampled=False), counts, teacher.pi)
@@ -114,7 +130,9 @@ def test_no_rule_for_the_tail_beats_equal_shares_over_permutations_of_the_hidden
         assert np.abs(rival - moved).sum(axis=1).mean() >= equal - 1e-12
 
 
-@given(teacher=teachers(4, 6), n=st.integers(1, 20), seed=st.integers(0, 2**32), k=st.integers(0, 4))
+@given(
+    teacher=teachers(4, 6), n=st.integers(1, 20), seed=st.integers(0, 2**32), k=st.integers(0, 4)
+)
 def test_logits_of_some_labels_lose_exactly_the_missing_mass(teacher, n, seed, k):
     counts = kt.draw_counts(teacher, n, 1, seed)[0]
     level = access.top_k(k)
@@ -124,7 +142,9 @@ def test_logits_of_some_labels_lose_exactly_the_missing_mass(teacher, n, seed, k
         assert loss[s] == pytest.approx(teacher.pi[s, hidden[s]].sum(), abs=1e-12)
 
 
-@given(teacher=teachers(4, 6), n=st.integers(0, 20), seed=st.integers(0, 2**32), k=st.integers(0, 4))
+@given(
+    teacher=teachers(4, 6), n=st.integers(0, 20), seed=st.integers(0, 2**32), k=st.integers(0, 4)
+)
 def test_temperature_one_and_no_distortion_give_the_students_of_plain_answers(teacher, n, seed, k):
     counts = kt.draw_counts(teacher, n, 1, seed)[0]
     plain = learnt(students.top_k(k), counts, teacher.pi)
@@ -135,7 +155,9 @@ def test_temperature_one_and_no_distortion_give_the_students_of_plain_answers(te
     np.testing.assert_allclose(fine, plain, atol=1e-11)
     fine = learnt(students.quantised(50, access.top_k(k)), counts, teacher.pi)
     np.testing.assert_allclose(fine, plain, atol=1e-12)
-    still = learnt(students.noisy(1e-12, access.top_k(k)), counts, teacher.pi, np.random.default_rng(seed))
+    still = learnt(
+        students.noisy(1e-12, access.top_k(k)), counts, teacher.pi, np.random.default_rng(seed)
+    )
     np.testing.assert_allclose(still, plain, atol=1e-10)
 
 
@@ -145,7 +167,9 @@ def noisy_losses(row, sigma, visits, repeats, seed):
     pi = np.tile(row, (repeats, 1))
     counts = np.zeros(pi.shape, dtype=int)
     counts[:, 0] = visits
-    return np.asarray(kt.total_variation(learnt(student, counts, pi, np.random.default_rng(seed)), pi))
+    return np.asarray(
+        kt.total_variation(learnt(student, counts, pi, np.random.default_rng(seed)), pi)
+    )
 
 
 @pytest.mark.parametrize(("p", "sigma", "visits"), [(0.5, 1.0, 1), (0.9, 1.0, 4), (0.03, 3.0, 2)])
@@ -153,11 +177,15 @@ def test_noise_on_two_labels_by_quadrature(p, sigma, visits):
     """False alarm 1e-6."""
     spread = sigma * math.sqrt(2 / visits)
     logit = math.log(p / (1 - p))
-    expected = quad(lambda x: abs(1 / (1 + math.exp(-logit - spread * x)) - p) * norm.pdf(x), -12, 12, limit=200)[0]
+    expected = quad(
+        lambda x: abs(1 / (1 + math.exp(-logit - spread * x)) - p) * norm.pdf(x), -12, 12, limit=200
+    )[0]
     losses = noisy_losses([p, 1 - p], sigma, visits, 8000, seed=1)
     radius = confidence_radius(losses.std() / math.sqrt(len(losses)), len(losses))
     assert abs(losses.mean() - expected) < radius < 0.04
-    assert abs(noisy_losses([p, 1 - p], 1.5 * sigma, visits, 8000, seed=1).mean() - expected) > radius
+    assert (
+        abs(noisy_losses([p, 1 - p], 1.5 * sigma, visits, 8000, seed=1).mean() - expected) > radius
+    )
 
 
 @pytest.mark.parametrize("sigma", [0.2, 1.0])
@@ -192,7 +220,12 @@ def power_likelihood(power, counts, q):
     return (counts * (power * logs - np.log(weights.sum(axis=1, keepdims=True)))).sum()
 
 
-@given(teacher=teachers(4, 5), n=st.integers(1, 60), seed=st.integers(0, 2**32), tau=st.sampled_from([0.5, 1.0, 3.0]))
+@given(
+    teacher=teachers(4, 5),
+    n=st.integers(1, 60),
+    seed=st.integers(0, 2**32),
+    tau=st.sampled_from([0.5, 1.0, 3.0]),
+)
 def test_the_unknown_temperature_is_the_maximum_of_the_likelihood(teacher, n, seed, tau):
     counts = kt.draw_counts(teacher, n, 1, seed)[0]
     student = students.tempered_mle(tau)
@@ -200,7 +233,9 @@ def test_the_unknown_temperature_is_the_maximum_of_the_likelihood(teacher, n, se
     table = learnt(student, counts, teacher.pi)
     seen = counts.sum(axis=1) > 0
     found = (counts * np.log(np.where(table > 0, table, 1.0))).sum()
-    best = minimize_scalar(lambda b: -power_likelihood(b, counts, q), bounds=(0, 40), method="bounded")
+    best = minimize_scalar(
+        lambda b: -power_likelihood(b, counts, q), bounds=(0, 40), method="bounded"
+    )
     assert found >= -best.fun - 1e-9 * n
     np.testing.assert_allclose(table[~seen], 1 / teacher.labels)
     ratio = np.log(np.where(q > 0, q, 1.0))
@@ -222,7 +257,9 @@ def test_the_unknown_temperature_of_two_labels_matches_the_frequency():
 
 
 def temperature_losses(teacher, n, repeats):
-    return kt.simulate(teacher, students.tempered_mle(2.0), n, repeats, keep_losses=True).losses.ravel()
+    return kt.simulate(
+        teacher, students.tempered_mle(2.0), n, repeats, keep_losses=True
+    ).losses.ravel()
 
 
 def test_an_unknown_temperature_costs_a_constant_free_of_inputs_and_labels():
@@ -290,12 +327,18 @@ def affine_span(points, chosen):
     """Which points are in the affine span of the chosen ones, by ranks."""
     lifted = np.column_stack([points, np.ones(len(points))])
     rank = np.linalg.matrix_rank(lifted[chosen], tol=1e-9)
-    return [np.linalg.matrix_rank(lifted[[*chosen, s]], tol=1e-9) == rank for s in range(len(points))]
+    return [
+        np.linalg.matrix_rank(lifted[[*chosen, s]], tol=1e-9) == rank for s in range(len(points))
+    ]
 
 
-@pytest.mark.parametrize("points", [X, np.arange(6.0)[:, None], np.repeat(X[:3], 2, axis=0), np.ones((6, 2))])
+@pytest.mark.parametrize(
+    "points", [X, np.arange(6.0)[:, None], np.repeat(X[:3], 2, axis=0), np.ones((6, 2))]
+)
 def test_affine_ful_knows_the_affine_span_of_its_queries(points):
-    teacher = kt.Teacher(AffineLogits(RNG.normal(size=(4, points.shape[1])), RNG.normal(size=4)).table(points))
+    teacher = kt.Teacher(
+        AffineLogits(RNG.normal(size=(4, points.shape[1])), RNG.normal(size=4)).table(points)
+    )
     student = students.affine_ful(points)
     for size in (1, 2, 3, 4):
         for chosen in itertools.combinations(range(6), size):
@@ -318,17 +361,23 @@ def test_a_prior_fills_what_is_hidden_in_proportion(n, seed, k):
     counts = kt.draw_counts(AFFINE, n, 1, seed)[0]
     level = access.top_k(k)
     table = learnt(students.with_prior(students.top_k(k), PRIOR), counts, AFFINE.pi)
-    np.testing.assert_array_equal(table, learnt(students.with_prior(level, PRIOR), counts, AFFINE.pi))
+    np.testing.assert_array_equal(
+        table, learnt(students.with_prior(level, PRIOR), counts, AFFINE.pi)
+    )
     hidden = np.isnan(level.reveal(counts, AFFINE.pi))
     for s in range(6):
         expected = AFFINE.pi[s].copy()
         if hidden[s].any():
-            expected[hidden[s]] = expected[hidden[s]].sum() * PRIOR[s, hidden[s]] / PRIOR[s, hidden[s]].sum()
+            expected[hidden[s]] = (
+                expected[hidden[s]].sum() * PRIOR[s, hidden[s]] / PRIOR[s, hidden[s]].sum()
+            )
         np.testing.assert_allclose(table[s], expected, atol=1e-12)
     uniform = np.full((6, 4), 0.25)
     plain = learnt(students.top_k(k), counts, AFFINE.pi)
     np.testing.assert_allclose(
-        learnt(students.with_prior(students.top_k(k), uniform), counts, AFFINE.pi), plain, atol=1e-12
+        learnt(students.with_prior(students.top_k(k), uniform), counts, AFFINE.pi),
+        plain,
+        atol=1e-12,
     )
 
 
@@ -347,7 +396,9 @@ def test_a_right_prior_has_no_risk_and_the_hard_students_keep_their_visited_rows
         counts = kt.draw_counts(AFFINE, 4, 1)[0]
         visited = counts.sum(axis=1) > 0
         table = learnt(students.with_prior(name, PRIOR), counts, AFFINE.pi)
-        np.testing.assert_allclose(table[visited], learnt(kt.STUDENTS[name], counts, AFFINE.pi)[visited], atol=1e-15)
+        np.testing.assert_allclose(
+            table[visited], learnt(kt.STUDENTS[name], counts, AFFINE.pi)[visited], atol=1e-15
+        )
         np.testing.assert_array_equal(table[~visited], PRIOR[~visited])
     assert students.with_prior("hard", PRIOR).access.name == "hard"
 
@@ -392,7 +443,9 @@ def test_the_best_shrinkage_has_the_least_squared_error_at_every_number_of_visit
             chance = math.factorial(visits) * math.prod(
                 float(x) ** c / math.factorial(c) for c, x in zip(counts, p, strict=True)
             )
-            table = students.shrink([[0.2, 0.6, 0.2]], found).table([counts], np.full((1, 3), np.nan))
+            table = students.shrink([[0.2, 0.6, 0.2]], found).table(
+                [counts], np.full((1, 3), np.nan)
+            )
             mean += chance * ((table - teacher.pi) ** 2).sum()
         assert mean == pytest.approx(float(least), rel=1e-12)
 
@@ -403,7 +456,9 @@ def test_shrinkage_at_its_ends():
     uniform = np.full((6, 4), 0.25)
     for c in (0.0, 0.5, 2.0):
         expected = students.add_c(c).table(counts, hidden)
-        np.testing.assert_allclose(students.shrink(uniform, 4 * c).table(counts, hidden), expected, atol=1e-15)
+        np.testing.assert_allclose(
+            students.shrink(uniform, 4 * c).table(counts, hidden), expected, atol=1e-15
+        )
     np.testing.assert_array_equal(students.shrink(PRIOR, np.inf).table(counts, hidden), PRIOR)
     np.testing.assert_array_equal(students.shrink(PRIOR, 0.0).table(0 * counts, hidden), PRIOR)
     points = kt.Teacher(np.eye(4))
@@ -418,13 +473,19 @@ def test_a_prior_of_greedy_labels_by_level_is_that_by_name():
         student = students.with_prior(level, prior)
         expected = [
             sum(
-                rho * ((1 - rho) ** n * 0.5 * np.abs(q - p).sum() + (1 - (1 - rho) ** n) * (1 - p.max()))
+                rho
+                * (
+                    (1 - rho) ** n * 0.5 * np.abs(q - p).sum()
+                    + (1 - (1 - rho) ** n) * (1 - p.max())
+                )
                 for rho, p, q in zip(teacher.rho, teacher.pi, prior, strict=True)
             )
             for n in (0, 3)
         ]
         np.testing.assert_allclose(kt.exact_risk(teacher, student, [0, 3]), expected, rtol=1e-13)
-        np.testing.assert_array_equal(student.table([[4, 0, 0], [0, 0, 0]], np.full((2, 3), np.nan))[1], prior[1])
+        np.testing.assert_array_equal(
+            student.table([[4, 0, 0], [0, 0, 0]], np.full((2, 3), np.nan))[1], prior[1]
+        )
 
 
 @pytest.mark.parametrize(
@@ -432,8 +493,14 @@ def test_a_prior_of_greedy_labels_by_level_is_that_by_name():
     [
         (lambda: students.with_prior("laplace", PRIOR), "'laplace': a prior needs one of ce_sgl"),
         (lambda: students.with_prior(students.logits(), PRIOR), "a prior needs one of"),
-        (lambda: students.with_prior(access.rounded(0.1), PRIOR), "must show probabilities as they are"),
-        (lambda: students.with_prior(access.NON_TARGET, PRIOR), "access 'non_target': must show probabilities as they"),
+        (
+            lambda: students.with_prior(access.rounded(0.1), PRIOR),
+            "must show probabilities as they are",
+        ),
+        (
+            lambda: students.with_prior(access.NON_TARGET, PRIOR),
+            "access 'non_target': must show probabilities as they",
+        ),
         (lambda: students.with_prior("soft", [[0.5, 0.6]]), "table row 0 sums to 1.1"),
         (lambda: students.shrink(PRIOR, -1.0), "weight = -1: must be at least 0"),
         (

@@ -49,7 +49,9 @@ def known_logits(points, counts, shipped):
     """Which logits follow from the sampled ones, by ranks."""
     known = counts > 0
     for s, a in np.argwhere(~known):
-        known[s, a] = in_span(points, np.flatnonzero(counts[:, a]), s) and (shipped or counts[s].any())
+        known[s, a] = in_span(points, np.flatnonzero(counts[:, a]), s) and (
+            shipped or counts[s].any()
+        )
     return known
 
 
@@ -67,14 +69,18 @@ def patterns(inputs, labels, number):
             yield np.array(chosen).reshape(inputs, labels)
     else:
         for _ in range(number):
-            yield (RNG.random((inputs, labels)) < RNG.random()) * RNG.integers(1, 4, (inputs, labels))
+            yield (RNG.random((inputs, labels)) < RNG.random()) * RNG.integers(
+                1, 4, (inputs, labels)
+            )
 
 
 SPANS = {
     "generic": RNG.normal(size=(4, 2)),
     "repeated and parallel rows": np.array([[1.0, 2.0], [2.0, 4.0], [1.0, 2.0], [0.5, -1.0]]),
     "a row of zeros": np.array([[0.0, 0.0], [1.0, 1.0], [1.0, -1.0], [3.0, 1.0]]),
-    "dependent columns": np.column_stack([np.arange(1.0, 5.0), 2 * np.arange(1.0, 5.0), np.ones(4)]),
+    "dependent columns": np.column_stack(
+        [np.arange(1.0, 5.0), 2 * np.arange(1.0, 5.0), np.ones(4)]
+    ),
     "all zero": np.zeros((4, 1)),
     "large": 1e6 * RNG.normal(size=(5, 3)),
 }
@@ -90,19 +96,28 @@ def test_sampled_logits_are_known_in_the_span_of_their_label(name, labels):
     for shipped in (True, False):
         student = features(points, "sampled", shipped=shipped)
         for counts in patterns(*teacher.pi.shape, 60):
-            table, known = learnt(student, counts, teacher.pi), known_logits(points, counts, shipped)
+            table, known = (
+                learnt(student, counts, teacher.pi),
+                known_logits(points, counts, shipped),
+            )
             np.testing.assert_allclose(table, softmax_of_known(teacher.pi, known), atol=1e-9)
             some = known.any(axis=1)
             hidden = np.where(known, 0.0, teacher.pi).sum(axis=1)
-            np.testing.assert_allclose(kt.total_variation(table, teacher.pi)[some], hidden[some], atol=1e-9)
+            np.testing.assert_allclose(
+                kt.total_variation(table, teacher.pi)[some], hidden[some], atol=1e-9
+            )
 
 
 @pytest.mark.parametrize("name", SPANS)
 def test_complete_logits_are_known_in_the_span_of_the_visited_inputs(name):
     points = SPANS[name]
-    teacher = teacher_of(points, RNG.normal(size=(3, points.shape[1])) / max(np.abs(points).max(), 1.0))
+    teacher = teacher_of(
+        points, RNG.normal(size=(3, points.shape[1])) / max(np.abs(points).max(), 1.0)
+    )
     inputs = len(points)
-    for chosen in itertools.chain(*(itertools.combinations(range(inputs), k) for k in range(inputs + 1))):
+    for chosen in itertools.chain(
+        *(itertools.combinations(range(inputs), k) for k in range(inputs + 1))
+    ):
         counts = np.zeros((inputs, 3), dtype=int)
         counts[list(chosen), 0] = 1
         for shipped in (True, False):
@@ -117,7 +132,9 @@ def test_a_bias_is_a_constant_column():
     teacher = kt.Teacher.from_logits(H6 @ V4.T + RNG.normal(size=4))
     for counts in patterns(6, 4, 20):
         expected = learnt(affine_ful(H6), counts, teacher.pi)
-        np.testing.assert_allclose(learnt(features(lifted), counts, teacher.pi), expected, atol=1e-9)
+        np.testing.assert_allclose(
+            learnt(features(lifted), counts, teacher.pi), expected, atol=1e-9
+        )
 
 
 def test_the_tables_do_not_depend_on_which_head_makes_the_teacher():
@@ -126,7 +143,9 @@ def test_the_tables_do_not_depend_on_which_head_makes_the_teacher():
     student = features(H6, "sampled")
     for counts in patterns(6, 4, 40):
         other = np.where(counts > 0, np.exp(H6 @ V4.T + shift[:, None]), np.nan)
-        np.testing.assert_allclose(student.table(counts, other), learnt(student, counts, teacher.pi), atol=1e-9)
+        np.testing.assert_allclose(
+            student.table(counts, other), learnt(student, counts, teacher.pi), atol=1e-9
+        )
 
 
 def expectations(student, teacher, n, resolved):
@@ -134,7 +153,9 @@ def expectations(student, teacher, n, resolved):
     risk = mass = 0.0
     joint = teacher.rho[:, None] * teacher.pi
     for counts, chance in transfer_sets(teacher, n):
-        risk += chance * kt.total_variation(learnt(student, counts, teacher.pi), teacher.pi, teacher.rho)
+        risk += chance * kt.total_variation(
+            learnt(student, counts, teacher.pi), teacher.pi, teacher.rho
+        )
         mass += chance * joint[~resolved(counts)].sum()
     return risk, mass
 
@@ -150,8 +171,12 @@ def test_sampled_logits_cost_rank_times_labels(inputs, rank, labels, shipped):
     if not shipped:
         size = kappa("encoder_queried", rank=rank, inputs=inputs, labels=labels)
     for n in (0, 1, 2, 3):
-        teacher = teacher_of(points, 2 * rng.normal(size=(labels, rank)), rng.dirichlet(np.ones(inputs)))
-        risk, mass = expectations(student, teacher, n, lambda counts: known_logits(points, counts, shipped))
+        teacher = teacher_of(
+            points, 2 * rng.normal(size=(labels, rank)), rng.dirichlet(np.ones(inputs))
+        )
+        risk, mass = expectations(
+            student, teacher, n, lambda counts: known_logits(points, counts, shipped)
+        )
         assert risk <= mass + 1e-12
         assert mass <= size / (n + 1) + 1e-12
 
@@ -185,12 +210,16 @@ def test_the_worst_laws_lie_on_a_basis_and_attain_phi():
         joint = np.array([worst.light] * (size - 1) + [worst.heavy]).reshape(rank, labels)
         teacher = kt.Teacher(joint / joint.sum(axis=1, keepdims=True), joint.sum(axis=1))
         student = features(np.eye(rank), "sampled")
-        risk, mass = expectations(student, teacher, n, lambda counts: known_logits(np.eye(rank), counts, True))
+        risk, mass = expectations(
+            student, teacher, n, lambda counts: known_logits(np.eye(rank), counts, True)
+        )
         assert mass == pytest.approx(worst.value, rel=1e-12)
         assert risk <= mass
         law = unvisited_mass(3, n)
         rows = kt.Teacher.from_logits(30 * np.eye(3)[:, :2], [law.light, law.light, law.heavy])
-        risk, mass = expectations(features(np.eye(3)), rows, n, lambda counts: np.tile(counts.any(1)[:, None], 2))
+        risk, mass = expectations(
+            features(np.eye(3)), rows, n, lambda counts: np.tile(counts.any(1)[:, None], 2)
+        )
         assert mass == pytest.approx(law.value, rel=1e-12)
 
 
@@ -213,7 +242,9 @@ def test_the_engine_agrees_with_enumeration():
     """A false alarm has probability 1e-6; errors of 0.01 in the risk are found. One student's risk is not another's."""
     teacher = teacher_of(H12, V4, spread(12, 2))
     found = kt.simulate(teacher, STUDENTS, n=2, repeats=70_000, seed=3, progress=False).estimates
-    exact = [expectations(student, teacher, 2, lambda counts: counts > 0)[0] for student in STUDENTS]
+    exact = [
+        expectations(student, teacher, 2, lambda counts: counts > 0)[0] for student in STUDENTS
+    ]
     for estimate, risk in zip(found, exact, strict=True):
         assert_risk(estimate, risk, detects=0.01)
     with pytest.raises(AssertionError):
@@ -238,7 +269,9 @@ def test_the_hard_student_maximises_the_likelihood():
 def test_labels_of_one_row_each_are_their_frequencies():
     counts = np.array([[3, 5, 2], [400, 1, 99], [0, 0, 0]])
     table = learnt(features(np.eye(3), "hard"), counts, np.full((3, 3), 1 / 3))
-    np.testing.assert_allclose(table[:2], counts[:2] / counts[:2].sum(axis=1, keepdims=True), atol=1e-5)
+    np.testing.assert_allclose(
+        table[:2], counts[:2] / counts[:2].sum(axis=1, keepdims=True), atol=1e-5
+    )
     np.testing.assert_allclose(table[2], 1 / 3)
 
 
@@ -287,7 +320,10 @@ def test_hard_labels_cost_the_root_of_the_dimension_whatever_the_number_of_input
             assert estimate.mean + 5 * estimate.std_error < 0.5 * np.sqrt(3 * 3 / n)
             expected = first_order(few, H12, n)
             assert abs(estimate.mean - expected) < 0.01 * expected + 5 * estimate.std_error
-            assert abs(estimate.mean - np.sqrt(8 / 9) * expected) > 0.01 * expected + 5 * estimate.std_error
+            assert (
+                abs(estimate.mean - np.sqrt(8 / 9) * expected)
+                > 0.01 * expected + 5 * estimate.std_error
+            )
         assert np.log10(found[1].mean / found[0].mean) == pytest.approx(-0.5, abs=0.02)
     assert first_order(few, H12, 1) == pytest.approx(first_order(many, H12, 1), rel=1e-9)
     for a, b in zip(one, two, strict=True):
@@ -331,7 +367,9 @@ def test_relations_see_neither_rotations_nor_shifts_and_the_teachers_head_fails(
     teacher = teacher_of(H6, V4)
     first, second = relations(distances_of(H6)), relations(distances_of(H6 @ turn + 5.0))
     for counts in patterns(6, 4, 20):
-        np.testing.assert_allclose(learnt(first, counts, teacher.pi), learnt(second, counts, teacher.pi), atol=1e-8)
+        np.testing.assert_allclose(
+            learnt(first, counts, teacher.pi), learnt(second, counts, teacher.pi), atol=1e-8
+        )
     points = _classical_scaling(distances_of(H6))
     np.testing.assert_allclose(distances_of(points), distances_of(H6), atol=1e-12)
     reused = kt.Teacher.from_logits(points @ V4.T).pi
@@ -350,13 +388,17 @@ def test_relations_learn_a_head_from_other_targets():
         student = relations(distances_of(H6), targets)
         assert student.name == f"relations(3 dimensions, {targets})"
         table = learnt(student, counts, teacher.pi)
-        np.testing.assert_allclose(table, learnt(features(lifted, targets), counts, teacher.pi), atol=size)
+        np.testing.assert_allclose(
+            table, learnt(features(lifted, targets), counts, teacher.pi), atol=size
+        )
 
 
 def test_relations_of_equal_features():
     student = relations(np.zeros((3, 3)))
     teacher = kt.Teacher([[0.2, 0.8]] * 3)
-    np.testing.assert_allclose(learnt(student, np.array([[0, 0], [1, 0], [0, 0]]), teacher.pi), teacher.pi, atol=1e-12)
+    np.testing.assert_allclose(
+        learnt(student, np.array([[0, 0], [1, 0], [0, 0]]), teacher.pi), teacher.pi, atol=1e-12
+    )
 
 
 MAPS = RNG.normal(size=(6, 2, 3))
@@ -391,10 +433,15 @@ def test_the_common_row_is_that_of_the_linear_program(trial):
     rng = np.random.default_rng(trial)
     inputs, labels = rng.integers(1, 9), rng.integers(1, 6)
     rows = rng.dirichlet(np.full(labels, rng.choice([0.1, 1.0, 10.0])), inputs)
-    rho = rng.dirichlet(np.full(inputs, 0.7)) if trial % 2 else rng.multinomial(4, np.full(inputs, 1 / inputs)) / 4
+    rho = (
+        rng.dirichlet(np.full(inputs, 0.7))
+        if trial % 2
+        else rng.multinomial(4, np.full(inputs, 1 / inputs)) / 4
+    )
     teacher, groups = kt.Teacher(rows, rho), rng.integers(0, 3, inputs)
     expected = sum(
-        nearest_by_linear_program(teacher.pi[groups == g], teacher.rho[groups == g]) for g in set(groups.tolist())
+        nearest_by_linear_program(teacher.pi[groups == g], teacher.rho[groups == g])
+        for g in set(groups.tolist())
     )
     floor = common_row_floor(teacher, groups)
     assert floor == pytest.approx(expected, abs=1e-6)  # the tolerance of the program
@@ -419,7 +466,9 @@ def test_no_row_of_a_grid_is_nearer():
 def test_attention_has_no_floor_exactly_if_the_logits_depend_on_the_map_alone():
     energies = (MAPS**2).sum(axis=2)
     groups = equal_maps(MAPS)
-    assert common_row_floor(kt.Teacher.from_logits(energies @ RNG.normal(size=(2, 4))), groups) < 1e-12
+    assert (
+        common_row_floor(kt.Teacher.from_logits(energies @ RNG.normal(size=(2, 4))), groups) < 1e-12
+    )
     linear = kt.Teacher.from_logits(MAPS.reshape(6, 6) @ RNG.normal(size=(6, 4)))
     pairs = kt.total_variation(linear.pi[[0, 1]], linear.pi[[3, 4]])
     assert common_row_floor(linear, groups) == pytest.approx(pairs.sum() / 6, abs=1e-12)
@@ -438,11 +487,15 @@ def test_the_label_marginal_costs_its_distance():
     distance = kt.total_variation(share, teacher.pi)
     for n in (0, 1, 7, 100):
         risk = kt.exact_risk(teacher, with_prior("soft", prior), n)
-        assert risk == pytest.approx(float(teacher.rho @ ((1 - teacher.rho) ** n * distance)), rel=1e-12)
+        assert risk == pytest.approx(
+            float(teacher.rho @ ((1 - teacher.rho) ** n * distance)), rel=1e-12
+        )
         more = kt.exact_risk(teacher, with_prior("hard", prior), n) - risk
         plain = kt.exact_risk(teacher, "ce_sgl", n) - kt.exact_risk(teacher, "ce_ful", n)
         assert more == pytest.approx(plain, abs=1e-12)
-    np.testing.assert_allclose(moment_prior(np.ones((6, 1)), share[:, None], teacher.rho), prior, atol=1e-10)
+    np.testing.assert_allclose(
+        moment_prior(np.ones((6, 1)), share[:, None], teacher.rho), prior, atol=1e-10
+    )
 
 
 def test_the_moments_of_affine_logits_reveal_the_teacher():
@@ -460,7 +513,9 @@ def test_of_all_tables_with_the_moments_it_has_the_largest_entropy():
     teacher = kt.Teacher(RNG.dirichlet(np.ones(labels), 6), RNG.dirichlet(np.ones(6)))
     prior = moment_prior(points, moments_of(teacher, points), teacher.rho)
     np.testing.assert_allclose(prior.sum(axis=1), 1.0)
-    np.testing.assert_allclose((prior.T * teacher.rho) @ points, moments_of(teacher, points), atol=1e-11)
+    np.testing.assert_allclose(
+        (prior.T * teacher.rho) @ points, moments_of(teacher, points), atol=1e-11
+    )
 
     def entropy(table):
         return -float(teacher.rho @ (table * np.log(table)).sum(axis=1))
@@ -472,7 +527,10 @@ def test_of_all_tables_with_the_moments_it_has_the_largest_entropy():
     for direction in free:
         for step in (1e-3, -1e-3):
             assert entropy(prior + step * direction.reshape(6, labels)) < entropy(prior)
-    raised = [entropy(teacher.pi + 1e-4 * d.reshape(6, labels)) > entropy(teacher.pi) for d in (*free, *-free)]
+    raised = [
+        entropy(teacher.pi + 1e-4 * d.reshape(6, labels)) > entropy(teacher.pi)
+        for d in (*free, *-free)
+    ]
     assert any(raised)
 
     def divergence(table):
@@ -480,26 +538,43 @@ def test_of_all_tables_with_the_moments_it_has_the_largest_entropy():
 
     assert divergence(prior) == pytest.approx(entropy(prior) - entropy(teacher.pi), abs=1e-10)
     for _ in range(20):
-        moved = kt.Teacher.from_logits(np.log(prior) + 0.1 * points @ RNG.normal(size=(2, labels))).pi
+        moved = kt.Teacher.from_logits(
+            np.log(prior) + 0.1 * points @ RNG.normal(size=(2, labels))
+        ).pi
         assert divergence(moved) > divergence(prior)
     distance = kt.total_variation(prior, teacher.pi)
     for n in (0, 1, 10):
         risk = kt.exact_risk(teacher, with_prior("soft", prior), n)
-        assert risk == pytest.approx(float(teacher.rho @ ((1 - teacher.rho) ** n * distance)), rel=1e-12)
+        assert risk == pytest.approx(
+            float(teacher.rho @ ((1 - teacher.rho) ** n * distance)), rel=1e-12
+        )
 
 
 def feasible(points, moments, rho):
     """Whether a linear program finds a table with these moments."""
     inputs, labels = len(points), len(moments)
-    rules = np.vstack([np.kron(np.eye(inputs), np.ones(labels)), np.kron((points * rho[:, None]).T, np.eye(labels))])
-    return linprog(np.zeros(inputs * labels), A_eq=rules, b_eq=[*np.ones(inputs), *moments.T.ravel()]).status == 0
+    rules = np.vstack(
+        [
+            np.kron(np.eye(inputs), np.ones(labels)),
+            np.kron((points * rho[:, None]).T, np.eye(labels)),
+        ]
+    )
+    return (
+        linprog(
+            np.zeros(inputs * labels), A_eq=rules, b_eq=[*np.ones(inputs), *moments.T.ravel()]
+        ).status
+        == 0
+    )
 
 
 def test_moments_of_no_table_are_refused_and_those_of_a_table_are_not():
     rng = np.random.default_rng(17)
     refused = 0
     for _ in range(40):
-        points, rho = np.column_stack([rng.normal(size=(5, 1)), np.ones(5)]), rng.dirichlet(np.ones(5))
+        points, rho = (
+            np.column_stack([rng.normal(size=(5, 1)), np.ones(5)]),
+            rng.dirichlet(np.ones(5)),
+        )
         moments = moments_of(kt.Teacher(rng.dirichlet(np.ones(3), 5), rho), points)
         move = rng.normal(size=moments.shape) * rng.choice([0.01, 0.1, 0.3])
         moments += move - move.mean(axis=0)
@@ -516,10 +591,15 @@ def test_moments_of_no_table_are_refused_and_those_of_a_table_are_not():
 def test_moments_on_the_edge_are_met():
     """A label that never occurs, and point masses."""
     points = np.column_stack([H6, np.ones(6)])
-    for pi in (np.column_stack([np.zeros(6), RNG.dirichlet(np.ones(2), 6)]), np.eye(3)[[0, 1, 2, 0, 1, 2]]):
+    for pi in (
+        np.column_stack([np.zeros(6), RNG.dirichlet(np.ones(2), 6)]),
+        np.eye(3)[[0, 1, 2, 0, 1, 2]],
+    ):
         teacher = kt.Teacher(pi)
         table = moment_prior(points, moments_of(teacher, points))
-        np.testing.assert_allclose(moments_of(kt.Teacher(table), points), moments_of(teacher, points), atol=1e-9)
+        np.testing.assert_allclose(
+            moments_of(kt.Teacher(table), points), moments_of(teacher, points), atol=1e-9
+        )
         if not pi[:, 0].any():
             assert table[:, 0].max() < 1e-9
 
@@ -539,7 +619,10 @@ def test_what_a_student_needs_is_what_it_says():
 @pytest.mark.parametrize("unit", [1e-200, 1.0, 1e200])
 def test_the_unit_of_features_and_distances_does_not_matter(unit):
     line = np.array([0.0, 1.0, 3.0, 3.0])
-    assert relations(unit * np.abs(np.subtract.outer(line, line))).name == "relations(1 dimensions, complete)"
+    assert (
+        relations(unit * np.abs(np.subtract.outer(line, line))).name
+        == "relations(1 dimensions, complete)"
+    )
     maps = np.array([[[3.0, 4.0]], [[5.0, 0.0]], [[1.0, 1.0]]])
     assert equal_maps(unit * maps).tolist() == [1, 1, 0]
     points = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]) * [1.0, unit]
@@ -559,31 +642,76 @@ def test_groups_may_have_any_names(names):
     ("call", "message"),
     [
         (lambda: features([1.0, 2.0]), r"features has shape \(2,\): must have 2 axes"),
-        (lambda: features(H6, "logits"), "unknown targets 'logits': must be one of complete, hard, sampled"),
-        (lambda: features(H6, "sampled").access.shown(np.eye(2)), r"pi\[0, 1\] = 0: logits on one scale are finite"),
-        (lambda: learnt(features(H6), np.zeros((5, 2)), np.full((5, 2), 0.5)), "about 6 inputs: the teacher has 5"),
+        (
+            lambda: features(H6, "logits"),
+            "unknown targets 'logits': must be one of complete, hard, sampled",
+        ),
+        (
+            lambda: features(H6, "sampled").access.shown(np.eye(2)),
+            r"pi\[0, 1\] = 0: logits on one scale are finite",
+        ),
+        (
+            lambda: learnt(features(H6), np.zeros((5, 2)), np.full((5, 2), 0.5)),
+            "about 6 inputs: the teacher has 5",
+        ),
         (
             lambda: learnt(features(H6, "hard"), np.zeros((9, 2)), np.full((9, 2), 0.5)),
             "what it knows is about 6 inputs",
         ),
-        (lambda: learnt(affine_ful(H6), np.zeros((5, 2)), np.full((5, 2), 0.5)), "what it knows is about 6 inputs"),
+        (
+            lambda: learnt(affine_ful(H6), np.zeros((5, 2)), np.full((5, 2), 0.5)),
+            "what it knows is about 6 inputs",
+        ),
         (lambda: relations(H6), r"distances has shape \(6, 3\): must be square"),
-        (lambda: relations([[0, 1], [2, 0]]), r"distances\[0, 1\] = 1 but \[1, 0\] = 2: must be symmetric"),
+        (
+            lambda: relations([[0, 1], [2, 0]]),
+            r"distances\[0, 1\] = 1 but \[1, 0\] = 2: must be symmetric",
+        ),
         (lambda: relations([[0, -1], [-1, 0]]), "distances: must be at least 0"),
         (lambda: relations([[1, 1], [1, 0]]), "0 from an input to itself"),
-        (lambda: relations([[0, 1, 9], [1, 0, 1], [9, 1, 0]]), "no points have them: .* has the eigenvalue -"),
-        (lambda: equal_maps(H6), r"features has shape \(6, 3\): must have 3 axes, \(inputs, positions, channels\)"),
-        (lambda: common_row_floor(teacher_of(H6, V4), [0, 1]), "groups has 2 entries: the teacher has 6 inputs"),
-        (lambda: common_row_floor(teacher_of(H6, V4), [[0], [1, 2]]), "groups: must be a list of numbers or words"),
-        (lambda: common_row_floor(teacher_of(H6, V4), None), "groups: must be a list of numbers or words"),
+        (
+            lambda: relations([[0, 1, 9], [1, 0, 1], [9, 1, 0]]),
+            "no points have them: .* has the eigenvalue -",
+        ),
+        (
+            lambda: equal_maps(H6),
+            r"features has shape \(6, 3\): must have 3 axes, \(inputs, positions, channels\)",
+        ),
+        (
+            lambda: common_row_floor(teacher_of(H6, V4), [0, 1]),
+            "groups has 2 entries: the teacher has 6 inputs",
+        ),
+        (
+            lambda: common_row_floor(teacher_of(H6, V4), [[0], [1, 2]]),
+            "groups: must be a list of numbers or words",
+        ),
+        (
+            lambda: common_row_floor(teacher_of(H6, V4), None),
+            "groups: must be a list of numbers or words",
+        ),
         (lambda: common_row_floor(H6, [0]), "must be a Teacher"),
         (lambda: label_marginal(H6), "teacher is a ndarray: must be a Teacher"),
         (lambda: moment_prior(H6, V4, [0.5, 0.5]), "rho has 2 entries: features has 6 rows"),
-        (lambda: moment_prior(H6, V4[:, :2]), r"moments has shape \(4, 2\): must be \(labels, features\), with the 3"),
-        (lambda: moment_prior(np.ones((2, 1)), [0.5, 0.5]), r"must have 2 axes, \(labels, features\)"),
-        (lambda: moment_prior(np.ones((2, 1)), [[0.5], [0.6]]), "column 0 sums to 1.1 over the labels: must be the"),
-        (lambda: moment_prior(np.ones((2, 1)), [[1.5], [-0.5]]), "moments: no table has them; those of label"),
-        (lambda: moment_prior(np.ones((2, 2)), [[0.5, 0.2], [0.5, 0.8]]), "depend linearly on each other"),
+        (
+            lambda: moment_prior(H6, V4[:, :2]),
+            r"moments has shape \(4, 2\): must be \(labels, features\), with the 3",
+        ),
+        (
+            lambda: moment_prior(np.ones((2, 1)), [0.5, 0.5]),
+            r"must have 2 axes, \(labels, features\)",
+        ),
+        (
+            lambda: moment_prior(np.ones((2, 1)), [[0.5], [0.6]]),
+            "column 0 sums to 1.1 over the labels: must be the",
+        ),
+        (
+            lambda: moment_prior(np.ones((2, 1)), [[1.5], [-0.5]]),
+            "moments: no table has them; those of label",
+        ),
+        (
+            lambda: moment_prior(np.ones((2, 2)), [[0.5, 0.2], [0.5, 0.8]]),
+            "depend linearly on each other",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(call, message):

@@ -27,7 +27,10 @@ TEACHERS = {
     "one input": (kt.Teacher([[0.4, 0.3, 0.2, 0.1]]), 6),
     "degenerate": (kt.Teacher([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]], [0.5, 0.5, 0.0]), 4),
     "one label": (kt.Teacher([[1.0], [1.0]], [0.3, 0.7]), 3),
-    "zeros and ties": (kt.Teacher([[0.5, 0.25, 0.25, 0.0, 0.0], [0.2] * 5, [0, 0, 1, 0, 0]], [0.25, 0.5, 0.25]), 4),
+    "zeros and ties": (
+        kt.Teacher([[0.5, 0.25, 0.25, 0.0, 0.0], [0.2] * 5, [0, 0, 1, 0, 0]], [0.25, 0.5, 0.25]),
+        4,
+    ),
 }
 
 
@@ -45,10 +48,20 @@ def distance(table, teacher):
 
 
 def enumerated(student, teacher, n):
-    return sum(w * distance(learnt(student, counts, teacher.pi), teacher) for counts, w in transfer_sets(teacher, n))
+    return sum(
+        w * distance(learnt(student, counts, teacher.pi), teacher)
+        for counts, w in transfer_sets(teacher, n)
+    )
 
 
-EXACT = ["argmax", "argmax_hedged", "non_target", students.hinton(0.3), students.hinton(0.0, 3), students.hinton(1, 3)]
+EXACT = [
+    "argmax",
+    "argmax_hedged",
+    "non_target",
+    students.hinton(0.3),
+    students.hinton(0.0, 3),
+    students.hinton(1, 3),
+]
 
 
 @pytest.mark.parametrize("student", EXACT, ids=lambda s: getattr(s, "name", s))
@@ -57,7 +70,9 @@ def test_exact_risks_by_enumeration_of_all_transfer_sets(student, case):
     teacher, n = TEACHERS[case]
     for size in (0, 1, n):
         expected = enumerated(named(student), teacher, size)
-        assert kt.exact_risk(teacher, student, size) == pytest.approx(expected, rel=1e-10, abs=1e-14)
+        assert kt.exact_risk(teacher, student, size) == pytest.approx(
+            expected, rel=1e-10, abs=1e-14
+        )
 
 
 def agrees(students_, teacher, n, path=None):
@@ -65,7 +80,9 @@ def agrees(students_, teacher, n, path=None):
     losses = np.empty((2, len(cell.students)))
     cell.run(0, 2, losses)
     for (r, row), (j, student) in product(enumerate(losses), enumerate(cell.students)):
-        assert row[j] == pytest.approx(distance(student.table(*cell.answers(j, r)), teacher), abs=1e-11)
+        assert row[j] == pytest.approx(
+            distance(student.table(*cell.answers(j, r)), teacher), abs=1e-11
+        )
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -90,7 +107,11 @@ def test_the_engine_runs_rules_that_call_rules():
 def moves_with_everything(counts, revealed, out):
     total = 0.0
     for a in range(counts.size):
-        out[a] = 0.1 + 0.05 * counts[a] + (0.3 if np.isnan(revealed[a]) else 2.0 * revealed[a]) * (1.0 + 0.01 * a)
+        out[a] = (
+            0.1
+            + 0.05 * counts[a]
+            + (0.3 if np.isnan(revealed[a]) else 2.0 * revealed[a]) * (1.0 + 0.01 * a)
+        )
         total += out[a]
     out /= total
 
@@ -98,7 +119,9 @@ def moves_with_everything(counts, revealed, out):
 # Hinton's loss
 
 
-@given(teacher=teachers(4, 6), n=st.integers(0, 20), seed=st.integers(0, 2**32), alpha=st.floats(0, 1))
+@given(
+    teacher=teachers(4, 6), n=st.integers(0, 20), seed=st.integers(0, 2**32), alpha=st.floats(0, 1)
+)
 def test_at_temperature_one_the_mixture_is_exact(teacher, n, seed, alpha):
     """TV(q, p) = alpha TV(e, p) on every visited row; unvisited rows are uniform."""
     counts = kt.draw_counts(teacher, n, 1, seed)[0]
@@ -114,7 +137,9 @@ def hinton_loss(logits, e, p, alpha, temperature):
     def log_softmax(z):
         return z - z.max() - np.log(np.exp(z - z.max()).sum())
 
-    log_q, log_hot, log_target = map(log_softmax, (logits, logits / temperature, np.log(p) / temperature))
+    log_q, log_hot, log_target = map(
+        log_softmax, (logits, logits / temperature, np.log(p) / temperature)
+    )
     q, hot, target = np.exp(log_q), np.exp(log_hot), np.exp(log_target)
     seen = e > 0
     value = -alpha * (e[seen] @ log_q[seen])
@@ -134,7 +159,12 @@ def test_the_student_minimises_the_loss(alpha, temperature):
         value, gradient = hinton_loss(np.log(q), counts / visits, p, alpha, temperature)
         assert np.abs(gradient).max() < 1e-12 * max(temperature, 1.0)
         found = minimize(
-            hinton_loss, np.zeros(5), (counts / visits, p, alpha, temperature), jac=True, method="BFGS", tol=1e-10
+            hinton_loss,
+            np.zeros(5),
+            (counts / visits, p, alpha, temperature),
+            jac=True,
+            method="BFGS",
+            tol=1e-10,
         )
         assert value <= found.fun + 1e-12 * temperature**2
         if temperature != 1.0:
@@ -159,7 +189,9 @@ def test_the_minimum_is_found_at_every_scale():
             assert (q[~here] == 0.0).all()
             here = q > 0  # below 1e-308 float64 has no logit
             with np.errstate(under="ignore"):
-                _, gradient = hinton_loss(np.log(q[here]), (counts / 3)[here], p[here], alpha, temperature)
+                _, gradient = hinton_loss(
+                    np.log(q[here]), (counts / 3)[here], p[here], alpha, temperature
+                )
             assert np.abs(gradient).max() < 1e-11 * max(temperature, 1.0)
 
 
@@ -176,7 +208,10 @@ def test_hot_temperatures_match_logits():
 
     z = minimize(matching, v, jac=True, method="BFGS", tol=1e-12).x
     limit = np.append(np.exp(z) / np.exp(z).sum(), 0.0)
-    off = [np.abs(learnt(students.hinton(alpha, t), e[None], p[None])[0] - limit).sum() for t in (10, 100, 1000)]
+    off = [
+        np.abs(learnt(students.hinton(alpha, t), e[None], p[None])[0] - limit).sum()
+        for t in (10, 100, 1000)
+    ]
     assert off[0] > 5 * off[1]
     assert off[1] == pytest.approx(10 * off[2], rel=0.05)
     assert off[2] < 1e-3 < np.abs(alpha * e / 3 + (1 - alpha) * p - limit).sum()
@@ -189,7 +224,11 @@ def test_hot_temperatures_take_the_noise_from_rare_labels():
     q = learnt(students.hinton(alpha, temperature), counts[None], p[None])[0]
     hot = p ** (1 / temperature) / (p ** (1 / temperature)).sum()
     curve, hot_curve = np.diag(p) - np.outer(p, p), np.diag(hot) - np.outer(hot, hot)
-    move = curve @ np.linalg.pinv(alpha * curve + (1 - alpha) * hot_curve) @ (alpha * (counts / visits - p))
+    move = (
+        curve
+        @ np.linalg.pinv(alpha * curve + (1 - alpha) * hot_curve)
+        @ (alpha * (counts / visits - p))
+    )
     np.testing.assert_allclose(q - p, move, rtol=0.01)
     share = (q[2] - p[2]) / (counts[2] / visits - p[2])
     assert share == pytest.approx(alpha * p[2] / (alpha * p[2] + (1 - alpha) * hot[2]), rel=0.25)
@@ -210,7 +249,16 @@ def test_hot_risk_falls_and_stays_below_that_of_labels():
 
 
 def fraction_rows():
-    for parts in ([5, 3, 2], [1, 1, 1], [6, 3, 1, 0], [4, 0, 4], [7, 0, 0], [2, 5], [1, 8, 1, 2], [3]):
+    for parts in (
+        [5, 3, 2],
+        [1, 1, 1],
+        [6, 3, 1, 0],
+        [4, 0, 4],
+        [7, 0, 0],
+        [2, 5],
+        [1, 8, 1, 2],
+        [3],
+    ):
         yield [Fraction(part, sum(parts)) for part in parts]
 
 
@@ -218,7 +266,11 @@ def fraction_rows():
 def test_what_two_answers_determine_in_rational_arithmetic(row):
     """All rows that give the same answers: the row alone, or, with two labels, every odds."""
     labels = range(len(row))
-    answers = {a: [row[b] / (1 - row[a]) if b != a else None for b in labels] for a in labels if 0 < row[a] < 1}
+    answers = {
+        a: [row[b] / (1 - row[a]) if b != a else None for b in labels]
+        for a in labels
+        if 0 < row[a] < 1
+    }
     pi = np.array([[float(p) for p in row]])
     for a, b in product(answers, answers):
         counts = np.bincount([a, b], minlength=len(row))[None]
@@ -235,13 +287,17 @@ def test_what_two_answers_determine_in_rational_arithmetic(row):
         else:
             for other in (Fraction(1, 7), Fraction(6, 7)):
                 twin = [other if c == a else 1 - other if c == b else Fraction(0) for c in labels]
-                assert [twin[c] / (1 - twin[a]) for c in labels if c != a] == [answers[a][c] for c in labels if c != a]
+                assert [twin[c] / (1 - twin[a]) for c in labels if c != a] == [
+                    answers[a][c] for c in labels if c != a
+                ]
             expected = [math.nan if c in (a, b) else 0.0 for c in labels]
         np.testing.assert_allclose(shown, expected, atol=1e-14)
     if not answers:
         sure = int(np.argmax(pi))
         expected = [math.nan if c == sure else 0.0 for c in labels]
-        np.testing.assert_array_equal(access.NON_TARGET.reveal(np.eye(len(row))[[sure]], pi)[0], expected)
+        np.testing.assert_array_equal(
+            access.NON_TARGET.reveal(np.eye(len(row))[[sure]], pi)[0], expected
+        )
     assert np.isnan(access.NON_TARGET.reveal(np.zeros(pi.shape), pi)).all()
 
 
@@ -256,7 +312,9 @@ def test_non_target_loss_of_a_row_is_the_chance_of_another_label(teacher, n, see
         elif len(seen) > 1 and np.count_nonzero(row) > 2:
             assert loss[s] == pytest.approx(0.0, abs=1e-15)
         elif len(seen) > 1:
-            assert loss[s] == pytest.approx(abs(counts[s, seen[0]] / counts[s].sum() - row[seen[0]]), abs=1e-12)
+            assert loss[s] == pytest.approx(
+                abs(counts[s, seen[0]] / counts[s].sum() - row[seen[0]]), abs=1e-12
+            )
 
 
 def test_non_target_needs_a_third_label_for_its_rate():
@@ -270,7 +328,9 @@ def test_non_target_needs_a_third_label_for_its_rate():
     heavy = kt.Teacher([[1 - 2e-3, 1e-3, 1e-3]])
     assert kt.exact_risk(heavy, "non_target", 500) > 0.7 / math.e / 501
     coin = kt.Teacher([[0.5, 0.5, 0.0]])
-    assert kt.exact_risk(coin, "non_target", 1000) == pytest.approx(kt.exact_risk(coin, "ce_sgl", 1000), rel=1e-12)
+    assert kt.exact_risk(coin, "non_target", 1000) == pytest.approx(
+        kt.exact_risk(coin, "ce_sgl", 1000), rel=1e-12
+    )
     assert kt.exact_risk(coin, "non_target", 1000) > 4 * 3 / 1001
 
 
@@ -280,7 +340,9 @@ def test_non_target_needs_a_third_label_for_its_rate():
 def test_known_labels_have_no_exact_risk_under_other_queries():
     law = kt.queries.iid([0.5, 0.5])
     for student in (students.masked("ce_sgl", [True, True]), students.grouped("ce_sgl", [0, 1])):
-        with pytest.raises(kt.NoExactRisk, match=r"has no exact risk under iid\(q\) queries: use simulate"):
+        with pytest.raises(
+            kt.NoExactRisk, match=r"has no exact risk under iid\(q\) queries: use simulate"
+        ):
             kt.exact_risk(kt.Teacher([[0.5, 0.5], [0.1, 0.9]], [0.3, 0.7]), student, 5, queries=law)
 
 
@@ -298,7 +360,12 @@ def test_the_floor_of_greedy_labels():
 
 BASES = [
     *("ce_sgl", "ce_ptl", "sel_ptl", "ce_ful", "laplace", "argmax", "argmax_hedged", "non_target"),
-    *(students.top_k(2), students.top_k(1, sampled=False), students.rounded(0.4), students.tempered(2.0)),
+    *(
+        students.top_k(2),
+        students.top_k(1, sampled=False),
+        students.rounded(0.4),
+        students.tempered(2.0),
+    ),
     *(students.hinton(0.3), students.logits(access.PARTIAL)),
 ]
 
@@ -324,7 +391,9 @@ def test_a_mask_makes_the_student_that_of_the_possible_labels(base):
     small = kt.Teacher(same.pi[:, [0, 2, 3]])
     every = students.masked(base, [True, False, True, True])
     n = np.array([0, 1, 20, np.inf], dtype=object)
-    np.testing.assert_allclose(kt.exact_risk(same, every, n), kt.exact_risk(small, base, n), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(
+        kt.exact_risk(same, every, n), kt.exact_risk(small, base, n), rtol=1e-12, atol=1e-15
+    )
 
 
 def test_masks_make_labels_fewer_in_the_rate_and_simulations_agree():
@@ -336,7 +405,12 @@ def test_masks_make_labels_fewer_in_the_rate_and_simulations_agree():
     assert_risk(estimate, kt.exact_risk(teacher, known, 12), detects=0.01)
 
 
-@given(teacher=teachers(4, 5), n=st.integers(0, 20), seed=st.integers(0, 2**32), which=st.integers(0, len(BASES) - 1))
+@given(
+    teacher=teachers(4, 5),
+    n=st.integers(0, 20),
+    seed=st.integers(0, 2**32),
+    which=st.integers(0, len(BASES) - 1),
+)
 def test_a_wrong_mask_costs_at_least_the_mass_outside(teacher, n, seed, which):
     mask = np.random.default_rng(seed).random(teacher.pi.shape) < 0.5
     mask[~mask.any(axis=1)] = True
@@ -368,7 +442,9 @@ def test_groups_make_the_student_that_of_one_input_each(base):
         expected = enumerated(named(base), small, n)
         assert enumerated(student, teacher, n) == pytest.approx(expected, rel=1e-10, abs=1e-14)
         assert kt.exact_risk(teacher, student, n) == pytest.approx(expected, rel=1e-10, abs=1e-14)
-    assert kt.exact_risk(teacher, student, np.inf) == pytest.approx(kt.exact_risk(small, base, np.inf), abs=1e-15)
+    assert kt.exact_risk(teacher, student, np.inf) == pytest.approx(
+        kt.exact_risk(small, base, np.inf), abs=1e-15
+    )
 
 
 def test_wrong_groups_leave_the_distance_to_the_mean_row():
@@ -376,22 +452,34 @@ def test_wrong_groups_leave_the_distance_to_the_mean_row():
     student = students.grouped("ce_sgl", [0, 0])
     mean = teacher.rho @ teacher.pi
     floor = distance(np.array([mean, mean]), teacher)
-    losses = [distance(learnt(student, counts, teacher.pi), teacher) for counts in kt.draw_counts(teacher, 10**7, 20)]
+    losses = [
+        distance(learnt(student, counts, teacher.pi), teacher)
+        for counts in kt.draw_counts(teacher, 10**7, 20)
+    ]
     np.testing.assert_allclose(losses, floor, atol=6e-3)  # 12 standard deviations
     assert floor > 0.2
     with pytest.raises(kt.NoExactRisk, match="rows of inputs 0 and 1, of one group, differ"):
         kt.exact_risk(teacher, student, 5)
     for counts in kt.draw_counts(teacher, 3, 20):
         for base in ("sel_ptl", "ce_ful", "ce_ptl"):
-            np.testing.assert_allclose(learnt(students.grouped(base, [0, 0]), counts, teacher.pi).sum(axis=1), 1.0)
+            np.testing.assert_allclose(
+                learnt(students.grouped(base, [0, 0]), counts, teacher.pi).sum(axis=1), 1.0
+            )
 
 
 def test_a_temperature_of_1_is_no_parameter_of_a_sweep():
     from kt_theory.catalogue import name_of as student_label
     from kt_theory.catalogue import student_recipe
 
-    assert student_recipe("hinton(0.5, 1)") == student_recipe("hinton(0.5)") == {"name": "hinton", "alpha": 0.5}
-    assert student_label(student_recipe({"name": "hinton", "alpha": 0.5, "temperature": 1})) == "hinton(0.5)"
+    assert (
+        student_recipe("hinton(0.5, 1)")
+        == student_recipe("hinton(0.5)")
+        == {"name": "hinton", "alpha": 0.5}
+    )
+    assert (
+        student_label(student_recipe({"name": "hinton", "alpha": 0.5, "temperature": 1}))
+        == "hinton(0.5)"
+    )
     assert student_label(student_recipe("hinton(0.5, 2)")) == "hinton(0.5, 2)"
 
 
@@ -402,12 +490,27 @@ def test_a_temperature_of_1_is_no_parameter_of_a_sweep():
         (lambda: students.hinton(True), "alpha = True"),
         (lambda: students.hinton(0.5, 0), "temperature = 0: must be a finite number above 0"),
         (lambda: students.hinton(0.5, 1e4), "temperature = 10000.0: must lie from 0.001 to 1000"),
-        (lambda: students.as_students("hinton"), r"give kt_theory.students.hinton\(alpha, temperature\)"),
+        (
+            lambda: students.as_students("hinton"),
+            r"give kt_theory.students.hinton\(alpha, temperature\)",
+        ),
         (lambda: students.masked("ce_sgl", [1, 0]), "must be bool"),
-        (lambda: students.masked("ce_sgl", [[True], [True, False]]), "mask has rows of different lengths"),
-        (lambda: students.masked("ce_sgl", [[True, True], [False, False]]), "mask row 1 allows no label"),
-        (lambda: students.masked(students.tempered_mle(2), [True]), "takes one student with a row rule"),
-        (lambda: students.masked(students.with_prior("ce_sgl", [[1.0]]), [True]), "without a prior"),
+        (
+            lambda: students.masked("ce_sgl", [[True], [True, False]]),
+            "mask has rows of different lengths",
+        ),
+        (
+            lambda: students.masked("ce_sgl", [[True, True], [False, False]]),
+            "mask row 1 allows no label",
+        ),
+        (
+            lambda: students.masked(students.tempered_mle(2), [True]),
+            "takes one student with a row rule",
+        ),
+        (
+            lambda: students.masked(students.with_prior("ce_sgl", [[1.0]]), [True]),
+            "without a prior",
+        ),
         (lambda: students.grouped(students.noisy(0.1), [0, 0]), "cannot be pooled"),
         (lambda: students.grouped("non_target", [0, 0]), "cannot be pooled"),
         (lambda: students.grouped("ce_sgl", [0.5, 0]), "groups = 0.5: must be whole numbers"),
@@ -415,7 +518,10 @@ def test_a_temperature_of_1_is_no_parameter_of_a_sweep():
             lambda: kt.exact_risk(kt.Teacher([[1.0]]), students.grouped("ce_sgl", [0, 0]), 1),
             "about 2 inputs: the teacher has 1",
         ),
-        (lambda: kt.exact_risk(kt.Teacher([[1.0]]), students.masked("ce_sgl", [True] * 2), 1), "about 2 labels"),
+        (
+            lambda: kt.exact_risk(kt.Teacher([[1.0]]), students.masked("ce_sgl", [True] * 2), 1),
+            "about 2 labels",
+        ),
         (
             lambda: kt.exact_risk(kt.Teacher([[1.0]]), students.grouped("good_turing", [0]), 1),
             "has no exact risk: use simulate",
@@ -436,7 +542,16 @@ def test_records_do_not_hold_what_these_levels_show():
 
 def test_the_command_knows_students_with_parameters(tmp_path):
     np.save(tmp_path / "table.npy", TEACHERS["one input"][0].pi)
-    asked = ["risk", str(tmp_path / "table.npy"), "--n", "5", "--students", "hinton(0.5, 2),argmax", "--repeats", "4"]
+    asked = [
+        "risk",
+        str(tmp_path / "table.npy"),
+        "--n",
+        "5",
+        "--students",
+        "hinton(0.5, 2),argmax",
+        "--repeats",
+        "4",
+    ]
     shown = CliRunner().invoke(cli.main, asked)
     assert shown.exit_code == 0, shown.output
     assert "hinton(0.5, 2)" in shown.output
@@ -447,8 +562,14 @@ def test_knowledge_of_another_size_is_refused():
     counts, hidden = np.ones((2, 2), dtype=int), np.full((2, 2), np.nan)
     teacher = kt.Teacher(np.full((2, 2), 0.5))
     wrong = [
-        (students.masked("ce_sgl", [True] * 3), "'ce_sgl masked': what it knows is about 3 labels: the teacher has 2"),
-        (students.masked("ce_sgl", [[True, True]] * 3), "what it knows is about 3 inputs: the teacher has 2"),
+        (
+            students.masked("ce_sgl", [True] * 3),
+            "'ce_sgl masked': what it knows is about 3 labels: the teacher has 2",
+        ),
+        (
+            students.masked("ce_sgl", [[True, True]] * 3),
+            "what it knows is about 3 inputs: the teacher has 2",
+        ),
         (students.grouped("ce_sgl", [0, 0, 0]), "what it knows is about 3 inputs"),
         (students.features(np.eye(3)), "what it knows is about 3 inputs"),
         (students.features(np.eye(3), "hard"), "what it knows is about 3 inputs"),

@@ -49,7 +49,9 @@ def test_float32_tables_are_renormalised_in_float64():
 def test_logits():
     z = np.array([[0.0, 1.0, -np.inf], [1e4, 1e4, 1e4]])
     pi = kt.Teacher.from_logits(z).pi
-    np.testing.assert_allclose(pi, [[1 / (1 + np.e), np.e / (1 + np.e), 0], [1 / 3] * 3], atol=1e-15)
+    np.testing.assert_allclose(
+        pi, [[1 / (1 + np.e), np.e / (1 + np.e), 0], [1 / 3] * 3], atol=1e-15
+    )
     shifted = kt.Teacher.from_logits(z + np.array([[5.0], [-3.0]])).pi
     np.testing.assert_allclose(shifted, pi, atol=1e-12)
 
@@ -65,7 +67,9 @@ def test_classes_ignore_label_and_input_order(teacher, data):
     assert multiplicity.sum() == teacher.inputs
     assert rho @ multiplicity == pytest.approx(1.0)
     assert (np.diff(rows, axis=1) <= 0).all()
-    expected = {(r, *sorted(p, reverse=True)) for r, p in zip(teacher.rho, teacher.pi.tolist(), strict=True)}
+    expected = {
+        (r, *sorted(p, reverse=True)) for r, p in zip(teacher.rho, teacher.pi.tolist(), strict=True)
+    }
     assert {(r, *p) for r, p in zip(rho.tolist(), rows.tolist(), strict=True)} == expected
 
 
@@ -80,7 +84,9 @@ def test_from_classes_holds_a_trillion_inputs():
     assert teacher.inputs == 10**12 + 1
     assert teacher.labels == 2
     np.testing.assert_array_equal(teacher.classes.rows[0], [0.9, 0.1])
-    with pytest.raises(ValueError, match=r"no dense table \(1000000000001 x 2 would take 1.6e\+13 bytes\)"):
+    with pytest.raises(
+        ValueError, match=r"no dense table \(1000000000001 x 2 would take 1.6e\+13 bytes\)"
+    ):
         _ = teacher.pi
     assert "2 row classes" in repr(teacher)
     with pytest.raises(ValueError, match="more than the limit of 2 GiB"):
@@ -112,7 +118,11 @@ def test_bad_classes(rows, rho, multiplicity, message):
 @pytest.mark.parametrize(
     ("pi", "rho", "message"),
     [
-        ([[0.5, 0.6], [0.5, 0.5]], None, r"pi row 0 sums to 1.1: must sum to 1; normalise=True divides by the sum"),
+        (
+            [[0.5, 0.6], [0.5, 0.5]],
+            None,
+            r"pi row 0 sums to 1.1: must sum to 1; normalise=True divides by the sum",
+        ),
         ([[0.5, 0.5], [0.4, 0.5], [0.1, 0.1]], None, r"pi row 1 sums to 0.9 \(and 1 more rows\)"),
         ([[1.5, -0.5]], None, r"pi\[0, 1\] = -0.5: probabilities must be >= 0"),
         ([[0.5, np.nan]], None, r"pi\[0, 1\] = nan: entries must be finite"),
@@ -179,7 +189,9 @@ def test_round_trip_through_pickle_and_repr():
         "Teacher(2 inputs, 2 labels, rho from 0.2 to 0.8, 2 row classes, mean top probability 0.9, "
         "mean entropy 0.1386 nats)"
     )
-    assert repr(kt.Teacher([[1.0]])).startswith("Teacher(1 input, 1 label, rho uniform, 1 row class,")
+    assert repr(kt.Teacher([[1.0]])).startswith(
+        "Teacher(1 input, 1 label, rho uniform, 1 row class,"
+    )
     big = kt.Teacher.from_classes([[1.0]], [1e-12], [10**12])
     assert pickle.loads(pickle.dumps(big)).inputs == 10**12
 

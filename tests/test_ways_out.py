@@ -152,7 +152,9 @@ def said(write: Callable[[Path], Path], **options: Any) -> Act:
 
 def learnt(write: Callable[[Path], Path], student: Any = None, **options: Any) -> Act:
     """Read it as records and learn from them."""
-    return lambda folder: kt.fit(kt.TransferSet.read(write(folder), **options), student).certificate()
+    return lambda folder: kt.fit(
+        kt.TransferSet.read(write(folder), **options), student
+    ).certificate()
 
 
 def whole_rows(inputs: int | None = None) -> Act:
@@ -165,7 +167,10 @@ def whole_rows(inputs: int | None = None) -> Act:
         a = (np.cumsum(pi[s], axis=1) < rng.random(600)[:, None]).sum(axis=1)
         names = [f"q{i}" for i in s]
         found = kt.samples_needed(
-            "soft", inputs, teacher=kt.TransferSet.from_arrays(names, a, logits=np.log(pi[s])), tv=0.02
+            "soft",
+            inputs,
+            teacher=kt.TransferSet.from_arrays(names, a, logits=np.log(pi[s])),
+            tv=0.02,
         )
         if found.n is None:
             raise ValueError(found.reason)
@@ -183,7 +188,9 @@ def planned(
     """Plan, for records if there are some."""
 
     def run(folder: Path) -> None:
-        teacher = None if write is None else kt.TransferSet.read(write(folder), labels=names, other=other)
+        teacher = (
+            None if write is None else kt.TransferSet.read(write(folder), labels=names, other=other)
+        )
         kt.samples_needed(access, teacher=teacher, **options)
 
     return run
@@ -194,14 +201,20 @@ def question(i: int, **more: Any) -> dict[str, Any]:
 
 
 HALF = {"yes": -0.7, "no": -0.7}
-COLD = lines(question(0, logprob=-0.1, top_logprobs={"yes": -0.1, "no": -3.0}, temperature=0), times=30)
+COLD = lines(
+    question(0, logprob=-0.1, top_logprobs={"yes": -0.1, "no": -3.0}, temperature=0), times=30
+)
 FORCED = lines(question(0, logprob=-3.0, top_logprobs={"no": -0.1}), times=60)
 EXCESS = lines(question(0, logprob=-0.1), {"input": "q0", "label": "no", "logprob": -0.1})
 MODELS = lines(question(0, model="m"), question(0, model="w"))
 ASKED_ONCE = lines(*(question(i) for i in range(30)))
 ASKED_TWICE = lines(*(question(i) for i in range(30)), times=2)
 MIXED = lines(question(0), {"input": "q0", "label": "Yes"}, {"input": "q0", "label": " yes"})
-TOP = lines(question(0, logprob=-0.7, top_logprobs=HALF), {"input": "q0", "label": "no", "top_logprobs": HALF}, times=9)
+TOP = lines(
+    question(0, logprob=-0.7, top_logprobs=HALF),
+    {"input": "q0", "label": "no", "top_logprobs": HALF},
+    times=9,
+)
 COARSE = lines(question(0, logprob=-0.5, top_logprobs={"yes": -0.5, "no": -0.5}), times=3)
 GRID = lines(question(0, logprob=-0.5, top_logprobs={"yes": -0.5, "no": -1.0}), times=3)
 
@@ -213,7 +226,9 @@ def batch(folder: Path) -> Path:
         body = {"messages": [{"role": "user", "content": f"q{i % 3}"}], "temperature": 1}
         choice = {"message": {"content": "yes"}, "finish_reason": "stop"}
         requests.append({"custom_id": f"r{i}", "body": body})
-        answers.append({"custom_id": f"r{i}", "response": {"status_code": 200, "body": {"choices": [choice]}}})
+        answers.append(
+            {"custom_id": f"r{i}", "response": {"status_code": 200, "body": {"choices": [choice]}}}
+        )
     lines(*requests)(folder).rename(folder / "requests.jsonl")
     return lines(*answers)(folder)
 
@@ -243,30 +258,49 @@ def scored(*prompts: str) -> dict[str, Any]:
     """Prompts that vLLM scored in one request."""
     stated = [None, {"5": {"logprob": -0.5, "decoded_token": "yes"}}]
     choices = [{"index": i, "text": "", "prompt_logprobs": stated} for i in range(len(prompts))]
-    return {"request": {"prompt": list(prompts) if len(prompts) > 1 else prompts[0]}, "response": {"choices": choices}}
+    return {
+        "request": {"prompt": list(prompts) if len(prompts) > 1 else prompts[0]},
+        "response": {"choices": choices},
+    }
 
 
 ASKED = {"contents": "q"}
 PIECES = [
-    {"candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}], "responseId": "r"}
+    {
+        "candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}],
+        "responseId": "r",
+    }
     for text in ("Paris", " it is")
 ]
-CHOICE = {"message": {"content": "yes"}, "logprobs": {"content": [{"token": "yes", "logprob": -0.5}]}}
+CHOICE = {
+    "message": {"content": "yes"},
+    "logprobs": {"content": [{"token": "yes", "logprob": -0.5}]},
+}
 CHAT = {"object": "chat.completion", "choices": [CHOICE]}
 
 
 WAYS = {
     "logits in a table": Way(table(LOGITS), "pass kind='logits'", table(LOGITS, kind="logits")),
-    "counts in a table": Way(table(COUNTS), "for counts pass normalise=True", table(COUNTS, normalise=True)),
-    "logits, command": Way(command("risk", LOGITS, *RISK), "pass --logits", command("risk", LOGITS, "--logits", *RISK)),
+    "counts in a table": Way(
+        table(COUNTS), "for counts pass normalise=True", table(COUNTS, normalise=True)
+    ),
+    "logits, command": Way(
+        command("risk", LOGITS, *RISK), "pass --logits", command("risk", LOGITS, "--logits", *RISK)
+    ),
     "counts, command": Way(
-        command("risk", COUNTS, *RISK), "pass --normalise", command("risk", COUNTS, "--normalise", *RISK)
+        command("risk", COUNTS, *RISK),
+        "pass --normalise",
+        command("risk", COUNTS, "--normalise", *RISK),
     ),
     "rows of a table": Way(
-        table(csv("a,b\n0.5,0.4\n")), "normalise=True divides", table(csv("a,b\n0.5,0.4\n"), normalise=True)
+        table(csv("a,b\n0.5,0.4\n")),
+        "normalise=True divides",
+        table(csv("a,b\n0.5,0.4\n"), normalise=True),
     ),
     "rows of a teacher": Way(
-        lambda _: kt.Teacher([[0.5, 0.4]]), "normalise=True divides", lambda _: kt.Teacher([[0.5, 0.4]], normalise=True)
+        lambda _: kt.Teacher([[0.5, 0.4]]),
+        "normalise=True divides",
+        lambda _: kt.Teacher([[0.5, 0.4]], normalise=True),
     ),
     "rows of a classifier": Way(
         lambda _: kt.teachers.from_classifier(Rounded(), [[0]]),
@@ -294,26 +328,40 @@ WAYS = {
         table(csv("input,a,b\n7,2,2\n9,1,3\n"), normalise=True),
     ),
     "texts in a table": Way(
-        table(csv("ask,a\nq,1\n")), "call the column 'input' if it names", table(csv("input,a\nq,1\n"))
+        table(csv("ask,a\nq,1\n")),
+        "call the column 'input' if it names",
+        table(csv("input,a\nq,1\n")),
     ),
     "texts in Parquet": Way(
-        table(parquet(ask=["q"], a=[1.0])), "call the column 'input'", table(parquet(input=["q"], a=[1.0]))
+        table(parquet(ask=["q"], a=[1.0])),
+        "call the column 'input'",
+        table(parquet(input=["q"], a=[1.0])),
     ),
-    "numbers as texts": Way(table(parquet(a=["1"])), "store numbers as float64", table(parquet(a=np.ones(1)))),
+    "numbers as texts": Way(
+        table(parquet(a=["1"])), "store numbers as float64", table(parquet(a=np.ones(1)))
+    ),
     "near names": Way(table(csv("a,Rho\n1,1\n")), "call it 'rho'", table(csv("a,rho\n1,1\n"))),
     "names of inputs": Way(
         table(parquet(input=[b"q"], a=[1.0])), "must be texts", table(parquet(input=["q"], a=[1.0]))
     ),
     "encoding of a table": Way(
-        table(csv("é\n1\n", encoding="cp1252")), "save it as UTF-8", table(csv("é\n1\n", encoding="utf-8"))
+        table(csv("é\n1\n", encoding="cp1252")),
+        "save it as UTF-8",
+        table(csv("é\n1\n", encoding="utf-8")),
     ),
     "kind against the array": Way(
-        table(npz("logits"), kind="probabilities"), "kind='probabilities' contradicts", table(npz("logits"))
+        table(npz("logits"), kind="probabilities"),
+        "kind='probabilities' contradicts",
+        table(npz("logits")),
     ),
     "array of another name": Way(table(npz("p")), "one of the arrays pi", table(npz("pi"))),
-    "unknown kind": Way(table(LOGITS, kind="logit"), "did you mean 'logits'", table(LOGITS, kind="logits")),
+    "unknown kind": Way(
+        table(LOGITS, kind="logit"), "did you mean 'logits'", table(LOGITS, kind="logits")
+    ),
     "a text as a table": Way(
-        command("risk", BOOK, *RISK), "such as --ngram 2", command("risk", BOOK, "--ngram", "2", *RISK)
+        command("risk", BOOK, *RISK),
+        "such as --ngram 2",
+        command("risk", BOOK, "--ngram", "2", *RISK),
     ),
     "tokens of a table": Way(
         command("risk", BOOK, "--tokens", "word", *RISK),
@@ -331,7 +379,9 @@ WAYS = {
         lambda folder: kt.teachers.ngram(BOOK(folder).read_text("utf-8"), 2),
     ),
     "a short text": Way(
-        lambda _: kt.teachers.ngram("ab", 3), "needs at least 3", lambda _: kt.teachers.ngram("abc", 3)
+        lambda _: kt.teachers.ngram("ab", 3),
+        "needs at least 3",
+        lambda _: kt.teachers.ngram("abc", 3),
     ),
     "a large table": Way(
         lambda _: kt.teachers.uniform(LARGE, 1),
@@ -339,7 +389,9 @@ WAYS = {
         lambda _: kt.Teacher.from_classes([[1.0]], [1 / LARGE], [LARGE]),
     ),
     "an instance too early": Way(
-        lambda _: kt.teachers.instance2(10, 5, 3), "defined from n = 19", lambda _: kt.teachers.instance2(10, 5, 19)
+        lambda _: kt.teachers.instance2(10, 5, 3),
+        "defined from n = 19",
+        lambda _: kt.teachers.instance2(10, 5, 19),
     ),
     "two inputs": Way(records(TWO), "input='prompt' takes the first", records(TWO, input="prompt")),
     "two labels": Way(
@@ -347,14 +399,18 @@ WAYS = {
         "label='answer' takes the first",
         records(csv("input,answer,target\nq,a,b\n"), label="answer"),
     ),
-    "two probabilities": Way(records(PROBS), "logprob='p' takes the first", records(PROBS, logprob="p")),
+    "two probabilities": Way(
+        records(PROBS), "logprob='p' takes the first", records(PROBS, logprob="p")
+    ),
     "two inputs, JSON": Way(
         records(csv('{"prompt": "q", "text": "r", "label": "a"}\n', "t.jsonl"), on_error="raise"),
         "input='prompt' takes the first",
         records(csv('{"prompt": "q", "text": "r", "label": "a"}\n', "t.jsonl"), input="prompt"),
     ),
     "no input": Way(
-        records(csv("ask,label\nq,a\n")), "input=... says which", records(csv("ask,label\nq,a\n"), input="ask")
+        records(csv("ask,label\nq,a\n")),
+        "input=... says which",
+        records(csv("ask,label\nq,a\n"), input="ask"),
     ),
     "no input, JSON": Way(
         records(csv('{"ask": "q", "label": "a"}\n', "t.jsonl"), on_error="raise"),
@@ -362,17 +418,25 @@ WAYS = {
         records(csv('{"ask": "q", "label": "a"}\n', "t.jsonl"), input="ask"),
     ),
     "no label": Way(
-        records(NAMELESS, input="ask"), "label=... says which", records(NAMELESS, input="ask", label="says")
+        records(NAMELESS, input="ask"),
+        "label=... says which",
+        records(NAMELESS, input="ask", label="says"),
     ),
     "a column named twice": Way(
-        records(csv("input,label,label\nq,a,b\n")), "names must differ", records(csv("input,label,other\nq,a,b\n"))
+        records(csv("input,label,label\nq,a,b\n")),
+        "names must differ",
+        records(csv("input,label,other\nq,a,b\n")),
     ),
     "settings behind a list": Way(
-        records(wrapper(behind=True)), "write it before the list", records(wrapper(behind=False), as_sampled=True)
+        records(wrapper(behind=True)),
+        "write it before the list",
+        records(wrapper(behind=False), as_sampled=True),
     ),
     "pieces of Gemini": Way(
         records(lines(*({"request": ASKED, "response": piece} for piece in PIECES))),
-        re.escape('put the pieces of an answer in one list, {"request": ..., "response": [piece, piece]}'),
+        re.escape(
+            'put the pieces of an answer in one list, {"request": ..., "response": [piece, piece]}'
+        ),
         records(lines({"request": ASKED, "response": PIECES})),
     ),
     "an answer as a label": Way(
@@ -388,10 +452,16 @@ WAYS = {
     "hidden tokens": Way(
         said(lines({"prompt": "q", **CHAT, "usage": {"completion_tokens": 99}})),
         "with the tokens of reasoning in the usage",
-        said(lines({"prompt": "q", **CHAT, "usage": {"completion_tokens": 99, "reasoning_tokens": 97}})),
+        said(
+            lines(
+                {"prompt": "q", **CHAT, "usage": {"completion_tokens": 99, "reasoning_tokens": 97}}
+            )
+        ),
     ),
     "encoding of records": Way(
-        records(csv(LATIN, encoding="cp1252")), "save it as UTF-8", records(csv(LATIN, encoding="utf-8"))
+        records(csv(LATIN, encoding="cp1252")),
+        "save it as UTF-8",
+        records(csv(LATIN, encoding="utf-8")),
     ),
     "bytes as inputs": Way(
         records(parquet(input=[b"q"], label=["a"])),
@@ -409,7 +479,9 @@ WAYS = {
         records(parquet(input=["q"], label=["a"], prob=[0.5])),
     ),
     "cold answers": Way(learnt(COLD), "as_sampled=True reads them", learnt(COLD, as_sampled=True)),
-    "cold answers, command": Way(command("fit", COLD), "--as-sampled reads them", command("fit", COLD, "--as-sampled")),
+    "cold answers, command": Way(
+        command("fit", COLD), "--as-sampled reads them", command("fit", COLD, "--as-sampled")
+    ),
     "cold answers, their student": Way(
         learnt(COLD),
         r"student=kt.students.top_k\(k, sampled=False\) learns",
@@ -420,27 +492,39 @@ WAYS = {
         r'--student "top_k_only\(k\)" learns',
         command("fit", COLD, "--as-sampled", "--student", "top_k_only(1)"),
     ),
-    "forced labels": Way(learnt(FORCED), "read them with as_sampled=True", learnt(FORCED, as_sampled=True)),
+    "forced labels": Way(
+        learnt(FORCED), "read them with as_sampled=True", learnt(FORCED, as_sampled=True)
+    ),
     "forced labels, of labels alone": Way(
         learnt(FORCED), "learn from the labels alone, student='ce_sgl'", learnt(FORCED, "ce_sgl")
     ),
     "sums above 1": Way(learnt(EXCESS), "student='ce_sgl'", learnt(EXCESS, "ce_sgl")),
     "sums above 1, rounded": Way(
-        learnt(COARSE), r"student=kt.students.rounded\(step\)", learnt(COARSE, kt.students.rounded(0.5))
+        learnt(COARSE),
+        r"student=kt.students.rounded\(step\)",
+        learnt(COARSE, kt.students.rounded(0.5)),
     ),
     "two models": Way(learnt(MODELS), "choose one, model='m'", learnt(MODELS, model="m")),
-    "two models, command": Way(command("fit", MODELS), "choose one, --model m", command("fit", MODELS, "--model", "m")),
+    "two models, command": Way(
+        command("fit", MODELS), "choose one, --model m", command("fit", MODELS, "--model", "m")
+    ),
     "inputs asked once": Way(said(ASKED_ONCE), "input=... names another", said(ASKED_TWICE)),
     "a Batch without requests": Way(said(batch), "give the requests, requests=...", with_requests),
-    "variants, folded": Way(said(MIXED), "fold='strip,casefold' makes them one", said(MIXED, fold="strip,casefold")),
+    "variants, folded": Way(
+        said(MIXED), "fold='strip,casefold' makes them one", said(MIXED, fold="strip,casefold")
+    ),
     "variants, mapped": Way(
         said(MIXED), "label_map=... says which are", said(MIXED, label_map={"yes": ["Yes", " yes"]})
     ),
     "undeclared labels, pooled": Way(
-        said(TOP, labels=["yes"]), "other='pool' makes them one", said(TOP, labels=["yes"], other="pool")
+        said(TOP, labels=["yes"]),
+        "other='pool' makes them one",
+        said(TOP, labels=["yes"], other="pool"),
     ),
     "undeclared labels, conditioned": Way(
-        said(TOP, labels=["yes"]), "other='condition' takes", said(TOP, labels=["yes"], other="condition")
+        said(TOP, labels=["yes"]),
+        "other='condition' takes",
+        said(TOP, labels=["yes"], other="condition"),
     ),
     "undeclared labels, refused": Way(
         learnt(TOP, labels=["yes"], other="none"),
@@ -448,7 +532,9 @@ WAYS = {
         learnt(TOP, labels=["yes"], other="keep"),
     ),
     "nothing declared": Way(
-        learnt(TOP, other="pool"), r"goes with labels=\[...\]", learnt(TOP, other="pool", labels=["yes"])
+        learnt(TOP, other="pool"),
+        r"goes with labels=\[...\]",
+        learnt(TOP, other="pool", labels=["yes"]),
     ),
     "declared twice under a fold": Way(
         learnt(TOP, labels=["yes", "YES"], fold="casefold"),
@@ -466,7 +552,9 @@ WAYS = {
         planned("partial", TOP, names=["yes"], other="pool", tv=0.1),
     ),
     "a plan without sizes": Way(
-        planned(tv=0.1), "give inputs= and labels=, or teacher=", planned(inputs=9, labels=3, tv=0.1)
+        planned(tv=0.1),
+        "give inputs= and labels=, or teacher=",
+        planned(inputs=9, labels=3, tv=0.1),
     ),
     "a plan of no records": Way(
         planned("soft", csv("", "r.jsonl"), tv=0.1),
@@ -478,8 +566,12 @@ WAYS = {
         "give inputs= and labels= without teacher=",
         planned("rounded(0.1)", inputs=9, labels=3, tv=0.1),
     ),
-    "a plan for the copy": Way(planned("rounded(0.1)", TOP, tv=0.1), r"kt.fit\(...\).teacher\(\)", as_teacher),
-    "rows that differ too much": Way(whole_rows(), "less if inputs= says how many inputs there are", whole_rows(300)),
+    "a plan for the copy": Way(
+        planned("rounded(0.1)", TOP, tv=0.1), r"kt.fit\(...\).teacher\(\)", as_teacher
+    ),
+    "rows that differ too much": Way(
+        whole_rows(), "less if inputs= says how many inputs there are", whole_rows(300)
+    ),
     "hops without a graph": Way(
         lambda folder: kt.plan(inputs=3, labels=2, tv=0.1, hops=2),
         "goes with graph=...",
@@ -510,7 +602,9 @@ def documented(tree: ast.AST) -> set[int]:
     """The strings that are docstrings, by id."""
     found = set()
     for node in ast.walk(tree):
-        for child in getattr(node, "body", []) if not isinstance(node, (ast.Lambda, ast.IfExp)) else []:
+        for child in (
+            getattr(node, "body", []) if not isinstance(node, (ast.Lambda, ast.IfExp)) else []
+        ):
             if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
                 found.add(id(child.value))
     return found
@@ -522,8 +616,15 @@ def named_in(source: str) -> set[tuple[str, int]]:
     left_out = documented(tree)
     found = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in left_out:
-            words = re.findall(r"(?<![\w.=-])([a-z_]\w*)=(?=['\w.\[({ ,;]|$)|(?<![\w-])(--[a-z][a-z-]*)", node.value)
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in left_out
+        ):
+            words = re.findall(
+                r"(?<![\w.=-])([a-z_]\w*)=(?=['\w.\[({ ,;]|$)|(?<![\w-])(--[a-z][a-z-]*)",
+                node.value,
+            )
             found |= {(argument or option, node.lineno) for argument, option in words}
     return found
 
@@ -535,7 +636,11 @@ def arguments() -> set[str]:
     for place in places:
         for name in getattr(place, "__all__", None) or dir(place):
             thing = getattr(place, name)
-            methods = [getattr(thing, part) for part in dir(thing) if part[0] != "_"] if inspect.isclass(thing) else []
+            methods = (
+                [getattr(thing, part) for part in dir(thing) if part[0] != "_"]
+                if inspect.isclass(thing)
+                else []
+            )
             for each in (thing, *methods):
                 if callable(each):
                     try:
@@ -550,7 +655,10 @@ def options() -> set[str]:
     commands: list[click.Command] = [main]
     for each in commands:
         commands += getattr(each, "commands", {}).values()
-    return {"--help", *(option for each in commands for part in each.params for option in part.opts)}
+    return {
+        "--help",
+        *(option for each in commands for part in each.params for option in part.opts),
+    }
 
 
 LEVEL_PRICES = {"hard"}
@@ -564,7 +672,11 @@ def unknown(source: str) -> set[tuple[str, int]]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_what_messages_name_exists(room):
-    wrong = {path.name: found for path in sorted((PACKAGE / room).glob("*.py")) if (found := unknown(path.read_text()))}
+    wrong = {
+        path.name: found
+        for path in sorted((PACKAGE / room).glob("*.py"))
+        if (found := unknown(path.read_text()))
+    }
     assert not wrong
 
 
@@ -581,8 +693,6 @@ def test_every_argument_that_messages_name_has_its_way():
 
 
 def test_what_does_not_exist_is_found():
-    source = (
-        'def f(x):\n    """no=1"""\n    raise ValueError(f"{x}: pass normalize=True, kind=\'logits\' or --logit; a=")'
-    )
+    source = 'def f(x):\n    """no=1"""\n    raise ValueError(f"{x}: pass normalize=True, kind=\'logits\' or --logit; a=")'
     assert {name for name, _ in unknown(source)} == {"normalize", "--logit", "a"}
     assert {name for name, _ in named_in(source)} == {"normalize", "kind", "--logit", "a"}

@@ -47,9 +47,13 @@ def test_no_teacher_beats_the_upper_limit_of_an_optimal_student(point):
         light = rng.integers(1, labels)
         row[:light] = rng.uniform(0, min(1.0 / light, 3.0 / max(n, 1)))
         row[-1] = 1 - row.sum()
-        teacher = kt.Teacher(np.tile(row, (inputs, 1)), rng.dirichlet(np.full(inputs, rng.choice([0.3, 1.0, 50.0]))))
+        teacher = kt.Teacher(
+            np.tile(row, (inputs, 1)), rng.dirichlet(np.full(inputs, rng.choice([0.3, 1.0, 50.0])))
+        )
         for access, student in OPTIMAL.items():
-            assert kt.exact_risk(teacher, student, n) <= limits[access].upper * (1 + 1e-9) + 1e-30, access
+            assert (
+                kt.exact_risk(teacher, student, n) <= limits[access].upper * (1 + 1e-9) + 1e-30
+            ), access
 
 
 def test_the_order_of_access_levels_holds(point):
@@ -61,7 +65,10 @@ def test_the_order_of_access_levels_holds(point):
 def test_the_papers_bounds_enclose_the_limits(point):
     inputs, labels, n, limits = point
     for access, (low, high) in PAPER.items():
-        lower, upper = kt.bounds.curve(low, inputs, labels, n)[0], kt.bounds.curve(high, inputs, labels, n)[0]
+        lower, upper = (
+            kt.bounds.curve(low, inputs, labels, n)[0],
+            kt.bounds.curve(high, inputs, labels, n)[0],
+        )
         assert not lower > limits[access].upper
         assert not upper < limits[access].lower
 
@@ -71,24 +78,37 @@ def test_add_c_attains_the_hard_limit(inputs, labels, n):
     limit = kt.minimax_risk("hard", inputs=inputs, labels=labels, n=n)
     student = kt.students.add_c(kt.best_add_c(labels, n))
     rng = np.random.default_rng(0)
-    rows = [np.full(labels, 1 / labels), np.eye(labels)[0], *rng.dirichlet(np.ones(labels), size=10)]
+    rows = [
+        np.full(labels, 1 / labels),
+        np.eye(labels)[0],
+        *rng.dirichlet(np.ones(labels), size=10),
+    ]
     risks = [kt.exact_risk(kt.Teacher([row]), student, n) for row in rows]
     assert max(risks) <= limit.upper * (1 + 1e-9)
     assert max(risks) >= limit.lower * 0.97
-    assert kt.exact_risk(kt.Teacher([rows[0]]), "ce_sgl", n) > limit.upper, "the empirical student is not minimax"
+    assert kt.exact_risk(kt.Teacher([rows[0]]), "ce_sgl", n) > limit.upper, (
+        "the empirical student is not minimax"
+    )
 
 
 def test_simulation_of_the_worst_teacher_gives_the_limit():
     """False alarm 1e-6 each; an error of 0.004 in a limit is caught with the same certainty."""
-    for access, options, student in (("partial", {}, "sel_ptl"), ("top_k", {"k": 1}, kt.students.top_k(1))):
+    for access, options, student in (
+        ("partial", {}, "sel_ptl"),
+        ("top_k", {"k": 1}, kt.students.top_k(1)),
+    ):
         limit = kt.minimax_risk(access, inputs=1, labels=9, n=30, **options)
         assert_risk(
-            kt.simulate(limit.teacher.expand(), student, n=30, repeats=100_000).estimates[0], limit.lower, detects=0.004
+            kt.simulate(limit.teacher.expand(), student, n=30, repeats=100_000).estimates[0],
+            limit.lower,
+            detects=0.004,
         )
     limit = kt.minimax_risk("gradient", graph=kt.graphs.cycle(9), labels=4, n=6)
     student = kt.students.grad_ful(kt.graphs.cycle(9))
     assert_risk(
-        kt.simulate(limit.teacher.expand(), student, n=6, repeats=100_000).estimates[0], limit.lower, detects=0.01
+        kt.simulate(limit.teacher.expand(), student, n=6, repeats=100_000).estimates[0],
+        limit.lower,
+        detects=0.01,
     )
 
 
@@ -105,7 +125,9 @@ def test_largest_bias_against_a_general_search():
             return -0.5 * np.abs(p * p / (p * p).sum() - p).sum()
 
         starts = np.random.default_rng(0).normal(size=(12, labels)) * 2
-        found = max(-minimize(bias, z, method="Nelder-Mead", options={"maxiter": 4000}).fun for z in starts)
+        found = max(
+            -minimize(bias, z, method="Nelder-Mead", options={"maxiter": 4000}).fun for z in starts
+        )
         assert found == pytest.approx(value, abs=1e-6)
     assert largest_bias(2)[0] == pytest.approx(0.1501415530, abs=1e-10)
     assert largest_bias(1)[0] == 0
@@ -132,7 +154,10 @@ def test_the_command_prints_what_the_functions_say(tmp_path):
         (["--inputs", "1", "--labels", "2", "--n", "1.5"], "n = 1.5: must be a whole number"),
         (["--inputs", "1", "--labels", "2000000", "--n", "1"], "labels = 2000000"),
         (["--inputs", "10000000000000", "--labels", "2", "--n", "1"], "inputs = 10000000000000"),
-        (["--inputs", "1", "--labels", "2", "--n", "1", "--csv", "nowhere/x.csv"], "the folder nowhere does not exist"),
+        (
+            ["--inputs", "1", "--labels", "2", "--n", "1", "--csv", "nowhere/x.csv"],
+            "the folder nowhere does not exist",
+        ),
     ],
 )
 def test_bad_input_of_the_command(words, message):

@@ -22,7 +22,9 @@ def stated(transfer):
                 transfer.label_names[label] if label >= 0 else None,
                 {
                     transfer.label_names[a]: float(v)
-                    for a, v in zip(transfer.entry_label[mine], transfer.entry_logp[mine], strict=True)
+                    for a, v in zip(
+                        transfer.entry_label[mine], transfer.entry_logp[mine], strict=True
+                    )
                 },
             )
         )

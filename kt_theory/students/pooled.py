@@ -161,9 +161,7 @@ def _in_the_span(counts, revealed, out, parameters):
     whole, shipped = parameters[0] > 0.0, parameters[1] > 0.0
     rest = np.zeros((inputs, width))
     share = np.zeros((inputs, width))
-    part = np.zeros(
-        (inputs, width)
-    )  # vectors[s] = sum_i part[s, i] vectors[chosen[i]] + rest[s]
+    part = np.zeros((inputs, width))  # vectors[s] = sum_i part[s, i] vectors[chosen[i]] + rest[s]
     chosen = np.zeros(width, dtype=np.int64)
     base = np.zeros(width)
     inside = np.zeros(inputs, dtype=np.bool_)

@@ -84,9 +84,7 @@ def features(features: Any, targets: str = "complete", *, shipped: bool = True) 
     reference = "Romero et al. (2014), arXiv 1412.6550: hints from the teacher's features"
     sizes = (len(points), None)
     if targets == "hard":
-        return Student(
-            name, HARD, _maximum_likelihood(points, shipped), reference, sizes=sizes
-        )
+        return Student(name, HARD, _maximum_likelihood(points, shipped), reference, sizes=sizes)
     vectors = points / (np.abs(points).max() or 1.0)
     rule = span_rule(vectors, whole=targets == "complete", shipped=shipped)
     if targets == "complete":

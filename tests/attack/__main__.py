@@ -40,7 +40,11 @@ class Worker:
     def __init__(self, attack: Attack) -> None:
         self.attack = attack
         self.process = subprocess.Popen(
-            command(attack), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command(attack),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         self.said: queue.Queue[str] = queue.Queue()
         self.listener = threading.Thread(target=self._listen, daemon=True)
@@ -102,7 +106,11 @@ def table(lines: list[dict[str, Any]]) -> str:
         mine = [line for line in lines if line["attack"] == attack.name]
         numbers = [sum(line[name] for line in mine) for name in OUTCOMES]
         if mine:
-            found.append("| " + " | ".join([attack.title, *(f"{x:,}" for x in (sum(numbers), *numbers))]) + " |")
+            found.append(
+                "| "
+                + " | ".join([attack.title, *(f"{x:,}" for x in (sum(numbers), *numbers))])
+                + " |"
+            )
     return "\n".join(found)
 
 
@@ -110,14 +118,22 @@ def main(words: list[str] | None = None) -> None:
     """Attack, print what came of it, and leave with 1 if anything was wrong or hung."""
     parser = argparse.ArgumentParser(prog="attack", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--out", type=Path, default=Path("attack.jsonl"), help="the journal")
-    parser.add_argument("--only", choices=ATTACKS, action="append", help="an attack; again for another")
+    parser.add_argument(
+        "--only", choices=ATTACKS, action="append", help="an attack; again for another"
+    )
     parser.add_argument("--first", type=int, default=0, help="the first number")
     parser.add_argument("--count", type=int, help="how many attempts, of each attack")
-    parser.add_argument("--minutes", type=float, default=60.0, help="stop after that time; go on later")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="stop after that time; go on later"
+    )
     parser.add_argument("--workers", type=int, default=2, help="how many processes")
     given = parser.parse_args(words)
     deadline = time.monotonic() + 60.0 * given.minutes
-    lines = [json.loads(line) for line in given.out.read_text().splitlines()] if given.out.exists() else []
+    lines = (
+        [json.loads(line) for line in given.out.read_text().splitlines()]
+        if given.out.exists()
+        else []
+    )
     done = {(line["attack"], line["first"], line["stop"]) for line in lines}
     todo: queue.Queue[tuple[Attack, int, int]] = queue.Queue()
     names = given.only or list(ATTACKS)

@@ -26,7 +26,13 @@ def transcripts(_: int, rng: np.random.Generator, folder: Path) -> str | None:
     path = folder / one_of(["answers.jsonl", "answers.json", "answers"], rng)
     path.write_bytes(altered(text, rng) if rng.random() < 0.7 else text)
     options: dict[str, Any] = one_of(
-        [{}, {"as_sampled": True}, {"label": "text"}, {"other": "pool", "labels": ["yes", "no"]}, {"fold": "strip"}],
+        [
+            {},
+            {"as_sampled": True},
+            {"label": "text"},
+            {"other": "pool", "labels": ["yes", "no"]},
+            {"fold": "strip"},
+        ],
         rng,
     )
     transfer = kt.TransferSet.read(path, **options)
@@ -50,7 +56,13 @@ SPEC: dict[str, Any] = {
     "students": ["ce_sgl", {"name": "top_k", "k": 2}, "rounded(0.5, top_k(2))"],
     "teachers": [
         {"family": "dirichlet", "inputs": [1, 3], "labels": [2, 4], "alpha": 0.5},
-        {"family": "zipf", "inputs": "n", "labels": "inputs + 1", "exponent": 1.5, "zip": ["n", "inputs"]},
+        {
+            "family": "zipf",
+            "inputs": "n",
+            "labels": "inputs + 1",
+            "exponent": 1.5,
+            "zip": ["n", "inputs"],
+        },
         {"family": "instance2", "inputs": 3, "labels": 4},
     ],
     "grid": {"seed": [1, 2]},
@@ -90,7 +102,9 @@ def specifications(_: int, rng: np.random.Generator, folder: Path) -> str | None
         document = json.loads(json.dumps(SPEC))
         spots = [path for path in places(document) if path]
         first = one_of(spots, rng)
-        others = [spot for spot in spots if spot[: len(first)] != first and spot != first[: len(spot)]]
+        others = [
+            spot for spot in spots if spot[: len(first)] != first and spot != first[: len(spot)]
+        ]
         for spot in (first, one_of(others, rng))[: int(rng.integers(1, 3))]:
             parent: Any = document
             for name in spot[:-1]:
@@ -112,7 +126,9 @@ def _table(rng: np.random.Generator, folder: Path) -> Path:
     pi = rng.dirichlet(np.ones(3), 4)
     kind = one_of(["csv", "tsv", "npy", "npz", "parquet", "long.csv"], rng)
     path = folder / f"teacher.{kind}"
-    frame = pd.DataFrame(pi, columns=["yes", "no", "maybe"], index=pd.Index(list("abcd"), name="input"))
+    frame = pd.DataFrame(
+        pi, columns=["yes", "no", "maybe"], index=pd.Index(list("abcd"), name="input")
+    )
     if kind == "npy":
         np.save(path, pi)
     elif kind == "npz":
@@ -120,7 +136,9 @@ def _table(rng: np.random.Generator, folder: Path) -> Path:
     elif kind == "parquet":
         frame.reset_index().to_parquet(path)
     elif kind == "long.csv":
-        frame.reset_index().melt("input", var_name="label", value_name="probability").to_csv(path, index=False)
+        frame.reset_index().melt("input", var_name="label", value_name="probability").to_csv(
+            path, index=False
+        )
     else:
         frame.to_csv(path, sep="\t" if kind == "tsv" else ",")
     return path
@@ -134,6 +152,10 @@ def tables(_: int, rng: np.random.Generator, folder: Path) -> str | None:
     kind = one_of([None, None, None, "probabilities", "logits"], rng)
     teacher = kt.teachers.from_table(path, kind=kind, normalise=bool(rng.integers(2)))
     pi = teacher.pi
-    if not ((pi >= 0).all() and np.allclose(pi.sum(axis=1), 1.0, rtol=1e-9) and np.isclose(teacher.rho.sum(), 1.0)):
+    if not (
+        (pi >= 0).all()
+        and np.allclose(pi.sum(axis=1), 1.0, rtol=1e-9)
+        and np.isclose(teacher.rho.sum(), 1.0)
+    ):
         return "what was read is no teacher"
     return None

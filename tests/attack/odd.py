@@ -7,14 +7,72 @@ from typing import Any
 
 import numpy as np
 
-SCALARS: list[Any] = [None, True, False, "", "x", "nan", "\x00", "1" * 400, 0, -1, 1, 2, 3, 1.5, 0.1]
-SCALARS += [10**30, -(10**400), 2**53, 2**63, 1e308, -1e308, 1e-308, float("nan"), float("inf"), -float("inf")]
+SCALARS: list[Any] = [
+    None,
+    True,
+    False,
+    "",
+    "x",
+    "nan",
+    "\x00",
+    "1" * 400,
+    0,
+    -1,
+    1,
+    2,
+    3,
+    1.5,
+    0.1,
+]
+SCALARS += [
+    10**30,
+    -(10**400),
+    2**53,
+    2**63,
+    1e308,
+    -1e308,
+    1e-308,
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+]
 """What a file may hold too."""
 
-OBJECTS: list[Any] = [*SCALARS, b"bytes", Fraction(1, 3), 1j, object(), int, len, range(3), {1, 2}, iter(())]
-OBJECTS += [[], {}, [[]], [None], {"a": 1}, ["a", 1], np.zeros(0), np.zeros((0, 3)), np.ones((2, 2, 2))]
-OBJECTS += [np.array([0.5, 0.5]), np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([["a", "b"]]), np.array([1j, 2])]
-OBJECTS += [np.ma.masked_array([0.5, 0.5], [True, False]), np.array([np.nan, 1.0]), np.array(3), np.float16(0.1)]
+OBJECTS: list[Any] = [
+    *SCALARS,
+    b"bytes",
+    Fraction(1, 3),
+    1j,
+    object(),
+    int,
+    len,
+    range(3),
+    {1, 2},
+    iter(()),
+]
+OBJECTS += [
+    [],
+    {},
+    [[]],
+    [None],
+    {"a": 1},
+    ["a", 1],
+    np.zeros(0),
+    np.zeros((0, 3)),
+    np.ones((2, 2, 2)),
+]
+OBJECTS += [
+    np.array([0.5, 0.5]),
+    np.array([[0.5, 0.5], [1.0, 0.0]]),
+    np.array([["a", "b"]]),
+    np.array([1j, 2]),
+]
+OBJECTS += [
+    np.ma.masked_array([0.5, 0.5], [True, False]),
+    np.array([np.nan, 1.0]),
+    np.array(3),
+    np.float16(0.1),
+]
 OBJECTS += [np.datetime64("2020-01-01"), [[0.5, 0.5], [1.0]], [[1e308, -1e308, 0.0]]]
 
 
@@ -49,7 +107,9 @@ def altered(text: bytes, rng: np.random.Generator) -> bytes:
         elif kind == 4:
             line[spot:spot] = str(one_of(SCALARS, rng)).encode()
         elif kind == 5:
-            line[spot:spot] = one_of([b"[", b"{", b'"', b"\\", b"\n", b",", b"\xff\xfe", b"\xef\xbb\xbf", b"="], rng)
+            line[spot:spot] = one_of(
+                [b"[", b"{", b'"', b"\\", b"\n", b",", b"\xff\xfe", b"\xef\xbb\xbf", b"="], rng
+            )
         else:
             line[spot:spot] = one_of([b"[", b"{", b"(", b'"\\'], rng) * int(rng.integers(1, 3000))
     return bytes(line)

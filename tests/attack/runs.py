@@ -32,7 +32,18 @@ SECONDS_TO_END = 8.0
 
 def start(spec: Path, out: Path, *options: str) -> subprocess.Popen[str]:
     """Start a sweep in a session of its own."""
-    words = [sys.executable, "-m", "kt_theory", "sweep", "run", str(spec), "--out", str(out), "--quiet", *options]
+    words = [
+        sys.executable,
+        "-m",
+        "kt_theory",
+        "sweep",
+        "run",
+        str(spec),
+        "--out",
+        str(out),
+        "--quiet",
+        *options,
+    ]
     return subprocess.Popen(
         words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -131,7 +142,9 @@ def disks(_: int, rng: np.random.Generator, folder: Path) -> str | None:
     try:
         first = start(spec, place / "out")
         _, errors = first.communicate()
-        if first.returncode and not (0 < len(errors.strip().splitlines()) <= 2 and "Traceback" not in errors):
+        if first.returncode and not (
+            0 < len(errors.strip().splitlines()) <= 2 and "Traceback" not in errors
+        ):
             return f"{size} KB: {errors[-300:]}"
         subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
         again = start(spec, place / "out")

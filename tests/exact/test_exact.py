@@ -92,7 +92,9 @@ def enumerated(rows: list[list[F]], rho: list[F], n: int) -> dict[str, F]:
             seen = counts[s * labels : (s + 1) * labels]
             for student in STUDENTS:
                 guess = closed_form(student, seen, row)
-                risk[student] += chance * r * sum(abs(q - x) for q, x in zip(guess, row, strict=True)) / 2
+                risk[student] += (
+                    chance * r * sum(abs(q - x) for q, x in zip(guess, row, strict=True)) / 2
+                )
     return risk
 
 
@@ -105,7 +107,9 @@ def test_rational_enumeration(case: str):
     rows, rho, n = TINY[case]
     teacher = Teacher(floats(rows), [float(r) for r in rho])
     for student, risk in enumerated(rows, rho, n).items():
-        assert exact_risk(teacher, student, n) == pytest.approx(float(risk), rel=2e-12, abs=1e-300), student
+        assert exact_risk(teacher, student, n) == pytest.approx(
+            float(risk), rel=2e-12, abs=1e-300
+        ), student
 
 
 def test_wrong_teacher_is_told_apart():
@@ -133,7 +137,11 @@ def sharing_by_inclusion_exclusion(p: list[F], rho: F, n: int) -> F:
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
-@given(st.lists(st.integers(0, 200), min_size=1, max_size=6), st.integers(1, 20), st.sampled_from([1, 2, 5, 40, 300]))
+@given(
+    st.lists(st.integers(0, 200), min_size=1, max_size=6),
+    st.integers(1, 20),
+    st.sampled_from([1, 2, 5, 40, 300]),
+)
 def test_sel_ptl_down_to_the_far_tail(weights: list[int], inputs: int, n: int):
     if not sum(weights):
         weights = [1, *weights]
@@ -148,9 +156,13 @@ def test_classes_equal_the_dense_table(student: str):
     row, n = np.array([0.5, 0.25, 0.25]), [0, 1, 7, 60]
     dense = Teacher([row, row[::-1], [1, 0, 0], row[[1, 0, 2]]], [0.2, 0.2, 0.4, 0.2])
     classes = Teacher.from_classes([row, [0, 1, 0]], [0.2, 0.4], [3, 1])
-    np.testing.assert_allclose(exact_risk(classes, student, n), exact_risk(dense, student, n), rtol=1e-14)
+    np.testing.assert_allclose(
+        exact_risk(classes, student, n), exact_risk(dense, student, n), rtol=1e-14
+    )
     apart = Teacher.from_classes([row, [0, 1, 0], row], [0.2, 0.4, 0.2], [1, 1, 2])
-    np.testing.assert_allclose(exact_risk(apart, student, n), exact_risk(dense, student, n), rtol=1e-13)
+    np.testing.assert_allclose(
+        exact_risk(apart, student, n), exact_risk(dense, student, n), rtol=1e-13
+    )
 
 
 def row_loss_of_ce_sgl(p: np.ndarray, visits: int) -> float:
@@ -168,7 +180,9 @@ def test_ce_sgl_by_double_sums(rho: float, n: int):
     want += rho * sum(weight[i] * row_loss_of_ce_sgl(p, i) for i in k[1:] if weight[i] > 1e-20)
     teacher = Teacher([p, np.eye(5)[0]], [rho, 1 - rho])
     # The point mass costs nothing once it is visited.
-    assert exact_risk(teacher, "ce_sgl", n) == pytest.approx(want + (1 - rho) * rho**n * 0.8 * (rho < 1), rel=1e-11)
+    assert exact_risk(teacher, "ce_sgl", n) == pytest.approx(
+        want + (1 - rho) * rho**n * 0.8 * (rho < 1), rel=1e-11
+    )
 
 
 def test_ce_sgl_is_normal_at_large_n():
@@ -180,7 +194,9 @@ def test_ce_sgl_is_normal_at_large_n():
         # Relative error of the normal term: O(1/(k p)) per label.
         assert exact_risk(teacher, "ce_sgl", n) == pytest.approx(want, rel=3e3 / n / p.min() ** 0.5)
     curve = exact_risk(teacher, "ce_sgl", [10**5, 4 * 10**5, 10**9])
-    np.testing.assert_allclose(curve, [exact_risk(teacher, "ce_sgl", n) for n in (10**5, 4 * 10**5, 10**9)], rtol=1e-13)
+    np.testing.assert_allclose(
+        curve, [exact_risk(teacher, "ce_sgl", n) for n in (10**5, 4 * 10**5, 10**9)], rtol=1e-13
+    )
     assert exact_risk(Teacher([p]), "ce_sgl", 2**53) == pytest.approx(
         np.sqrt(p * (1 - p)).sum() / sqrt(2 * pi * 2**53), rel=1e-12
     )
@@ -271,7 +287,9 @@ def test_published_limits_of_ce_ptl():
     assert limit == pytest.approx(0.4457, abs=5e-5)
     assert exact_risk(teacher, "ce_ptl", 10**7) == pytest.approx(limit, rel=1e-4)
     grid = np.linspace(0.742, 0.744, 2001)
-    bias = [exact_risk(Teacher.from_classes([[x, 1 - x]], [1], [1]), "ce_ptl", np.inf) for x in grid]
+    bias = [
+        exact_risk(Teacher.from_classes([[x, 1 - x]], [1], [1]), "ce_ptl", np.inf) for x in grid
+    ]
     assert max(bias) == pytest.approx(0.1501415530, abs=1e-8)
     for row in ([0.25] * 4, [1, 0, 0, 0], [0.5, 0.5, 0, 0]):
         assert exact_risk(Teacher([row]), "ce_ptl", np.inf) == pytest.approx(0, abs=1e-15)
@@ -293,7 +311,9 @@ def test_sizes_without_a_table():
     small = Teacher.from_classes([row], [1e-6], [10**6])
     for student in STUDENTS:
         # At n = S the visits are Poisson(1) up to a relative 1/S.
-        assert exact_risk(teacher, student, 10**12) == pytest.approx(exact_risk(small, student, 10**6), rel=3e-6)
+        assert exact_risk(teacher, student, 10**12) == pytest.approx(
+            exact_risk(small, student, 10**6), rel=3e-6
+        )
     zipf = 1 / np.arange(1, 256_001)
     words = Teacher.from_classes([zipf / zipf.sum()], [1.0], [1])
     p = np.sort(zipf / zipf.sum())
@@ -314,7 +334,9 @@ def test_largest_count():
 def test_order_of_the_students():
     teacher = instance0(6, 5)
     n = np.unique(np.geomspace(1, 1e4, 30).astype(int))
-    sgl, sel, ful = (np.asarray(exact_risk(teacher, name, n)) for name in ("ce_sgl", "sel_ptl", "ce_ful"))
+    sgl, sel, ful = (
+        np.asarray(exact_risk(teacher, name, n)) for name in ("ce_sgl", "sel_ptl", "ce_ful")
+    )
     assert (ful <= sel * (1 + 1e-12)).all()
     assert (sel <= sgl).all()
     for curve in (sel, ful):
@@ -369,7 +391,9 @@ def test_gradient_risk(graph: Graph, hops: int):
         assert balls_risk(teacher, graph, hops, n) == pytest.approx(want, rel=1e-12, abs=1e-17)
     if hops == 0 or graph.edges == 0:
         n = [0, 2, 30, np.inf]
-        np.testing.assert_allclose(balls_risk(teacher, graph, hops, n), exact_risk(teacher, "ce_ful", n), rtol=1e-12)
+        np.testing.assert_allclose(
+            balls_risk(teacher, graph, hops, n), exact_risk(teacher, "ce_ful", n), rtol=1e-12
+        )
 
 
 def test_gradient_risk_keeps_small_complements():
@@ -383,7 +407,15 @@ def test_gradient_risk_keeps_small_complements():
 
 def test_empty_cells_of_every_size():
     # The mean share of empty cells is (1 - 1/m)^n: few draws, many draws, collisions only, huge numbers.
-    for m, n in ((5, 1), (1000, 10), (10**6, 10**3), (10**12, 10**6), (10**9, 10**9), (100, 3000), (30, 1)):
+    for m, n in (
+        (5, 1),
+        (1000, 10),
+        (10**6, 10**3),
+        (10**12, 10**6),
+        (10**9, 10**9),
+        (100, 3000),
+        (30, 1),
+    ):
         cells = Cells(np.array([float(m)]), np.array([1 / m]))
         mean = empty_mean(cells, float(n), lambda windows, m=m: windows[0] / m)
         assert mean == pytest.approx(np.exp(n * np.log1p(-1 / m)), rel=1e-11)

@@ -31,10 +31,16 @@ TEACHERS = {
 GREEDY = access.top_k(2, sampled=False)
 STUDENTS = [
     *(students.top_k(k, sampled=False) for k in (1, 2, 4)),
-    *(students.tempered(*args) for args in ((2.0,), (2.0, 3.0), (0.5, 0.2), (2.0, None, GREEDY), (2.0, 1.0, GREEDY))),
+    *(
+        students.tempered(*args)
+        for args in ((2.0,), (2.0, 3.0), (0.5, 0.2), (2.0, None, GREEDY), (2.0, 1.0, GREEDY))
+    ),
     *(students.rounded(step, of) for step in (0.3, 2.0) for of in (access.SOFT, GREEDY)),
     *(students.quantised(bits, of) for bits in (1, 2, 4) for of in (access.SOFT, GREEDY)),
-    *(students.logits(of) for of in (access.SOFT, access.PARTIAL, access.top_k(1), access.top_k(2), GREEDY)),
+    *(
+        students.logits(of)
+        for of in (access.SOFT, access.PARTIAL, access.top_k(1), access.top_k(2), GREEDY)
+    ),
 ]
 
 
@@ -53,7 +59,9 @@ def test_enumeration_of_all_transfer_sets(student, case):
     teacher, n = TEACHERS[case]
     for size in (0, 1, n):
         expected = enumerated(student, teacher, size)
-        assert kt.exact_risk(teacher, student, size) == pytest.approx(expected, rel=1e-10, abs=1e-14)
+        assert kt.exact_risk(teacher, student, size) == pytest.approx(
+            expected, rel=1e-10, abs=1e-14
+        )
 
 
 @pytest.mark.parametrize("case", TEACHERS)
@@ -63,10 +71,15 @@ def test_enumeration_with_priors(case):
     weights = RNG.uniform(0, 4, size=teacher.inputs)
     weights[-1] = np.inf
     mixed = [students.shrink(prior, w) for w in (0.0, 0.7, 5.0, np.inf, weights)]
-    for student in [*(students.with_prior(name, prior) for name in ("ce_sgl", "ce_ptl", "ce_ful")), *mixed]:
+    for student in [
+        *(students.with_prior(name, prior) for name in ("ce_sgl", "ce_ptl", "ce_ful")),
+        *mixed,
+    ]:
         for size in (0, 1, n):
             expected = enumerated(student, teacher, size)
-            assert kt.exact_risk(teacher, student, size) == pytest.approx(expected, rel=1e-10, abs=1e-14)
+            assert kt.exact_risk(teacher, student, size) == pytest.approx(
+                expected, rel=1e-10, abs=1e-14
+            )
 
 
 LARGER = kt.Teacher(RNG.dirichlet(np.full(8, 0.5), size=12), RNG.dirichlet(np.ones(12)))
@@ -101,7 +114,9 @@ def test_priors_and_shrinkage_at_their_ends():
     uniform, n = np.full((2, 4), 0.25), np.array([0, 3, 100, 5000])
     for c in (0.0, 0.5, 3.0):
         expected = kt.exact_risk(teacher, students.add_c(c), n)
-        np.testing.assert_allclose(kt.exact_risk(teacher, students.shrink(uniform, 4 * c), n), expected, rtol=1e-9)
+        np.testing.assert_allclose(
+            kt.exact_risk(teacher, students.shrink(uniform, 4 * c), n), expected, rtol=1e-9
+        )
     for name in ("ce_sgl", "ce_ful", "ce_ptl"):
         expected = kt.exact_risk(teacher, name, n[:3])
         found = kt.exact_risk(teacher, students.with_prior(name, uniform), n[:3])
@@ -117,7 +132,9 @@ def test_shrinking_by_the_best_weight_helps_a_student_with_a_good_prior():
     teacher = kt.Teacher(RNG.dirichlet(np.ones(6), size=5))
     near = 0.9 * teacher.pi + 0.1 / 6
     best = students.shrink(near, students.best_shrinkage(teacher, near))
-    risks = [kt.exact_risk(teacher, s, 50) for s in (best, students.with_prior("ce_sgl", near), "ce_sgl")]
+    risks = [
+        kt.exact_risk(teacher, s, 50) for s in (best, students.with_prior("ce_sgl", near), "ce_sgl")
+    ]
     assert risks[0] < risks[1] < risks[2]
 
 
@@ -134,8 +151,12 @@ def test_floor_and_missing_mass_in_rational_arithmetic():
         shared = sum(abs(p - sum(tail) / len(tail)) for p in tail) / 2
         floor += unvisited + r * (1 - (1 - r) ** n) * shared
         hidden += unvisited + r * sum(p * ((1 - r * p) ** n - (1 - r) ** n) for p in row)
-    assert kt.exact_risk(teacher, students.top_k(k, sampled=False), n) == pytest.approx(float(floor), rel=1e-13)
-    assert kt.exact_risk(teacher, students.logits(access.PARTIAL), n) == pytest.approx(float(hidden), rel=1e-13)
+    assert kt.exact_risk(teacher, students.top_k(k, sampled=False), n) == pytest.approx(
+        float(floor), rel=1e-13
+    )
+    assert kt.exact_risk(teacher, students.logits(access.PARTIAL), n) == pytest.approx(
+        float(hidden), rel=1e-13
+    )
 
 
 def test_a_tiny_hidden_mass_keeps_its_digits():
@@ -147,11 +168,17 @@ def test_a_tiny_hidden_mass_keeps_its_digits():
     unvisited = (r * (1 - r) ** n + (1 - r) * r**n) / 2
     found = kt.exact_risk(teacher, students.logits(access.PARTIAL), n)
     assert found == pytest.approx(float(visited + unvisited), rel=1e-9)
-    assert HiddenMass().visited(teacher.classes, np.array([3.0]))[0] == pytest.approx(float(visited), rel=1e-9)
+    assert HiddenMass().visited(teacher.classes, np.array([3.0]))[0] == pytest.approx(
+        float(visited), rel=1e-9
+    )
 
 
 @given(
-    teacher=teachers(4, 6), n=st.integers(0, 50), bits=st.integers(1, 8), step=st.floats(0.05, 3), tau=st.floats(0.5, 2)
+    teacher=teachers(4, 6),
+    n=st.integers(0, 50),
+    bits=st.integers(1, 8),
+    step=st.floats(0.05, 3),
+    tau=st.floats(0.5, 2),
 )
 def test_risk_is_at_most_floor_and_coverage(teacher, n, bits, step, tau):
     """risk <= floor + kappa / (n + 1), kappa = S for complete rows."""
@@ -187,7 +214,9 @@ def test_the_law_of_closures_from_below(size, n):
     points = kt.Teacher(np.eye(2)[np.arange(size) % 2], rho)
     assert kt.exact_risk(points, students.logits(), n) >= (size - 1) / (2 * math.e * (n + 1))
     one_row = kt.Teacher([rho])
-    assert kt.exact_risk(one_row, students.logits(access.PARTIAL), n) >= (size - 1) / (2 * math.e * (n + 1))
+    assert kt.exact_risk(one_row, students.logits(access.PARTIAL), n) >= (size - 1) / (
+        2 * math.e * (n + 1)
+    )
 
 
 POINTS = RNG.normal(size=(6, 2))
@@ -205,11 +234,15 @@ def over_visited_sets(student, teacher, n):
         counts = np.zeros(teacher.pi.shape, dtype=int)
         counts[list(inputs), 0] = 1
         table = student.table(counts, student.access.reveal(counts, teacher.pi))
-        total += np.prod(teacher.rho[list(inputs)]) * kt.total_variation(table, teacher.pi, teacher.rho)
+        total += np.prod(teacher.rho[list(inputs)]) * kt.total_variation(
+            table, teacher.pi, teacher.rho
+        )
     return float(total)
 
 
-@pytest.mark.parametrize("points", [POINTS[:5], np.arange(5.0)[:, None], np.eye(5)], ids=["plane", "line", "simplex"])
+@pytest.mark.parametrize(
+    "points", [POINTS[:5], np.arange(5.0)[:, None], np.eye(5)], ids=["plane", "line", "simplex"]
+)
 def test_affine_logits_cost_their_dimension(points):
     """risk <= (1 - 1/A)(d + 1)/(n + 1); on a line any two inputs reveal all; on a simplex it is ce_ful."""
     teacher = affine_teacher(points)
@@ -246,7 +279,8 @@ def test_one_query_for_a_jacobian():
     teacher = affine_teacher(POINTS)
     student = students.jacobian(POINTS)
     np.testing.assert_allclose(
-        kt.exact_risk(teacher, student, [0, 1, 7, np.inf]), [kt.exact_risk(teacher, "ce_ful", 0), 0, 0, 0]
+        kt.exact_risk(teacher, student, [0, 1, 7, np.inf]),
+        [kt.exact_risk(teacher, "ce_ful", 0), 0, 0, 0],
     )
     other = kt.Teacher(RNG.dirichlet(np.ones(3), size=6))
     with pytest.raises(ValueError, match="not affine in them"):
@@ -258,7 +292,10 @@ EXACT_LEVELS = [
     *((access.top_k(k), students.top_k(k)) for k in (1, 2, 4)),
     *((access.top_k(k, sampled=False), students.top_k(k, sampled=False)) for k in (1, 2, 4)),
     (access.SOFT, students.STUDENTS["ce_ful"]),
-    *((access.logits(of), students.logits(of)) for of in (access.SOFT, access.PARTIAL, access.top_k(2), GREEDY)),
+    *(
+        (access.logits(of), students.logits(of))
+        for of in (access.SOFT, access.PARTIAL, access.top_k(2), GREEDY)
+    ),
     (access.temperature(2.0), students.tempered(2.0)),
     (
         access.gradient(kt.graphs.nearest_neighbours(POINTS, 2)),

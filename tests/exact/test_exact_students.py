@@ -42,15 +42,21 @@ def test_enumeration_of_all_transfer_sets(student, case):
     teacher, n = TEACHERS[case]
     for size in (0, 1, n):
         expected = enumerated(student, teacher, size)
-        assert kt.exact_risk(teacher, student, size) == pytest.approx(expected, rel=1e-10, abs=1e-14)
+        assert kt.exact_risk(teacher, student, size) == pytest.approx(
+            expected, rel=1e-10, abs=1e-14
+        )
 
 
-@pytest.mark.parametrize("graph", [kt.graphs.cycle(4), kt.graphs.path(4), kt.graphs.complete(4), np.zeros((4, 4))])
+@pytest.mark.parametrize(
+    "graph", [kt.graphs.cycle(4), kt.graphs.path(4), kt.graphs.complete(4), np.zeros((4, 4))]
+)
 def test_enumeration_of_grad_ful(graph):
     teacher = kt.Teacher(RNG.dirichlet(np.ones(2), size=4), RNG.dirichlet(np.ones(4)))
     student = kt.students.grad_ful(graph)
     for n in (0, 1, 4):
-        assert kt.exact_risk(teacher, student, n) == pytest.approx(enumerated(student, teacher, n), rel=1e-10)
+        assert kt.exact_risk(teacher, student, n) == pytest.approx(
+            enumerated(student, teacher, n), rel=1e-10
+        )
 
 
 LARGER = [
@@ -61,13 +67,20 @@ LARGER = [
         (kt.Teacher(RNG.dirichlet(np.ones(7), size=5), RNG.dirichlet(np.ones(5))), 2000),
         (kt.Teacher(np.eye(12), RNG.dirichlet(np.full(12, 0.5))), 20),
     ]
-    for student in [*kt.STUDENTS.values(), kt.students.add_c(0.7), kt.students.top_k(1), kt.students.top_k(3)]
+    for student in [
+        *kt.STUDENTS.values(),
+        kt.students.add_c(0.7),
+        kt.students.top_k(1),
+        kt.students.top_k(3),
+    ]
     if not (student.name == "ce_ptl" and teacher.inputs == 5)
 ]
 
 
 @pytest.mark.parametrize(
-    ("student", "teacher", "n"), LARGER, ids=[f"{s.name}-{t.inputs}x{t.labels}" for s, t, _ in LARGER]
+    ("student", "teacher", "n"),
+    LARGER,
+    ids=[f"{s.name}-{t.inputs}x{t.labels}" for s, t, _ in LARGER],
 )
 def test_monte_carlo_agrees(student, teacher, n):
     """False alarm 1e-6 each; an error of 0.006 in a risk is caught with the same certainty."""
@@ -77,7 +90,9 @@ def test_monte_carlo_agrees(student, teacher, n):
 
 def test_the_judge_convicts_a_wrong_student():
     teacher = LARGER[0][1]
-    estimate = kt.simulate(teacher, kt.students.add_c(0.7), n=60, repeats=50_000, seed=3).estimates[0]
+    estimate = kt.simulate(teacher, kt.students.add_c(0.7), n=60, repeats=50_000, seed=3).estimates[
+        0
+    ]
     with pytest.raises(AssertionError, match="away from"):
         assert_risk(estimate, kt.exact_risk(teacher, kt.students.add_c(0.8), 60), detects=0.006)
 
@@ -85,26 +100,41 @@ def test_the_judge_convicts_a_wrong_student():
 def test_parameters_at_their_ends():
     teacher = kt.Teacher([[0.4, 0.3, 0.2, 0.1], [0.25] * 4], [0.3, 0.7])
     n = np.array([0, 1, 10, 100, 10**6])
-    same = {"add_c(0)": (kt.students.add_c(0), "ce_sgl"), "top_k(0)": (kt.students.top_k(0), "sel_ptl")}
+    same = {
+        "add_c(0)": (kt.students.add_c(0), "ce_sgl"),
+        "top_k(0)": (kt.students.top_k(0), "sel_ptl"),
+    }
     same |= {f"top_k({k})": (kt.students.top_k(k), "ce_ful") for k in (3, 4, 9)}
     for student, equal in same.values():
-        np.testing.assert_allclose(kt.exact_risk(teacher, student, n), kt.exact_risk(teacher, equal, n), rtol=1e-11)
+        np.testing.assert_allclose(
+            kt.exact_risk(teacher, student, n), kt.exact_risk(teacher, equal, n), rtol=1e-11
+        )
     no_edges = kt.students.grad_ful(np.zeros((2, 2)))
-    np.testing.assert_allclose(kt.exact_risk(teacher, no_edges, n), kt.exact_risk(teacher, "ce_ful", n), rtol=1e-12)
+    np.testing.assert_allclose(
+        kt.exact_risk(teacher, no_edges, n), kt.exact_risk(teacher, "ce_ful", n), rtol=1e-12
+    )
     floors = {"ce_ptl", "argmax", "argmax_hedged"}
-    assert all(kt.exact_risk(teacher, student, np.inf) == 0 for student in EXACT if student.name not in floors)
+    assert all(
+        kt.exact_risk(teacher, student, np.inf) == 0
+        for student in EXACT
+        if student.name not in floors
+    )
 
 
 def test_add_c_at_large_n_tends_to_ce_sgl():
     teacher = kt.Teacher.from_classes([[0.5, 0.3, 0.2]], [1e-3], [1000])
     for n in (10**6, 10**8):
-        ratio = kt.exact_risk(teacher, kt.students.add_c(0.5), n) / kt.exact_risk(teacher, "ce_sgl", n)
+        ratio = kt.exact_risk(teacher, kt.students.add_c(0.5), n) / kt.exact_risk(
+            teacher, "ce_sgl", n
+        )
         assert abs(ratio - 1) < 30 / (n / 1000) ** 0.5 / 10
 
 
 def test_students_without_an_exact_risk_say_so():
     teacher = kt.Teacher([[0.5, 0.5]])
-    with pytest.raises(kt.NoExactRisk, match=r"student 'good_turing' has no exact risk: use simulate"):
+    with pytest.raises(
+        kt.NoExactRisk, match=r"student 'good_turing' has no exact risk: use simulate"
+    ):
         kt.exact_risk(teacher, "good_turing", 5)
     with pytest.raises(ValueError, match="did you mean 'ce_sgl'"):
         kt.exact_risk(teacher, "ce_sgll", 5)

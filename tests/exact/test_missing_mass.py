@@ -88,7 +88,9 @@ def test_loss_of_ce_ful():
     rows, _, multiplicity = teacher.classes
     assert len(rows) == 3
     law = missing_mass_law(teacher, 3, ce_ful_weights(teacher))
-    assert law.values @ law.probabilities == pytest.approx(exact_risk(teacher, "ce_ful", 3), rel=1e-14)
+    assert law.values @ law.probabilities == pytest.approx(
+        exact_risk(teacher, "ce_ful", 3), rel=1e-14
+    )
     # Enumeration over all 4^3 sequences.
     loss = teacher.rho * np.array([0.3, 0.2, 0.5, 0.3])
     total: dict[float, float] = {}
@@ -97,7 +99,9 @@ def test_loss_of_ce_ful():
         value = round(loss.sum() - loss[list(set(drawn))].sum(), 12)
         total[value] = total.get(value, 0.0) + float(np.prod(teacher.rho[drawn]))
     for x in total:
-        assert law.cdf(x + 1e-11) == pytest.approx(sum(p for y, p in total.items() if y <= x), abs=1e-14)
+        assert law.cdf(x + 1e-11) == pytest.approx(
+            sum(p for y, p in total.items() if y <= x), abs=1e-14
+        )
     assert missing_mass_moments(teacher, 3, ce_ful_weights(teacher)).mean == pytest.approx(
         exact_risk(teacher, "ce_ful", 3), rel=1e-14
     )
@@ -119,7 +123,9 @@ def test_occupancy_chain(inputs: int, n: int):
     assert abs(wrong.cdf((u + 0.25) / inputs) - np.cumsum(law)).max() > 1e-5
 
 
-@pytest.mark.parametrize(("inputs", "n"), [(10**4, 10**4), (10**6, 10**3), (10**9, 10**9), (10**6, 10**7)])
+@pytest.mark.parametrize(
+    ("inputs", "n"), [(10**4, 10**4), (10**6, 10**3), (10**9, 10**9), (10**6, 10**7)]
+)
 def test_law_agrees_with_moments(inputs: int, n: int):
     teacher = Teacher.from_classes([[0.5, 0.5]], [1 / inputs], [inputs])
     law, moments = missing_mass_law(teacher, n), missing_mass_moments(teacher, n)
@@ -170,7 +176,9 @@ def test_sharper_bound_is_the_infimum():
     for inputs, n, delta in ((1, 10, 0.05), (100, 1000, 1e-4), (10**9, 10**10, 0.3)):
         t = np.linspace(1e-6, 1 - 1e-9, 400_001)
         grid = (inputs * (1 - t) ** ((1 - t) / t) + np.log(1 / delta) / t).min() / n
-        assert missing_mass_bounds(inputs, n, delta).sharper == pytest.approx(min(grid, 1), rel=1e-6)
+        assert missing_mass_bounds(inputs, n, delta).sharper == pytest.approx(
+            min(grid, 1), rel=1e-6
+        )
     bound = missing_mass_bounds(100, 2000, 0.01)
     assert bound.paper == pytest.approx(400 / 18000 + 30 * np.log(100) / 2000)
     assert bound.sharper < bound.paper

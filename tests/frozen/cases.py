@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from click.testing import CliRunner
+from frozen import subjects
 
 import kt_theory as kt
-from frozen import subjects
 from kt_theory.cli import main
 
 HERE = Path(__file__).parent

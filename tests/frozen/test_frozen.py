@@ -10,7 +10,6 @@ import json
 import math
 
 import pytest
-
 from frozen.cases import GROUPS, HERE, collected
 
 TOLERANCE = 1e-12

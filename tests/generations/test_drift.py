@@ -52,9 +52,14 @@ def test_fixed_visits_are_wright_fisher_exactly(visits):
     start = 1 - sum(p * p for p in ROW)
     for g, law in enumerate(laws):
         h = sum(weight * (1 - sum(p * p for p in row)) for row, weight in law.items())
-        assert h == start * (1 - Fraction(1, visits)) ** g  # the claim itself, in rational arithmetic
+        assert (
+            h == start * (1 - Fraction(1, visits)) ** g
+        )  # the claim itself, in rational arithmetic
         assert exact[g] == pytest.approx(float(h), abs=1e-15)
-        drift = sum(weight * sum((q - p) ** 2 for q, p in zip(row, ROW, strict=True)) for row, weight in law.items())
+        drift = sum(
+            weight * sum((q - p) ** 2 for q, p in zip(row, ROW, strict=True))
+            for row, weight in law.items()
+        )
         assert drift == start - h
         for a in range(3):
             on_a = sum(weight for row, weight in law.items() if row[a] == 1)
@@ -79,7 +84,10 @@ def test_fixation_takes_about_as_long_as_diffusion_says():
 def test_simulated_lineages_collapse_as_computed():
     truth = kt.Teacher([[float(p) for p in ROW]])
     frame = lineage(truth, [("ce_sgl", 5)] * 12, repeats=12_000, seed=3, progress=False)
-    fixed, diversity = fixation(truth.pi[0], 5, 12).sum(axis=1), heterozygosity(truth, "ce_sgl", 5, 12)
+    fixed, diversity = (
+        fixation(truth.pi[0], 5, 12).sum(axis=1),
+        heterozygosity(truth, "ce_sgl", 5, 12),
+    )
     for g in (1, 2, 5, 12):
         assert_risk(of(frame, g, "point_masses"), fixed[g], detects=0.06)
         assert_risk(of(frame, g, "heterozygosity"), diversity[g], detects=0.03)
@@ -87,7 +95,9 @@ def test_simulated_lineages_collapse_as_computed():
         assert_risk(of(frame, 5, "heterozygosity"), diversity[6], detects=0.03)
 
 
-@pytest.mark.parametrize("student", ["ce_sgl", "laplace", students.add_c(0.3), "ce_ful", students.tempered(2.0)])
+@pytest.mark.parametrize(
+    "student", ["ce_sgl", "laplace", students.add_c(0.3), "ce_ful", students.tempered(2.0)]
+)
 def test_random_visits_agree_with_enumeration(student):
     """Two generations over all transfer sets of 3 pairs; the second by linearity, from each first table."""
     student = students.as_students(student)[0]
@@ -105,7 +115,9 @@ def test_random_visits_agree_with_enumeration(student):
 def test_the_largest_number_of_visits_counts():
     """From 2^53 on a float does not change when 1 is added."""
     for n in (2**53 - 1, 2**53):
-        np.testing.assert_allclose(heterozygosity(kt.Teacher([[0.7, 0.3]]), "ce_sgl", n, 2), 0.42, rtol=1e-14)
+        np.testing.assert_allclose(
+            heterozygosity(kt.Teacher([[0.7, 0.3]]), "ce_sgl", n, 2), 0.42, rtol=1e-14
+        )
 
 
 def test_rounding_above_one_is_no_more_than_certain():
@@ -113,10 +125,13 @@ def test_rounding_above_one_is_no_more_than_certain():
 
 
 def test_work_without_end_is_refused():
-    with pytest.raises(kt.NoExactRisk, match=r"^1000000000 generations takes about .*: give fewer$"):
+    with pytest.raises(
+        kt.NoExactRisk, match=r"^1000000000 generations takes about .*: give fewer$"
+    ):
         heterozygosity(TINY, "ce_sgl", 10, 10**9)
     with pytest.raises(
-        kt.NoExactRisk, match=r"^fixation over 1000000 generations takes about .*: give fewer, or fewer"
+        kt.NoExactRisk,
+        match=r"^fixation over 1000000 generations takes about .*: give fewer, or fewer",
     ):
         fixation([0.5, 0.5], 1000, 10**6)
 
@@ -139,9 +154,15 @@ def test_unvisited_rows_keep_a_lineage_from_collapsing():
     """With iid inputs a row starts again from Uniform now and then: the share of point masses does not go to 1."""
     truth = kt.Teacher(np.tile([0.5, 0.3, 0.2], (5, 1)))
     frame = lineage(truth, [("ce_sgl", 10)] * 60, repeats=2000, seed=4, progress=False)
-    assert_risk(of(frame, 60, "heterozygosity"), heterozygosity(truth, "ce_sgl", 10, 60)[-1], detects=0.08)
-    assert of(frame, 60, "point_masses").mean < 1.0 - 0.8**10  # the others were not visited in this generation
-    fixed = lineage(kt.Teacher([[0.5, 0.3, 0.2]]), [("ce_sgl", 2)] * 60, repeats=2000, seed=4, progress=False)
+    assert_risk(
+        of(frame, 60, "heterozygosity"), heterozygosity(truth, "ce_sgl", 10, 60)[-1], detects=0.08
+    )
+    assert (
+        of(frame, 60, "point_masses").mean < 1.0 - 0.8**10
+    )  # the others were not visited in this generation
+    fixed = lineage(
+        kt.Teacher([[0.5, 0.3, 0.2]]), [("ce_sgl", 2)] * 60, repeats=2000, seed=4, progress=False
+    )
     assert fixed["point_masses"][60] == 1.0
 
 
@@ -155,7 +176,9 @@ def test_the_loss_grows_like_the_square_root_of_the_generation():
 @given(teachers(max_labels=6), st.integers(0, 12), st.integers(0, 2**32))
 def test_sel_ptl_is_majorised_by_its_teacher(teacher, n, seed):
     """On every path: the largest m labels of the copy weigh at most those of the teacher, so h never falls."""
-    counts = np.random.default_rng(seed).multinomial(n, teacher.pi / teacher.pi.sum(axis=1, keepdims=True))
+    counts = np.random.default_rng(seed).multinomial(
+        n, teacher.pi / teacher.pi.sum(axis=1, keepdims=True)
+    )
     copy = students.SEL_PTL.table(counts, students.SEL_PTL.access.reveal(counts, teacher.pi))
     largest = np.cumsum(-np.sort(-copy, axis=1), axis=1)
     assert (largest <= np.cumsum(-np.sort(-teacher.pi, axis=1), axis=1) + 1e-12).all()
@@ -169,7 +192,9 @@ def test_sel_ptl_drifts_to_uniform_from_three_labels_on():
     assert frame["heterozygosity"][80] == pytest.approx(2 / 3, abs=1e-3)
     assert (np.diff(frame["heterozygosity"]) >= -1e-15).all()
     # It is not unbiased: one label a of (1/2, 3/10, 1/5) seen, the others share the rest.
-    first = lineage(kt.Teacher([[0.5, 0.3, 0.2]]), [("sel_ptl", 1)], repeats=2000, seed=6, progress=False)
+    first = lineage(
+        kt.Teacher([[0.5, 0.3, 0.2]]), [("sel_ptl", 1)], repeats=2000, seed=6, progress=False
+    )
     squares = 0.5 * (0.25 + 2 * 0.25**2) + 0.3 * (0.09 + 2 * 0.35**2) + 0.2 * (0.04 + 2 * 0.4**2)
     assert_risk(of(first, 1, "heterozygosity"), 1.0 - squares, detects=0.06)
 
@@ -180,7 +205,9 @@ def test_sel_ptl_has_fixed_points(row):
     and Uniform move; only on an unvisited input do they."""
     frame = lineage(kt.Teacher([row]), [("sel_ptl", 1)] * 30, repeats=50, seed=0, progress=False)
     assert frame["to_truth"].max() <= 1e-14
-    unvisited = lineage(kt.Teacher([row] * 3), [("sel_ptl", 1)] * 30, repeats=50, seed=0, progress=False)
+    unvisited = lineage(
+        kt.Teacher([row] * 3), [("sel_ptl", 1)] * 30, repeats=50, seed=0, progress=False
+    )
     assert (unvisited["to_truth"].max() > 0.05) == (row != [0.25] * 4)
 
 
@@ -195,12 +222,20 @@ def test_ce_ptl_squares_its_teacher():
 
 
 def test_large_n_and_classes_are_cheap():
-    teacher = kt.Teacher.from_classes([[0.5, 0.5], [0.9, 0.1]], [1e-12, 1e-12], [4 * 10**11, 6 * 10**11])
+    teacher = kt.Teacher.from_classes(
+        [[0.5, 0.5], [0.9, 0.1]], [1e-12, 1e-12], [4 * 10**11, 6 * 10**11]
+    )
     found = heterozygosity(teacher, "ce_sgl", 10**12, 3)
     assert found[0] == pytest.approx(0.4 * 0.5 + 0.6 * 0.18, rel=1e-9)
-    assert heterozygosity(kt.Teacher([[0.5, 0.5]]), "ce_sgl", 10**9, 1)[1] == pytest.approx(0.5 * (1 - 1e-9), abs=1e-15)
-    assert heterozygosity(kt.Teacher([[0.7, 0.3]]), "ce_sgl", 0, 2) == pytest.approx([0.42, 0.5, 0.5])
-    np.testing.assert_allclose(heterozygosity(kt.Teacher([[1.0]]), "laplace", 0, 2), 0.0, atol=1e-15)
+    assert heterozygosity(kt.Teacher([[0.5, 0.5]]), "ce_sgl", 10**9, 1)[1] == pytest.approx(
+        0.5 * (1 - 1e-9), abs=1e-15
+    )
+    assert heterozygosity(kt.Teacher([[0.7, 0.3]]), "ce_sgl", 0, 2) == pytest.approx(
+        [0.42, 0.5, 0.5]
+    )
+    np.testing.assert_allclose(
+        heterozygosity(kt.Teacher([[1.0]]), "laplace", 0, 2), 0.0, atol=1e-15
+    )
 
 
 @pytest.mark.long

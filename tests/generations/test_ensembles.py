@@ -43,7 +43,9 @@ def test_two_labels_by_gauss_hermite(sigma):
     """The difference of two noises has standard deviation sigma sqrt(2)."""
     p = 0.85
     expected = gauss_hermite(lambda x: sigmoid(np.log(p / (1 - p)) + x), sigma * np.sqrt(2))
-    assert mean_softmax(np.array([p, 1 - p]), sigma) == pytest.approx([expected, 1 - expected], abs=1e-11)
+    assert mean_softmax(np.array([p, 1 - p]), sigma) == pytest.approx(
+        [expected, 1 - expected], abs=1e-11
+    )
     assert ensemble_floor(kt.Teacher([[p, 1 - p]]), sigma) == pytest.approx(p - expected, abs=1e-11)
 
 
@@ -59,7 +61,9 @@ def test_the_quadrature_gives_distributions(sigma, labels):
 
 def test_both_forms_of_the_noisy_gumbel_agree():
     v = np.linspace(-9.0, 30.0, 24)
-    np.testing.assert_allclose(_noisy_gumbel(v, 1.0), _noisy_gumbel(v, np.nextafter(1.0, 2.0)), atol=1e-13)
+    np.testing.assert_allclose(
+        _noisy_gumbel(v, 1.0), _noisy_gumbel(v, np.nextafter(1.0, 2.0)), atol=1e-13
+    )
 
 
 @pytest.mark.parametrize("sigma", [0.05, 1.0, 1.5, 50.0])
@@ -76,7 +80,9 @@ def test_many_labels_by_sampling(sigma):
         weights = row * np.exp(sigma * np.random.default_rng(1).standard_normal((repeats, 5)))
     drawn = weights / weights.sum(axis=1, keepdims=True)
     for a, value in enumerate(mean_softmax(row, sigma)):
-        found = SimpleNamespace(mean=drawn[:, a].mean(), std_error=drawn[:, a].std() / repeats**0.5, repeats=repeats)
+        found = SimpleNamespace(
+            mean=drawn[:, a].mean(), std_error=drawn[:, a].std() / repeats**0.5, repeats=repeats
+        )
         assert_risk(found, value, detects=0.008)
     assert mean_softmax(row, sigma)[4] == 0.0
 
@@ -108,9 +114,15 @@ def test_the_geometric_mean_has_no_floor(run):
         expected = 0.5 * sum(two_label_distance(p, 1.5 * np.sqrt(2 / members)) for p in (0.9, 0.7))
         found = of(run, "geometric", members)
         assert_risk(found, expected, detects=0.02)
-        assert found.mean <= 0.5 * 1.5 / members**0.5 + confidence_radius(found.std_error, found.repeats)
-    small = ensemble(kt.Teacher([[0.8, 0.15, 0.05]]), 0.05, [1, 16], repeats=4000, seed=2, progress=False)
-    assert of(small, "geometric", 1).mean / of(small, "geometric", 16).mean == pytest.approx(4.0, rel=0.1)
+        assert found.mean <= 0.5 * 1.5 / members**0.5 + confidence_radius(
+            found.std_error, found.repeats
+        )
+    small = ensemble(
+        kt.Teacher([[0.8, 0.15, 0.05]]), 0.05, [1, 16], repeats=4000, seed=2, progress=False
+    )
+    assert of(small, "geometric", 1).mean / of(small, "geometric", 16).mean == pytest.approx(
+        4.0, rel=0.1
+    )
 
 
 def test_the_arithmetic_mean_stops_at_its_floor(run, skewed):
@@ -120,7 +132,9 @@ def test_the_arithmetic_mean_stops_at_its_floor(run, skewed):
     for p in (0.9, 0.7):
         z, width = np.log(p / (1 - p)), 1.5 * np.sqrt(2)
         mean = gauss_hermite(lambda x, z=z: sigmoid(z + x), width)
-        spread += 0.5 * np.sqrt(gauss_hermite(lambda x, z=z, mean=mean: (sigmoid(z + x) - mean) ** 2, width))
+        spread += 0.5 * np.sqrt(
+            gauss_hermite(lambda x, z=z, mean=mean: (sigmoid(z + x) - mean) ** 2, width)
+        )
     for members in (1, 4, 16, 64):
         found = of(run, "arithmetic", members)
         radius = confidence_radius(found.std_error, found.repeats)

@@ -19,7 +19,9 @@ from kt_theory.testing import assert_risk, confidence_radius, teachers
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(6, 2))
-AFFINE = kt.Teacher(AffineLogits(RNG.normal(size=(4, 2)), RNG.normal(size=4)).table(X), RNG.dirichlet(np.ones(6)))
+AFFINE = kt.Teacher(
+    AffineLogits(RNG.normal(size=(4, 2)), RNG.normal(size=4)).table(X), RNG.dirichlet(np.ones(6))
+)
 PRIOR = RNG.dirichlet(np.ones(4), size=6)
 TINY = kt.Teacher([[0.5, 0.3, 0.2], [0.0, 0.9, 0.1]], [0.6, 0.4])
 
@@ -50,7 +52,9 @@ def test_the_batch_learner_writes_the_tables_of_the_students(student):
     tables = np.broadcast_to(AFFINE.pi, (5, 6, 4)).copy()
     for n in (0, 1, 12):
         done = []
-        copies = Learner(student, 6, 4).copies(tables, AFFINE.rho, n, np.random.default_rng(n), done.append)
+        copies = Learner(student, 6, 4).copies(
+            tables, AFFINE.rho, n, np.random.default_rng(n), done.append
+        )
         assert sum(done) == 5
         rng = np.random.default_rng(n)
         visits = draw_labels(np.full((5, 1), n), np.broadcast_to(AFFINE.rho, (5, 1, 6)), rng)[:, 0]
@@ -66,7 +70,9 @@ def test_the_batch_learner_writes_the_tables_of_the_students(student):
 @given(teachers(), st.integers(0, 9), st.integers(0, 2**32))
 def test_labels_of_probability_zero_are_never_drawn(teacher, n, seed):
     rng = np.random.default_rng(seed)
-    counts = draw_labels(np.full((3, teacher.inputs), n), np.broadcast_to(teacher.pi, (3, *teacher.pi.shape)), rng)
+    counts = draw_labels(
+        np.full((3, teacher.inputs), n), np.broadcast_to(teacher.pi, (3, *teacher.pi.shape)), rng
+    )
     assert (counts.sum(axis=2) == n).all()
     assert (counts[:, teacher.pi == 0] == 0).all()
 
@@ -123,13 +129,25 @@ def test_an_imperfect_teacher_is_the_floor_of_its_students():
     for n in (2, 10, 1000):
         unseen = 0.75**n
         expected = unseen * (0.6 - 1 / 3) + (1 - unseen) * floor
-        frame = lineage(truth, [("ce_sgl", 40), ("ce_ful", n)], repeats=20_000, seed=n, progress=False)
+        frame = lineage(
+            truth, [("ce_sgl", 40), ("ce_ful", n)], repeats=20_000, seed=n, progress=False
+        )
         assert_risk(estimate(frame, 2, "to_truth"), expected, detects=0.012)
-    with pytest.raises(AssertionError, match="away"):  # a perfect teacher's student would have no floor
-        assert_risk(estimate(frame, 2, "to_truth"), kt.exact_risk(truth, "ce_ful", 1000), detects=0.012)
+    with pytest.raises(
+        AssertionError, match="away"
+    ):  # a perfect teacher's student would have no floor
+        assert_risk(
+            estimate(frame, 2, "to_truth"), kt.exact_risk(truth, "ce_ful", 1000), detects=0.012
+        )
 
 
-@given(teachers(), st.sampled_from(sorted(kt.STUDENTS)), st.integers(0, 20), st.integers(0, 20), st.integers(0, 99))
+@given(
+    teachers(),
+    st.sampled_from(sorted(kt.STUDENTS)),
+    st.integers(0, 20),
+    st.integers(0, 20),
+    st.integers(0, 99),
+)
 def test_the_triangle_inequality_holds_both_ways(truth, student, many, n, seed):
     frame = lineage(truth, [("ce_sgl", many), (student, n)], repeats=20, seed=seed, progress=False)
     teacher, to_truth = frame["to_truth"][1], frame["to_truth"][2]
@@ -141,7 +159,9 @@ def test_soft_labels_of_a_rich_teacher_beat_hard_labels_of_the_truth():
     truth = kt.teachers.dirichlet(inputs=20, labels=10, alpha=1.0, seed=0)
     direct = kt.exact_risk(truth, "ce_sgl", 400)
     for many, better in ((200, False), (4000, True)):
-        frame = lineage(truth, [("ce_sgl", many), ("ce_ful", 400)], repeats=2000, seed=0, progress=False)
+        frame = lineage(
+            truth, [("ce_sgl", many), ("ce_ful", 400)], repeats=2000, seed=0, progress=False
+        )
         found = estimate(frame, 2, "to_truth")
         assert abs(found.mean - direct) > confidence_radius(found.std_error, 2000)
         assert (found.mean < direct) == better
@@ -153,7 +173,9 @@ def test_the_first_generations_do_not_depend_on_those_that_follow():
     again = lineage(TINY, [("ce_sgl", 4), ("sel_ptl", 9)], repeats=50, seed=7, progress=False)
     assert short.equals(long.iloc[:2])
     assert long.equals(again)
-    assert not long.equals(lineage(TINY, [("ce_sgl", 4), ("sel_ptl", 9)], repeats=50, seed=8, progress=False))
+    assert not long.equals(
+        lineage(TINY, [("ce_sgl", 4), ("sel_ptl", 9)], repeats=50, seed=8, progress=False)
+    )
 
 
 def test_blocks_of_repeats_add_up():
@@ -178,7 +200,9 @@ def test_large_tables_are_written_in_pieces(monkeypatch):
 
 def test_a_function_is_a_stage():
     half = lineage(TINY, [lambda table: 0.5 * table + 0.5 / 3], repeats=2, progress=False)
-    assert half["to_truth"][1] == pytest.approx(0.5 * TINY.rho @ np.abs(TINY.pi - 1 / 3).sum(axis=1) / 2, abs=1e-15)
+    assert half["to_truth"][1] == pytest.approx(
+        0.5 * TINY.rho @ np.abs(TINY.pi - 1 / 3).sum(axis=1) / 2, abs=1e-15
+    )
     assert half["stage"][1] == "<lambda>"
     assert half["point_masses"].tolist() == [0.0, 0.0]
 

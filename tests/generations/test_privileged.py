@@ -24,7 +24,8 @@ def enumerated(tables, weights, rho, n):
     weights, rho = [Fraction(float(w)) for w in weights], [Fraction(float(r)) for r in rho]
     inputs, labels = len(rho), len(tables[0][0])
     pi = [
-        [sum(w * t[s][a] for w, t in zip(weights, tables, strict=True)) for a in range(labels)] for s in range(inputs)
+        [sum(w * t[s][a] for w, t in zip(weights, tables, strict=True)) for a in range(labels)]
+        for s in range(inputs)
     ]
     total = Fraction(0)
     for queries in product(product(range(inputs), range(len(weights))), repeat=n):
@@ -33,7 +34,9 @@ def enumerated(tables, weights, rho, n):
             chance *= rho[s] * weights[u]
         for s in range(inputs):
             shown = [tables[u][s] for at, u in queries if at == s]
-            q = [sum(column) / len(shown) for column in zip(*shown, strict=True)] or [Fraction(1, labels)] * labels
+            q = [sum(column) / len(shown) for column in zip(*shown, strict=True)] or [
+                Fraction(1, labels)
+            ] * labels
             total += chance * rho[s] * sum(abs(x - p) for x, p in zip(q, pi[s], strict=True)) / 2
     return float(total)
 
@@ -54,7 +57,9 @@ def test_two_hidden_values_are_exact(n):
     expected = enumerated(tables, weights, rho, n)
     assert hidden.risk(n) == pytest.approx(expected, abs=1e-14)
     assert hidden.bound(n) >= expected - 1e-14
-    assert_risk(of(hidden.simulate(n, repeats=20_000, seed=n, progress=False)), expected, detects=0.02)
+    assert_risk(
+        of(hidden.simulate(n, repeats=20_000, seed=n, progress=False)), expected, detects=0.02
+    )
 
 
 def test_three_hidden_values_are_exact_where_each_label_has_two_probabilities():
@@ -62,7 +67,9 @@ def test_three_hidden_values_are_exact_where_each_label_has_two_probabilities():
     tables = [[[0.5, 0.25, 0.25]], [[0.25, 0.5, 0.25]], [[0.25, 0.25, 0.5]]]
     hidden = Privileged(tables, [0.5, 0.25, 0.25])
     for n in (1, 4):
-        assert hidden.risk(n) == pytest.approx(enumerated(tables, [0.5, 0.25, 0.25], [1.0], n), abs=1e-14)
+        assert hidden.risk(n) == pytest.approx(
+            enumerated(tables, [0.5, 0.25, 0.25], [1.0], n), abs=1e-14
+        )
 
 
 def test_three_hidden_values_are_bounded():
@@ -95,7 +102,9 @@ def test_point_masses_are_ce_sgl():
     masses = np.array([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]])
     hidden = Privileged(masses, [0.8, 0.2], [0.6, 0.4])
     for n in (1, 5, 50, 1000):
-        assert hidden.risk(n) == pytest.approx(kt.exact_risk(hidden.teacher, "ce_sgl", n), abs=1e-14)
+        assert hidden.risk(n) == pytest.approx(
+            kt.exact_risk(hidden.teacher, "ce_sgl", n), abs=1e-14
+        )
     law = np.array([0.4, 0.3, 0.15, 0.1, 0.05])
     many = Privileged(np.eye(5)[:, None, :].repeat(3, axis=1), law)
     np.testing.assert_allclose(many.teacher.pi, np.tile(law, (3, 1)), atol=1e-15)
@@ -110,11 +119,15 @@ def test_answers_are_never_worth_less_than_hard_labels(seed, n, inputs):
     """ce_sgl's table, given the values of u, has the student's as its mean: Jensen. And the bound is above the risk."""
     rng = np.random.default_rng(seed)
     hidden = Privileged(
-        rng.dirichlet(np.ones(3), size=(2, inputs)), rng.dirichlet([1, 1]), rng.dirichlet(np.ones(inputs))
+        rng.dirichlet(np.ones(3), size=(2, inputs)),
+        rng.dirichlet([1, 1]),
+        rng.dirichlet(np.ones(inputs)),
     )
     coverage = kt.exact_risk(hidden.teacher, "ce_ful", n)
     assert (
-        coverage - 1e-14 <= hidden.risk(n) <= min(kt.exact_risk(hidden.teacher, "ce_sgl", n), hidden.bound(n)) + 1e-12
+        coverage - 1e-14
+        <= hidden.risk(n)
+        <= min(kt.exact_risk(hidden.teacher, "ce_sgl", n), hidden.bound(n)) + 1e-12
     )
 
 
@@ -135,7 +148,9 @@ def test_the_largest_number_of_queries():
     assert hidden.bound(2**53) == pytest.approx(0.2 / 2**26.5, rel=1e-12)
     assert hidden.risk(2**53) == pytest.approx(np.sqrt(2 / np.pi) * 0.2 / 2**26.5, rel=1e-6)
     two = Privileged(RNG.dirichlet(np.ones(2), size=(2, 2)), [0.5, 0.5])
-    with pytest.raises(kt.NoExactRisk, match=r"^n = 9007199254740992: .* use bound\(n\) or simulate\(n, repeats\)$"):
+    with pytest.raises(
+        kt.NoExactRisk, match=r"^n = 9007199254740992: .* use bound\(n\) or simulate\(n, repeats\)$"
+    ):
         two.risk(2**53)
 
 
@@ -149,8 +164,14 @@ def test_bad_input_is_named():
         (lambda: Privileged(table, [0.5, 0.5]), "tables has 1 values of u: weights has 2"),
         (lambda: Privileged(table, [0.5]), "weights sums to 0.5"),
         (lambda: Privileged([[[0.5, 0.4]]], [1.0]), "tables row 0, 0 sums to 0.9"),
-        (lambda: Privileged([[[0.5, 0.5]], [[1.0]]], [0.5, 0.5]), "tables: must be a table of real numbers"),
-        (lambda: Privileged(table, [1.0], [0.5]), "rho sums to 0.5: must sum to 1; divide by the sum"),
+        (
+            lambda: Privileged([[[0.5, 0.5]], [[1.0]]], [0.5, 0.5]),
+            "tables: must be a table of real numbers",
+        ),
+        (
+            lambda: Privileged(table, [1.0], [0.5]),
+            "rho sums to 0.5: must sum to 1; divide by the sum",
+        ),
         (lambda: Privileged(table, [1.0], [0.5, 0.5]), "rho has 2 entries"),
         (lambda: Privileged(table, [1.0]).risk(-1), "n = -1"),
     ):

@@ -93,7 +93,9 @@ def test_a_better_teacher_from_samples_teaches_worse(truth):
 
 def test_without_the_two_losses_there_is_no_capacity_gap(truth, fits):
     """A student that minimises cross-entropy is as good with the truth as with R = r; nested truncations are flat."""
-    assert divergence(truth, rank_fit(fits[8], 2)) == pytest.approx(divergence(truth, fits[2]), rel=1e-4)
+    assert divergence(truth, rank_fit(fits[8], 2)) == pytest.approx(
+        divergence(truth, fits[2]), rel=1e-4
+    )
     best = regressed(truth, 2)
     for rank in range(2, 9):
         np.testing.assert_allclose(regressed(regressed(truth, rank), 2), best, atol=1e-10)
@@ -109,10 +111,14 @@ def test_direct_training_costs_half_a_parameter_per_pair():
         for _ in range(repeats):
             counts = rng.multinomial(n, table.ravel() / 10).reshape(10, 6)
             visits = counts.sum(axis=1)
-            found.append(2 * n * divergence(table, rank_fit(counts / visits[:, None], rank, visits / n)))
+            found.append(
+                2 * n * divergence(table, rank_fit(counts / visits[:, None], rank, visits / n))
+            )
         radius = 5 * np.sqrt(2 * parameters / repeats)
         assert abs(np.mean(found) - parameters) < radius + 0.02 * parameters
-        assert radius + 0.02 * parameters < 0.25 * parameters  # tells 26 from 50, and from 2 (S + A) = 32
+        assert (
+            radius + 0.02 * parameters < 0.25 * parameters
+        )  # tells 26 from 50, and from 2 (S + A) = 32
 
 
 def test_growing_rank_trades_the_floor_for_noise():

@@ -8,7 +8,16 @@ from oracles import transfer_sets
 from scipy import stats
 
 import kt_theory as kt
-from kt_theory.kernels.draws import ALIAS, BINOMIAL, PATHS, POISSON, SPARSE, choose_path, draw_many, draw_plan
+from kt_theory.kernels.draws import (
+    ALIAS,
+    BINOMIAL,
+    PATHS,
+    POISSON,
+    SPARSE,
+    choose_path,
+    draw_many,
+    draw_plan,
+)
 from kt_theory.kernels.layout import LANES, as_tables, in_cell_order, row_cells, woven_rows
 from kt_theory.kernels.streams import stream_key
 
@@ -44,7 +53,9 @@ def test_joint_law_of_all_transfer_sets(path):
     observed = np.bincount([number[tuple(row)] for row in drawn], minlength=len(weights))
     assert chi_square_p_value(observed, repeats * weights) > FALSE_ALARM
     tilted = weights * np.array([1.05 ** counts[0] for counts, _ in outcomes])
-    assert chi_square_p_value(observed, repeats * tilted / tilted.sum()) < FALSE_ALARM, "blind to a 5 % tilt"
+    assert chi_square_p_value(observed, repeats * tilted / tilted.sum()) < FALSE_ALARM, (
+        "blind to a 5 % tilt"
+    )
 
 
 @ON_EVERY_PATH
@@ -88,7 +99,12 @@ def test_marginals_and_covariances(path, n):
     assert np.abs(independent).max() > z_limit, "blind to the covariances"
 
 
-BUDGETS = {SPARSE: (20_000, 20_000), ALIAS: (20_000, 20_000), POISSON: (200_000, 5_000), BINOMIAL: (200_000, 5_000)}
+BUDGETS = {
+    SPARSE: (20_000, 20_000),
+    ALIAS: (20_000, 20_000),
+    POISSON: (200_000, 5_000),
+    BINOMIAL: (200_000, 5_000),
+}
 
 
 @ON_EVERY_PATH
@@ -100,7 +116,9 @@ def test_a_bias_of_one_in_a_thousand_is_caught(path, inputs):
     biased = pi * [1.001, 1, 1, 1, 1, 1]
 
     def p_value(table):
-        totals = sum(draw(table, rho, n, repeats // 4, path, seed=s).sum(axis=(0, 1)) for s in range(4))
+        totals = sum(
+            draw(table, rho, n, repeats // 4, path, seed=s).sum(axis=(0, 1)) for s in range(4)
+        )
         assert totals[5] == 0
         return chi_square_p_value(totals[:5].astype(float), totals.sum() * pi[0, :5])
 
@@ -118,14 +136,20 @@ def test_poisson_counts_fit_at_the_extremes_of_their_tables(n, p):
     assert chi_square_p_value(observed, expected) > FALSE_ALARM
     if law.std() > 1:
         moved, _, _ = binned(drawn + np.ceil(0.05 * law.std()), n, p, repeats)
-        assert chi_square_p_value(moved, expected) < FALSE_ALARM, "blind to a shift of 5 % of a standard deviation"
+        assert chi_square_p_value(moved, expected) < FALSE_ALARM, (
+            "blind to a shift of 5 % of a standard deviation"
+        )
 
 
 def binned(drawn, n, p, repeats):
     law = stats.binom(n, p)
     edges = np.unique(law.ppf(np.linspace(0.0, 1.0, 61)[1:-1]))
     expected = repeats * np.diff(np.concatenate([[0.0], law.cdf(edges), [1.0]]))
-    return np.bincount(np.searchsorted(edges, drawn, side="left"), minlength=len(expected)), expected, law
+    return (
+        np.bincount(np.searchsorted(edges, drawn, side="left"), minlength=len(expected)),
+        expected,
+        law,
+    )
 
 
 SMALL = [(30, 0.2), (50, 0.5), (25, 0.39), (25, 0.41), (1000, 0.0099), (1000, 0.0101), (1000, 0.97)]
@@ -139,7 +163,9 @@ def test_binomials_fit_at_every_size(n, p):
     observed, expected, law = binned(drawn, n, p, repeats)
     assert chi_square_p_value(observed, expected) > FALSE_ALARM
     moved, _, _ = binned(drawn + np.ceil(0.05 * law.std()), n, p, repeats)
-    assert chi_square_p_value(moved, expected) < FALSE_ALARM, "blind to a shift of 5 % of a standard deviation"
+    assert chi_square_p_value(moved, expected) < FALSE_ALARM, (
+        "blind to a shift of 5 % of a standard deviation"
+    )
 
 
 def test_huge_n_costs_no_more_than_the_table():
@@ -158,9 +184,21 @@ def test_the_path_is_a_rule_in_the_sizes_and_the_largest_probability():
         return [PATHS[choose_path(pi, np.full(shape[0], 1 / shape[0]), n)] for n in sizes]
 
     around = [0, 125, 126, 12_499, 12_500, 10**9, 10**10, 2**53]
-    assert paths((1000, 10), around) == [*["sparse"] * 2, *["alias"] * 2, *["poisson"] * 2, "poisson", "binomial"]
+    assert paths((1000, 10), around) == [
+        *["sparse"] * 2,
+        *["alias"] * 2,
+        *["poisson"] * 2,
+        "poisson",
+        "binomial",
+    ]
     assert paths((1, 1000), [250, 251]) == ["sparse", "alias"]
-    assert paths((1, 2), [0, 63, 64, 10**7, 10**8]) == ["sparse", "alias", "poisson", "poisson", "binomial"]
+    assert paths((1, 2), [0, 63, 64, 10**7, 10**8]) == [
+        "sparse",
+        "alias",
+        "poisson",
+        "poisson",
+        "binomial",
+    ]
     assert paths((1, 100), [10**7, 10**8], heaviest=0.9) == ["poisson", "binomial"]
 
 

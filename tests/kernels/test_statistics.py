@@ -13,7 +13,10 @@ LOSSES = np.random.default_rng(0).beta(2, 5, size=(10_017, 3)) * [1.0, 1e-6, 0.5
 
 def gather(losses, cuts):
     students = losses.shape[1]
-    sums, histogram = np.zeros((students, SUMS), dtype=np.int64), np.zeros((students, BINS), dtype=np.int64)
+    sums, histogram = (
+        np.zeros((students, SUMS), dtype=np.int64),
+        np.zeros((students, BINS), dtype=np.int64),
+    )
     for start, stop in zip([0, *cuts], [*cuts, len(losses)], strict=True):
         accumulate(losses[start:stop], sums, histogram)
     return sums, histogram
@@ -21,7 +24,10 @@ def gather(losses, cuts):
 
 def results(losses, cuts=()):
     sums, histogram = gather(losses, list(cuts))
-    return [(*moments(s, len(losses)), *quantiles(h, [0.1, 0.9])) for s, h in zip(sums, histogram, strict=True)]
+    return [
+        (*moments(s, len(losses)), *quantiles(h, [0.1, 0.9]))
+        for s, h in zip(sums, histogram, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("cuts", [[1], [4096, 8192], [17, 5000], [0, 10_016]])
@@ -64,6 +70,8 @@ def test_quantiles_are_within_their_stated_error(probability):
 
 
 def test_edges_of_the_histogram():
-    histogram = gather(np.array([[0.0, 1.0, 1.0 + 2e-16], [0.0, 1.0, 1.0], [2.0**-70, 0.5, 1.0]]), [])[1]
+    histogram = gather(
+        np.array([[0.0, 1.0, 1.0 + 2e-16], [0.0, 1.0, 1.0], [2.0**-70, 0.5, 1.0]]), []
+    )[1]
     assert [quantiles(histogram[j], [0.5])[0] for j in range(3)] == [0.0, 1.0, 1.0]
     assert quantiles(histogram[0], [1.0]) == [0.0]

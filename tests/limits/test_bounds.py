@@ -68,7 +68,9 @@ def ce_sgl_risk(pi, rho, n):
                 risk += weight * r * 0.5 * np.abs(1 / len(p) - p).sum()
             elif weight > 1e-18:
                 v = np.arange(k + 1)
-                risk += weight * r * 0.5 * sum(stats.binom.pmf(v, k, a) @ np.abs(v / k - a) for a in p)
+                risk += (
+                    weight * r * 0.5 * sum(stats.binom.pmf(v, k, a) @ np.abs(v / k - a) for a in p)
+                )
     return risk
 
 
@@ -99,7 +101,12 @@ def value(id, S, A, n, delta=0.05, teacher=None):
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
-@given(S=st.integers(2, 10**6), A=st.integers(3, 10**4), n=st.integers(10**10, 2**53), delta=st.floats(1e-12, 0.1))
+@given(
+    S=st.integers(2, 10**6),
+    A=st.integers(3, 10**4),
+    n=st.integers(10**10, 2**53),
+    delta=st.floats(1e-12, 0.1),
+)
 def test_constants(S, A, n, delta):
     lg = np.log1p(S) - np.log(delta)
     mg = np.log(S + 2.0) - np.log(delta)
@@ -190,7 +197,8 @@ def expected_harmonic(n, unit, positive, zero):
     total = Fraction(0)
     for u in range(1, positive + 1):
         exactly = sum(
-            (-1) ** j * comb(positive - u, j) * (1 - (u + j) * unit) ** n for j in range(positive - u + 1)
+            (-1) ** j * comb(positive - u, j) * (1 - (u + j) * unit) ** n
+            for j in range(positive - u + 1)
         ) * comb(positive, u)
         total += exactly * Fraction(u * zero, u + zero)
     return total
@@ -205,13 +213,17 @@ def test_partial_lower_constant_is_proved_for_even_labels_too(labels):
         first = max(0, -(-inputs * light // 2) - 1)
         for n in sorted({first, first + 1, first + 2, 2 * first + 3, 60}):
             t = min(Fraction(1), Fraction(n + 1, inputs * positive))
-            risk = inputs * t / (n + 1) * expected_harmonic(n, t / (n + 1), positive, light - positive)
+            risk = (
+                inputs * t / (n + 1) * expected_harmonic(n, t / (n + 1), positive, light - positive)
+            )
             low = value("4.1", inputs, labels, n)
             assert low <= risk
             assert 3 * low > risk  # control: three times the bound is no theorem
 
 
-@pytest.mark.parametrize(("S", "A", "n"), [(1, 3, 1), (1, 3, 6), (1, 4, 2), (1, 5, 4), (2, 3, 3), (2, 4, 3)])
+@pytest.mark.parametrize(
+    ("S", "A", "n"), [(1, 3, 1), (1, 3, 6), (1, 4, 2), (1, 5, 4), (2, 3, 3), (2, 4, 3)]
+)
 def test_partial_lower_below_sel_ptl_on_its_hard_teacher(S, A, n):
     pi, rho = light_labels(S, A, n, A // 2)
     risk = exact_risk("sel_ptl", pi, rho, n)
@@ -219,7 +231,9 @@ def test_partial_lower_below_sel_ptl_on_its_hard_teacher(S, A, n):
     assert 4 * value("4.1", S, A, n) > risk
 
 
-@pytest.mark.parametrize(("S", "A", "n"), [(1, 2, 1), (1, 2, 40), (2, 4, 5), (2, 4, 60), (3, 6, 30)])
+@pytest.mark.parametrize(
+    ("S", "A", "n"), [(1, 2, 1), (1, 2, 40), (2, 4, 5), (2, 4, 60), (3, 6, 30)]
+)
 def test_hard_lower_below_ce_sgl_on_its_hard_teacher(S, A, n):
     risk = ce_sgl_risk(*instance1(S, A, n), n)
     assert value("3.1", S, A, n) <= risk
@@ -255,7 +269,9 @@ MEAN_UPPER = {
 @pytest.mark.parametrize(("S", "A"), [(1, 2), (1, 4), (2, 2), (2, 3), (3, 2)])
 def test_mean_upper_bounds_above_exact_risk(student, S, A):
     rng = np.random.default_rng(7)
-    teachers = [random_teacher(rng, S, A) for _ in range(3)] + [light_labels(S, A, 3, max(A // 2, 1))]
+    teachers = [random_teacher(rng, S, A) for _ in range(3)] + [
+        light_labels(S, A, 3, max(A // 2, 1))
+    ]
     for (pi, rho), n in product(teachers, (1, 2, 4)):
         risk = exact_risk(student, pi, rho, n)
         for id in MEAN_UPPER[student]:
@@ -276,12 +292,18 @@ def test_mean_upper_bounds_of_the_mle_at_larger_n():
 
 
 def exact_mle_uniform(A, n):
-    terms = (comb(n, v) * (A - 1) ** (n - v) * abs(Fraction(v, n) - Fraction(1, A)) for v in range(n + 1))
+    terms = (
+        comb(n, v) * (A - 1) ** (n - v) * abs(Fraction(v, n) - Fraction(1, A)) for v in range(n + 1)
+    )
     return float(sum(terms) / A**n * A / 2)
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
-@given(weights=st.lists(st.integers(1, 10**6), min_size=1, max_size=12), n=st.integers(1, 10**5), A=st.integers(1, 50))
+@given(
+    weights=st.lists(st.integers(1, 10**6), min_size=1, max_size=12),
+    n=st.integers(1, 10**5),
+    A=st.integers(1, 50),
+)
 def test_soft_mean_upper_above_the_missing_mass(weights, n, A):
     rho = np.array(weights) / sum(weights)
     risk = (1 - 1 / A) * np.sum(rho * np.exp(n * np.log1p(-np.minimum(rho, 1 - 1e-16))))
@@ -301,10 +323,14 @@ def test_instance_dependent_formula():
     rho = np.array([0.5, 0.2, 0.3])
     missing = 0.5 * 0.5**9 + 0.2 * 0.8**9 + 0.3 * 0.7**9
     expected = sqrt(1.0 * 9 / 20) + missing  # row sums of min(pi, 1-pi): 0.6, 1, 0
-    assert value("3.2-instance", 3, 3, 9, teacher=Teacher(pi, rho)) == pytest.approx(expected, rel=1e-14)
+    assert value("3.2-instance", 3, 3, 9, teacher=Teacher(pi, rho)) == pytest.approx(
+        expected, rel=1e-14
+    )
     unvisited = Teacher(pi, [0.7, 0.0, 0.3])  # the row that never occurs no longer sets xi
     missing = 0.7 * 0.3**9 + 0.3 * 0.7**9
-    assert value("3.2-instance", 3, 3, 9, teacher=unvisited) == pytest.approx(sqrt(0.6 * 9 / 20) + missing, rel=1e-14)
+    assert value("3.2-instance", 3, 3, 9, teacher=unvisited) == pytest.approx(
+        sqrt(0.6 * 9 / 20) + missing, rel=1e-14
+    )
     point = Teacher(np.eye(2), [1.0, 0.0])
     assert value("3.2-instance", 2, 2, 5, teacher=point) == 0.0
     assert value("3.2-instance", 2, 2, 0, teacher=point) == 1.0
@@ -353,7 +379,9 @@ def losses(student, pi, rho, n, repeats, rng):
     elif student == "ce_ful":
         q = np.broadcast_to(pi, counts.shape)
     else:
-        share = (pi * unseen).sum(axis=2, keepdims=True) / np.maximum(unseen.sum(axis=2, keepdims=True), 1)
+        share = (pi * unseen).sum(axis=2, keepdims=True) / np.maximum(
+            unseen.sum(axis=2, keepdims=True), 1
+        )
         q = np.where(unseen, share, pi)
     q = np.where(visits > 0, q, 1 / A)
     return 0.5 * np.abs(q - pi).sum(axis=2) @ rho
@@ -431,7 +459,10 @@ def test_log_linear():
     for _ in range(50):
         features = rng.normal(size=(6, 5, 3))
         theta, other = rng.normal(size=(2, 3))
-        q, p = (np.exp(features @ t) / np.exp(features @ t).sum(axis=1, keepdims=True) for t in (theta, other))
+        q, p = (
+            np.exp(features @ t) / np.exp(features @ t).sum(axis=1, keepdims=True)
+            for t in (theta, other)
+        )
         distance = np.linalg.norm(theta - other)
         bound = bounds.log_linear(np.linalg.norm(features, axis=2).max(), distance)
         assert (0.5 * np.abs(q - p).sum(axis=1)).max() <= bound
@@ -445,7 +476,9 @@ def test_log_linear():
 
 
 def test_table_has_one_row_per_theorem_and_n():
-    frame = bounds.table(inputs=10, labels=5, n=[0, 30, 1000], teacher=Teacher(np.full((10, 5), 0.2)))
+    frame = bounds.table(
+        inputs=10, labels=5, n=[0, 30, 1000], teacher=Teacher(np.full((10, 5), 0.2))
+    )
     assert list(frame.columns[:4]) == ["id", "access", "student", "kind"]
     assert len(frame) == 3 * len(bounds.THEOREMS)
     assert not frame.duplicated(["id", "n"]).any()
@@ -467,7 +500,9 @@ def test_curve_is_the_table():
     teacher = Teacher(np.full((10, 5), 0.2))
     frame = bounds.table(10, 5, n, delta=0.01, teacher=teacher)
     for id, group in frame.groupby("id"):
-        np.testing.assert_array_equal(bounds.curve(id, 10, 5, n, delta=0.01, teacher=teacher), group["value"])
+        np.testing.assert_array_equal(
+            bounds.curve(id, 10, 5, n, delta=0.01, teacher=teacher), group["value"]
+        )
     assert np.isnan(bounds.curve("5.1", 10, 5, [0, 9])).all()
     assert bounds.curve("4.1", 10, 5, np.array([100, 200])).shape == (2,)
 
@@ -480,7 +515,10 @@ def test_curve_is_the_table():
         ((2, 2, -1), "n = -1: must be at least 0"),
         ((2, 2, []), "n = .*: give at least one"),
         ((2, 2, 3, 0.0), "delta = 0.0: must lie strictly between 0 and 1"),
-        ((2, 2, 3, 0.05, Teacher([[1.0, 0.0]])), "teacher has 1 inputs and 2 labels: must have inputs = 2"),
+        (
+            (2, 2, 3, 0.05, Teacher([[1.0, 0.0]])),
+            "teacher has 1 inputs and 2 labels: must have inputs = 2",
+        ),
     ],
 )
 def test_bad_input(arguments, message):

@@ -23,7 +23,9 @@ def test_the_light_label_constant() -> None:
     assert found.value * (1 - 2e-5) < brute <= found.value * (1 + 1e-12)
 
 
-@pytest.mark.parametrize(("labels", "value"), [(1, 0.0), (2, 1 / (2 * math.e)), (3, 0.325727865273)])
+@pytest.mark.parametrize(
+    ("labels", "value"), [(1, 0.0), (2, 1 / (2 * math.e)), (3, 0.325727865273)]
+)
 def test_reference_constants(labels: int, value: float) -> None:
     assert fixed_labels(labels).value == pytest.approx(value, abs=5e-13)
 
@@ -35,7 +37,8 @@ def test_fixed_labels_against_the_sum_written_out(labels: int) -> None:
     for m in range(1, labels):
         q = np.exp(-t)
         mean = sum(
-            math.comb(m, u) * q**u * (1 - q) ** (m - u) * u * (labels - m) / (u + labels - m) for u in range(1, m + 1)
+            math.comb(m, u) * q**u * (1 - q) ** (m - u) * u * (labels - m) / (u + labels - m)
+            for u in range(1, m + 1)
         )
         best = max(best, float((t * mean).max()))
     assert best <= fixed_labels(labels).value * (1 + 1e-12)
@@ -49,9 +52,15 @@ def test_fixed_labels_tend_to_the_light_label_constant() -> None:
 
 def test_partial_labels_tend_to_their_constants_over_three_decades() -> None:
     for inputs, labels in ((1, 4), (1, 9), (3, 3), (2, 6)):
-        constant = next(r.constant for r in asymptotic_rates(inputs, labels) if r.regime.startswith("S, A fixed"))
+        constant = next(
+            r.constant
+            for r in asymptotic_rates(inputs, labels)
+            if r.regime.startswith("S, A fixed")
+        )
         sizes = (10**3, 10**4, 10**5, 10**6)
-        gaps = [abs(n * minimax_risk("partial", inputs, labels, n).lower / constant - 1) for n in sizes]
+        gaps = [
+            abs(n * minimax_risk("partial", inputs, labels, n).lower / constant - 1) for n in sizes
+        ]
         assert all(small < large / 5 for large, small in pairwise(gaps))
         assert gaps[-1] < 1e-5
 

@@ -24,20 +24,36 @@ COMMON = settings(deadline=None, derandomize=True, max_examples=60)
 
 
 @COMMON
-@given(place=st.floats(-2, 3), power=st.floats(1, 4), bend=st.floats(-0.9, 0.9), wide=st.floats(1e-9, 1e6))
-def test_the_search_takes_the_steps_of_scipys(place: float, power: float, bend: float, wide: float) -> None:
+@given(
+    place=st.floats(-2, 3),
+    power=st.floats(1, 4),
+    bend=st.floats(-0.9, 0.9),
+    wide=st.floats(1e-9, 1e6),
+)
+def test_the_search_takes_the_steps_of_scipys(
+    place: float, power: float, bend: float, wide: float
+) -> None:
     def function(x: float) -> float:
         y = x / wide - place
         return abs(y) ** power + bend * y
 
     value, x = minimum(function, -wide, 2 * wide, 1e-7 * wide)
-    other = minimize_scalar(function, bounds=(-wide, 2 * wide), method="bounded", options={"xatol": 1e-7 * wide})
+    other = minimize_scalar(
+        function, bounds=(-wide, 2 * wide), method="bounded", options={"xatol": 1e-7 * wide}
+    )
     assert (value, x) == (other.fun, other.x)
 
 
 @COMMON
-@given(place=st.floats(-0.2, 1.2), width=st.floats(0.05, 3), low=st.floats(-1e3, 1e3), scale=st.floats(1e-9, 1e9))
-def test_the_highest_place_of_a_smooth_hill(place: float, width: float, low: float, scale: float) -> None:
+@given(
+    place=st.floats(-0.2, 1.2),
+    width=st.floats(0.05, 3),
+    low=st.floats(-1e3, 1e3),
+    scale=st.floats(1e-9, 1e9),
+)
+def test_the_highest_place_of_a_smooth_hill(
+    place: float, width: float, low: float, scale: float
+) -> None:
     def hill(x: np.ndarray) -> np.ndarray:
         y = ((x - low) / scale - place) / width
         return np.exp(-(y**2)) * (1 + 0.1 * y)
@@ -59,7 +75,10 @@ def test_a_cliff_is_found_though_no_parabola_fits() -> None:
 
 
 @COMMON
-@given(slopes=st.lists(st.floats(-5, 5), min_size=2, max_size=8), heights=st.lists(st.floats(-2, 2), min_size=8))
+@given(
+    slopes=st.lists(st.floats(-5, 5), min_size=2, max_size=8),
+    heights=st.lists(st.floats(-2, 2), min_size=8),
+)
 def test_convex_minimum_of_lines_and_a_parabola(slopes: list[float], heights: list[float]) -> None:
     def function(x: float) -> tuple[float, float]:
         lines = [(10 + h + s * x, s) for s, h in zip(slopes, heights, strict=False)]
@@ -87,7 +106,11 @@ def test_the_envelope_is_the_best_chord(seed: int, points: int) -> None:
     x = np.unique(np.concatenate([rng.uniform(-1, 2, points), [0.0, -1.0, 2.0]]))
     y = rng.uniform(0, 1, len(x))
     chords = [y[x == 0.0][0]]
-    chords += [(y[i] * x[j] - y[j] * x[i]) / (x[j] - x[i]) for i in np.where(x < 0)[0] for j in np.where(x > 0)[0]]
+    chords += [
+        (y[i] * x[j] - y[j] * x[i]) / (x[j] - x[i])
+        for i in np.where(x < 0)[0]
+        for j in np.where(x > 0)[0]
+    ]
     value, slope = envelope_at_zero(x, y, 1e9)
     assert value == pytest.approx(max(chords), rel=1e-12)
     assert (y - slope * x).max() == value
@@ -112,6 +135,8 @@ def test_dense_sums_are_the_compiled_ones(cells: int, n: int) -> None:
 def test_the_binomial_law_at_its_ends() -> None:
     p = np.array([0.0, 1e-12, 0.2, 1.0])
     t = np.arange(21)
-    np.testing.assert_allclose(binomial_law(20, p, 20), binom.pmf(t[None, :], 20, p[:, None]), rtol=1e-11, atol=1e-300)
+    np.testing.assert_allclose(
+        binomial_law(20, p, 20), binom.pmf(t[None, :], 20, p[:, None]), rtol=1e-11, atol=1e-300
+    )
     assert binomial_law(30, np.array([1.0]), 20).sum() == 0.0
     assert binomial_law(0, np.array([0.5]), 0).tolist() == [[1.0]]

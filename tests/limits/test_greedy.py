@@ -80,7 +80,14 @@ def test_no_decoder_beats_the_floor(labels: int, k: int) -> None:
         sums[i, i * labels : (i + 1) * labels] = 1.0
     cost = np.zeros(size)
     cost[-1] = 1.0
-    solved = linprog(cost, A_ub=np.array(rows), b_ub=limits, A_eq=sums, b_eq=np.ones(len(answers)), bounds=(0, None))
+    solved = linprog(
+        cost,
+        A_ub=np.array(rows),
+        b_ub=limits,
+        A_eq=sums,
+        b_eq=np.ones(len(answers)),
+        bounds=(0, None),
+    )
     assert solved.fun == pytest.approx(floor(labels, k), abs=1e-9)
     for n in (1, 7, 10**9):
         limit = least(1, labels, n, k)
@@ -88,9 +95,18 @@ def test_no_decoder_beats_the_floor(labels: int, k: int) -> None:
         assert limit.lower == pytest.approx(solved.fun, abs=1e-9)
 
 
-@pytest.mark.parametrize(("inputs", "labels", "n", "k"), [(2, 3, 2, 1), (2, 4, 5, 1), (3, 4, 4, 2), (4, 3, 3, 1)])
-def test_a_general_maximisation_stays_in_the_bracket(inputs: int, labels: int, n: int, k: int) -> None:
-    limit, rng, best, size = least(inputs, labels, n, k), np.random.default_rng(3), 0.0, inputs * labels
+@pytest.mark.parametrize(
+    ("inputs", "labels", "n", "k"), [(2, 3, 2, 1), (2, 4, 5, 1), (3, 4, 4, 2), (4, 3, 3, 1)]
+)
+def test_a_general_maximisation_stays_in_the_bracket(
+    inputs: int, labels: int, n: int, k: int
+) -> None:
+    limit, rng, best, size = (
+        least(inputs, labels, n, k),
+        np.random.default_rng(3),
+        0.0,
+        inputs * labels,
+    )
 
     def value(joint: np.ndarray) -> float:
         joint = np.maximum(joint.reshape(inputs, labels), 1e-300)

@@ -21,7 +21,9 @@ def rank_closure(vectors: np.ndarray) -> Closure:
     def closure(seen: frozenset[int]) -> frozenset[int]:
         base = vectors[sorted(seen)] if seen else np.zeros((1, vectors.shape[1]))
         rank = np.linalg.matrix_rank(base)
-        return frozenset(i for i, v in enumerate(vectors) if np.linalg.matrix_rank(np.vstack([base, v])) == rank)
+        return frozenset(
+            i for i, v in enumerate(vectors) if np.linalg.matrix_rank(np.vstack([base, v])) == rank
+        )
 
     return closure
 
@@ -77,8 +79,12 @@ def completion_vectors(rank: int, inputs: int, labels: int) -> np.ndarray:
     """The gradients of the entries of H V^T by H and V, at a point in general position: (SA, r(S + A))."""
     rng = np.random.default_rng(rank + 10 * inputs + 100 * labels)
     h, v = rng.standard_normal((inputs, rank)), rng.standard_normal((labels, rank))
-    by_h = [np.outer(np.eye(inputs)[i], v[:, r]).ravel() for i in range(inputs) for r in range(rank)]
-    by_v = [np.outer(h[:, r], np.eye(labels)[j]).ravel() for j in range(labels) for r in range(rank)]
+    by_h = [
+        np.outer(np.eye(inputs)[i], v[:, r]).ravel() for i in range(inputs) for r in range(rank)
+    ]
+    by_v = [
+        np.outer(h[:, r], np.eye(labels)[j]).ravel() for j in range(labels) for r in range(rank)
+    ]
     return np.array([*by_h, *by_v]).T
 
 
@@ -90,9 +96,17 @@ CASES = {
     "gradient": (5, ball_closure(5), kappa("gradient", graph=path(5), hops=1)),
     "log_linear": (6, rank_closure(RNG.standard_normal((6, 3))), kappa("log_linear", features=3)),
     "affine_logits": (6, rank_closure(affine_vectors(6, 2)), kappa("affine_logits", features=2)),
-    "encoder": (6, rank_closure(np.kron(RNG.standard_normal((3, 2)), np.eye(2))), kappa("encoder", rank=2, labels=2)),
+    "encoder": (
+        6,
+        rank_closure(np.kron(RNG.standard_normal((3, 2)), np.eye(2))),
+        kappa("encoder", rank=2, labels=2),
+    ),
     "encoder_rows": (5, rank_closure(RNG.standard_normal((5, 2))), kappa("encoder_rows", rank=2)),
-    "completion": (9, rank_closure(completion_vectors(1, 3, 3)), kappa("completion", rank=1, inputs=3, labels=3)),
+    "completion": (
+        9,
+        rank_closure(completion_vectors(1, 3, 3)),
+        kappa("completion", rank=1, inputs=3, labels=3),
+    ),
     "completion, rank 2": (
         9,
         rank_closure(completion_vectors(2, 3, 3)),
@@ -109,7 +123,10 @@ def test_the_law_on_every_tiny_closure(name: str) -> None:
     for n in (0, 1, 2, 3):
         bounds = coverage(size, n)
         for concentration in (0.2, 1.0, 20.0):
-            assert unresolved(rng.dirichlet(np.full(points, concentration)), n, closure) <= bounds.upper + 1e-12
+            assert (
+                unresolved(rng.dirichlet(np.full(points, concentration)), n, closure)
+                <= bounds.upper + 1e-12
+            )
         chosen = next(
             c
             for c in itertools.combinations(range(points), size)
@@ -131,7 +148,17 @@ def test_features_that_come_with_the_query_add_the_inputs() -> None:
     """Sampled logits: between max(S, rA) and S + r(A-1), the formula in general position. Complete logits: S."""
     rng = np.random.default_rng(3)
     repeated = np.array([[1.0, 0.0]] * 3 + [[0.0, 1.0]])
-    sizes = [(4, 1, 2), (4, 1, 3), (3, 1, 3), (4, 2, 2), (3, 2, 3), (5, 1, 2), (2, 3, 3), (4, 3, 1), (6, 2, 2)]
+    sizes = [
+        (4, 1, 2),
+        (4, 1, 3),
+        (3, 1, 3),
+        (4, 2, 2),
+        (3, 2, 3),
+        (5, 1, 2),
+        (2, 3, 3),
+        (4, 3, 1),
+        (6, 2, 2),
+    ]
     for inputs, rank, labels in sizes:
         shipped = kappa("encoder", rank=min(rank, inputs), labels=labels)
         closure = queried_encoder_closure(rng.standard_normal((inputs, rank)), labels)

@@ -28,7 +28,13 @@ def least_maximum(rows, weights=None):
     right = np.concatenate([rows.ravel(), -rows.ravel()])
     cost = np.zeros(labels + gaps + 1)
     if weights is None:
-        each = np.hstack([np.zeros((many, labels)), np.kron(np.eye(many), np.full(labels, 0.5)), -np.ones((many, 1))])
+        each = np.hstack(
+            [
+                np.zeros((many, labels)),
+                np.kron(np.eye(many), np.full(labels, 0.5)),
+                -np.ones((many, 1)),
+            ]
+        )
         upper, right = np.vstack([upper, each]), np.append(right, np.zeros(many))
         cost[-1] = 1.0
     else:
@@ -64,10 +70,18 @@ def test_the_floor_in_closed_form(labels):
     for unvisited in (0.001, 0.2, 0.9):
         inputs, n = 30, round(-30 * math.log(unvisited))
         phi = unvisited_mass(inputs, n).value
-        share = (labels - 1) / (j * np.maximum(labels + j - 2, 1)) * (j - 1 + phi * (labels - j) / labels)
-        assert argmax_bounds(inputs, labels, n)[0] == pytest.approx(share.max(), rel=1e-13, abs=1e-300)
+        share = (
+            (labels - 1)
+            / (j * np.maximum(labels + j - 2, 1))
+            * (j - 1 + phi * (labels - j) / labels)
+        )
+        assert argmax_bounds(inputs, labels, n)[0] == pytest.approx(
+            share.max(), rel=1e-13, abs=1e-300
+        )
     if math.isqrt(labels - 1) ** 2 == labels - 1:
-        assert floor(labels) == pytest.approx((labels - 1) / (1 + math.sqrt(labels - 1)) ** 2, rel=1e-14)
+        assert floor(labels) == pytest.approx(
+            (labels - 1) / (1 + math.sqrt(labels - 1)) ** 2, rel=1e-14
+        )
 
 
 @pytest.mark.parametrize(("labels", "size"), [(4, 2), (4, 3), (5, 3)])
@@ -103,7 +117,9 @@ def test_the_hedged_student_never_exceeds_the_limit_and_attains_it(inputs, label
         if size == labels > 2:
             assert kt.exact_risk(teacher, "argmax", 10**6) > limit.lower
     for scale in (0.05, 1.0, 30.0):
-        teacher = kt.Teacher(RNG.dirichlet(np.full(labels, scale), inputs), RNG.dirichlet(np.ones(inputs)))
+        teacher = kt.Teacher(
+            RNG.dirichlet(np.full(labels, scale), inputs), RNG.dirichlet(np.ones(inputs))
+        )
         assert kt.exact_risk(teacher, "argmax_hedged", n) <= limit.upper + 1e-12
 
 
@@ -153,7 +169,9 @@ def test_one_visit_costs_half_of_everything_below():
     np.fill_diagonal(rows, 1 - tiny)
     flat = np.full(labels, 1 / labels)
     shown = access.NON_TARGET.reveal(np.eye(labels)[:1], flat[None])
-    np.testing.assert_allclose(access.NON_TARGET.reveal(np.eye(labels)[:1], rows[:1]), shown, atol=1e-15)
+    np.testing.assert_allclose(
+        access.NON_TARGET.reveal(np.eye(labels)[:1], rows[:1]), shown, atol=1e-15
+    )
     seen_heavy, seen_flat = 0.5 * rows[:, 0] / labels, np.array([0.5 / labels])
     value = labels * least_maximum(np.vstack([rows, flat]), np.append(seen_heavy, seen_flat))
     found = kt.minimax_risk("non_target", 1, labels, 1)
@@ -185,7 +203,10 @@ def test_two_labels_cost_more_than_three_after_every_number_of_visits():
 def test_non_target_lies_between_its_neighbours(inputs, labels):
     for n in (0, 1, 2, 10, 300):
         found = kt.minimax_risk("non_target", inputs, labels, n)
-        hard, soft = kt.minimax_risk("hard", inputs, labels, n), kt.minimax_risk("soft", inputs, labels, n)
+        hard, soft = (
+            kt.minimax_risk("hard", inputs, labels, n),
+            kt.minimax_risk("soft", inputs, labels, n),
+        )
         assert soft.lower <= found.lower * (1 + 1e-12)
         assert found.lower <= hard.upper * (1 + 1e-9)
         assert found.upper <= hard.upper * (1 + 1e-4)
@@ -212,7 +233,12 @@ def test_the_named_student_is_close_to_the_limit(inputs, labels, n):
     limit = kt.minimax_risk("non_target", inputs, labels, n)
     worst = 0.0
     for scale, _ in itertools.product((0.05, 0.3, 3.0), range(20)):
-        worst = max(worst, kt.exact_risk(kt.Teacher(RNG.dirichlet(np.full(labels, scale), inputs)), "non_target", n))
+        worst = max(
+            worst,
+            kt.exact_risk(
+                kt.Teacher(RNG.dirichlet(np.full(labels, scale), inputs)), "non_target", n
+            ),
+        )
     coin = np.tile(np.append([0.5, 0.5], np.zeros(labels - 2)), (inputs, 1))
     worst = max(worst, kt.exact_risk(kt.Teacher(coin), "non_target", n))
     assert limit.lower * 0.8 < worst < 1.6 * limit.upper

@@ -30,7 +30,11 @@ from kt_theory.access.channel import Quantised, Rounded
 from kt_theory.limits.channels.brackets import hard_at_least, mismatch_floor
 from kt_theory.limits.channels.noise import noisy_lower, noisy_upper, row_noise, shown_noise_upper
 from kt_theory.limits.channels.pairs import pair_error, quantised_pairs, rounded_pairs
-from kt_theory.limits.channels.scale import good_turing_upper, missing_mass_upper, sampled_logits_lower
+from kt_theory.limits.channels.scale import (
+    good_turing_upper,
+    missing_mass_upper,
+    sampled_logits_lower,
+)
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.limits.visits import mean_over_visits, most_over_laws, visit_blocks, visit_counts
 from kt_theory.minimax import minimax_risk
@@ -70,10 +74,23 @@ def test_brackets_follow_the_order_of_the_levels(inputs: int, labels: int, n: in
 
 @pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
 def test_protocol_at_the_edges(level: Access) -> None:
-    for inputs, labels, n in ((1, 1, 5), (7, 1, 0), (3, 4, 0), (1, 2, 1), (2, 2, 3), (10**12, 3, 2**53), (10**9, 6, 4)):
+    for inputs, labels, n in (
+        (1, 1, 5),
+        (7, 1, 0),
+        (3, 4, 0),
+        (1, 2, 1),
+        (2, 2, 3),
+        (10**12, 3, 2**53),
+        (10**9, 6, 4),
+    ):
         limit = minimax_risk(level, inputs, labels, n)
         assert 0 <= limit.lower <= limit.upper <= 1 - 1 / labels + 1e-15
-        assert (limit.access, limit.inputs, limit.labels, limit.n) == (level.name, inputs, labels, n)
+        assert (limit.access, limit.inputs, limit.labels, limit.n) == (
+            level.name,
+            inputs,
+            labels,
+            n,
+        )
         if n == 0 or labels == 1:
             assert limit.exact
             assert limit.lower == pytest.approx(1 - 1 / labels)
@@ -135,7 +152,9 @@ def test_the_rounded_floor_is_sharp() -> None:
     p = np.full(labels, math.exp(-step / 2) / labels * (1 + 1e-12))
     p[:high] = (1 - p[high:].sum()) / high
     assert np.unique(Rounded(step).shown(p[None, :])).size == 1
-    assert tv(np.full(labels, 1 / labels), p) == pytest.approx(Rounded(step).floor(labels), rel=1e-3)
+    assert tv(np.full(labels, 1 / labels), p) == pytest.approx(
+        Rounded(step).floor(labels), rel=1e-3
+    )
     assert Rounded(50.0).floor(4) == 0.75
 
 
@@ -190,7 +209,9 @@ def radius(low: np.ndarray, high: np.ndarray) -> float | None:
         limits.append(0.0)
     sums = np.r_[np.ones(labels), np.zeros(size - labels)][None, :]
     cost = np.r_[np.zeros(size - 1), 1.0]
-    return float(linprog(cost, A_ub=np.array(rows), b_ub=limits, A_eq=sums, b_eq=[1.0], bounds=(0, None)).fun)
+    return float(
+        linprog(cost, A_ub=np.array(rows), b_ub=limits, A_eq=sums, b_eq=[1.0], bounds=(0, None)).fun
+    )
 
 
 @pytest.mark.parametrize(("labels", "bits"), [(2, 1), (2, 3), (3, 1), (3, 2), (4, 1), (4, 2)])
@@ -202,7 +223,9 @@ def test_quantised_floor_against_the_best_decoder_of_every_code(labels: int, bit
         worst = max(worst, found or 0.0)
     assert worst <= Quantised(bits).floor(labels) + 1e-12
     teachers = quantised_pairs(bits, labels)
-    pairs = max(sum(one.number * one.total * one.contrast / 2 for one in kinds) for kinds in teachers)
+    pairs = max(
+        sum(one.number * one.total * one.contrast / 2 for one in kinds) for kinds in teachers
+    )
     assert pairs <= worst + 1e-12
     if labels % 2 == 0 and labels <= 2**bits:
         assert pairs == pytest.approx(Quantised(bits).floor(labels), rel=1e-8)
@@ -235,7 +258,12 @@ def test_pair_error_is_the_bayes_risk_of_a_pair() -> None:
         direct = 0.0
         for hits in range(n + 1):
             ups = np.arange(hits + 1)
-            chance = np.minimum(binom.pmf(ups, hits, (1 + d) / 2), binom.pmf(ups, hits, (1 - d) / 2)).sum() / 2
+            chance = (
+                np.minimum(
+                    binom.pmf(ups, hits, (1 + d) / 2), binom.pmf(ups, hits, (1 - d) / 2)
+                ).sum()
+                / 2
+            )
             direct += binom.pmf(hits, n, share) * chance
         assert pair_error(n, share, d) == pytest.approx(direct, rel=1e-9)
 
@@ -291,16 +319,22 @@ def test_noisy_lower_is_below_the_bayes_risk_of_two_teachers() -> None:
             ups = np.arange(n + 1)
             # log-likelihood ratio: normal with mean n l^2/sigma^2 and variance twice that, plus (2 ups - n) l
             mean = n * apart**2 / sigma**2 + (2 * ups - n) * apart
-            error = binom.pmf(ups, n, (1 + d) / 2) @ norm.cdf(-mean / (math.sqrt(2 * n) * apart / sigma))
+            error = binom.pmf(ups, n, (1 + d) / 2) @ norm.cdf(
+                -mean / (math.sqrt(2 * n) * apart / sigma)
+            )
             best = max(best, d * float(error))
         found = noisy_lower(1, 2, n, sigma)
         assert 0.5 * best < found <= best * (1 + 1e-3)
 
 
 def test_noise_vanishes_with_sigma_and_with_n() -> None:
-    assert noisy_upper(20, 5, 300, 1e-9) == pytest.approx(minimax_risk("soft", 20, 5, 300).lower, rel=0.02)
+    assert noisy_upper(20, 5, 300, 1e-9) == pytest.approx(
+        minimax_risk("soft", 20, 5, 300).lower, rel=0.02
+    )
     for n in (10**4, 10**6, 10**8):
-        asymptotic = 0.8 * unvisited_mass(20, n).value + 0.4 * math.sqrt(20 * 0.8 / (2 * math.pi * n))
+        asymptotic = 0.8 * unvisited_mass(20, n).value + 0.4 * math.sqrt(
+            20 * 0.8 / (2 * math.pi * n)
+        )
         assert asymptotic * 0.75 < noisy_upper(20, 5, n, 0.4) < asymptotic * 1.1
     assert shown_noise_upper(10, 1000, 1e-6) < 1e-6
 
@@ -324,7 +358,9 @@ def missing_mass_risk(pi: np.ndarray, rho: np.ndarray, n: int) -> float:
     return total
 
 
-@pytest.mark.parametrize(("inputs", "labels", "n"), [(1, 3, 1), (1, 3, 4), (2, 2, 3), (2, 3, 2), (3, 2, 2)])
+@pytest.mark.parametrize(
+    ("inputs", "labels", "n"), [(1, 3, 1), (1, 3, 4), (2, 2, 3), (2, 3, 2), (3, 2, 2)]
+)
 def test_missing_mass_upper(inputs: int, labels: int, n: int) -> None:
     bound, rng = missing_mass_upper(inputs, labels, n), np.random.default_rng(4)
     for _ in range(20):
@@ -348,7 +384,9 @@ def test_good_turing_upper(labels: int, n: int) -> None:
         error = 0.0
         for drawn in itertools.product(range(labels), repeat=n):
             counts = np.bincount(drawn, minlength=labels)
-            error += float(np.prod(p[list(drawn)])) * abs((counts == 1).sum() / n - p[counts == 0].sum())
+            error += float(np.prod(p[list(drawn)])) * abs(
+                (counts == 1).sum() / n - p[counts == 0].sum()
+            )
         assert error <= bound
 
 

@@ -70,7 +70,9 @@ def test_a_large_graph_is_bracketed_and_not_refused() -> None:
     assert "between" in limit.reference
 
 
-@pytest.mark.parametrize(("graph", "hops", "alpha"), [case for case in SMALL if case[0].vertices <= 10], ids=str)
+@pytest.mark.parametrize(
+    ("graph", "hops", "alpha"), [case for case in SMALL if case[0].vertices <= 10], ids=str
+)
 @pytest.mark.parametrize("n", [1, 3, 12])
 def test_no_input_law_is_worse(graph: graphs.Graph, hops: int, alpha: int, n: int) -> None:
     near, size = pairs(graph, hops), graph.vertices
@@ -100,14 +102,21 @@ def test_extremes_and_order() -> None:
     free = nx.empty_graph(6)
     for n in (0, 1, 4, 30):
         soft = minimax_risk("soft", 6, 5, n).lower
-        assert minimax_risk("gradient", graph=free, labels=5, n=n).lower == pytest.approx(soft, rel=1e-14)
-        assert minimax_risk("gradient", graph=graphs.cycle(6), labels=5, n=n, hops=0).lower == pytest.approx(
+        assert minimax_risk("gradient", graph=free, labels=5, n=n).lower == pytest.approx(
             soft, rel=1e-14
         )
-        values = [minimax_risk("gradient", graph=graphs.cycle(6), labels=5, n=n, hops=h).lower for h in (0, 1, 2, 3)]
+        assert minimax_risk(
+            "gradient", graph=graphs.cycle(6), labels=5, n=n, hops=0
+        ).lower == pytest.approx(soft, rel=1e-14)
+        values = [
+            minimax_risk("gradient", graph=graphs.cycle(6), labels=5, n=n, hops=h).lower
+            for h in (0, 1, 2, 3)
+        ]
         assert all(low <= high * (1 + 1e-12) for high, low in pairwise(values))
     assert minimax_risk("gradient", graph=graphs.complete(6), labels=5, n=1).lower == 0.0
-    assert minimax_risk("gradient", graph=graphs.complete(6), labels=5, n=0).lower == pytest.approx(0.8)
+    assert minimax_risk("gradient", graph=graphs.complete(6), labels=5, n=0).lower == pytest.approx(
+        0.8
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,5 +142,7 @@ def test_powers_too_dense_to_write_down_are_bracketed():
     assert star.upper == 0
     two = nx.disjoint_union(nx.star_graph(20_000), nx.star_graph(20_000))
     pair = minimax_risk("gradient", labels=3, n=10, graph=two, hops=2)
-    assert pair.lower == pytest.approx(minimax_risk("soft", inputs=2, labels=3, n=10).lower, rel=1e-12)
+    assert pair.lower == pytest.approx(
+        minimax_risk("soft", inputs=2, labels=3, n=10).lower, rel=1e-12
+    )
     assert pair.exact

@@ -35,7 +35,13 @@ from kt_theory.limits.hard.few_labels import (
     relieved_upper,
     small_counts,
 )
-from kt_theory.limits.hard.games import curved_student, curved_upper, solve_game, student_risk, student_upper
+from kt_theory.limits.hard.games import (
+    curved_student,
+    curved_upper,
+    solve_game,
+    student_risk,
+    student_upper,
+)
 from kt_theory.limits.hard.inputs import inputs_lower, inputs_upper, row_uppers, visit_steps
 from kt_theory.limits.hard.interval import LARGEST_LABELS, ROUNDING, best_add_c, hard_limit
 from kt_theory.limits.hard.priors import bayes_risk, closed_bayes_risk, log_binomial, prior_lower
@@ -59,7 +65,9 @@ def transfer_sets(inputs: int, labels: int, n: int) -> list[np.ndarray]:
 
 
 def multinomial(table: np.ndarray, joint: np.ndarray) -> float:
-    coefficient = math.factorial(int(table.sum())) / math.prod(math.factorial(int(c)) for c in table.ravel())
+    coefficient = math.factorial(int(table.sum())) / math.prod(
+        math.factorial(int(c)) for c in table.ravel()
+    )
     return coefficient * float(np.prod(joint**table))
 
 
@@ -92,9 +100,12 @@ def grid_game(
     below = coo_array((np.concatenate([-one, -one]), two), shape=(m * size, width))
     rows = np.concatenate([np.repeat(np.arange(m), size), np.arange(m)])
     risk = coo_array(
-        (np.concatenate([weight, -np.ones(m)]), (rows, np.concatenate([e, np.full(m, width - 1)]))), shape=(m, width)
+        (np.concatenate([weight, -np.ones(m)]), (rows, np.concatenate([e, np.full(m, width - 1)]))),
+        shape=(m, width),
     )
-    sums = coo_array((np.ones(size), (np.arange(size) // labels, np.arange(size))), shape=(size // labels, width))
+    sums = coo_array(
+        (np.ones(size), (np.arange(size) // labels, np.arange(size))), shape=(size // labels, width)
+    )
     found = linprog(
         np.append(np.zeros(width - 1), 1.0),
         A_ub=vstack([above, below, risk]).tocsr(),
@@ -119,11 +130,16 @@ def worst_case(student: np.ndarray, n: int, teachers: list[tuple[np.ndarray, np.
 
 
 @pytest.mark.parametrize(
-    ("labels", "n", "steps"), [(2, 1, 60), (2, 2, 60), (2, 3, 60), (3, 1, 15), (3, 2, 12), (3, 3, 12)]
+    ("labels", "n", "steps"),
+    [(2, 1, 60), (2, 2, 60), (2, 3, 60), (3, 1, 15), (3, 2, 12), (3, 3, 12)],
 )
-def test_a_linear_programme_over_all_students_brackets_one_input(labels: int, n: int, steps: int) -> None:
+def test_a_linear_programme_over_all_students_brackets_one_input(
+    labels: int, n: int, steps: int
+) -> None:
     one = np.ones(1)
-    value, student = grid_game(1, labels, n, [(one, pi[None, :]) for pi in simplex_grid(labels, steps)])
+    value, student = grid_game(
+        1, labels, n, [(one, pi[None, :]) for pi in simplex_grid(labels, steps)]
+    )
     fine = worst_case(student, n, [(one, pi[None, :]) for pi in simplex_grid(labels, 5 * steps)])
     limit = hard_limit(1, labels, n)
     assert limit.upper >= value - 1e-9
@@ -135,12 +151,22 @@ def test_a_linear_programme_over_all_students_brackets_one_input(labels: int, n:
 
 
 def test_a_linear_programme_over_all_students_brackets_two_inputs() -> None:
-    rows, laws = [np.array([x, 1.0 - x]) for x in (0.0, 0.2, 0.5, 0.8, 1.0)], np.linspace(0.1, 0.9, 5)
+    rows, laws = (
+        [np.array([x, 1.0 - x]) for x in (0.0, 0.2, 0.5, 0.8, 1.0)],
+        np.linspace(0.1, 0.9, 5),
+    )
     for n in (1, 2):
-        teachers = [(np.array([r, 1 - r]), np.array([a, b])) for r in laws for a in rows for b in rows]
+        teachers = [
+            (np.array([r, 1 - r]), np.array([a, b])) for r in laws for a in rows for b in rows
+        ]
         value, student = grid_game(2, 2, n, teachers)
         grid = np.linspace(0.0, 1.0, 11)
-        fine = [(np.array([r, 1 - r]), np.array([[a, 1 - a], [b, 1 - b]])) for r in grid for a in grid for b in grid]
+        fine = [
+            (np.array([r, 1 - r]), np.array([[a, 1 - a], [b, 1 - b]]))
+            for r in grid
+            for a in grid
+            for b in grid
+        ]
         limit = hard_limit(2, 2, n)
         assert limit.upper >= value - 1e-9
         assert limit.lower <= worst_case(student, n, fine) + 1e-9
@@ -167,14 +193,18 @@ def test_a_solved_game_holds_between_its_prior_and_its_student(n: int) -> None:
     assert risk.max() <= game.upper
     assert risk.max() >= game.upper - 1e-5
     points = np.concatenate([game.points, 1.0 - game.points])
-    joint = np.tile(game.weights / game.weights.sum() / 2.0, 2)[:, None] * binom.pmf(k, n, points[:, None])
+    joint = np.tile(game.weights / game.weights.sum() / 2.0, 2)[:, None] * binom.pmf(
+        k, n, points[:, None]
+    )
     guesses = np.concatenate([points, np.linspace(0.0, 1.0, 501)])
     losses = np.abs(points[:, None] - guesses[None, :])
     bayes = (joint.T @ losses).min(axis=1).sum()
     assert bayes == pytest.approx(game.lower, abs=1e-12)
     assert 0.0 <= game.upper - game.lower <= 1e-7
     heaviest = game.points[game.weights.argmax()]
-    assert student_risk(game.student, np.array([heaviest]))[0] == pytest.approx(game.lower, abs=1e-6)
+    assert student_risk(game.student, np.array([heaviest]))[0] == pytest.approx(
+        game.lower, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 12, 20])
@@ -212,7 +242,8 @@ def test_log_binomial_against_rational_arithmetic(a: int, b: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "n", "alpha", "level"), [(2, 3, 0.7, 0.5), (3, 2, 0.4, 0.6), (5, 4, 1.3, 0.55), (4, 0, 0.05, 0.9)]
+    ("labels", "n", "alpha", "level"),
+    [(2, 3, 0.7, 0.5), (3, 2, 0.4, 0.6), (5, 4, 1.3, 0.55), (4, 0, 0.05, 0.9)],
 )
 def test_bayes_risk_against_quadrature(labels: int, n: int, alpha: float, level: float) -> None:
     price = 2.0 * level - 1.0
@@ -239,11 +270,15 @@ def test_bayes_risk_is_below_every_student_on_average() -> None:
         loss = 0.5 * np.abs(student - pi).sum(axis=1)
         low = loss.mean() - 5.0 * loss.std() / math.sqrt(len(loss))  # false alarm below 1e-6
         assert max(bayes_risk(4, 9, 0.8, level) for level in (0.5, 0.53, 0.56)) > 0.9 * low
-        assert all(bayes_risk(4, 9, 0.8, level) < loss.mean() + 5.0 * loss.std() / 200.0 for level in (0.5, 0.53, 0.56))
+        assert all(
+            bayes_risk(4, 9, 0.8, level) < loss.mean() + 5.0 * loss.std() / 200.0
+            for level in (0.5, 0.53, 0.56)
+        )
 
 
 @pytest.mark.parametrize(
-    ("labels", "n", "alpha"), [(2, 400, 9.0), (2, 10**5, 150.0), (10, 3000, 12.0), (1000, 10**6, 30.0)]
+    ("labels", "n", "alpha"),
+    [(2, 400, 9.0), (2, 10**5, 150.0), (10, 3000, 12.0), (1000, 10**6, 30.0)],
 )
 def test_the_closed_form_stays_below_the_sum_it_bounds(labels: int, n: int, alpha: float) -> None:
     summed = bayes_risk(labels, n, alpha, 0.5)
@@ -262,13 +297,19 @@ def test_the_closed_form_stays_below_the_sum_it_bounds(labels: int, n: int, alph
     p=st.fractions(0, 1, max_denominator=60),
 )
 @settings(deadline=None, derandomize=True, max_examples=80)
-def test_coordinate_risk_against_rational_enumeration(n: int, labels: int, c: Fraction, p: Fraction) -> None:
-    exact = sum(exact_binomial(k, n - k, p) * abs((k + c) / (n + c * labels) - p) for k in range(n + 1))
+def test_coordinate_risk_against_rational_enumeration(
+    n: int, labels: int, c: Fraction, p: Fraction
+) -> None:
+    exact = sum(
+        exact_binomial(k, n - k, p) * abs((k + c) / (n + c * labels) - p) for k in range(n + 1)
+    )
     got = coordinate_risk(np.array([float(p)]), labels, n, float(c))[0]
     assert got == pytest.approx(float(exact), rel=1e-11, abs=1e-14)
 
 
-@pytest.mark.parametrize(("labels", "n", "c"), [(2, 6, 0.8), (3, 30, 1.5), (10, 4, 0.3), (50, 500, 1.3)])
+@pytest.mark.parametrize(
+    ("labels", "n", "c"), [(2, 6, 0.8), (3, 30, 1.5), (10, 4, 0.3), (50, 500, 1.3)]
+)
 def test_the_curvature_bound_between_kinks(labels: int, n: int, c: float) -> None:
     total = n + c * labels
     j = np.repeat(np.arange(0.0, n), 5)
@@ -301,12 +342,18 @@ def test_largest_mass_bounds_the_binomial() -> None:
         assert (binom.pmf(j[:, None], n, p).max(axis=1) <= largest_mass(j, float(n)) + 1e-12).all()
 
 
-@pytest.mark.parametrize(("labels", "n"), [(2, 3), (2, 200), (3, 300), (7, 1), (10, 100), (40, 10), (200, 20_000)])
+@pytest.mark.parametrize(
+    ("labels", "n"), [(2, 3), (2, 200), (3, 300), (7, 1), (10, 100), (40, 10), (200, 20_000)]
+)
 def test_the_envelope_is_above_every_teacher_and_hardly_more(labels: int, n: int) -> None:
     c = best_add_c(labels, n)
     bound = add_c_upper(labels, n, c)
     rng = np.random.default_rng(11)
-    rows = [rng.dirichlet(np.full(labels, a)) for a in (0.01, 0.1, 0.5, 1.0, 5.0, 100.0) for _ in range(60)]
+    rows = [
+        rng.dirichlet(np.full(labels, a))
+        for a in (0.01, 0.1, 0.5, 1.0, 5.0, 100.0)
+        for _ in range(60)
+    ]
     rows += [np.full(labels, 1.0 / labels), np.eye(labels)[0], hard_worst_row(labels, n)]
     risks = np.array([row_risk(row, n, c) for row in rows])
     assert (risks <= bound).all()
@@ -317,10 +364,14 @@ def hard_worst_row(labels: int, n: int) -> np.ndarray:
     return hard_limit(1, labels, n).teacher.classes.rows[0]
 
 
-@pytest.mark.parametrize(("labels", "n", "c"), [(2, 25, 1.9), (5, 12, 0.6), (100, 40, 0.2), (30, 3000, 4.0)])
+@pytest.mark.parametrize(
+    ("labels", "n", "c"), [(2, 25, 1.9), (5, 12, 0.6), (100, 40, 0.2), (30, 3000, 4.0)]
+)
 def test_the_certificate_meets_a_dense_search(labels: int, n: int, c: float) -> None:
     value, slope = envelope(labels, n, c)
-    p = np.unique(np.concatenate([np.linspace(0.0, 1.0, 200_001), np.linspace(0.0, 20.0 / labels, 200_001)]))
+    p = np.unique(
+        np.concatenate([np.linspace(0.0, 1.0, 200_001), np.linspace(0.0, 20.0 / labels, 200_001)])
+    )
     p = p[p <= 1.0]
     dense = (coordinate_risk(p, labels, n, c) - slope * (p - 1.0 / labels)).max()
     bound = add_c_upper(labels, n, c) * 2.0 / labels
@@ -346,11 +397,17 @@ def test_branch_and_bound_fails_without_its_curvature_term() -> None:
 
 @pytest.mark.parametrize("n", [10, 37, 1000, 10**6])
 def test_the_closed_form_bounds_maximum_likelihood(n: int) -> None:
-    p = np.unique(np.concatenate([np.linspace(0.0, 1.0, 20_001), np.linspace(0.0, min(1.0, 20.0 / n), 5001)]))
+    p = np.unique(
+        np.concatenate([np.linspace(0.0, 1.0, 20_001), np.linspace(0.0, min(1.0, 20.0 / n), 5001)])
+    )
     risk = coordinate_risk(p, 2, n, 0.0)
-    assert (risk <= math.sqrt(2.0 / (math.pi * n)) * np.sqrt(p * (1.0 - p) + 2.0 / n) * (1.0 + 1e-12)).all()
+    assert (
+        risk <= math.sqrt(2.0 / (math.pi * n)) * np.sqrt(p * (1.0 - p) + 2.0 / n) * (1.0 + 1e-12)
+    ).all()
     for labels in (2, 5, 100):
-        assert 0.5 * labels * coordinate_risk(np.array([1.0 / labels]), labels, n, 0.0)[0] <= mle_upper(labels, n)
+        assert 0.5 * labels * coordinate_risk(np.array([1.0 / labels]), labels, n, 0.0)[
+            0
+        ] <= mle_upper(labels, n)
 
 
 def test_best_add_c_is_a_minimum() -> None:
@@ -374,7 +431,13 @@ def promise(student: Relieved) -> np.ndarray:
     return (x + c - delta * given + delta * taken) / (n + c * labels)
 
 
-FEW = [Relieved(3, 1, 0.4), Relieved(3, 12, 0.9), Relieved(4, 40, 1.5), Relieved(9, 17, 0.5), Relieved(5, 500, 4.6)]
+FEW = [
+    Relieved(3, 1, 0.4),
+    Relieved(3, 12, 0.9),
+    Relieved(4, 40, 1.5),
+    Relieved(9, 17, 0.5),
+    Relieved(5, 500, 4.6),
+]
 
 
 @pytest.mark.parametrize("student", FEW)
@@ -382,7 +445,12 @@ def test_relieved_risk_against_enumeration(student: Relieved) -> None:
     rng = np.random.default_rng(8)
     kinks = promise(student)
     p = np.concatenate(
-        [[0.0, 1.0, 1.0 / 3.0], kinks[kinks < 1.0][:50], rng.random(100), rng.random(100) * 4 / student.n]
+        [
+            [0.0, 1.0, 1.0 / 3.0],
+            kinks[kinks < 1.0][:50],
+            rng.random(100),
+            rng.random(100) * 4 / student.n,
+        ]
     )
     p = p[p <= 1.0]
     law = binom.pmf(np.arange(student.n + 1), student.n, p[:, None])
@@ -396,7 +464,9 @@ def test_relieved_risk_without_relief_is_half_of_add_c_on_rows() -> None:
     assert relieved.risk(row).sum() == pytest.approx(row_risk(row, 10**9, 6000.0), rel=1e-9)
 
 
-@pytest.mark.parametrize("student", [Relieved(3, 12, 0.9), Relieved(3, 40, 1.9), Relieved(4, 12, 0.8)])
+@pytest.mark.parametrize(
+    "student", [Relieved(3, 12, 0.9), Relieved(3, 40, 1.9), Relieved(4, 12, 0.8)]
+)
 def test_relieved_estimates_can_be_completed_to_a_student(student: Relieved) -> None:
     labels, n, c = student
     tables = np.array([t.ravel() for t in transfer_sets(1, labels, n)])
@@ -407,11 +477,15 @@ def test_relieved_estimates_can_be_completed_to_a_student(student: Relieved) -> 
     assert rest[tables.max(axis=1) == n] == pytest.approx(0.0, abs=1e-12)
     assert ((n - tables < student.edge).sum(axis=1) <= 1).all()
     wide = promise(student) + 0.01 * c / student.total * (np.arange(n + 1.0) > n - student.edge)
-    assert wide[tables].sum(axis=1).max() > 1.0 + 1e-12  # negative control: a larger bonus cannot be promised
+    assert (
+        wide[tables].sum(axis=1).max() > 1.0 + 1e-12
+    )  # negative control: a larger bonus cannot be promised
     q = u + rest[:, None] / labels
     bound = relieved_upper(student)
     rng = np.random.default_rng(2)
-    rows = np.concatenate([rng.dirichlet(np.full(labels, a), 30) for a in (0.1, 1.0, 20.0)] + [np.eye(labels)])
+    rows = np.concatenate(
+        [rng.dirichlet(np.full(labels, a), 30) for a in (0.1, 1.0, 20.0)] + [np.eye(labels)]
+    )
     for row in rows:
         law = np.array([multinomial(t, row) for t in tables])
         risk = 0.5 * float(law @ np.abs(q - row).sum(axis=1))
@@ -429,11 +503,19 @@ def test_the_curvature_bound_of_the_relieved_student(student: Relieved) -> None:
     second = (student.risk(p + h) + student.risk(p - h) - 2.0 * student.risk(p)) / h**2
     floor = -2.0 * n * binom.pmf(student.last(p), n - 1, p)
     bend = np.array([math.floor(n - student.edge) - 1.0, math.ceil(n - student.edge) - 1.0])
-    allowance = n * (n - 1.0) * student.steep / student.total * binom.pmf(bend[:, None], n - 2, p).max(axis=0)
+    allowance = (
+        n
+        * (n - 1.0)
+        * student.steep
+        / student.total
+        * binom.pmf(bend[:, None], n - 2, p).max(axis=0)
+    )
     noise = 1e-14 / h**2
     assert (second >= floor - np.nan_to_num(allowance) - noise - 1e-3 * np.abs(floor)).all()
     if n == 40:
-        assert (second < floor - 2.0 * noise).any()  # negative control: without the bend's term the bound fails
+        assert (
+            second < floor - 2.0 * noise
+        ).any()  # negative control: without the bend's term the bound fails
 
 
 @pytest.mark.parametrize(("labels", "n"), [(3, 30), (3, 300), (4, 5), (5, 1000), (9, 90)])
@@ -441,8 +523,12 @@ def test_the_relieved_certificate_meets_a_search_over_rows(labels: int, n: int) 
     student = best_relieved(labels, n)
     bound = relieved_upper(student)
     rng = np.random.default_rng(6)
-    rows = np.concatenate([rng.dirichlet(np.full(labels, a), 20_000) for a in (0.05, 0.3, 1.0, 10.0, 300.0)])
-    rows = np.concatenate([rows, *(np.eye(labels)[: z + 1].mean(axis=0)[None, :] for z in range(labels))])
+    rows = np.concatenate(
+        [rng.dirichlet(np.full(labels, a), 20_000) for a in (0.05, 0.3, 1.0, 10.0, 300.0)]
+    )
+    rows = np.concatenate(
+        [rows, *(np.eye(labels)[: z + 1].mean(axis=0)[None, :] for z in range(labels))]
+    )
     risks = student.risk(rows.ravel()).reshape(rows.shape).sum(axis=1)
     assert risks.max() <= bound
     assert risks.max() >= 0.997 * bound  # negative control: 0.3 % less would be beaten by a row
@@ -515,23 +601,39 @@ def test_add_c_attains_the_upper_bound_on_the_returned_teacher(labels: int, n: i
 
 @pytest.mark.parametrize(
     ("inputs", "labels", "n"),
-    [(2, 2, 3), (3, 4, 10), (10, 5, 200), (50, 3, 20), (10**6, 10, 100), (100, 25, 10**4), (7, 10, 10**4)],
+    [
+        (2, 2, 3),
+        (3, 4, 10),
+        (10, 5, 200),
+        (50, 3, 20),
+        (10**6, 10, 100),
+        (100, 25, 10**4),
+        (7, 10, 10**4),
+    ],
 )
 def test_several_inputs_are_bracketed(inputs: int, labels: int, n: int) -> None:
     limit = hard_limit(inputs, labels, n)
     assert 0.0 < limit.lower < limit.upper <= 1.0 - 1.0 / labels
-    assert limit.lower >= (1.0 - 1.0 / labels) * (1.0 - 1.0 / inputs) ** n * (1.0 - 1e-12)  # soft labels reveal more
-    assert limit.upper >= hard_limit(1, labels, n).upper * (1.0 - 1e-3)  # one input is a special case
+    assert limit.lower >= (1.0 - 1.0 / labels) * (1.0 - 1.0 / inputs) ** n * (
+        1.0 - 1e-12
+    )  # soft labels reveal more
+    assert limit.upper >= hard_limit(1, labels, n).upper * (
+        1.0 - 1e-3
+    )  # one input is a special case
     assert limit.teacher.inputs == inputs
     assert limit.width <= (0.065 if n >= 4 * inputs * labels else 0.5)
 
 
 @pytest.mark.parametrize(("inputs", "labels", "n"), [(3, 4, 600), (10, 5, 2000), (20, 10, 10**4)])
-def test_maximum_likelihood_on_the_uniform_teacher_is_above_the_lower_bound(inputs: int, labels: int, n: int) -> None:
+def test_maximum_likelihood_on_the_uniform_teacher_is_above_the_lower_bound(
+    inputs: int, labels: int, n: int
+) -> None:
     k = np.arange(1, n + 1)
     law = binom.pmf(k, n, 1.0 / inputs)
     k, law = k[law > 1e-18], law[law > 1e-18]
-    row = [0.5 * labels * coordinate_risk(np.array([1.0 / labels]), labels, int(i), 0.0)[0] for i in k]
+    row = [
+        0.5 * labels * coordinate_risk(np.array([1.0 / labels]), labels, int(i), 0.0)[0] for i in k
+    ]
     risk = float(law @ np.array(row))
     limit = hard_limit(inputs, labels, n)
     assert limit.lower <= risk
@@ -564,7 +666,12 @@ def test_the_upper_bound_is_above_every_input_law(inputs: int, labels: int, n: i
 
 
 def test_large_sizes_answer() -> None:
-    for inputs, labels, n in ((10**9, 1000, 10**11), (2**53, 2, 2**53), (10, 10, 2**53), (1, LARGEST_LABELS, 10**7)):
+    for inputs, labels, n in (
+        (10**9, 1000, 10**11),
+        (2**53, 2, 2**53),
+        (10, 10, 2**53),
+        (1, LARGEST_LABELS, 10**7),
+    ):
         limit = hard_limit(inputs, labels, n)
         assert 0.0 < limit.lower < limit.upper
 

@@ -33,7 +33,9 @@ def test_brackets_fall_with_access(inputs: int, labels: int) -> None:
         for less, more in itertools.pairwise(limits):
             assert more.lower <= less.lower * (1.0 + ROUNDING), (less, more)
             assert more.upper <= less.upper * (1.0 + SEARCHED), (less, more)
-        edgeless = minimax_risk("gradient", labels=labels, n=n, graph=nx.empty_graph(min(inputs, 7)))
+        edgeless = minimax_risk(
+            "gradient", labels=labels, n=n, graph=nx.empty_graph(min(inputs, 7))
+        )
         path = minimax_risk("gradient", labels=labels, n=n, graph=nx.path_graph(min(inputs, 7)))
         assert path.upper <= edgeless.lower * (1.0 + ROUNDING)
         if inputs <= 7:
@@ -45,14 +47,21 @@ def test_brackets_fall_with_access(inputs: int, labels: int) -> None:
 def test_hard_labels_are_never_below_partial_labels(inputs: int, labels: int) -> None:
     sizes = {0, 1, 3} | {round(inputs * labels * ratio) for ratio in (0.1, 0.2, 0.3, CROSSING, 0.5)}
     for n in sorted(sizes):
-        hard, partial = minimax_risk("hard", inputs, labels, n), minimax_risk("partial", inputs, labels, n)
+        hard, partial = (
+            minimax_risk("hard", inputs, labels, n),
+            minimax_risk("partial", inputs, labels, n),
+        )
         assert hard.lower >= partial.lower * (1.0 - ROUNDING), (hard, partial)
         assert hard.upper >= partial.lower
         assert hard.upper >= hard.lower
 
 
-@pytest.mark.parametrize(("inputs", "labels", "n"), [(1, 15, 1), (1, 100, 3), (2, 100, 8), (30, 10, 15)])
-def test_the_worst_teacher_of_partial_labels_serves_hard_labels(inputs: int, labels: int, n: int) -> None:
+@pytest.mark.parametrize(
+    ("inputs", "labels", "n"), [(1, 15, 1), (1, 100, 3), (2, 100, 8), (30, 10, 15)]
+)
+def test_the_worst_teacher_of_partial_labels_serves_hard_labels(
+    inputs: int, labels: int, n: int
+) -> None:
     alone, raised = hard_limit(inputs, labels, n), minimax_risk("hard", inputs, labels, n)
     partial = minimax_risk("partial", inputs, labels, n)
     assert raised.lower == partial.lower > alone.lower * 1.02

@@ -81,7 +81,10 @@ def table_risk(table: np.ndarray, n: int, k: int = 0) -> float:
 
 def teacher_risk(limit: Limit, n: int, k: int = 0) -> float:
     assert limit.teacher is not None
-    return sum(int(c) * row_risk(rho * row, n, k) for row, rho, c in zip(*limit.teacher.classes, strict=True))
+    return sum(
+        int(c) * row_risk(rho * row, n, k)
+        for row, rho, c in zip(*limit.teacher.classes, strict=True)
+    )
 
 
 def general_maximum(inputs: int, labels: int, n: int, k: int, starts: int = 8) -> float:
@@ -108,7 +111,11 @@ def general_maximum(inputs: int, labels: int, n: int, k: int, starts: int = 8) -
 
 def limit_of(game: Game) -> Limit:
     inputs, labels, n, k = game
-    return minimax_risk("top_k", inputs, labels, n, k=k) if k else minimax_risk("partial", inputs, labels, n)
+    return (
+        minimax_risk("top_k", inputs, labels, n, k=k)
+        if k
+        else minimax_risk("partial", inputs, labels, n)
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -158,7 +165,9 @@ def test_a_general_maximisation_finds_the_same_worst_risk(game: Game) -> None:
 
 
 @pytest.mark.parametrize(("labels", "n"), [(2, 2), (3, 1), (3, 2), (3, 3), (3, 5), (4, 1), (4, 2)])
-def test_no_student_at_all_beats_equal_sharing_on_permutations_of_the_worst_row(labels: int, n: int) -> None:
+def test_no_student_at_all_beats_equal_sharing_on_permutations_of_the_worst_row(
+    labels: int, n: int
+) -> None:
     """A linear programme over every table from transcripts to rows; S = 1."""
     limit = minimax_risk("partial", 1, labels, n)
     assert limit.teacher is not None
@@ -173,7 +182,10 @@ def test_no_student_at_all_beats_equal_sharing_on_permutations_of_the_worst_row(
     gaps = [(key, t, a) for key, by in chances.items() for t in by for a in range(labels)]
     first = len(chances) * labels
     size = first + len(gaps) + 1
-    rows, limits = np.zeros((2 * len(gaps) + len(teachers), size)), np.zeros(2 * len(gaps) + len(teachers))
+    rows, limits = (
+        np.zeros((2 * len(gaps) + len(teachers), size)),
+        np.zeros(2 * len(gaps) + len(teachers)),
+    )
     for g, (key, t, a) in enumerate(gaps):
         for side, sign in enumerate((1.0, -1.0)):
             rows[2 * g + side, [place[key] + a, first + g]] = sign, -1.0
@@ -185,16 +197,22 @@ def test_no_student_at_all_beats_equal_sharing_on_permutations_of_the_worst_row(
         sums[i, i * labels : (i + 1) * labels] = 1.0
     cost = np.zeros(size)
     cost[-1] = 1.0
-    solved = linprog(cost, A_ub=rows, b_ub=limits, A_eq=sums, b_eq=np.ones(len(chances)), bounds=(0, None))
+    solved = linprog(
+        cost, A_ub=rows, b_ub=limits, A_eq=sums, b_eq=np.ones(len(chances)), bounds=(0, None)
+    )
     assert solved.fun == pytest.approx(limit.lower, rel=1e-9, abs=1e-12)
 
 
 def test_proved_values() -> None:
     assert minimax_risk("partial", 1, 3, 5).lower == pytest.approx(0.033544227793, abs=5e-13)
     for n in (1, 2, 5, 40, 10**6):
-        assert minimax_risk("partial", 1, 3, n).lower == pytest.approx(unvisited_mass(2, n).value / 2, rel=1e-12)
+        assert minimax_risk("partial", 1, 3, n).lower == pytest.approx(
+            unvisited_mass(2, n).value / 2, rel=1e-12
+        )
         assert minimax_risk("partial", 1, 3, n).exact
-        assert minimax_risk("partial", 7, 2, n).lower == pytest.approx(unvisited_mass(7, n).value / 2, rel=1e-12)
+        assert minimax_risk("partial", 7, 2, n).lower == pytest.approx(
+            unvisited_mass(7, n).value / 2, rel=1e-12
+        )
     for access in ("partial", "top_k"):
         k = {"k": 1} if access == "top_k" else {}
         assert minimax_risk(access, 4, 1, 9, **k).lower == 0.0
@@ -209,10 +227,16 @@ def test_proved_values() -> None:
 
 @pytest.mark.parametrize("k", [0, 1, 2])
 @pytest.mark.parametrize("seed", range(4))
-def test_upper_bounds_hold_for_random_teachers_and_a_smaller_bound_does_not(seed: int, k: int) -> None:
+def test_upper_bounds_hold_for_random_teachers_and_a_smaller_bound_does_not(
+    seed: int, k: int
+) -> None:
     rng = np.random.default_rng(seed)
     for _ in range(12):
-        inputs, labels, n = int(rng.integers(1, 4)), int(rng.integers(3, 6)), int(rng.choice([1, 2, 4, 9, 30]))
+        inputs, labels, n = (
+            int(rng.integers(1, 4)),
+            int(rng.integers(3, 6)),
+            int(rng.choice([1, 2, 4, 9, 30])),
+        )
         if k > labels - 1:
             continue
         limit = limit_of((inputs, labels, n, k))
@@ -221,7 +245,9 @@ def test_upper_bounds_hold_for_random_teachers_and_a_smaller_bound_does_not(seed
             if rng.random() < 0.7:
                 joint[1:] *= min(1.0, 1.2 * inputs * labels / n) * rng.random()
                 joint[0] = 1 - joint[1:].sum()
-            assert table_risk(joint.reshape(inputs, labels), n, k) <= limit.upper * (1 + 1e-12) + 1e-15
+            assert (
+                table_risk(joint.reshape(inputs, labels), n, k) <= limit.upper * (1 + 1e-12) + 1e-15
+            )
         assert teacher_risk(limit, n, k) >= 0.999 * limit.lower
 
 
@@ -233,7 +259,9 @@ def test_the_three_label_bound_is_close_and_agrees_with_the_general_one() -> Non
         assert three_labels_bound(inputs, n) * 0.99 < limit.lower
 
 
-@pytest.mark.parametrize(("labels", "width"), [(5, 0.41), (10, 0.14), (30, 0.043), (100, 0.012), (1000, 0.0014)])
+@pytest.mark.parametrize(
+    ("labels", "width"), [(5, 0.41), (10, 0.14), (30, 0.043), (100, 0.012), (1000, 0.0014)]
+)
 @pytest.mark.parametrize("times", [1, 10, 100])
 def test_width_of_the_interval_for_one_input(labels: int, width: float, times: int) -> None:
     limit = minimax_risk("partial", 1, labels, labels * times)
@@ -245,27 +273,39 @@ def test_width_of_the_interval_for_one_input(labels: int, width: float, times: i
 def test_the_one_row_bound_tends_to_the_constant() -> None:
     for labels in (2, 7, 60):
         n = 10**9
-        assert n * one_row_bound(labels, n) == pytest.approx((labels - 1) * light_labels().value, rel=2e-4)
+        assert n * one_row_bound(labels, n) == pytest.approx(
+            (labels - 1) * light_labels().value, rel=2e-4
+        )
 
 
 EXPLICIT: list[Game] = [(1, 6, 8, 0), (1, 6, 8, 2), (2, 5, 20, 0), (3, 5, 4, 0), (2, 6, 9, 1)]
 
 
 @pytest.mark.parametrize(("inputs", "labels", "n", "k"), EXPLICIT)
-def test_the_explicit_teacher_loses_what_its_closed_form_says(inputs: int, labels: int, n: int, k: int) -> None:
+def test_the_explicit_teacher_loses_what_its_closed_form_says(
+    inputs: int, labels: int, n: int, k: int
+) -> None:
     value, teacher = many_labels_lower(inputs, labels, n, k)
-    exact = sum(int(c) * row_risk(rho * row, n, k) for row, rho, c in zip(*teacher.classes, strict=True))
+    exact = sum(
+        int(c) * row_risk(rho * row, n, k) for row, rho, c in zip(*teacher.classes, strict=True)
+    )
     assert 0.3 * exact < value <= exact + 1e-14
     assert value <= limit_of((inputs, labels, n, k)).upper
 
 
 @pytest.mark.parametrize(("inputs", "n"), [(1, 10**6), (1, 5000), (100, 10**4), (100, 10**8)])
 def test_more_labels_than_the_search_can_serve(inputs: int, n: int) -> None:
-    searched, explicit = minimax_risk("partial", inputs, 2000, n), many_labels_lower(inputs, 2000, n)[0]
+    searched, explicit = (
+        minimax_risk("partial", inputs, 2000, n),
+        many_labels_lower(inputs, 2000, n)[0],
+    )
     assert 0.985 * searched.lower < explicit  # the last row's own light labels are left out
     assert explicit <= searched.upper
     for labels in (10**4 + 1, 10**6):
-        limit, top = minimax_risk("partial", inputs, labels, n), minimax_risk("top_k", inputs, labels, n, k=7)
+        limit, top = (
+            minimax_risk("partial", inputs, labels, n),
+            minimax_risk("top_k", inputs, labels, n, k=7),
+        )
         assert 0 < limit.width < 0.02
         assert top.lower <= limit.lower * (1 + 1e-12)
         assert top.upper <= limit.upper * (1 + 1e-12)
@@ -274,7 +314,10 @@ def test_more_labels_than_the_search_can_serve(inputs: int, n: int) -> None:
 
 def test_few_samples_on_many_inputs_leave_partial_labels_below_hard_ones() -> None:
     for inputs, labels, n in ((1000, 5, 10), (1000, 5, 50), (10**6, 4, 10)):
-        hard, partial = minimax_risk("hard", inputs, labels, n), minimax_risk("partial", inputs, labels, n)
+        hard, partial = (
+            minimax_risk("hard", inputs, labels, n),
+            minimax_risk("partial", inputs, labels, n),
+        )
         assert partial.upper <= hard.upper
         assert minimax_risk("top_k", inputs, labels, n, k=1).upper <= partial.upper
 
@@ -301,7 +344,9 @@ def test_extreme_sizes(inputs: int, n: int) -> None:
 def test_the_papers_bounds(inputs: int, labels: int, n: int) -> None:
     limit = minimax_risk("partial", inputs, labels, n)
     assert limit.lower <= limit.upper <= 1 - 1 / labels + 1e-15
-    assert limit.upper <= inputs * labels / (n + 1) * (1 + 1e-9)  # Theorem 4.4 in mean, its sharper form
+    assert limit.upper <= inputs * labels / (n + 1) * (
+        1 + 1e-9
+    )  # Theorem 4.4 in mean, its sharper form
     if n >= inputs * (labels - 1) / 2 - 1:
         assert limit.lower >= inputs * (labels - 1) / (4 * np.e * (n + 1))  # Theorem 4.1
 
@@ -327,7 +372,8 @@ def test_order_of_access_and_of_sizes(inputs: int, labels: int, n: int, k: int) 
 
 def test_the_constant_over_three_decades() -> None:
     gaps = [
-        abs(100 * minimax_risk("partial", 1, a, 100 * a).lower / light_labels().value - 1) for a in (5, 50, 500, 5000)
+        abs(100 * minimax_risk("partial", 1, a, 100 * a).lower / light_labels().value - 1)
+        for a in (5, 50, 500, 5000)
     ]
     assert all(small < large / 6 for large, small in pairwise(gaps))
 

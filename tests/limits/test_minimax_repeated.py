@@ -18,7 +18,11 @@ def clustered_risk(pi: np.ndarray, rho: np.ndarray, n: int, m: int, student: str
     labels, total = pi.shape[1], 0.0
     for s, row in enumerate(pi):
         for k in range(n + 1):
-            visits = float(len(list(itertools.combinations(range(n), k))) * rho[s] ** k * (1 - rho[s]) ** (n - k))
+            visits = float(
+                len(list(itertools.combinations(range(n), k)))
+                * rho[s] ** k
+                * (1 - rho[s]) ** (n - k)
+            )
             loss = 0.0
             for drawn in itertools.product(range(labels), repeat=k * m):
                 counts = np.bincount(drawn, minlength=labels) if drawn else np.zeros(labels)
@@ -43,7 +47,9 @@ def test_one_input_is_as_many_samples(access: str) -> None:
     assert limit_of(access, 1, 4, 0, 3).lower == pytest.approx(0.75)
     assert limit_of(access, 5, 4, 9, 1).lower == minimax_risk(access, 5, 4, 9).lower
     level = HARD if access == "hard" else PARTIAL
-    assert minimax_risk(level, 5, 4, 9, labels_per_query=2).upper == limit_of(access, 5, 4, 9, 2).upper
+    assert (
+        minimax_risk(level, 5, 4, 9, labels_per_query=2).upper == limit_of(access, 5, 4, 9, 2).upper
+    )
 
 
 def test_two_partial_labels_lose_unvisited_rows_only() -> None:
@@ -54,7 +60,8 @@ def test_two_partial_labels_lose_unvisited_rows_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "labels", "n", "m"), [(2, 3, 2, 2), (2, 3, 3, 2), (3, 3, 2, 2), (2, 4, 1, 4), (2, 3, 1, 3)]
+    ("inputs", "labels", "n", "m"),
+    [(2, 3, 2, 2), (2, 3, 3, 2), (3, 3, 2, 2), (2, 4, 1, 4), (2, 3, 1, 3)],
 )
 def test_partial_labels_against_every_draw(inputs: int, labels: int, n: int, m: int) -> None:
     limit, rng = limit_of("partial", inputs, labels, n, m), np.random.default_rng(0)
@@ -71,19 +78,29 @@ def test_partial_labels_against_every_draw(inputs: int, labels: int, n: int, m: 
     assert limit.lower >= minimax_risk("soft", inputs, labels, n).lower
 
 
-@pytest.mark.parametrize(("inputs", "labels", "n", "m"), [(2, 2, 2, 2), (2, 2, 3, 3), (3, 2, 2, 3), (2, 3, 2, 2)])
-def test_the_bayes_risk_of_hard_labels_is_below_a_students_worst_case(inputs: int, labels: int, n: int, m: int) -> None:
+@pytest.mark.parametrize(
+    ("inputs", "labels", "n", "m"), [(2, 2, 2, 2), (2, 2, 3, 3), (3, 2, 2, 3), (2, 3, 2, 2)]
+)
+def test_the_bayes_risk_of_hard_labels_is_below_a_students_worst_case(
+    inputs: int, labels: int, n: int, m: int
+) -> None:
     limit, grid = limit_of("hard", inputs, labels, n, m), np.linspace(0, 1, 21)
     rows = [np.array([p, *[(1 - p) / (labels - 1)] * (labels - 1)]) for p in grid]
     even = np.full(inputs, 1 / inputs)
-    worst = max(clustered_risk(np.tile(row, (inputs, 1)), even, n, m, "add one half") for row in rows)
+    worst = max(
+        clustered_risk(np.tile(row, (inputs, 1)), even, n, m, "add one half") for row in rows
+    )
     assert bunched_bayes_risk(inputs, labels, n, m) <= worst
     assert 0 < limit.lower <= limit.upper
     assert limit.lower <= worst
 
 
-@pytest.mark.parametrize(("inputs", "labels", "n"), [(10, 25, 100), (1000, 5, 10), (10**6, 8, 10**8)])
-def test_more_labels_per_query_never_hurt_and_soft_labels_bound_them(inputs: int, labels: int, n: int) -> None:
+@pytest.mark.parametrize(
+    ("inputs", "labels", "n"), [(10, 25, 100), (1000, 5, 10), (10**6, 8, 10**8)]
+)
+def test_more_labels_per_query_never_hurt_and_soft_labels_bound_them(
+    inputs: int, labels: int, n: int
+) -> None:
     soft = minimax_risk("soft", inputs, labels, n).lower
     for access in ("hard", "partial"):
         before = minimax_risk(access, inputs, labels, n)

@@ -77,7 +77,11 @@ def game_value(teachers: list[np.ndarray], rho: np.ndarray, n: int, reveal: str)
     gaps = {
         key: len(q) + i
         for i, key in enumerate(
-            (shown, t, s, a) for shown, by in chances.items() for t in by for s in range(inputs) for a in range(labels)
+            (shown, t, s, a)
+            for shown, by in chances.items()
+            for t in by
+            for s in range(inputs)
+            for a in range(labels)
         )
     }
     size = len(q) + len(gaps) + 1
@@ -104,7 +108,12 @@ def game_value(teachers: list[np.ndarray], rho: np.ndarray, n: int, reveal: str)
     cost = np.zeros(size)
     cost[-1] = 1.0
     solved = linprog(
-        cost, A_ub=np.array(rows), b_ub=limits, A_eq=np.array(equal), b_eq=np.ones(len(equal)), bounds=(0, None)
+        cost,
+        A_ub=np.array(rows),
+        b_ub=limits,
+        A_eq=np.array(equal),
+        b_eq=np.ones(len(equal)),
+        bounds=(0, None),
     )
     assert solved.success
     return float(solved.fun)
@@ -119,7 +128,9 @@ def test_the_reference_number() -> None:
     assert unvisited_mass(2, 10).value == pytest.approx(0.035049389983, abs=5e-13)
 
 
-@pytest.mark.parametrize(("inputs", "n"), [*SIZES, (100, 40), (100, 150), (100, 198), (100, 400), (1000, 5000)])
+@pytest.mark.parametrize(
+    ("inputs", "n"), [*SIZES, (100, 40), (100, 150), (100, 198), (100, 400), (1000, 5000)]
+)
 def test_the_value_is_that_of_its_law_in_rational_arithmetic(inputs: int, n: int) -> None:
     law = unvisited_mass(inputs, n)
     light = Fraction(law.light)
@@ -134,28 +145,46 @@ def test_no_two_valued_law_does_better(n: int) -> None:
     for inputs in (2, 5, 17, 30, 50):
         x = np.linspace(0, 1 / (inputs - 1), 4001)
         h = 1 - (inputs - 1) * x
-        assert ((inputs - 1) * x * (1 - x) ** n + h * (1 - h) ** n).max() <= unvisited_mass(inputs, n).value * (
-            1 + 1e-12
-        )
+        assert ((inputs - 1) * x * (1 - x) ** n + h * (1 - h) ** n).max() <= unvisited_mass(
+            inputs, n
+        ).value * (1 + 1e-12)
 
 
-@pytest.mark.parametrize(("inputs", "labels", "n"), [(2, 2, 1), (2, 2, 2), (2, 2, 3), (2, 3, 1), (3, 2, 1), (3, 2, 2)])
-def test_no_student_at_all_beats_it_in_the_game_over_deterministic_teachers(inputs: int, labels: int, n: int) -> None:
+@pytest.mark.parametrize(
+    ("inputs", "labels", "n"), [(2, 2, 1), (2, 2, 2), (2, 2, 3), (2, 3, 1), (3, 2, 1), (3, 2, 2)]
+)
+def test_no_student_at_all_beats_it_in_the_game_over_deterministic_teachers(
+    inputs: int, labels: int, n: int
+) -> None:
     limit = minimax_risk("soft", inputs, labels, n)
     law = unvisited_mass(inputs, n)
     rho = np.array([law.light] * (inputs - 1) + [law.heavy])
-    teachers = [np.eye(labels)[list(choice)] for choice in itertools.product(range(labels), repeat=inputs)]
+    teachers = [
+        np.eye(labels)[list(choice)] for choice in itertools.product(range(labels), repeat=inputs)
+    ]
     assert game_value(teachers, rho, n, "soft") == pytest.approx(limit.lower, rel=1e-9)
 
 
 @pytest.mark.parametrize(
     ("n", "inputs"),
-    [(2**53, 10**9), (2**53, 2), (10**9, 10**9), (2 * 10**9, 10**9), (10**12, 10**9), (0, 10**9), (7, 1)],
+    [
+        (2**53, 10**9),
+        (2**53, 2),
+        (10**9, 10**9),
+        (2 * 10**9, 10**9),
+        (10**12, 10**9),
+        (0, 10**9),
+        (7, 1),
+    ],
 )
 def test_huge_sizes(n: int, inputs: int) -> None:
     limit = minimax_risk("soft", inputs, 50, n)
     rows, rho, count = limit.teacher.classes
-    by_hand = float((rho * count) @ np.exp(n * np.log1p(-np.minimum(rho, 1 - 1e-300)))) if inputs > 1 else 0.0
+    by_hand = (
+        float((rho * count) @ np.exp(n * np.log1p(-np.minimum(rho, 1 - 1e-300))))
+        if inputs > 1
+        else 0.0
+    )
     if n == 0:
         assert limit.lower == pytest.approx(0.98, rel=1e-15)
     elif inputs == 1:
@@ -170,9 +199,14 @@ def test_huge_sizes(n: int, inputs: int) -> None:
 
 def test_rates_over_three_decades() -> None:
     for c in (0.25, 0.5, 1.0):
-        errors = [abs(unvisited_mass(s, int(c * s)).value - np.exp(-c)) for s in (10**3, 10**4, 10**5, 10**6)]
+        errors = [
+            abs(unvisited_mass(s, int(c * s)).value - np.exp(-c))
+            for s in (10**3, 10**4, 10**5, 10**6)
+        ]
         assert all(small < large / 5 for large, small in itertools.pairwise(errors))
-    errors = [abs(n / 9 * unvisited_mass(10, n).value - np.exp(-1)) for n in (10**3, 10**4, 10**5, 10**6)]
+    errors = [
+        abs(n / 9 * unvisited_mass(10, n).value - np.exp(-1)) for n in (10**3, 10**4, 10**5, 10**6)
+    ]
     assert all(small < large / 5 for large, small in itertools.pairwise(errors))
 
 
@@ -197,8 +231,14 @@ def test_order_and_the_papers_bounds(inputs: int, labels: int, n: int) -> None:
         ({"access": "soft", "inputs": -3, "labels": 2, "n": 1}, "inputs = -3"),
         ({"access": "soft", "inputs": 1.5, "labels": 2, "n": 1}, "not a fraction"),
         ({"access": "soft", "inputs": 1, "labels": 0, "n": 1}, "labels = 0"),
-        ({"access": "soft", "inputs": 1, "labels": 10**7, "n": 1}, "labels = 10000000: must be at most 1000000"),
-        ({"access": "soft", "inputs": 10**13, "labels": 2, "n": 1}, "must be at most 1000000000000"),
+        (
+            {"access": "soft", "inputs": 1, "labels": 10**7, "n": 1},
+            "labels = 10000000: must be at most 1000000",
+        ),
+        (
+            {"access": "soft", "inputs": 10**13, "labels": 2, "n": 1},
+            "must be at most 1000000000000",
+        ),
         ({"access": "soft", "inputs": 1, "labels": 2, "n": -1}, "n = -1"),
         ({"access": "soft", "inputs": 1, "labels": 2, "n": 0.5}, "n = 0.5"),
         ({"access": "soft", "inputs": 1, "labels": 2, "n": 2**53 + 2}, "2\\^53"),
@@ -206,7 +246,10 @@ def test_order_and_the_papers_bounds(inputs: int, labels: int, n: int) -> None:
         ({"access": "soft", "labels": 2, "n": 1}, "inputs is missing"),
         ({"access": "soft", "inputs": 1, "labels": 2, "n": 1, "k": 1}, "k is given"),
         ({"access": "soft", "inputs": 1, "labels": 2, "n": 1, "hops": 2}, "hops is given"),
-        ({"access": "soft", "inputs": 1, "labels": 2, "n": 1, "graph": np.eye(2)}, "graph is given"),
+        (
+            {"access": "soft", "inputs": 1, "labels": 2, "n": 1, "graph": np.eye(2)},
+            "graph is given",
+        ),
     ],
 )
 def test_bad_input_is_named(given_arguments: dict, words: str) -> None:

@@ -44,7 +44,12 @@ OTHER = [
 
 
 def cases(levels: list[access.Access]) -> list[tuple[access.Access, int, int]]:
-    return [(level, S, A) for level in levels for S, A in SIZES if level.shows.top <= A or level.shows.whole]
+    return [
+        (level, S, A)
+        for level in levels
+        for S, A in SIZES
+        if level.shows.top <= A or level.shows.whole
+    ]
 
 
 @pytest.mark.parametrize(("level", "S", "A"), cases(EXACT + NOISY + OTHER), ids=str)
@@ -59,7 +64,9 @@ def test_no_limit_is_above_its_terms(level: access.Access, S: int, A: int) -> No
 def own_student(level: access.Access, S: int, A: int) -> kt.Student:
     if not level.channel.fixed.name:
         if level.shows.top in (0, access.WHOLE_ROW):
-            return kt.STUDENTS[{"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}[level.name]]
+            return kt.STUDENTS[
+                {"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}[level.name]
+            ]
         return kt.students.top_k(level.shows.top, sampled=level.shows.own)
     found = catalogue.own_student(level, kt.teachers.uniform(S, A))
     assert isinstance(found, kt.Student)
@@ -71,7 +78,8 @@ def test_exact_risks_of_the_own_students_stay_below(level: access.Access, S: int
     rng = np.random.default_rng(3)
     terms, one = risk_terms(level, S, A), own_student(level, S, A)
     teachers = [
-        kt.Teacher(rng.dirichlet(np.full(A, alpha), size=S), rng.dirichlet(np.full(S, 2.0))) for alpha in (0.1, 1, 9)
+        kt.Teacher(rng.dirichlet(np.full(A, alpha), size=S), rng.dirichlet(np.full(S, 2.0)))
+        for alpha in (0.1, 1, 9)
     ]
     for n in (1, 4, 20, 300):
         worst = kt.minimax_risk(level, S, A, n).teacher

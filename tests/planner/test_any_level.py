@@ -60,14 +60,20 @@ def test_a_floor_of_distorted_answers_is_impossible_only_without_sampled_labels(
     assert unknown.floor <= 0.2
 
 
-@pytest.mark.parametrize("name", ["rounded(0.1)", "noisy(0.3)", "logits partial", "rounded(0.05) partial"])
+@pytest.mark.parametrize(
+    "name", ["rounded(0.1)", "noisy(0.3)", "logits partial", "rounded(0.05) partial"]
+)
 def test_confidence_holds_in_simulation(name):
     """600 transfer sets of one teacher: more than 0.2 + 5.1 standard deviations fail with chance below 1e-6."""
     found = samples_needed(name, 4, 3, 0.2, confidence=0.8)
     level = parse(name)
     student = {"rounded": kt.students.rounded, "noisy": kt.students.noisy}.get(name.split("(")[0])
     base = access.PARTIAL if "partial" in name else access.SOFT
-    own = kt.students.logits(base) if student is None else student(float(name.split("(")[1].split(")")[0]), base)
+    own = (
+        kt.students.logits(base)
+        if student is None
+        else student(float(name.split("(")[1].split(")")[0]), base)
+    )
     assert own.access.name == level.name
     teacher = kt.Teacher(np.random.default_rng(3).dirichlet(np.ones(3), 4))
     if "hard labels" not in found.certificate and "joint" not in found.certificate:
@@ -87,7 +93,11 @@ TEACHER = kt.Teacher(RNG.dirichlet(np.full(4, 0.7), 6), RNG.dirichlet(np.full(6,
 def test_a_teacher_in_hand_by_the_levels_own_student(name, student):
     tv = 0.02 + float(kt.exact_risk(TEACHER, student, np.inf))
     found = samples_needed(name, teacher=TEACHER, tv=tv)
-    assert kt.exact_risk(TEACHER, student, found.n) <= tv < kt.exact_risk(TEACHER, student, found.n - 1)
+    assert (
+        kt.exact_risk(TEACHER, student, found.n)
+        <= tv
+        < kt.exact_risk(TEACHER, student, found.n - 1)
+    )
     assert found.lower == found.n
 
 
@@ -100,7 +110,9 @@ def test_a_distortion_that_hides_too_much_leaves_the_sampled_labels():
 
 def test_a_student_without_exact_risk_is_simulated():
     found = samples_needed("noisy(0.3)", teacher=TEACHER, tv=0.05)
-    check = kt.simulate(TEACHER, kt.students.noisy(0.3), [found.n, found.lower - 1], 4000, seed=9, progress=False)
+    check = kt.simulate(
+        TEACHER, kt.students.noisy(0.3), [found.n, found.lower - 1], 4000, seed=9, progress=False
+    )
     high, low = check.estimates
     assert high.mean - 5 * high.std_error <= 0.05
     assert low.mean + 5 * low.std_error > 0.05
@@ -127,7 +139,10 @@ def test_several_labels_per_query(name, inputs, labels, m):
     assert single.lower <= m * found.n
     assert found.lower <= found.n <= single.n
     assert kt.minimax_risk(name, inputs, labels, found.n, labels_per_query=m).upper <= 0.1 * 1.02
-    assert kt.minimax_risk(name, inputs, labels, max(found.lower - 1, 0), labels_per_query=m).upper > 0.1
+    assert (
+        kt.minimax_risk(name, inputs, labels, max(found.lower - 1, 0), labels_per_query=m).upper
+        > 0.1
+    )
 
 
 def test_several_labels_per_query_of_a_teacher_in_hand():
@@ -157,14 +172,25 @@ def test_the_table_takes_more_levels_with_prices():
     assert frame.loc["rounded(0.1) soft", "cost"] == 6 * frame.loc["rounded(0.1) soft", "n"]
     assert frame.loc["noisy(0.2) soft", "cost"] == 2 * frame.loc["noisy(0.2) soft", "n"]
     result = CliRunner().invoke(
-        cli.main, ["plan", "--inputs", "10", "--labels", "5", "--tv", "0.1", "--level", "rounded(0.1)"]
+        cli.main,
+        ["plan", "--inputs", "10", "--labels", "5", "--tv", "0.1", "--level", "rounded(0.1)"],
     )
     assert result.exit_code == 0, result.output
     assert "rounded(0.1) soft" in result.output
 
 
 @pytest.mark.parametrize(
-    "text", ["rounded", "rounded()", "rounded(x)", "gold(1)", "top_k(2) soft", "logits(2)", "noisy(0.1) gold", "(1)"]
+    "text",
+    [
+        "rounded",
+        "rounded()",
+        "rounded(x)",
+        "gold(1)",
+        "top_k(2) soft",
+        "logits(2)",
+        "noisy(0.1) gold",
+        "(1)",
+    ],
 )
 def test_words_that_name_no_level_are_refused(text):
     with pytest.raises(ValueError, match="level"):
@@ -172,7 +198,16 @@ def test_words_that_name_no_level_are_refused(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["soft", "hard", "top_k(3)", "top_k_only(2)", "rounded(0.1) soft", "logits partial", "noisy(0.5) top_k(5)"]
+    "text",
+    [
+        "soft",
+        "hard",
+        "top_k(3)",
+        "top_k_only(2)",
+        "rounded(0.1) soft",
+        "logits partial",
+        "noisy(0.5) top_k(5)",
+    ],
 )
 def test_levels_are_read_as_they_are_printed(text):
     assert parse(text).name == text
@@ -183,7 +218,10 @@ UNPLANNED = {
     "no limit is known for a channel along": (kt.Access(WholeRow(), Noisy(0.1), Ball(NET, 1)), {}),
     "only whole rows along a graph are known": (kt.Access(SampledLabel(), reach=Ball(NET, 1)), {}),
     "inputs = 4: the features are of 3 inputs": (access.jacobian(np.eye(3)), {"inputs": 4}),
-    "'rounded(0.1) partial' has none": ("rounded(0.1) partial", {"inputs": 3, "labels_per_query": 2}),
+    "'rounded(0.1) partial' has none": (
+        "rounded(0.1) partial",
+        {"inputs": 3, "labels_per_query": 2},
+    ),
     "unknown access level 3": (3, {"inputs": 3}),
 }
 """What no level is planned for, by what is said of it: what was asked for and the further arguments."""

@@ -43,7 +43,9 @@ def place(row):
 
 def test_the_table_of_all_kinds_is_the_measured_one():
     shown = {place(row): [row[name] for name in SHOWN] for row in documented("plan accuracy")}
-    assert shown == {place(row): [row[name] for name in SHOWN] for row in measured(ALL) if place(row)[2] >= 2.0}
+    assert shown == {
+        place(row): [row[name] for name in SHOWN] for row in measured(ALL) if place(row)[2] >= 2.0
+    }
 
 
 def named(row):
@@ -55,7 +57,11 @@ def test_what_lies_outside_the_model_is_as_measured(row):
     if row["records per input"].startswith("from"):
         assert row["records per input"] == ("from 4" if row["from"] == "hard records" else "from 2")
         found = [other for other in measured(BY_KIND) if other["kind"] == row["teacher"]]
-        (found,) = (other for other in found if (other["from"], other["level"]) == (row["from"], row["level"]))
+        (found,) = (
+            other
+            for other in found
+            if (other["from"], other["level"]) == (row["from"], row["level"])
+        )
     else:
         (found,) = (other for other in measured(row["teacher"]) if place(other) == place(row))
     for name in (*SHOWN, "numbers / true n"):
@@ -65,7 +71,8 @@ def test_what_lies_outside_the_model_is_as_measured(row):
 def test_the_text_beside_the_tables_is_as_measured():
     text, found = (" ".join(one.replace(" %", "%").split()) for one in (DOCS, RESULTS))
     looks, seconds, largest = re.search(
-        r"reveals less: (0 of [\d,]+ looks)\. Seconds a plan: median ([\d.]+), largest ([\d.]+)\.", found
+        r"reveals less: (0 of [\d,]+ looks)\. Seconds a plan: median ([\d.]+), largest ([\d.]+)\.",
+        found,
     ).groups()
     assert f"The order of the levels was broken in {looks}" in text
     assert f"a plan took {seconds} seconds (median; at most {largest}," in text
@@ -75,10 +82,16 @@ def test_the_text_beside_the_tables_is_as_measured():
         found,
     ).groups()
     assert f"With half a record per input the interval holds the true n in {few} of sets" in text
-    assert f"{near} of the numbers are within 1.35 and {held} of the intervals hold the true n" in text
-    kinds, outside = re.search(r"(\d+) kinds of teachers, 2 sets .* 3 kinds of teachers, (\d+) sets", found).groups()
+    assert (
+        f"{near} of the numbers are within 1.35 and {held} of the intervals hold the true n" in text
+    )
+    kinds, outside = re.search(
+        r"(\d+) kinds of teachers, 2 sets .* 3 kinds of teachers, (\d+) sets", found
+    ).groups()
     assert f"over {kinds} kinds of teachers" in text
     assert f"measured on {outside} sets of each" in text
-    (rows_given,) = (row[SHOWN[0]] for row in measured(ALL) if place(row) == ("soft records", "soft", 2.0))
+    (rows_given,) = (
+        row[SHOWN[0]] for row in measured(ALL) if place(row) == ("soft records", "soft", 2.0)
+    )
     only = 100 - int(rows_given.rstrip("%"))
     assert f"Whole rows from 2 records per input get an interval only in {only}% of sets" in text

@@ -29,8 +29,12 @@ def records(teacher, n, seed, shown="partial", order=None):
         s, a = s[order], a[order]
     own = np.arange(teacher.labels) == a[:, None]
     rank = np.argsort(np.argsort(-teacher.pi, axis=1), axis=1)[s]
-    seen = {"hard": None, "partial": own, "top5": own | (rank < 5), "soft": np.ones_like(own)}[shown]
-    logprobs = None if seen is None else np.where(seen, np.log(np.maximum(teacher.pi[s], 1e-300)), np.nan)
+    seen = {"hard": None, "partial": own, "top5": own | (rank < 5), "soft": np.ones_like(own)}[
+        shown
+    ]
+    logprobs = (
+        None if seen is None else np.where(seen, np.log(np.maximum(teacher.pi[s], 1e-300)), np.nan)
+    )
     names = [f"l{i}" for i in range(teacher.labels)]
     return kt.TransferSet.from_arrays([f"q{i}" for i in s], a, logprobs=logprobs, labels=names)
 
@@ -69,10 +73,14 @@ def test_records_of_another_teacher_fail_the_same_assertion(issue):
     total = samples_needed("partial", teacher=issue, tv=0.05).n
     for alpha in (8.0, 0.05):
         other = kt.teachers.dirichlet(inputs=500, labels=10, alpha=alpha, seed=0)
-        assert not holds(samples_needed("partial", teacher=records(other, 2000, 0), tv=0.05), 2000, total)
+        assert not holds(
+            samples_needed("partial", teacher=records(other, 2000, 0), tv=0.05), 2000, total
+        )
 
 
-@pytest.mark.parametrize(("access", "shown"), [("top_k", "partial"), ("soft", "partial"), ("partial", "partial")])
+@pytest.mark.parametrize(
+    ("access", "shown"), [("top_k", "partial"), ("soft", "partial"), ("partial", "partial")]
+)
 def test_the_number_is_of_queries_beside_what_the_records_have_shown(issue, access, shown):
     """With the true teacher, the pairs that the records show known: after n more queries the loss is about tv."""
     transfer, tv = records(issue, 2000, 1, shown), 0.05
@@ -161,7 +169,9 @@ def loss(teacher, n, seed):
     for _ in range(100):
         hidden = rng.standard_exponential(teacher.pi.shape) > n * teacher.rho[:, None] * teacher.pi
         share = (teacher.pi * hidden).sum(axis=1) / np.maximum(hidden.sum(axis=1), 1)
-        losses.append(0.5 * teacher.rho @ (np.abs(teacher.pi - share[:, None]) * hidden).sum(axis=1))
+        losses.append(
+            0.5 * teacher.rho @ (np.abs(teacher.pi - share[:, None]) * hidden).sum(axis=1)
+        )
     return float(np.mean(losses))
 
 
@@ -202,7 +212,9 @@ def test_known_inputs_sharpen_the_interval():
 
 def test_the_way_out_of_rows_that_differ_too_much_is_the_number_of_inputs():
     """Whole rows of a Zipf law: the interval alone, and with all 300 inputs known a number that is near."""
-    teacher = kt.Teacher(kt.teachers.dirichlet(300, 8, 0.4, seed=3).pi, 1.0 / np.arange(1.0, 301.0), normalise=True)
+    teacher = kt.Teacher(
+        kt.teachers.dirichlet(300, 8, 0.4, seed=3).pi, 1.0 / np.arange(1.0, 301.0), normalise=True
+    )
     transfer = records(teacher, 600, 2, "soft")
     transfer = replace(transfer, target=replace(transfer.target, closed=False))
     total = samples_needed("soft", teacher=teacher, tv=0.02).n
@@ -259,9 +271,15 @@ def test_proved_numbers_are_in_order_too(size, labels, n, confidence):
     a = np.array([rng.choice(labels, p=pi[i]) for i in s])
     rank = np.argsort(np.argsort(-pi, axis=1), axis=1)
     shown = np.where((rank[s] < 2) | (np.arange(labels) == a[:, None]), np.log(pi[s]), np.nan)
-    transfer = kt.TransferSet.from_arrays([f"q{i}" for i in s], a, logprobs=shown, labels=list("abcdef")[:labels])
+    transfer = kt.TransferSet.from_arrays(
+        [f"q{i}" for i in s], a, logprobs=shown, labels=list("abcdef")[:labels]
+    )
     for tv in (0.3, 0.2, 0.1):
-        n_of = plan(teacher=transfer, tv=tv, inputs=size, top=(1,), confidence=confidence)["n"].dropna().tolist()
+        n_of = (
+            plan(teacher=transfer, tv=tv, inputs=size, top=(1,), confidence=confidence)["n"]
+            .dropna()
+            .tolist()
+        )
         assert n_of == sorted(n_of, reverse=True), tv
 
 
@@ -296,4 +314,7 @@ def test_the_interval_is_of_the_coverage_that_it_says():
     found = samples_needed("partial", teacher=records(teacher, 400, 13), tv=0.03)
     assert f"{COVERAGE:.0%} interval" in found.certificate
     assert "400 records" in found.certificate
-    assert "400 sampled labels" in samples_needed("hard", teacher=records(teacher, 400, 13, "hard"), tv=0.1).certificate
+    assert (
+        "400 sampled labels"
+        in samples_needed("hard", teacher=records(teacher, 400, 13, "hard"), tv=0.1).certificate
+    )

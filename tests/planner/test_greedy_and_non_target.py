@@ -76,13 +76,17 @@ def test_the_hedged_student_of_greedy_labels_where_it_leaves_less():
     assert risks[1] <= 0.15 < risks[0]
     assert found.certificate == "exact risk of argmax_hedged on this teacher"
     sure = samples_needed("argmax", teacher=teacher, tv=0.15, confidence=0.9)
-    losses = kt.simulate(teacher, "argmax_hedged", sure.n, 600, keep_losses=True, progress=False).losses
+    losses = kt.simulate(
+        teacher, "argmax_hedged", sure.n, 600, keep_losses=True, progress=False
+    ).losses
     assert found.n < sure.n < 100
     assert (losses > 0.15).mean() <= 0.1 + 5.1 * math.sqrt(0.09 / 600)
     assert samples_needed("argmax", teacher=teacher, tv=0.1).n is None
 
 
-@pytest.mark.parametrize(("name", "student", "tv"), [("argmax", "argmax_hedged", 0.6), ("non_target", "ce_sgl", 0.4)])
+@pytest.mark.parametrize(
+    ("name", "student", "tv"), [("argmax", "argmax_hedged", 0.6), ("non_target", "ce_sgl", 0.4)]
+)
 def test_confidence_holds_in_simulation(name, student, tv):
     """600 transfer sets: more than 0.2 + 5.1 standard deviations fail with chance below 1e-6."""
     found = samples_needed(name, 5, 4, tv, confidence=0.8)
@@ -93,8 +97,22 @@ def test_confidence_holds_in_simulation(name, student, tv):
 
 
 def test_the_command_shows_both_levels_and_records_are_refused():
-    arguments = ["plan", "--inputs", "20", "--labels", "5", "--tv", "0.1", "--level", "argmax", "--level", "non_target"]
-    shown = CliRunner().invoke(cli.main, [*arguments, "--price", "non_target=1,0.1", "--price", "argmax=1"])
+    arguments = [
+        "plan",
+        "--inputs",
+        "20",
+        "--labels",
+        "5",
+        "--tv",
+        "0.1",
+        "--level",
+        "argmax",
+        "--level",
+        "non_target",
+    ]
+    shown = CliRunner().invoke(
+        cli.main, [*arguments, "--price", "non_target=1,0.1", "--price", "argmax=1"]
+    )
     assert shown.exit_code == 0, shown.output
     assert "argmax  " in shown.output
     assert "impossible" in shown.output

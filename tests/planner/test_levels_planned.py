@@ -16,20 +16,38 @@ from kt_theory.limits.hard.inputs import inputs_upper, laws_upper, row_uppers, v
 from kt_theory.planner.sizes import plan, samples_needed
 
 EXACT = (
-    [("soft", S, A, tv, {}) for S, A, tv in [(1, 2, 0.1), (2, 2, 0.02), (10, 3, 0.3), (1000, 50, 0.05), (50, 7, 0.001)]]
-    + [("partial", S, A, tv, {}) for S, A, tv in [(1, 3, 0.05), (1, 3, 0.004), (7, 2, 0.05), (300, 2, 0.01)]]
-    + [("partial", S, A, tv, {}) for S, A, tv in [(1, 40, 0.05), (1, 200, 0.02), (2, 30, 0.02), (40, 30, 0.02)]]
-    + [("top_k", S, A, tv, {"k": k}) for S, A, tv, k in [(1, 6, 0.05, 4), (1, 60, 0.02, 5), (5, 4, 0.05, 3)]]
+    [
+        ("soft", S, A, tv, {})
+        for S, A, tv in [(1, 2, 0.1), (2, 2, 0.02), (10, 3, 0.3), (1000, 50, 0.05), (50, 7, 0.001)]
+    ]
+    + [
+        ("partial", S, A, tv, {})
+        for S, A, tv in [(1, 3, 0.05), (1, 3, 0.004), (7, 2, 0.05), (300, 2, 0.01)]
+    ]
+    + [
+        ("partial", S, A, tv, {})
+        for S, A, tv in [(1, 40, 0.05), (1, 200, 0.02), (2, 30, 0.02), (40, 30, 0.02)]
+    ]
+    + [
+        ("top_k", S, A, tv, {"k": k})
+        for S, A, tv, k in [(1, 6, 0.05, 4), (1, 60, 0.02, 5), (5, 4, 0.05, 3)]
+    ]
     + [
         ("gradient", None, A, tv, {"graph": graph})
-        for A, tv, graph in [(3, 0.05, graphs.cycle(8)), (5, 0.1, graphs.path(9)), (4, 0.2, graphs.grid(3, 4))]
+        for A, tv, graph in [
+            (3, 0.05, graphs.cycle(8)),
+            (5, 0.1, graphs.path(9)),
+            (4, 0.2, graphs.grid(3, 4)),
+        ]
     ]
     + [("hard", 1, 2, 0.15, {})]
 )
 
 
 @pytest.mark.parametrize(("access", "inputs", "labels", "tv", "more"), EXACT)
-def test_twenty_plans_suffice_on_the_worst_teacher_and_a_tenth_less_fails(access, inputs, labels, tv, more):
+def test_twenty_plans_suffice_on_the_worst_teacher_and_a_tenth_less_fails(
+    access, inputs, labels, tv, more
+):
     """The optimal student's exact risk on the limit's worst teacher, at n and at 0.9 n."""
     found = samples_needed(access, inputs, labels, tv, **more)
     assert found.lower <= found.n
@@ -37,8 +55,14 @@ def test_twenty_plans_suffice_on_the_worst_teacher_and_a_tenth_less_fails(access
     less = math.ceil(0.9 * found.n) - 1
     fewer = kt.minimax_risk(access, labels=labels, n=less, **sizes, **more)
     assert fewer.lower > tv
-    assert kt.minimax_risk(access, labels=labels, n=found.n, **sizes, **more).upper <= tv * (1 + 1e-9)
-    student = {"soft": "ce_ful", "partial": "sel_ptl", "top_k": kt.students.top_k(more.get("k", 0))}.get(access)
+    assert kt.minimax_risk(access, labels=labels, n=found.n, **sizes, **more).upper <= tv * (
+        1 + 1e-9
+    )
+    student = {
+        "soft": "ce_ful",
+        "partial": "sel_ptl",
+        "top_k": kt.students.top_k(more.get("k", 0)),
+    }.get(access)
     if access == "gradient":
         student = kt.students.grad_ful(more["graph"], 1)
     if student is not None:
@@ -68,14 +92,21 @@ def test_top_k_alone_is_possible_above_its_floor_and_impossible_below():
 def test_top_k_alone_of_a_teacher_in_hand_has_its_own_floor(confidence):
     rows, rho = np.array([[0.7, 0.1, 0.1, 0.1], [0.4, 0.3, 0.2, 0.1]]), np.array([0.6, 0.4])
     teacher, floor = kt.Teacher(rows, rho), 0.4 * 0.5 * (0.1 + 0.0 + 0.1)
-    impossible = samples_needed("top_k_only", teacher=teacher, tv=0.99 * floor, k=1, confidence=confidence)
+    impossible = samples_needed(
+        "top_k_only", teacher=teacher, tv=0.99 * floor, k=1, confidence=confidence
+    )
     assert impossible.n is None
     assert impossible.floor == pytest.approx(floor, rel=1e-12)
-    found = samples_needed("top_k_only", teacher=teacher, tv=1.9 * floor, k=1, confidence=confidence)
+    found = samples_needed(
+        "top_k_only", teacher=teacher, tv=1.9 * floor, k=1, confidence=confidence
+    )
     far = np.array([kt.total_variation(row, np.full(4, 0.25)) for row in rows])
     tail = np.array([0.0, 0.1])
     if confidence is None:
-        risk = [float(rho @ ((1 - rho) ** n * far + (1 - (1 - rho) ** n) * tail)) for n in (found.n - 1, found.n)]
+        risk = [
+            float(rho @ ((1 - rho) ** n * far + (1 - (1 - rho) ** n) * tail))
+            for n in (found.n - 1, found.n)
+        ]
         assert risk[1] <= 1.9 * floor < risk[0]
         assert found.lower == found.n
     else:
@@ -160,7 +191,12 @@ def test_confidence_for_hard_labels_is_near_its_lower_bound():
 def test_plan_shows_gradients_and_top_k_alone():
     graph = graphs.cycle(6)
     frame = plan(
-        labels=6, tv=0.3, graph=graph, top=(1,), top_only=(1, 3), prices={"gradient": 2.0, "top_k_only(3)": (1, 1)}
+        labels=6,
+        tv=0.3,
+        graph=graph,
+        top=(1,),
+        top_only=(1, 3),
+        prices={"gradient": 2.0, "top_k_only(3)": (1, 1)},
     )
     assert list(frame["access"]) == [
         "hard",

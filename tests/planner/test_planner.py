@@ -14,7 +14,14 @@ from kt_theory.exact.missing_mass import ce_ful_weights
 from kt_theory.limits.crossing import first_below, index, number
 from kt_theory.planner.sizes import plan, samples_needed
 
-SOFT = [(1, 2, 0.1), (2, 2, 0.02), (10, 3, 0.3), (10, 3, 0.01), (1000, 50, 0.05), (10**6, 10**6, 1e-4)]
+SOFT = [
+    (1, 2, 0.1),
+    (2, 2, 0.02),
+    (10, 3, 0.3),
+    (10, 3, 0.01),
+    (1000, 50, 0.05),
+    (10**6, 10**6, 1e-4),
+]
 PARTIAL = [(1, 3, 0.05), (1, 20, 0.1), (2, 3, 0.05), (10, 5, 0.1), (50, 10, 0.02), (100, 2, 0.05)]
 TOP = [(1, 6, 0.05, 4), (1, 20, 0.1, 3), (10, 5, 0.1, 1), (5, 4, 0.05, 3)]
 HARD = [(1, 2, 0.12), (1, 2, 0.02), (1, 30, 0.1), (5, 3, 0.2)]
@@ -31,7 +38,11 @@ def test_n_suffices_on_the_worst_teacher_and_a_tenth_less_fails(access, inputs, 
     """Second derivation: the exact risk of the optimal student on the limit's worst teacher."""
     found = samples_needed(access, inputs, labels, tv, **more)
     assert found.lower <= found.n
-    student = {"soft": "ce_ful", "partial": "sel_ptl", "top_k": kt.students.top_k(more.get("k", 0))}.get(access)
+    student = {
+        "soft": "ce_ful",
+        "partial": "sel_ptl",
+        "top_k": kt.students.top_k(more.get("k", 0)),
+    }.get(access)
     limit = kt.minimax_risk(access, inputs, labels, found.n, **more)
     assert limit.upper <= tv * (1 + 1e-9)
     if student is not None:
@@ -50,7 +61,13 @@ def test_n_suffices_on_the_worst_teacher_and_a_tenth_less_fails(access, inputs, 
 
 
 @pytest.mark.parametrize(
-    "case", [("partial", 1, 20, 0.1), ("partial", 50, 10, 0.02), ("hard", 1, 30, 0.1), ("hard", 40, 30, 0.3)]
+    "case",
+    [
+        ("partial", 1, 20, 0.1),
+        ("partial", 50, 10, 0.02),
+        ("hard", 1, 30, 0.1),
+        ("hard", 40, 30, 0.3),
+    ],
 )
 def test_the_search_loses_little_of_the_limits_own_bracket(case):
     """One per cent fewer than n, and one per cent more than lower, are no longer proved by `minimax_risk`."""
@@ -65,7 +82,13 @@ def test_three_labels_on_one_input_are_exact():
     found = samples_needed("partial", 1, 3, 0.05)
 
     def worst(n):
-        return max(x**n * (1 - x) + (1 - x) ** n * x for x in (Fraction(i, 1000) for i in range(1, 1000))) / 2
+        return (
+            max(
+                x**n * (1 - x) + (1 - x) ** n * x
+                for x in (Fraction(i, 1000) for i in range(1, 1000))
+            )
+            / 2
+        )
 
     assert found.n == found.lower
     assert worst(found.n) <= Fraction(5, 100) < worst(found.n - 1)
@@ -87,7 +110,8 @@ def test_soft_labels_of_two_inputs_by_rational_arithmetic():
 def test_n_falls_as_tv_rises(access, confidence):
     more = {"graph": graphs.path(6)} if access == "gradient" else {"inputs": 1}
     found = [
-        samples_needed(access, labels=4, tv=tv, confidence=confidence, **more) for tv in (0.05, 0.1, 0.2, 0.6, 0.8)
+        samples_needed(access, labels=4, tv=tv, confidence=confidence, **more)
+        for tv in (0.05, 0.1, 0.2, 0.6, 0.8)
     ]
     sizes = [one.n for one in found]
     assert sizes == sorted(sizes, reverse=True)
@@ -97,24 +121,37 @@ def test_n_falls_as_tv_rises(access, confidence):
 
 def test_gradients_count_the_independent_inputs():
     assert (
-        samples_needed("gradient", labels=3, tv=0.05, graph=graphs.cycle(8)).n == samples_needed("soft", 4, 3, 0.05).n
+        samples_needed("gradient", labels=3, tv=0.05, graph=graphs.cycle(8)).n
+        == samples_needed("soft", 4, 3, 0.05).n
     )
     assert samples_needed("gradient", labels=3, tv=0.05, graph=graphs.complete(8)).n == 1
 
 
-TEACHER = kt.Teacher([[0.6, 0.3, 0.1, 0.0], [0.25, 0.25, 0.25, 0.25], [0.0, 0.9, 0.1, 0.0]], [0.7, 0.25, 0.05])
+TEACHER = kt.Teacher(
+    [[0.6, 0.3, 0.1, 0.0], [0.25, 0.25, 0.25, 0.25], [0.0, 0.9, 0.1, 0.0]], [0.7, 0.25, 0.05]
+)
 
 
 @pytest.mark.parametrize(
     ("access", "more"),
-    [("hard", {}), ("partial", {}), ("soft", {}), ("top_k", {"k": 1}), ("gradient", {"graph": graphs.path(3)})],
+    [
+        ("hard", {}),
+        ("partial", {}),
+        ("soft", {}),
+        ("top_k", {"k": 1}),
+        ("gradient", {"graph": graphs.path(3)}),
+    ],
 )
 @pytest.mark.parametrize("tv", [0.1, 0.01])
 def test_a_teacher_in_hand(access, more, tv):
     found = samples_needed(access, teacher=TEACHER, tv=tv, **more)
     level = {"top_k": kt.access.top_k, "gradient": kt.access.gradient}.get(access, lambda: access)
     student = catalogue.own_student(kt.access.as_access(level(*more.values())), TEACHER)
-    assert kt.exact_risk(TEACHER, student, found.n) <= tv < kt.exact_risk(TEACHER, student, found.n - 1)
+    assert (
+        kt.exact_risk(TEACHER, student, found.n)
+        <= tv
+        < kt.exact_risk(TEACHER, student, found.n - 1)
+    )
     assert found.lower == found.n
 
 
@@ -123,7 +160,11 @@ def test_a_rising_risk_is_not_mistaken_for_success():
     uniform = kt.Teacher([[0.25] * 4])
     found = samples_needed("hard", teacher=uniform, tv=0.05)
     assert kt.exact_risk(uniform, "ce_sgl", 0) == 0
-    assert kt.exact_risk(uniform, "ce_sgl", found.n) <= 0.05 < kt.exact_risk(uniform, "ce_sgl", found.n - 1)
+    assert (
+        kt.exact_risk(uniform, "ce_sgl", found.n)
+        <= 0.05
+        < kt.exact_risk(uniform, "ce_sgl", found.n - 1)
+    )
 
 
 def test_a_teacher_without_exact_risk_is_simulated():
@@ -134,7 +175,9 @@ def test_a_teacher_without_exact_risk_is_simulated():
         kt.exact_risk(teacher, "sel_ptl", 100)
     found = samples_needed("partial", teacher=teacher, tv=0.1)
     assert "5 standard errors" in found.certificate
-    check = kt.simulate(teacher, "sel_ptl", [found.n, int(0.9 * found.lower)], 4000, seed=77, progress=False).estimates
+    check = kt.simulate(
+        teacher, "sel_ptl", [found.n, int(0.9 * found.lower)], 4000, seed=77, progress=False
+    ).estimates
     assert check[0].mean - 5 * check[0].std_error <= 0.1
     assert check[1].mean + 5 * check[1].std_error > 0.1
     assert found.lower <= found.n <= 1.15 * found.lower
@@ -147,8 +190,12 @@ def test_confidence_holds_in_simulation(access):
     name = {"hard": "ce_sgl", "partial": "sel_ptl", "soft": "ce_ful"}[access]
     for n, holds in ((found.n, True), (1, False)):
         classes = kt.minimax_risk(access, 3, 4, n).teacher.classes
-        rho, rows = (np.repeat(part, classes.multiplicity, axis=0) for part in (classes.rho, classes.rows))
-        losses = kt.simulate(kt.Teacher(rows, rho), name, n, 800, keep_losses=True, progress=False).losses
+        rho, rows = (
+            np.repeat(part, classes.multiplicity, axis=0) for part in (classes.rho, classes.rows)
+        )
+        losses = kt.simulate(
+            kt.Teacher(rows, rho), name, n, 800, keep_losses=True, progress=False
+        ).losses
         assert bool((losses > 0.3).mean() <= 0.1 + 5.1 * math.sqrt(0.09 / 800)) is holds
 
 
@@ -160,7 +207,10 @@ def test_one_query_shows_the_only_input_with_certainty():
 def test_confidence_for_a_teacher_with_soft_labels_is_the_quantile():
     found = samples_needed("soft", teacher=TEACHER, tv=0.05, confidence=0.95)
     weights = ce_ful_weights(TEACHER)
-    quantiles = [kt.missing_mass_law(TEACHER, n, weights=weights).quantile(0.95) for n in (found.n - 1, found.n)]
+    quantiles = [
+        kt.missing_mass_law(TEACHER, n, weights=weights).quantile(0.95)
+        for n in (found.n - 1, found.n)
+    ]
     assert quantiles[1] <= 0.05 < quantiles[0]
 
 
@@ -247,7 +297,18 @@ def run(*words):
 
 
 def test_command(tmp_path):
-    words = ["--inputs", 3, "--labels", 2, "--tv", 0.2, "--price", "soft=0.1", "--price", "partial=0.01,0.02"]
+    words = [
+        "--inputs",
+        3,
+        "--labels",
+        2,
+        "--tv",
+        0.2,
+        "--price",
+        "soft=0.1",
+        "--price",
+        "partial=0.01,0.02",
+    ]
     result = run(*words, "--csv", tmp_path / "plan.csv", "--plot", tmp_path / "plan.png")
     assert result.exit_code == 0, result.output
     assert "cheapest" in result.output
@@ -256,9 +317,23 @@ def test_command(tmp_path):
     assert (tmp_path / "plan.csv").read_text().startswith("access,lower,n,cost,cheapest")
     (tmp_path / "t.csv").write_text("input,yes,no,rho\nq1,0.9,0.1,0.25\nq2,0.3,0.7,0.75\n")
     assert "exact risk of ce_sgl" in run("--teacher", tmp_path / "t.csv", "--tv", 0.1).output
-    assert run("--teacher", tmp_path / "t.csv", "--tv", 0.1, "--plot", tmp_path / "n.svg").exit_code == 0
+    assert (
+        run("--teacher", tmp_path / "t.csv", "--tv", 0.1, "--plot", tmp_path / "n.svg").exit_code
+        == 0
+    )
     (tmp_path / "book.txt").write_text("the cat sat on the mat and the dog sat on the log " * 5)
-    words = ["--teacher", tmp_path / "book.txt", "--ngram", 2, "--tokens", "word", "--tv", 0.1, "--confidence", 0.9]
+    words = [
+        "--teacher",
+        tmp_path / "book.txt",
+        "--ngram",
+        2,
+        "--tokens",
+        "word",
+        "--tv",
+        0.1,
+        "--confidence",
+        0.9,
+    ]
     assert "exact quantile" in run(*words).output
 
 

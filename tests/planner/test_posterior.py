@@ -15,8 +15,14 @@ from kt_theory.planner.posterior import draws, entries, inputs, rows
 from kt_theory.planner.posterior.deviations import deviations
 from kt_theory.planner.posterior.pilot import MOST_ROWS, pilot
 
-SPIKED = [place for place, kind in enumerate(rows.KINDS) if kind.spike is not None and 0.2 <= kind.alpha <= 5]
-PLAIN = [place for place, kind in enumerate(rows.KINDS) if kind.spike is None and 0.2 <= kind.alpha <= 5]
+SPIKED = [
+    place
+    for place, kind in enumerate(rows.KINDS)
+    if kind.spike is not None and 0.2 <= kind.alpha <= 5
+]
+PLAIN = [
+    place for place, kind in enumerate(rows.KINDS) if kind.spike is None and 0.2 <= kind.alpha <= 5
+]
 
 
 def transfer_of(pi, n, seed, shown="partial", rho=None):
@@ -27,7 +33,9 @@ def transfer_of(pi, n, seed, shown="partial", rho=None):
     a = np.array([rng.choice(labels, p=pi[i]) for i in s])
     rank = np.argsort(np.argsort(-pi, axis=1), axis=1)
     own = np.arange(labels) == a[:, None]
-    seen = {"partial": own, "top2": own | (rank[s] < 2), "soft": np.ones_like(own), "hard": None}[shown]
+    seen = {"partial": own, "top2": own | (rank[s] < 2), "soft": np.ones_like(own), "hard": None}[
+        shown
+    ]
     logprobs = None if seen is None else np.where(seen, np.log(pi[s]), np.nan)
     names = [str(i) for i in range(labels)]
     return kt.TransferSet.from_arrays([f"q{i}" for i in s], a, logprobs=logprobs, labels=names)
@@ -57,7 +65,9 @@ def test_the_chance_of_counts_is_the_integral_over_rows(place):
             return 0.5 * (one.pdf(p) + other.pdf(p))
 
     integral = integrate.quad(lambda p: p**x * (1.0 - p) ** y * density(p), 0.0, 1.0)[0]
-    assert math.exp(rows.count_evidence(np.array([[x, y]]))[0, place]) == pytest.approx(integral, rel=1e-6)
+    assert math.exp(rows.count_evidence(np.array([[x, y]]))[0, place]) == pytest.approx(
+        integral, rel=1e-6
+    )
 
 
 def over(values):
@@ -124,7 +134,9 @@ def test_drawn_rows_have_the_mean_of_the_posterior():
     place = next(i for i, kind in enumerate(rows.KINDS) if kind == rows.Kind(0.7))
     count = np.tile([4, 0, 1], (20_000, 1))
     p = rows.draw_counted(count, np.full(20_000, place), np.random.default_rng(1))
-    error = np.abs(p.mean(axis=0) - (0.7 + count[0]) / (2.1 + 5)) / (p.std(axis=0) / math.sqrt(20_000))
+    error = np.abs(p.mean(axis=0) - (0.7 + count[0]) / (2.1 + 5)) / (
+        p.std(axis=0) / math.sqrt(20_000)
+    )
     assert error.max() < 5.0
 
 
@@ -254,7 +266,10 @@ def test_the_table_of_deviations_is_the_sum_it_stands_for():
     table = deviations()
     for p, mu in ((0.3, 2.5), (0.011, 40.0), (0.5, 0.02), (1e-4, 7.0), (0.13, 350.0)):
         k = np.arange(1, 1500)
-        deviation = [np.abs(np.arange(i + 1) / i - p) @ stats.binom.pmf(np.arange(i + 1), i, p) for i in k.tolist()]
+        deviation = [
+            np.abs(np.arange(i + 1) / i - p) @ stats.binom.pmf(np.arange(i + 1), i, p)
+            for i in k.tolist()
+        ]
         exact = stats.poisson.pmf(k, mu) @ np.array(deviation)
         q = np.array([[p, 1.0 - p]])
         risk = crossings.hard_risk(1.0, q, np.ones(1), np.array([mu]), np.zeros(1), *table)
@@ -284,9 +299,13 @@ def test_the_risk_of_levels_that_reveal_is_that_of_their_students(student, top):
     rank = np.argsort(np.argsort(-pi, axis=1), axis=1)
     untouched = crossings.equal_sharing(pi, known)
     chosen = kt.students.top_k(2) if top == 2 else student
-    simulated = kt.simulate(kt.Teacher(pi), students=[chosen], n=1500, repeats=400, seed=1).frame.iloc[0]
+    simulated = kt.simulate(
+        kt.Teacher(pi), students=[chosen], n=1500, repeats=400, seed=1
+    ).frame.iloc[0]
     mass = np.full(500, 1 / 500)
-    risk = crossings.revealed_risk(1500.0, pi, mass, known, rank, top, untouched, arrival, arrival.min(axis=2))
+    risk = crossings.revealed_risk(
+        1500.0, pi, mass, known, rank, top, untouched, arrival, arrival.min(axis=2)
+    )
     spread = 5 * simulated["std_error"] * (1.0 + math.sqrt(400 / 60))
     assert abs(risk - simulated["mean"]) < 0.015 * simulated["mean"] + spread
 
@@ -297,7 +316,16 @@ def test_a_crossing_is_the_first_number_of_the_lattice_that_is_small_enough():
     arrival = rng.standard_exponential((5, 30, 4)) * 30.0 / pi
     known = rng.random(pi.shape) < 0.2
     rank = np.argsort(np.argsort(-pi, axis=1), axis=1)
-    fixed = (pi, np.full(30, 1 / 30), known, rank, 0, crossings.equal_sharing(pi, known), arrival, arrival.min(axis=2))
+    fixed = (
+        pi,
+        np.full(30, 1 / 30),
+        known,
+        rank,
+        0,
+        crossings.equal_sharing(pi, known),
+        arrival,
+        arrival.min(axis=2),
+    )
     for tv in (0.2, 0.05, 0.01, 1e-4):
         found = {crossings.revealed_crossing(tv, start, *fixed) for start in (1.0, 50.0, 1e6)}
         assert len(found) == 1
@@ -312,7 +340,9 @@ def test_a_crossing_is_the_first_number_of_the_lattice_that_is_small_enough():
     assert len(n) == 1
     n = n.pop()
     assert (
-        crossings.hard_risk(n, *hard) <= 0.05 < crossings.hard_risk(crossings.lattice(crossings.place_of(n) - 1), *hard)
+        crossings.hard_risk(n, *hard)
+        <= 0.05
+        < crossings.hard_risk(crossings.lattice(crossings.place_of(n) - 1), *hard)
     )
 
 
@@ -339,7 +369,9 @@ def test_in_every_draw_a_level_that_reveals_more_needs_no_more(shown):
 def test_many_rows_are_looked_at_by_a_sample_that_covers_all_visit_counts():
     rng = np.random.default_rng(11)
     s = np.concatenate([np.arange(5000), np.repeat(np.arange(50), 40)])
-    transfer = kt.TransferSet.from_arrays(s.tolist(), rng.integers(3, size=len(s)), labels=list("abc"))
+    transfer = kt.TransferSet.from_arrays(
+        s.tolist(), rng.integers(3, size=len(s)), labels=list("abc")
+    )
     found = pilot(transfer, 3)
     assert len(found.kept) == MOST_ROWS
     assert len(np.unique(found.kept)) == MOST_ROWS

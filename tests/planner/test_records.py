@@ -35,18 +35,24 @@ def draw(teacher, n, seed, access="partial"):
         logp[np.arange(n), a] = np.log(teacher.pi[s, a])
     inputs = [f"q{i}" for i in s]
     labels = [f"l{i}" for i in range(teacher.labels)]
-    return kt.TransferSet.from_arrays(inputs, a, logprobs=None if access == "hard" else logp, labels=labels)
+    return kt.TransferSet.from_arrays(
+        inputs, a, logprobs=None if access == "hard" else logp, labels=labels
+    )
 
 
 def test_a_table_is_a_teacher():
-    frame = pd.DataFrame(TEACHER.pi, columns=list("abcd")).assign(rho=TEACHER.rho, input=[f"q{i}" for i in range(12)])
+    frame = pd.DataFrame(TEACHER.pi, columns=list("abcd")).assign(
+        rho=TEACHER.rho, input=[f"q{i}" for i in range(12)]
+    )
     expected = samples_needed("partial", teacher=TEACHER, tv=0.05)
     assert samples_needed("partial", teacher=frame, tv=0.05) == expected
     assert samples_needed("partial", teacher=frame.set_index("input"), tv=0.05) == expected
     uniform = samples_needed("partial", teacher=kt.Teacher(TEACHER.pi), tv=0.05)
     assert samples_needed("partial", teacher=TEACHER.pi, tv=0.05) == uniform
     assert samples_needed("partial", teacher=TEACHER.pi.tolist(), tv=0.05) == uniform
-    assert plan(teacher=frame, tv=0.05)["n"].tolist() == plan(teacher=TEACHER, tv=0.05)["n"].tolist()
+    assert (
+        plan(teacher=frame, tv=0.05)["n"].tolist() == plan(teacher=TEACHER, tv=0.05)["n"].tolist()
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,7 +167,8 @@ def test_an_empty_transfer_set_and_records_without_labels_are_refused():
         plan(teacher=transfer.take(np.zeros(20, dtype=bool)), tv=0.1)
     silent = kt.TransferSet.from_arrays(["p"] * 3, logprobs=np.log([[0.5, 0.5]] * 3))
     assert (
-        samples_needed("hard", teacher=silent, tv=0.1).reason == "hard: not estimated: no record names a sampled label"
+        samples_needed("hard", teacher=silent, tv=0.1).reason
+        == "hard: not estimated: no record names a sampled label"
     )
     assert plan(teacher=silent, tv=0.1)["n"].notna().tolist() == [False, True, True]
     some = replace(silent, sampled=np.array([0, -1, 1]))
@@ -169,7 +176,9 @@ def test_an_empty_transfer_set_and_records_without_labels_are_refused():
 
 
 def run(*words):
-    return CliRunner().invoke(cli.main, ["plan", *(str(word) for word in words)], catch_exceptions=False)
+    return CliRunner().invoke(
+        cli.main, ["plan", *(str(word) for word in words)], catch_exceptions=False
+    )
 
 
 @pytest.fixture
@@ -189,7 +198,16 @@ def answers(tmp_path):
 
 def test_command_with_answers(answers, tmp_path):
     result = run(
-        "--answers", answers, "--tv", 0.02, "--top", 1, "--plot", tmp_path / "p.png", "--csv", tmp_path / "p.csv"
+        "--answers",
+        answers,
+        "--tv",
+        0.02,
+        "--top",
+        1,
+        "--plot",
+        tmp_path / "p.png",
+        "--csv",
+        tmp_path / "p.csv",
     )
     assert result.exit_code == 0, result.output
     assert "120 records" in result.output
@@ -233,18 +251,24 @@ def test_contradicting_answers_prove_nothing():
     transfer = kt.TransferSet.from_arrays([0, 0, 0], [0, 1, 0], logprobs=stated, labels=["a", "b"])
     found = samples_needed("soft", 1, 2, 0.01, teacher=transfer)
     assert found.n is None
-    assert found.reason == "soft: not estimated: what the records state contradicts itself by 0.1 TV"
+    assert (
+        found.reason == "soft: not estimated: what the records state contradicts itself by 0.1 TV"
+    )
     for name in ("hard", "partial"):
         assert CONTRADICTS in samples_needed(name, teacher=transfer, tv=0.09).reason
     assert "not proved" in samples_needed("soft", 1, 2, 0.11, teacher=transfer).certificate
-    same = kt.TransferSet.from_arrays([0, 0, 0], [0, 1, 0], logprobs=stated[[0, 0, 2]], labels=["a", "b"])
+    same = kt.TransferSet.from_arrays(
+        [0, 0, 0], [0, 1, 0], logprobs=stated[[0, 0, 2]], labels=["a", "b"]
+    )
     assert "not proved" not in samples_needed("soft", 1, 2, 0.01, teacher=same).certificate
 
 
 def test_what_contradicts_itself_is_counted_as_the_certificate_does():
     """A third of the records disagree by 0.1, and a declared row sums to 0.9."""
     stated = np.log([[0.6, 0.4], [0.5, 0.4], [0.5, 0.4]])
-    transfer = kt.TransferSet.from_arrays(["a", "b", "b"], [0, 1, 0], logprobs=stated, labels=["a", "b"])
+    transfer = kt.TransferSet.from_arrays(
+        ["a", "b", "b"], [0, 1, 0], logprobs=stated, labels=["a", "b"]
+    )
     held = kt.fit(transfer).certificate()
     assert contradiction(transfer, 2) == pytest.approx(held.disagreement + held.contradiction)
     assert contradiction(transfer, 2) == pytest.approx(0.1 * 2 / 3)
@@ -266,14 +290,23 @@ def test_what_rows_leave_over_is_of_a_label_that_no_record_names(tmp_path):
     assert "one label that no record names has what the rows leave over" in said
     assert "o query is needed" not in said
     assert samples_needed("partial", teacher=kt.TransferSet.read(one), tv=0.1).n is None
-    left = lines(tmp_path / "left.jsonl", *(stated(i // 2, *("yes", 0.5) if i % 2 else ("no", 0.2)) for i in range(40)))
+    left = lines(
+        tmp_path / "left.jsonl",
+        *(stated(i // 2, *("yes", 0.5) if i % 2 else ("no", 0.2)) for i in range(40)),
+    )
     assert "one label that no record names" in run("--answers", left, "--tv", 0.1).output
-    full = lines(tmp_path / "full.jsonl", *(stated(i // 2, *("yes", 0.8) if i % 2 else ("no", 0.2)) for i in range(40)))
+    full = lines(
+        tmp_path / "full.jsonl",
+        *(stated(i // 2, *("yes", 0.8) if i % 2 else ("no", 0.2)) for i in range(40)),
+    )
     assert "no label exists beyond the 2 that occur" in run("--answers", full, "--tv", 0.1).output
 
 
 def test_nothing_is_needed_is_not_said_where_it_rests_on_the_names_alone(tmp_path):
-    path = lines(tmp_path / "a.jsonl", *(stated(i % 6, *("yes", 0.5) if i % 3 else ("no", 0.2)) for i in range(12)))
+    path = lines(
+        tmp_path / "a.jsonl",
+        *(stated(i % 6, *("yes", 0.5) if i % 3 else ("no", 0.2)) for i in range(12)),
+    )
     found = samples_needed("partial", teacher=kt.TransferSet.read(path), tv=0.1)
     assert found.n is None
     assert "no label but the 2 that occur" in found.reason
@@ -283,13 +316,17 @@ def test_nothing_is_needed_is_not_said_where_it_rests_on_the_names_alone(tmp_pat
 
 def test_a_certified_copy_in_hand_comes_first(tmp_path):
     rng = np.random.default_rng(3)
-    rows = [stated(i % 40, *(("yes", 0.7) if rng.random() < 0.7 else ("no", 0.3))) for i in range(300)]
+    rows = [
+        stated(i % 40, *(("yes", 0.7) if rng.random() < 0.7 else ("no", 0.3))) for i in range(300)
+    ]
     path = lines(tmp_path / "two.jsonl", *rows)
     said = run("--answers", path, "--tv", 0.1).output
     bound = kt.fit(kt.TransferSet.read(path)).certificate().bound
     first = f"You hold a copy that is certified within TV {bound:.3g} (95 % confidence): no further query is needed; "
     assert said.startswith(first + "counting only what each level reveals itself, a copy within")
-    assert json.loads(run("--answers", path, "--tv", 0.1, "--json").stdout)["answer"].startswith(first)
+    assert json.loads(run("--answers", path, "--tv", 0.1, "--json").stdout)["answer"].startswith(
+        first
+    )
     assert "You hold" not in run("--answers", path, "--tv", 0.5 * bound).output
 
 
@@ -313,14 +350,27 @@ def test_where_the_uniform_copy_suffices_it_says_so(answers):
 
 
 def test_a_plot_of_intervals_alone(tmp_path):
-    path = lines(tmp_path / "few.jsonl", *({"input": f"q{i}", "label": "ab"[i % 2]} for i in range(30)))
+    path = lines(
+        tmp_path / "few.jsonl", *({"input": f"q{i}", "label": "ab"[i % 2]} for i in range(30))
+    )
     result = run("--answers", path, "--tv", 0.1, "--plot", tmp_path / "p.png")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "p.png").exists()
 
 
 def test_nothing_is_printed_where_nothing_can_be_drawn(answers, tmp_path):
-    result = run("--answers", answers, "--tv", 0.9, "--plot", tmp_path / "p.png", "--inputs", 12, "--labels", 4)
+    result = run(
+        "--answers",
+        answers,
+        "--tv",
+        0.9,
+        "--plot",
+        tmp_path / "p.png",
+        "--inputs",
+        12,
+        "--labels",
+        4,
+    )
     assert result.exit_code == 2
     assert result.stdout == ""
 
@@ -344,7 +394,10 @@ def test_the_command_names_its_options(answers, tmp_path):
 
 
 def test_what_fit_would_do_with_impossible_records_is_said_of_fit(tmp_path):
-    rows = [stated(i, "yes", 1.0) for i in range(30)] * 3 + [stated(40, "yes", 0.9), stated(40, "no", 0.9)]
+    rows = [stated(i, "yes", 1.0) for i in range(30)] * 3 + [
+        stated(40, "yes", 0.9),
+        stated(40, "no", 0.9),
+    ]
     result = run("--answers", lines(tmp_path / "a.jsonl", *rows), "--tv", 0.2)
     assert result.exit_code == 2
     assert "fit has --student" in result.output
@@ -352,8 +405,13 @@ def test_what_fit_would_do_with_impossible_records_is_said_of_fit(tmp_path):
 
 def test_records_read_as_sampled_and_sizes_of_one_kind_are_said(tmp_path):
     rows = [stated(i % 5, "yes", 0.7) | {"temperature": 0} for i in range(30)]
-    path = lines(tmp_path / "a.jsonl", *rows, *(stated(i, "no", 0.3) | {"temperature": 0} for i in range(5)))
+    path = lines(
+        tmp_path / "a.jsonl", *rows, *(stated(i, "no", 0.3) | {"temperature": 0} for i in range(5))
+    )
     said = run("--answers", path, "--tv", 0.1, "--as-sampled", "--inputs", 9).output
-    assert "the records are read as sampled: the teacher is the one that was sampled, under temperature = 0" in said
+    assert (
+        "the records are read as sampled: the teacher is the one that was sampled, under temperature = 0"
+        in said
+    )
     assert "labels sampled at temperature 1" not in said
     assert "there are 9 inputs, as given" in said

@@ -15,7 +15,12 @@ from kt_theory.planner.estimate import ESTIMATED
 from kt_theory.planner.sizes import plan
 from kt_theory.planner.words import answer, as_json, name, rests_on
 
-PRICES = {"hard": 0.001, "partial": (0.001, 0.0005), "top_k(5)": (0.001, 0.0005), "soft": (0.001, 0.0005)}
+PRICES = {
+    "hard": 0.001,
+    "partial": (0.001, 0.0005),
+    "top_k(5)": (0.001, 0.0005),
+    "soft": (0.001, 0.0005),
+}
 
 
 def records(n, shown, labels=10, seed=0):
@@ -33,7 +38,9 @@ def records(n, shown, labels=10, seed=0):
 
 
 def run(*words):
-    return CliRunner().invoke(cli.main, ["plan", *(str(word) for word in words)], catch_exceptions=False)
+    return CliRunner().invoke(
+        cli.main, ["plan", *(str(word) for word in words)], catch_exceptions=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,12 +59,19 @@ def test_the_numbers_of_the_sentence_are_those_of_the_table():
     assert f"{n['hard']:,} queries of hard labels" in said
     assert f"sampled labels with their probability save {n['hard'] - n['partial']:,}" in said
     best = frame[frame["cheapest"]].iloc[0]
-    assert f"The cheapest is {best['access']}: {best['n']:,} queries for {best['cost']:,.2f}" in said
+    assert (
+        f"The cheapest is {best['access']}: {best['n']:,} queries for {best['cost']:,.2f}" in said
+    )
     hard = frame[frame["access"] == "hard"].iloc[0]
     assert f"{hard['cost'] - best['cost']:,.2f} less than hard labels" in said
-    assert "Impossible with any number of queries: top-5 log-probabilities without the sampled label." in said
+    assert (
+        "Impossible with any number of queries: top-5 log-probabilities without the sampled label."
+        in said
+    )
     assert "further" not in said
-    assert rests_on(frame, None, 1000, 50) == ["the bounds are proved for every teacher of 1,000 inputs and 50 labels"]
+    assert rests_on(frame, None, 1000, 50) == [
+        "the bounds are proved for every teacher of 1,000 inputs and 50 labels"
+    ]
 
 
 def test_no_prices_no_cheapest():
@@ -66,12 +80,17 @@ def test_no_prices_no_cheapest():
 
 def test_where_nothing_is_needed_it_says_so():
     said = answer(plan(3, 2, 0.6), 0.6)
-    assert said == "No query is needed for a copy within total variation 0.6: the uniform copy is within it."
+    assert (
+        said
+        == "No query is needed for a copy within total variation 0.6: the uniform copy is within it."
+    )
 
 
 def test_a_level_at_which_hard_labels_are_the_cheapest():
     frame = plan(100, 20, 0.1, prices={"hard": 0.001, "soft": 100.0})
-    assert answer(frame, 0.1).endswith(f"The cheapest is hard: {frame['n'][0]:,} queries for {frame['cost'][0]:,.2f}.")
+    assert answer(frame, 0.1).endswith(
+        f"The cheapest is hard: {frame['n'][0]:,} queries for {frame['cost'][0]:,.2f}."
+    )
 
 
 def test_weakly_determined_levels_are_said_with_their_interval(tmp_path):
@@ -110,13 +129,18 @@ def test_two_levels_whose_costs_overlap_are_both_named(tmp_path):
     said = answer(plan(teacher=transfer, tv=0.05, prices=prices), 0.05, further=True)
     assert "The intervals leave open whether top_k(1) would be cheaper." in said
     apart = {"partial": 1.0, "top_k(1)": 100.0}
-    assert "leave open" not in answer(plan(teacher=transfer, tv=0.05, prices=apart), 0.05, further=True)
+    assert "leave open" not in answer(
+        plan(teacher=transfer, tv=0.05, prices=apart), 0.05, further=True
+    )
 
 
 def test_the_command_begins_with_the_answer_and_what_it_rests_on():
     lines = run("--inputs", 1000, "--labels", 50, "--tv", 0.05).output.splitlines()
     assert lines[0].startswith("A copy within total variation 0.05 takes 2,8")
-    assert lines[1] == "This rests on: the bounds are proved for every teacher of 1,000 inputs and 50 labels."
+    assert (
+        lines[1]
+        == "This rests on: the bounds are proved for every teacher of 1,000 inputs and 50 labels."
+    )
     assert lines[2].split()[:3] == ["access", "lower", "n"]
 
 
@@ -135,7 +159,19 @@ def test_json_is_all_that_is_on_standard_output(tmp_path):
     assert [line["n"] for line in found["levels"]] == frame["n"].tolist()
     assert [line["low"] for line in found["levels"]] == frame["low"].tolist()
     assert found["answer"] == answer(frame, 0.05, further=True)
-    keys = ["access", "lower", "n", "low", "high", "cost", "cheapest", "cost_low", "cost_high", "certificate", "reason"]
+    keys = [
+        "access",
+        "lower",
+        "n",
+        "low",
+        "high",
+        "cost",
+        "cheapest",
+        "cost_low",
+        "cost_high",
+        "certificate",
+        "reason",
+    ]
     assert list(found["levels"][0]) == keys
     assert "wrote" in result.stderr
     plain = run("--answers", path, "--tv", 0.05, "--top", 30).stdout
@@ -166,4 +202,7 @@ def test_a_weak_level_that_may_be_cheaper_is_named():
     assert "The cheapest of those with a number is hard: 100 queries for 100.00." in said
     assert "Without a number, but perhaps cheaper: soft for 30.00 to 150.00." in said
     partial = answer(frame.iloc[:1].assign(access="partial"), 0.1, further=True)
-    assert "takes about 100 (80 to 120) further queries of sampled labels with their probability." in partial
+    assert (
+        "takes about 100 (80 to 120) further queries of sampled labels with their probability."
+        in partial
+    )

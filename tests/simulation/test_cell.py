@@ -28,7 +28,9 @@ TEACHERS = {
     "rho on one input": kt.Teacher(RNG.dirichlet(np.ones(5), size=33), np.eye(33)[7]),
     "subnormal": kt.Teacher(SUBNORMAL, [0.7, 0.3 - 1e-310, 1e-310]),
     "point masses": kt.Teacher(
-        np.eye(64, 3) + np.eye(64, 3, -3) + [[0, 0, 1]] * (np.arange(64) > 5)[:, None], None, normalise=True
+        np.eye(64, 3) + np.eye(64, 3, -3) + [[0, 0, 1]] * (np.arange(64) > 5)[:, None],
+        None,
+        normalise=True,
     ),
     "one label": kt.Teacher(np.ones((40, 1))),
     "instance 0": kt.teachers.instance0(64, 10),
@@ -53,7 +55,9 @@ def test_closed_forms_and_rules_agree_on_every_path(path, name, n):
     for r, counts in enumerate(cell.draw(0, 5)):
         assert counts.sum() == n
         for j, student in enumerate(STUDENTS):
-            expected = kt.total_variation(paper_table(student.name, counts, teacher.pi), teacher.pi, teacher.rho)
+            expected = kt.total_variation(
+                paper_table(student.name, counts, teacher.pi), teacher.pi, teacher.rho
+            )
             assert losses[r, j] == pytest.approx(expected, abs=1e-12)
 
 
@@ -85,7 +89,9 @@ def test_a_table_beyond_2_to_the_20_cells():
     losses, counts = losses_of(cell, 2), cell.draw(0, 2)
     dense = losses_of(Cell(teacher, STUDENTS, 5000, seed=0, path="alias"), 2)
     np.testing.assert_allclose(losses, dense, atol=1e-12)
-    expected = kt.total_variation(paper_table("sel_ptl", counts[1], teacher.pi), teacher.pi, teacher.rho)
+    expected = kt.total_variation(
+        paper_table("sel_ptl", counts[1], teacher.pi), teacher.pi, teacher.rho
+    )
     assert losses[1, 2] == pytest.approx(expected, abs=1e-12)
 
 
@@ -101,7 +107,8 @@ def test_four_chunkings_and_three_shardings_give_the_same_bits(n):
     for shards in (2, 3, 7):
         edges = np.linspace(0, 1000, shards + 1).astype(int)
         parts = [
-            Cell(teacher, [*STUDENTS, RULES[1]], n, seed=5).run(a, b - a) for a, b in itertools.pairwise(edges.tolist())
+            Cell(teacher, [*STUDENTS, RULES[1]], n, seed=5).run(a, b - a)
+            for a, b in itertools.pairwise(edges.tolist())
         ]
         assert cell.estimates(sum(reversed(parts), Tally.empty(5))) == reference
     np.testing.assert_array_equal(losses_of(cell, 1000)[900:], losses_of(cell, 100, first=900))
@@ -110,7 +117,9 @@ def test_four_chunkings_and_three_shardings_give_the_same_bits(n):
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_work_is_cut_so_that_all_workers_finish_together(workers):
     """Equal pieces, as many for each worker: on two cores a last piece that runs alone cost up to a fifth."""
-    for repeats, cost in itertools.product([1, 2, 5, 1000, 375_001, 10**8 + 7], [1e-9, 4e-7, 3e-4, 10.0]):
+    for repeats, cost in itertools.product(
+        [1, 2, 5, 1000, 375_001, 10**8 + 7], [1e-9, 4e-7, 3e-4, 10.0]
+    ):
         if repeats * cost < 1e4:
             pieces = list(montecarlo._pieces(repeats, workers, cost))
             starts, sizes = zip(*pieces, strict=True)
@@ -141,17 +150,26 @@ def test_nothing_more_is_started_after_a_bad_row(monkeypatch):
 def test_target_se_adds_repeats_until_it_is_reached():
     teacher = kt.Teacher([[0.5, 0.2, 0.3]])
     found = kt.simulate(teacher, n=[5, 50], repeats=100, seed=2, target_se=1e-3, threads=1)
-    assert found.estimates == kt.simulate(teacher, n=[5, 50], repeats=100, seed=2, target_se=1e-3, threads=2).estimates
+    assert (
+        found.estimates
+        == kt.simulate(teacher, n=[5, 50], repeats=100, seed=2, target_se=1e-3, threads=2).estimates
+    )
     for estimate in found.estimates:
         assert estimate.reached
         assert estimate.std_error <= 1e-3
         assert estimate.repeats > 100
-        plain = kt.simulate(teacher, estimate.student, n=estimate.n, repeats=estimate.repeats, seed=2).estimates[0]
-        assert plain == estimate, "the repeats of a run that stops early must be those of a fixed run"
+        plain = kt.simulate(
+            teacher, estimate.student, n=estimate.n, repeats=estimate.repeats, seed=2
+        ).estimates[0]
+        assert plain == estimate, (
+            "the repeats of a run that stops early must be those of a fixed run"
+        )
 
 
 def test_target_se_stops_at_the_cap_and_says_so():
-    found = kt.simulate(kt.Teacher([[0.5, 0.5]]), n=5, repeats=100, target_se=1e-6, max_repeats=3000)
+    found = kt.simulate(
+        kt.Teacher([[0.5, 0.5]]), n=5, repeats=100, target_se=1e-6, max_repeats=3000
+    )
     by_name = {estimate.student: estimate for estimate in found.estimates}
     assert [estimate.repeats for estimate in found.estimates] == [3000] * 4
     assert not by_name["ce_sgl"].reached
@@ -163,7 +181,10 @@ def test_optional_stopping_bias_is_as_small_as_stated():
     """Bias about -skewness / sqrt(N) standard errors: 2000 runs of N = 1000 repeats would show ten times that."""
     teacher = kt.Teacher([[0.95, 0.05]])
     exact = sum(stats.binom.pmf(k, 4, 0.05) * abs(k / 4 - 0.05) for k in range(5))
-    runs = [kt.simulate(teacher, "ce_sgl", n=4, repeats=200, seed=s, target_se=2.5e-3).estimates[0] for s in range(300)]
+    runs = [
+        kt.simulate(teacher, "ce_sgl", n=4, repeats=200, seed=s, target_se=2.5e-3).estimates[0]
+        for s in range(300)
+    ]
     z = [(run.mean - exact) / run.std_error for run in runs]
     skewness, repeats = 2.0, np.mean([run.repeats for run in runs])
     assert abs(np.mean(z)) < skewness / np.sqrt(repeats) + 5.0 / np.sqrt(len(runs))
@@ -185,7 +206,10 @@ def test_bad_targets(arguments, message):
 
 def test_a_teacher_too_large_for_the_machine_is_refused_with_its_size(monkeypatch):
     monkeypatch.setattr("kt_theory.machine.memory", lambda: 900)
-    with pytest.raises(ValueError, match=r"2 x 3 takes 48 bytes as a dense table and 20 times .* Teacher.from_classes"):
+    with pytest.raises(
+        ValueError,
+        match=r"2 x 3 takes 48 bytes as a dense table and 20 times .* Teacher.from_classes",
+    ):
         kt.simulate(kt.Teacher(np.full((2, 3), 1 / 3)), n=1, repeats=2)
     monkeypatch.setattr("kt_theory.machine.memory", lambda: 961)
     assert kt.simulate(kt.Teacher(np.full((2, 3), 1 / 3)), n=1, repeats=2).estimates
@@ -201,7 +225,9 @@ def test_unwritable_caches_are_no_error(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     machine_code.find_a_cache()
     assert numba.config.CACHE_DIR.startswith(str(tmp_path))
-    assert (tmp_path / numba.config.CACHE_DIR).stat().st_mode & 0o077 == 0, "others could plant code to be run"
+    assert (tmp_path / numba.config.CACHE_DIR).stat().st_mode & 0o077 == 0, (
+        "others could plant code to be run"
+    )
     locked = tmp_path / "file"
     locked.write_text("")
     monkeypatch.undo()
@@ -235,7 +261,9 @@ def exact_risks(teacher, n):
     return sgl, ful
 
 
-GRID = [(s, a, n) for s, a in [(1, 2), (1, 40), (3, 5), (40, 3), (2, 80)] for n in (2, 30, 200, 900)]
+GRID = [
+    (s, a, n) for s, a in [(1, 2), (1, 40), (3, 5), (40, 3), (2, 80)] for n in (2, 30, 200, 900)
+]
 
 
 @pytest.mark.long
@@ -243,8 +271,12 @@ GRID = [(s, a, n) for s, a in [(1, 2), (1, 40), (3, 5), (40, 3), (2, 80)] for n 
 def test_exact_risks_at_200_000_repeats(inputs, labels, n):
     """False alarm 1e-6 each; an error of 0.005 in a risk is caught with the same certainty."""
     rng = np.random.default_rng(inputs * labels)
-    teacher = kt.Teacher(rng.dirichlet(np.full(labels, 0.7), size=inputs), rng.dirichlet(np.full(inputs, 5.0)))
-    found = kt.simulate(teacher, ["ce_sgl", "ce_ful"], n=n, repeats=200_000, seed=inputs + labels + n)
+    teacher = kt.Teacher(
+        rng.dirichlet(np.full(labels, 0.7), size=inputs), rng.dirichlet(np.full(inputs, 5.0))
+    )
+    found = kt.simulate(
+        teacher, ["ce_sgl", "ce_ful"], n=n, repeats=200_000, seed=inputs + labels + n
+    )
     for estimate, exact in zip(found.estimates, exact_risks(teacher, n), strict=True):
         assert_risk(estimate, exact, detects=0.005)
 

@@ -22,7 +22,9 @@ from kt_theory.testing import confidence_radius
 
 RNG = np.random.default_rng(5)
 TEACHERS = {
-    "woven and plain rows": kt.Teacher(RNG.dirichlet(np.ones(7), size=40), RNG.dirichlet(np.ones(40))),
+    "woven and plain rows": kt.Teacher(
+        RNG.dirichlet(np.ones(7), size=40), RNG.dirichlet(np.ones(40))
+    ),
     "long rows": kt.Teacher(RNG.dirichlet(np.full(90, 0.2), size=3)),
     "zeros and ties": kt.Teacher([[0.5, 0.5, 0.0], [0.25, 0.25, 0.5], [0.0, 1.0, 0.0]]),
 }
@@ -39,7 +41,11 @@ def everything(counts, revealed, out):
     """A row that moves with each entry of what it sees."""
     total = 0.0
     for a in range(counts.size):
-        out[a] = 0.1 + 0.05 * counts[a] + (0.3 if np.isnan(revealed[a]) else 2.0 * revealed[a]) * (1.0 + 0.01 * a)
+        out[a] = (
+            0.1
+            + 0.05 * counts[a]
+            + (0.3 if np.isnan(revealed[a]) else 2.0 * revealed[a]) * (1.0 + 0.01 * a)
+        )
         total += out[a]
     out /= total
 
@@ -64,16 +70,28 @@ def distance(table, teacher):
 @pytest.mark.parametrize("teacher", TEACHERS.values(), ids=TEACHERS)
 @pytest.mark.parametrize("n", [0, 9, 400])
 def test_channels_show_what_reveal_says(teacher, n):
-    students = [sees(make(level), f"{name} {level.name}") for name, make in CHANNELS.items() for level in LEVELS]
+    students = [
+        sees(make(level), f"{name} {level.name}")
+        for name, make in CHANNELS.items()
+        for level in LEVELS
+    ]
     plain = [sees(level, level.name) for level in LEVELS] * len(CHANNELS)
-    losses = kt.simulate(teacher, students, n=n, repeats=4, seed=2, keep_losses=True, threads=2).losses[0]
+    losses = kt.simulate(
+        teacher, students, n=n, repeats=4, seed=2, keep_losses=True, threads=2
+    ).losses[0]
     for counts, row in zip(kt.draw_counts(teacher, n, 4, seed=2), losses, strict=True):
         for student, same_level, loss in zip(students, plain, row, strict=True):
-            expected = distance(student.table(counts, student.access.reveal(counts, teacher.pi)), teacher)
+            expected = distance(
+                student.table(counts, student.access.reveal(counts, teacher.pi)), teacher
+            )
             assert loss == pytest.approx(expected, abs=1e-12)
-            shown_as_it_is = distance(same_level.table(counts, same_level.access.reveal(counts, teacher.pi)), teacher)
+            shown_as_it_is = distance(
+                same_level.table(counts, same_level.access.reveal(counts, teacher.pi)), teacher
+            )
             if n == 400 and teacher.labels == 7:
-                assert abs(loss - shown_as_it_is) > 1e-9, "a channel that changes nothing tests nothing"
+                assert abs(loss - shown_as_it_is) > 1e-9, (
+                    "a channel that changes nothing tests nothing"
+                )
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -90,13 +108,19 @@ def test_every_path_shows_the_same_things(path):
     cell = Cell(teacher, students, 60, seed=1, path=path)
     for r, row in enumerate(losses_of(cell, 4)):
         for j, student in enumerate(students):
-            assert row[j] == pytest.approx(distance(student.table(*cell.answers(j, r)), teacher), abs=1e-12)
+            assert row[j] == pytest.approx(
+                distance(student.table(*cell.answers(j, r)), teacher), abs=1e-12
+            )
 
 
 def test_one_table_for_each_channel_and_none_for_the_others():
     teacher = TEACHERS["zeros and ties"]
     warm = access.temperature(3.0)
-    students = [sees(warm), sees(access.temperature(3.0, access.PARTIAL), "b"), sees(access.SOFT, "c")]
+    students = [
+        sees(warm),
+        sees(access.temperature(3.0, access.PARTIAL), "b"),
+        sees(access.SOFT, "c"),
+    ]
     rules = Cell(teacher, students, 5, seed=0).rules
     assert rules.tables.size == 2 * 9
     assert list(rules.shown) == [9, 9, 0]
@@ -115,7 +139,9 @@ def test_a_greedy_query_hides_what_was_sampled(teacher):
         access.ARGMAX,
     ]
     students = [sees(level, level.name) for level in levels]
-    students += [kt.Student(f"{s.name} counts", s.access, kt.RowRule(counts_alone)) for s in students]
+    students += [
+        kt.Student(f"{s.name} counts", s.access, kt.RowRule(counts_alone)) for s in students
+    ]
     losses = kt.simulate(teacher, students, n=30, repeats=6, seed=4, keep_losses=True).losses[0]
     for counts, row in zip(kt.draw_counts(teacher, 30, 6, seed=4), losses, strict=True):
         for student, loss in zip(students, row, strict=True):
@@ -142,11 +168,17 @@ def test_priors(teacher):
     shrinks = kt.Student("shrinks", "hard", keeps_its_prior, prior=prior)
     stays = kt.Student("stays", "hard", says_nothing, prior=prior)
     knows = kt.Student("knows", "hard", says_nothing, prior=teacher.pi)
-    losses = kt.simulate(teacher, [shrinks, stays, knows], n=12, repeats=5, seed=3, keep_losses=True).losses[0]
+    losses = kt.simulate(
+        teacher, [shrinks, stays, knows], n=12, repeats=5, seed=3, keep_losses=True
+    ).losses[0]
     for counts, row in zip(kt.draw_counts(teacher, 12, 5, seed=3), losses, strict=True):
         table = (counts + 2.0 * prior) / (counts.sum(axis=1, keepdims=True) + 2.0)
-        np.testing.assert_allclose(shrinks.table(counts, np.full(counts.shape, np.nan)), table, atol=1e-15)
-        assert row == pytest.approx([distance(table, teacher), distance(prior, teacher), 0.0], abs=1e-12)
+        np.testing.assert_allclose(
+            shrinks.table(counts, np.full(counts.shape, np.nan)), table, atol=1e-15
+        )
+        assert row == pytest.approx(
+            [distance(table, teacher), distance(prior, teacher), 0.0], abs=1e-12
+        )
     np.testing.assert_array_equal(stays.prior, prior)
 
 
@@ -162,22 +194,32 @@ def test_bad_priors():
     with pytest.raises(ValueError, match=message):
         narrow.table(np.zeros((3, 3)), np.zeros((3, 3)))
     with pytest.raises(kt.RowRuleError, match="sums to nan"):
-        kt.simulate(TEACHERS["zeros and ties"], kt.Student("no prior", "hard", says_nothing), n=1, repeats=2)
+        kt.simulate(
+            TEACHERS["zeros and ties"], kt.Student("no prior", "hard", says_nothing), n=1, repeats=2
+        )
 
 
 def test_a_jacobian_reveals_every_row_at_the_first_query():
     features = np.random.default_rng(0).normal(size=(40, 2))
     teacher = kt.Teacher.from_logits(features @ np.random.default_rng(1).normal(size=(2, 7)))
     for n in (0, 1, 9):
-        cell = Cell(teacher, [sees(access.jacobian(features)), sees(access.PARTIAL, "b")], n, seed=0)
+        cell = Cell(
+            teacher, [sees(access.jacobian(features)), sees(access.PARTIAL, "b")], n, seed=0
+        )
         assert list(cell.rules.everywhere) == [True, False]
-        assert cell.rules.ball.size == 40, "the inputs of the other student: S^2 of them would not fit for large S"
+        assert cell.rules.ball.size == 40, (
+            "the inputs of the other student: S^2 of them would not fit for large S"
+        )
         for r, row in enumerate(losses_of(cell, 3)):
             assert np.isnan(cell.answers(0, r)[1]).all() == (n == 0)
             for j, student in enumerate(cell.students):
-                assert row[j] == pytest.approx(distance(student.table(*cell.answers(j, r)), teacher), abs=1e-12)
+                assert row[j] == pytest.approx(
+                    distance(student.table(*cell.answers(j, r)), teacher), abs=1e-12
+                )
     with pytest.raises(ValueError, match="logits are not affine"):
-        kt.simulate(TEACHERS["woven and plain rows"], sees(access.jacobian(features)), n=1, repeats=2)
+        kt.simulate(
+            TEACHERS["woven and plain rows"], sees(access.jacobian(features)), n=1, repeats=2
+        )
 
 
 # Noise
@@ -225,7 +267,13 @@ def test_the_noise_is_standard_normal_and_independent():
     assert not kolmogorov_smirnov(1.02 * noise.ravel()), "2 % more noise must be found out"
     others = [noise_of(stream_key(1, 100), 0, 10**6), noise_of(stream_key(0, 101), 0, 10**6)]
     first = noise.ravel()
-    for other in (*others, np.roll(first, 1), np.roll(first, 1000), np.roll(first, 2), noise.T.ravel()):
+    for other in (
+        *others,
+        np.roll(first, 1),
+        np.roll(first, 1000),
+        np.roll(first, 2),
+        noise.T.ravel(),
+    ):
         assert abs(float(first @ other)) < 5.5 * math.sqrt(first.size), "false alarm 4e-8 each"
 
 
@@ -275,23 +323,36 @@ def test_mean_loss_with_noise_is_that_of_reveal(of):
 def test_noise_is_the_same_alone_in_company_over_threads_and_chunks():
     teacher = TEACHERS["woven and plain rows"]
     noisy, quiet = sees(access.noisy(0.3), "noisy"), sees(access.SOFT, "quiet")
-    company = [*kt.STUDENTS.values(), quiet, noisy, sees(access.noisy(0.2, access.PARTIAL), "other")]
+    company = [
+        *kt.STUDENTS.values(),
+        quiet,
+        noisy,
+        sees(access.noisy(0.2, access.PARTIAL), "other"),
+    ]
     runs = [
-        kt.simulate(teacher, company, n=50, repeats=301, seed=8, keep_losses=True, threads=threads).losses[0]
+        kt.simulate(
+            teacher, company, n=50, repeats=301, seed=8, keep_losses=True, threads=threads
+        ).losses[0]
         for threads in (1, 2)
     ]
     np.testing.assert_array_equal(*runs)
     alone = kt.simulate(teacher, noisy, n=50, repeats=301, seed=8, keep_losses=True).losses[0]
     np.testing.assert_array_equal(alone[:, 0], runs[0][:, 5])
-    without = kt.simulate(teacher, company[:5], n=50, repeats=301, seed=8, keep_losses=True).losses[0]
+    without = kt.simulate(teacher, company[:5], n=50, repeats=301, seed=8, keep_losses=True).losses[
+        0
+    ]
     np.testing.assert_array_equal(without, runs[0][:, :5])
     cell = Cell(teacher, company, 50, seed=8)
     pieces = [losses_of(cell, min(37, 301 - at), at) for at in range(0, 301, 37)]
     np.testing.assert_array_equal(np.concatenate(pieces), runs[0])
-    assert not np.array_equal(alone, kt.simulate(teacher, noisy, n=50, repeats=301, seed=9, keep_losses=True).losses[0])
+    assert not np.array_equal(
+        alone, kt.simulate(teacher, noisy, n=50, repeats=301, seed=9, keep_losses=True).losses[0]
+    )
     twins = [noisy, sees(access.noisy(0.3), "twin")]
     both = kt.simulate(teacher, twins, n=50, repeats=5, keep_losses=True).losses[0]
-    np.testing.assert_array_equal(both[:, 0], both[:, 1], err_msg="the same answers carry the same noise")
+    np.testing.assert_array_equal(
+        both[:, 0], both[:, 1], err_msg="the same answers carry the same noise"
+    )
 
 
 # Table rules
@@ -309,7 +370,9 @@ def pools(counts, revealed, out):
         total = 0.0
         for a in range(labels):
             believed = 1.0 if np.isnan(out[s, a]) else out[s, a]
-            out[s, a] = marginal[a] * believed * (1.0 if np.isnan(revealed[s, a]) else 0.5 + revealed[s, a])
+            out[s, a] = (
+                marginal[a] * believed * (1.0 if np.isnan(revealed[s, a]) else 0.5 + revealed[s, a])
+            )
             total += out[s, a]
         for a in range(labels):
             out[s, a] /= total
@@ -327,16 +390,24 @@ def row_by_row(counts, revealed, out):
 
 
 @pytest.mark.parametrize("teacher", TEACHERS.values(), ids=TEACHERS)
-@pytest.mark.parametrize("level", [*LEVELS, access.noisy(0.2), access.temperature(2.0), access.HARD], ids=str)
+@pytest.mark.parametrize(
+    "level", [*LEVELS, access.noisy(0.2), access.temperature(2.0), access.HARD], ids=str
+)
 def test_a_table_rule_sees_the_rows_that_a_row_rule_sees(teacher, level):
-    students = [sees(level), kt.Student("table", level, row_by_row), kt.Student("pools", level, pools)]
+    students = [
+        sees(level),
+        kt.Student("table", level, row_by_row),
+        kt.Student("pools", level, pools),
+    ]
     cell = Cell(teacher, students, 40, seed=2)
     losses = losses_of(cell, 5)
     np.testing.assert_allclose(losses[:, 0], losses[:, 1], atol=1e-14)
     for r, row in enumerate(losses):
         expected = distance(students[2].table(*cell.answers(2, r)), teacher)
         assert row[2] == pytest.approx(expected, abs=1e-12)
-    found = kt.simulate(teacher, students, n=40, repeats=200, seed=2, threads=2, keep_losses=True).losses[0]
+    found = kt.simulate(
+        teacher, students, n=40, repeats=200, seed=2, threads=2, keep_losses=True
+    ).losses[0]
     np.testing.assert_array_equal(found[:5], losses)
 
 
@@ -362,8 +433,14 @@ def no_such_function(counts, revealed, out):
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        (bad_in_row_two, "student 'mine', row 2, repeat 0, n = 9: its table rule wrote a row that sums to 1.41"),
-        (writes_the_first_row_only, "student 'mine', row 1, repeat 0, n = 9: its table rule wrote .* sums to nan"),
+        (
+            bad_in_row_two,
+            "student 'mine', row 2, repeat 0, n = 9: its table rule wrote a row that sums to 1.41",
+        ),
+        (
+            writes_the_first_row_only,
+            "student 'mine', row 1, repeat 0, n = 9: its table rule wrote .* sums to nan",
+        ),
         (no_such_function, "student 'mine': its table rule does not compile: .*unknown_function"),
     ],
 )
@@ -376,7 +453,9 @@ def test_bad_table_rules_are_named(rule, message):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_table_rule_that_leaves_its_table_is_stopped(capfd):
     mine = kt.Student("mine", "hard", table_rule(leaves_the_table))
-    with pytest.raises(kt.RowRuleError, match="student 'mine', repeat 0, n = 9: its table rule raised IndexError"):
+    with pytest.raises(
+        kt.RowRuleError, match="student 'mine', repeat 0, n = 9: its table rule raised IndexError"
+    ):
         kt.simulate(TEACHERS["zeros and ties"], mine, n=9, repeats=5)
 
 
@@ -388,7 +467,9 @@ def bad_if_it_sees_noise(counts, revealed, out):
 
 def test_a_bad_row_under_noise_is_reported_from_the_very_answers():
     mine = kt.Student("mine", access.noisy(0.4), bad_if_it_sees_noise)
-    with pytest.raises(kt.RowRuleError, match=r"repeat \d+, n = 9: its row rule wrote a row that sums to 2 with"):
+    with pytest.raises(
+        kt.RowRuleError, match=r"repeat \d+, n = 9: its row rule wrote a row that sums to 2 with"
+    ):
         kt.simulate(TEACHERS["zeros and ties"], mine, n=9, repeats=5000)
 
 

@@ -31,7 +31,9 @@ def test_fifty_times_less_variance_on_zipf_rows(inputs, exponent, n):
     teacher = kt.teachers.zipf(inputs, 1000, exponent)
     controlled = kt.simulate(teacher, "sel_ptl", n=n, repeats=2000, control=True).estimates[0]
     plain = kt.simulate(teacher, "sel_ptl", n=n, repeats=2000).estimates[0]
-    assert controlled.variance_factor == pytest.approx((plain.std_error / controlled.std_error) ** 2, rel=1e-6)
+    assert controlled.variance_factor == pytest.approx(
+        (plain.std_error / controlled.std_error) ** 2, rel=1e-6
+    )
     assert controlled.variance_factor > 50
     assert (controlled.q05, controlled.q95) == (plain.q05, plain.q95)
     assert plain.variance_factor == 1
@@ -42,7 +44,9 @@ def test_unbiased_against_the_exact_risk():
     """False alarm 1e-6 each, for values in an interval of length 4; an error of 0.0005 in a risk is caught."""
     row = np.r_[0.4, np.full(40, 0.01), np.full(40, 0.005)]
     for teacher, n in ((kt.Teacher([row]), 60), (kt.Teacher([row, row], [0.3, 0.7]), 200)):
-        estimate = kt.simulate(teacher, "sel_ptl", n=n, repeats=400_000, seed=5, control=True).estimates[0]
+        estimate = kt.simulate(
+            teacher, "sel_ptl", n=n, repeats=400_000, seed=5, control=True
+        ).estimates[0]
         radius = 4 * confidence_radius(estimate.std_error / 4, estimate.repeats)
         assert 2 * radius < 0.0011
         exact = kt.exact_risk(teacher, "sel_ptl", n)
@@ -52,7 +56,9 @@ def test_unbiased_against_the_exact_risk():
 
 def test_other_students_are_left_alone():
     teacher = kt.teachers.zipf(3, 50)
-    controlled = kt.simulate(teacher, kt.STUDENTS, n=[20, 2000], repeats=500, control=True).estimates
+    controlled = kt.simulate(
+        teacher, kt.STUDENTS, n=[20, 2000], repeats=500, control=True
+    ).estimates
     plain = kt.simulate(teacher, kt.STUDENTS, n=[20, 2000], repeats=500).estimates
     for with_control, without in zip(controlled, plain, strict=True):
         assert (with_control == without) == (without.student != "sel_ptl")
@@ -71,12 +77,16 @@ def test_any_cut_gives_the_same_bits():
 def test_a_target_is_reached_sooner():
     teacher = kt.teachers.zipf(1, 300)
     plain = kt.simulate(teacher, "sel_ptl", n=200, repeats=500, target_se=2e-5).estimates[0]
-    controlled = kt.simulate(teacher, "sel_ptl", n=200, repeats=500, target_se=2e-5, control=True).estimates[0]
+    controlled = kt.simulate(
+        teacher, "sel_ptl", n=200, repeats=500, target_se=2e-5, control=True
+    ).estimates[0]
     assert plain.reached
     assert controlled.reached
     assert controlled.repeats < plain.repeats / 50
 
 
 def test_control_needs_its_student():
-    with pytest.raises(ValueError, match=r"control = True: controls 'sel_ptl', which is not among the students"):
+    with pytest.raises(
+        ValueError, match=r"control = True: controls 'sel_ptl', which is not among the students"
+    ):
         kt.simulate(kt.Teacher([[0.5, 0.5]]), "ce_sgl", n=5, repeats=10, control=True)

@@ -37,7 +37,9 @@ def test_simulated_intervals_hold_the_exact_risk():
     exact = float(kt.exact_risk(teacher, "ce_sgl", 20))
     missed = 0
     for seed in range(2000):
-        found = kt.simulate(teacher, "ce_sgl", 20, 200, seed, progress=False, threads=1).estimates[0]
+        found = kt.simulate(teacher, "ce_sgl", 20, 200, seed, progress=False, threads=1).estimates[
+            0
+        ]
         missed += not found.low <= exact <= found.high
     assert 60 < missed < 145
 

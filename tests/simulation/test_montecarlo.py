@@ -71,13 +71,25 @@ def test_a_users_rule_agrees_with_enumeration():
     teacher, n = TINY[2]
     expected = sum(
         weight
-        * float(kt.total_variation(LAPLACE.table(counts, np.full(counts.shape, np.nan)), teacher.pi, teacher.rho))
+        * float(
+            kt.total_variation(
+                LAPLACE.table(counts, np.full(counts.shape, np.nan)), teacher.pi, teacher.rho
+            )
+        )
         for counts, weight in transfer_sets(teacher, n)
     )
-    assert_risk(kt.simulate(teacher, LAPLACE, n=n, repeats=400_000, seed=2).estimates[0], expected, detects=0.006)
+    assert_risk(
+        kt.simulate(teacher, LAPLACE, n=n, repeats=400_000, seed=2).estimates[0],
+        expected,
+        detects=0.006,
+    )
 
 
-@given(teacher=teachers(6, 9), n=st.sampled_from([0, 1, 2, 9, 60, 1000, 10**6, 10**9]), seed=st.integers(0, 2**32))
+@given(
+    teacher=teachers(6, 9),
+    n=st.sampled_from([0, 1, 2, 9, 60, 1000, 10**6, 10**9]),
+    seed=st.integers(0, 2**32),
+)
 def test_every_path_gives_the_same_loss_on_the_same_counts(teacher, n, seed):
     """Closed forms, compiled rules and rules in plain Python, to 1e-12."""
     losses = kt.simulate(teacher, ALL, n=n, repeats=4, seed=seed, keep_losses=True).losses[0]
@@ -85,17 +97,23 @@ def test_every_path_gives_the_same_loss_on_the_same_counts(teacher, n, seed):
     for r, counts in enumerate(kt.draw_counts(teacher, n, 4, seed)):
         for j, student in enumerate(kt.STUDENTS.values()):
             table = student.table(counts, student.access.reveal(counts, teacher.pi))
-            assert losses[r, j] == pytest.approx(kt.total_variation(table, teacher.pi, teacher.rho), abs=1e-12)
+            assert losses[r, j] == pytest.approx(
+                kt.total_variation(table, teacher.pi, teacher.rho), abs=1e-12
+            )
 
 
 @pytest.mark.parametrize("shape", [(1, 1001), (100, 25), (37, 3)])
 def test_paths_agree_on_larger_tables(shape):
     teacher = kt.Teacher(np.random.default_rng(3).dirichlet(np.full(shape[1], 0.3), size=shape[0]))
-    losses = kt.simulate(teacher, ALL, n=[50, 5000, 10**7], repeats=20, seed=4, keep_losses=True).losses
+    losses = kt.simulate(
+        teacher, ALL, n=[50, 5000, 10**7], repeats=20, seed=4, keep_losses=True
+    ).losses
     np.testing.assert_allclose(losses[..., :4], losses[..., 4:], atol=1e-12)
 
 
-@pytest.mark.parametrize("graph", [kt.graphs.cycle(12), kt.graphs.grid(3, 4), kt.graphs.hypercube(3)])
+@pytest.mark.parametrize(
+    "graph", [kt.graphs.cycle(12), kt.graphs.grid(3, 4), kt.graphs.hypercube(3)]
+)
 @pytest.mark.parametrize("hops", [1, 2])
 def test_grad_ful_has_its_closed_form_risk(graph, hops):
     """sum_s rho_s (1 - rho(N_h[s]))^n TV(Uniform, pi_s); false alarm 1e-6, an error of 0.01 is caught."""
@@ -103,7 +121,9 @@ def test_grad_ful_has_its_closed_form_risk(graph, hops):
     size = graph.vertices
     teacher = kt.Teacher(rng.dirichlet(np.full(4, 0.3), size=size), rng.dirichlet(np.ones(size)))
     near = graph.balls(hops).toarray()
-    for estimate in kt.simulate(teacher, kt.students.grad_ful(graph, hops), n=[1, 3, 8], repeats=50_000).estimates:
+    for estimate in kt.simulate(
+        teacher, kt.students.grad_ful(graph, hops), n=[1, 3, 8], repeats=50_000
+    ).estimates:
         unseen = (1.0 - near @ teacher.rho).clip(0.0) ** estimate.n
         expected = float(teacher.rho * unseen @ kt.total_variation(np.full(4, 0.25), teacher.pi))
         assert_risk(estimate, expected, detects=0.01)
@@ -118,7 +138,11 @@ def test_same_seed_same_bits_for_threads_and_chunks(monkeypatch):
     students = [*kt.STUDENTS, LAPLACE]
 
     def run(**options):
-        return bits(kt.simulate(teacher, students, n=[10, 10_000], repeats=1500, seed=9, keep_losses=True, **options))
+        return bits(
+            kt.simulate(
+                teacher, students, n=[10, 10_000], repeats=1500, seed=9, keep_losses=True, **options
+            )
+        )
 
     reference = run(threads=1)
     assert run(threads=2) == reference
@@ -138,7 +162,10 @@ def test_together_or_one_by_one_is_the_same():
         for student in [*kt.STUDENTS, LAPLACE]
     ]
     assert list(together.estimates) == alone
-    assert kt.simulate(teacher, "ce_sgl", n=10, repeats=600, seed=10).estimates[0].mean != alone[0].mean
+    assert (
+        kt.simulate(teacher, "ce_sgl", n=10, repeats=600, seed=10).estimates[0].mean
+        != alone[0].mean
+    )
 
 
 def test_frame_and_losses_tell_the_same_story():
@@ -151,7 +178,9 @@ def test_frame_and_losses_tell_the_same_story():
         *("labels", "mean", "std_error", "low", "high"),
     ]
     np.testing.assert_allclose(frame["mean"], found.losses.mean(axis=1).ravel(), rtol=1e-12)
-    np.testing.assert_allclose(frame.std_error, (found.losses.std(axis=1, ddof=1) / np.sqrt(1000)).ravel(), rtol=1e-9)
+    np.testing.assert_allclose(
+        frame.std_error, (found.losses.std(axis=1, ddof=1) / np.sqrt(1000)).ravel(), rtol=1e-9
+    )
     np.testing.assert_allclose(
         frame.q95, np.quantile(found.losses, 0.95, axis=1, method="inverted_cdf").ravel(), rtol=3e-4
     )
@@ -193,8 +222,12 @@ def test_the_paper_students_take_the_closed_forms():
     kinds, rules = kernel_students([*kt.STUDENTS.values(), LAPLACE], np.ones((1, 1)))
     assert list(kinds) == [0, 1, 2, 3, GENERIC]
     assert len(rules.address) == 1
-    kinds, _ = kernel_students([kt.Student("narrow", HARD, kt.STUDENTS["sel_ptl"].rule)], np.ones((1, 1)))
-    assert list(kinds) == [GENERIC], "a closed form must not see more than the student's own access level"
+    kinds, _ = kernel_students(
+        [kt.Student("narrow", HARD, kt.STUDENTS["sel_ptl"].rule)], np.ones((1, 1))
+    )
+    assert list(kinds) == [GENERIC], (
+        "a closed form must not see more than the student's own access level"
+    )
 
 
 def broken(name, function):
@@ -237,18 +270,26 @@ def does_not_compile(counts, revealed, out):
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        (writes_nan, "student 'mine', row 0, repeat 0, n = 9: its row rule wrote a row that sums to nan"),
+        (
+            writes_nan,
+            "student 'mine', row 0, repeat 0, n = 9: its row rule wrote a row that sums to nan",
+        ),
         (writes_nothing, "sums to nan"),
         (sums_to_two, "sums to 2 "),
         (goes_negative, "smallest entry -1"),
-        (only_bad_when_visited, r"row \d, repeat \d+, n = 9: its row rule wrote a row that sums to 0.5"),
+        (
+            only_bad_when_visited,
+            r"row \d, repeat \d+, n = 9: its row rule wrote a row that sums to 0.5",
+        ),
         (does_not_compile, r"student 'mine': its row rule does not compile: .*unknown_function"),
         (lambda counts, revealed: None, "student 'mine': its row rule does not compile"),
     ],
 )
 def test_bad_rules_are_named(rule, message):
     with pytest.raises(kt.RowRuleError, match=message):
-        kt.simulate(kt.Teacher(np.full((2, 2), 0.5)), ["ce_sgl", broken("mine", rule)], n=9, repeats=500)
+        kt.simulate(
+            kt.Teacher(np.full((2, 2), 0.5)), ["ce_sgl", broken("mine", rule)], n=9, repeats=500
+        )
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

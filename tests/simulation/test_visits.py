@@ -61,7 +61,9 @@ def test_exact_risks_are_those_of_enumeration(law, m):
     assert sum(chances.values()) == pytest.approx(1.0, abs=1e-12)
     for student in STUDENTS:
         want = enumerated(student.name, TEACHER, chances, m)
-        assert kt.exact_risk(TEACHER, student, N, queries=made) == pytest.approx(want, rel=1e-11), student
+        assert kt.exact_risk(TEACHER, student, N, queries=made) == pytest.approx(want, rel=1e-11), (
+            student
+        )
         assert kt.exact_risk(TEACHER, student, 0, queries=made) == pytest.approx(
             enumerated(student.name, TEACHER, {(0, 0, 0): 1.0}), rel=1e-12
         )
@@ -81,7 +83,9 @@ def test_designs_have_their_enumerated_risk(weights, m):
     for n in (0, 1, 4):
         for student in STUDENTS:
             want = enumerated(student.name, TEACHER, {tuple(law.visits(n)): 1.0}, m)
-            assert kt.exact_risk(TEACHER, student, n, queries=law) == pytest.approx(want, rel=1e-11, abs=1e-15)
+            assert kt.exact_risk(TEACHER, student, n, queries=law) == pytest.approx(
+                want, rel=1e-11, abs=1e-15
+            )
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -95,7 +99,9 @@ def test_grad_ful_needs_one_visit_near_by(law, hops):
         want += chance * (TEACHER.rho * distance) @ ~(near @ (np.array(visits) > 0))
     made = LAWS[law][0](1)
     student = kt.students.grad_ful(graph, hops)
-    assert kt.exact_risk(TEACHER, student, N, queries=made) == pytest.approx(want, rel=1e-11, abs=1e-16)
+    assert kt.exact_risk(TEACHER, student, N, queries=made) == pytest.approx(
+        want, rel=1e-11, abs=1e-16
+    )
     estimate = kt.simulate(TEACHER, student, n=N, repeats=100_000, queries=made).estimates[0]
     assert_risk(estimate, want, detects=0.012)
 
@@ -105,11 +111,17 @@ def test_three_roads_to_iid_queries():
     teacher = kt.Teacher(RNG.dirichlet(np.ones(3), size=4), RNG.dirichlet(np.ones(4)))
     q = RNG.dirichlet(np.ones(4))
     for m, student in itertools.product((1, 3), STUDENTS):
-        first = kt.exact_risk(teacher, student, [1, 7, 40], queries=queries.iid(q, labels_per_query=m))
+        first = kt.exact_risk(
+            teacher, student, [1, 7, 40], queries=queries.iid(q, labels_per_query=m)
+        )
         walk = queries.chain(np.tile(q, (4, 1)), q, labels_per_query=m)
         steps = queries.episodes(np.eye(4), q, horizon=1, labels_per_query=m)
-        np.testing.assert_allclose(kt.exact_risk(teacher, student, [1, 7, 40], queries=walk), first, rtol=1e-10)
-        np.testing.assert_allclose(kt.exact_risk(teacher, student, [1, 7, 40], queries=steps), first, rtol=1e-10)
+        np.testing.assert_allclose(
+            kt.exact_risk(teacher, student, [1, 7, 40], queries=walk), first, rtol=1e-10
+        )
+        np.testing.assert_allclose(
+            kt.exact_risk(teacher, student, [1, 7, 40], queries=steps), first, rtol=1e-10
+        )
 
 
 @pytest.mark.parametrize("student", ["ce_sgl", "laplace"])
@@ -130,19 +142,25 @@ def test_rho_as_q_is_the_default():
             rtol=1e-12,
         )
     runs = [
-        kt.simulate(teacher, STUDENTS, n=[2, 40, 4000], repeats=50, seed=8, keep_losses=True, queries=law)
+        kt.simulate(
+            teacher, STUDENTS, n=[2, 40, 4000], repeats=50, seed=8, keep_losses=True, queries=law
+        )
         for law in (None, queries.iid(), queries.iid(teacher.rho))
     ]
     assert runs[0].estimates == runs[1].estimates
     assert runs[0].losses.tobytes() == runs[2].losses.tobytes()
-    assert [e.path for e in runs[2].estimates][::6] == [f"iid(q) {e.path}" for e in runs[0].estimates][::6]
+    assert [e.path for e in runs[2].estimates][::6] == [
+        f"iid(q) {e.path}" for e in runs[0].estimates
+    ][::6]
 
 
 def two_stage_visits(law, teacher, n):
     """Yield (pilot counts, visits, probability), with an apportionment of its own."""
     inputs, labels = teacher.pi.shape
     first = law.pilot_visits(n, teacher.rho)
-    for rows in itertools.product(*(list(label_counts(int(k), row)) for k, row in zip(first, teacher.pi, strict=True))):
+    for rows in itertools.product(
+        *(list(label_counts(int(k), row)) for k, row in zip(first, teacher.pi, strict=True))
+    ):
         counts, chance = np.array([c for c, _ in rows]), float(np.prod([w for _, w in rows]))
         p = (counts + 1 / labels) / (counts.sum(axis=1, keepdims=True) + 1)
         weight = (teacher.rho * np.sqrt(p * (1 - p)).sum(axis=1)) ** (2 / 3)
@@ -170,7 +188,9 @@ def test_two_stages_against_enumeration(n):
         for s, row in enumerate(teacher.pi):
             for more, weight in label_counts(int(visits[s] - counts[s].sum()), row):
                 seen = counts[s] + more
-                want += chance * weight * teacher.rho[s] * 0.5 * np.abs(seen / seen.sum() - row).sum()
+                want += (
+                    chance * weight * teacher.rho[s] * 0.5 * np.abs(seen / seen.sum() - row).sum()
+                )
     estimate = kt.simulate(teacher, "ce_sgl", n=n, repeats=200_000, queries=law).estimates[0]
     assert_risk(estimate, want, detects=0.012)
     one_stage = kt.exact_risk(teacher, "ce_sgl", n, queries=queries.adaptive([1, 3]))
@@ -183,11 +203,16 @@ def test_two_stages_against_enumeration(n):
 def test_simulations_have_the_exact_risk(law, m):
     """False alarm 1e-6 per student; an error of 0.01 in a risk is caught with the same certainty."""
     made = LAWS[law][0](m)
-    rules = [kt.Student(f"{s.name}_rule", s.access, kt.RowRule(s.rule.py_func), exact=s.exact) for s in STUDENTS[:4]]
+    rules = [
+        kt.Student(f"{s.name}_rule", s.access, kt.RowRule(s.rule.py_func), exact=s.exact)
+        for s in STUDENTS[:4]
+    ]
     for n in (N, 130):
         for student, estimate in zip(
             [*STUDENTS, *rules],
-            kt.simulate(TEACHER, [*STUDENTS, *rules], n=n, repeats=150_000, seed=4, queries=made).estimates,
+            kt.simulate(
+                TEACHER, [*STUDENTS, *rules], n=n, repeats=150_000, seed=4, queries=made
+            ).estimates,
             strict=True,
         ):
             assert_risk(estimate, kt.exact_risk(TEACHER, student, n, queries=made), detects=0.01)
@@ -210,11 +235,17 @@ def test_joint_law_of_all_counts(law, m):
     n, repeats = 3, 100_000
     weights = {}
     for visits, chance in visits_under(law, n).items():
-        choices = (list(label_counts(k * m, row)) for k, row in zip(visits, teacher.pi, strict=True))
+        choices = (
+            list(label_counts(k * m, row)) for k, row in zip(visits, teacher.pi, strict=True)
+        )
         for rows in itertools.product(*choices):
-            weights[tuple(np.concatenate([c for c, _ in rows]))] = chance * np.prod([w for _, w in rows])
+            weights[tuple(np.concatenate([c for c, _ in rows]))] = chance * np.prod(
+                [w for _, w in rows]
+            )
     assert sum(weights.values()) == pytest.approx(1.0, abs=1e-12)
-    drawn = kt.draw_counts(teacher, n, repeats, seed=2, queries=LAWS[law][0](m)).reshape(repeats, -1)
+    drawn = kt.draw_counts(teacher, n, repeats, seed=2, queries=LAWS[law][0](m)).reshape(
+        repeats, -1
+    )
     assert (drawn.sum(axis=1) == n * m).all()
     keys, expected = list(weights), repeats * np.array(list(weights.values()))
     number = {key: i for i, key in enumerate(keys)}
@@ -246,7 +277,9 @@ def p_value(observed, expected):
 def test_every_layout_and_every_number_of_labels(law, labels):
     """Woven and plain rows, labels by alias draws and by binomials: closed forms, rules and counts agree."""
     teacher = kt.Teacher(RNG.dirichlet(np.full(labels, 0.4), size=20))
-    rules = [kt.Student(f"{s.name}_rule", s.access, kt.RowRule(s.rule.py_func)) for s in STUDENTS[:4]]
+    rules = [
+        kt.Student(f"{s.name}_rule", s.access, kt.RowRule(s.rule.py_func)) for s in STUDENTS[:4]
+    ]
     for n in (0, 1, 30, 3000):
         losses = kt.simulate(
             teacher, [*STUDENTS[:4], *rules], n=n, repeats=4, seed=1, keep_losses=True, queries=law
@@ -257,14 +290,18 @@ def test_every_layout_and_every_number_of_labels(law, labels):
             assert (odd == 0).all()
             assert visits.sum() == n
             table = STUDENTS[2].table(counts, STUDENTS[2].access.reveal(counts, teacher.pi))
-            assert losses[r, 2] == pytest.approx(kt.total_variation(table, teacher.pi, teacher.rho), abs=1e-12)
+            assert losses[r, 2] == pytest.approx(
+                kt.total_variation(table, teacher.pi, teacher.rho), abs=1e-12
+            )
 
 
 @pytest.mark.parametrize("m", [1, 400])
 def test_labels_of_a_row_by_binomials_and_by_alias_draws(m):
     """Given the visits, a row's counts are multinomial: mean and covariance of 20,000 tables, false alarm 1e-6."""
     p, n, repeats = np.array([0.5, 0.3, 0.2, 0.0]), 20, 20_000
-    counts = kt.draw_counts(kt.Teacher([p]), n, repeats, queries=queries.adaptive([1], labels_per_query=m))[:, 0]
+    counts = kt.draw_counts(
+        kt.Teacher([p]), n, repeats, queries=queries.adaptive([1], labels_per_query=m)
+    )[:, 0]
     total = n * m
     assert (counts[:, 3] == 0).all()
     residual = (counts[:, :3] - total * p[:3]) / np.sqrt(total)
@@ -274,7 +311,12 @@ def test_labels_of_a_row_by_binomials_and_by_alias_draws(m):
     products = residual[:, :, None] * residual[:, None, :]
     z = (products.mean(axis=0) - exact) / (products.std(axis=0) / np.sqrt(repeats))
     assert np.abs(z).max() < limit + 0.5
-    assert np.abs((products.mean(axis=0) - 1.05 * exact) / (products.std(axis=0) / np.sqrt(repeats))).max() > limit / 2
+    assert (
+        np.abs(
+            (products.mean(axis=0) - 1.05 * exact) / (products.std(axis=0) / np.sqrt(repeats))
+        ).max()
+        > limit / 2
+    )
 
 
 SOME = {
@@ -294,7 +336,14 @@ def test_same_bits_for_threads_chunks_and_pieces(monkeypatch, name):
 
     def run(**options):
         found = kt.simulate(
-            teacher, students, n=[10, 500], repeats=600, seed=9, keep_losses=True, queries=SOME[name], **options
+            teacher,
+            students,
+            n=[10, 500],
+            repeats=600,
+            seed=9,
+            keep_losses=True,
+            queries=SOME[name],
+            **options,
         )
         return found.frame.to_csv() + found.losses.tobytes().hex()
 
@@ -306,8 +355,13 @@ def test_same_bits_for_threads_chunks_and_pieces(monkeypatch, name):
         assert run(threads=2) == reference
     cell = Cell(teacher, students, 500, seed=9, queries=SOME[name])
     whole = cell.estimates(cell.run(0, 600))
-    assert cell.estimates(sum((cell.run(at, 100) for at in range(500, -1, -100)), Tally.empty(5))) == whole
-    assert whole == list(kt.simulate(teacher, students, n=500, repeats=600, seed=9, queries=SOME[name]).estimates)
+    assert (
+        cell.estimates(sum((cell.run(at, 100) for at in range(500, -1, -100)), Tally.empty(5)))
+        == whole
+    )
+    assert whole == list(
+        kt.simulate(teacher, students, n=500, repeats=600, seed=9, queries=SOME[name]).estimates
+    )
     assert SOME[name].name in whole[0].path
 
 
@@ -348,12 +402,16 @@ def test_limits_as_n_grows():
         assert kt.exact_risk(teacher, student, 2**40, queries=blind) == pytest.approx(0.2, abs=1e-5)
         assert limit(student, queries.iid([0.2, 0.4, 0.4])) == 0.0
         assert limit(student, queries.adaptive([0, 1, 1])) == pytest.approx(0.2, rel=1e-14)
-        assert limit(student, queries.episodes(np.eye(3), [0, 1, 0], horizon=9)) == pytest.approx(0.26, rel=1e-14)
+        assert limit(student, queries.episodes(np.eye(3), [0, 1, 0], horizon=9)) == pytest.approx(
+            0.26, rel=1e-14
+        )
     rare = queries.iid([1e-300, 0.5, 0.5])
     assert limit("ce_sgl", rare) == 0.0
     assert kt.exact_risk(teacher, "ce_sgl", 2**40, queries=rare) == pytest.approx(0.2, abs=1e-5)
     assert limit("ce_ptl", queries.iid([0.2, 0.4, 0.4])) == pytest.approx(biased, rel=1e-13)
-    assert limit("ce_ptl", queries.chain(np.full((3, 3), 1 / 3))) == pytest.approx(biased, rel=1e-13)
+    assert limit("ce_ptl", queries.chain(np.full((3, 3), 1 / 3))) == pytest.approx(
+        biased, rel=1e-13
+    )
     # From 0 the chain is caught in 1 or in 2: each stays unseen with its own probability, and 0 is left for good.
     caught = queries.chain([[0.5, 0.125, 0.375], [0, 1, 0], [0, 0, 1]], [1, 0, 0])
     assert limit("ce_ful", caught) == pytest.approx(0.2 * 0.3 * 0.25, rel=1e-13)
@@ -362,10 +420,16 @@ def test_limits_as_n_grows():
         limit("ce_sgl", caught)
     elsewhere = kt.Teacher(teacher.pi, [0.0, 0.5, 0.5])
     want = 0.5 * 0.75 * distance[1] + 0.5 * 0.25 * distance[2]
-    assert kt.exact_risk(elsewhere, "ce_sgl", np.inf, queries=caught) == pytest.approx(want, rel=1e-13)
+    assert kt.exact_risk(elsewhere, "ce_sgl", np.inf, queries=caught) == pytest.approx(
+        want, rel=1e-13
+    )
     never_again = queries.oracle(kt.Teacher([[1.0, 0.0], [0.5, 0.5]]))
-    laplace = kt.exact_risk(kt.Teacher([[1.0, 0.0], [0.5, 0.5]]), "laplace", np.inf, queries=never_again)
-    assert laplace == pytest.approx(0.5 / 3, rel=1e-13), "a point mass is asked once, and Laplace's rule stays at 2/3"
+    laplace = kt.exact_risk(
+        kt.Teacher([[1.0, 0.0], [0.5, 0.5]]), "laplace", np.inf, queries=never_again
+    )
+    assert laplace == pytest.approx(0.5 / 3, rel=1e-13), (
+        "a point mass is asked once, and Laplace's rule stays at 2/3"
+    )
 
 
 def test_refusals():
@@ -382,14 +446,19 @@ def test_refusals():
     assert kt.exact_risk(TEACHER, "ce_ful", 12, queries=queries.two_stage(0.25)) == 0.0
     with pytest.raises(ValueError, match="control = True"):
         kt.simulate(TEACHER, "sel_ptl", n=1, repeats=2, control=True, queries=queries.iid(Q))
-    with pytest.raises(ValueError, match=r"queries = 'chain': must be a law from kt_theory\.queries"):
+    with pytest.raises(
+        ValueError, match=r"queries = 'chain': must be a law from kt_theory\.queries"
+    ):
         kt.simulate(TEACHER, "sel_ptl", n=1, repeats=2, queries="chain")
     with pytest.raises(ValueError, match="transitions is for 2 inputs, but the teacher has 3"):
         kt.simulate(TEACHER, "sel_ptl", n=1, repeats=2, queries=queries.chain(np.eye(2)))
     with pytest.raises(ValueError, match=r"more than 2\^53 labels"):
         kt.simulate(TEACHER, "sel_ptl", n=2**50, repeats=2, queries=queries.iid(labels_per_query=9))
     for law in (queries.iid(labels_per_query=9), queries.adaptive(np.ones(3), labels_per_query=9)):
-        with pytest.raises(ValueError, match=rf"n = {2**50}: with 9 labels per query that is more than 2\^53 labels"):
+        with pytest.raises(
+            ValueError,
+            match=rf"n = {2**50}: with 9 labels per query that is more than 2\^53 labels",
+        ):
             kt.exact_risk(TEACHER, "ce_sgl", [3, 2**50, np.inf], queries=law)
     one, most = kt.Teacher([[0.3, 0.7]]), queries.iid(labels_per_query=8)
     assert kt.exact_risk(one, "ce_sgl", 2**50, queries=most) == kt.exact_risk(one, "ce_sgl", 2**53)

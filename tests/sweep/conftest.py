@@ -32,6 +32,8 @@ def command():
     def run(*words):
         from kt_theory.cli.sweep import sweep_group
 
-        return CliRunner().invoke(sweep_group, [str(word) for word in words], catch_exceptions=False)
+        return CliRunner().invoke(
+            sweep_group, [str(word) for word in words], catch_exceptions=False
+        )
 
     return run

@@ -11,7 +11,9 @@ from kt_theory.rates import fit_exponents, fit_rate
 
 def grid(exponents, factor=0.3, noise=0.0, seed=0):
     rng = np.random.default_rng(seed)
-    rows = [(n, s, a) for n in (100, 1000, 10_000, 50_000) for s in (5, 20, 100) for a in (10, 30, 90)]
+    rows = [
+        (n, s, a) for n in (100, 1000, 10_000, 50_000) for s in (5, 20, 100) for a in (10, 30, 90)
+    ]
     table = pd.DataFrame(rows, columns=["n", "inputs", "labels"])
     exact = factor * np.prod(table.to_numpy(float) ** np.array(exponents), axis=1)
     table["mean"] = exact * (1 + noise * rng.standard_normal(len(table)))
@@ -38,12 +40,16 @@ def test_intervals_cover_as_often_as_they_say():
     truth = {"n": -0.5, "inputs": 0.5, "labels": 0.5}
     hits = dict.fromkeys(truth, 0)
     for seed in range(400):
-        (fit,) = fit_exponents(grid(tuple(truth.values()), noise=0.03, seed=seed)).to_dict("records")
+        (fit,) = fit_exponents(grid(tuple(truth.values()), noise=0.03, seed=seed)).to_dict(
+            "records"
+        )
         for name, value in truth.items():
             hits[name] += fit[f"{name}_low"] <= value <= fit[f"{name}_high"]
     assert all(350 <= hit <= 400 for hit in hits.values()), hits
     (fit,) = fit_exponents(grid(tuple(truth.values()), noise=0.03)).to_dict("records")
-    assert not fit["n_low"] <= -0.6 <= fit["n_high"]  # and they are narrow enough to exclude a wrong law
+    assert (
+        not fit["n_low"] <= -0.6 <= fit["n_high"]
+    )  # and they are narrow enough to exclude a wrong law
 
 
 def test_one_variable_is_the_slope_of_fit_rate():
@@ -60,7 +66,9 @@ def test_one_variable_is_the_slope_of_fit_rate():
 def test_lack_of_fit_widens_the_intervals():
     table = grid((-0.5, 0.5, 0.5), noise=0.01)
     bent = table.assign(mean=table["mean"] * (1 + 5e-6 * table["n"]))
-    widths = [float((fit["n_high"] - fit["n_low"]).iloc[0]) for fit in map(fit_exponents, (table, bent))]
+    widths = [
+        float((fit["n_high"] - fit["n_low"]).iloc[0]) for fit in map(fit_exponents, (table, bent))
+    ]
     assert widths[1] > 3 * widths[0]
 
 

@@ -21,7 +21,9 @@ def test_fewer_repeats_than_are_there_are_said(tmp_path):
     said = []
     for repeats in (600, 300):
         file.write_text(_spec(repeats))
-        done = CliRunner().invoke(main, ["sweep", "run", str(file), "--out", str(folder), "--quiet"])
+        done = CliRunner().invoke(
+            main, ["sweep", "run", str(file), "--out", str(folder), "--quiet"]
+        )
         assert done.exit_code == 0
         said.append(done.output)
     assert "earlier run" not in said[0]

@@ -14,8 +14,12 @@ import pytest
 from kt_theory.sweep import load, run
 from kt_theory.sweep.report import write_report
 
-pytestmark = pytest.mark.skipif(find_spec("plotly") is None, reason="no Plotly: pip install 'kt_theory[report]'")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(
+    find_spec("plotly") is None, reason="no Plotly: pip install 'kt_theory[report]'"
+)
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 
 WATCH = """<script>
 window.seen = [];
@@ -87,7 +91,9 @@ def report(tmp_path_factory):
 
 def data(path):
     text = path.read_text()
-    return json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.S).group(1))
+    return json.loads(
+        re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.S).group(1)
+    )
 
 
 def test_the_report_says_what_the_table_says(report):
@@ -96,9 +102,14 @@ def test_the_report_says_what_the_table_says(report):
     assert len(found["cells"]["rows"]) == len(frame) == 120
     column = found["cells"]["columns"].index("mean")
     means = [row[column] for row in found["cells"]["rows"]]
-    np.testing.assert_array_equal([np.nan if mean is None else mean for mean in means], frame["mean"])
+    np.testing.assert_array_equal(
+        [np.nan if mean is None else mean for mean in means], frame["mean"]
+    )
     assert len(found["failures"]) == (frame["status"] == "failed").sum() == 20
-    assert all(re.search(r"sweep replay \S+ [0-9a-f]{12} --debug$", failure["replay"]) for failure in found["failures"])
+    assert all(
+        re.search(r"sweep replay \S+ [0-9a-f]{12} --debug$", failure["replay"])
+        for failure in found["failures"]
+    )
     assert all("Traceback" in failure["traceback"] for failure in found["failures"])
     (soft,) = [row for row in found["exponents"]["rows"] if row[:2] == ["dirichlet", "ce_sgl"]]
     laws = dict(zip(found["exponents"]["columns"], soft, strict=True))
@@ -107,7 +118,11 @@ def test_the_report_says_what_the_table_says(report):
     assert any("n^-1" in verdict for verdict in verdicts)
     assert found["runs"]["rows"]
     assert frame["minimax_lower"].notna().sum() > 60
-    assert (frame["minimax_lower"] <= frame["minimax_upper"] + 1e-12).loc[frame["minimax_lower"].notna()].all()
+    assert (
+        (frame["minimax_lower"] <= frame["minimax_upper"] + 1e-12)
+        .loc[frame["minimax_lower"].notna()]
+        .all()
+    )
 
 
 def test_nothing_is_loaded_from_elsewhere_and_names_are_text(report):
@@ -124,7 +139,12 @@ def test_nothing_is_loaded_from_elsewhere_and_names_are_text(report):
 def test_a_sweep_without_results_has_a_report(tmp_path):
     from kt_theory.sweep import Spec
 
-    spec = Spec(name="none", n=[5, 50], repeats=10, teachers=[{"family": "uniform", "inputs": 2, "labels": 2}])
+    spec = Spec(
+        name="none",
+        n=[5, 50],
+        repeats=10,
+        teachers=[{"family": "uniform", "inputs": 2, "labels": 2}],
+    )
     run(spec, tmp_path / "out", seconds=0.0, progress=False)
     found = data(write_report(tmp_path / "out", tmp_path / "report.html"))
     assert found["curves"] == found["slopes"]["rows"] == found["failures"] == []
@@ -132,9 +152,18 @@ def test_a_sweep_without_results_has_a_report(tmp_path):
 
 
 def browse(path, *options):
-    words = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", *options]
+    words = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--virtual-time-budget=20000",
+        *options,
+    ]
     flags = ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={path.parent / 'profile'}"]
-    return subprocess.run([*words, *flags, path.as_uri()], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [*words, *flags, path.as_uri()], capture_output=True, text=True, timeout=120
+    )
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
@@ -146,7 +175,9 @@ def test_the_report_works_in_a_browser(report, tmp_path, width):
     shown = browse(tmp_path / "frame.html", "--dump-dom", "--window-size=1400,900")
     match = re.search(r'<pre id="found">(.*?)</pre>', shown.stdout, re.S)
     assert match, shown.stderr[-2000:]
-    found = json.loads(match.group(1).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    found = json.loads(
+        match.group(1).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    )
     assert found["seen"] == []
     assert found["screen"] == width
     assert found["rows"] == 120

@@ -20,7 +20,9 @@ from kt_theory.sweep import Spec, cells, executors, load, merge_shards, plan, re
 from kt_theory.sweep.plan import Stored, cut, disjoint, gaps, prefix
 from kt_theory.testing import confidence_radius
 
-DASK = pytest.mark.skipif(find_spec("distributed") is None, reason="no Dask: pip install 'kt_theory[dask]'")
+DASK = pytest.mark.skipif(
+    find_spec("distributed") is None, reason="no Dask: pip install 'kt_theory[dask]'"
+)
 
 
 def table(folder):
@@ -29,7 +31,8 @@ def table(folder):
 
 def test_means_agree_with_exact_risks(tiny, tmp_path):
     spec = tiny(
-        repeats=20_000, students=["ce_sgl", "ce_ptl", "sel_ptl", "ce_ful", "laplace", {"name": "top_k", "k": 1}]
+        repeats=20_000,
+        students=["ce_sgl", "ce_ptl", "sel_ptl", "ce_ful", "laplace", {"name": "top_k", "k": 1}],
     )
     run(spec, tmp_path, progress=False)
     frame = load(tmp_path)
@@ -48,7 +51,9 @@ def test_theory_is_computed_when_asked_for_and_kept_as_far_as_it_came(tiny, tmp_
 
     run(tiny(), tmp_path, progress=False)
     monkeypatch.setattr(theory, "UNASKED", 3)
-    with pytest.warns(UserWarning, match=r"^24 exact risks are not computed yet: load\(\.\.\., exact=True\)$"):
+    with pytest.warns(
+        UserWarning, match=r"^24 exact risks are not computed yet: load\(\.\.\., exact=True\)$"
+    ):
         assert load(tmp_path)["exact"].isna().all()
     assert load(tmp_path, exact=False)["exact"].isna().all()
     exact, curves = theory._exact, []
@@ -77,7 +82,10 @@ def test_the_cells_of_a_sweep_share_their_compiled_students():
 def test_stored_statistics_are_the_engines():
     rng = np.random.default_rng(5)
     losses = np.concatenate([rng.beta(0.3, 3.0, 9_000), [0.0, 1.0, 1e-30]])[rng.permutation(9_003)]
-    parts = [Tally.of(losses[part][:, None]) for part in (slice(0, 10), slice(10, 4500), slice(4500, None))]
+    parts = [
+        Tally.of(losses[part][:, None])
+        for part in (slice(0, 10), slice(10, 4500), slice(4500, None))
+    ]
     sums = np.sum([part.sums[0] for part in parts], axis=0)
     bins = [np.flatnonzero(part.histogram[0]) for part in parts]
     counts = [part.histogram[0][hit] for part, hit in zip(parts, bins, strict=True)]
@@ -94,14 +102,22 @@ def test_plans_cover_every_repeat_once():
     rng = np.random.default_rng(2)
     for _ in range(300):
         goal = int(rng.integers(1, 40))
-        stored = [Stored(int(rng.integers(0, 40)), int(rng.integers(1, 12)), ()) for _ in range(rng.integers(0, 6))]
+        stored = [
+            Stored(int(rng.integers(0, 40)), int(rng.integers(1, 12)), ())
+            for _ in range(rng.integers(0, 6))
+        ]
         kept = disjoint(stored)
-        pieces = [part for stretch in gaps(kept, goal) for part in cut(stretch, int(rng.integers(1, 9)))]
+        pieces = [
+            part for stretch in gaps(kept, goal) for part in cut(stretch, int(rng.integers(1, 9)))
+        ]
         whole = [*((block.first, block.repeats) for block in kept), *pieces]
         covered = [r for first, size in whole for r in range(first, first + size)]
         assert len(covered) == len(set(covered))
         assert set(range(goal)) <= set(covered)
-        assert sum(block.repeats for block in prefix(disjoint([Stored(*part, ()) for part in whole]))) >= goal
+        assert (
+            sum(block.repeats for block in prefix(disjoint([Stored(*part, ()) for part in whole])))
+            >= goal
+        )
 
 
 def test_precision_is_reached_or_capped_and_does_not_hang_on_the_way(tiny, tmp_path):
@@ -132,7 +148,9 @@ def test_failures_are_recorded_and_the_sweep_goes_on(broken, tmp_path):
     spec, file = broken
     done = run(spec, tmp_path / "out", progress=False)
     assert done.cells == {"done": 3, "failed": 3, "not defined": 3}
-    assert all(error.startswith(f"ValueError: {file}: pi row 1 sums to 0.9") for _, error in done.failures)
+    assert all(
+        error.startswith(f"ValueError: {file}: pi row 1 sums to 0.9") for _, error in done.failures
+    )
     frame = load(tmp_path / "out")
     assert list(frame["status"]) == ["done"] * 3 + ["failed"] * 3 + ["not defined"] * 3
     assert frame["mean"].notna().tolist() == [True] * 3 + [False] * 6
@@ -147,7 +165,9 @@ def test_failures_are_recorded_and_the_sweep_goes_on(broken, tmp_path):
 def test_fail_fast_stops(broken, tmp_path):
     spec, _ = broken
     teachers = spec.document["teachers"]
-    spec = type(spec)(**(spec.document | {"teachers": [teachers[1], teachers[0]], "n": list(range(2, 40))}))
+    spec = type(spec)(
+        **(spec.document | {"teachers": [teachers[1], teachers[0]], "n": list(range(2, 40))})
+    )
     done = run(spec, tmp_path / "out", workers=1, fail_fast=True, progress=False)
     assert done.failures
     assert done.cells["missing"] > 50
@@ -158,8 +178,17 @@ def test_fail_fast_stops(broken, tmp_path):
 def test_command_line(broken, tmp_path, command):
     _, file = broken
     path = tmp_path / "spec.toml"
-    lines = ['name = "tiny"', "seed = 3", "n = 5", "repeats = 600", "[[teachers]]", 'file = "broken.csv"']
-    path.write_text("\n".join([*lines, "[[teachers]]", 'family = "uniform"', "inputs = 2", "labels = 3"]))
+    lines = [
+        'name = "tiny"',
+        "seed = 3",
+        "n = 5",
+        "repeats = 600",
+        "[[teachers]]",
+        'file = "broken.csv"',
+    ]
+    path.write_text(
+        "\n".join([*lines, "[[teachers]]", 'family = "uniform"', "inputs = 2", "labels = 3"])
+    )
     result = command("run", path, "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert "4 done, 4 failed" in result.output
@@ -181,13 +210,22 @@ def test_command_line(broken, tmp_path, command):
     for words, message in [
         (["replay", tmp_path / "out", "zz"], "no id in the sweep 'tiny' begin so"),
         (["replay", tmp_path / "out", ""], "8 ids in the sweep 'tiny' begin so"),
-        (["replay", tmp_path / "out", load(tmp_path / "out")["cell"][0], "--repeat", "-1"], "repeat = -1: must be at"),
+        (
+            ["replay", tmp_path / "out", load(tmp_path / "out")["cell"][0], "--repeat", "-1"],
+            "repeat = -1: must be at",
+        ),
         (["report", tmp_path / "none"], "none holds no sweep"),
         (["report", tmp_path / "out", "--out", tmp_path], "is a folder: give the name of a file"),
         (["run", path, "--out", tmp_path / "out", "--shard", "3/2"], "must be I/N"),
-        (["run", path, "--out", tmp_path / "new", "--executor", "mpi"], "executor = 'mpi': must be one of threads"),
+        (
+            ["run", path, "--out", tmp_path / "new", "--executor", "mpi"],
+            "executor = 'mpi': must be one of threads",
+        ),
         (["run", path, "--out", tmp_path / "new", "--workers", "0"], "workers = 0"),
-        (["run", tmp_path / "none.toml", "--out", tmp_path / "out"], "none.toml cannot be read: No such file"),
+        (
+            ["run", tmp_path / "none.toml", "--out", tmp_path / "out"],
+            "none.toml cannot be read: No such file",
+        ),
     ]:
         result = command(*words)
         assert result.exit_code == 2, result.output
@@ -195,7 +233,9 @@ def test_command_line(broken, tmp_path, command):
         assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_a_cell_that_is_not_defined_is_not_replayed_and_many_failures_take_few_lines(broken, tmp_path, command, capsys):
+def test_a_cell_that_is_not_defined_is_not_replayed_and_many_failures_take_few_lines(
+    broken, tmp_path, command, capsys
+):
     spec, file = broken
     teachers = [{"file": str(file)}, {"family": "instance1", "inputs": 50, "labels": 20}]
     wide = Spec(**{**spec.document, "teachers": teachers, "n": [5, 6, 7, 8, 9]})
@@ -329,7 +369,11 @@ def test_executors_give_the_same_bits(tiny, tmp_path):
 
 
 def test_a_worker_that_dies_is_survived(tiny, tmp_path, monkeypatch):
-    spec = tiny(n=[50, 60], repeats=40_000, teachers=[{"family": "dirichlet", "inputs": 10, "labels": [20, 30]}])
+    spec = tiny(
+        n=[50, 60],
+        repeats=40_000,
+        teachers=[{"family": "dirichlet", "inputs": 10, "labels": [20, 30]}],
+    )
     run(spec, tmp_path / "whole", progress=False)
     killed = []
 
@@ -372,7 +416,9 @@ def test_a_cell_that_kills_its_worker_fails_and_the_others_do_not(tiny, tmp_path
         def submit(self, function, work):
             return self.pool.submit(deadly, work)
 
-    monkeypatch.setattr(executors, "_owned", lambda make_pool, *facts: make(lambda: Deadly(make_pool()), *facts))
+    monkeypatch.setattr(
+        executors, "_owned", lambda make_pool, *facts: make(lambda: Deadly(make_pool()), *facts)
+    )
     spec = tiny(n=[5, 6, 7], teachers=[{"family": "uniform", "inputs": 2, "labels": 3}])
     done = run(spec, tmp_path, executor="processes", workers=1, progress=False)
     assert done.cells == {"done": 6, "failed": 3}
@@ -384,13 +430,23 @@ def test_a_cell_that_kills_its_worker_fails_and_the_others_do_not(tiny, tmp_path
 def test_dask_gives_the_same_bits_and_survives_a_killed_worker(tiny, tmp_path):
     from distributed import Client, LocalCluster
 
-    spec = tiny(n=[50, 60], repeats=40_000, teachers=[{"family": "dirichlet", "inputs": 10, "labels": [20, 30]}])
+    spec = tiny(
+        n=[50, 60],
+        repeats=40_000,
+        teachers=[{"family": "dirichlet", "inputs": 10, "labels": [20, 30]}],
+    )
     run(spec, tmp_path / "whole", progress=False)
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
         pids = list(client.run(os.getpid).values())
 
         def kill():
-            while not (tmp_path / "out" / "sweep.json").exists() or status(tmp_path / "out").repeats == 0:
+            while (
+                not (tmp_path / "out" / "sweep.json").exists()
+                or status(tmp_path / "out").repeats == 0
+            ):
                 time.sleep(0.02)
             os.kill(pids[0], signal.SIGKILL)
 
@@ -442,7 +498,9 @@ def test_a_scheduler_that_does_not_answer(tiny, tmp_path, monkeypatch):
     from kt_theory.sweep import executors
 
     monkeypatch.setattr(executors, "CONNECT_SECONDS", 1)
-    with pytest.raises(ConnectionError, match=r"no Dask scheduler answers at dask://127\.0\.0\.1:9"):
+    with pytest.raises(
+        ConnectionError, match=r"no Dask scheduler answers at dask://127\.0\.0\.1:9"
+    ):
         run(tiny(), tmp_path / "out", executor="dask://127.0.0.1:9", progress=False)
     assert not (tmp_path / "out").exists()
 

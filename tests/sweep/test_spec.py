@@ -45,7 +45,10 @@ def test_the_specification_that_others_follow(tmp_path):
     shapes = [*(("instance0", s, a) for s in (1, 100) for a in (25, 100)), ("instance2", 10, 11)]
     names = ("ce_sgl", "ce_ptl", "sel_ptl", "ce_ful")
     expected = {(*shape, n, student) for shape in shapes for n in sizes for student in names}
-    found = {(c.teacher_name, c.teacher["inputs"], c.teacher["labels"], c.n, c.student_name) for c in spec.cells}
+    found = {
+        (c.teacher_name, c.teacher["inputs"], c.teacher["labels"], c.n, c.student_name)
+        for c in spec.cells
+    }
     assert found == expected
     assert len(spec.cells) == len(expected) == 260
     assert all(cell.seed == 7 and cell.teacher.get("n", cell.n) == cell.n for cell in spec.cells)
@@ -54,8 +57,15 @@ def test_the_specification_that_others_follow(tmp_path):
 
 
 def test_zip_binds_and_lists_cross(tmp_path):
-    spec = read(tmp_path, RATES.replace("labels = [25, 100]", 'labels = [25, 100]\nzip = ["inputs", "labels"]'))
-    sizes = {(c.teacher["inputs"], c.teacher["labels"]) for c in spec.cells if c.teacher_name == "instance0"}
+    spec = read(
+        tmp_path,
+        RATES.replace("labels = [25, 100]", 'labels = [25, 100]\nzip = ["inputs", "labels"]'),
+    )
+    sizes = {
+        (c.teacher["inputs"], c.teacher["labels"])
+        for c in spec.cells
+        if c.teacher_name == "instance0"
+    }
     assert sizes == {(1, 25), (100, 100)}
     bound = Spec(name="x", n=[10, 20], repeats=2, teachers=[{"family": "uniform", "inputs": [1, 2], "labels": 3,
                                                             "zip": ["n", "inputs"]}])  # fmt: skip
@@ -76,9 +86,17 @@ def test_grid_is_shared_by_the_teachers_that_take_it():
 
 
 def test_expressions_move_with_n():
-    teacher = {"family": "dirichlet", "inputs": "round(sqrt(n))", "labels": "inputs + 1", "alpha": "1 / labels"}
+    teacher = {
+        "family": "dirichlet",
+        "inputs": "round(sqrt(n))",
+        "labels": "inputs + 1",
+        "alpha": "1 / labels",
+    }
     spec = Spec(name="x", n=[100, 10_000], repeats=2, teachers=[teacher], students="ce_sgl")
-    assert [(c.teacher["inputs"], c.teacher["labels"]) for c in spec.cells] == [(10, 11), (100, 101)]
+    assert [(c.teacher["inputs"], c.teacher["labels"]) for c in spec.cells] == [
+        (10, 11),
+        (100, 101),
+    ]
     assert spec.cells[0].teacher["alpha"] == 1 / 11
     assert len({c.teacher_name for c in spec.cells}) == 1  # one name, so that a rate can be fitted
 
@@ -99,7 +117,9 @@ def test_cells_are_named_by_what_determines_their_result(tmp_path):
 
     same = ids()
     assert same == ids(name="y") == ids(repeats=999) == ids(n=[10]) == ids(n=10.0)
-    assert same == ids(teachers=[{"name": "other", "family": "zipf", "labels": 3, "inputs": 2, "exponent": 1}])
+    assert same == ids(
+        teachers=[{"name": "other", "family": "zipf", "labels": 3, "inputs": 2, "exponent": 1}]
+    )
     assert set(same) < set(ids(students=["ce_ful", "ce_sgl"], n=[3, 10]))
     for other in (
         {"seed": 1},
@@ -127,9 +147,13 @@ def test_n_below_the_regime_is_not_defined():
 
 
 def test_a_size_that_an_expression_brings_to_nothing_is_not_defined(tmp_path):
-    teachers = [{"family": name, "inputs": "n // 10", "labels": 4} for name in ("uniform", "instance2")]
+    teachers = [
+        {"family": name, "inputs": "n // 10", "labels": 4} for name in ("uniform", "instance2")
+    ]
     spec = Spec(name="x", n=[5, 200], repeats=2, students="sel_ptl", teachers=teachers)
-    assert [cell.undefined for cell in spec.cells if cell.n == 5] == ["inputs = 0: must be at least 1"] * 2
+    assert [cell.undefined for cell in spec.cells if cell.n == 5] == [
+        "inputs = 0: must be at least 1"
+    ] * 2
     assert run(spec, tmp_path, progress=False).cells == {"done": 2, "not defined": 2}
     assert load(tmp_path)["lower_bound"].isna().tolist() == [True, False, True, False]
 
@@ -180,7 +204,9 @@ def test_students_with_parameters_are_written_as_tables_show_them():
     by_text, by_table = (Spec(name="x", n=5, repeats=2, students=list(s), teachers=teacher)
                          for s in (forms, forms.values()))  # fmt: skip
     assert by_text.fingerprint == by_table.fingerprint
-    assert Spec(name="x", n=5, repeats=2, access="top_k(2)", students="top_k(2)", teachers=teacher).cells
+    assert Spec(
+        name="x", n=5, repeats=2, access="top_k(2)", students="top_k(2)", teachers=teacher
+    ).cells
 
 
 def test_the_ids_of_cells_do_not_change_with_what_else_a_specification_can_say():
@@ -205,11 +231,23 @@ def test_access_levels_of_distorted_answers_are_granted_by_what_their_tables_pri
 
 
 def test_channels_end_in_the_floors_that_theory_says(tmp_path):
-    students = ["ce_ful", "top_k_only(2)", "tempered(2)", "tempered(2, 1)", "rounded(0.5)", "quantised(4)", "logits"]
+    students = [
+        "ce_ful",
+        "top_k_only(2)",
+        "tempered(2)",
+        "tempered(2, 1)",
+        "rounded(0.5)",
+        "quantised(4)",
+        "logits",
+    ]
     teacher = kt.teachers.zipf(3, 8)
     p = teacher.pi
     spec = Spec(
-        name="x", n=[4, 4000], repeats=2, students=students, teachers=[{"family": "zipf", "inputs": 3, "labels": 8}]
+        name="x",
+        n=[4, 4000],
+        repeats=2,
+        students=students,
+        teachers=[{"family": "zipf", "inputs": 3, "labels": 8}],
     )
     run(spec, tmp_path / "out", workers=1, progress=False)
     exact = load(tmp_path / "out", exact=True).set_index(["student", "n"])["exact"]
@@ -312,15 +350,30 @@ def test_bad_specifications(tmp_path, command, old, new, message):
 
 def test_equal_values_may_stand_in_axes_that_are_bound_to_others():
     teacher = {"family": "uniform", "inputs": [1, 2], "labels": 3, "zip": ["n", "inputs"]}
-    assert len(Spec(name="x", n=[10, 10], repeats=2, students="ce_sgl", teachers=[teacher]).cells) == 2
+    assert (
+        len(Spec(name="x", n=[10, 10], repeats=2, students="ce_sgl", teachers=[teacher]).cells) == 2
+    )
     with pytest.raises(ValueError, match=r"n = 10, teachers\[0\].inputs = 2 stands there twice"):
-        Spec(name="x", n=[10, 10], repeats=2, students="ce_sgl", teachers=[teacher | {"inputs": [2, 2]}])
+        Spec(
+            name="x",
+            n=[10, 10],
+            repeats=2,
+            students="ce_sgl",
+            teachers=[teacher | {"inputs": [2, 2]}],
+        )
 
 
 def test_more_top_labels_than_there_are_is_not_defined(tmp_path):
     """As `minimax_risk("top_k", labels=3, k=9)` refuses it; the other labels and students of the sweep are run."""
     teacher = {"family": "zipf", "inputs": 2, "labels": [3, 9]}
-    students = ["top_k(9)", "top_k(3)", "rounded(0.5, top_k(4))", "top_k_only(4)", "ce_sgl", "grad_ful(path)"]
+    students = [
+        "top_k(9)",
+        "top_k(3)",
+        "rounded(0.5, top_k(4))",
+        "top_k_only(4)",
+        "ce_sgl",
+        "grad_ful(path)",
+    ]
     spec = Spec(name="x", n=5, repeats=2, students=students, teachers=[teacher])
     why = {(cell.student_name, cell.teacher["labels"]): cell.undefined for cell in spec.cells}
     wrong = {"top_k(9)": 9, "rounded(0.5, top_k(4))": 4, "top_k_only(4)": 4}
@@ -356,7 +409,14 @@ def test_check_prints_cells_time_and_space(tmp_path, command):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("2*n + 1", 21), ("-n // 3", -4), ("sqrt(n) ** 2", 10), ("min(n, 3, 7)", 3), ("log(exp(2))", 2), ("ceil(n/3)", 4)],
+    [
+        ("2*n + 1", 21),
+        ("-n // 3", -4),
+        ("sqrt(n) ** 2", 10),
+        ("min(n, 3, 7)", 3),
+        ("log(exp(2))", 2),
+        ("ceil(n/3)", 4),
+    ],
 )
 def test_expressions(text, value):
     assert evaluate(text, {"n": 10}) == pytest.approx(value, rel=1e-15)
@@ -383,9 +443,17 @@ def test_cells_are_the_product_of_the_axes(n, inputs, labels, bind, students):
     spec = Spec(name="x", n=n, repeats=2, students=students, teachers=[teacher])
     pairs = zip(inputs, labels, strict=False) if bind else ((s, a) for s in inputs for a in labels)
     expected = {(size, s, a, name) for s, a in pairs for size in n for name in students}
-    assert {(c.n, c.teacher["inputs"], c.teacher["labels"], c.student_name) for c in spec.cells} == expected
+    assert {
+        (c.n, c.teacher["inputs"], c.teacher["labels"], c.student_name) for c in spec.cells
+    } == expected
     assert len(spec.cells) == len(expected)
-    shuffled = Spec(name="y", n=n[::-1], repeats=3, students=students[::-1], teachers=[dict(reversed(teacher.items()))])
+    shuffled = Spec(
+        name="y",
+        n=n[::-1],
+        repeats=3,
+        students=students[::-1],
+        teachers=[dict(reversed(teacher.items()))],
+    )
     assert {cell.id for cell in shuffled.cells} == {cell.id for cell in spec.cells}
     again = Spec(**json.loads(json.dumps(spec.document)))
     assert again.fingerprint == spec.fingerprint
@@ -398,14 +466,20 @@ _ODD = [
 ]
 
 
-@pytest.mark.parametrize("key", ["name", "seed", "students", "access", "repeats", "n", "grid", "teachers"])
+@pytest.mark.parametrize(
+    "key", ["name", "seed", "students", "access", "repeats", "n", "grid", "teachers"]
+)
 def test_any_value_of_a_key_is_read_or_refused_in_one_line(key):
     for odd in _ODD:
         for value in (odd, [odd]):
-            read_or_refused({"name": "x", "repeats": 10, "n": [10], "teachers": [_UNIFORM], key: value})
+            read_or_refused(
+                {"name": "x", "repeats": 10, "n": [10], "teachers": [_UNIFORM], key: value}
+            )
 
 
-@pytest.mark.parametrize("key", ["family", "inputs", "labels", "n", "name", "zip", "file", "alpha", "exponent"])
+@pytest.mark.parametrize(
+    "key", ["family", "inputs", "labels", "n", "name", "zip", "file", "alpha", "exponent"]
+)
 @pytest.mark.parametrize("family", ["uniform", "dirichlet", "zipf", "instance2"])
 def test_any_value_of_a_teacher_is_read_or_refused_in_one_line(key, family):
     for odd in _ODD:

@@ -39,8 +39,20 @@ def table(folder):
 
 
 def start(spec, out, *options):
-    words = [sys.executable, "-c", COMMAND, "run", str(spec), "--out", str(out), "--quiet", *options]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    words = [
+        sys.executable,
+        "-c",
+        COMMAND,
+        "run",
+        str(spec),
+        "--out",
+        str(out),
+        "--quiet",
+        *options,
+    ]
+    return subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +120,9 @@ def test_a_sweep_that_is_asked_to_end_says_so_in_a_line_and_goes_on(uninterrupte
 
 
 @pytest.mark.long
-@pytest.mark.skipif(find_spec("distributed") is None, reason="no Dask: pip install 'kt_theory[dask]'")
+@pytest.mark.skipif(
+    find_spec("distributed") is None, reason="no Dask: pip install 'kt_theory[dask]'"
+)
 @pytest.mark.parametrize("executor", ["processes", "dask"])
 def test_no_process_outlives_a_killed_sweep(uninterrupted, tmp_path, executor):
     spec, _, _ = uninterrupted
@@ -142,7 +156,9 @@ def test_what_is_finished_is_not_run_again(tiny, tmp_path):
     more = run(tiny(repeats=900), tmp_path, progress=False)
     assert more.repeats == 8 * 300  # eight groups of transfer sets, of 300 more each
     wider = run(
-        tiny(repeats=900, n=[5, 20, 60], students=["ce_sgl", "sel_ptl", "ce_ful", "ce_ptl"]), tmp_path, progress=False
+        tiny(repeats=900, n=[5, 20, 60], students=["ce_sgl", "sel_ptl", "ce_ful", "ce_ptl"]),
+        tmp_path,
+        progress=False,
     )
     assert wider.repeats == 8 * 900 + 4 * 900  # one more student, one more n
     run(
@@ -160,7 +176,9 @@ def test_a_second_run_of_a_finished_sweep_loads_no_engine(uninterrupted, tmp_pat
         "import sys; from kt_theory.sweep import Spec, run; print(run(Spec.read(sys.argv[1]), sys.argv[2]).blocks,"
         " 'numba' in sys.modules, 'scipy' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code, spec, tmp_path], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, spec, tmp_path], capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["0", "False", "False"]
     assert table(tmp_path) == expected
 
@@ -258,7 +276,11 @@ def test_damaged_parquet_is_run_again_and_said(tiny, tmp_path, place):
 
 
 def test_one_wrong_bit_anywhere_in_the_blocks_is_found(tiny, tmp_path):
-    spec = tiny(teachers=[{"family": "uniform", "inputs": 2, "labels": 3}], n=[5], students=["ce_sgl", "sel_ptl"])
+    spec = tiny(
+        teachers=[{"family": "uniform", "inputs": 2, "labels": 3}],
+        n=[5],
+        students=["ce_sgl", "sel_ptl"],
+    )
     run(spec, tmp_path, progress=False)
     expected, file = table(tmp_path), tmp_path / "blocks.parquet"
     data = file.read_bytes()
@@ -279,7 +301,9 @@ def test_a_damaged_table_follows_from_the_blocks(tiny, tmp_path, place):
     expected = table(tmp_path)
     file = tmp_path / "results.parquet"
     data = bytearray(expected)
-    data[slice(60, 90) if place == "page" else slice(-20, None)] = bytes(30 if place == "page" else 20)
+    data[slice(60, 90) if place == "page" else slice(-20, None)] = bytes(
+        30 if place == "page" else 20
+    )
     file.write_bytes(bytes(data))
     if place == "gone":
         file.unlink()
@@ -294,7 +318,11 @@ def test_two_processes_on_one_folder_share_the_work(uninterrupted, tmp_path):
     said = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     assert table(tmp_path / "out") == expected
-    ran = [int(out.split(" repeats")[0].split(", ")[-1].replace(",", "")) for out, _ in said if "ran" in out]
+    ran = [
+        int(out.split(" repeats")[0].split(", ")[-1].replace(",", ""))
+        for out, _ in said
+        if "ran" in out
+    ]
     assert sum(ran) == 6 * 120_000  # nothing was run twice
 
 
@@ -351,7 +379,9 @@ def test_full_disk_keeps_what_is_finished(tiny, tmp_path, monkeypatch):
 def test_a_disk_that_is_really_full(tiny, tmp_path, command):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", disk], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", disk], capture_output=True
+    ).returncode:
         pytest.skip("a tmpfs cannot be mounted here")
     try:
         spec = tmp_path / "spec.toml"
@@ -370,7 +400,10 @@ def test_folders_that_do_not_fit(tiny, tmp_path, command):
         run(tiny(name="other"), tmp_path / "a", progress=False)
     about = json.loads((tmp_path / "a" / "sweep.json").read_text())
     (tmp_path / "a" / "sweep.json").write_text(json.dumps(about | {"format": 99}))
-    for use in (lambda: run(tiny(repeats=700), tmp_path / "a", progress=False), lambda: load(tmp_path / "a")):
+    for use in (
+        lambda: run(tiny(repeats=700), tmp_path / "a", progress=False),
+        lambda: load(tmp_path / "a"),
+    ):
         with pytest.raises(ValueError, match="has format 99: this version reads up to"):
             use()
     (tmp_path / "a" / "sweep.json").write_text("{")

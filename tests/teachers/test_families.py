@@ -58,7 +58,9 @@ def test_dirichlet_moments(alpha):
         values = pi[:, 0] ** power
         assert abs(values.mean() - exact) < Z_1E7 * values.std() / math.sqrt(S)
     wrong = (2 * alpha + 1) / (A * (2 * A * alpha + 1))
-    assert alpha < 0.01 or abs((pi[:, 0] ** 2).mean() - wrong) > Z_1E7 * (pi[:, 0] ** 2).std() / math.sqrt(S)
+    assert alpha < 0.01 or abs((pi[:, 0] ** 2).mean() - wrong) > Z_1E7 * (
+        pi[:, 0] ** 2
+    ).std() / math.sqrt(S)
 
 
 def test_zipf_rows_and_inputs():
@@ -86,7 +88,9 @@ def test_log_linear_is_bounded_by_its_scale(dimension):
     odds = np.log(pi.max(axis=1) / pi.min(axis=1))
     assert odds.max() <= 3.0 + 1e-12
     assert odds.max() > 1.5 / math.sqrt(dimension)
-    np.testing.assert_allclose(teachers.log_linear(3, 20, dimension, scale=0.0).pi, 1 / 20, rtol=1e-15)
+    np.testing.assert_allclose(
+        teachers.log_linear(3, 20, dimension, scale=0.0).pi, 1 / 20, rtol=1e-15
+    )
 
 
 def test_log_linear_logits_lie_in_a_space_of_the_given_dimension():
@@ -127,7 +131,10 @@ def test_log_linear_does_not_depend_on_its_blocks(monkeypatch):
         (lambda: teachers.uniform(10**9, 10**3), "limit is 2 GiB.*from_classes"),
         (lambda: teachers.deterministic(2, 2, seed=-1), "seed = -1"),
         (lambda: teachers.deterministic(2, 2, seed=1.5), "seed = 1.5"),
-        (lambda: teachers.dirichlet(2, 2, alpha=0), "alpha = 0: must be a number between 1e-06 and 1e"),
+        (
+            lambda: teachers.dirichlet(2, 2, alpha=0),
+            "alpha = 0: must be a number between 1e-06 and 1e",
+        ),
         (lambda: teachers.dirichlet(2, 2, alpha=[1, 2]), r"alpha = \[1, 2\]"),
         (lambda: teachers.dirichlet(2, 2, alpha="1"), "alpha = '1'"),
         (lambda: teachers.dirichlet(2, 2, seed=None), "seed = None"),

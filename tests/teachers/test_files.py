@@ -77,7 +77,9 @@ def test_round_trip_of_logits(tmp_path, form):
     teacher = teachers.from_table(path, kind=None if form == "npz" else "logits")
     expected = PI.copy()
     expected[0, 1] = 0.0
-    np.testing.assert_allclose(teacher.pi, expected / expected.sum(axis=1, keepdims=True), rtol=1e-14)
+    np.testing.assert_allclose(
+        teacher.pi, expected / expected.sum(axis=1, keepdims=True), rtol=1e-14
+    )
     if rho is not None:
         np.testing.assert_array_equal(teacher.rho, RHO)
 
@@ -85,7 +87,9 @@ def test_round_trip_of_logits(tmp_path, form):
 @pytest.mark.parametrize("form", FORMATS)
 def test_logits_are_never_taken_for_probabilities_nor_guessed(tmp_path, form):
     for logits in (np.log(PI), np.log(PI) + 9.0):
-        message = r"entry \[0, 0\] = .* lies outside \[0, 1\]: looks like logits, pass kind='logits'"
+        message = (
+            r"entry \[0, 0\] = .* lies outside \[0, 1\]: looks like logits, pass kind='logits'"
+        )
         if form != "npz":
             refused(write(tmp_path, form, logits), message)
         refused(write(tmp_path, form, logits), r"must be >= 0|must sum to 1", kind="probabilities")
@@ -189,7 +193,10 @@ def test_bad_parquet(tmp_path):
     path = tmp_path / "t.parquet"
     cases = [
         (pa.table({"a": ["x", "y"], "b": [0.5, 0.5]}), "row 0, column 'a' = 'x' is not a number"),
-        (pa.table({"a": ["0.5", "0.5"], "b": [0.5, 0.5]}), "row 0, column 'a' = '0.5' is not a number"),
+        (
+            pa.table({"a": ["0.5", "0.5"], "b": [0.5, 0.5]}),
+            "row 0, column 'a' = '0.5' is not a number",
+        ),
         (pa.table({"a": [1.0, None], "b": [0.0, 1.0]}), r"pi\[1, 0\] = nan"),
         (pa.table({"a": pa.array([[1.0], [0.0]]), "b": [0.0, 1.0]}), "row 0, column 'a'"),
         (pa.table([[0.5], [0.5]], names=["a", "a"]), "column 'a' occurs twice"),
@@ -204,7 +211,9 @@ def test_bad_parquet(tmp_path):
 
 
 def test_parquet_index_names_the_inputs(tmp_path):
-    pd.DataFrame({"a": [1.0, 0.0], "b": [0.0, 1.0]}, index=["u", "v"]).to_parquet(tmp_path / "t.parquet")
+    pd.DataFrame({"a": [1.0, 0.0], "b": [0.0, 1.0]}, index=["u", "v"]).to_parquet(
+        tmp_path / "t.parquet"
+    )
     assert teachers.from_table(tmp_path / "t.parquet").input_names == ("u", "v")
     nullable = pd.DataFrame({"a": pd.array([1, 0], "Int64"), "b": pd.array([0, 1], "Int64")})
     nullable.to_parquet(tmp_path / "t.parquet")
@@ -235,7 +244,11 @@ def test_bad_arrays(tmp_path):
     np.savez(npz, pi=np.array([[0.5, None]], dtype=object))
     refused(npz, "cannot be read.*allow_pickle=False")
     np.savez(npz, logits=PI)
-    refused(npz, "holds logits by the name of its array: kind='probabilities' contradicts it", kind="probabilities")
+    refused(
+        npz,
+        "holds logits by the name of its array: kind='probabilities' contradicts it",
+        kind="probabilities",
+    )
 
 
 def test_bad_paths_and_options(tmp_path):
@@ -244,7 +257,10 @@ def test_bad_paths_and_options(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     refused(tmp_path / "folder.csv", "is not a regular file")
     (tmp_path / "t.xlsx").touch()
-    refused(tmp_path / "t.xlsx", r"unknown suffix '\.xlsx': must be one of \.csv, \.tsv, \.npy, \.npz, \.parquet")
+    refused(
+        tmp_path / "t.xlsx",
+        r"unknown suffix '\.xlsx': must be one of \.csv, \.tsv, \.npy, \.npz, \.parquet",
+    )
     with pytest.raises(ValueError, match=r"unknown kind 'logit' .did you mean 'logits'"):
         teachers.from_table(tmp_path / "t.csv", kind="logit")
     with pytest.raises(ValueError, match="path = 3: must be a str or a Path"):
@@ -397,7 +413,9 @@ def test_what_parts_the_cells_is_recognised(delimiter, name, tmp_path):
     rows = [["input", '"y, z"', "é;|"], ['"a|b;c,d"', "0.25", "0.75"], ["u", "1", "0"]]
     if delimiter in (";", "|"):
         rows[0][2] = f'"{rows[0][2]}"'
-    teacher = teachers.from_table(written(tmp_path, "\n".join(delimiter.join(row) for row in rows), name))
+    teacher = teachers.from_table(
+        written(tmp_path, "\n".join(delimiter.join(row) for row in rows), name)
+    )
     assert teacher.input_names == ("a|b;c,d", "u")
     assert teacher.label_names == ("y, z", "é;|")
     assert teacher.pi.tolist() == [[0.25, 0.75], [1.0, 0.0]]
@@ -407,8 +425,13 @@ def test_what_parts_the_cells_is_recognised(delimiter, name, tmp_path):
 def test_the_first_line_of_excel_names_what_parts_the_cells(delimiter, tmp_path):
     rows = [["input", "a", "b"], ["q; r, s", "0.25", "0.75"], ["u", "1", "0"]]
     text = "\n".join(delimiter.join(f'"{cell}"' for cell in row) for row in [*rows, ["u"]])
-    teacher = teachers.from_table(written(tmp_path, f"sep={delimiter}\r\n" + text.rpartition("\n")[0]))
-    assert (teacher.input_names, teacher.pi.tolist()) == (("q; r, s", "u"), [[0.25, 0.75], [1.0, 0.0]])
+    teacher = teachers.from_table(
+        written(tmp_path, f"sep={delimiter}\r\n" + text.rpartition("\n")[0])
+    )
+    assert (teacher.input_names, teacher.pi.tolist()) == (
+        ("q; r, s", "u"),
+        [[0.25, 0.75], [1.0, 0.0]],
+    )
     with pytest.raises(ValueError, match="line 5"):
         teachers.from_table(written(tmp_path, f"sep={delimiter}\r\n" + text))
 
@@ -446,14 +469,25 @@ def test_texts_that_are_called_as_inputs_are_name_the_inputs(tmp_path):
         ("prompt,a,b\nx y,0.4,0.6\nz,0.5,0.5\n", "t.csv"),
         (pa.table({"a": [0.4, 0.5], "Question": ["x y", "z"], "b": [0.6, 0.5]}), "t.parquet"),
     ):
-        with pytest.warns(teachers.files.TableWarning, match="holds texts: it is taken for the names of the inputs"):
+        with pytest.warns(
+            teachers.files.TableWarning,
+            match="holds texts: it is taken for the names of the inputs",
+        ):
             assert teachers.from_table(written(tmp_path, data, name)).input_names == ("x y", "z")
-    refused(written(tmp_path, "one,a\nx,1\n"), "column 'one' = 'x' is not a number; call the column 'input'")
+    refused(
+        written(tmp_path, "one,a\nx,1\n"),
+        "column 'one' = 'x' is not a number; call the column 'input'",
+    )
 
 
 def test_other_encodings_are_named(tmp_path):
-    refused(written(tmp_path, "é,b\n1,0\n".encode("cp1252")), r"seems to be Windows-1252 \(cp1252\), .* on line 1")
-    refused(written(tmp_path, "é,b\n1,0\n".encode("utf-16")), "seems to be UTF-16; save it as UTF-8")
+    refused(
+        written(tmp_path, "é,b\n1,0\n".encode("cp1252")),
+        r"seems to be Windows-1252 \(cp1252\), .* on line 1",
+    )
+    refused(
+        written(tmp_path, "é,b\n1,0\n".encode("utf-16")), "seems to be UTF-16; save it as UTF-8"
+    )
 
 
 def test_types_of_input_names(tmp_path):
@@ -469,7 +503,10 @@ def test_types_of_input_names(tmp_path):
         path = written(tmp_path, pa.table({"input": cells, "a": [1.0]}), "t.parquet")
         assert teachers.from_table(path).input_names == (name,)
     for cells, kind in (([b"x"], "binary"), ([["x"]], "nested"), ([{"a": 1}], "nested")):
-        refused(written(tmp_path, pa.table({"input": cells, "a": [1.0]}), "t.parquet"), f"column 'input' is {kind}")
+        refused(
+            written(tmp_path, pa.table({"input": cells, "a": [1.0]}), "t.parquet"),
+            f"column 'input' is {kind}",
+        )
 
 
 def test_the_command_says_what_was_guessed(tmp_path):
@@ -478,7 +515,9 @@ def test_the_command_says_what_was_guessed(tmp_path):
     from kt_theory.cli import main
 
     path = written(tmp_path, "id,a,b\n0,0.4,0.6\n1,0.5,0.5\n2,0.9,0.1\n")
-    result = CliRunner().invoke(main, ["risk", str(path), "--n", "10", "--repeats", "20"], catch_exceptions=False)
+    result = CliRunner().invoke(
+        main, ["risk", str(path), "--n", "10", "--repeats", "20"], catch_exceptions=False
+    )
     assert result.exit_code == 0
     assert "column 'id' looks like an index" in result.stderr
     assert "3 inputs, 2 labels" in result.stdout

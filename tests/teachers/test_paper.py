@@ -8,7 +8,11 @@ import pytest
 from kt_theory import teachers
 
 SIZES = [(S, A) for S in (1, 2, 3, 7, 16) for A in (1, 2, 3, 4, 5, 8, 25)]
-FAMILIES = {"instance1": teachers.instance1, "instance2": teachers.instance2, "instance3": teachers.instance3}
+FAMILIES = {
+    "instance1": teachers.instance1,
+    "instance2": teachers.instance2,
+    "instance3": teachers.instance3,
+}
 
 
 def printed_instance0(S, A):
@@ -59,7 +63,9 @@ def test_instance0_is_the_printed_one(S, A):
 def test_instance1_is_the_printed_one(S, A, extra):
     n = teachers.smallest_n("instance1", S, A) + extra
     teacher = teachers.instance1(S, A, n)
-    np.testing.assert_allclose(teacher.pi, array(printed_instance1(S, A, n), S, A), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(
+        teacher.pi, array(printed_instance1(S, A, n), S, A), rtol=0, atol=1e-15
+    )
     assert (teacher.rho == 1 / S).all()
     assert A % 2 == 0 or (teacher.pi[:, -1] == 0).all()
 
@@ -93,7 +99,11 @@ def defined(family, S, A, n):
     if family == "instance1":
         return n > 0 and A > 1 and Fraction(S * (A - A % 2), 16 * n) <= 1
     heavy = 1 - Fraction(S * (odd - 1), 2 * (n + 1)) >= 0
-    return heavy if family == "instance2" else heavy and 1 - Fraction(S - 1, n + 1) >= Fraction(1, n + 1)
+    return (
+        heavy
+        if family == "instance2"
+        else heavy and 1 - Fraction(S - 1, n + 1) >= Fraction(1, n + 1)
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -108,7 +118,9 @@ def test_the_smallest_n_is_tight(family, S, A):
     assert teacher.pi.min() >= 0
     assert teacher.pi.max() <= 1
     if least > 0:
-        with pytest.raises(teachers.NotDefined, match=rf"n = {least - 1}: {family} .* from n = {least}: ") as caught:
+        with pytest.raises(
+            teachers.NotDefined, match=rf"n = {least - 1}: {family} .* from n = {least}: "
+        ) as caught:
             FAMILIES[family](S, A, least - 1)
         assert caught.value.smallest_n == least
 
@@ -126,7 +138,9 @@ def test_one_label_and_one_input():
         assert teachers.instance2(3, 1, n).pi.tolist() == [[1.0]] * 3
         assert teachers.instance2(3, 2, n).pi.tolist() == [[1.0, 0.0]] * 3
         assert teachers.instance3(1, 2, n).rho.tolist() == [1.0]
-    with pytest.raises(teachers.NotDefined, match=r"labels = 1: instance1 .* at least 2 .* no n") as caught:
+    with pytest.raises(
+        teachers.NotDefined, match=r"labels = 1: instance1 .* at least 2 .* no n"
+    ) as caught:
         teachers.instance1(3, 1, 10)
     assert caught.value.smallest_n is None
     with pytest.raises(teachers.NotDefined):
@@ -147,8 +161,14 @@ def test_the_largest_n():
         (lambda: teachers.instance1(3, 2, -1), "n = -1: must be at least 0"),
         (lambda: teachers.instance2(3, 2, 0.5), "n = 0.5: .* whole number"),
         (lambda: teachers.instance3(3, 2, 2**53 + 2), "n = .*2\\^53"),
-        (lambda: teachers.smallest_n("instance9", 3, 2), "unknown instance 'instance9'.*did you mean"),
-        (lambda: teachers.instance0(2**20, 2**9), r"1048576 x 512: a dense table of 4 GiB, the limit is 2 GiB"),
+        (
+            lambda: teachers.smallest_n("instance9", 3, 2),
+            "unknown instance 'instance9'.*did you mean",
+        ),
+        (
+            lambda: teachers.instance0(2**20, 2**9),
+            r"1048576 x 512: a dense table of 4 GiB, the limit is 2 GiB",
+        ),
     ],
 )
 def test_bad_input(call, message):

@@ -21,7 +21,9 @@ def brute_force(text, order, tokens):
         counts[tuple(pieces[i - order + 1 : i]), pieces[i]] += 1
     contexts = sorted({context for context, _ in counts})
     labels = sorted(set(pieces))
-    table = np.array([[counts[context, label] for label in labels] for context in contexts], dtype=float)
+    table = np.array(
+        [[counts[context, label] for label in labels] for context in contexts], dtype=float
+    )
     joined = [("" if tokens == "char" else " ").join(context) for context in contexts]
     return joined, labels, table
 
@@ -51,7 +53,9 @@ def test_characters_of_any_text(text, order):
 
 @settings(deadline=None, derandomize=True, max_examples=150)
 @given(
-    st.lists(st.sampled_from(["a", "b", "ab", "\u00e9", "\U0001f600", "\ud800"]), min_size=4, max_size=40),
+    st.lists(
+        st.sampled_from(["a", "b", "ab", "\u00e9", "\U0001f600", "\ud800"]), min_size=4, max_size=40
+    ),
     st.integers(1, 4),
 )
 def test_words_and_few_characters(pieces, order):
@@ -79,7 +83,9 @@ def test_a_megabyte_of_text():
     rng = np.random.default_rng(0)
     text = "".join(rng.choice(list("abcdefgh "), size=1_000_000))
     one, two = teachers.ngram(text, 1), teachers.ngram(text, 2)
-    np.testing.assert_allclose(one.pi[0], [text.count(c) / 1_000_000 for c in one.label_names], rtol=1e-14)
+    np.testing.assert_allclose(
+        one.pi[0], [text.count(c) / 1_000_000 for c in one.label_names], rtol=1e-14
+    )
     pairs = Counter(pairwise(text))
     joint = [[pairs[c, a] / 999_999 for a in two.label_names] for c in two.input_names]
     np.testing.assert_allclose(two.pi * two.rho[:, None], joint, rtol=1e-12)
@@ -109,6 +115,7 @@ def test_bad_input(text, order, tokens, message):
 def test_a_table_that_would_be_too_large_is_refused():
     words = " ".join(str(i) for i in range(20_000))
     with pytest.raises(
-        ValueError, match=r"19999 x 20000: a dense table of 2.98 GiB, the limit is 2 GiB \(2\^28 cells\)"
+        ValueError,
+        match=r"19999 x 20000: a dense table of 2.98 GiB, the limit is 2 GiB \(2\^28 cells\)",
     ):
         teachers.ngram(words, 2, "word")

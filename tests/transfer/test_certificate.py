@@ -78,7 +78,9 @@ def test_the_unseen_mass_covers_exactly():
             if sum(counts) == n:
                 array = np.array(counts)
                 bound = bounds.unseen_mass(array[array > 0], 0.3)
-                failed += multinomial.pmf(counts, n, rho) * (np.array(rho)[array == 0].sum() > bound)
+                failed += multinomial.pmf(counts, n, rho) * (
+                    np.array(rho)[array == 0].sum() > bound
+                )
         assert failed <= 0.3
 
 
@@ -149,7 +151,9 @@ def test_halves_of_a_row_by_enumeration():
     assert exact <= far[3] <= 1.001 * exact
 
 
-@pytest.mark.parametrize(("n", "labels"), [(1, 2), (12, 3), (60, 2), (160, 3), (300, 40), (2000, 2)])
+@pytest.mark.parametrize(
+    ("n", "labels"), [(1, 2), (12, 3), (60, 2), (160, 3), (300, 40), (2000, 2)]
+)
 def test_the_costs_of_visits_satisfy_their_inequality_for_every_share_of_the_input(n, labels):
     """H(mu) <= 1 on a grid ten times finer, by a plain sum, and C is nondecreasing from 0."""
     stake, cost = hard.visit_costs(n, labels)
@@ -173,7 +177,8 @@ def test_the_moment_of_a_row_is_below_its_bound_by_enumeration():
         for k in range(1, 7):
             for s in (0.1, 1.0, 5.0):
                 total = sum(
-                    multinomial.pmf(c, k, pi) * math.exp(s * 0.5 * np.abs(np.array(c) / k - pi).sum())
+                    multinomial.pmf(c, k, pi)
+                    * math.exp(s * 0.5 * np.abs(np.array(c) / k - pi).sum())
                     for c in itertools.product(range(k + 1), repeat=3)
                     if sum(c) == k
                 )
@@ -184,7 +189,13 @@ def test_the_moment_of_a_row_is_below_its_bound_by_enumeration():
 def test_exact_coverage_on_tiny_domains(level):
     """One input, three labels, n = 12: the probability of a failure summed over all 91 outcomes, and a bite."""
     n, delta = 12, 0.5
-    for pi in ([0.5, 0.5, 0.0], [0.7, 0.2, 0.1], [1 / 3, 1 / 3, 1 / 3], [0.9, 0.1, 0.0], [0.96, 0.03, 0.01]):
+    for pi in (
+        [0.5, 0.5, 0.0],
+        [0.7, 0.2, 0.1],
+        [1 / 3, 1 / 3, 1 / 3],
+        [0.9, 0.1, 0.0],
+        [0.96, 0.03, 0.01],
+    ):
         teacher = kt.Teacher([pi])
         failed = cut = 0.0
         for counts in itertools.product(range(n + 1), repeat=3):
@@ -279,7 +290,11 @@ def test_hard_certificates_of_few_inputs_are_not_vacuous(inputs, labels, repeats
     """The same line, at the sizes where it is hardest to meet: 1 % of transfer sets may pass it, by at most 10 %."""
     rng = np.random.default_rng(0)
     n = 20 * inputs
-    for teacher in (kt.teachers.uniform(inputs, labels), uneven(inputs, labels), skewed(inputs, labels)):
+    for teacher in (
+        kt.teachers.uniform(inputs, labels),
+        uneven(inputs, labels),
+        skewed(inputs, labels),
+    ):
         ratios = []
         for _ in range(repeats):
             copy = fit(draw(teacher, n, "hard", rng), "ce_sgl")
@@ -293,13 +308,17 @@ def test_hard_certificates_of_few_inputs_are_not_vacuous(inputs, labels, repeats
 def peaked(inputs, labels):
     rho = np.full(inputs, 0.25 / max(inputs - 1, 1))
     rho[0] = 0.75
-    return kt.Teacher(np.random.default_rng(5).dirichlet(np.full(labels, 0.3), inputs), rho / rho.sum())
+    return kt.Teacher(
+        np.random.default_rng(5).dirichlet(np.full(labels, 0.3), inputs), rho / rho.sum()
+    )
 
 
 @pytest.mark.parametrize("level", ["partial", 2, "soft"], ids=str)
 @pytest.mark.parametrize("labels", [2, 3, 5, 10])
 @pytest.mark.parametrize("repeats", [1, pytest.param(10, marks=pytest.mark.long)])
-def test_certificates_of_few_inputs_are_not_vacuous_where_probabilities_are_stated(level, labels, repeats):
+def test_certificates_of_few_inputs_are_not_vacuous_where_probabilities_are_stated(
+    level, labels, repeats
+):
     """The same line for S = 1 to 15, in every transfer set."""
     rng = np.random.default_rng(0)
     for inputs in range(1, 16) if repeats > 1 else (1, 2, 4, 9, 15):
@@ -318,7 +337,9 @@ def test_greedy_answers_are_certified_by_what_they_state():
     rng = np.random.default_rng(0)
     s = rng.integers(0, 20, 2000)
     a = teacher.pi.argmax(axis=1)[s]
-    logs = np.where(np.argsort(np.argsort(-teacher.pi[s], axis=1), axis=1) < 3, np.log(teacher.pi[s]), np.nan)
+    logs = np.where(
+        np.argsort(np.argsort(-teacher.pi[s], axis=1), axis=1) < 3, np.log(teacher.pi[s]), np.nan
+    )
     faithful = TransferSet.from_arrays(s, a, logprobs=logs, labels=list("012345"))
     greedy = TransferSet(**{**faithful.__dict__, "faithful": False})
     true = loss(fit(greedy), teacher)

@@ -26,7 +26,10 @@ def rows_of(table):
     inputs, labels = np.nonzero(np.ones(np.shape(table)))
     size = np.ravel(table)
     names = list(map(str, range(np.shape(table)[1])))
-    return fit(TransferSet.from_arrays(np.repeat(inputs, size), np.repeat(labels, size), labels=names), "ce_sgl").rows
+    return fit(
+        TransferSet.from_arrays(np.repeat(inputs, size), np.repeat(labels, size), labels=names),
+        "ce_sgl",
+    ).rows
 
 
 def loss_of(table, rho, pi):
@@ -40,7 +43,10 @@ def loss_of(table, rho, pi):
 
 def teachers_of(labels):
     rows = [np.eye(labels)[0], np.full(labels, 1 / labels), np.array([0.7, 0.3, 0.0][:labels])]
-    rows += [np.array([0.9, 0.1, 0.0][:labels]), np.array([0.5, 0.25, 0.25]) if labels == 3 else np.array([0.6, 0.4])]
+    rows += [
+        np.array([0.9, 0.1, 0.0][:labels]),
+        np.array([0.5, 0.25, 0.25]) if labels == 3 else np.array([0.6, 0.4]),
+    ]
     return rows
 
 
@@ -65,7 +71,9 @@ def test_the_costs_of_labels_satisfy_their_inequality_by_enumeration(labels, sta
     assert without > 1.01
 
 
-@pytest.mark.parametrize(("k", "labels", "stake"), [(1, 2, 0.7), (20, 5, 0.3), (75, 10, 0.2), (400, 3, 0.15)])
+@pytest.mark.parametrize(
+    ("k", "labels", "stake"), [(1, 2, 0.7), (20, 5, 0.3), (75, 10, 0.2), (400, 3, 0.15)]
+)
 def test_the_costs_of_labels_hold_between_the_points_of_their_grid(k, labels, stake):
     """max g on a grid twenty times finer, at the worst point of the simplex for the multiplier that the grid chose."""
     costs, rest = counts.label_costs(k, stake, labels)
@@ -84,7 +92,9 @@ def test_the_costs_of_labels_hold_between_the_points_of_their_grid(k, labels, st
         assert eta * k + counts.on_simplex(g, p, labels) - 0.002 - 1e-4 * labels <= rest[j]
 
 
-@pytest.mark.parametrize(("n", "labels"), [(1, 2), (7, 3), (40, 10), (120, 5), (300, 40), (2000, 2)])
+@pytest.mark.parametrize(
+    ("n", "labels"), [(1, 2), (7, 3), (40, 10), (120, 5), (300, 40), (2000, 2)]
+)
 def test_the_prices_of_visits_satisfy_their_inequality_for_every_share_of_the_input(n, labels):
     """H(mu) <= 1 on a finer grid, with both sides of every jump, by a plain sum over the visits."""
     prices = counts.prices(n, labels)
@@ -94,11 +104,16 @@ def test_the_prices_of_visits_satisfy_their_inequality_for_every_share_of_the_in
     t = np.minimum(1 - 1 / labels, np.sqrt((labels - 1) / k) / 2)
     for mu in grid[(grid > 0) & (grid <= n)]:
         s = prices.stake * mu
-        known = np.minimum(np.minimum(s, s * t + s * s / (8 * k)), np.log1p(t * np.expm1(s))) - prices.least
+        known = (
+            np.minimum(np.minimum(s, s * t + s * s / (8 * k)), np.log1p(t * np.expm1(s)))
+            - prices.least
+        )
         priced = counts.penalty(np.full(n, mu), k.astype(float), prices.stake) - prices.later[1:]
         h = np.where(mu <= counts.REACH * k, np.minimum(known, priced), known)
         h = np.r_[s * (1 - 1 / labels), h]
-        highest = [h[j:].max() for j in range(n + 1)] if n < 200 else np.maximum.accumulate(h[::-1])[::-1]
+        highest = (
+            [h[j:].max() for j in range(n + 1)] if n < 200 else np.maximum.accumulate(h[::-1])[::-1]
+        )
         assert binom.pmf(np.arange(n + 1), n, mu / n) @ np.exp(highest) <= 1.0
 
 
@@ -116,7 +131,9 @@ def test_the_costs_of_rows_are_the_largest_over_every_share_of_the_input():
         c[5] = -math.log(0.5 * math.exp(-c[5]) + 0.5 * math.exp(-crude))
         m = np.linspace(1e-7, counts.REACH, 5000)
         gain = counts.penalty(m * k, np.full(5000, float(k)), prices.stake)
-        largest = (np.interp(m, (0.0, *counts.STAKES), np.maximum.accumulate(c)) - gain).max() + prices.later[k]
+        largest = (
+            np.interp(m, (0.0, *counts.STAKES), np.maximum.accumulate(c)) - gain
+        ).max() + prices.later[k]
         assert max(prices.least, largest) <= cost <= max(prices.least, 1.03 * largest + 0.01)
         at_least += cost == prices.least
     assert 0 < at_least < 6
@@ -217,13 +234,17 @@ HARDEST = [
 
 @pytest.mark.parametrize(("inputs", "labels", "kind", "share", "over"), HARDEST)
 @pytest.mark.parametrize("chosen", [5, pytest.param(60, marks=pytest.mark.long)])
-def test_certificates_of_the_smallest_losses_are_not_vacuous(inputs, labels, kind, share, over, chosen):
+def test_certificates_of_the_smallest_losses_are_not_vacuous(
+    inputs, labels, kind, share, over, chosen
+):
     """n = 20 S: the bound against 5 max(loss, (S/2 + 2 ln 20)/n), in the draws of the smallest loss of 1,000."""
     rng = np.random.default_rng(2)
     rho = SHARES[share](np.arange(inputs, dtype=float))
     teacher = kt.Teacher([row(kind, labels, s) for s in range(inputs)], rho / rho.sum())
     n = 20 * inputs
-    flat = rng.multinomial(n, (teacher.rho[:, None] * teacher.pi).ravel(), 1000).reshape(1000, inputs, labels)
+    flat = rng.multinomial(n, (teacher.rho[:, None] * teacher.pi).ravel(), 1000).reshape(
+        1000, inputs, labels
+    )
     visits = flat.sum(axis=2, keepdims=True)
     q = np.where(visits > 0, flat / np.maximum(visits, 1), 1 / labels)
     true = 0.5 * np.abs(q - teacher.pi).sum(axis=2) @ teacher.rho
@@ -243,8 +264,15 @@ def test_the_evidence_of_the_true_loss_is_rarely_large():
         transfer = draw(teacher, n, "hard", rng)
         rows = fit(transfer, "ce_sgl").rows
         table = np.zeros((8, 4), dtype=int)
-        np.add.at(table, (np.array(list(map(int, transfer.input_names)))[transfer.inputs], transfer.sampled), 1)
-        e = prices.stake * n * loss_of(table, teacher.rho, teacher.pi) - counts.row_costs(rows, prices).sum()
+        np.add.at(
+            table,
+            (np.array(list(map(int, transfer.input_names)))[transfer.inputs], transfer.sampled),
+            1,
+        )
+        e = (
+            prices.stake * n * loss_of(table, teacher.rho, teacher.pi)
+            - counts.row_costs(rows, prices).sum()
+        )
         large += e >= math.log(1 / delta)
         cheap += e + 0.75 * counts.row_costs(rows, prices).sum() >= math.log(1 / delta)
     limit = binom.ppf(1 - 1e-6, repeats, delta)

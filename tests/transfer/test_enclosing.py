@@ -18,7 +18,9 @@ PLAIN = {"input": "q", "label": "yes", "logprob": -0.5}
 def read(tmp_path, text, name="a.jsonl", **options):
     path = tmp_path / name
     docs = text if isinstance(text, list) else [text]
-    path.write_text(text if isinstance(text, str) else "".join(json.dumps(doc) + "\n" for doc in docs))
+    path.write_text(
+        text if isinstance(text, str) else "".join(json.dumps(doc) + "\n" for doc in docs)
+    )
     return TransferSet.read(path, **options)
 
 
@@ -28,7 +30,12 @@ def asked(temperature, **more):
 
 def chat(label="yes", **more):
     listed = {"content": [{"token": label, "logprob": -0.5, "top_logprobs": []}]}
-    choice = {"index": 0, "message": {"content": label}, "finish_reason": "stop", "logprobs": listed}
+    choice = {
+        "index": 0,
+        "message": {"content": label},
+        "finish_reason": "stop",
+        "logprobs": listed,
+    }
     return {"object": "chat.completion", "choices": [choice], **more}
 
 
@@ -57,7 +64,11 @@ def test_a_request_and_its_answer_by_other_names(names, as_text, tmp_path):
         return dict(zip(names, map(json.dumps, parts) if as_text else parts, strict=True))
 
     transfer = read(tmp_path, record(1))
-    assert (inputs(transfer), transfer.account.models, transfer.account.format) == (["q"], {"m": 1}, "openai_chat")
+    assert (inputs(transfer), transfer.account.models, transfer.account.format) == (
+        ["q"],
+        {"m": 1},
+        "openai_chat",
+    )
     with pytest.raises(ValueError, match="drawn under temperature = 0"):
         read(tmp_path, record(0))
 
@@ -76,7 +87,10 @@ def test_a_log_of_inspect_is_still_one(tmp_path):
 def test_recorded_requests_hold_the_body_by_several_names(name, as_text, tmp_path):
     def record(temperature):
         body = asked(temperature)
-        return {"request": {"url": "u", name: json.dumps(body) if as_text else body}, "response": chat()}
+        return {
+            "request": {"url": "u", name: json.dumps(body) if as_text else body},
+            "response": chat(),
+        }
 
     assert inputs(read(tmp_path, record(1))) == ["q"]
     with pytest.raises(ValueError, match=r"body\.temperature = 0"):
@@ -108,7 +122,9 @@ def test_settings_beside_answers_and_plain_records(beside, tmp_path):
 def test_the_request_within_an_answer(tmp_path):
     with pytest.raises(ValueError, match=r"request\.temperature = 0"):
         read(tmp_path, {"prompt": "q", "response": {"request": asked(0), **chat()}})
-    assert read(tmp_path, {"prompt": "q", "response": {"request": asked(1), **chat()}}).account.models == {"m": 1}
+    assert read(
+        tmp_path, {"prompt": "q", "response": {"request": asked(1), **chat()}}
+    ).account.models == {"m": 1}
 
 
 def test_a_request_as_the_input_of_a_plain_record(tmp_path):
@@ -132,7 +148,11 @@ WRAPPED = (
     ({"meta": {"temperature": 0}}, "wrapper.meta.temperature = 0"),
     ({"presence_penalty": 0.5}, "wrapper.presence_penalty = 0.5"),
 )
-RECORDS = (PLAIN, {"request": {"messages": MESSAGES}, "response": chat()}, {"prompt": "q", **chat()})
+RECORDS = (
+    PLAIN,
+    {"request": {"messages": MESSAGES}, "response": chat()},
+    {"prompt": "q", **chat()},
+)
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=["plain", "beside its request", "bare"])
@@ -150,7 +170,9 @@ def test_settings_behind_a_long_list_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(json_files, "_HEAD", 64)
     records = [PLAIN] * 5
     for tail in ({"temperature": 0}, {"reasoning_effort": "high"}):
-        with pytest.raises(ValueError, match="stands behind the list of records: write it before the list"):
+        with pytest.raises(
+            ValueError, match="stands behind the list of records: write it before the list"
+        ):
             read(tmp_path, json.dumps({"data": records, **tail}), "a.json")
     for tail in ({"temperature": 1, "model": "m"}, {"has_more": False}):
         assert len(read(tmp_path, json.dumps({"data": records, **tail}), "a.json")) == 5
@@ -160,7 +182,9 @@ def test_settings_behind_a_long_list_are_refused(tmp_path, monkeypatch):
 
 def test_models_of_a_wrapper_and_of_its_records(tmp_path):
     assert read(tmp_path, {"model": "m", "data": [PLAIN, PLAIN]}).account.models == {"m": 2}
-    assert read(tmp_path, {"model": "m", "data": [{**PLAIN, "model": "own"}]}).account.models == {"own": 1}
+    assert read(tmp_path, {"model": "m", "data": [{**PLAIN, "model": "own"}]}).account.models == {
+        "own": 1
+    }
     with pytest.raises(ValueError, match="2 teachers"):
         read(tmp_path, {"model": "m", "data": [{**PLAIN, "model": "own"}, PLAIN]})
     with pytest.raises(ValueError, match="2 teachers"):
@@ -172,9 +196,14 @@ def test_models_of_a_wrapper_and_of_its_records(tmp_path):
 def test_what_a_wrapper_asks_is_part_of_the_input(tmp_path):
     for record in RECORDS:
         for name in ("system", "instructions", "system_prompt"):
-            transfer = read(tmp_path, [{name: text, "data": [record]} for text in ("one", "two", "two")])
+            transfer = read(
+                tmp_path, [{name: text, "data": [record]} for text in ("one", "two", "two")]
+            )
             assert len(set(inputs(transfer))) == 2
-            assert all(text in shown for text, shown in zip(("one", "two", "two"), inputs(transfer), strict=True))
+            assert all(
+                text in shown
+                for text, shown in zip(("one", "two", "two"), inputs(transfer), strict=True)
+            )
 
 
 def test_reasoning_that_is_asked_for_beside_an_answer_or_a_list(tmp_path):
@@ -196,9 +225,13 @@ def test_settings_in_the_cells_of_a_table(tmp_path):
             table(tmp_path, ["input", "label", name], ["q", "a", '{"temperature": 0}'])
     with pytest.raises(ValueError, match="temperature = 0"):
         table(tmp_path, ["input", "label"], ["q", "a"], [json.dumps(asked(0)), "a"])
-    assert table(tmp_path, ["input", "label"], [json.dumps(asked(1)), "a"]).account.models == {"m": 1}
+    assert table(tmp_path, ["input", "label"], [json.dumps(asked(1)), "a"]).account.models == {
+        "m": 1
+    }
     # A text that begins with a bracket is but a text.
-    transfer = table(tmp_path, ["input", "label", "generation"], ["q", "a", "[INST] hello"], ["q", "a", "{oh"])
+    transfer = table(
+        tmp_path, ["input", "label", "generation"], ["q", "a", "[INST] hello"], ["q", "a", "{oh"]
+    )
     assert transfer.account.outcomes == {"read": 2}
 
 
@@ -207,11 +240,18 @@ def test_a_whole_answer_is_no_label(tmp_path):
     account = table(tmp_path, ["prompt", "response"], *rows).account
     assert account.outcomes == {"read": 1, "malformed": 2}
     assert "a whole answer of a server as JSON" in account.skipped[0][2]
-    assert read(tmp_path, {"prompt": "q", "response": json.dumps(chat())}).account.format == "openai_chat"
+    assert (
+        read(tmp_path, {"prompt": "q", "response": json.dumps(chat())}).account.format
+        == "openai_chat"
+    )
 
 
 def test_what_stands_beside_the_pieces_of_a_stream(tmp_path):
     token = {"id": 7, "text": "yes", "logprob": -0.5, "special": False}
-    piece = {"request": {"inputs": "q", "parameters": {"temperature": 0.5}}, "token": token, "generated_text": "yes"}
+    piece = {
+        "request": {"inputs": "q", "parameters": {"temperature": 0.5}},
+        "token": token,
+        "generated_text": "yes",
+    }
     with pytest.raises(ValueError, match=r"parameters\.temperature = 0\.5"):
         read(tmp_path, piece)

@@ -55,7 +55,9 @@ def test_one_json_array_of_records(text, suffix, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_as_an_array(name, tmp_path):
-    path = array_file(tmp_path, json.dumps([FORMATS[name](*record) for record in RECORDS], indent=1))
+    path = array_file(
+        tmp_path, json.dumps([FORMATS[name](*record) for record in RECORDS], indent=1)
+    )
     transfer = TransferSet.read(path)
     assert stated(transfer) == SHOWN
     assert transfer.account.format == name
@@ -64,7 +66,8 @@ def test_every_format_as_an_array(name, tmp_path):
 def test_the_account_of_an_array_counts_its_elements(tmp_path):
     good, odd = json.dumps(DOCS[0]), '{"input": "\\ud800", "label": "a"}'
     path = array_file(
-        tmp_path, f'[{good}, 7, null, [1], {good}, {odd}, {{"input": "q", "label": "a", "logprob": NaN}}]'
+        tmp_path,
+        f'[{good}, 7, null, [1], {good}, {odd}, {{"input": "q", "label": "a", "logprob": NaN}}]',
     )
     account = TransferSet.read(path).account
     assert account.outcomes == {"read": 3, "malformed": 4}
@@ -85,7 +88,9 @@ def test_the_account_of_an_array_counts_its_elements(tmp_path):
 def test_arrays_that_break_off_say_so(end, messages, tmp_path):
     account = TransferSet.read(array_file(tmp_path, f"[{json.dumps(DOCS[0])}{end}")).account
     assert account.outcomes == {"read": 1, "malformed": len(messages)}
-    assert all(message in why for message, (_, _, why) in zip(messages, account.skipped, strict=True))
+    assert all(
+        message in why for message, (_, _, why) in zip(messages, account.skipped, strict=True)
+    )
 
 
 def test_an_array_that_is_no_text_or_empty(tmp_path):
@@ -101,15 +106,16 @@ def test_lines_that_begin_with_an_array_stay_lines(tmp_path):
 
 
 def test_numbers_that_are_no_json_are_read_and_texts_left_alone(tmp_path):
-    line = (
-        '{"input": "NaN, -Infinity \\" NaN", "label": "Infinity", "logprob": NaN, "top_logprobs": {"NaN": -Infinity}}'
-    )
+    line = '{"input": "NaN, -Infinity \\" NaN", "label": "Infinity", "logprob": NaN, "top_logprobs": {"NaN": -Infinity}}'
     found = TransferSet.read(array_file(tmp_path, line, "a.jsonl"))
     (record,) = stated(found)
     assert record[:2] == ('NaN, -Infinity " NaN', "Infinity")
     assert list(record[2]) == ["Infinity", "NaN"]
     assert found.account.censored == 2
-    odd = ['{"input": "q", "label": "a", "logprob": Infinity}', '{"input": "q", "label": "a", "prob": NaN}']
+    odd = [
+        '{"input": "q", "label": "a", "logprob": Infinity}',
+        '{"input": "q", "label": "a", "prob": NaN}',
+    ]
     found = TransferSet.read(array_file(tmp_path, "\n".join(odd), "a.jsonl"))
     assert found.account.outcomes == {"read": 1, "malformed": 1}
     assert found.account.censored == 1
@@ -121,7 +127,9 @@ def test_arrays_are_cut_between_elements(block, tmp_path, monkeypatch):
     docs = [{"input": name, "label": "a", "extra": [{name: [name]}, []]} for name in names]
     monkeypatch.setattr(json_files, "_BLOCK", block)
     for text in (json.dumps(docs), json.dumps(docs, indent=1, ensure_ascii=False)):
-        assert [record[0] for record in stated(TransferSet.read(array_file(tmp_path, text)))] == names
+        assert [
+            record[0] for record in stated(TransferSet.read(array_file(tmp_path, text)))
+        ] == names
 
 
 def csv_bytes(rows, header=("input", "label", "logprob", "top_logprobs"), end="\n"):
@@ -134,8 +142,12 @@ def csv_bytes(rows, header=("input", "label", "logprob", "top_logprobs"), end="\
 
 def rows_of(count, rng):
     for _ in range(count):
-        tops = {f"a{j}": -float(rng.exponential()) for j in rng.permutation(6)[: rng.integers(0, 4)]}
-        question = ["q", "zwei Wörter, \u4f60", 'say "hi"', "two\nlines", " padded ", "1.0", "NA"][rng.integers(7)]
+        tops = {
+            f"a{j}": -float(rng.exponential()) for j in rng.permutation(6)[: rng.integers(0, 4)]
+        }
+        question = ["q", "zwei Wörter, \u4f60", 'say "hi"', "two\nlines", " padded ", "1.0", "NA"][
+            rng.integers(7)
+        ]
         label, own = f"a{rng.integers(6)}", [-0.5, -1e-9, -9999.0, "nan", "-inf"][rng.integers(5)]
         if label in tops and own in (-0.5, -1e-9):
             tops[label] = own
@@ -150,7 +162,10 @@ def careful(path, monkeypatch):
 
 def same(one, other):
     assert one.account.skipped == other.account.skipped
-    assert (one.account.lines, one.account.censored) == (other.account.lines, other.account.censored)
+    assert (one.account.lines, one.account.censored) == (
+        other.account.lines,
+        other.account.censored,
+    )
     for left, right in zip(stated(one), stated(other), strict=True):
         assert left[:2] == right[:2]
         assert left[2].keys() == right[2].keys()
@@ -188,7 +203,9 @@ def test_columns_that_are_nobodys_business_are_left_alone(tmp_path):
     header = ("id", "input", "label", "note")
     path = array_file(tmp_path, csv_bytes([[i, "q", "a", ""] for i in range(3)], header), "a.csv")
     assert TransferSet.read(path).account.outcomes == {"read": 3}
-    path = array_file(tmp_path, csv_bytes([["x", "a", 0.7]], ("input", "label", "temperature")), "a.csv")
+    path = array_file(
+        tmp_path, csv_bytes([["x", "a", 0.7]], ("input", "label", "temperature")), "a.csv"
+    )
     assert TransferSet.read(path, as_sampled=True).account.other_sampling == 1
     path = array_file(tmp_path, csv_bytes([["x", "a"]], ("question", "label")), "a.csv")
     assert TransferSet.read(path, input="question").input_names == ("x",)
@@ -207,7 +224,9 @@ def test_csv_of_other_shapes(tmp_path):
         b"": {},
     }
     for data, outcomes in cases.items():
-        assert TransferSet.read(array_file(tmp_path, data, "a.csv")).account.outcomes == outcomes, data[:40]
+        assert TransferSet.read(array_file(tmp_path, data, "a.csv")).account.outcomes == outcomes, (
+            data[:40]
+        )
 
 
 def tops_of(kind, rng, own):
@@ -215,7 +234,10 @@ def tops_of(kind, rng, own):
     import pyarrow as pa
 
     labels = [f"a{j}" for j in range(5)]
-    tops = [{a: -float(rng.exponential(300)) for a in rng.permutation(labels)[: rng.integers(4)]} for _ in own]
+    tops = [
+        {a: -float(rng.exponential(300)) for a in rng.permutation(labels)[: rng.integers(4)]}
+        for _ in own
+    ]
     for top, (label, value) in zip(tops, own, strict=True):
         if label in top and value is not None:
             top[label] = value
@@ -225,7 +247,10 @@ def tops_of(kind, rng, own):
         "large json": ([json.dumps(top) for top in tops], pa.large_string()),
         "struct": (tops, pa.struct({a: pa.float64() for a in labels})),
         "map": ([list(top.items()) for top in tops], pa.map_(pa.string(), pa.float64())),
-        "list": ([[{"label": a, "logprob": v} for a, v in top.items()] for top in tops], pa.list_(pair)),
+        "list": (
+            [[{"label": a, "logprob": v} for a, v in top.items()] for top in tops],
+            pa.list_(pair),
+        ),
         "nulls": ([list(top.items()) or None for top in tops], pa.map_(pa.string(), pa.float64())),
         "none": (None, None),
     }[kind]
@@ -271,12 +296,20 @@ def test_parquet_by_columns_is_parquet_row_by_row(kind, odd, tmp_path, monkeypat
 
 
 def test_parquet_cells_out_of_the_ordinary_are_read_row_by_row(tmp_path):
-    frame = pd.DataFrame({"input": ["q", "q", None, "r"], "label": ["a", "", "b", "b"], "logprob": [-1.0, -1, -1, 0.5]})
+    frame = pd.DataFrame(
+        {
+            "input": ["q", "q", None, "r"],
+            "label": ["a", "", "b", "b"],
+            "logprob": [-1.0, -1, -1, 0.5],
+        }
+    )
     frame.to_parquet(tmp_path / "a.parquet")
     account = TransferSet.read(tmp_path / "a.parquet").account
     assert account.outcomes == {"read": 1, "malformed": 2, "no label": 1}
     twice = [[{"label": "a", "logprob": -1.0}, {"label": "a", "logprob": -2.0}]]
-    pd.DataFrame({"input": ["q"], "label": ["b"], "top_logprobs": twice}).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"input": ["q"], "label": ["b"], "top_logprobs": twice}).to_parquet(
+        tmp_path / "a.parquet"
+    )
     assert stated(TransferSet.read(tmp_path / "a.parquet")) == [("q", "b", {"a": -1.0})]
 
 
@@ -292,12 +325,16 @@ def test_declared_labels_in_columns(tmp_path):
 
 def test_unicode_labels_and_very_long_lines(tmp_path):
     names = ["\u00e9", "e\u0301", "\U0001f600", "\u4f60\u597d", " a", "a ", "x" * 10**6]
-    path = array_file(tmp_path, "".join(json.dumps({"input": "q", "label": a}) + "\n" for a in names), "a.jsonl")
+    path = array_file(
+        tmp_path, "".join(json.dumps({"input": "q", "label": a}) + "\n" for a in names), "a.jsonl"
+    )
     assert TransferSet.read(path).label_names == tuple(names)
     frame = pd.DataFrame({"input": "q", "label": names})
     frame.to_parquet(tmp_path / "a.parquet")
     assert TransferSet.read(tmp_path / "a.parquet").label_names == tuple(names)
-    with pytest.raises(ValueError, match="column 'question' is missing; the columns are input, label"):
+    with pytest.raises(
+        ValueError, match="column 'question' is missing; the columns are input, label"
+    ):
         TransferSet.read(tmp_path / "a.parquet", input="question")
 
 
@@ -318,16 +355,25 @@ BAD = {
     "binary.jsonl": (bytes(range(256)) * 40, "line 1: not JSON"),
     "binary.csv": (bytes(range(256)) * 40, "is not a CSV file"),
     "binary.parquet": (bytes(range(256)), "is not a Parquet file"),
-    "zipped.jsonl": (b"PK\x03\x04" + GOOD, "is compressed, zip: of compressed files, those of gzip and zstd are read"),
+    "zipped.jsonl": (
+        b"PK\x03\x04" + GOOD,
+        "is compressed, zip: of compressed files, those of gzip and zstd are read",
+    ),
     "zipped.csv": (b"BZh9" + GOOD, "is compressed, bzip2"),
     "cut.jsonl.gz": (gzip.compress(GOOD * 99)[:-20], "its gzip data are damaged or break off"),
-    "damaged.jsonl.gz": (gzip.compress(GOOD)[:12] + b"xxxxxxxxxxxxxxxx", "its gzip data are damaged or break off"),
+    "damaged.jsonl.gz": (
+        gzip.compress(GOOD)[:12] + b"xxxxxxxxxxxxxxxx",
+        "its gzip data are damaged or break off",
+    ),
     "cut.jsonl.zst": (zstd(GOOD * 99)[:-5], "its zstd data are damaged or break off"),
     "wrong.txt.tar": (GOOD, "must be .jsonl, .ndjson, .json"),
     "wrong.jsonl": (b"PAR1" + GOOD, "is a Parquet file"),
     "utf16.jsonl": (GOOD.decode().encode("utf-16"), "is UTF-16"),
     "utf16.csv": ("input,label\nq,a\n".encode("utf-16"), "is not a CSV file"),
-    "twice.csv": (b"input,label,label\nq,a,b\n", "column 'label' is named twice, as columns 2 and 3"),
+    "twice.csv": (
+        b"input,label,label\nq,a,b\n",
+        "column 'label' is named twice, as columns 2 and 3",
+    ),
     "unnamed.csv": (b"q,a\nr,b\n", "column 'input' is missing; the columns are q, a"),
     "nan.jsonl": (
         b'{"input": "q", "logprob": NaN}\n',
@@ -347,7 +393,9 @@ BAD = {
 def test_bad_files_are_one_line_and_nothing_is_written(name, tmp_path):
     data, message = BAD[name]
     path = array_file(tmp_path, data, name)
-    result = CliRunner().invoke(fit_command, [str(path), "--out", str(tmp_path / "copy.csv")], catch_exceptions=False)
+    result = CliRunner().invoke(
+        fit_command, [str(path), "--out", str(tmp_path / "copy.csv")], catch_exceptions=False
+    )
     assert result.exit_code == 2
     assert message in result.output
     assert len(result.output.splitlines()) == 1
@@ -408,7 +456,9 @@ def test_the_benchmark_reads_every_format(tmp_path):
         str(tmp_path / "results.md"),
     ]
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    done = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        words, cwd=root, env=environment, capture_output=True, text=True, check=True
+    )
     for name in [*FORMATS, "csv", "parquet, lists", "one JSON array", "sel_ptl"]:
         assert f"| {name} |" in done.stdout
     assert (tmp_path / "results.md").read_text().strip() == done.stdout.strip()

@@ -24,7 +24,9 @@ from kt_theory.transfer.sets import TransferSet
 TEACHERS = {
     "dirichlet": kt.teachers.dirichlet(7, 5, seed=3),
     "deterministic": kt.teachers.deterministic(7, 5),
-    "zeros": kt.Teacher([[0.5, 0.5, 0, 0], [1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]], [0.2, 0.3, 0.5]),
+    "zeros": kt.Teacher(
+        [[0.5, 0.5, 0, 0], [1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]], [0.2, 0.3, 0.5]
+    ),
     "one label": kt.Teacher(np.ones((3, 1))),
 }
 CASES = [
@@ -139,14 +141,22 @@ def test_the_table_tells_what_is_shared():
     assert table["at_most"].isna().all()
 
 
-MISSING = ['"label": "b"', '"label": "b", "logprob": null', '"label": "b", "top_logprobs": {"c": -1.0, "b": null}']
+MISSING = [
+    '"label": "b"',
+    '"label": "b", "logprob": null',
+    '"label": "b", "top_logprobs": {"c": -1.0, "b": null}',
+]
 
 
-@pytest.mark.parametrize("fields", [*MISSING, '"label": "b", "logprob": -9999', '"label": "b", "logprob": NaN'])
+@pytest.mark.parametrize(
+    "fields", [*MISSING, '"label": "b", "logprob": -9999', '"label": "b", "logprob": NaN']
+)
 def test_no_record_bounds_what_another_one_leaves_out(fields, tmp_path):
     """A missing value is not known; a censored one is at most what its own record lists, and this one lists nothing."""
     path = tmp_path / "a.jsonl"
-    path.write_text('{"input": "q", "label": "a", "logprob": -3.0}\n{"input": "q", ' + fields + "}\n")
+    path.write_text(
+        '{"input": "q", "label": "a", "logprob": -3.0}\n{"input": "q", ' + fields + "}\n"
+    )
     transfer = TransferSet.read(path)
     assert fit(transfer).table["at_most"].isna().all()
     assert transfer.account.censored == (fields not in MISSING)
@@ -159,7 +169,12 @@ def censoring(*tops):
     """A record for each (sampled label, censored; what is listed)."""
     lines = [
         json.dumps(
-            {"input": "q", "label": label, "logprob": -9999, "top_logprobs": {a: math.log(p) for a, p in top.items()}}
+            {
+                "input": "q",
+                "label": label,
+                "logprob": -9999,
+                "top_logprobs": {a: math.log(p) for a, p in top.items()},
+            }
         )
         for label, top in tops
     ]
@@ -178,7 +193,9 @@ def test_no_copy_gives_a_censored_label_more_than_its_bound(tmp_path):
         path.write_text("\n".join(censoring(("z", top))))
         copy = fit(TransferSet.read(path, labels=list(labels)))
         np.testing.assert_allclose(copy.pi, [expected], rtol=1e-12)
-    path.write_text("\n".join(censoring(("z", {"a": 0.6, "b": 0.02}), ("y", {"a": 0.6, "b": 0.02, "x": 0.12}))))
+    path.write_text(
+        "\n".join(censoring(("z", {"a": 0.6, "b": 0.02}), ("y", {"a": 0.6, "b": 0.02, "x": 0.12})))
+    )
     copy = fit(TransferSet.read(path, labels=list("abxyzcd")))
     np.testing.assert_allclose(copy.pi, [[0.6, 0.02, 0.12, 0.02, 0.02, 0.11, 0.11]], rtol=1e-12)
     table = copy.table
@@ -193,8 +210,14 @@ def test_caps_that_are_true_never_raise_the_loss():
         p = np.sort(rng.dirichlet(np.full(6, 0.7)))[::-1]
         logs = np.where(np.arange(6) < 2, np.log(p), np.nan)
         plain = TransferSet.from_arrays(["q"], [2], logprobs=[logs], labels=list("abcdef"))
-        entries = {"entry_record": [0] * 4, "entry_label": [0, 1, 3, 4], "entry_logp": [*logs[:2], np.nan, np.nan]}
-        capped = TransferSet(**{**plain.__dict__, **{name: np.array(v) for name, v in entries.items()}})
+        entries = {
+            "entry_record": [0] * 4,
+            "entry_label": [0, 1, 3, 4],
+            "entry_logp": [*logs[:2], np.nan, np.nan],
+        }
+        capped = TransferSet(
+            **{**plain.__dict__, **{name: np.array(v) for name, v in entries.items()}}
+        )
         capped.__dict__.pop("rows", None)
         far = [0.5 * np.abs(fit(transfer).pi[0] - p).sum() for transfer in (capped, plain)]
         assert far[0] <= far[1] + 1e-12
@@ -272,7 +295,9 @@ def test_the_classifier_with_probabilities():
     hidden = np.where(np.arange(3)[None, :] == pi.argmax(axis=1)[:, None], pi, np.nan)
     top = CopyClassifier().fit(X, y, proba=hidden).predict_proba(X)
     np.testing.assert_allclose(top.max(axis=1), pi.max(axis=1), rtol=1e-9)
-    np.testing.assert_allclose(pickle.loads(pickle.dumps(soft)).predict_proba(X + 0.0), pi, rtol=1e-9)
+    np.testing.assert_allclose(
+        pickle.loads(pickle.dumps(soft)).predict_proba(X + 0.0), pi, rtol=1e-9
+    )
     for bad, message in (((pi[:, :2]), "must be .n, labels. = .40, 3."), (pi + 1, "must lie in")):
         with pytest.raises(ValueError, match=message):
             CopyClassifier().fit(X, y, proba=bad)
@@ -295,10 +320,19 @@ def test_the_command_says_what_it_read_and_how_good_the_copy_is(answers, tmp_pat
     result = run(answers, "--student", "sel_ptl", "--out", out, "--confidence", 0.9)
     assert result.exit_code == 0, result.output
     bound = fit(TransferSet.read(answers), "sel_ptl").certificate(0.9).bound
-    for text in ("41 lines: 40 read, 1 malformed", "line 41: malformed", f"<= {bound:.4g} with confidence 0.9"):
+    for text in (
+        "41 lines: 40 read, 1 malformed",
+        "line 41: malformed",
+        f"<= {bound:.4g} with confidence 0.9",
+    ):
         assert text in result.output
     assert len(pd.read_csv(out)) == 6
-    assert run(answers, "--student", "top_k(1)", "--labels", "yes,no,perhaps", "--label", "first_token").exit_code == 0
+    assert (
+        run(
+            answers, "--student", "top_k(1)", "--labels", "yes,no,perhaps", "--label", "first_token"
+        ).exit_code
+        == 0
+    )
     assert "Example: kt-theory fit answers.jsonl" in run("--help").output
 
 
@@ -309,7 +343,10 @@ def test_the_command_says_what_it_read_and_how_good_the_copy_is(answers, tmp_pat
         (["ANSWERS", "--student", "sel"], "unknown student 'sel'"),
         (["ANSWERS", "--format", "chat"], "unknown format 'chat'"),
         (["ANSWERS", "--strict"], "line 41: not JSON"),
-        (["ANSWERS", "--confidence", "95"], "--confidence = 95.0: must lie strictly between 0 and 1"),
+        (
+            ["ANSWERS", "--confidence", "95"],
+            "--confidence = 95.0: must lie strictly between 0 and 1",
+        ),
         (["ANSWERS", "--out", "copy.txt"], "--out copy.txt: must end in"),
         (["ANSWERS", "--out", "no/copy.csv"], "the folder no does not exist"),
         (["ANSWERS", "--student", "ce_ful"], "needs all probabilities of a row"),

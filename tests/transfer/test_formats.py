@@ -142,8 +142,15 @@ def test_batch_of_every_kind_of_body(tmp_path):
     docs = []
     for name in ("openai_chat", "openai_responses", "openai_completions"):
         body = FORMATS[name](*RECORDS[0])
-        docs.append({"custom_id": name, "response": {"status_code": 200, "body": body.get("response", body)}})
-    docs.append({"custom_id": "x", "response": None, "error": {"code": "expired", "message": "expired"}})
+        docs.append(
+            {
+                "custom_id": name,
+                "response": {"status_code": 200, "body": body.get("response", body)},
+            }
+        )
+    docs.append(
+        {"custom_id": "x", "response": None, "error": {"code": "expired", "message": "expired"}}
+    )
     transfer = read(tmp_path, docs)
     assert transfer.account.outcomes == {"read": 3, "error": 1}
     assert transfer.input_names[0] == "openai_chat"
@@ -151,13 +158,27 @@ def test_batch_of_every_kind_of_body(tmp_path):
 
 
 def test_vllm_prompt_logprobs_state_probabilities_without_a_sampled_label(tmp_path):
-    scored = {str(IDS["yes"]): {"logprob": -0.25, "rank": 1, "decoded_token": "yes"}, "7": {"logprob": -2.0}}
-    doc = {"prompt": "q", "prompt_logprobs": [None, {"3": {"logprob": -1.0}}, scored], "outputs": []}
+    scored = {
+        str(IDS["yes"]): {"logprob": -0.25, "rank": 1, "decoded_token": "yes"},
+        "7": {"logprob": -2.0},
+    }
+    doc = {
+        "prompt": "q",
+        "prompt_logprobs": [None, {"3": {"logprob": -1.0}}, scored],
+        "outputs": [],
+    }
     transfer = read(tmp_path, [doc, {**doc, "prompt_logprobs": [None]}])
     assert stated(transfer) == [("q", None, {"yes": -0.25, "token_id:7": -2.0})]
     assert transfer.account.outcomes == {"read": 1, "no label": 1}
-    choice = {"text": "x", "logprobs": None, "finish_reason": "length", "prompt_logprobs": doc["prompt_logprobs"]}
-    assert stated(read(tmp_path, [{"prompt": "q", "choices": [choice]}])) == stated(read(tmp_path, [doc]))
+    choice = {
+        "text": "x",
+        "logprobs": None,
+        "finish_reason": "length",
+        "prompt_logprobs": doc["prompt_logprobs"],
+    }
+    assert stated(read(tmp_path, [{"prompt": "q", "choices": [choice]}])) == stated(
+        read(tmp_path, [doc])
+    )
     doc["prompt_logprobs"][-1] = {"token_id:42": -0.5, "43": -1.5}
     assert stated(read(tmp_path, [doc]))[0][2] == {"token_id:42": -0.5, "token_id:43": -1.5}
 
@@ -174,16 +195,23 @@ def test_an_answer_of_vllm_in_openais_format_is_one_of_openais(tmp_path):
 def test_llama_cpp_with_probabilities_in_place_of_logarithms(tmp_path):
     doc = FORMATS["llama_cpp"](*RECORDS[0])
     top = [{"id": 9891, "token": "yes", "prob": 0.75}, {"id": 1, "token": "x", "prob": 0.0}]
-    doc["completion_probabilities"] = [{"id": 9891, "token": "yes", "bytes": [1], "prob": 0.75, "top_probs": top}]
+    doc["completion_probabilities"] = [
+        {"id": 9891, "token": "yes", "bytes": [1], "prob": 0.75, "top_probs": top}
+    ]
     entries = stated(read(tmp_path, [doc]))[0][2]
     assert entries["yes"] == pytest.approx(math.log(0.75))
     assert math.isnan(entries["x"])
-    doc["completion_probabilities"] = [{"content": "yes", "probs": [{"tok_str": "yes", "prob": 0.5}]}]
+    doc["completion_probabilities"] = [
+        {"content": "yes", "probs": [{"tok_str": "yes", "prob": 0.5}]}
+    ]
     assert stated(read(tmp_path, [doc]))[0] == ("Is it raining?", "yes", {"yes": math.log(0.5)})
 
 
 def test_gemini_blocked_snake_case_and_certain_tokens(tmp_path):
-    blocked = {"request": {"contents": "q"}, "response": {"promptFeedback": {"blockReason": "SAFETY"}}}
+    blocked = {
+        "request": {"contents": "q"},
+        "response": {"promptFeedback": {"blockReason": "SAFETY"}},
+    }
     unsafe = FORMATS["gemini"](*RECORDS[0])
     unsafe["response"]["candidates"][0]["finishReason"] = "SAFETY"
     snake = {
@@ -193,7 +221,9 @@ def test_gemini_blocked_snake_case_and_certain_tokens(tmp_path):
                 "finish_reason": "STOP",
                 "logprobs_result": {
                     "chosen_candidates": [{"token": "yes", "token_id": 5}],
-                    "top_candidates": [{"candidates": [{"token": "no", "token_id": 6, "log_probability": -9.0}]}],
+                    "top_candidates": [
+                        {"candidates": [{"token": "no", "token_id": 6, "log_probability": -9.0}]}
+                    ],
                 },
             }
         ],
@@ -203,7 +233,9 @@ def test_gemini_blocked_snake_case_and_certain_tokens(tmp_path):
     assert transfer.account.outcomes == {"read": 1, "refused": 2}
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("plain", "openai_batch")])
+@pytest.mark.parametrize(
+    "name", [name for name in FORMATS if name not in ("plain", "openai_batch")]
+)
 def test_other_sampling_is_refused_unless_told_so(name, tmp_path):
     doc = json.loads(
         json.dumps(FORMATS[name](*RECORDS[0]))
@@ -211,7 +243,9 @@ def test_other_sampling_is_refused_unless_told_so(name, tmp_path):
         .replace(";.0", "")
         .replace(";", "")
     )
-    with pytest.raises(ValueError, match=r"1 of 1 records do not follow .*temperature = 0\.7 \(line 1\)"):
+    with pytest.raises(
+        ValueError, match=r"1 of 1 records do not follow .*temperature = 0\.7 \(line 1\)"
+    ):
         read(tmp_path, [doc])
     transfer = read(tmp_path, [doc], as_sampled=True)
     assert not transfer.faithful
@@ -234,7 +268,9 @@ def test_messages_and_named_fields_as_inputs(tmp_path):
 def test_several_choices_of_one_request_are_several_records(tmp_path):
     doc = openai_chat(*RECORDS[0])
     doc["response"]["choices"] += openai_chat(*RECORDS[1])["response"]["choices"]
-    doc["response"]["choices"].append(dict(doc["response"]["choices"][0], finish_reason="content_filter"))
+    doc["response"]["choices"].append(
+        dict(doc["response"]["choices"][0], finish_reason="content_filter")
+    )
     transfer = read(tmp_path, [doc])
     assert [record[1] for record in stated(transfer)] == ["yes", "no"]
     assert (transfer.account.lines, transfer.account.records) == (1, 2)

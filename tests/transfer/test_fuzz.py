@@ -44,16 +44,31 @@ def chunked(q, a, own, tops):
     choice = {"index": 0, "delta": delta, "logprobs": {"content": [token]}, "finish_reason": None}
     bodies = [
         {"id": f"c{len(a)}", "object": "chat.completion.chunk", "choices": [choice]},
-        {"object": "text_completion", "choices": [{"text": a, "finish_reason": None, "logprobs": None}]},
+        {
+            "object": "text_completion",
+            "choices": [{"text": a, "finish_reason": None, "logprobs": None}],
+        },
         {"model": "m", "response": a, "done": len(a) > 3, "logprobs": [token]},
-        {"index": 0, "content": a, "stop": len(a) > 3, "id_slot": 0, "completion_probabilities": [token]},
+        {
+            "index": 0,
+            "content": a,
+            "stop": len(a) > 3,
+            "id_slot": 0,
+            "completion_probabilities": [token],
+        },
         {"token": {"id": 7, "text": a, "logprob": own}, "generated_text": None, "top_tokens": []},
         {"responseId": "r", "candidates": [{"content": {"parts": [{"text": a}]}}]},
-        {"text": a, "meta_info": {"id": "s", "finish_reason": None, "output_token_logprobs": [[own, 7, a]]}},
+        {
+            "text": a,
+            "meta_info": {"id": "s", "finish_reason": None, "output_token_logprobs": [[own, 7, a]]},
+        },
         {"type": "response.completed", "response": {"status": "completed", "output": []}},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": a}},
     ]
-    return {"request": {"messages": [{"role": "user", "content": q}]}, "response": bodies[int(-own * 8) % len(bodies)]}
+    return {
+        "request": {"messages": [{"role": "user", "content": q}]},
+        "response": bodies[int(-own * 8) % len(bodies)],
+    }
 
 
 def reasoned(q, a, own, tops):
@@ -77,23 +92,40 @@ def hosted(q, a, own, tops):
 
 def lists_of_ids(q, a, own, tops):
     """A chat that lists ids alone, beside scores of the prompt."""
-    listed = {"tokens": [7, 2], "token_logprobs": [own, -0.5], "top_logprobs": [{"7": own, "9": -4.0}, {}]}
+    listed = {
+        "tokens": [7, 2],
+        "token_logprobs": [own, -0.5],
+        "top_logprobs": [{"7": own, "9": -4.0}, {}],
+    }
     choice = {"message": {"content": f"{a}."}, "logprobs": listed, "finish_reason": "stop"}
     return {"prompt": q, "choices": [choice], "prompt_logprobs": [None, {"7": {"logprob": -1.0}}]}
 
 
 def log(q, a, own, tops):
     """A list of records under a name."""
-    return {"eval": {"model": "m"}, "plan": {"config": {"seed": 3}}, "samples": [FORMATS["inspect"](q, a, own, tops)]}
+    return {
+        "eval": {"model": "m"},
+        "plan": {"config": {"seed": 3}},
+        "samples": [FORMATS["inspect"](q, a, own, tops)],
+    }
 
 
-SHAPES = {**FORMATS, **{form.__name__: form for form in (chunked, reasoned, hosted, lists_of_ids, log)}}
+SHAPES = {
+    **FORMATS,
+    **{form.__name__: form for form in (chunked, reasoned, hosted, lists_of_ids, log)},
+}
 """Every format, and shapes that are read in the formats which their records are recognised as."""
 
 
 def places(node, path=()):
     yield path
-    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    children = (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list)
+        else ()
+    )
     for name, child in children:
         yield from places(child, (*path, name))
 
@@ -143,13 +175,18 @@ def read(path, form, **options):
         found = re.search(r"answers of \d+ teachers.*model=(.+)$", str(error))
         if found is None:
             raise
-        return TransferSet.read(path, form, as_sampled=True, model=ast.literal_eval(found[1]), **options)
+        return TransferSet.read(
+            path, form, as_sampled=True, model=ast.literal_eval(found[1]), **options
+        )
 
 
 def fuzz(name, count, seed, path):
     rng = np.random.default_rng(seed)
     template = SHAPES[name]
-    lines = [broken(json.dumps(mutated(template(*RECORDS[rng.integers(4)]), rng)), rng) for _ in range(count)]
+    lines = [
+        broken(json.dumps(mutated(template(*RECORDS[rng.integers(4)]), rng)), rng)
+        for _ in range(count)
+    ]
     path.write_bytes(b"".join(lines))
     lines_of_file = path.read_bytes().split(b"\n")[:-1]
     known = name if name in FORMATS else None
@@ -204,7 +241,9 @@ def fuzz_array(name, count, seed, path):
     array = read(path, known)
     assert array.account.lines == count
     assert array.account.outcomes == lines.account.outcomes
-    assert [entry[:2] for entry in array.account.skipped] == [entry[:2] for entry in lines.account.skipped]
+    assert [entry[:2] for entry in array.account.skipped] == [
+        entry[:2] for entry in lines.account.skipped
+    ]
     assert array.label_names == lines.label_names
     np.testing.assert_array_equal(array.entry_logp, lines.entry_logp)
 

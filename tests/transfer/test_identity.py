@@ -23,7 +23,11 @@ def records(transfer):
 
 def chat(label, **more):
     body = {"object": "chat.completion", "model": "m"}
-    return {**body, "choices": [{"index": 0, "message": {"content": label}, "finish_reason": "stop"}], **more}
+    return {
+        **body,
+        "choices": [{"index": 0, "message": {"content": label}, "finish_reason": "stop"}],
+        **more,
+    }
 
 
 def sglang(label, name, reason="length"):
@@ -31,7 +35,10 @@ def sglang(label, name, reason="length"):
 
 
 def gemini(label, **more):
-    return {"candidates": [{"content": {"parts": [{"text": label}]}, "finishReason": "STOP"}], **more}
+    return {
+        "candidates": [{"content": {"parts": [{"text": label}]}, "finishReason": "STOP"}],
+        **more,
+    }
 
 
 def ollama(label, **more):
@@ -39,7 +46,9 @@ def ollama(label, **more):
 
 
 def legacy(*labels, **more):
-    choices = [{"index": i, "text": label, "finish_reason": "stop"} for i, label in enumerate(labels)]
+    choices = [
+        {"index": i, "text": label, "finish_reason": "stop"} for i, label in enumerate(labels)
+    ]
     return {"object": "text_completion", "choices": choices, **more}
 
 
@@ -58,19 +67,36 @@ def legacy(*labels, **more):
 )
 @pytest.mark.parametrize("form", ["list", "text", "body"])
 def test_whole_answers_in_a_list_are_several_draws(form, request_, answers, tmp_path):
-    response = {"list": answers, "text": json.dumps(answers), "body": {"status_code": 200, "body": answers}}[form]
+    response = {
+        "list": answers,
+        "text": json.dumps(answers),
+        "body": {"status_code": 200, "body": answers},
+    }[form]
     transfer = read(tmp_path, {"request": request_, "response": response})
     assert records(transfer) == [("q", "Yes"), ("q", "No")]
 
 
 def test_pieces_in_a_list_are_joined_by_their_id(tmp_path):
-    pieces = [sglang("Ye", "a", None), sglang("No", "b", None), sglang("Yes", "a"), sglang("Nope", "b")]
+    pieces = [
+        sglang("Ye", "a", None),
+        sglang("No", "b", None),
+        sglang("Yes", "a"),
+        sglang("Nope", "b"),
+    ]
     transfer = read(tmp_path, {"request": {"text": "q"}, "response": pieces})
     assert records(transfer) == [("q", "Yes"), ("q", "Nope")]
     pieces = [gemini("Y", responseId="a"), gemini("es", responseId="a")]
-    assert records(read(tmp_path, {"request": {"contents": "q"}, "response": pieces})) == [("q", "Yes")]
-    pieces = [ollama(text, done=done) for text, done in (("Y", False), ("es", True), ("N", False), ("o", True))]
-    assert records(read(tmp_path, {"request": {"prompt": "q"}, "response": pieces})) == [("q", "Yes"), ("q", "No")]
+    assert records(read(tmp_path, {"request": {"contents": "q"}, "response": pieces})) == [
+        ("q", "Yes")
+    ]
+    pieces = [
+        ollama(text, done=done)
+        for text, done in (("Y", False), ("es", True), ("N", False), ("o", True))
+    ]
+    assert records(read(tmp_path, {"request": {"prompt": "q"}, "response": pieces})) == [
+        ("q", "Yes"),
+        ("q", "No"),
+    ]
 
 
 def test_of_draws_in_a_list_those_that_are_answers_count(tmp_path):
@@ -122,7 +148,10 @@ STORED = [{"id": "p", "variables": {"x": x}} for x in ("1", "2")]
         {"request": {"messages": TURNS}, "prompt": "name", "response": chat("a")},
         {"request": {"contents": "q"}, "prompt": "name", "response": gemini("a")},
         {"prompt": "q", "context": [1, 2], **ollama("a")},
-        {"request": {"messages": TURNS}, "response": chat("a", reasoning={"effort": "high"}, context=[1])},
+        {
+            "request": {"messages": TURNS},
+            "response": chat("a", reasoning={"effort": "high"}, context=[1]),
+        },
     ],
 )
 def test_a_plain_question_is_named_by_its_text(doc, tmp_path):
@@ -176,26 +205,39 @@ def test_what_a_request_adds_is_part_of_the_input(name, one, other, asked, body,
     ],
 )
 @pytest.mark.parametrize("alone", [True, False])
-def test_what_a_message_holds_beside_its_text_is_part_of_the_input(alone, name, one, other, tmp_path):
+def test_what_a_message_holds_beside_its_text_is_part_of_the_input(
+    alone, name, one, other, tmp_path
+):
     turns = [[{"role": "user", "content": "q", name: value}] for value in (one, other, one, None)]
-    docs = [{"request": {"messages": turn if alone else turn + TURNS}, "response": chat("a")} for turn in turns]
+    docs = [
+        {"request": {"messages": turn if alone else turn + TURNS}, "response": chat("a")}
+        for turn in turns
+    ]
     transfer = read(tmp_path, *docs)
     assert transfer.inputs.tolist() == [0, 1, 0, 2]
     assert max(map(len, transfer.input_names)) < 80
 
 
 def test_an_echo_ends_behind_the_prompt_whatever_else_was_asked(tmp_path):
-    logprobs = {"tokens": ["q", "a"], "token_logprobs": [None, -0.5], "top_logprobs": [None, {"a": -0.5}]}
+    logprobs = {
+        "tokens": ["q", "a"],
+        "token_logprobs": [None, -0.5],
+        "top_logprobs": [None, {"a": -0.5}],
+    }
     body = legacy("qa")
     body["choices"][0]["logprobs"] = {**logprobs, "text_offset": [0, 1]}
-    transfer = read(tmp_path, {"request": {"prompt": "q", "suffix": "s", "echo": True}, "response": body})
+    transfer = read(
+        tmp_path, {"request": {"prompt": "q", "suffix": "s", "echo": True}, "response": body}
+    )
     assert records(transfer) == [("suffix: s\nq", "a")]
 
 
 def test_text_and_tokens_must_begin_alike(tmp_path):
     def stated(text, token):
         doc = chat(text)
-        doc["choices"][0]["logprobs"] = {"content": [{"token": token, "logprob": -0.1, "top_logprobs": []}]}
+        doc["choices"][0]["logprobs"] = {
+            "content": [{"token": token, "logprob": -0.1, "top_logprobs": []}]
+        }
         return {"request": {"messages": TURNS}, "response": doc}
 
     alike = [
@@ -237,7 +279,12 @@ def chunk(delta, reason=None, **more):
 
 
 def test_lines_without_choices_do_not_stop_a_stream(tmp_path):
-    filtered = {"index": 0, "finish_reason": None, "content_filter_results": {}, "content_filter_offsets": {}}
+    filtered = {
+        "index": 0,
+        "finish_reason": None,
+        "content_filter_results": {},
+        "content_filter_offsets": {},
+    }
     docs = [
         azure(choices=[], prompt_filter_results=[]),
         chunk({"role": "assistant", "content": ""}),
@@ -260,5 +307,7 @@ def test_an_answer_without_a_text_has_no_text_for_a_label(text, tmp_path):
     body = chat(text)
     body["choices"][0]["logprobs"] = {"content": [{"token": "Yes", "logprob": -0.5}]}
     doc = {"request": {"prompt": "q"}, "response": body}
-    assert read(tmp_path, doc, label="text").account.skipped == [(1, "no label", "the response holds no text")]
+    assert read(tmp_path, doc, label="text").account.skipped == [
+        (1, "no label", "the response holds no text")
+    ]
     assert records(read(tmp_path, doc)) == [("q", "Yes")]

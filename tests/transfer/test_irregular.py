@@ -35,8 +35,12 @@ def token(text, value, tops=()):
 
 def test_a_sampled_token_outside_the_top_is_censored_unless_it_is_listed(tmp_path):
     """OpenAI: -9999.0 where the token is not within the top 20."""
-    rare = chat({"logprobs": {"content": [token("perhaps", -9999.0, [("yes", -0.25), ("no", -1.75)])]}})
-    listed = chat({"logprobs": {"content": [token("no", -9999.0, [("yes", -0.25), ("no", -1.75)])]}})
+    rare = chat(
+        {"logprobs": {"content": [token("perhaps", -9999.0, [("yes", -0.25), ("no", -1.75)])]}}
+    )
+    listed = chat(
+        {"logprobs": {"content": [token("no", -9999.0, [("yes", -0.25), ("no", -1.75)])]}}
+    )
     for doc in (rare, listed):
         (choice,) = doc["response"]["choices"]
         choice["message"]["content"] = choice["logprobs"]["content"][0]["token"]
@@ -51,8 +55,12 @@ def test_a_sampled_token_outside_the_top_is_censored_unless_it_is_listed(tmp_pat
 
 
 def test_tokens_that_read_alike_without_bytes_count_as_the_first(tmp_path):
-    content = [{"token": "\ufffd", "logprob": -0.5, "top_logprobs": [{"token": "\ufffd", "logprob": -4.0}]}]
-    assert stated(read(tmp_path, chat({"logprobs": {"content": content}})))[0][2] == {"\ufffd": -0.5}
+    content = [
+        {"token": "\ufffd", "logprob": -0.5, "top_logprobs": [{"token": "\ufffd", "logprob": -4.0}]}
+    ]
+    assert stated(read(tmp_path, chat({"logprobs": {"content": content}})))[0][2] == {
+        "\ufffd": -0.5
+    }
 
 
 @pytest.mark.parametrize(
@@ -104,7 +112,10 @@ def responses(**body):
         ({"status": "cancelled"}, "error"),
         ({"output": [{"type": "reasoning", "summary": []}]}, "no label"),
         ({"output": [{"type": "function_call", "name": "f", "arguments": "{}"}]}, "no label"),
-        ({"output": [{"type": "message", "content": [{"type": "refusal", "refusal": "no"}]}]}, "refused"),
+        (
+            {"output": [{"type": "message", "content": [{"type": "refusal", "refusal": "no"}]}]},
+            "refused",
+        ),
     ],
 )
 def test_responses_that_end_otherwise(body, outcome, tmp_path):
@@ -123,7 +134,12 @@ def test_lines_of_a_batch_joined_with_their_requests_ask_the_same_thing(tmp_path
     assert read(tmp_path, *docs).input_names == ("id-0", "id-1", "id-2", "id-3")
     for i, (question, *_) in enumerate(RECORDS):
         body = {"model": "m", "messages": [{"role": "user", "content": question}], "temperature": 1}
-        docs[i]["request"] = {"custom_id": f"id-{i}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+        docs[i]["request"] = {
+            "custom_id": f"id-{i}",
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": body,
+        }
     transfer = read(tmp_path, *docs)
     assert transfer.input_names == ("Is it raining?", "Is it late?")
     assert list(transfer.inputs) == [0, 0, 1, 1]
@@ -131,14 +147,22 @@ def test_lines_of_a_batch_joined_with_their_requests_ask_the_same_thing(tmp_path
 
 def test_batch_lines_that_failed_name_why(tmp_path):
     docs = [
-        {"custom_id": "a", "response": None, "error": {"code": "batch_expired", "message": "expired"}},
+        {
+            "custom_id": "a",
+            "response": None,
+            "error": {"code": "batch_expired", "message": "expired"},
+        },
         {
             "custom_id": "b",
             "response": {"status_code": 400, "body": {"error": {"message": "bad\nmodel"}}},
             "error": None,
         },
         {"custom_id": "c", "response": {"status_code": 500, "body": None}, "error": None},
-        {"custom_id": "d", "response": {"status_code": 200, "body": {"object": "list", "data": []}}, "error": None},
+        {
+            "custom_id": "d",
+            "response": {"status_code": 200, "body": {"object": "list", "data": []}},
+            "error": None,
+        },
     ]
     skipped = read(tmp_path, *docs).account.skipped
     assert [(outcome, reason) for _, outcome, reason in skipped[:3]] == [
@@ -162,7 +186,10 @@ def test_token_ids_as_texts_in_legacy_completions(tmp_path):
         top_logprobs=[{"token_id:42": -0.25, "token_id:7": -2.0, "token_id:x": -9.0}, None],
     )
     transfer = read(tmp_path, doc)
-    assert stated(transfer)[0][1:] == ("token_id:42", {"token_id:42": -0.25, "token_id:7": -2.0, "token_id:x": -9.0})
+    assert stated(transfer)[0][1:] == (
+        "token_id:42",
+        {"token_id:42": -0.25, "token_id:7": -2.0, "token_id:x": -9.0},
+    )
 
 
 def test_an_echo_ends_where_the_prompt_does(tmp_path):
@@ -184,7 +211,10 @@ def test_an_echo_ends_where_the_prompt_does(tmp_path):
 
 def test_prompts_scored_by_vllm_ask_what_stands_before_their_last_token(tmp_path):
     def scored(label):
-        by_id = {str(IDS[t]): {"logprob": v, "rank": 1, "decoded_token": t} for t, v in (("yes", -0.25), ("no", -1.75))}
+        by_id = {
+            str(IDS[t]): {"logprob": v, "rank": 1, "decoded_token": t}
+            for t, v in (("yes", -0.25), ("no", -1.75))
+        }
         return {
             "prompt": f"Is it raining? {label}",
             "prompt_token_ids": [1, 2, IDS[label]],
@@ -216,12 +246,16 @@ def sglang(**meta):
 
 def test_sglang_triples_without_text_or_top_and_labels_named_by_id(tmp_path):
     bare = sglang(
-        output_token_logprobs=[[-0.25, 9891, None]], output_top_logprobs=[[[-0.25, 9891, None], [-1.75, 7, None]]]
+        output_token_logprobs=[[-0.25, 9891, None]],
+        output_top_logprobs=[[[-0.25, 9891, None], [-1.75, 7, None]]],
     )
     assert stated(read(tmp_path, bare))[0][2] == {"token_id:9891": -0.25, "token_id:7": -1.75}
     for nothing in (None, [], [None], [[]]):
         assert stated(read(tmp_path, sglang(output_top_logprobs=nothing)))[0][2] == {"yes": -0.25}
-    named = sglang(output_top_logprobs=None, output_token_ids_logprobs=[[[-0.25, 9891, "yes"], [-6.5, 77, "rare"]]])
+    named = sglang(
+        output_top_logprobs=None,
+        output_token_ids_logprobs=[[[-0.25, 9891, "yes"], [-6.5, 77, "rare"]]],
+    )
     assert stated(read(tmp_path, named))[0][2] == {"yes": -0.25, "rare": -6.5}
 
 
@@ -347,6 +381,8 @@ def test_ids_declared_by_their_texts(tmp_path):
 
 
 def test_fewer_entries_than_declared_leave_mass_that_is_shared(tmp_path):
-    transfer = read(tmp_path, FORMATS["openai_chat"](*FIRST), labels=["yes", "no", "perhaps", "never"])
+    transfer = read(
+        tmp_path, FORMATS["openai_chat"](*FIRST), labels=["yes", "no", "perhaps", "never"]
+    )
     rest = (1 - math.exp(-0.25) - math.exp(-1.75)) / 2
     np.testing.assert_allclose(fit(transfer).pi, [[math.exp(-0.25), math.exp(-1.75), rest, rest]])

@@ -34,13 +34,17 @@ LAYOUTS = {
     "without a line between": "".join(json.dumps(doc, indent="\t") for doc in DOCS),
     "with commas": ",\n".join(json.dumps(doc, indent=1) for doc in DOCS),
     "data": json.dumps({"data": DOCS}),
-    "records, indented": json.dumps({"object": "list", "n": [1, [2]], "records": DOCS, "more": False}, indent=2),
+    "records, indented": json.dumps(
+        {"object": "list", "n": [1, [2]], "records": DOCS, "more": False}, indent=2
+    ),
     "results": json.dumps({"results": DOCS}, indent=0),
     "responses": json.dumps({"responses": DOCS}, indent=4),
     "items, a record a line": '{"items": [\n' + ",\n".join(map(json.dumps, DOCS)) + "\n]}",
     "pages": "\n".join(json.dumps({"data": DOCS[i : i + 2]}) for i in (0, 2)),
     "windows": "\r\n".join(json.dumps(doc, indent=2).replace("\n", "\r\n") for doc in DOCS),
-    "marked": "\ufeff" + json.dumps(DOCS[0], indent=2) + "".join(json.dumps(doc, indent=2) for doc in DOCS[1:]),
+    "marked": "\ufeff"
+    + json.dumps(DOCS[0], indent=2)
+    + "".join(json.dumps(doc, indent=2) for doc in DOCS[1:]),
 }
 
 
@@ -59,7 +63,10 @@ def test_a_list_longer_than_what_is_looked_at_is_not_loaded_as_a_whole(tmp_path,
     monkeypatch.setattr(json_files, "_HEAD", 200)
     monkeypatch.setattr(json_files, "_BLOCK", 100)
     monkeypatch.setattr(json_files, "elements_of", None)
-    for text in (json.dumps({"object": "list", "data": DOCS}), json.dumps({"data": DOCS}, indent=1)):
+    for text in (
+        json.dumps({"object": "list", "data": DOCS}),
+        json.dumps({"data": DOCS}, indent=1),
+    ):
         assert stated(read(tmp_path, text)) == SHOWN
 
 
@@ -91,7 +98,8 @@ def test_indented_records_that_break_off_say_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("pack", "suffix"), [(gzip.compress, "gz"), (zstd, "zst"), (zstd, "zstd"), (gzip.compress, "GZ")]
+    ("pack", "suffix"),
+    [(gzip.compress, "gz"), (zstd, "zst"), (zstd, "zstd"), (gzip.compress, "GZ")],
 )
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a"])
 def test_compressed_files(pack, suffix, name, tmp_path):
@@ -100,7 +108,9 @@ def test_compressed_files(pack, suffix, name, tmp_path):
         assert stated(read(tmp_path, pack(data), given)) == SHOWN
     assert stated(read(tmp_path, pack(data) + pack(b"\n" + data), name)) == SHOWN * 2
     assert stated(read(tmp_path, data, f"{name}.{suffix}")) == SHOWN
-    assert stated(read(tmp_path, pack(json.dumps({"data": DOCS}, indent=1).encode()), name)) == SHOWN
+    assert (
+        stated(read(tmp_path, pack(json.dumps({"data": DOCS}, indent=1).encode()), name)) == SHOWN
+    )
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd])
@@ -135,7 +145,11 @@ def test_a_long_text_without_an_end_takes_one_pass():
 
 def test_text_that_is_no_unicode_and_numbers_out_of_bounds_are_one_line(tmp_path):
     good = json.dumps(DOCS[0])
-    odd = [good.replace("Is it", "\\ud800"), good.replace("-0.25", "1e999"), good.replace("-0.25", "-" + "9" * 400)]
+    odd = [
+        good.replace("Is it", "\\ud800"),
+        good.replace("-0.25", "1e999"),
+        good.replace("-0.25", "-" + "9" * 400),
+    ]
     account = read(tmp_path, "\n".join([good, *odd]), "a.jsonl").account
     assert sum(account.outcomes.values()) == 4
     assert account.outcomes["malformed"] >= 1

@@ -22,8 +22,12 @@ from kt_theory.transfer.sets import TransferSet
 TEACHERS = {
     "dirichlet": kt.teachers.dirichlet(7, 5, seed=3),
     "deterministic": kt.teachers.deterministic(7, 5),
-    "zeros": kt.Teacher([[0.5, 0.5, 0, 0], [1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]], [0.2, 0.3, 0.5]),
-    "uneven": kt.Teacher(kt.teachers.dirichlet(6, 3, seed=5).pi, [0.6, 0.3, 0.05, 0.02, 0.02, 0.01]),
+    "zeros": kt.Teacher(
+        [[0.5, 0.5, 0, 0], [1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]], [0.2, 0.3, 0.5]
+    ),
+    "uneven": kt.Teacher(
+        kt.teachers.dirichlet(6, 3, seed=5).pi, [0.6, 0.3, 0.05, 0.02, 0.02, 0.01]
+    ),
 }
 CHANNELS = [
     students.tempered(2.0),
@@ -63,7 +67,9 @@ def counts_of(transfer, teacher):
 
 
 def loss(copy, teacher, elsewhere=None):
-    table = np.full(teacher.pi.shape, 1.0 / teacher.labels) if elsewhere is None else elsewhere.copy()
+    table = (
+        np.full(teacher.pi.shape, 1.0 / teacher.labels) if elsewhere is None else elsewhere.copy()
+    )
     table[places(copy.transfer)[copy.rows.input]] = copy.pi
     return float(kt.total_variation(table, teacher.pi, teacher.rho))
 
@@ -84,7 +90,9 @@ def test_distorted_rows_are_undone_as_the_row_rule_does(teacher, student):
     transfer = draw(teacher, student.access, 30, 0)
     copy = fit(transfer, student)
     counts = counts_of(transfer, teacher)
-    expected = student.table(counts, student.access.reveal(counts, teacher.pi))[places(transfer)[copy.rows.input]]
+    expected = student.table(counts, student.access.reveal(counts, teacher.pi))[
+        places(transfer)[copy.rows.input]
+    ]
     np.testing.assert_allclose(copy.pi, expected, rtol=1e-9, atol=1e-12)
     off = 0.5 * np.abs(copy.pi - teacher.pi[places(transfer)[copy.rows.input]]).sum(axis=1).max()
     if "as" not in student.name:
@@ -109,7 +117,9 @@ def test_certificates_of_distorted_rows_cover(student):
 def test_who_counts_labels_needs_one_in_each_record(student):
     teacher = TEACHERS["dirichlet"]
     transfer = TransferSet.from_arrays(range(7), None, logprobs=np.log(teacher.pi))
-    with pytest.raises(kt.AccessError, match="needs a sampled label in each record; 7 records have none"):
+    with pytest.raises(
+        kt.AccessError, match="needs a sampled label in each record; 7 records have none"
+    ):
         fit(transfer, student)
 
 
@@ -138,7 +148,10 @@ def test_frequencies_are_certified_by_labels_whatever_is_stated_beside_them():
     labels = fit(draw(teacher, access.HARD, 5, 0), "ce_sgl")
     np.testing.assert_array_equal(copy.pi, labels.pi)
     assert copy.certificate().bound == labels.certificate().bound
-    assert fit(draw(teacher, access.SOFT, 5, 0), "ce_ful").certificate().bound < labels.certificate().bound
+    assert (
+        fit(draw(teacher, access.SOFT, 5, 0), "ce_ful").certificate().bound
+        < labels.certificate().bound
+    )
 
 
 def test_the_wrong_channel_is_not_covered():
@@ -168,10 +181,14 @@ def test_greedy_answers_leave_the_tail_open(teacher, k):
     transfer = draw(teacher, student.access, 300, 0)
     copy = fit(transfer, student)
     counts = counts_of(transfer, teacher)
-    expected = student.table(counts, student.access.reveal(counts, teacher.pi))[places(transfer)[copy.rows.input]]
+    expected = student.table(counts, student.access.reveal(counts, teacher.pi))[
+        places(transfer)[copy.rows.input]
+    ]
     np.testing.assert_allclose(copy.pi, expected, rtol=1e-9, atol=1e-12)
     tail = 1 - np.sort(teacher.pi, axis=1)[:, ::-1][:, :k].sum(axis=1)
-    np.testing.assert_allclose(copy.rows.hidden_mass, tail[places(transfer)[copy.rows.input]], atol=1e-12)
+    np.testing.assert_allclose(
+        copy.rows.hidden_mass, tail[places(transfer)[copy.rows.input]], atol=1e-12
+    )
     found = copy.certificate(0.95)
     assert loss(copy, teacher) <= found.bound
     # What is certified is no better than the mass of the tail allows, and not much worse.
@@ -198,13 +215,21 @@ def test_a_greedy_rule_of_ones_own_sees_the_most_probable_label():
     teacher = TEACHERS["dirichlet"]
     student = kt.Student("greedy", access=access.top_k(2, sampled=False), rule=frequencies)
     copy = fit(draw(teacher, access.top_k(2), 50, 0), student)
-    assert (copy.pi.argmax(axis=1) == teacher.pi.argmax(axis=1)[places(copy.transfer)[copy.rows.input]]).all()
+    assert (
+        copy.pi.argmax(axis=1) == teacher.pi.argmax(axis=1)[places(copy.transfer)[copy.rows.input]]
+    ).all()
     assert (copy.pi.max(axis=1) == 1).all()
 
 
 def test_the_greedy_command(tmp_path):
     path = tmp_path / "greedy.jsonl"
-    record = {"input": "q", "label": "a", "logprob": -0.5, "top_logprobs": {"a": -0.5, "b": -2.0}, "temperature": 0}
+    record = {
+        "input": "q",
+        "label": "a",
+        "logprob": -0.5,
+        "top_logprobs": {"a": -0.5, "b": -2.0},
+        "temperature": 0,
+    }
     path.write_text((json.dumps(record) + "\n") * 200)
     words = [str(path), "--labels", "a,b,c,d", "--other", "none", "--student", "top_k_only(2)"]
     refused = CliRunner().invoke(fit_command, words)
@@ -216,12 +241,15 @@ def test_the_greedy_command(tmp_path):
     assert done.exit_code == 0, done.output
     tail = 1 - math.exp(-0.5) - math.exp(-2.0)
     bound = fit(
-        TransferSet.read(path, labels=list("abcd"), other="none", as_sampled=True), students.top_k(2, sampled=False)
+        TransferSet.read(path, labels=list("abcd"), other="none", as_sampled=True),
+        students.top_k(2, sampled=False),
     )
     assert 0.5 * tail < bound.certificate().bound < tail
     assert "top_k_only(2)" in done.output
     for name in ("tempered(2)", "add_c(0.5)", "top_k_only(1.5)", "quantised(0)", "rounded(0)"):
-        done = CliRunner().invoke(fit_command, [*words[:-1], name, "--as-sampled"], catch_exceptions=False)
+        done = CliRunner().invoke(
+            fit_command, [*words[:-1], name, "--as-sampled"], catch_exceptions=False
+        )
         assert done.exit_code == (0 if name == "add_c(0.5)" else 2), done.output
         assert done.exit_code == 0 or len(done.output.splitlines()) == 1
 
@@ -229,9 +257,15 @@ def test_the_greedy_command(tmp_path):
 @pytest.mark.parametrize("base", ["ce_sgl", "ce_ptl", "sel_ptl", "ce_ful", "top_k", "shrink"])
 def test_students_with_a_table_of_their_own(base):
     teacher = TEACHERS["uneven"]
-    old = pd.DataFrame(kt.teachers.dirichlet(6, 3, seed=9).pi, index=[str(s) for s in range(6)], columns=list("012"))
+    old = pd.DataFrame(
+        kt.teachers.dirichlet(6, 3, seed=9).pi,
+        index=[str(s) for s in range(6)],
+        columns=list("012"),
+    )
     for n, seed in ((4, 0), (60, 1)):
-        level = {"ce_sgl": access.HARD, "shrink": access.HARD, "ce_ful": access.SOFT}.get(base, access.top_k(1))
+        level = {"ce_sgl": access.HARD, "shrink": access.HARD, "ce_ful": access.SOFT}.get(
+            base, access.top_k(1)
+        )
         transfer = draw(teacher, level, n, seed, labels=list("012"))
         prior = transfer.aligned(old.sample(frac=1, random_state=0)[["2", "0", "1"]])
         np.testing.assert_array_equal(prior, old.to_numpy()[places(transfer)])
@@ -243,7 +277,9 @@ def test_students_with_a_table_of_their_own(base):
         whole = make(old.to_numpy())
         counts = counts_of(transfer, teacher)
         expected = whole.table(counts, whole.access.reveal(counts, teacher.pi))
-        np.testing.assert_allclose(copy.pi, expected[places(transfer)[copy.rows.input]], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            copy.pi, expected[places(transfer)[copy.rows.input]], rtol=1e-9, atol=1e-12
+        )
         assert loss(copy, teacher, old.to_numpy()) <= copy.certificate(0.9).bound
 
 
@@ -251,7 +287,8 @@ def test_certificates_with_a_bad_table_cover_the_inputs_that_were_not_asked():
     """The table is wrong everywhere: a certificate of the visited inputs alone would fail."""
     inputs = 30
     teacher = kt.Teacher(
-        np.tile([1.0, 0.0], (inputs, 1)), 1 / np.arange(1, inputs + 1) / (1 / np.arange(1, inputs + 1)).sum()
+        np.tile([1.0, 0.0], (inputs, 1)),
+        1 / np.arange(1, inputs + 1) / (1 / np.arange(1, inputs + 1)).sum(),
     )
     repeats, failures, blind = 60, 0, 0
     for seed in range(repeats):
@@ -269,7 +306,9 @@ def test_tables_are_aligned_by_name():
     transfer = TransferSet.from_arrays(["b", "a"], [0, 1], labels=["yes", "no"])
     frame = pd.DataFrame([[0.2, 0.8], [0.7, 0.3]], index=["a", "z"], columns=["no", "yes"])
     np.testing.assert_allclose(transfer.aligned(frame), [[0.5, 0.5], [0.8, 0.2]])
-    np.testing.assert_allclose(transfer.aligned(fit(transfer, "laplace")), [[2 / 3, 1 / 3], [1 / 3, 2 / 3]])
+    np.testing.assert_allclose(
+        transfer.aligned(fit(transfer, "laplace")), [[2 / 3, 1 / 3], [1 / 3, 2 / 3]]
+    )
     with pytest.raises(ValueError, match="label 'maybe' is not among those of the records"):
         transfer.aligned(frame.rename(columns={"no": "maybe"}))
     with pytest.raises(ValueError, match="names twice"):
@@ -302,7 +341,11 @@ def test_pooled_students(n):
         (students.jacobian(np.eye(7)), access.SOFT, "needs gradients"),
         (students.noisy(0.1), access.SOFT, "needs noisy answers as they came"),
         (students.logits(), access.SOFT, "needs logits: records state log-probabilities"),
-        (students.affine_ful(np.eye(7)), access.SOFT, "needs logits: records state log-probabilities"),
+        (
+            students.affine_ful(np.eye(7)),
+            access.SOFT,
+            "needs logits: records state log-probabilities",
+        ),
         (students.tempered(2.0, of=access.PARTIAL), access.SOFT, "whole rows alone can be undone"),
         (students.rounded(0.1, of=access.top_k(2)), access.SOFT, "whole rows alone can be undone"),
         (students.tempered(2.0), access.top_k(2), "needs all probabilities of a row"),
@@ -310,7 +353,11 @@ def test_pooled_students(n):
         (students.quantised(8), access.PARTIAL, "needs all probabilities of a row"),
         (students.tempered(2.0), access.HARD, "the records state no probabilities"),
         (students.top_k(2, sampled=False), access.HARD, "the records state no probabilities"),
-        (students.with_prior("ce_ful", np.full((3, 5), 0.2)), access.SOFT, r"its table has shape \(3, 5\)"),
+        (
+            students.with_prior("ce_ful", np.full((3, 5), 0.2)),
+            access.SOFT,
+            r"its table has shape \(3, 5\)",
+        ),
         (students.shrink(np.full((3, 5), 0.2), 1.0), access.HARD, r"transfer\.aligned\(table\)"),
     ],
     ids=lambda value: getattr(value, "name", None),
@@ -322,7 +369,9 @@ def test_what_records_cannot_hold_is_refused_in_one_line(student, level, message
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("student", [students.rounded(0.1), students.quantised(8), students.tempered(2.0)])
+@pytest.mark.parametrize(
+    "student", [students.rounded(0.1), students.quantised(8), students.tempered(2.0)]
+)
 def test_weights_that_are_not_of_the_channel_are_refused(student):
     shown = student.access.channel.shown(kt.teachers.dirichlet(4, 5, seed=0).pi)
 
@@ -345,7 +394,9 @@ def test_weights_that_are_not_of_the_channel_are_refused(student):
     if isinstance(student.access.channel, Temperature):
         np.testing.assert_allclose(fitted(off).pi.sum(axis=1), 1, rtol=1e-12)
         return
-    with pytest.raises(ValueError, match=r"input '2' states .* of label '.', which is no multiple of 0\.") as error:
+    with pytest.raises(
+        ValueError, match=r"input '2' states .* of label '.', which is no multiple of 0\."
+    ) as error:
         fitted(off)
     assert "\n" not in str(error.value)
 

@@ -21,12 +21,24 @@ def read(tmp_path, *docs, **options):
 
 
 def token(text, value, tops=()):
-    return {"token": text, "logprob": value, "top_logprobs": [{"token": t, "logprob": v} for t, v in tops]}
+    return {
+        "token": text,
+        "logprob": value,
+        "top_logprobs": [{"token": t, "logprob": v} for t, v in tops],
+    }
 
 
 def chat(logprobs, content="Yes.", **body):
-    choice = {"index": 0, "finish_reason": "stop", "message": {"content": content}, "logprobs": logprobs}
-    return {"request": ASKED, "response": {"object": "chat.completion", "choices": [choice], **body}}
+    choice = {
+        "index": 0,
+        "finish_reason": "stop",
+        "message": {"content": content},
+        "logprobs": logprobs,
+    }
+    return {
+        "request": ASKED,
+        "response": {"object": "chat.completion", "choices": [choice], **body},
+    }
 
 
 YES = ("q", "Yes", {"Yes": -0.25, "No": -1.5})
@@ -55,15 +67,23 @@ def test_ids_alone(tmp_path):
     assert stated(read(tmp_path, chat(listed))) == expected
     pairs = [[[7, -0.25], [9, -1.5]], [[2, -0.5]]]
     assert stated(read(tmp_path, chat({**listed, "top_logprobs": pairs}))) == expected
-    legacy = {"prompt": "q", "choices": [{"text": "Yes.", "logprobs": listed, "finish_reason": "stop"}]}
+    legacy = {
+        "prompt": "q",
+        "choices": [{"text": "Yes.", "logprobs": listed, "finish_reason": "stop"}],
+    }
     assert stated(read(tmp_path, legacy)) == expected
-    newer = chat({"content": [{"id": 7, "logprob": -0.25, "top_logprobs": [{"id": 9, "logprob": -1.5}]}]})
+    newer = chat(
+        {"content": [{"id": 7, "logprob": -0.25, "top_logprobs": [{"id": 9, "logprob": -1.5}]}]}
+    )
     assert stated(read(tmp_path, newer)) == expected
 
 
 def test_completions_that_list_content(tmp_path):
     """llama.cpp's /v1/completions."""
-    content = [{**token("Yes", -0.25, [("Yes", -0.25), ("No", -1.5)]), "bytes": list(b"Yes")}, token(".", -0.5)]
+    content = [
+        {**token("Yes", -0.25, [("Yes", -0.25), ("No", -1.5)]), "bytes": list(b"Yes")},
+        token(".", -0.5),
+    ]
     choice = {"text": "Yes.", "index": 0, "logprobs": {"content": content}, "finish_reason": "stop"}
     doc = {"prompt": "q", "object": "text_completion", "choices": [choice]}
     assert stated(read(tmp_path, doc)) == [YES]
@@ -71,7 +91,11 @@ def test_completions_that_list_content(tmp_path):
 
 
 def test_scores_of_the_prompt_beside_an_answer_are_left_alone(tmp_path):
-    scores = [None, {"11": {"logprob": -2.0, "decoded_token": "q"}}, {"198": {"logprob": -0.01, "decoded_token": "\n"}}]
+    scores = [
+        None,
+        {"11": {"logprob": -2.0, "decoded_token": "q"}},
+        {"198": {"logprob": -0.01, "decoded_token": "\n"}},
+    ]
     docs = [chat(None, "Yes", prompt_logprobs=scores), chat(None, "No", prompt_logprobs=scores)]
     assert stated(read(tmp_path, *docs)) == [("q", "Yes", {}), ("q", "No", {})]
     nothing = chat(None, "", prompt_logprobs=scores)
@@ -81,7 +105,8 @@ def test_scores_of_the_prompt_beside_an_answer_are_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "empty", [None, [], {}, {"content": None}, {"content": []}, {"tokens": [], "token_logprobs": []}]
+    "empty",
+    [None, [], {}, {"content": None}, {"content": []}, {"tokens": [], "token_logprobs": []}],
 )
 def test_no_token_stated_is_a_label_of_the_whole_text_without_probability(empty, tmp_path):
     transfer = read(tmp_path, chat(empty))
@@ -89,7 +114,11 @@ def test_no_token_stated_is_a_label_of_the_whole_text_without_probability(empty,
     mixed = read(tmp_path, chat(LISTS), chat(empty))
     assert stated(mixed) == [YES]
     assert mixed.account.skipped == [
-        (2, "no token", "the answer states no token, others do; label='text' reads the texts of all")
+        (
+            2,
+            "no token",
+            "the answer states no token, others do; label='text' reads the texts of all",
+        )
     ]
 
 
@@ -100,7 +129,8 @@ def test_no_token_stated_in_every_format(name, tmp_path):
     def without(node, empty):
         if isinstance(node, dict):
             return {
-                k: empty if k in _TOKENS and isinstance(v, (list, dict)) else without(v, empty) for k, v in node.items()
+                k: empty if k in _TOKENS and isinstance(v, (list, dict)) else without(v, empty)
+                for k, v in node.items()
             }
         return [without(value, empty) for value in node] if isinstance(node, list) else node
 
@@ -129,7 +159,13 @@ def cohere(**body):
         {"text": "Yes", "token_ids": [7], "logprobs": [-0.25]},
         {"text": ".", "token_ids": [2], "logprobs": [-0.5]},
     ]
-    response = {"id": "c", "finish_reason": "COMPLETE", "message": message, "logprobs": listed, **body}
+    response = {
+        "id": "c",
+        "finish_reason": "COMPLETE",
+        "message": message,
+        "logprobs": listed,
+        **body,
+    }
     return {"request": {"model": "command", **ASKED}, "response": response}
 
 
@@ -142,7 +178,12 @@ def test_cohere(tmp_path):
     two = cohere(logprobs=[{"text": "Yes.", "token_ids": [7, 2], "logprobs": [-0.25, -0.5]}])
     assert stated(read(tmp_path, two)) == [("q", "token_id:7", {"token_id:7": -0.25})]
     assert stated(read(tmp_path, cohere(logprobs=None))) == [("q", "Yes.", {})]
-    outcomes = {"MAX_TOKENS": "read", "TOOL_CALL": "no label", "ERROR_TOXIC": "refused", "ERROR": "error"}
+    outcomes = {
+        "MAX_TOKENS": "read",
+        "TOOL_CALL": "no label",
+        "ERROR_TOXIC": "refused",
+        "ERROR": "error",
+    }
     for reason, outcome in outcomes.items():
         assert read(tmp_path, cohere(finish_reason=reason)).account.outcomes == {outcome: 1}
     unequal = cohere(logprobs=[{"text": "Yes", "token_ids": [7, 8], "logprobs": [-0.25]}])
@@ -151,7 +192,13 @@ def test_cohere(tmp_path):
 
 def anthropic(**body):
     content = [{"type": "text", "text": "Yes."}]
-    message = {"type": "message", "role": "assistant", "model": "claude", "content": content, "stop_reason": "end_turn"}
+    message = {
+        "type": "message",
+        "role": "assistant",
+        "model": "claude",
+        "content": content,
+        "stop_reason": "end_turn",
+    }
     return {"request": {"system": "Be brief.", **ASKED}, "response": {**message, **body}}
 
 
@@ -159,7 +206,9 @@ def test_anthropic(tmp_path):
     transfer = read(tmp_path, anthropic())
     assert stated(transfer) == [("system: Be brief.\nq", "Yes.", {})]
     assert transfer.account.models == {"claude": 1}
-    thought = anthropic(content=[{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Yes."}])
+    thought = anthropic(
+        content=[{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Yes."}]
+    )
     transfer = read(tmp_path, thought)
     assert stated(transfer) == [("system: Be brief.\nq", "Yes.", {})]
     assert transfer.account.reasoned == 1
@@ -172,7 +221,10 @@ def test_anthropic(tmp_path):
     ]
     transfer = read(tmp_path, *batch)
     assert stated(transfer) == [("a", "Yes.", {})]
-    assert [skip[1:] for skip in transfer.account.skipped] == [("error", "result expired"), ("error", "overloaded")]
+    assert [skip[1:] for skip in transfer.account.skipped] == [
+        ("error", "result expired"),
+        ("error", "overloaded"),
+    ]
 
 
 def test_tgi_with_its_other_sequences(tmp_path):
@@ -181,7 +233,9 @@ def test_tgi_with_its_other_sequences(tmp_path):
     with pytest.raises(ValueError, match=r"best_of = 2"):
         read(tmp_path, doc)
     other = FORMATS["tgi"](*RECORDS[1])["response"]
-    doc["response"]["details"]["best_of_sequences"] = [{"generated_text": other["generated_text"], **other["details"]}]
+    doc["response"]["details"]["best_of_sequences"] = [
+        {"generated_text": other["generated_text"], **other["details"]}
+    ]
     transfer = read(tmp_path, doc)
     assert [record[1] for record in stated(transfer)] == ["yes", "no"]
     assert transfer.faithful
@@ -207,14 +261,19 @@ def test_ollama_by_chat_bare_and_with_thinking(tmp_path):
     body = doc["response"]
     spoken = {**body, "message": {"role": "assistant", "content": body["response"]}}
     del spoken["response"]
-    chatted = {"request": {"messages": [{"role": "user", "content": RECORDS[0][0]}]}, "response": spoken}
+    chatted = {
+        "request": {"messages": [{"role": "user", "content": RECORDS[0][0]}]},
+        "response": spoken,
+    }
     assert stated(read(tmp_path, chatted)) == stated(read(tmp_path, doc))
     bare = {"prompt": RECORDS[0][0], **body}
     assert stated(read(tmp_path, bare)) == stated(read(tmp_path, doc))
     silent = {**bare, "logprobs": None}
     assert stated(read(tmp_path, silent)) == [(RECORDS[0][0], "yes.", {})]
     assert stated(read(tmp_path, {**bare, "thinking": "Hm."})) == [(RECORDS[0][0], "yes", {})]
-    assert read(tmp_path, {**bare, "done_reason": "load", "response": ""}).account.outcomes == {"error": 1}
+    assert read(tmp_path, {**bare, "done_reason": "load", "response": ""}).account.outcomes == {
+        "error": 1
+    }
 
 
 def test_a_log_of_inspect(tmp_path):
@@ -260,7 +319,10 @@ def test_bodies_that_are_json_as_text(tmp_path):
     ]
     for shape in shapes:
         assert stated(read(tmp_path, shape)) == expected, shape
-    failed = {"request": {"body": request}, "response": {"status": {"code": 503}, "body": {"string": "busy"}}}
+    failed = {
+        "request": {"body": request},
+        "response": {"status": {"code": 503}, "body": {"string": "busy"}},
+    }
     assert read(tmp_path, shapes[-1], failed).account.outcomes == {"read": 1, "error": 1}
     path = tmp_path / "cassette.json"
     path.write_text(json.dumps({"version": 1, "interactions": [*shapes[-2:], failed]}, indent=1))
@@ -317,7 +379,9 @@ def test_the_teachers_name_is_read(name, tmp_path):
     if name == "llama_cpp":
         doc["model"] = "m"
     other = json.loads(
-        json.dumps(doc).replace('"modelVersion": "gemini"', '"modelVersion": "pro"').replace('"m"', '"n"')
+        json.dumps(doc)
+        .replace('"modelVersion": "gemini"', '"modelVersion": "pro"')
+        .replace('"m"', '"n"')
     )
     assert len(read(tmp_path, doc).account.models) == 1
     with pytest.raises(ValueError, match="the answers of 2 teachers"):
@@ -329,7 +393,11 @@ def test_deep_nesting_is_one_line(name, tmp_path):
     deep = "[" * 990 + "]" * 990
     text = json.dumps(FORMATS[name](*RECORDS[0]))
     path = tmp_path / "a.jsonl"
-    lines = [text.replace(json.dumps(RECORDS[0][0]), deep), text[:-1] + f', "prompt": {deep}}}', text]
+    lines = [
+        text.replace(json.dumps(RECORDS[0][0]), deep),
+        text[:-1] + f', "prompt": {deep}}}',
+        text,
+    ]
     path.write_text("\n".join(lines))
     account = TransferSet.read(path, name, as_sampled=True).account
     assert sum(account.outcomes.values()) == 3

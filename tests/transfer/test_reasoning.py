@@ -23,10 +23,20 @@ def chat(content, tokens=None, usage=None, request=ASKED, **message):
     listed = None
     if tokens is not None:
         listed = {
-            "content": [{"token": t, "logprob": -0.5, "top_logprobs": [{"token": t, "logprob": -0.5}]} for t in tokens]
+            "content": [
+                {"token": t, "logprob": -0.5, "top_logprobs": [{"token": t, "logprob": -0.5}]}
+                for t in tokens
+            ]
         }
-    choice = {"finish_reason": "stop", "message": {"content": content, **message}, "logprobs": listed}
-    return {"request": request, "response": {"object": "chat.completion", "choices": [choice], "usage": usage}}
+    choice = {
+        "finish_reason": "stop",
+        "message": {"content": content, **message},
+        "logprobs": listed,
+    }
+    return {
+        "request": request,
+        "response": {"object": "chat.completion", "choices": [choice], "usage": usage},
+    }
 
 
 FORMS = {
@@ -89,7 +99,9 @@ def test_reasoning_that_the_server_took_away_is_found_in_the_tokens(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "tokens", [["<think>", "x"], ["x", "y"], ["Hm", "</think>Yes", "."]], ids=["cut off", "elsewhere", "in one token"]
+    "tokens",
+    [["<think>", "x"], ["x", "y"], ["Hm", "</think>Yes", "."]],
+    ids=["cut off", "elsewhere", "in one token"],
 )
 def test_where_the_answers_tokens_are_not_found_its_text_is_the_label(tokens, tmp_path):
     transfer = read(tmp_path, chat("Yes.", tokens, reasoning_content="x"))
@@ -146,7 +158,9 @@ def test_reasoning_that_was_asked_for_counts_where_the_usage_is_silent(setting, 
     request = {**ASKED, **setting}
     assert read(tmp_path, chat("Yes.", ["Yes", "."], request=request)).account.reasoned == reasoned
     nothing = {"completion_tokens_details": {"reasoning_tokens": 0}}
-    assert read(tmp_path, chat("Yes.", ["Yes", "."], nothing, request=request)).account.reasoned == 0
+    assert (
+        read(tmp_path, chat("Yes.", ["Yes", "."], nothing, request=request)).account.reasoned == 0
+    )
 
 
 def test_an_answer_that_speaks_of_thinking_is_an_answer(tmp_path):
@@ -162,7 +176,11 @@ def responses(*items, usage=None):
 
 
 def said(text):
-    part = {"type": "output_text", "text": text, "logprobs": [{"token": text, "logprob": -0.5, "top_logprobs": []}]}
+    part = {
+        "type": "output_text",
+        "text": text,
+        "logprobs": [{"token": text, "logprob": -0.5, "top_logprobs": []}],
+    }
     return {"type": "message", "role": "assistant", "content": [part]}
 
 
@@ -174,12 +192,20 @@ THOUGHT = {"type": "reasoning", "summary": []}
     [
         (responses(said("Yes")), "Yes", 0),
         (responses(THOUGHT, said("Yes")), "Yes", 1),
-        (responses(THOUGHT, said("Yes"), usage={"output_tokens_details": {"reasoning_tokens": 0}}), "Yes", 0),
+        (
+            responses(
+                THOUGHT, said("Yes"), usage={"output_tokens_details": {"reasoning_tokens": 0}}
+            ),
+            "Yes",
+            0,
+        ),
         (responses(said("Let me see."), said("Yes")), "Yes", 1),
         (responses({"type": "web_search_call", "id": "w"}, said("Yes")), "Yes", 1),
     ],
 )
-def test_of_several_items_of_responses_the_last_message_is_the_answer(doc, label, reasoned, tmp_path):
+def test_of_several_items_of_responses_the_last_message_is_the_answer(
+    doc, label, reasoned, tmp_path
+):
     transfer = read(tmp_path, doc)
     assert stated(transfer) == [("q", label, {} if reasoned else {label: -0.5})]
     assert transfer.account.reasoned == reasoned
@@ -204,13 +230,25 @@ def test_thoughts_of_gemini_are_no_answer(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["openai_completions", "vllm", "sglang", "llama_cpp", "tgi", "ollama", "inspect", "openai_batch"]
+    "name",
+    [
+        "openai_completions",
+        "vllm",
+        "sglang",
+        "llama_cpp",
+        "tgi",
+        "ollama",
+        "inspect",
+        "openai_batch",
+    ],
 )
 def test_markers_of_reasoning_in_every_format(name, tmp_path):
     """The tokens of <think>x</think>yes in place of the answer's."""
     q, _, own, _ = RECORDS[0]
     texts = ["<think>", "x", "</think>", "\n", "yes"]
-    doc = json.dumps(FORMATS[name](q, "yes", own, {"yes": own})).replace('"yes."', json.dumps("".join(texts)))
+    doc = json.dumps(FORMATS[name](q, "yes", own, {"yes": own})).replace(
+        '"yes."', json.dumps("".join(texts))
+    )
     doc = json.loads(doc)
 
     def grow(node):
@@ -221,7 +259,9 @@ def test_markers_of_reasoning_in_every_format(name, tmp_path):
             return [grow(value) for value in node] if isinstance(node, list) else node
         if not isinstance(node[0], (dict, list, str)) or "role" in node[0]:
             return node
-        return [json.loads(json.dumps(node[0]).replace('"yes"', json.dumps(text))) for text in texts]
+        return [
+            json.loads(json.dumps(node[0]).replace('"yes"', json.dumps(text))) for text in texts
+        ]
 
     doc = grow(doc)
     body = json.loads(json.dumps(doc))
@@ -231,7 +271,9 @@ def test_markers_of_reasoning_in_every_format(name, tmp_path):
         output = body["outputs"][0]
         ids = [9001, 9002, 9003, 9004, 9891]
         output["token_ids"] = ids
-        output["logprobs"] = [{str(i): {"logprob": own, "decoded_token": t}} for i, t in zip(ids, texts, strict=True)]
+        output["logprobs"] = [
+            {str(i): {"logprob": own, "decoded_token": t}} for i, t in zip(ids, texts, strict=True)
+        ]
     if name in ("sglang", "llama_cpp", "tgi", "openai_batch", "ollama", "inspect"):
         body = json.loads(json.dumps(body).replace('"bytes": [121, 101, 115]', '"bytes": null'))
     transfer = read(tmp_path, body)
@@ -241,7 +283,14 @@ def test_markers_of_reasoning_in_every_format(name, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "start"),
-    [("", 0), ("Yes", 0), ("<think>", -1), ("<think>a</think>b", 16), ("a</think>b", 9), ("a <think> b", 0)],
+    [
+        ("", 0),
+        ("Yes", 0),
+        ("<think>", -1),
+        ("<think>a</think>b", 16),
+        ("a</think>b", 9),
+        ("a <think> b", 0),
+    ],
 )
 def test_where_an_answer_begins(text, start):
     assert start_of_answer(text) == start

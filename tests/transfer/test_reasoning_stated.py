@@ -12,7 +12,9 @@ from kt_theory.transfer.sets import TransferSet
 
 def read(tmp_path, text, name="a.jsonl", **options):
     path = tmp_path / name
-    path.write_text(text if isinstance(text, str) else "".join(json.dumps(doc) + "\n" for doc in text))
+    path.write_text(
+        text if isinstance(text, str) else "".join(json.dumps(doc) + "\n" for doc in text)
+    )
     return TransferSet.read(path, **options)
 
 
@@ -28,7 +30,10 @@ def chat(content="Yes", usage=None, message=(), request=()):
         "finish_reason": "stop",
     }
     asked = {"messages": [{"role": "user", "content": "q"}], **dict(request)}
-    return {"request": asked, "response": {"object": "chat.completion", "choices": [choice], "usage": usage}}
+    return {
+        "request": asked,
+        "response": {"object": "chat.completion", "choices": [choice], "usage": usage},
+    }
 
 
 @pytest.mark.parametrize(
@@ -39,7 +44,15 @@ def chat(content="Yes", usage=None, message=(), request=()):
         (chat(message={"thinking_blocks": [{"thinking": "x"}]}), 1),
         (chat(message={"provider_specific_fields": {"reasoning_content": "x"}}), 1),
         (chat(message={"provider_specific_fields": {"reasoning_content": None}}), 0),
-        (chat(usage={"num_reasoning_tokens": 3, "completion_tokens_details": {"reasoning_tokens": 0}}), 1),
+        (
+            chat(
+                usage={
+                    "num_reasoning_tokens": 3,
+                    "completion_tokens_details": {"reasoning_tokens": 0},
+                }
+            ),
+            1,
+        ),
         (chat(usage={"num_reasoning_tokens": 0}), 0),
         (chat(request={"extra_body": {"enable_thinking": True}}), 1),
         (chat(request={"reasoning": {"max_tokens": 100}}), 1),
@@ -65,11 +78,21 @@ def test_reasoning_beside_the_answer(doc, reasoned, tmp_path):
 )
 def test_thinking_that_was_asked_of_gemini(config, usage, reasoned, tmp_path):
     listed = {"chosenCandidates": [{"token": "Yes", "logProbability": -0.1}]}
-    candidate = {"content": {"parts": [{"text": "Yes"}]}, "finishReason": "STOP", "logprobsResult": listed}
+    candidate = {
+        "content": {"parts": [{"text": "Yes"}]},
+        "finishReason": "STOP",
+        "logprobsResult": listed,
+    }
     response = {"candidates": [candidate], "usageMetadata": usage}
     for name in ("generationConfig", "config"):
         transfer = read(
-            tmp_path, [{"request": {"contents": "q", name: {"thinkingConfig": config}}, "response": response}]
+            tmp_path,
+            [
+                {
+                    "request": {"contents": "q", name: {"thinkingConfig": config}},
+                    "response": response,
+                }
+            ],
         )
         assert transfer.account.reasoned == reasoned
 
@@ -88,19 +111,36 @@ def test_markers_have_no_case(opening, closing, tmp_path):
     tokens = [opening, "No, or", closing, "Yes"]
     doc = chat("".join(tokens))
     (choice,) = doc["response"]["choices"]
-    choice["logprobs"]["content"] = [{"token": token, "logprob": -0.1, "top_logprobs": []} for token in tokens]
+    choice["logprobs"]["content"] = [
+        {"token": token, "logprob": -0.1, "top_logprobs": []} for token in tokens
+    ]
     transfer = read(tmp_path, [doc, chat(f"{opening}No, or")])
     assert (labels(transfer), transfer.account.reasoned) == (["Yes"], 1)
     assert transfer.account.outcomes == {"read": 1, "no label": 1}
-    plain = [{"input": "q", "label": "".join(tokens), "logprob": -0.5}, {"input": "q", "label": "Yes", "logprob": -0.5}]
-    for text, name in ((plain, "a.jsonl"), (f"input,label,logprob\nq,{opening}hm{closing}Yes,-1\nq,Yes,-1\n", "a.csv")):
+    plain = [
+        {"input": "q", "label": "".join(tokens), "logprob": -0.5},
+        {"input": "q", "label": "Yes", "logprob": -0.5},
+    ]
+    for text, name in (
+        (plain, "a.jsonl"),
+        (f"input,label,logprob\nq,{opening}hm{closing}Yes,-1\nq,Yes,-1\n", "a.csv"),
+    ):
         transfer = read(tmp_path, text, name)
-        assert (labels(transfer), transfer.account.reasoned, len(transfer.entry_logp)) == (["Yes", "Yes"], 1, 1)
+        assert (labels(transfer), transfer.account.reasoned, len(transfer.entry_logp)) == (
+            ["Yes", "Yes"],
+            1,
+            1,
+        )
 
 
-@pytest.mark.parametrize("name", ["reasoning", "Rationale", "thought", "chain_of_thought", "cot", "thinking"])
+@pytest.mark.parametrize(
+    "name", ["reasoning", "Rationale", "thought", "chain_of_thought", "cot", "thinking"]
+)
 def test_plain_reasoning_beside_a_label(name, tmp_path):
-    docs = [{"input": "q", "label": "a", "logprob": -0.5, name: value} for value in ("hm", "", None, " ")]
+    docs = [
+        {"input": "q", "label": "a", "logprob": -0.5, name: value}
+        for value in ("hm", "", None, " ")
+    ]
     rows = f"input,label,logprob,{name}\nq,a,-0.5,hm\nq,a,-0.5,\n"
     for text, file in ((docs, "a.jsonl"), (rows, "a.csv")):
         transfer = read(tmp_path, text, file)
@@ -110,7 +150,10 @@ def test_plain_reasoning_beside_a_label(name, tmp_path):
 
 
 def test_plain_probabilities_after_reasoning_without_a_label_are_no_record(tmp_path):
-    docs = [{"input": "q", "label": "a"}, {"input": "q", "top_logprobs": {"a": -0.5}, "reasoning": "x"}]
+    docs = [
+        {"input": "q", "label": "a"},
+        {"input": "q", "top_logprobs": {"a": -0.5}, "reasoning": "x"},
+    ]
     assert read(tmp_path, docs).account.outcomes == {"read": 1, "no label": 1}
 
 
@@ -118,14 +161,21 @@ def test_plain_probabilities_after_reasoning_without_a_label_are_no_record(tmp_p
 def test_a_context_is_part_of_the_input(name, tmp_path):
     transfer = read(tmp_path, f"question,{name},answer\nq,x,a\nq,y,b\n", "a.csv")
     assert transfer.input_names == (f"{name}: x\nq", f"{name}: y\nq")
-    assert transfer.account.notes[-1] == f"'{name}' is part of the input: input=... names a field that is all of it"
+    assert (
+        transfer.account.notes[-1]
+        == f"'{name}' is part of the input: input=... names a field that is all of it"
+    )
 
 
 @pytest.mark.parametrize("name", ["prediction", "answer"])
 def test_a_further_column_like_a_label_is_named(name, tmp_path):
     transfer = read(tmp_path, [{"input": "q", "label": "a", name: "b"}])
-    assert transfer.account.notes == [f"'{name}' is not the label: label=... names it in place of 'label'"]
-    assert read(tmp_path, [{"input": "q", "label": "a", name: "b"}], label="label").account.notes == []
+    assert transfer.account.notes == [
+        f"'{name}' is not the label: label=... names it in place of 'label'"
+    ]
+    assert (
+        read(tmp_path, [{"input": "q", "label": "a", name: "b"}], label="label").account.notes == []
+    )
 
 
 def test_a_log_probability_that_no_record_has_is_refused(tmp_path):
@@ -147,10 +197,14 @@ HIDES = {
 }
 for _name in list(HIDES)[3:]:
     _choice = HIDES[_name][0]["response"]["choices"][0]
-    _choice["message"]["content"] = "Yes" + " and so on" * 33 if _name != "nothing stated" else "Yes"
+    _choice["message"]["content"] = (
+        "Yes" + " and so on" * 33 if _name != "nothing stated" else "Yes"
+    )
     _choice["logprobs"]["content"] = [{"token": "Yes", "logprob": -0.1}]
     if "all" in _name:
-        _choice["logprobs"]["content"] += [{"token": f" {word}", "logprob": -0.1} for word in ("and", "so", "on") * 33]
+        _choice["logprobs"]["content"] += [
+            {"token": f" {word}", "logprob": -0.1} for word in ("and", "so", "on") * 33
+        ]
     if _name == "nothing stated":
         _choice["logprobs"] = None
 
@@ -160,15 +214,28 @@ def test_more_tokens_counted_than_shown(doc, unshown, tmp_path):
     transfer = read(tmp_path, [doc])
     account = transfer.account
     assert account.unshown == unshown
-    assert any("answers count far more tokens than they show" in warning for warning in account.warnings) == unshown
+    assert (
+        any(
+            "answers count far more tokens than they show" in warning
+            for warning in account.warnings
+        )
+        == unshown
+    )
     said = "no reasoning came before the 1 answers that count more tokens than they show"
     assert (said in kt.fit(transfer).certificate().assumptions) == unshown
 
 
 def of_gemini(usage):
     listed = {"chosenCandidates": [{"token": "Yes", "logProbability": -0.1}]}
-    candidate = {"content": {"parts": [{"text": "Yes"}]}, "finishReason": "STOP", "logprobsResult": listed}
-    return {"request": {"contents": "q"}, "response": {"candidates": [candidate], "usageMetadata": usage}}
+    candidate = {
+        "content": {"parts": [{"text": "Yes"}]},
+        "finishReason": "STOP",
+        "logprobsResult": listed,
+    }
+    return {
+        "request": {"contents": "q"},
+        "response": {"candidates": [candidate], "usageMetadata": usage},
+    }
 
 
 def of_server(count):
@@ -177,7 +244,11 @@ def of_server(count):
     part = {"type": "output_text", "text": "Yes", "logprobs": [token]}
     message = {"type": "message", "content": [part]}
     legacy = {"tokens": ["Yes"], "token_logprobs": [-0.1], "top_logprobs": None}
-    meta = {"finish_reason": {"type": "stop"}, "output_token_logprobs": [[-0.1, 5, "Yes"]], "completion_tokens": count}
+    meta = {
+        "finish_reason": {"type": "stop"},
+        "output_token_logprobs": [[-0.1, 5, "Yes"]],
+        "completion_tokens": count,
+    }
     llama = {"content": "Yes", "completion_probabilities": [token], "tokens_predicted": count}
     choice = {"message": {"content": "Yes"}, "logprobs": {"content": [token]}}
     usage = {"prompt_tokens": 3, "completion_tokens": count, "total_tokens": 3 + count}
@@ -186,7 +257,13 @@ def of_server(count):
         {"prompt": "q", "response": {"output": [message], "usage": {"output_tokens": count}}},
         {"prompt": "q", "text": "Yes", "meta_info": meta},
         {"prompt": "q", "generation_settings": {}, **llama},
-        {"prompt": "q", "message": {"content": "Yes"}, "done": True, "logprobs": [token], "eval_count": count},
+        {
+            "prompt": "q",
+            "message": {"content": "Yes"},
+            "done": True,
+            "logprobs": [token],
+            "eval_count": count,
+        },
         {"input": "q", "output": {"choices": [choice], "usage": {"output_tokens": count}}},
         of_gemini({"candidatesTokenCount": count}),
         of_gemini({"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 3 + count}),

@@ -12,17 +12,29 @@ from kt_theory.transfer.sets import TransferSet
 
 
 def request(name, question, **more):
-    body = {"model": "m", "messages": [{"role": "user", "content": question}], "temperature": 1, **more}
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": question}],
+        "temperature": 1,
+        **more,
+    }
     return {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
 
 
 def answer(name, record, own="c"):
     body = {**openai_chat(*record)["response"], "id": own}
-    return {"id": f"batch_{name}", "custom_id": name, "response": {"status_code": 200, "body": body}, "error": None}
+    return {
+        "id": f"batch_{name}",
+        "custom_id": name,
+        "response": {"status_code": 200, "body": body},
+        "error": None,
+    }
 
 
 def lines(docs):
-    return "".join((doc if isinstance(doc, str) else json.dumps(doc)) + "\n" for doc in docs).encode()
+    return "".join(
+        (doc if isinstance(doc, str) else json.dumps(doc)) + "\n" for doc in docs
+    ).encode()
 
 
 def read(tmp_path, answers, requests, pack=bytes, **options):
@@ -69,7 +81,9 @@ def test_an_answer_again_counts_once_and_another_answer_is_another_draw(tmp_path
     again = answer("r0", RECORDS[1], own="other")
     transfer = read(tmp_path, [*ANSWERS, ANSWERS[0], again], REQUESTS)
     assert transfer.account.outcomes == {"read": 5, "repeated": 1}
-    assert transfer.account.skipped == [(5, "repeated", "the answer of line 1 again, of the same id")]
+    assert transfer.account.skipped == [
+        (5, "repeated", "the answer of line 1 again, of the same id")
+    ]
     assert any(
         "a further one to the same request" in note and "'r0' on lines 1 and 6" in note
         for note in transfer.account.notes
@@ -134,7 +148,15 @@ def test_a_batch_of_gemini_is_joined_by_key(tmp_path):
 
 def test_every_reader_takes_its_input_from_the_request(tmp_path):
     """Bodies of all chat-like servers under a custom_id."""
-    for name in ("openai_responses", "openai_completions", "gemini", "tgi", "sglang", "llama_cpp", "vllm"):
+    for name in (
+        "openai_responses",
+        "openai_completions",
+        "gemini",
+        "tgi",
+        "sglang",
+        "llama_cpp",
+        "vllm",
+    ):
         doc = FORMATS[name](*RECORDS[0])
         body = doc.get("response", doc)
         body = {field: value for field, value in body.items() if field not in ("prompt", "request")}

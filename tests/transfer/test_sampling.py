@@ -72,7 +72,15 @@ PLAIN = {
     "grammar": [""],
     "presence_penalty": [0, 0.0],
 }
-HOLDERS = (None, "extra_body", "sampling_params", "generation_settings", "generationConfig", "options", "parameters")
+HOLDERS = (
+    None,
+    "extra_body",
+    "sampling_params",
+    "generation_settings",
+    "generationConfig",
+    "options",
+    "parameters",
+)
 
 
 def cases(settings):
@@ -102,18 +110,31 @@ def test_settings_that_leave_the_draw_alone(name, value):
 
 @pytest.mark.parametrize(
     "text",
-    ['{"temperature": 0}', "{'temperature': 0}", "SamplingParams(n=1, temperature=0, top_k=1)", "no settings at all"],
+    [
+        '{"temperature": 0}',
+        "{'temperature': 0}",
+        "SamplingParams(n=1, temperature=0, top_k=1)",
+        "no settings at all",
+    ],
 )
 @pytest.mark.parametrize("holder", ["extra_body", "sampling_params", "generation_config"])
 def test_settings_as_text_are_read(holder, text):
-    for place in ((({"messages": [], holder: text},),), ((), ({"input": "q", "label": "a", holder: text},))):
+    for place in (
+        (({"messages": [], holder: text},),),
+        ((), ({"input": "q", "label": "a", holder: text},)),
+    ):
         assert origin_of(*place).changed.startswith(holder)
 
 
-@pytest.mark.parametrize("holder", ["options", "parameters", "params", "config", "metadata", "settings"])
+@pytest.mark.parametrize(
+    "holder", ["options", "parameters", "params", "config", "metadata", "settings"]
+)
 def test_settings_beside_an_answer_are_read_and_other_things_are_not_taken_for_some(holder):
     record = {"input": "q", "label": "a"}
-    assert origin_of((), ({**record, holder: {"temperature": 0}},)).changed == f"{holder}.temperature = 0"
+    assert (
+        origin_of((), ({**record, holder: {"temperature": 0}},)).changed
+        == f"{holder}.temperature = 0"
+    )
     assert origin_of((), ({**record, holder: '{"top_p": 0.5}'},)).changed == f"{holder}.top_p = 0.5"
     for other in ("A) yes B) no", {"A": "yes", "B": "no"}, ["yes", "no"], 3, "", None):
         assert origin_of((), ({**record, holder: other},)) == NOTHING_SAID
@@ -227,7 +248,9 @@ def test_the_choices_of_one_seeded_answer_are_draws_of_their_own(tmp_path):
 
 
 def test_two_models_are_refused_unless_one_is_chosen(tmp_path):
-    path = write(tmp_path / "a.jsonl", [chat(model="m-1"), chat(model="m-2"), chat("p", model="m-1")])
+    path = write(
+        tmp_path / "a.jsonl", [chat(model="m-1"), chat(model="m-2"), chat("p", model="m-1")]
+    )
     with pytest.raises(ValueError, match=r"2 teachers, 'm-1' \(2 records\), .*, model='m-1'"):
         TransferSet.read(path)
     transfer = TransferSet.read(path, model="m-1")
@@ -239,7 +262,9 @@ def test_records_without_a_model_beside_others_are_told(tmp_path):
     transfer = TransferSet.read(write(tmp_path / "a.jsonl", [chat(model="m"), chat()]))
     assert "1 records do not say which model answered" in transfer.account.warnings[0]
     assert "name no model are of the same one" in " ".join(fit(transfer).certificate().assumptions)
-    unnamed = TransferSet.read(write(tmp_path / "b.jsonl", [{"input": "q", "label": "a"}]), model="m")
+    unnamed = TransferSet.read(
+        write(tmp_path / "b.jsonl", [{"input": "q", "label": "a"}]), model="m"
+    )
     assert unnamed.account.outcomes == {"other model": 1}
     (tmp_path / "c.csv").write_text("input,label\nq,a\n")
     with pytest.raises(ValueError, match="its records name no model"):
@@ -273,8 +298,14 @@ def test_a_model_that_requests_ask_for_under_a_shorter_name_is_one(tmp_path):
 
 def test_almost_every_input_once_is_warned_of(tmp_path):
     docs = [chat(f"q{i}") for i in range(30)]
-    assert "almost each asked once" in TransferSet.read(write(tmp_path / "a.jsonl", docs)).account.warnings[0]
-    named = [{"custom_id": f"c{i}", "response": {"status_code": 200, "body": chat()["response"]}} for i in range(30)]
+    assert (
+        "almost each asked once"
+        in TransferSet.read(write(tmp_path / "a.jsonl", docs)).account.warnings[0]
+    )
+    named = [
+        {"custom_id": f"c{i}", "response": {"status_code": 200, "body": chat()["response"]}}
+        for i in range(30)
+    ]
     warning = TransferSet.read(write(tmp_path / "b.jsonl", named)).account.warnings[0]
     assert "custom_id" in warning
     assert "requests=..." in warning

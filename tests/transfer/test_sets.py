@@ -17,7 +17,9 @@ from kt_theory.transfer.sets import TransferSet
 
 def written(tmp_path, *lines):
     path = tmp_path / "a.jsonl"
-    path.write_bytes(b"".join(line if isinstance(line, bytes) else line.encode() + b"\n" for line in lines))
+    path.write_bytes(
+        b"".join(line if isinstance(line, bytes) else line.encode() + b"\n" for line in lines)
+    )
     return path
 
 
@@ -41,7 +43,9 @@ BAD = {
     good(top_logprobs={"a": [1]}): "logprob is [1]: must be a number",
     good(input=None): "input is missing",
     '{"input": "q", "label": "a", "prob": 1.5}': "prob = 1.5: must lie in [0, 1]",
-    good(top_logprobs={"a": -0.75, "b": -2.0}): "logprob = -0.5: top_logprobs states another value of label 'a'",
+    good(
+        top_logprobs={"a": -0.75, "b": -2.0}
+    ): "logprob = -0.5: top_logprobs states another value of label 'a'",
     good(prob=0.3): "logprob = -0.5 and prob = 0.3 disagree",
     '{"input": "q", "label": "a", "prob": 0.3, "top_probs": {"a": 0.4}}': "prob = 0.3: top_probs states another value",
     '{"input": "\\ud800", "label": "a", "logprob": NaN}': "no low surrogate in string",
@@ -85,7 +89,9 @@ def test_contradictions_in_tables_are_malformed_too(suffix, tmp_path):
 
 
 def test_bytes_that_are_no_text_and_a_last_line_without_newline(tmp_path):
-    path = written(tmp_path, b"\xef\xbb\xbf", good(), b'{"input": "\xff"}\n', b"\x00\x00\n", good().encode())
+    path = written(
+        tmp_path, b"\xef\xbb\xbf", good(), b'{"input": "\xff"}\n', b"\x00\x00\n", good().encode()
+    )
     transfer = TransferSet.read(path)
     assert transfer.account.outcomes == {"read": 2, "malformed": 2}
     path.write_bytes(good().encode("utf-16"))
@@ -94,7 +100,9 @@ def test_bytes_that_are_no_text_and_a_last_line_without_newline(tmp_path):
 
 
 def test_lines_that_only_together_are_json_are_malformed(tmp_path):
-    transfer = TransferSet.read(written(tmp_path, good() + "," + good(), '{"input": "q", "label": [{}', "]}", good()))
+    transfer = TransferSet.read(
+        written(tmp_path, good() + "," + good(), '{"input": "q", "label": [{}', "]}", good())
+    )
     assert transfer.account.outcomes == {"malformed": 3, "read": 1}
 
 
@@ -161,7 +169,9 @@ def test_the_bound_covers_what_repeated_answers_disagree_about():
     asked = 2000
     values = np.log(np.where(np.arange(asked)[:, None] % 2, one, two))
     labels = np.arange(asked) % 3
-    agreeing = TransferSet.from_arrays(["q"] * asked, labels, logprobs=np.log([one] * asked), labels=list("abc"))
+    agreeing = TransferSet.from_arrays(
+        ["q"] * asked, labels, logprobs=np.log([one] * asked), labels=list("abc")
+    )
     transfer = TransferSet.from_arrays(["q"] * asked, labels, logprobs=values, labels=list("abc"))
     found, sure = kt_fit(transfer).certificate(), kt_fit(agreeing).certificate()
     assert sure.disagreement == 0
@@ -189,14 +199,20 @@ def test_sums_that_miss_one_count_in_the_certificate(total):
 
 
 def test_rows_that_cannot_be_are_refused_in_one_line():
-    transfer = TransferSet.from_arrays(["p", "q"], [0, 1], logprobs=np.log([[0.5, 0.5], [0.9, 0.9]]))
+    transfer = TransferSet.from_arrays(
+        ["p", "q"], [0, 1], logprobs=np.log([[0.5, 0.5], [0.9, 0.9]])
+    )
     for student in (None, "ce_ful", kt.students.top_k(1)):
-        with pytest.raises(ValueError, match=r"input 'q': its stated probabilities sum to 1\.8, more than 1") as error:
+        with pytest.raises(
+            ValueError, match=r"input 'q': its stated probabilities sum to 1\.8, more than 1"
+        ) as error:
             kt_fit(transfer, student)
         assert "\n" not in str(error.value)
     np.testing.assert_array_equal(kt_fit(transfer, "ce_sgl").pi, np.eye(2))
     # Each record is possible, both are not.
-    apart = TransferSet.from_arrays(["q", "q"], [0, 1], logprobs=np.log([[0.9, np.nan], [np.nan, 0.9]]))
+    apart = TransferSet.from_arrays(
+        ["q", "q"], [0, 1], logprobs=np.log([[0.9, np.nan], [np.nan, 0.9]])
+    )
     with pytest.raises(ValueError, match="more than 1"):
         kt_fit(apart)
 
@@ -211,12 +227,19 @@ def test_no_plan_rests_on_rows_that_cannot_be():
 def test_the_quick_path_reads_what_the_careful_one_does(tmp_path):
     rng = np.random.default_rng(1)
     docs = [
-        plain(f"q{rng.integers(9)}", f"a{rng.integers(4)}", -float(rng.random()), {"a0": -0.5, "a1": -2000.0, "a2": -3})
+        plain(
+            f"q{rng.integers(9)}",
+            f"a{rng.integers(4)}",
+            -float(rng.random()),
+            {"a0": -0.5, "a1": -2000.0, "a2": -3},
+        )
         for _ in range(500)
     ]
     quick = TransferSet.read(written(tmp_path, *map(json.dumps, docs)))
     # A field that plain records may have, and that sends each of them down the careful path.
-    careful = TransferSet.read(written(tmp_path, *(json.dumps({**doc, "error": None}) for doc in docs)))
+    careful = TransferSet.read(
+        written(tmp_path, *(json.dumps({**doc, "error": None}) for doc in docs))
+    )
     for one, other in zip(stated(quick), stated(careful), strict=True):
         assert one[:2] == other[:2]
         assert one[2].keys() == other[2].keys()
@@ -264,13 +287,17 @@ def test_take_keeps_the_records_whole():
 
 
 def test_minus_infinity_of_python_is_censored(tmp_path):
-    transfer = TransferSet.read(written(tmp_path, '{"input": "q", "label": "a", "logprob": -Infinity}'))
+    transfer = TransferSet.read(
+        written(tmp_path, '{"input": "q", "label": "a", "logprob": -Infinity}')
+    )
     assert math.isnan(stated(transfer)[0][2]["a"])
 
 
 def test_the_input_may_lie_inside_a_field(tmp_path):
     path = tmp_path / "answers.jsonl"
-    path.write_text('{"metadata":{"q":"one"},"label":"x","logprob":-0.1}\n{"metadata":{},"label":"x"}\n')
+    path.write_text(
+        '{"metadata":{"q":"one"},"label":"x","logprob":-0.1}\n{"metadata":{},"label":"x"}\n'
+    )
     found = TransferSet.read(path, input="metadata.q")
     assert list(found.input_names) == ["one"]
     assert "field 'metadata.q' is missing" in str(found.account)

@@ -14,12 +14,18 @@ ASKED = {"messages": [{"role": "user", "content": "q"}], "temperature": 1}
 
 def read(tmp_path, *docs, **options):
     path = tmp_path / "a.jsonl"
-    path.write_text("".join((doc if isinstance(doc, str) else json.dumps(doc)) + "\n" for doc in docs))
+    path.write_text(
+        "".join((doc if isinstance(doc, str) else json.dumps(doc)) + "\n" for doc in docs)
+    )
     return TransferSet.read(path, **options)
 
 
 def token(text, value, tops=()):
-    return {"token": text, "logprob": value, "top_logprobs": [{"token": t, "logprob": v} for t, v in tops]}
+    return {
+        "token": text,
+        "logprob": value,
+        "top_logprobs": [{"token": t, "logprob": v} for t, v in tops],
+    }
 
 
 def chunk(text, value=None, *, name="c1", index=0, reason=None, role=None, **more):
@@ -41,7 +47,9 @@ PARIS = [chunk("Pa", -1.25), chunk("ris", -0.5), chunk(None, reason="stop")]
 def test_pieces_are_one_answer_on_the_line_of_the_first(tmp_path):
     transfer = read(tmp_path, *map(wrapped, PARIS))
     assert stated(transfer) == [("q", "Pa", {"Pa": -1.25})]
-    assert stated(read(tmp_path, *map(wrapped, PARIS), label="text")) == [("q", "Paris", {"Paris": -1.75})]
+    assert stated(read(tmp_path, *map(wrapped, PARIS), label="text")) == [
+        ("q", "Paris", {"Paris": -1.75})
+    ]
     account = transfer.account
     assert (account.lines, account.joined, account.records) == (3, 2, 1)
     assert account.outcomes == {"read": 3}
@@ -56,7 +64,12 @@ def test_streams_that_interleave_are_told_apart_by_id_and_index(tmp_path):
         chunk("a", -0.25, name="x", index=1, reason="stop"),
         chunk("b", -0.25, name="y", reason="stop"),
         chunk("c", -0.25, name="x", index=0, reason="length"),
-        {"object": "chat.completion.chunk", "id": "x", "choices": [], "usage": {"completion_tokens": 4}},
+        {
+            "object": "chat.completion.chunk",
+            "id": "x",
+            "choices": [],
+            "usage": {"completion_tokens": 4},
+        },
     ]
     transfer = read(tmp_path, *map(wrapped, docs), label="text")
     assert [record[1:] for record in stated(transfer)] == [
@@ -84,11 +97,18 @@ def test_without_ids_pieces_follow_each_other_under_one_request(tmp_path):
 
 def test_a_role_begins_a_new_answer_where_no_end_was_logged(tmp_path):
     once = [chunk("", name=None, role="assistant"), chunk("A", -0.5, name=None)]
-    assert [record[1] for record in stated(read(tmp_path, *map(wrapped, once + once)))] == ["A", "A"]
+    assert [record[1] for record in stated(read(tmp_path, *map(wrapped, once + once)))] == [
+        "A",
+        "A",
+    ]
 
 
 def test_lines_of_server_sent_events(tmp_path):
-    lines = [": keep-alive", "event: message", *(f"data: {json.dumps(wrapped(piece))}" for piece in PARIS)]
+    lines = [
+        ": keep-alive",
+        "event: message",
+        *(f"data: {json.dumps(wrapped(piece))}" for piece in PARIS),
+    ]
     lines += ["", "data: [DONE]"]
     transfer = read(tmp_path, *lines)
     assert stated(transfer) == [("q", "Pa", {"Pa": -1.25})]
@@ -105,7 +125,9 @@ def test_the_end_of_a_stream_ends_an_answer_without_id_and_reason(tmp_path):
 def test_a_whole_stream_as_the_text_or_the_list_of_a_response(tmp_path):
     text = "".join(f"data: {json.dumps(piece)}\n\n" for piece in PARIS) + "data: [DONE]\n\n"
     for response in (text, PARIS, {"status_code": 200, "body": text}):
-        assert stated(read(tmp_path, {"request": ASKED, "response": response})) == [("q", "Pa", {"Pa": -1.25})]
+        assert stated(read(tmp_path, {"request": ASKED, "response": response})) == [
+            ("q", "Pa", {"Pa": -1.25})
+        ]
 
 
 def test_tokens_are_not_taken_where_a_piece_with_text_lists_none(tmp_path):
@@ -128,14 +150,30 @@ def test_reasoning_in_pieces_is_reasoning(tmp_path):
 
 
 def legacy(text, value, reason=None, name="cmpl-1"):
-    logprobs = {"tokens": [text], "token_logprobs": [value], "top_logprobs": [{text: value}], "text_offset": [0]}
-    choice = {"index": 0, "text": text, "logprobs": logprobs if text else None, "finish_reason": reason}
+    logprobs = {
+        "tokens": [text],
+        "token_logprobs": [value],
+        "top_logprobs": [{text: value}],
+        "text_offset": [0],
+    }
+    choice = {
+        "index": 0,
+        "text": text,
+        "logprobs": logprobs if text else None,
+        "finish_reason": reason,
+    }
     return {"id": name, "object": "text_completion", "choices": [choice]}
 
 
 def ollama(text, value, done=False):
     logprobs = [token(text, value)] if text else None
-    return {"model": "m", "response": text, "done": done, "logprobs": logprobs, "done_reason": "stop" if done else None}
+    return {
+        "model": "m",
+        "response": text,
+        "done": done,
+        "logprobs": logprobs,
+        "done_reason": "stop" if done else None,
+    }
 
 
 def ollama_chat(text, value, done=False):
@@ -145,19 +183,36 @@ def ollama_chat(text, value, done=False):
 
 def llama(text, value, stop=False):
     stated = [{"id": 7, "token": text, "logprob": value, "top_logprobs": []}] if text else []
-    return {"index": 0, "content": text, "stop": stop, "id_slot": 0, "completion_probabilities": stated}
+    return {
+        "index": 0,
+        "content": text,
+        "stop": stop,
+        "id_slot": 0,
+        "completion_probabilities": stated,
+    }
 
 
 def tgi(text, value, generated=None):
     item = {"id": 7 if text else 2, "text": text, "logprob": value, "special": not text}
-    return {"index": 1, "token": item, "generated_text": generated, "details": None, "top_tokens": [item]}
+    return {
+        "index": 1,
+        "token": item,
+        "generated_text": generated,
+        "details": None,
+        "top_tokens": [item],
+    }
 
 
 def gemini(text, value, reason=None):
     chosen = {"token": text, "logProbability": value}
-    result = {"chosenCandidates": [chosen], "topCandidates": [{"candidates": [chosen]}]} if text else {}
+    result = (
+        {"chosenCandidates": [chosen], "topCandidates": [{"candidates": [chosen]}]} if text else {}
+    )
     candidate = {"content": {"role": "model", "parts": [{"text": text}]}, "logprobsResult": result}
-    return {"responseId": "r", "candidates": [{**candidate, **({"finishReason": reason} if reason else {})}]}
+    return {
+        "responseId": "r",
+        "candidates": [{**candidate, **({"finishReason": reason} if reason else {})}],
+    }
 
 
 def event(kind, **more):
@@ -165,8 +220,16 @@ def event(kind, **more):
 
 
 def completed():
-    part = {"type": "output_text", "text": "Paris", "logprobs": [token("Pa", -1.25), token("ris", -0.5)]}
-    return {"object": "response", "status": "completed", "output": [{"type": "message", "content": [part]}]}
+    part = {
+        "type": "output_text",
+        "text": "Paris",
+        "logprobs": [token("Pa", -1.25), token("ris", -0.5)],
+    }
+    return {
+        "object": "response",
+        "status": "completed",
+        "output": [{"type": "message", "content": [part]}],
+    }
 
 
 def message(kind, **more):
@@ -177,12 +240,19 @@ STREAMS = {
     "legacy": [legacy("Pa", -1.25), legacy("ris", -0.5), legacy("", None, "stop")],
     "legacy, no id": [legacy("Pa", -1.25, name=None), legacy("ris", -0.5, "stop", name=None)],
     "ollama": [ollama("Pa", -1.25), ollama("ris", -0.5), ollama("", None, True)],
-    "ollama chat": [ollama_chat("Pa", -1.25), ollama_chat("ris", -0.5), ollama_chat("", None, True)],
+    "ollama chat": [
+        ollama_chat("Pa", -1.25),
+        ollama_chat("ris", -0.5),
+        ollama_chat("", None, True),
+    ],
     "llama.cpp": [llama("Pa", -1.25), llama("ris", -0.5), llama("", None, True)],
     "tgi": [tgi("Pa", -1.25), tgi("ris", -0.5, "Paris")],
     "gemini": [gemini("Pa", -1.25), gemini("ris", -0.5, "STOP")],
     "sglang": [
-        {"text": text, "meta_info": {"id": "s", "finish_reason": reason, "output_token_logprobs": tokens}}
+        {
+            "text": text,
+            "meta_info": {"id": "s", "finish_reason": reason, "output_token_logprobs": tokens},
+        }
         for text, reason, tokens in (
             ("Pa", None, [[-1.25, 7, "Pa"]]),
             ("Paris", {"type": "stop"}, [[-1.25, 7, "Pa"], [-0.5, 8, "ris"]]),
@@ -212,7 +282,9 @@ def test_streams_of_every_server_are_joined(name, tmp_path):
 
 def test_events_of_anthropic_are_joined(tmp_path):
     events = [
-        message("message_start", message={"id": "m", "role": "assistant", "content": [], "model": "c"}),
+        message(
+            "message_start", message={"id": "m", "role": "assistant", "content": [], "model": "c"}
+        ),
         message("content_block_start", index=0, content_block={"type": "text", "text": ""}),
         message("content_block_delta", index=0, delta={"type": "text_delta", "text": "Pa"}),
         message("content_block_delta", index=0, delta={"type": "text_delta", "text": "ris"}),
@@ -232,7 +304,10 @@ def test_events_of_anthropic_are_joined(tmp_path):
         (STREAMS["responses"][:2], "events of a stream without response.completed"),
         ([gemini("Pa", -1.25), gemini("ris", -0.5)], "pieces of a stream whose end is missing"),
         (
-            [message("content-delta", delta={"message": {"content": {"text": "Pa"}}}), message("message-end")],
+            [
+                message("content-delta", delta={"message": {"content": {"text": "Pa"}}}),
+                message("message-end"),
+            ],
             "events of a stream of Cohere",
         ),
     ],
@@ -244,7 +319,11 @@ def test_what_cannot_be_joined_is_refused_in_one_line(pieces, reason, tmp_path):
 
 
 def test_an_output_of_vllm_on_the_way_is_no_answer(tmp_path):
-    doc = {"prompt": "q", "finished": False, "outputs": [{"text": "Pa", "token_ids": [7], "logprobs": None}]}
+    doc = {
+        "prompt": "q",
+        "finished": False,
+        "outputs": [{"text": "Pa", "token_ids": [7], "logprobs": None}],
+    }
     assert read(tmp_path, doc).account.outcomes == {"no label": 1}
     assert len(read(tmp_path, {**doc, "finished": True})) == 1
 
@@ -254,11 +333,15 @@ def test_answers_are_given_back_before_the_end_of_a_long_file(tmp_path, monkeypa
 
     monkeypatch.setattr(streams, "_LAG", 10)
     docs = [
-        piece for i in range(600) for piece in (chunk("A", -0.5, name=f"c{i}"), chunk("", name=f"c{i}", reason="stop"))
+        piece
+        for i in range(600)
+        for piece in (chunk("A", -0.5, name=f"c{i}"), chunk("", name=f"c{i}", reason="stop"))
     ]
     most = []
     monkeypatch.setattr(
-        streams._Stream, "joined", lambda self, joined=streams._Stream.joined: most.append(1) or joined(self)
+        streams._Stream,
+        "joined",
+        lambda self, joined=streams._Stream.joined: most.append(1) or joined(self),
     )
     transfer = read(tmp_path, *map(wrapped, docs))
     assert len(transfer) == len(most) == 600
@@ -270,13 +353,21 @@ def ended(text, count=None, listed=True, **more):
     candidate = gemini(text, -0.5, "STOP")["candidates"][0]
     if not listed:
         del candidate["logprobsResult"]
-    usage = {} if count is None else {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": count}}
+    usage = (
+        {}
+        if count is None
+        else {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": count}}
+    )
     return {"candidates": [candidate], **usage, **more}
 
 
 GONE_ON = {
     "counts of tokens": [ended("Pa", 1), ended("ris", 2)],
-    "growing counts, texts that go on": [ended("Paris", 1, False), ended(" it is", 4, False), ended(".", 5, False)],
+    "growing counts, texts that go on": [
+        ended("Paris", 1, False),
+        ended(" it is", 4, False),
+        ended(".", 5, False),
+    ],
     "one id": [ended("Pa", responseId="r"), ended("ris", responseId="r")],
 }
 
@@ -308,13 +399,22 @@ def test_draws_of_gemini_without_ids_are_said_to_be_taken_for_some(tmp_path):
     asked = {"contents": "q"}
     transfer = read(tmp_path, *({"request": asked, "response": draw} for draw in draws))
     assert len(transfer) == 4
-    assert transfer.account.notes[0].startswith("3 answers of Gemini follow one to the same request and have no resp")
-    transfer = read(tmp_path, {"request": asked, "response": draws[:2]}, {"request": asked, "response": draws[:2]})
+    assert transfer.account.notes[0].startswith(
+        "3 answers of Gemini follow one to the same request and have no resp"
+    )
+    transfer = read(
+        tmp_path,
+        {"request": asked, "response": draws[:2]},
+        {"request": asked, "response": draws[:2]},
+    )
     assert len(transfer) == 4
     assert transfer.account.notes == [
         "answers of Gemini in one list have no responseId: they are taken for draws, not for pieces of a stream"
     ]
-    named = [{"request": asked, "response": {**draw, "responseId": str(i)}} for i, draw in enumerate(draws)]
+    named = [
+        {"request": asked, "response": {**draw, "responseId": str(i)}}
+        for i, draw in enumerate(draws)
+    ]
     assert not read(tmp_path, *named).account.joined
     # The same answer twice is a copy, of which the account warns.
     transfer = read(tmp_path, named[0], {**named[0], "note": 1})
@@ -325,5 +425,8 @@ def test_draws_of_gemini_without_ids_are_said_to_be_taken_for_some(tmp_path):
 def test_a_reason_that_is_none_ends_no_answer_of_gemini(reason, tmp_path):
     first = gemini("Pa", -1.25, "STOP")
     first["candidates"][0]["finishReason"] = reason
-    pieces = [{"request": {"contents": "q"}, "response": body} for body in (first, gemini("ris", -0.5, "STOP"))]
+    pieces = [
+        {"request": {"contents": "q"}, "response": body}
+        for body in (first, gemini("ris", -0.5, "STOP"))
+    ]
     assert len(read(tmp_path, *pieces)) == 1

@@ -33,24 +33,35 @@ def read(folder, data, name="a.csv", **options):
 def records(transfer):
     """What each record holds: input, label, and the log-probability of its label to six digits."""
     own = dict.fromkeys(range(len(transfer)))
-    for record, label, value in zip(transfer.entry_record, transfer.entry_label, transfer.entry_logp, strict=True):
+    for record, label, value in zip(
+        transfer.entry_record, transfer.entry_label, transfer.entry_logp, strict=True
+    ):
         if label == transfer.sampled[record]:
             own[int(record)] = round(float(value), 6)
     names = zip(transfer.inputs, transfer.sampled, own.values(), strict=True)
     return [(transfer.input_names[s], transfer.label_names[a], value) for s, a, value in names]
 
 
-@pytest.mark.parametrize(("delimiter", "name"), [(",", None), (";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+@pytest.mark.parametrize(
+    ("delimiter", "name"), [(",", None), (";", "semicolons"), ("\t", "tabs"), ("|", "bars")]
+)
 @pytest.mark.parametrize("suffix", [".csv", ".tsv"])
 def test_what_parts_the_cells_is_recognised_and_said(delimiter, name, suffix, tmp_path):
-    rows = [["input", "label", "logprob"], ['"one, two; three|four\tfive"', "a", "-0.5"], ["q", '"b;c"', "-1"]]
+    rows = [
+        ["input", "label", "logprob"],
+        ['"one, two; three|four\tfive"', "a", "-0.5"],
+        ["q", '"b;c"', "-1"],
+    ]
     transfer = read(tmp_path, "\n".join(delimiter.join(row) for row in rows), f"a{suffix}")
     assert records(transfer) == [("one, two; three|four\tfive", "a", -0.5), ("q", "b;c", -1.0)]
     assert transfer.account.notes == ([] if name is None else [f"cells are parted by {name}"])
 
 
 def test_cells_that_hold_other_delimiters_do_not_mislead(tmp_path):
-    assert records(read(tmp_path, "input,label\na;b;c,x\nd;e;f,y\n")) == [("a;b;c", "x", None), ("d;e;f", "y", None)]
+    assert records(read(tmp_path, "input,label\na;b;c,x\nd;e;f,y\n")) == [
+        ("a;b;c", "x", None),
+        ("d;e;f", "y", None),
+    ]
     assert records(read(tmp_path, "text|label\na, b|x\n")) == [("a, b", "x", None)]
 
 
@@ -113,7 +124,9 @@ def test_probabilities_are_guessed(name, value, logp, said, tmp_path):
 def test_what_is_no_number_states_no_probability(tmp_path):
     transfer = read(tmp_path, 'input,label,logprobs\nq,a,"[1, 2]"\n')
     assert records(transfer) == [("q", "a", None)]
-    assert transfer.account.notes == ["column 'logprobs' holds no numbers: no probability is taken from it"]
+    assert transfer.account.notes == [
+        "column 'logprobs' holds no numbers: no probability is taken from it"
+    ]
     line = '{"prompt": "q", "completion": "a", "logprobs": {"content": []}}\n'
     assert records(read(tmp_path, line, "a.jsonl")) == [("q", "a", None)]
     line = '{"input": "q", "label": "a", "prob": "0.5"}\n{"input": "q", "label": "a", "prob": "much"}\n'
@@ -128,20 +141,38 @@ def test_columns_that_are_named(tmp_path):
     transfer = read(tmp_path, text, **named)
     assert records(transfer) == [("q", "a", -0.5)]
     assert transfer.account.notes == []
-    frame = pa.table({name: [cell] for name, cell in zip(*(line.split(",") for line in text.split()), strict=True)})
+    frame = pa.table(
+        {
+            name: [cell]
+            for name, cell in zip(*(line.split(",") for line in text.split()), strict=True)
+        }
+    )
     assert records(read(tmp_path, frame, "a.parquet", **named)) == [("q", "a", -0.5)]
     line = '{"input": "x", "ask": "q", "label": "y", "meta": {"says": "a"}, "logprob": -9, "lp": -0.5}\n'
-    assert records(read(tmp_path, line, "a.jsonl", input="ask", label="meta.says", logprob="lp")) == [("q", "a", -0.5)]
+    assert records(
+        read(tmp_path, line, "a.jsonl", input="ask", label="meta.says", logprob="lp")
+    ) == [("q", "a", -0.5)]
     assert records(read(tmp_path, "q.x,label\nq,a\n", input="q.x")) == [("q", "a", None)]
-    assert records(read(tmp_path, "input,label,p\nq,a,0.5\n", logprob="p")) == [("q", "a", -0.693147)]
+    assert records(read(tmp_path, "input,label,p\nq,a,0.5\n", logprob="p")) == [
+        ("q", "a", -0.693147)
+    ]
     with pytest.raises(ValueError, match="column 'lp' is missing; the columns are input, label"):
         read(tmp_path, "input,label\nq,a\n", logprob="lp")
 
 
 AMBIGUOUS = [
-    ("prompt,question,label", "'prompt' and 'question' may both hold the input: input='prompt' takes the first"),
-    ("input,answer,target", "'answer' and 'target' may both hold the label: label='answer' takes the first"),
-    ("input,label,p,confidence", "'p' and 'confidence' may both hold the label's probability: logprob='p'"),
+    (
+        "prompt,question,label",
+        "'prompt' and 'question' may both hold the input: input='prompt' takes the first",
+    ),
+    (
+        "input,answer,target",
+        "'answer' and 'target' may both hold the label: label='answer' takes the first",
+    ),
+    (
+        "input,label,p,confidence",
+        "'p' and 'confidence' may both hold the label's probability: logprob='p'",
+    ),
 ]
 
 
@@ -176,16 +207,28 @@ def test_what_is_said_before_the_input_is_part_of_it(tmp_path):
         ),
     ]
     for transfer in found:
-        assert transfer.input_names == ("instruction: one\nq", "instruction: two\nq", "instruction: three\n")
+        assert transfer.input_names == (
+            "instruction: one\nq",
+            "instruction: two\nq",
+            "instruction: three\n",
+        )
         assert any("'instruction' is part of the input" in note for note in transfer.account.notes)
     assert read(tmp_path, "system,prompt,y\ns,q,a\nt,q,a\n", input="prompt").input_names == ("q",)
     assert read(tmp_path, "instruction,output\none,a\n").input_names == ("one",)
 
 
 def test_an_index_column_is_no_input(tmp_path):
-    assert records(read(tmp_path, ",text,label\n0,q,a\n1,r,b\n")) == [("q", "a", None), ("r", "b", None)]
-    assert records(read(tmp_path, "Unnamed: 0,x,y\n0,q,a\n1,r,b\n")) == [("q", "a", None), ("r", "b", None)]
-    with pytest.raises(ValueError, match=r"column 'input' is missing; .* input=.* 'id' looks like an index"):
+    assert records(read(tmp_path, ",text,label\n0,q,a\n1,r,b\n")) == [
+        ("q", "a", None),
+        ("r", "b", None),
+    ]
+    assert records(read(tmp_path, "Unnamed: 0,x,y\n0,q,a\n1,r,b\n")) == [
+        ("q", "a", None),
+        ("r", "b", None),
+    ]
+    with pytest.raises(
+        ValueError, match=r"column 'input' is missing; .* input=.* 'id' looks like an index"
+    ):
         read(tmp_path, "id,label\n0,a\n1,b\n")
     for start in (0, 1):
         text = "id,label\n" + "".join(f"{start + i},a\n" for i in range(5))
@@ -198,7 +241,9 @@ def test_columns_named_twice(tmp_path):
     for header in ("input,label,label", "text,text,y", "input,label,temperature,temperature"):
         name = header.split(",")[-1] if "text" not in header else "text"
         cells = ",".join("1" for _ in header.split(","))
-        with pytest.raises(ValueError, match=rf"column '{name}' is named twice, as columns \d and \d"):
+        with pytest.raises(
+            ValueError, match=rf"column '{name}' is named twice, as columns \d and \d"
+        ):
             read(tmp_path, f"{header}\n{cells}\n")
     assert records(read(tmp_path, "note,input,note,label\nx,q,x,a\n")) == [("q", "a", None)]
     assert records(read(tmp_path, ",,input,label\n1,1,q,a\n")) == [("q", "a", None)]
@@ -218,7 +263,9 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("text", "message"), SETTINGS)
 def test_settings_in_cells_are_judged(text, message, tmp_path):
-    with pytest.raises(ValueError, match=f"do not follow the teacher's own distribution.*{message}"):
+    with pytest.raises(
+        ValueError, match=f"do not follow the teacher's own distribution.*{message}"
+    ):
         read(tmp_path, text)
 
 
@@ -272,7 +319,13 @@ def test_files_without_records(tmp_path):
     for data in ("", "\n", "input,label\n", "text;y\n"):
         assert len(read(tmp_path, data)) == 0
     assert (
-        len(read(tmp_path, pa.table({"x": pa.array([], pa.string()), "y": pa.array([], pa.string())}), "a.parquet"))
+        len(
+            read(
+                tmp_path,
+                pa.table({"x": pa.array([], pa.string()), "y": pa.array([], pa.string())}),
+                "a.parquet",
+            )
+        )
         == 0
     )
 
@@ -331,8 +384,12 @@ NAMED = {
 @pytest.mark.parametrize("more", [{}, {"temperature": [1.0]}])
 def test_parquet_types_that_name_inputs_and_labels(kind, more, tmp_path):
     cells, name = NAMED[kind]
-    assert read(tmp_path, pa.table({"input": cells, "label": ["a"], **more}), "a.parquet").input_names == (name,)
-    assert read(tmp_path, pa.table({"input": ["q"], "label": cells, **more}), "a.parquet").label_names == (name,)
+    assert read(
+        tmp_path, pa.table({"input": cells, "label": ["a"], **more}), "a.parquet"
+    ).input_names == (name,)
+    assert read(
+        tmp_path, pa.table({"input": ["q"], "label": cells, **more}), "a.parquet"
+    ).label_names == (name,)
 
 
 def test_the_unit_of_a_timestamp_does_not_name_it(tmp_path):
@@ -359,14 +416,23 @@ def test_parquet_types_that_are_refused_by_name(kind, tmp_path):
         (pa.table({"input": ["q"], "label": UNNAMED[kind]}), "label"),
         (pa.table({"input": ["q"], "label": ["a"], "logprob": UNNAMED[kind]}), "logprob"),
     ):
-        with pytest.raises(ValueError, match=rf"a\.parquet: column '{column}' has type {kind}") as caught:
+        with pytest.raises(
+            ValueError, match=rf"a\.parquet: column '{column}' has type {kind}"
+        ) as caught:
             read(tmp_path, table, "a.parquet")
         assert len(str(caught.value).splitlines()) == 1
 
 
 def test_parquet_numbers_of_other_types(tmp_path):
-    half = {"input": ["q", "q"], "label": ["a", "b"], "logprob": pa.array([decimal.Decimal("-0.5")] * 2)}
-    assert records(read(tmp_path, pa.table(half), "a.parquet")) == [("q", "a", -0.5), ("q", "b", -0.5)]
+    half = {
+        "input": ["q", "q"],
+        "label": ["a", "b"],
+        "logprob": pa.array([decimal.Decimal("-0.5")] * 2),
+    }
+    assert records(read(tmp_path, pa.table(half), "a.parquet")) == [
+        ("q", "a", -0.5),
+        ("q", "b", -0.5),
+    ]
     cool = {**half, "temperature": pa.array([decimal.Decimal("1.0"), decimal.Decimal("0.5")])}
     with pytest.raises(ValueError, match=r"temperature = 0\.5"):
         read(tmp_path, pa.table(cool), "a.parquet")
@@ -378,7 +444,9 @@ def test_parquet_numbers_of_other_types(tmp_path):
 
 
 def test_damaged_parquet_is_one_line_with_the_name(tmp_path):
-    path = written(tmp_path, pa.table({"input": ["q", "r"] * 50, "label": ["a", "b"] * 50}), "a.parquet")
+    path = written(
+        tmp_path, pa.table({"input": ["q", "r"] * 50, "label": ["a", "b"] * 50}), "a.parquet"
+    )
     whole = path.read_bytes()
     for data in (
         whole[:-20],
@@ -387,12 +455,18 @@ def test_damaged_parquet_is_one_line_with_the_name(tmp_path):
         whole[:-40] + b"\xff" * 32 + whole[-8:],
     ):
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=r"a\.parquet is not a Parquet file, or a damaged one") as caught:
+        with pytest.raises(
+            ValueError, match=r"a\.parquet is not a Parquet file, or a damaged one"
+        ) as caught:
             TransferSet.read(path)
         assert len(str(caught.value).splitlines()) == 1
 
 
-HEADERS = [("input;label;logprob", "q{};a;-0,5"), ("Prompt\ty\tp", "q{}\ta\t0.5"), ("text|sentiment|note", "q{}|a|x")]
+HEADERS = [
+    ("input;label;logprob", "q{};a;-0,5"),
+    ("Prompt\ty\tp", "q{}\ta\t0.5"),
+    ("text|sentiment|note", "q{}|a|x"),
+]
 
 
 @pytest.mark.parametrize(("header", "row"), HEADERS)
@@ -449,13 +523,19 @@ def test_damaged_tables_are_one_line_or_an_account_that_adds_up(whole, tmp_path)
 def test_a_label_that_is_no_field_is_refused_or_said(tmp_path):
     answer = '{"request": {"prompt": "q"}, "response": {"choices": [{"text": "a"}]}}\n'
     for options in ({}, {"format": "openai_completions"}):
-        with pytest.raises(ValueError, match=r"unknown label 'first_tokn' \(did you mean 'first_token'"):
+        with pytest.raises(
+            ValueError, match=r"unknown label 'first_tokn' \(did you mean 'first_token'"
+        ):
             read(tmp_path, answer, "a.jsonl", label="first_tokn", **options)
     account = read(tmp_path, '{"input": "q", "label": "a"}\n', "a.jsonl", label="says").account
-    assert account.skipped == [(1, "no label", "field 'says' is missing: neither a label nor top_logprobs")]
+    assert account.skipped == [
+        (1, "no label", "field 'says' is missing: neither a label nor top_logprobs")
+    ]
 
 
-@pytest.mark.parametrize("mark", ["sep={}\n", "sep={}\r\n", '"sep={}"\n', "SEP={}  \n", "\ufeffsep={}\n"])
+@pytest.mark.parametrize(
+    "mark", ["sep={}\n", "sep={}\r\n", '"sep={}"\n', "SEP={}  \n", "\ufeffsep={}\n"]
+)
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "^"])
 def test_the_first_line_of_excel_names_what_parts_the_cells(mark, delimiter, tmp_path):
     rows = [["input", "label", "logprob"], ["q; r, s", "a", "-0.5"], ["q", "b"]]

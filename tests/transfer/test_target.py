@@ -83,7 +83,9 @@ def loss(copy, pi, other, fold):
     return total / len(truth)
 
 
-CASES = [(other, fold) for other in ("keep", "pool", "condition") for fold in ((), ("strip", "casefold"))]
+CASES = [
+    (other, fold) for other in ("keep", "pool", "condition") for fold in ((), ("strip", "casefold"))
+]
 
 
 def misses(tmp_path, other, fold, level, outside, sets, n, claimed=0.95, spoil=0.0):
@@ -121,7 +123,10 @@ def test_dropping_undeclared_labels_would_be_found(tmp_path):
     """Negative control: the copy of the declared labels alone, judged as one of all labels, misses every time."""
     pi = teacher(0.5)
     transfer = read(
-        tmp_path, records(pi, 400, "hard", np.random.default_rng(1)), labels=list(DECLARED), other="condition"
+        tmp_path,
+        records(pi, 400, "hard", np.random.default_rng(1)),
+        labels=list(DECLARED),
+        other="condition",
     )
     copy = fit(transfer)
     assert loss(copy, pi, "keep", ()) > copy.certificate(0.95).bound
@@ -130,7 +135,10 @@ def test_dropping_undeclared_labels_would_be_found(tmp_path):
 
 def chat(content, entries, question="q", **request):
     """A chat completion whose first token has these log-probabilities, the first one sampled."""
-    top = [{"token": name, "logprob": value, "bytes": list(name.encode())} for name, value in entries.items()]
+    top = [
+        {"token": name, "logprob": value, "bytes": list(name.encode())}
+        for name, value in entries.items()
+    ]
     logprobs = None if not top else {"content": [{**top[0], "top_logprobs": top}]}
     message = {"role": "assistant", "content": content}
     choice = {"index": 0, "finish_reason": "stop", "message": message, "logprobs": logprobs}
@@ -138,7 +146,13 @@ def chat(content, entries, question="q", **request):
     return {"request": settings, "response": {"object": "chat.completion", "choices": [choice]}}
 
 
-SPELT = {"yes": math.log(0.3), "Yes": math.log(0.2), " yes": math.log(0.1), "no": math.log(0.25), "NO": math.log(0.05)}
+SPELT = {
+    "yes": math.log(0.3),
+    "Yes": math.log(0.2),
+    " yes": math.log(0.1),
+    "no": math.log(0.25),
+    "NO": math.log(0.05),
+}
 
 
 def test_the_probabilities_of_variants_in_one_list_are_added(tmp_path):
@@ -149,8 +163,13 @@ def test_the_probabilities_of_variants_in_one_list_are_added(tmp_path):
     np.testing.assert_allclose(rows.floor, [0.6, 0.3])
     assert rows.hidden_mass == pytest.approx(0.1)
     np.testing.assert_allclose(fit(transfer).pi, [[0.65, 0.35]])
-    assert transfer.account.merged == {"yes": {"yes": 1, "Yes": 0, " yes": 0}, "no": {"no": 0, "NO": 0}}
-    assert "'yes' (1 sampled), 'Yes' (0 sampled), ' yes' (0 sampled) count as 'yes'" in str(transfer.account)
+    assert transfer.account.merged == {
+        "yes": {"yes": 1, "Yes": 0, " yes": 0},
+        "no": {"no": 0, "NO": 0},
+    }
+    assert "'yes' (1 sampled), 'Yes' (0 sampled), ' yes' (0 sampled) count as 'yes'" in str(
+        transfer.account
+    )
 
 
 def test_variants_that_different_records_state_are_added_too(tmp_path):
@@ -175,7 +194,9 @@ def test_the_last_label_of_a_closed_set_is_known(tmp_path):
 
 
 @pytest.mark.parametrize("student", ["ce_ptl", "wrong"])
-def test_a_student_that_does_not_keep_what_is_stated_pays_for_it_given_declared_labels(student, tmp_path):
+def test_a_student_that_does_not_keep_what_is_stated_pays_for_it_given_declared_labels(
+    student, tmp_path
+):
     """All declared probabilities are stated, but the copy has others: ce_ptl is biased, the rule does not even look."""
 
     @kt.row_rule
@@ -185,7 +206,11 @@ def test_a_student_that_does_not_keep_what_is_stated_pays_for_it_given_declared_
 
     chosen = student if student == "ce_ptl" else kt.Student("wrong", access="partial", rule=wrong)
     pi = [("yes", 0.55), ("no", 0.15), ("else", 0.3)]
-    docs = [{"input": "q", "label": a, "logprob": math.log(p)} for a, p in pi for _ in range(round(400 * p))]
+    docs = [
+        {"input": "q", "label": a, "logprob": math.log(p)}
+        for a, p in pi
+        for _ in range(round(400 * p))
+    ]
     copy = fit(read(tmp_path, docs, labels=["yes", "no"], other="condition"), chosen)
     apart = abs(copy.wide().iloc[0]["yes"] - 0.55 / 0.7)
     assert apart > 0.1
@@ -203,7 +228,11 @@ def test_a_map_of_variants(tmp_path):
     (tmp_path / "m.json").write_text(json.dumps(expected))
     (tmp_path / "m.csv").write_text("Ja,yes\nNein,no\n")
     assert as_map(tmp_path / "m.json") == as_map(str(tmp_path / "m.csv")) == expected
-    transfer = read(tmp_path, [{"input": "q", "label": "Ja"}, {"input": "q", "label": "yes"}], label_map=expected)
+    transfer = read(
+        tmp_path,
+        [{"input": "q", "label": "Ja"}, {"input": "q", "label": "yes"}],
+        label_map=expected,
+    )
     assert transfer.labels == ("yes",)
     assert fit(transfer).table["count"].tolist() == [2]
 
@@ -260,11 +289,21 @@ def test_students_of_every_kind_learn_merged_labels(tmp_path):
     rng = np.random.default_rng(3)
     docs = records(teacher(0.3), 80, 3, rng)
     transfer = read(tmp_path, docs, labels=list(DECLARED), other="pool", fold="strip,casefold")
-    for student in ("ce_sgl", "sel_ptl", "ce_ptl", kt.students.top_k(2), "laplace", "good_turing", None):
+    for student in (
+        "ce_sgl",
+        "sel_ptl",
+        "ce_ptl",
+        kt.students.top_k(2),
+        "laplace",
+        "good_turing",
+        None,
+    ):
         copy = fit(transfer, student)
         np.testing.assert_allclose(copy.pi.sum(axis=1), 1.0)
         np.testing.assert_allclose(copy.table.groupby("input")["probability"].sum(), 1.0)
-        assert loss(copy, teacher(0.3), "pool", ("strip", "casefold")) <= copy.certificate(0.999).bound
+        assert (
+            loss(copy, teacher(0.3), "pool", ("strip", "casefold")) <= copy.certificate(0.999).bound
+        )
 
 
 def test_bad_files_of_variants_are_one_line(tmp_path):

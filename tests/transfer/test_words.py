@@ -29,7 +29,9 @@ def records(count, question="q{}", **more):
     for i in range(count):
         p = TEACHER.pi[i % 5]
         a = int(rng.choice(3, p=p))
-        found.append({"input": question.format(i % 5), "label": "abc"[a], "logprob": math.log(p[a]), **more})
+        found.append(
+            {"input": question.format(i % 5), "label": "abc"[a], "logprob": math.log(p[a]), **more}
+        )
     return found
 
 
@@ -46,7 +48,9 @@ def test_the_output_begins_with_the_answer(tmp_path):
     bound = float(first[0].split("TV ")[1].split(" ")[0])
     assert first[0].startswith("Your copy is within TV ")
     assert "of the teacher over all of its labels (95 % confidence)" in first[0]
-    assert first[1].startswith("Student all_stated learnt it from 400 records of 5 inputs and 3 labels")
+    assert first[1].startswith(
+        "Student all_stated learnt it from 400 records of 5 inputs and 3 labels"
+    )
     assert first[3].startswith("What this takes for granted: records are independent draws")
     copy = fit(kt.TransferSet.read(tmp_path / "a.jsonl"))
     assert bound == pytest.approx(copy.certificate().bound, rel=6e-3)
@@ -71,7 +75,11 @@ def test_a_bound_that_says_nothing_is_not_praised(tmp_path):
 
 def test_an_estimate_is_called_one():
     row = np.log(0.9 * np.array([0.5, 0.5]))
-    copy = fit(kt.TransferSet.from_arrays(["q"] * 50, np.arange(50) % 2, logprobs=[row] * 50, labels=["a", "b"]))
+    copy = fit(
+        kt.TransferSet.from_arrays(
+            ["q"] * 50, np.arange(50) % 2, logprobs=[row] * 50, labels=["a", "b"]
+        )
+    )
     assert "This is an estimate" in words.answer(copy, copy.certificate())[0]
 
 
@@ -98,7 +106,11 @@ def test_the_wide_table_is_the_long_one():
     np.testing.assert_allclose(wide.sum(axis=1), 1.0)
     for row in table.itertuples():
         named = set(table[(table.input == row.input) & (table.label != SHARED)].label)
-        labels = [name for name in wide.columns if name not in named] if row.label == SHARED else [row.label]
+        labels = (
+            [name for name in wide.columns if name not in named]
+            if row.label == SHARED
+            else [row.label]
+        )
         assert len(labels) == row.shared_by
         assert wide.loc[row.input, labels].sum() == pytest.approx(row.probability)
     assert isinstance(wide, pd.DataFrame)
