@@ -521,8 +521,8 @@ def public():
     yield from (kt.TransferSet.from_arrays, kt.Teacher.from_logits, kt.Teacher.from_classes)
 
 
-NOT_PUBLIC = {"refuse_too_little_access", "run", "require_teacher"}
-"""Names that rooms hold for each other; `run` is held to it where it lives."""
+NOT_PUBLIC = {"refuse_too_little_access", "require_teacher"}
+"""Names that rooms hold for each other."""
 
 
 @pytest.mark.parametrize("call", [*dict.fromkeys(public())], ids=lambda call: call.__qualname__)

@@ -86,7 +86,8 @@ def _to_the_power(counts, revealed, out, parameters):
         largest = max(largest, out[a])
     total = 0.0
     for a in range(counts.size):
-        out[a] = (out[a] / largest) ** power
+        weight = out[a] / largest
+        out[a] = weight * weight if power == 2.0 else weight**power
         total += out[a]
     out /= total
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from kt_theory import machine
 from kt_theory.kernels.statistics import SUMS
+from kt_theory.sources import require_file
 from kt_theory.sweep.cells import Block
 
 _MARK = b"KTB1"
@@ -82,6 +83,7 @@ class Reader:
             Nobody writes any more, so that an incomplete record at the end is torn and not on its
             way.
         """
+        require_file(self.path)
         with open(self.path, "rb") as stream:
             stream.seek(self.position)
             data = stream.read()

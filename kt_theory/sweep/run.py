@@ -22,6 +22,7 @@ from kt_theory.sweep.progress import Progress
 from kt_theory.sweep.results import counted, finished_counts, results_table, write_results
 from kt_theory.sweep.spec import Cell, Spec
 from kt_theory.sweep.store import Store
+from kt_theory.validation import as_path, shown
 
 _STRIKES = 3
 _POLL_SECONDS = 0.2
@@ -95,7 +96,9 @@ def run(
     -------
     Summary
     """
-    folder = Path(out)
+    folder = as_path(out, "out")
+    if not isinstance(spec, Spec):
+        raise ValueError(f"spec = {shown(spec)}: must be a Spec; Spec.read(file) makes one")
     if shard is None and (counts := finished_counts(folder, spec)) is not None:
         return Summary(counts)
     with crew(executor, workers) as hands:
