@@ -20,6 +20,7 @@ from kt_theory.validation import (
     entries_of,
     input_law,
     numeric_array,
+    shown,
 )
 
 SMALL = 10**6
@@ -328,7 +329,7 @@ def _count(number: int, one: str, many: str | None = None) -> str:
 def _name(name: str | None) -> str | None:
     if name is None or (isinstance(name, str) and name.strip()):
         return name
-    raise ValueError(f"name = {name!r}: must be words that name the teacher's rows in tables")
+    raise ValueError(f"name = {shown(name)}: must be words that name the teacher's rows in tables")
 
 
 def _names(names: Sequence[str] | None, length: int, what: str) -> tuple[str, ...] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 import gzip
 import inspect
 import io
@@ -62,7 +61,6 @@ def refused(call, *given, **named):
 def seconds(call):
     """Return the least of three times of a call."""
     found = []
-    gc.collect()
     for _ in range(2):
         start = time.process_time()
         refused(call)

@@ -18,7 +18,7 @@ from kt_theory.exact.settled import WholeRows
 from kt_theory.students.pooled import span_rule
 from kt_theory.students.rules import TableRule
 from kt_theory.students.student import Student
-from kt_theory.validation import numeric_array, unknown_name
+from kt_theory.validation import numeric_array, shown, unknown_name
 
 _NEWTON_STEPS = 100
 _RIDGE = 1e-6
@@ -73,6 +73,8 @@ def features(features: Any, targets: str = "complete", *, shipped: bool = True) 
     ----------
     Romero et al. (2014), arXiv 1412.6550: FitNets, hints from the teacher's features.
     """
+    if not isinstance(shipped, (bool, np.bool_)):
+        raise ValueError(f"shipped = {shown(shipped)}: must be True or False")
     points = numeric_array(features, "features", 2).astype(np.float64)
     if targets not in ("hard", "sampled", "complete"):
         raise unknown_name("targets", targets, ("hard", "sampled", "complete"))

@@ -434,7 +434,7 @@ def test_a_disk_that_fails_leaves_the_old_copy(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", broken)
     result = CliRunner().invoke(fit_command, [str(path), "--out", str(out)], catch_exceptions=False)
     assert result.exit_code == 2
-    assert "was not written: No space left on device" in result.output
+    assert "was not written: the disk is full" in result.output
     assert out.read_text() == "old"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.jsonl", "copy.csv"]
 
