@@ -15,7 +15,7 @@ from kt_theory.planner import records as plan_records
 from kt_theory.planner.needed import SampleSize, asked, needed_at, samples_needed, sized
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.sets import TransferSet
-from kt_theory.validation import shown, unknown_name, whole_number
+from kt_theory.validation import entries_of, shown, unknown_name, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,8 +154,12 @@ def _levels(
     width: int, top: tuple[int, ...], top_only: tuple[int, ...], graph: Any, hops: Any
 ) -> dict[str, Asked]:
     """Return the levels to show, by name."""
-    greedy = [k for k in top_only if whole_number(k, "top_only", low=1) < width - 1]
-    ranked = [k for k in top if whole_number(k, "top") < width - 1]
+    greedy = [
+        k
+        for k in entries_of(top_only, "top_only")
+        if whole_number(k, "top_only", low=1) < width - 1
+    ]
+    ranked = [k for k in entries_of(top, "top") if whole_number(k, "top") < width - 1]
     found = [
         asked("hard", None, None, 1, 1),
         *(asked("top_k_only", k, None, 1, 1) for k in greedy),
