@@ -110,7 +110,10 @@ def as_graph(graph: Any) -> Graph:
         ends = np.array([position[v] for _, v in graph.edges()], dtype=np.int64)
         return _graph("networkx graph", _joined(len(position), starts, ends))
     try:
-        entries = graph if sp.issparse(graph) else np.asarray(graph, dtype=np.float64)
+        entries = graph if sp.issparse(graph) else np.asarray(graph)
+        if entries.dtype.kind == "c":
+            raise TypeError
+        entries = entries.astype(np.float64)
         matrix = sp.csr_array(entries)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(

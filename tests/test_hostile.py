@@ -24,7 +24,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from transfer_cases import FORMATS, RECORDS
 
 import kt_theory as kt
 from kt_theory.catalogue import files, grammar
@@ -550,112 +549,6 @@ def test_examples_of_wrong_types():
     assert kt.students.tempered(Fraction(1, 2)).name == kt.students.tempered(0.5).name
 
 
-SPECIFICATION = """
-name = "a"
-seed = 3
-students = ["ce_sgl", "top_k(2)", {name = "add_c", c = 0.5}]
-access = ["soft", "hard"]
-repeats = 10
-n = [10, 100]
-grid = {inputs = [3, "round(sqrt(n))"]}
-[[teachers]]
-family = "zipf"
-labels = {logspace = [0, 1, 3]}
-exponent = 1.5
-[[teachers]]
-family = "instance1"
-inputs = "n // 2"
-labels = 4
-zip = ["inputs", "n"]
-"""
-TOML = [
-    "[]",
-    "{}",
-    "1",
-    "-1",
-    "1.5",
-    "nan",
-    "inf",
-    '""',
-    '"x"',
-    "true",
-    "[[1]]",
-    "[{}]",
-    "{a = 1}",
-    "1979-05-27",
-    "9" * 400,
-]
-TOML += [
-    '"' + "(" * 2000 + '"',
-    '"' + "-" * 20_000 + '1"',
-    "[" * 200 + "]" * 200,
-    '["a", 1]',
-    "{file = 3}",
-    "0x10",
-    "{logspace = 3}",
-]
-TOML += ['{name = ["a"]}', '"1/0"', '"9**9**9"', '"\\u0000"']
-
-
-def mutated_specification(rng):
-    lines = SPECIFICATION.splitlines()
-    for _ in range(rng.integers(1, 3)):
-        place = rng.integers(1, len(lines))
-        kind, key = rng.integers(4), lines[place].partition(" = ")[0]
-        if kind == 0:
-            lines[place] = ""
-        elif kind == 1:
-            lines[place] = lines[rng.integers(1, len(lines))]
-        else:
-            lines[place] = f"{key} = {TOML[rng.integers(len(TOML))]}"
-    return "\n".join(lines)
-
-
-def fuzz_specifications(count, seed, folder):
-    rng, path = np.random.default_rng(seed), folder / "spec.toml"
-    for _ in range(count):
-        path.write_text(mutated_specification(rng))
-        refused(Spec.read, path)
-
-
-def tables(folder):
-    """Write a table in every format."""
-    frame = pd.DataFrame(
-        {"input": ["a", "b"], "yes": [0.5, 0.2], "no": [0.5, 0.8], "rho": [0.5, 0.5]}
-    )
-    frame.to_csv(folder / "a.csv", index=False)
-    frame.to_parquet(folder / "a.parquet")
-    np.save(folder / "a.npy", TEACHER.pi)
-    np.savez(folder / "a.npz", pi=TEACHER.pi)
-    np.savez_compressed(folder / "b.npz", logits=TEACHER.pi, rho=[0.5, 0.5])
-    texts = pd.DataFrame({"input": ["a", "b"] * 9, "label": ["x", "y"] * 9, "logprob": [-0.5] * 18})
-    texts.to_csv(folder / "records.csv", index=False)
-    texts.to_parquet(folder / "records.parquet")
-    for name in sorted(FORMATS)[:4]:
-        lines = "".join(json.dumps(FORMATS[name](*record)) + "\n" for record in RECORDS)
-        (folder / f"records {name}.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
-    return sorted(path for path in folder.iterdir() if path.is_file())
-
-
-def fuzz_tables(count, seed, folder):
-    """Change bytes of tables and of records: what is no table is refused by the name of its file."""
-    rng = np.random.default_rng(seed)
-    for path in tables(folder):
-        whole = path.read_bytes()
-        for _ in range(count):
-            data = bytearray(whole)
-            for _ in range(rng.integers(1, 5)):
-                data[rng.integers(len(data))] = rng.integers(256)
-            data = data[: rng.integers(len(data) + 1)] if rng.random() < 0.2 else data
-            path.write_bytes(data)
-            if "records" in path.name:
-                refused(kt.TransferSet.read, path, as_sampled=True)
-                continue
-            refused(kt.teachers.from_table, path)
-            refused(files.read_array, str(path))
-            refused(files.read_graph, str(path), 2)
-
-
 DEEP = [
     b"[" * 1000 + b"]" * 1000,
     b'{"a":' * 1000 + b"1" + b"}" * 1000,
@@ -672,21 +565,6 @@ def test_deep_inputs(tmp_path):
         refused(kt.TransferSet.read, path, requests=path)
         (tmp_path / "deep.toml").write_bytes(b"n = " + text)
         refused(Spec.read, tmp_path / "deep.toml")
-
-
-def test_mutated_specifications(tmp_path):
-    fuzz_specifications(400, 1, tmp_path)
-
-
-def test_mutated_tables(tmp_path):
-    fuzz_tables(60, 1, tmp_path)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(2, 12))
-def test_many_mutations(seed, tmp_path):
-    fuzz_specifications(5000, seed, tmp_path)
-    fuzz_tables(1000, seed, tmp_path)
 
 
 # What is written.

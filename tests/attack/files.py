@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from transfer.test_fuzz import SHAPES, mutated, places
+from transfer_cases import FORMATS, RECORDS
 
 import kt_theory as kt
 from attack.odd import SCALARS, altered, deep, one_of
+from kt_theory.catalogue import files
 
 
 def transcripts(_: int, rng: np.random.Generator, folder: Path) -> str | None:
     """Read a file of one to five mutated answers; fit and certify what is read."""
-    from transfer.test_fuzz import SHAPES, mutated
-    from transfer_cases import RECORDS
-
     shape = SHAPES[one_of(list(SHAPES), rng)]
     answers = [mutated(shape(*one_of(RECORDS, rng)), rng) for _ in range(int(rng.integers(1, 6)))]
     if rng.random() < 0.5:
@@ -90,15 +93,78 @@ labels = 11
 """
 
 
+LINES = """
+name = "a"
+seed = 3
+students = ["ce_sgl", "top_k(2)", {name = "add_c", c = 0.5}]
+access = ["soft", "hard"]
+repeats = 10
+n = [10, 100]
+grid = {inputs = [3, "round(sqrt(n))"]}
+[[teachers]]
+family = "zipf"
+labels = {logspace = [0, 1, 3]}
+exponent = 1.5
+[[teachers]]
+family = "instance1"
+inputs = "n // 2"
+labels = 4
+zip = ["inputs", "n"]
+"""
+"""Whose lines are replaced."""
+
+VALUES = [
+    "[]",
+    "{}",
+    "1",
+    "-1",
+    "1.5",
+    "nan",
+    "inf",
+    '""',
+    '"x"',
+    "true",
+    "[[1]]",
+    "[{}]",
+    "{a = 1}",
+    "1979-05-27",
+    "9" * 400,
+]
+VALUES += [
+    '"' + "(" * 2000 + '"',
+    '"' + "-" * 20_000 + '1"',
+    "[" * 200 + "]" * 200,
+    '["a", 1]',
+    "{file = 3}",
+    "0x10",
+    "{logspace = 3}",
+]
+VALUES += ['{name = ["a"]}', '"1/0"', '"9**9**9"', '"\\u0000"']
+"""What a key of a file may be given."""
+
+
+def _replaced(rng: np.random.Generator) -> bytes:
+    """Return `LINES` with one or two lines left out, repeated or of another value."""
+    lines = LINES.splitlines()
+    for _ in range(int(rng.integers(1, 3))):
+        place = int(rng.integers(1, len(lines)))
+        kind, key = int(rng.integers(4)), lines[place].partition(" = ")[0]
+        if kind == 0:
+            lines[place] = ""
+        elif kind == 1:
+            lines[place] = one_of(lines[1:], rng)
+        else:
+            lines[place] = f"{key} = {one_of(VALUES, rng)}"
+    return "\n".join(lines).encode()
+
+
 def specifications(_: int, rng: np.random.Generator, folder: Path) -> str | None:
     """Read a mutated specification, as a file or as keywords, and list its cells."""
     if rng.random() < 0.5:
         path = folder / "spec.toml"
-        path.write_bytes(altered(TOML, rng))
+        path.write_bytes(altered(TOML, rng) if rng.random() < 0.4 else _replaced(rng))
         spec = kt.sweep.Spec.read(path)
     else:
-        from transfer.test_fuzz import places
-
         document = json.loads(json.dumps(SPEC))
         spots = [path for path in places(document) if path]
         first = one_of(spots, rng)
@@ -119,43 +185,51 @@ def specifications(_: int, rng: np.random.Generator, folder: Path) -> str | None
     return None if len(set(identities)) == len(identities) else "two cells have one identity"
 
 
-def _table(rng: np.random.Generator, folder: Path) -> Path:
-    """Write a table of a teacher in one of the formats."""
-    import pandas as pd
+def _tables(folder: Path) -> dict[str, Callable[[Path], Any]]:
+    """Write a table in every format; return what reads each file."""
+    pi = np.array([[0.5, 0.5], [0.2, 0.8]])
+    frame = pd.DataFrame({"input": ["a", "b"], "yes": pi[:, 0], "no": pi[:, 1], "rho": 0.5})
+    frame.to_csv(folder / "a.csv", index=False)
+    frame.to_csv(folder / "a.tsv", index=False, sep="\t")
+    frame.to_parquet(folder / "a.parquet")
+    np.save(folder / "a.npy", pi)
+    np.savez(folder / "a.npz", pi=pi)
+    np.savez_compressed(folder / "b.npz", logits=pi, rho=[0.5, 0.5])
+    reads = dict.fromkeys((path.name for path in sorted(folder.iterdir())), _teacher)
+    texts = pd.DataFrame({"input": ["a", "b"] * 9, "label": ["x", "y"] * 9, "logprob": [-0.5] * 18})
+    texts.to_csv(folder / "records.csv", index=False)
+    texts.to_parquet(folder / "records.parquet")
+    lines = "".join(json.dumps(FORMATS["openai_chat"](*record)) + "\n" for record in RECORDS)
+    (folder / "records.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    records = dict.fromkeys(("records.csv", "records.parquet", "records.jsonl.gz"), _records)
+    return {**reads, **records}
 
-    pi = rng.dirichlet(np.ones(3), 4)
-    kind = one_of(["csv", "tsv", "npy", "npz", "parquet", "long.csv"], rng)
-    path = folder / f"teacher.{kind}"
-    frame = pd.DataFrame(
-        pi, columns=["yes", "no", "maybe"], index=pd.Index(list("abcd"), name="input")
-    )
-    if kind == "npy":
-        np.save(path, pi)
-    elif kind == "npz":
-        np.savez(path, pi=pi, rho=np.full(4, 0.25))
-    elif kind == "parquet":
-        frame.reset_index().to_parquet(path)
-    elif kind == "long.csv":
-        frame.reset_index().melt("input", var_name="label", value_name="probability").to_csv(
-            path, index=False
-        )
-    else:
-        frame.to_csv(path, sep="\t" if kind == "tsv" else ",")
-    return path
+
+def _teacher(path: Path) -> str | None:
+    teacher = kt.teachers.from_table(path)
+    pi = teacher.pi
+    right = (pi >= 0).all() and np.allclose(pi.sum(axis=1), 1.0, rtol=1e-9)
+    return None if right and np.isclose(teacher.rho.sum(), 1.0) else "what was read is no teacher"
+
+
+def _records(path: Path) -> None:
+    kt.TransferSet.read(path, as_sampled=True)
+
+
+def _array(path: Path) -> None:
+    files.read_array(str(path))
+
+
+def _graph(path: Path) -> None:
+    files.read_graph(str(path), 2)
 
 
 def tables(_: int, rng: np.random.Generator, folder: Path) -> str | None:
-    """Read a mutated table of a teacher; what is read is a teacher."""
-    path = _table(rng, folder)
-    text = path.read_bytes()
-    path.write_bytes(altered(text, rng))
-    kind = one_of([None, None, None, "probabilities", "logits"], rng)
-    teacher = kt.teachers.from_table(path, kind=kind, normalise=bool(rng.integers(2)))
-    pi = teacher.pi
-    if not (
-        (pi >= 0).all()
-        and np.allclose(pi.sum(axis=1), 1.0, rtol=1e-9)
-        and np.isclose(teacher.rho.sum(), 1.0)
-    ):
-        return "what was read is no teacher"
-    return None
+    """Read a mutated table as what it was, or as knowledge of a student."""
+    reads = _tables(folder)
+    path = folder / one_of(list(reads), rng)
+    path.write_bytes(altered(path.read_bytes(), rng))
+    read = reads[path.name]
+    if read is _teacher:
+        read = one_of([_teacher, _teacher, _array, _graph], rng)
+    return read(path)
