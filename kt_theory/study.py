@@ -81,7 +81,7 @@ def draw_risks(frame: pd.DataFrame, teacher: Teacher, title: str) -> Any:
     if (none := rows[rows["mean"] == 0]).size:
         caption += (
             " Arrows at the floor: no loss was seen, the risk is at most "
-            f"{none['high'].max():.2g} with 95 % probability."
+            f"{none['high'].max():.2g} at 95 % confidence."
         )
     figures.legend_and_caption(figure, axes, caption, bounds=True, extra=tuple(extra))
     return figure

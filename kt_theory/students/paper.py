@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from numbers import Real
 
+import numpy as np
+
 from kt_theory.access import HARD, PARTIAL, SOFT
 from kt_theory.access import top_k as access_top_k
 from kt_theory.exact.empirical import Empirical
@@ -106,9 +108,11 @@ def add_c(c: float) -> Student:
     c : float
         From 0 to 10^100.
     """
-    if isinstance(c, bool) or not isinstance(c, Real) or not 0.0 <= c <= _LARGEST_C:
+    number = c.item() if isinstance(c, np.generic) else c
+    real = isinstance(number, Real) and not isinstance(number, bool)
+    if not (real and 0.0 <= number <= _LARGEST_C):
         raise ValueError(f"c = {shown(c)}: must be a number from 0 to {_LARGEST_C:g}")
-    amount = float(c)
+    amount = float(number)
     return Student(
         f"add_c({amount:g})",
         HARD,
