@@ -1,5 +1,5 @@
 """Alias tables (Walker 1977, Vose 1991) in one word per column: a draw costs one random word and
-one look-up, 1 ns.
+one look-up. `lookups` has the form in which most are drawn from.
 
 Of a random word the high bits choose a column and the low bits decide between the column and its
 alias. An entry holds the threshold in its high bits and the alias in its low `alias_bits`, so that
@@ -15,12 +15,6 @@ from numba import njit
 from numpy import uint64
 
 from kt_theory.kernels.options import LEAF
-from kt_theory.kernels.streams import fill_words
-
-WORDS = 256
-"""Random words are made this many at a time, to stay in the first-level cache."""
-
-_ONE, _WORD_BITS = uint64(1), uint64(64)
 
 
 def alias_table(weights: np.ndarray) -> tuple[int, np.ndarray]:
@@ -68,44 +62,3 @@ def fill_alias_table(weight, alias_bits, entries, order):
             larges += 1
             order[smalls] = j
             smalls += 1
-
-
-@njit(**LEAF)
-def scatter(number, bits, entries, state, words, counts):
-    """Add `number` draws from an alias table over the cells to `counts`, (cells,) int64."""
-    down, keep = _WORD_BITS - uint64(bits), (_ONE << uint64(bits)) - _ONE
-    up = uint64(bits)
-    while number > 0:
-        size = min(number, WORDS)
-        fill_words(state, size, words)
-        for i in range(size):
-            word = words[uint64(i)]
-            column = word >> down
-            entry = entries[column]
-            cell = column if (word << up) < (entry & ~keep) else entry & keep
-            counts[cell] += 1
-        number -= size
-
-
-@njit(**LEAF)
-def scatter_listing(number, bits, entries, state, words, counts, touched):
-    """As `scatter` into zero counts; list the cells hit, each once, in `touched` and return how
-    many they are.
-    """
-    down, keep = _WORD_BITS - uint64(bits), (_ONE << uint64(bits)) - _ONE
-    up = uint64(bits)
-    found = uint64(0)
-    while number > 0:
-        size = min(number, WORDS)
-        fill_words(state, size, words)
-        for i in range(size):
-            word = words[uint64(i)]
-            column = word >> down
-            entry = entries[column]
-            cell = column if (word << up) < (entry & ~keep) else entry & keep
-            before = counts[cell]
-            counts[cell] = before + 1
-            touched[found] = cell
-            found += uint64(before == 0)
-        number -= size
-    return np.int64(found)

@@ -24,7 +24,7 @@ def conditional_shares(p: np.ndarray) -> np.ndarray:
 
 
 @njit(**LEAF)
-def draw_by_binomials(n, row_share, cell_share, woven, state, counts):
+def draw_by_binomials(n, row_share, cell_share, layout, state, counts):
     """Overwrite `counts`, the cells in the order of layout.py, with the counts of n pairs."""
     inputs, labels = cell_share.shape
     counts[:] = 0
@@ -32,7 +32,7 @@ def draw_by_binomials(n, row_share, cell_share, woven, state, counts):
     for s in range(inputs):
         visits = draw_binomial(left, row_share[s], state)
         left -= visits
-        at, step = row_cells(s, labels, woven)
+        at, step = row_cells(s, layout)
         for a in range(labels):
             hits = draw_binomial(visits, cell_share[s, a], state)
             visits -= hits

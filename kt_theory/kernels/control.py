@@ -6,11 +6,14 @@ the hot loop stays as it is, and whoever asks for control pays twice the draws.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
+from numba.extending import overload
 
-from kt_theory.kernels.draws import SPARSE, DrawPlan, draw_counts, new_scratch
-from kt_theory.kernels.options import LEAF
+from kt_theory.kernels.draws import DrawPlan, Sparse, draw_counts, new_scratch
+from kt_theory.kernels.options import LEAF, WITHIN
 from kt_theory.kernels.streams import start_stream
 
 
@@ -22,8 +25,7 @@ def unseen_weight(
 
     weight (cells,) is in the order of the cells, on a cache line.
     """
-    state, scratch = np.empty(2, dtype=np.uint64), new_scratch(plan, weight.size)
-    control_loop(plan, key, first, weight, state, scratch, controls)
+    control_loop(plan, key, first, weight, np.empty(3, np.uint64), new_scratch(plan), controls)
 
 
 @njit(**LEAF)
@@ -35,12 +37,28 @@ def control_loop(plan, key, first, weight, state, scratch, controls):
     for r in range(controls.size):
         start_stream(key, first + r, state)
         draw_counts(plan, state, scratch)
-        unseen = 0.0
-        if plan.path == SPARSE:
-            unseen = everything
-            for i in range(scratch.found[0]):
-                unseen -= weight[scratch.touched[np.uint64(i)]]
-        else:
-            for j in range(weight.size):
-                unseen += weight[j] if scratch.counts[j] == 0 else 0.0
-        controls[r] = unseen
+        controls[r] = unseen(plan, scratch, weight, everything)
+
+
+def unseen(plan: Any, scratch: Any, weight: Any, everything: Any) -> float:
+    """Return the weight of the cells just drawn that are unseen; `everything` is that of all."""
+    raise NotImplementedError("from machine code alone")
+
+
+@overload(unseen, jit_options=WITHIN)
+def _unseen(plan, scratch, weight, everything):
+    return _without_list if plan.instance_class is Sparse else _over_all
+
+
+def _without_list(plan, scratch, weight, everything):
+    left = everything
+    for i in range(scratch.found[0]):
+        left -= weight[scratch.touched[np.uint64(i)]]
+    return left
+
+
+def _over_all(plan, scratch, weight, everything):
+    left = 0.0
+    for j in range(weight.size):
+        left += weight[j] if scratch.counts[j] == 0 else 0.0
+    return left

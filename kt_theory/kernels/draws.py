@@ -9,85 +9,95 @@
 
 The path is a rule in (S, A, n, pi). A cell of probability zero is never drawn on any of them.
 Queries that are not iid, or have several labels each, go row by row: see visits.py.
+
+Each path is a plan of a class of its own. What takes a plan, `draw_counts` among it, is compiled
+for that class alone, when it is first asked for.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numba import njit
+from numba.extending import overload
 
-from kt_theory.kernels.alias import WORDS, alias_table, scatter, scatter_listing
 from kt_theory.kernels.binomial import conditional_shares, draw_by_binomials
-from kt_theory.kernels.layout import in_cell_order, woven_rows, zeros_on_a_line
-from kt_theory.kernels.options import INLINE, LEAF
+from kt_theory.kernels.layout import Layout, in_cell_order, in_lanes, row_by_row, zeros_on_a_line
+from kt_theory.kernels.lookups import Alias, Words, alias_of, new_words, scatter, scatter_listing
+from kt_theory.kernels.options import LEAF, WITHIN
 from kt_theory.kernels.poisson import Ladder, draw_by_poisson, fits, ladder
 from kt_theory.kernels.streams import start_stream
-from kt_theory.kernels.visits import FIXED, TWO_STAGE, RowPlan, alias_tables, draw_by_rows
+from kt_theory.kernels.visits import TWO_STAGE, RowPlan, draw_by_rows, row_tables
 
-SPARSE, ALIAS, POISSON, BINOMIAL, ROWS = 0, 1, 2, 3, 4
 PATHS = ("sparse", "alias", "poisson", "binomial")
+SPARSE, ALIAS, POISSON, BINOMIAL = range(4)
 
 _SPARSE_CELLS_PER_PAIR = 80
 _SPARSE_CELLS_PER_PAIR_ONE_ROW = 4
 _POISSON_PAIRS_PER_CELL = 1.25
 _POISSON_PAIRS = 64
-_NO_WORDS, _NO_COUNTS = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
-_NO_LADDER = Ladder(
-    least=_NO_COUNTS,
-    first_pass=_NO_COUNTS,
-    entry=_NO_WORDS,
-    base=_NO_COUNTS,
-    base_total=_NO_COUNTS,
-    rest_entry=_NO_WORDS,
-    rest_base=_NO_COUNTS,
-    bits=0,
-    rest=_NO_WORDS,
-    cells=_NO_WORDS,
-    tables=_NO_WORDS,
-)
-_NO_ROWS = RowPlan(
-    law=FIXED,
-    inputs=0,
-    labels_per_query=1,
-    horizon=1,
-    start_bits=0,
-    start=_NO_WORDS,
-    step_bits=0,
-    steps=_NO_WORDS,
-    row_share=np.zeros(0),
-    visits=_NO_COUNTS,
-    rho=np.zeros(0),
-)
 
 
-class DrawPlan(NamedTuple):
-    """What a kernel needs to draw counts: the path, n, the order of the cells, and the tables of
-    that path.
-    """
+class Sparse(NamedTuple):
+    """n alias draws from `cells`, listed."""
 
-    path: int
     n: int
-    woven: int
-    bits: int
-    entries: np.ndarray
+    layout: Layout
+    cells: Alias
+
+
+class ByAlias(NamedTuple):
+    """n alias draws from `cells`."""
+
+    n: int
+    layout: Layout
+    cells: Alias
+
+
+class ByPoisson(NamedTuple):
+    """The tables of n pairs."""
+
+    n: int
+    layout: Layout
     ladder: Ladder
+
+
+class ByBinomials(NamedTuple):
+    """Conditional shares of the rows (S,), and of the labels in each (S, A)."""
+
+    n: int
+    layout: Layout
     row_share: np.ndarray
     cell_share: np.ndarray
-    rows: RowPlan = _NO_ROWS
+
+
+class ByRows(NamedTuple):
+    """The law of the visits of n queries, and the labels of each row: the alias tables of the rows,
+    2^bits entries uint64 each, and conditional shares (S, A).
+    """
+
+    n: int
+    layout: Layout
+    rows: RowPlan
+    bits: int
+    entries: np.ndarray
+    cell_share: np.ndarray
+
+
+DrawPlan: TypeAlias = Sparse | ByAlias | ByPoisson | ByBinomials | ByRows
 
 
 class Scratch(NamedTuple):
     """A thread's own memory: counts and a spare copy (cells,), random words, the cells hit and how
     many they are.
 
-    weights (2 S,): for queries in two stages.
+    weights (2 S,): for queries in two stages. Counts are int32 where they cannot exceed it.
     """
 
     counts: np.ndarray
     spare: np.ndarray
-    words: np.ndarray
+    words: Words
     touched: np.ndarray
     found: np.ndarray
     weights: np.ndarray
@@ -103,67 +113,95 @@ def choose_path(pi: np.ndarray, rho: np.ndarray, n: int) -> int:
     return POISSON if fits(n, rho[:, None] * pi) else BINOMIAL
 
 
+def path_of(plan: DrawPlan) -> str | None:
+    """Return the name of the path of a plan, None where queries go row by row."""
+    kinds: dict[type, str] = dict(
+        zip((Sparse, ByAlias, ByPoisson, ByBinomials), PATHS, strict=True)
+    )
+    return kinds.get(type(plan))
+
+
 def draw_plan(pi: np.ndarray, rho: np.ndarray, n: int, path: int | None = None) -> DrawPlan:
     """Return the plan to draw the counts of n pairs from pi (S, A) and rho (S,)."""
     path = choose_path(pi, rho, n) if path is None else path
-    woven = 0 if path == SPARSE else woven_rows(*pi.shape, padding=path == ALIAS)
-    joint = in_cell_order(rho[:, None] * pi, woven)
-    joint /= joint.sum()
-    bits, entries = alias_table(joint) if path in (SPARSE, ALIAS) else (0, _NO_WORDS)
-    rungs = ladder(joint, n) if path == POISSON else _NO_LADDER
-    shares = np.zeros(0), np.zeros((0, 0))
+    layout = (row_by_row if path == SPARSE else in_lanes)(*pi.shape)
     if path == BINOMIAL:
-        shares = conditional_shares(rho), conditional_shares(pi)
-    return DrawPlan(path, n, woven, bits, entries, rungs, *shares)
+        return ByBinomials(n, layout, conditional_shares(rho), conditional_shares(pi))
+    joint = in_cell_order(rho[:, None] * pi, layout)
+    joint /= joint.sum()
+    if path == POISSON:
+        return ByPoisson(n, layout, ladder(joint, n))
+    return (Sparse if path == SPARSE else ByAlias)(n, layout, alias_of(joint))
 
 
-def row_plan(pi: np.ndarray, rows: RowPlan, n: int) -> DrawPlan:
+def row_plan(pi: np.ndarray, rows: RowPlan, n: int) -> ByRows:
     """Return the plan to draw the visits of n queries by `rows`, and labels from pi (S, A)."""
-    woven = woven_rows(*pi.shape, padding=True)
-    bits, entries = alias_tables(pi)
-    shares = np.zeros(0), conditional_shares(pi)
-    return DrawPlan(ROWS, n, woven, bits, entries, _NO_LADDER, *shares, rows)
+    return ByRows(n, in_lanes(*pi.shape), rows, *row_tables(pi), conditional_shares(pi))
 
 
-def new_scratch(plan: DrawPlan, cells: int) -> Scratch:
+def new_scratch(plan: DrawPlan) -> Scratch:
     """Return the scratch memory of one thread."""
-    touched = plan.n + 1 if plan.path == SPARSE else 0
-    weights = 2 * plan.rows.inputs if plan.rows.law == TWO_STAGE else 0
+    cells = plan.layout.cells
+    narrow = np.int64 if isinstance(plan, (ByBinomials, ByRows)) else np.int32
+    touched = plan.n + 1 if isinstance(plan, Sparse) else 0
+    two_stage = isinstance(plan, ByRows) and plan.rows.law == TWO_STAGE
+    spare = plan.layout.inputs if isinstance(plan, ByRows) else cells
     return Scratch(
-        zeros_on_a_line(cells),
-        zeros_on_a_line(cells),
-        np.empty(WORDS, dtype=np.uint64),
+        zeros_on_a_line(cells, narrow),
+        zeros_on_a_line(spare, narrow),
+        new_words(),
         np.zeros(touched, dtype=np.uint64),
         np.zeros(1, dtype=np.int64),
-        np.zeros(weights),
+        np.zeros(2 * plan.layout.inputs if two_stage else 0),
     )
 
 
-@njit(**INLINE)
-def draw_counts(plan, state, scratch):
+def draw_counts(plan: Any, state: Any, scratch: Any) -> None:
     """Overwrite `scratch.counts`, in the order of the cells, with those of one transfer set."""
-    counts, words = scratch.counts, scratch.words
-    if plan.path == SPARSE:
-        for i in range(scratch.found[0]):
-            counts[scratch.touched[np.uint64(i)]] = 0
-        touched = scratch.touched
-        found = scatter_listing(plan.n, plan.bits, plan.entries, state, words, counts, touched)
-        scratch.found[0] = found
-    elif plan.path == ALIAS:
-        counts[:] = 0
-        scatter(plan.n, plan.bits, plan.entries, state, words, counts)
-    elif plan.path == POISSON:
-        draw_by_poisson(plan.n, plan.ladder, state, words, scratch.spare, counts)
-    elif plan.path == ROWS:
-        draw_by_rows(plan, state, scratch)
-    else:
-        draw_by_binomials(plan.n, plan.row_share, plan.cell_share, plan.woven, state, counts)
+    raise NotImplementedError("from machine code alone")
+
+
+@overload(draw_counts, jit_options=WITHIN)
+def _draw_counts(plan, state, scratch):
+    return _DRAWS[plan.instance_class]
+
+
+def _by_sparse(plan, state, scratch):
+    counts, touched = scratch.counts, scratch.touched
+    for i in range(scratch.found[0]):
+        counts[touched[np.uint64(i)]] = 0
+    scratch.found[0] = scatter_listing(plan.n, plan.cells, state, scratch.words, counts, touched)
+
+
+def _by_alias(plan, state, scratch):
+    scratch.counts[:] = 0
+    scatter(plan.n, plan.cells, state, scratch.words, scratch.counts)
+
+
+def _by_poisson(plan, state, scratch):
+    draw_by_poisson(plan.n, plan.ladder, state, scratch.words, scratch.spare, scratch.counts)
+
+
+def _by_binomials(plan, state, scratch):
+    draw_by_binomials(plan.n, plan.row_share, plan.cell_share, plan.layout, state, scratch.counts)
+
+
+def _by_rows(plan, state, scratch):
+    draw_by_rows(plan, state, scratch)
+
+
+_DRAWS = {
+    Sparse: _by_sparse,
+    ByAlias: _by_alias,
+    ByPoisson: _by_poisson,
+    ByBinomials: _by_binomials,
+    ByRows: _by_rows,
+}
 
 
 def draw_many(plan: DrawPlan, key: np.ndarray, first: int, counts: np.ndarray) -> None:
-    """Fill `counts`, (R, cells) int64, with the transfer sets of repeats first .. first + R - 1."""
-    state, scratch = np.empty(2, dtype=np.uint64), new_scratch(plan, counts.shape[1])
-    draw_loop(plan, key, first, state, scratch, counts)
+    """Fill `counts`, (R, cells), with the transfer sets of repeats first .. first + R - 1."""
+    draw_loop(plan, key, first, np.empty(3, dtype=np.uint64), new_scratch(plan), counts)
 
 
 @njit(**LEAF)

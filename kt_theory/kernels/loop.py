@@ -2,37 +2,28 @@
 
 One call runs many repeats on one thread; several calls, one per thread, run at the same time
 without the interpreter's lock. Everything that a repeat needs is allocated before the first one.
+The paper's students learn from counts that never leave the caches of their loop; for rules, the
+same transfer sets are drawn, some at a time, and laid out once more.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.extending import overload
 
-from kt_theory.kernels.draws import SPARSE, DrawPlan, draw_counts, new_scratch
-from kt_theory.kernels.generic import Rules, row_visits, rule_loss
-from kt_theory.kernels.layout import LANES, zeros_on_a_line
+from kt_theory.kernels.draws import DrawPlan, Sparse, draw_counts, draw_many, new_scratch
+from kt_theory.kernels.generic import Rules, rule_losses
 from kt_theory.kernels.losses import GENERIC, Table, paper_losses
-from kt_theory.kernels.noise import start_noise
-from kt_theory.kernels.options import INLINE, LEAF
+from kt_theory.kernels.options import LEAF, WITHIN
 from kt_theory.kernels.sparse import new_groups, sparse_losses
 from kt_theory.kernels.streams import start_stream
 
-
-class Desk(NamedTuple):
-    """What one repeat writes on: SIMD lanes, the closed-form losses, what a rule reads and writes,
-    the noise stream.
-    """
-
-    lanes: np.ndarray
-    four: np.ndarray
-    visits: np.ndarray
-    whole: np.ndarray
-    rows: np.ndarray
-    noise_key: np.ndarray
-    noise: np.ndarray
+_STUDENTS = 4
+_BLOCK = 2**15
+"""Cells of the transfer sets that rules learn from at a time."""
 
 
 def run_repeats(
@@ -49,65 +40,62 @@ def run_repeats(
     kinds (students,) int64 says which closed form, or GENERIC + k for the k-th entry of `rules`.
     Returns (repeat, student, row) of the first row that is not a distribution, or (-1, -1, -1).
     """
-    inputs, labels = table.inputs, table.labels
-    scratch = new_scratch(plan, table.pi.size)
-    groups = new_groups(scratch.touched.size, inputs)
-    cells = inputs * labels if rules.pooled.any() else labels
-    desk = Desk(
-        zeros_on_a_line(8 * LANES).view(np.float64),
-        np.zeros(4),
-        np.zeros(inputs, np.int64),
-        np.zeros(cells, np.int64),
-        np.zeros(2 * (cells + 1)),
-        np.zeros(2, np.uint64),
-        np.zeros(2, np.uint64),
-    )
-    state = np.empty(2, dtype=np.uint64)
-    return repeat_loop(plan, key, first, table, kinds, rules, state, scratch, groups, desk, losses)
+    closed = np.flatnonzero(kinds < GENERIC)
+    own = np.flatnonzero(kinds >= GENERIC)
+    if len(closed) > 0:
+        same = kinds.tolist() == list(range(_STUDENTS))
+        four = losses if same else np.empty((len(losses), _STUDENTS))
+        _closed_forms(plan, key, first, table, four)
+        if not same:
+            losses[:, closed] = four[:, kinds[closed]]
+    at_once = max(1, _BLOCK // plan.layout.cells) if len(own) > 0 else len(losses)
+    for start in range(0, len(losses) if len(own) > 0 else 0, at_once):
+        stop = min(start + at_once, len(losses))
+        counts = np.empty((stop - start, plan.layout.cells), dtype=np.int64)
+        draw_many(plan, key, first + start, counts)
+        found = np.empty((stop - start, len(own)))
+        bad = rule_losses(counts, plan.layout, key, first + start, table.rho, rules, found)
+        losses[start:stop, own] = found
+        if bad[0] >= 0:
+            return bad[0], int(own[bad[1]]), bad[2]
+    return -1, -1, -1
+
+
+def _closed_forms(
+    plan: DrawPlan, key: np.ndarray, first: int, table: Table, losses: np.ndarray
+) -> None:
+    scratch = new_scratch(plan)
+    groups = new_groups(scratch.touched.size, plan.layout.inputs)
+    state = np.empty(3, dtype=np.uint64)
+    repeat_loop(plan, key, first, table, state, scratch, groups, losses)
 
 
 @njit(**LEAF)
-def repeat_loop(plan, key, first, table, kinds, rules, state, scratch, groups, desk, losses):
-    """Do what `run_repeats` says on the memory that it has laid out."""
-    closed = kinds.size - rules.address.size
-    noisy = False
-    for k in range(rules.noise.size):
-        noisy |= rules.noise[k] > 0.0
+def repeat_loop(plan, key, first, table, state, scratch, groups, losses):
+    """Write the losses of the paper's students, (R, 4), on the memory that is laid out."""
     unvisited = 0.0
-    for s in range(table.inputs):
+    for s in range(table.rho.size):
         unvisited += table.rho[s] * table.fallback[s]
     for r in range(losses.shape[0]):
         start_stream(key, first + r, state)
         draw_counts(plan, state, scratch)
-        if closed > 0:
-            if plan.path == SPARSE:
-                found = scratch.found[0]
-                hit = scratch.touched
-                sparse_losses(scratch.counts, hit, found, table, unvisited, groups, desk.four)
-            else:
-                paper_losses(scratch.counts, table, desk.lanes, desk.four)
-        if noisy:
-            start_noise(key, first + r, desk.noise_key, desk.noise)
-        student, row = _write_losses(scratch.counts, table, kinds, rules, desk, losses, r)
-        if row >= 0:
-            return first + r, student, row
-    return -1, -1, -1
+        learn(plan, scratch, table, unvisited, groups, losses[r])
 
 
-@njit(**INLINE)
-def _write_losses(counts, table, kinds, rules, desk, losses, r):
-    """Fill losses[r]; return (student, row) of the first row that is not a distribution, or (-1,
-    -1).
-    """
-    if rules.address.size > 0:
-        row_visits(counts, table, desk.visits)
-    for j in range(kinds.size):
-        if kinds[j] < GENERIC:
-            losses[r, j] = desk.four[kinds[j]]
-        else:
-            k, whole, rows = kinds[j] - GENERIC, desk.whole, desk.rows
-            loss, row = rule_loss(k, counts, desk.visits, table, rules, desk.noise, whole, rows)
-            losses[r, j] = loss
-            if row >= 0:
-                return j, row
-    return -1, -1
+def learn(plan: Any, scratch: Any, table: Any, unvisited: Any, groups: Any, four: Any) -> None:
+    """Write the losses of the paper's students on the counts just drawn into `four`, (4,)."""
+    raise NotImplementedError("from machine code alone")
+
+
+@overload(learn, jit_options=WITHIN)
+def _learn(plan, scratch, table, unvisited, groups, four):
+    return _from_list if plan.instance_class is Sparse else _from_all
+
+
+def _from_list(plan, scratch, table, unvisited, groups, four):
+    found, hit = scratch.found[0], scratch.touched
+    sparse_losses(scratch.counts, hit, found, table, unvisited, groups, four)
+
+
+def _from_all(plan, scratch, table, unvisited, groups, four):
+    paper_losses(scratch.counts, table, four)

@@ -25,7 +25,7 @@ _TO_TAIL = 2.0**-53
 
 @njit(**LEAF)
 def start_noise(key, repeat, noise_key, state):
-    """Set `state`, (2,) uint64, to the start of the noise of repeat number `repeat`; `noise_key`,
+    """Set `state`, (3,) uint64, to the start of the noise of repeat number `repeat`; `noise_key`,
     (2,), is scratch.
     """
     noise_key[0] = mix64(key[0] ^ _TAG)
@@ -44,7 +44,7 @@ def normal(state, cell):
 def noise_of(key: np.ndarray, repeat: int, cells: int) -> np.ndarray:
     """Return the deviates of one repeat, (cells,), in the order s A + a."""
     normals = np.empty(cells)
-    fill_normals(key, repeat, np.empty(2, dtype=np.uint64), np.empty(2, dtype=np.uint64), normals)
+    fill_normals(key, repeat, np.empty(2, dtype=np.uint64), np.empty(3, dtype=np.uint64), normals)
     return normals
 
 

@@ -2,9 +2,9 @@
 
 `LEAF`: nothing is allocated, so Numba's reference counts are off; they would be two atomic
 operations for every array handed to a function, more than most of these functions cost. `INLINE` is
-for functions that take several named tuples, which a call would copy array by array. `SIMD` lets
-LLVM reorder sums; it leaves NaN alone. Whoever compiles into the cache takes its options from here:
-loading this module has made the cache ready.
+for functions that take several named tuples, which a call would copy array by array; `WITHIN` is
+the same for those chosen by type. `SIMD` lets LLVM reorder sums; it leaves NaN alone. Whoever
+compiles into the cache takes its options from here: loading this module has made the cache ready.
 """
 
 from __future__ import annotations
@@ -19,4 +19,5 @@ find_a_cache()
 PLAIN: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 LEAF: dict[str, Any] = {**PLAIN, "_nrt": False}
 INLINE: dict[str, Any] = {**LEAF, "forceinline": True}
+WITHIN: dict[str, Any] = {key: INLINE[key] for key in INLINE if key != "cache"}
 SIMD: dict[str, Any] = {**LEAF, "fastmath": {"reassoc", "nsz", "contract"}}

@@ -26,44 +26,53 @@ import numpy as np
 from numba import njit
 from numpy import uint64
 
-from kt_theory.kernels.alias import WORDS, alias_table, fill_alias_table, scatter
+from kt_theory.kernels.alias import fill_alias_table
+from kt_theory.kernels.lookups import (
+    OUTCOME_BITS,
+    Alias,
+    add_outcomes,
+    alias_of,
+    one_outcome,
+    place,
+    scatter,
+    split,
+)
 from kt_theory.kernels.options import INLINE, LEAF
-from kt_theory.kernels.streams import fill_words, next_word
+from kt_theory.kernels.streams import next_word
 
-MOST_BITS = 16
+MOST_BITS = OUTCOME_BITS
 """Tables have at most 2^16 columns, enough for a rate of 1.2e7."""
 
-_MOST_ENTRIES = 2**15
-"""Of one pass, 256 KiB: tables, counts and plan together stay in a second-level cache of 1 MiB."""
+_MOST_ENTRIES = 2**16
+"""Of one pass, 256 KiB: tables, counts and plan stay in a second-level cache of 512 KiB."""
 _FINEST_STEP = 1.0 / 8.0
 _MOST_DISTINCT = 512
 _SCATTER = 1.2  # the cost of an alias draw, in look-ups
 _LEAST_PROBABILITY = 1e-18
-_CUT, _SHIFT_BITS, _SHIFT_MASK = uint64(MOST_BITS), uint64(6), uint64(63)
-_OUTCOME = uint64(2**MOST_BITS - 1)
 
 
 class Ladder(NamedTuple):
     """The rungs' tables. R rungs, P passes of all rungs together, K cells.
 
-    least (R,): a rung is used while so many pairs are left; first_pass (R + 1,); entry (P K,)
-    uint64: where a cell's table starts, and 64 minus its bits; base (R K,): what the tables of a
-    cell leave out, base_total (R,) its sum; rest_entry, rest_base (R,): the table of the pooled
-    rest; rest (R 2^bits,): its alias table over the cells; cells (2^bits,): the alias table of p
-    itself.
+    least (R,): a rung is used while so many pairs are left; first_pass (R + 1,); places (P K,)
+    uint32: where a cell's table starts, and its shift; base (R K,) int32: what the tables of a cell
+    leave out, base_total (R,) its sum; pool_place (R,) uint32, pool_base (R,): the table of the
+    pooled rest; pool: its alias tables over the cells, one for each rung behind the other; cells:
+    the alias table of p itself; tables, rest: all tables of counts, and the rest of their
+    thresholds, uint32.
     """
 
     least: np.ndarray
     first_pass: np.ndarray
-    entry: np.ndarray
+    places: np.ndarray
     base: np.ndarray
     base_total: np.ndarray
-    rest_entry: np.ndarray
-    rest_base: np.ndarray
-    bits: int
-    rest: np.ndarray
-    cells: np.ndarray
+    pool_place: np.ndarray
+    pool_base: np.ndarray
+    pool: Alias
+    cells: Alias
     tables: np.ndarray
+    rest: np.ndarray
 
 
 @njit(**LEAF)
@@ -144,32 +153,36 @@ def ladder(p: np.ndarray, n: int) -> Ladder:
         totals.append(below)
         below /= 2.0
     shelf = _Shelf()
-    entries, bases, rests, first_pass = [], [], [], [0]
+    places, bases, rests, first_pass = [], [], [], [0]
     for total in totals:
         floors, rest = _passes(p * total)
         base = np.zeros(p.size, dtype=np.int64)
         for floor in floors:
-            entry, low = shelf.put(floor)
-            entries.append(entry)
+            found, low = shelf.put(floor)
+            places.append(found)
             base += low
         bases.append(base)
         rests.append(rest)
-        first_pass.append(len(entries))
-    rest_entry, rest_base = shelf.put(np.array([rest.sum() for rest in rests]))
-    alias = [alias_table(rest if rest.sum() > 0 else p) for rest in rests]
-    bits, cells = alias_table(p)
+        first_pass.append(len(places))
+    pool_place, pool_base = shelf.put(np.array([rest.sum() for rest in rests]))
+    pools = [alias_of(rest if rest.sum() > 0 else p) for rest in rests]
+    tables, rest_bits = split(np.concatenate(shelf.tables), MOST_BITS)
     return Ladder(
         np.array([math.ceil(total + 2.0 * math.sqrt(total)) for total in totals], dtype=np.int64),
         np.array(first_pass, dtype=np.int64),
-        np.concatenate([*entries, np.zeros(0, dtype=uint64)]),
-        np.concatenate(bases),
+        np.concatenate([*places, np.zeros(0, dtype=np.uint32)]),
+        np.concatenate(bases).astype(np.int32),
         np.array([base.sum() for base in bases], dtype=np.int64),
-        rest_entry,
-        rest_base,
-        bits,
-        np.concatenate([table for _, table in alias]),
-        cells,
-        np.concatenate(shelf.tables),
+        pool_place,
+        pool_base,
+        Alias(
+            pools[0].bits,
+            np.concatenate([pool.entries for pool in pools]),
+            np.concatenate([pool.rest for pool in pools]),
+        ),
+        alias_of(p),
+        tables,
+        rest_bits,
     )
 
 
@@ -234,7 +247,7 @@ class _Shelf:
         self.length = 0
 
     def put(self, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Add the tables of the distinct `rates`; return each rate's entry (start, shift) and
+        """Add the tables of the distinct `rates`; return where each rate's table lies and its
         lowest outcome.
         """
         distinct, which = np.unique(rates, return_inverse=True)
@@ -244,15 +257,18 @@ class _Shelf:
         most = 2 ** int(bits.max())
         scratch = np.empty(most), np.empty(most, dtype=np.int64)
         _fill_tables(distinct, ends - 2**bits, bits, tables, low, *scratch)
-        entry = ((self.length + ends - 2**bits) << 6 | (64 - bits)).astype(uint64)
+        found = place(self.length + ends - 2**bits, bits)
         self.tables.append(tables)
         self.length += len(tables)
-        return entry[which], low[which]
+        return found[which], low[which]
 
 
 @njit(**INLINE)
 def draw_by_poisson(n, ladder, state, words, spare, counts):
-    """Overwrite `counts`, (K,) int64, with the counts of n pairs; `spare`, (K,), is scratch."""
+    """Overwrite `counts`, (K,) int32, with the counts of n pairs; `spare`, (K,), is scratch.
+
+    A count stays below 2^31: the rate of a cell is at most 1e8 (see `fits`).
+    """
     total = -1
     while total < 0:
         total = _draw_rung(0, n, ladder, state, words, counts)
@@ -264,7 +280,7 @@ def draw_by_poisson(n, ladder, state, words, spare, counts):
                 left -= total
                 for j in range(counts.size):
                     counts[j] += spare[j]
-    scatter(left, ladder.bits, ladder.cells, state, words, counts)
+    scatter(left, ladder.cells, state, words, counts)
 
 
 @njit(**LEAF)
@@ -274,42 +290,16 @@ def _draw_rung(rung, most, ladder, state, words, counts):
     for j in range(cells):
         counts[j] = ladder.base[rung * cells + j]
     total = ladder.base_total[rung]
+    places, tables, rest = ladder.places, ladder.tables, ladder.rest
     for k in range(ladder.first_pass[rung], ladder.first_pass[rung + 1]):
-        total += _look_up(ladder.entry, k * cells, ladder.tables, state, words, counts)
-    entry = ladder.rest_entry[rung]
-    rest = ladder.rest_base[rung] + np.int64(_outcome(next_word(state), entry, ladder.tables))
-    if total + rest > most:
+        total += add_outcomes(places, k * cells, tables, rest, state, words, counts)
+    pooled = ladder.pool_base[rung]
+    pooled += one_outcome(next_word(state), ladder.pool_place[rung], tables, rest)
+    if total + pooled > most:
         return -1
-    _scatter_rest(rest, rung, ladder, state, words, counts)
-    return total + rest
-
-
-@njit(**LEAF)
-def _scatter_rest(rest, rung, ladder, state, words, counts):
-    if rest > 0:
-        size = ladder.cells.size
-        table = ladder.rest[rung * size : (rung + 1) * size]
-        scatter(rest, ladder.bits, table, state, words, counts)
-
-
-@njit(**LEAF)
-def _outcome(word, entry, tables):
-    column = word >> (entry & _SHIFT_MASK)
-    slot = tables[(entry >> _SHIFT_BITS) + column]
-    return column if (word << _CUT) < (slot & ~_OUTCOME) else slot & _OUTCOME
-
-
-@njit(**LEAF)
-def _look_up(entries, first, tables, state, words, counts):
-    """Add one outcome of its table to each cell; return the sum of what was added."""
-    total = uint64(0)
-    for start in range(0, counts.size, WORDS):
-        size = min(WORDS, counts.size - start)
-        fill_words(state, size, words)
-        at, cell = uint64(first + start), uint64(start)
-        for word in range(size):
-            i = uint64(word)
-            outcome = _outcome(words[i], entries[at + i], tables)
-            counts[cell + i] += np.int64(outcome)
-            total += outcome
-    return np.int64(total)
+    if pooled > 0:
+        start, stop = rung << ladder.pool.bits, (rung + 1) << ladder.pool.bits
+        entries, pool_rest = ladder.pool.entries[start:stop], ladder.pool.rest[start:stop]
+        pool = Alias(ladder.pool.bits, entries, pool_rest)
+        scatter(pooled, pool, state, words, counts)
+    return total + pooled

@@ -55,13 +55,14 @@ def sparse_losses(counts, touched, found, table, unvisited, groups, four):
     TV(Uniform, pi_s).
     """
     seen_counts, seen_pi = groups.counts, groups.pi
-    if table.inputs == 1 and found > 0:
+    layout = table.layout
+    if layout.inputs == 1 and found > 0:
         start, stop = uint64(0), uint64(found)
         sgl, ptl, sel = _row(counts, touched, start, stop, table, 0, seen_counts, seen_pi)
         weight = table.rho[0]
         four[0], four[1], four[2], four[3] = weight * sgl, weight * ptl, weight * sel, 0.0
         return
-    rows = _sort_by_row(touched, found, uint64(table.labels), groups)
+    rows = _sort_by_row(touched, found, uint64(layout.labels), groups)
     four[:] = 0.0
     four[3] = unvisited
     for r in range(rows):
@@ -110,20 +111,20 @@ def _sort_by_row(touched, found, labels, groups):
 @njit(**INLINE)
 def _row(counts, cells, start, stop, table, s, seen_counts, seen_pi):
     """Return the three losses of row s, whose seen labels are cells[start:stop]."""
-    pi, seen = table.pi, stop - start
+    pi, seen, labels = table.pi, stop - start, table.layout.labels
     for i in range(seen):
         cell = cells[start + uint64(i)]
         seen_counts[uint64(i)] = np.float64(counts[cell])
         seen_pi[uint64(i)] = pi[cell]
     visits, weight, mass = _seen_sums(seen_counts, seen_pi, seen)
-    first = uint64(s) * uint64(table.labels)
+    first = uint64(s) * uint64(labels)
     hidden = max(table.mass[s] - mass, 0.0)
-    unseen = table.labels - np.int64(seen)
+    unseen = labels - np.int64(seen)
     share = hidden / max(unseen, 1)
     sgl, ptl, sel = _seen_distances(seen_counts, seen_pi, seen, 1.0 / visits, 1.0 / weight, share)
-    smaller = np.int64(_below(table.ascending, first, uint64(table.labels), share))
-    rest = table.below[first + uint64(smaller)] if smaller < table.labels else table.mass[s]
-    everywhere = table.mass[s] - 2.0 * rest - share * (table.labels - 2 * smaller)
+    smaller = np.int64(_below(table.ascending, first, uint64(labels), share))
+    rest = table.below[first + uint64(smaller)] if smaller < labels else table.mass[s]
+    everywhere = table.mass[s] - 2.0 * rest - share * (labels - 2 * smaller)
     equal = 0.5 * max(everywhere - sel, 0.0) if unseen > 0 else 0.0
     return 0.5 * (sgl + hidden), 0.5 * (ptl + hidden), equal
 

@@ -16,9 +16,10 @@ import numpy as np
 from numba import njit
 from numpy import uint64
 
-from kt_theory.kernels.alias import alias_table, scatter
+from kt_theory.kernels.alias import alias_table
 from kt_theory.kernels.binomial import draw_binomial
 from kt_theory.kernels.layout import row_cells
+from kt_theory.kernels.lookups import Alias, scatter
 from kt_theory.kernels.options import INLINE, LEAF
 from kt_theory.kernels.streams import mix64
 
@@ -33,16 +34,17 @@ class RowPlan(NamedTuple):
     """The law of the visits, (S,) whole numbers that sum to n.
 
     law: one of the five above; inputs: S; labels_per_query: m; horizon: steps from one start of the
-    walk to the next; start_bits, start: the alias table of q for BY_ALIAS, of the start for WALK;
-    step_bits, steps: its `step_tables`; row_share (S,): q as conditional shares, for BY_BINOMIALS;
-    visits (S,): all of them if FIXED, the pilot's if TWO_STAGE; rho (S,): the weights of the loss,
-    for TWO_STAGE.
+    walk to the next; asked: the alias table of q for BY_ALIAS; start_bits, start: that of the start
+    for WALK, 2^bits entries uint64; step_bits, steps: its `step_tables`; row_share (S,): q as
+    conditional shares, for BY_BINOMIALS; visits (S,): all of them if FIXED, the pilot's if
+    TWO_STAGE; rho (S,): the weights of the loss, for TWO_STAGE.
     """
 
     law: int
     inputs: int
     labels_per_query: int
     horizon: int
+    asked: Alias
     start_bits: int
     start: np.ndarray
     step_bits: int
@@ -52,7 +54,7 @@ class RowPlan(NamedTuple):
     rho: np.ndarray
 
 
-def alias_tables(rows: np.ndarray) -> tuple[int, np.ndarray]:
+def row_tables(rows: np.ndarray) -> tuple[int, np.ndarray]:
     """Return (bits, entries) of the alias tables of `rows`, (R, K), one behind the other: R 2^bits
     entries.
     """
@@ -89,7 +91,7 @@ def draw_by_rows(plan, state, scratch):
     counts[:] = 0
     visits[:] = 0
     if rows.law == BY_ALIAS:
-        scatter(plan.n, rows.start_bits, rows.start, state, scratch.words, visits)
+        scatter(plan.n, rows.asked, state, scratch.words, visits)
     elif rows.law == BY_BINOMIALS:
         _visit_by_binomials(plan.n, rows.row_share, state, visits)
     elif rows.law == WALK:
@@ -98,15 +100,15 @@ def draw_by_rows(plan, state, scratch):
     else:
         for s in range(rows.inputs):
             visits[s] = rows.visits[s]
-    bits, entries, share, woven = plan.bits, plan.entries, plan.cell_share, plan.woven
-    _label(visits, rows.labels_per_query, bits, entries, share, woven, state, counts)
+    bits, entries, share, layout = plan.bits, plan.entries, plan.cell_share, plan.layout
+    _label(visits, rows.labels_per_query, bits, entries, share, layout, state, counts)
     if rows.law == TWO_STAGE:
         weights, remainders = scratch.weights[: rows.inputs], scratch.weights[rows.inputs :]
-        _estimate_weights(counts, rows.rho, share.shape[1], woven, weights)
+        _estimate_weights(counts, rows.rho, layout, weights)
         apportion(plan.n, weights, visits, remainders)
         for s in range(rows.inputs):
             visits[s] -= rows.visits[s]
-        _label(visits, rows.labels_per_query, bits, entries, share, woven, state, counts)
+        _label(visits, rows.labels_per_query, bits, entries, share, layout, state, counts)
 
 
 @njit(**LEAF)
@@ -139,13 +141,13 @@ def _walk(n, horizon, start_bits, start_table, bits, tables, state, visits):
 
 
 @njit(**LEAF)
-def _label(visits, per_query, bits, tables, cell_share, woven, state, counts):
+def _label(visits, per_query, bits, tables, cell_share, layout, state, counts):
     """Add the labels of all visits to `counts`, the cells in the order of layout.py."""
     labels = cell_share.shape[1]
     for s in range(visits.size):
         number = visits[s] * per_query
         if number > 0:
-            first, step = row_cells(s, labels, woven)
+            first, step = row_cells(s, layout)
             if number <= _MOST_ALIAS_DRAWS * labels:
                 _scatter_row(number, uint64(s), bits, tables, first, step, state, counts)
             else:
@@ -177,15 +179,16 @@ def _split_row(number, share, first, step, state, counts):
 
 
 @njit(**LEAF)
-def _estimate_weights(counts, rho, labels, woven, weights):
+def _estimate_weights(counts, rho, layout, weights):
     """Write (rho_s c_s)^(2/3), c_s = sum_a sqrt(p (1-p)) at p = (n_sa + 1/A) / (n_s + 1): all
     positive where rho is.
 
     One pseudo-count, spread evenly (Perks 1947): a row that has shown one label only is not taken
     to be certain.
     """
+    labels = layout.labels
     for s in range(rho.size):
-        first, step = row_cells(s, labels, woven)
+        first, step = row_cells(s, layout)
         seen, at = 1.0, first
         for _ in range(labels):
             seen += counts[at]

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from kt_theory import machine
-from kt_theory.access import label_ranks
-from kt_theory.kernels.draws import PATHS, ROWS, SPARSE, draw_many, draw_plan
-from kt_theory.kernels.layout import as_tables, in_cell_order, padded
+from kt_theory.kernels.draws import PATHS, ByRows, Sparse, draw_many, draw_plan, path_of
+from kt_theory.kernels.layout import Layout, as_tables, in_cell_order
 from kt_theory.kernels.loop import run_repeats
 from kt_theory.kernels.losses import Table
 from kt_theory.kernels.noise import noise_of
@@ -187,15 +186,13 @@ class Cell:
         _refuse_beyond_memory(teacher, self.students)
         if queries is None or is_default(as_queries(queries, teacher.inputs)):
             self.plan = draw_plan(pi, rho, n, None if path is None else PATHS.index(path))
-            self.path = PATHS[self.plan.path]
+            law = ""
         else:
             self.plan = query_plan(teacher, n, queries)
-            self.path = (
-                f"{queries.name} {PATHS[self.plan.path]}"
-                if self.plan.path != ROWS
-                else queries.name
-            )
-        self.table = kernel_table(pi, rho, self.plan.woven, sparse=self.plan.path == SPARSE)
+            law = queries.name
+        self.path = " ".join(filter(None, (law, path_of(self.plan))))
+        sparse = isinstance(self.plan, Sparse)
+        self.table = kernel_table(pi, rho, self.plan.layout, sparse=sparse)
         self.kinds, self.rules = kernel_students(self.students, pi)
         self._key = stream_key(seed, n) if key is None else key
         if len(self.rules.address):
@@ -237,9 +234,7 @@ class Cell:
         """Return the counts of repeats first .. first + repeats - 1: (repeats, S, A) int64."""
         cells = np.empty((repeats, self.table.pi.size), dtype=np.int64)
         draw_many(self.plan, self._key, first, cells)
-        return np.ascontiguousarray(
-            as_tables(cells, self.teacher.inputs, self.teacher.labels, self.plan.woven)
-        )
+        return as_tables(cells, self.plan.layout)
 
     def answers(self, student: int, repeat: int) -> tuple[np.ndarray, np.ndarray]:
         """Return what a student saw in a repeat, noise included: counts (S, A) and revealed (S, A),
@@ -293,18 +288,17 @@ class Cell:
 
     def seconds_per_repeat(self) -> float:
         """Return a rough cost, to cut work into pieces; no result depends on it."""
-        cells = self.teacher.pi.size
+        cells, plan = self.teacher.pi.size, self.plan
+        per_query = plan.rows.labels_per_query if isinstance(plan, ByRows) else 1
         drawn = {
             "sparse": 3.0 * self.n,
             "alias": 1.2 * self.n + cells,
             "poisson": 3.0 * cells,
             "binomial": 60.0 * cells,
-            "rows": 5.0 * self.n
-            + 2.0 * min(self.n * self.plan.rows.labels_per_query, 20 * cells)
-            + cells,
+            "rows": 5.0 * self.n + 2.0 * min(self.n * per_query, 20 * cells) + cells,
         }
         return 1e-9 * (
-            100.0 + drawn[(*PATHS, "rows")[self.plan.path]] + 10.0 * cells * len(self.rules.address)
+            100.0 + drawn[path_of(plan) or "rows"] + 10.0 * cells * len(self.rules.address)
         )
 
     def _try_out(self) -> None:
@@ -369,22 +363,19 @@ def _refuse_beyond_memory(teacher: Teacher, students: list[Student]) -> None:
 def kernel_table(
     pi: np.ndarray,
     rho: np.ndarray,
-    woven: int,
+    layout: Layout,
     *,
     sparse: bool,
 ) -> Table:
     """Return the teacher in the form that the kernels take."""
-    inputs, labels = pi.shape
+    labels = pi.shape[1]
     fallback = np.asarray(total_variation(np.full(labels, 1.0 / labels), pi))
     ascending = np.sort(pi, axis=1) if sparse else np.zeros((0, labels))
     return Table(
-        inputs,
-        labels,
-        woven,
-        in_cell_order(pi, woven),
-        padded(rho, woven),
-        padded(fallback, woven),
-        in_cell_order(label_ranks(pi).astype(np.int64), woven),
+        layout,
+        in_cell_order(pi, layout),
+        np.array(rho),
+        np.array(fallback),
         ascending.reshape(-1),
         (np.cumsum(ascending, axis=1) - ascending).reshape(-1),
         pi.sum(axis=1),

@@ -77,7 +77,7 @@ class ControlledCell:
         self.cell = Cell(teacher, students, n, seed)
         weight, self.mean = control_variate(teacher, n)
         self._column = names.index(_CONTROLLED)
-        self._weight = in_cell_order(weight, self.cell.plan.woven)
+        self._weight = in_cell_order(weight, self.cell.plan.layout)
         self._key = stream_key(seed, n)
 
     def run(

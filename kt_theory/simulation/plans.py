@@ -9,6 +9,7 @@ import numpy as np
 from kt_theory.kernels.alias import alias_table
 from kt_theory.kernels.binomial import conditional_shares
 from kt_theory.kernels.draws import DrawPlan, draw_plan, row_plan
+from kt_theory.kernels.lookups import Alias, alias_of
 from kt_theory.kernels.visits import (
     BY_ALIAS,
     BY_BINOMIALS,
@@ -46,6 +47,7 @@ def query_plan(teacher: Teacher, n: int, law: QueryLaw) -> DrawPlan:
         inputs=teacher.inputs,
         labels_per_query=law.labels_per_query,
         horizon=1,
+        asked=Alias(0, np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.uint32)),
         start_bits=0,
         start=np.zeros(0, dtype=np.uint64),
         step_bits=0,
@@ -64,8 +66,7 @@ def _visits(teacher: Teacher, n: int, law: QueryLaw) -> dict[str, Any]:
             q = law.law(teacher.rho)
             if n > _ALIAS_VISITS * len(q):
                 return {"law": BY_BINOMIALS, "row_share": conditional_shares(q)}
-            bits, entries = alias_table(q)
-            return {"law": BY_ALIAS, "start_bits": bits, "start": entries}
+            return {"law": BY_ALIAS, "asked": alias_of(q)}
         case Trajectories():
             start_bits, start = alias_table(law.first(teacher.rho))
             step_bits, steps = step_tables(law.transitions)

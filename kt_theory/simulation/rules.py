@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba.core.errors import NumbaError
 
-from kt_theory.access import Access
+from kt_theory.access import Access, label_ranks
 from kt_theory.access.channel import AsIs
 from kt_theory.kernels.generic import Rules
 from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL
@@ -64,6 +64,7 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
         tables,
         shown,
         prior,
+        label_ranks(pi).astype(np.int64).reshape(-1),
         np.cumsum([0, *map(len, parameters)], dtype=np.int64),
         np.concatenate([np.zeros(0), *parameters]),
     )
