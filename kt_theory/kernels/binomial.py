@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from kt_theory.kernels.layout import row_cells
-from kt_theory.kernels.options import LEAF
+from kt_theory.kernels.options import BARE
 from kt_theory.kernels.streams import next_unit
 
 
@@ -23,16 +23,18 @@ def conditional_shares(p: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.divide(p, tail, out=np.zeros_like(p), where=p > 0))
 
 
-@njit(**LEAF)
-def draw_by_binomials(n, row_share, cell_share, layout, state, counts):
-    """Overwrite `counts`, the cells in the order of layout.py, with the counts of n pairs."""
+def draw_by_binomials(plan, state, scratch):
+    """Overwrite `scratch.counts`, in the order of the cells, with the counts of plan.n pairs, for
+    `draw_counts`.
+    """
+    counts, row_share, cell_share = scratch.counts, plan.row_share, plan.cell_share
     inputs, labels = cell_share.shape
     counts[:] = 0
-    left = n
+    left = plan.n
     for s in range(inputs):
         visits = draw_binomial(left, row_share[s], state)
         left -= visits
-        at, step = row_cells(s, layout)
+        at, step = row_cells(s, plan.layout)
         for a in range(labels):
             hits = draw_binomial(visits, cell_share[s, a], state)
             visits -= hits
@@ -40,7 +42,7 @@ def draw_by_binomials(n, row_share, cell_share, layout, state, counts):
             at += step
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def draw_binomial(n, p, state):
     """Return one draw from Binomial(n, p): n a whole number up to 2^53, p in [0, 1]."""
     if n == 0 or p <= 0.0:
@@ -52,14 +54,14 @@ def draw_binomial(n, p, state):
     return _binomial_half(n, p, state)
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _binomial_half(n, p, state):
     if n * p < 10.0:
         return _binomial_by_inversion(n, p, state)
     return _binomial_by_rejection(n, p, state)
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _binomial_by_inversion(n, p, state):
     """Walk the distribution function from 0: n p + 1 steps on average."""
     odds = p / (1.0 - p)
@@ -76,7 +78,7 @@ def _binomial_by_inversion(n, p, state):
             return k
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _binomial_by_rejection(n, p, state):
     """Transformed rejection with squeeze, BTRS of Hoermann (1993), n p >= 10.
 
@@ -132,7 +134,7 @@ _SMALL_TAILS = np.array(
 )
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _stirling_tail(k):
     """Return ln k! - [(k + 1/2) ln(k + 1) - (k + 1) + 1/2 ln(2 pi)]."""
     if k < 10.0:

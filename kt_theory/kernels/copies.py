@@ -15,8 +15,8 @@ def write_tables(address, parameters, rows, labels, counts, revealed, out):
 
     rows is 1 for a row rule and S for a table rule. counts int64 and revealed float64 hold all
     pieces in C order. out (R, C / R, rows A + 1) float64 has the prior, or NaN, and receives what
-    the rule writes; the last entry of a piece is set to 1 once the rule has returned, and the first
-    piece on which it does not ends the loop.
+    the rule writes; the last entry of a piece is how many rows the rule has returned from, and the
+    first piece on which it does not return from all ends the loop.
     """
     cells = rows * labels
     seen, shown, written = counts.ctypes.data, revealed.ctypes.data, out.ctypes.data
@@ -26,7 +26,7 @@ def write_tables(address, parameters, rows, labels, counts, revealed, out):
             call_rule(  # type: ignore[call-arg]
                 address, rows, labels, seen, shown, written, parameters.size, given
             )
-            if out[r, i, cells] != 1.0:
+            if out[r, i, cells] != rows:
                 return False
             seen, shown, written = seen + 8 * cells, shown + 8 * cells, written + 8 * cells + 8
     return True

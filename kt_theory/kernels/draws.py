@@ -19,16 +19,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numba import njit
 from numba.extending import overload
 
 from kt_theory.kernels.binomial import conditional_shares, draw_by_binomials
 from kt_theory.kernels.layout import Layout, in_cell_order, in_lanes, row_by_row, zeros_on_a_line
 from kt_theory.kernels.lookups import Alias, Words, alias_of, new_words, scatter, scatter_listing
-from kt_theory.kernels.options import LEAF, WITHIN
+from kt_theory.kernels.options import WITHIN
 from kt_theory.kernels.poisson import Ladder, draw_by_poisson, fits, ladder
-from kt_theory.kernels.streams import start_stream
-from kt_theory.kernels.visits import TWO_STAGE, RowPlan, draw_by_rows, row_tables
+from kt_theory.kernels.sparse import Groups, new_groups
+from kt_theory.kernels.visits import Pilot, Visits, draw_by_rows, row_tables
 
 PATHS = ("sparse", "alias", "poisson", "binomial")
 SPARSE, ALIAS, POISSON, BINOMIAL = range(4)
@@ -73,13 +72,14 @@ class ByBinomials(NamedTuple):
 
 
 class ByRows(NamedTuple):
-    """The law of the visits of n queries, and the labels of each row: the alias tables of the rows,
+    """The law of the visits of n queries, and how labels are drawn: the alias tables of the rows,
     2^bits entries uint64 each, and conditional shares (S, A).
     """
 
     n: int
     layout: Layout
-    rows: RowPlan
+    law: Visits
+    labels_per_query: int
     bits: int
     entries: np.ndarray
     cell_share: np.ndarray
@@ -89,17 +89,32 @@ DrawPlan: TypeAlias = Sparse | ByAlias | ByPoisson | ByBinomials | ByRows
 
 
 class Scratch(NamedTuple):
-    """A thread's own memory: counts and a spare copy (cells,), random words, the cells hit and how
-    many they are.
+    """A thread's own memory: counts and a spare copy (cells,), random words.
 
-    weights (2 S,): for queries in two stages. Counts are int32 where they cannot exceed it.
+    Counts are int32 where they cannot exceed it.
     """
 
     counts: np.ndarray
     spare: np.ndarray
     words: Words
+
+
+class ListScratch(NamedTuple):
+    """Counts, random words, the cells hit and how many they are, and room to sort them."""
+
+    counts: np.ndarray
+    words: Words
     touched: np.ndarray
     found: np.ndarray
+    groups: Groups
+
+
+class RowScratch(NamedTuple):
+    """Counts, the visits of each input (S,), random words, and weights (2 S,) for a pilot."""
+
+    counts: np.ndarray
+    visits: np.ndarray
+    words: Words
     weights: np.ndarray
 
 
@@ -134,26 +149,29 @@ def draw_plan(pi: np.ndarray, rho: np.ndarray, n: int, path: int | None = None) 
     return (Sparse if path == SPARSE else ByAlias)(n, layout, alias_of(joint))
 
 
-def row_plan(pi: np.ndarray, rows: RowPlan, n: int) -> ByRows:
-    """Return the plan to draw the visits of n queries by `rows`, and labels from pi (S, A)."""
-    return ByRows(n, in_lanes(*pi.shape), rows, *row_tables(pi), conditional_shares(pi))
+def row_plan(pi: np.ndarray, law: Visits, labels_per_query: int, n: int) -> ByRows:
+    """Return the plan to draw the visits of n queries by `law`, and labels from pi (S, A)."""
+    layout, shares = in_lanes(*pi.shape), conditional_shares(pi)
+    return ByRows(n, layout, law, labels_per_query, *row_tables(pi), shares)
 
 
-def new_scratch(plan: DrawPlan) -> Scratch:
+def new_scratch(plan: DrawPlan) -> Scratch | ListScratch | RowScratch:
     """Return the scratch memory of one thread."""
-    cells = plan.layout.cells
-    narrow = np.int64 if isinstance(plan, (ByBinomials, ByRows)) else np.int32
-    touched = plan.n + 1 if isinstance(plan, Sparse) else 0
-    two_stage = isinstance(plan, ByRows) and plan.rows.law == TWO_STAGE
-    spare = plan.layout.inputs if isinstance(plan, ByRows) else cells
-    return Scratch(
-        zeros_on_a_line(cells, narrow),
-        zeros_on_a_line(spare, narrow),
-        new_words(),
-        np.zeros(touched, dtype=np.uint64),
-        np.zeros(1, dtype=np.int64),
-        np.zeros(2 * plan.layout.inputs if two_stage else 0),
-    )
+    cells, inputs, words = plan.layout.cells, plan.layout.inputs, new_words()
+    match plan:
+        case Sparse():
+            touched, counts = np.zeros(plan.n + 1, dtype=np.uint64), np.zeros(cells, dtype=np.int32)
+            found = np.zeros(1, dtype=np.int64)
+            return ListScratch(counts, words, touched, found, new_groups(plan.n + 1, inputs))
+        case ByRows():
+            weights = np.zeros(2 * inputs if isinstance(plan.law, Pilot) else 0)
+            visits = np.zeros(inputs, dtype=np.int64)
+            return RowScratch(zeros_on_a_line(cells, np.int64), visits, words, weights)
+        case _:
+            narrow = np.int64 if isinstance(plan, ByBinomials) else np.int32
+            spare = cells if isinstance(plan, ByPoisson) else 0
+            room = zeros_on_a_line(cells, narrow), zeros_on_a_line(spare, narrow)
+            return Scratch(*room, words)
 
 
 def draw_counts(plan: Any, state: Any, scratch: Any) -> None:
@@ -178,37 +196,10 @@ def _by_alias(plan, state, scratch):
     scatter(plan.n, plan.cells, state, scratch.words, scratch.counts)
 
 
-def _by_poisson(plan, state, scratch):
-    draw_by_poisson(plan.n, plan.ladder, state, scratch.words, scratch.spare, scratch.counts)
-
-
-def _by_binomials(plan, state, scratch):
-    draw_by_binomials(plan.n, plan.row_share, plan.cell_share, plan.layout, state, scratch.counts)
-
-
-def _by_rows(plan, state, scratch):
-    draw_by_rows(plan, state, scratch)
-
-
 _DRAWS = {
     Sparse: _by_sparse,
     ByAlias: _by_alias,
-    ByPoisson: _by_poisson,
-    ByBinomials: _by_binomials,
-    ByRows: _by_rows,
+    ByPoisson: draw_by_poisson,
+    ByBinomials: draw_by_binomials,
+    ByRows: draw_by_rows,
 }
-
-
-def draw_many(plan: DrawPlan, key: np.ndarray, first: int, counts: np.ndarray) -> None:
-    """Fill `counts`, (R, cells), with the transfer sets of repeats first .. first + R - 1."""
-    draw_loop(plan, key, first, np.empty(3, dtype=np.uint64), new_scratch(plan), counts)
-
-
-@njit(**LEAF)
-def draw_loop(plan, key, first, state, scratch, counts):
-    """Fill `counts` repeat by repeat."""
-    for r in range(counts.shape[0]):
-        start_stream(key, first + r, state)
-        draw_counts(plan, state, scratch)
-        for j in range(counts.shape[1]):
-            counts[r, j] = scratch.counts[j]

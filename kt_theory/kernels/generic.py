@@ -16,12 +16,15 @@ import numpy as np
 from numba import njit
 from numpy import uint64
 
-from kt_theory.kernels.layout import Layout, row_cells
+from kt_theory.kernels.layout import LANES, Layout, row_cells
 from kt_theory.kernels.noise import normal, start_noise
-from kt_theory.kernels.options import INLINE, LEAF, SIMD
+from kt_theory.kernels.options import BARE, INLINE, LEAF, SIMD
 from kt_theory.kernels.rules import call_rule
 
 ROW_SUM_TOLERANCE = 1e-9
+
+_CELLS_AT_ONCE = 2**12
+"""Of a row rule: what it reads and writes stays in the caches."""
 
 
 class Rules(NamedTuple):
@@ -58,10 +61,11 @@ class Desk(NamedTuple):
     """What one repeat of a rule reads and writes: all counts, row by row (S A,), the visits of each
     input (S,), what is laid out for a rule, its rows, and the noise stream.
 
-    For R rows at once, 1 or S: whole (R A,) int64 and rows (2 (R A + 1),): what is revealed, the
-    student's rows.
+    For R rows at once, of which whole (R A,) int64 and rows (2 (R A + 1),) have what is revealed
+    and the student's rows: at_once rows for a row rule, all for a table rule.
     """
 
+    at_once: int
     counts: np.ndarray
     visits: np.ndarray
     whole: np.ndarray
@@ -85,8 +89,10 @@ def rule_losses(
     Returns (repeat, rule, row) of the first row that is not a distribution, or (-1, -1, -1).
     """
     inputs, labels = layout.inputs, layout.labels
-    room = inputs * labels if rules.pooled.any() else labels
+    at_once = min(inputs, max(1, _CELLS_AT_ONCE // labels))
+    room = (inputs if rules.pooled.any() else at_once) * labels
     desk = Desk(
+        at_once,
         np.zeros(inputs * labels, dtype=np.int64),
         np.zeros(inputs, dtype=np.int64),
         np.zeros(room, dtype=np.int64),
@@ -104,113 +110,108 @@ def rule_loop(counts, layout, key, first, rho, rules, desk, losses):
     for k in range(rules.noise.size):
         noisy |= rules.noise[k] > 0.0
     for r in range(losses.shape[0]):
-        _unweave(counts[r], layout, desk)
+        _unweave(counts[r], layout, desk.counts, desk.visits)
         if noisy:
             start_noise(key, first + r, desk.noise_key, desk.noise)
         for k in range(rules.address.size):
-            losses[r, k], row = rule_loss(k, layout, rho, rules, desk)
+            losses[r, k], row = _rule_loss(k, layout, rho, rules, desk)
             if row >= 0:
                 return first + r, k, row
     return -1, -1, -1
 
 
-@njit(**LEAF)
-def _unweave(counts, layout, desk):
+@njit(**BARE)
+def _unweave(counts, layout, cells, visits):
     """Write the counts row by row, and n_s, the number of visits of each input."""
-    labels, to = uint64(layout.labels), uint64(0)
-    for s in range(layout.inputs):
+    labels, woven = layout.labels, layout.eights
+    for s in range(0, woven, LANES):
+        at, to = uint64(s * labels), uint64(s * labels)
+        for a in range(labels):
+            for lane in range(LANES):
+                cells[to + uint64(lane * labels + a)] = counts[at + uint64(a * LANES + lane)]
+    for s in range(woven, layout.inputs):
         at, step = row_cells(s, layout)
+        for a in range(labels):
+            cells[uint64(s * labels + a)] = counts[at + uint64(a) * step]
+    for s in range(layout.inputs):
         total = 0
         for a in range(labels):
-            c = counts[at + uint64(a) * step]
-            desk.counts[to + uint64(a)] = c
-            total += c
-        desk.visits[s] = total
-        to += labels
+            total += cells[uint64(s * labels + a)]
+        visits[s] = total
 
 
 @njit(**INLINE)
-def rule_loss(k, layout, rho, rules, desk):
+def _rule_loss(k, layout, rho, rules, desk):
     """Return (loss, -1) of the k-th entry of `rules`, or (NaN, row) for a row that is not a
     distribution.
     """
-    inputs, labels, rows = layout.inputs, layout.labels, desk.rows
-    at_once = inputs if rules.pooled[k] else 1
-    room = uint64(at_once * labels + 1)
-    counts_at, revealed = desk.whole.ctypes.data, rows.ctypes.data
-    out = revealed + 8 * np.intp(room)
-    anywhere = False
-    if rules.everywhere[k]:
-        for s in range(inputs):
-            anywhere |= desk.visits[s] > 0
+    inputs, labels, visits = layout.inputs, uint64(layout.labels), desk.visits
+    whole, rows, tables, ranks = desk.whole, desk.rows, rules.tables, rules.ranks
+    at_once = inputs if rules.pooled[k] else desk.at_once
+    top, greedy, sigma = rules.top[k], rules.greedy[k], rules.noise[k]
+    anywhere = np.bool_(False)
+    for s in range(inputs if rules.everywhere[k] else 0):
+        anywhere |= visits[s] > 0
     total = 0.0
     for first in range(0, inputs, at_once):
-        for s in range(first, first + at_once):
-            base = uint64((s - first) * labels)
-            _as_seen(k, s, anywhere, base, room, uint64(labels), rules, desk)
+        number = min(at_once, inputs - first)
+        start, cells = uint64(first) * labels, uint64(number) * labels
+        out = cells + uint64(1)
+        shown = uint64(rules.shown[k]) + start
+        sampled = rules.sampled[k] and not greedy
+        _lay_out(desk.counts, start, cells, tables, shown, sampled, out, whole, rows)
+        for s in range(first, first + number):
+            base = uint64(s - first) * labels
+            reached = anywhere
+            for i in range(rules.ball_start[k, s], rules.ball_start[k, s + 1]):
+                reached |= visits[rules.ball[i]] > 0
+            if reached and top >= layout.labels:
+                _copy(tables, shown + base, labels, base, rows)
+            elif reached and top > 0:
+                _reveal_top(tables, shown + base, ranks, start + base, labels, base, top, rows)
+            if greedy:
+                asked, seen = visits[s], visits[s] if rules.sampled[k] else 0
+                at, row = shown + base, start + base
+                _answer_greedily(tables, at, ranks, row, labels, base, asked, seen, whole, rows)
+            if rules.non_target[k]:
+                _leave_out_targets(tables, shown + base, labels, base, whole, rows)
+            if sigma > 0.0:
+                most, row = top if reached else 0, start + base
+                noise, asked = desk.noise, visits[s]
+                _add_noise(sigma, noise, row, ranks, labels, base, most, asked, whole, rows)
+        if rules.prior[k] >= 0:
+            _copy(tables, uint64(rules.prior[k]) + start, cells, out, rows)
         address, size = rules.address[k], rules.first[k + 1] - rules.first[k]
         given = rules.parameters.ctypes.data + 8 * np.intp(rules.first[k])
+        revealed = rows.ctypes.data
+        written = revealed + 8 * np.intp(out)
         call_rule(  # type: ignore[call-arg]
-            address, at_once, labels, counts_at, revealed, out, size, given
+            address, number, layout.labels, whole.ctypes.data, revealed, written, size, given
         )
-        returned = rows[uint64(2) * room - uint64(1)] == 1.0
-        for s in range(first, first + at_once):
-            own, written = uint64(s * labels), room + uint64((s - first) * labels)
-            distance = _distance(rows, written, rules.tables, own, uint64(labels))
-            if not (returned and distance >= 0.0):
-                return np.nan, s
-            total += rho[s] * distance
-    return total, -1
-
-
-@njit(**INLINE)
-def _as_seen(k, s, reached, base, room, labels, rules, desk):
-    """Lay out row s as student k sees it, from entry `base` on; `reached` if any query would have
-    revealed it.
-    """
-    visits, tables, ranks, whole, rows = (
-        desk.visits,
-        rules.tables,
-        rules.ranks,
-        desk.whole,
-        desk.rows,
-    )
-    for i in range(rules.ball_start[k, s], rules.ball_start[k, s + 1]):
-        reached |= visits[rules.ball[i]] > 0
-    top = rules.top[k] if reached else 0
-    cells = uint64(s) * labels
-    shown = uint64(rules.shown[k]) + cells
-    sampled = rules.sampled[k] and not rules.greedy[k]
-    complete, asked, sigma = top >= np.int64(labels), visits[s], rules.noise[k]
-    _lay_out(desk.counts, cells, labels, base, room, tables, shown, sampled, complete, whole, rows)
-    if 0 < top < np.int64(labels):
-        _reveal_top(tables, shown, ranks, cells, labels, base, top, rows)
-    if rules.greedy[k]:
-        seen = asked if rules.sampled[k] else 0
-        _answer_greedily(tables, shown, ranks, cells, labels, base, asked, seen, whole, rows)
-    if rules.non_target[k]:
-        _leave_out_targets(tables, shown, labels, base, whole, rows)
-    if sigma > 0.0:
-        _add_noise(sigma, desk.noise, cells, ranks, labels, base, top, asked, whole, rows)
-    if rules.prior[k] >= 0:
-        _fill(tables, uint64(rules.prior[k]) + cells, labels, room + base, rows)
+        returned = rows[out + cells]
+        for s in range(number):
+            base = uint64(s) * labels
+            distance = _distance(rows, out + base, tables, start + base, labels)
+            if not (s < returned and distance >= 0.0):
+                return np.nan, first + s
+            total += rho[first + s] * distance
+    return total, np.int64(-1)
 
 
 @njit(**SIMD)
-def _lay_out(counts, cells, labels, base, room, tables, shown, sampled, complete, whole, rows):
-    """Lay out a row as it is; the student's own row is NaN, so that a rule that writes nothing is
+def _lay_out(counts, start, cells, tables, shown, sampled, out, whole, rows):
+    """Lay out rows as they are; the student's own are NaN, so that a rule that writes nothing is
     found out.
     """
-    for a in range(labels):
-        i = uint64(a)
-        c = counts[cells + i]
-        whole[base + i] = c
-        rows[base + i] = tables[shown + i] if ((c > 0) & sampled) | complete else np.nan
-    for a in range(labels + uint64(1)):
-        rows[room + base + uint64(a)] = np.nan
+    for j in range(cells):
+        i = uint64(j)
+        whole[i] = counts[start + i]
+        rows[i] = tables[shown + i] if (counts[start + i] > 0) & sampled else np.nan
+    for j in range(cells + uint64(1)):
+        rows[out + uint64(j)] = np.nan
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _reveal_top(tables, shown, ranks, cells, labels, base, top, rows):
     for a in range(labels):
         i = uint64(a)
@@ -218,7 +219,7 @@ def _reveal_top(tables, shown, ranks, cells, labels, base, top, rows):
             rows[base + i] = tables[shown + i]
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _answer_greedily(tables, shown, ranks, cells, labels, base, visits, revealed, whole, rows):
     """Put all visits on the most probable label: no sampled label is seen."""
     for a in range(labels):
@@ -229,7 +230,7 @@ def _answer_greedily(tables, shown, ranks, cells, labels, base, visits, revealed
             rows[base + i] = tables[shown + i]
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _leave_out_targets(tables, shown, labels, base, whole, rows):
     """Show all but the sampled label relative to each other, or what several different sampled
     labels tell.
@@ -249,7 +250,7 @@ def _leave_out_targets(tables, shown, labels, base, whole, rows):
             rows[base + i] = tables[shown + i] / rest if distinct == 1 and rest > 0.0 else 0.0
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _add_noise(sigma, noise, cells, ranks, labels, base, top, visits, whole, rows):
     """Multiply what is revealed by exp(sigma N(0, 1) / sqrt(k)), k the number of queries that
     revealed it.
@@ -262,10 +263,10 @@ def _add_noise(sigma, noise, cells, ranks, labels, base, top, visits, whole, row
             rows[base + i] *= np.exp(sigma * normal(noise, cells + i) / spread)
 
 
-@njit(**LEAF)
-def _fill(tables, prior, labels, out, rows):
-    for a in range(labels):
-        rows[out + uint64(a)] = tables[prior + uint64(a)]
+@njit(**BARE)
+def _copy(tables, start, number, to, rows):
+    for j in range(number):
+        rows[to + uint64(j)] = tables[start + uint64(j)]
 
 
 @njit(**SIMD)

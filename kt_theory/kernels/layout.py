@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from numpy import uint64
 
-from kt_theory.kernels.options import LEAF
+from kt_theory.kernels.options import BARE
 
 LANES = 8
 _FEWER = 4
@@ -89,7 +89,7 @@ def zeros_on_a_line(size: int, dtype: type | np.dtype) -> np.ndarray:
     return room[start : start + size * np.dtype(dtype).itemsize].view(dtype)
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def row_cells(s, layout):
     """Return (first, step), unsigned: the cells of row s are first, first + step, ..."""
     labels, t = layout.labels, s - layout.eights

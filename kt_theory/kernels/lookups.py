@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from numpy import uint32, uint64
 
 from kt_theory.kernels.alias import alias_table
-from kt_theory.kernels.options import LEAF
+from kt_theory.kernels.options import BARE
 from kt_theory.kernels.streams import fill_words, next_half
 from kt_theory.kernels.vectors import INT, LONG, Lanes, entries, loop
 
@@ -120,7 +120,7 @@ def _pick_cells(typing, halves, size, bits, table, picked):
     return types.boolean(halves, types.int64, types.int64, table, picked), codegen
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def pick_cells(size, alias, state, words):
     """Write `size` <= BLOCK draws from an alias table to the front of `words.picked`."""
     fill_words(state, (size + 1) >> 1, words.words)
@@ -136,7 +136,7 @@ def pick_cells(size, alias, state, words):
                 words.picked[i] = column if own else entry & keep
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def scatter(number, alias, state, words, counts):
     """Add `number` draws from an alias table over the cells to `counts`, (cells,)."""
     picked = words.picked
@@ -148,7 +148,7 @@ def scatter(number, alias, state, words, counts):
         number -= size
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def scatter_listing(number, alias, state, words, counts, touched):
     """As `scatter` into zero counts; list the cells hit, each once, in `touched` and return how
     many they are.
@@ -205,7 +205,7 @@ def _add_outcomes(typing, halves, size, places, first, tables, counts, start):
     return found(halves, whole, places, whole, tables, counts, whole), codegen
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def add_outcomes(places, first, tables, rest, state, words, counts):
     """Add one outcome of its table to each of `counts`, whole vectors of int32, and return their
     sum; the tables are those at places[first:].
@@ -214,19 +214,19 @@ def add_outcomes(places, first, tables, rest, state, words, counts):
     for start in range(0, counts.size, BLOCK):
         size = min(BLOCK, counts.size - start)
         fill_words(state, (size + 1) >> 1, words.words)
-        added, tied = _add_outcomes(  # type: ignore[call-arg]
+        found = _add_outcomes(  # type: ignore[call-arg,var-annotated]
             words.halves, size, places, first + start, tables, counts, start
         )
-        total += added
-        if tied:
+        total += found[0]
+        if found[1]:
             total += _settle(places, first, start, size, tables, rest, state, words, counts)
     return total
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _settle(places, first, start, size, tables, rest, state, words, counts):
     """Redo the ties of a block, which were taken for the alias; return what that adds."""
-    total = 0
+    total = np.int64(0)
     for j in range(size):
         where, word = places[uint64(first + start + j)], words.halves[uint64(j)]
         column = word >> (where & uint32(_SHIFT))
@@ -239,7 +239,7 @@ def _settle(places, first, start, size, tables, rest, state, words, counts):
     return total
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def one_outcome(word, where, tables, rest):
     """Return the outcome that a whole word chooses in the table at `where`."""
     column = word >> ((where & uint32(_SHIFT)) + _WORD)

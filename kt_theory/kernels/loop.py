@@ -2,8 +2,8 @@
 
 One call runs many repeats on one thread; several calls, one per thread, run at the same time
 without the interpreter's lock. Everything that a repeat needs is allocated before the first one.
-The paper's students learn from counts that never leave the caches of their loop; for rules, the
-same transfer sets are drawn, some at a time, and laid out once more.
+The paper's students learn at once, from counts that are still in the caches; for rules, the counts
+of some repeats are kept and laid out once more.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 from numba import njit
 from numba.extending import overload
 
-from kt_theory.kernels.draws import DrawPlan, Sparse, draw_counts, draw_many, new_scratch
+from kt_theory.kernels.draws import DrawPlan, Sparse, draw_counts, new_scratch
 from kt_theory.kernels.generic import Rules, rule_losses
-from kt_theory.kernels.losses import GENERIC, Table, paper_losses
+from kt_theory.kernels.losses import GENERIC, SortedTable, Table, paper_losses
 from kt_theory.kernels.options import LEAF, WITHIN
-from kt_theory.kernels.sparse import new_groups, sparse_losses
+from kt_theory.kernels.sparse import sparse_losses
 from kt_theory.kernels.streams import start_stream
 
 _STUDENTS = 4
-_BLOCK = 2**15
+_BLOCK = 2**17
 """Cells of the transfer sets that rules learn from at a time."""
 
 
@@ -30,7 +30,7 @@ def run_repeats(
     plan: DrawPlan,
     key: np.ndarray,
     first: int,
-    table: Table,
+    table: Table | SortedTable,
     kinds: np.ndarray,
     rules: Rules,
     losses: np.ndarray,
@@ -40,62 +40,57 @@ def run_repeats(
     kinds (students,) int64 says which closed form, or GENERIC + k for the k-th entry of `rules`.
     Returns (repeat, student, row) of the first row that is not a distribution, or (-1, -1, -1).
     """
-    closed = np.flatnonzero(kinds < GENERIC)
-    own = np.flatnonzero(kinds >= GENERIC)
-    if len(closed) > 0:
-        same = kinds.tolist() == list(range(_STUDENTS))
-        four = losses if same else np.empty((len(losses), _STUDENTS))
-        _closed_forms(plan, key, first, table, four)
-        if not same:
-            losses[:, closed] = four[:, kinds[closed]]
-    at_once = max(1, _BLOCK // plan.layout.cells) if len(own) > 0 else len(losses)
-    for start in range(0, len(losses) if len(own) > 0 else 0, at_once):
-        stop = min(start + at_once, len(losses))
-        counts = np.empty((stop - start, plan.layout.cells), dtype=np.int64)
-        draw_many(plan, key, first + start, counts)
-        found = np.empty((stop - start, len(own)))
-        bad = rule_losses(counts, plan.layout, key, first + start, table.rho, rules, found)
-        losses[start:stop, own] = found
-        if bad[0] >= 0:
-            return bad[0], int(own[bad[1]]), bad[2]
+    closed, own = np.flatnonzero(kinds < GENERIC), np.flatnonzero(kinds >= GENERIC)
+    all_four = kinds.tolist() == list(range(_STUDENTS))
+    four = losses if all_four else np.empty((len(losses), _STUDENTS))
+    cells = plan.layout.cells if len(own) > 0 else 0
+    at_once = max(1, _BLOCK // cells) if cells > 0 else len(losses)
+    state, scratch = np.empty(3, dtype=np.uint64), new_scratch(plan)
+    for start in range(0, len(losses), at_once):
+        part = slice(start, min(start + at_once, len(losses)))
+        counts = np.empty((len(losses[part]) if cells > 0 else 0, cells), dtype=np.int64)
+        known = four[part, : _STUDENTS if len(closed) > 0 else 0]
+        repeat_loop(plan, key, first + start, table, state, scratch, known, counts)
+        if cells > 0:
+            found = np.empty((len(counts), len(own)))
+            bad = rule_losses(counts, plan.layout, key, first + start, table.rho, rules, found)
+            losses[part, own] = found
+            if bad[0] >= 0:
+                return bad[0], int(own[bad[1]]), bad[2]
+    if not all_four:
+        losses[:, closed] = four[:, kinds[closed]]
     return -1, -1, -1
 
 
-def _closed_forms(
-    plan: DrawPlan, key: np.ndarray, first: int, table: Table, losses: np.ndarray
+def draw_many(
+    plan: DrawPlan, key: np.ndarray, first: int, table: Table | SortedTable, counts: np.ndarray
 ) -> None:
-    scratch = new_scratch(plan)
-    groups = new_groups(scratch.touched.size, plan.layout.inputs)
-    state = np.empty(3, dtype=np.uint64)
-    repeat_loop(plan, key, first, table, state, scratch, groups, losses)
+    """Fill `counts`, (R, cells) int64, with the transfer sets of repeats first .. first + R - 1."""
+    four = np.empty((len(counts), 0))
+    state, scratch = np.empty(3, dtype=np.uint64), new_scratch(plan)
+    repeat_loop(plan, key, first, table, state, scratch, four, counts)
 
 
 @njit(**LEAF)
-def repeat_loop(plan, key, first, table, state, scratch, groups, losses):
-    """Write the losses of the paper's students, (R, 4), on the memory that is laid out."""
-    unvisited = 0.0
-    for s in range(table.rho.size):
-        unvisited += table.rho[s] * table.fallback[s]
+def repeat_loop(plan, key, first, table, state, scratch, losses, counts):
+    """Write the losses of the paper's students, (R, 4) or (R, 0) for none, and the counts that they
+    learnt from, (R, cells) or (0, cells) for none.
+    """
     for r in range(losses.shape[0]):
         start_stream(key, first + r, state)
         draw_counts(plan, state, scratch)
-        learn(plan, scratch, table, unvisited, groups, losses[r])
+        if losses.shape[1] > 0:
+            learn(plan, scratch, table, losses[r])
+        if counts.shape[0] > 0:
+            for j in range(counts.shape[1]):
+                counts[r, j] = scratch.counts[j]
 
 
-def learn(plan: Any, scratch: Any, table: Any, unvisited: Any, groups: Any, four: Any) -> None:
+def learn(plan: Any, scratch: Any, table: Any, four: Any) -> None:
     """Write the losses of the paper's students on the counts just drawn into `four`, (4,)."""
     raise NotImplementedError("from machine code alone")
 
 
 @overload(learn, jit_options=WITHIN)
-def _learn(plan, scratch, table, unvisited, groups, four):
-    return _from_list if plan.instance_class is Sparse else _from_all
-
-
-def _from_list(plan, scratch, table, unvisited, groups, four):
-    found, hit = scratch.found[0], scratch.touched
-    sparse_losses(scratch.counts, hit, found, table, unvisited, groups, four)
-
-
-def _from_all(plan, scratch, table, unvisited, groups, four):
-    paper_losses(scratch.counts, table, four)
+def _learn(plan, scratch, table, four):
+    return sparse_losses if plan.instance_class is Sparse else paper_losses

@@ -15,11 +15,10 @@ from typing import Any, NamedTuple
 
 import llvmlite.ir as ir
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from kt_theory.kernels.layout import LANES, Layout
-from kt_theory.kernels.options import INLINE
 from kt_theory.kernels.vectors import REAL, Lanes, entries, loop, number
 
 CE_SGL, CE_PTL, SEL_PTL, CE_FUL, GENERIC = 0, 1, 2, 3, 4
@@ -31,9 +30,20 @@ _TINY = 1e-300
 class Table(NamedTuple):
     """The teacher as the kernels see it, its cells in the order of `layout`.
 
-    pi (cells,): probabilities; rho, fallback (S,): fallback = TV(Uniform, pi_s); ascending, below
-    (cells,): rows of pi in ascending order and the sums of the entries before each, for the sparse
-    path alone; mass (S,): the sum of each row.
+    pi (cells,): probabilities; rho, fallback (S,): fallback = TV(Uniform, pi_s).
+    """
+
+    layout: Layout
+    pi: np.ndarray
+    rho: np.ndarray
+    fallback: np.ndarray
+
+
+class SortedTable(NamedTuple):
+    """The same for the sparse path, with more to look up.
+
+    ascending, below (cells,): rows of pi in ascending order and the sums of the entries before
+    each; mass (S,): the sum of each row; unvisited = sum_s rho_s fallback_s.
     """
 
     layout: Layout
@@ -43,20 +53,26 @@ class Table(NamedTuple):
     ascending: np.ndarray
     below: np.ndarray
     mass: np.ndarray
+    unvisited: float
 
 
-@njit(**INLINE)
-def paper_losses(counts, table, four):
-    """Write the losses of the four students into `four`, (4,)."""
-    layout, pi, rho, fallback = table.layout, table.pi, table.rho, table.fallback
+def paper_losses(plan, scratch, table, four):
+    """Write the losses of the four students into `four`, (4,), for `learn`."""
+    counts, layout, pi, rho, fallback = (
+        scratch.counts,
+        table.layout,
+        table.pi,
+        table.rho,
+        table.fallback,
+    )
     labels, at, row = layout.labels, 0, 0
     sgl, ptl, sel, ful = 0.0, 0.0, 0.0, 0.0
     if layout.eights > 0:
-        more = _by_eight(counts, pi, at, labels, layout.eights, rho, fallback, row)  # type: ignore[call-arg]
+        more = _by_eight(counts, pi, at, labels, layout.eights, rho, fallback, row)
         sgl, ptl, sel, ful = sgl + more[0], ptl + more[1], sel + more[2], ful + more[3]
         at, row = layout.eights * labels, layout.eights
     if layout.fours > 0:
-        more = _by_four(counts, pi, at, labels, layout.fours, rho, fallback, row)  # type: ignore[call-arg]
+        more = _by_four(counts, pi, at, labels, layout.fours, rho, fallback, row)
         sgl, ptl, sel, ful = sgl + more[0], ptl + more[1], sel + more[2], ful + more[3]
         at, row = at + layout.fours * labels, row + layout.fours
     for s in range(row, layout.inputs):
@@ -78,27 +94,32 @@ class _Row:
         self.lanes, self.counts, self.pi, self.step = lanes, counts, pi, step
         self.zero, self.one = lanes.constant(REAL, 0.0), lanes.constant(REAL, 1.0)
 
-    def cells(self, i: Any) -> tuple[Any, Any]:
-        """Return counts and probabilities number i."""
+    def cells(self, i: Any) -> tuple[Any, Any, Any]:
+        """Return counts number i, the same as reals, and probabilities."""
         at = self.lanes.builder.mul(i, number(self.step))
-        return self.lanes.real(self.lanes.load(self.counts, at)), self.lanes.load(self.pi, at)
+        counts = self.lanes.load(self.counts, at)
+        return counts, self.lanes.real(counts), self.lanes.load(self.pi, at)
 
     def sums(self, stop: Any) -> list[Any]:
         """Return k, Z, U and M, lane by lane."""
         lanes, builder = self.lanes, self.lanes.builder
         above_all = lanes.constant(REAL, _ABOVE_ALL)
+        none = lanes.constant(self.counts.type.pointee, 0)
 
         def body(i: Any, visits: Any, weight: Any, unseen: Any, hidden: Any) -> list[Any]:
-            c, p = self.cells(i)
-            none = builder.select(builder.fcmp_ordered("==", c, self.zero), self.one, self.zero)
+            whole, c, p = self.cells(i)
+            # A comparison that holds is -1 as a signed number.
+            empty = builder.sext(builder.icmp_signed("==", whole, none), none.type)
             return [
                 builder.fadd(visits, c),
                 lanes.fused(c, p, weight),
-                builder.fadd(unseen, none),
+                builder.sub(unseen, empty),
                 builder.fadd(hidden, lanes.larger(lanes.fused(c, above_all, p), self.zero)),
             ]
 
-        return loop(builder, stop, 1, [self.zero] * 4, body)
+        start = [self.zero, self.zero, none, self.zero]
+        visits, weight, unseen, hidden = loop(builder, stop, 1, start, body)
+        return [visits, weight, lanes.real(unseen), hidden]
 
     def distances(self, stop: Any, per_visit: Any, per_weight: Any, share: Any) -> list[Any]:
         """Return those of CE_sgl, CE_ptl and SEL_ptl, lane by lane."""
@@ -107,7 +128,7 @@ class _Row:
         per_visit, per_weight = lanes.minus(per_visit), lanes.minus(per_weight)
 
         def body(i: Any, sgl: Any, ptl: Any, sel: Any) -> list[Any]:
-            c, p = self.cells(i)
+            _, c, p = self.cells(i)
             lacking = lanes.larger(lanes.fused(c, per_weight, self.one), self.zero)
             beyond = lanes.fused(c, above_all, builder.fsub(p, share))
             return [

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from kt_theory.kernels.options import LEAF
+from kt_theory.kernels.options import BARE, LEAF
 from kt_theory.kernels.streams import mix64, start_stream
 
 _TAG = np.uint64(0x6E6F697365)
@@ -23,7 +23,7 @@ _BITS = np.uint64(2**52 - 1)
 _TO_TAIL = 2.0**-53
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def start_noise(key, repeat, noise_key, state):
     """Set `state`, (3,) uint64, to the start of the noise of repeat number `repeat`; `noise_key`,
     (2,), is scratch.
@@ -33,7 +33,7 @@ def start_noise(key, repeat, noise_key, state):
     start_stream(noise_key, repeat, state)
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def normal(state, cell):
     """Return the normal deviate of cell number `cell` = s A + a, uint64."""
     word = mix64(state[0] + state[1] * cell)
@@ -82,7 +82,7 @@ def _upper_deviate(tail):
     return _middle_tail(r - 1.6) if r <= 5.0 else _far_tail(r - 5.0)
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _middle_tail(r):
     top = 7.74545014278341407640e-4
     top = top * r + 2.27238449892691845833e-2
@@ -102,7 +102,7 @@ def _middle_tail(r):
     return top / (low * r + 1.0)
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _far_tail(r):
     top = 2.01033439929228813265e-7
     top = top * r + 2.71155556874348757815e-5

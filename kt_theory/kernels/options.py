@@ -1,10 +1,12 @@
 """How kernels are compiled.
 
 `LEAF`: nothing is allocated, so Numba's reference counts are off; they would be two atomic
-operations for every array handed to a function, more than most of these functions cost. `INLINE` is
-for functions that take several named tuples, which a call would copy array by array; `WITHIN` is
-the same for those chosen by type. `SIMD` lets LLVM reorder sums; it leaves NaN alone. Whoever
-compiles into the cache takes its options from here: loading this module has made the cache ready.
+operations for every array handed to a function, more than most of these functions cost. `BARE` is
+for functions that only others call: without the entrances from Python and C they compile in half
+the time. `INLINE` is for those that take several named tuples, which a call would copy array by
+array; `WITHIN` is the same for those chosen by type. `SIMD` lets LLVM reorder sums; it leaves NaN
+alone. Whoever compiles into the cache takes its options from here: loading this module has made the
+cache ready.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ find_a_cache()
 
 PLAIN: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 LEAF: dict[str, Any] = {**PLAIN, "_nrt": False}
-INLINE: dict[str, Any] = {**LEAF, "forceinline": True}
-WITHIN: dict[str, Any] = {key: INLINE[key] for key in INLINE if key != "cache"}
-SIMD: dict[str, Any] = {**LEAF, "fastmath": {"reassoc", "nsz", "contract"}}
+BARE: dict[str, Any] = {**LEAF, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INLINE: dict[str, Any] = {**BARE, "forceinline": True}
+WITHIN: Any = {key: INLINE[key] for key in INLINE if key != "cache"}
+SIMD: dict[str, Any] = {**BARE, "fastmath": {"reassoc", "nsz", "contract"}}

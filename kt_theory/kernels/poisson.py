@@ -37,7 +37,7 @@ from kt_theory.kernels.lookups import (
     scatter,
     split,
 )
-from kt_theory.kernels.options import INLINE, LEAF
+from kt_theory.kernels.options import BARE, LEAF
 from kt_theory.kernels.streams import next_word
 
 MOST_BITS = OUTCOME_BITS
@@ -75,7 +75,7 @@ class Ladder(NamedTuple):
     rest: np.ndarray
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _span(rate):
     """Return (lowest outcome, number of outcomes) that a table of Poisson(rate) keeps."""
     mode = math.floor(rate)
@@ -100,7 +100,7 @@ def table_bits(rates, bits):
             bits[i] += 1
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _fill_weights(rate, low, outcomes, weight):
     """Write Poisson(rate) on low .. low + outcomes - 1 to the front of `weight`, scaled to mean 1,
     and zeros behind.
@@ -129,7 +129,7 @@ def _fill_tables(rates, starts, bits, tables, low, weight, order):
         low[i], outcomes = _span(rates[i])
         _fill_weights(rates[i], low[i], outcomes, weight[:size])
         table = tables[starts[i] : starts[i] + size]
-        fill_alias_table(weight[:size], MOST_BITS, table, order[:size])
+        fill_alias_table(weight[:size], np.int64(MOST_BITS), table, order[:size])
 
 
 def _bits(rates: np.ndarray) -> np.ndarray:
@@ -263,15 +263,16 @@ class _Shelf:
         return found[which], low[which]
 
 
-@njit(**INLINE)
-def draw_by_poisson(n, ladder, state, words, spare, counts):
-    """Overwrite `counts`, (K,) int32, with the counts of n pairs; `spare`, (K,), is scratch.
+def draw_by_poisson(plan, state, scratch):
+    """Overwrite `scratch.counts`, (K,) int32, with the counts of plan.n pairs, for `draw_counts`.
 
     A count stays below 2^31: the rate of a cell is at most 1e8 (see `fits`).
     """
+    n, ladder, words = plan.n, plan.ladder, scratch.words
+    counts, spare = scratch.counts, scratch.spare
     total = -1
     while total < 0:
-        total = _draw_rung(0, n, ladder, state, words, counts)
+        total = _draw_rung(np.int64(0), n, ladder, state, words, counts)
     left = n - total
     for rung in range(1, ladder.least.size):
         while left >= ladder.least[rung]:
@@ -283,7 +284,7 @@ def draw_by_poisson(n, ladder, state, words, spare, counts):
     scatter(left, ladder.cells, state, words, counts)
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _draw_rung(rung, most, ladder, state, words, counts):
     """Overwrite `counts` with Poisson counts; return their total, or -1 if above `most`."""
     cells = counts.size

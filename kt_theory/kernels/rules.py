@@ -3,7 +3,8 @@
 A row rule is `rule(counts, revealed, out)` with counts (A,) int64, revealed (A,) float64 and out
 (A,) float64; a table rule takes the same three with (S, A) entries. A rule with parameters takes
 them as a fourth argument, (P,) float64. Compiled, all are C functions of one type known by their
-addresses, so that the repeat loop itself is compiled once for all rules.
+addresses, so that the loop over repeats is compiled once for all rules. Each is called on many rows
+at a time, and the loop over the rows is compiled with it.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ def compile_rule(
     """Return `rule` as a C function with an `.address`; numba's error passes through if it does not
     compile. `parameters`: it takes some.
 
-    `out` has one entry more than there are cells, which is set to 1 once the rule has returned: a
-    rule that raises leaves it alone, which is how the repeat loop learns of it. Checks of the
-    bounds keep LLVM from using SIMD and double the time of a rule, so that they are on for a trial
-    of the first repeats only.
+    `out` has one entry more than there are cells, where the number of the rows that the rule has
+    returned from is written: a rule that raises ends the call. Checks of the bounds keep LLVM from
+    using SIMD and double the time of a rule, so that they are on for a trial of the first repeats
+    only.
     """
     axes = 2 if whole_table else 1
     numbers = types.Array(types.float64, axes, "C")
@@ -63,10 +64,12 @@ def _without_parameters(compiled: Any) -> Any:
 
 def _row_entry(called: Any) -> Callable[..., None]:
     def entry(rows, labels, counts, revealed, out, size, parameters):
-        given = carray(parameters, (size,))
-        shape = (labels,)
-        called(carray(counts, shape), carray(revealed, shape), carray(out, shape), given)
-        carray(out, (labels + 1,))[labels] = 1.0
+        given, shape = carray(parameters, (size,)), (rows, labels)
+        seen, shown, written = carray(counts, shape), carray(revealed, shape), carray(out, shape)
+        done = carray(out, (rows * labels + 1,))
+        for row in range(rows):
+            called(seen[row], shown[row], written[row], given)
+            done[rows * labels] = row + 1.0
 
     return entry
 
@@ -76,7 +79,7 @@ def _table_entry(called: Any) -> Callable[..., None]:
         shape = (rows, labels)
         given = carray(parameters, (size,))
         called(carray(counts, shape), carray(revealed, shape), carray(out, shape), given)
-        carray(out, (rows * labels + 1,))[rows * labels] = 1.0
+        carray(out, (rows * labels + 1,))[rows * labels] = float(rows)
 
     return entry
 

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy import uint64
 
-from kt_theory.kernels.options import INLINE, LEAF, SIMD
+from kt_theory.kernels.options import BARE, INLINE, SIMD
 
 
 class Groups(NamedTuple):
@@ -37,34 +37,33 @@ class Groups(NamedTuple):
 
 def new_groups(touched: int, inputs: int) -> Groups:
     """Return scratch for as many cells as `touched` has room for."""
-    rows = inputs if touched > 0 else 0
     return Groups(
         np.zeros(touched, dtype=uint64),
         np.zeros(touched, dtype=uint64),
         np.zeros(touched, dtype=uint64),
-        np.zeros(rows, dtype=uint64),
-        np.zeros(rows, dtype=uint64),
+        np.zeros(inputs, dtype=uint64),
+        np.zeros(inputs, dtype=uint64),
         np.zeros(touched),
         np.zeros(touched),
     )
 
 
-@njit(**INLINE)
-def sparse_losses(counts, touched, found, table, unvisited, groups, four):
-    """Write the losses of the four students into `four`, (4,). `unvisited` = sum_s rho_s
-    TV(Uniform, pi_s).
-    """
+def sparse_losses(plan, scratch, table, four):
+    """Write the losses of the four students into `four`, (4,), for `learn`."""
+    counts, touched, found = scratch.counts, scratch.touched, scratch.found[0]
+    groups = scratch.groups
     seen_counts, seen_pi = groups.counts, groups.pi
     layout = table.layout
     if layout.inputs == 1 and found > 0:
         start, stop = uint64(0), uint64(found)
-        sgl, ptl, sel = _row(counts, touched, start, stop, table, 0, seen_counts, seen_pi)
+        row = np.int64(0)
+        sgl, ptl, sel = _row(counts, touched, start, stop, table, row, seen_counts, seen_pi)
         weight = table.rho[0]
         four[0], four[1], four[2], four[3] = weight * sgl, weight * ptl, weight * sel, 0.0
         return
     rows = _sort_by_row(touched, found, uint64(layout.labels), groups)
     four[:] = 0.0
-    four[3] = unvisited
+    four[3] = table.unvisited
     for r in range(rows):
         s = groups.rows[uint64(r)]
         stop = groups.end[s]
@@ -151,7 +150,7 @@ def _seen_distances(counts, pi, seen, per_visit, per_weight, share):
     return sgl, ptl, sel
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _below(ascending, first, labels, share):
     """Return how many of the row's values in ascending order are at most `share`, by bisection
     without branches.

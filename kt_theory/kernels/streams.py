@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy import uint64
 
-from kt_theory.kernels.options import LEAF
+from kt_theory.kernels.options import BARE
 
 _GOLDEN = uint64(0x9E3779B97F4A7C15)
 _MIX_1 = uint64(0xBF58476D1CE4E5B9)
@@ -40,7 +40,7 @@ def stream_key(seed: int, *cell: int) -> np.ndarray:
     return np.random.SeedSequence([seed, *cell]).generate_state(2, uint64)
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def mix64(x):
     """Return SplitMix64's bijective scrambling of a 64-bit word."""
     x = (x ^ (x >> _S30)) * _MIX_1
@@ -48,7 +48,7 @@ def mix64(x):
     return x ^ (x >> _S31)
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def start_stream(key, repeat, state):
     """Set `state`, (3,) uint64: (next counter, gamma, next counter of the second stream), to the
     start of the stream of repeat number `repeat`.
@@ -61,7 +61,7 @@ def start_stream(key, repeat, state):
     state[2] = state[0] ^ _SECOND
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _ones(word):
     """Return the number of bits that are set: of pairs, of fours, of bytes, of all together."""
     word -= (word >> _S1) & _PAIRS
@@ -70,7 +70,7 @@ def _ones(word):
     return (word * _EVERY_BYTE) >> _S56
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def fill_words(state, number, words):
     """Write the next `number` words, 64 random bits each, to the front of `words` and advance
     `state`.
@@ -82,7 +82,7 @@ def fill_words(state, number, words):
     state[0] = counter
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def next_word(state):
     """Return the next 64 random bits and advance `state`."""
     word = mix64(state[0])
@@ -90,7 +90,7 @@ def next_word(state):
     return word
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def next_half(state):
     """Return 32 random bits of the second stream and advance it."""
     word = mix64(state[2])
@@ -98,7 +98,7 @@ def next_half(state):
     return word >> _HALF
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def next_unit(state):
     """Return a uniform float64 in (0, 1): 53 random bits, centred in their cell so that 0 and 1
     never come.

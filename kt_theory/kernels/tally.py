@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from kt_theory.kernels.options import LEAF
+from kt_theory.kernels.options import BARE, LEAF
 from kt_theory.kernels.statistics import BINS, DROP, HALF, LIMB, OFFSET, SCALE
 
 _LOW_HALF = (1 << HALF) - 1
@@ -28,7 +28,7 @@ def accumulate(losses, sums, histogram):
             histogram[j, min(max(index, 0), BINS - 1)] += 1
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _sums(losses, j, start, stop):
     total, high, cross, low = 0, 0, 0, 0
     for r in range(start, stop):

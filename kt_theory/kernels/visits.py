@@ -10,48 +10,64 @@ query, k visits.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numba import njit
+from numba.extending import overload
 from numpy import uint64
 
 from kt_theory.kernels.alias import alias_table
 from kt_theory.kernels.binomial import draw_binomial
 from kt_theory.kernels.layout import row_cells
 from kt_theory.kernels.lookups import Alias, scatter
-from kt_theory.kernels.options import INLINE, LEAF
+from kt_theory.kernels.options import BARE, LEAF, WITHIN
 from kt_theory.kernels.streams import mix64
-
-BY_ALIAS, BY_BINOMIALS, WALK, FIXED, TWO_STAGE = range(5)
 
 _MOST_ALIAS_DRAWS = 20  # per label of a row: a binomial costs that many draws
 _ONE, _WORD_BITS, _HALF, _LOW = uint64(1), uint64(64), uint64(32), uint64(2**32 - 1)
 _HALVINGS = 64
 
 
-class RowPlan(NamedTuple):
-    """The law of the visits, (S,) whole numbers that sum to n.
+class Asked(NamedTuple):
+    """n alias draws from q."""
 
-    law: one of the five above; inputs: S; labels_per_query: m; horizon: steps from one start of the
-    walk to the next; asked: the alias table of q for BY_ALIAS; start_bits, start: that of the start
-    for WALK, 2^bits entries uint64; step_bits, steps: its `step_tables`; row_share (S,): q as
-    conditional shares, for BY_BINOMIALS; visits (S,): all of them if FIXED, the pilot's if
-    TWO_STAGE; rho (S,): the weights of the loss, for TWO_STAGE.
+    q: Alias
+
+
+class Shared(NamedTuple):
+    """Binomials along q as conditional shares, (S,)."""
+
+    share: np.ndarray
+
+
+class Walk(NamedTuple):
+    """A walk that starts anew every `horizon` steps: the alias table of its start, 2^bits entries
+    uint64, and the `step_tables` of its transitions.
     """
 
-    law: int
-    inputs: int
-    labels_per_query: int
     horizon: int
-    asked: Alias
     start_bits: int
     start: np.ndarray
     step_bits: int
     steps: np.ndarray
-    row_share: np.ndarray
+
+
+class Fixed(NamedTuple):
+    """The visits themselves, (S,) int64."""
+
+    visits: np.ndarray
+
+
+class Pilot(NamedTuple):
+    """Visits first (S,), and the weights of the loss (S,) by which the rest is chosen then."""
+
     visits: np.ndarray
     rho: np.ndarray
+
+
+Visits: TypeAlias = Asked | Shared | Walk | Fixed | Pilot
+"""The law of the visits, (S,) whole numbers that sum to n."""
 
 
 def row_tables(rows: np.ndarray) -> tuple[int, np.ndarray]:
@@ -83,43 +99,82 @@ def step_tables(transitions: np.ndarray) -> tuple[int, np.ndarray]:
     return bits, tables.reshape(-1)
 
 
-@njit(**INLINE)
 def draw_by_rows(plan, state, scratch):
-    """Overwrite `scratch.counts`, in the order of the cells, with the counts of n queries."""
-    rows, counts = plan.rows, scratch.counts
-    visits = scratch.spare[: rows.inputs]
-    counts[:] = 0
-    visits[:] = 0
-    if rows.law == BY_ALIAS:
-        scatter(plan.n, rows.asked, state, scratch.words, visits)
-    elif rows.law == BY_BINOMIALS:
-        _visit_by_binomials(plan.n, rows.row_share, state, visits)
-    elif rows.law == WALK:
-        start_bits, step_bits, steps = rows.start_bits, rows.step_bits, rows.steps
-        _walk(plan.n, rows.horizon, start_bits, rows.start, step_bits, steps, state, visits)
-    else:
-        for s in range(rows.inputs):
-            visits[s] = rows.visits[s]
-    bits, entries, share, layout = plan.bits, plan.entries, plan.cell_share, plan.layout
-    _label(visits, rows.labels_per_query, bits, entries, share, layout, state, counts)
-    if rows.law == TWO_STAGE:
-        weights, remainders = scratch.weights[: rows.inputs], scratch.weights[rows.inputs :]
-        _estimate_weights(counts, rows.rho, layout, weights)
-        apportion(plan.n, weights, visits, remainders)
-        for s in range(rows.inputs):
-            visits[s] -= rows.visits[s]
-        _label(visits, rows.labels_per_query, bits, entries, share, layout, state, counts)
+    """Overwrite `scratch.counts`, in the order of the cells, with the counts of plan.n queries, for
+    `draw_counts`.
+    """
+    scratch.counts[:] = 0
+    scratch.visits[:] = 0
+    visit(plan.law, plan.n, state, scratch)
+    _label(scratch.visits, plan, state, scratch.counts)
+    if visit_again(plan.law, plan, scratch):
+        _label(scratch.visits, plan, state, scratch.counts)
 
 
-@njit(**LEAF)
-def _visit_by_binomials(n, row_share, state, visits):
-    left = n
+def visit(law: Any, n: Any, state: Any, scratch: Any) -> None:
+    """Add the visits of n queries, or of a pilot, to `scratch.visits`, (S,) zeros."""
+    raise NotImplementedError("from machine code alone")
+
+
+@overload(visit, jit_options=WITHIN)
+def _visit(law, n, state, scratch):
+    return {
+        Asked: _by_alias,
+        Shared: _by_binomials,
+        Walk: _by_steps,
+        Fixed: _as_given,
+        Pilot: _as_given,
+    }[law.instance_class]
+
+
+def _by_alias(law, n, state, scratch):
+    scatter(n, law.q, state, scratch.words, scratch.visits)
+
+
+def _by_binomials(law, n, state, scratch):
+    left, visits = n, scratch.visits
     for s in range(visits.size):
-        visits[s] = draw_binomial(left, row_share[s], state)
+        visits[s] = draw_binomial(left, law.share[s], state)
         left -= visits[s]
 
 
-@njit(**LEAF)
+def _by_steps(law, n, state, scratch):
+    start_bits, step_bits, steps = law.start_bits, law.step_bits, law.steps
+    _walk(n, law.horizon, start_bits, law.start, step_bits, steps, state, scratch.visits)
+
+
+def _as_given(law, n, state, scratch):
+    for s in range(law.visits.size):
+        scratch.visits[s] = law.visits[s]
+
+
+def visit_again(law: Any, plan: Any, scratch: Any) -> bool:
+    """Return whether there are more visits once the first have been labelled, and write them to
+    `scratch.visits`.
+    """
+    raise NotImplementedError("from machine code alone")
+
+
+@overload(visit_again, jit_options=WITHIN)
+def _visit_again(law, plan, scratch):
+    return _after_the_pilot if law.instance_class is Pilot else _never
+
+
+def _never(law, plan, scratch):
+    return False
+
+
+def _after_the_pilot(law, plan, scratch):
+    inputs, visits = law.rho.size, scratch.visits
+    weights, remainders = scratch.weights[:inputs], scratch.weights[inputs:]
+    _estimate_weights(scratch.counts, law.rho, plan.layout, weights)
+    apportion(plan.n, weights, visits, remainders)
+    for s in range(inputs):
+        visits[s] -= law.visits[s]
+    return True
+
+
+@njit(**BARE)
 def _walk(n, horizon, start_bits, start_table, bits, tables, state, visits):
     """Add the visits of n steps, with a fresh start every `horizon` steps."""
     start, gamma = state[0], state[1]
@@ -140,21 +195,21 @@ def _walk(n, horizon, start_bits, start_table, bits, tables, state, visits):
     state[0] = start + gamma * uint64(n)
 
 
-@njit(**LEAF)
-def _label(visits, per_query, bits, tables, cell_share, layout, state, counts):
+@njit(**BARE)
+def _label(visits, plan, state, counts):
     """Add the labels of all visits to `counts`, the cells in the order of layout.py."""
-    labels = cell_share.shape[1]
+    labels = plan.layout.labels
     for s in range(visits.size):
-        number = visits[s] * per_query
+        number = visits[s] * plan.labels_per_query
         if number > 0:
-            first, step = row_cells(s, layout)
+            first, step = row_cells(s, plan.layout)
             if number <= _MOST_ALIAS_DRAWS * labels:
-                _scatter_row(number, uint64(s), bits, tables, first, step, state, counts)
+                _scatter_row(number, uint64(s), plan.bits, plan.entries, first, step, state, counts)
             else:
-                _split_row(number, cell_share[s], first, step, state, counts)
+                _split_row(number, plan.cell_share[s], first, step, state, counts)
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _scatter_row(number, s, bits, tables, first, step, state, counts):
     start, gamma = state[0], state[1]
     width = uint64(bits)
@@ -168,7 +223,7 @@ def _scatter_row(number, s, bits, tables, first, step, state, counts):
     state[0] = start + gamma * uint64(number)
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _split_row(number, share, first, step, state, counts):
     at, left = first, number
     for a in range(share.size):
@@ -178,7 +233,7 @@ def _split_row(number, share, first, step, state, counts):
         at += step
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _estimate_weights(counts, rho, layout, weights):
     """Write (rho_s c_s)^(2/3), c_s = sum_a sqrt(p (1-p)) at p = (n_sa + 1/A) / (n_s + 1): all
     positive where rho is.
@@ -228,7 +283,7 @@ def apportion(n, weights, visits, remainders):
         left -= _round_up(left, remainders, visits)
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _waterline(n, x, weights, visits):
     """Return the x at which the max(visits_s, x w_s) sum to n; rows above the line leave it one
     after the other.
@@ -245,7 +300,7 @@ def _waterline(n, x, weights, visits):
         x = lower
 
 
-@njit(**LEAF)
+@njit(**BARE)
 def _round_up(number, remainders, visits):
     """Add 1 to the visits with the `number` largest remainders, or to all that have one; return how
     many they are.

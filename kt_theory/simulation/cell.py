@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from kt_theory import machine
-from kt_theory.kernels.draws import PATHS, ByRows, Sparse, draw_many, draw_plan, path_of
+from kt_theory.kernels.draws import PATHS, ByRows, Sparse, draw_plan, path_of
 from kt_theory.kernels.layout import Layout, as_tables, in_cell_order
-from kt_theory.kernels.loop import run_repeats
-from kt_theory.kernels.losses import Table
+from kt_theory.kernels.loop import draw_many, run_repeats
+from kt_theory.kernels.losses import SortedTable, Table
 from kt_theory.kernels.noise import noise_of
 from kt_theory.kernels.statistics import BINS, SUMS, interval, moments, quantiles
 from kt_theory.kernels.streams import stream_key
@@ -233,7 +233,7 @@ class Cell:
     def draw(self, first: int, repeats: int) -> np.ndarray:
         """Return the counts of repeats first .. first + repeats - 1: (repeats, S, A) int64."""
         cells = np.empty((repeats, self.table.pi.size), dtype=np.int64)
-        draw_many(self.plan, self._key, first, cells)
+        draw_many(self.plan, self._key, first, self.table, cells)
         return as_tables(cells, self.plan.layout)
 
     def answers(self, student: int, repeat: int) -> tuple[np.ndarray, np.ndarray]:
@@ -289,7 +289,7 @@ class Cell:
     def seconds_per_repeat(self) -> float:
         """Return a rough cost, to cut work into pieces; no result depends on it."""
         cells, plan = self.teacher.pi.size, self.plan
-        per_query = plan.rows.labels_per_query if isinstance(plan, ByRows) else 1
+        per_query = plan.labels_per_query if isinstance(plan, ByRows) else 1
         drawn = {
             "sparse": 3.0 * self.n,
             "alias": 1.2 * self.n + cells,
@@ -366,17 +366,14 @@ def kernel_table(
     layout: Layout,
     *,
     sparse: bool,
-) -> Table:
+) -> Table | SortedTable:
     """Return the teacher in the form that the kernels take."""
-    labels = pi.shape[1]
-    fallback = np.asarray(total_variation(np.full(labels, 1.0 / labels), pi))
-    ascending = np.sort(pi, axis=1) if sparse else np.zeros((0, labels))
-    return Table(
-        layout,
-        in_cell_order(pi, layout),
-        np.array(rho),
-        np.array(fallback),
-        ascending.reshape(-1),
-        (np.cumsum(ascending, axis=1) - ascending).reshape(-1),
-        pi.sum(axis=1),
+    fallback = np.array(total_variation(np.full(pi.shape[1], 1.0 / pi.shape[1]), pi))
+    table = Table(layout, in_cell_order(pi, layout), np.array(rho), fallback)
+    if not sparse:
+        return table
+    ascending = np.sort(pi, axis=1)
+    below = np.cumsum(ascending, axis=1) - ascending
+    return SortedTable(
+        *table, ascending.reshape(-1), below.reshape(-1), pi.sum(axis=1), float(rho @ fallback)
     )

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from kt_theory.access import PARTIAL
-from kt_theory.simulation.run import draw_counts, simulate
+from kt_theory.kernels.draws import PATHS
+from kt_theory.queries.laws import adaptive, chain, iid, two_stage
+from kt_theory.simulation.cell import Cell
+from kt_theory.simulation.run import simulate
 from kt_theory.students import STUDENTS, Student, row_rule
+from kt_theory.students.risk import exact_risk
 from kt_theory.teacher import Teacher
 
 
@@ -16,26 +23,54 @@ def _uniform(counts: Any, revealed: Any, out: Any) -> None:
 
 
 def warmup(*, progress: bool = True) -> float:
-    """Compile the simulation's kernels into the cache on disk and return the seconds that it took.
+    """Compile the kernels of simulations and exact risks into the cache on disk and return the
+    seconds that it took.
+
+    There is one loop for each way to draw transfer sets and for each law of queries, and one for
+    rules of one's own.
 
     Parameters
     ----------
     progress : bool
-        Show a bar on a terminal.
+        Show a bar on a terminal, with what is being compiled.
     """
     from tqdm import tqdm
 
-    teacher = Teacher([[0.5, 0.5], [0.25, 0.75]])
-    own = Student("own", access=PARTIAL, rule=row_rule(_uniform))
-    steps = {
-        "drawing transfer sets": lambda: draw_counts(teacher, n=4, repeats=2),
-        "the repeat loop": lambda: simulate(
-            teacher, [*STUDENTS, own], n=[4, 1000], repeats=2, progress=False
-        ),
-    }
     start = time.perf_counter()
-    bar = tqdm(steps.items(), desc="compiling", disable=None if progress else True)
+    steps = list(_steps())
+    bar = tqdm(steps, desc="compiling", disable=None if progress else True)
     for name, step in bar:
         bar.set_postfix_str(name)
         step()
     return time.perf_counter() - start
+
+
+def _steps() -> Iterator[tuple[str, Any]]:
+    teacher = Teacher([[0.5, 0.5], [0.25, 0.75]])
+    own = Student("own", access=PARTIAL, rule=row_rule(_uniform))
+    students = list(STUDENTS.values())
+
+    def cell(**how: Any) -> Any:
+        def run() -> None:
+            Cell(teacher, students, 100, 0, **how).run(0, 2)
+
+        return run
+
+    for path in PATHS:
+        yield f"the path {path!r}", cell(path=path)
+    laws = {
+        "a uniform design": adaptive(np.ones(2)),
+        "a pilot": two_stage(),
+        "a walk": chain(np.full((2, 2), 0.5)),
+        "several labels": iid(labels_per_query=2),
+    }
+    for name, law in laws.items():
+        yield f"queries by {name}", cell(queries=law)
+    yield (
+        "few queries",
+        lambda: Cell(teacher, students, 1, 0, queries=laws["several labels"]).run(0, 2),
+    )
+    yield "rules", lambda: simulate(teacher, own, n=4, repeats=2, progress=False)
+    control = {"control": True, "repeats": 2, "progress": False}
+    yield "control", lambda: simulate(teacher, "sel_ptl", n=[1, 100], **control)
+    yield "exact risks", lambda: [exact_risk(teacher, one, 10) for one in students]

@@ -18,7 +18,7 @@ from kt_theory.kernels.draws import (
     draw_many,
     draw_plan,
 )
-from kt_theory.kernels.layout import LANES, as_tables, in_cell_order, row_cells, woven_rows
+from kt_theory.kernels.layout import as_tables, in_cell_order, in_lanes, row_by_row, row_cells
 from kt_theory.kernels.streams import stream_key
 
 FALSE_ALARM = 1e-6
@@ -28,9 +28,9 @@ ON_EVERY_PATH = pytest.mark.parametrize("path", range(len(PATHS)), ids=PATHS)
 def draw(pi, rho, n, repeats, path, seed=0):
     pi, rho = np.asarray(pi, dtype=float), np.asarray(rho, dtype=float)
     plan = draw_plan(pi, rho, n, path)
-    cells = np.empty((repeats, max(len(pi), plan.woven) * pi.shape[1]), dtype=np.int64)
+    cells = np.empty((repeats, plan.layout.cells), dtype=np.int64)
     draw_many(plan, stream_key(seed, n), 0, cells)
-    return as_tables(cells, *pi.shape, plan.woven)
+    return as_tables(cells, plan.layout)
 
 
 def chi_square_p_value(observed, expected):
@@ -215,25 +215,31 @@ def test_repeats_have_their_own_stream(path):
     pi, rho = np.full((3, 3), 1 / 3), np.full(3, 1 / 3)
     all_at_once = draw(pi, rho, 100, 50, path).reshape(50, 9)
     plan, key = draw_plan(pi, rho, 100, path), stream_key(0, 100)
-    one = np.empty((1, 9), dtype=np.int64)
+    one = np.empty((1, plan.layout.cells), dtype=np.int64)
     for repeat in (0, 7, 49):
         draw_many(plan, key, repeat, one)
-        np.testing.assert_array_equal(one[0], all_at_once[repeat])
+        table = as_tables(one, plan.layout)[0]
+        np.testing.assert_array_equal(table.ravel(), all_at_once[repeat])
     assert len({row.tobytes() for row in all_at_once}) == 50
     assert not np.array_equal(all_at_once, draw(pi, rho, 100, 50, path, seed=1).reshape(50, 9))
     draw_many(plan, key, 2**60, one)
     assert one.sum() == 100
 
 
-@pytest.mark.parametrize("inputs", [1, 5, 31, 32, 33, 100])
-def test_the_order_of_the_cells_can_be_undone(inputs):
-    table = np.arange(inputs * 7).reshape(inputs, 7)
-    assert woven_rows(inputs, 1000, padding=True) == 0
-    for woven in {0, woven_rows(inputs, 7, padding=False), woven_rows(inputs, 7, padding=True)}:
-        cells = in_cell_order(table, woven)
-        np.testing.assert_array_equal(as_tables(cells[None], inputs, 7, woven)[0], table)
+@pytest.mark.parametrize("labels", [1, 7, 63, 64, 65])
+@pytest.mark.parametrize("inputs", [1, 3, 4, 7, 8, 12, 13, 100])
+def test_the_order_of_the_cells_can_be_undone(inputs, labels):
+    table = np.arange(1, inputs * labels + 1).reshape(inputs, labels)
+    for layout in (in_lanes(inputs, labels), row_by_row(inputs, labels)):
+        cells = in_cell_order(table, layout)
+        assert len(cells) == layout.cells
         assert cells.ctypes.data % 64 == 0
-        for s in (0, inputs // 2, inputs - 1):
-            first, step = row_cells.py_func(s, 7, woven)
-            np.testing.assert_array_equal(cells[int(first) :: int(step)][:7], table[s])
-    assert woven_rows(inputs, 7, padding=False) == inputs // LANES * LANES
+        np.testing.assert_array_equal(as_tables(cells[None], layout)[0], table)
+        assert cells.sum() == table.sum(), "what lies between the rows is not zero"
+        for s in range(inputs):
+            first, step = row_cells.py_func(s, layout)
+            np.testing.assert_array_equal(cells[int(first) :: int(step)][:labels], table[s])
+    layout = in_lanes(inputs, labels)
+    assert layout.cells % 8 == 0
+    plain = inputs - layout.eights - layout.fours
+    assert plain == inputs if labels >= 64 else plain < 4

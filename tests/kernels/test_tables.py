@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from kt_theory.kernels.alias import alias_table
+from kt_theory.kernels.lookups import split
 from kt_theory.kernels.poisson import MOST_BITS, _bits, _passes, _Shelf, fits, ladder
 
 
@@ -38,6 +39,17 @@ def test_alias_tables_realise_their_weights(size):
     assert 0.5 * np.abs(law[:size] - weights / weights.sum()).sum() > 1e-12 or size <= 2
 
 
+@pytest.mark.parametrize("alias_bits", [1, 7, 16, 20])
+def test_a_split_table_is_the_whole_one(alias_bits):
+    rng = np.random.default_rng(alias_bits)
+    whole = rng.integers(0, 2**64, size=1000, dtype=np.uint64)
+    entries, rest = split(whole, alias_bits)
+    keep = 2**alias_bits - 1
+    for one, entry, lower in zip(whole.tolist(), entries.tolist(), rest.tolist(), strict=True):
+        assert entry & keep == one & keep
+        assert (entry >> alias_bits) << 32 | lower == one >> alias_bits
+
+
 def poisson_law(rate, low, outcomes):
     """Poisson(rate) on low .. low + outcomes - 1 by its ratios, in 40 digits."""
     with localcontext() as context:
@@ -57,7 +69,7 @@ def test_poisson_tables_are_poisson_to_1e_13(rate):
     shelf = _Shelf()
     shelf.put(np.array([3.0]))
     (entry,), (low,) = shelf.put(np.array([rate]))
-    start, bits = int(entry) >> 6, 64 - (int(entry) & 63)
+    start, bits = int(entry) >> 5, 32 - (int(entry) & 31)
     assert bits <= MOST_BITS
     law = realised(np.concatenate(shelf.tables)[start : start + 2**bits], MOST_BITS)
     outcomes = low + np.arange(len(law))

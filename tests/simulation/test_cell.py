@@ -87,12 +87,16 @@ def test_a_table_beyond_2_to_the_20_cells():
     cell = Cell(teacher, STUDENTS, 5000, seed=0)
     assert cell.path == "sparse"
     losses, counts = losses_of(cell, 2), cell.draw(0, 2)
-    dense = losses_of(Cell(teacher, STUDENTS, 5000, seed=0, path="alias"), 2)
-    np.testing.assert_allclose(losses, dense, atol=1e-12)
-    expected = kt.total_variation(
-        paper_table("sel_ptl", counts[1], teacher.pi), teacher.pi, teacher.rho
-    )
-    assert losses[1, 2] == pytest.approx(expected, abs=1e-12)
+    expected = [
+        [
+            kt.total_variation(paper_table(name, drawn, teacher.pi), teacher.pi, teacher.rho)
+            for name in kt.STUDENTS
+        ]
+        for drawn in counts
+    ]
+    np.testing.assert_allclose(losses, expected, rtol=0.0, atol=1e-12)
+    assert counts[0].sum() == 5000
+    assert (counts[0] > 0).sum() > 4900, "more than 2^20 cells, and so few were hit"
 
 
 @pytest.mark.parametrize("n", [3, 300, 10_000, 10**9])
@@ -236,14 +240,16 @@ def test_unwritable_caches_are_no_error(monkeypatch, tmp_path):
 
 def test_warm_up_leaves_nothing_to_compile():
     from kt_theory.kernels.draws import draw_loop
+    from kt_theory.kernels.generic import rule_loop
     from kt_theory.kernels.loop import repeat_loop
 
     assert warmup(progress=False) > 0.0
-    for kernel in (draw_loop, repeat_loop):
-        assert len(kernel.signatures) == 1
+    compiled = {kernel: list(kernel.signatures) for kernel in (draw_loop, repeat_loop, rule_loop)}
+    assert [len(kinds) for kinds in compiled.values()] == [5, 5, 1]
     kt.simulate(TEACHERS["one row"], [*STUDENTS, *RULES], n=[1, 10**4, 10**10], repeats=2)
-    for kernel in (draw_loop, repeat_loop):
-        assert len(kernel.signatures) == 1
+    kt.simulate(TEACHERS["one row"], STUDENTS, n=9, repeats=2, queries=kt.queries.uniform(1))
+    for kernel, kinds in compiled.items():
+        assert list(kernel.signatures) == kinds
 
 
 def exact_risks(teacher, n):
