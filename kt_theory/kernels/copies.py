@@ -23,9 +23,7 @@ def write_tables(address, parameters, rows, labels, counts, revealed, out):
     given = parameters.ctypes.data
     for r in range(out.shape[0]):
         for i in range(out.shape[1]):
-            call_rule(  # type: ignore[call-arg]
-                address, rows, labels, seen, shown, written, parameters.size, given
-            )
+            call_rule(address, rows, labels, seen, shown, written, parameters.size, given)
             if out[r, i, cells] != rows:
                 return False
             seen, shown, written = seen + 8 * cells, shown + 8 * cells, written + 8 * cells + 8

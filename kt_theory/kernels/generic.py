@@ -13,13 +13,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numpy import uint64
 
 from kt_theory.kernels.layout import LANES, Layout, row_cells
 from kt_theory.kernels.noise import normal, start_noise
-from kt_theory.kernels.options import BARE, INLINE, LEAF, SIMD
+from kt_theory.kernels.options import BARE, LEAF, SIMD
 from kt_theory.kernels.rules import call_rule
+from kt_theory.kernels.vectors import REAL, Lanes, entries, intrinsic, loop_over_reals
 
 ROW_SUM_TOLERANCE = 1e-9
 
@@ -104,19 +105,78 @@ def rule_losses(
 
 
 @njit(**LEAF)
-def rule_loop(counts, layout, key, first, rho, rules, desk, losses):
+def rule_loop(counts, layout, key, repeat, rho, rules, desk, losses):
     """Do what `rule_losses` says on the memory that it has laid out."""
+    inputs, labels, visits = layout.inputs, uint64(layout.labels), desk.visits
+    whole, rows, tables, ranks = desk.whole, desk.rows, rules.tables, rules.ranks
     noisy = False
     for k in range(rules.noise.size):
         noisy |= rules.noise[k] > 0.0
     for r in range(losses.shape[0]):
         _unweave(counts[r], layout, desk.counts, desk.visits)
         if noisy:
-            start_noise(key, first + r, desk.noise_key, desk.noise)
+            start_noise(key, repeat + r, desk.noise_key, desk.noise)
         for k in range(rules.address.size):
-            losses[r, k], row = _rule_loss(k, layout, rho, rules, desk)
-            if row >= 0:
-                return first + r, k, row
+            at_once = inputs if rules.pooled[k] else desk.at_once
+            top, greedy, sigma = rules.top[k], rules.greedy[k], rules.noise[k]
+            anywhere = np.bool_(False)
+            for s in range(inputs if rules.everywhere[k] else 0):
+                anywhere |= visits[s] > 0
+            total = 0.0
+            for first in range(0, inputs, at_once):
+                number = min(at_once, inputs - first)
+                start, cells = uint64(first) * labels, uint64(number) * labels
+                out = cells + uint64(1)
+                shown = uint64(rules.shown[k]) + start
+                sampled = rules.sampled[k] and not greedy
+                _lay_out(desk.counts, start, cells, tables, shown, sampled, out, whole, rows)
+                for s in range(first, first + number):
+                    base = uint64(s - first) * labels
+                    reached = anywhere
+                    for i in range(rules.ball_start[k, s], rules.ball_start[k, s + 1]):
+                        reached |= visits[rules.ball[i]] > 0
+                    if reached and top >= layout.labels:
+                        _copy(tables, shown + base, labels, base, rows)
+                    elif reached and top > 0:
+                        _reveal_top(
+                            tables, shown + base, ranks, start + base, labels, base, top, rows
+                        )
+                    if greedy:
+                        asked, seen = visits[s], visits[s] if rules.sampled[k] else 0
+                        at, row = shown + base, start + base
+                        _answer_greedily(
+                            tables, at, ranks, row, labels, base, asked, seen, whole, rows
+                        )
+                    if rules.non_target[k]:
+                        _leave_out_targets(tables, shown + base, labels, base, whole, rows)
+                    if sigma > 0.0:
+                        most, row = top if reached else 0, start + base
+                        noise, asked = desk.noise, visits[s]
+                        _add_noise(sigma, noise, row, ranks, labels, base, most, asked, whole, rows)
+                if rules.prior[k] >= 0:
+                    _copy(tables, uint64(rules.prior[k]) + start, cells, out, rows)
+                address, size = rules.address[k], rules.first[k + 1] - rules.first[k]
+                given = rules.parameters.ctypes.data + 8 * np.intp(rules.first[k])
+                revealed = rows.ctypes.data
+                written = revealed + 8 * np.intp(out)
+                call_rule(
+                    address,
+                    number,
+                    layout.labels,
+                    whole.ctypes.data,
+                    revealed,
+                    written,
+                    size,
+                    given,
+                )
+                returned = rows[out + cells]
+                for s in range(number):
+                    base = uint64(s) * labels
+                    distance = _distance(rows, out + base, tables, start + base, labels)
+                    if not (s < returned and distance >= 0.0):
+                        return repeat + r, k, first + s
+                    total += rho[first + s] * distance
+            losses[r, k] = total
     return -1, -1, -1
 
 
@@ -138,64 +198,6 @@ def _unweave(counts, layout, cells, visits):
         for a in range(labels):
             total += cells[uint64(s * labels + a)]
         visits[s] = total
-
-
-@njit(**INLINE)
-def _rule_loss(k, layout, rho, rules, desk):
-    """Return (loss, -1) of the k-th entry of `rules`, or (NaN, row) for a row that is not a
-    distribution.
-    """
-    inputs, labels, visits = layout.inputs, uint64(layout.labels), desk.visits
-    whole, rows, tables, ranks = desk.whole, desk.rows, rules.tables, rules.ranks
-    at_once = inputs if rules.pooled[k] else desk.at_once
-    top, greedy, sigma = rules.top[k], rules.greedy[k], rules.noise[k]
-    anywhere = np.bool_(False)
-    for s in range(inputs if rules.everywhere[k] else 0):
-        anywhere |= visits[s] > 0
-    total = 0.0
-    for first in range(0, inputs, at_once):
-        number = min(at_once, inputs - first)
-        start, cells = uint64(first) * labels, uint64(number) * labels
-        out = cells + uint64(1)
-        shown = uint64(rules.shown[k]) + start
-        sampled = rules.sampled[k] and not greedy
-        _lay_out(desk.counts, start, cells, tables, shown, sampled, out, whole, rows)
-        for s in range(first, first + number):
-            base = uint64(s - first) * labels
-            reached = anywhere
-            for i in range(rules.ball_start[k, s], rules.ball_start[k, s + 1]):
-                reached |= visits[rules.ball[i]] > 0
-            if reached and top >= layout.labels:
-                _copy(tables, shown + base, labels, base, rows)
-            elif reached and top > 0:
-                _reveal_top(tables, shown + base, ranks, start + base, labels, base, top, rows)
-            if greedy:
-                asked, seen = visits[s], visits[s] if rules.sampled[k] else 0
-                at, row = shown + base, start + base
-                _answer_greedily(tables, at, ranks, row, labels, base, asked, seen, whole, rows)
-            if rules.non_target[k]:
-                _leave_out_targets(tables, shown + base, labels, base, whole, rows)
-            if sigma > 0.0:
-                most, row = top if reached else 0, start + base
-                noise, asked = desk.noise, visits[s]
-                _add_noise(sigma, noise, row, ranks, labels, base, most, asked, whole, rows)
-        if rules.prior[k] >= 0:
-            _copy(tables, uint64(rules.prior[k]) + start, cells, out, rows)
-        address, size = rules.address[k], rules.first[k + 1] - rules.first[k]
-        given = rules.parameters.ctypes.data + 8 * np.intp(rules.first[k])
-        revealed = rows.ctypes.data
-        written = revealed + 8 * np.intp(out)
-        call_rule(  # type: ignore[call-arg]
-            address, number, layout.labels, whole.ctypes.data, revealed, written, size, given
-        )
-        returned = rows[out + cells]
-        for s in range(number):
-            base = uint64(s) * labels
-            distance = _distance(rows, out + base, tables, start + base, labels)
-            if not (s < returned and distance >= 0.0):
-                return np.nan, first + s
-            total += rho[first + s] * distance
-    return total, np.int64(-1)
 
 
 @njit(**SIMD)
@@ -269,15 +271,37 @@ def _copy(tables, start, number, to, rows):
         rows[to + uint64(j)] = tables[start + uint64(j)]
 
 
-@njit(**SIMD)
+@njit(**BARE)
 def _distance(rows, out, tables, own, labels):
     """Return TV between the student's row and the teacher's, or NaN if it is no distribution."""
-    mass, gap, negative = 0.0, 0.0, 0
-    for a in range(labels):
-        i = uint64(a)
-        q = rows[out + i]
-        mass += q
-        gap += abs(q - tables[own + i])
-        negative += q < 0.0
-    fine = abs(mass - 1.0) <= ROW_SUM_TOLERANCE and negative == 0
+    mass, gap, least = _gap(rows, out, tables, own, labels)
+    fine = abs(mass - 1.0) <= ROW_SUM_TOLERANCE and least >= 0.0
     return 0.5 * gap if fine else np.nan
+
+
+@intrinsic
+def _gap(typing, rows, out, tables, own, labels):
+    """Return (sum q, sum |q - p|, sum of q below 0) over the labels of a row, p of the teacher."""
+
+    def codegen(context, builder, signature, args):
+        q_at, p_at = (
+            builder.gep(entries(context, builder, signature.args[k], args[k]), [args[k + 1]])
+            for k in (0, 2)
+        )
+        lanes = Lanes(builder, LANES)
+        zero = lanes.constant(REAL, 0.0)
+
+        def body(wanted, q, p, mass, gap, least):
+            negative = builder.select(builder.fcmp_ordered("<", q, zero), q, zero)
+            return [
+                builder.fadd(mass, q),
+                builder.fadd(gap, lanes.size(builder.fsub(q, p))),
+                builder.fadd(least, negative),
+            ]
+
+        found = loop_over_reals(lanes, args[4], [q_at, p_at], [zero] * 3, body)
+        totals = [lanes.total(vector) for vector in found]
+        return context.make_tuple(builder, signature.return_type, totals)
+
+    number = types.UniTuple(types.float64, 3)
+    return number(rows, types.uint64, tables, types.uint64, types.uint64), codegen

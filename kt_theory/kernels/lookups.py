@@ -14,13 +14,12 @@ from typing import NamedTuple
 import llvmlite.ir as ir
 import numpy as np
 from numba import njit, types
-from numba.extending import intrinsic
 from numpy import uint32, uint64
 
 from kt_theory.kernels.alias import alias_table
 from kt_theory.kernels.options import BARE
 from kt_theory.kernels.streams import fill_words, next_half
-from kt_theory.kernels.vectors import INT, LONG, Lanes, entries, loop
+from kt_theory.kernels.vectors import INT, LONG, Lanes, entries, intrinsic, loop
 
 BLOCK = 512
 """Look-ups are made this many at a time, to stay in the first-level cache."""
@@ -124,7 +123,7 @@ def _pick_cells(typing, halves, size, bits, table, picked):
 def pick_cells(size, alias, state, words):
     """Write `size` <= BLOCK draws from an alias table to the front of `words.picked`."""
     fill_words(state, (size + 1) >> 1, words.words)
-    if _pick_cells(words.halves, size, alias.bits, alias.entries, words.picked):  # type: ignore[call-arg]
+    if _pick_cells(words.halves, size, alias.bits, alias.entries, words.picked):
         bits = uint32(alias.bits)
         keep, low = (uint32(1) << bits) - uint32(1), (uint32(1) << (uint32(32) - bits)) - uint32(1)
         for j in range(size):
@@ -168,16 +167,18 @@ def scatter_listing(number, alias, state, words, counts, touched):
 
 
 @intrinsic
-def _add_outcomes(typing, halves, size, places, first, tables, counts, start):
-    """Add to counts[start:][:size] the outcomes that half words choose in the tables at
-    places[first:]; return their sum and whether any was a tie.
+def _add_outcomes(typing, halves, size, places, first, tables, base, above, counts, start):
+    """Write base[above:][:size] plus the outcomes that half words choose in the tables at
+    places[first:] to counts[start:]; return the sum of the outcomes and whether any was a tie.
     """
 
     def codegen(context, builder, signature, args):
-        halves, places, tables, counts = (
-            entries(context, builder, signature.args[k], args[k]) for k in (0, 2, 4, 5)
+        halves, places, tables, base, counts = (
+            entries(context, builder, signature.args[k], args[k]) for k in (0, 2, 4, 5, 7)
         )
-        places, counts = builder.gep(places, [args[3]]), builder.gep(counts, [args[6]])
+        places, base, counts = (
+            builder.gep(array, [args[k]]) for array, k in ((places, 3), (base, 6), (counts, 8))
+        )
         lanes = Lanes(builder, _WIDTH)
         low = lanes.constant(INT, _OUTCOME)
 
@@ -190,7 +191,7 @@ def _add_outcomes(typing, halves, size, places, first, tables, counts, start):
             threshold = builder.lshr(entry, lanes.constant(INT, OUTCOME_BITS))
             own = builder.icmp_unsigned("<", given, threshold)
             outcome = builder.select(own, column, builder.and_(entry, low))
-            lanes.store(builder.add(lanes.load(counts, i), outcome), counts, i)
+            lanes.store(builder.add(lanes.load(base, i), outcome), counts, i)
             tie = builder.sext(builder.icmp_unsigned("==", given, threshold), ties.type)
             return [builder.add(total, outcome), builder.or_(ties, tie)]
 
@@ -202,20 +203,21 @@ def _add_outcomes(typing, halves, size, places, first, tables, counts, start):
 
     found = types.Tuple((types.int64, types.boolean))
     whole = types.int64
-    return found(halves, whole, places, whole, tables, counts, whole), codegen
+    kinds = (halves, whole, places, whole, tables, base, whole, counts, whole)
+    return found(*kinds), codegen
 
 
 @njit(**BARE)
-def add_outcomes(places, first, tables, rest, state, words, counts):
-    """Add one outcome of its table to each of `counts`, whole vectors of int32, and return their
-    sum; the tables are those at places[first:].
+def add_outcomes(places, first, tables, rest, state, words, base, above, counts):
+    """Write base[above:] plus one outcome each of the tables at places[first:] to `counts`, whole
+    vectors of int32, and return the sum of the outcomes.
     """
     total = 0
     for start in range(0, counts.size, BLOCK):
         size = min(BLOCK, counts.size - start)
         fill_words(state, (size + 1) >> 1, words.words)
-        found = _add_outcomes(  # type: ignore[call-arg,var-annotated]
-            words.halves, size, places, first + start, tables, counts, start
+        found = _add_outcomes(
+            words.halves, size, places, first + start, tables, base, above + start, counts, start
         )
         total += found[0]
         if found[1]:

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numba.extending import overload
 
-from kt_theory.kernels.draws import DrawPlan, Sparse, draw_counts, new_scratch
+from kt_theory.kernels.draws import DrawPlan, ListScratch, draw_counts, new_scratch
 from kt_theory.kernels.generic import Rules, rule_losses
 from kt_theory.kernels.losses import GENERIC, SortedTable, Table, paper_losses
 from kt_theory.kernels.options import LEAF, WITHIN
@@ -47,10 +47,11 @@ def run_repeats(
     at_once = max(1, _BLOCK // cells) if cells > 0 else len(losses)
     state, scratch = np.empty(3, dtype=np.uint64), new_scratch(plan)
     for start in range(0, len(losses), at_once):
-        part = slice(start, min(start + at_once, len(losses)))
-        counts = np.empty((len(losses[part]) if cells > 0 else 0, cells), dtype=np.int64)
-        known = four[part, : _STUDENTS if len(closed) > 0 else 0]
-        repeat_loop(plan, key, first + start, table, state, scratch, known, counts)
+        size = min(at_once, len(losses) - start)
+        part = slice(start, start + size)
+        counts = np.empty((size if cells > 0 else 0, cells), dtype=np.int64)
+        known = four[part] if len(closed) > 0 else four[:0]
+        repeat_loop(plan, key, first + start, size, table, state, scratch, known, counts)
         if cells > 0:
             found = np.empty((len(counts), len(own)))
             bad = rule_losses(counts, plan.layout, key, first + start, table.rho, rules, found)
@@ -66,31 +67,30 @@ def draw_many(
     plan: DrawPlan, key: np.ndarray, first: int, table: Table | SortedTable, counts: np.ndarray
 ) -> None:
     """Fill `counts`, (R, cells) int64, with the transfer sets of repeats first .. first + R - 1."""
-    four = np.empty((len(counts), 0))
     state, scratch = np.empty(3, dtype=np.uint64), new_scratch(plan)
-    repeat_loop(plan, key, first, table, state, scratch, four, counts)
+    four = np.empty((0, _STUDENTS))
+    repeat_loop(plan, key, first, len(counts), table, state, scratch, four, counts)
 
 
 @njit(**LEAF)
-def repeat_loop(plan, key, first, table, state, scratch, losses, counts):
-    """Write the losses of the paper's students, (R, 4) or (R, 0) for none, and the counts that they
-    learnt from, (R, cells) or (0, cells) for none.
+def repeat_loop(plan, key, first, repeats, table, state, scratch, losses, counts):
+    """Write the losses of the paper's students, (R, 4), and the counts that they learnt from, (R,
+    cells), as far as there is room.
     """
-    for r in range(losses.shape[0]):
+    for r in range(repeats):
         start_stream(key, first + r, state)
         draw_counts(plan, state, scratch)
-        if losses.shape[1] > 0:
-            learn(plan, scratch, table, losses[r])
-        if counts.shape[0] > 0:
+        learn(scratch, table, losses[r])
+        if r < counts.shape[0]:
             for j in range(counts.shape[1]):
                 counts[r, j] = scratch.counts[j]
 
 
-def learn(plan: Any, scratch: Any, table: Any, four: Any) -> None:
+def learn(scratch: Any, table: Any, four: Any) -> None:
     """Write the losses of the paper's students on the counts just drawn into `four`, (4,)."""
     raise NotImplementedError("from machine code alone")
 
 
 @overload(learn, jit_options=WITHIN)
-def _learn(plan, scratch, table, four):
-    return sparse_losses if plan.instance_class is Sparse else paper_losses
+def _learn(scratch, table, four):
+    return sparse_losses if scratch.instance_class is ListScratch else paper_losses

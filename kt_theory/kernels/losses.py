@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 import llvmlite.ir as ir
 import numpy as np
 from numba import types
-from numba.extending import intrinsic
 
 from kt_theory.kernels.layout import LANES, Layout
-from kt_theory.kernels.vectors import REAL, Lanes, entries, loop, number
+from kt_theory.kernels.vectors import REAL, Lanes, entries, intrinsic, loop, number
 
 CE_SGL, CE_PTL, SEL_PTL, CE_FUL, GENERIC = 0, 1, 2, 3, 4
 
@@ -56,7 +55,7 @@ class SortedTable(NamedTuple):
     unvisited: float
 
 
-def paper_losses(plan, scratch, table, four):
+def paper_losses(scratch, table, four):
     """Write the losses of the four students into `four`, (4,), for `learn`."""
     counts, layout, pi, rho, fallback = (
         scratch.counts,
@@ -76,7 +75,7 @@ def paper_losses(plan, scratch, table, four):
         sgl, ptl, sel, ful = sgl + more[0], ptl + more[1], sel + more[2], ful + more[3]
         at, row = at + layout.fours * labels, row + layout.fours
     for s in range(row, layout.inputs):
-        more = _long_row(counts, pi, at, labels, layout.width)  # type: ignore[call-arg]
+        more = _long_row(counts, pi, at, labels, layout.width)
         seen = more[3] > 0.0
         known, unknown = (rho[s], 0.0) if seen else (0.0, rho[s])
         sgl, ptl, sel = sgl + known * more[0], ptl + known * more[1], sel + known * more[2]

@@ -288,12 +288,17 @@ def draw_by_poisson(plan, state, scratch):
 def _draw_rung(rung, most, ladder, state, words, counts):
     """Overwrite `counts` with Poisson counts; return their total, or -1 if above `most`."""
     cells = counts.size
-    for j in range(cells):
-        counts[j] = ladder.base[rung * cells + j]
-    total = ladder.base_total[rung]
-    places, tables, rest = ladder.places, ladder.tables, ladder.rest
-    for k in range(ladder.first_pass[rung], ladder.first_pass[rung + 1]):
-        total += add_outcomes(places, k * cells, tables, rest, state, words, counts)
+    total, above = ladder.base_total[rung], rung * cells
+    first, last = ladder.first_pass[rung], ladder.first_pass[rung + 1]
+    places, tables, rest, base = ladder.places, ladder.tables, ladder.rest, ladder.base
+    if first == last:
+        for j in range(cells):
+            counts[j] = base[above + j]
+    for k in range(first, last):
+        at = k * cells
+        if k > first:
+            base, above = counts, 0
+        total += add_outcomes(places, at, tables, rest, state, words, base, above, counts)
     pooled = ladder.pool_base[rung]
     pooled += one_outcome(next_word(state), ladder.pool_place[rung], tables, rest)
     if total + pooled > most:

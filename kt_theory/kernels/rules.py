@@ -15,7 +15,8 @@ from typing import Any
 
 import llvmlite.ir as ir
 from numba import carray, cfunc, njit, types
-from numba.extending import intrinsic
+
+from kt_theory.kernels.vectors import intrinsic
 
 _SIGNATURE = types.void(
     types.int64,

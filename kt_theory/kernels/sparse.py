@@ -10,13 +10,16 @@ below, found by bisection.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numpy import uint64
 
-from kt_theory.kernels.options import BARE, INLINE, SIMD
+from kt_theory.kernels.layout import LANES
+from kt_theory.kernels.options import BARE, INLINE
+from kt_theory.kernels.vectors import REAL, Lanes, entries, intrinsic, loop_over_reals
 
 
 class Groups(NamedTuple):
@@ -48,7 +51,7 @@ def new_groups(touched: int, inputs: int) -> Groups:
     )
 
 
-def sparse_losses(plan, scratch, table, four):
+def sparse_losses(scratch, table, four):
     """Write the losses of the four students into `four`, (4,), for `learn`."""
     counts, touched, found = scratch.counts, scratch.touched, scratch.found[0]
     groups = scratch.groups
@@ -128,26 +131,60 @@ def _row(counts, cells, start, stop, table, s, seen_counts, seen_pi):
     return 0.5 * (sgl + hidden), 0.5 * (ptl + hidden), equal
 
 
-@njit(**SIMD)
-def _seen_sums(counts, pi, seen):
-    visits, weight, mass = 0.0, 0.0, 0.0
-    for i in range(seen):
-        c, p = counts[uint64(i)], pi[uint64(i)]
-        visits += c
-        weight += c * p
-        mass += p
-    return visits, weight, mass
+@intrinsic
+def _seen_sums(typing, counts, pi, seen):
+    """Return (sum c, sum c p, sum p) over the first `seen` entries."""
+
+    def codegen(context, builder, signature, args):
+        def body(lanes, wanted, c, p, visits, weight, mass):
+            return [builder.fadd(visits, c), lanes.fused(c, p, weight), builder.fadd(mass, p)]
+
+        return _over_seen(context, builder, signature, args, body)
+
+    return _THREE(counts, pi, types.uint64), codegen
 
 
-@njit(**SIMD)
-def _seen_distances(counts, pi, seen, per_visit, per_weight, share):
-    sgl, ptl, sel = 0.0, 0.0, 0.0
-    for i in range(seen):
-        c, p = counts[uint64(i)], pi[uint64(i)]
-        sgl += abs(c * per_visit - p)
-        ptl += p * abs(c * per_weight - 1.0)
-        sel += abs(share - p)
-    return sgl, ptl, sel
+@intrinsic
+def _seen_distances(typing, counts, pi, seen, per_visit, per_weight, share):
+    """Return (sum |c per_visit - p|, sum p |c per_weight - 1|, sum |share - p|) over the first
+    `seen` entries.
+    """
+
+    def codegen(context, builder, signature, args):
+        def body(lanes, wanted, c, p, sgl, ptl, sel):
+            per_visit, per_weight, share = (lanes.spread(value) for value in args[3:])
+            zero, one = lanes.constant(REAL, 0.0), lanes.constant(REAL, 1.0)
+            lacking = builder.fsub(share, p)
+            if wanted is not None:
+                lacking = builder.select(wanted, lacking, zero)
+            return [
+                builder.fadd(sgl, lanes.size(lanes.fused(c, per_visit, lanes.minus(p)))),
+                lanes.fused(p, lanes.size(lanes.fused(c, per_weight, lanes.minus(one))), ptl),
+                builder.fadd(sel, lanes.size(lacking)),
+            ]
+
+        return _over_seen(context, builder, signature, args, body)
+
+    real = types.float64
+    return _THREE(counts, pi, types.uint64, real, real, real), codegen
+
+
+_THREE = types.UniTuple(types.float64, 3)
+
+
+def _over_seen(
+    context: Any, builder: Any, signature: Any, args: Any, body: Callable[..., list[Any]]
+) -> Any:
+    """Write three sums over the first args[2] entries of two arrays."""
+    counts, pi = (entries(context, builder, signature.args[k], args[k]) for k in (0, 1))
+    lanes = Lanes(builder, LANES)
+    start = [lanes.constant(REAL, 0.0)] * 3
+
+    def turn(wanted: Any, *values: Any) -> list[Any]:
+        return body(lanes, wanted, *values)
+
+    found = loop_over_reals(lanes, args[2], [counts, pi], start, turn)
+    return context.make_tuple(builder, _THREE, [lanes.total(vector) for vector in found])
 
 
 @njit(**BARE)

@@ -3,8 +3,8 @@
 A loss x in [0, 1] counts as the whole number k nearest to 2^50 x, k = 2^25 h + l. Four sums are
 kept, of k, h h, h l and l l, each as two int64 limbs, 32 bits and the rest: no number of repeats
 that anybody can wait for overflows them, and the mean and the variance follow exactly. Quantiles: a
-histogram on the leading bits of the float64 (11 of the mantissa), whose bins are 2^-11 wide
-relative to the loss; a quantile is off by at most 2^-12 of its value. `tally` fills sums and
+histogram of 2^-50 k on the leading bits of the float64 (11 of the mantissa), whose bins are 2^-11
+wide relative to the loss; a quantile is off by at most 2^-12 of its value. `tally` fills sums and
 histogram; what is here reads them, without numba.
 """
 

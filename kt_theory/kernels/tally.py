@@ -15,7 +15,11 @@ _PIECE = 4096  # as many squares below 2^51 as an int64 holds
 
 @njit(**LEAF)
 def accumulate(losses, sums, histogram):
-    """Add `losses` (R, students) to sums (students, SUMS) and histogram (students, BINS), int64."""
+    """Add `losses` (R, students) to sums (students, SUMS) and histogram (students, BINS), int64.
+
+    Both see a loss as the nearest multiple of 2^-50: the last bits of a loss depend on the vectors
+    that a processor has, and are worth less than that.
+    """
     repeats, students = losses.shape
     for j in range(students):
         for start in range(0, repeats, _PIECE):
@@ -24,7 +28,8 @@ def accumulate(losses, sums, histogram):
                 sums[j, 2 * i] += word & _LOW_LIMB
                 sums[j, 2 * i + 1] += word >> LIMB
         for r in range(repeats):
-            index = np.int64(np.float64(losses[r, j]).view(np.uint64) >> DROP) - OFFSET + 1
+            on_grid = int(losses[r, j] * SCALE + 0.5) / SCALE
+            index = np.int64(np.float64(on_grid).view(np.uint64) >> DROP) - OFFSET + 1
             histogram[j, min(max(index, 0), BINS - 1)] += 1
 
 

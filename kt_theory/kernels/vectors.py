@@ -13,6 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import llvmlite.ir as ir
+from numba import extending
+
+intrinsic: Any = extending.intrinsic
+"""What it makes takes the arguments after the first, which mypy cannot know."""
 
 INT, LONG, REAL = ir.IntType(32), ir.IntType(64), ir.DoubleType()
 
@@ -62,6 +66,27 @@ class Lanes:
         done = what(self.builder.bitcast(place, self.kind(element).as_pointer()))
         done.align = element.width // 8 if isinstance(element, ir.IntType) else 8
         return done
+
+    def below(self, index: Any, stop: Any) -> Any:
+        """Return which of the entries from number `index` on come before number `stop`."""
+        places = ir.Constant(self.kind(LONG), list(range(self.width)))
+        return self.builder.icmp_signed(
+            "<", self.builder.add(self.spread(index), places), self.spread(stop)
+        )
+
+    def load_some(self, address: Any, index: Any, wanted: Any) -> Any:
+        """Return the reals from number `index` on in the lanes that are wanted, 0 in the others."""
+        kind, module = self.kind(REAL), self.builder.module
+        place = self.builder.bitcast(self.builder.gep(address, [index]), kind.as_pointer())
+        function = ir.FunctionType(kind, [place.type, INT, wanted.type, kind])
+        name = f"llvm.masked.load.v{self.width}f64.p0"
+        known = module.globals.get(name) or ir.Function(module, function, name)
+        align = ir.Constant(INT, 8)
+        return self.builder.call(known, [place, align, wanted, self.constant(REAL, 0.0)])
+
+    def size(self, x: Any) -> Any:
+        """Return |x|."""
+        return self.call("fabs", x)
 
     def pick(self, address: Any, indices: Any) -> Any:
         """Return the entries at `indices`, unsigned, one by one.
@@ -134,25 +159,57 @@ def loop(
     carried: Sequence[Any],
     body: Callable[..., Sequence[Any]],
 ) -> list[Any]:
-    """Write `for i in range(0, stop, step): carried = body(i, *carried)`, for stop > 0, and return
-    the last `carried`.
+    """Write `for i in range(0, stop, step): carried = body(i, *carried)`; return the last
+    `carried`.
     """
     before = builder.block
     turn = builder.append_basic_block("turn")
     after = builder.append_basic_block("after")
-    builder.branch(turn)
+    builder.cbranch(builder.icmp_signed(">", stop, number(0)), turn, after)
     builder.position_at_end(turn)
     values = [builder.phi(LONG), *(builder.phi(value.type) for value in carried)]
     for value, start in zip(values, [number(0), *carried], strict=True):
         value.add_incoming(start, before)
     made = list(body(*values))
-    following = builder.add(values[0], number(step))
+    end, following = builder.block, builder.add(values[0], number(step))
     for value, new in zip(values, [following, *made], strict=True):
-        value.add_incoming(new, builder.block)
+        value.add_incoming(new, end)
     again = builder.cbranch(builder.icmp_signed("<", following, stop), turn, after)
     _keep_rolled(builder.module, again)
     builder.position_at_end(after)
-    return made
+    last = [builder.phi(value.type) for value in carried]
+    for value, start, new in zip(last, carried, made, strict=True):
+        value.add_incoming(start, before)
+        value.add_incoming(new, end)
+    return last
+
+
+def loop_over_reals(
+    lanes: Lanes,
+    stop: Any,
+    addresses: Sequence[Any],
+    carried: Sequence[Any],
+    body: Callable[..., Sequence[Any]],
+) -> list[Any]:
+    """Write `carried = body(which, *vectors, *carried)` over the first `stop` entries of arrays of
+    reals; return the last `carried`.
+
+    Whole vectors first. The last are filled up with zeros, and `which` says what lanes are entries;
+    it is None where all are.
+    """
+    builder = lanes.builder
+    whole = builder.and_(stop, number(-lanes.width))
+
+    def full(i: Any, *so_far: Any) -> Sequence[Any]:
+        return body(None, *(lanes.load(address, i) for address in addresses), *so_far)
+
+    def last(i: Any, *so_far: Any) -> Sequence[Any]:
+        wanted, at = lanes.below(i, builder.sub(stop, whole)), builder.add(whole, i)
+        vectors = (lanes.load_some(address, at, wanted) for address in addresses)
+        return body(wanted, *vectors, *so_far)
+
+    sums = loop(builder, whole, lanes.width, carried, full)
+    return loop(builder, builder.sub(stop, whole), lanes.width, sums, last)
 
 
 def _keep_rolled(module: Any, branch: Any) -> None:

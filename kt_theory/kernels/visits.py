@@ -106,9 +106,18 @@ def draw_by_rows(plan, state, scratch):
     scratch.counts[:] = 0
     scratch.visits[:] = 0
     visit(plan.law, plan.n, state, scratch)
-    _label(scratch.visits, plan, state, scratch.counts)
-    if visit_again(plan.law, plan, scratch):
-        _label(scratch.visits, plan, state, scratch.counts)
+    for turn in range(2):
+        if turn == 0 or visit_again(plan.law, plan, scratch):
+            _label(
+                scratch.visits,
+                plan.labels_per_query,
+                plan.layout,
+                plan.bits,
+                plan.entries,
+                plan.cell_share,
+                state,
+                scratch.counts,
+            )
 
 
 def visit(law: Any, n: Any, state: Any, scratch: Any) -> None:
@@ -196,17 +205,17 @@ def _walk(n, horizon, start_bits, start_table, bits, tables, state, visits):
 
 
 @njit(**BARE)
-def _label(visits, plan, state, counts):
+def _label(visits, per_query, layout, bits, entries, cell_share, state, counts):
     """Add the labels of all visits to `counts`, the cells in the order of layout.py."""
-    labels = plan.layout.labels
+    labels = layout.labels
     for s in range(visits.size):
-        number = visits[s] * plan.labels_per_query
+        number = visits[s] * per_query
         if number > 0:
-            first, step = row_cells(s, plan.layout)
+            first, step = row_cells(s, layout)
             if number <= _MOST_ALIAS_DRAWS * labels:
-                _scatter_row(number, uint64(s), plan.bits, plan.entries, first, step, state, counts)
+                _scatter_row(number, uint64(s), bits, entries, first, step, state, counts)
             else:
-                _split_row(number, plan.cell_share[s], first, step, state, counts)
+                _split_row(number, cell_share[s], first, step, state, counts)
 
 
 @njit(**BARE)

@@ -10,8 +10,9 @@ import numpy as np
 
 from kt_theory.access import PARTIAL
 from kt_theory.kernels.draws import PATHS
-from kt_theory.queries.laws import adaptive, chain, iid, two_stage
+from kt_theory.queries.laws import QueryLaw, adaptive, chain, iid, two_stage
 from kt_theory.simulation.cell import Cell
+from kt_theory.simulation.control import ControlledCell
 from kt_theory.simulation.run import simulate
 from kt_theory.students import STUDENTS, Student, row_rule
 from kt_theory.students.risk import exact_risk
@@ -58,7 +59,7 @@ def _steps() -> Iterator[tuple[str, Any]]:
 
     for path in PATHS:
         yield f"the path {path!r}", cell(path=path)
-    laws = {
+    laws: dict[str, QueryLaw] = {
         "a uniform design": adaptive(np.ones(2)),
         "a pilot": two_stage(),
         "a walk": chain(np.full((2, 2), 0.5)),
@@ -66,11 +67,8 @@ def _steps() -> Iterator[tuple[str, Any]]:
     }
     for name, law in laws.items():
         yield f"queries by {name}", cell(queries=law)
-    yield (
-        "few queries",
-        lambda: Cell(teacher, students, 1, 0, queries=laws["several labels"]).run(0, 2),
-    )
+    few = Cell(teacher, students, 1, 0, queries=laws["several labels"])
+    yield "few queries", lambda: few.run(0, 2)
     yield "rules", lambda: simulate(teacher, own, n=4, repeats=2, progress=False)
-    control = {"control": True, "repeats": 2, "progress": False}
-    yield "control", lambda: simulate(teacher, "sel_ptl", n=[1, 100], **control)
+    yield "control", lambda: ControlledCell(teacher, students, 100, 0).run(0, 2)
     yield "exact risks", lambda: [exact_risk(teacher, one, 10) for one in students]

@@ -191,7 +191,8 @@ def smoothed_frequencies(counts, revealed, out, parameters):
     if total == 0.0:
         out[:] = 1.0 / counts.size
     else:
-        out[:] = (counts + amount) / total
+        for a in range(counts.size):
+            out[a] = (counts[a] + amount) / total
 
 
 def reweighted_frequencies(counts, revealed, out):

@@ -14,12 +14,14 @@ from kt_theory.kernels.draws import (
     PATHS,
     POISSON,
     SPARSE,
+    Sparse,
     choose_path,
-    draw_many,
     draw_plan,
 )
 from kt_theory.kernels.layout import as_tables, in_cell_order, in_lanes, row_by_row, row_cells
+from kt_theory.kernels.loop import draw_many
 from kt_theory.kernels.streams import stream_key
+from kt_theory.simulation.cell import kernel_table
 
 FALSE_ALARM = 1e-6
 ON_EVERY_PATH = pytest.mark.parametrize("path", range(len(PATHS)), ids=PATHS)
@@ -29,8 +31,12 @@ def draw(pi, rho, n, repeats, path, seed=0):
     pi, rho = np.asarray(pi, dtype=float), np.asarray(rho, dtype=float)
     plan = draw_plan(pi, rho, n, path)
     cells = np.empty((repeats, plan.layout.cells), dtype=np.int64)
-    draw_many(plan, stream_key(seed, n), 0, cells)
+    draw_many(plan, stream_key(seed, n), 0, table_for(pi, rho, plan), cells)
     return as_tables(cells, plan.layout)
+
+
+def table_for(pi, rho, plan):
+    return kernel_table(pi, rho, plan.layout, sparse=isinstance(plan, Sparse))
 
 
 def chi_square_p_value(observed, expected):
@@ -141,6 +147,44 @@ def test_poisson_counts_fit_at_the_extremes_of_their_tables(n, p):
         )
 
 
+BOUNDARIES = {"sparse": 6, "alias": 7, "alias to the last": 599, "poisson": 600}
+
+
+@pytest.mark.parametrize("n", [*BOUNDARIES.values(), 10**7, 10**9])
+def test_counts_spread_as_much_as_they_should(n):
+    """Pearson's X^2 of one transfer set has mean K - 1 and, exactly, the variance
+    2 (K - 1) + (sum 1/p - K^2 - 2 K + 2) / n.
+
+    Its mean over all repeats is within 5.1 standard errors of K - 1, false alarm 4e-7: too narrow a law is convicted as
+    well as too wide a one, from 1 % of the variance on at n = 10^7.
+    """
+    rng = np.random.default_rng(3)
+    pi, rho = rng.dirichlet(np.full(24, 5.0), size=20), rng.dirichlet(np.full(20, 5.0))
+    p, repeats = (rho[:, None] * pi).ravel(), 2000
+    counts = draw(pi, rho, n, repeats, None).reshape(repeats, -1)
+    assert (counts.sum(axis=1) == n).all()
+
+    def z(counts):
+        found = ((counts - n * p) ** 2 / (n * p)).sum(axis=1).mean()
+        variance = 2 * (p.size - 1) + ((1 / p).sum() - p.size**2 - 2 * p.size + 2) / n
+        return (found - (p.size - 1)) / np.sqrt(variance / repeats)
+
+    assert abs(z(counts)) < 5.1
+    narrow = 0.99 * counts + 0.01 * n * p
+    if n >= 10**7:
+        assert abs(z(narrow)) > 5.1, "blind to 2 % of the variance"
+    mean = counts.mean(axis=0)
+    scores = (mean - n * p) / np.sqrt(n * p * (1 - p) / repeats)
+    # 480 scores: their root mean square is 1 within 3.3 %.
+    assert abs(np.sqrt((scores**2).mean()) - 1.0) < 5.1 * 0.033
+
+
+def test_the_sizes_above_are_boundaries():
+    pi, rho = np.full((20, 24), 1 / 24), np.full(20, 1 / 20)
+    paths = [PATHS[choose_path(pi, rho, n)] for n in BOUNDARIES.values()]
+    assert paths == ["sparse", "alias", "alias", "poisson"]
+
+
 def binned(drawn, n, p, repeats):
     law = stats.binom(n, p)
     edges = np.unique(law.ppf(np.linspace(0.0, 1.0, 61)[1:-1]))
@@ -216,13 +260,14 @@ def test_repeats_have_their_own_stream(path):
     all_at_once = draw(pi, rho, 100, 50, path).reshape(50, 9)
     plan, key = draw_plan(pi, rho, 100, path), stream_key(0, 100)
     one = np.empty((1, plan.layout.cells), dtype=np.int64)
+    teacher = table_for(pi, rho, plan)
     for repeat in (0, 7, 49):
-        draw_many(plan, key, repeat, one)
+        draw_many(plan, key, repeat, teacher, one)
         table = as_tables(one, plan.layout)[0]
         np.testing.assert_array_equal(table.ravel(), all_at_once[repeat])
     assert len({row.tobytes() for row in all_at_once}) == 50
     assert not np.array_equal(all_at_once, draw(pi, rho, 100, 50, path, seed=1).reshape(50, 9))
-    draw_many(plan, key, 2**60, one)
+    draw_many(plan, key, 2**60, teacher, one)
     assert one.sum() == 100
 
 

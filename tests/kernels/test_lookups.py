@@ -51,8 +51,8 @@ def pick(size, alias, state, words):
 
 
 @njit(**{**LEAF, "cache": False})
-def add(places, first, tables, rest, state, words, counts):
-    return lookups.add_outcomes(places, first, tables, rest, state, words, counts)
+def add(places, first, tables, rest, state, words, base, above, counts):
+    return lookups.add_outcomes(places, first, tables, rest, state, words, base, above, counts)
 
 
 @njit(**{**LEAF, "cache": False})
@@ -116,9 +116,9 @@ def test_outcomes_are_those_of_whole_numbers(cells):
         for half, at, b in zip(halves, starts[cells:], bits[cells:], strict=True)
     ]
     entries, rest = planted(rng, slots, None, 16, 2**17)
-    stream, counts = Stream(start, second), rng.integers(0, 9, size=cells, dtype=np.int32)
-    before, state = counts.copy(), stream.state()
-    total = add(places, cells, entries, rest, state, new_words(), counts)
+    stream, base = Stream(start, second), rng.integers(0, 9, size=cells + 3, dtype=np.int32)
+    counts, state = np.zeros(cells, dtype=np.int32), stream.state()
+    total = add(places, cells, entries, rest, state, new_words(), base, 3, counts)
     expected, at = [], 0
     for block in blocks:
         stream.halves(block)
@@ -128,7 +128,7 @@ def test_outcomes_are_those_of_whole_numbers(cells):
                 chosen(half, stream.more, int(bits[cells + len(expected)]), entry, lower, 16)
             )
         at += block
-    np.testing.assert_array_equal(counts - before, expected)
+    np.testing.assert_array_equal(counts - base[3:], expected)
     assert total == sum(expected)
     np.testing.assert_array_equal(state, stream.state())
     assert stream.second != second

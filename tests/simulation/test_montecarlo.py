@@ -10,7 +10,8 @@ from oracles import enumerated_risk, transfer_sets
 
 import kt_theory as kt
 from kt_theory.access import HARD
-from kt_theory.kernels.draws import draw_loop, draw_plan
+from kt_theory.kernels.draws import draw_plan
+from kt_theory.kernels.generic import rule_loop
 from kt_theory.kernels.loop import repeat_loop
 from kt_theory.kernels.losses import GENERIC
 from kt_theory.kernels.tally import accumulate
@@ -210,11 +211,13 @@ def test_ce_ptl_plateau_of_instance_0():
     assert estimate.mean == pytest.approx(limit, abs=1e-3)
 
 
-def test_one_specialisation_of_each_kernel():
+def test_one_specialisation_for_each_path():
     kt.simulate(kt.Teacher([[0.5, 0.5], [0.1, 0.9]]), ALL, n=[1, 10**6], repeats=3)
     kt.simulate(kt.Teacher(np.eye(3)), LAPLACE, n=[1, 10**6], repeats=3)
     kt.draw_counts(kt.Teacher(np.eye(3)), 10**6, 2)
-    for kernel in (repeat_loop, draw_loop, accumulate):
+    plans = [signature[0] for signature in repeat_loop.signatures]
+    assert len(plans) == len(set(plans))
+    for kernel in (rule_loop, accumulate):
         assert len(kernel.signatures) == 1
 
 
