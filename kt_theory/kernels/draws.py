@@ -19,14 +19,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numba import njit
 from numba.extending import overload
 
 from kt_theory.kernels.binomial import conditional_shares, draw_by_binomials
 from kt_theory.kernels.layout import Layout, in_cell_order, in_lanes, row_by_row, zeros_on_a_line
 from kt_theory.kernels.lookups import Alias, Words, alias_of, new_words, scatter, scatter_listing
-from kt_theory.kernels.options import WITHIN
+from kt_theory.kernels.options import LEAF, WITHIN
 from kt_theory.kernels.poisson import Ladder, draw_by_poisson, fits, ladder
 from kt_theory.kernels.sparse import Groups, new_groups
+from kt_theory.kernels.streams import start_stream
 from kt_theory.kernels.visits import Pilot, Visits, draw_by_rows, row_tables
 
 PATHS = ("sparse", "alias", "poisson", "binomial")
@@ -203,3 +205,18 @@ _DRAWS = {
     ByBinomials: draw_by_binomials,
     ByRows: draw_by_rows,
 }
+
+
+def draw_many(plan: DrawPlan, key: np.ndarray, first: int, counts: np.ndarray) -> None:
+    """Fill `counts`, (R, cells) int64, with the transfer sets of repeats first .. first + R - 1."""
+    draw_loop(plan, key, first, np.empty(3, dtype=np.uint64), new_scratch(plan), counts)
+
+
+@njit(**LEAF)
+def draw_loop(plan, key, first, state, scratch, counts):
+    """Fill `counts` repeat by repeat, on the memory that is laid out."""
+    for r in range(counts.shape[0]):
+        start_stream(key, first + r, state)
+        draw_counts(plan, state, scratch)
+        for j in range(counts.shape[1]):
+            counts[r, j] = scratch.counts[j]

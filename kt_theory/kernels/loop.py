@@ -2,8 +2,8 @@
 
 One call runs many repeats on one thread; several calls, one per thread, run at the same time
 without the interpreter's lock. Everything that a repeat needs is allocated before the first one.
-The paper's students learn at once, from counts that are still in the caches; for rules, the counts
-of some repeats are kept and laid out once more.
+The paper's students learn from counts that never leave the caches of their loop; for rules, the
+same transfer sets are drawn, some at a time, and laid out once more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numba.extending import overload
 
-from kt_theory.kernels.draws import DrawPlan, ListScratch, draw_counts, new_scratch
+from kt_theory.kernels.draws import DrawPlan, ListScratch, draw_counts, draw_loop, new_scratch
 from kt_theory.kernels.generic import Rules, rule_losses
 from kt_theory.kernels.losses import GENERIC, SortedTable, Table, paper_losses
 from kt_theory.kernels.options import LEAF, WITHIN
@@ -43,47 +43,31 @@ def run_repeats(
     closed, own = np.flatnonzero(kinds < GENERIC), np.flatnonzero(kinds >= GENERIC)
     all_four = kinds.tolist() == list(range(_STUDENTS))
     four = losses if all_four else np.empty((len(losses), _STUDENTS))
-    cells = plan.layout.cells if len(own) > 0 else 0
-    at_once = max(1, _BLOCK // cells) if cells > 0 else len(losses)
     state, scratch = np.empty(3, dtype=np.uint64), new_scratch(plan)
-    for start in range(0, len(losses), at_once):
-        size = min(at_once, len(losses) - start)
-        part = slice(start, start + size)
-        counts = np.empty((size if cells > 0 else 0, cells), dtype=np.int64)
-        known = four[part] if len(closed) > 0 else four[:0]
-        repeat_loop(plan, key, first + start, size, table, state, scratch, known, counts)
-        if cells > 0:
-            found = np.empty((len(counts), len(own)))
-            bad = rule_losses(counts, plan.layout, key, first + start, table.rho, rules, found)
-            losses[part, own] = found
-            if bad[0] >= 0:
-                return bad[0], int(own[bad[1]]), bad[2]
+    if len(closed) > 0:
+        repeat_loop(plan, key, first, table, state, scratch, four)
     if not all_four:
         losses[:, closed] = four[:, kinds[closed]]
+    at_once = max(1, _BLOCK // plan.layout.cells)
+    for start in range(0, len(losses) if len(own) > 0 else 0, at_once):
+        size = min(at_once, len(losses) - start)
+        counts = np.empty((size, plan.layout.cells), dtype=np.int64)
+        found = np.empty((size, len(own)))
+        draw_loop(plan, key, first + start, state, scratch, counts)
+        bad = rule_losses(counts, plan.layout, key, first + start, table.rho, rules, found)
+        losses[start : start + size, own] = found
+        if bad[0] >= 0:
+            return bad[0], int(own[bad[1]]), bad[2]
     return -1, -1, -1
 
 
-def draw_many(
-    plan: DrawPlan, key: np.ndarray, first: int, table: Table | SortedTable, counts: np.ndarray
-) -> None:
-    """Fill `counts`, (R, cells) int64, with the transfer sets of repeats first .. first + R - 1."""
-    state, scratch = np.empty(3, dtype=np.uint64), new_scratch(plan)
-    four = np.empty((0, _STUDENTS))
-    repeat_loop(plan, key, first, len(counts), table, state, scratch, four, counts)
-
-
 @njit(**LEAF)
-def repeat_loop(plan, key, first, repeats, table, state, scratch, losses, counts):
-    """Write the losses of the paper's students, (R, 4), and the counts that they learnt from, (R,
-    cells), as far as there is room.
-    """
-    for r in range(repeats):
+def repeat_loop(plan, key, first, table, state, scratch, losses):
+    """Write the losses of the paper's students, (R, 4), on the memory that is laid out."""
+    for r in range(losses.shape[0]):
         start_stream(key, first + r, state)
         draw_counts(plan, state, scratch)
         learn(scratch, table, losses[r])
-        if r < counts.shape[0]:
-            for j in range(counts.shape[1]):
-                counts[r, j] = scratch.counts[j]
 
 
 def learn(scratch: Any, table: Any, four: Any) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from kt_theory import machine
-from kt_theory.kernels.draws import PATHS, ByRows, Sparse, draw_plan, path_of
+from kt_theory.kernels.draws import PATHS, ByRows, Sparse, draw_many, draw_plan, path_of
 from kt_theory.kernels.layout import Layout, as_tables, in_cell_order
-from kt_theory.kernels.loop import draw_many, run_repeats
+from kt_theory.kernels.loop import run_repeats
 from kt_theory.kernels.losses import SortedTable, Table
 from kt_theory.kernels.noise import noise_of
 from kt_theory.kernels.statistics import BINS, SUMS, interval, moments, quantiles
@@ -233,7 +233,7 @@ class Cell:
     def draw(self, first: int, repeats: int) -> np.ndarray:
         """Return the counts of repeats first .. first + repeats - 1: (repeats, S, A) int64."""
         cells = np.empty((repeats, self.table.pi.size), dtype=np.int64)
-        draw_many(self.plan, self._key, first, self.table, cells)
+        draw_many(self.plan, self._key, first, cells)
         return as_tables(cells, self.plan.layout)
 
     def answers(self, student: int, repeat: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,6 @@ from kt_theory.kernels.draws import PATHS
 from kt_theory.queries.laws import QueryLaw, adaptive, chain, iid, two_stage
 from kt_theory.simulation.cell import Cell
 from kt_theory.simulation.control import ControlledCell
-from kt_theory.simulation.run import simulate
 from kt_theory.students import STUDENTS, Student, row_rule
 from kt_theory.students.risk import exact_risk
 from kt_theory.teacher import Teacher
@@ -51,14 +50,14 @@ def _steps() -> Iterator[tuple[str, Any]]:
     own = Student("own", access=PARTIAL, rule=row_rule(_uniform))
     students = list(STUDENTS.values())
 
-    def cell(**how: Any) -> Any:
+    def cell(own: list[Student], **how: Any) -> Any:
         def run() -> None:
-            Cell(teacher, students, 100, 0, **how).run(0, 2)
+            Cell(teacher, [*students, *own], 100, 0, **how).run(0, 2)
 
         return run
 
     for path in PATHS:
-        yield f"the path {path!r}", cell(path=path)
+        yield f"the path {path!r} and rules", cell([own], path=path)
     laws: dict[str, QueryLaw] = {
         "a uniform design": adaptive(np.ones(2)),
         "a pilot": two_stage(),
@@ -66,9 +65,8 @@ def _steps() -> Iterator[tuple[str, Any]]:
         "several labels": iid(labels_per_query=2),
     }
     for name, law in laws.items():
-        yield f"queries by {name}", cell(queries=law)
+        yield f"queries by {name}", cell([], queries=law)
     few = Cell(teacher, students, 1, 0, queries=laws["several labels"])
     yield "few queries", lambda: few.run(0, 2)
-    yield "rules", lambda: simulate(teacher, own, n=4, repeats=2, progress=False)
     yield "control", lambda: ControlledCell(teacher, students, 100, 0).run(0, 2)
     yield "exact risks", lambda: [exact_risk(teacher, one, 10) for one in students]

@@ -14,14 +14,12 @@ from kt_theory.kernels.draws import (
     PATHS,
     POISSON,
     SPARSE,
-    Sparse,
     choose_path,
+    draw_many,
     draw_plan,
 )
 from kt_theory.kernels.layout import as_tables, in_cell_order, in_lanes, row_by_row, row_cells
-from kt_theory.kernels.loop import draw_many
 from kt_theory.kernels.streams import stream_key
-from kt_theory.simulation.cell import kernel_table
 
 FALSE_ALARM = 1e-6
 ON_EVERY_PATH = pytest.mark.parametrize("path", range(len(PATHS)), ids=PATHS)
@@ -31,12 +29,8 @@ def draw(pi, rho, n, repeats, path, seed=0):
     pi, rho = np.asarray(pi, dtype=float), np.asarray(rho, dtype=float)
     plan = draw_plan(pi, rho, n, path)
     cells = np.empty((repeats, plan.layout.cells), dtype=np.int64)
-    draw_many(plan, stream_key(seed, n), 0, table_for(pi, rho, plan), cells)
+    draw_many(plan, stream_key(seed, n), 0, cells)
     return as_tables(cells, plan.layout)
-
-
-def table_for(pi, rho, plan):
-    return kernel_table(pi, rho, plan.layout, sparse=isinstance(plan, Sparse))
 
 
 def chi_square_p_value(observed, expected):
@@ -260,14 +254,13 @@ def test_repeats_have_their_own_stream(path):
     all_at_once = draw(pi, rho, 100, 50, path).reshape(50, 9)
     plan, key = draw_plan(pi, rho, 100, path), stream_key(0, 100)
     one = np.empty((1, plan.layout.cells), dtype=np.int64)
-    teacher = table_for(pi, rho, plan)
     for repeat in (0, 7, 49):
-        draw_many(plan, key, repeat, teacher, one)
+        draw_many(plan, key, repeat, one)
         table = as_tables(one, plan.layout)[0]
         np.testing.assert_array_equal(table.ravel(), all_at_once[repeat])
     assert len({row.tobytes() for row in all_at_once}) == 50
     assert not np.array_equal(all_at_once, draw(pi, rho, 100, 50, path, seed=1).reshape(50, 9))
-    draw_many(plan, key, 2**60, teacher, one)
+    draw_many(plan, key, 2**60, one)
     assert one.sum() == 100
 
 
