@@ -36,3 +36,14 @@ def test_a_contestant_with_other_risks_is_refused(monkeypatch):
     agree({"engine": (np.full(4, 0.3), error), "peer": (np.full(4, 0.3001), error)})
     with pytest.raises(AssertionError, match="peer finds"):
         agree({"engine": (np.full(4, 0.3), error), "peer": (np.full(4, 0.31), error)})
+
+
+def test_a_run_replaces_the_section_of_its_own_processor(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from engine import HEAD, with_section
+
+    one, two = "## A, AVX2\n\nold\n", "## B, NEON\n\n### Start\n\nits own\n"
+    both = with_section(with_section("", one), two)
+    assert both == "\n".join([HEAD, one, two])
+    new = one.replace("old", "new")
+    assert with_section(both, new) == "\n".join([HEAD, new, two])

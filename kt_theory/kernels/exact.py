@@ -13,6 +13,7 @@ from kt_theory.kernels.options import PLAIN
 
 REFRESH = 256
 LANES = 64
+EIGHT = 8  # sums in one order, whatever vectors a processor has
 HALF_LOG_2PI = 0.91893853320467274178
 TAIL_NATS = 47.0
 
@@ -110,7 +111,7 @@ def log_binomial_row(first, n, nats, out):
             out[i] = log + 0.5 * math.log(n / (2.0 * math.pi * x * (n - x)))
 
 
-@njit(**PLAIN, fastmath={"reassoc", "nsz"})
+@njit(**PLAIN)
 def label_deviations(first, p, rest, weight, out):
     """Write sum_a weight[a] E|X/k - p[a]|, X ~ Bin(k, p[a]), for k = first, first+1, ... >= 1 to
     `out`.
@@ -119,7 +120,7 @@ def label_deviations(first, p, rest, weight, out):
     b(k+1)/b(k) is k q/(k-m) where floor(kp) = m stays, and k p/(m+1) where it steps up. A fresh
     start every REFRESH steps keeps the rounding of the products below 1e-13.
     """
-    chance, other = np.empty(LANES), np.empty(LANES)
+    chance, other, part = np.empty(LANES), np.empty(LANES), np.empty(EIGHT)
     value, floor = np.empty(LANES), np.empty(LANES)
     out[:] = 0.0
     for start in range(0, out.size, REFRESH):
@@ -137,9 +138,15 @@ def label_deviations(first, p, rest, weight, out):
                     chance[t], other[t], value[t] = 0.5, 0.5, 0.0
                     floor[t] = min(math.floor(0.5 * k), k - 1.0)
             for i in range(start, stop):
-                total = 0.0
+                for t in range(EIGHT):
+                    part[t] = value[t]
+                for block in range(EIGHT, LANES, EIGHT):
+                    for t in range(EIGHT):
+                        part[t] += value[block + t]
+                total = ((part[0] + part[4]) + (part[2] + part[6])) + (
+                    (part[1] + part[5]) + (part[3] + part[7])
+                )
                 for t in range(LANES):
-                    total += value[t]
                     up = (k + 1.0) * chance[t] >= floor[t] + 1.0
                     top = k * (chance[t] if up else other[t])
                     bottom = floor[t] + 1.0 if up else k - floor[t]

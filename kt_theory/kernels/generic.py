@@ -4,8 +4,7 @@ for the closed forms.
 A row rule is called on one row at a time, a table rule on all of them. What a student sees is laid
 out as `kt_theory.access.Access.seen_counts` and `Access.reveal` define it, from tables made once:
 what its channel shows of the teacher, and its prior. These lie row by row, as do the counts for a
-rule: cells woven for lanes are unwoven once for all of them. Compiled without reassociation: here
-NaN means "hidden".
+rule: cells woven for lanes are unwoven once for all of them. NaN means "hidden".
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from numpy import uint64
 
 from kt_theory.kernels.layout import LANES, Layout, row_cells
 from kt_theory.kernels.noise import normal, start_noise
-from kt_theory.kernels.options import BARE, LEAF, SIMD
+from kt_theory.kernels.options import BARE, LEAF
 from kt_theory.kernels.rules import call_rule
 from kt_theory.kernels.vectors import REAL, Lanes, entries, intrinsic, loop_over_reals
 
@@ -200,7 +199,7 @@ def _unweave(counts, layout, cells, visits):
         visits[s] = total
 
 
-@njit(**SIMD)
+@njit(**BARE)
 def _lay_out(counts, start, cells, tables, shown, sampled, out, whole, rows):
     """Lay out rows as they are; the student's own are NaN, so that a rule that writes nothing is
     found out.

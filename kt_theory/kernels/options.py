@@ -4,9 +4,9 @@
 operations for every array handed to a function, more than most of these functions cost. `BARE` is
 for functions that only others call: without the entrances from Python and C they compile in half
 the time. `INLINE` is for those that take several named tuples, which a call would copy array by
-array; `WITHIN` is the same for those chosen by type. `SIMD` lets LLVM reorder sums; it leaves NaN
-alone. Whoever compiles into the cache takes its options from here: loading this module has made the
-cache ready.
+array; `WITHIN` is the same for those chosen by type. No option lets LLVM
+reorder sums, so that results are the same on every processor. Whoever compiles into the cache takes
+its options from here: loading this module has made the cache ready.
 """
 
 from __future__ import annotations
@@ -23,4 +23,3 @@ LEAF: dict[str, Any] = {**PLAIN, "_nrt": False}
 BARE: dict[str, Any] = {**LEAF, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 INLINE: dict[str, Any] = {**BARE, "forceinline": True}
 WITHIN: Any = {key: INLINE[key] for key in INLINE if key != "cache"}
-SIMD: dict[str, Any] = {**BARE, "fastmath": {"reassoc", "nsz", "contract"}}
