@@ -4,7 +4,7 @@ READY := .venv/ready
 # One process for each core, and one thread in each: two that both use all cores wait for each other.
 TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: reproduce test test-long test-arm bench bench-transfer bench-sweeps attack clean
+.PHONY: reproduce test test-long test-arm battery bench bench-transfer bench-sweeps attack clean
 
 reproduce: $(READY)
 	$(BIN)/kt-theory reproduce
@@ -25,6 +25,14 @@ test-arm: $(READY) .arm/ready
 
 .arm/ready: tests/portability/arm.sh constraints.txt | $(READY)
 	tests/portability/arm.sh .arm
+	touch $@
+
+# The random words under TestU01's Crush; on Debian, some hours. SmallCrush takes two minutes.
+battery: $(READY) .testu01/ready
+	PYTHONPATH=tests $(BIN)/python -m battery .testu01 --battery Crush
+
+.testu01/ready: tests/battery/testu01.sh
+	tests/battery/testu01.sh .testu01
 	touch $@
 
 bench: $(READY)

@@ -133,3 +133,12 @@ def test_public_names_exist_and_are_documented(name):
 
 def test_the_public_list_fits_on_one_page():
     assert len(kt.__all__) <= 45
+
+
+def test_no_kernel_leaves_the_order_of_a_sum_to_the_compiler():
+    for parts, _ in modules():
+        if parts[0] == "kernels":
+            text = (PACKAGE.joinpath(*parts[:-1]) / f"{parts[-1]}.py").read_text()
+            assert not {"reassoc", "contract", "fastmath="} & set(re.findall(r"[\w]+=?", text)), (
+                parts
+            )

@@ -1,0 +1,1 @@
+"""The random words of the engine under TestU01: `make battery`."""
