@@ -33,7 +33,7 @@ class Graph(ByContent):
     name: str
     adjacency: Any
 
-    def parts(self) -> Iterator[Any]:
+    def compared(self) -> Iterator[Any]:
         """Yield the edges: graphs with equal edges are equal, whatever they are called."""
         return iter((self.vertices, self.adjacency.indptr, self.adjacency.indices))
 

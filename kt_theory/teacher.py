@@ -5,8 +5,9 @@ input law rho.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,7 +28,8 @@ SMALL = 10**6
 """Cells up to which the table of a teacher given by classes is made when somebody looks at it."""
 
 
-class RowClasses(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class RowClasses(ByContent):
     """Inputs grouped by (pi(.|s) up to label order, rho(s)); every exact risk costs one row per
     class.
 
@@ -41,6 +43,9 @@ class RowClasses(NamedTuple):
     rows: np.ndarray
     rho: np.ndarray
     multiplicity: np.ndarray
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter((self.rows, self.rho, self.multiplicity))
 
     @property
     def weight(self) -> np.ndarray:
@@ -270,7 +275,7 @@ class Teacher(ByContent):
         names = self.input_names, self.label_names, self._name
         return _rebuild, (self._pi is None, self._held, *names)
 
-    def parts(self) -> Iterator[Any]:
+    def compared(self) -> Iterator[Any]:
         """Yield what counts when teachers are compared."""
         return iter((self._pi is None, self.input_names, self.label_names, *self._held))
 

@@ -369,6 +369,53 @@ def test_standard_input_is_read(records):
         assert b"standard input" in done.stderr
 
 
+ENDLESS = """
+import sys
+from kt_theory import machine
+from kt_theory.cli import standard_input
+from kt_theory.cli.main import main
+standard_input.MOST_COPIED = 5_000_000
+if sys.argv.pop(1) == "full":
+    machine.free_space = lambda folder: 3_000_000
+main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes without end here")
+@pytest.mark.parametrize(
+    ("disk", "said"),
+    [
+        ("large", "standard input holds more than 5,000,000 bytes: give the name of a file"),
+        ("full", "standard input holds more than 1,500,000 bytes, half of what is free in "),
+    ],
+)
+@pytest.mark.parametrize("command", [["fit", "-"], ["risk", "-", "--n", "10"]])
+def test_standard_input_without_an_end_is_refused(disk, said, command, tmp_path):
+    with subprocess.Popen(["yes", "a,b"], stdout=subprocess.PIPE) as source:
+        done = subprocess.run(
+            [sys.executable, "-c", ENDLESS, disk, *command],
+            stdin=source.stdout,
+            capture_output=True,
+            timeout=100,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            text=True,
+        )
+        source.kill()
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_copies_of_compressed_files_respect_the_disk(tmp_path, monkeypatch):
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"input,label\n" + b"a,b\n" * 500_000))
+    assert len(kt.TransferSet.read(path)) == 500_000
+    monkeypatch.setattr("kt_theory.machine.free_space", lambda folder: 3_000_000)
+    with pytest.raises(ValueError, match=r"a\.csv\.gz holds more than 1,500,000 bytes, half of"):
+        kt.TransferSet.read(path)
+
+
 @pytest.mark.parametrize(
     "setting", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C"}]
 )

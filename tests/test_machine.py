@@ -136,6 +136,56 @@ def test_where_there_is_no_room_the_file_is_named(tmp_path, number, said):
     assert machine.no_room(OSError(errno.EACCES, "")) == ""
 
 
+COPYING = """
+import sys, time
+from kt_theory import machine
+with machine.temporary_folder() as folder:
+    (folder / "copy").write_bytes(b"half")
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_folders_of_killed_processes_go_and_those_of_the_living_stay(tmp_path, monkeypatch):
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead, alive = start(COPYING), start(COPYING)
+    dead.kill()
+    dead.communicate()
+    (tmp_path / ".kt_theory-young").mkdir()
+    (tmp_path / ".kt_theory-file").write_bytes(b"of another kind")
+    assert len(list(tmp_path.iterdir())) == 4
+    try:
+        with machine.temporary_folder() as folder:
+            assert len(list(tmp_path.iterdir())) == 3
+            (folder / "copy").write_bytes(b"whole")
+        (left,) = (path for path in tmp_path.iterdir() if path.is_dir())
+        assert left != folder
+        assert (left / "copy").read_bytes() == b"half"
+    finally:
+        alive.kill()
+        alive.communicate()
+
+
+def test_a_folder_that_is_swept_up_while_it_is_made_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    made = []
+
+    def swept(handle):
+        made.append(handle)
+        if len(made) == 1:
+            (young,) = tmp_path.iterdir()
+            (young / "lock").unlink()
+            young.rmdir()
+
+    monkeypatch.setattr(machine, "lock", swept)
+    with machine.temporary_folder() as folder:
+        assert (folder / "lock").exists()
+        assert len(made) == 2
+    assert not list(tmp_path.iterdir())
+
+
 LIMITED = """
 import resource, sys
 from pathlib import Path

@@ -88,7 +88,7 @@ class _Case:
     teacher: Teacher | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Theorem:
     """A theorem: its identity (see `Bound`) and `rule`, which gives its values over n, NaN outside
     the regime.
@@ -346,6 +346,11 @@ def _missing_mass_delta(atoms: float, delta: float) -> float:
     return 4 * atoms / 9 + 3 * sqrt(atoms) * log(1 / delta)
 
 
+def _no_value(case: _Case) -> np.ndarray:
+    """Of a theorem whose value is no function of n and the sizes."""
+    return np.full(case.n.shape, np.nan)
+
+
 def _missing_mass(rho: np.ndarray, multiplicity: np.ndarray, n: float) -> float:
     """Return sum rho (1-rho)^n over inputs with rho > 0; log1p keeps it exact for tiny rho and huge
     n.
@@ -456,7 +461,7 @@ THEOREMS: dict[str, Theorem] = {
     "H.2": Theorem(
         "any", "any", "upper", "always", "M ||theta - theta'||_2 if ||phi||_2 <= M",
         "log-linear teacher and student: use log_linear(feature_norm, distance)", "Proposition H.2",
-        lambda case: np.full(case.n.shape, np.nan),
+        _no_value,
     ),
 }  # fmt: skip
 """Every theorem by id, in the paper's order."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kt_theory import machine
+from kt_theory.content import ByContent
 from kt_theory.sweep import recipes
 from kt_theory.sweep.cells import Block, Work, run_block, seconds_per_repeat
 from kt_theory.sweep.executors import Crew, crew
@@ -33,8 +34,8 @@ _BYTES_PER_PAIR = 64
 """A dense teacher, the tables to draw from it and a transfer set, per (input, label) pair."""
 
 
-@dataclass(frozen=True)
-class Summary:
+@dataclass(frozen=True, eq=False)
+class Summary(ByContent):
     """What a run did and how the sweep stands.
 
     Attributes

@@ -16,6 +16,7 @@ from typing import Any
 
 from kt_theory import catalogue
 from kt_theory.access import WHOLE_ROW
+from kt_theory.content import ByContent
 from kt_theory.sources import require_file
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
@@ -45,8 +46,8 @@ _KEYS = (
 )
 
 
-@dataclass(frozen=True)
-class Cell:
+@dataclass(frozen=True, eq=False)
+class Cell(ByContent):
     """One point of a sweep: a teacher, a student, n and the seed.
 
     Attributes
@@ -107,7 +108,7 @@ class Axes:
         return [*self.bound, *((name,) for name in self.values if name not in tied)]
 
 
-class Spec:
+class Spec(ByContent):
     """A sweep: teachers x n x students, with repeats or a precision to reach.
 
     Parameters
@@ -188,6 +189,11 @@ class Spec:
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from None
         return spec
+
+    def compared(self) -> Iterator[Any]:
+        """Yield what a specification says, however it was written."""
+        precision = (self.repeats, self.target_se, self.max_repeats)
+        return iter((self.name, self.seed, *precision, self.students, self.axes))
 
     @cached_property
     def cells(self) -> list[Cell]:

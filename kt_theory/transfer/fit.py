@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kt_theory.access import Access
+from kt_theory.content import ByContent
 from kt_theory.output import without_formulas, write_bytes
 from kt_theory.students import Student, as_students
 from kt_theory.students.sparse import ClosedForm, Sharing, SparseFit, WholeRows
@@ -65,7 +66,7 @@ class Learner:
 
 
 @dataclass(frozen=True, eq=False)
-class Copy:
+class Copy(ByContent):
     """A student's table of the inputs that were asked. On others it is uniform, or the student's
     own table.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.content import ByContent
 from kt_theory.sources import require_file
 from kt_theory.transfer.account import Account, drawn, shortened
 from kt_theory.transfer.read.answers import Reading
@@ -28,7 +29,7 @@ LABELS = ("first_token", "text")
 
 
 @dataclass(frozen=True, eq=False)
-class TransferSet:
+class TransferSet(ByContent):
     """Records (input, sampled label, stated log-probabilities). Build it with `read` or
     `from_arrays`.
 
@@ -188,7 +189,8 @@ class TransferSet:
         logprobs : array_like, (n, A), optional
             Log-probabilities, NaN where they are not known.
         labels : sequence of str, (A,), optional
-            Names of the labels; by default their numbers.
+            Names of the labels: there are no others. By default they are called by their numbers,
+            and there may be others than those that occur.
 
         Raises
         ------
@@ -229,7 +231,10 @@ class TransferSet:
             builder.labels[name]
         builder.add_arrays(inputs, codes, stated)
         return TransferSet(
-            **builder.columns(), target=Target.plain(names, True), faithful=True, account=account
+            **builder.columns(),
+            target=Target.plain(names, labels is not None),
+            faithful=True,
+            account=account,
         )
 
     def __len__(self) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from kt_theory.content import ByContent
 from kt_theory.validation import shown, unknown_name
 
 OTHERS = ("keep", "pool", "condition", "none")
@@ -30,7 +31,7 @@ FOLDS = ("strip", "casefold")
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class Target(ByContent):
     """The labels of a copy, and which label of the records counts as which.
 
     Attributes
