@@ -59,6 +59,8 @@ def as_floats(values: Any, name: str) -> np.ndarray:
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(f"{name}: {_MASKED}")
     try:
+        if np.asarray(values).dtype.kind == "c":
+            raise TypeError
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(
@@ -218,6 +220,19 @@ def distributions(
     if raw.dtype != np.float64:
         return table / sums
     return np.where(np.abs(sums - 1.0) > ROUNDING, table / sums, table)
+
+
+def probabilities(values: Any, name: str) -> np.ndarray:
+    """Return `values` as float64, refused where an entry is no probability; no sum is looked at."""
+    array = np.atleast_1d(as_floats(values, name))
+    if not (array.min(initial=0.0) >= -_SINGLE and array.max(initial=0.0) <= 1.0 + _SINGLE):
+        wrong = ~((array >= -_SINGLE) & (array <= 1.0 + _SINGLE))
+        _refuse_entries(wrong, array, name, "probabilities must lie in [0, 1]")
+    return array
+
+
+_SINGLE = 1e-6
+"""How far beyond [0, 1] sums in single precision may carry a probability."""
 
 
 def input_law(rho: Any, inputs: int, *, normalise: bool | None = None) -> np.ndarray:

@@ -32,6 +32,7 @@ from kt_theory.catalogue import files, grammar
 from kt_theory.cli.shared import Names
 from kt_theory.sweep.spec import Spec
 from kt_theory.transfer.account import Skip
+from kt_theory.transfer.read import json_files
 from kt_theory.transfer.read.json_files import loads
 from kt_theory.transfer.read.reasoning import answered
 
@@ -231,6 +232,41 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) * 1024 / len(t
 """
 
 
+def renamed_one_by_one(raw):
+    """What numbers in place of names outside of texts make of a text, byte by byte."""
+    found, inside, place = "", False, 0
+    while place < len(raw):
+        if inside and raw[place] == "\\":
+            found += raw[place : place + 2]
+            place += 2
+            continue
+        inside ^= raw[place] == '"'
+        name = next((name for name in NUMBERS if raw.startswith(name, place)), None)
+        if name is None or inside:
+            found += raw[place]
+            place += 1
+        else:
+            found += NUMBERS[name]
+            place += len(name)
+    return found
+
+
+NUMBERS = {"NaN": "-1e+308", "-Infinity": "-1e+308", "Infinity": "1e+308"}
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 1 << 20])
+def test_names_of_json_are_found_across_blocks(block, monkeypatch):
+    monkeypatch.setattr(json_files, "_BLOCK", block)
+    rng = np.random.default_rng(block)
+    for _ in range(500):
+        texts = ['"' + "".join(rng.choice(WITHIN, 4)) + '"' for _ in range(3)]
+        raw = ",".join(rng.choice([*NUMBERS, "a", "Na", "", "[", *texts], 6))
+        assert json_files._renamed(raw.encode()).decode() == renamed_one_by_one(raw)
+
+
+WITHIN = ["NaN", "Infinity", '\\"', "\\\\", "a", "-"]
+
+
 @pytest.mark.parametrize(
     "text", ["b'[NaN,\"' + b'ab ' * 7_000_000", "b'[NaN' + b',\"a\"' * 5_000_000"]
 )
@@ -238,7 +274,7 @@ def test_names_of_json_take_few_bytes_a_byte(text):
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, text], capture_output=True, text=True, check=True
     )
-    assert float(done.stdout) < 6
+    assert float(done.stdout) < 4.5
 
 
 # Sizes.
@@ -367,6 +403,32 @@ def test_standard_input_is_read(records):
         done = run(*words, input=given)
         assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
         assert b"standard input" in done.stderr
+
+
+FULL = """
+import resource
+from kt_theory.cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limits on files here")
+def test_machine_code_that_cannot_be_kept_names_its_file(tmp_path):
+    (tmp_path / "teacher.csv").write_text("yes,no\n0.5,0.5\n")
+    words = ["risk", str(tmp_path / "teacher.csv"), "--n", "10", "--repeats", "10"]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
+    )
+    assert done.returncode == 2, done
+    assert re.fullmatch(
+        r"Error: .*cache.*\.nb[ci]: no file may become that large here \(ulimit -f\), where Numba "
+        r"keeps machine code \(NUMBA_CACHE_DIR is another folder\)\n",
+        done.stderr,
+    ), done.stderr
 
 
 ENDLESS = """
@@ -611,6 +673,23 @@ def test_examples_of_wrong_types():
     ):
         assert refused(call, **given), call
     assert kt.students.tempered(Fraction(1, 2)).name == kt.students.tempered(0.5).name
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (([[0.5, 0.5], [-1e308, 1e308]], [0.5, 0.5]), r"q\[1, 0\] = -1e\+308: probabilities must"),
+        (([0.5, 0.5], [0.5, np.nan]), r"p\[1\] = nan: probabilities must lie in \[0, 1\]"),
+        (([[0.5, 0.5]], [[0.2, 0.8]], [1e308]), r"rho\[0\] = 1e\+308: probabilities must lie"),
+        ((np.array([0.5, 0.5j]), [0.5, 0.5]), "q: must be a table of real numbers"),
+        (([0.5, 0.5], [0.2, 0.2, 0.6]), r"q has shape \(2,\), p \(3,\): must be"),
+        (([[0.5, 0.5]], [[0.2, 0.8]], [0.5, 0.5]), r"rho \(2,\): must be"),
+    ],
+)
+def test_distances_are_of_probabilities(given, said):
+    with pytest.raises(ValueError, match=said) as raised:
+        kt.total_variation(*given)
+    assert "\n" not in str(raised.value)
 
 
 DEEP = [

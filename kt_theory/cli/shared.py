@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
+from traceback import walk_tb
 from typing import Any
 
 import click
@@ -50,7 +51,8 @@ def _line_of(error: BaseException) -> str | None:
         case OSError() if error.filename is not None:
             return f"{error.filename}: {error.strerror}"
         case OSError() if reason := machine.no_room(error):
-            return f"{reason} {_UNNAMED}"
+            cached = _cached_by_numba(error)
+            return f"{cached}: {reason}, {_CACHE}" if cached else f"{reason} {_UNNAMED}"
         case ValueError() | OSError():
             return str(error)
         case MemoryError():
@@ -60,10 +62,17 @@ def _line_of(error: BaseException) -> str | None:
     return None
 
 
-_UNNAMED = (
-    "where the output goes, or where Numba keeps machine code (NUMBA_CACHE_DIR is another folder)"
-)
+_CACHE = "where Numba keeps machine code (NUMBA_CACHE_DIR is another folder)"
+_UNNAMED = f"where the output goes, or {_CACHE}"
 """What writes files without saying which."""
+
+
+def _cached_by_numba(error: OSError) -> str:
+    """The file of machine code that Numba was writing, which its error does not name."""
+    for frame, _ in walk_tb(error.__traceback__):
+        if frame.f_globals.get("__name__") == "numba.core.caching" and "filepath" in frame.f_locals:
+            return str(frame.f_locals["filepath"])
+    return ""
 
 
 def in_options(text: str) -> str:
