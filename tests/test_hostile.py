@@ -743,22 +743,66 @@ def test_marks_in_names_leave_the_page_whole(tmp_path):
     assert page.count("<h1>Sweep @DATA@&lt;/script&gt;@PLOTLY@@TITLE@</h1>") == 1
 
 
+TABLES = {
+    "limits": [
+        "limits",
+        "--inputs",
+        "20",
+        "--labels",
+        "8",
+        "--n",
+        "40,400",
+        "--level",
+        "rounded(1)",
+    ],
+    "plan": ["plan", "--inputs", "20", "--labels", "8", "--tv", "0.1", "--price", "hard=0.01"],
+    "plan of a teacher": ["plan", "--teacher", "a longer name.csv", "--tv", "0.1"],
+    "plan of answers": ["plan", "--answers", "records.jsonl", "--tv", "0.1"],
+    "risk": ["risk", "a longer name.csv", "--n", "10,1000", "--repeats", "10"],
+    "fit": ["fit", "records.jsonl"],
+    "check": ["sweep", "check", "sweep.toml"],
+    "status": ["sweep", "status", "out"],
+}
+"""Every command that prints a table, or words that stand below one."""
+
+SWEEP = """
+name = "a sweep of a name that is not short"
+n = [10, 100]
+repeats = 4
+students = ["ce_sgl", "grad_ful(cycle, 2)"]
+[[teachers]]
+family = "instance2"
+inputs = [4, 10]
+labels = 11
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no terminals of this kind here")
-@pytest.mark.parametrize("width", [40, 80, 200])
-def test_tables_fit_the_terminal(width):
+@pytest.mark.parametrize("what", TABLES)
+def test_tables_fit_the_terminal(what, records, tmp_path):
     import pty
 
-    ours, theirs = pty.openpty()
-    words = ["limits", "--inputs", "20", "--labels", "8", "--n", "40,400"]
-    env = {**os.environ, "COLUMNS": str(width)}
-    with subprocess.Popen([*PROGRAM, *words], stdout=theirs, stderr=subprocess.DEVNULL, env=env):
-        os.close(theirs)
-        said = b""
-        try:
-            while block := os.read(ours, 4096):
-                said += block
-        except OSError:
-            pass
-    table = said.decode().partition("\r\n\r\nEvery level")[0].splitlines()
-    assert len(table) > 6
-    assert max(map(len, table)) <= width
+    (tmp_path / "a longer name.csv").write_text("input,yes,no\na long name,0.5,0.5\nb,0.25,0.75\n")
+    (tmp_path / "sweep.toml").write_text(SWEEP)
+    if what == "status":
+        kt.sweep.run(Spec.read(tmp_path / "sweep.toml"), tmp_path / "out", progress=False)
+    said = {}
+    for width in (40, 80, 200):
+        ours, theirs = pty.openpty()
+        env = {**os.environ, "COLUMNS": str(width)}
+        with subprocess.Popen(
+            [*PROGRAM, *TABLES[what]], stdout=theirs, stderr=theirs, env=env, cwd=tmp_path
+        ) as process:
+            os.close(theirs)
+            text = b""
+            try:
+                while block := os.read(ours, 4096):
+                    text += block
+            except OSError:
+                pass
+        assert process.returncode == 0, text
+        said[width] = text.decode()
+        lines = said[width].splitlines()
+        assert max(map(len, lines)) <= width, width
+    # Nothing is lost where it is narrow.
+    assert set(re.findall(r"\d+\.\d+", said[200])) <= set(re.findall(r"\d+\.\d+", said[40]))

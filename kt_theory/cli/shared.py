@@ -40,7 +40,7 @@ def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
                 message = _line_of(error)
                 if message is None:
                     raise
-                raise Refusal(" ".join(in_options(message).split())) from error
+                raise Refusal(_short(" ".join(in_options(message).split()))) from error
 
     return run
 
@@ -61,6 +61,15 @@ def _line_of(error: BaseException) -> str | None:
             return "the input is nested too deeply"
     return None
 
+
+def _short(message: str) -> str:
+    """A message without most of a name that a file made too long to be read."""
+    half = _LONGEST // 2
+    return message if len(message) <= _LONGEST else f"{message[:half]} ... {message[-half:]}"
+
+
+_LONGEST = 2000
+"""Characters of a message."""
 
 _CACHE = "where Numba keeps machine code (NUMBA_CACHE_DIR is another folder)"
 _UNNAMED = f"where the output goes, or {_CACHE}"

@@ -17,7 +17,7 @@ from typing import Any
 from kt_theory import catalogue
 from kt_theory.access import WHOLE_ROW
 from kt_theory.content import ByContent
-from kt_theory.sources import require_file
+from kt_theory.sources import TooLarge, require_file
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 from kt_theory.sweep.expressions import evaluate, logspace
@@ -30,6 +30,9 @@ anew."""
 
 LARGEST_SWEEP = 10**6
 """Most cells of one specification."""
+
+LARGEST_FILE = 1 << 24
+"""Most bytes of a specification's file, which takes a second for each three million."""
 
 _SIZES = ("inputs", "labels")
 _KEYS = (
@@ -176,6 +179,8 @@ class Spec(ByContent):
         source = Path(path)
         try:
             require_file(source)
+            if (size := source.stat().st_size) > LARGEST_FILE:
+                raise TooLarge(f"{source} has {size:,} bytes: at most {LARGEST_FILE:,}")
             document = tomllib.loads(source.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{source} is not TOML: {error}") from None

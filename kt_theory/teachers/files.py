@@ -270,10 +270,11 @@ class _Columns:
     def __init__(self, header: Sequence[str], texts: Sequence[bool] = ()) -> None:
         twice = sorted(name for name, times in Counter(header).items() if times > 1)
         if twice:
-            places = " and ".join(str(i + 1) for i, name in enumerate(header) if name == twice[0])
+            first = header.index(twice[0])
+            again = header.index(twice[0], first + 1)
             raise ValueError(
-                f"column {twice[0]!r} occurs twice, as columns {places}: each label needs a name "
-                "of its own"
+                f"column {shown(twice[0])} occurs twice, as columns {first + 1} and {again + 1}: "
+                "each label needs a name of its own"
             )
         nameless = 0 if header and header[0] == "" else None
         self.input = header.index("input") if "input" in header else nameless

@@ -7,6 +7,7 @@ of a merged label the stated variants give a lower bound, as another variant may
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory.content import ByContent
+from kt_theory.delimited import long_cells
 from kt_theory.validation import shown, unknown_name
 
 OTHERS = ("keep", "pool", "condition", "none")
@@ -141,23 +143,20 @@ def _variants(name: str, value: Any) -> list[str]:
     if isinstance(value, (list, tuple)) and all(isinstance(variant, str) for variant in value):
         return list(value)
     raise ValueError(
-        f"label_map: {name!r} is mapped to {value!r}: must be a label, or a list of variants"
+        f"label_map: {shown(name)} is mapped to {shown(value)}: must be a label, or a list of "
+        "variants"
     )
 
 
 def _map_of_file(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8-sig")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not a UTF-8 text: byte {error.start} cannot be decoded"
+        ) from None
     if path.suffix.lower() == ".csv":
-        import csv
-
-        rows = [row for row in csv.reader(text.splitlines()) if row]
-        for number, row in enumerate(rows, 1):
-            if len(row) != 2:
-                raise ValueError(
-                    f"{path} line {number}: {len(row)} cells; must be two, the variant and its "
-                    "label"
-                )
-        return dict(rows)
+        return _map_of_rows(path, text)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -165,6 +164,28 @@ def _map_of_file(path: Path) -> Any:
             f"{path} is not JSON ({error}): must be an object of variants and labels, or a .csv "
             "file"
         ) from None
+
+
+def _map_of_rows(path: Path, text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    lines = csv.reader(text.splitlines())
+    try:
+        with long_cells():
+            for row in filter(None, lines):
+                where = f"{path} line {lines.line_num}"
+                if len(row) != 2:
+                    raise ValueError(
+                        f"{where}: {len(row)} cells; must be two, the variant and its label"
+                    )
+                variant, label = row
+                if found.setdefault(variant, label) != label:
+                    raise ValueError(
+                        f"{where}: {shown(variant)} counts as {shown(found[variant])} and as "
+                        f"{shown(label)}: choose one"
+                    )
+    except csv.Error as error:
+        raise ValueError(f"{path} line {lines.line_num} is not CSV ({error})") from None
+    return found
 
 
 def as_folds(given: Any) -> tuple[str, ...]:
