@@ -743,6 +743,58 @@ def test_marks_in_names_leave_the_page_whole(tmp_path):
     assert page.count("<h1>Sweep @DATA@&lt;/script&gt;@PLOTLY@@TITLE@</h1>") == 1
 
 
+LONG = "a" * 100_000
+REFUSED = {
+    "columns of one name": ("t.csv", "a," * 100_000, "occurs twice, as columns 1 and 2:"),
+    "a column of a long name": (
+        "t.csv",
+        f"{LONG},{LONG}\n1,0\n",
+        "occurs twice, as columns 1 and 2",
+    ),
+    "records of one name": ("r.csv", "input,label" + ",label" * 100_000, "as columns 2 and 3"),
+    "an edge of numbers": ("g.csv", "0.0,1.0\n1,2\n", "line 1: '0.0,1.0': must be two inputs"),
+    "edges below one name": ("g.csv", "edges\n0,1\n", "line 1: 'edges': must be two inputs"),
+    "a long edge": ("g.csv", f"a,b\n{LONG}", "line 2: .*must be two inputs"),
+    "edges in Latin-1": ("g.csv", b"a,\xe9\n0,1\n", "is not a UTF-8 text: byte 2"),
+    "a map in Latin-1": ("m.csv", b"a,\xe9\n", "m.csv is not a UTF-8 text: byte 2"),
+    "a map of two minds": (
+        "m.csv",
+        "a,yes\nb,no\na,no\n",
+        "line 3: 'a' counts as 'yes' and as 'no'",
+    ),
+    "a map of one column": ("m.csv", f"{LONG * 2}\n", "line 1: 1 cells; must be two"),
+    "a map that is cut": ("m.csv", 'a,"yes', "line 1 is not CSV"),
+    "a map of lists": (
+        "m.json",
+        json.dumps({LONG: [1] * 9}),
+        "must be a label, or a list of variants",
+    ),
+    "a long specification": (
+        "s.toml",
+        "#" * (1 << 24) + "#",
+        "16,777,217 bytes: at most 16,777,216",
+    ),
+}
+READERS = {
+    "t": kt.teachers.from_table,
+    "r": kt.TransferSet.read,
+    "g": lambda path: files.read_graph(str(path), 3),
+    "m": lambda path: kt.TransferSet.read(path.with_name("few.csv"), label_map=path),
+    "s": Spec.read,
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refusals_are_of_one_line_that_is_not_long(what, tmp_path):
+    name, text, said = REFUSED[what]
+    (tmp_path / "few.csv").write_text("input,label\nq,a\n")
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=said) as raised:
+        READERS[name[0]](tmp_path / name)
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 1000
+
+
 TABLES = {
     "limits": [
         "limits",

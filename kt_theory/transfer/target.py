@@ -8,6 +8,7 @@ of a merged label the stated variants give a lower bound, as another variant may
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -168,7 +169,7 @@ def _map_of_file(path: Path) -> Any:
 
 def _map_of_rows(path: Path, text: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    lines = csv.reader(text.splitlines())
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         with long_cells():
             for row in filter(None, lines):
