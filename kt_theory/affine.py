@@ -90,7 +90,7 @@ def affine_logits(pi: ArrayLike, features: Any) -> AffineLogits:
         If the logits are not affine in the features: the nearest table by least squares of the
         centred log-probabilities is more than `TOLERANCE` away from some row in TV.
     """
-    table = np.asarray(pi, dtype=np.float64)
+    table = distributions(pi, "pi", 2)
     points = numeric_array(features, "features", 2).astype(np.float64)
     if len(points) != len(table):
         raise ValueError(

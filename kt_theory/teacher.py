@@ -19,6 +19,7 @@ from kt_theory.validation import (
     as_floats,
     distributions,
     entries_of,
+    in_unicode,
     input_law,
     numeric_array,
     shown,
@@ -332,15 +333,17 @@ def _count(number: int, one: str, many: str | None = None) -> str:
 
 
 def _name(name: str | None) -> str | None:
-    if name is None or (isinstance(name, str) and name.strip()):
-        return name
+    if name is None:
+        return None
+    if isinstance(name, str) and name.strip():
+        return in_unicode(name)
     raise ValueError(f"name = {shown(name)}: must be words that name the teacher's rows in tables")
 
 
 def _names(names: Sequence[str] | None, length: int, what: str) -> tuple[str, ...] | None:
     if names is None:
         return None
-    result = tuple(str(name) for name in entries_of(names, what))
+    result = tuple(in_unicode(str(name)) for name in entries_of(names, what))
     if len(result) != length:
         raise ValueError(f"{what} has {len(result)} entries: {length} are needed")
     return result

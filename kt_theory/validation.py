@@ -9,6 +9,7 @@ import operator
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,27 @@ def as_path(value: Any, name: str) -> Path:
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError(f"{name} = {shown(value)}: must be a str or a Path")
     return Path(value)
+
+
+def true_or_false(value: Any, name: str) -> bool:
+    """Return a truth value, or refuse what is none, though Python would take it for one."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} = {shown(value)}: must be True or False")
+    return bool(value)
+
+
+def refuse_no_text(**values: Any) -> None:
+    """Raise an error where one of some values is neither a text nor None."""
+    for name, value in values.items():
+        if not isinstance(value, (str, NoneType)):
+            raise ValueError(f"{name} = {shown(value)}: must be a text")
+
+
+def in_unicode(text: str) -> str:
+    """Return a text as a table can hold it: a file's name that is no UTF-8 has halves of surrogate
+    pairs, which are written as numbers.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def as_floats(values: Any, name: str) -> np.ndarray:
@@ -200,6 +222,8 @@ def distributions(
     rounding and divided by their sum in float64. `normalise=True` divides by any positive sum; None
     is for callers that have no such argument to offer.
     """
+    if normalise is not None:
+        true_or_false(normalise, "normalise")
     raw = numeric_array(values, name, ndim)
     _refuse_entries(raw < 0, raw, name, "probabilities must be >= 0")
     table = raw.astype(np.float64)

@@ -20,6 +20,7 @@ import zipfile
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ import pytest
 import kt_theory as kt
 from kt_theory.catalogue import files, grammar
 from kt_theory.cli.shared import Names
+from kt_theory.sweep.replay import find
 from kt_theory.sweep.spec import Spec
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.read import json_files
@@ -658,6 +660,117 @@ def test_values_of_wrong_types(call):
             named = {**base, parameter.name: value}
             first = [named.pop(each.name) for each in given if each.kind is each.POSITIONAL_ONLY]
             refused(call, *first, **named)
+
+
+TRANSFER = kt.TransferSet.from_arrays(["a", "b"], [0, 1], logprobs=np.log(TEACHER.pi))
+COPY = kt.fit(TRANSFER)
+FRAME = pd.DataFrame({"student": "a", "n": [10, 20, 40], "mean": [0.3, 0.2, 0.1]})
+FRAME["std_error"] = 0.01
+
+
+def reading(option):
+    """Return what reads a file with an option given."""
+
+    def read(value, folder):
+        (folder / "few.csv").write_text("input,label,logprob\nq,a,-0.5\n")
+        return kt.TransferSet.read(folder / "few.csv", **{option: value})
+
+    return read
+
+
+def sweeping(option):
+    """Return what runs a sweep with an option given."""
+
+    def run_sweep(value, folder):
+        given = {"executor": "threads", "workers": 1, option: value}
+        teachers = [{"family": "uniform", "inputs": 1, "labels": 2}]
+        spec = Spec(name="a", n=[1], repeats=2, students=["ce_sgl"], teachers=teachers)
+        return kt.sweep.run(spec, folder / "sweep", **given, progress=False)
+
+    return run_sweep
+
+
+SMALL_SPEC = Spec(
+    name="a", n=[1], repeats=2, teachers=[{"family": "uniform", "inputs": 1, "labels": 2}]
+)
+METHODS = {
+    **{
+        f"read, {option}": reading(option)
+        for option in (
+            *("format", "label", "input", "logprob", "labels", "other", "label_map", "fold"),
+            *("model", "requests", "on_error", "as_sampled"),
+        )
+    },
+    **{f"sweep, {option}": sweeping(option) for option in ("shard", "workers", "fail_fast")},
+    "read, path": lambda value, _: kt.TransferSet.read(value),
+    "take": lambda value, _: TRANSFER.take(value),
+    "seen_by": lambda value, _: TRANSFER.seen_by(value),
+    "aligned": lambda value, _: TRANSFER.aligned(value),
+    "certificate": lambda value, _: COPY.certificate(value),
+    "write": lambda value, folder: COPY.write(folder / value if type(value) is str else value),
+    "balls": lambda value, _: kt.graphs.path(3).balls(value),
+    "cdf": lambda value, _: kt.missing_mass_law(TEACHER, 3).cdf(value),
+    "quantile": lambda value, _: kt.missing_mass_law(TEACHER, 3).quantile(value),
+    "counts": lambda value, _: kt.students.NAMED["ce_sgl"].table(value, [[0.5, 0.5]]),
+    "revealed": lambda value, _: kt.students.NAMED["ce_sgl"].table([[1, 1]], value),
+    "name of a student": lambda value, _: kt.Student(value, "hard", max),
+    "name of a teacher": lambda value, _: repr(kt.Teacher(TEACHER.pi, name=value).name),
+    "names of labels": lambda value, _: kt.Teacher(TEACHER.pi, label_names=value),
+    "normalise": lambda value, _: kt.Teacher(TEACHER.pi, normalise=value),
+    "sampled": lambda value, _: kt.students.top_k(1, sampled=value),
+    "log_linear": lambda value, _: kt.bounds.log_linear(value, value),
+    "delta": lambda value, _: kt.bounds.table(3, 3, 5, delta=value),
+    "mean": lambda value, _: kt.fit_rate(FRAME.assign(mean=[value] * 3)),
+    "std_error": lambda value, _: kt.fit_rate(FRAME.assign(std_error=[value] * 3)),
+    "student": lambda value, _: kt.fit_rate(FRAME.assign(student=[value] * 3)),
+    "id of a cell": lambda value, _: find(SimpleNamespace(spec=SMALL_SPEC), value),
+    "levels": lambda value, _: kt.plan(3, 3, 0.1, top=(), levels=value),
+    "prices": lambda value, _: kt.plan(3, 3, 0.1, top=(), prices=value),
+    "tv": lambda value, _: kt.plan(3, 3, value, top=()),
+    "hops": lambda value, _: kt.minimax_risk("gradient", 3, 3, 5, graph="path", hops=value),
+    "scores": lambda value, _: kt.TransferSet.from_arrays(["a"], logits=value),
+}
+MORE_VALUES = [*VALUES, pd.NA, "\ud800", 5e-324, 1e308, -1e308, [[1e308, -1e308, 0.0]], "..", ""]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_and_options_of_wrong_types(method, tmp_path):
+    for value in MORE_VALUES:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.simplefilter("ignore", kt.PowerLawWarning)
+            try:
+                METHODS[method](value, tmp_path)
+            except CLEAR as error:
+                said = str(error)
+                assert said, value
+                assert "\n" not in said, value
+
+
+def test_what_is_no_truth_value_is_refused():
+    """A word that Python takes for true is not what anybody means by it."""
+    for call in (
+        lambda: kt.Teacher(TEACHER.pi, normalise="no"),
+        lambda: kt.students.top_k(1, sampled="no"),
+        lambda: kt.teachers.from_table("none.csv", normalise="no"),
+        lambda: kt.TransferSet.read("none.csv", as_sampled="no"),
+    ):
+        with pytest.raises(ValueError, match="= 'no': must be True or False"):
+            call()
+
+
+def test_names_that_are_no_unicode_stand_in_tables():
+    teacher = kt.Teacher(TEACHER.pi, name="a\ud800", label_names=["\udcff", "b"])
+    found = kt.simulate(teacher, kt.Student("c\ud800", "hard", own_rule), 3, 4, progress=False)
+    assert found.frame["teacher"].tolist() == ["a\\ud800"]
+    assert found.frame["student"].tolist() == ["c\\ud800"]
+    records = kt.TransferSet.from_arrays(["a\ud800"], [0], labels=["\udcff", "b"])
+    assert kt.fit(records).table["input"].tolist() == ["a\\ud800"]
+
+
+@kt.row_rule
+def own_rule(counts, revealed, out):
+    out[:] = 1.0 / counts.size
 
 
 def test_examples_of_wrong_types():

@@ -168,7 +168,8 @@ def _measures(tables: np.ndarray, before: np.ndarray, truth: Teacher) -> np.ndar
 
 
 def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
-    if isinstance(stages, (str, Student)) or not isinstance(stages, Iterable):
+    single = isinstance(stages, (str, Student)) or getattr(stages, "shape", None) == ()
+    if single or not isinstance(stages, Iterable):
         raise ValueError(
             f"stages = {shown(stages)}: must be a list of (student, n), "
             f"such as [('ce_sgl', 1000)] * 20"

@@ -20,6 +20,7 @@ from kt_theory.numeric import total_variation
 from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import (
     as_floats,
+    positive,
     sample_sizes,
     shown,
     unit_interval,
@@ -205,9 +206,10 @@ def log_linear(feature_norm: float, distance: float) -> float:
         ||theta - theta'||_2.
     """
     for name, value in (("feature_norm", feature_norm), ("distance", distance)):
-        if as_floats(value, name).ndim or not 0.0 <= float(value) < np.inf:
+        number = as_floats(value, name)
+        if number.ndim or not 0.0 <= number < np.inf:
             raise ValueError(f"{name} = {shown(value)}: must be a finite number >= 0")
-    return float(feature_norm) * float(distance)
+    return float(as_floats(feature_norm, "feature_norm")) * float(as_floats(distance, "distance"))
 
 
 def _hard_lower(case: _Case) -> np.ndarray:
@@ -379,7 +381,7 @@ def _case(inputs: int, labels: int, n: Any, delta: float, teacher: Teacher | Non
         float(S),
         float(A),
         np.array(sample_sizes(n), dtype=np.float64),
-        unit_interval(delta, "delta"),
+        positive(unit_interval(delta, "delta"), "delta", low=_SMALLEST_DELTA),
         teacher,
     )
 
@@ -399,6 +401,9 @@ def _bounds(id: str, case: _Case) -> list[Bound]:
         for n, value in zip(case.n, values, strict=True)
     ]
 
+
+_SMALLEST_DELTA = 1e-290
+"""Divided by the number of inputs it is no zero."""
 
 _DELTA = "with probability 1-delta"
 _FIXED = "one teacher fixed in n: give teacher="

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kt_theory import machine
-from kt_theory.validation import whole_number
+from kt_theory.validation import shown, whole_number
 
 KINDS = ("threads", "processes", "dask", "dask://HOST:PORT")
 CONNECT_SECONDS = 10
@@ -89,7 +89,8 @@ def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
         return _dask(executor, count)
     if not callable(getattr(executor, "submit", None)):
         raise ValueError(
-            f"executor = {executor!r}: must be one of {', '.join(KINDS)}, or have the method submit"
+            f"executor = {shown(executor)}: must be one of {', '.join(KINDS)}, or have the method "
+            "submit"
         )
     width = count if workers is not None else getattr(executor, "_max_workers", None) or count
     return Crew(executor, width, type(executor).__name__)

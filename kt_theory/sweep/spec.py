@@ -182,7 +182,9 @@ class Spec(ByContent):
             if (size := source.stat().st_size) > LARGEST_FILE:
                 raise TooLarge(f"{source} has {size:,} bytes: at most {LARGEST_FILE:,}")
             document = tomllib.loads(source.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{source} is not a UTF-8 text: byte {error.start}") from None
+        except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{source} is not TOML: {error}") from None
         except RecursionError:
             raise ValueError(f"{source} is nested too deeply") from None

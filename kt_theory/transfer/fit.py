@@ -21,6 +21,7 @@ from kt_theory.transfer.certify.certificate import Certificate, certify
 from kt_theory.transfer.rows import Rows, renumbered, starts
 from kt_theory.transfer.seen import dense, refuse_impossible, seen, sees_all
 from kt_theory.transfer.sets import TransferSet
+from kt_theory.validation import as_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -204,7 +205,7 @@ class Copy(ByContent):
 
         The suffix says the format: .parquet, .csv, .json (a record a line).
         """
-        target = Path(path)
+        target = as_path(path, "path")
         if target.suffix == ".parquet":
             buffer = io.BytesIO()
             self.table.to_parquet(buffer, index=False)

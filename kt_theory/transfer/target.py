@@ -19,7 +19,7 @@ import numpy as np
 
 from kt_theory.content import ByContent
 from kt_theory.delimited import long_cells
-from kt_theory.validation import shown, unknown_name
+from kt_theory.validation import entries_of, shown, unknown_name
 
 OTHERS = ("keep", "pool", "condition", "none")
 """What becomes of labels that were not declared: they are labels; they count as one, `POOLED`; the
@@ -193,9 +193,11 @@ def as_folds(given: Any) -> tuple[str, ...]:
     """Return the names of folds, from a sequence of them or from text with commas."""
     if given is None:
         return ()
-    names = [part.strip() for part in given.split(",")] if isinstance(given, str) else list(given)
+    if isinstance(given, str):
+        given = [part.strip() for part in given.split(",")]
+    names = entries_of(given, "fold")
     for name in names:
-        if name not in FOLDS:
+        if not isinstance(name, str) or name not in FOLDS:
             raise unknown_name("fold", name, FOLDS)
     return tuple(names)
 
