@@ -856,6 +856,31 @@ def test_marks_in_names_leave_the_page_whole(tmp_path):
     assert page.count("<h1>Sweep @DATA@&lt;/script&gt;@PLOTLY@@TITLE@</h1>") == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no terminals of this kind here")
+def test_names_give_a_terminal_no_orders(tmp_path):
+    import pty
+
+    (tmp_path / "a.csv").write_text("a\x1b[31m\x1b]0;title\x07\u202e,b\n1,0\n", encoding="utf-8")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, "fit", "a.csv"], stdout=theirs, stderr=theirs, cwd=tmp_path
+    ) as process:
+        os.close(theirs)
+        said = os.read(ours, 10_000)
+    assert process.returncode == 2
+    assert b"the columns are a\\x1b[31m\\x1b]0;title\\x07\\u202e, b" in said.replace(b"\r\n", b"")
+    assert not {0x1B, 0x07} & set(said)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file that fails when read")
+def test_a_file_that_fails_while_it_is_read_is_named():
+    with pytest.raises(OSError, match="Input/output error: '/proc/self/mem'"):
+        kt.TransferSet.read("/proc/self/mem")
+    done = run("fit", "/proc/self/mem")
+    assert done.returncode == 2
+    assert done.stderr == b"Error: /proc/self/mem: Input/output error\n"
+
+
 LONG = "a" * 100_000
 REFUSED = {
     "columns of one name": ("t.csv", "a," * 100_000, "occurs twice, as columns 1 and 2:"),

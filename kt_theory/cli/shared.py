@@ -40,7 +40,7 @@ def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
                 message = _line_of(error)
                 if message is None:
                     raise
-                raise Refusal(_short(" ".join(in_options(message).split()))) from error
+                raise Refusal(_in_a_line(in_options(message))) from error
 
     return run
 
@@ -62,10 +62,14 @@ def _line_of(error: BaseException) -> str | None:
     return None
 
 
-def _short(message: str) -> str:
-    """A message without most of a name that a file made too long to be read."""
-    half = _LONGEST // 2
-    return message if len(message) <= _LONGEST else f"{message[:half]} ... {message[-half:]}"
+def _in_a_line(message: str) -> str:
+    """A message in a line, without most of a name that a file made too long to be read, and without
+    characters that a terminal obeys.
+    """
+    line, half = " ".join(message.split()), _LONGEST // 2
+    if len(line) > _LONGEST:
+        line = f"{line[:half]} ... {line[-half:]}"
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
 
 
 _LONGEST = 2000

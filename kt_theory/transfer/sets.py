@@ -174,7 +174,13 @@ class TransferSet(ByContent):
         builder = Builder(account)
         part, field = (label, None) if label in LABELS else ("first_token", label)
         reading = Reading(part, input, builder.texts, account, field, logprob, model)
-        read_file(source, builder, account, format, reading, on_error == "raise", requests)
+        try:
+            read_file(source, builder, account, format, reading, on_error == "raise", requests)
+        except OSError as error:
+            if error.filename is not None or error.errno is None:
+                raise
+            # A disk that fails while it is read says nothing of the file.
+            raise OSError(error.errno, error.strerror, str(source)) from error
         transfer = _built(builder, account, _Aim(labels, other, merged, folds), as_sampled)
         if on_error == "raise":
             _refuse_skipped(account)
