@@ -881,6 +881,22 @@ def test_a_file_that_fails_while_it_is_read_is_named():
     assert done.stderr == b"Error: /proc/self/mem: Input/output error\n"
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--shard", "²/3"], "--shard ²/3: must be I/N"),
+        (["--shard", "1/" + "9" * 5000], "--shard 1/9"),
+        (["--executor", "dask://x:y"], "executor = 'dask://x:y': must be dask://HOST:PORT"),
+        (["--executor", "dask://"], "executor = 'dask://': must be dask://HOST:PORT"),
+    ],
+)
+def test_options_of_sweeps(options, said, tmp_path):
+    (tmp_path / "sweep.toml").write_text(SWEEP)
+    done = run("sweep", "run", tmp_path / "sweep.toml", "--out", tmp_path / "out", *options)
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1), done.stderr[-300:]
+    assert said in done.stderr.decode()
+
+
 LONG = "a" * 100_000
 REFUSED = {
     "columns of one name": ("t.csv", "a," * 100_000, "occurs twice, as columns 1 and 2:"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ class _Shard(click.ParamType):
         if isinstance(value, tuple):
             return value
         left, slash, right = str(value).partition("/")
-        if not (slash and left.isdigit() and right.isdigit() and 1 <= int(left) <= int(right)):
+        numbers = all(re.fullmatch("[0-9]{1,9}", part) for part in (left, right))
+        if not (slash and numbers and 1 <= int(left) <= int(right)):
             raise Refusal(f"--shard {value}: must be I/N with 1 <= I <= N, such as 3/8")
         return int(left), int(right)
 

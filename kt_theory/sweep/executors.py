@@ -5,6 +5,7 @@ other executor.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -112,6 +113,8 @@ def _dask(address: str, count: int) -> Crew:
         place: Any = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
         finish.append(place.close)
     else:
+        if not re.fullmatch("dask://.+:[0-9]{1,5}", address):
+            raise ValueError(f"executor = {shown(address)}: must be dask://HOST:PORT")
         place = address.replace("dask://", "tcp://")
     try:
         client = Client(place, timeout=CONNECT_SECONDS, set_as_default=False)
