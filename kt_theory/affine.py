@@ -4,11 +4,13 @@ reveals of them.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.content import ByContent
 from kt_theory.numeric import softmax, total_variation
 from kt_theory.validation import distributions, numeric_array
 
@@ -18,7 +20,8 @@ softmax-affine.
 """
 
 
-class AffineLogits(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class AffineLogits(ByContent):
     """Logits W x + b, up to a shift of all labels that may depend on x.
 
     Attributes
@@ -87,7 +90,7 @@ def affine_logits(pi: ArrayLike, features: Any) -> AffineLogits:
         If the logits are not affine in the features: the nearest table by least squares of the
         centred log-probabilities is more than `TOLERANCE` away from some row in TV.
     """
-    table = np.asarray(pi, dtype=np.float64)
+    table = distributions(pi, "pi", 2)
     points = numeric_array(features, "features", 2).astype(np.float64)
     if len(points) != len(table):
         raise ValueError(

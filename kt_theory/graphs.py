@@ -33,7 +33,7 @@ class Graph(ByContent):
     name: str
     adjacency: Any
 
-    def parts(self) -> Iterator[Any]:
+    def compared(self) -> Iterator[Any]:
         """Yield the edges: graphs with equal edges are equal, whatever they are called."""
         return iter((self.vertices, self.adjacency.indptr, self.adjacency.indices))
 
@@ -53,6 +53,8 @@ class Graph(ByContent):
 
         Raises
         ------
+        ValueError
+            If `hops` is no whole number.
         BallsTooLarge
             Before more than `MOST_ENTRIES` pairs would have to be worked through.
         """
@@ -61,7 +63,7 @@ class Graph(ByContent):
         eye = sp.eye_array(self.vertices, dtype=bool, format="csr")
         step = (self.adjacency + eye).astype(bool)
         ball = eye
-        for _ in range(hops):
+        for _ in range(whole_number(hops, "hops")):
             pairs = float(np.diff(step.indptr)[ball.indices].sum())
             if pairs > MOST_ENTRIES:
                 raise BallsTooLarge(

@@ -43,7 +43,10 @@ the last one that its locks reach, which no file of ours does.
 """
 
 UNFINISHED = ".kt_theory-"
-"""How the names of files begin that are still being written."""
+"""How the names of files begin that are still being written, and of folders for the while."""
+
+_LOCK = "lock"
+"""The file of a folder for the while that its process holds locked."""
 
 _ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _NO_ROOM = ("ENOSPC", "EDQUOT")
@@ -252,8 +255,74 @@ def _remove_unused(path: Path) -> None:
         os.remove(path)
         return
     with open(path, "r+b") as stream:
-        if _granted(fcntl.flock, stream, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if _locked_at_once(stream.fileno()):
             os.remove(path)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Give a folder for files that nobody needs afterwards, and remove it.
+
+    It holds a file that is open and locked for the while, by which the next one to want such a
+    folder knows those of processes that were killed, and removes them.
+    """
+    _remove_dead_folders()
+    folder, handle = _new_folder()
+    try:
+        yield folder
+    finally:
+        os.close(handle)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _new_folder() -> tuple[Path, int]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=UNFINISHED))
+        with suppress(FileNotFoundError):  # somebody took it for a leftover
+            handle = open_new(folder / _LOCK)
+            with suppress(OSError):  # a file system without locks
+                lock(handle)
+            if (folder / _LOCK).exists():
+                return folder, handle
+            os.close(handle)
+
+
+def _remove_dead_folders() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{UNFINISHED}*"):
+        with suppress(OSError):
+            facts = folder.lstat()
+            if stat.S_ISDIR(facts.st_mode) and _is_own(facts):
+                _remove_unused_folder(folder)
+
+
+def _is_own(facts: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or facts.st_uid == os.getuid()
+
+
+def _remove_unused_folder(folder: Path) -> None:
+    with ExitStack() as held:
+        try:
+            stream = held.enter_context(open(folder / _LOCK, "r+b"))
+        except FileNotFoundError:
+            folder.rmdir()  # its process came no further, or makes another one
+            return
+        if not _locked_at_once(stream.fileno()):
+            return
+        if fcntl is None:  # Windows removes no open file
+            held.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked_at_once(handle: int) -> bool:
+    """Take the lock of an open file; False if somebody has it."""
+    if fcntl is None:
+        return _locked_byte(handle, _WHOLE)
+    return _granted(fcntl.flock, handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def free_space(folder: Path) -> int:
+    """Return the bytes that can still be written to a folder."""
+    return shutil.disk_usage(folder).free
 
 
 def no_room(error: OSError) -> str:
@@ -279,7 +348,7 @@ def private_folder() -> Path:
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     facts = folder.lstat()
-    of_others = facts.st_uid != os.getuid() or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    of_others = not _is_own(facts) or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     if stat.S_ISDIR(facts.st_mode) and not of_others:
         return folder
     new = tempfile.mkdtemp(prefix="kt_theory-")

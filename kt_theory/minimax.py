@@ -176,19 +176,21 @@ class Asked:
     @classmethod
     def of(cls, access: Any, k: Any, graph: Any, hops: Any, labels_per_query: Any) -> Asked:
         """Return what is asked, every parameter checked against the level that it is of."""
+        known = (*ORDER, *BESIDE)
+        if not isinstance(access, Access) and not (isinstance(access, str) and access in known):
+            raise unknown_name("access level", access, known)
         name = access.name if isinstance(access, Access) else access
-        if not isinstance(access, Access) and access not in (*ORDER, *BESIDE):
-            raise unknown_name("access level", access, (*ORDER, *BESIDE))
+        times = whole_number(labels_per_query, "labels_per_query", low=1)
+        radius = whole_number(hops, "hops")
         for argument, given, owners in (
             ("k", k is not None, ("top_k", "top_k_only")),
             ("graph", graph is not None, ("gradient",)),
-            ("hops", hops != 1, ("gradient",)),
-            ("labels_per_query", labels_per_query != 1, ("hard", "partial")),
+            ("hops", radius != 1, ("gradient",)),
+            ("labels_per_query", times != 1, ("hard", "partial")),
         ):
             if given and name not in owners:
                 which = " and ".join(map(repr, owners))
                 raise ValueError(f"{argument} is given: access {name!r} has none, only {which} do")
-        times = whole_number(labels_per_query, "labels_per_query", low=1)
         if isinstance(access, Access):
             return cls(access, name, name, labels_per_query=times)
         if access in ("top_k", "top_k_only"):
@@ -197,7 +199,7 @@ class Asked:
             return cls(level, access, level.name, largest=True)
         if access == "gradient":
             _refuse_missing("graph", graph, access)
-            return cls(gradient(graph, hops), access, access)
+            return cls(gradient(graph, radius), access, access)
         return cls(as_access(access), access, access, labels_per_query=times)
 
     def sized(self, inputs: Any, labels: Any) -> Bracket:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.validation import as_floats
+from kt_theory.validation import probabilities
 
 
 def total_variation(q: ArrayLike, p: ArrayLike, rho: ArrayLike | None = None) -> np.ndarray | float:
@@ -23,9 +23,23 @@ def total_variation(q: ArrayLike, p: ArrayLike, rho: ArrayLike | None = None) ->
     rho : array_like, (S,), optional
         Input law. If given, q and p are (..., S, A) and the rho-weighted sum TV(q, p | rho) of
         equation (2.1) in Zhao and Zhu (2023) is returned.
+
+    Raises
+    ------
+    ValueError
+        For an entry outside [0, 1], or shapes that do not go together.
     """
-    rows = 0.5 * np.abs(as_floats(q, "q") - as_floats(p, "p")).sum(axis=-1)
-    return rows if rho is None else rows @ as_floats(rho, "rho")
+    one, other = probabilities(q, "q"), probabilities(p, "p")
+    law = None if rho is None else probabilities(rho, "rho")
+    try:
+        rows = 0.5 * np.abs(one - other).sum(axis=-1)
+        return rows if law is None else rows @ law
+    except ValueError:
+        asked = "" if law is None else f", rho {law.shape}"
+        raise ValueError(
+            f"q has shape {one.shape}, p {other.shape}{asked}: must be (..., labels) and "
+            "(..., labels), with rho (..., inputs, labels) and (inputs,)"
+        ) from None
 
 
 def missed(x: Any, n: Any) -> Any:

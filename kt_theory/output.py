@@ -18,12 +18,13 @@ def refuse_unwritable(paths: Iterable[Path], inputs: Iterable[Path] = ()) -> Non
     sources = [path.resolve() for path in inputs]
     seen: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder: give the name of a file")
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
+        refuse_special(path)
+        folder = path.resolve().parent
+        if not folder.is_dir():
+            missing = folder if path.is_symlink() else path.parent
+            raise FileNotFoundError(f"{path}: the folder {missing} does not exist")
         writable = os.access(path, os.W_OK) or not path.exists()
-        if not (writable and os.access(path.parent, os.W_OK)):
+        if not (writable and os.access(folder, os.W_OK)):
             raise PermissionError(f"{path} cannot be written: no permission")
         if path.resolve() in sources:
             raise ValueError(
@@ -34,19 +35,34 @@ def refuse_unwritable(paths: Iterable[Path], inputs: Iterable[Path] = ()) -> Non
         seen.append(path.resolve())
 
 
+def refuse_special(path: Path) -> None:
+    """Raise an error if a path is a folder, a device or a pipe: a file in its place would be the
+    end of it.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: give the name of a file")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is not a regular file: nothing is written there")
+
+
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     """Replace a file in one step or not at all: `write` fills another one beside it.
 
-    What killed processes left half-written in its folder is removed.
+    Of a link it is the file that the link leads to. What killed processes left half-written in its
+    folder is removed.
 
     Raises
     ------
     OSError
         With the file's name where the disk is full or no file may become so large.
+    ValueError
+        If it is a device or a pipe.
     """
-    machine.remove_leftovers(path.parent)
+    refuse_special(path)
+    target = path.resolve()
+    machine.remove_leftovers(target.parent)
     try:
-        with machine.replacement(path) as beside:
+        with machine.replacement(target) as beside:
             write(beside)
     except OSError as error:
         if not (reason := machine.no_room(error)):

@@ -147,7 +147,14 @@ def _curves(
     frame: pd.DataFrame, keys: list[str]
 ) -> Iterator[tuple[dict[str, Any], str, pd.DataFrame]]:
     """Yield what identifies each curve, its name in messages, and its points."""
-    groups = frame.groupby(keys, sort=False, dropna=False, observed=True) if keys else [((), frame)]
+    groups: Any = [((), frame)]
+    if keys:
+        try:
+            groups = list(frame.groupby(keys, sort=False, dropna=False, observed=True))
+        except (TypeError, NotImplementedError) as error:
+            raise ValueError(
+                f"frame: curves cannot be told apart by {', '.join(map(str, keys))}: {error}"
+            ) from None
     for values, points in groups:
         identity = dict(zip(keys, values, strict=True))
         name = ", ".join(f"{key}={value}" for key, value in identity.items())
@@ -187,8 +194,10 @@ def _fit_curve(
 
 def _numbers(points: pd.DataFrame, column: str) -> np.ndarray:
     try:
+        if points[column].to_numpy().dtype.kind == "c":
+            raise TypeError
         values = points[column].to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"frame column {column!r} has type {points[column].dtype}: must hold numbers"
         ) from None
@@ -208,7 +217,8 @@ def _relative_noise(std_error: np.ndarray, mean: np.ndarray) -> tuple[Noise, np.
 
     It is 0.0 if all points are exact and NaN if it is known for none; all points count then.
     """
-    relative = std_error / mean
+    with np.errstate(over="ignore"):  # errors beyond all measure are infinite
+        relative = std_error / mean
     known = np.isfinite(relative) & (relative > EXACT)
     if known.any():
         return relative[known], known

@@ -6,10 +6,14 @@ import math
 import os
 import stat
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from kt_theory import machine
 
 MOST_CELLS = 2**28
 """Cells of a table: 2 GiB of float64."""
@@ -19,6 +23,12 @@ SMALL = 1 << 26
 
 RATIO = 500
 """Above `SMALL` no file holds as many times its own size: it was made to fill the memory."""
+
+
+MOST_COPIED = 1 << 32
+"""Bytes of a stream that are copied to the disk, where nobody knows whether it ends."""
+
+_BLOCK = 1 << 20
 
 
 class TooLarge(ValueError):
@@ -49,6 +59,44 @@ def refuse_packed(held: int, size: int) -> None:
             f"holds {held:,} bytes, over {RATIO} times its size: store it uncompressed if that is "
             "meant"
         )
+
+
+@contextmanager
+def copied(
+    stream: BinaryIO, name: str, most: int | None = None, head: bytes = b""
+) -> Iterator[Path]:
+    """Give the path of a copy of what a stream holds, a file called `name`, for the while; `head`
+    is what was read of it already.
+
+    Raises
+    ------
+    TooLarge
+        If the stream holds more than `most` bytes, or more than half of what is free where
+        temporary files lie: others need some too.
+    OSError
+        With the folder's name where the disk is full all the same.
+    """
+    with machine.temporary_folder() as folder:
+        half = machine.free_space(folder) // 2
+        copy = folder / name
+        try:
+            with copy.open("wb") as file:
+                file.write(head)
+                while block := stream.read(_BLOCK):
+                    file.write(block)
+                    _refuse_copied(file.tell(), most, half, folder.parent)
+        except OSError as error:
+            if not (reason := machine.no_room(error)):
+                raise
+            raise OSError(error.errno, reason, str(folder.parent)) from None
+        yield copy
+
+
+def _refuse_copied(size: int, most: int | None, half: int, place: Path) -> None:
+    if most is not None and size > most:
+        raise TooLarge(f"holds more than {most:,} bytes: give the name of a file")
+    if size > half:
+        raise TooLarge(f"holds more than {half:,} bytes, half of what is free in {place}")
 
 
 def read_npy(path: str | Path) -> np.ndarray:

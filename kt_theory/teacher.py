@@ -5,8 +5,9 @@ input law rho.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +19,7 @@ from kt_theory.validation import (
     as_floats,
     distributions,
     entries_of,
+    in_unicode,
     input_law,
     numeric_array,
     shown,
@@ -27,7 +29,8 @@ SMALL = 10**6
 """Cells up to which the table of a teacher given by classes is made when somebody looks at it."""
 
 
-class RowClasses(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class RowClasses(ByContent):
     """Inputs grouped by (pi(.|s) up to label order, rho(s)); every exact risk costs one row per
     class.
 
@@ -41,6 +44,9 @@ class RowClasses(NamedTuple):
     rows: np.ndarray
     rho: np.ndarray
     multiplicity: np.ndarray
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter((self.rows, self.rho, self.multiplicity))
 
     @property
     def weight(self) -> np.ndarray:
@@ -270,7 +276,7 @@ class Teacher(ByContent):
         names = self.input_names, self.label_names, self._name
         return _rebuild, (self._pi is None, self._held, *names)
 
-    def parts(self) -> Iterator[Any]:
+    def compared(self) -> Iterator[Any]:
         """Yield what counts when teachers are compared."""
         return iter((self._pi is None, self.input_names, self.label_names, *self._held))
 
@@ -327,15 +333,17 @@ def _count(number: int, one: str, many: str | None = None) -> str:
 
 
 def _name(name: str | None) -> str | None:
-    if name is None or (isinstance(name, str) and name.strip()):
-        return name
+    if name is None:
+        return None
+    if isinstance(name, str) and name.strip():
+        return in_unicode(name)
     raise ValueError(f"name = {shown(name)}: must be words that name the teacher's rows in tables")
 
 
 def _names(names: Sequence[str] | None, length: int, what: str) -> tuple[str, ...] | None:
     if names is None:
         return None
-    result = tuple(str(name) for name in entries_of(names, what))
+    result = tuple(in_unicode(str(name)) for name in entries_of(names, what))
     if len(result) != length:
         raise ValueError(f"{what} has {len(result)} entries: {length} are needed")
     return result

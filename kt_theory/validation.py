@@ -9,6 +9,7 @@ import operator
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -54,11 +55,34 @@ def as_path(value: Any, name: str) -> Path:
     return Path(value)
 
 
+def true_or_false(value: Any, name: str) -> bool:
+    """Return a truth value, or refuse what is none, though Python would take it for one."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} = {shown(value)}: must be True or False")
+    return bool(value)
+
+
+def refuse_no_text(**values: Any) -> None:
+    """Raise an error where one of some values is neither a text nor None."""
+    for name, value in values.items():
+        if not isinstance(value, (str, NoneType)):
+            raise ValueError(f"{name} = {shown(value)}: must be a text")
+
+
+def in_unicode(text: str) -> str:
+    """Return a text as a table can hold it: a file's name that is no UTF-8 has halves of surrogate
+    pairs, which are written as numbers.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def as_floats(values: Any, name: str) -> np.ndarray:
     """Return an array-like as float64, or refuse what holds no numbers, or masked ones."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(f"{name}: {_MASKED}")
     try:
+        if np.asarray(values).dtype.kind == "c":
+            raise TypeError
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(
@@ -198,6 +222,8 @@ def distributions(
     rounding and divided by their sum in float64. `normalise=True` divides by any positive sum; None
     is for callers that have no such argument to offer.
     """
+    if normalise is not None:
+        true_or_false(normalise, "normalise")
     raw = numeric_array(values, name, ndim)
     _refuse_entries(raw < 0, raw, name, "probabilities must be >= 0")
     table = raw.astype(np.float64)
@@ -218,6 +244,19 @@ def distributions(
     if raw.dtype != np.float64:
         return table / sums
     return np.where(np.abs(sums - 1.0) > ROUNDING, table / sums, table)
+
+
+def probabilities(values: Any, name: str) -> np.ndarray:
+    """Return `values` as float64, refused where an entry is no probability; no sum is looked at."""
+    array = np.atleast_1d(as_floats(values, name))
+    if not (array.min(initial=0.0) >= -_SINGLE and array.max(initial=0.0) <= 1.0 + _SINGLE):
+        wrong = ~((array >= -_SINGLE) & (array <= 1.0 + _SINGLE))
+        _refuse_entries(wrong, array, name, "probabilities must lie in [0, 1]")
+    return array
+
+
+_SINGLE = 1e-6
+"""How far beyond [0, 1] sums in single precision may carry a probability."""
 
 
 def input_law(rho: Any, inputs: int, *, normalise: bool | None = None) -> np.ndarray:

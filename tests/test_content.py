@@ -1,13 +1,16 @@
 """What is public is pickled, copied and compared by its content."""
 
 import copy
+import inspect
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import kt_theory as kt
 from kt_theory import access, queries, students
+from kt_theory.affine import AffineLogits
 
 TABLE = np.full((5, 4), 0.25)
 FEATURES = np.vander(np.arange(5.0), 2)
@@ -18,6 +21,11 @@ EVEN = np.full((5, 5), 0.2)
 @kt.row_rule
 def own_rule(counts, revealed, out):
     out[:] = 1.0 / counts.size
+
+
+@kt.table_rule
+def own_table_rule(counts, revealed, out):
+    out[:] = 1.0 / counts.shape[1]
 
 
 MADE = {
@@ -44,6 +52,9 @@ MADE = {
     "quantised": lambda: students.quantised(4),
     "noisy": lambda: students.noisy(0.1),
     "logits": lambda: students.logits(access.PARTIAL),
+    "rule": lambda: own_rule,
+    "rule with a parameter": lambda: students.add_c(0.3).rule,
+    "rule of a table": lambda: own_table_rule,
     "own student": lambda: kt.Student("own", "hard", own_rule, prior=TABLE),
     "teacher": lambda: kt.teachers.dirichlet(5, 4, seed=3),
     "teacher of classes": lambda: kt.Teacher.from_classes([[0.5, 0.5]], [0.01], [100]),
@@ -59,8 +70,38 @@ MADE = {
     "chain": lambda: queries.chain(EVEN),
     "episodes": lambda: queries.episodes(EVEN, [0.2] * 5, 3),
     "oracle": lambda: queries.oracle(kt.teachers.uniform(5, 4)),
+    "two stages": lambda: queries.two_stage(0.3),
     "missing mass": lambda: kt.missing_mass_law(kt.teachers.uniform(5, 4), 3),
+    "missing mass, moments": lambda: kt.missing_mass_moments(kt.teachers.uniform(5, 4), 3),
+    "missing mass, bounds": lambda: kt.missing_mass_bounds(5, 3, 0.05),
+    "row classes": lambda: kt.teachers.uniform(5, 4).classes,
+    "affine": lambda: AffineLogits(FEATURES, np.zeros(5)),
+    "theorem": lambda: kt.bounds.THEOREMS["H.2"],
+    "bound": lambda: kt.bounds.bound("5.2-mean", 5, 4, 10),
+    "hidden": lambda: kt.generations.Privileged([TABLE, TABLE[::-1]], [0.5, 0.5]),
+    "labels alone": lambda: kt.TransferSet.from_arrays(["p", "q", "p"], [0, 1, 1]),
+    "transfer set": lambda: _records(),
+    "copy": lambda: kt.fit(_records()),
+    "copy of a student": lambda: kt.fit(_records(), students.add_c(0.3)),
+    "certificate": lambda: kt.fit(_records()).certificate(),
+    "specification": lambda: _spec(),
+    "cell": lambda: _spec().cells[0],
+    "summary": lambda: kt.sweep.Summary({"done": 3}, failures=((_spec().cells[0], "why"),)),
+    "status": lambda: kt.sweep.Status("a", {"done": 3}, 5, 1, 2.0, (), ("damaged",)),
+    "replay": lambda: kt.sweep.Replay(_spec().cells[0], 0, 5, 0.5),
+    "merged": lambda: kt.sweep.Merged({"done": 3}, {1: 2}, 2),
 }
+
+
+def _records():
+    logprobs = np.log([[0.5, 0.25, np.nan], [0.1, np.nan, 0.2], [0.5, 0.25, np.nan]])
+    return kt.TransferSet.from_arrays(["p", "q", "p"], [0, 2, 1], logprobs=logprobs)
+
+
+def _spec(**changed):
+    family = {"family": "uniform", "inputs": [2, 3], "labels": 2}
+    given = {"name": "a", "n": [4, 5], "repeats": 3, "students": ["ce_sgl"], "teachers": [family]}
+    return kt.sweep.Spec(**{**given, **changed})
 
 
 def _simulated():
@@ -87,6 +128,54 @@ def test_other_content_is_unequal():
     assert kt.Teacher(TABLE) != kt.Teacher(TABLE, label_names=list("abcd"))
     assert kt.Teacher(TABLE) == kt.Teacher(TABLE, name="mine")
     assert kt.Teacher([[0.0, 1.0]]) == kt.Teacher([[-0.0, 1.0]])
+    records = _records()
+    assert replace(records, faithful=False) != records
+    assert records.take([0, 1]) != records
+    assert replace(records, account=replace(records.account, source="another")) == records
+    assert replace(records, account=replace(records.account, censored=7)) != records
+    assert kt.fit(records, students.add_c(0.3)) != kt.fit(records, students.add_c(0.4))
+    assert _spec(n=[4, 5.0]) == _spec()
+    assert _spec(seed=1) != _spec()
+
+
+BY_IDENTITY = {kt.CopyClassifier: "estimators of scikit-learn are compared by identity"}
+
+
+def public_classes():
+    """Yield every class that can be reached by name from what is public, and can be made."""
+    rooms = (kt.bounds, access, students, queries, kt.teachers, kt.graphs, kt.compression)
+    for room in (kt, *rooms, kt.generations, kt.sweep):
+        for name in getattr(room, "__all__", None) or dir(room):
+            found = getattr(room, name)
+            own = inspect.isclass(found) and found.__module__.startswith("kt_theory")
+            if own and not name.startswith("_") and not inspect.isabstract(found):
+                yield found
+
+
+def test_every_public_class_is_tried():
+    made = [type(make()) for make in MADE.values()]
+    for kind in public_classes():
+        if issubclass(kind, (Exception, *BY_IDENTITY)) or kind.__name__ == "ByContent":
+            continue
+        assert any(issubclass(each, kind) for each in made), kind
+
+
+def test_public_errors_survive_the_way_between_processes():
+    for kind in public_classes():
+        if issubclass(kind, Exception):
+            again = pickle.loads(pickle.dumps(kind("why, with a way out")))
+            assert type(again) is kind
+            assert str(again) == "why, with a way out"
+
+
+def test_files_with_equal_records_give_equal_transfer_sets(tmp_path):
+    for name in ("one.csv", "two.csv"):
+        (tmp_path / name).write_text("input,label,logprob\np,yes,-0.5\nq,no,-1.0\np,yes,-0.5\n")
+    one, two = (kt.TransferSet.read(tmp_path / name) for name in ("one.csv", "two.csv"))
+    assert one == two
+    assert hash(one) == hash(two)
+    assert kt.fit(one) == kt.fit(two)
+    assert len({kt.fit(one), kt.fit(two), kt.fit(one, "ce_sgl")}) == 2
 
 
 @pytest.mark.parametrize(

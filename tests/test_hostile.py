@@ -20,6 +20,7 @@ import zipfile
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -30,8 +31,10 @@ import pytest
 import kt_theory as kt
 from kt_theory.catalogue import files, grammar
 from kt_theory.cli.shared import Names
+from kt_theory.sweep.replay import find
 from kt_theory.sweep.spec import Spec
 from kt_theory.transfer.account import Skip
+from kt_theory.transfer.read import json_files
 from kt_theory.transfer.read.json_files import loads
 from kt_theory.transfer.read.reasoning import answered
 
@@ -231,6 +234,41 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) * 1024 / len(t
 """
 
 
+def renamed_one_by_one(raw):
+    """What numbers in place of names outside of texts make of a text, byte by byte."""
+    found, inside, place = "", False, 0
+    while place < len(raw):
+        if inside and raw[place] == "\\":
+            found += raw[place : place + 2]
+            place += 2
+            continue
+        inside ^= raw[place] == '"'
+        name = next((name for name in NUMBERS if raw.startswith(name, place)), None)
+        if name is None or inside:
+            found += raw[place]
+            place += 1
+        else:
+            found += NUMBERS[name]
+            place += len(name)
+    return found
+
+
+NUMBERS = {"NaN": "-1e+308", "-Infinity": "-1e+308", "Infinity": "1e+308"}
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 1 << 20])
+def test_names_of_json_are_found_across_blocks(block, monkeypatch):
+    monkeypatch.setattr(json_files, "_BLOCK", block)
+    rng = np.random.default_rng(block)
+    for _ in range(500):
+        texts = ['"' + "".join(rng.choice(WITHIN, 4)) + '"' for _ in range(3)]
+        raw = ",".join(rng.choice([*NUMBERS, "a", "Na", "", "[", *texts], 6))
+        assert json_files._renamed(raw.encode()).decode() == renamed_one_by_one(raw)
+
+
+WITHIN = ["NaN", "Infinity", '\\"', "\\\\", "a", "-"]
+
+
 @pytest.mark.parametrize(
     "text", ["b'[NaN,\"' + b'ab ' * 7_000_000", "b'[NaN' + b',\"a\"' * 5_000_000"]
 )
@@ -238,7 +276,7 @@ def test_names_of_json_take_few_bytes_a_byte(text):
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, text], capture_output=True, text=True, check=True
     )
-    assert float(done.stdout) < 6
+    assert float(done.stdout) < 4.5
 
 
 # Sizes.
@@ -367,6 +405,79 @@ def test_standard_input_is_read(records):
         done = run(*words, input=given)
         assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
         assert b"standard input" in done.stderr
+
+
+FULL = """
+import resource
+from kt_theory.cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limits on files here")
+def test_machine_code_that_cannot_be_kept_names_its_file(tmp_path):
+    (tmp_path / "teacher.csv").write_text("yes,no\n0.5,0.5\n")
+    words = ["risk", str(tmp_path / "teacher.csv"), "--n", "10", "--repeats", "10"]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
+    )
+    assert done.returncode == 2, done
+    assert re.fullmatch(
+        r"Error: .*cache.*\.nb[ci]: no file may become that large here \(ulimit -f\), where Numba "
+        r"keeps machine code \(NUMBA_CACHE_DIR is another folder\)\n",
+        done.stderr,
+    ), done.stderr
+
+
+ENDLESS = """
+import sys
+from kt_theory import machine
+from kt_theory.cli import standard_input
+from kt_theory.cli.main import main
+standard_input.MOST_COPIED = 5_000_000
+if sys.argv.pop(1) == "full":
+    machine.free_space = lambda folder: 3_000_000
+main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes without end here")
+@pytest.mark.parametrize(
+    ("disk", "said"),
+    [
+        ("large", "standard input holds more than 5,000,000 bytes: give the name of a file"),
+        ("full", "standard input holds more than 1,500,000 bytes, half of what is free in "),
+    ],
+)
+@pytest.mark.parametrize("command", [["fit", "-"], ["risk", "-", "--n", "10"]])
+def test_standard_input_without_an_end_is_refused(disk, said, command, tmp_path):
+    with subprocess.Popen(["yes", "a,b"], stdout=subprocess.PIPE) as source:
+        done = subprocess.run(
+            [sys.executable, "-c", ENDLESS, disk, *command],
+            stdin=source.stdout,
+            capture_output=True,
+            timeout=100,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            text=True,
+        )
+        source.kill()
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_copies_of_compressed_files_respect_the_disk(tmp_path, monkeypatch):
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"input,label\n" + b"a,b\n" * 500_000))
+    assert len(kt.TransferSet.read(path)) == 500_000
+    monkeypatch.setattr("kt_theory.machine.free_space", lambda folder: 3_000_000)
+    with pytest.raises(ValueError, match=r"a\.csv\.gz holds more than 1,500,000 bytes, half of"):
+        kt.TransferSet.read(path)
 
 
 @pytest.mark.parametrize(
@@ -551,6 +662,117 @@ def test_values_of_wrong_types(call):
             refused(call, *first, **named)
 
 
+TRANSFER = kt.TransferSet.from_arrays(["a", "b"], [0, 1], logprobs=np.log(TEACHER.pi))
+COPY = kt.fit(TRANSFER)
+FRAME = pd.DataFrame({"student": "a", "n": [10, 20, 40], "mean": [0.3, 0.2, 0.1]})
+FRAME["std_error"] = 0.01
+
+
+def reading(option):
+    """Return what reads a file with an option given."""
+
+    def read(value, folder):
+        (folder / "few.csv").write_text("input,label,logprob\nq,a,-0.5\n")
+        return kt.TransferSet.read(folder / "few.csv", **{option: value})
+
+    return read
+
+
+def sweeping(option):
+    """Return what runs a sweep with an option given."""
+
+    def run_sweep(value, folder):
+        given = {"executor": "threads", "workers": 1, option: value}
+        teachers = [{"family": "uniform", "inputs": 1, "labels": 2}]
+        spec = Spec(name="a", n=[1], repeats=2, students=["ce_sgl"], teachers=teachers)
+        return kt.sweep.run(spec, folder / "sweep", **given, progress=False)
+
+    return run_sweep
+
+
+SMALL_SPEC = Spec(
+    name="a", n=[1], repeats=2, teachers=[{"family": "uniform", "inputs": 1, "labels": 2}]
+)
+METHODS = {
+    **{
+        f"read, {option}": reading(option)
+        for option in (
+            *("format", "label", "input", "logprob", "labels", "other", "label_map", "fold"),
+            *("model", "requests", "on_error", "as_sampled"),
+        )
+    },
+    **{f"sweep, {option}": sweeping(option) for option in ("shard", "workers", "fail_fast")},
+    "read, path": lambda value, _: kt.TransferSet.read(value),
+    "take": lambda value, _: TRANSFER.take(value),
+    "seen_by": lambda value, _: TRANSFER.seen_by(value),
+    "aligned": lambda value, _: TRANSFER.aligned(value),
+    "certificate": lambda value, _: COPY.certificate(value),
+    "write": lambda value, folder: COPY.write(folder / value if type(value) is str else value),
+    "balls": lambda value, _: kt.graphs.path(3).balls(value),
+    "cdf": lambda value, _: kt.missing_mass_law(TEACHER, 3).cdf(value),
+    "quantile": lambda value, _: kt.missing_mass_law(TEACHER, 3).quantile(value),
+    "counts": lambda value, _: kt.students.NAMED["ce_sgl"].table(value, [[0.5, 0.5]]),
+    "revealed": lambda value, _: kt.students.NAMED["ce_sgl"].table([[1, 1]], value),
+    "name of a student": lambda value, _: kt.Student(value, "hard", max),
+    "name of a teacher": lambda value, _: repr(kt.Teacher(TEACHER.pi, name=value).name),
+    "names of labels": lambda value, _: kt.Teacher(TEACHER.pi, label_names=value),
+    "normalise": lambda value, _: kt.Teacher(TEACHER.pi, normalise=value),
+    "sampled": lambda value, _: kt.students.top_k(1, sampled=value),
+    "log_linear": lambda value, _: kt.bounds.log_linear(value, value),
+    "delta": lambda value, _: kt.bounds.table(3, 3, 5, delta=value),
+    "mean": lambda value, _: kt.fit_rate(FRAME.assign(mean=[value] * 3)),
+    "std_error": lambda value, _: kt.fit_rate(FRAME.assign(std_error=[value] * 3)),
+    "student": lambda value, _: kt.fit_rate(FRAME.assign(student=[value] * 3)),
+    "id of a cell": lambda value, _: find(SimpleNamespace(spec=SMALL_SPEC), value),
+    "levels": lambda value, _: kt.plan(3, 3, 0.1, top=(), levels=value),
+    "prices": lambda value, _: kt.plan(3, 3, 0.1, top=(), prices=value),
+    "tv": lambda value, _: kt.plan(3, 3, value, top=()),
+    "hops": lambda value, _: kt.minimax_risk("gradient", 3, 3, 5, graph="path", hops=value),
+    "scores": lambda value, _: kt.TransferSet.from_arrays(["a"], logits=value),
+}
+MORE_VALUES = [*VALUES, pd.NA, "\ud800", 5e-324, 1e308, -1e308, [[1e308, -1e308, 0.0]], "..", ""]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_and_options_of_wrong_types(method, tmp_path):
+    for value in MORE_VALUES:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.simplefilter("ignore", kt.PowerLawWarning)
+            try:
+                METHODS[method](value, tmp_path)
+            except CLEAR as error:
+                said = str(error)
+                assert said, value
+                assert "\n" not in said, value
+
+
+def test_what_is_no_truth_value_is_refused():
+    """A word that Python takes for true is not what anybody means by it."""
+    for call in (
+        lambda: kt.Teacher(TEACHER.pi, normalise="no"),
+        lambda: kt.students.top_k(1, sampled="no"),
+        lambda: kt.teachers.from_table("none.csv", normalise="no"),
+        lambda: kt.TransferSet.read("none.csv", as_sampled="no"),
+    ):
+        with pytest.raises(ValueError, match="= 'no': must be True or False"):
+            call()
+
+
+def test_names_that_are_no_unicode_stand_in_tables():
+    teacher = kt.Teacher(TEACHER.pi, name="a\ud800", label_names=["\udcff", "b"])
+    found = kt.simulate(teacher, kt.Student("c\ud800", "hard", own_rule), 3, 4, progress=False)
+    assert found.frame["teacher"].tolist() == ["a\\ud800"]
+    assert found.frame["student"].tolist() == ["c\\ud800"]
+    records = kt.TransferSet.from_arrays(["a\ud800"], [0], labels=["\udcff", "b"])
+    assert kt.fit(records).table["input"].tolist() == ["a\\ud800"]
+
+
+@kt.row_rule
+def own_rule(counts, revealed, out):
+    out[:] = 1.0 / counts.size
+
+
 def test_examples_of_wrong_types():
     for call, given in (
         (kt.TransferSet.from_arrays, {"inputs": ["a"], "sampled": 5}),
@@ -564,6 +786,23 @@ def test_examples_of_wrong_types():
     ):
         assert refused(call, **given), call
     assert kt.students.tempered(Fraction(1, 2)).name == kt.students.tempered(0.5).name
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (([[0.5, 0.5], [-1e308, 1e308]], [0.5, 0.5]), r"q\[1, 0\] = -1e\+308: probabilities must"),
+        (([0.5, 0.5], [0.5, np.nan]), r"p\[1\] = nan: probabilities must lie in \[0, 1\]"),
+        (([[0.5, 0.5]], [[0.2, 0.8]], [1e308]), r"rho\[0\] = 1e\+308: probabilities must lie"),
+        ((np.array([0.5, 0.5j]), [0.5, 0.5]), "q: must be a table of real numbers"),
+        (([0.5, 0.5], [0.2, 0.2, 0.6]), r"q has shape \(2,\), p \(3,\): must be"),
+        (([[0.5, 0.5]], [[0.2, 0.8]], [0.5, 0.5]), r"rho \(2,\): must be"),
+    ],
+)
+def test_distances_are_of_probabilities(given, said):
+    with pytest.raises(ValueError, match=said) as raised:
+        kt.total_variation(*given)
+    assert "\n" not in str(raised.value)
 
 
 DEEP = [
@@ -618,21 +857,158 @@ def test_marks_in_names_leave_the_page_whole(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no terminals of this kind here")
-@pytest.mark.parametrize("width", [40, 80, 200])
-def test_tables_fit_the_terminal(width):
+def test_names_give_a_terminal_no_orders(tmp_path):
     import pty
 
+    (tmp_path / "a.csv").write_text("a\x1b[31m\x1b]0;title\x07\u202e,b\n1,0\n", encoding="utf-8")
     ours, theirs = pty.openpty()
-    words = ["limits", "--inputs", "20", "--labels", "8", "--n", "40,400"]
-    env = {**os.environ, "COLUMNS": str(width)}
-    with subprocess.Popen([*PROGRAM, *words], stdout=theirs, stderr=subprocess.DEVNULL, env=env):
+    with subprocess.Popen(
+        [*PROGRAM, "fit", "a.csv"], stdout=theirs, stderr=theirs, cwd=tmp_path
+    ) as process:
         os.close(theirs)
-        said = b""
-        try:
-            while block := os.read(ours, 4096):
-                said += block
-        except OSError:
-            pass
-    table = said.decode().partition("\r\n\r\nEvery level")[0].splitlines()
-    assert len(table) > 6
-    assert max(map(len, table)) <= width
+        said = os.read(ours, 10_000)
+    assert process.returncode == 2
+    assert b"the columns are a\\x1b[31m\\x1b]0;title\\x07\\u202e, b" in said.replace(b"\r\n", b"")
+    assert not {0x1B, 0x07} & set(said)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file that fails when read")
+def test_a_file_that_fails_while_it_is_read_is_named():
+    with pytest.raises(OSError, match="Input/output error: '/proc/self/mem'"):
+        kt.TransferSet.read("/proc/self/mem")
+    done = run("fit", "/proc/self/mem")
+    assert done.returncode == 2
+    assert done.stderr == b"Error: /proc/self/mem: Input/output error\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--shard", "²/3"], "--shard ²/3: must be I/N"),
+        (["--shard", "1/" + "9" * 5000], "--shard 1/9"),
+        (["--executor", "dask://x:y"], "executor = 'dask://x:y': must be dask://HOST:PORT"),
+        (["--executor", "dask://"], "executor = 'dask://': must be dask://HOST:PORT"),
+    ],
+)
+def test_options_of_sweeps(options, said, tmp_path):
+    (tmp_path / "sweep.toml").write_text(SWEEP)
+    done = run("sweep", "run", tmp_path / "sweep.toml", "--out", tmp_path / "out", *options)
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1), done.stderr[-300:]
+    assert said in done.stderr.decode()
+
+
+LONG = "a" * 100_000
+REFUSED = {
+    "columns of one name": ("t.csv", "a," * 100_000, "occurs twice, as columns 1 and 2:"),
+    "a column of a long name": (
+        "t.csv",
+        f"{LONG},{LONG}\n1,0\n",
+        "occurs twice, as columns 1 and 2",
+    ),
+    "records of one name": ("r.csv", "input,label" + ",label" * 100_000, "as columns 2 and 3"),
+    "an edge of numbers": ("g.csv", "0.0,1.0\n1,2\n", "line 1: '0.0,1.0': must be two inputs"),
+    "edges below one name": ("g.csv", "edges\n0,1\n", "line 1: 'edges': must be two inputs"),
+    "a long edge": ("g.csv", f"a,b\n{LONG}", "line 2: .*must be two inputs"),
+    "edges in Latin-1": ("g.csv", b"a,\xe9\n0,1\n", "is not a UTF-8 text: byte 2"),
+    "a map in Latin-1": ("m.csv", b"a,\xe9\n", "m.csv is not a UTF-8 text: byte 2"),
+    "a map of two minds": (
+        "m.csv",
+        "a,yes\nb,no\na,no\n",
+        "line 3: 'a' counts as 'yes' and as 'no'",
+    ),
+    "a map of one column": ("m.csv", f"{LONG * 2}\n", "line 1: 1 cells; must be two"),
+    "a map that is cut": ("m.csv", 'a,"yes', "line 1 is not CSV"),
+    "a map of lists": (
+        "m.json",
+        json.dumps({LONG: [1] * 9}),
+        "must be a label, or a list of variants",
+    ),
+    "a long specification": (
+        "s.toml",
+        "#" * (1 << 24) + "#",
+        "16,777,217 bytes: at most 16,777,216",
+    ),
+}
+READERS = {
+    "t": kt.teachers.from_table,
+    "r": kt.TransferSet.read,
+    "g": lambda path: files.read_graph(str(path), 3),
+    "m": lambda path: kt.TransferSet.read(path.with_name("few.csv"), label_map=path),
+    "s": Spec.read,
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refusals_are_of_one_line_that_is_not_long(what, tmp_path):
+    name, text, said = REFUSED[what]
+    (tmp_path / "few.csv").write_text("input,label\nq,a\n")
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=said) as raised:
+        READERS[name[0]](tmp_path / name)
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 1000
+
+
+TABLES = {
+    "limits": [
+        "limits",
+        "--inputs",
+        "20",
+        "--labels",
+        "8",
+        "--n",
+        "40,400",
+        "--level",
+        "rounded(1)",
+    ],
+    "plan": ["plan", "--inputs", "20", "--labels", "8", "--tv", "0.1", "--price", "hard=0.01"],
+    "plan of a teacher": ["plan", "--teacher", "a longer name.csv", "--tv", "0.1"],
+    "plan of answers": ["plan", "--answers", "records.jsonl", "--tv", "0.1"],
+    "risk": ["risk", "a longer name.csv", "--n", "10,1000", "--repeats", "10"],
+    "fit": ["fit", "records.jsonl"],
+    "check": ["sweep", "check", "sweep.toml"],
+    "status": ["sweep", "status", "out"],
+}
+"""Every command that prints a table, or words that stand below one."""
+
+SWEEP = """
+name = "a sweep of a name that is not short"
+n = [10, 100]
+repeats = 4
+students = ["ce_sgl", "grad_ful(cycle, 2)"]
+[[teachers]]
+family = "instance2"
+inputs = [4, 10]
+labels = 11
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no terminals of this kind here")
+@pytest.mark.parametrize("what", TABLES)
+def test_tables_fit_the_terminal(what, records, tmp_path):
+    import pty
+
+    (tmp_path / "a longer name.csv").write_text("input,yes,no\na long name,0.5,0.5\nb,0.25,0.75\n")
+    (tmp_path / "sweep.toml").write_text(SWEEP)
+    if what == "status":
+        kt.sweep.run(Spec.read(tmp_path / "sweep.toml"), tmp_path / "out", progress=False)
+    said = {}
+    for width in (40, 80, 200):
+        ours, theirs = pty.openpty()
+        env = {**os.environ, "COLUMNS": str(width)}
+        with subprocess.Popen(
+            [*PROGRAM, *TABLES[what]], stdout=theirs, stderr=theirs, env=env, cwd=tmp_path
+        ) as process:
+            os.close(theirs)
+            text = b""
+            try:
+                while block := os.read(ours, 4096):
+                    text += block
+            except OSError:
+                pass
+        assert process.returncode == 0, text
+        said[width] = text.decode()
+        lines = said[width].splitlines()
+        assert max(map(len, lines)) <= width, width
+    # Nothing is lost where it is narrow.
+    assert set(re.findall(r"\d+\.\d+", said[200])) <= set(re.findall(r"\d+\.\d+", said[40]))

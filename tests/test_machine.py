@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from kt_theory import machine
-from kt_theory.output import replace_file, write_bytes
+from kt_theory.output import refuse_unwritable, replace_file, write_bytes
 
 
 def start(code, *words, first_line=True):
@@ -134,6 +134,86 @@ def test_where_there_is_no_room_the_file_is_named(tmp_path, number, said):
         replace_file(path, fail)
     assert raised.value.filename == str(path)
     assert machine.no_room(OSError(errno.EACCES, "")) == ""
+
+
+COPYING = """
+import sys, time
+from kt_theory import machine
+with machine.temporary_folder() as folder:
+    (folder / "copy").write_bytes(b"half")
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_folders_of_killed_processes_go_and_those_of_the_living_stay(tmp_path, monkeypatch):
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead, alive = start(COPYING), start(COPYING)
+    dead.kill()
+    dead.communicate()
+    (tmp_path / ".kt_theory-young").mkdir()
+    (tmp_path / ".kt_theory-file").write_bytes(b"of another kind")
+    assert len(list(tmp_path.iterdir())) == 4
+    try:
+        with machine.temporary_folder() as folder:
+            assert len(list(tmp_path.iterdir())) == 3
+            (folder / "copy").write_bytes(b"whole")
+        (left,) = (path for path in tmp_path.iterdir() if path.is_dir())
+        assert left != folder
+        assert (left / "copy").read_bytes() == b"half"
+    finally:
+        alive.kill()
+        alive.communicate()
+
+
+def test_a_folder_that_is_swept_up_while_it_is_made_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    made = []
+
+    def swept(handle):
+        made.append(handle)
+        if len(made) == 1:
+            (young,) = tmp_path.iterdir()
+            (young / "lock").unlink()
+            young.rmdir()
+
+    monkeypatch.setattr(machine, "lock", swept)
+    with machine.temporary_folder() as folder:
+        assert (folder / "lock").exists()
+        assert len(made) == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    """The superuser could put a file in the place of a device."""
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    link = tmp_path / "link.csv"
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        for write in (lambda path=path: write_bytes(path, b"x"), lambda path=path: _check(path)):
+            with pytest.raises(ValueError, match=rf"{path.name} is not a regular file"):
+                write()
+    assert pipe.is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.csv", "pipe.csv"]
+
+
+def _check(path):
+    refuse_unwritable([path])
+
+
+def test_links_lead_to_what_is_written(tmp_path):
+    for name in ("there", "here"):
+        (tmp_path / name).mkdir()
+    link = tmp_path / "here" / "table.csv"
+    link.symlink_to(tmp_path / "there" / "real.csv")
+    for text in (b"new", b"replaced"):
+        write_bytes(link, text)
+        assert link.is_symlink()
+        assert (tmp_path / "there" / "real.csv").read_bytes() == text
 
 
 LIMITED = """

@@ -29,7 +29,14 @@ from kt_theory.access.shows import (
     WholeRow,
 )
 from kt_theory.graphs import as_graph
-from kt_theory.validation import numeric_array, positive, shown, unknown_name, whole_number
+from kt_theory.validation import (
+    numeric_array,
+    positive,
+    shown,
+    true_or_false,
+    unknown_name,
+    whole_number,
+)
 
 HARD = Access(Nothing())
 PARTIAL = Access(SampledLabel())
@@ -56,6 +63,7 @@ def top_k(k: int, *, sampled: bool = True) -> Access:
         False: the query is greedy and reveals the k most probable labels alone, as an API at
         temperature 0 does; k is then at least 1. What it hides no number of queries shows.
     """
+    true_or_false(sampled, "sampled")
     number = whole_number(k, "k", low=0 if sampled else 1, high=WHOLE_ROW)
     return Access(TopK(number) if sampled else MostProbable(number))
 

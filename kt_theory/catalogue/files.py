@@ -21,6 +21,7 @@ from kt_theory.sources import (
     refuse_parquet,
     require_file,
 )
+from kt_theory.validation import shown
 
 SUFFIXES = (".csv", ".parquet", ".npy", ".npz")
 """What files of arrays, tables and graphs end in."""
@@ -140,23 +141,42 @@ def _edges(file: str, inputs: int | None) -> Any:
     with a header."""
     import scipy.sparse as sp
 
-    lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
-    header = bool(lines) and not lines[0].replace(",", " ").replace(" ", "").isdigit()
+    try:
+        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not a UTF-8 text: byte {error.start}") from None
+    header = bool(lines) and _is_header(lines[0])
     ends = []
     for number, line in enumerate(lines[header:], 1 + header):
         parts = line.split(",")
         if not line.strip():
             continue
         if len(parts) != 2 or not all(map(_is_vertex, parts)):
-            raise ValueError(f"{file}, line {number}: {line!r}: must be two inputs, such as 0,1")
+            what = f"{file}, line {number}: {shown(line)}"
+            raise ValueError(f"{what}: must be two inputs, such as 0,1")
         pair = [int(part) for part in parts]
         if inputs is not None and max(pair) >= inputs:
-            raise ValueError(f"{file}, line {number}: {line!r}: there are {inputs} inputs, from 0")
+            what = f"{file}, line {number}: {shown(line)}"
+            raise ValueError(f"{what}: there are {inputs} inputs, from 0")
         ends.append(pair)
     pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
     size = int(pairs.max(initial=0)) + 1 if inputs is None else inputs
     matrix = sp.coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
     return matrix + matrix.T
+
+
+def _is_header(line: str) -> bool:
+    """Names of two columns, neither of which is a number."""
+    cells = line.split(",")
+    return len(cells) == 2 and not any(map(_is_number, cells))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_vertex(text: str) -> bool:

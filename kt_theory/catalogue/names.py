@@ -592,7 +592,8 @@ def _called(given: Any, what: str) -> Call:
     entries = _entries(what)
     if not isinstance(given, str):
         raise ValueError(
-            f"{what}: {given!r}: must be a name, or such as 'top_k(5)' or {{name = 'top_k', k = 5}}"
+            f"{what}: {shown(given)}: must be a name, or such as 'top_k(5)' or "
+            "{name = 'top_k', k = 5}"
         )
     try:
         value = parse(given)

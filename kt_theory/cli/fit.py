@@ -12,6 +12,7 @@ import click
 
 from kt_theory.cli.shared import Names, clear_errors, in_options
 from kt_theory.cli.standard_input import as_file
+from kt_theory.cli.tables import folded
 
 if TYPE_CHECKING:
     from kt_theory.students import Student
@@ -170,7 +171,7 @@ def fit_command(
             "",
             *map(str, (transfer.account, copy)),
         ]
-        click.echo(in_options("\n".join([*lines, str(certificate)])))
+        click.echo(folded([in_options("\n".join([*lines, str(certificate)]))]))
     if out is not None:
         click.echo(copy.write(out), err=as_json)
 

@@ -63,14 +63,13 @@ def limits_command(
     terms = {
         name: risk_terms(catalogue.level(level), inputs, labels) for name, level in shown.items()
     }
-    click.echo(
-        "\nEvery level's own student, every teacher: risk <= floor + kappa/(n+1) + noise/sqrt(n)"
-    )
+    title = "Every level's own student, every teacher: risk <= floor + kappa/(n+1) + noise/sqrt(n)"
+    click.echo(f"\n{tables.folded([title])}")
     click.echo(tables.terms(terms))
     for row in rows:
         term = terms[row["access"]]
         row |= {"floor": term.floor, "kappa": term.kappa, "noise": term.noise}
-    click.echo("\n".join(tables.far_away(inputs, labels, top)))
+    click.echo(tables.folded(tables.far_away(inputs, labels, top)))
     if csv is not None:
         import pandas as pd
 

@@ -145,16 +145,18 @@ def _plan(
             found["records"] = account.for_programs()
         click.echo(json.dumps(found, indent=2, allow_nan=False))
     else:
-        for warning in account.warnings if account is not None else ():
-            click.echo(in_options(warning))
-        click.echo(f"{answer}\nThis rests on: {'; '.join(grounds)}.")
+        if account is not None and account.warnings:
+            click.echo(tables.folded(map(in_options, account.warnings)))
+        click.echo(tables.folded([answer, f"This rests on: {'; '.join(grounds)}."]))
         click.echo(tables.plan(frame))
-        for name, certificate, reason in zip(
-            frame["access"], frame["certificate"], frame["reason"], strict=True
-        ):
-            click.echo(f"{name}: {reason.removeprefix(f'{name}: ') or certificate}")
+        columns = (frame[name] for name in ("access", "certificate", "reason"))
+        lines = [
+            f"{name}: {reason.removeprefix(f'{name}: ') or certificate}"
+            for name, certificate, reason in zip(*columns, strict=True)
+        ]
         if account is not None:
-            click.echo(in_options(str(account)))
+            lines.append(in_options(str(account)))
+        click.echo(tables.folded(lines))
     # Standard output is JSON alone.
     left_out = () if as_json else (("top", "top_k"), ("top_only", "top_k_only"))
     for option, name in left_out:

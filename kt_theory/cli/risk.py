@@ -82,7 +82,7 @@ def risk_command(
     granted = None if access is None else catalogue.level(access, source.inputs)
     asked = [catalogue.student(name, source.inputs) for name in students or []]
     chosen = as_students(asked or catalogue.default_students(granted))
-    click.echo(source)
+    click.echo(tables.folded([str(source)]))
     run = simulate(source, chosen, sizes, repeats, seed, access=granted, threads=threads)
     frame = run.frame.copy()
     study.bound_columns(frame)

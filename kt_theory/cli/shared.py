@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
+from traceback import walk_tb
 from typing import Any
 
 import click
@@ -39,7 +40,7 @@ def clear_errors(command: Callable[..., None]) -> Callable[..., None]:
                 message = _line_of(error)
                 if message is None:
                     raise
-                raise Refusal(" ".join(in_options(message).split())) from error
+                raise Refusal(_in_a_line(in_options(message))) from error
 
     return run
 
@@ -50,7 +51,8 @@ def _line_of(error: BaseException) -> str | None:
         case OSError() if error.filename is not None:
             return f"{error.filename}: {error.strerror}"
         case OSError() if reason := machine.no_room(error):
-            return f"{reason} {_UNNAMED}"
+            cached = _cached_by_numba(error)
+            return f"{cached}: {reason}, {_CACHE}" if cached else f"{reason} {_UNNAMED}"
         case ValueError() | OSError():
             return str(error)
         case MemoryError():
@@ -60,10 +62,30 @@ def _line_of(error: BaseException) -> str | None:
     return None
 
 
-_UNNAMED = (
-    "where the output goes, or where Numba keeps machine code (NUMBA_CACHE_DIR is another folder)"
-)
+def _in_a_line(message: str) -> str:
+    """A message in a line, without most of a name that a file made too long to be read, and without
+    characters that a terminal obeys.
+    """
+    line, half = " ".join(message.split()), _LONGEST // 2
+    if len(line) > _LONGEST:
+        line = f"{line[:half]} ... {line[-half:]}"
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+
+
+_LONGEST = 2000
+"""Characters of a message."""
+
+_CACHE = "where Numba keeps machine code (NUMBA_CACHE_DIR is another folder)"
+_UNNAMED = f"where the output goes, or {_CACHE}"
 """What writes files without saying which."""
+
+
+def _cached_by_numba(error: OSError) -> str:
+    """The file of machine code that Numba was writing, which its error does not name."""
+    for frame, _ in walk_tb(error.__traceback__):
+        if frame.f_globals.get("__name__") == "numba.core.caching" and "filepath" in frame.f_locals:
+            return str(frame.f_locals["filepath"])
+    return ""
 
 
 def in_options(text: str) -> str:

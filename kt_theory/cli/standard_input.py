@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from kt_theory.sources import MOST_COPIED, TooLarge, copied
 
 NAME = "standard input"
 
@@ -31,7 +31,8 @@ def as_file(path: Path) -> Iterator[Path]:
     Raises
     ------
     ValueError
-        If it holds no text and no table; whatever is wrong with the copy is said of standard input.
+        If it holds no text and no table, or has no end; whatever is wrong with the copy is said of
+        standard input.
     """
     if str(path) != "-":
         yield path
@@ -40,11 +41,12 @@ def as_file(path: Path) -> Iterator[Path]:
     head = stream.read(_BLOCK)
     if head[:64].count(0) == 64:
         raise ValueError(f"{NAME} begins with zeros: it holds no text and no table")
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / f"{NAME}{_suffix(head)}"
-        with copy.open("wb") as file:
-            file.write(head)
-            shutil.copyfileobj(stream, file, _BLOCK)
+    with ExitStack() as held:
+        try:
+            name = f"{NAME}{_suffix(head)}"
+            copy = held.enter_context(copied(stream, name, MOST_COPIED, head))
+        except TooLarge as error:
+            raise TooLarge(f"{NAME} {error}") from None
         try:
             yield copy
         except (ValueError, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ class _Shard(click.ParamType):
         if isinstance(value, tuple):
             return value
         left, slash, right = str(value).partition("/")
-        if not (slash and left.isdigit() and right.isdigit() and 1 <= int(left) <= int(right)):
+        numbers = all(re.fullmatch("[0-9]{1,9}", part) for part in (left, right))
+        if not (slash and numbers and 1 <= int(left) <= int(right)):
             raise Refusal(f"--shard {value}: must be I/N with 1 <= I <= N, such as 3/8")
         return int(left), int(right)
 
@@ -63,11 +65,12 @@ def check(spec: Path, everything: bool) -> None:
         if plan.target_se is None
         else f", fewer where the standard error is {plan.target_se:g} before"
     )
-    click.echo(
-        f"\n{plan.name}: {len(plan.cells):,} cells, {undefined:,} of them not defined; about "
+    summary = (
+        f"{plan.name}: {len(plan.cells):,} cells, {undefined:,} of them not defined; about "
         f"{clock(total_seconds(found))} of one core{limit}; "
         f"{stored_bytes(found) / 2**20:.1f} MiB on disk"
     )
+    click.echo(f"\n{tables.folded([summary])}")
 
 
 @sweep_group.command(
@@ -156,10 +159,11 @@ def status(folder: Path) -> None:
     from kt_theory.sweep.overview import status as sweep_status
 
     stands = sweep_status(folder)
-    click.echo(
+    summary = (
         f"{stands.name}: {tables.counts(stands.cells)}; {stands.repeats:,} repeats saved over all "
         "students"
     )
+    click.echo(tables.folded([summary]))
     if stands.processes:
         many = "1 process" if stands.processes == 1 else f"{stands.processes} processes"
         click.echo(f"{many} at work, {stands.speed:,.0f} repeats/s of a student")

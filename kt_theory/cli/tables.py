@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,6 +158,18 @@ def failures(found: Any, folder: Path) -> Iterator[str]:
     if len(found) > _FAILURES:
         more = f"{len(found) - _FAILURES:,} more"
         yield f"and {more}: kt.sweep.load({str(folder)!r}) has them all"
+
+
+def folded(lines: Iterable[str]) -> str:
+    """Lines of words as they stand, or, on a terminal that is too narrow for them, over several
+    lines each.
+    """
+    text = "\n".join(lines)
+    if not sys.stdout.isatty():
+        return text
+    room = shutil.get_terminal_size().columns
+    fold = textwrap.TextWrapper(room, subsequent_indent="    ", break_on_hyphens=False)
+    return "\n".join(line if len(line) <= room else fold.fill(line) for line in text.split("\n"))
 
 
 def _number(value: float) -> str:

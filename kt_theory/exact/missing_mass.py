@@ -16,7 +16,13 @@ from kt_theory.exact.occupancy import Cells, contour, empty_factors, empty_laws,
 from kt_theory.exact.unvisited import uniform_distance
 from kt_theory.numeric import missed
 from kt_theory.teacher import RowClasses, Teacher, require_teacher
-from kt_theory.validation import LARGEST_COUNT, numeric_array, unit_interval, whole_number
+from kt_theory.validation import (
+    LARGEST_COUNT,
+    as_floats,
+    numeric_array,
+    unit_interval,
+    whole_number,
+)
 
 LARGEST_LAW = 5e6
 SMALLEST = 1e-26
@@ -47,7 +53,7 @@ class MissingMassLaw(ByContent):
     def cdf(self, x: ArrayLike) -> np.ndarray | float:
         """Return P(L <= x)."""
         slack = SAME * self.values[-1]
-        at = np.asarray(x, dtype=np.float64) + slack
+        at = as_floats(x, "x") + slack
         index = np.searchsorted(self.values, at, side="right")
         sums = np.minimum(np.cumsum(self.probabilities), 1.0)
         below = np.append(0.0, sums)[index]

@@ -91,8 +91,10 @@ def lineage(
         means over the repeats of to_truth and to_previous, TV(., . | rho) to the truth and to the
         last table; of heterozygosity, sum_s rho_s (1 - sum_a q(a|s)^2), the probability that two
         labels of a row differ; of point_masses, the probability of an input whose row is a point
-        mass; each with its standard error in a column that ends in _se; repeats, seed. The first
-        generations do not depend on those that follow.
+        mass; each with its standard error in a column that ends in _se, and an interval that holds
+        the expected value with a probability of 95 %, in columns that end in _low and _high (see
+        `kt_theory.kernels.statistics.interval`); repeats, seed. What the truth itself has is no
+        estimate. The first generations do not depend on those that follow.
 
     Raises
     ------
@@ -117,23 +119,40 @@ def lineage(
                 before = tables
                 tables = stage.table(tables, rng, shown.update)
                 total.add(_measures(tables, before, truth))
-    start = Running(len(COLUMNS))
-    first = _measures(truth.pi[None], truth.pi[None], truth)
-    start.add(np.tile(first, (1, 2)))
-    names: list[tuple[str, str, float]] = [
+    first = _measures(truth.pi[None], truth.pi[None], truth)[:, 0]
+    stages_shown: list[tuple[str, str, float]] = [
         ("truth", "", 0),
         *((stage.name, stage.access, stage.n) for stage in line),
     ]
+    found = [_known(first), *map(_estimated, totals)]
     rows = []
-    for generation, ((name, access, n), total) in enumerate(
-        zip(names, [start, *totals], strict=True)
+    for generation, ((name, access, n), measures) in enumerate(
+        zip(stages_shown, found, strict=True)
     ):
         row: dict[str, Any] = {"generation": generation, "stage": name, "access": access, "n": n}
         row |= {"inputs": truth.inputs, "labels": truth.labels}
-        for column, mean, error in zip(COLUMNS, total.mean, total.std_error, strict=True):
-            row |= {column: mean, f"{column}_se": error}
-        rows.append(row | {"repeats": repeats, "seed": seed})
+        rows.append(row | measures | {"repeats": repeats, "seed": seed})
     return pd.DataFrame(rows)
+
+
+def _known(values: np.ndarray) -> dict[str, float]:
+    """Return the columns of measures that are no estimates, (4,)."""
+    found: dict[str, float] = {}
+    for column, value in zip(COLUMNS, values.tolist(), strict=True):
+        found |= _columns(column, value, 0.0, value, value)
+    return found
+
+
+def _estimated(total: Running) -> dict[str, float]:
+    """Return the columns of measures that are means over repeats."""
+    found: dict[str, float] = {}
+    for i, column in enumerate(COLUMNS):
+        found |= _columns(column, *total.estimate(i).values())
+    return found
+
+
+def _columns(column: str, mean: float, error: float, low: float, high: float) -> dict[str, float]:
+    return {column: mean, f"{column}_se": error, f"{column}_low": low, f"{column}_high": high}
 
 
 def _measures(tables: np.ndarray, before: np.ndarray, truth: Teacher) -> np.ndarray:
@@ -149,7 +168,8 @@ def _measures(tables: np.ndarray, before: np.ndarray, truth: Teacher) -> np.ndar
 
 
 def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
-    if isinstance(stages, (str, Student)) or not isinstance(stages, Iterable):
+    single = isinstance(stages, (str, Student)) or getattr(stages, "shape", None) == ()
+    if single or not isinstance(stages, Iterable):
         raise ValueError(
             f"stages = {shown(stages)}: must be a list of (student, n), "
             f"such as [('ce_sgl', 1000)] * 20"

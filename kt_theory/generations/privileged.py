@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.content import ByContent
 from kt_theory.exact.averages import mean_over_visits
 from kt_theory.exact.cost import NoExactRisk
 from kt_theory.exact.empirical import Empirical
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 _ARRAYS = 6
 
 
-class Privileged:
+class Privileged(ByContent):
     """A teacher who also sees u: a query at s draws u and shows all of p(.|s, u), but not u itself.
 
     The student wants pi(.|s) = sum_u w_u p(.|s, u) and writes the mean of the rows that it was
@@ -76,6 +78,10 @@ class Privileged:
             )
         law = None if rho is None else distributions(rho, "rho", 1)
         self.teacher = Teacher(np.tensordot(self._weights, self._tables, axes=1), law)
+
+    def compared(self) -> Iterator[Any]:
+        """Yield the tables, the law of u and the teacher."""
+        return iter((self._tables, self._weights, self.teacher))
 
     def risk(self, n: Any) -> float | np.ndarray:
         """Return the exact risk E TV(student, pi | rho) after n queries, if no p(a|s, u) has more

@@ -460,4 +460,4 @@ def theorem_excludes(
 
 def count(need: float) -> int:
     """Return the whole number of queries above `need`, at most 2^53."""
-    return int(min(math.ceil(need) + 1, LARGEST_COUNT))
+    return min(math.ceil(min(need, LARGEST_COUNT)) + 1, LARGEST_COUNT)

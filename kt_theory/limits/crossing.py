@@ -71,7 +71,7 @@ def first_below(
         every n counts.
     """
     low, high, seen = -1, index(LARGEST_COUNT, digits) + 1, {}
-    at = min(max(index(min(int(start), LARGEST_COUNT), digits), 0), high - 1)
+    at = min(max(index(int(min(start, LARGEST_COUNT)), digits), 0), high - 1)
     while high - low > 1:
         found = value(number(at, digits))
         seen[number(at, digits)] = found

@@ -20,6 +20,7 @@ from kt_theory.numeric import total_variation
 from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import (
     as_floats,
+    positive,
     sample_sizes,
     shown,
     unit_interval,
@@ -88,7 +89,7 @@ class _Case:
     teacher: Teacher | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Theorem:
     """A theorem: its identity (see `Bound`) and `rule`, which gives its values over n, NaN outside
     the regime.
@@ -205,9 +206,10 @@ def log_linear(feature_norm: float, distance: float) -> float:
         ||theta - theta'||_2.
     """
     for name, value in (("feature_norm", feature_norm), ("distance", distance)):
-        if as_floats(value, name).ndim or not 0.0 <= float(value) < np.inf:
+        number = as_floats(value, name)
+        if number.ndim or not 0.0 <= number < np.inf:
             raise ValueError(f"{name} = {shown(value)}: must be a finite number >= 0")
-    return float(feature_norm) * float(distance)
+    return float(as_floats(feature_norm, "feature_norm")) * float(as_floats(distance, "distance"))
 
 
 def _hard_lower(case: _Case) -> np.ndarray:
@@ -346,6 +348,11 @@ def _missing_mass_delta(atoms: float, delta: float) -> float:
     return 4 * atoms / 9 + 3 * sqrt(atoms) * log(1 / delta)
 
 
+def _no_value(case: _Case) -> np.ndarray:
+    """Of a theorem whose value is no function of n and the sizes."""
+    return np.full(case.n.shape, np.nan)
+
+
 def _missing_mass(rho: np.ndarray, multiplicity: np.ndarray, n: float) -> float:
     """Return sum rho (1-rho)^n over inputs with rho > 0; log1p keeps it exact for tiny rho and huge
     n.
@@ -374,7 +381,7 @@ def _case(inputs: int, labels: int, n: Any, delta: float, teacher: Teacher | Non
         float(S),
         float(A),
         np.array(sample_sizes(n), dtype=np.float64),
-        unit_interval(delta, "delta"),
+        positive(unit_interval(delta, "delta"), "delta", low=_SMALLEST_DELTA),
         teacher,
     )
 
@@ -394,6 +401,9 @@ def _bounds(id: str, case: _Case) -> list[Bound]:
         for n, value in zip(case.n, values, strict=True)
     ]
 
+
+_SMALLEST_DELTA = 1e-290
+"""Divided by the number of inputs it is no zero."""
 
 _DELTA = "with probability 1-delta"
 _FIXED = "one teacher fixed in n: give teacher="
@@ -456,7 +466,7 @@ THEOREMS: dict[str, Theorem] = {
     "H.2": Theorem(
         "any", "any", "upper", "always", "M ||theta - theta'||_2 if ||phi||_2 <= M",
         "log-linear teacher and student: use log_linear(feature_norm, distance)", "Proposition H.2",
-        lambda case: np.full(case.n.shape, np.nan),
+        _no_value,
     ),
 }  # fmt: skip
 """Every theorem by id, in the paper's order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from kt_theory.access import Access
@@ -90,11 +91,13 @@ def plans(
     source = plan_records.as_source(teacher)
     inputs, width = _sizes(source, inputs, labels, graph)
     shown = _levels(width, top, top_only, graph, hops)
-    for given in levels:
+    for given in entries_of(levels, "levels"):
         one = asked(given, None, None, 1, 1)
         shown.setdefault(one.name, one)
     told = [one.level.told for one in shown.values()]
     tops = [held.top for held in told if held is not None and 0 < held.top < WHOLE_ROW]
+    if not isinstance(prices, (Mapping, NoneType)):
+        raise ValueError(f"prices is a {type(prices).__name__}: must map access levels to prices")
     price = dict(_price(name, value, shown) for name, value in (prices or {}).items())
     tables: list[pd.DataFrame] = []
     wanted = list(tvs)
@@ -169,7 +172,7 @@ def _levels(
     ]
     if graph is not None:
         found.append(asked("gradient", None, graph, hops, 1))
-    elif hops != 1:
+    elif whole_number(hops, "hops") != 1:
         raise ValueError(f"hops = {shown(hops)}: goes with graph=...")
     return {one.name: one for one in found}
 

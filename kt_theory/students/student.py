@@ -15,7 +15,14 @@ from kt_theory.content import ByContent
 from kt_theory.exact.risk import ExactRisk
 from kt_theory.students.rules import RowRule, TableRule, row_rule
 from kt_theory.students.sparse import ByRule, SparseFit
-from kt_theory.validation import distributions
+from kt_theory.validation import (
+    LARGEST_COUNT,
+    as_floats,
+    distributions,
+    in_unicode,
+    numeric_array,
+    shown,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +63,9 @@ class Student(ByContent):
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.strip()):
             raise ValueError(
-                f"name = {self.name!r}: must be a word that names the student's rows in tables"
+                f"name = {shown(self.name)}: must be a word that names the student's rows in tables"
             )
+        object.__setattr__(self, "name", in_unicode(self.name))
         object.__setattr__(self, "access", as_access(self.access))
         if not isinstance(self.rule, (RowRule, TableRule)):
             object.__setattr__(self, "rule", row_rule(self.rule))
@@ -74,15 +82,19 @@ class Student(ByContent):
         in plain Python.
 
         The counts are those that its access level shows, `access.seen_counts`.
+
+        Raises
+        ------
+        ValueError
+            If they are no whole numbers, or the shapes differ.
         """
-        whole = np.ascontiguousarray(counts, dtype=np.int64)
-        shown = np.ascontiguousarray(revealed, dtype=np.float64)
+        whole, seen = _arrays(counts, revealed)
         self.refuse_other_sizes(whole.shape)
         out = self.before(whole.shape)
         if isinstance(self.rule, TableRule):
-            self.rule(whole, shown, out)
+            self.rule(whole, seen, out)
             return out
-        for row_counts, row_shown, row_out in zip(whole, shown, out, strict=True):
+        for row_counts, row_shown, row_out in zip(whole, seen, out, strict=True):
             self.rule(row_counts, row_shown, row_out)
         return out
 
@@ -113,6 +125,19 @@ class Student(ByContent):
 
     def __repr__(self) -> str:
         return f"Student({self.name}, access={self.access.name})"
+
+
+def _arrays(counts: ArrayLike, revealed: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    numbers = numeric_array(counts, "counts", 2)
+    if ((numbers < 0) | (numbers > LARGEST_COUNT) | (numbers != np.floor(numbers))).any():
+        raise ValueError("counts: entries must be whole numbers from 0 to 2^53")
+    whole = numbers.astype(np.int64)
+    seen = np.array(as_floats(revealed, "revealed"), order="C")
+    if seen.shape != whole.shape:
+        raise ValueError(
+            f"revealed has shape {seen.shape}: counts has {whole.shape}, both are (inputs, labels)"
+        )
+    return whole, seen
 
 
 def refuse_too_little_access(students: Iterable[Student], granted: Access) -> None:

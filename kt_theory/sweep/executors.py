@@ -5,6 +5,7 @@ other executor.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kt_theory import machine
-from kt_theory.validation import whole_number
+from kt_theory.validation import shown, whole_number
 
 KINDS = ("threads", "processes", "dask", "dask://HOST:PORT")
 CONNECT_SECONDS = 10
@@ -89,7 +90,8 @@ def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
         return _dask(executor, count)
     if not callable(getattr(executor, "submit", None)):
         raise ValueError(
-            f"executor = {executor!r}: must be one of {', '.join(KINDS)}, or have the method submit"
+            f"executor = {shown(executor)}: must be one of {', '.join(KINDS)}, or have the method "
+            "submit"
         )
     width = count if workers is not None else getattr(executor, "_max_workers", None) or count
     return Crew(executor, width, type(executor).__name__)
@@ -111,6 +113,8 @@ def _dask(address: str, count: int) -> Crew:
         place: Any = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
         finish.append(place.close)
     else:
+        if not re.fullmatch("dask://.+:[0-9]{1,5}", address):
+            raise ValueError(f"executor = {shown(address)}: must be dask://HOST:PORT")
         place = address.replace("dask://", "tcp://")
     try:
         client = Client(place, timeout=CONNECT_SECONDS, set_as_default=False)

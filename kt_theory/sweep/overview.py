@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kt_theory.content import ByContent
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 from kt_theory.sweep.cells import seconds_per_repeat
@@ -106,8 +107,8 @@ def clock(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-@dataclass(frozen=True)
-class Status:
+@dataclass(frozen=True, eq=False)
+class Status(ByContent):
     """How a sweep stands.
 
     Attributes

@@ -12,7 +12,7 @@ from kt_theory.sweep.cells import Work, losses_of, run_block
 from kt_theory.sweep.plan import disjoint, prefix
 from kt_theory.sweep.spec import Cell
 from kt_theory.sweep.store import Store
-from kt_theory.validation import as_path, whole_number
+from kt_theory.validation import as_path, shown, whole_number
 
 _PIECE = 4096
 
@@ -43,12 +43,14 @@ def find(store: Store, name: str) -> Cell:
     """Return the cell whose id begins with `name`; ValueError if there is none, several, or one
     that is not defined.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"name = {shown(name)}: must be the id of a cell, or how it begins")
     found = [cell for cell in store.spec.cells if cell.id.startswith(name)]
     if len(found) != 1 or not name:
         many = "no id" if not found else f"{len(found)} ids"
         raise ValueError(
-            f"cell {name!r}: {many} in the sweep {store.spec.name!r} begin so; they stand in the "
-            "table"
+            f"cell {shown(name)}: {many} in the sweep {store.spec.name!r} begin so; they stand in "
+            "the table"
         )
     (cell,) = found
     if cell.undefined:

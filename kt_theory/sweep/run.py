@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kt_theory import machine
+from kt_theory.content import ByContent
 from kt_theory.sweep import recipes
 from kt_theory.sweep.cells import Block, Work, run_block, seconds_per_repeat
 from kt_theory.sweep.executors import Crew, crew
@@ -22,7 +23,7 @@ from kt_theory.sweep.progress import Progress
 from kt_theory.sweep.results import counted, finished_counts, results_table, write_results
 from kt_theory.sweep.spec import Cell, Spec
 from kt_theory.sweep.store import Store
-from kt_theory.validation import as_path, shown
+from kt_theory.validation import as_path, shown, true_or_false
 
 _STRIKES = 3
 _POLL_SECONDS = 0.2
@@ -33,8 +34,8 @@ _BYTES_PER_PAIR = 64
 """A dense teacher, the tables to draw from it and a transfer set, per (input, label) pair."""
 
 
-@dataclass(frozen=True)
-class Summary:
+@dataclass(frozen=True, eq=False)
+class Summary(ByContent):
     """What a run did and how the sweep stands.
 
     Attributes
@@ -99,6 +100,9 @@ def run(
     folder = as_path(out, "out")
     if not isinstance(spec, Spec):
         raise ValueError(f"spec = {shown(spec)}: must be a Spec; Spec.read(file) makes one")
+    if shard is not None:
+        _refuse_shard(shard)
+    true_or_false(fail_fast, "fail_fast")
     if shard is None and (counts := finished_counts(folder, spec)) is not None:
         return Summary(counts)
     with crew(executor, workers) as hands:
@@ -173,14 +177,18 @@ def shard_of(spec: Spec, count: int) -> dict[str, int]:
     return {cell.id: i % count + 1 for i, group in enumerate(groups) for cell in group.cells}
 
 
+def _refuse_shard(shard: Any) -> None:
+    pair = isinstance(shard, tuple) and len(shard) == 2
+    if not (pair and all(type(part) is int for part in shard) and 1 <= shard[0] <= shard[1]):
+        raise ValueError(f"shard = {shown(shard)}: must be (i, N) with 1 <= i <= N")
+
+
 def _groups(spec: Spec, shard: tuple[int, int] | None) -> list[_Group]:
     found: dict[str, _Group] = {}
     for cell in spec.cells:
         if not cell.undefined:
             found.setdefault(cell.group, _Group([])).cells.append(cell)
     i, count = shard or (1, 1)
-    if not (isinstance(i, int) and isinstance(count, int) and 1 <= i <= count):
-        raise ValueError(f"shard = {i}/{count}: must be i/N with 1 <= i <= N")
     return list(found.values())[i - 1 :: count]
 
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kt_theory.content import ByContent
 from kt_theory.sweep.results import counted, results_table, write_results
 from kt_theory.sweep.run import shard_of
 from kt_theory.sweep.store import Store
 from kt_theory.validation import as_path, entries_of
 
 
-@dataclass(frozen=True)
-class Merged:
+@dataclass(frozen=True, eq=False)
+class Merged(ByContent):
     """What a merge found.
 
     Attributes

@@ -16,7 +16,8 @@ from typing import Any
 
 from kt_theory import catalogue
 from kt_theory.access import WHOLE_ROW
-from kt_theory.sources import require_file
+from kt_theory.content import ByContent
+from kt_theory.sources import TooLarge, require_file
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 from kt_theory.sweep.expressions import evaluate, logspace
@@ -29,6 +30,9 @@ anew."""
 
 LARGEST_SWEEP = 10**6
 """Most cells of one specification."""
+
+LARGEST_FILE = 1 << 24
+"""Most bytes of a specification's file, which takes a second for each three million."""
 
 _SIZES = ("inputs", "labels")
 _KEYS = (
@@ -45,8 +49,8 @@ _KEYS = (
 )
 
 
-@dataclass(frozen=True)
-class Cell:
+@dataclass(frozen=True, eq=False)
+class Cell(ByContent):
     """One point of a sweep: a teacher, a student, n and the seed.
 
     Attributes
@@ -107,7 +111,7 @@ class Axes:
         return [*self.bound, *((name,) for name in self.values if name not in tied)]
 
 
-class Spec:
+class Spec(ByContent):
     """A sweep: teachers x n x students, with repeats or a precision to reach.
 
     Parameters
@@ -175,8 +179,12 @@ class Spec:
         source = Path(path)
         try:
             require_file(source)
+            if (size := source.stat().st_size) > LARGEST_FILE:
+                raise TooLarge(f"{source} has {size:,} bytes: at most {LARGEST_FILE:,}")
             document = tomllib.loads(source.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{source} is not a UTF-8 text: byte {error.start}") from None
+        except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{source} is not TOML: {error}") from None
         except RecursionError:
             raise ValueError(f"{source} is nested too deeply") from None
@@ -188,6 +196,11 @@ class Spec:
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from None
         return spec
+
+    def compared(self) -> Iterator[Any]:
+        """Yield what a specification says, however it was written."""
+        precision = (self.repeats, self.target_se, self.max_repeats)
+        return iter((self.name, self.seed, *precision, self.students, self.axes))
 
     @cached_property
     def cells(self) -> list[Cell]:

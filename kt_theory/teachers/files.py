@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import warnings
 from array import array
 from collections import Counter
@@ -29,7 +28,7 @@ from kt_theory.delimited import (
 )
 from kt_theory.sources import TooLarge, read_npy, read_npz, refuse_cells, refuse_parquet
 from kt_theory.teacher import Teacher
-from kt_theory.validation import shown, unknown_name
+from kt_theory.validation import as_path, refuse_no_text, shown, true_or_false, unknown_name
 
 KINDS = ("probabilities", "logits")
 """What the entries of a table may be."""
@@ -82,11 +81,11 @@ def from_table(path: str | Path, *, kind: str | None = None, normalise: bool = F
         In one line that begins with the path: unknown suffix, unreadable or truncated file, empty
         table, text cell, duplicate column, or what `Teacher` refuses.
     """
+    refuse_no_text(kind=kind)
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind", kind, KINDS)
-    if not isinstance(path, (str, os.PathLike)):
-        raise ValueError(f"path = {shown(path)}: must be a str or a Path")
-    file = Path(path)
+    true_or_false(normalise, "normalise")
+    file = as_path(path, "path")
     try:
         reader = _READERS.get(file.suffix.lower())
         if reader is None:
@@ -270,10 +269,11 @@ class _Columns:
     def __init__(self, header: Sequence[str], texts: Sequence[bool] = ()) -> None:
         twice = sorted(name for name, times in Counter(header).items() if times > 1)
         if twice:
-            places = " and ".join(str(i + 1) for i, name in enumerate(header) if name == twice[0])
+            first = header.index(twice[0])
+            again = header.index(twice[0], first + 1)
             raise ValueError(
-                f"column {twice[0]!r} occurs twice, as columns {places}: each label needs a name "
-                "of its own"
+                f"column {shown(twice[0])} occurs twice, as columns {first + 1} and {again + 1}: "
+                "each label needs a name of its own"
             )
         nameless = 0 if header and header[0] == "" else None
         self.input = header.index("input") if "input" in header else nameless

@@ -34,9 +34,10 @@ class Skip(Exception):
         self.outcome = outcome
 
 
-@dataclass(eq=False)
+@dataclass
 class Account:
-    """What became of each line: the outcomes add up to `lines`.
+    """What became of each line: the outcomes add up to `lines`. Accounts are equal where all but
+    `source` is.
 
     Attributes
     ----------
@@ -83,7 +84,7 @@ class Account:
         What was guessed, and what else there is to know.
     """
 
-    source: str = ""
+    source: str = field(default="", compare=False)
     format: str = ""
     lines: int = 0
     records: int = 0

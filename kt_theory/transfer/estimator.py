@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from kt_theory.students import Student
 from kt_theory.transfer.fit import Copy, fit
 from kt_theory.transfer.sets import TransferSet
+from kt_theory.validation import as_floats
 
 
 class CopyClassifier:
@@ -78,7 +79,7 @@ class CopyClassifier:
         if proba is None:
             logprobs = None
         else:
-            stated = np.asarray(proba, dtype=np.float64)
+            stated = as_floats(proba, "proba")
             if stated.shape != (len(keys), len(names)):
                 raise ValueError(
                     f"proba has shape {stated.shape}: must be (n, labels) = "

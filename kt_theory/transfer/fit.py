@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kt_theory.access import Access
+from kt_theory.content import ByContent
 from kt_theory.output import without_formulas, write_bytes
 from kt_theory.students import Student, as_students
 from kt_theory.students.sparse import ClosedForm, Sharing, SparseFit, WholeRows
@@ -20,6 +21,7 @@ from kt_theory.transfer.certify.certificate import Certificate, certify
 from kt_theory.transfer.rows import Rows, renumbered, starts
 from kt_theory.transfer.seen import dense, refuse_impossible, seen, sees_all
 from kt_theory.transfer.sets import TransferSet
+from kt_theory.validation import as_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +67,7 @@ class Learner:
 
 
 @dataclass(frozen=True, eq=False)
-class Copy:
+class Copy(ByContent):
     """A student's table of the inputs that were asked. On others it is uniform, or the student's
     own table.
 
@@ -203,7 +205,7 @@ class Copy:
 
         The suffix says the format: .parquet, .csv, .json (a record a line).
         """
-        target = Path(path)
+        target = as_path(path, "path")
         if target.suffix == ".parquet":
             buffer = io.BytesIO()
             self.table.to_parquet(buffer, index=False)

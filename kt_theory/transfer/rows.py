@@ -9,11 +9,12 @@ from functools import cached_property
 
 import numpy as np
 
+from kt_theory.content import ByContent
 from kt_theory.transfer.target import Target
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class Rows(ByContent):
     """A transfer set as rows (visited inputs), pairs (labels that occur at a row) and records.
 
     Attributes

@@ -10,7 +10,7 @@ import numpy as np
 
 from kt_theory.access import AccessError
 from kt_theory.students import Student, TableRule
-from kt_theory.transfer.account import shortened
+from kt_theory.transfer.account import numbered, shortened
 from kt_theory.transfer.rows import Rows, collect
 from kt_theory.transfer.sets import TransferSet
 
@@ -34,14 +34,26 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
             f"{shape}: give one row for each of transfer.input_names and one column for each of "
             "transfer.labels, transfer.aligned(table)"
         )
-    unlabelled = int((transfer.sampled < 0).sum())
-    if unlabelled and (student.form.needs_labels or not level.settled):
+    unlabelled = transfer.sampled < 0
+    if unlabelled.any() and (student.form.needs_labels or not level.settled):
         raise AccessError(
-            f"student {student.name!r} needs a sampled label in each record; {unlabelled} records "
-            "have none"
+            f"student {student.name!r} needs a sampled label in each record; "
+            f"{int(unlabelled.sum())} records have none ({_on_lines(transfer, unlabelled)})"
         )
     rows: Rows = level.shows.from_records(_Records(transfer, student))
     return rows
+
+
+def _on_lines(transfer: TransferSet, records: np.ndarray) -> str:
+    """Return on which lines some records stand, (n,) bool."""
+    return numbered(transfer.line[records].tolist())
+
+
+def _of_input(transfer: TransferSet, code: int) -> str:
+    """Return the name of an input, and the lines on which its probabilities are stated."""
+    states = np.bincount(transfer.entry_record, minlength=len(transfer)) > 0
+    lines = _on_lines(transfer, states & (transfer.inputs == code))
+    return f"{shortened(transfer.input_names[code])} ({lines})"
 
 
 @dataclass(frozen=True)
@@ -114,9 +126,11 @@ class _Records:
         if grid is None or not grid.missed.any():
             return
         worst = int(grid.missed.argmax())
-        name = transfer.input_names[transfer.inputs[transfer.entry_record[worst]]]
+        record = transfer.entry_record[worst]
+        name = shortened(transfer.input_names[transfer.inputs[record]])
         raise ValueError(
-            f"student {self.student.name!r}: input {name!r} states the {grid.what} "
+            f"student {self.student.name!r}: input {name} (line {transfer.line[record]}) states "
+            f"the {grid.what} "
             f"{grid.values[worst]:.6g} of label "
             f"{transfer.label_names[transfer.entry_label[worst]]!r}, which is no multiple of "
             f"{grid.unit:.6g}; name the unit of these answers, or leave student out if they are "
@@ -130,9 +144,9 @@ class _Records:
         low, high = level.channel.sums(rows.labels)
         odd = (total < low - level.channel.slack) | (total > high + level.channel.slack)
         if odd.any() and not level.unaltered:
-            name = self.transfer.input_names[rows.input[int(odd.argmax())]]
+            first = _of_input(self.transfer, int(rows.input[int(odd.argmax())]))
             raise ValueError(
-                f"student {self.student.name!r}: {int(odd.sum())} inputs, {name!r} the first, show "
+                f"student {self.student.name!r}: {int(odd.sum())} inputs, {first} the first, show "
                 f"weights that sum to {total[odd][0]:.4g} or so; those of access {level.name!r} "
                 f"sum to {low:.4g} at least and to {high:.4g} at most"
             )
@@ -148,9 +162,8 @@ def refuse_impossible(transfer: TransferSet, rows: Rows) -> None:
     excess = rows.contradiction - rows.total(rows.spread)
     if (excess > _IMPOSSIBLE).any():
         worst = int(excess.argmax())
-        name = transfer.input_names[rows.input[worst]]
         raise ValueError(
-            f"input {shortened(name)}: its stated probabilities sum to "
+            f"input {_of_input(transfer, int(rows.input[worst]))}: its stated probabilities sum to "
             f"{1.0 + rows.contradiction[worst]:.4g}, more than 1, so that they are not the "
             "teacher's own; name how they are shown, student=kt.students.rounded(step), "
             "quantised(bits) or tempered(tau), or learn from the labels alone, student='ce_sgl'"
@@ -183,11 +196,13 @@ def refuse_unlikely(transfer: TransferSet, rows: Rows) -> None:
     odd = np.minimum(above, below) < _CHANCE * most * k / drawn.sum()
     if odd.any():
         first = int(np.flatnonzero(exact)[int(odd.argmax())])
-        name = transfer.input_names[told.input[told.row[first]]]
+        row = told.row[first]
+        name = shortened(transfer.input_names[told.input[row]])
+        lines = _on_lines(transfer, told.record_row == row)
         raise ValueError(
-            f"input {shortened(name)}: label {transfer.label_names[told.label[first]]!r} came "
-            f"{int(told.count[first])} times in {int(drawn[told.row[first]])} answers, though its "
-            f"stated probability is {told.p[first]:.4g}: labels were not drawn from what is stated "
+            f"input {name} ({lines}): label {transfer.label_names[told.label[first]]!r} came "
+            f"{int(told.count[first])} times in {int(drawn[row])} answers, though its stated "
+            f"probability is {told.p[first]:.4g}: labels were not drawn from what is stated "
             "(a bias, guided or greedy decoding, another temperature?); read them with "
             "as_sampled=True, so that what is stated counts alone, or learn from the labels "
             "alone, student='ce_sgl'"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kt_theory.content import ByContent
 from kt_theory.sources import require_file
 from kt_theory.transfer.account import Account, drawn, shortened
 from kt_theory.transfer.read.answers import Reading
@@ -18,7 +19,17 @@ from kt_theory.transfer.read.builder import Builder
 from kt_theory.transfer.read.files import ALLOWED, read_file
 from kt_theory.transfer.rows import Rows, collect, merged
 from kt_theory.transfer.target import Target, aim, as_folds, as_map, variants
-from kt_theory.validation import as_floats, entries_of, unknown_name
+from kt_theory.validation import (
+    as_floats,
+    as_path,
+    entries_of,
+    in_unicode,
+    refuse_no_text,
+    shown,
+    true_or_false,
+    unknown_name,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +39,7 @@ LABELS = ("first_token", "text")
 
 
 @dataclass(frozen=True, eq=False)
-class TransferSet:
+class TransferSet(ByContent):
     """Records (input, sampled label, stated log-probabilities). Build it with `read` or
     `from_arrays`.
 
@@ -143,14 +154,19 @@ class TransferSet:
             For an unknown format, a line without a record if on_error="raise", records drawn
             otherwise, of two models, or with a label that is not declared if other="none".
         """
-        source = Path(path)
+        source = as_path(path, "path")
+        refuse_no_text(format=format, label=label, input=input, logprob=logprob, model=model)
+        refuse_no_text(on_error=on_error, other=other)
         if on_error not in ("skip", "raise"):
             raise unknown_name("on_error", on_error, ("skip", "raise"))
-        if labels is not None and len(set(labels)) != len(labels):
-            raise ValueError("labels: a label stands there twice")
-        for file in (source, requests, label_map):
-            if isinstance(file, (str, Path)):
-                require_file(file)
+        true_or_false(as_sampled, "as_sampled")
+        if labels is not None:
+            labels = _names(labels)
+        if requests is not None:
+            require_file(as_path(requests, "requests"))
+        require_file(source)
+        if isinstance(label_map, (str, Path)):
+            require_file(label_map)
         folds, merged = as_folds(fold), as_map(label_map)
         # What is wrong with them alone is said before a long file is read.
         aim((), (), labels, other, merged, folds)
@@ -158,7 +174,13 @@ class TransferSet:
         builder = Builder(account)
         part, field = (label, None) if label in LABELS else ("first_token", label)
         reading = Reading(part, input, builder.texts, account, field, logprob, model)
-        read_file(source, builder, account, format, reading, on_error == "raise", requests)
+        try:
+            read_file(source, builder, account, format, reading, on_error == "raise", requests)
+        except OSError as error:
+            if error.filename is not None or error.errno is None:
+                raise
+            # A disk that fails while it is read says nothing of the file.
+            raise OSError(error.errno, error.strerror, str(source)) from error
         transfer = _built(builder, account, _Aim(labels, other, merged, folds), as_sampled)
         if on_error == "raise":
             _refuse_skipped(account)
@@ -188,14 +210,15 @@ class TransferSet:
         logprobs : array_like, (n, A), optional
             Log-probabilities, NaN where they are not known.
         labels : sequence of str, (A,), optional
-            Names of the labels; by default their numbers.
+            Names of the labels: there are no others. By default they are called by their numbers,
+            and there may be others than those that occur.
 
         Raises
         ------
         ValueError
             Naming the array and what is wrong with it.
         """
-        inputs = entries_of(inputs, "inputs")
+        inputs = [in_unicode(str(name)) for name in entries_of(inputs, "inputs")]
         if sampled is not None and np.ma.is_masked(sampled):
             raise ValueError("sampled: entries are masked, which is missing data")
         codes = None if sampled is None else _codes(sampled)
@@ -218,7 +241,7 @@ class TransferSet:
             0 if codes is None or not count else int(codes.max()) + 1,
             0 if labels is None else len(entries_of(labels, "labels")),
         )
-        names = [str(a) for a in range(width)] if labels is None else entries_of(labels, "labels")
+        names = [str(a) for a in range(width)] if labels is None else _names(labels)
         if len(names) != width or (codes is not None and count and codes.min() < 0):
             raise ValueError(
                 f"labels has {len(names)} names: sampled and logits use the codes 0 to {width - 1}"
@@ -229,7 +252,10 @@ class TransferSet:
             builder.labels[name]
         builder.add_arrays(inputs, codes, stated)
         return TransferSet(
-            **builder.columns(), target=Target.plain(names, True), faithful=True, account=account
+            **builder.columns(),
+            target=Target.plain(names, labels is not None),
+            faithful=True,
+            account=account,
         )
 
     def __len__(self) -> int:
@@ -254,6 +280,8 @@ class TransferSet:
             False: neither the sampled label nor its probability is seen, where it is not among the
             largest.
         """
+        if top is not None:
+            top = whole_number(top, "top")
         own = self.sampled if sampled else np.full(len(self), -1)
         record, label, logp = self.entry_record, self.entry_label, self.entry_logp
         if top is not None and len(record):
@@ -343,8 +371,21 @@ class TransferSet:
     def take(self, records: ArrayLike) -> TransferSet:
         """Return the transfer set of some records, with the same names: an index or boolean array
         of length n.
+
+        Raises
+        ------
+        ValueError
+            If it is neither.
         """
-        chosen = np.arange(len(self))[np.asarray(records)]
+        try:
+            chosen = np.arange(len(self))[np.asarray(records)]
+        except (IndexError, TypeError, OverflowError):
+            chosen = np.zeros((0, 0), dtype=np.int64)
+        if chosen.ndim != 1:
+            raise ValueError(
+                f"records = {shown(records)}: must be numbers of records below {len(self)}, or a "
+                "truth value for each"
+            )
         new = np.full(len(self), -1, dtype=np.int64)
         new[chosen] = np.arange(len(chosen))
         kept = new[self.entry_record] >= 0
@@ -630,6 +671,14 @@ def _warn_of_lines(account: Account) -> None:
         )
 
 
+def _names(labels: Any) -> list[str]:
+    """The names of labels, each once; numbers are called by their digits."""
+    names = [in_unicode(str(name)) for name in entries_of(labels, "labels")]
+    if len(set(names)) != len(names):
+        raise ValueError("labels: a label stands there twice")
+    return names
+
+
 def _codes(sampled: ArrayLike) -> np.ndarray:
     """The codes of sampled labels, one for each record."""
     try:
@@ -666,7 +715,9 @@ def _stated(logits: ArrayLike | None, logprobs: ArrayLike | None) -> np.ndarray 
                 "logits: entries must be numbers or -inf, with a finite one in each row"
             )
         top = array.max(axis=1, keepdims=True, initial=-np.inf)
-        array = array - top - np.log(np.exp(array - top).sum(axis=1, keepdims=True))
+        with np.errstate(over="ignore"):  # a gap beyond float64 is -inf
+            array = array - top
+        array = array - np.log(np.exp(array).sum(axis=1, keepdims=True))
     elif (array > 1e-3).any():
         raise ValueError(
             f"logprobs: {array[array > 1e-3][0]:g} is above 0, so that it is no log-probability"

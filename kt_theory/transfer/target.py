@@ -7,6 +7,8 @@ of a merged label the stated variants give a lower bound, as another variant may
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.validation import shown, unknown_name
+from kt_theory.content import ByContent
+from kt_theory.delimited import long_cells
+from kt_theory.validation import entries_of, shown, unknown_name
 
 OTHERS = ("keep", "pool", "condition", "none")
 """What becomes of labels that were not declared: they are labels; they count as one, `POOLED`; the
@@ -30,7 +34,7 @@ FOLDS = ("strip", "casefold")
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class Target(ByContent):
     """The labels of a copy, and which label of the records counts as which.
 
     Attributes
@@ -140,23 +144,20 @@ def _variants(name: str, value: Any) -> list[str]:
     if isinstance(value, (list, tuple)) and all(isinstance(variant, str) for variant in value):
         return list(value)
     raise ValueError(
-        f"label_map: {name!r} is mapped to {value!r}: must be a label, or a list of variants"
+        f"label_map: {shown(name)} is mapped to {shown(value)}: must be a label, or a list of "
+        "variants"
     )
 
 
 def _map_of_file(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8-sig")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not a UTF-8 text: byte {error.start} cannot be decoded"
+        ) from None
     if path.suffix.lower() == ".csv":
-        import csv
-
-        rows = [row for row in csv.reader(text.splitlines()) if row]
-        for number, row in enumerate(rows, 1):
-            if len(row) != 2:
-                raise ValueError(
-                    f"{path} line {number}: {len(row)} cells; must be two, the variant and its "
-                    "label"
-                )
-        return dict(rows)
+        return _map_of_rows(path, text)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -166,13 +167,37 @@ def _map_of_file(path: Path) -> Any:
         ) from None
 
 
+def _map_of_rows(path: Path, text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        with long_cells():
+            for row in filter(None, lines):
+                where = f"{path} line {lines.line_num}"
+                if len(row) != 2:
+                    raise ValueError(
+                        f"{where}: {len(row)} cells; must be two, the variant and its label"
+                    )
+                variant, label = row
+                if found.setdefault(variant, label) != label:
+                    raise ValueError(
+                        f"{where}: {shown(variant)} counts as {shown(found[variant])} and as "
+                        f"{shown(label)}: choose one"
+                    )
+    except csv.Error as error:
+        raise ValueError(f"{path} line {lines.line_num} is not CSV ({error})") from None
+    return found
+
+
 def as_folds(given: Any) -> tuple[str, ...]:
     """Return the names of folds, from a sequence of them or from text with commas."""
     if given is None:
         return ()
-    names = [part.strip() for part in given.split(",")] if isinstance(given, str) else list(given)
+    if isinstance(given, str):
+        given = [part.strip() for part in given.split(",")]
+    names = entries_of(given, "fold")
     for name in names:
-        if name not in FOLDS:
+        if not isinstance(name, str) or name not in FOLDS:
             raise unknown_name("fold", name, FOLDS)
     return tuple(names)
 

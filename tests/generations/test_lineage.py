@@ -110,6 +110,30 @@ def test_two_generations_agree_with_enumeration(name):
             assert_risk(found, expected + 0.02, detects=0.02)
 
 
+def test_intervals_hold_what_was_never_seen():
+    """A loss of 0 in each of 20 repeats has an upper bound, 1 - 0.05^(1/20); the truth needs none."""
+    frame = lineage(TINY, [("ce_ful", 1000), ("ce_sgl", 20)], repeats=20, seed=1, progress=False)
+    truth, first, second = (row for _, row in frame.iterrows())
+    for column in ("to_truth", "to_previous", "heterozygosity", "point_masses"):
+        assert truth[f"{column}_low"] == truth[f"{column}_high"] == truth[column]
+        assert first[f"{column}_low"] <= first[column] < first[f"{column}_high"]
+    assert first["to_truth"] == first["to_truth_se"] == 0.0
+    assert first["to_truth_high"] == pytest.approx(1 - 0.05 ** (1 / 20), rel=1e-12)
+    half = 1.959963984540054 * second["to_truth_se"]
+    assert second["to_truth_low"] == pytest.approx(second["to_truth"] - half, rel=1e-12)
+    assert second["to_truth_high"] == pytest.approx(second["to_truth"] + half, rel=1e-12)
+
+
+def test_95_in_100_intervals_hold_the_exact_risk():
+    """P(Bin(200, 0.95) < 170) = 2.5e-8; intervals of half the width would hold it in about 134."""
+    exact = kt.exact_risk(TINY, "ce_sgl", 12)
+    held = 0
+    for seed in range(200):
+        row = lineage(TINY, [("ce_sgl", 12)], repeats=50, seed=seed, progress=False).iloc[1]
+        held += row["to_truth_low"] <= exact <= row["to_truth_high"]
+    assert 170 <= held < 200
+
+
 @pytest.mark.parametrize("student", ["ce_sgl", "laplace", students.top_k(1)])
 def test_the_original_training_set_is_direct_training(student):
     """One stage is the student on n pairs of the truth: its exact risk."""

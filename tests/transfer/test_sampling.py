@@ -329,6 +329,7 @@ def test_labels_that_cannot_follow_what_is_stated_are_refused(student, tmp_path)
     with pytest.raises(ValueError, match=r"label 'yes' came 100 times in 100 answers") as raised:
         fit(TransferSet.read(path), student)
     assert "as_sampled=True" in str(raised.value)
+    assert "(lines 1, 2, 3, ... 100)" in str(raised.value)
     fit(TransferSet.read(path), "ce_sgl")
     read = TransferSet.read(path, as_sampled=True)
     assert not read.faithful

@@ -204,7 +204,8 @@ def test_rows_that_cannot_be_are_refused_in_one_line():
     )
     for student in (None, "ce_ful", kt.students.top_k(1)):
         with pytest.raises(
-            ValueError, match=r"input 'q': its stated probabilities sum to 1\.8, more than 1"
+            ValueError,
+            match=r"input 'q' \(line 2\): its stated probabilities sum to 1\.8, more than 1",
         ) as error:
             kt_fit(transfer, student)
         assert "\n" not in str(error.value)
@@ -213,8 +214,22 @@ def test_rows_that_cannot_be_are_refused_in_one_line():
     apart = TransferSet.from_arrays(
         ["q", "q"], [0, 1], logprobs=np.log([[0.9, np.nan], [np.nan, 0.9]])
     )
-    with pytest.raises(ValueError, match="more than 1"):
+    with pytest.raises(ValueError, match=r"input 'q' \(lines 1, 2\): .* more than 1"):
         kt_fit(apart)
+
+
+@pytest.mark.parametrize("given", [{"sampled": [0, 2]}, {"logprobs": np.log([[0.5, 0.5]] * 2)}])
+def test_labels_of_arrays_are_declared_only_by_who_declares_them(given):
+    """Where they are not, mass may lie on labels that nobody has seen: the bound is not smaller."""
+    found = TransferSet.from_arrays(["q", "q"], **given)
+    assert not found.closed
+    assert "declared" not in repr(found)
+    assert "declared" not in kt_fit(found).certificate().target
+    declared = TransferSet.from_arrays(["q", "q"], **given, labels=found.labels)
+    assert declared.closed
+    assert f"{len(found.labels)} declared labels" in kt_fit(declared).certificate().target
+    assert kt_fit(found).certificate().bound >= kt_fit(declared).certificate().bound
+    np.testing.assert_array_equal(kt_fit(found).pi, kt_fit(declared).pi)
 
 
 def test_no_plan_rests_on_rows_that_cannot_be():

@@ -103,7 +103,7 @@ class Builder:
         )
 
     def add_arrays(
-        self, inputs: Sequence[Any], sampled: np.ndarray | None, stated: np.ndarray | None
+        self, inputs: Sequence[str], sampled: np.ndarray | None, stated: np.ndarray | None
     ) -> None:
         """Take the records of arrays: inputs (n,), sampled codes (n,), log-probabilities (n, A),
         NaN where hidden.
@@ -113,7 +113,7 @@ class Builder:
         owner, listed = np.nonzero(shown)
         self.account.unstated_sampling += count
         self._take(
-            inputs=self._inputs_of([str(name) for name in inputs]),
+            inputs=self._inputs_of(inputs),
             sampled=np.full(count, _NONE)
             if sampled is None
             else np.asarray(sampled, dtype=np.int64),

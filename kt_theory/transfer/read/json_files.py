@@ -70,22 +70,26 @@ _NUMBERS = (
 
 def _renamed(raw: bytes) -> bytearray:
     """The same with numbers for the names outside of texts, in one pass and in few bytes a byte."""
-    outside = ~np.logical_xor.accumulate(_quotes(raw))
     text = bytearray(raw)
     codes = np.frombuffer(text, dtype=np.uint8)
-    for name in _NAMES:
-        if name in raw:
-            found = _begins(codes, name)
+    names = [name for name in _NAMES if name in raw]
+    scan = _Scan()
+    for start in range(0, len(raw), _BLOCK):
+        outside = scan.outside(raw[start : start + _BLOCK])
+        for name in names:
+            # A name may begin in this block and end in the next one.
+            found = _begins(codes[start : start + _BLOCK + len(name) - 1], name)
             found &= outside[: len(found)]
-            codes[: len(found)][found] = _MARK[0]
+            codes[start : start + len(found)][found] = _MARK[0]
     for marked, number in _NUMBERS:
-        text = text.replace(marked, number)
+        if marked in text:
+            text = text.replace(marked, number)
     return text
 
 
 def _begins(codes: np.ndarray, name: bytes) -> np.ndarray:
     """Where a name begins."""
-    size = len(codes) - len(name) + 1
+    size = max(len(codes) - len(name) + 1, 0)
     found = codes[:size] == name[0]
     for place, letter in enumerate(name[1:], 1):
         found &= codes[place : place + size] == letter
@@ -367,11 +371,8 @@ class _Scan:
         """Where the marks of the next block stand, which they are, 1, -1 or `_COMMA`, and how many
         brackets are open behind each.
         """
-        if self._escaped:
-            block = b" " + block[1:]
-        self._escaped = (len(block) - len(block.rstrip(b"\\"))) % 2 == 1
         kind = _KINDS[np.frombuffer(block, dtype=np.uint8)]
-        kind[(kind == _QUOTE) & ~_quotes(block)] = 0
+        kind[(kind == _QUOTE) & ~self._quotes(block)] = 0
         place = np.flatnonzero(kind)
         kind = kind[place]
         quote = kind == _QUOTE
@@ -382,6 +383,20 @@ class _Scan:
         depth = self.depth + np.cumsum(np.where(kind == _COMMA, 0, kind))
         self.depth = int(depth[-1]) if len(depth) else self.depth
         return place, kind, depth
+
+    def outside(self, block: bytes) -> np.ndarray:
+        """Which bytes of the next block are neither in a text nor the quote that begins one."""
+        quote = self._quotes(block)
+        inside = np.logical_xor.accumulate(quote) ^ self.inside
+        self.inside = bool(inside[-1])
+        return ~inside
+
+    def _quotes(self, block: bytes) -> np.ndarray:
+        """Where the quotes of the next block stand that begin and end texts."""
+        if self._escaped:
+            block = b" " + block[1:]
+        self._escaped = (len(block) - len(block.rstrip(b"\\"))) % 2 == 1
+        return _quotes(block)
 
 
 _BLANK = b", \t\r\n"
@@ -395,6 +410,8 @@ _KINDS[list(b"{[")], _KINDS[list(b"}]")], _KINDS[ord(",")], _KINDS[ord('"')] = 1
 def _parse(lines: list[Any]) -> list[Any]:
     if isinstance(lines[-1], Skip):
         return [*_parse_each(lines[:-1]), lines[-1]]
+    if len(lines) == 1:  # it may be so long that nobody wants to parse it twice
+        return _parse_each(lines)
     # One call for the whole chunk; a chunk with a bad line is read line by line.
     try:
         docs = loads(b"[" + b",".join(lines) + b"]")

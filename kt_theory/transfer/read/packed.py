@@ -6,15 +6,13 @@ from __future__ import annotations
 
 import gzip
 import io
-import shutil
-import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kt_theory.sources import RATIO, SMALL
+from kt_theory.sources import RATIO, SMALL, TooLarge, copied
 
 _MARKS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _OTHERS = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zX": "xz"}
@@ -113,11 +111,13 @@ def as_plain_file(path: Path) -> Iterator[Path]:
     if not packing(path):
         yield path
         return
-    with tempfile.TemporaryDirectory() as folder:
-        name = path.name
-        while Path(name).suffix.lower() in SUFFIXES:
-            name = Path(name).stem
-        copy = Path(folder) / name
-        with unpacked(path) as source, copy.open("wb") as target:
-            shutil.copyfileobj(source, target, _BUFFER)
+    name = path.name
+    while Path(name).suffix.lower() in SUFFIXES:
+        name = Path(name).stem
+    with ExitStack() as held:
+        with unpacked(path) as source:
+            try:
+                copy = held.enter_context(copied(source, name))
+            except TooLarge as error:
+                raise TooLarge(f"{path} {error}: decompress it elsewhere") from None
         yield copy

@@ -233,12 +233,12 @@ def _layout(name: Any, header: Sequence[str], reading: Reading, numbers: Sequenc
         cell for cell in header if cell not in _OWN and (cell in fields.frame or _is_read(cell))
     }
     used = [i for i, cell in enumerate(header) if cell in chosen or cell in kept]
-    for cell in dict.fromkeys(header[i] for i in used):
-        places = [i + 1 for i, other in enumerate(header) if other == cell]
-        if len(places) > 1:
-            shown = " and ".join(map(str, places))
+    first: dict[str, int] = {}
+    for i in used:
+        if first.setdefault(header[i], i) != i:
             raise ValueError(
-                f"{name}: column {cell!r} is named twice, as columns {shown}: names must differ"
+                f"{name}: column {header[i]!r} is named twice, as columns {first[header[i]] + 1} "
+                f"and {i + 1}: names must differ"
             )
     fields.say(reading.account)
     if texts and reading.logprob_field is None:
