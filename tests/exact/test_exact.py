@@ -400,7 +400,7 @@ def test_gradient_risk_keeps_small_complements():
     teacher = Teacher(np.eye(3), [1 - 3e-9, 2e-9, 1e-9])
     # On the path 0 - 1 - 2 input 0 is missed only by samples at 2.
     want = (1 - 3e-9) * 1e-9 * 2 / 3 + 1e-9 * (1 - 3e-9) * 2 / 3
-    assert balls_risk(teacher, path(3), 1, 1) == pytest.approx(want, rel=1e-12)
+    assert balls_risk(teacher, path(3), 1, 1) == pytest.approx(want, rel=1e-12, abs=0)
     with pytest.raises(ValueError, match="4 vertices"):
         balls_risk(teacher, path(4), 1, 1)
 
@@ -412,7 +412,7 @@ def test_empty_cells_of_every_size():
         (1000, 10),
         (10**6, 10**3),
         (10**12, 10**6),
-        (10**9, 10**9),
+        (10**7, 10**7),
         (100, 3000),
         (30, 1),
     ):

@@ -19,7 +19,7 @@ from kt_theory.kernels.draws import (
     draw_plan,
 )
 from kt_theory.kernels.layout import LANES, as_tables, in_cell_order, row_cells, woven_rows
-from kt_theory.kernels.streams import stream_key
+from kt_theory.kernels.streams import start_stream, stream_key
 
 FALSE_ALARM = 1e-6
 ON_EVERY_PATH = pytest.mark.parametrize("path", range(len(PATHS)), ids=PATHS)
@@ -223,6 +223,19 @@ def test_repeats_have_their_own_stream(path):
     assert not np.array_equal(all_at_once, draw(pi, rho, 100, 50, path, seed=1).reshape(50, 9))
     draw_many(plan, key, 2**60, one)
     assert one.sum() == 100
+
+
+def test_no_stream_is_another_ones_neighbour_and_none_is_weak():
+    """Start and odd step of 3,000 repeats: all different, and each step flips many bits of its counter."""
+    key, state = stream_key(0, 1), np.empty(2, dtype=np.uint64)
+    words = []
+    for repeat in range(3000):
+        start_stream(key, repeat, state)
+        words.append((int(state[0]), int(state[1])))
+    steps = [step for _, step in words]
+    assert min((step ^ (step >> 1)).bit_count() for step in steps) >= 24
+    assert all(step % 2 for step in steps)
+    assert len({start | 1 for start, _ in words} | set(steps)) == 6000
 
 
 @pytest.mark.parametrize("inputs", [1, 5, 31, 32, 33, 100])

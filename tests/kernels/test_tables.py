@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kt_theory.kernels.alias import alias_table
+from kt_theory.kernels.alias import alias_table, fill_alias_table
 from kt_theory.kernels.poisson import MOST_BITS, _bits, _passes, _Shelf, fits, ladder
 
 
@@ -36,6 +36,14 @@ def test_alias_tables_realise_their_weights(size):
     assert gap < 2.0 ** (bits - 62) + 1e-13
     weights[0] *= 1.001
     assert 0.5 * np.abs(law[:size] - weights / weights.sum()).sum() > 1e-12 or size <= 2
+
+
+def test_a_zero_column_that_rounding_leaves_over_is_never_drawn():
+    # Weights whose mean is below 1 run out of large columns, as rounding might.
+    weights = np.array([0.0, 0.5, 0.75, 0.0])
+    entries = np.empty(4, dtype=np.uint64)
+    fill_alias_table(weights, 2, entries, np.empty(4, dtype=np.int64))
+    assert (realised(entries, 2)[[0, 3]] == 0.0).all()
 
 
 def poisson_law(rate, low, outcomes):

@@ -279,6 +279,9 @@ def test_the_lattice_counts_up(digits):
     numbers = [number(i, digits) for i in range(300)]
     assert numbers == sorted(set(numbers))
     assert [index(n, digits) for n in numbers] == list(range(300))
+    for before, after in pairwise(numbers):
+        between = before + 1, (before + after + 1) // 2, after
+        assert [number(index(n, digits), digits) for n in between] == [after] * 3
     assert all(b - a == 1 or (b - a) * 2 ** (digits - 1) <= b for a, b in pairwise(numbers))
 
 
