@@ -11,7 +11,7 @@ MUTANTS = (
         "small = n * np.abs(x) < 0.5",
         "small = n * np.abs(x) < 0.0",
         "the covariances of many rare inputs are differences of equal numbers",
-        "exact/test_missing_mass.py",
+        "exact/test_missing_mass.py::test_variance_of_one_weight_among_rare_inputs exact/test_missing_mass.py::test_variance_of_rare_inputs_keeps_its_digits",
     ),
     Mutant(
         "missing-mass-without-its-series-alone",
@@ -19,7 +19,7 @@ MUTANTS = (
         "small = n * kappa < 0.5",
         "small = n * kappa < 0.0",
         "the variances of rare inputs are differences of equal numbers",
-        "exact/test_missing_mass.py",
+        "exact/test_missing_mass.py::test_variance_of_rare_inputs_keeps_its_digits",
     ),
     Mutant(
         "missing-mass-series-cut-short",
@@ -35,7 +35,7 @@ MUTANTS = (
         "(y - centre) ** 2 + outside * centre**2)",
         "(y - centre) ** 2)",
         "inputs of probability 1 or weight 0 do not count in the variance under rho",
-        "exact/test_missing_mass.py",
+        "exact/test_missing_mass.py::test_variance_of_one_weight_among_rare_inputs",
     ),
     Mutant(
         "missing-mass-values-merged-too-far",
@@ -67,7 +67,7 @@ MUTANTS = (
         "for s in np.flatnonzero(missed < 0.5):",
         "for s in np.flatnonzero(missed < 0.0):",
         "what lies outside a ball of mass 1 - 1e-12 is a difference from 1",
-        "exact/test_small_masses.py exact/test_exact.py",
+        "exact/test_exact.py::test_gradient_risk_keeps_small_complements",
     ),
     Mutant(
         "small-masses-cancel",
@@ -155,7 +155,7 @@ MUTANTS = (
         "apart = np.abs(teacher.pi - teacher.pi[model]).max(axis=1) > EQUAL",
         "apart = (teacher.pi - teacher.pi[model]).max(axis=1) > 1.0",
         "rows of one group that differ are taken to be equal",
-        "exact test_students_channels.py test_students_features.py",
+        "test_students_losses.py::test_wrong_groups_leave_the_distance_to_the_mean_row",
     ),
     Mutant(
         "prior-of-unvisited-rows",
@@ -179,7 +179,7 @@ MUTANTS = (
         "return least, np.convolve(chance, cut)",
         "return least, chance",
         "the steps behind the last whole episode do not count",
-        "test_queries.py",
+        "simulation/test_visits.py::test_exact_risks_are_those_of_enumeration",
     ),
     Mutant(
         "saddle-weight-of-the-first-node",
@@ -195,7 +195,7 @@ MUTANTS = (
         "return Ties(value / total, size, zeros)",
         "return Ties(value, size, zeros)",
         "a row that sums to 1 - 1e-9 is no multinomial law",
-        "exact",
+        "exact/test_exact.py::test_ties_of_a_row_that_misses_1_are_those_of_a_law",
     ),
     Mutant(
         "bias-without-its-floor",

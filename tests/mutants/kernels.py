@@ -11,7 +11,7 @@ MUTANTS = (
         "entries[i] = uint64(heaviest) if weight[i] == 0.0 else entries[i]",
         "entries[i] = entries[i]",
         "a zero column that rounding has left over is its own alias, and is drawn",
-        "kernels",
+        "kernels/test_tables.py::test_a_zero_column_that_rounding_leaves_over_is_never_drawn",
     ),
     Mutant(
         "alias-keeps-the-mass-that-it-gave",
@@ -27,7 +27,7 @@ MUTANTS = (
         "state[1] = gamma ^ _ALTERNATING if number < _FEWEST_FLIPS else gamma",
         "state[1] = gamma",
         "one stream in sixty moves few bits of its counter at a time",
-        "kernels",
+        "kernels/test_draws.py::test_no_stream_is_another_ones_neighbour_and_none_is_weak",
     ),
     Mutant(
         "streams-share-their-starts",
@@ -35,7 +35,7 @@ MUTANTS = (
         "base = _TWO * uint64(repeat)",
         "base = uint64(repeat)",
         "the gamma of a repeat is the start of the next one",
-        "kernels",
+        "kernels/test_draws.py::test_no_stream_is_another_ones_neighbour_and_none_is_weak",
     ),
     Mutant(
         "variance-over-n",

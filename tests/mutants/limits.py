@@ -299,7 +299,7 @@ MUTANTS = (
         "return max((n + 1 for n, value in tried.items() if value > tv), default=0)",
         "return max((n + 2 for n, value in tried.items() if value > tv), default=0)",
         "one query more is said to be too few",
-        "planner/test_planner.py::test_the_search_finds_the_crossing planner/test_planner.py::test_n_suffices_on_the_worst_teacher_and_a_tenth_less_fails limits/test_minimax_repeated.py",
+        "planner/test_planner.py::test_what_is_proved_to_be_too_few_is_one_more_than_a_number_that_fails",
     ),
     Mutant(
         "first-below-off-by-one",
