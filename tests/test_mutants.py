@@ -65,7 +65,12 @@ def test_a_trial_tells_who_is_seen(checkout, tmp_path, new, by):
 def test_a_test_that_fails_anyway_convicts_nobody(checkout, tmp_path):
     (checkout / "tests" / "test_half.py").write_text("def test_half():\n    raise ValueError\n")
     with pytest.raises(RuntimeError, match="fails without a mutation"):
-        trial.tried(Mutant("m", "__init__.py", "0.5", "0.6", "", "test_half.py"), checkout, tmp_path, by_all=True)
+        trial.tried(
+            Mutant("m", "__init__.py", "0.5", "0.6", "", "test_half.py"),
+            checkout,
+            tmp_path,
+            by_all=True,
+        )
 
 
 def test_a_mutant_that_hangs_counts_as_killed(checkout, tmp_path, monkeypatch):

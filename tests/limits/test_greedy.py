@@ -134,9 +134,9 @@ def test_a_general_maximisation_stays_in_the_bracket(
 
 
 @pytest.mark.parametrize("inputs", [2, 30, 10**6, 10**12])
-@pytest.mark.parametrize("n", [1, 5, 1000, 2**53])
+@pytest.mark.parametrize("n", [1, 1000, 2**53])
 def test_extreme_sizes_and_the_chord(inputs: int, n: int) -> None:
-    for labels, k in ((3, 1), (50, 3), (1000, 900), (10**5, 7)):
+    for labels, k in ((3, 1), (1000, 900), (10**5, 7)):
         limit = least(inputs, labels, n, k)
         base = floor(labels, k)
         chord = base + (1 - 1 / labels - base) * unvisited_mass(inputs, n).value
@@ -145,7 +145,9 @@ def test_extreme_sizes_and_the_chord(inputs: int, n: int) -> None:
         assert limit.lower >= minimax_risk("soft", inputs, labels, n).lower * (1 - 1e-12)
 
 
-@pytest.mark.parametrize(("inputs", "labels", "n", "k", "cells"), [(2, 3, 5, 1, 12), (30, 5, 100, 2, 40)])
+@pytest.mark.parametrize(
+    ("inputs", "labels", "n", "k", "cells"), [(2, 3, 5, 1, 12), (30, 5, 100, 2, 40)]
+)
 def test_the_bound_holds_on_cells_of_any_width(monkeypatch, inputs, labels, n, k, cells) -> None:
     """On wide cells the bend of G beyond its chord decides: a quarter of it would be too little."""
     limit, base = least(inputs, labels, n, k), floor(labels, k)

@@ -238,7 +238,9 @@ def test_quantised_floor_against_the_best_decoder_of_every_code(labels: int, bit
         assert Quantised(bits).floor(labels) == pytest.approx(labels / 4 * unit)
 
 
-@pytest.mark.parametrize(("labels", "bits"), [(2, 1), (3, 1), (3, 2), (4, 1), (4, 2), (5, 2), (5, 3)])
+@pytest.mark.parametrize(
+    ("labels", "bits"), [(2, 1), (3, 1), (3, 2), (4, 1), (4, 2), (5, 2), (5, 3)]
+)
 def test_the_quantised_floor_is_what_its_student_loses_at_worst(labels: int, bits: int) -> None:
     """Every code, every set of labels: the student stands on the line between the ends of the cells."""
     unit, worst = 2.0**-bits, 0.0

@@ -570,7 +570,10 @@ def test_the_relieved_student_serves_every_size(n: int) -> None:
 # --- the interval
 
 
-@pytest.mark.parametrize("labels", [2, 3, 4, 5, 6, 7, 8, 9, 10, 30, 100, 300, 1000])
+MORE_LABELS = [pytest.param(labels, marks=pytest.mark.long) for labels in (4, 6, 7, 8, 30, 300)]
+
+
+@pytest.mark.parametrize("labels", [2, 3, 5, 9, 10, 100, 1000, *MORE_LABELS])
 def test_widths(labels: int) -> None:
     assert hard_limit(1, labels, 10 * labels).width <= (0.037 if labels < 10 else 0.036)
     assert hard_limit(1, labels, 100 * labels).width <= (0.011 if labels < 10 else 0.012)
@@ -578,7 +581,7 @@ def test_widths(labels: int) -> None:
 
 @pytest.mark.parametrize("labels", [2, 3, 40])
 def test_the_interval_falls_in_n(labels: int) -> None:
-    sizes = [0, 1, 2, 3, 5, 9, 19, 20, 21, 30, 99, 100, 101, 999, 2000, 2001, 10**4]
+    sizes = [0, 1, 2, 3, 9, 20, 21, 100, 101, 2000, 2001, 10**4]
     sizes += [3000 * labels, 10**6 * labels, 10**6 * labels + 1, 10**9 * labels, 2**53]
     limits = [hard_limit(1, labels, n) for n in sorted(sizes)]
     for before, after in itertools.pairwise(limits):
@@ -672,9 +675,7 @@ def test_a_block_of_visits_has_the_bound_of_its_last() -> None:
     inputs, n = 3, 2400
     k = np.arange(600, 1001)
     alpha, _ = best_prior(2, n // inputs)
-    mean = float(
-        binom.pmf(k, n, 1.0 / inputs) @ [bayes_risk(2, int(i), alpha, 0.5) for i in k]
-    )
+    mean = float(binom.pmf(k, n, 1.0 / inputs) @ [bayes_risk(2, int(i), alpha, 0.5) for i in k])
     assert mean * (1.0 - 3e-3) <= inputs_lower(inputs, 2, n) <= mean * (1.0 + 1e-9)
 
 

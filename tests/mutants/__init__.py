@@ -1,1 +1,1 @@
-"""Small wrong versions of the package, each of which the quick suite must convict: `make mutants`."""
+"""Small wrong versions of the package, which the quick suite must convict: `make mutants`."""

@@ -1,9 +1,11 @@
 """Try every mutant: `make mutants`.
 
-Each is applied to a copy of the checkout, and its likely tests run there until one fails. The whole quick suite is run
-on those that all likely tests let pass, when all others are done: hours, if there are many. Convictions stand in a journal and hold while the package, the mutation and the file of the test are what they
-were; the same command goes on where it stopped. At the end a table says which test killed which mutant, or that it
-survived, and the exit status is 1 if one did. `--only NAME` tries one mutant, or the room of that name.
+Each is applied to a copy of the checkout, and its likely tests run there until one fails. The
+whole quick suite is run on those that all likely tests let pass, when all others are done: hours,
+if there are many. Convictions stand in a journal and hold while the package, the mutation and the
+file of the test are what they were; the same command goes on where it stopped. At the end a table
+says which test killed which mutant, or that it survived, and the exit status is 1 if one did or
+could not be tried. `--only NAME` tries one mutant, or the room of that name.
 """
 
 from __future__ import annotations
@@ -18,14 +20,15 @@ import tempfile
 import threading
 from pathlib import Path
 
+from tqdm import tqdm
+
 from mutants.mutant import Mutant
 from mutants.table import MUTANTS, ROOMS
 from mutants.trial import HERE, Verdict, copied, mark, tried
-from tqdm import tqdm
 
 
 def chosen(names: list[str]) -> list[Mutant]:
-    """Return the mutants of these names, or of the rooms of these names; all of them if there are none."""
+    """Return the mutants of these names, or rooms; all of them if there are none."""
     rooms = {room.__name__.rpartition(".")[2]: room.MUTANTS for room in ROOMS}
     found: list[Mutant] = []
     for name in names:

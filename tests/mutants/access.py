@@ -24,8 +24,8 @@ MUTANTS = (
     Mutant(
         "access-ties-of-any-order",
         "access/shows.py",
-        "order = np.argsort(-pi, axis=1, kind=\"stable\")",
-        "order = np.argsort(pi, axis=1, kind=\"stable\")[:, ::-1]",
+        'order = np.argsort(-pi, axis=1, kind="stable")',
+        'order = np.argsort(pi, axis=1, kind="stable")[:, ::-1]',
         "of equally probable labels the last is shown",
         "test_access.py test_protocol.py simulation",
     ),
@@ -153,7 +153,8 @@ MUTANTS = (
         "ngram-of-the-last-context",
         "teachers/text.py",
         "pi, rho = _frequencies(contexts, codes[length - 1 :], len(places), len(vocabulary))",
-        "pi, rho = _frequencies(contexts, np.roll(codes, 1)[length - 1 :], len(places), len(vocabulary))",
+        "pi, rho = _frequencies(contexts, np.roll(codes, 1)[length - 1 :], len(places), "
+        "len(vocabulary))",
         "the token that follows a context is its last one",
         "teachers/test_text.py",
     ),

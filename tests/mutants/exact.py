@@ -11,7 +11,8 @@ MUTANTS = (
         "small = n * np.abs(x) < 0.5",
         "small = n * np.abs(x) < 0.0",
         "the covariances of many rare inputs are differences of equal numbers",
-        "exact/test_missing_mass.py::test_variance_of_one_weight_among_rare_inputs exact/test_missing_mass.py::test_variance_of_rare_inputs_keeps_its_digits",
+        "exact/test_missing_mass.py::test_variance_of_one_weight_among_rare_inputs "
+        "exact/test_missing_mass.py::test_variance_of_rare_inputs_keeps_its_digits",
     ),
     Mutant(
         "missing-mass-without-its-series-alone",

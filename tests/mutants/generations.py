@@ -48,8 +48,10 @@ MUTANTS = (
     Mutant(
         "lineage-previous-and-truth-swapped",
         "generations/lineage.py",
-        "total_variation(tables, truth.pi, truth.rho),\n            total_variation(tables, before, truth.rho),",
-        "total_variation(tables, before, truth.rho),\n            total_variation(tables, truth.pi, truth.rho),",
+        "total_variation(tables, truth.pi, truth.rho),\n            total_variation(tables, "
+        "before, truth.rho),",
+        "total_variation(tables, before, truth.rho),\n            total_variation(tables, "
+        "truth.pi, truth.rho),",
         "two columns change places",
         "generations/test_lineage.py",
     ),
@@ -144,7 +146,8 @@ MUTANTS = (
     Mutant(
         "privileged-values-of-no-weight",
         "generations/privileged.py",
-        "tables = self._tables[self._weights > 0]\n        weights = self._weights[self._weights > 0]",
+        "tables = self._tables[self._weights > 0]\n        weights = "
+        "self._weights[self._weights > 0]",
         "tables = self._tables\n        weights = self._weights",
         "what is never drawn counts as a value",
         "generations/test_privileged.py",
@@ -152,9 +155,11 @@ MUTANTS = (
     Mutant(
         "learning-rounding-to-the-last-label",
         "generations/learning.py",
-        "rows[every, top], rows[every, last] = rows[every, last], rows[every, top]\n    counts = rng",
+        "rows[every, top], rows[every, last] = rows[every, last], rows[every, top]\n    "
         "counts = rng",
-        "the counts of two labels change places, and the rounding of a sum may draw what has no mass",
+        "counts = rng",
+        "the counts of two labels change places, and the rounding of a sum may draw what has "
+        "no mass",
         "generations",
     ),
 )

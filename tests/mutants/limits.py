@@ -59,7 +59,9 @@ MUTANTS = (
         "smooth = np.maximum(at_u, at_v) + 0.5 * n * mass * (v - u) ** 2",
         "smooth = np.maximum(at_u, at_v) + 0.05 * n * mass * (v - u) ** 2",
         "between two points the risk may be higher than it is bounded",
-        "limits/test_minimax_hard.py::test_the_curvature_bound_between_kinks limits/test_minimax_hard.py::test_the_certificate_meets_a_dense_search limits/test_minimax_hard.py::test_branch_and_bound_fails_without_its_curvature_term",
+        "limits/test_minimax_hard.py::test_the_curvature_bound_between_kinks "
+        "limits/test_minimax_hard.py::test_the_certificate_meets_a_dense_search "
+        "limits/test_minimax_hard.py::test_branch_and_bound_fails_without_its_curvature_term",
     ),
     Mutant(
         "add-c-search-that-stops-early",
@@ -67,7 +69,8 @@ MUTANTS = (
         "todo = above > best + gap",
         "todo = above > best + 1e3 * gap",
         "what is left above the maximum is a thousand times what the bound allows for",
-        "limits/test_minimax_hard.py::test_the_certificate_meets_a_dense_search limits/test_minimax_hard.py::test_the_envelope_is_above_every_teacher_and_hardly_more",
+        "limits/test_minimax_hard.py::test_the_certificate_meets_a_dense_search "
+        "limits/test_minimax_hard.py::test_the_envelope_is_above_every_teacher_and_hardly_more",
     ),
     Mutant(
         "add-c-done-intervals-forgotten",
@@ -75,7 +78,9 @@ MUTANTS = (
         "return max(best, settled)",
         "return best",
         "the largest value seen is no bound",
-        "limits/test_minimax_hard.py::test_the_certificate_meets_a_dense_search limits/test_minimax_hard.py::test_the_envelope_is_above_every_teacher_and_hardly_more limits/test_minimax_hard.py::test_branch_and_bound_fails_without_its_curvature_term",
+        "limits/test_minimax_hard.py::test_the_certificate_meets_a_dense_search "
+        "limits/test_minimax_hard.py::test_the_envelope_is_above_every_teacher_and_hardly_more "
+        "limits/test_minimax_hard.py::test_branch_and_bound_fails_without_its_curvature_term",
     ),
     Mutant(
         "mle-bound-without-its-ripple",
@@ -91,7 +96,8 @@ MUTANTS = (
         "x = betaincinv(a, b, level)",
         "x = betaincinv(a, b, 0.5)",
         "posterior medians stand in for the quantiles of the level",
-        "limits/test_minimax_hard.py::test_bayes_risk_against_quadrature limits/test_minimax_hard.py::test_bayes_risk_is_below_every_student_on_average",
+        "limits/test_minimax_hard.py::test_bayes_risk_against_quadrature "
+        "limits/test_minimax_hard.py::test_bayes_risk_is_below_every_student_on_average",
     ),
     Mutant(
         "closed-prior-without-its-skew",
@@ -139,7 +145,8 @@ MUTANTS = (
         "return float(line[start:end].max() + (inputs - 1) * line.max() + eta)",
         "return float(line[start:end].max() + (inputs - 2) * line.max() + eta)",
         "one row of S does not count",
-        "limits/test_minimax_partial.py::test_upper_bounds_hold_for_random_teachers_and_a_smaller_bound_does_not limits/test_minimax_partial.py::test_the_three_label_bound_is_close_and_agrees_with_the_general_one",
+        "limits/test_minimax_partial.py::test_upper_bounds_hold_for_random_teachers_and_a_smaller_bound_does_not "
+        "limits/test_minimax_partial.py::test_the_three_label_bound_is_close_and_agrees_with_the_general_one",
     ),
     Mutant(
         "three-labels-with-a-tenth-of-their-bend",
@@ -171,7 +178,8 @@ MUTANTS = (
         "squares = 0.5 * apart**2 + 2.0 / even",
         "squares = 0.5 * apart**2 + 1.0 / even",
         "half of what sampled labels tell is forgotten: the lower bound is too high",
-        "limits/test_minimax_channels.py::test_noisy_lower_is_below_the_bayes_risk_of_two_teachers limits/test_minimax_channels.py::test_noise_vanishes_with_sigma_and_with_n",
+        "limits/test_minimax_channels.py::test_noisy_lower_is_below_the_bayes_risk_of_two_teachers "
+        "limits/test_minimax_channels.py::test_noise_vanishes_with_sigma_and_with_n",
     ),
     Mutant(
         "noise-without-its-last-label",
@@ -227,7 +235,8 @@ MUTANTS = (
         "np.log1p(-np.minimum(t, 1 - 1e-16))) + log / t",
         "np.log1p(-np.minimum(t, 1 - 1e-16))) + 0.5 * log / t",
         "a confidence of 1 - delta is one of 1 - sqrt(delta)",
-        "exact/test_missing_mass.py::test_bounds_hold_above_exact_quantiles exact/test_missing_mass.py::test_sharper_bound_is_the_infimum",
+        "exact/test_missing_mass.py::test_bounds_hold_above_exact_quantiles "
+        "exact/test_missing_mass.py::test_sharper_bound_is_the_infimum",
     ),
     Mutant(
         "kappa-without-the-last-label",
@@ -259,7 +268,9 @@ MUTANTS = (
         "return starts[1:] - 1.0, chances",
         "return starts[:-1], chances",
         "lower bounds are evaluated at the first count of a block",
-        "limits/test_minimax_channels.py::test_pair_error_is_the_bayes_risk_of_a_pair limits/test_minimax_channels.py::test_means_over_visits limits/test_minimax_channels.py::test_sampled_logits_lower_for_two_labels",
+        "limits/test_minimax_channels.py::test_pair_error_is_the_bayes_risk_of_a_pair "
+        "limits/test_minimax_channels.py::test_means_over_visits "
+        "limits/test_minimax_channels.py::test_sampled_logits_lower_for_two_labels",
     ),
     Mutant(
         "visits-bounded-at-the-right-end",
@@ -307,7 +318,9 @@ MUTANTS = (
         "low, high = (low, at) if found <= tv else (at, high)",
         "low, high = (low, at) if found < tv else (at, high)",
         "a bound that is exactly tv is not enough",
-        "planner/test_planner.py::test_the_search_finds_the_crossing planner/test_planner.py::test_three_labels_on_one_input_are_exact planner/test_planner.py::test_soft_labels_of_two_inputs_by_rational_arithmetic",
+        "planner/test_planner.py::test_the_search_finds_the_crossing "
+        "planner/test_planner.py::test_three_labels_on_one_input_are_exact "
+        "planner/test_planner.py::test_soft_labels_of_two_inputs_by_rational_arithmetic",
     ),
     Mutant(
         "lattice-rounded-down",
@@ -323,7 +336,9 @@ MUTANTS = (
         "found = least_enough(self.uppers, tv * delta)",
         "found = least_enough(self.uppers, tv * max(delta, 0.1))",
         "Markov's inequality at a confidence of 90 %, whatever was asked for",
-        "planner/test_planner.py::test_confidence_holds_in_simulation planner/test_any_level.py::test_confidence_holds_in_simulation planner/test_greedy_and_non_target.py::test_confidence_holds_in_simulation",
+        "planner/test_planner.py::test_confidence_holds_in_simulation "
+        "planner/test_any_level.py::test_confidence_holds_in_simulation "
+        "planner/test_greedy_and_non_target.py::test_confidence_holds_in_simulation",
     ),
     Mutant(
         "covered-without-its-floor",
@@ -331,7 +346,9 @@ MUTANTS = (
         "return self.floor + self.spread * missing",
         "return self.spread * missing",
         "what answers hide for good does not count with confidence",
-        "planner/test_levels_planned.py::test_top_k_alone_is_possible_above_its_floor_and_impossible_below planner/test_any_level.py::test_confidence_holds_in_simulation planner/test_greedy_and_non_target.py::test_confidence_holds_in_simulation",
+        "planner/test_levels_planned.py::test_top_k_alone_is_possible_above_its_floor_and_impossible_below "
+        "planner/test_any_level.py::test_confidence_holds_in_simulation "
+        "planner/test_greedy_and_non_target.py::test_confidence_holds_in_simulation",
     ),
     Mutant(
         "soft-limit-that-stops-early",

@@ -21,8 +21,8 @@ class Mutant:
     why : str
         What is wrong then.
     tests : str
-        Files, or tests of files, below `tests/` that are likely to convict it, with spaces between them: they run
-        first.
+        Files, or tests of files, below `tests/` that are likely to convict it, with spaces
+        between them: they run first.
     """
 
     name: str

@@ -11,7 +11,8 @@ MUTANTS = (
         "mean = tv if sure is None else tv + (1.0 - sure) * (1.0 - tv)",
         "mean = tv",
         "what holds with a confidence has a mean that is larger than tv",
-        "planner/test_planner.py::test_confidence_holds_in_simulation planner/test_levels_planned.py::test_confidence_for_hard_labels_is_near_its_lower_bound",
+        "planner/test_planner.py::test_confidence_holds_in_simulation "
+        "planner/test_levels_planned.py::test_confidence_for_hard_labels_is_near_its_lower_bound",
     ),
     Mutant(
         "plan-too-few-of-what-is-not-exact",
@@ -19,7 +20,9 @@ MUTANTS = (
         "sharp = sure is None and proved.exact",
         "sharp = proved.exact",
         "one fewer than suffices with a confidence is said not to suffice in mean",
-        "planner/test_planner.py::test_confidence_holds_in_simulation planner/test_planner.py::test_confidence_for_a_teacher_with_soft_labels_is_the_quantile planner/test_planner.py::test_plan_orders_the_levels_and_finds_the_cheapest",
+        "planner/test_planner.py::test_confidence_holds_in_simulation "
+        "planner/test_planner.py::test_confidence_for_a_teacher_with_soft_labels_is_the_quantile "
+        "planner/test_planner.py::test_plan_orders_the_levels_and_finds_the_cheapest",
     ),
     Mutant(
         "plan-prices-without-entries",
@@ -32,18 +35,22 @@ MUTANTS = (
     Mutant(
         "plan-cheapest-of-what-is-impossible",
         "planner/sizes.py",
-        "row[\"cost\"] = math.nan if found.n is None else found.n * each",
-        "row[\"cost\"] = (found.n or 0) * each",
+        'row["cost"] = math.nan if found.n is None else found.n * each',
+        'row["cost"] = (found.n or 0) * each',
         "a level that never suffices costs nothing",
-        "planner/test_planner.py::test_plan_orders_the_levels_and_finds_the_cheapest planner/test_planner.py::test_the_impossible_is_said planner/test_planner.py::test_command",
+        "planner/test_planner.py::test_plan_orders_the_levels_and_finds_the_cheapest "
+        "planner/test_planner.py::test_the_impossible_is_said "
+        "planner/test_planner.py::test_command",
     ),
     Mutant(
         "plan-rank-of-soft-labels",
         "planner/sizes.py",
-        "ranked = [k for k in entries_of(top, \"top\") if whole_number(k, \"top\") < width - 1]",
-        "ranked = [k for k in entries_of(top, \"top\") if whole_number(k, \"top\") < width]",
+        'ranked = [k for k in entries_of(top, "top") if whole_number(k, "top") < width - 1]',
+        'ranked = [k for k in entries_of(top, "top") if whole_number(k, "top") < width]',
         "a top-k that is soft labels stands in the table beside them",
-        "planner/test_planner.py::test_plan_orders_the_levels_and_finds_the_cheapest planner/test_planner.py::test_levels_that_were_asked_for_and_have_no_row_are_said planner/test_planner.py::test_command",
+        "planner/test_planner.py::test_plan_orders_the_levels_and_finds_the_cheapest "
+        "planner/test_planner.py::test_levels_that_were_asked_for_and_have_no_row_are_said "
+        "planner/test_planner.py::test_command",
     ),
     Mutant(
         "teacher-plan-of-one-standard-error",
@@ -75,7 +82,8 @@ MUTANTS = (
         "if off > tv:",
         "if off > 10.0 * tv:",
         "records that contradict themselves by more than tv give a number",
-        "planner/test_records.py::test_contradicting_answers_prove_nothing planner/test_records.py::test_what_contradicts_itself_is_counted_as_the_certificate_does",
+        "planner/test_records.py::test_contradicting_answers_prove_nothing "
+        "planner/test_records.py::test_what_contradicts_itself_is_counted_as_the_certificate_does",
     ),
     Mutant(
         "records-count-twice",
@@ -91,7 +99,8 @@ MUTANTS = (
         "missing_mass_bounds(left + 1, m, 1.0 - sure).sharper",
         "missing_mass_bounds(max(left, 1), m, 1.0 - sure).sharper",
         "the mass of all that is known already is no point",
-        "planner/test_records.py::test_the_proof_from_here_on_by_hand planner/test_records.py::test_the_proved_number_of_further_queries_suffices",
+        "planner/test_records.py::test_the_proof_from_here_on_by_hand "
+        "planner/test_records.py::test_the_proved_number_of_further_queries_suffices",
     ),
     Mutant(
         "records-without-e",
@@ -113,7 +122,7 @@ MUTANTS = (
         "certificates-cache-forgets-the-level",
         "planner/records.py",
         "key = level.name, confidence\n",
-        "key = \"\", confidence\n",
+        'key = "", confidence\n',
         "the certificate of one level is given out for another",
         "planner/test_records.py planner/test_estimate.py",
     ),
@@ -123,15 +132,18 @@ MUTANTS = (
         "key = labels, inputs\n",
         "key = labels, None\n",
         "how many inputs there are is forgotten",
-        "planner/test_estimate.py::test_known_inputs_sharpen_the_interval planner/test_estimate.py::test_the_way_out_of_rows_that_differ_too_much_is_the_number_of_inputs",
+        "planner/test_estimate.py::test_known_inputs_sharpen_the_interval "
+        "planner/test_estimate.py::test_the_way_out_of_rows_that_differ_too_much_is_the_number_of_inputs",
     ),
     Mutant(
         "crossings-cache-forgets-tv",
         "planner/posterior/draws.py",
-        "return self._once((\"further\", top, tv), lambda: self._further(top, tv))",
-        "return self._once((\"further\", top), lambda: self._further(top, tv))",
+        'return self._once(("further", top, tv), lambda: self._further(top, tv))',
+        'return self._once(("further", top), lambda: self._further(top, tv))',
         "the answer for one total variation is given out for another",
-        "planner/test_estimate.py::test_the_number_is_of_queries_beside_what_the_records_have_shown planner/test_estimate.py::test_proved_numbers_are_in_order_too planner/test_records.py",
+        "planner/test_estimate.py::test_the_number_is_of_queries_beside_what_the_records_have_shown "
+        "planner/test_estimate.py::test_proved_numbers_are_in_order_too "
+        "planner/test_records.py",
     ),
     Mutant(
         "estimate-interval-not-widened",
@@ -139,7 +151,8 @@ MUTANTS = (
         "low = (records + tails[0]) / factor - records",
         "low = tails[0]",
         "the lower end of the interval is that of the model",
-        "planner/test_estimate.py::test_the_interval_is_of_the_coverage_that_it_says planner/test_estimate.py::test_known_inputs_sharpen_the_interval",
+        "planner/test_estimate.py::test_the_interval_is_of_the_coverage_that_it_says "
+        "planner/test_estimate.py::test_known_inputs_sharpen_the_interval",
     ),
     Mutant(
         "estimate-with-few-records",
@@ -163,7 +176,8 @@ MUTANTS = (
         "return log - len(visits) * np.log(np.maximum(1.0 - missed, 1e-300))",
         "return log",
         "inputs that were never asked are taken to show",
-        "planner/test_posterior.py::test_the_evidence_of_a_family_is_its_integral_over_the_box planner/test_posterior.py::test_as_many_inputs_as_are_known_are_drawn",
+        "planner/test_posterior.py::test_the_evidence_of_a_family_is_its_integral_over_the_box "
+        "planner/test_posterior.py::test_as_many_inputs_as_are_known_are_drawn",
     ),
     Mutant(
         "posterior-caps-of-the-sampled-label",

@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(
         "student-believes-the-true-temperature",
         "students/distorted.py",
-        "power = shown if believed is None else positive(believed, \"believed\")",
+        'power = shown if believed is None else positive(believed, "believed")',
         "power = shown",
         "a mistaken temperature is no mistake",
         "test_students_channels.py",

@@ -8,8 +8,8 @@ MUTANTS = (
     Mutant(
         "sweep-sizes-in-any-order",
         "sweep/spec.py",
-        "order = [name for name in (\"n\", \"inputs\", \"labels\") if name in combination]",
-        "order = [name for name in (\"n\",) if name in combination]",
+        'order = [name for name in ("n", "inputs", "labels") if name in combination]',
+        'order = [name for name in ("n",) if name in combination]',
         "labels may name inputs only where they stand behind them",
         "sweep/test_spec.py",
     ),
@@ -40,8 +40,8 @@ MUTANTS = (
     Mutant(
         "sweep-own-n-still-bound",
         "sweep/spec.py",
-        "if key in shared or (key == \"n\" and \"n\" not in table)",
-        "if key in shared or key == \"n\"",
+        'if key in shared or (key == "n" and "n" not in table)',
+        'if key in shared or key == "n"',
         "the n of a teacher of its own is tied to the axes of the grid",
         "sweep/test_spec.py",
     ),
@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(
         "sweep-runners-by-group-alone",
         "sweep/cells.py",
-        "name = f\"{work.group} {work.students}\"",
+        'name = f"{work.group} {work.students}"',
         "name = work.group",
         "the runner of one student answers for another",
         "sweep/test_run.py",

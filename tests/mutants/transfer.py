@@ -27,7 +27,8 @@ MUTANTS = (
         "# Both rise in r: a step carries the value at its upper end.",
         "steps = np.maximum(steps - max(1, k // 1000), 0)",
         "a step of the number of red records carries the value at its lower end",
-        "transfer/test_certificate.py::test_halves_of_a_row_by_enumeration transfer/test_certificate.py::test_the_costs_of_visits_satisfy_their_inequality_for_every_share_of_the_input",
+        "transfer/test_certificate.py::test_halves_of_a_row_by_enumeration "
+        "transfer/test_certificate.py::test_the_costs_of_visits_satisfy_their_inequality_for_every_share_of_the_input",
     ),
     Mutant(
         "visit-costs-without-what-is-to-spare",
@@ -35,7 +36,8 @@ MUTANTS = (
         "base + 1.05 * max(float(extra.max()), 1e-3)",
         "base + 0.5 * max(float(extra.max()), 1e-3)",
         "the evidence has a mean above 1",
-        "transfer/test_certificate.py::test_the_costs_of_visits_satisfy_their_inequality_for_every_share_of_the_input transfer/test_certificate.py::test_the_moment_of_a_row_is_below_its_bound_by_enumeration",
+        "transfer/test_certificate.py::test_the_costs_of_visits_satisfy_their_inequality_for_every_share_of_the_input "
+        "transfer/test_certificate.py::test_the_moment_of_a_row_is_below_its_bound_by_enumeration",
     ),
     Mutant(
         "label-costs-without-their-rest",
@@ -67,12 +69,15 @@ MUTANTS = (
         "limit = np.log(len(grid) / delta)",
         "limit = np.log(1.0 / delta)",
         "twelve bounds fail with delta each",
-        "transfer/test_certificate.py::test_the_unseen_mass_martingale_has_mean_one transfer/test_certificate.py::test_the_unseen_mass_covers_exactly transfer/test_certificate.py::test_the_unseen_mass_is_good_and_turing_with_its_deviation_for_large_n",
+        "transfer/test_certificate.py::test_the_unseen_mass_martingale_has_mean_one "
+        "transfer/test_certificate.py::test_the_unseen_mass_covers_exactly "
+        "transfer/test_certificate.py::test_the_unseen_mass_is_good_and_turing_with_its_deviation_for_large_n",
     ),
     Mutant(
         "certificate-of-blue-records-that-saw-all",
         "transfer/certify/bounds.py",
-        "np.bincount(stated.entry_pair[~red[stated.entry_record]], minlength=len(stated.label)) > 0",
+        "np.bincount(stated.entry_pair[~red[stated.entry_record]], "
+        "minlength=len(stated.label)) > 0",
         "np.bincount(stated.entry_pair, minlength=len(stated.label)) > 0",
         "held-out records are judged by a copy that learnt from them",
         "transfer/test_certificate.py::test_held_out_losses_are_unbiased",
@@ -83,7 +88,8 @@ MUTANTS = (
         "if not sampled_from_teacher or not len(stated.label):",
         "if not len(stated.label):",
         "labels of greedy decoding are taken for draws",
-        "transfer/test_certificate.py::test_greedy_answers_are_certified_by_what_they_state transfer/test_certificate.py::test_the_loss_possible_is_never_less_than_the_loss",
+        "transfer/test_certificate.py::test_greedy_answers_are_certified_by_what_they_state "
+        "transfer/test_certificate.py::test_the_loss_possible_is_never_less_than_the_loss",
     ),
     Mutant(
         "distance-of-half-its-deviation",
@@ -163,7 +169,9 @@ MUTANTS = (
         "odd = np.minimum(above, below) < _CHANCE * most * k / drawn.sum()",
         "odd = above < _CHANCE * most * k / drawn.sum()",
         "labels that come too rarely are not refused",
-        "transfer/test_sampling.py::test_labels_that_cannot_follow_what_is_stated_are_refused transfer/test_sampling.py::test_one_label_too_rare_is_found transfer/test_sampling.py::test_labels_that_follow_what_is_stated_are_not",
+        "transfer/test_sampling.py::test_labels_that_cannot_follow_what_is_stated_are_refused "
+        "transfer/test_sampling.py::test_one_label_too_rare_is_found "
+        "transfer/test_sampling.py::test_labels_that_follow_what_is_stated_are_not",
     ),
     Mutant(
         "rank-of-censored-labels",
@@ -179,20 +187,21 @@ MUTANTS = (
         "fill_value=1.0 / len(self.labels)",
         "fill_value=1.0 / (len(self.labels) + 1)",
         "rows of a prior for inputs that it lacks sum to less than 1",
-        "transfer/test_levels.py::test_tables_are_aligned_by_name transfer/test_levels.py::test_students_with_a_table_of_their_own",
+        "transfer/test_levels.py::test_tables_are_aligned_by_name "
+        "transfer/test_levels.py::test_students_with_a_table_of_their_own",
     ),
     Mutant(
         "penalties-that-change-nothing",
         "transfer/read/sampling.py",
-        "\"presencepenalty\": _is(0),",
-        "\"presencepenalty\": _is(0, 1),",
+        '"presencepenalty": _is(0),',
+        '"presencepenalty": _is(0, 1),',
         "a presence penalty of 1 is taken to leave labels alone",
         "transfer/test_sampling.py::test_a_plain_record_that_changes_the_draw_is_found",
     ),
     Mutant(
         "seeds-of-the-servers-choice",
         "transfer/read/sampling.py",
-        "seed = seed or (\"\" if value in _NO_SEED else str(value))",
+        'seed = seed or ("" if value in _NO_SEED else str(value))',
         "seed = seed or str(value)",
         "records with seed -1 repeat one draw",
         "transfer/test_sampling.py",
@@ -200,8 +209,8 @@ MUTANTS = (
     Mutant(
         "best-of-one-more",
         "transfer/read/sampling.py",
-        "value <= max(1, _number(place.get(\"n\")))",
-        "value <= max(2, _number(place.get(\"n\")))",
+        'value <= max(1, _number(place.get("n")))',
+        'value <= max(2, _number(place.get("n")))',
         "the better of two answers is taken for a draw",
         "transfer/test_sampling.py::test_a_plain_record_that_changes_the_draw_is_found",
     ),
@@ -227,7 +236,8 @@ MUTANTS = (
         "return 0.0 if stated is None else stated",
         "return stated",
         "a token without a log-probability is not certain",
-        "transfer/test_formats.py::test_gemini_blocked_snake_case_and_certain_tokens transfer/test_irregular.py",
+        "transfer/test_formats.py::test_gemini_blocked_snake_case_and_certain_tokens "
+        "transfer/test_irregular.py",
     ),
     Mutant(
         "completions-of-the-next-prompt",
@@ -235,21 +245,22 @@ MUTANTS = (
         "found += [one] * (count // len(prompts))",
         "found += [one]",
         "answers are given to the prompts in turn",
-        "transfer/test_identity.py::test_each_choice_belongs_to_its_prompt transfer/test_identity.py::test_each_answer_of_a_list_belongs_to_its_prompt",
+        "transfer/test_identity.py::test_each_choice_belongs_to_its_prompt "
+        "transfer/test_identity.py::test_each_answer_of_a_list_belongs_to_its_prompt",
     ),
     Mutant(
         "responses-that-were-filtered",
         "transfer/read/openai.py",
-        "if isinstance(why, dict) and why.get(\"reason\") != \"max_output_tokens\":",
-        "if isinstance(why, dict) and why.get(\"reason\") == \"max_output_tokens\":",
+        'if isinstance(why, dict) and why.get("reason") != "max_output_tokens":',
+        'if isinstance(why, dict) and why.get("reason") == "max_output_tokens":',
         "answers that were filtered are read, those that were cut off are refused",
         "transfer/test_irregular.py::test_responses_that_end_otherwise",
     ),
     Mutant(
         "tgi-best-of-all-drawn",
         "transfer/read/tgi.py",
-        "for sequence in [{**details, \"generated_text\": text}, *sequences]:",
-        "for sequence in [{**details, \"generated_text\": text}]:",
+        'for sequence in [{**details, "generated_text": text}, *sequences]:',
+        'for sequence in [{**details, "generated_text": text}]:',
         "of several sequences the best alone is read",
         "transfer/test_more_formats.py::test_tgi_with_its_other_sequences",
     ),
@@ -259,14 +270,16 @@ MUTANTS = (
         "return key, dict(entries).get(key, UNSTATED), entries",
         "return key, entries[0][1] if entries else UNSTATED, entries",
         "the first probability listed is taken for that of the sampled token",
-        "transfer/test_formats.py::test_every_format_gives_the_same_records transfer/test_irregular.py",
+        "transfer/test_formats.py::test_every_format_gives_the_same_records "
+        "transfer/test_irregular.py",
     ),
     Mutant(
         "account-counts-cut-lines",
         "transfer/account.py",
-        "return sum(outcome in (\"refused\", \"no label\") for _, outcome, _ in self.skipped)",
-        "return sum(outcome in (\"refused\",) for _, outcome, _ in self.skipped)",
+        'return sum(outcome in ("refused", "no label") for _, outcome, _ in self.skipped)',
+        'return sum(outcome in ("refused",) for _, outcome, _ in self.skipped)',
         "answers without a label are not counted among those that are left out",
-        "transfer/test_sampling.py::test_the_teacher_is_taken_given_that_it_answers transfer/test_formats.py::test_refusals_errors_and_empty_answers_are_counted_and_left_out",
+        "transfer/test_sampling.py::test_the_teacher_is_taken_given_that_it_answers "
+        "transfer/test_formats.py::test_refusals_errors_and_empty_answers_are_counted_and_left_out",
     ),
 )
