@@ -279,7 +279,6 @@ MUTANTS = (
         'return sum(outcome in ("refused", "no label") for _, outcome, _ in self.skipped)',
         'return sum(outcome in ("refused",) for _, outcome, _ in self.skipped)',
         "answers without a label are not counted among those that are left out",
-        "transfer/test_sampling.py::test_the_teacher_is_taken_given_that_it_answers "
-        "transfer/test_formats.py::test_refusals_errors_and_empty_answers_are_counted_and_left_out",
+        "transfer/test_sampling.py::test_what_was_not_answered_is_what_was_refused_or_has_no_label",
     ),
 )

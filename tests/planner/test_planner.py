@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import kt_theory as kt
 from kt_theory import catalogue, cli, graphs
 from kt_theory.exact.missing_mass import ce_ful_weights
+from kt_theory.limits.bracket import Curve, Markov
 from kt_theory.limits.crossing import first_below, index, number, proved_below
 from kt_theory.planner.sizes import plan, samples_needed
 
@@ -307,6 +308,12 @@ def test_what_is_proved_to_be_too_few_is_one_more_than_a_number_that_fails(tv):
     assert 0.4 / (found - 1) > tv
     assert found >= 0.99 * 0.4 / tv or found == 1
     assert proved_below(lower, 0.5, start=2.0, power=1.0, looks=12) == 0
+
+
+def test_markov_takes_the_mean_to_tv_times_delta():
+    mean = Curve(lambda n, tv: 1.0 / (n + 1), lambda tv: 1.0 / tv, "1/(n+1)")
+    for delta, n in ((0.5, 3), (0.01, 199), (1e-4, 19_999)):
+        assert Markov((mean,)).crossing(0.5, delta).n == n
 
 
 def run(*words):

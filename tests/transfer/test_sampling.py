@@ -11,6 +11,7 @@ from transfer_cases import draw
 
 import kt_theory as kt
 from kt_theory import students
+from kt_theory.transfer.account import Account
 from kt_theory.transfer.fit import fit
 from kt_theory.transfer.read.sampling import NOTHING_SAID, origin_of
 from kt_theory.transfer.sets import TransferSet
@@ -278,6 +279,11 @@ def test_answers_of_one_id_are_told(tmp_path):
     assert transfer.account.same_id == 3
     assert "3 answers have the id of an earlier one" in transfer.account.warnings[0]
     assert "are draws of their own" in " ".join(fit(transfer).certificate().assumptions)
+
+
+def test_what_was_not_answered_is_what_was_refused_or_has_no_label():
+    lines = [(1, "refused", ""), (2, "no label", ""), (3, "no label", ""), (4, "error", "")]
+    assert Account(lines=5, skipped=lines).unanswered == 3
 
 
 def test_the_teacher_is_taken_given_that_it_answers(tmp_path):
