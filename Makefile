@@ -4,7 +4,7 @@ READY := .venv/ready
 # One process for each core, and one thread in each: two that both use all cores wait for each other.
 TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: reproduce test test-long test-arm battery bench bench-transfer bench-sweeps attack clean
+.PHONY: reproduce test test-long test-arm battery bench bench-transfer bench-sweeps attack mutants clean
 
 reproduce: $(READY)
 	$(BIN)/kt-theory reproduce
@@ -46,6 +46,10 @@ bench-sweeps: $(READY)
 
 attack: $(READY)
 	PYTHONPATH=tests:examples $(BIN)/python -m attack --out attack.jsonl
+
+# Wrong versions of the package, each of which the quick suite must convict; goes on where it stopped.
+mutants: $(READY)
+	PYTHONPATH=tests:examples $(BIN)/python -m mutants
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -21,6 +21,15 @@ def transfer_sets(teacher, n):
         yield counts.reshape(teacher.pi.shape), ways * float(np.prod(joint**counts))
 
 
+def occurrences(drawn, outcomes):
+    """How often each of the outcomes (K, cells) was drawn, (K,): those of (R, cells), each of which must be one."""
+    place = (int(outcomes.max()) + 1) ** np.arange(outcomes.shape[1])
+    codes, order = outcomes @ place, np.argsort(outcomes @ place)
+    found = order[np.minimum(np.searchsorted(codes[order], drawn @ place), len(codes) - 1)]
+    assert (outcomes[found] == drawn).all()
+    return np.bincount(found, minlength=len(codes))
+
+
 def paper_table(name, counts, pi):
     """The four closed forms of Zhao and Zhu (2023), section by section, without the package's rules."""
     labels = pi.shape[1]

@@ -140,9 +140,24 @@ def test_variance_of_rare_inputs_keeps_its_digits():
     moments = missing_mass_moments(Teacher.from_classes([[0.5, 0.5]], [1 / inputs], [inputs]), n)
     q, both = F(inputs - 1, inputs) ** n, F(inputs - 2, inputs) ** n
     exact = F(1, inputs) * (q - q * q) + F(inputs - 1, inputs) * (both - q * q)
-    assert moments.variance == pytest.approx(float(exact), rel=1e-10)
+    assert moments.variance == pytest.approx(float(exact), rel=1e-10, abs=0)
     mixed = Teacher.from_classes([[0.5, 0.5]] * 2, [1e-9, 9e-10], [5 * 10**8, 5 * 10**8 + 55555556])
     assert missing_mass_moments(mixed, 50).variance > 0
+
+
+def test_variance_of_one_weight_among_rare_inputs():
+    """Weights of equal rare inputs but one: covariances of pairs, far below what cancels, are all there is."""
+    inputs, n = 10**8, 7
+    rho = [1 / inputs] * 2
+    teacher = Teacher.from_classes([[0.5, 0.5], [0.6, 0.4]], rho, [inputs - 1, 1])
+    q, both = F(inputs - 1, inputs) ** n, F(inputs - 2, inputs) ** n
+    for weight in ((F(1), F(0)), (F(0), F(1)), (F(1), F(1))):
+        many, one = weight
+        size = inputs - 1
+        alone = (many**2 * size + one**2) * (q - q * q)
+        pairs = (many**2 * size * (size - 1) + 2 * many * one * size) * (both - q * q)
+        found = missing_mass_moments(teacher, n, [float(many), float(one)]).variance
+        assert found == pytest.approx(float(alone + pairs), rel=1e-11, abs=0)
 
 
 def worst_laws(inputs: int):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from oracles import transfer_sets
+from numba import njit
+from oracles import occurrences, transfer_sets
 from scipy import stats
 
 import kt_theory as kt
@@ -19,7 +20,7 @@ from kt_theory.kernels.draws import (
     draw_plan,
 )
 from kt_theory.kernels.layout import as_tables, in_cell_order, in_lanes, row_by_row, row_cells
-from kt_theory.kernels.streams import stream_key
+from kt_theory.kernels.streams import start_stream, stream_key
 
 FALSE_ALARM = 1e-6
 ON_EVERY_PATH = pytest.mark.parametrize("path", range(len(PATHS)), ids=PATHS)
@@ -46,11 +47,10 @@ def test_joint_law_of_all_transfer_sets(path):
     teacher = kt.Teacher([[0.5, 0.2, 0.3], [0.0, 0.9, 0.1]], [0.6, 0.4])
     repeats, n = 100_000, 5
     outcomes = [(counts.ravel(), weight) for counts, weight in transfer_sets(teacher, n)]
-    number = {tuple(counts): i for i, (counts, _) in enumerate(outcomes)}
     weights = np.array([weight for _, weight in outcomes])
     assert weights.sum() == pytest.approx(1.0, abs=1e-12)
-    drawn = draw(teacher.pi, teacher.rho, n, repeats, path).reshape(repeats, -1).astype(int)
-    observed = np.bincount([number[tuple(row)] for row in drawn], minlength=len(weights))
+    drawn = draw(teacher.pi, teacher.rho, n, repeats, path).reshape(repeats, -1)
+    observed = occurrences(drawn, np.array([counts for counts, _ in outcomes]))
     assert chi_square_p_value(observed, repeats * weights) > FALSE_ALARM
     tilted = weights * np.array([1.05 ** counts[0] for counts, _ in outcomes])
     assert chi_square_p_value(observed, repeats * tilted / tilted.sum()) < FALSE_ALARM, (
@@ -262,6 +262,24 @@ def test_repeats_have_their_own_stream(path):
     assert not np.array_equal(all_at_once, draw(pi, rho, 100, 50, path, seed=1).reshape(50, 9))
     draw_many(plan, key, 2**60, one)
     assert one.sum() == 100
+
+
+@njit
+def started(key, repeat, state):
+    start_stream(key, repeat, state)
+
+
+def test_no_stream_is_another_ones_neighbour_and_none_is_weak():
+    """Start and odd step of 3,000 repeats: all different, and each step flips many bits of its counter."""
+    key, state = stream_key(0, 1), np.empty(3, dtype=np.uint64)
+    words = []
+    for repeat in range(3000):
+        started(key, repeat, state)
+        words.append((int(state[0]), int(state[1])))
+    steps = [step for _, step in words]
+    assert min((step ^ (step >> 1)).bit_count() for step in steps) >= 24
+    assert all(step % 2 for step in steps)
+    assert len({start | 1 for start, _ in words} | set(steps)) == 6000
 
 
 @pytest.mark.parametrize("labels", [1, 7, 63, 64, 65])

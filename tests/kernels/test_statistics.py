@@ -69,6 +69,12 @@ def test_quantiles_are_within_their_stated_error(probability):
         assert quantiles(histogram[j], [probability]) == pytest.approx([exact], rel=2.0**-12)
 
 
+def test_a_quantile_has_its_share_at_or_below_it():
+    histogram = gather(np.array([[0.25], [0.5], [0.75]]), [])[1]
+    found = quantiles(histogram[0], [0.33, 0.34, 0.5, 0.67])
+    assert found == pytest.approx([0.25, 0.5, 0.5, 0.75], rel=2.0**-12)
+
+
 def test_edges_of_the_histogram():
     histogram = gather(
         np.array([[0.0, 1.0, 1.0 + 2e-16], [0.0, 1.0, 1.0], [2.0**-70, 0.5, 1.0]]), []

@@ -157,7 +157,7 @@ def test_features_that_come_with_the_query_add_the_inputs() -> None:
         (5, 1, 2),
         (2, 3, 3),
         (4, 3, 1),
-        (6, 2, 2),
+        (5, 2, 2),
     ]
     for inputs, rank, labels in sizes:
         shipped = kappa("encoder", rank=min(rank, inputs), labels=labels)

@@ -28,7 +28,13 @@ from kt_theory.access import (
 )
 from kt_theory.access.channel import Quantised, Rounded
 from kt_theory.limits.channels.brackets import hard_at_least, mismatch_floor
-from kt_theory.limits.channels.noise import noisy_lower, noisy_upper, row_noise, shown_noise_upper
+from kt_theory.limits.channels.noise import (
+    SMALL_NOISE,
+    noisy_lower,
+    noisy_upper,
+    row_noise,
+    shown_noise_upper,
+)
 from kt_theory.limits.channels.pairs import pair_error, quantised_pairs, rounded_pairs
 from kt_theory.limits.channels.scale import (
     good_turing_upper,
@@ -232,6 +238,25 @@ def test_quantised_floor_against_the_best_decoder_of_every_code(labels: int, bit
         assert Quantised(bits).floor(labels) == pytest.approx(labels / 4 * unit)
 
 
+@pytest.mark.parametrize(
+    ("labels", "bits"), [(2, 1), (3, 1), (3, 2), (4, 1), (4, 2), (5, 2), (5, 3)]
+)
+def test_the_quantised_floor_is_what_its_student_loses_at_worst(labels: int, bits: int) -> None:
+    """Every code, every set of labels: the student stands on the line between the ends of the cells."""
+    unit, worst = 2.0**-bits, 0.0
+    for code in itertools.combinations_with_replacement(range(2**bits + 1), labels):
+        middle = np.array(code) * unit
+        low, high = np.maximum(middle - unit / 2, 0), np.minimum(middle + unit / 2, 1)
+        if low.sum() > 1 or high.sum() < 1:
+            continue
+        q = low + (1 - low.sum()) / (high - low).sum() * (high - low)
+        for chosen in itertools.product((False, True), repeat=labels):
+            inside = np.array(chosen)
+            mass = min(high[inside].sum(), 1 - low[~inside].sum())
+            worst = max(worst, mass - q[inside].sum())
+    assert Quantised(bits).floor(labels) == pytest.approx(worst, rel=1e-12)
+
+
 @pytest.mark.parametrize("labels", [2, 3, 5, 16, 25, 300])
 def test_pairs_are_shown_alike(labels: int) -> None:
     teachers = [(Rounded(step), rounded_pairs(step, labels)) for step in (0.01, 0.3, 1.0, 4.0)]
@@ -325,6 +350,18 @@ def test_noisy_lower_is_below_the_bayes_risk_of_two_teachers() -> None:
             best = max(best, d * float(error))
         found = noisy_lower(1, 2, n, sigma)
         assert 0.5 * best < found <= best * (1 + 1e-3)
+
+
+def test_the_sharp_bound_of_noise_is_concave_where_it_is_used() -> None:
+    """R(t) = e^(t^2/2) Phi(t) - 1/2 as a function of t^2, up to twice the largest s^2: what its proof needs."""
+    square = np.linspace(1e-4, 2.0 * SMALL_NOISE, 2001)
+    risk = np.exp(0.5 * square) * norm.cdf(np.sqrt(square)) - 0.5
+    assert (np.diff(risk, 2) < 0.0).all()
+
+
+def test_an_odd_label_is_in_no_pair() -> None:
+    assert noisy_lower(1, 1, 5, 0.5) == 0.0
+    assert noisy_lower(2, 3, 9, 0.5) == noisy_lower(2, 2, 9, 0.5)
 
 
 def test_noise_vanishes_with_sigma_and_with_n() -> None:

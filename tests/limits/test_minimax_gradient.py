@@ -10,7 +10,8 @@ import pytest
 from scipy.optimize import minimize
 
 from kt_theory import graphs
-from kt_theory.limits.graph import independence_number
+from kt_theory.graphs import as_graph
+from kt_theory.limits.graph import _by_walks, independence_number
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.minimax import minimax_risk
 
@@ -134,6 +135,17 @@ def test_extremes_and_order() -> None:
 def test_bad_input_is_named(given_arguments: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         minimax_risk("gradient", **given_arguments)
+
+
+@pytest.mark.parametrize("hops", [1, 2, 3])
+def test_the_bracket_by_walks_holds_the_independence_number(hops):
+    """Legs of two edges from one vertex, and random trees: a cover by balls of radius `hops` would be too small."""
+    spider = nx.Graph([(0, i) for i in range(1, 13)] + [(i, i + 12) for i in range(1, 13)])
+    for graph in (spider, *(nx.random_labeled_tree(30, seed=seed) for seed in range(4))):
+        net = as_graph(graph)
+        found, alpha = _by_walks(net, hops), independence_number(net, hops)
+        assert alpha.lower == alpha.upper
+        assert found.lower <= alpha.lower <= found.upper
 
 
 def test_powers_too_dense_to_write_down_are_bracketed():

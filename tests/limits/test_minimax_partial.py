@@ -14,6 +14,7 @@ from scipy.optimize import linprog, minimize
 
 from kt_theory.limits.constants import light_labels
 from kt_theory.limits.limit import Limit
+from kt_theory.limits.sharing import majorant, three_labels
 from kt_theory.limits.sharing.explicit import many_labels_lower
 from kt_theory.limits.sharing.few_levels import FewLevels
 from kt_theory.limits.sharing.majorant import many_rows_bound, one_row_bound
@@ -257,6 +258,33 @@ def test_the_three_label_bound_is_close_and_agrees_with_the_general_one() -> Non
         assert limit.width < 0.008
         assert limit.upper <= many_rows_bound(inputs, 3, n) * (1 + 1e-9)
         assert three_labels_bound(inputs, n) * 0.99 < limit.lower
+
+
+def test_the_three_label_bound_holds_on_a_coarse_grid(monkeypatch) -> None:
+    """There what a rectangle may hold beyond its corners decides: a tenth of it would be too little."""
+    monkeypatch.setattr(three_labels, "NODES", 100)
+    monkeypatch.setattr(three_labels, "BINS", 30)
+    assert three_labels_bound(30, 20) >= minimax_risk("partial", 30, 3, 20).lower
+
+
+@pytest.mark.parametrize(("labels", "n"), [(3, 1), (5, 4), (10, 100)])
+def test_multipliers_hold_between_the_points_of_their_grid(labels: int, n: int) -> None:
+    y, z = majorant._multipliers(labels, n, 1.0, 1.0)
+    u = np.linspace(0.0, min(1.0, 20.0 / n), 200_001)[1:-1]
+    cost = (y + z * u) / (1.0 - u) ** n
+    assert (np.sqrt(y) + np.sqrt(cost) >= np.sqrt(u)).all()
+    assert (np.diff(cost) >= 0.0).all()
+
+
+@pytest.mark.parametrize(("labels", "n", "low", "high"), [(5, 10, 0.1, 0.3), (4, 1, 0.2, 1.0)])
+def test_a_cell_of_row_masses_is_bounded_at_both_ends(labels, n, low, high) -> None:
+    left, right = majorant._row_values(labels, n, 0, low, high)
+    for mass, bound in ((low, left), (high, right)):
+        for light in range(1, labels):
+            for x in np.linspace(0.0, mass / light, 40)[1:]:
+                row = np.zeros(labels)
+                row[:light], row[light] = x, max(mass - light * x, 0.0)
+                assert row_risk(row, n, 0) <= bound * (1 + 1e-12)
 
 
 @pytest.mark.parametrize(

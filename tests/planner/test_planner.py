@@ -11,7 +11,8 @@ from click.testing import CliRunner
 import kt_theory as kt
 from kt_theory import catalogue, cli, graphs
 from kt_theory.exact.missing_mass import ce_ful_weights
-from kt_theory.limits.crossing import first_below, index, number
+from kt_theory.limits.bracket import Curve, Markov
+from kt_theory.limits.crossing import first_below, index, number, proved_below
 from kt_theory.planner.sizes import plan, samples_needed
 
 SOFT = [
@@ -279,6 +280,9 @@ def test_the_lattice_counts_up(digits):
     numbers = [number(i, digits) for i in range(300)]
     assert numbers == sorted(set(numbers))
     assert [index(n, digits) for n in numbers] == list(range(300))
+    for before, after in pairwise(numbers):
+        between = before + 1, (before + after + 1) // 2, after
+        assert [number(index(n, digits), digits) for n in between] == [after] * 3
     assert all(b - a == 1 or (b - a) * 2 ** (digits - 1) <= b for a, b in pairwise(numbers))
 
 
@@ -289,6 +293,27 @@ def test_the_search_finds_the_crossing(power, start, rate):
     found = first_below(lambda n: (n + 1.0) ** -rate, 0.01, start=start, digits=60, power=power)
     assert (found.n + 1.0) ** -rate <= 0.01 < (found.last_above + 1.0) ** -rate
     assert found.n == found.last_above + 1
+
+
+@pytest.mark.parametrize("tv", [0.3, 0.05, 1e-3, 1e-7])
+def test_what_is_proved_to_be_too_few_is_one_more_than_a_number_that_fails(tv):
+    tried = []
+
+    def lower(n):
+        tried.append(n)
+        return 0.4 / n
+
+    found = proved_below(lower, tv, start=2.0, power=1.0, looks=12)
+    assert found - 1 in tried
+    assert 0.4 / (found - 1) > tv
+    assert found >= 0.99 * 0.4 / tv or found == 1
+    assert proved_below(lower, 0.5, start=2.0, power=1.0, looks=12) == 0
+
+
+def test_markov_takes_the_mean_to_tv_times_delta():
+    mean = Curve(lambda n, tv: 1.0 / (n + 1), lambda tv: 1.0 / tv, "1/(n+1)")
+    for delta, n in ((0.5, 3), (0.01, 199), (1e-4, 19_999)):
+        assert Markov((mean,)).crossing(0.5, delta).n == n
 
 
 def run(*words):

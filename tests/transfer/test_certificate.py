@@ -358,6 +358,43 @@ def test_other_students_are_certified_by_their_distance(student):
         assert loss(copy, teacher) <= copy.certificate(0.9).bound < 0.6
 
 
+def test_a_confidence_is_shared_by_all_bounds_that_it_takes():
+    """delta by halves where a distance, or a table of one's own, comes on top, by thirds where both do."""
+    transfer = draw(kt.teachers.dirichlet(5, 3, seed=0), 200, "hard", np.random.default_rng(0))
+    frequencies, delta = fit(transfer, "ce_sgl"), 0.1
+    rows, table = frequencies.rows, np.full((5, 3), 1 / 3)
+
+    def away(copy):
+        return 0.5 * np.abs(copy.pi - frequencies.pi).sum(axis=1)
+
+    def most(copy):
+        return copy.certificate(1.0 - delta).bound
+
+    assert most(frequencies) == pytest.approx(hard.counted(rows, delta), rel=1e-9)
+    laplace = fit(transfer, "laplace")
+    both = hard.counted(rows, delta / 2) + bounds.distance(rows, away(laplace), delta / 2)
+    assert most(laplace) == pytest.approx(min(1.0, both), rel=1e-9)
+    own = fit(transfer, kt.students.with_prior("ce_sgl", table))
+    shrunk = fit(transfer, kt.students.shrink(table, 1.0))
+    for copy, share in ((own, delta / 3), (shrunk, delta / 3)):
+        parts = hard.counted(rows, share), bounds.unseen_mass(rows.queries, share)
+        total = sum(parts) + bounds.distance(rows, away(copy), share)
+        assert most(copy) == pytest.approx(min(1.0, total), rel=1e-9)
+
+
+def test_sixteen_stakes_are_paid_for():
+    """Red records that all lose nothing: 1 - (delta/16)^(1/R) at the largest share and stake, R records red."""
+    bound = bounds._from_colourings(1000, 3, lambda red: np.zeros(int(red.sum())), 0.05)
+    assert bound == pytest.approx(1.0 - (0.05 / 16) ** (1 / 600), rel=0.02)
+
+
+def test_the_distance_of_visited_inputs_by_hand():
+    transfer = TransferSet.from_arrays(["a", "a", "a", "b"], [0, 1, 0, 0], labels=["x", "y"])
+    found = bounds.distance(fit(transfer, "ce_sgl").rows, np.array([0.2, 0.5]), 0.05)
+    noise = (math.sqrt(3) + 1) / 4 + 2 * math.sqrt(math.log(20) / 8)
+    assert found == pytest.approx((3 * 0.2 + 0.5) / 4 + 0.5 * noise, rel=1e-12)
+
+
 def test_the_certificate_says_what_it_rests_on():
     transfer = draw(skewed(30, 5), 100, "partial", np.random.default_rng(0))
     found = fit(transfer, "sel_ptl").certificate(0.9)

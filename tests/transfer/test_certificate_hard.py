@@ -17,6 +17,14 @@ from kt_theory.transfer.fit import fit
 from kt_theory.transfer.sets import TransferSet
 
 
+@pytest.mark.parametrize("n", [1, 99, 100, 599, 600, 2000, 10**6])
+def test_weights_that_do_not_look_at_the_records_sum_to_1(n):
+    """Over the three families, and over the stakes of the halves: the mean of the evidence is at most 1 for that."""
+    assert sum(hard._weights(n)) == pytest.approx(1.0, abs=1e-12)
+    stakes = [weight for cell in hard._hard_cells(n).values() for _, weight in cell]
+    assert sum(stakes) == pytest.approx(1.0, abs=1e-12)
+
+
 def outcomes(total, cells):
     return [c for c in itertools.product(range(total + 1), repeat=cells) if sum(c) == total]
 

@@ -11,6 +11,7 @@ from transfer_cases import draw
 
 import kt_theory as kt
 from kt_theory import students
+from kt_theory.transfer.account import Account
 from kt_theory.transfer.fit import fit
 from kt_theory.transfer.read.sampling import NOTHING_SAID, origin_of
 from kt_theory.transfer.sets import TransferSet
@@ -25,7 +26,7 @@ CHANGES = {
     "min_p": [0.05],
     "typical_p": [0.9],
     "repetition_penalty": [1.1],
-    "presence_penalty": [0.5],
+    "presence_penalty": [0.5, 1],
     "frequencyPenalty": [-0.5],
     "logit_bias": [{"9891": 100}, '{"9891": 100}', [[5, 2.0]]],
     "guided_choice": [["yes", "no"]],
@@ -33,7 +34,7 @@ CHANGES = {
     "guided_json": [{"type": "object"}],
     "structured_outputs": [{"choice": ["a"]}],
     "response_format": [{"type": "json_object"}, {"type": "json_schema", "json_schema": {}}],
-    "best_of": [4],
+    "best_of": [2, 4],
     "use_beam_search": [True],
     "num_beams": [4],
     "do_sample": [False, "false"],
@@ -278,6 +279,11 @@ def test_answers_of_one_id_are_told(tmp_path):
     assert transfer.account.same_id == 3
     assert "3 answers have the id of an earlier one" in transfer.account.warnings[0]
     assert "are draws of their own" in " ".join(fit(transfer).certificate().assumptions)
+
+
+def test_what_was_not_answered_is_what_was_refused_or_has_no_label():
+    lines = [(1, "refused", ""), (2, "no label", ""), (3, "no label", ""), (4, "error", "")]
+    assert Account(lines=5, skipped=lines).unanswered == 3
 
 
 def test_the_teacher_is_taken_given_that_it_answers(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import kt_theory as kt
+from kt_theory.transfer.certify.bounds import unseen_mass
 from kt_theory.transfer.fit import fit
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.transfer.target import POOLED, as_map, folded
@@ -257,6 +258,44 @@ def test_unmapped_variants_get_a_note_that_names_the_option(tmp_path):
     assert "'yes', 'Yes', ' yes'" in note
     assert "fold='strip,casefold'" in note
     assert not read(tmp_path, [chat("yes", SPELT)], fold="strip,casefold").account.notes
+
+
+def test_a_loss_given_the_declared_labels_is_that_of_the_pooled_ones_over_their_share(tmp_path):
+    """One input, half of whose mass is declared, so that no row is given up; a third of delta for each bound."""
+    docs = [{"input": "q", "label": label} for label in ("yes", "maybe", "no", "maybe") * 100]
+    pooled, given = (
+        fit(read(tmp_path, docs, labels=["yes", "no"], other=other))
+        for other in ("pool", "condition")
+    )
+    base = pooled.certificate(1.0 - 0.05 / 3).bound
+    assert given.certificate(0.95).bound == pytest.approx(base / 0.5, rel=1e-9)
+
+
+def test_declared_labels_that_are_all_stated_leave_inputs_that_were_not_asked(tmp_path):
+    stated = {"yes": math.log(0.5), "no": math.log(0.3)}
+    docs = [chat("yes", stated, question=f"q{i % 20}") for i in range(400)]
+    given = fit(read(tmp_path, docs, labels=["yes", "no"], other="condition"))
+    unseen = unseen_mass(given.rows.queries, 0.05 / 3)
+    assert given.certificate(0.95).bound == pytest.approx(0.5 * unseen, rel=1e-9)
+
+
+def test_declared_labels_without_a_line_are_scaled_with_the_others(tmp_path):
+    docs = [{"input": "q", "label": "a", "logprob": math.log(0.4)},
+            {"input": "q", "label": "else", "logprob": math.log(0.3)}]  # fmt: skip
+    copy = fit(read(tmp_path, docs, labels=["a", "b", "c"], other="condition"))
+    row = copy.wide().iloc[0]
+    np.testing.assert_allclose(row[["a", "b", "c"]].sum(), 1.0)
+    assert row["b"] == pytest.approx(row["c"])
+    assert row["a"] > row["b"] > 0.0
+
+
+def test_what_variants_disagree_about_adds_up(tmp_path):
+    docs = [
+        {"input": "q", "label": "yes", "logprob": math.log(p), "top_logprobs": {"Yes": math.log(r)}}
+        for p, r in ((0.4, 0.2), (0.3, 0.25))
+    ]
+    rows = read(tmp_path, docs, fold="casefold").rows
+    assert rows.spread.tolist() == pytest.approx([0.15])
 
 
 def test_none_refuses_what_was_not_declared_with_its_line(tmp_path):

@@ -1,0 +1,1 @@
+"""Small wrong versions of the package, which the quick suite must convict: `make mutants`."""

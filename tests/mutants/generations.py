@@ -1,0 +1,165 @@
+"""Mutants of students that teach students."""
+
+from __future__ import annotations
+
+from mutants.mutant import Mutant
+
+MUTANTS = (
+    Mutant(
+        "drift-without-pairs",
+        "generations/drift.py",
+        "return k / pairs * ((k - 1.0) / pairs)",
+        "return (k / pairs) ** 2",
+        "two labels of k are drawn with one of them put back",
+        "generations/test_drift.py",
+    ),
+    Mutant(
+        "drift-of-unvisited-rows",
+        "generations/drift.py",
+        "never = missed(rho, n) / labels",
+        "never = 0.0 * missed(rho, n)",
+        "rows that nobody asked have no label at all",
+        "generations/test_drift.py",
+    ),
+    Mutant(
+        "drift-one-generation-late",
+        "generations/drift.py",
+        "same = start + slope * same\n    return np.array(found)",
+        "same = start + slope * slope * same\n    return np.array(found)",
+        "a generation loses what two do",
+        "generations/test_drift.py",
+    ),
+    Mutant(
+        "fixation-from-the-first-step",
+        "generations/drift.py",
+        "found = [(p >= 1.0).astype(np.float64)]",
+        "found = [np.zeros(len(p))]",
+        "a row that is a point mass already has not collapsed",
+        "generations/test_drift.py",
+    ),
+    Mutant(
+        "lineage-to-previous-of-the-truth",
+        "generations/lineage.py",
+        "before = tables\n",
+        "pass\n",
+        "every generation is compared with the first",
+        "generations/test_lineage.py",
+    ),
+    Mutant(
+        "lineage-previous-and-truth-swapped",
+        "generations/lineage.py",
+        "total_variation(tables, truth.pi, truth.rho),\n            total_variation(tables, "
+        "before, truth.rho),",
+        "total_variation(tables, before, truth.rho),\n            total_variation(tables, "
+        "truth.pi, truth.rho),",
+        "two columns change places",
+        "generations/test_lineage.py",
+    ),
+    Mutant(
+        "lineage-heterozygosity-of-all-inputs",
+        "generations/lineage.py",
+        "(1.0 - (tables**2).sum(axis=-1)) @ truth.rho,",
+        "(1.0 - (tables**2).sum(axis=-1)).mean(axis=-1),",
+        "rare inputs weigh as much as frequent ones",
+        "generations/test_lineage.py generations/test_drift.py",
+    ),
+    Mutant(
+        "running-without-the-gap",
+        "generations/running.py",
+        ") + gap**2 * self.repeats * size / total",
+        ") + 0.0 * gap**2 * self.repeats * size / total",
+        "the spread between blocks does not count",
+        "generations",
+    ),
+    Mutant(
+        "blocks-of-one-stream",
+        "generations/running.py",
+        "spawn_key=(*key, i)",
+        "spawn_key=(*key, 0)",
+        "every block of repeats has the same random numbers",
+        "generations",
+    ),
+    Mutant(
+        "blocks-forget-the-key",
+        "generations/running.py",
+        "stream = np.random.SeedSequence(seed, spawn_key=(*key, i))",
+        "stream = np.random.SeedSequence(seed, spawn_key=(i,))",
+        "runs of different n have the same random numbers",
+        "generations",
+    ),
+    Mutant(
+        "ensemble-noise-not-averaged",
+        "generations/ensembles.py",
+        "both = sums / member, _tilted(teacher.pi, noises / member)",
+        "both = sums / member, _tilted(teacher.pi, noises / np.sqrt(member))",
+        "the geometric mean has the noise of one member",
+        "generations/test_ensembles.py",
+    ),
+    Mutant(
+        "ensemble-floor-without-ties",
+        "generations/ensembles.py",
+        "others = np.exp((log @ times)[:, None] - log)",
+        "others = np.exp(log.sum(axis=1)[:, None] - log)",
+        "labels of equal probability count once",
+        "generations/test_ensembles.py",
+    ),
+    Mutant(
+        "ensemble-cache-of-any-sigma",
+        "generations/ensembles.py",
+        "weight = np.exp(-gumbel - np.exp(-gumbel)) * _STEP",
+        "weight = np.exp(-gumbel - np.exp(-gumbel)) * _STEP * 1.001",
+        "the law of a noisy logit has a mass of 1.001",
+        "generations/test_ensembles.py",
+    ),
+    Mutant(
+        "ranks-decay-that-shows",
+        "generations/ranks.py",
+        "_DECAY = 1e-6",
+        "_DECAY = 1e-3",
+        "the decay that keeps logits finite shrinks them",
+        "generations/test_ranks.py",
+    ),
+    Mutant(
+        "ranks-weights-forgotten",
+        "generations/ranks.py",
+        "slope = law[:, None] * (np.exp(log) - p + _DECAY * z)",
+        "slope = (np.exp(log) - p + _DECAY * z) / inputs",
+        "the slope is that of uniform inputs",
+        "generations/test_ranks.py",
+    ),
+    Mutant(
+        "ranks-of-one-start",
+        "generations/ranks.py",
+        "u, v = factors(min(fits, key=lambda fit: fit.fun).x)",
+        "u, v = factors(max(fits, key=lambda fit: fit.fun).x)",
+        "the worst of three local minima is taken",
+        "generations/test_ranks.py",
+    ),
+    Mutant(
+        "privileged-chance-of-the-smaller",
+        "generations/privileged.py",
+        "np.tensordot(weights, above < below, axes=1)",
+        "np.tensordot(weights, above > below, axes=1)",
+        "the chance of the larger value is that of the smaller",
+        "generations/test_privileged.py",
+    ),
+    Mutant(
+        "privileged-values-of-no-weight",
+        "generations/privileged.py",
+        "tables = self._tables[self._weights > 0]\n        weights = "
+        "self._weights[self._weights > 0]",
+        "tables = self._tables\n        weights = self._weights",
+        "what is never drawn counts as a value",
+        "generations/test_privileged.py",
+    ),
+    Mutant(
+        "learning-rounding-to-the-last-label",
+        "generations/learning.py",
+        "rows[every, top], rows[every, last] = rows[every, last], rows[every, top]\n    "
+        "counts = rng",
+        "counts = rng",
+        "the counts of two labels change places, and the rounding of a sum may draw what has "
+        "no mass",
+        "generations",
+    ),
+)
