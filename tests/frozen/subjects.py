@@ -30,7 +30,7 @@ def teachers():
         "dirichlet": kt.Teacher(kt.teachers.dirichlet(INPUTS, LABELS, seed=5).pi, RHO),
         "instance0": kt.teachers.instance0(INPUTS, LABELS),
         "sparse": kt.Teacher(sparse, [0.4, 0.2, 0.2, 0.1, 0.1, 0.0]),
-        "affine": kt.Teacher.from_logits(POINTS @ HEADS, RHO),
+        "affine": kt.Teacher.from_logits(POINTS @ HEADS, RHO, name="affine"),
         "grouped": kt.Teacher(PRIOR[[0, 0, 0, 3, 3, 3]], RHO),
         "one": kt.Teacher([[0.55, 0.3, 0.1, 0.05]]),
     }

@@ -16,6 +16,10 @@ TOLERANCE = 1e-12
 OF_OPTIMISERS = 1e-9
 """Where a value is the end of a search, or of a solve that is not well conditioned."""
 
+OF_PROCESSORS = {"minimax": 2e-6, "theory": 1e-7}
+"""Where a search certifies its value to within a gap, or a matrix is decomposed: with AVX-512 and without, NumPy's exp and
+BLAS differ in last bits, and these amplify them."""
+
 EXACT = {"names", "order", "reveal", "risk", "risk_queries", "stream", "simulate_named"}
 EXACT |= {"simulate_made", "sweeps"}
 """Groups whose values no optimiser makes."""
@@ -25,7 +29,13 @@ LONG |= {"sweep_tables", "commands_slow"}
 
 
 def agrees(found, recorded, tolerance):
-    """Return whether two values are the same: floats up to the tolerance, all else exactly."""
+    """Return whether two values are the same: floats up to the tolerance, all else exactly.
+
+    Floats that are written in full as hexadecimal numbers too: the engine has one set of bits, but a teacher's softmax has
+    not, as NumPy's exp differs in its last bit between processors.
+    """
+    if isinstance(found, str) and isinstance(recorded, str) and recorded.startswith("0x1."):
+        found, recorded = float.fromhex(found), float.fromhex(recorded)
     if isinstance(found, list) and isinstance(recorded, list):
         return len(found) == len(recorded) and all(
             agrees(one, other, tolerance) for one, other in zip(found, recorded, strict=True)
@@ -47,10 +57,16 @@ def test_no_result_moves(group):
     recorded = json.loads((HERE / "record" / f"{group}.json").read_text(encoding="utf-8"))
     found = collected(group)
     assert sorted(found) == sorted(recorded)
-    tolerance = TOLERANCE if group in EXACT else OF_OPTIMISERS
+    usual = TOLERANCE if group in EXACT else OF_OPTIMISERS
+    tolerance = OF_PROCESSORS.get(group, usual)
     moved = [key for key in found if not agrees(found[key], recorded[key], tolerance)]
     told = [f"{key}\n  now  {found[key]}\n  then {recorded[key]}" for key in moved[:10]]
     assert not moved, f"{group}: {len(moved)} of {len(found)} cases moved\n" + "\n".join(told)
+
+
+def test_hexadecimal_floats_are_numbers():
+    assert agrees((0.3).hex(), (0.1 + 0.2).hex(), TOLERANCE)
+    assert not agrees((0.3).hex(), (0.3 + 1e-11).hex(), TOLERANCE)
 
 
 @pytest.mark.parametrize("wrong", [1.0 + 1e-11, "1.0", 1, True, [1.0], None])

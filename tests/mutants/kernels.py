@@ -1,4 +1,4 @@
-"""Mutants of the kernels: the conceptual ones, a dozen."""
+"""Mutants of the kernels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MUTANTS = (
     Mutant(
         "streams-keep-weak-gammas",
         "kernels/streams.py",
-        "state[1] = gamma ^ _ALTERNATING if number < _FEWEST_FLIPS else gamma",
+        "state[1] = gamma ^ _ALTERNATING if _ones(gamma ^ (gamma >> _S1)) < _FEWEST_FLIPS else gamma",
         "state[1] = gamma",
         "one stream in sixty moves few bits of its counter at a time",
         "kernels/test_draws.py::test_no_stream_is_another_ones_neighbour_and_none_is_weak",
@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(
         "poisson-keeps-too-large-totals",
         "kernels/poisson.py",
-        "if total + rest > most:",
+        "if total + pooled > most:",
         "if total > most:",
         "the pooled rest does not count when a draw is judged",
         "kernels",
@@ -80,8 +80,8 @@ MUTANTS = (
     Mutant(
         "loss-of-hidden-mass-over-all-labels",
         "kernels/losses.py",
-        "lanes[_HIDDEN + i] = lanes[_HIDDEN + i] / max(lanes[_UNSEEN + i], 1.0)",
-        "lanes[_HIDDEN + i] = lanes[_HIDDEN + i] / (lanes[_UNSEEN + i] + 1.0)",
+        "builder.fdiv(hidden, lanes.larger(unseen, one.one)),",
+        "builder.fdiv(hidden, builder.fadd(unseen, one.one)),",
         "the hidden mass of woven rows is shared by one label too many",
         "simulation test_students_losses.py",
     ),
@@ -100,5 +100,77 @@ MUTANTS = (
         "spread += p * max(1.0 - p, 0.0)",
         "queries in two stages go where the variance is, not its root",
         "simulation/test_visits.py test_queries.py",
+    ),
+    Mutant(
+        "lookups-tie-always-own",
+        "kernels/lookups.py",
+        "own = next_half(state) < alias.rest[column]",
+        "own = True",
+        "a tie of the leading bits is not carried on",
+        "kernels/test_lookups.py",
+    ),
+    Mutant(
+        "lookups-settle-without-the-rest",
+        "kernels/lookups.py",
+        "and next_half(state) < rest[at]:",
+        "and next_half(state) > rest[at]:",
+        "a tie of counts is decided the wrong way round",
+        "kernels/test_lookups.py",
+    ),
+    Mutant(
+        "lookups-split-loses-a-bit",
+        "kernels/lookups.py",
+        "leading = threshold >> _WORD << uint64(alias_bits)",
+        "leading = threshold >> (_WORD + _ONE) << uint64(alias_bits)",
+        "thresholds lose their first bit",
+        "kernels/test_tables.py",
+    ),
+    Mutant(
+        "layout-fours-after-all-rows",
+        "kernels/layout.py",
+        "(t // _FEWER * layout.labels + a) * _FEWER + t % _FEWER",
+        "(t // _FEWER * layout.labels + a) * LANES + t % _FEWER",
+        "rows woven by four lie as if by eight",
+        "kernels/test_draws.py",
+    ),
+    Mutant(
+        "losses-forget-the-filled-labels",
+        "kernels/losses.py",
+        "unseen = builder.fsub(unseen, filled)",
+        "unseen = builder.fadd(unseen, builder.fsub(filled, filled))",
+        "labels that fill a long row up to whole vectors count as unseen",
+        "simulation",
+    ),
+    Mutant(
+        "losses-of-rows-woven-by-four-twice",
+        "kernels/losses.py",
+        "at, row = at + layout.fours * labels, row + layout.fours",
+        "at = at + layout.fours * labels",
+        "rows woven by four are read as long rows too",
+        "simulation",
+    ),
+    Mutant(
+        "poisson-forgets-the-base",
+        "kernels/poisson.py",
+        "base, above = counts, 0",
+        "above = 0",
+        "a second pass starts from the base and not from the first pass",
+        "kernels/test_draws.py",
+    ),
+    Mutant(
+        "rules-see-the-first-row-again",
+        "kernels/rules.py",
+        "called(seen[row], shown[row], written[row], given)",
+        "called(seen[row], shown[0], written[row], given)",
+        "a rule sees what was revealed of the first of the rows that it is called on at a time",
+        "simulation",
+    ),
+    Mutant(
+        "vectors-leave-out-the-last-entries",
+        "kernels/vectors.py",
+        "return loop(builder, builder.sub(stop, whole), lanes.width, sums, last)",
+        "return sums",
+        "sums over rows leave out what fills no whole vector",
+        "simulation",
     ),
 )
