@@ -25,6 +25,11 @@ def brute_force(text, order, tokens):
         [[counts[context, label] for label in labels] for context in contexts], dtype=float
     )
     joined = [("" if tokens == "char" else " ").join(context) for context in contexts]
+    # What is no Unicode, a lone surrogate, is written out in names.
+    joined, labels = (
+        [name.encode("utf-8", "backslashreplace").decode() for name in names]
+        for names in (joined, labels)
+    )
     return joined, labels, table
 
 
