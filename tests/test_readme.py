@@ -116,6 +116,9 @@ def test_numbers_quoted_from_elsewhere():
     assert 0.9 * min(measured.values()) <= int(claimed) <= min(measured.values())
     for vectors in measured:
         assert vectors in text, "the claim does not name the processor"
+    first = re.findall(r"first result, nothing compiled yet \| ([\d.]+)", results)
+    low, high = re.findall(r"compiles its kernels for (\d+) to (\d+) seconds", text)[0]
+    assert int(low) <= min(map(float, first)) <= int(high)
 
 
 def test_measured_slopes_are_those_of_the_committed_table():

@@ -245,7 +245,8 @@ def test_warm_up_leaves_nothing_to_compile():
 
     assert warmup(progress=False) > 0.0
     compiled = {kernel: list(kernel.signatures) for kernel in (repeat_loop, draw_loop, rule_loop)}
-    assert [len(kinds) for kinds in compiled.values()] >= [9, 4, 1]
+    for kinds, least in zip(compiled.values(), (9, 4, 1), strict=True):
+        assert len(kinds) >= least
     kt.simulate(TEACHERS["one row"], [*STUDENTS, *RULES], n=[1, 10**4, 10**10], repeats=2)
     for law in (kt.queries.adaptive([1.0]), kt.queries.iid(labels_per_query=3)):
         kt.simulate(TEACHERS["one row"], STUDENTS, n=[1, 99], repeats=2, queries=law)
