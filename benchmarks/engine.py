@@ -25,9 +25,11 @@ import numba
 import numpy as np
 from contestants import Contestant, contestants, engine
 from llvmlite.binding import get_host_cpu_features
+from scipy.optimize import least_squares
 from tqdm import tqdm
 
 import kt_theory as kt
+from kt_theory.simulation.cost import LAW, Law, seconds_per_repeat
 
 CELLS = {
     (1, 1001, 10**2): 90,
@@ -128,10 +130,27 @@ def peer_table(cells: dict[tuple[int, int, int], float], rounds: int, seconds: f
     ]
 
 
+class Cost(NamedTuple):
+    """What one repeat of four students took on one thread, microseconds."""
+
+    path: str
+    n: int
+    inputs: int
+    labels: int
+    measured: float
+
+    def predicted(self, law: Law) -> float:
+        """Return what the law says, microseconds."""
+        return 1e6 * seconds_per_repeat(
+            self.path, self.n, self.inputs, self.labels, len(kt.STUDENTS), law=law
+        )
+
+
 def cost_table(
     cells: list[tuple[int, int, int]], rounds: int, seconds: float, what: str
-) -> list[str]:
-    """Race the engine alone on `cells`; return the table in Markdown."""
+) -> tuple[list[str], list[Cost]]:
+    """Race the engine alone on `cells`; return the table in Markdown, and what one thread took."""
+    costs = []
     lines = ["| (S, A, n) | path | 1 thread | 2 threads | speed-up |", "|---|---|---|---|---|"]
     for inputs, labels, n in tqdm(cells, desc=what, disable=None):
         teacher = dirichlet(inputs, labels)
@@ -140,6 +159,24 @@ def cost_table(
         one, two = times["engine"], times["engine x2"]
         row = [f"({inputs}, {labels}, {n:.0e})", path, _microseconds(one), _microseconds(two)]
         lines.append("| " + " | ".join(row) + f" | {one.median / two.median:.2f}x |")
+        costs.append(Cost(path, n, inputs, labels, one.median))
+    return lines, costs
+
+
+def law_table(costs: list[Cost]) -> list[str]:
+    """Fit the law of cost to the clock, in relative terms; return it beside the one in use."""
+
+    def misses(logs: np.ndarray) -> list[float]:
+        law = Law(*np.exp(logs))
+        return [math.log(each.predicted(law) / each.measured) for each in costs]
+
+    fitted = Law(*np.exp(least_squares(misses, np.log(LAW), loss="soft_l1").x).tolist())
+    lines = ["| | " + " | ".join(Law._fields) + " | lowest and highest ratio to the clock |"]
+    lines.append("|---" * (len(Law._fields) + 2) + "|")
+    for name, law in [("in use", LAW), ("fitted", fitted)]:
+        ratios = [each.predicted(law) / each.measured for each in costs]
+        numbers = " | ".join(f"{value:.2g}" for value in law)
+        lines.append(f"| {name} | {numbers} | {min(ratios):.2f} to {max(ratios):.2f} |")
     return lines
 
 
@@ -240,10 +277,21 @@ def main() -> None:
     lines = [f"## {_processor()}", "", f"{_machine()}.", ""]
     lines += peer_table(TINY if options.quick else CELLS, rounds, seconds)
     if not options.only_peers:
-        lines += ["", "### Cost against n", ""]
-        lines += cost_table(list(TINY) if options.quick else AGAINST_N, rounds, seconds, "n")
-        lines += ["", "### Cost against S A", ""]
-        lines += cost_table(list(TINY) if options.quick else AGAINST_CELLS, rounds, seconds, "S A")
+        costs = []
+        for title, sizes in [("n", AGAINST_N), ("S A", AGAINST_CELLS)]:
+            table, found = cost_table(
+                list(TINY) if options.quick else sizes, rounds, seconds, title
+            )
+            lines += ["", f"### Cost against {title}", "", *table]
+            costs += found
+        lines += [
+            "",
+            "### The law of cost",
+            "",
+            "Seconds: `kt_theory.simulation.cost`, from which `sweep check` foretells times.",
+            "",
+            *law_table(costs),
+        ]
         size = next(iter(TINY)) if options.quick else (100, 25, 10**4)
         lines += [
             "",

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 
 import kt_theory as kt
 from kt_theory import access, cli, students
-from kt_theory.kernels.draws import PATHS
+from kt_theory.kernels.paths import PATHS
 from kt_theory.simulation.cell import Cell
 from kt_theory.testing import assert_risk, confidence_radius, teachers
 

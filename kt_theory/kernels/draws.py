@@ -26,18 +26,11 @@ from kt_theory.kernels.binomial import conditional_shares, draw_by_binomials
 from kt_theory.kernels.layout import Layout, in_cell_order, in_lanes, row_by_row, zeros_on_a_line
 from kt_theory.kernels.lookups import Alias, Words, alias_of, new_words, scatter, scatter_listing
 from kt_theory.kernels.options import LEAF, WITHIN
+from kt_theory.kernels.paths import BINOMIAL, PATHS, POISSON, SPARSE, path_by_size
 from kt_theory.kernels.poisson import Ladder, draw_by_poisson, fits, ladder
 from kt_theory.kernels.sparse import Groups, new_groups
 from kt_theory.kernels.streams import start_stream
 from kt_theory.kernels.visits import Pilot, Visits, draw_by_rows, row_tables
-
-PATHS = ("sparse", "alias", "poisson", "binomial")
-SPARSE, ALIAS, POISSON, BINOMIAL = range(4)
-
-_SPARSE_CELLS_PER_PAIR = 80
-_SPARSE_CELLS_PER_PAIR_ONE_ROW = 4
-_POISSON_PAIRS_PER_CELL = 1.25
-_POISSON_PAIRS = 64
 
 
 class Sparse(NamedTuple):
@@ -122,12 +115,9 @@ class RowScratch(NamedTuple):
 
 def choose_path(pi: np.ndarray, rho: np.ndarray, n: int) -> int:
     """Return the path for n pairs: a rule in (S, A, n) and the largest probability."""
-    per_pair = _SPARSE_CELLS_PER_PAIR if len(pi) > 1 else _SPARSE_CELLS_PER_PAIR_ONE_ROW
-    if n * per_pair <= pi.size:
-        return SPARSE
-    if n < max(_POISSON_PAIRS, _POISSON_PAIRS_PER_CELL * pi.size):
-        return ALIAS
-    return POISSON if fits(n, rho[:, None] * pi) else BINOMIAL
+    inputs, labels = pi.shape
+    path = path_by_size(inputs, labels, n)
+    return BINOMIAL if path == POISSON and not fits(n, rho[:, None] * pi) else path
 
 
 def path_of(plan: DrawPlan) -> str | None:

@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 
 from kt_theory import machine
-from kt_theory.kernels.draws import PATHS, ByRows, Sparse, draw_many, draw_plan, path_of
+from kt_theory.kernels.draws import ByRows, Sparse, draw_many, draw_plan, path_of
 from kt_theory.kernels.layout import Layout, as_tables, in_cell_order
 from kt_theory.kernels.loop import run_repeats
 from kt_theory.kernels.losses import SortedTable, Table
 from kt_theory.kernels.noise import noise_of
+from kt_theory.kernels.paths import PATHS
 from kt_theory.kernels.statistics import BINS, SUMS, interval, moments, quantiles
 from kt_theory.kernels.streams import stream_key
 from kt_theory.kernels.tally import accumulate
 from kt_theory.numeric import total_variation
 from kt_theory.queries.laws import QueryLaw, as_queries, is_default
+from kt_theory.simulation.cost import seconds_per_repeat
 from kt_theory.simulation.plans import query_plan
 from kt_theory.simulation.rules import (
     RowRuleError,
@@ -288,17 +290,15 @@ class Cell:
 
     def seconds_per_repeat(self) -> float:
         """Return a rough cost, to cut work into pieces; no result depends on it."""
-        cells, plan = self.teacher.pi.size, self.plan
-        per_query = plan.labels_per_query if isinstance(plan, ByRows) else 1
-        drawn = {
-            "sparse": 3.0 * self.n,
-            "alias": 1.2 * self.n + cells,
-            "poisson": 3.0 * cells,
-            "binomial": 60.0 * cells,
-            "rows": 5.0 * self.n + 2.0 * min(self.n * per_query, 20 * cells) + cells,
-        }
-        return 1e-9 * (
-            100.0 + drawn[path_of(plan) or "rows"] + 10.0 * cells * len(self.rules.address)
+        plan = self.plan
+        return seconds_per_repeat(
+            path_of(plan) or "rows",
+            self.n,
+            self.teacher.inputs,
+            self.teacher.labels,
+            len(self.students),
+            len(self.rules.address),
+            per_query=plan.labels_per_query if isinstance(plan, ByRows) else 1,
         )
 
     def _try_out(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory.access import PARTIAL
-from kt_theory.kernels.draws import PATHS
+from kt_theory.kernels.paths import PATHS
 from kt_theory.queries.laws import QueryLaw, adaptive, chain, iid, two_stage
 from kt_theory.simulation.cell import Cell
 from kt_theory.simulation.control import ControlledCell

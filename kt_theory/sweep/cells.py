@@ -19,6 +19,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kt_theory.catalogue import build_student
+from kt_theory.kernels.paths import PATHS, path_by_size
+from kt_theory.simulation.cost import seconds_per_repeat
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 
@@ -76,15 +78,15 @@ def losses_of(work: Work) -> np.ndarray:
     return losses
 
 
-def seconds_per_repeat(
+def expected_seconds(
     inputs: int, labels: int, n: int, students: Sequence[Mapping[str, Any]]
 ) -> float:
-    """Return a rough cost of one repeat, to cut work into blocks and to foretell times; no result
-    hangs on it.
+    """Return about how long one repeat takes, to cut work into blocks and to foretell times before
+    any teacher is built; no result hangs on it.
     """
-    pairs = inputs * labels
+    path = PATHS[path_by_size(inputs, labels, n)]
     rules = sum(recipe["name"] not in STUDENTS for recipe in students)
-    return 1e-9 * (80.0 + min(1.2 * n, 2.0 * pairs) + pairs * (0.5 + 4.0 * rules))
+    return seconds_per_repeat(path, n, inputs, labels, len(students), rules)
 
 
 def merged_histogram(

@@ -12,7 +12,7 @@ from typing import Any
 from kt_theory.content import ByContent
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
-from kt_theory.sweep.cells import seconds_per_repeat
+from kt_theory.sweep.cells import expected_seconds
 from kt_theory.sweep.journal import Reader
 from kt_theory.sweep.plan import block_size, cut, disjoint
 from kt_theory.sweep.results import status_of
@@ -81,7 +81,7 @@ def _seconds(
     inputs: int, labels: int, n: int, repeats: int, students: Sequence[Mapping[str, Any]]
 ) -> float:
     """Return what the blocks of one group of cells cost, sampling and bookkeeping."""
-    each = seconds_per_repeat(inputs, labels, n, students)
+    each = expected_seconds(inputs, labels, n, students)
     blocks = len(cut((0, repeats), block_size(each)))
     return repeats * each + blocks * (_BLOCK_SECONDS + _CELL_SECONDS * len(students))
 

@@ -15,7 +15,7 @@ from typing import Any
 from kt_theory import machine
 from kt_theory.content import ByContent
 from kt_theory.sweep import recipes
-from kt_theory.sweep.cells import Block, Work, run_block, seconds_per_repeat
+from kt_theory.sweep.cells import Block, Work, expected_seconds, run_block
 from kt_theory.sweep.executors import Crew, crew
 from kt_theory.sweep.journal import Record
 from kt_theory.sweep.plan import block_size, cut, disjoint, missing
@@ -213,7 +213,7 @@ def _cost_of(cells: Sequence[Cell], stretches: Collection[tuple[int, int]]) -> f
         shape = recipes.shape(cells[0].teacher)
     except (ValueError, OSError):
         return repeats * 1e-4  # the block itself will meet the same error, and record it
-    return repeats * seconds_per_repeat(*shape, cells[0].n, [cell.student for cell in cells])
+    return repeats * expected_seconds(*shape, cells[0].n, [cell.student for cell in cells])
 
 
 @dataclass

@@ -9,17 +9,9 @@ from oracles import occurrences, transfer_sets
 from scipy import stats
 
 import kt_theory as kt
-from kt_theory.kernels.draws import (
-    ALIAS,
-    BINOMIAL,
-    PATHS,
-    POISSON,
-    SPARSE,
-    choose_path,
-    draw_many,
-    draw_plan,
-)
+from kt_theory.kernels.draws import choose_path, draw_many, draw_plan
 from kt_theory.kernels.layout import as_tables, in_cell_order, in_lanes, row_by_row, row_cells
+from kt_theory.kernels.paths import ALIAS, BINOMIAL, PATHS, POISSON, SPARSE
 from kt_theory.kernels.streams import start_stream, stream_key
 
 FALSE_ALARM = 1e-6

@@ -10,7 +10,7 @@ from oracles import paper_table
 from scipy import stats
 
 import kt_theory as kt
-from kt_theory.kernels.draws import PATHS
+from kt_theory.kernels.paths import PATHS
 from kt_theory.simulation import run as montecarlo
 from kt_theory.simulation.cell import Cell, Tally
 from kt_theory.simulation.warmup import warmup

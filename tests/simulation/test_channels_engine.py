@@ -13,8 +13,8 @@ from scipy.special import ndtri
 
 import kt_theory as kt
 from kt_theory import access
-from kt_theory.kernels.draws import PATHS
 from kt_theory.kernels.noise import fill_normals, noise_of
+from kt_theory.kernels.paths import PATHS
 from kt_theory.kernels.streams import stream_key
 from kt_theory.simulation.cell import Cell
 from kt_theory.students import TableRule, table_rule
