@@ -49,6 +49,8 @@ def compile_rule(
         nogil=True,
         error_model="numpy",
         boundscheck=checked,
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
     )(rule)
 
     called = compiled if parameters else _without_parameters(compiled)

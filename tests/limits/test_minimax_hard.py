@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from grids import few_quick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
@@ -255,7 +256,10 @@ def test_log_binomial_against_rational_arithmetic(a: int, b: int) -> None:
 
 @pytest.mark.parametrize(
     ("labels", "n", "alpha", "level"),
-    [(2, 3, 0.7, 0.5), (3, 2, 0.4, 0.6), (5, 4, 1.3, 0.55), (4, 0, 0.05, 0.9)],
+    few_quick(
+        [(2, 3, 0.7, 0.5), (3, 2, 0.4, 0.6), (5, 4, 1.3, 0.55), (4, 0, 0.05, 0.9)],
+        [(3, 2, 0.4, 0.6), (4, 0, 0.05, 0.9)],
+    ),
 )
 def test_bayes_risk_against_quadrature(labels: int, n: int, alpha: float, level: float) -> None:
     price = 2.0 * level - 1.0
@@ -537,7 +541,9 @@ def test_the_curvature_bound_of_the_relieved_student(student: Relieved) -> None:
         ).any()  # negative control: without the bend's term the bound fails
 
 
-@pytest.mark.parametrize(("labels", "n"), [(3, 30), (3, 300), (4, 5), (5, 1000), (9, 90)])
+@pytest.mark.parametrize(
+    ("labels", "n"), few_quick([(3, 30), (3, 300), (4, 5), (5, 1000), (9, 90)], [(3, 30), (4, 5)])
+)
 def test_the_relieved_certificate_meets_a_search_over_rows(labels: int, n: int) -> None:
     student = best_relieved(labels, n)
     bound = relieved_upper(student)
@@ -560,7 +566,9 @@ def test_the_relieved_certificate_meets_a_search_over_rows(labels: int, n: int) 
         assert z * e[small].max() + (labels - z) * e[~small].max() <= bound
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 7, 3 * 10**6, 10**9, 2**53])
+@pytest.mark.parametrize(
+    "n", few_quick([1, 2, 3, 7, 3 * 10**6, 10**9, 2**53], [1, 3, 3 * 10**6, 2**53])
+)
 def test_the_relieved_student_serves_every_size(n: int) -> None:
     student = best_relieved(3, n)
     assert relieved_upper(student) >= hard_limit(1, 3, min(n, student.n)).lower
@@ -580,9 +588,11 @@ def test_widths(labels: int) -> None:
 
 
 @pytest.mark.parametrize("labels", [2, 3, 40])
-def test_the_interval_falls_in_n(labels: int) -> None:
-    sizes = [0, 1, 2, 3, 9, 20, 21, 100, 101, 2000, 2001, 10**4]
-    sizes += [3000 * labels, 10**6 * labels, 10**6 * labels + 1, 10**9 * labels, 2**53]
+@pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_the_interval_falls_in_n(labels: int, long: bool) -> None:
+    sizes = [0, 1, 9, 20, 21, 100, 101]
+    sizes += [10**6 * labels, 10**6 * labels + 1, 10**9 * labels, 2**53]
+    sizes += [2, 3, 2000, 2001, 10**4, 3000 * labels] if long else []
     limits = [hard_limit(1, labels, n) for n in sorted(sizes)]
     for before, after in itertools.pairwise(limits):
         assert after.lower <= before.lower * (1.0 + 1e-8)
@@ -592,7 +602,7 @@ def test_the_interval_falls_in_n(labels: int) -> None:
 
 @pytest.mark.parametrize("labels", [2, 10, 1000])
 def test_the_asymptotic_constant_over_many_decades(labels: int) -> None:
-    for ratio in (10**2, 10**3, 10**4, 10**6, 10**8):
+    for ratio in (10**2, 10**4, 10**8):
         n = ratio * labels
         limit = hard_limit(1, labels, n)
         constant = math.sqrt((labels - 1) / (2.0 * math.pi * n))
@@ -623,15 +633,18 @@ def test_add_c_attains_the_upper_bound_on_the_returned_teacher(labels: int, n: i
 
 @pytest.mark.parametrize(
     ("inputs", "labels", "n"),
-    [
-        (2, 2, 3),
-        (3, 4, 10),
-        (10, 5, 200),
-        (50, 3, 20),
-        (10**6, 10, 100),
-        (100, 25, 10**4),
-        (7, 10, 10**4),
-    ],
+    few_quick(
+        [
+            (2, 2, 3),
+            (3, 4, 10),
+            (10, 5, 200),
+            (50, 3, 20),
+            (10**6, 10, 100),
+            (100, 25, 10**4),
+            (7, 10, 10**4),
+        ],
+        [(2, 2, 3), (3, 4, 10), (10, 5, 200), (50, 3, 20)],
+    ),
 )
 def test_several_inputs_are_bracketed(inputs: int, labels: int, n: int) -> None:
     limit = hard_limit(inputs, labels, n)
@@ -646,7 +659,10 @@ def test_several_inputs_are_bracketed(inputs: int, labels: int, n: int) -> None:
     assert limit.width <= (0.065 if n >= 4 * inputs * labels else 0.5)
 
 
-@pytest.mark.parametrize(("inputs", "labels", "n"), [(3, 4, 600), (10, 5, 2000), (20, 10, 10**4)])
+@pytest.mark.parametrize(
+    ("inputs", "labels", "n"),
+    few_quick([(3, 4, 600), (10, 5, 2000), (20, 10, 10**4)], [(3, 4, 600)]),
+)
 def test_maximum_likelihood_on_the_uniform_teacher_is_above_the_lower_bound(
     inputs: int, labels: int, n: int
 ) -> None:
@@ -662,7 +678,10 @@ def test_maximum_likelihood_on_the_uniform_teacher_is_above_the_lower_bound(
     assert 0.9 * risk < limit.upper < risk  # maximum likelihood is not minimax at finite n
 
 
-@pytest.mark.parametrize(("inputs", "labels", "n"), [(2, 3, 7), (5, 4, 30), (20, 2, 10)])
+@pytest.mark.parametrize(
+    ("inputs", "labels", "n"),
+    few_quick([(2, 3, 7), (5, 4, 30), (20, 2, 10)], [(2, 3, 7), (20, 2, 10)]),
+)
 def test_the_lower_bound_is_the_mean_of_row_bayes_risks(inputs: int, labels: int, n: int) -> None:
     k = np.arange(n + 1)
     law = binom.pmf(k, n, 1.0 / inputs)

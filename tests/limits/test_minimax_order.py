@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import networkx as nx
 import pytest
+from grids import grid
 
 from kt_theory.limits.hard.bracket import CROSSING
 from kt_theory.limits.hard.interval import hard_limit
@@ -25,35 +27,51 @@ def chain(inputs: int, labels: int, n: int) -> list[Limit]:
     return [*found, minimax_risk("soft", inputs, labels, n)]
 
 
-@pytest.mark.parametrize("inputs", [1, 2, 1000])
-@pytest.mark.parametrize("labels", [3, 4, 6, 30])
-def test_brackets_fall_with_access(inputs: int, labels: int) -> None:
-    for n in (0, 1, 5, 40, 10**5):
-        limits = chain(inputs, labels, n)
-        for less, more in itertools.pairwise(limits):
-            assert more.lower <= less.lower * (1.0 + ROUNDING), (less, more)
-            assert more.upper <= less.upper * (1.0 + SEARCHED), (less, more)
-        edgeless = minimax_risk(
-            "gradient", labels=labels, n=n, graph=nx.empty_graph(min(inputs, 7))
-        )
-        path = minimax_risk("gradient", labels=labels, n=n, graph=nx.path_graph(min(inputs, 7)))
-        assert path.upper <= edgeless.lower * (1.0 + ROUNDING)
-        if inputs <= 7:
-            assert edgeless.lower == pytest.approx(limits[-1].lower, rel=1e-12)
+@pytest.mark.parametrize(
+    ("inputs", "labels", "n"),
+    grid(
+        [1, 2, 1000],
+        [3, 4, 6, 30],
+        [0, 1, 5, 40, 10**5],
+        quick=[
+            *[(1, 3, 5), (1, 4, 1), (1, 6, 40), (1, 30, 10**5), (1, 30, 5)],
+            *[(2, 3, 1), (2, 4, 40), (2, 6, 10**5), (2, 30, 0), (1000, 4, 5), (1000, 3, 10**5)],
+        ],
+    ),
+)
+def test_brackets_fall_with_access(inputs: int, labels: int, n: int) -> None:
+    limits = chain(inputs, labels, n)
+    for less, more in itertools.pairwise(limits):
+        assert more.lower <= less.lower * (1.0 + ROUNDING), (less, more)
+        assert more.upper <= less.upper * (1.0 + SEARCHED), (less, more)
+    edgeless = minimax_risk("gradient", labels=labels, n=n, graph=nx.empty_graph(min(inputs, 7)))
+    path = minimax_risk("gradient", labels=labels, n=n, graph=nx.path_graph(min(inputs, 7)))
+    assert path.upper <= edgeless.lower * (1.0 + ROUNDING)
+    if inputs <= 7:
+        assert edgeless.lower == pytest.approx(limits[-1].lower, rel=1e-12)
 
 
-@pytest.mark.parametrize("inputs", [1, 2, 300])
-@pytest.mark.parametrize("labels", [3, 4, 10, 100])
-def test_hard_labels_are_never_below_partial_labels(inputs: int, labels: int) -> None:
-    sizes = {0, 1, 3} | {round(inputs * labels * ratio) for ratio in (0.1, 0.2, 0.3, CROSSING, 0.5)}
-    for n in sorted(sizes):
-        hard, partial = (
-            minimax_risk("hard", inputs, labels, n),
-            minimax_risk("partial", inputs, labels, n),
-        )
-        assert hard.lower >= partial.lower * (1.0 - ROUNDING), (hard, partial)
-        assert hard.upper >= partial.lower
-        assert hard.upper >= hard.lower
+@pytest.mark.parametrize(
+    ("inputs", "labels", "ratio"),
+    grid(
+        [1, 2, 300],
+        [3, 4, 10, 100],
+        [0.0, 0.02, 0.1, 0.2, 0.3, CROSSING, 0.5],
+        quick=[
+            *[(1, 3, 0.3), (1, 10, 0.1), (1, 100, 0.02), (1, 100, 0.2), (1, 4, 0.5)],
+            *[(2, 4, 0.2), (2, 10, CROSSING), (2, 3, 0.0), (2, 100, 0.1), (300, 3, 0.1)],
+        ],
+    ),
+)
+def test_hard_labels_are_never_below_partial_labels(inputs: int, labels: int, ratio: float) -> None:
+    n = math.ceil(inputs * labels * ratio)
+    hard, partial = (
+        minimax_risk("hard", inputs, labels, n),
+        minimax_risk("partial", inputs, labels, n),
+    )
+    assert hard.lower >= partial.lower * (1.0 - ROUNDING), (hard, partial)
+    assert hard.upper >= partial.lower
+    assert hard.upper >= hard.lower
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from grids import few_quick
 
 from kt_theory.access import HARD, PARTIAL
 from kt_theory.limits.bunched import bunched_bayes_risk, flat_rows_risk
@@ -96,7 +97,8 @@ def test_the_bayes_risk_of_hard_labels_is_below_a_students_worst_case(
 
 
 @pytest.mark.parametrize(
-    ("inputs", "labels", "n"), [(10, 25, 100), (1000, 5, 10), (10**6, 8, 10**8)]
+    ("inputs", "labels", "n"),
+    few_quick([(5, 4, 30), (10, 25, 100), (1000, 5, 10), (10**6, 8, 10**8)], [(5, 4, 30)]),
 )
 def test_more_labels_per_query_never_hurt_and_soft_labels_bound_them(
     inputs: int, labels: int, n: int
