@@ -16,6 +16,7 @@ from typing import Any
 import llvmlite.ir as ir
 from numba import carray, cfunc, njit, types
 
+from kt_theory.kernels.options import BARE
 from kt_theory.kernels.vectors import intrinsic
 
 _SIGNATURE = types.void(
@@ -44,14 +45,10 @@ def compile_rule(
     axes = 2 if whole_table else 1
     numbers = types.Array(types.float64, axes, "C")
     more = [types.Array(types.float64, 1, "C")] if parameters else []
-    compiled = njit(
-        types.void(types.Array(types.int64, axes, "C"), numbers, numbers, *more),
-        nogil=True,
-        error_model="numpy",
-        boundscheck=checked,
-        no_cpython_wrapper=True,
-        no_cfunc_wrapper=True,
-    )(rule)
+    options = {key: value for key, value in BARE.items() if key not in ("cache", "_nrt")}
+    options["boundscheck"] = checked
+    signature = types.void(types.Array(types.int64, axes, "C"), numbers, numbers, *more)
+    compiled = njit(signature, **options)(rule)
 
     called = compiled if parameters else _without_parameters(compiled)
     return cfunc(_SIGNATURE)(_table_entry(called) if whole_table else _row_entry(called))

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from grids import few_quick
 from scipy.optimize import linprog
 
 import kt_theory as kt
@@ -199,9 +200,11 @@ def test_two_labels_cost_more_than_three_after_every_number_of_visits():
     assert rows[1] == pytest.approx(5 / 12)
 
 
-@pytest.mark.parametrize(("inputs", "labels"), [(1, 2), (1, 3), (2, 4), (30, 50)])
+@pytest.mark.parametrize(
+    ("inputs", "labels"), few_quick([(1, 2), (1, 3), (2, 4), (30, 50)], [(1, 2), (1, 3), (2, 4)])
+)
 def test_non_target_lies_between_its_neighbours(inputs, labels):
-    for n in (0, 1, 2, 300) if inputs * labels < 10 else (1, 300):
+    for n in (0, 1, 2, 300) if inputs == 1 else (2,):
         found = kt.minimax_risk("non_target", inputs, labels, n)
         hard, soft = (
             kt.minimax_risk("hard", inputs, labels, n),

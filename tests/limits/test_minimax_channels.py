@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from grids import few_quick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
@@ -62,7 +63,11 @@ def tv(q: np.ndarray, p: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "labels", "n"), [(1, 5, 50), (20, 10, 1000), (40, 12, 10), (3, 4, 1), (2, 3, 10**6)]
+    ("inputs", "labels", "n"),
+    few_quick(
+        [(1, 5, 50), (20, 10, 1000), (40, 12, 10), (3, 4, 1), (2, 3, 10**6)],
+        [(1, 5, 50), (3, 4, 1), (2, 3, 10**6)],
+    ),
 )
 def test_brackets_follow_the_order_of_the_levels(inputs: int, labels: int, n: int) -> None:
     limits = {level.name: minimax_risk(level, inputs, labels, n) for level in LEVELS}
@@ -86,8 +91,7 @@ def test_protocol_at_the_edges(level: Access) -> None:
         (3, 4, 0),
         (1, 2, 1),
         (2, 2, 3),
-        (10**12, 3, 2**53),
-        (10**9, 6, 4),
+        (10**9, 3, 2**53),
     ):
         limit = minimax_risk(level, inputs, labels, n)
         assert 0 <= limit.lower <= limit.upper <= 1 - 1 / labels + 1e-15
