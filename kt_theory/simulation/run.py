@@ -22,7 +22,7 @@ from kt_theory.simulation.control import ControlledCell
 from kt_theory.simulation.rules import RowRuleError
 from kt_theory.students import STUDENTS, as_students, refuse_too_little_access
 from kt_theory.teacher import Teacher, require_teacher
-from kt_theory.validation import sample_sizes, shown, unit_interval, whole_number
+from kt_theory.validation import sample_sizes, true_or_false, unit_interval, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,11 +149,10 @@ def simulate(
     workers = whole_number(given, "threads", low=1)
     goal = None if target_se is None else unit_interval(target_se, "target_se")
     cap = whole_number(max_repeats, "max_repeats", low=repeats) if goal is not None else repeats
-    if not isinstance(keep_losses, (bool, np.bool_)):
-        raise ValueError(f"keep_losses = {shown(keep_losses)}: must be True or False")
+    keep_losses = true_or_false(keep_losses, "keep_losses")
     if keep_losses and goal is not None:
         raise ValueError("keep_losses = True: needs a fixed number of repeats; leave out target_se")
-    if control and queries is not None:
+    if true_or_false(control, "control") and queries is not None:
         raise ValueError(
             "control = True: its mean is known for iid queries from rho alone; leave out queries"
         )
@@ -287,8 +286,10 @@ def _room_for_losses(sizes: int, repeats: int, students: int) -> np.ndarray:
         ) from None
 
 
-def progress_bar(total: int, shown: bool) -> Any:
-    """Return a bar over `total` transfer sets that a terminal shows after 2 seconds, if `shown`."""
+def progress_bar(total: int, progress: bool) -> Any:
+    """Return a bar over `total` transfer sets that a terminal shows after 2 seconds, if
+    `progress`, which must be a truth value.
+    """
     from tqdm import tqdm
 
     return tqdm(
@@ -296,6 +297,6 @@ def progress_bar(total: int, shown: bool) -> Any:
         unit="sets",
         unit_scale=True,
         delay=2,
-        disable=None if shown else True,
+        disable=None if true_or_false(progress, "progress") else True,
         leave=False,
     )

@@ -77,6 +77,14 @@ def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
     """
     given = machine.cores() if workers is None else workers
     count = whole_number(given, "workers", low=1, high=10**6)
+    if not isinstance(executor, str) and callable(getattr(executor, "submit", None)):
+        width = count if workers is not None else getattr(executor, "_max_workers", None) or count
+        return Crew(executor, width, type(executor).__name__)
+    if not isinstance(executor, str) or not (executor in KINDS or executor.startswith("dask://")):
+        raise ValueError(
+            f"executor = {shown(executor)}: must be one of {', '.join(KINDS)}, or have the method "
+            "submit"
+        )
     if executor == "threads":
         return _owned(lambda: ThreadPoolExecutor(count), count, "threads")
     if executor == "processes":
@@ -86,15 +94,7 @@ def crew(executor: Any = "threads", workers: int | None = None) -> Crew:
 
         watched = {"initializer": machine.end_with, "initargs": (os.getpid(),)}
         return _owned(lambda: ProcessPoolExecutor(count, **watched), count, "processes")
-    if isinstance(executor, str) and (executor == "dask" or executor.startswith("dask://")):
-        return _dask(executor, count)
-    if not callable(getattr(executor, "submit", None)):
-        raise ValueError(
-            f"executor = {shown(executor)}: must be one of {', '.join(KINDS)}, or have the method "
-            "submit"
-        )
-    width = count if workers is not None else getattr(executor, "_max_workers", None) or count
-    return Crew(executor, width, type(executor).__name__)
+    return _dask(executor, count)
 
 
 def _owned(make: Callable[[], Executor], count: int, name: str) -> Crew:

@@ -106,7 +106,7 @@ def run(
     if shard is None and (counts := finished_counts(folder, spec)) is not None:
         return Summary(counts)
     with crew(executor, workers) as hands:
-        if executor in ("threads", "processes", "dask"):
+        if isinstance(executor, str) and executor in ("threads", "processes", "dask"):
             refuse_memory(spec, hands.width)
         store = Store.prepare(folder, spec, executor=hands.name, workers=hands.width, shard=shard)
         groups = _groups(spec, shard)

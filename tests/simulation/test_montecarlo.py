@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -318,6 +319,9 @@ def test_a_rule_that_leaves_its_row_is_stopped(capfd):
         ({"threads": 0}, "threads = 0"),
         ({"repeats": 2**50, "keep_losses": True}, "keep_losses = True needs 9.01e"),
         ({"access": "logit"}, "unknown access level 'logit'"),
+        ({"control": pd.NA}, "control = <NA>: must be True or False"),
+        ({"progress": "no"}, "progress = 'no': must be True or False"),
+        ({"keep_losses": 1}, "keep_losses = 1: must be True or False"),
     ],
 )
 def test_bad_arguments(arguments, message):

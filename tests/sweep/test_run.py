@@ -11,6 +11,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from importlib.util import find_spec
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from kt_theory import catalogue
@@ -231,6 +232,13 @@ def test_command_line(broken, tmp_path, command):
         assert result.exit_code == 2, result.output
         assert message in result.stderr
         assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("executor", [pd.NA, None, 3, np.array(["threads"])], ids=repr)
+def test_what_is_no_executor_is_refused(executor, tmp_path):
+    with pytest.raises(ValueError, match="executor = .*must be one of threads"):
+        run(tiny(), tmp_path / "out", executor=executor, progress=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_cell_that_is_not_defined_is_not_replayed_and_many_failures_take_few_lines(
