@@ -235,8 +235,8 @@ def test_command_line(broken, tmp_path, command):
 
 
 @pytest.mark.parametrize("executor", [pd.NA, None, 3, np.array(["threads"])], ids=repr)
-def test_what_is_no_executor_is_refused(executor, tmp_path):
-    with pytest.raises(ValueError, match="executor = .*must be one of threads"):
+def test_what_is_no_executor_is_refused(executor, tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"executor = .*must be one of threads"):
         run(tiny(), tmp_path / "out", executor=executor, progress=False)
     assert not (tmp_path / "out").exists()
 
