@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from kt_theory.limits import paper as bounds
+from kt_theory.output import write_table
 from kt_theory.reproduce import paper
 from kt_theory.sweep import Spec, load, run
 from kt_theory.sweep.store import Store
@@ -143,6 +144,25 @@ def test_committed_figures_are_the_paper_with_its_repeats():
     plateau = table[table["student"] == "ce_ptl"].iloc[0]
     assert plateau["theory"] == pytest.approx(0.4457, abs=5e-5)
     assert plateau["measured"] == pytest.approx(plateau["theory"], abs=0.005)
+
+
+@pytest.mark.parametrize("figure", ["figure1", "figure2"])
+def test_committed_rows_come_out_again_to_the_byte(figure, tmp_path):
+    """On any processor: the two smallest n of each panel, with all their transfer sets."""
+    spec = paper.specification(figure)
+    few = [
+        {**given, "n": panel.n[:2]}
+        for given, panel in zip(
+            spec.document["teachers"],
+            {"figure1": paper.FIGURE_1, "figure2": paper.FIGURE_2}[figure],
+            strict=True,
+        )
+    ]
+    frame = paper._risks(Spec(**{**spec.document, "teachers": few}), tmp_path / "sweep", False)
+    lines = write_table(frame, tmp_path / "few.csv").read_text().splitlines()
+    committed = (COMMITTED / f"{figure}.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2 * 4 * len(few)
+    assert set(lines) <= set(committed)
 
 
 def test_committed_risks_respect_the_bounds_in_mean():
