@@ -51,9 +51,10 @@ attack: $(READY)
 mutants: $(READY)
 	PYTHONPATH=tests:examples $(BIN)/python -m mutants
 
+# Modules are compiled when they are first imported: most of what is installed never is.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:
