@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from fractions import Fraction
@@ -64,10 +65,14 @@ def learnt(student, counts, pi, rng=None):
     return student.table(seen, student.access.reveal(seen, pi, rng))
 
 
+machine_code = functools.cache(numba.njit)
+"""Of a function, compiled once: many students share one, with other parameters or channels."""
+
+
 @pytest.mark.parametrize("student", ALL, ids=lambda student: student.name)
 def test_every_student_writes_distributions_compiles_and_is_pure(student):
     """The compiled rule, called on the same arrays, writes what the Python rule writes."""
-    compiled = numba.njit(student.rule.function)
+    compiled = machine_code(student.rule.function)
     given = () if student.rule.values is None else (student.rule.values,)
     pooled = isinstance(student.rule, students.TableRule)
     for n in (0, 1, 3, 40):

@@ -30,7 +30,7 @@ from kt_theory.validation import as_floats, distributions
 def _frequencies_or_prior(counts, revealed, out):
     visits = counts.sum()
     if visits > 0:
-        out[:] = counts / visits
+        np.divide(counts, visits, out)
 
 
 def _reweighted_or_prior(counts, revealed, out):

@@ -146,8 +146,8 @@ def row_rule(function: Function) -> RowRule:
     number of threads.
 
     Loops are fastest: a rule written with them costs about as much as the paper's students and the
-    draws together. An expression over a whole row makes an array for each row, and costs half as
-    much again.
+    draws together. An expression over a whole row makes an array for each row, costs half as much
+    again, and takes seconds longer to compile; `np.divide(counts, visits, out)` does neither.
 
     Examples
     --------
@@ -195,7 +195,7 @@ def frequencies(counts, revealed, out):
     if visits == 0:
         out[:] = 1.0 / counts.size
     else:
-        out[:] = counts / visits
+        np.divide(counts, visits, out)
 
 
 def smoothed_frequencies(counts, revealed, out, parameters):
@@ -250,9 +250,9 @@ def good_turing(counts, revealed, out):
     if visits == 0:
         out[:] = 1.0 / counts.size
     elif unseen == 0:
-        out[:] = counts / visits
+        np.divide(counts, visits, out)
     else:
-        out[:] = counts * ((1.0 - once / visits) / visits)
+        np.multiply(counts, (1.0 - once / visits) / visits, out)
         for a in range(counts.size):
             if counts[a] == 0:
                 out[a] = once / visits / unseen

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from oracles import paper_table
+from oracles import generic, paper_table
 from scipy import stats
 
 import kt_theory as kt
@@ -17,7 +17,7 @@ from kt_theory.simulation.warmup import warmup
 from kt_theory.testing import assert_risk
 
 STUDENTS = list(kt.STUDENTS.values())
-RULES = [kt.Student(f"{s.name}_rule", s.access, kt.RowRule(s.rule.py_func)) for s in STUDENTS]
+RULES = [generic(student) for student in STUDENTS]
 
 RNG = np.random.default_rng(11)
 SUBNORMAL = np.array([[0.5, 0.5, 0.0], [1e-320, 1e-200, 1.0], [1e-9, 1.0 - 1e-9, 0.0]])
@@ -61,20 +61,22 @@ def test_closed_forms_and_rules_agree_on_every_path(path, name, n):
             assert losses[r, j] == pytest.approx(expected, abs=1e-12)
 
 
+@kt.row_rule
+def share_the_rest(counts, revealed, out):
+    mass, hidden = 0.0, 0
+    for a in range(counts.size):
+        mass += 0.0 if np.isnan(revealed[a]) else revealed[a]
+        hidden += np.isnan(revealed[a])
+    for a in range(counts.size):
+        out[a] = max(1.0 - mass, 0.0) / hidden if np.isnan(revealed[a]) else revealed[a]
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(("top", "sampled"), [(2, False), (2, True), (7, False), (100, True)])
 def test_rules_see_what_their_access_level_reveals(path, top, sampled):
-    def share_the_rest(counts, revealed, out):
-        mass, hidden = 0.0, 0
-        for a in range(counts.size):
-            mass += 0.0 if np.isnan(revealed[a]) else revealed[a]
-            hidden += np.isnan(revealed[a])
-        for a in range(counts.size):
-            out[a] = max(1.0 - mass, 0.0) / hidden if np.isnan(revealed[a]) else revealed[a]
-
     teacher = TEACHERS["rows of each kind"]
     level = kt.access.top_k(top, sampled=sampled)
-    student = kt.Student("own", level, kt.RowRule(share_the_rest))
+    student = kt.Student("own", level, share_the_rest)
     cell = Cell(teacher, [student], 100, seed=1, path=path)
     for counts, loss in zip(cell.draw(0, 4), losses_of(cell, 4)[:, 0], strict=True):
         seen = level.seen_counts(counts, teacher.pi)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import enumerated_risk, transfer_sets
+from oracles import enumerated_risk, generic, transfer_sets
 
 import kt_theory as kt
 from kt_theory.access import HARD
@@ -19,11 +19,6 @@ from kt_theory.kernels.tally import accumulate
 from kt_theory.simulation import run as montecarlo
 from kt_theory.simulation.rules import kernel_students
 from kt_theory.testing import assert_risk, teachers
-
-
-def generic(student):
-    """The same student on the path of users' rules: a rule object of its own is not recognised as a closed form."""
-    return kt.Student(f"{student.name}_rule", student.access, kt.RowRule(student.rule.py_func))
 
 
 GENERIC_STUDENTS = [generic(student) for student in kt.STUDENTS.values()]
@@ -226,6 +221,8 @@ def test_the_paper_students_take_the_closed_forms():
     kinds, rules = kernel_students([*kt.STUDENTS.values(), LAPLACE], np.ones((1, 1)))
     assert list(kinds) == [0, 1, 2, 3, GENERIC]
     assert len(rules.address) == 1
+    kinds, _ = kernel_students(GENERIC_STUDENTS, np.ones((1, 1)))
+    assert list(kinds) == [GENERIC, GENERIC + 1, GENERIC + 2, GENERIC + 3]
     kinds, _ = kernel_students(
         [kt.Student("narrow", HARD, kt.STUDENTS["sel_ptl"].rule)], np.ones((1, 1))
     )

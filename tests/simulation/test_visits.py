@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from oracles import occurrences
+from oracles import generic, occurrences
 from query_oracles import enumerated, label_counts, row_loss, step_laws, visit_law
 from scipy import stats
 
@@ -203,10 +203,7 @@ def test_two_stages_against_enumeration(n):
 def test_simulations_have_the_exact_risk(law, m):
     """False alarm 1e-6 per student; an error of 0.01 in a risk is caught with the same certainty."""
     made = LAWS[law][0](m)
-    rules = [
-        kt.Student(f"{s.name}_rule", s.access, kt.RowRule(s.rule.py_func), exact=s.exact)
-        for s in STUDENTS[:4]
-    ]
+    rules = [generic(student) for student in STUDENTS[:4]]
     for n in (N, 130):
         for student, estimate in zip(
             [*STUDENTS, *rules],
@@ -276,9 +273,7 @@ def p_value(observed, expected):
 def test_every_layout_and_every_number_of_labels(law, labels):
     """Woven and plain rows, labels by alias draws and by binomials: closed forms, rules and counts agree."""
     teacher = kt.Teacher(RNG.dirichlet(np.full(labels, 0.4), size=20))
-    rules = [
-        kt.Student(f"{s.name}_rule", s.access, kt.RowRule(s.rule.py_func)) for s in STUDENTS[:4]
-    ]
+    rules = [generic(student) for student in STUDENTS[:4]]
     for n in (0, 1, 30, 3000):
         losses = kt.simulate(
             teacher, [*STUDENTS[:4], *rules], n=n, repeats=4, seed=1, keep_losses=True, queries=law
