@@ -50,7 +50,7 @@ def test_what_is_wrong_is_seen(paths, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("transcripts", 60), ("specifications", 400), ("tables", 300), ("calls", 60)],
+    [("transcripts", 20), ("specifications", 100), ("tables", 60), ("calls", 20)],
 )
 def test_nothing_is_wrong(paths, tmp_path, name, count, capsys):
     out = tmp_path / "attack.jsonl"

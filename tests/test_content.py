@@ -182,6 +182,23 @@ def test_files_with_equal_records_give_equal_transfer_sets(tmp_path):
     "name", ["add_c", "hinton, hot", "shrink", "masked", "grouped", "features"]
 )
 def test_a_pickled_student_learns_the_same(name):
+    """From the very function that the engine compiles, its parameters, and what it was shown."""
+    teacher = kt.teachers.dirichlet(5, 4, seed=3)
+    twice = [MADE[name](), pickle.loads(pickle.dumps(MADE[name]()))]
+    one, other = (student.rule for student in twice)
+    assert one.function is other.function
+    np.testing.assert_array_equal(one.values, other.values)
+    for counts in kt.draw_counts(teacher, 7, 10):
+        seen = [student.access.seen_counts(counts, teacher.pi) for student in twice]
+        tables = [
+            student.table(shown, student.access.reveal(shown, teacher.pi))
+            for student, shown in zip(twice, seen, strict=True)
+        ]
+        np.testing.assert_array_equal(*tables)
+
+
+@pytest.mark.parametrize("name", ["add_c", "grouped"])
+def test_a_pickled_student_is_simulated_the_same(name):
     teacher = kt.Teacher(np.full((5, 4), 0.25))
     twice = [MADE[name](), pickle.loads(pickle.dumps(MADE[name]()))]
     found = [kt.simulate(teacher, student, 7, 50, progress=False).estimates for student in twice]

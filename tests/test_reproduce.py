@@ -34,11 +34,9 @@ def test_every_part_comes_with_its_data(made):
         assert (frame["repeats"] == 40).all()
 
 
-def test_same_seed_same_bytes(made, tmp_path):
-    out, written = made
-    paper.reproduce(tmp_path, repeats=40, seed=1, progress=False)
-    for path in written:
-        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+def test_another_seed_other_bytes(made, tmp_path):
+    """That the same seed gives the same, whole or interrupted, stands below."""
+    out, _ = made
     paper.reproduce(tmp_path, only=("figure1",), repeats=40, seed=2, progress=False)
     assert (tmp_path / "figure1.csv").read_bytes() != (out / "figure1.csv").read_bytes()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import networkx as nx
@@ -90,6 +91,12 @@ def is_command(decorator):
 CHECKS = [nested_conditionals, named_lambdas, private_imports, many_parameters]
 
 
+@functools.cache
+def trees():
+    """Return the name of every module and its syntax tree."""
+    return [(module, ast.parse(source)) for module, _, source in modules()]
+
+
 def modules():
     """Yield the name of every module, whether it is a package, and its source."""
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -107,10 +114,10 @@ def in_rooms(module, rooms):
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_code_keeps_its_style(check):
     found = []
-    for module, _, source in modules():
+    for module, tree in trees():
         free = check is many_parameters and in_rooms(module, {"kernels"})
         if not free and not in_rooms(module, NOT_YET):
-            found += [f"{module}:{n}: {what}" for n, what in check(ast.parse(source), module)]
+            found += [f"{module}:{n}: {what}" for n, what in check(tree, module)]
     assert not found, "\n".join(found)
 
 

@@ -20,7 +20,6 @@ from kt_theory.simulation import run as montecarlo
 from kt_theory.simulation.rules import kernel_students
 from kt_theory.testing import assert_risk, teachers
 
-
 GENERIC_STUDENTS = [generic(student) for student in kt.STUDENTS.values()]
 ALL = [*kt.STUDENTS.values(), *GENERIC_STUDENTS]
 

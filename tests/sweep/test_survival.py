@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,9 +24,9 @@ from kt_theory.sweep.store import Store
 SPEC = """
 name = "kills"
 seed = 11
-repeats = 120_000
-n = [50, 400]
-students = ["ce_sgl", "sel_ptl", "ce_ful", "laplace"]
+repeats = 60_000
+n = [50, 100, 200, 400]
+students = ["ce_sgl", "sel_ptl", "ce_ful", "ce_ptl"]
 [[teachers]]
 family = "dirichlet"
 inputs = 10
@@ -60,11 +61,33 @@ def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
     spec = folder / "spec.toml"
     spec.write_text(SPEC)
+    run(Spec.read(spec), folder / "out", workers=1, progress=False)
+    return spec, table(folder / "out")
+
+
+@pytest.fixture(scope="module")
+def seconds(uninterrupted, tmp_path_factory):
+    """How long a process takes for the whole sweep."""
     begun = time.monotonic()
-    process = start(spec, folder / "out", "--workers", "1")
+    process = start(uninterrupted[0], tmp_path_factory.mktemp("timed") / "out", "--workers", "1")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    return spec, table(folder / "out"), time.monotonic() - begun
+    return time.monotonic() - begun
+
+
+def wait_for(process, out, records):
+    """Wait until the journals of a folder have so many records more, or the process has ended.
+
+    A block of this sweep makes four records, one for each student.
+    """
+    before = written(out)
+    while written(out) < before + records and process.poll() is None:
+        time.sleep(0.002)
+
+
+def written(out):
+    """Return the number of whole records in the journals of a folder."""
+    return sum(len(list(Reader(path).new(finished=True))) for path in out.glob("journal/*.log"))
 
 
 def kill_and_resume(spec, out, whole, rng):
@@ -87,14 +110,21 @@ def kill_and_resume(spec, out, whole, rng):
     raise AssertionError("the sweep never ended")
 
 
-@pytest.mark.parametrize("seed", [1])
-def test_killed_sweeps_give_the_bytes_of_an_uninterrupted_one(uninterrupted, tmp_path, seed):
-    spec, expected, seconds = uninterrupted
-    rng, killed, attempt = random.Random(seed), 0, 0
-    while killed < 3:
-        attempt += 1
-        killed += kill_and_resume(spec, tmp_path / str(attempt), seconds, rng)
-        assert table(tmp_path / str(attempt)) == expected
+def test_killed_sweeps_give_the_bytes_of_an_uninterrupted_one(uninterrupted, tmp_path):
+    """Killed before the first record, and after some that each run adds: none of them is lost."""
+    spec, expected = uninterrupted
+    rng, out = random.Random(1), tmp_path / "out"
+    for records, workers in ((0, 1), (4, 2), (8, 1)):
+        process = start(spec, out, "--workers", str(workers))
+        wait_for(process, out, records)
+        time.sleep(rng.uniform(0.0, 0.05))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    finished = written(out) // 4
+    assert finished >= 3
+    assert run(Spec.read(spec), out, progress=False).blocks == 12 - finished
+    assert table(out) == expected
 
 
 def descendants(process):
@@ -102,20 +132,17 @@ def descendants(process):
 
 
 def test_a_sweep_that_is_asked_to_end_says_so_in_a_line_and_goes_on(uninterrupted, tmp_path):
-    spec, expected, _ = uninterrupted
+    spec, expected = uninterrupted
     out = tmp_path / "out"
     process = start(spec, out, "--workers", "2", "--executor", "processes")
-    while not any(path.stat().st_size for path in (out / "journal").glob("*.log")):
-        time.sleep(0.02)
+    wait_for(process, out, 1)
     company = descendants(process)
     process.terminate()
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, len(errors.splitlines())) == (128 + signal.SIGTERM, 1), errors
     assert "interrupted: what was finished is saved" in errors
     assert not psutil.wait_procs(company, timeout=6)[1]
-    again = start(spec, out)
-    _, errors = again.communicate(timeout=120)
-    assert again.returncode == 0, errors
+    run(Spec.read(spec), out, progress=False)
     assert table(out) == expected
 
 
@@ -125,11 +152,10 @@ def test_a_sweep_that_is_asked_to_end_says_so_in_a_line_and_goes_on(uninterrupte
 )
 @pytest.mark.parametrize("executor", ["processes", "dask"])
 def test_no_process_outlives_a_killed_sweep(uninterrupted, tmp_path, executor):
-    spec, _, _ = uninterrupted
+    spec, _ = uninterrupted
     out = tmp_path / "out"
     process = start(spec, out, "--workers", "2", "--executor", executor)
-    while not any(path.stat().st_size for path in (out / "journal").glob("*.log")):
-        time.sleep(0.02)
+    wait_for(process, out, 1)
     company = descendants(process)
     process.kill()
     assert not psutil.wait_procs(company, timeout=6)[1]
@@ -138,8 +164,8 @@ def test_no_process_outlives_a_killed_sweep(uninterrupted, tmp_path, executor):
 
 @pytest.mark.long
 @pytest.mark.parametrize("executor", ["threads", "processes"])
-def test_twenty_kills(uninterrupted, tmp_path, executor):
-    spec, expected, seconds = uninterrupted
+def test_twenty_kills(uninterrupted, seconds, tmp_path, executor):
+    spec, expected = uninterrupted
     rng, killed, attempt = random.Random(executor), 0, 0
     while killed < 20:
         attempt += 1
@@ -170,8 +196,8 @@ def test_what_is_finished_is_not_run_again(tiny, tmp_path):
 
 
 def test_a_second_run_of_a_finished_sweep_loads_no_engine(uninterrupted, tmp_path):
-    spec, expected, _ = uninterrupted
-    run(Spec.read(spec), tmp_path, progress=False)
+    spec, expected = uninterrupted
+    shutil.copytree(spec.parent / "out", tmp_path, dirs_exist_ok=True)
     code = (
         "import sys; from kt_theory.sweep import Spec, run; print(run(Spec.read(sys.argv[1]), sys.argv[2]).blocks,"
         " 'numba' in sys.modules, 'scipy' in sys.modules)"
@@ -313,7 +339,7 @@ def test_a_damaged_table_follows_from_the_blocks(tiny, tmp_path, place):
 
 
 def test_two_processes_on_one_folder_share_the_work(uninterrupted, tmp_path):
-    spec, expected, _ = uninterrupted
+    spec, expected = uninterrupted
     processes = [start(spec, tmp_path / "out", "--workers", "1") for _ in range(2)]
     said = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
@@ -323,13 +349,13 @@ def test_two_processes_on_one_folder_share_the_work(uninterrupted, tmp_path):
         for out, _ in said
         if "ran" in out
     ]
-    assert sum(ran) == 6 * 120_000  # nothing was run twice
+    assert sum(ran) == 12 * 60_000  # nothing was run twice
 
 
 def test_one_of_two_processes_is_killed(uninterrupted, tmp_path):
-    spec, expected, seconds = uninterrupted
+    spec, expected = uninterrupted
     processes = [start(spec, tmp_path / "out", "--workers", "1") for _ in range(2)]
-    time.sleep(0.8 * seconds)
+    wait_for(processes[0], tmp_path / "out", 8)
     os.killpg(processes[0].pid, signal.SIGKILL)
     said = [process.communicate(timeout=120) for process in processes]
     assert processes[1].returncode == 0, said
@@ -385,7 +411,7 @@ def test_a_disk_that_is_really_full(tiny, tmp_path, command):
         pytest.skip("a tmpfs cannot be mounted here")
     try:
         spec = tmp_path / "spec.toml"
-        spec.write_text(SPEC.replace("120_000", "2_000"))
+        spec.write_text(SPEC.replace("60_000", "2_000"))
         result = command("run", spec, "--out", disk / "out", "--quiet")
         assert result.exit_code == 2
         assert "the disk is full" in result.stderr
