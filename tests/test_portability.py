@@ -19,6 +19,7 @@ import pytest
 
 import kt_theory as kt
 from kt_theory import machine
+from kt_theory.sweep import Spec
 
 HERE = Path(__file__).parent / "portability"
 PACKAGE = Path(kt.__file__).parent
@@ -70,14 +71,11 @@ def run(system, folder, *words):
 
 
 def verbs(system, folder):
-    run(system, folder, HERE / "verbs.py", folder)
-    return json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
-
-
-def figure(system, folder):
-    words = ["-m", "kt_theory", "reproduce", "--only", "figure1", "--repeats", 10, "--out", folder]
-    run(system, folder, *words)
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """Return the numbers that the verbs find, and every file of a figure, of one process."""
+    figure = folder / "figure"
+    run(system, folder, HERE / "verbs.py", folder, figure)
+    numbers = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
+    return numbers, {path.name: path.read_bytes() for path in figure.iterdir()}
 
 
 def sweep_words(folder, executor):
@@ -88,6 +86,15 @@ def sweep_words(folder, executor):
 def sweep(system, folder):
     (folder / "spec.toml").write_text(SWEEP, encoding="utf-8")
     run(system, folder, *sweep_words(folder, "threads"))
+    return (folder / "out" / "results.parquet").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The table of the sweep with everything at hand, uninterrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "spec.toml").write_text(SWEEP, encoding="utf-8")
+    kt.sweep.run(Spec.read(folder / "spec.toml"), folder / "out", progress=False)
     return (folder / "out" / "results.parquet").read_bytes()
 
 
@@ -104,11 +111,12 @@ def on_linux(tmp_path_factory):
     return once
 
 
-@pytest.mark.parametrize("verb", [verbs, figure])
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_same_comes_out_and_nothing_is_left_behind(system, verb, on_linux, tmp_path):
-    assert verb(system, tmp_path) == on_linux(verb)
-    assert not list(tmp_path.glob(".*"))
+def test_the_same_comes_out_and_nothing_is_left_behind(system, on_linux, tmp_path):
+    numbers, figure = verbs(system, tmp_path)
+    assert set(figure) == {f"table1.{suffix}" for suffix in ("csv", "png", "svg")}
+    assert (numbers, figure) == on_linux(verbs)
+    assert not list(tmp_path.rglob(".*"))
 
 
 def wait_for_records(folder, process):
@@ -122,7 +130,7 @@ def living(processes):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_killed_sweep_ends_with_all_its_processes_and_goes_on(system, on_linux, tmp_path):
+def test_a_killed_sweep_ends_with_all_its_processes_and_goes_on(system, whole, tmp_path):
     (tmp_path / "spec.toml").write_text(SWEEP, encoding="utf-8")
     process = start(system, tmp_path, *sweep_words(tmp_path, "processes"))
     wait_for_records(tmp_path, process)
@@ -136,7 +144,7 @@ def test_a_killed_sweep_ends_with_all_its_processes_and_goes_on(system, on_linux
     process.communicate()
     left = tmp_path / "out" / f"{machine.UNFINISHED}0badcafe-results.parquet"
     left.write_bytes(b"half")
-    assert sweep(system, tmp_path) == on_linux(sweep)
+    assert sweep(system, tmp_path) == whole
     assert not left.exists()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import kt_theory as kt
 from kt_theory import machine
+from kt_theory.cli.reproduce import reproduce_command as reproduce
 
 
 def risks():
@@ -46,3 +47,6 @@ if __name__ == "__main__":
     assert machine.cores() >= 1
     assert 0 < machine.free_memory() <= machine.memory()
     (where / "numbers.json").write_text(json.dumps(numbers), encoding="utf-8")
+    reproduce.main(
+        ["--only", "table1", "--repeats", "10", "--out", sys.argv[2]], standalone_mode=False
+    )
