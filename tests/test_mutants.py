@@ -40,8 +40,9 @@ def test_a_text_that_is_gone_or_stands_twice_is_refused(tmp_path):
 
 
 @pytest.fixture
-def checkout(tmp_path):
+def checkout(tmp_path, monkeypatch):
     """A package of one constant, with a test that looks at it from one side only."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # loading them takes most of the time
     (tmp_path / "a" / "kt_theory").mkdir(parents=True)
     (tmp_path / "a" / "tests").mkdir()
     (tmp_path / "a" / "kt_theory" / "__init__.py").write_text("HALF = 0.5\n")
