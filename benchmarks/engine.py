@@ -142,7 +142,7 @@ class Cost(NamedTuple):
     def predicted(self, law: Law) -> float:
         """Return what the law says, microseconds."""
         return 1e6 * seconds_per_repeat(
-            self.path, self.n, self.inputs, self.labels, len(kt.STUDENTS), law=law
+            self.path, self.n, (self.inputs, self.labels), len(kt.STUDENTS), law=law
         )
 
 

@@ -294,8 +294,7 @@ class Cell:
         return seconds_per_repeat(
             path_of(plan) or "rows",
             self.n,
-            self.teacher.inputs,
-            self.teacher.labels,
+            (self.teacher.inputs, self.teacher.labels),
             len(self.students),
             len(self.rules.address),
             per_query=plan.labels_per_query if isinstance(plan, ByRows) else 1,

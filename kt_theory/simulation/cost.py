@@ -34,8 +34,7 @@ LAW = Law(1.3e-7, 2.5e-10, 4e-9, 5e-8, 1.4e-9, 1.1e-9, 0.25)
 def seconds_per_repeat(
     path: str,
     n: float,
-    inputs: int,
-    labels: int,
+    shape: tuple[int, int],
     students: int,
     rules: int = 0,
     *,
@@ -50,7 +49,7 @@ def seconds_per_repeat(
         How the counts are drawn, one of `kt_theory.kernels.draws.PATHS` or "rows".
     n : float
         Pairs, or queries where labels go row by row.
-    inputs, labels : int
+    shape : (S, A)
     students, rules : int
         How many there are, rules of one's own included, and how many of these.
     per_query : int
@@ -63,6 +62,7 @@ def seconds_per_repeat(
         Seconds. n', the work of the draw, is n where every pair is drawn by itself, and S A times a
         small power of n / (S A) where every count is: tables grow with the counts.
     """
+    inputs, labels = shape
     cells = inputs * labels
     drawn = {
         "sparse": (law.sparse if inputs > 1 else law.sparse_row) * n,

@@ -86,7 +86,7 @@ def expected_seconds(
     """
     path = PATHS[path_by_size(inputs, labels, n)]
     rules = sum(recipe["name"] not in STUDENTS for recipe in students)
-    return seconds_per_repeat(path, n, inputs, labels, len(students), rules)
+    return seconds_per_repeat(path, n, (inputs, labels), len(students), rules)
 
 
 def merged_histogram(

@@ -21,10 +21,10 @@ def test_a_sweep_and_a_simulation_foretell_the_same(inputs, labels, n, path):
 
 
 def test_the_law_of_cost():
-    few = seconds_per_repeat("alias", 100, 10, 50, 4)
+    few = seconds_per_repeat("alias", 100, (10, 50), 4)
     assert few == pytest.approx(LAW.repeat + 100 * LAW.alias + 500 * 4 * LAW.loss)
-    assert seconds_per_repeat("alias", 100, 10, 50, 5, rules=1) > few
+    assert seconds_per_repeat("alias", 100, (10, 50), 5, rules=1) > few
     for path in PATHS:
-        times = [seconds_per_repeat(path, n, 10, 50, 4) for n in (1, 10**3, 10**6, 10**9)]
+        times = [seconds_per_repeat(path, n, (10, 50), 4) for n in (1, 10**3, 10**6, 10**9)]
         assert sorted(times) == times
         assert len(set(times)) == (1 if path == "binomial" else 4)
