@@ -159,7 +159,7 @@ def test_the_law_of_entries_fits_rows_that_are_permutations():
     known = rng.random(pi.shape) < 0.5
     stated, cap = np.where(known, pi, 0.0), np.ones(150)
     law = entries.entry_law(stated, known, cap)
-    drawn = law.draw(stated, known, cap, rng)
+    drawn = law.draw(stated, known, law.hidden(stated, known, cap), rng)
     np.testing.assert_array_equal(drawn[known], pi[known])
     np.testing.assert_allclose(drawn.sum(axis=1), 1.0, atol=1e-9)
     assert np.sqrt(drawn).sum() == pytest.approx(np.sqrt(pi).sum(), rel=0.05)
@@ -172,6 +172,25 @@ def half_shown(pi, seed):
     return np.where(known, pi, 0.0), known, np.ones(len(pi))
 
 
+def test_the_tilt_is_that_of_plain_bisection():
+    """All 24 halvings, for means that F reaches and for those that it does not, with caps and without."""
+    rng = np.random.default_rng(8)
+    log_law = np.log(rng.dirichlet(np.full(len(entries.GRID), 0.3)) + 1e-9)
+    mean = np.concatenate([np.exp(rng.uniform(-14, 0, 200)), [1e-12, 2.0, 0.3, 0.3]])
+    cap = np.concatenate([rng.uniform(0.01, 1.0, 200), [1.0, 1.0, 0.2, 1e-9]])
+    _, _, tilt, _ = entries._tilted(log_law, mean, cap, entries.GRID)
+    log = np.where(cap[:, None] * 1.06 >= entries.GRID, log_law, -np.inf)
+    log[:, 0] = np.maximum(log[:, 0], -60.0)
+    low, high = np.full(204, -6.5), np.full(204, 18.0)
+    for _ in range(24):
+        middle = 0.5 * (low + high)
+        exponent = log - np.sinh(middle)[:, None] * entries.GRID
+        weight = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+        above = weight @ entries.GRID > mean * weight.sum(axis=1)
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    np.testing.assert_array_equal(tilt, np.sinh(0.5 * (low + high)))
+
+
 def test_a_profile_knows_which_values_are_left():
     """Permutations of one list with half of it stated: hidden entries are those of the list that the row lacks."""
     rng = np.random.default_rng(5)
@@ -181,13 +200,13 @@ def test_a_profile_knows_which_values_are_left():
     law = entries.entry_law(stated, known, cap)
     found = entries.profile(law, stated, known, cap)
     assert found.number.sum() == pytest.approx(12.0)
-    drawn = found.draw(stated, known, cap, rng)
+    drawn = found.draw(stated, known, found.hidden(stated, known, cap), rng)
     np.testing.assert_array_equal(drawn[known], pi[known])
     np.testing.assert_allclose(drawn.sum(axis=1), 1.0, atol=1e-9)
     # The largest hidden value of each row is found more often than by independent entries.
     largest = np.where(known, 0.0, pi).max(axis=1)
     near = []
-    for rows_drawn in (drawn, law.draw(stated, known, cap, rng)):
+    for rows_drawn in (drawn, law.draw(stated, known, law.hidden(stated, known, cap), rng)):
         off = np.abs(np.log(np.where(known, 0.0, rows_drawn).max(axis=1) / largest))
         near.append((off < 0.2).mean())
     assert near[0] > 0.75

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -168,13 +169,35 @@ def _posterior(transfer: TransferSet, labels: int, inputs: int | None) -> Poster
 
 @dataclass(frozen=True, eq=False)
 class RowKinds:
-    """The evidence for each kind of row: (R, K), `rows.KINDS` first, then the `laws` learnt from
-    stated entries.
+    """The evidence of the `pilot` for each kind of row: (R, K), `rows.KINDS` first, then the `laws`
+    learnt from stated entries.
     """
 
     evidence: np.ndarray
     laws: tuple[entries.EntryLaw | entries.Profile, ...]
     stratum: np.ndarray
+    pilot: Pilot
+
+    @cached_property
+    def hidden(self) -> tuple[np.ndarray, ...]:
+        """What each law says of a hidden entry of the rows that state something: (R, G) each, the
+        same in all draws.
+        """
+        stated = self.pilot.states
+        found = []
+        for law in self.laws:
+            weight = np.zeros((len(stated), len(entries.GRID)))
+            weight[stated] = law.hidden(
+                self.pilot.stated[stated], self.pilot.known[stated], self.pilot.cap[stated]
+            )
+            found.append(weight)
+        return tuple(found)
+
+    @cached_property
+    def unseen(self) -> tuple[np.ndarray, ...]:
+        """What each law says of an entry of a row of which nothing is stated: (1, G) each."""
+        nothing = np.zeros((1, self.pilot.labels))
+        return tuple(law.hidden(nothing, nothing > 0.0, np.ones(1)) for law in self.laws)
 
 
 def row_kinds(records: Pilot, rng: np.random.Generator) -> RowKinds:
@@ -183,7 +206,7 @@ def row_kinds(records: Pilot, rng: np.random.Generator) -> RowKinds:
     evidence = rows.count_evidence(records.count)
     stratum = rows.strata(records.visits[records.kept])
     if not stated.any():
-        return RowKinds(evidence, (), stratum)
+        return RowKinds(evidence, (), stratum, records)
     p, known, cap = records.stated[stated], records.known[stated], records.cap[stated]
     evidence[stated] = rows.stated_evidence(p, known) + rows.cap_evidence(p, known, cap, rng)
     law = entries.entry_law(p, known, cap)
@@ -195,7 +218,7 @@ def row_kinds(records: Pilot, rng: np.random.Generator) -> RowKinds:
     columns = np.full((len(evidence), len(laws)), -np.inf)
     for place, one in enumerate(laws):
         columns[stated, place] = one.evidence(p, known, cap)
-    return RowKinds(np.column_stack([evidence, columns]), laws, stratum)
+    return RowKinds(np.column_stack([evidence, columns]), laws, stratum, records)
 
 
 def _draw(
@@ -231,7 +254,7 @@ def _visited_rows(
     for place, law in enumerate(kinds.laws):
         others = np.flatnonzero(kind == len(rows.KINDS) + place)
         known, cap = records.known[others], records.cap[others]
-        drawn = law.draw(records.stated[others], known, cap, rng)
+        drawn = law.draw(records.stated[others], known, kinds.hidden[place][others], rng)
         hidden = rows.under(np.where(known, 0.0, drawn), known, cap)
         found[others] = np.where(known, records.stated[others], hidden)
     return found
@@ -252,5 +275,6 @@ def _unseen_rows(
     for place, law in enumerate(kinds.laws):
         others = np.flatnonzero(kind == len(rows.KINDS) + place)
         nothing = np.zeros((len(others), records.labels))
-        found[others] = law.draw(nothing, nothing > 0.0, np.ones(len(others)), rng)
+        weight = np.broadcast_to(kinds.unseen[place], (len(others), len(entries.GRID)))
+        found[others] = law.draw(nothing, nothing > 0.0, weight, rng)
     return found

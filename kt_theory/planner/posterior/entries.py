@@ -23,7 +23,11 @@ GRID = np.exp(np.arange(-16.0, 1e-4, _WIDTH))
 _LOG_SIZE = np.log(GRID * 2.0 * np.sinh(0.5 * _WIDTH))
 """Log widths of its bins, in p."""
 
-_ROUNDS, _BISECTIONS, _TRIES = 12, 24, 6
+_ROUNDS, _TRIES = 12, 6
+_LEAST, _CELLS = -6.5, 2**24
+_CELL = 24.5 / _CELLS
+"""Tilts are sought from sinh(-6.5) to sinh(18), to a cell of arsinh t."""
+
 _MOST_FITTED = 200
 """Rows that a profile is fitted to."""
 
@@ -109,15 +113,20 @@ class EntryLaw:
         )
         return found
 
+    def hidden(self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> np.ndarray:
+        """Return the law of a hidden entry of each row, F tilted to the mean that it must have: (R,
+        G).
+        """
+        each = np.maximum(_hidden_mass(stated, known), 1e-12) / _hidden_labels(known)
+        return _tilted(self.log_law, each, cap, self.values.centre)[0]
+
     def draw(
-        self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator
+        self, stated: np.ndarray, known: np.ndarray, weight: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """Return rows given what is stated of them, which is kept exactly: (R, A)."""
-        hidden = np.maximum((~known).sum(axis=1), 1)
-        mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 0.0, 1.0)
-        weight, _, _, _ = _tilted(
-            self.log_law, np.maximum(mass, 1e-12) / hidden, cap, self.values.centre
-        )
+        """Return rows given what is stated of them, which is kept exactly, and the laws of their
+        `hidden` entries: (R, A).
+        """
+        mass = _hidden_mass(stated, known)
         cumulated = np.cumsum(weight, axis=1)
         # One sorted array for all rows: row r lies in (r, r + 1].
         cumulated = cumulated / cumulated[:, -1:] + np.arange(len(stated))[:, None]
@@ -188,16 +197,15 @@ class Profile:
         return found - 0.5 * _PARAMETERS * np.log(max(known.sum(), 2)) / len(stated)
 
     def draw(
-        self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray, rng: np.random.Generator
+        self, stated: np.ndarray, known: np.ndarray, weight: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """Return rows given what is stated of them, which is kept exactly: (R, A).
+        """Return rows given what is stated of them, which is kept exactly, and the laws of their
+        `hidden` entries: (R, A).
 
         The hidden labels take what is left by systematic sampling: as many values of each bin as
         expected, to one.
         """
-        hidden = np.maximum((~known).sum(axis=1), 1)
-        mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 0.0, 1.0)
-        weight = self.left(stated, known, mass, cap)
+        hidden, mass = _hidden_labels(known), _hidden_mass(stated, known)
         cumulated = np.cumsum(weight, axis=1)
         rows = np.arange(len(stated))[:, None]
         cumulated = cumulated / cumulated[:, -1:] + rows
@@ -213,15 +221,13 @@ class Profile:
         scale = mass / np.maximum(value.sum(axis=1), 1e-300)
         return np.where(known, stated, value * scale[:, None])
 
-    def left(
-        self, stated: np.ndarray, known: np.ndarray, mass: np.ndarray, cap: np.ndarray
-    ) -> np.ndarray:
+    def hidden(self, stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> np.ndarray:
         """Return the law of a hidden entry of each row, tilted to the mean that it must have: (R,
         G).
         """
         number = np.maximum(self.number - _taken(stated, known), _IMPOSSIBLE * self.number)
-        hidden = np.maximum((~known).sum(axis=1), 1)
-        return _tilted(np.log(number), np.maximum(mass, 1e-12) / hidden, cap, self.values.centre)[0]
+        each = np.maximum(_hidden_mass(stated, known), 1e-12) / _hidden_labels(known)
+        return _tilted(np.log(number), each, cap, self.values.centre)[0]
 
 
 def profile(law: EntryLaw, stated: np.ndarray, known: np.ndarray, cap: np.ndarray) -> Profile:
@@ -230,16 +236,26 @@ def profile(law: EntryLaw, stated: np.ndarray, known: np.ndarray, cap: np.ndarra
     stated, known, cap = stated[::step], known[::step], cap[::step]
     hidden = (~known).sum(axis=1)
     some = hidden > 0
-    mass = np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 1e-12, 1.0)
     seen = _taken(stated, known).sum(axis=0)
     found = Profile(known.shape[1] * np.exp(law.log_law), law.values)
     for _ in range(_ROUNDS):
-        weight = found.left(stated[some], known[some], mass[some], cap[some])
+        weight = found.hidden(stated[some], known[some], cap[some])
         number = seen + hidden[some] @ weight
         thin = (seen == 0) & (number < _THIN * len(stated))
         number = np.where(thin, 0.0, number) + 1e-6
         found = Profile(number * known.shape[1] / number.sum(), law.values)
     return found
+
+
+def _hidden_labels(known: np.ndarray) -> np.ndarray:
+    """Return how many labels of each row are hidden, 1 where none is: (R,)."""
+    found: np.ndarray = np.maximum((~known).sum(axis=1), 1)
+    return found
+
+
+def _hidden_mass(stated: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the mass of each row that no stated label has: (R,)."""
+    return np.clip(1.0 - np.where(known, stated, 0.0).sum(axis=1), 0.0, 1.0)
 
 
 def _taken(stated: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -279,14 +295,7 @@ def _tilted(
     """
     log = np.where(cap[:, None] * 1.06 >= grid, log_law, -np.inf)
     log[:, 0] = np.maximum(log[:, 0], -60.0)
-    low, high = np.full(len(mean), -6.5), np.full(len(mean), 18.0)
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        exponent = log - np.sinh(middle)[:, None] * grid
-        weight = np.exp(exponent - exponent.max(axis=1, keepdims=True))
-        above = weight @ grid > mean * weight.sum(axis=1)
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-    tilt = np.sinh(0.5 * (low + high))
+    tilt = np.sinh(_LEAST + (_cells(log, mean, grid) + 0.5) * _CELL)
     exponent = log - tilt[:, None] * grid
     peak = exponent.max(axis=1)
     weight = np.exp(exponent - peak[:, None])
@@ -295,3 +304,42 @@ def _tilted(
     found = weight @ grid
     variance = np.maximum(weight @ grid**2 - found**2, (0.03 * found) ** 2)
     return weight, np.log(norm) + peak, tilt, variance
+
+
+def _cells(log: np.ndarray, mean: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Return for each row the cell of arsinh t in which its tilted mean falls below `mean`: (R,),
+    of 0 to `_CELLS` - 1.
+
+    Newton's method on the logarithm of the mean; every fourth step, and where it leads out of what
+    is known of the cell, bisection instead.
+    """
+    low, high = np.zeros(len(mean)), np.full(len(mean), float(_CELLS))
+    at = np.full(len(mean), float(round((1.5 - _LEAST) / _CELL)))
+    found, rows, step = np.empty(len(mean)), np.arange(len(mean)), 0
+    while len(rows):
+        x = _LEAST + at * _CELL
+        weight = np.sinh(x)[:, None] * grid
+        np.subtract(log, weight, out=weight)
+        weight -= weight.max(axis=1, keepdims=True)
+        np.exp(weight, out=weight)
+        total, first, second = weight.sum(axis=1), weight @ grid, weight @ grid**2
+        above = first > mean * total
+        low, high = np.where(above, at, low), np.where(above, high, at)
+        step += 1
+        middle = np.floor(0.5 * (low + high))
+        if step % 4 == 0:
+            at = middle
+        else:
+            ratio = first / total
+            slope = np.cosh(x) * np.maximum(second / total - ratio**2, 0.0) / ratio
+            near = at + np.log(ratio / mean) / np.maximum(slope * _CELL, 1e-300)
+            # The cell's own ends are next once Newton's steps are shorter than the cell.
+            near = np.where(above, np.floor(near), np.ceil(near))
+            near = np.where(near == at, at + np.where(above, 1.0, -1.0), near)
+            at = np.where((near > low) & (near < high), near, middle)
+        going = high - low > 1.0
+        if not going.all():
+            found[rows[~going]] = low[~going]
+            rows, low, high, at = rows[going], low[going], high[going], at[going]
+            log, mean = log[going], mean[going]
+    return found

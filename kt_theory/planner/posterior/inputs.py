@@ -53,21 +53,45 @@ class Family:
             spread = np.exp(first)
             log = -0.5 * ((grid - (second - spread**2)) / spread) ** 2
         elif self.name == "two gammas":
-            # Of one shape; the lower mean is below the higher by a ratio, and a share of the inputs
-            # has it.
-            shape, ratio, share = np.exp(first), np.exp(parameters[:, 2:3]), parameters[:, 3:4]
-            high = shape * (grid - second - np.exp(grid - second))
-            low = shape * (grid - second + np.log(ratio) - np.exp(grid - second) * ratio)
-            log = np.logaddexp(np.log1p(-share) + high, np.log(share) + low)
+            return _two_gammas(parameters, grid)
         elif self.name == "power":
             high = second + parameters[:, 2:3]
             below, above = np.minimum(grid - second, 0.0), np.maximum(grid - high, 0.0)
             log = -np.exp(first) * grid - ((below**2 + above**2) / 0.06**2)
         else:
             raise ValueError(f"family {self.name!r} has no law")
-        weight = np.exp(log - log.max(axis=1, keepdims=True))
-        found: np.ndarray = weight / weight.sum(axis=1, keepdims=True)
-        return found
+        log -= log.max(axis=1, keepdims=True)
+        weight: np.ndarray = np.exp(log, out=log)
+        weight /= weight.sum(axis=1, keepdims=True)
+        return weight
+
+
+def _two_gammas(parameters: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Return laws of one shape with two means, the lower below the higher by a ratio, and the share
+    of the inputs that has it.
+
+    The humps are added as they are, not in logarithms, in units of the highest point of either.
+    """
+    shape, mean, ratio, share = parameters.T[:, :, None]
+    shape = np.exp(shape)
+    log = grid - mean
+    lam = np.exp(-mean) * np.exp(grid)
+    high = log - lam
+    high *= shape
+    high += np.log1p(-share)
+    lam *= np.exp(ratio)
+    low = log
+    low -= lam
+    low += ratio
+    low *= shape
+    low += np.log(share)
+    peak = np.maximum(high.max(axis=1), low.max(axis=1))[:, None]
+    high -= peak
+    low -= peak
+    weight: np.ndarray = np.exp(high, out=high)
+    weight += np.exp(low, out=low)
+    weight /= weight.sum(axis=1, keepdims=True)
+    return weight
 
 
 def families(largest: float) -> tuple[Family, ...]:
@@ -259,16 +283,30 @@ def _proposed(
     scale = np.sqrt(rng.chisquare(_FREEDOM, count) / _FREEDOM)
     at = centres + rng.normal(size=(count, size)) @ root.T / scale[:, None]
     left, right = at @ inverse, centres @ inverse
-    square = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2.0 * left @ right.T
-    log = -0.5 * (_FREEDOM + size) * np.log1p(np.maximum(square, 0.0) / _FREEDOM)
-    peak = log.max(axis=1)
-    log = peak + np.log(np.exp(log - peak[:, None]).mean(axis=1))
+    square = (-2.0 * left) @ right.T
+    square += (left**2).sum(axis=1)[:, None]
+    square += (right**2).sum(axis=1)
+    np.maximum(square, 0.0, out=square)
+    # (1 + square / freedom) to the power -(freedom + size) / 2 takes products and a root: no draw
+    # is so far from its own centre that all of them underflow.
+    square /= _FREEDOM
+    square += 1.0
+    density = np.reciprocal(square, out=square)
+    log = np.log(_half_power(density, int(_FREEDOM) + size).mean(axis=1))
     constant = (
         gammaln(0.5 * (_FREEDOM + size))
         - gammaln(0.5 * _FREEDOM)
         - 0.5 * size * np.log(_FREEDOM * np.pi)
     )
     return at, log + constant - np.log(np.diag(root)).sum()
+
+
+def _half_power(base: np.ndarray, twice: int) -> np.ndarray:
+    """Return base to the power twice / 2."""
+    found = np.sqrt(base) if twice % 2 else np.ones_like(base)
+    for _ in range(twice // 2):
+        found *= base
+    return found
 
 
 def _log_mean(log: np.ndarray) -> float:

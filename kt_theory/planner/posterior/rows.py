@@ -309,14 +309,15 @@ def draw_kinds(
     The shares of a stratum are Dirichlet around those of all rows, as many as `TIE` rows.
     """
     kinds, groups = evidence.shape[1], int(stratum.max(initial=0)) + 1
-    weight = np.exp(evidence - evidence.max(axis=1, keepdims=True))
+    # Labels of rows lie last in memory: sums over the kinds then run over all rows at once.
+    weight = np.exp(evidence - evidence.max(axis=1, keepdims=True)).T.copy()
     base = 0.9 * rng.dirichlet(np.full(kinds, CONCENTRATION / kinds)) + 0.1 / kinds
     share = np.tile(base, (groups, 1))
     kind = np.zeros(len(evidence), dtype=np.int64)
     for _ in range(ROUNDS):
-        cumulated = np.cumsum(weight * share[stratum], axis=1)
-        level = rng.random(len(evidence)) * cumulated[:, -1]
-        kind = np.minimum((cumulated < level[:, None]).sum(axis=1), kinds - 1)
+        cumulated = np.cumsum(weight * share.T[:, stratum], axis=0)
+        level = rng.random(len(evidence)) * cumulated[-1]
+        kind = np.minimum((cumulated < level).sum(axis=0), kinds - 1)
         base = rng.dirichlet(
             np.maximum(CONCENTRATION / kinds + np.bincount(kind, minlength=kinds), 1e-3)
         )
