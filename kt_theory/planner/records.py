@@ -268,7 +268,12 @@ def more_needed(
             )
             return replace(found, n=None, reason=reason)
         return found
-    proofs = [_proof(transfer, one, tv, sure) for one in (level, *lesser)]
+    proofs = [_proof(transfer, level, tv, sure)]
+    proofs += [
+        _proof(transfer, one, tv, sure)
+        for one in lesser
+        if not (one.told.labels_only and _labels_need_no_less(proofs[0], transfer, level, tv, sure))
+    ]
     proof = min(proofs, key=lambda found: math.inf if found.n is None else found.n)
     return beside(proof, transfer, level, tv, inputs)
 
@@ -357,6 +362,33 @@ def _proof(transfer: TransferSet, level: Planned, tv: float, sure: float | None)
     return computed[key]
 
 
+_FRESH: dict[tuple[Any, ...], Enough] = {}
+
+
+def _fresh(level: Planned, tv: float, sure: float | None) -> Enough:
+    """Return how many queries are proved to suffice without records, computed once for all records
+    of these sizes.
+    """
+    size = level.name, level.inputs, level.labels
+    if (*size, tv, sure) not in _FRESH:
+        _FRESH[*size, tv, sure] = enough(level.bracket, tv, sure)
+    return _FRESH[*size, tv, sure]
+
+
+def _labels_need_no_less(
+    proof: Enough, transfer: TransferSet, level: Planned, tv: float, sure: float | None
+) -> bool:
+    """Whether it is plain that sampled labels alone do not prove a smaller number than `proof` does
+    at this level.
+
+    Fewer queries than `first` do not suffice here, so they do not with labels alone either, and of
+    these the records in hand count at most all.
+    """
+    fresh = _fresh(level, tv, sure)
+    known = sure is None and fresh.exact and proof.n is not None
+    return known and proof.n <= fresh.first - transfer.rows.n
+
+
 def in_hand(transfer: TransferSet, level: Planned, known: bool) -> InHand:
     """Return what the records have resolved at an access level.
 
@@ -429,8 +461,7 @@ def _proved(hand: InHand, level: Planned, tv: float, sure: float | None) -> Enou
     """
     from kt_theory.limits.missing_mass import missing_mass_bounds
 
-    bracket = level.bracket
-    fresh = enough(bracket, tv, sure)
+    fresh = _fresh(level, tv, sure)
     rest = None if fresh.n is None else max(fresh.n - hand.n * hand.revealed, 0)
     total = Enough(
         rest, f"proved over all queries, those in hand among them: {fresh.certificate}", fresh.tried

@@ -15,9 +15,22 @@ from kt_theory.access.channel import Noisy
 from kt_theory.access.reach import Ball
 from kt_theory.access.shows import SampledLabel, WholeRow
 from kt_theory.catalogue import level as parse
+from kt_theory.planner.needed import asked
 from kt_theory.planner.sizes import plan, samples_needed
 
 CASES = [
+    ("rounded(0.1)", 10, 4, 0.1),
+    ("rounded(0.5)", 3, 3, 0.2),
+    ("quantised(6)", 10, 4, 0.1),
+    ("noisy(0.3)", 10, 4, 0.1),
+    ("logits partial", 3, 4, 0.1),
+    ("rounded(0.05) partial", 3, 4, 0.2),
+    ("temperature(2) top_k(2)", 3, 5, 0.1),
+    ("noisy(0.1) partial", 3, 4, 0.2),
+    ("rounded(0.02) top_k_only(3)", 10, 6, 0.3),
+    ("noisy(0.1) top_k_only(3)", 10, 6, 0.4),
+]
+LARGER = [
     ("rounded(0.1)", 30, 6, 0.05),
     ("rounded(0.5)", 10, 4, 0.1),
     ("quantised(6)", 30, 6, 0.05),
@@ -26,19 +39,24 @@ CASES = [
     ("rounded(0.05) partial", 10, 6, 0.1),
     ("temperature(2) top_k(2)", 10, 6, 0.1),
     ("noisy(0.1) partial", 10, 6, 0.2),
-    ("rounded(0.02) top_k_only(3)", 10, 6, 0.3),
-    ("noisy(0.1) top_k_only(3)", 10, 6, 0.4),
 ]
 
 
-@pytest.mark.parametrize(("name", "inputs", "labels", "tv"), CASES)
+@pytest.mark.parametrize(
+    ("name", "inputs", "labels", "tv"),
+    [*CASES, *(pytest.param(*case, marks=pytest.mark.long) for case in LARGER)],
+)
 def test_both_numbers_are_those_of_the_limit(name, inputs, labels, tv):
     """A second look at the same n: the limit's upper bound suffices there, and below `lower` it does not."""
     found = samples_needed(parse(name), inputs, labels, tv)
     assert found.lower <= found.n
     assert kt.minimax_risk(parse(name), inputs, labels, found.n).upper <= tv * 1.001
     assert kt.minimax_risk(parse(name), inputs, labels, max(found.lower - 1, 0)).upper > tv
-    assert found == samples_needed(name, inputs, labels, tv)
+
+
+@pytest.mark.parametrize("name", [case[0] for case in CASES])
+def test_a_name_is_the_level_that_it_names(name):
+    assert asked(name, None, None, 1, 1) == asked(parse(name), None, None, 1, 1)
 
 
 @pytest.mark.parametrize("name", ["temperature(2)", "logits"])
@@ -131,8 +149,9 @@ def test_a_jacobian_takes_one_query_of_an_affine_teacher():
 
 @pytest.mark.parametrize(
     ("name", "inputs", "labels", "m"),
-    [("hard", 1, 6, 3), ("partial", 1, 6, 3), ("hard", 20, 5, 4), ("partial", 20, 5, 4)],
-)
+    [("hard", 1, 6, 3), ("partial", 1, 6, 3), ("hard", 10, 4, 4), ("partial", 20, 5, 4),
+     pytest.param("hard", 20, 5, 4, marks=pytest.mark.long)],
+)  # fmt: skip
 def test_several_labels_per_query(name, inputs, labels, m):
     found = samples_needed(name, inputs, labels, 0.1, labels_per_query=m)
     single = samples_needed(name, inputs, labels, 0.1)
@@ -166,14 +185,14 @@ def test_many_different_rows_are_simulated():
 
 
 def test_the_table_takes_more_levels_with_prices():
-    frame = plan(10, 5, 0.1, levels=["rounded(0.1)", access.noisy(0.2), "top_k_only(3)"],
+    frame = plan(2, 5, 0.3, levels=["rounded(0.1)", access.noisy(0.2), "top_k_only(3)"],
                  prices={"rounded(0.1)": (1, 1), "noisy(0.2) soft": 2, "soft": 3}).set_index("access")  # fmt: skip
     assert list(frame.index)[-3:] == ["rounded(0.1) soft", "noisy(0.2) soft", "top_k_only(3)"]
     assert frame.loc["rounded(0.1) soft", "cost"] == 6 * frame.loc["rounded(0.1) soft", "n"]
     assert frame.loc["noisy(0.2) soft", "cost"] == 2 * frame.loc["noisy(0.2) soft", "n"]
     result = CliRunner().invoke(
         cli.main,
-        ["plan", "--inputs", "10", "--labels", "5", "--tv", "0.1", "--level", "rounded(0.1)"],
+        ["plan", "--inputs", "2", "--labels", "5", "--tv", "0.3", "--level", "rounded(0.1)"],
     )
     assert result.exit_code == 0, result.output
     assert "rounded(0.1) soft" in result.output

@@ -41,18 +41,18 @@ def draw(teacher, n, seed, access="partial"):
 
 
 def test_a_table_is_a_teacher():
-    frame = pd.DataFrame(TEACHER.pi, columns=list("abcd")).assign(
-        rho=TEACHER.rho, input=[f"q{i}" for i in range(12)]
+    teacher = kt.Teacher(TEACHER.pi[:3], [0.5, 0.3, 0.2])
+    frame = pd.DataFrame(teacher.pi, columns=list("abcd")).assign(
+        rho=teacher.rho, input=[f"q{i}" for i in range(3)]
     )
-    expected = samples_needed("partial", teacher=TEACHER, tv=0.05)
+    expected = samples_needed("partial", teacher=teacher, tv=0.05)
     assert samples_needed("partial", teacher=frame, tv=0.05) == expected
     assert samples_needed("partial", teacher=frame.set_index("input"), tv=0.05) == expected
-    uniform = samples_needed("partial", teacher=kt.Teacher(TEACHER.pi), tv=0.05)
-    assert samples_needed("partial", teacher=TEACHER.pi, tv=0.05) == uniform
-    assert samples_needed("partial", teacher=TEACHER.pi.tolist(), tv=0.05) == uniform
-    assert (
-        plan(teacher=frame, tv=0.05)["n"].tolist() == plan(teacher=TEACHER, tv=0.05)["n"].tolist()
-    )
+    uniform = samples_needed("partial", teacher=kt.Teacher(teacher.pi), tv=0.05)
+    assert uniform != expected
+    assert samples_needed("partial", teacher=teacher.pi, tv=0.05) == uniform
+    assert samples_needed("partial", teacher=teacher.pi.tolist(), tv=0.05) == uniform
+    assert plan(teacher=frame, tv=0.1)["n"].tolist() == plan(teacher=teacher, tv=0.1)["n"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -95,15 +95,15 @@ def further(teacher, transfer, access, m, seed):
 
 @pytest.mark.parametrize(("access", "tv"), [("soft", 0.02), ("partial", 0.05)])
 def test_the_proved_number_of_further_queries_suffices(access, tv):
-    """The mean loss of 60 continuations, plus 5 standard errors, from each of three transfer sets."""
-    for seed in range(3):
+    """The mean loss of 40 continuations, less 5 standard errors, from each of two transfer sets."""
+    for seed in range(2):
         transfer = draw(TEACHER, 15, seed, access)
         found = samples_needed(access, 12, 4, tv, teacher=transfer)
         assert found.certificate.startswith("proved")
         assert 0 < found.n <= samples_needed(access, 12, 4, tv).n
-        losses = np.array([further(TEACHER, transfer, access, found.n, 100 + i) for i in range(60)])
+        losses = np.array([further(TEACHER, transfer, access, found.n, 100 + i) for i in range(40)])
         if "from here on" in found.certificate:
-            assert losses.mean() - 5 * losses.std() / math.sqrt(60) <= tv
+            assert losses.mean() - 5 * losses.std() / math.sqrt(40) <= tv
 
 
 def test_the_proof_from_here_on_by_hand():
@@ -112,21 +112,23 @@ def test_the_proof_from_here_on_by_hand():
     transfer = kt.TransferSet.from_arrays(
         ["p", "q", "p"], logprobs=np.log([[0.5, 0.5], [0.9, 0.1], [0.5, 0.5]]), labels=labels
     )
-    found = samples_needed("soft", 3, teacher=transfer, tv=0.02)
-    value = [0.5 * m**m / (m + 1) ** (m + 1) for m in (found.n - 1, found.n)]
-    assert value[1] <= 0.02 < value[0]
-    assert found.lower == 0
+    # The second tv is so close below the value at m = 9 that a bound off by 1 % is found.
+    for tv in (0.02, 0.0193):
+        found = samples_needed("soft", 3, teacher=transfer, tv=tv)
+        value = [0.5 * m**m / (m + 1) ** (m + 1) for m in (found.n - 1, found.n)]
+        assert value[1] <= tv < value[0]
+        assert found.lower == 0
     known = samples_needed("soft", 2, teacher=transfer, tv=0.02)
     assert known.n == 0
 
 
 def test_records_that_do_not_reveal_a_level_do_not_count_as_its_queries():
-    """400 sampled probabilities are no soft labels: rows that they leave open must be asked."""
-    transfer = draw(kt.Teacher(np.full((30, 6), 1 / 6)), 60, 4, "partial")
-    fresh = samples_needed("soft", 30, 6, 0.01)
-    found = samples_needed("soft", 30, 6, 0.01, teacher=transfer)
-    assert found.n > fresh.n - 60
-    hand = in_hand(transfer, Planned.at(kt.access.SOFT, 30, 6), known=True)
+    """12 sampled probabilities are no soft labels: rows that they leave open must be asked."""
+    transfer = draw(kt.Teacher(np.full((6, 4), 1 / 4)), 12, 4, "partial")
+    fresh = samples_needed("soft", 6, 4, 0.1)
+    found = samples_needed("soft", 6, 4, 0.1, teacher=transfer)
+    assert found.n > fresh.n - 12
+    hand = in_hand(transfer, Planned.at(kt.access.SOFT, 6, 4), known=True)
     assert not hand.revealed
     assert hand.resolved == 0
 
@@ -213,9 +215,6 @@ def test_command_with_answers(answers, tmp_path):
     assert "120 records" in result.output
     assert ESTIMATED in result.output
     assert (tmp_path / "p.png").exists()
-    proved = run("--answers", answers, "--tv", 0.05, "--inputs", 12, "--labels", 4, "--top", 1)
-    assert "proved" in proved.output
-    assert ESTIMATED not in proved.output
 
 
 def test_command_shows_the_impossible_in_words(tmp_path):
@@ -260,7 +259,7 @@ def test_contradicting_answers_prove_nothing():
     same = kt.TransferSet.from_arrays(
         [0, 0, 0], [0, 1, 0], logprobs=stated[[0, 0, 2]], labels=["a", "b"]
     )
-    assert "not proved" not in samples_needed("soft", 1, 2, 0.01, teacher=same).certificate
+    assert "not proved" not in samples_needed("soft", 1, 2, 0.05, teacher=same).certificate
 
 
 def test_what_contradicts_itself_is_counted_as_the_certificate_does():
@@ -334,6 +333,8 @@ def test_proved_numbers_are_at_most_for_every_teacher(answers, tmp_path):
     result = run("--answers", answers, "--tv", 0.05, "--inputs", 12, "--labels", 4, "--top", 1, "--plot",
                  tmp_path / "p.svg")  # fmt: skip
     assert result.exit_code == 0, result.output
+    assert "proved" in result.output
+    assert ESTIMATED not in result.output
     first, grounds = result.output.splitlines()[:2]
     assert "takes at most" in first
     assert "for every teacher of these sizes" in first

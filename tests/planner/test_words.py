@@ -53,8 +53,8 @@ def test_a_level_has_a_name_in_sentences(access, words):
 
 
 def test_the_numbers_of_the_sentence_are_those_of_the_table():
-    frame = plan(1000, 50, 0.05, prices=PRICES, top_only=(5,))
-    said = answer(frame, 0.05)
+    frame = plan(20, 7, 0.2, prices=PRICES, top_only=(1,))
+    said = answer(frame, 0.2)
     n = dict(zip(frame["access"], frame["n"], strict=True))
     assert f"{n['hard']:,} queries of hard labels" in said
     assert f"sampled labels with their probability save {n['hard'] - n['partial']:,}" in said
@@ -65,7 +65,7 @@ def test_the_numbers_of_the_sentence_are_those_of_the_table():
     hard = frame[frame["access"] == "hard"].iloc[0]
     assert f"{hard['cost'] - best['cost']:,.2f} less than hard labels" in said
     assert (
-        "Impossible with any number of queries: top-5 log-probabilities without the sampled label."
+        "Impossible with any number of queries: top-1 log-probabilities without the sampled label."
         in said
     )
     assert "further" not in said
@@ -75,7 +75,7 @@ def test_the_numbers_of_the_sentence_are_those_of_the_table():
 
 
 def test_no_prices_no_cheapest():
-    assert "cheapest" not in answer(plan(100, 20, 0.1), 0.1)
+    assert "cheapest" not in answer(plan(2, 2, 0.3), 0.3)
 
 
 def test_where_nothing_is_needed_it_says_so():
@@ -87,8 +87,8 @@ def test_where_nothing_is_needed_it_says_so():
 
 
 def test_a_level_at_which_hard_labels_are_the_cheapest():
-    frame = plan(100, 20, 0.1, prices={"hard": 0.001, "soft": 100.0})
-    assert answer(frame, 0.1).endswith(
+    frame = plan(20, 7, 0.2, prices={"hard": 0.001, "soft": 100.0})
+    assert answer(frame, 0.2).endswith(
         f"The cheapest is hard: {frame['n'][0]:,} queries for {frame['cost'][0]:,.2f}."
     )
 
@@ -135,11 +135,12 @@ def test_two_levels_whose_costs_overlap_are_both_named(tmp_path):
 
 
 def test_the_command_begins_with_the_answer_and_what_it_rests_on():
-    lines = run("--inputs", 1000, "--labels", 50, "--tv", 0.05).output.splitlines()
-    assert lines[0].startswith("A copy within total variation 0.05 takes 2,8")
+    lines = run("--inputs", 20, "--labels", 7, "--tv", 0.2).output.splitlines()
+    queries = plan(20, 7, 0.2)["n"][0]
+    assert lines[0].startswith(f"A copy within total variation 0.2 takes {queries:,} queries")
     assert (
         lines[1]
-        == "This rests on: the bounds are proved for every teacher of 1,000 inputs and 50 labels."
+        == "This rests on: the bounds are proved for every teacher of 20 inputs and 7 labels."
     )
     assert lines[2].split()[:3] == ["access", "lower", "n"]
 

@@ -187,8 +187,11 @@ def test_the_moment_of_a_row_is_below_its_bound_by_enumeration():
 
 @pytest.mark.parametrize("level", ["hard", "partial"])
 def test_exact_coverage_on_tiny_domains(level):
-    """One input, three labels, n = 12: the probability of a failure summed over all 91 outcomes, and a bite."""
-    n, delta = 12, 0.5
+    """One input, three labels: the probability of a failure summed over all outcomes, and a bite.
+
+    n = 12 and 91 outcomes, or 8 and 45 where probabilities are stated.
+    """
+    n, delta = 12 if level == "hard" else 8, 0.5
     for pi in (
         [0.5, 0.5, 0.0],
         [0.7, 0.2, 0.1],
@@ -237,7 +240,8 @@ def coverage(level, repeats):
 
 @pytest.mark.parametrize("level", LEVELS, ids=str)
 def test_certificates_cover(level):
-    coverage(level, 60)
+    """Where probabilities are stated, certificates take 50 times as long, and no loss is above a third of its bound."""
+    coverage(level, 60 if level == "hard" else 20)
 
 
 @pytest.mark.long
@@ -314,14 +318,14 @@ def peaked(inputs, labels):
 
 
 @pytest.mark.parametrize("level", ["partial", 2, "soft"], ids=str)
-@pytest.mark.parametrize("labels", [2, 3, 5, 10])
+@pytest.mark.parametrize("labels", [2, 3, pytest.param(5, marks=pytest.mark.long), 10])
 @pytest.mark.parametrize("repeats", [1, pytest.param(10, marks=pytest.mark.long)])
 def test_certificates_of_few_inputs_are_not_vacuous_where_probabilities_are_stated(
     level, labels, repeats
 ):
     """The same line for S = 1 to 15, in every transfer set."""
     rng = np.random.default_rng(0)
-    for inputs in range(1, 16) if repeats > 1 else (1, 2, 4, 9, 15):
+    for inputs in range(1, 16) if repeats > 1 else (1, 4, 15):
         n = 20 * inputs
         for family in (*FAMILIES.values(), uneven, peaked):
             teacher = family(inputs, labels)
