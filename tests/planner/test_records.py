@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import kt_theory as kt
 from kt_theory import cli, graphs
+from kt_theory.limits.missing_mass import missing_mass_bounds
 from kt_theory.planner.estimate import ESTIMATED
 from kt_theory.planner.planned import Planned
 from kt_theory.planner.records import CONTRADICTS, contradiction, in_hand
@@ -118,6 +119,10 @@ def test_the_proof_from_here_on_by_hand():
         value = [0.5 * m**m / (m + 1) ** (m + 1) for m in (found.n - 1, found.n)]
         assert value[1] <= tv < value[0]
         assert found.lower == 0
+    sure = samples_needed("soft", 3, teacher=transfer, tv=0.1, confidence=0.9)
+    assert "1 inputs are not known yet" in sure.certificate
+    bound = [0.5 * missing_mass_bounds(2, m, 1.0 - 0.9).sharper for m in (sure.n - 1, sure.n)]
+    assert bound[1] <= 0.1 < bound[0]
     known = samples_needed("soft", 2, teacher=transfer, tv=0.02)
     assert known.n == 0
 
