@@ -116,6 +116,7 @@ MUTANTS = (
         "key = level.name, level.inputs, level.labels, tv, sure",
         "key = level.name, level.inputs, level.labels, tv",
         "a proof in mean is given out for one with confidence",
+        "planner/test_estimate.py::test_a_proof_keeps_its_number_and_has_the_estimate_beside_it "
         "planner/test_records.py planner/test_estimate.py",
     ),
     Mutant(
@@ -141,9 +142,7 @@ MUTANTS = (
         'return self._once(("further", top, tv), lambda: self._further(top, tv))',
         'return self._once(("further", top), lambda: self._further(top, tv))',
         "the answer for one total variation is given out for another",
-        "planner/test_estimate.py::test_the_number_is_of_queries_beside_what_the_records_have_shown "
-        "planner/test_estimate.py::test_proved_numbers_are_in_order_too "
-        "planner/test_records.py",
+        "planner/test_estimate.py::test_a_level_never_needs_more_than_one_that_reveals_less",
     ),
     Mutant(
         "estimate-interval-not-widened",
