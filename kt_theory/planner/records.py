@@ -385,8 +385,9 @@ def _labels_need_no_less(
     these the records in hand count at most all.
     """
     fresh = _fresh(level, tv, sure)
-    known = sure is None and fresh.exact and proof.n is not None
-    return known and proof.n <= fresh.first - transfer.rows.n
+    if sure is not None or not fresh.exact or proof.n is None:
+        return False
+    return proof.n <= fresh.first - transfer.rows.n
 
 
 def in_hand(transfer: TransferSet, level: Planned, known: bool) -> InHand:
