@@ -309,7 +309,7 @@ def draw_kinds(
     The shares of a stratum are Dirichlet around those of all rows, as many as `TIE` rows.
     """
     kinds, groups = evidence.shape[1], int(stratum.max(initial=0)) + 1
-    # Labels of rows lie last in memory: sums over the kinds then run over all rows at once.
+    # Rows along the last axis: sums over the kinds then run over all rows at once.
     weight = np.exp(evidence - evidence.max(axis=1, keepdims=True)).T.copy()
     base = 0.9 * rng.dirichlet(np.full(kinds, CONCENTRATION / kinds)) + 0.1 / kinds
     share = np.tile(base, (groups, 1))
