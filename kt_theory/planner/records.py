@@ -269,10 +269,9 @@ def more_needed(
             return replace(found, n=None, reason=reason)
         return found
     proofs = [_proof(transfer, level, tv, sure)]
+    plain = sure is None and _labels_need_no_less(proofs[0], _fresh(level, tv, sure), len(transfer))
     proofs += [
-        _proof(transfer, one, tv, sure)
-        for one in lesser
-        if not (one.told.labels_only and _labels_need_no_less(proofs[0], transfer, level, tv, sure))
+        _proof(transfer, one, tv, sure) for one in lesser if not (plain and one.told.labels_only)
     ]
     proof = min(proofs, key=lambda found: math.inf if found.n is None else found.n)
     return beside(proof, transfer, level, tv, inputs)
@@ -375,19 +374,14 @@ def _fresh(level: Planned, tv: float, sure: float | None) -> Enough:
     return _FRESH[*size, tv, sure]
 
 
-def _labels_need_no_less(
-    proof: Enough, transfer: TransferSet, level: Planned, tv: float, sure: float | None
-) -> bool:
-    """Whether it is plain that sampled labels alone do not prove a smaller number than `proof` does
-    at this level.
+def _labels_need_no_less(proof: Enough, fresh: Enough, records: int) -> bool:
+    """Whether it is plain that sampled labels alone do not prove a smaller number in mean than
+    `proof` does at a level.
 
-    Fewer queries than `first` do not suffice here, so they do not with labels alone either, and of
-    these the records in hand count at most all.
+    Fewer queries than `first` do not suffice there without records, so they do not with labels
+    alone either, and of these the records in hand count at most all.
     """
-    fresh = _fresh(level, tv, sure)
-    if sure is not None or not fresh.exact or proof.n is None:
-        return False
-    return proof.n <= fresh.first - transfer.rows.n
+    return fresh.exact and proof.n is not None and proof.n <= fresh.first - records
 
 
 def in_hand(transfer: TransferSet, level: Planned, known: bool) -> InHand:
