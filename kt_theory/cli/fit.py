@@ -34,6 +34,9 @@ READING = {
 """What the options of reading are called where a command takes them, and on its line; `declared`,
 --labels, beside."""
 
+CHOICE = ("design", "weights", "strata")
+"""The options that say how inputs were chosen, of commands that have them."""
+
 _OPTIONS = (
     click.option(
         "--format",
@@ -92,6 +95,7 @@ def read_records(path: Path, options: dict[str, Any]) -> TransferSet:
         return TransferSet.read(
             file,
             options["form"],
+            **{name: options[name] for name in CHOICE if options.get(name) is not None},
             label=options["label"] or "first_token",
             input=options["field"],
             logprob=options["logprob"],
@@ -128,6 +132,21 @@ def read_records(path: Path, options: dict[str, Any]) -> TransferSet:
     type=Names(),
     help="The labels that are asked about.  [default: all that occur]",
 )
+@click.option(
+    "--design",
+    default="drawn",
+    show_default=True,
+    help="How inputs were chosen: drawn, a fixed list, or strata.",
+)
+@click.option(
+    "--weights",
+    type=Path,
+    help="A file, .json or .csv, of inputs and their weights (--design fixed), or of strata and "
+    "theirs.  [default: equal]",
+)
+@click.option(
+    "--strata", type=Path, help="A file, .json or .csv, of inputs and the strata they are of."
+)
 @reading_options
 @clear_errors
 def fit_command(
@@ -143,8 +162,8 @@ def fit_command(
     FILE holds one record a line, or JSON, CSV or Parquet with records: what servers return, or
     columns such as input, label and logprob; - is standard input. The certificate is an upper
     confidence bound on the total variation distance, in [0, 1], between the copy and the teacher,
-    averaged over the inputs as they are asked; it needs the records alone, and names what it takes
-    for granted.
+    averaged over the inputs as they are asked, or as --design says; it needs the records alone, and
+    names what it takes for granted.
     """
     from kt_theory.output import refuse_unwritable
     from kt_theory.transfer import words

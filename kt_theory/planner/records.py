@@ -23,6 +23,7 @@ from kt_theory.limits.crossing import FINE, Enough, first_below
 from kt_theory.planner.estimate import NOT_ESTIMATED, beside, estimated
 from kt_theory.planner.planned import Planned
 from kt_theory.teacher import Teacher
+from kt_theory.transfer.design import Drawn
 from kt_theory.transfer.fit import Copy, fit
 from kt_theory.transfer.seen import refuse_impossible
 from kt_theory.transfer.sets import TransferSet
@@ -126,6 +127,11 @@ def refuse_sizes(transfer: TransferSet, inputs: Any, labels: Any) -> None:
         raise ValueError(
             "teacher is a transfer set with other='condition': no plan is made for labels given "
             "that they are declared; read the records with other='pool'"
+        )
+    if not isinstance(transfer.design, Drawn):
+        raise ValueError(
+            f"teacher is a transfer set with design={transfer.design.name!r}: plans are for drawn "
+            "inputs; read the records with design='drawn'"
         )
     sizes = ("inputs", inputs, transfer.input_names), ("labels", labels, transfer.labels)
     for name, given, names in sizes:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from kt_theory.content import ByContent
 from kt_theory.sources import require_file
 from kt_theory.transfer.account import Account, drawn, shortened
+from kt_theory.transfer.design import AnyDesign, Choice, Drawn
 from kt_theory.transfer.read.answers import Reading
 from kt_theory.transfer.read.builder import Builder
 from kt_theory.transfer.read.files import ALLOWED, read_file
@@ -64,6 +65,8 @@ class TransferSet(ByContent):
         the records say.
     account : Account
         What became of each line.
+    design : Drawn, Fixed or Strata
+        How the inputs were chosen.
     """
 
     inputs: np.ndarray
@@ -77,6 +80,7 @@ class TransferSet(ByContent):
     target: Target
     faithful: bool
     account: Account
+    design: AnyDesign = Drawn()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -105,6 +109,9 @@ class TransferSet(ByContent):
         requests: str | Path | None = None,
         on_error: str = "skip",
         as_sampled: bool = False,
+        design: str = "drawn",
+        weights: Any = None,
+        strata: Any = None,
     ) -> TransferSet:
         """Read a file of records.
 
@@ -145,6 +152,15 @@ class TransferSet(ByContent):
             distribution: at another temperature, truncated, biased, guided. Certificates then rest
             on what is stated alone, and say so. Of greedy answers that list their k most probable
             labels `kt_theory.students.top_k(k, sampled=False)` learns.
+        design : {"drawn", "fixed", "strata"}
+            How the inputs were chosen: drawn from a law that is not known; a fixed list, each asked
+            as often as was decided before; strata, of each of which so many were drawn.
+        weights : mapping or path, optional
+            Of a fixed list {input: weight}, the answered inputs with equal weights by default; of
+            strata {stratum: weight}; or a file, .json or .csv with two columns. At least 0, divided
+            by their sum. What has a weight and no answer counts as unseen.
+        strata : mapping or path, optional
+            {input: stratum}, for design="strata"; or a file.
 
         Raises
         ------
@@ -152,7 +168,8 @@ class TransferSet(ByContent):
             If there is no such file.
         ValueError
             For an unknown format, a line without a record if on_error="raise", records drawn
-            otherwise, of two models, or with a label that is not declared if other="none".
+            otherwise, of two models, or with a label that is not declared if other="none"; for an
+            unknown design, weights below 0 or that sum to 0, and an input without a weight.
         """
         source = as_path(path, "path")
         refuse_no_text(format=format, label=label, input=input, logprob=logprob, model=model)
@@ -170,6 +187,7 @@ class TransferSet(ByContent):
         folds, merged = as_folds(fold), as_map(label_map)
         # What is wrong with them alone is said before a long file is read.
         aim((), (), labels, other, merged, folds)
+        choice = Choice.of(design, weights, strata)
         account = Account(source=source.name)
         builder = Builder(account)
         part, field = (label, None) if label in LABELS else ("first_token", label)
@@ -184,7 +202,7 @@ class TransferSet(ByContent):
         transfer = _built(builder, account, _Aim(labels, other, merged, folds), as_sampled)
         if on_error == "raise":
             _refuse_skipped(account)
-        return transfer
+        return replace(transfer, design=choice.designed(transfer.input_names))
 
     @classmethod
     def from_arrays(
@@ -195,6 +213,9 @@ class TransferSet(ByContent):
         logits: ArrayLike | None = None,
         logprobs: ArrayLike | None = None,
         labels: Sequence[str] | None = None,
+        design: str = "drawn",
+        weights: Any = None,
+        strata: Any = None,
     ) -> TransferSet:
         """Return the transfer set of arrays, such as Hugging Face's `generate` returns with
         `output_logits`.
@@ -212,12 +233,15 @@ class TransferSet(ByContent):
         labels : sequence of str, (A,), optional
             Names of the labels: there are no others. By default they are called by their numbers,
             and there may be others than those that occur.
+        design, weights, strata
+            How the inputs were chosen, as for `read`.
 
         Raises
         ------
         ValueError
             Naming the array and what is wrong with it.
         """
+        choice = Choice.of(design, weights, strata)
         inputs = [in_unicode(str(name)) for name in entries_of(inputs, "inputs")]
         if sampled is not None and np.ma.is_masked(sampled):
             raise ValueError("sampled: entries are masked, which is missing data")
@@ -251,11 +275,13 @@ class TransferSet(ByContent):
         for name in names:
             builder.labels[name]
         builder.add_arrays(inputs, codes, stated)
+        columns = builder.columns()
         return TransferSet(
-            **builder.columns(),
+            **columns,
             target=Target.plain(names, labels is not None),
             faithful=True,
             account=account,
+            design=choice.designed(columns["input_names"]),
         )
 
     def __len__(self) -> int:

@@ -35,7 +35,7 @@ def _bound(certificate: Certificate) -> str:
     )
     return (
         f"Your copy is within TV {certificate.bound:.3g} of {certificate.target} ({sure}), "
-        f"averaged over the inputs as they were asked.{estimate}"
+        f"averaged over {certificate.average}.{estimate}"
     )
 
 

@@ -33,6 +33,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kt_theory.transfer.design import Drawn, Parts
 from kt_theory.transfer.rows import Rows, left_over
 
 THETAS = (0.03, 0.1, 0.3, 0.6)
@@ -42,6 +43,9 @@ LAMBDAS = (0.1, 0.3, 0.6, 1.0)
 """Stakes of the lemma."""
 
 _SEED = 20_231_007
+
+_WHOLE = np.ones(1)
+"""The weight of one part that is all."""
 
 
 def unseen_mass(queries: np.ndarray, delta: float) -> float:
@@ -87,9 +91,33 @@ def unseen_mass(queries: np.ndarray, delta: float) -> float:
     return high
 
 
-def shared_mass(rows: Rows, delta: float, *, sampled_from_teacher: bool = True) -> float:
-    """Return an upper bound on TV(copy, teacher | rho) of the student that shares the hidden mass
-    equally.
+def unseen_parts(rows: Rows, parts: Parts, delta: float) -> float:
+    """Return an upper bound on the weighted mass of inputs that no record visited, where each part
+    of the inputs is drawn from: that of each of H parts with probability 1 - delta/H.
+
+    Parameters
+    ----------
+    rows : Rows
+    parts : Parts
+    delta : float
+        In (0, 1).
+    """
+    share = delta / len(parts.weight)
+    each = [
+        unseen_mass(rows.queries[parts.of == part], share) for part in range(len(parts.weight))
+    ]
+    return float(parts.weight @ each)
+
+
+def shared_mass(
+    rows: Rows,
+    delta: float,
+    *,
+    parts: Parts | None = None,
+    sampled_from_teacher: bool = True,
+) -> float:
+    """Return an upper bound on the loss of the student that shares the hidden mass equally, on
+    inputs of parts that have records.
 
     On a row whose blue records leave the mass h to U labels the copy q is exact elsewhere and
     writes m = h/U on those (1/A on all if there is no blue record). TV(q, pi) = sum_a (pi(a) -
@@ -112,18 +140,44 @@ def shared_mass(rows: Rows, delta: float, *, sampled_from_teacher: bool = True) 
     decoding), X is replaced by the largest loss that the blue records leave possible, h (1 - 1/U),
     or h for an open label set.
 
+    Where a design weighs parts of the inputs, the red records of part u are fresh draws of it, and
+    with stakes lambda_u of its own (1) holds for the sum: sum_u -R_u ln(1 - lambda_u L_u) is at
+    most the mean cost and ln(1/delta).
+
     Parameters
     ----------
     rows : Rows
         At least one record.
     delta : float
         In (0, 1).
+    parts : Parts, optional
+        What the design weighs; by default all inputs are drawn together.
     sampled_from_teacher : bool
         Whether sampled labels follow the stated probabilities.
     """
+    parts = parts or Drawn().parts(rows)
     return _from_colourings(
-        rows.n, rows.labels, lambda red: held_out_losses(rows, red, sampled_from_teacher), delta
+        rows.n,
+        rows.labels,
+        lambda red: held_out_losses(rows, red, sampled_from_teacher),
+        delta,
+        parts.weight,
+        parts.of[rows.record_row],
     )
+
+
+def largest_losses(rows: Rows) -> np.ndarray:
+    """Return the largest loss that the records leave possible on each row: (R,). It is certain: a
+    row that hides the mass h from U labels is off by h (1 - 1/U) at most, by h where there may be
+    other labels.
+
+    Parameters
+    ----------
+    rows : Rows
+    """
+    stated = rows.parts or rows
+    mass, _, most = _left_by(rows, _told(stated, stated.entry_pair))
+    return mass * most
 
 
 def held_out_losses(rows: Rows, red: np.ndarray, sampled_from_teacher: bool) -> np.ndarray:
@@ -137,15 +191,10 @@ def held_out_losses(rows: Rows, red: np.ndarray, sampled_from_teacher: bool) -> 
         As for `shared_mass`.
     """
     stated = rows.parts or rows
-    from_blue = (
-        np.bincount(stated.entry_pair[~red[stated.entry_record]], minlength=len(stated.label)) > 0
-    )
-    mass = left_over(stated.total(np.where(from_blue, stated.shown, 0.0)))
-    hidden = rows.labels - _settled(rows, from_blue)
+    from_blue = _told(stated, stated.entry_pair[~red[stated.entry_record]])
+    mass, hidden, most = _left_by(rows, from_blue)
     row = rows.record_row[red]
-    # Mass that no known label is left for is lost whole.
-    spare = 1.0 / np.maximum(hidden, 1.0) if rows.closed else 0.0
-    worst = (mass * np.where(hidden > 0, 1.0 - spare, 1.0))[row]
+    worst = (mass * most)[row]
     if not sampled_from_teacher or not len(stated.label):
         return worst
     pair = stated.record_pair[red]
@@ -153,12 +202,29 @@ def held_out_losses(rows: Rows, red: np.ndarray, sampled_from_teacher: bool) -> 
     exact = stated.known if rows.parts is None else stated.known & rows.known[rows.part_of]
     own = np.where(pair >= 0, stated.shown[pair] * exact[pair], 0.0)
     share = (mass / np.maximum(hidden, 1.0))[row]
-    largest = np.where(hidden > 0, 1.0 - spare, 1.0)[row] if rows.parts is not None else 1.0
+    largest = most[row] if rows.parts is not None else 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
         new = np.where(own > 0, np.maximum(0.0, 1.0 - share / own), largest)
     new = np.where(from_blue[pair], 0.0, new)
     # Without a sampled label the record says nothing of the loss but its largest value.
     return np.where(pair >= 0, new, worst)
+
+
+def _told(stated: Rows, pairs: np.ndarray) -> np.ndarray:
+    """Which pairs are among those that some records state: (P,) bool."""
+    return np.bincount(pairs, minlength=len(stated.label)) > 0
+
+
+def _left_by(rows: Rows, told: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each row, where such pairs are known: the mass that is hidden, how many labels hide it,
+    and the largest share of it that the copy may lose, (R,) each.
+    """
+    stated = rows.parts or rows
+    mass = left_over(stated.total(np.where(told, stated.shown, 0.0)))
+    hidden = rows.labels - _settled(rows, told)
+    # Mass that no known label is left for is lost whole.
+    spare = 1.0 / np.maximum(hidden, 1.0) if rows.closed else 0.0
+    return mass, hidden, np.where(hidden > 0, 1.0 - spare, 1.0)
 
 
 def _settled(rows: Rows, from_blue: np.ndarray) -> np.ndarray:
@@ -170,51 +236,102 @@ def _settled(rows: Rows, from_blue: np.ndarray) -> np.ndarray:
 
 
 def _from_colourings(
-    n: int, labels: int, payoffs: Callable[[np.ndarray], np.ndarray], delta: float
+    n: int,
+    labels: int,
+    payoffs: Callable[[np.ndarray], np.ndarray],
+    delta: float,
+    weight: np.ndarray = _WHOLE,
+    part: np.ndarray | None = None,
 ) -> float:
-    """The bound (1): `payoffs(red)` returns X of the red records."""
+    """The bound (1): `payoffs(red)` returns X of the red records; `part` is that of each record, by
+    default the only one.
+    """
+    part = np.zeros(n, dtype=np.int64) if part is None else part
     # More colourings only make the bound steadier; their number depends on n and the number of
     # labels alone.
     affordable = min(200_000 // max(n, 1), 20_000_000 // max(n * labels, 1))
     colourings = int(np.clip(affordable, 2, 64))
     rng = np.random.Generator(np.random.PCG64(_SEED))
     price = np.log(len(THETAS) * len(LAMBDAS) / delta)
-    best = 1.0
+    pace = stakes_of(weight, np.bincount(part, minlength=len(weight)))
+    stakes = np.minimum(1.0, np.array(LAMBDAS)[:, None] * pace)
+    best = float(weight.sum())
     for theta in THETAS:
-        cost, reds = np.zeros(len(LAMBDAS)), 0
+        cost, reds = np.zeros(len(LAMBDAS)), np.zeros(len(weight))
         for _ in range(colourings):
             red = rng.random(n, dtype=np.float32) < theta
-            x = payoffs(red)
-            x = x[x > 0]
+            x, own = payoffs(red), part[red]
+            reds += np.bincount(own, minlength=len(weight))
+            x, own = x[x > 0], own[x > 0]
             with np.errstate(divide="ignore"):
-                cost += [-np.log1p(-lam * x).sum() for lam in LAMBDAS]
-            reds += int(red.sum())
-        best = min(best, _invert(cost / colourings, reds / colourings, np.array(LAMBDAS), price))
+                cost += [-np.log1p(-each[own] * x).sum() for each in stakes]
+        budgets = cost / colourings + price
+        for each, budget in zip(stakes, budgets.tolist(), strict=True):
+            best = min(best, together(weight, reds / colourings, each, budget))
     return best
 
 
-def _invert(
-    cost: np.ndarray | float, reds: float, stake: np.ndarray | float, price: float
-) -> float:
-    """The smallest of (1) over the stakes, given the mean cost at each; `price` is ln(1 / (weight *
-    delta)).
+def stakes_of(weight: np.ndarray, records: np.ndarray) -> np.ndarray:
+    """Return the stake of each part as a multiple of the common one, w_u n / n_u: (U,).
+
+    It is 1 where there is one part, or where the records are in proportion to the weights: then the
+    evidence weighs the loss of a part as the mean does.
     """
-    if reds == 0:
-        return 1.0
-    return float(min(1.0, np.min(-np.expm1(-(cost + price) / reds) / stake)))
+    return weight * (records.sum() / records)
 
 
-def distance(rows: Rows, apart: np.ndarray, delta: float) -> float:
-    """Return an upper bound on sum_s rho_s d_s over visited inputs, for any d that the records
-    determine.
+def together(weight: np.ndarray, reds: np.ndarray, stakes: np.ndarray, budget: float) -> float:
+    """Return the largest sum_u w_u L_u with sum_u -R_u ln(1 - lambda_u L_u) <= budget, L_u in [0,
+    1].
 
-    sum_s (rho_s - n_s/n) d_s <= max d * sup_B (rho(B) - n_B/n). The supremum has mean at most that
-    of (1/n) sum_s |sum of n_s random signs| <= (1/n) sum_s sqrt(n_s) (symmetrisation), and one
-    record changes the difference of supremum and (1/n) sum_s E|signs| by at most 2/n. McDiarmid:
-    with confidence 1 - delta,
+    Of one part it is (1). Of more, for every nu >= 0 it is at most nu budget + sum_u max over L of
+    [w_u L + nu R_u ln(1 - lambda_u L)], where L_u = 1/lambda_u - nu R_u / w_u or the end of [0, 1]
+    next to it; the nu at which the budget is spent attains it.
 
-        sum_s rho_s d_s <= sum_s (n_s/n) d_s + max d [(1/n) sum_s sqrt(n_s) + 2 sqrt(ln(1/delta) /
-        (2n))].
+    Parameters
+    ----------
+    weight : (U,) array
+        w_u >= 0.
+    reds : (U,) array
+        R_u >= 0.
+    stakes : (U,) array
+        lambda_u in [0, 1].
+    budget : float
+    """
+    bets = (weight > 0) & (reds > 0) & (stakes > 0)
+    lost = float(weight[~bets].sum())
+    w, r, lam = weight[bets], reds[bets], stakes[bets]
+    if not len(w) or not budget < np.inf:
+        return float(weight.sum())
+    if len(w) == 1:
+        return lost + float(w[0] * min(1.0, -np.expm1(-budget / r[0]) / lam[0]))
+
+    def at(nu: float) -> tuple[float, float]:
+        loss = np.clip(1.0 / lam - nu * r / w, 0.0, 1.0)
+        with np.errstate(divide="ignore"):
+            spent = -r * np.log1p(-lam * loss)
+        return float(spent.sum()), float(w @ loss)
+
+    # At `high` nothing is lost; towards 0 everything is.
+    low, high = 0.0, float((w / (lam * r)).max())
+    for _ in range(60):
+        nu = 0.5 * (low + high)
+        low, high = (nu, high) if at(nu)[0] > budget else (low, nu)
+    spent, loss = at(high)
+    return lost + min(float(w.sum()), loss + high * max(0.0, budget - spent))
+
+
+def distance(rows: Rows, apart: np.ndarray, delta: float, parts: Parts | None = None) -> float:
+    """Return an upper bound on the mean of d over visited inputs, by the weights of the design, for
+    any d that the records determine.
+
+    Of part u with weight w_u and n_u records, sum_(s in u) (rho_s - n_s/n_u) d_s <= max d * sup_B
+    (rho(B) - n_B/n_u). The supremum has mean at most that of (1/n_u) sum_s |sum of n_s random
+    signs| <= (1/n_u) sum_s sqrt(n_s) (symmetrisation), and one record changes the difference of
+    supremum and (1/n_u) sum_s E|signs| by at most 2/n_u. McDiarmid: with confidence 1 - delta,
+
+        sum_u w_u sum_(s in u) rho_s d_s <= sum_s (w_u n_s/n_u) d_s + max d [sum_u (w_u/n_u) sum_s
+        sqrt(n_s) + 2 sqrt(ln(1/delta)/2 * sum_u w_u^2/n_u)].
 
     Parameters
     ----------
@@ -223,7 +340,12 @@ def distance(rows: Rows, apart: np.ndarray, delta: float) -> float:
         d_s in [0, 1].
     delta : float
         In (0, 1).
+    parts : Parts, optional
+        What the design weighs; by default all inputs are drawn together.
     """
-    n = float(rows.n)
-    noise = np.sqrt(rows.queries).sum() / n + 2.0 * np.sqrt(np.log(1.0 / delta) / (2.0 * n))
-    return float(rows.queries @ apart / n + apart.max() * noise)
+    parts = parts or Drawn().parts(rows)
+    records = parts.records(rows)
+    each = parts.weight / records
+    spread = 0.5 * np.log(1.0 / delta) * float(parts.weight @ each)
+    noise = float(each[parts.of] @ np.sqrt(rows.queries)) + 2.0 * np.sqrt(spread)
+    return float(parts.shares(rows) @ apart + apart.max() * noise)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kt_theory.students.sparse import ClosedForm, Frequencies, Sharing
-from kt_theory.transfer.certify import bounds, hard
+from kt_theory.transfer.certify.inputs import Inputs
+from kt_theory.transfer.design import Drawn
 from kt_theory.validation import unit_interval
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Certificate:
     """TV(copy, teacher | rho) <= bound with probability at least `confidence` over the draw of the
-    records.
+    records; where inputs were chosen, rho is what the design says.
 
     Where the records contradict each other or themselves, the bound is an estimate: see
     `disagreement` and `contradiction`.
@@ -32,7 +33,8 @@ class Certificate:
         In [0, 1].
     confidence : float
     unseen_mass : float
-        Good and Turing's estimate N_1/n of the input mass that was never asked.
+        Good and Turing's estimate N_1/n of the input mass that was never asked; of a fixed list the
+        weight that has no answer, known.
     unseen_bound : float
         Its upper confidence bound, at the same confidence on its own.
     hidden_mass : float
@@ -55,6 +57,8 @@ class Certificate:
         What the bound takes for granted.
     target : str
         Whose distribution the copy is compared with.
+    average : str
+        What the distance is averaged over: how the inputs were chosen.
     """
 
     bound: float
@@ -68,12 +72,13 @@ class Certificate:
     method: str
     assumptions: tuple[str, ...]
     target: str = ""
+    average: str = Drawn.average
 
     def __str__(self) -> str:
         lines = [
             f"TV(copy, teacher | rho) <= {self.bound:.4g} with confidence {self.confidence:g} "
             f"({self.method})",
-            f"  of {self.target}",
+            f"  of {self.target}, averaged over {self.average}",
             f"  input mass never asked: about {self.unseen_mass:.3g}, at most "
             f"{self.unseen_bound:.3g}",
             f"  mass that the records hide: {self.hidden_mass:.3g}",
@@ -136,8 +141,11 @@ class _Proofs:
     def __init__(self, copy: Copy, delta: float) -> None:
         self.copy, self.rows = copy, copy.rows
         self.prior, level = copy.learner.prior, copy.learner.access
+        self.inputs = Inputs(copy)
         # What each of one bound or of two may fail with, beside that for a table of its own.
-        self.one, self.two = delta / (1 + self.prior), delta / (2 + self.prior)
+        beside = self.prior and self.inputs.random
+        self.one = delta / (1 + beside)
+        self.two = delta / (1 + self.inputs.random + beside)
         # Who does not know how the answers are distorted is judged by the sampled labels.
         unaltered = level is None or level.unaltered
         self.stated = unaltered and len(copy.rows.entry_pair) > 0
@@ -150,7 +158,7 @@ class _Proofs:
 
     def of_undone(self, channel: Channel) -> Proved:
         rows, table = self.rows, self.copy.pi
-        unseen = bounds.unseen_mass(rows.queries, self.one)
+        unseen = self.inputs.unseen(self.one)
         lost = unseen * (1.0 - 1.0 / rows.labels if rows.closed else 1.0)
         bound = lost + channel.row_error(table, rows.p.reshape(table.shape))
         method = "input mass never asked, and the largest error of a row"
@@ -158,7 +166,7 @@ class _Proofs:
 
     def of_any(self) -> Proved:
         near = Sharing() if self.stated else Frequencies()
-        apart = bounds.distance(self.rows, _apart(self.copy, near), self.two)
+        apart = self.inputs.distance(_apart(self.copy, near), self.two)
         found = self._by_most(self.two)
         found = found.and_more("the distance of the student from the one bounded", apart)
         return self._everywhere(found, self.two)
@@ -167,20 +175,19 @@ class _Proofs:
         return self._by_stated(delta) if self.stated else self._by_labels(delta)
 
     def _by_stated(self, delta: float) -> Proved:
-        rows, faithful = self.rows, self.copy.transfer.faithful
-        bound = bounds.shared_mass(rows, delta, sampled_from_teacher=faithful)
-        hidden = float(rows.queries / rows.n @ rows.hidden_mass)
-        return Proved("unbiased loss of held-out records", bound, hidden, stated=True)
+        method, bound = self.inputs.shared_mass(delta)
+        hidden = float(self.inputs.shares @ self.rows.hidden_mass)
+        return Proved(method, bound, hidden, stated=True)
 
     def _by_labels(self, delta: float) -> Proved:
-        method = "halves of the labels of each input, their number, and their counts"
-        return Proved(method, hard.counted(self.rows, delta))
+        method, bound = self.inputs.counted(delta)
+        return Proved(method, bound)
 
     def _everywhere(self, found: Proved, delta: float) -> Proved:
         """What is proved, with the inputs where the student keeps a table of its own."""
         if not self.prior:
             return found
-        unseen = bounds.unseen_mass(self.rows.queries, delta)
+        unseen = self.inputs.unseen(delta)
         method = "the input mass never asked, where the student keeps its own table"
         return found.and_more(method, unseen)
 
@@ -203,9 +210,10 @@ def _certified_given(copy: Copy, pooled: Copy, delta: float) -> Certificate:
 
     rows on which every declared probability is stated being left out, as they are known exactly. If
     all are such rows, what is left is the input mass that was never asked. Each of the three is
-    bounded at confidence 1 - delta/3.
+    bounded at confidence 1 - delta/3, or the first alone where the inputs are a fixed list.
     """
-    rows, part = pooled.rows, delta / 3.0
+    rows, inputs = pooled.rows, Inputs(pooled)
+    part = delta / 3.0 if inputs.random else delta
     proved = _proved(pooled, part)
     base = _certified(pooled, part, proved)
     declared = pooled.transfer.target.declared
@@ -220,10 +228,10 @@ def _certified_given(copy: Copy, pooled: Copy, delta: float) -> Certificate:
         cuts = np.unique(np.minimum(most, np.quantile(mass[open_rows], _QUANTILES)))
     for c in cuts:
         poor = open_rows & (mass < c)
-        rest = bounds.distance(rows, poor.astype(np.float64), part) if poor.any() else 0.0
+        rest = inputs.distance(poor.astype(np.float64), part) if poor.any() else 0.0
         bound = min(bound, base.bound / c + rest if c > 0 else 1.0)
     if not open_rows.any() and not (base.disagreement or base.contradiction):
-        bound = min(bound, bounds.unseen_mass(rows.queries, part) * (1.0 - 1.0 / declared))
+        bound = min(bound, inputs.unseen(part) * (1.0 - 1.0 / declared))
     noise = max(0.0, bound - base.unseen_bound) if base.label_noise else 0.0
     method = f"{base.method}, for the pooled teacher, and what the declared labels share"
     return replace(base, bound=bound, confidence=1.0 - delta, label_noise=noise, method=method)
@@ -234,16 +242,16 @@ _QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5)
 
 
 def _certified(copy: Copy, delta: float, proved: Proved) -> Certificate:
-    rows = copy.rows
-    weight = rows.queries / rows.n
-    unseen = bounds.unseen_mass(rows.queries, delta)
+    rows, inputs = copy.rows, Inputs(copy)
+    weight = inputs.shares
+    unseen = inputs.unseen(delta)
     by_labels = not (proved.stated or proved.undone)
     disagreement = 0.0 if by_labels else 0.5 * float(weight[rows.row] @ rows.spread)
     contradiction = float(weight @ np.abs(rows.contradiction)) if proved.stated else 0.0
     return Certificate(
         bound=min(1.0, proved.bound + disagreement + contradiction),
         confidence=1.0 - delta,
-        unseen_mass=float((rows.queries == 1).sum()) / rows.n,
+        unseen_mass=inputs.about_unseen,
         unseen_bound=unseen,
         hidden_mass=proved.hidden,
         label_noise=max(0.0, min(1.0, proved.bound) - unseen) if by_labels else 0.0,
@@ -252,6 +260,7 @@ def _certified(copy: Copy, delta: float, proved: Proved) -> Certificate:
         method=proved.method,
         assumptions=tuple(_assumptions(copy, proved, disagreement, contradiction)),
         target=copy.target,
+        average=copy.transfer.design.average,
     )
 
 
@@ -260,7 +269,7 @@ def _assumptions(
 ) -> list[str]:
     """What the bound takes for granted, a clause each."""
     transfer, account = copy.transfer, copy.transfer.account
-    found = ["records are independent draws of one input law and one teacher"]
+    found = [transfer.design.taken]
     if transfer.target.other == "none":
         found.append(f"there are no labels but the {len(transfer.labels)} declared ones")
     elif not transfer.closed:

@@ -134,23 +134,33 @@ def label_costs(k: int, stake: float, labels: int) -> tuple[np.ndarray, np.ndarr
     """Return B(0), ..., B(k) and R of (1) at each of `STAKES` times the stake: (5, k + 1) and
     (5,).
     """
-    c = np.arange(k + 1.0)
-    p = _PROBABILITIES
-    mass = binomial(k, p)
-    short = np.maximum(k * p[:, None] - c, 0.0)
-    centre = np.where(c == 0, 0.0, (c + 0.6) / (k + 1.2))
     costs, rest = np.zeros((len(STAKES), k + 1)), np.zeros(len(STAKES))
     for j, multiple in enumerate(STAKES):
-        x = multiple * stake
-        eta = 0.1 * x / math.sqrt(k)
-        tilted = mass * np.exp(x * short)
-        known = np.log(tilted.sum(axis=1))
-        # Weighted by exp(x (k p - c)_+), c lies below its mean.
-        likely = np.minimum(1.0, centre + 0.5 * x * centre * (1.0 - centre))
-        costs[j] = np.maximum.accumulate(np.interp(likely, p, known) + eta * c) - eta * c
-        g = np.log(tilted @ np.exp(-costs[j] - eta * c))
-        rest[j] = eta * k + on_simplex(g, p, labels)
+        costs[j], rest[j] = costs_at(k, multiple * stake, labels)
     return costs, rest
+
+
+@lru_cache(maxsize=512)
+def costs_at(k: int, x: float, labels: int) -> tuple[np.ndarray, float]:
+    """Return B(0), ..., B(k) and R of (1) at the stake x: (k + 1,) and a number."""
+    c = np.arange(k + 1.0)
+    p = _PROBABILITIES
+    mass = _binomial(k)
+    short = np.maximum(k * p[:, None] - c, 0.0)
+    centre = np.where(c == 0, 0.0, (c + 0.6) / (k + 1.2))
+    eta = 0.1 * x / math.sqrt(k)
+    tilted = mass * np.exp(x * short)
+    known = np.log(tilted.sum(axis=1))
+    # Weighted by exp(x (k p - c)_+), c lies below its mean.
+    likely = np.minimum(1.0, centre + 0.5 * x * centre * (1.0 - centre))
+    costs = np.maximum.accumulate(np.interp(likely, p, known) + eta * c) - eta * c
+    g = np.log(tilted @ np.exp(-costs - eta * c))
+    return costs, eta * k + on_simplex(g, p, labels)
+
+
+@lru_cache(maxsize=16)
+def _binomial(k: int) -> np.ndarray:
+    return binomial(k, _PROBABILITIES)
 
 
 def on_simplex(g: np.ndarray, p: np.ndarray, labels: int) -> float:

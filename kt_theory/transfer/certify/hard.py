@@ -11,12 +11,14 @@ visits and the number of labels alone, and one from the counts of each input
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
 
-from kt_theory.transfer.certify import counts
+from kt_theory.transfer.certify import bounds, counts
+from kt_theory.transfer.certify.evidence import Lines
+from kt_theory.transfer.design import Parts
 from kt_theory.transfer.rows import Rows
 
 _EXACT = 64
@@ -177,28 +179,83 @@ def _halves_evidence(rows: Rows) -> list[tuple[float, Evidence]]:
     frequencies of a row are the mean of the blue ones, given how many are blue; and as fewer blue
     records only raise the mean of M, mean(-R ln(1 - lambda M)) >= -theta n ln(1 - lambda L).
     """
+    found: list[tuple[float, Evidence]] = []
+    for theta, distance, square, lost in _halves_of_rows(rows):
+        whole, squares, gone = float(distance.sum()), float(square.sum()), float(lost.sum())
+        for lam, weight in _hard_cells(rows.n)[theta]:
+            cost = lam * whole + (-np.log1p(-lam) - lam) * squares - gone * np.log1p(-lam)
+            found.append((weight, _half(theta * rows.n, lam, float(cost))))
+    return found
+
+
+def halves(rows: Rows, parts: Parts) -> list[tuple[float, Lines]]:
+    """Return the evidence of two halves of the labels of each input where a design weighs parts of
+    the inputs: weights that sum to 1, and ln e of sum_u w_u L_u, L_u the loss on part u.
+
+    The red records of a part are fresh draws of that part, and each part may have a stake of its
+    own, fixed before the labels: lambda_u in proportion to w_u / n_u. The evidence is the product
+    over the parts, for each of the stakes of `_hard_cells`: ln e = sum_u -theta n_u ln(1 - lambda_u
+    L_u) - sum_u cost_u, at the L_u of that mean for which it is least.
+
+    Parameters
+    ----------
+    rows : Rows
+        At least one record; every record with a sampled label.
+    parts : Parts
+        At least one of weight above 0.
+    """
+    records = parts.records(rows)
+    pace = bounds.stakes_of(parts.weight, records)
+    found = []
+    for theta, distance, square, lost in _halves_of_rows(rows):
+        for lam, weight in _hard_cells(rows.n)[theta]:
+            stakes = np.minimum(_LARGEST_STAKE, lam * pace)
+            each = stakes[parts.of]
+            late = -np.log1p(-each)
+            cost = float((each * distance + (late - each) * square + late * lost).sum())
+            found.append((weight, _at_least(parts.weight, theta * records, stakes, cost)))
+    return found
+
+
+_LARGEST_STAKE = 0.95
+"""Of halves: at 1 a row without a blue record would cost everything."""
+
+
+def _at_least(weight: np.ndarray, reds: np.ndarray, stakes: np.ndarray, cost: float) -> Lines:
+    """The least of sum_u -R_u ln(1 - lambda_u L_u) - cost over L_u in [0, 1] of a given sum_u w_u
+    L_u, as lines in it.
+
+    For every nu it is at least (loss - sum_u max over L of [w_u L + nu R_u ln(1 - lambda_u L)]) /
+    nu - cost (`bounds.together`).
+    """
+    bets = stakes > 0
+    w, r, lam = weight[bets], reds[bets], stakes[bets]
+    nu = np.linspace(0.02, 1.0, 60)[:, None] * float((w / (lam * r)).max())
+    loss = np.clip(1.0 / lam - nu * r / w, 0.0, 1.0)
+    gains = (w * loss + nu * r * np.log1p(-lam * loss)).sum(axis=1)
+    return Lines(1.0 / nu[:, 0], -gains / nu[:, 0] - cost)
+
+
+def _halves_of_rows(
+    rows: Rows,
+) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield each share theta of red records with the means over colours, row by row, of r D, of r
+    (D^2 + V), and of r where no record is blue.
+    """
     k = rows.queries[rows.row].astype(np.float64)
     q = rows.count / k
     deviation = 0.5 * rows.total(np.sqrt(q * (1.0 - q)))
     gap = 1.0 - np.maximum.reduceat(q, rows.start[:-1])
     variance = np.where(gap < 0.5, gap * (1.0 - gap), 0.25)
-    visits, which, inputs = np.unique(rows.queries, return_inverse=True, return_counts=True)
-    first, second, spread = (
-        np.bincount(which, weights=w) for w in (deviation, deviation**2, variance)
-    )
-    found: list[tuple[float, Evidence]] = []
-    cells = _hard_cells(rows.n)
-    for theta in cells:
-        far, far2 = _halves(visits, theta)
-        lost = visits * theta**visits
-        small = visits <= _EXACT
-        distance = _exact_halves(rows, theta) + float((first * far)[~small].sum())
-        square = float(second @ far2 + spread @ (visits * theta - lost))
-        gone = float(inputs @ lost)
-        for lam, weight in cells[theta]:
-            cost = lam * distance + (-np.log1p(-lam) - lam) * square - gone * np.log1p(-lam)
-            found.append((weight, _half(theta * rows.n, lam, float(cost))))
-    return found
+    visits, which = np.unique(rows.queries, return_inverse=True)
+    for theta in _hard_cells(rows.n):
+        far, far2 = (values[which] for values in _halves(visits, theta))
+        lost = rows.queries * theta**rows.queries
+        distance = np.where(
+            rows.queries <= _EXACT, _exact_halves(rows, theta), deviation * far
+        )
+        square = deviation**2 * far2 + variance * (rows.queries * theta - lost)
+        yield theta, distance, square, lost
 
 
 def _half(reds: float, stake: float, cost: float) -> Evidence:
@@ -252,9 +309,9 @@ def _halves(visits: np.ndarray, theta: float) -> tuple[np.ndarray, np.ndarray]:
     return far, far2
 
 
-def _exact_halves(rows: Rows, theta: float) -> float:
-    """The sum over rows of at most `_EXACT` visits of E[r D; r < k], r ~ Bin(k, theta) of the k
-    records red.
+def _exact_halves(rows: Rows, theta: float) -> np.ndarray:
+    """E[r D; r < k] of each row of at most `_EXACT` visits, r ~ Bin(k, theta) of the k records red,
+    and 0 of others: (R,).
 
     For X hypergeometric (r of k, c marked) and v = floor(c r / k) + 1, E|X - c r/k| = 2 v (k - c -
     r + v) P(X = v) / k, and q_a - q'_a = k (c r/k - X) / (r (k - r)).
@@ -264,8 +321,8 @@ def _exact_halves(rows: Rows, theta: float) -> float:
     visits = rows.queries[rows.row]
     few = (visits <= _EXACT) & (rows.count > 0) & (rows.count < visits)
     if not few.any():
-        return 0.0
-    keys, pairs = np.unique(visits[few] * (_EXACT + 1) + rows.count[few], return_counts=True)
+        return np.zeros(len(rows.input))
+    keys, which = np.unique(visits[few] * (_EXACT + 1) + rows.count[few], return_inverse=True)
     k, c, r = (
         (keys // (_EXACT + 1))[:, None],
         (keys % (_EXACT + 1))[:, None],
@@ -282,4 +339,6 @@ def _exact_halves(rows: Rows, theta: float) -> float:
         log_b = log_choose(k, r) + r * np.log(theta) + (k - r) * np.log1p(-theta)
         mean = 2.0 * v * (k - c - r + v) / k * np.exp(np.where(possible, log_p + log_b, -np.inf))
         far = np.where(possible, mean * k / np.maximum(k - r, 1), 0.0)
-    return float(0.5 * pairs @ far.sum(axis=1))
+    each = np.zeros(len(rows.label))
+    each[few] = far.sum(axis=1)[which]
+    return 0.5 * rows.total(each)
