@@ -23,6 +23,7 @@ MANY_PARAMETERS = {
     "kt_theory.planner.sizes.plans",
     "kt_theory.simulation.run.simulate",
     "kt_theory.sweep.run.run",
+    "kt_theory.transfer.sets.from_arrays",
     "kt_theory.transfer.sets.read",
 }
 """The public verbs that take more than `MOST_PARAMETERS`."""

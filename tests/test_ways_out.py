@@ -157,6 +157,13 @@ def learnt(write: Callable[[Path], Path], student: Any = None, **options: Any) -
     ).certificate()
 
 
+def planned_of_records(**options: Any) -> Act:
+    """Plan from records in hand."""
+    return lambda folder: kt.samples_needed(
+        "hard", teacher=kt.TransferSet.read(ASKED_TWICE(folder), **options), tv=0.5
+    )
+
+
 def whole_rows(inputs: int | None = None) -> Act:
     """Plan from whole rows of inputs that are asked unevenly, and raise why there is no number."""
 
@@ -507,6 +514,31 @@ WAYS = {
     "two models": Way(learnt(MODELS), "choose one, model='m'", learnt(MODELS, model="m")),
     "two models, command": Way(
         command("fit", MODELS), "choose one, --model m", command("fit", MODELS, "--model", "m")
+    ),
+    "weights of drawn inputs": Way(
+        learnt(MODELS, model="m", weights={"q0": 1}),
+        "leave them out for drawn inputs",
+        learnt(MODELS, model="m"),
+    ),
+    "weights of a list": Way(
+        learnt(MODELS, model="m", weights={"q0": 1}),
+        "weights: go with design='fixed'",
+        learnt(MODELS, model="m", weights={"q0": 1}, design="fixed"),
+    ),
+    "weights of strata": Way(
+        learnt(MODELS, model="m", design="strata"),
+        "goes with strata=..., the stratum of each input, and weights=",
+        learnt(MODELS, model="m", design="strata", strata={"q0": "a"}, weights={"a": 1}),
+    ),
+    "an input without a weight": Way(
+        learnt(ASKED_TWICE, design="fixed", weights={"q0": 1}),
+        "give each one, 0 if it does not count",
+        learnt(ASKED_TWICE, design="fixed", weights={f"q{i}": int(i == 0) for i in range(30)}),
+    ),
+    "a plan of a list": Way(
+        planned_of_records(design="fixed"),
+        "read the records with design='drawn'",
+        planned_of_records(design="drawn"),
     ),
     "inputs asked once": Way(said(ASKED_ONCE), "input=... names another", said(ASKED_TWICE)),
     "a Batch without requests": Way(said(batch), "give the requests, requests=...", with_requests),

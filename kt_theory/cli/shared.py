@@ -109,8 +109,13 @@ _OPTIONS = (
 )
 """What errors call things in Python, and which option of a command that is."""
 
-_VALUES = re.compile(r"\b(student|other|fold|label|model|input|logprob|format|design)=['\"]([^'\"]*)['\"]")
-_OPEN = re.compile(r"\b(label_map|requests|input|label|logprob|model|labels|weights|strata)=(?:\.\.\.|\[\.\.\.\])")
+_VALUES = re.compile(
+    r"\b(student|other|fold|label|model|input|logprob|format|design)=['\"]([^'\"]*)['\"]"
+)
+_OPEN = re.compile(
+    r"\b(label_map|requests|input|label|logprob|model|labels|weights|strata)="
+    r"(?:\.\.\.|\[\.\.\.\])"
+)
 
 
 def say_left_out(option: str, asked: Iterable[str], shown: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 
@@ -23,10 +23,8 @@ from kt_theory.content import ByContent
 from kt_theory.delimited import long_cells
 from kt_theory.sources import require_file
 from kt_theory.transfer.account import shortened
+from kt_theory.transfer.rows import Rows, left_over
 from kt_theory.validation import refuse_no_text, shown, unknown_name
-
-if TYPE_CHECKING:
-    from kt_theory.transfer.rows import Rows
 
 DESIGNS = ("drawn", "fixed", "strata")
 """What `TransferSet.read` calls the designs."""
@@ -55,7 +53,7 @@ class Parts(ByContent):
         return np.bincount(self.of, weights=rows.queries, minlength=len(self.weight))
 
     def shares(self, rows: Rows) -> np.ndarray:
-        """Return the weight of each visited input, its part's in proportion to its records: (R,)."""
+        """Return what each visited input counts for, its part's weight by records: (R,)."""
         return (self.weight / self.records(rows))[self.of] * rows.queries
 
 
@@ -104,15 +102,13 @@ class Fixed(Design):
     Attributes
     ----------
     weights : (inputs,) float64
-        Of each input that has a name in the records; at least 0, with `unnamed` they sum to 1.
-    unnamed : float
-        The weight of the inputs of the list that the records do not name.
+        Of each input that has a name in the records, at least 0. Less than 1 in all where the list
+        has others.
     given : bool
         Whether the weights were given; all are equal otherwise.
     """
 
     weights: np.ndarray
-    unnamed: float = 0.0
     given: bool = True
     name = "fixed"
     average = "the inputs of the list by their weights"
@@ -129,7 +125,7 @@ class Fixed(Design):
     def parts(self, rows: Rows) -> Parts:
         """Return a part for each visited input."""
         weight = self.weights[rows.input]
-        return Parts(weight, np.arange(len(weight)), max(0.0, 1.0 - float(weight.sum())))
+        return Parts(weight, np.arange(len(weight)), float(left_over(weight.sum())))
 
 
 @final
@@ -158,10 +154,12 @@ class Strata(Design):
         """Return a part for each stratum that has records."""
         visited, part = np.unique(self.of[rows.input], return_inverse=True)
         weight = self.weights[visited]
-        return Parts(weight, part, max(0.0, 1.0 - float(weight.sum())))
+        return Parts(weight, part, float(left_over(weight.sum())))
 
 
 AnyDesign = Drawn | Fixed | Strata
+
+DRAWN = Drawn()
 
 
 @dataclass(frozen=True)
@@ -222,12 +220,12 @@ class Choice:
             return _strata(self.strata, self.weights, names)
         if self.name == "fixed":
             return _fixed(self.weights, names)
-        return Drawn()
+        return DRAWN
 
 
 def _fixed(weights: Mapping[str, float] | None, names: Sequence[str]) -> Fixed:
     if weights is None:
-        return Fixed(np.full(len(names), 1.0 / max(len(names), 1)), 0.0, False)
+        return Fixed(np.full(len(names), 1.0 / max(len(names), 1)), given=False)
     missing = [name for name in names if name not in weights]
     if missing:
         raise ValueError(
@@ -235,10 +233,12 @@ def _fixed(weights: Mapping[str, float] | None, names: Sequence[str]) -> Fixed:
             f"{len(missing)} of {len(names)} inputs; give each one, 0 if it does not count"
         )
     listed = np.array([weights[name] for name in names])
-    return Fixed(listed, max(0.0, 1.0 - float(listed.sum())))
+    return Fixed(listed)
 
 
-def _strata(groups: Mapping[str, str], weights: Mapping[str, float], names: Sequence[str]) -> Strata:
+def _strata(
+    groups: Mapping[str, str], weights: Mapping[str, float], names: Sequence[str]
+) -> Strata:
     missing = [name for name in names if name not in groups]
     if missing:
         raise ValueError(

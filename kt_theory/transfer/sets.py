@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from kt_theory.content import ByContent
 from kt_theory.sources import require_file
 from kt_theory.transfer.account import Account, drawn, shortened
-from kt_theory.transfer.design import AnyDesign, Choice, Drawn
+from kt_theory.transfer.design import DRAWN, AnyDesign, Choice
 from kt_theory.transfer.read.answers import Reading
 from kt_theory.transfer.read.builder import Builder
 from kt_theory.transfer.read.files import ALLOWED, read_file
@@ -80,7 +80,7 @@ class TransferSet(ByContent):
     target: Target
     faithful: bool
     account: Account
-    design: AnyDesign = Drawn()
+    design: AnyDesign = DRAWN
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kt_theory.transfer.design import Drawn, Parts
+from kt_theory.transfer.design import DRAWN, Parts
 from kt_theory.transfer.rows import Rows, left_over
 
 THETAS = (0.03, 0.1, 0.3, 0.6)
@@ -103,9 +103,7 @@ def unseen_parts(rows: Rows, parts: Parts, delta: float) -> float:
         In (0, 1).
     """
     share = delta / len(parts.weight)
-    each = [
-        unseen_mass(rows.queries[parts.of == part], share) for part in range(len(parts.weight))
-    ]
+    each = [unseen_mass(rows.queries[parts.of == part], share) for part in range(len(parts.weight))]
     return float(parts.weight @ each)
 
 
@@ -155,7 +153,7 @@ def shared_mass(
     sampled_from_teacher : bool
         Whether sampled labels follow the stated probabilities.
     """
-    parts = parts or Drawn().parts(rows)
+    parts = parts or DRAWN.parts(rows)
     return _from_colourings(
         rows.n,
         rows.labels,
@@ -343,7 +341,7 @@ def distance(rows: Rows, apart: np.ndarray, delta: float, parts: Parts | None = 
     parts : Parts, optional
         What the design weighs; by default all inputs are drawn together.
     """
-    parts = parts or Drawn().parts(rows)
+    parts = parts or DRAWN.parts(rows)
     records = parts.records(rows)
     each = parts.weight / records
     spread = 0.5 * np.log(1.0 / delta) * float(parts.weight @ each)

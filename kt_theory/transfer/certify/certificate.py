@@ -11,7 +11,7 @@ import numpy as np
 
 from kt_theory.students.sparse import ClosedForm, Frequencies, Sharing
 from kt_theory.transfer.certify.inputs import Inputs
-from kt_theory.transfer.design import Drawn
+from kt_theory.transfer.design import DRAWN
 from kt_theory.validation import unit_interval
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Certificate:
     method: str
     assumptions: tuple[str, ...]
     target: str = ""
-    average: str = Drawn.average
+    average: str = DRAWN.average
 
     def __str__(self) -> str:
         lines = [

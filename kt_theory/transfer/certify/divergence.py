@@ -1,5 +1,5 @@
-"""How far a teacher can be from the frequencies of its labels, given how much relative entropy there
-is between them: regions for labels of inputs that were chosen, not drawn.
+"""How far a teacher can be from the frequencies of its labels, given how much relative entropy is
+between them: regions for labels of inputs that were chosen, not drawn.
 
 Input s was asked k_s times, with frequencies f_s; its teacher is p_s. Two regions hold the teacher,
 

@@ -80,18 +80,20 @@ def weights(answers: np.ndarray, labels: int) -> dict[str, float]:
         A.
     """
     free = len(answers) * (labels - 1)
-    region, sequence = next(shares for most, shares in _REGIONS if free <= most)
-    shares = {"region": region, "sequence": sequence}
-    rest = 1.0 - region - sequence
+    shares = next(dict(shares) for most, shares in _WEIGHTS if free <= most)
     if answers.max() > _COUNTED or np.unique(answers).sum() > _WORK:
-        shares |= {"mean": 0.4 * rest, "halves": 0.6 * rest}
-    else:
-        shares |= {"mean": 0.3 * rest, "halves": 0.35 * rest, "counts": 0.35 * rest}
-    return {name: share for name, share in shares.items() if share > 0.0}
+        shares["halves"] += shares.pop("counts")
+    return shares
 
 
-_REGIONS = ((1, (0.7, 0.0)), (4, (0.5, 0.0)), (20, (0.3, 0.02)), (math.inf, (0.05, 0.02)))
-"""The weights of the two regions by how many probabilities are free, S (A - 1)."""
+_WEIGHTS: tuple[tuple[float, dict[str, float]], ...] = (
+    (1, {"region": 0.7, "mean": 0.1, "counts": 0.05, "halves": 0.15}),
+    (4, {"region": 0.6, "mean": 0.15, "counts": 0.1, "halves": 0.15}),
+    (20, {"region": 0.1, "sequence": 0.02, "mean": 0.2, "counts": 0.08, "halves": 0.6}),
+    (math.inf, {"region": 0.04, "sequence": 0.02, "mean": 0.14, "counts": 0.1, "halves": 0.7}),
+)
+"""By how many probabilities are free, S (A - 1): what makes the certificate the least or close to
+it on the settings of `benchmarks/certificates.py`."""
 
 
 def _region(rows: Rows, weight: np.ndarray, delta: float) -> Lines:
@@ -153,7 +155,8 @@ def label_counts(rows: Rows, weight: np.ndarray, stake: float) -> Lines:
     grid = np.floor(np.log(np.maximum(x, 1e-12)) / _STEP)
     below, above = np.exp(_STEP * grid), np.exp(_STEP * (grid + 1.0))
     spent = 0.0
-    for end, share in ((below, (above - x) / (above - below)), (above, (x - below) / (above - below))):
+    part = (x - below) / (above - below)
+    for end, share in ((below, 1.0 - part), (above, part)):
         keys = np.stack([k.astype(np.float64), end])
         found, which = np.unique(keys, axis=1, return_inverse=True)
         for place, (answers, own) in enumerate(found.T):

@@ -251,9 +251,7 @@ def _halves_of_rows(
     for theta in _hard_cells(rows.n):
         far, far2 = (values[which] for values in _halves(visits, theta))
         lost = rows.queries * theta**rows.queries
-        distance = np.where(
-            rows.queries <= _EXACT, _exact_halves(rows, theta), deviation * far
-        )
+        distance = np.where(rows.queries <= _EXACT, _exact_halves(rows, theta), deviation * far)
         square = deviation**2 * far2 + variance * (rows.queries * theta - lost)
         yield theta, distance, square, lost
 
