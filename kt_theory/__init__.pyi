@@ -42,5 +42,6 @@ from .transfer.estimator import CopyClassifier as CopyClassifier
 from .transfer.fit import Copy as Copy
 from .transfer.fit import fit as fit
 from .transfer.sets import TransferSet as TransferSet
+from .transfer.until import fit_until as fit_until
 
 __version__: str

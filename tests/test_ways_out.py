@@ -157,6 +157,21 @@ def learnt(write: Callable[[Path], Path], student: Any = None, **options: Any) -
     ).certificate()
 
 
+def until(**options: Any) -> Act:
+    """Read records until they are certified."""
+    return lambda folder: kt.fit_until(lines(question(0), times=9)(folder), 0.5, **options)
+
+
+def at_all_times(other: str = "keep", **options: Any) -> Act:
+    """Learn from labels, and certify at all times together."""
+    return lambda folder: kt.fit(
+        kt.TransferSet.read(
+            lines(question(0), times=9)(folder), labels=["yes", "no"], other=other, **options
+        ),
+        "ce_sgl",
+    ).certificate(anytime=True)
+
+
 def planned_of_records(**options: Any) -> Act:
     """Plan from records in hand."""
     return lambda folder: kt.samples_needed(
@@ -534,6 +549,21 @@ WAYS = {
         learnt(ASKED_TWICE, design="fixed", weights={"q0": 1}),
         "give each one, 0 if it does not count",
         learnt(ASKED_TWICE, design="fixed", weights={f"q{i}": int(i == 0) for i in range(30)}),
+    ),
+    "a list that is not known yet": Way(
+        until(design="fixed"),
+        "give weights=..., as the list must be known",
+        until(design="fixed", weights={"q0": 1}),
+    ),
+    "draws at all times": Way(
+        at_all_times(other="none"),
+        "goes with design='fixed', not with",
+        at_all_times(other="none", design="fixed"),
+    ),
+    "labels at all times": Way(
+        at_all_times(design="fixed"),
+        "with labels=... and other='none' or other='pool'",
+        at_all_times(other="pool", design="fixed"),
     ),
     "a plan of a list": Way(
         planned_of_records(design="fixed"),

@@ -13,10 +13,12 @@ import click
 from kt_theory.cli.shared import Names, clear_errors, in_options
 from kt_theory.cli.standard_input import as_file
 from kt_theory.cli.tables import folded
+from kt_theory.validation import unit_interval
 
 if TYPE_CHECKING:
     from kt_theory.students import Student
     from kt_theory.transfer.sets import TransferSet
+    from kt_theory.transfer.until import Stopped
 
 READING = {
     "form": "format",
@@ -92,22 +94,26 @@ def read_records(path: Path, options: dict[str, Any]) -> TransferSet:
     from kt_theory.transfer.sets import TransferSet
 
     with as_file(path) as file:
-        return TransferSet.read(
-            file,
-            options["form"],
-            **{name: options[name] for name in CHOICE if options.get(name) is not None},
-            label=options["label"] or "first_token",
-            input=options["field"],
-            logprob=options["logprob"],
-            labels=options["declared"],
-            other=options["other"] or "keep",
-            label_map=options["label_map"],
-            fold=options["fold"] or (),
-            model=options["model"],
-            requests=options["requests"],
-            on_error="raise" if options["strict"] else "skip",
-            as_sampled=options["as_sampled"],
-        )
+        return TransferSet.read(file, **_reading(options))
+
+
+def _reading(options: dict[str, Any]) -> dict[str, Any]:
+    """What the options of reading are for `TransferSet.read`."""
+    return {
+        "format": options["form"],
+        "label": options["label"] or "first_token",
+        "input": options["field"],
+        "logprob": options["logprob"],
+        "labels": options["declared"],
+        "other": options["other"] or "keep",
+        "label_map": options["label_map"],
+        "fold": options["fold"] or (),
+        "model": options["model"],
+        "requests": options["requests"],
+        "on_error": "raise" if options["strict"] else "skip",
+        "as_sampled": options["as_sampled"],
+        **{name: options[name] for name in CHOICE if options.get(name) is not None},
+    }
 
 
 @click.command(
@@ -147,6 +153,13 @@ def read_records(path: Path, options: dict[str, Any]) -> TransferSet:
 @click.option(
     "--strata", type=Path, help="A file, .json or .csv, of inputs and the strata they are of."
 )
+@click.option(
+    "--until",
+    type=float,
+    metavar="TV",
+    help="Read a record a line as they come, and stop as soon as that total variation distance is "
+    "certified.",
+)
 @reading_options
 @clear_errors
 def fit_command(
@@ -155,6 +168,7 @@ def fit_command(
     out: Path | None,
     confidence: float,
     as_json: bool,
+    until: float | None,
     **options: Any,
 ) -> None:
     """Learn a copy of a teacher from real records, and say how good it is.
@@ -168,23 +182,30 @@ def fit_command(
     from kt_theory.output import refuse_unwritable
     from kt_theory.transfer import words
     from kt_theory.transfer.fit import WRITABLE, fit
-    from kt_theory.validation import unit_interval
 
     unit_interval(confidence, "--confidence")
     if out is not None:
         refuse_unwritable([out], inputs=[file])
         if out.suffix not in WRITABLE:
             raise ValueError(f"--out {out}: must end in {', '.join(WRITABLE)}")
-    transfer = read_records(file, options)
-    copy = fit(transfer, _student(student, len(transfer.input_names)))
-    certificate = copy.certificate(confidence)
+    if until is None:
+        transfer = read_records(file, options)
+        copy = fit(transfer, _student(student, len(transfer.input_names)))
+        certificate = copy.certificate(confidence)
+    else:
+        stopped = _until(file, until, confidence, _student(student, None), options)
+        copy, certificate = stopped.copy, stopped.certificate
+        transfer = copy.transfer
     if as_json:
         found = words.for_programs(copy, certificate)
+        if until is not None:
+            found["until"] = stopped.for_programs()
         for name in ("warnings", "notes"):
             found["records"][name] = [in_options(text) for text in found["records"][name]]
         click.echo(json.dumps(found, ensure_ascii=sys.stdout.encoding.lower() != "utf-8"))
     else:
         lines = [
+            *([stopped.summary] if until is not None else []),
             *transfer.account.warnings,
             *words.answer(copy, certificate),
             "",
@@ -195,7 +216,18 @@ def fit_command(
         click.echo(copy.write(out), err=as_json)
 
 
-def _student(name: str | None, inputs: int) -> Student | None:
+def _until(
+    path: Path, tv: float, confidence: float, student: Student | None, options: dict[str, Any]
+) -> Stopped:
+    """Read the lines of a file, or of standard input as they come, until they are certified."""
+    from kt_theory.transfer.until import fit_until
+
+    lines = sys.stdin.buffer if str(path) == "-" else path
+    unit_interval(tv, "--until")
+    return fit_until(lines, tv, confidence=confidence, student=student, **_reading(options))
+
+
+def _student(name: str | None, inputs: int | None) -> Student | None:
     if name is None:
         return None
     from kt_theory import catalogue

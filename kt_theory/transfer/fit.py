@@ -226,7 +226,7 @@ class Copy(ByContent):
             )
         raise ValueError(f"{target}: must end in {', '.join(WRITABLE)}")
 
-    def certificate(self, confidence: float = 0.95) -> Certificate:
+    def certificate(self, confidence: float = 0.95, *, anytime: bool = False) -> Certificate:
         """Return an upper confidence bound on TV(copy, teacher | rho), from the records alone.
 
         Parameters
@@ -234,8 +234,17 @@ class Copy(ByContent):
         confidence : float
             In (0, 1): the bound holds with at least this probability over the draw of the records,
             whatever the teacher and rho are.
+        anytime : bool
+            It holds at all times together: one may look after every answer, and stop when the bound
+            is small. For a fixed list of inputs; where labels alone count, their number must be
+            declared.
+
+        Raises
+        ------
+        ValueError
+            For a confidence outside (0, 1), or anytime=True where nothing holds at all times.
         """
-        return certify(self, confidence)
+        return certify(self, confidence, anytime=anytime)
 
     def __repr__(self) -> str:
         return f"Copy({self.student}: {len(self.rows.input)} inputs, {len(self.labels)} labels)"

@@ -12,7 +12,7 @@ import numpy as np
 from kt_theory.students.sparse import ClosedForm, Frequencies, Sharing
 from kt_theory.transfer.certify.inputs import Inputs
 from kt_theory.transfer.design import DRAWN
-from kt_theory.validation import unit_interval
+from kt_theory.validation import true_or_false, unit_interval
 
 if TYPE_CHECKING:
     from kt_theory.access import Channel
@@ -59,6 +59,8 @@ class Certificate:
         Whose distribution the copy is compared with.
     average : str
         What the distance is averaged over: how the inputs were chosen.
+    anytime : bool
+        It holds at all times together: for every number of records that one may stop at.
     """
 
     bound: float
@@ -73,6 +75,7 @@ class Certificate:
     assumptions: tuple[str, ...]
     target: str = ""
     average: str = DRAWN.average
+    anytime: bool = False
 
     def __str__(self) -> str:
         lines = [
@@ -97,12 +100,14 @@ class Certificate:
         return "\n".join([*lines, *(f"  assumes: {text}" for text in self.assumptions)])
 
 
-def certify(copy: Copy, confidence: float) -> Certificate:
+def certify(copy: Copy, confidence: float, *, anytime: bool = False) -> Certificate:
     """Return the certificate of a copy; see `Copy.certificate`."""
     delta = 1.0 - unit_interval(confidence, "confidence")
+    true_or_false(anytime, "anytime")
     if copy.pooled is not None:
-        return _certified_given(copy, copy.pooled, delta)
-    return _certified(copy, delta, _proved(copy, delta))
+        return _certified_given(copy.pooled, Inputs(copy.pooled, anytime), delta)
+    inputs = Inputs(copy, anytime)
+    return _certified(copy, inputs, delta, _proved(copy, inputs, delta))
 
 
 @dataclass(frozen=True)
@@ -138,10 +143,10 @@ class Proved:
 class _Proofs:
     """The bounds that `kt_theory.students.sparse.Proofs` names, each at confidence 1 - delta."""
 
-    def __init__(self, copy: Copy, delta: float) -> None:
+    def __init__(self, copy: Copy, inputs: Inputs, delta: float) -> None:
         self.copy, self.rows = copy, copy.rows
         self.prior, level = copy.learner.prior, copy.learner.access
-        self.inputs = Inputs(copy)
+        self.inputs = inputs
         # What each of one bound or of two may fail with, beside that for a table of its own.
         beside = self.prior and self.inputs.random
         self.one = delta / (1 + beside)
@@ -192,13 +197,14 @@ class _Proofs:
         return found.and_more(method, unseen)
 
 
-def _proved(copy: Copy, delta: float) -> Proved:
-    found: Proved = copy.learner.form.certified(_Proofs(copy, delta))
+def _proved(copy: Copy, inputs: Inputs, delta: float) -> Proved:
+    found: Proved = copy.learner.form.certified(_Proofs(copy, inputs, delta))
     return found
 
 
-def _certified_given(copy: Copy, pooled: Copy, delta: float) -> Certificate:
-    """The certificate of a copy of the teacher given that its label is declared.
+def _certified_given(pooled: Copy, inputs: Inputs, delta: float) -> Certificate:
+    """The certificate of a copy of the teacher given that its label is declared, from that of the
+    pooled teacher.
 
     Let q and p be the rows of the pooled copy and of the pooled teacher, t = TV(q, p), and D the
     declared labels. Given D the rows are t / max(q(D), p(D)) apart at most: where q(D) <= p(D),
@@ -212,10 +218,10 @@ def _certified_given(copy: Copy, pooled: Copy, delta: float) -> Certificate:
     all are such rows, what is left is the input mass that was never asked. Each of the three is
     bounded at confidence 1 - delta/3, or the first alone where the inputs are a fixed list.
     """
-    rows, inputs = pooled.rows, Inputs(pooled)
+    rows = pooled.rows
     part = delta / 3.0 if inputs.random else delta
-    proved = _proved(pooled, part)
-    base = _certified(pooled, part, proved)
+    proved = _proved(pooled, inputs, part)
+    base = _certified(pooled, inputs, part, proved)
     declared = pooled.transfer.target.declared
     mass = pooled.declared_mass
     stated = rows.total(rows.known & (rows.label < declared))
@@ -241,9 +247,8 @@ _QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5)
 """Rows below such a share of declared mass may be given up."""
 
 
-def _certified(copy: Copy, delta: float, proved: Proved) -> Certificate:
-    rows, inputs = copy.rows, Inputs(copy)
-    weight = inputs.shares
+def _certified(copy: Copy, inputs: Inputs, delta: float, proved: Proved) -> Certificate:
+    rows, weight = copy.rows, inputs.shares
     unseen = inputs.unseen(delta)
     by_labels = not (proved.stated or proved.undone)
     disagreement = 0.0 if by_labels else 0.5 * float(weight[rows.row] @ rows.spread)
@@ -258,9 +263,13 @@ def _certified(copy: Copy, delta: float, proved: Proved) -> Certificate:
         disagreement=disagreement,
         contradiction=contradiction,
         method=proved.method,
-        assumptions=tuple(_assumptions(copy, proved, disagreement, contradiction)),
+        assumptions=(
+            inputs.taken,
+            *_assumptions(copy, proved, disagreement, contradiction),
+        ),
         target=copy.target,
         average=copy.transfer.design.average,
+        anytime=inputs.anytime,
     )
 
 
@@ -269,7 +278,7 @@ def _assumptions(
 ) -> list[str]:
     """What the bound takes for granted, a clause each."""
     transfer, account = copy.transfer, copy.transfer.account
-    found = [transfer.design.taken]
+    found = []
     if transfer.target.other == "none":
         found.append(f"there are no labels but the {len(transfer.labels)} declared ones")
     elif not transfer.closed:

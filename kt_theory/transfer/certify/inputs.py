@@ -7,12 +7,13 @@ all weights are known: what was not asked is certain, and so is every average of
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from kt_theory.transfer.certify import bounds, fixed, hard
+from kt_theory.transfer.certify import bounds, divergence, fixed, hard
 from kt_theory.transfer.certify.evidence import bound
 from kt_theory.transfer.design import Drawn, Fixed, Strata
 
@@ -23,16 +24,34 @@ HALVES = "halves of the labels of each input"
 STATED = "unbiased loss of held-out records"
 
 
+class NotAtAllTimes(ValueError):
+    """Nothing is known that holds at all times together."""
+
+
 class Inputs:
     """The inputs of a copy, as its design chose them.
 
     Parameters
     ----------
     copy : Copy
+    anytime : bool
+        What is proved holds at all times together, however one decides when to look.
+
+    Raises
+    ------
+    NotAtAllTimes
+        If nothing holds at all times of such inputs.
     """
 
-    def __init__(self, copy: Copy) -> None:
+    def __init__(self, copy: Copy, anytime: bool) -> None:
         self.rows, self.design = copy.rows, copy.transfer.design
+        self.anytime = anytime
+        if anytime and self.random:
+            raise NotAtAllTimes(
+                f"anytime = True: goes with design='fixed', not with {self.design.name!r}, as "
+                "nothing is known at all times of inputs that are drawn; kt.fit_until looks at "
+                "them when it is due, and pays for each look"
+            )
         self.faithful = copy.transfer.faithful
         self.parts = self.design.parts(copy.rows)
 
@@ -40,6 +59,18 @@ class Inputs:
     def random(self) -> bool:
         """Whether the inputs are draws of a law that is not known."""
         return not isinstance(self.design, Fixed)
+
+    @property
+    def taken(self) -> str:
+        """What is taken for granted of the choice of inputs."""
+        if not self.anytime:
+            return self.design.taken
+        found = (
+            "answers to an input are independent draws of one teacher; when to look, when to stop "
+            "and which input is asked next may depend on the answers before"
+        )
+        equal = isinstance(self.design, Fixed) and not self.design.given
+        return f"{found}; the answered inputs are the list, and weigh the same" if equal else found
 
     @cached_property
     def shares(self) -> np.ndarray:
@@ -78,19 +109,22 @@ class Inputs:
         The hidden mass of an input that was asked is known. So of a fixed list the largest loss
         that it leaves possible is certain; what held-out records say may be less.
         """
+        possible = self.unasked + float(self.parts.weight @ bounds.largest_losses(self.rows))
+        certain = "hidden mass of each input, which is known"
+        # Held-out records of labels that were not drawn say nothing of them.
+        if self.anytime or not (self.random or self.faithful):
+            return certain, possible
         held_out = self.unasked + bounds.shared_mass(
             self.rows, delta, parts=self.parts, sampled_from_teacher=self.faithful
         )
-        if self.random:
+        if self.random or held_out < possible:
             return STATED, held_out
-        possible = self.unasked + float(self.parts.weight @ bounds.largest_losses(self.rows))
-        # Held-out records of labels that were not drawn say nothing of them.
-        if possible <= held_out or not self.faithful:
-            return "hidden mass of each input, which is known", possible
-        return STATED, held_out
+        return certain, possible
 
     def counted(self, delta: float) -> tuple[str, float]:
         """Return the method and the bound for the frequencies of hard labels."""
+        if self.anytime:
+            return self._counted_at_all_times(delta)
         match self.design:
             case Fixed():
                 method = "relative entropy, mean, counts and halves of the labels of each input"
@@ -101,6 +135,19 @@ class Inputs:
             case Strata():
                 return HALVES, self.unasked + self._halves(delta)
         assert_never(self.design)
+
+    def _counted_at_all_times(self, delta: float) -> tuple[str, float]:
+        rows, weight = self.rows, self.parts.weight
+        if not rows.closed:
+            raise NotAtAllTimes(
+                "anytime = True: the number of labels must be known where labels alone count; read "
+                "the records with labels=... and other='none' or other='pool'"
+            )
+        found = divergence.farthest(rows, weight, divergence.regret(rows) + math.log(1.0 / delta))
+        return (
+            "relative entropy of each input, at all times (Krichevsky and Trofimov)",
+            self.unasked + found,
+        )
 
     def _halves(self, delta: float) -> float:
         most = float(self.parts.weight.sum())
