@@ -41,6 +41,9 @@ bench: $(READY)
 bench-transfer: $(READY)
 	$(BIN)/python benchmarks/transfer.py --out benchmarks/transfer.md
 
+bench-certificates: $(READY)
+	$(BIN)/python benchmarks/certificates.py --draws 20 > benchmarks/certificates.md
+
 bench-sweeps: $(READY)
 	$(BIN)/python benchmarks/sweep_overhead.py
 

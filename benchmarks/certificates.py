@@ -131,7 +131,13 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     draws = parser.parse_args().draws
     names = [*BOUNDS, "ratio"]
-    print(f"Confidence 0.95, means of {draws} draws; the ratio is the largest of a draw.\n")
+    print("# Bounds on the loss of hard labels\n")
+    print(
+        f"A list of inputs of equal weight, confidence 0.95; means of {draws} draws, and the largest ratio, in a draw, of"
+    )
+    print(
+        "the certificate to the least of the others. `python benchmarks/certificates.py --draws 20`.\n"
+    )
     print(f"| inputs | labels | answers each | rows | {' | '.join(names)} |")
     print("|" + "---|" * (4 + len(names)))
     worst = 0.0

@@ -109,17 +109,20 @@ class Inputs:
         The hidden mass of an input that was asked is known. So of a fixed list the largest loss
         that it leaves possible is certain; what held-out records say may be less.
         """
-        possible = self.unasked + float(self.parts.weight @ bounds.largest_losses(self.rows))
+        if self.random:
+            return STATED, self._held_out(delta)
         certain = "hidden mass of each input, which is known"
+        possible = self.unasked + float(self.parts.weight @ bounds.largest_losses(self.rows))
         # Held-out records of labels that were not drawn say nothing of them.
-        if self.anytime or not (self.random or self.faithful):
+        if self.anytime or not self.faithful:
             return certain, possible
-        held_out = self.unasked + bounds.shared_mass(
+        held_out = self._held_out(delta)
+        return (STATED, held_out) if held_out < possible else (certain, possible)
+
+    def _held_out(self, delta: float) -> float:
+        return self.unasked + bounds.shared_mass(
             self.rows, delta, parts=self.parts, sampled_from_teacher=self.faithful
         )
-        if self.random or held_out < possible:
-            return STATED, held_out
-        return certain, possible
 
     def counted(self, delta: float) -> tuple[str, float]:
         """Return the method and the bound for the frequencies of hard labels."""
