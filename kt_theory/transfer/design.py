@@ -124,7 +124,7 @@ class Fixed(Design):
 
     def parts(self, rows: Rows) -> Parts:
         """Return a part for each visited input."""
-        weight = self.weights[rows.input]
+        weight = _counted(self.weights[rows.input])
         return Parts(weight, np.arange(len(weight)), float(left_over(weight.sum())))
 
 
@@ -153,8 +153,13 @@ class Strata(Design):
     def parts(self, rows: Rows) -> Parts:
         """Return a part for each stratum that has records."""
         visited, part = np.unique(self.of[rows.input], return_inverse=True)
-        weight = self.weights[visited]
+        weight = _counted(self.weights[visited])
         return Parts(weight, part, float(left_over(weight.sum())))
+
+
+def _counted(weight: np.ndarray) -> np.ndarray:
+    """Weights that are rounding count as unasked: squares of the others are finite."""
+    return np.where(weight < 1e-12, 0.0, weight)
 
 
 AnyDesign = Drawn | Fixed | Strata

@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.special import xlogy
 from scipy.stats import binom, multinomial
 from transfer_cases import draw_chosen, of_counts
 
@@ -285,7 +286,7 @@ def test_the_closed_form_of_the_largest_mean_loss_meets_the_sum():
 def test_weights_of_evidence_sum_to_1_and_know_the_design_alone():
     for answers in ([5], [20] * 50, [3000], [1, 7, 40] * 30, list(range(1, 400))):
         for labels in (2, 3, 6, 40):
-            found = fixed.weights(np.array(answers), labels)
+            found = fixed.weights(np.array(answers), labels, np.ones(len(answers)))
             assert sum(found.values()) == pytest.approx(1.0, abs=1e-12)
 
 
@@ -479,7 +480,7 @@ def test_what_was_not_answered_counts_as_unseen():
     assert certified([[30, 10]], weights={"0": 0, "never": 1}).bound == pytest.approx(0.5)
     own = kt.students.with_prior("ce_sgl", np.full((2, 2), 0.5))
     transfer = of_counts(even(2, 2), np.array(rows), "hard", design="fixed", weights=both)
-    assert fit(transfer, own).certificate().bound == pytest.approx(found.bound + 0.25, abs=1e-6)
+    assert fit(transfer, own).certificate().bound == pytest.approx(found.bound + 0.25 / 2, abs=1e-6)
 
 
 def test_weights_are_divided_by_their_sum_and_equal_by_default():
@@ -693,3 +694,53 @@ def test_the_command_refuses_a_design_that_does_not_fit(options, words):
     assert done.exit_code == 2
     assert words in done.output
     assert len(done.output.strip().splitlines()) == 1
+
+
+EXTREMES = [
+    ([[1, 0]], {"0": 1}),
+    ([[1, 0], [900, 1100]], {"0": 1e-11, "1": 1}),
+    ([[1, 0], [900, 1100]], {"0": 1e-300, "1": 1}),
+    ([[1, 0], [900, 1100]], {"0": 1, "1": 1e-9}),
+    ([[1, 0], [90, 110]], {"0": 0, "1": 0, "x": 1}),
+    ([[200_000, 100_000]], {"0": 1}),
+    ([[300_000, 0]], {"0": 1}),
+    ([[3]], {"0": 1}),
+    ([[2] + [0] * 3000], {"0": 1}),
+]
+
+
+@pytest.mark.parametrize(("table", "weights"), EXTREMES)
+def test_extreme_lists_are_certified_in_numbers(table, weights):
+    """In [0, 1], no warning, at one time and at all times, and no light input changes the bound of the others."""
+    transfer = of_counts(
+        even(len(table[0]), len(table)), np.array(table), "hard", design="fixed", weights=weights
+    )
+    for anytime in (False, True):
+        found = fit(transfer, "ce_sgl").certificate(anytime=anytime).bound
+        assert 0.0 <= found <= 1.0
+        if len(table) == 2 and weights["1"] == 1:
+            alone = (
+                certified(table[1:])
+                if not anytime
+                else fit(
+                    of_counts(even(2), np.array(table[1:]), "hard", design="fixed"), "ce_sgl"
+                ).certificate(anytime=True)
+            )
+            assert found == pytest.approx(alone.bound, rel=0.15)
+
+
+def test_what_a_row_gains_is_bounded_where_little_is_paid():
+    """v huge: all that x - b can be; small v: v b (1 - b) / 2, and the free b is the best of all."""
+    b = np.linspace(0.0, 1.0, 101)
+    assert (divergence._value(b, np.full(101, 1e12)) >= 1.0 - b - 1e-12).all()
+    assert divergence._value(b, np.full(101, 1e-5)) == pytest.approx(0.5e-5 * b * (1 - b), rel=1e-3)
+    for v in (1e-5, 1e-2, 0.7, 1.0, 3.0, 50.0, 1e5):
+        free = divergence._freest(np.array([v]))
+        best = divergence._value(free, np.array([v]))
+        assert (divergence._value(b, np.full(101, v)) <= best * (1 + 1e-9)).all()
+        x = np.linspace(0, 1, 20001)[1:-1]
+        for own in (0.0, 0.2, 0.9):
+            kl = xlogy(own, own / x) + xlogy(1 - own, (1 - own) / (1 - x))
+            grid = np.where(x >= own, x - own - kl / v, 0.0).max()
+            found = divergence._value(np.array([own]), np.array([v]))[0]
+            assert grid - 1e-9 <= found <= max(grid, 0.0) + 1e-4

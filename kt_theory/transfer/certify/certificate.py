@@ -192,7 +192,7 @@ class _Proofs:
         """What is proved, with the inputs where the student keeps a table of its own."""
         if not self.prior:
             return found
-        unseen = self.inputs.unseen(delta)
+        unseen = self.inputs.own_table(delta)
         method = "the input mass never asked, where the student keeps its own table"
         return found.and_more(method, unseen)
 

@@ -106,6 +106,8 @@ def farthest(rows: Rows, weight: np.ndarray, budget: float) -> float:
     budget : float
         C >= 0.
     """
+    if not (weight > 0).any():
+        return 0.0
     lines = distances(rows, weight, budget)
     # Any multiplier gives a bound.
     return min(float(weight.sum()), float((lines.slope**-1 * (budget - lines.height)).min()))
@@ -127,8 +129,10 @@ def distances(rows: Rows, weight: np.ndarray, budget: float) -> Lines:
     w, k = weight[chosen], rows.sampled[chosen].astype(np.float64)
 
     def gains(mu: np.ndarray) -> np.ndarray:
+        blocks = np.array_split(mu, min(len(mu), 1 + mu.size * begin.size // _CELLS))
+        values = [_row_values(w / (block[:, None] * k), begin, rest) @ w for block in blocks]
         # Rounding is allowed for.
-        return (1.0 + 1e-9) * (_row_values(w / (mu[:, None] * k), begin, rest) @ w)
+        return (1.0 + 1e-9) * np.concatenate(values)
 
     # Where v is 1e-6 in every row the distance is given up for 1e-6; where it is 100 in every row,
     # it costs nothing.
@@ -136,6 +140,10 @@ def distances(rows: Rows, weight: np.ndarray, budget: float) -> Lines:
     best = wide[int((wide * budget + gains(wide)).argmin())]
     mu = best * np.geomspace(wide[0] / wide[1], wide[1] / wide[0], 17)
     return Lines(1.0 / mu, -gains(mu) / mu)
+
+
+_CELLS = 4_000_000
+"""Sums of frequencies that are looked at together."""
 
 
 def _sums(rows: Rows, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -188,6 +196,7 @@ def _freest(v: np.ndarray) -> np.ndarray:
 
 def _value(b: np.ndarray, v: np.ndarray) -> np.ndarray:
     """The largest x - b - kl(b || x) / v over x, given b."""
+    given, v = v, np.minimum(v, 1e6)
     root = np.sqrt((1.0 - v) ** 2 + 4.0 * v * b)
     less = 1.0 - v
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -198,4 +207,5 @@ def _value(b: np.ndarray, v: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         kl = np.where(b > 0, -b * np.log1p(d / b), 0.0)
         kl = kl - np.where(b < 1, (1.0 - b) * np.log1p(-d / (1.0 - b)), 0.0)
-    return np.maximum(0.0, d - np.maximum(kl, 0.0) / v)
+    # Where x rounds to 1, the most that x - b can be.
+    return np.where(given > 1e6, 1.0 - b, np.maximum(0.0, d - np.maximum(kl, 0.0) / v))

@@ -36,8 +36,11 @@ form that is hardly larger."""
 _COUNTED = 2000
 """Up to so many answers an input its counts are evidence; above, computing it takes long."""
 
+_STEP = math.log(1.25)
+"""Between stakes at which costs of counts are computed, as logarithms."""
+
 _WORK = 20_000
-"""Up to so many answers of inputs that differ in their number the counts are evidence."""
+"""Up to so many answers, of inputs that differ in them or in their stake, counts are evidence."""
 
 
 def counted(rows: Rows, parts: Parts, delta: float) -> float:
@@ -59,7 +62,7 @@ def counted(rows: Rows, parts: Parts, delta: float) -> float:
     halves = hard.halves(rows, parts)
     if not rows.closed:
         return bound(halves, most, delta)
-    shares = weights(rows.sampled, rows.labels)
+    shares = weights(rows.sampled, rows.labels, parts.weight)
     evidence = [(share * shares["halves"], lines) for share, lines in halves]
     for name in shares.keys() & _MAKERS.keys():
         evidence.append((shares[name], _MAKERS[name](rows, parts.weight, shares[name] * delta)))
@@ -69,7 +72,7 @@ def counted(rows: Rows, parts: Parts, delta: float) -> float:
     return bound(evidence, most, delta)
 
 
-def weights(answers: np.ndarray, labels: int) -> dict[str, float]:
+def weights(answers: np.ndarray, labels: int, weight: np.ndarray) -> dict[str, float]:
     """Return the weight of each kind of evidence, from what is fixed before the labels alone.
 
     Parameters
@@ -78,10 +81,14 @@ def weights(answers: np.ndarray, labels: int) -> dict[str, float]:
         k_s.
     labels : int
         A.
+    weight : (R,) array
+        w_s >= 0, some above 0.
     """
     free = len(answers) * (labels - 1)
     shares = next(dict(shares) for most, shares in _WEIGHTS if free <= most)
-    if answers.max() > _COUNTED or np.unique(answers).sum() > _WORK:
+    stakes = np.floor(np.log(np.maximum(weight, 1e-300) / answers) / _STEP)
+    work = np.unique(np.stack([answers, stakes]), axis=1)[0].sum()
+    if answers.max() > _COUNTED or work > _WORK:
         shares["halves"] += shares.pop("counts")
     return shares
 
@@ -149,7 +156,7 @@ def label_counts(rows: Rows, weight: np.ndarray, stake: float) -> Lines:
         l sqrt(sum_s w_s^2 / k_s).
     """
     k = rows.sampled
-    # exp(l w_s) is finite.
+    # So that exp(l w_s) is finite.
     length = min(stake / math.sqrt(float((weight**2 / k).sum())), 300.0 / float(weight.max()))
     x = length * weight / k
     grid = np.floor(np.log(np.maximum(x, 1e-12)) / _STEP)
@@ -166,10 +173,6 @@ def label_counts(rows: Rows, weight: np.ndarray, stake: float) -> Lines:
             spent += float(share[rows.row[pairs]] @ costs[rows.count[pairs]])
             spent += rest * float(share[here].sum())
     return Lines.one(length, -spent)
-
-
-_STEP = math.log(1.25)
-"""Stakes at which costs are computed, as logarithms."""
 
 
 def mean_and_deviation(rows: Rows, weight: np.ndarray, delta: float) -> float:

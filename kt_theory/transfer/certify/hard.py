@@ -231,9 +231,11 @@ def _at_least(weight: np.ndarray, reds: np.ndarray, stakes: np.ndarray, cost: fl
     bets = stakes > 0
     w, r, lam = weight[bets], reds[bets], stakes[bets]
     nu = np.linspace(0.02, 1.0, 60)[:, None] * float((w / (lam * r)).max())
-    loss = np.clip(1.0 / lam - nu * r / w, 0.0, 1.0)
-    gains = (w * loss + nu * r * np.log1p(-lam * loss)).sum(axis=1)
-    return Lines(1.0 / nu[:, 0], -gains / nu[:, 0] - cost)
+    gains = []
+    for block in np.array_split(nu, min(len(nu), 1 + len(nu) * len(w) // 1_000_000)):
+        loss = np.clip(1.0 / lam - block * r / w, 0.0, 1.0)
+        gains.append((w * loss + block * r * np.log1p(-lam * loss)).sum(axis=1))
+    return Lines(1.0 / nu[:, 0], -np.concatenate(gains) / nu[:, 0] - cost)
 
 
 def _halves_of_rows(

@@ -95,6 +95,12 @@ class Inputs:
                 return self.parts.unasked + bounds.unseen_parts(self.rows, self.parts, delta)
         assert_never(self.design)
 
+    def own_table(self, delta: float) -> float:
+        """Return what a table of the student's own on inputs that were not asked may add to the
+        loss: of a list what `unasked` does not count already.
+        """
+        return self.unseen(delta) if self.random else self.parts.unasked - self.unasked
+
     def distance(self, apart: np.ndarray, delta: float) -> float:
         """Return an upper bound on the mean over visited inputs of a distance that the records
         determine, (R,).
@@ -146,7 +152,8 @@ class Inputs:
                 "anytime = True: the number of labels must be known where labels alone count; read "
                 "the records with labels=... and other='none' or other='pool'"
             )
-        found = divergence.farthest(rows, weight, divergence.regret(rows) + math.log(1.0 / delta))
+        budget = divergence.regret(rows) + math.log(1.0 / delta)
+        found = divergence.farthest(rows, weight, budget) if rows.labels > 1 else 0.0
         return (
             "relative entropy of each input, at all times (Krichevsky and Trofimov)",
             self.unasked + found,
