@@ -104,6 +104,23 @@ MUTANTS = (
         "transfer/test_designs.py::test_what_was_not_answered_counts_as_unseen",
     ),
     Mutant(
+        "regret-of-a-fifth",
+        "transfer/certify/divergence.py",
+        "return likely - float(",
+        "return 0.2 * likely - 0.2 * float(",
+        "what holds at all times costs a fifth of it",
+        "transfer/test_until.py::test_no_stopping_rule_makes_it_wrong_exactly "
+        "transfer/test_designs.py::test_the_regret_is_that_of_sequential_predictions",
+    ),
+    Mutant(
+        "looks-are-free",
+        "transfer/until.py",
+        "share = self.delta / (self.number * (self.number + 1.0) * (1 + self.listed))",
+        "share = self.delta / (1 + self.listed)",
+        "each look may fail with all of delta",
+        "transfer/test_until.py::test_looks_share_the_confidence",
+    ),
+    Mutant(
         "certificate-of-many-stakes-for-one",
         "transfer/certify/bounds.py",
         "price = np.log(len(THETAS) * len(LAMBDAS) / delta)",
