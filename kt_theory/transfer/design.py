@@ -54,7 +54,7 @@ class Parts(ByContent):
 
     def shares(self, rows: Rows) -> np.ndarray:
         """Return what each visited input counts for, its part's weight by records: (R,)."""
-        return (self.weight / self.records(rows))[self.of] * rows.queries
+        return self.weight[self.of] * rows.queries / self.records(rows)[self.of]
 
 
 class Design(ABC, ByContent):

@@ -181,10 +181,12 @@ class Copy(ByContent):
 
     def teacher(self) -> Teacher:
         """Return the copy as a `Teacher` over the visited inputs, rho being their share of the
-        records.
+        records, or by the weights of the design.
         """
         table = self.pi / self.pi.sum(axis=1, keepdims=True)
-        rho = self.rows.queries / self.rows.n
+        shares = self.transfer.design.parts(self.rows).shares(self.rows)
+        weighed = shares if shares.sum() > 0 else self.rows.queries
+        rho = weighed / weighed.sum()
         return Teacher(table, rho, input_names=self.input_names, label_names=self.labels)
 
     def wide(self) -> pd.DataFrame:

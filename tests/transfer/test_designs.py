@@ -555,6 +555,15 @@ def test_the_loss_of_several_parts_is_the_largest_that_the_budget_leaves():
         assert best - 1e-9 <= found <= best + 0.01
 
 
+def test_the_copy_as_a_teacher_has_the_weights_of_the_design():
+    transfer = of_counts(
+        even(2, 2), np.array([[3, 1], [2, 2]]), "hard", design="fixed", weights={"0": 3, "1": 1}
+    )
+    assert fit(transfer).teacher().rho.tolist() == [0.75, 0.25]
+    drawn = of_counts(even(2, 2), np.array([[3, 0], [3, 3]]), "hard")
+    assert fit(drawn).teacher().rho == pytest.approx([1 / 3, 2 / 3])
+
+
 def test_the_design_stays_with_the_records():
     transfer = of_counts(
         even(2, 2), np.array([[3, 1], [2, 2]]), "hard", design="fixed", weights={"0": 3, "1": 1}
