@@ -1,10 +1,11 @@
 """Answers read as they come, until a copy of them is certified.
 
-Looks come when so many lines are read that depends on the wanted bound alone: n_0 = ln(1/delta)/tv,
-below which nothing is ever certified, then each time `RATIO` as many. Look j (from 0) may fail with
-probability delta / ((j + 1) (j + 2)), which over all looks sums to delta. Of a fixed list half of
-delta goes to what holds at all times together, which no look costs anything, and half to the looks:
-the lesser of two bounds at each is valid, as all of them together fail with probability delta.
+How many lines there are at each look depends on the wanted bound alone: ln(1/delta)/tv at the
+first, as fewer sampled labels miss a share tv of others with probability delta, then `RATIO` times
+as many at each. Look j = 1, 2, ... may fail with probability delta / (j (j + 1)), which over all
+looks sums to delta. Of a fixed list half of delta goes to what holds at all times together, which
+looks cost nothing, and half to the looks: the lesser of two bounds at each is valid, as all of them
+together fail with probability delta.
 """
 
 from __future__ import annotations
@@ -203,7 +204,7 @@ def _lines(source: Any) -> Iterator[bytes]:
         )
     for number, line in enumerate(source, start=1):
         if isinstance(line, Mapping):
-            line = json.dumps(line)
+            line = _as_json(line, number)
         if isinstance(line, str):
             line = line.encode("utf-8", "surrogatepass")
         if not isinstance(line, bytes):
@@ -212,6 +213,15 @@ def _lines(source: Any) -> Iterator[bytes]:
             )
         if line.strip():
             yield line
+
+
+def _as_json(record: Mapping[str, Any], number: int) -> str:
+    try:
+        return json.dumps(dict(record))
+    except TypeError as error:
+        raise ValueError(
+            f"source: record {number} is no JSON ({error}): give texts and numbers"
+        ) from None
 
 
 LINES = (".jsonl", ".ndjson", ".txt")

@@ -236,6 +236,7 @@ def test_lines_that_end_before_it_is_certified_are_all_read(tmp_path):
         ([], 0.1, LIST, "holds no records"),
         (["{"], 0.1, LIST, "holds no records"),
         ([1], 0.1, LIST, "record 1 is 1: must be a str, bytes or a dict"),
+        ([{"input": b"q"}], 0.1, LIST, "record 1 is no JSON"),
         (3, 0.1, LIST, "source is of type int: must be a path, or give lines one by one"),
         ({"input": "q"}, 0.1, LIST, "source is of type dict"),
         ([], 0.0, LIST, "tv = 0.0"),
