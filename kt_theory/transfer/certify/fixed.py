@@ -1,11 +1,12 @@
 """Upper confidence bounds on the loss of the frequencies of hard labels, where the inputs and how
 often each is asked were chosen before: the labels alone are random.
 
-Four kinds of evidence (`kt_theory.transfer.certify.evidence`), and their mean is the certificate.
+Five kinds of evidence (`kt_theory.transfer.certify.evidence`), and their mean is the certificate.
 Each is the sharpest somewhere:
 
 - the region of relative entropy (`kt_theory.transfer.certify.divergence`), for few inputs and
   labels;
+- that which holds at all times (`at_all_times`), for many labels and few answers;
 - the mean and the deviation of the loss, whatever the teacher is (`mean_and_deviation`), for even
   rows of many labels;
 - the counts of each input (`label_counts`), for uneven rows;
@@ -64,8 +65,9 @@ def counted(rows: Rows, parts: Parts, delta: float) -> float:
         return bound(halves, most, delta)
     shares = weights(rows.sampled, rows.labels, parts.weight)
     evidence = [(share * shares["halves"], lines) for share, lines in halves]
-    for name in shares.keys() & _MAKERS.keys():
-        evidence.append((shares[name], _MAKERS[name](rows, parts.weight, shares[name] * delta)))
+    for name, make in _MAKERS.items():
+        if name in shares:
+            evidence.append((shares[name], make(rows, parts.weight, shares[name] * delta)))
     if "counts" in shares:
         share = shares["counts"] / len(STAKES)
         evidence += [(share, label_counts(rows, parts.weight, stake)) for stake in STAKES]
@@ -158,8 +160,9 @@ def label_counts(rows: Rows, weight: np.ndarray, stake: float) -> Lines:
     k = rows.sampled
     # So that exp(l w_s) is finite.
     length = min(stake / math.sqrt(float((weight**2 / k).sum())), 300.0 / float(weight.max()))
-    x = length * weight / k
-    grid = np.floor(np.log(np.maximum(x, 1e-12)) / _STEP)
+    # A larger x_s makes the product no less.
+    x = np.maximum(length * weight / k, 1e-12)
+    grid = np.floor(np.log(x) / _STEP)
     below, above = np.exp(_STEP * grid), np.exp(_STEP * (grid + 1.0))
     spent = 0.0
     part = (x - below) / (above - below)
