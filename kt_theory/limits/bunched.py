@@ -42,8 +42,8 @@ from kt_theory.limits.optimise import minimum
 from kt_theory.limits.sharing.bracket import Sharing, lowered, sharing_limit
 from kt_theory.limits.sharing.curves import FEW
 from kt_theory.limits.sharing.few_levels import FewLevels
-from kt_theory.limits.sharing.majorant import one_row_bound
-from kt_theory.limits.soft import soft_limit, unvisited_mass
+from kt_theory.limits.sharing.upper import one_row_upper
+from kt_theory.limits.soft import soft_limit
 from kt_theory.limits.visits import most_over_laws, visit_blocks, visit_counts
 from kt_theory.limits.whole_rows import Soft
 from kt_theory.teacher import Teacher
@@ -148,11 +148,7 @@ def repeated_partial_limit(single: Limit, labels_per_query: int) -> Limit:
     most = 1.0 - 1.0 / A
 
     def loss(visits: np.ndarray) -> np.ndarray:
-        rows = [
-            unvisited_mass(2, int(k)).value / 2 if A == 3 else one_row_bound(A, int(k))
-            for k in m * visits
-            if k
-        ]
+        rows = [one_row_upper(A, int(k)) for k in m * visits if k]
         return np.minimum(np.concatenate([np.full(int((visits == 0).sum()), most), rows]), most)
 
     counts = visit_counts(n, first=12, ratio=1.06)
@@ -361,7 +357,7 @@ class BunchedPartial(Bunched):
         """Return the bounds of one row after m k labels."""
         A, m = self.labels, self.times
         counts = visit_counts(min(4 * n, LARGEST_COUNT // m), first=12, ratio=1.03)
-        values = [one_row_bound(A, int(k)) for k in m * counts[1:]]
+        values = [one_row_upper(A, int(k)) for k in m * counts[1:]]
         return counts, np.minimum(self.most, np.array([1.0, *values]))
 
     def upper(self, n: int, counts: np.ndarray, values: np.ndarray) -> float:

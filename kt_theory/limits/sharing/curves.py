@@ -17,8 +17,7 @@ from kt_theory.limits.crossing import STEP, first_below
 from kt_theory.limits.greedy.top_k import floor as tail_floor
 from kt_theory.limits.sharing.explicit import flat_rows_lower
 from kt_theory.limits.sharing.few_levels import FewLevels
-from kt_theory.limits.sharing.majorant import hidden_bound, many_rows_bound, one_row_bound
-from kt_theory.limits.sharing.three_labels import three_labels_bound
+from kt_theory.limits.sharing.upper import partial_upper, top_k_upper
 from kt_theory.limits.sharing.worst_teacher import many_rows, one_row
 from kt_theory.limits.soft import unvisited_mass
 from kt_theory.validation import LARGEST_COUNT
@@ -46,7 +45,7 @@ def sharing_upper(inputs: int, labels: int, k: int) -> Curve:
     """Return the certified upper bound of partial labels, k = 0, or of top-k; n within 1/1000 of
     its crossing.
     """
-    words = "certified upper bound of the minimax risk for all teachers (concave majorisation)"
+    words = "certified upper bound of the minimax risk for all teachers"
 
     def value(n: int, tv: float) -> float:
         return upper_near(inputs, labels, k, n, tv)
@@ -68,7 +67,7 @@ def upper_near(inputs: int, labels: int, k: int, n: int, tv: float) -> float:
         value = min(value, tail_upper(inputs, labels, n, k))
     for known in sorted({k, 0}, reverse=True):
         if value > tv:
-            value = min(value, _majorant(inputs, labels, n, known))
+            value = min(value, _sharpest(inputs, labels, n, known))
     return value
 
 
@@ -140,18 +139,10 @@ def _explicit(inputs: int, labels: int, n: int, k: int) -> float:
     return flat_rows_lower(inputs, labels, n, k)[0] if n else 1.0 - 1.0 / labels
 
 
-@cache
-def _majorant(inputs: int, labels: int, n: int, k: int) -> float:
+def _sharpest(inputs: int, labels: int, n: int, k: int) -> float:
     if n == 0:
         return 1.0 - 1.0 / labels
-    if labels == 3 and not k:
-        return 0.5 * unvisited_mass(2, n).value if inputs == 1 else three_labels_bound(inputs, n)
-    if inputs > 1:
-        return many_rows_bound(inputs, labels, n, k)
-    partial, hidden = one_row_bound(labels, n), labels - k
-    if k == 0:
-        return partial
-    return min(partial, hidden_bound(hidden, n, 1 / (k + 1), hidden / labels))
+    return top_k_upper(inputs, labels, n, k) if k else partial_upper(inputs, labels, n)
 
 
 @cache

@@ -17,8 +17,7 @@ from functools import lru_cache
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.sharing.explicit import many_labels_lower
 from kt_theory.limits.sharing.few_levels import FewLevels
-from kt_theory.limits.sharing.majorant import hidden_bound, many_rows_bound, one_row_bound
-from kt_theory.limits.sharing.three_labels import three_labels_bound
+from kt_theory.limits.sharing.upper import partial_upper, top_k_upper
 from kt_theory.limits.sharing.worst_teacher import Found, many_rows, one_row
 from kt_theory.limits.soft import soft_limit, unvisited_mass
 
@@ -48,17 +47,17 @@ def partial_limit(inputs: int, labels: int, n: int) -> Limit:
             inputs, labels, n, "partial", "only unvisited rows lose: SEL_ptl equals CE_ful"
         )
     if labels > LARGEST_SEARCH:
-        return _explicit("partial", inputs, labels, n, _upper(inputs, labels, n))
+        return _explicit("partial", inputs, labels, n, partial_upper(inputs, labels, n))
     family = FewLevels(labels, n)
     if inputs > 1:
         return _interval(
-            "partial", family, many_rows(family, inputs), _upper(inputs, labels, n), inputs
+            "partial", family, many_rows(family, inputs), partial_upper(inputs, labels, n), inputs
         )
     if labels == 3:
         worst = one_row(family)
         value = 0.5 * unvisited_mass(2, n).value
         return Limit(value, value, True, worst.teacher(family), "Phi(2, n)/2", "partial", 1, 3, n)
-    return _interval("partial", family, one_row(family), _upper(inputs, labels, n), inputs)
+    return _interval("partial", family, one_row(family), partial_upper(inputs, labels, n), inputs)
 
 
 def top_k_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
@@ -87,37 +86,22 @@ def top_k_limit(inputs: int, labels: int, n: int, k: int) -> Limit:
             inputs, labels, n, "top_k", "visited rows are known: the limit of soft labels"
         )
     if labels > LARGEST_SEARCH:
-        upper = _upper(inputs, labels, n)
+        upper = partial_upper(inputs, labels, n)
         if inputs > 1:
-            upper = min(upper, many_rows_bound(inputs, labels, n, k))
+            upper = min(upper, top_k_upper(inputs, labels, n, k))
         return _explicit("top_k", inputs, labels, n, upper, k)
     family = FewLevels(labels, n, k)
     if inputs > 1:
-        upper = many_rows_bound(inputs, labels, n, k)
-        return _interval(
-            "top_k",
-            family,
-            many_rows(family, inputs),
-            min(upper, _upper(inputs, labels, n)),
-            inputs,
-        )
+        upper = min(top_k_upper(inputs, labels, n, k), partial_upper(inputs, labels, n))
+        return _interval("top_k", family, many_rows(family, inputs), upper, inputs)
     worst = one_row(family)
     if k == labels - 2:
         x = min(1.0 / (n + 1), 1.0 / (k + 1))
         value = 0.5 * x * math.exp(n * math.log1p(-x))
         reference = f"max x (1-x)^n / 2 over x <= 1/(k+1), at x = {x:.6g}"
         return Limit(value, value, True, worst.teacher(family), reference, "top_k", 1, labels, n)
-    hidden = labels - k
-    upper = min(hidden_bound(hidden, n, 1 / (k + 1), hidden / labels), _upper(inputs, labels, n))
+    upper = min(top_k_upper(1, labels, n, k), partial_upper(1, labels, n))
     return _interval("top_k", family, worst, upper, inputs)
-
-
-@lru_cache(maxsize=256)
-def _upper(inputs: int, labels: int, n: int) -> float:
-    """Return the sharpest proved bound for partial labels; n >= 1."""
-    if labels == 3:
-        return 0.5 * unvisited_mass(2, n).value if inputs == 1 else three_labels_bound(inputs, n)
-    return one_row_bound(labels, n) if inputs == 1 else many_rows_bound(inputs, labels, n)
 
 
 def _explicit(access: str, inputs: int, labels: int, n: int, upper: float, k: int = 0) -> Limit:
@@ -148,7 +132,7 @@ def _interval(access: str, family: FewLevels, worst: Found, upper: float, inputs
     top = worst.value if met else min(upper, 1.0 - 1.0 / family.labels)
     reference = (
         "equal sharing is minimax; lower: its exact risk on the worst teacher of few levels "
-        "found, upper: proved for all teachers by concave majorisation"
+        "found, upper: proved for all teachers"
     )
     return Limit(
         worst.value,
