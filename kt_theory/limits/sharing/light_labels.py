@@ -33,7 +33,7 @@ from kt_theory.limits.sharing.majorant import hidden_bound
 
 FILE = Path(__file__).with_name("light_labels.csv")
 
-LARGEST, MANY = 14, 12
+LARGEST, MANY = 13, 12
 """Most light labels of the table; beyond 12 it begins at n = 10 (d+1)."""
 
 FARTHEST = 4.0

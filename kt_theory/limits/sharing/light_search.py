@@ -91,7 +91,6 @@ def searched(labels: int, n: float, least: float, excess: float, known: int = 0)
     """
     total, t = UNIT * np.arange(labels * TOP + 1), UNIT * np.arange(TOP + 1)
     power = np.exp(-total) if math.isinf(n) else np.exp(n * np.log1p(-total / n))
-    once_less = np.exp(-t) if math.isinf(n) else np.exp((n - 1.0) * np.log1p(-t / n))
     nothing = np.zeros(len(total))
     extra = nothing if known else heavy_at_most(labels, total, least)
     spare = unvisited_at_most(labels, total, known) if known else nothing
@@ -103,7 +102,7 @@ def searched(labels: int, n: float, least: float, excess: float, known: int = 0)
         MOST_NODES,
         UNIT,
         power,
-        2.0 * (1.0 - 1.0 / labels) * once_less,
+        bend_at_most(labels, t, n),
         worth(t),
         extra,
         spare,
@@ -113,6 +112,22 @@ def searched(labels: int, n: float, least: float, excess: float, known: int = 0)
         why = f"a row reaches {value}" if status == REFUTED else f"{nodes} nodes do not close it"
         raise ArithmeticError(f"{labels} labels, n = {n}, {excess} above {lower}: {why}")
     return Search(value, lower, nodes)
+
+
+def bend_at_most(labels: int, t: np.ndarray, n: float) -> np.ndarray:
+    """Return 2 (1-1/d) (1-t/n)^(n-1), a bound on minus the second derivative of f along one label.
+
+    Parameters
+    ----------
+    labels : int
+        d.
+    t : array
+        n times the label's probability.
+    n : float
+    """
+    unseen = np.exp(-t) if math.isinf(n) else np.exp((n - 1.0) * np.log1p(-t / n))
+    bend: np.ndarray = 2.0 * (1.0 - 1.0 / labels) * unseen
+    return bend
 
 
 def worth(t: np.ndarray) -> np.ndarray:
