@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory.limits.hard.add_c import LARGEST_RATIO, best_constant, coordinate_risk, row_upper
+from kt_theory.limits.hard.bent import proved_upper
 from kt_theory.limits.hard.few_labels import LARGEST_FEW, best_relieved, relieved_upper
 from kt_theory.limits.hard.games import GAME_GAP, LARGEST_SOLVED, curved_upper, solve_game
 from kt_theory.limits.hard.inputs import inputs_lower, inputs_upper
@@ -41,10 +42,11 @@ def hard_limit(inputs: Any, labels: Any, n: Any) -> Limit:
     B(a, b))] at posterior quantiles x; from above A/2 times the concave envelope at 1/A of the
     add-c coordinate risk E|(X+c)/(n+cA) - p|, maximised by branch and bound. Three to nine labels:
     also a student that is add-c with less shrinkage at the corners, its maximum taken for each
-    number of small labels apart. Two labels: the game itself for n <= 20, solved to 1e-7 by a
-    student and a prior, and a student with curved shrinkage beyond. Several inputs: rho uniform
-    with independent Dirichlet rows from below; from above S times the concave envelope at 1/S of x
-    E G(k), k ~ Bin(n, x), G(k) the row bound after k visits.
+    number of small labels apart. At the sizes of a table, and a little beside them: a student whose
+    shrinkage bends with the count, proved at length (docs/proofs-hard.md). Two labels: the game
+    itself for n <= 20, solved to 1e-7 by a student and a prior, and a student with curved shrinkage
+    beyond. Several inputs: rho uniform with independent Dirichlet rows from below; from above S
+    times the concave envelope at 1/S of x E G(k), k ~ Bin(n, x), G(k) the row bound after k visits.
 
     Large sizes cost no O(n) loop: the sums run over windows of about (n/A)^(3/4) counts, and where
     a window would exceed 120,000 counts (n/A of about 10^5) the closed-form Bayes risk answers; the
@@ -166,7 +168,7 @@ def _one_input(labels: int, n: int) -> tuple[float, np.ndarray]:
     """Return the least upper bound among the students for one input, and the worst row of the
     student it belongs to.
     """
-    upper = row_upper(labels, n)
+    upper = min(row_upper(labels, n), proved_upper(labels, n))
     if labels == 2:
         curved, p = curved_upper(n)
         if curved < upper:
