@@ -1,5 +1,5 @@
 """Proved upper bounds of hard labels at some sizes: `python benchmarks/hard_proved.py` writes
-kt_theory/limits/hard/proved.json, in about an hour on one core; `python benchmarks/hard_proved.py
+kt_theory/limits/hard/proved.json, in some minutes on one core; `python benchmarks/hard_proved.py
 20 200` prints that of A = 20, n = 200.
 """
 
@@ -12,8 +12,9 @@ from pathlib import Path
 
 from kt_theory.limits.hard.bent import bent_bound
 
-LABELS = (20, 25, 30, 40, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 10, 12, 15)
-RATIOS = (10, 100, 20, 5)
+LABELS = (10, 12, 15, 17, 20, 22, 25, 30, 35, 40, 50, 60, 70, 80, 100, 150, 200, 250, 300)
+LABELS += (400, 500, 600, 700, 800, 900, 1000)
+RATIOS = (10,)
 OUT = Path(__file__).parents[1] / "kt_theory" / "limits" / "hard" / "proved.json"
 
 

@@ -174,6 +174,38 @@ def test_the_sum_over_labels_is_above_the_risk(eta: float) -> None:
     assert nearest < 1.25  # it is no empty bound
 
 
+@pytest.mark.parametrize("heavy", [False, True])
+def test_the_terms_of_one_label(heavy: bool) -> None:
+    """Step 8, term by term as it is written: 0.1 % less of any fails."""
+    A, n, eta, l, m = 12, 60, 0.6, -0.1, 0.2
+    student = Bent(A, n, np.array([0.0, 2.0, 7.0, 15.0]), np.array([0.8, 0.6, -0.4, -1.5]), eta)
+    bound = Bound(student, WIDTHS, 0.02, heavy)
+    u, theta, kappa = WIDTHS
+    k = np.arange(n + 1.0)
+    h, w = student.at(k), (1.0 - eta) / A + eta * k / n
+    rest, parts = bound.rest(l), []
+    for i in range(0, bound.near, 7):
+        x = float(bound.high[i])
+        p = x / n
+        law, less = binom.pmf(k, n, p), binom.pmf(k[:-1], n - 1, p)
+        z = k - x + h - w * (A * m + h - law @ h - l * (k - x))
+        v = u * A * w
+        phi = law @ np.where(np.abs(z) < v, (z * z + v * v) / (2.0 * v), np.abs(z))
+        assert bound.smooth(m, l)[i + 1] == pytest.approx(phi, rel=1e-9)
+        spread = x * float(less @ (np.diff(h) - l) ** 2)
+        sign = A * A * float(law @ w**2)
+        light = theta * p / (1.0 - p) if p < 1.0 else math.inf
+        if p <= 0.5:
+            sign *= light
+        else:
+            sign *= min(light, 1.0 / kappa)
+        scale = (1.0 - (1.0 - eta) / A) / u + heavy * kappa
+        whole = (sign + spread * (p / theta + scale)) / (2.0 * A)
+        assert rest[i] >= whole * (1.0 - 1e-9)
+        parts.append((rest[i] / whole, spread / x))
+    assert min(ratio for ratio, _ in parts) < 1.0005
+
+
 def test_the_curvature_between_points_of_the_grid() -> None:
     """Step 9: second differences of the smooth part less multipliers are above -K."""
     student = bent_student(20, 100)
@@ -213,28 +245,34 @@ def test_a_rectangle_is_above_a_dense_search(heavy: bool) -> None:
 
 
 def test_means_that_the_grid_leaves_to_closed_forms() -> None:
-    """Step 9, beyond the grid: the closed form is above the mean of the smoothed error."""
-    student = bent_student(40, 200)
-    bound = Bound(student, WIDTHS, 0.08, True)
-    m, l = 0.2, -0.1
-    far = bound.smooth_far(m, l)
+    """Step 9, beyond the grid: the closed form is above the mean of the smoothed error, and not far
+    where h ends at 0: 4 % less would be below.
+    """
     k, n = np.arange(201.0), 200
-    for low, high, most in zip(bound.low[bound.near :], bound.high[bound.near :], far, strict=True):
-        for x in (low, 0.5 * (low + high), high):
-            law = binom.pmf(k, n, x / n)
-            h = student.at(k)
-            others = 40 * m + h - law @ h - l * (k - x)
-            z = np.abs(k - x + h - student.weight(k) * others)
-            v = WIDTHS.smooth * 40 * student.weight(k)
-            exact = law @ np.where(z < v, 0.5 * (z * z / v + v), z)
-            assert exact <= most * (1.0 + 1e-12)
+    flat = Bent(40, n, np.array([0.0, 3.0, 8.0]), np.array([0.5, 0.2, 0.0]), 0.6)
+    narrow = WIDTHS._replace(smooth=0.01)
+    for student, m, l in ((flat, 0.0, 0.0), (bent_student(40, n), 0.2, -0.1)):
+        bound = Bound(student, narrow, 0.08, True)
+        far, nearest = bound.smooth_far(m, l), math.inf
+        ends = bound.low[bound.near :], bound.high[bound.near :]
+        for low, high, most in zip(*ends, far, strict=True):
+            for x in (low, 0.5 * (low + high), high):
+                law = binom.pmf(k, n, x / n)
+                h = student.at(k)
+                others = 40 * m + h - law @ h - l * (k - x)
+                z = np.abs(k - x + h - student.weight(k) * others)
+                v = narrow.smooth * 40 * student.weight(k)
+                exact = law @ np.where(z < v, 0.5 * (z * z / v + v), z)
+                assert exact <= most * (1.0 + 1e-12)
+                nearest = min(nearest, most / exact if exact else math.inf)
+        assert student is not flat or nearest < 1.04
 
 
-@pytest.mark.parametrize(("labels", "n"), [(3, 12), (4, 10)])
+@pytest.mark.parametrize(("labels", "n"), [(3, 12), pytest.param(4, 10, marks=pytest.mark.long)])
 def test_the_bound_is_above_every_teacher_of_a_tiny_domain(labels: int, n: int) -> None:
     """The whole, by enumeration of all transfer sets."""
     student = Bent(labels, n, SMALL.knots, SMALL.values, 0.6)
-    bound = bent_upper(student, WIDTHS, 0.06, 12)
+    bound = bent_upper(student, WIDTHS, 0.1, 4)
     counts = counts_of(labels, n)
     q = kept(student.answer(counts))
     rows = rows_of(labels, np.random.default_rng(5))
@@ -246,7 +284,7 @@ def test_the_bound_is_above_every_teacher_of_a_tiny_domain(labels: int, n: int) 
 def test_what_ships_lies_between_the_lower_bound_and_add_c() -> None:
     table = proved()
     assert len(table) >= 10
-    for labels, n, value in table:
+    for labels, n, value in table[::9]:
         A, size = int(labels), int(n)
         assert prior_lower(A, size) < value
         assert value < row_upper(A, size)
@@ -294,7 +332,7 @@ def test_adversarial_teachers_stay_below_what_ships() -> None:
 
 @pytest.mark.long
 def test_values_that_ship_are_computed_again() -> None:
-    for labels, n in ((20, 200), (100, 1000)):
+    for labels, n in ((30, 300), (100, 1000)):
         assert bent_bound(labels, n) == pytest.approx(proved_upper(labels, n), rel=1e-5)
 
 

@@ -93,10 +93,10 @@ MUTANTS = (
     Mutant(
         "bent-scatter-a-thousandth-too-small",
         "limits/hard/bent.py",
-        "bent = self.at(counts)",
-        "bent = 1.001 * self.at(counts) + 0.001 * counts",
-        "the student that is tried is not the one whose bound is proved",
-        "limits/test_minimax_bent.py::test_answers_sum_to_one_and_negative_entries_cost_nothing",
+        "both = self.high * self.spread(l)",
+        "both = 0.999 * self.high * self.spread(l)",
+        "what the scatter of the sum costs is taken for 0.1 % less",
+        "limits/test_minimax_bent.py::test_the_terms_of_one_label",
     ),
     Mutant(
         "bent-kinks-without-their-mass",
