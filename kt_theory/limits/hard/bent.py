@@ -408,7 +408,7 @@ def bent_bound(labels: int, n: int, fine: float = 0.02, most: int = 120) -> floa
         Most halvings of rectangles.
     """
     smooth = 0.56 * math.sqrt(0.1 * n / labels) * labels ** (-1.0 / 3.0)
-    return bent_upper(bent_student(labels, n), Widths(smooth, 0.1, 10.0), fine, most)
+    return bent_upper(bent_student(labels, n), Widths(smooth, 0.1, 3.0), fine, most)
 
 
 @cache
