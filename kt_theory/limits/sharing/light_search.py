@@ -147,9 +147,10 @@ def worth(t: np.ndarray) -> np.ndarray:
 def best_of_two_levels(labels: int, power: np.ndarray, spare: np.ndarray) -> float:
     """Return the largest f + spare found of rows of m labels of one level and the others at 0."""
     chance, best = np.empty(1 << labels), float(spare[0])
+    first = 0.2 if spare.any() else 0.9
     for light in range(1, labels):
         counts = np.array([labels - light, light])
-        for level in range(round(0.2 / UNIT), round(1.8 / UNIT), round(0.01 / UNIT)):
+        for level in range(round(first / UNIT), round(1.8 / UNIT), round(0.01 / UNIT)):
             levels = np.array([0, level])
             risk = row_risk(levels, counts, 2, UNIT, power, CHOOSE, chance)
             best = max(best, risk + float(spare[light * level]))
