@@ -403,15 +403,16 @@ def records(tmp_path):
 def test_standard_input_is_read(records):
     there = run("fit", records).stdout.replace(b"records.jsonl", b"standard input.jsonl")
     assert there == run("fit", "-", input=records.read_bytes()).stdout
-    table = run("risk", "-", "--n", 10, "--repeats", 10, input=b"yes,no\n0.5,0.5\n")
-    assert table.returncode == 0
-    assert b"ce_sgl" in table.stdout
-    text = run("risk", "-", "--n", 10, "--repeats", 10, "--ngram", 1, input=b"abcabcab" * 9)
-    assert text.returncode == 0
-    for words, given in ((("fit", "-"), bytes(200)), (("risk", "-", "--n", 1), b"yes,no\n1,2\n")):
-        done = run(*words, input=given)
-        assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
-        assert b"standard input" in done.stderr
+    risk = ["risk", "-", "--n", "10", "--repeats", "10"]
+    table = CliRunner().invoke(main, risk, input=b"yes,no\n0.5,0.5\n")
+    assert table.exit_code == 0
+    assert "ce_sgl" in table.stdout
+    text = CliRunner().invoke(main, [*risk, "--ngram", "1"], input=b"abcabcab" * 9)
+    assert text.exit_code == 0
+    for words, given in ((["fit", "-"], bytes(200)), (["risk", "-", "--n", "1"], b"yes,no\n1,2\n")):
+        done = CliRunner().invoke(main, words, input=given)
+        assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+        assert "standard input" in done.stderr
 
 
 FULL = """

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from grids import few_quick
 
 import kt_theory as kt
 from kt_theory import machine
@@ -111,7 +112,7 @@ def on_linux(tmp_path_factory):
     return once
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", few_quick(SYSTEMS, ["windows"]))
 def test_the_same_comes_out_and_nothing_is_left_behind(system, on_linux, tmp_path):
     numbers, figure = verbs(system, tmp_path)
     assert set(figure) == {f"table1.{suffix}" for suffix in ("csv", "png", "svg")}
@@ -129,7 +130,7 @@ def living(processes):
     return [each for each in processes if each.is_running() and each.status() != "zombie"]
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", few_quick(SYSTEMS, ["macos"]))
 def test_a_killed_sweep_ends_with_all_its_processes_and_goes_on(system, whole, tmp_path):
     (tmp_path / "spec.toml").write_text(SWEEP, encoding="utf-8")
     process = start(system, tmp_path, *sweep_words(tmp_path, "processes"))

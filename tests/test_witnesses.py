@@ -74,7 +74,7 @@ def test_the_papers_bounds_enclose_the_limits(point):
         assert not upper < limits[access].lower
 
 
-@pytest.mark.parametrize(("inputs", "labels", "n"), [(1, 10, 100), (1, 100, 1000), (1, 12, 60)])
+@pytest.mark.parametrize(("inputs", "labels", "n"), [(1, 10, 90), (1, 100, 900), (1, 12, 60)])
 def test_add_c_attains_the_hard_limit(inputs, labels, n):
     limit = kt.minimax_risk("hard", inputs=inputs, labels=labels, n=n)
     student = kt.students.add_c(kt.best_add_c(labels, n))

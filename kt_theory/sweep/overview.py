@@ -29,7 +29,7 @@ _START_SECONDS = 1.5
 _RULE_SECONDS = 1.0
 """Compiling a rule that has no kernel of its own."""
 
-_BLOCK_SECONDS = 0.0006
+_BLOCK_SECONDS = 0.0025
 """Sending out a block, its plan to draw from, saving it."""
 
 _CELL_SECONDS = 0.0002

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -198,11 +198,16 @@ def _lines(source: Any) -> Iterator[bytes]:
         with path.open("rb") as file:
             yield from filter(bytes.strip, file)
         return
-    if isinstance(source, (bytes, Mapping)) or not isinstance(source, Iterable):
-        raise ValueError(
-            f"source is of type {type(source).__name__}: must be a path, or give lines one by one"
-        )
-    for number, line in enumerate(source, start=1):
+    refused = ValueError(
+        f"source is of type {type(source).__name__}: must be a path, or give lines one by one"
+    )
+    if isinstance(source, (bytes, Mapping)):
+        raise refused
+    try:
+        given = iter(source)
+    except TypeError:
+        raise refused from None
+    for number, line in enumerate(given, start=1):
         if isinstance(line, Mapping):
             line = _as_json(line, number)
         if isinstance(line, str):

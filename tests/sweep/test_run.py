@@ -241,6 +241,14 @@ def test_what_is_no_executor_is_refused(executor, tiny, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@DASK
+@pytest.mark.filterwarnings("ignore")
+def test_dask_on_this_machine_gives_the_same_bits(tiny, tmp_path):
+    run(tiny(), tmp_path / "threads", progress=False)
+    run(tiny(), tmp_path / "dask", executor="dask", workers=1, progress=False)
+    assert table(tmp_path / "threads") == table(tmp_path / "dask")
+
+
 def test_a_cell_that_is_not_defined_is_not_replayed_and_many_failures_take_few_lines(
     broken, tmp_path, command, capsys
 ):
@@ -376,6 +384,7 @@ def test_executors_give_the_same_bits(tiny, tmp_path):
     assert table(tmp_path / "threads") == table(tmp_path / "own") == table(tmp_path / "processes")
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_is_survived(tiny, tmp_path, monkeypatch):
     spec = tiny(
         n=[50, 60],
@@ -434,6 +443,7 @@ def test_a_cell_that_kills_its_worker_fails_and_the_others_do_not(tiny, tmp_path
 
 
 @DASK
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_dask_gives_the_same_bits_and_survives_a_killed_worker(tiny, tmp_path):
     from distributed import Client, LocalCluster

@@ -352,6 +352,7 @@ def test_two_processes_on_one_folder_share_the_work(uninterrupted, tmp_path):
     assert sum(ran) == 12 * 60_000  # nothing was run twice
 
 
+@pytest.mark.long
 def test_one_of_two_processes_is_killed(uninterrupted, tmp_path):
     spec, expected = uninterrupted
     processes = [start(spec, tmp_path / "out", "--workers", "1") for _ in range(2)]

@@ -414,7 +414,7 @@ def bent_bound(labels: int, n: int, fine: float = 0.02, most: int = 120) -> floa
 @cache
 def proved() -> np.ndarray:
     """Return the table that `benchmarks/hard_proved.py` writes: (P, 3) of A, n and `bent_bound`."""
-    text = files("kt_theory.limits.hard").joinpath("proved.json").read_text()
+    text = files("kt_theory.limits.hard").joinpath("proved.json").read_text(encoding="utf-8")
     return np.array(json.loads(text), dtype=np.float64)
 
 

@@ -34,7 +34,7 @@ class Shape(NamedTuple):
 @cache
 def shapes() -> tuple[Shape, ...]:
     """Return the table."""
-    text = files("kt_theory.limits.hard").joinpath("shapes.json").read_text()
+    text = files("kt_theory.limits.hard").joinpath("shapes.json").read_text(encoding="utf-8")
     return tuple(
         Shape(
             float(row["labels"]),
