@@ -27,7 +27,7 @@ class Law(NamedTuple):
     power: float
 
 
-LAW = Law(1.3e-7, 2.5e-10, 4e-9, 5e-8, 1.4e-9, 1.1e-9, 0.25)
+LAW = Law(1.8e-7, 2.1e-10, 4e-9, 5e-8, 1.7e-9, 1.2e-9, 0.25)
 """As `benchmarks/engine.py` fits it on a processor with AVX2."""
 
 
