@@ -165,10 +165,15 @@ def test_regular_expressions_are_linear(pattern, verb):
 
 
 def test_a_quadratic_is_seen():
-    with pytest.raises(AssertionError, match="four times the size"):
-        assert_linear(
-            re.compile(r"(a+)\s*b").findall, ["a" * size for size in (4_000, 16_000)], tries=1
-        )
+    """In one of five tries at least: a delay of the shorter text alone hides it."""
+    quadratic, texts = re.compile(r"(a+)\s*b").findall, ["a" * size for size in (4_000, 16_000)]
+    for _ in range(5):
+        try:
+            assert_linear(quadratic, texts, tries=1)
+        except AssertionError as error:
+            assert "four times the size" in str(error)
+            return
+    pytest.fail("no quadratic was seen")
 
 
 def _answered(text):
