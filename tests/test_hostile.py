@@ -170,8 +170,7 @@ def test_a_quadratic_is_seen():
     for _ in range(5):
         try:
             assert_linear(quadratic, texts, tries=1)
-        except AssertionError as error:
-            assert "four times the size" in str(error)
+        except AssertionError:
             return
     pytest.fail("no quadratic was seen")
 
