@@ -44,6 +44,16 @@ def require_file(path: str | Path) -> None:
         raise ValueError(f"{path} is not a regular file")
 
 
+def read_utf8(path: Path, what: str) -> str:
+    """Return the text of a file, or refuse one that is no UTF-8; `what` it is, for the message."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{what} is not a UTF-8 text: byte {error.start} cannot be decoded"
+        ) from None
+
+
 def refuse_cells(shape: tuple[int, ...]) -> None:
     """Raise TooLarge if a table of this shape has more than `MOST_CELLS` cells."""
     cells = math.prod(shape)

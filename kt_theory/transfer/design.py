@@ -21,7 +21,7 @@ import numpy as np
 
 from kt_theory.content import ByContent
 from kt_theory.delimited import long_cells
-from kt_theory.sources import require_file
+from kt_theory.sources import read_utf8, require_file
 from kt_theory.transfer.account import shortened
 from kt_theory.transfer.rows import Rows, left_over
 from kt_theory.validation import refuse_no_text, shown, unknown_name
@@ -316,12 +316,7 @@ def _pairs(given: Any, name: str) -> list[tuple[str, Any]]:
 
 
 def _pairs_of_file(path: Path, where: str) -> list[tuple[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{where} is not a UTF-8 text: byte {error.start} cannot be decoded"
-        ) from None
+    text = read_utf8(path, where)
     if path.suffix.lower() == ".csv":
         return _pairs_of_rows(text, where)
     try:

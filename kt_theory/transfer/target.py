@@ -19,6 +19,7 @@ import numpy as np
 
 from kt_theory.content import ByContent
 from kt_theory.delimited import long_cells
+from kt_theory.sources import read_utf8
 from kt_theory.validation import entries_of, shown, unknown_name
 
 OTHERS = ("keep", "pool", "condition", "none")
@@ -150,12 +151,7 @@ def _variants(name: str, value: Any) -> list[str]:
 
 
 def _map_of_file(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not a UTF-8 text: byte {error.start} cannot be decoded"
-        ) from None
+    text = read_utf8(path, str(path))
     if path.suffix.lower() == ".csv":
         return _map_of_rows(path, text)
     try:
