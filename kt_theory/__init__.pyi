@@ -2,6 +2,7 @@ from . import access as access
 from . import compression as compression
 from . import generations as generations
 from . import graphs as graphs
+from . import losses as losses
 from . import queries as queries
 from . import students as students
 from . import sweep as sweep
@@ -16,6 +17,7 @@ from .limits import bounds as bounds
 from .limits.hard.interval import best_add_c as best_add_c
 from .limits.limit import Limit as Limit
 from .limits.missing_mass import missing_mass_bounds as missing_mass_bounds
+from .losses import row_loss as row_loss
 from .minimax import minimax_risk as minimax_risk
 from .numeric import total_variation as total_variation
 from .planner.sizes import SampleSize as SampleSize

@@ -1,7 +1,7 @@
 """Losses between a row p of the teacher and a student's row q, and those of one's own.
 
-A risk is the mean of sum_s rho_s loss(p_s, q_s) over transfer sets. Natural logarithms; 0 log 0 = 0;
-a zero under a positive probability is an infinite loss where a formula divides by it, which is a
+A risk is the mean of sum_s rho_s loss(p_s, q_s) over transfer sets. Natural logarithms; 0 log 0 =
+0; a zero under a positive probability is an infinite loss where a formula divides by it, which is a
 value like any other.
 
 On every pair of rows (Pinsker and kin; Gibbs and Su 2002, "On choosing and bounding probability
@@ -189,8 +189,9 @@ ACCEPTANCE = SumOverLabels("acceptance", "sum min(p, q) = 1 - tv", 1.0, np.minim
 LOSSES: dict[str, SumOverLabels] = {
     loss.name: loss for loss in (TV, KL, REVERSE_KL, CHI2, HELLINGER2, JS, L2, ACCEPTANCE)
 }
-"""The losses by name; tv is that of Zhao and Zhu (2023), acceptance is the share of a draft's labels
-that speculative sampling keeps (Leviathan, Kalman and Matias 2023), the more the better."""
+"""The losses by name: tv is that of Zhao and Zhu (2023), acceptance the share of a draft's labels
+that speculative sampling keeps (Leviathan, Kalman and Matias 2023), the more the better.
+"""
 
 
 def as_loss(loss: Any) -> Loss:

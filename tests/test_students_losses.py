@@ -19,6 +19,7 @@ import kt_theory as kt
 from kt_theory import access, cli, students
 from kt_theory.kernels.paths import PATHS
 from kt_theory.simulation.cell import Cell
+from kt_theory.simulation.plans import drawn
 from kt_theory.testing import assert_risk, confidence_radius, teachers
 
 RNG = np.random.default_rng(31)
@@ -77,7 +78,7 @@ def test_exact_risks_by_enumeration_of_all_transfer_sets(student, case):
 
 
 def agrees(students_, teacher, n, path=None):
-    cell = Cell(teacher, students_, n, seed=4, path=path)
+    cell = Cell(teacher, students_, n, seed=4, how=drawn(teacher, n, path=path))
     losses = np.empty((2, len(cell.students)))
     cell.run(0, 2, losses)
     for (r, row), (j, student) in product(enumerate(losses), enumerate(cell.students)):

@@ -12,14 +12,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import njit
 from numpy import uint64
 
+from kt_theory.kernels.divergences import NAMES, row_losses
 from kt_theory.kernels.layout import LANES, Layout, row_cells
 from kt_theory.kernels.noise import normal, start_noise
 from kt_theory.kernels.options import BARE, LEAF
-from kt_theory.kernels.rules import call_rule
-from kt_theory.kernels.vectors import REAL, Lanes, entries, intrinsic, loop_over_reals
+from kt_theory.kernels.rules import call_loss, call_rule
 
 ROW_SUM_TOLERANCE = 1e-9
 
@@ -57,9 +57,24 @@ class Rules(NamedTuple):
     parameters: np.ndarray
 
 
+class Measures(NamedTuple):
+    """The losses that are taken of every rule: (L,) places in the row that `row_losses` writes, as
+    far as `takes` asks it to, behind which those of one's own follow, (O,) addresses.
+
+    rho (S,) weighs the rows; logs (S A,) has the logarithms of the teacher's rows, or nothing if no
+    loss takes them.
+    """
+
+    rho: np.ndarray
+    places: np.ndarray
+    takes: int
+    own: np.ndarray
+    logs: np.ndarray
+
+
 class Desk(NamedTuple):
     """What one repeat of a rule reads and writes: all counts, row by row (S A,), the visits of each
-    input (S,), what is laid out for a rule, its rows, and the noise stream.
+    input (S,), what is laid out for a rule, its rows, the noise stream, and the losses of a row.
 
     For R rows at once, of which whole (R A,) int64 and rows (2 (R A + 1),) have what is revealed
     and the student's rows: at_once rows for a row rule, all for a table rule.
@@ -72,6 +87,7 @@ class Desk(NamedTuple):
     rows: np.ndarray
     noise_key: np.ndarray
     noise: np.ndarray
+    found: np.ndarray
 
 
 def rule_losses(
@@ -79,14 +95,15 @@ def rule_losses(
     layout: Layout,
     key: np.ndarray,
     first: int,
-    rho: np.ndarray,
+    measures: Measures,
     rules: Rules,
     losses: np.ndarray,
-) -> tuple[int, int, int]:
+) -> tuple[int, int, int, int]:
     """Write the losses of all rules on the transfer sets `counts`, (R, cells), those of repeats
-    first .. first + R - 1, into `losses`, (R, rules).
+    first .. first + R - 1, into `losses`, (R, rules x L): those of a rule side by side.
 
-    Returns (repeat, rule, row) of the first row that is not a distribution, or (-1, -1, -1).
+    Returns (repeat, rule, row, -1) of the first row that is not a distribution, or with the loss of
+    one's own that is no number >= 0 there; (-1, -1, -1, -1) if there is none.
     """
     inputs, labels = layout.inputs, layout.labels
     at_once = min(inputs, max(1, _CELLS_AT_ONCE // labels))
@@ -99,15 +116,18 @@ def rule_losses(
         np.zeros(2 * (room + 1)),
         np.zeros(2, dtype=np.uint64),
         np.zeros(3, dtype=np.uint64),
+        np.zeros(len(NAMES) + len(measures.own)),
     )
-    return rule_loop(counts, layout, key, first, rho, rules, desk, losses)
+    return rule_loop(counts, layout, key, first, measures, rules, desk, losses)
 
 
 @njit(**LEAF)
-def rule_loop(counts, layout, key, repeat, rho, rules, desk, losses):
+def rule_loop(counts, layout, key, repeat, measures, rules, desk, losses):
     """Do what `rule_losses` says on the memory that it has laid out."""
     inputs, labels, visits = layout.inputs, uint64(layout.labels), desk.visits
     whole, rows, tables, ranks = desk.whole, desk.rows, rules.tables, rules.ranks
+    rho, places, takes = measures.rho, measures.places, measures.takes
+    own, logs, found = measures.own, measures.logs, desk.found
     noisy = False
     for k in range(rules.noise.size):
         noisy |= rules.noise[k] > 0.0
@@ -121,7 +141,8 @@ def rule_loop(counts, layout, key, repeat, rho, rules, desk, losses):
             anywhere = np.bool_(False)
             for s in range(inputs if rules.everywhere[k] else 0):
                 anywhere |= visits[s] > 0
-            total = 0.0
+            column = k * places.size
+            losses[r, column : column + places.size] = 0.0
             for first in range(0, inputs, at_once):
                 number = min(at_once, inputs - first)
                 start, cells = uint64(first) * labels, uint64(number) * labels
@@ -171,12 +192,19 @@ def rule_loop(counts, layout, key, repeat, rho, rules, desk, losses):
                 returned = rows[out + cells]
                 for s in range(number):
                     base = uint64(s) * labels
-                    distance = _distance(rows, out + base, tables, start + base, labels)
-                    if not (s < returned and distance >= 0.0):
-                        return repeat + r, k, first + s
-                    total += rho[first + s] * distance
-            losses[r, k] = total
-    return -1, -1, -1
+                    at, p = out + base, start + base
+                    fine = _is_distribution(
+                        row_losses(rows, at, tables, p, logs, p, labels, takes, found)
+                    )
+                    if not (s < returned and fine):
+                        return repeat + r, k, first + s, -1
+                    wrong = _own_losses(own, rows, at, tables, p, layout.labels, found)
+                    if wrong >= 0:
+                        return repeat + r, k, first + s, wrong
+                    if rho[first + s] > 0.0:
+                        for i in range(places.size):
+                            losses[r, column + i] += rho[first + s] * found[places[i]]
+    return -1, -1, -1, -1
 
 
 @njit(**BARE)
@@ -271,36 +299,20 @@ def _copy(tables, start, number, to, rows):
 
 
 @njit(**BARE)
-def _distance(rows, out, tables, own, labels):
-    """Return TV between the student's row and the teacher's, or NaN if it is no distribution."""
-    mass, gap, least = _gap(rows, out, tables, own, labels)
-    fine = abs(mass - 1.0) <= ROW_SUM_TOLERANCE and least >= 0.0
-    return 0.5 * gap if fine else np.nan
+def _is_distribution(sums):
+    mass, least = sums
+    return abs(mass - 1.0) <= ROW_SUM_TOLERANCE and least >= 0.0
 
 
-@intrinsic
-def _gap(typing, rows, out, tables, own, labels):
-    """Return (sum q, sum |q - p|, sum of q below 0) over the labels of a row, p of the teacher."""
-
-    def codegen(context, builder, signature, args):
-        q_at, p_at = (
-            builder.gep(entries(context, builder, signature.args[k], args[k]), [args[k + 1]])
-            for k in (0, 2)
-        )
-        lanes = Lanes(builder, LANES)
-        zero = lanes.constant(REAL, 0.0)
-
-        def body(wanted, q, p, mass, gap, least):
-            negative = builder.select(builder.fcmp_ordered("<", q, zero), q, zero)
-            return [
-                builder.fadd(mass, q),
-                builder.fadd(gap, lanes.size(builder.fsub(q, p))),
-                builder.fadd(least, negative),
-            ]
-
-        found = loop_over_reals(lanes, args[4], [q_at, p_at], [zero] * 3, body)
-        totals = [lanes.total(vector) for vector in found]
-        return context.make_tuple(builder, signature.return_type, totals)
-
-    number = types.UniTuple(types.float64, 3)
-    return number(rows, types.uint64, tables, types.uint64, types.uint64), codegen
+@njit(**BARE)
+def _own_losses(own, rows, out, tables, p, labels, found):
+    """Write the losses of one's own behind the others; return which of them is no number >= 0, or
+    -1.
+    """
+    for i in range(own.size):
+        teacher = tables.ctypes.data + 8 * np.intp(p)
+        value = call_loss(own[i], labels, teacher, rows.ctypes.data + 8 * np.intp(out))
+        found[len(NAMES) + i] = value
+        if not value >= 0.0:
+            return i
+    return -1

@@ -15,7 +15,7 @@ from numba import njit
 from numba.extending import overload
 
 from kt_theory.kernels.draws import DrawPlan, ListScratch, draw_counts, draw_loop, new_scratch
-from kt_theory.kernels.generic import Rules, rule_losses
+from kt_theory.kernels.generic import Measures, Rules, rule_losses
 from kt_theory.kernels.losses import GENERIC, SortedTable, Table, paper_losses
 from kt_theory.kernels.options import LEAF, WITHIN
 from kt_theory.kernels.sparse import sparse_losses
@@ -31,34 +31,38 @@ def run_repeats(
     key: np.ndarray,
     first: int,
     table: Table | SortedTable,
-    kinds: np.ndarray,
+    columns: np.ndarray,
+    measures: Measures,
     rules: Rules,
     losses: np.ndarray,
-) -> tuple[int, int, int]:
-    """Write the losses of repeats first .. first + R - 1 into `losses`, (R, students).
+) -> tuple[int, int, int, int]:
+    """Write the losses of repeats first .. first + R - 1 into `losses`, (R, columns), one column of
+    each student for each loss.
 
-    kinds (students,) int64 says which closed form, or GENERIC + k for the k-th entry of `rules`.
-    Returns (repeat, student, row) of the first row that is not a distribution, or (-1, -1, -1).
+    `columns` says which closed form fills a column, or GENERIC + k for the k-th column of what
+    `rules` give. Returns (repeat, rule, row, loss) as `rule_losses` does.
     """
-    closed, own = np.flatnonzero(kinds < GENERIC), np.flatnonzero(kinds >= GENERIC)
-    all_four = kinds.tolist() == list(range(_STUDENTS))
+    closed, own = np.flatnonzero(columns < GENERIC), np.flatnonzero(columns >= GENERIC)
+    all_four = columns.tolist() == list(range(_STUDENTS))
     four = losses if all_four else np.empty((len(losses), _STUDENTS))
     state, scratch = np.empty(3, dtype=np.uint64), new_scratch(plan)
     if len(closed) > 0:
         repeat_loop(plan, key, first, table, state, scratch, four)
     if not all_four:
-        losses[:, closed] = four[:, kinds[closed]]
+        losses[:, closed] = four[:, columns[closed]]
     at_once = max(1, _BLOCK // plan.layout.cells)
+    wanted = columns[own] - GENERIC
+    made = len(rules.address) * len(measures.places)
     for start in range(0, len(losses) if len(own) > 0 else 0, at_once):
         size = min(at_once, len(losses) - start)
         counts = np.empty((size, plan.layout.cells), dtype=np.int64)
-        found = np.empty((size, len(own)))
+        found = np.empty((size, made))
         draw_loop(plan, key, first + start, state, scratch, counts)
-        bad = rule_losses(counts, plan.layout, key, first + start, table.rho, rules, found)
-        losses[start : start + size, own] = found
+        bad = rule_losses(counts, plan.layout, key, first + start, measures, rules, found)
+        losses[start : start + size, own] = found[:, wanted]
         if bad[0] >= 0:
-            return bad[0], int(own[bad[1]]), bad[2]
-    return -1, -1, -1
+            return bad
+    return -1, -1, -1, -1
 
 
 @njit(**LEAF)

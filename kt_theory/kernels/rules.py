@@ -28,6 +28,7 @@ _SIGNATURE = types.void(
     types.int64,
     types.CPointer(types.float64),
 )
+_LOSS = types.float64(types.int64, types.CPointer(types.float64), types.CPointer(types.float64))
 
 
 @cache
@@ -100,3 +101,34 @@ def call_rule(typingctx, address, rows, labels, counts, revealed, out, size, par
 
     numbers, addresses = [types.int64] * 3, [types.uintp] * 3
     return types.void(*numbers, *addresses, types.int64, types.uintp), codegen
+
+
+@cache
+def compile_loss(loss: Callable[..., float]) -> Any:
+    """Return `loss`, a function of two rows (A,) that may not write to them, as a C function with
+    an `.address`; numba's error passes through if it does not compile.
+    """
+    row = types.Array(types.float64, 1, "C", readonly=True)
+    options = {key: value for key, value in BARE.items() if key not in ("cache", "_nrt")}
+    called = njit(types.float64(row, row), **options)(loss)
+
+    def entry(labels, p, q):
+        return called(carray(p, (labels,)), carray(q, (labels,)))
+
+    return cfunc(_LOSS)(entry)
+
+
+@intrinsic
+def call_loss(typingctx, address, labels, p, q):
+    """Call the compiled loss at `address` on two rows, given by the addresses of their first
+    entries.
+    """
+
+    def codegen(context, builder, signature, args):
+        kinds = [context.get_value_type(t) for t in _LOSS.args]
+        function = ir.FunctionType(ir.DoubleType(), kinds)
+        entry = builder.inttoptr(args[0], ir.PointerType(function))
+        rows = [builder.inttoptr(word, kinds[1]) for word in args[2:]]
+        return builder.call(entry, [args[1], *rows])
+
+    return types.float64(types.int64, types.int64, types.uintp, types.uintp), codegen

@@ -2,10 +2,12 @@
 
 A loss x in [0, 1] counts as the whole number k nearest to 2^50 x, k = 2^25 h + l. Four sums are
 kept, of k, h h, h l and l l, each as two int64 limbs, 32 bits and the rest: no number of repeats
-that anybody can wait for overflows them, and the mean and the variance follow exactly. Quantiles: a
-histogram of 2^-50 k on the leading bits of the float64 (11 of the mantissa), whose bins are 2^-11
-wide relative to the loss; a quantile is off by at most 2^-12 of its value. `tally` fills sums and
-histogram; what is here reads them, without numba.
+that anybody can wait for overflows them, and the mean and the variance follow exactly. Losses that
+can exceed 1 have such sums for each of the ranges that end at 1, 2^12, ..., 2^60, with k nearest to
+2^50 x over the end; those above are counted as infinite, and one makes the mean infinite.
+Quantiles: a histogram of the losses so rounded on the leading bits of the float64 (11 of the
+mantissa), whose bins are 2^-11 wide relative to the loss; a quantile is off by at most 2^-12 of its
+value. `tally` fills sums and histogram; what is here reads them, without numba.
 """
 
 from __future__ import annotations
@@ -22,7 +24,12 @@ DROP = np.uint64(52 - KEPT_BITS)
 OFFSET = np.int64(LOWEST_EXPONENT << KEPT_BITS)
 BINS = ((1023 - LOWEST_EXPONENT) << KEPT_BITS) + 2
 SUMS = 8
-"""int64 words per student: four sums, low and high limbs."""
+"""int64 words per column of losses in [0, 1]: four sums, low and high limbs."""
+
+RANGE_BITS, RANGES = 12, 6
+WIDE_BINS = BINS + (RANGE_BITS * (RANGES - 1) << KEPT_BITS)
+WIDE_SUMS = SUMS * RANGES + 1
+"""The same of losses that can exceed 1: the sums of each range, and how many are infinite."""
 
 CONFIDENCE = 0.95
 """With which intervals of risks hold."""
@@ -38,56 +45,88 @@ HALF = 25
 LIMB = 32
 
 
+def infinite(sums: Any) -> int:
+    """Return how many losses were infinite."""
+    return int(sums[-1]) if len(sums) == WIDE_SUMS else 0
+
+
 def moments(sums: Any, repeats: int) -> tuple[float, float]:
     """Return the mean of the losses and its standard error; exact until they round.
 
     Parameters
     ----------
-    sums : (SUMS,) whole numbers
-        The words of one student.
+    sums : (SUMS,) or (WIDE_SUMS,) whole numbers
+        The words of one column.
     repeats : int
+
+    Returns
+    -------
+    float, float
+        inf and NaN if a loss was infinite.
     """
+    if infinite(sums):
+        return math.inf, math.nan
     repeats = int(repeats)
     words = [int(word) for word in sums]
-    total, high, cross, low = (
-        a + (b << LIMB) for a, b in zip(words[::2], words[1::2], strict=True)
-    )
-    squares = (high << (2 * HALF)) + (cross << (HALF + 1)) + low
+    total, squares = 0, 0
+    for i in range(len(words) // SUMS):
+        one, high, cross, low = (
+            a + (b << LIMB)
+            for a, b in zip(
+                words[SUMS * i : SUMS * (i + 1) : 2],
+                words[SUMS * i + 1 : SUMS * (i + 1) : 2],
+                strict=True,
+            )
+        )
+        up = RANGE_BITS * i
+        total += one << up
+        squares += ((high << (2 * HALF)) + (cross << (HALF + 1)) + low) << (2 * up)
     spread = repeats * squares - total * total
     variance = spread / (repeats * (repeats - 1)) / SCALE**2 if repeats > 1 else 0.0
     return total / repeats / SCALE, math.sqrt(variance / repeats)
 
 
-def interval(mean: float, std_error: float, repeats: int) -> tuple[float, float]:
+def interval(
+    mean: float, std_error: float, repeats: int, largest: float = 1.0
+) -> tuple[float, float]:
     """Return an interval that holds the risk with a probability of 95 %.
 
-    It is mean +- 1.96 standard errors, within [0, 1] where losses lie: as good as the normal law of
+    It is mean +- 1.96 standard errors, within [0, B] where losses lie: as good as the normal law of
     a mean of so many losses. If all R losses were the same number v the standard error is 0 and
     says nothing. With p the probability of another loss than v, R equal ones have probability
     (1-p)^R, at least 5 % only if p <= P = 1 - 0.05^(1/R), about 3/R; and since losses lie in
-    [0, 1], where 1 is attained by a copy that puts all on a label of probability 0, the risk lies
-    in [(1-p) v, (1-p) v + p], and so in
+    [0, B], where B = 1 of total variation is attained by a copy that puts all on a label of
+    probability 0, the risk lies in [(1-p) v, (1-p) v + p B], and so in
 
-        [v - P v, v + P (1 - v)],
+        [v - P v, v + P (B - v)],
 
     which for any law of the losses leaves out the risk with at most 5 % probability: [0, P] where
-    no loss was seen. A law that often shows equal losses and rarely others is covered so; one that
-    has shown a few of the others has the normal interval, too narrow where they are very few.
+    no loss was seen and B is 1. A law that often shows equal losses and rarely others is covered
+    so; one that has shown a few of the others has the normal interval, too narrow where they are
+    very few. An infinite loss was seen: the risk is infinite.
 
     Parameters
     ----------
     mean, std_error : float
     repeats : int
+    largest : float
+        B, or inf.
     """
+    if mean == math.inf:
+        return mean, mean
     if std_error > ROUNDING * mean:
         half = QUANTILE * std_error
-        return max(0.0, mean - half), min(1.0, mean + half)
+        return max(0.0, mean - half), min(largest, mean + half)
     other = -math.expm1(math.log1p(-CONFIDENCE) / repeats)
-    return mean - other * mean, min(1.0, mean + other * (1.0 - mean))
+    return mean - other * mean, min(largest, mean + other * (largest - mean))
 
 
 def quantiles(
-    counts: np.ndarray, probabilities: Sequence[float], bins: np.ndarray | None = None
+    counts: np.ndarray,
+    probabilities: Sequence[float],
+    bins: np.ndarray | None = None,
+    *,
+    largest: float = 1.0,
 ) -> list[float]:
     """Return the smallest losses with at least those shares of the repeats at or below.
 
@@ -98,6 +137,8 @@ def quantiles(
     probabilities : sequence of float
     bins : (K,) int array, optional
         Which bins, in order; all of them if omitted.
+    largest : float
+        No loss exceeds it; one in the last bin of all is infinite if it is above 1.
     """
     cumulative = np.cumsum(counts)
     targets = np.maximum(1.0, np.ceil(np.multiply(probabilities, float(cumulative[-1]))))
@@ -105,4 +146,5 @@ def quantiles(
     index = (found if bins is None else bins[found]).astype(np.int64)
     upper = np.maximum(index, 1) + OFFSET
     low, high = (np.array([upper - 1, upper]).astype(np.uint64) << DROP).view(np.float64)
-    return np.where(index > 0, np.minimum(1.0, 0.5 * (low + high)), 0.0).tolist()
+    middle = np.where(index < WIDE_BINS - 1, 0.5 * (low + high), np.inf)
+    return np.where(index > 0, np.minimum(largest, middle), 0.0).tolist()

@@ -6,7 +6,18 @@ import numpy as np
 from numba import njit
 
 from kt_theory.kernels.options import BARE, LEAF
-from kt_theory.kernels.statistics import BINS, DROP, HALF, LIMB, OFFSET, SCALE
+from kt_theory.kernels.statistics import (
+    BINS,
+    DROP,
+    HALF,
+    LIMB,
+    OFFSET,
+    RANGE_BITS,
+    RANGES,
+    SCALE,
+    SUMS,
+    WIDE_BINS,
+)
 
 _LOW_HALF = (1 << HALF) - 1
 _LOW_LIMB = (1 << LIMB) - 1
@@ -31,6 +42,33 @@ def accumulate(losses, sums, histogram):
             on_grid = int(losses[r, j] * SCALE + 0.5) / SCALE
             index = np.int64(np.float64(on_grid).view(np.uint64) >> DROP) - OFFSET + 1
             histogram[j, min(max(index, 0), BINS - 1)] += 1
+
+
+@njit(**LEAF)
+def accumulate_wide(losses, sums, histogram):
+    """The same for losses that can exceed 1: sums (columns, WIDE_SUMS), histogram (columns,
+    WIDE_BINS).
+    """
+    repeats, columns = losses.shape
+    step = 2.0**RANGE_BITS
+    for j in range(columns):
+        for r in range(repeats):
+            loss, end, at = losses[r, j], 1.0, 0
+            while loss > end and at < RANGES:
+                end *= step
+                at += 1
+            if at == RANGES:
+                sums[j, SUMS * RANGES] += 1
+                histogram[j, WIDE_BINS - 1] += 1
+                continue
+            k = int(loss / end * SCALE + 0.5)
+            h, l = k >> HALF, k & _LOW_HALF
+            for i, word in enumerate((k, h * h, h * l, l * l)):
+                sums[j, SUMS * at + 2 * i] += word & _LOW_LIMB
+                sums[j, SUMS * at + 2 * i + 1] += word >> LIMB
+            on_grid = k / SCALE * end
+            index = np.int64(np.float64(on_grid).view(np.uint64) >> DROP) - OFFSET + 1
+            histogram[j, min(max(index, 0), WIDE_BINS - 2)] += 1
 
 
 @njit(**BARE)

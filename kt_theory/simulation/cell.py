@@ -9,31 +9,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from kt_theory import machine
-from kt_theory.kernels.draws import ByRows, Sparse, draw_many, draw_plan, path_of
+from kt_theory.kernels.draws import ByRows, Sparse, draw_many, path_of
+from kt_theory.kernels.generic import Rules
 from kt_theory.kernels.layout import Layout, as_tables, in_cell_order
 from kt_theory.kernels.loop import run_repeats
 from kt_theory.kernels.losses import SortedTable, Table
 from kt_theory.kernels.noise import noise_of
-from kt_theory.kernels.paths import PATHS
-from kt_theory.kernels.statistics import BINS, SUMS, interval, moments, quantiles
+from kt_theory.kernels.statistics import (
+    BINS,
+    SUMS,
+    WIDE_BINS,
+    WIDE_SUMS,
+    infinite,
+    interval,
+    moments,
+    quantiles,
+)
 from kt_theory.kernels.streams import stream_key
-from kt_theory.kernels.tally import accumulate
+from kt_theory.kernels.tally import accumulate, accumulate_wide
+from kt_theory.losses import TV, Loss, RowLoss
 from kt_theory.numeric import total_variation
-from kt_theory.queries.laws import QueryLaw, as_queries, is_default
 from kt_theory.simulation.cost import seconds_per_repeat
-from kt_theory.simulation.plans import query_plan
+from kt_theory.simulation.plans import Drawn, drawn
 from kt_theory.simulation.rules import (
     RowRuleError,
     fault,
     kernel_students,
+    measures,
     pools,
     rule_addresses,
     rule_kind,
+    ruled,
 )
 from kt_theory.students import Student
 from kt_theory.teacher import Teacher
@@ -48,7 +60,8 @@ _ARRAYS_OF_TABLE_RULES = 3
 
 @dataclass(frozen=True)
 class RiskEstimate:
-    """The Monte Carlo estimate of one student's risk E TV(q, pi | rho) at one n.
+    """The Monte Carlo estimate of one student's risk at one n, E TV(q, pi | rho) or that of another
+    loss.
 
     Attributes
     ----------
@@ -57,7 +70,7 @@ class RiskEstimate:
     student, access : str
     n, inputs, labels : int
     mean : float
-        Average loss, in [0, 1].
+        Average loss; inf if a loss was infinite.
     std_error : float
         Standard error of the mean.
     low, high : float
@@ -74,6 +87,10 @@ class RiskEstimate:
     variance_factor : float
         The variance of the plain mean over that of this one: above 1 where a control variate was
         used.
+    loss : str
+        Its name; see `kt_theory.losses`.
+    infinite : int
+        How many of the losses were infinite, or above 2^60.
     """
 
     teacher: str
@@ -96,6 +113,8 @@ class RiskEstimate:
     path: str
     reached: bool = True
     variance_factor: float = 1.0
+    loss: str = "tv"
+    infinite: int = 0
 
 
 @dataclass(eq=False)
@@ -105,9 +124,9 @@ class Tally:
     Attributes
     ----------
     repeats : int
-    sums : (students, SUMS) int64 array
+    sums : (columns, SUMS or WIDE_SUMS) int64 array
         Whole-number sums from which mean and standard error follow exactly.
-    histogram : (students, BINS) int64 array
+    histogram : (columns, BINS or WIDE_BINS) int64 array
         Where the quantiles come from.
     """
 
@@ -116,20 +135,25 @@ class Tally:
     histogram: np.ndarray
 
     @classmethod
-    def empty(cls, students: int) -> Tally:
-        """Return the tally of no repeats."""
+    def empty(cls, columns: int, *, wide: bool = False) -> Tally:
+        """Return the tally of no repeats; `wide`: for losses that can exceed 1."""
+        sums, bins = (WIDE_SUMS, WIDE_BINS) if wide else (SUMS, BINS)
         return cls(
-            0,
-            np.zeros((students, SUMS), dtype=np.int64),
-            np.zeros((students, BINS), dtype=np.int64),
+            0, np.zeros((columns, sums), dtype=np.int64), np.zeros((columns, bins), dtype=np.int64)
         )
 
     @classmethod
     def of(cls, losses: np.ndarray) -> Tally:
-        """Return the tally of `losses`, (repeats, students), in [0, 1]."""
+        """Return the tally of `losses`, (repeats, columns), in [0, 1]."""
         tally = cls.empty(losses.shape[1])
-        accumulate(losses, tally.sums, tally.histogram)
-        return cls(len(losses), tally.sums, tally.histogram)
+        tally.count(losses)
+        return tally
+
+    def count(self, losses: np.ndarray) -> None:
+        """Add the losses of some repeats, (repeats, columns)."""
+        wide = self.sums.shape[1] == WIDE_SUMS
+        (accumulate_wide if wide else accumulate)(losses, self.sums, self.histogram)
+        self.repeats += len(losses)
 
     def __add__(self, other: Tally) -> Tally:
         """Return the tally of both."""
@@ -154,11 +178,10 @@ class Cell:
     n : int
         Pairs per transfer set.
     seed : int
-    path : str, optional
-        How to draw the counts, one of `kt_theory.kernels.draws.PATHS`, instead of the rule in (S,
-        A, n, pi).
-    queries : QueryLaw, optional
-        iid from rho if omitted.
+    losses : sequence of Loss
+        Total variation if omitted. Each student has a column of each.
+    how : Drawn, optional
+        How the counts are drawn, from `kt_theory.simulation.plans.drawn`; iid from rho if omitted.
     key : (2,) uint64 array, optional
         Names its family of random streams, from `kt_theory.kernels.streams.stream_key`; that of
         (seed, n) if omitted.
@@ -178,24 +201,20 @@ class Cell:
         n: int,
         seed: int,
         *,
-        path: str | None = None,
-        queries: QueryLaw | None = None,
+        losses: Sequence[Loss] = (TV,),
+        how: Drawn | None = None,
         key: np.ndarray | None = None,
     ) -> None:
         self.teacher, self.students, self.n, self.seed = teacher, list(students), n, seed
+        self.losses = list(losses)
         pi = teacher.pi
         rho = teacher.rho
         _refuse_beyond_memory(teacher, self.students)
-        if queries is None or is_default(as_queries(queries, teacher.inputs)):
-            self.plan = draw_plan(pi, rho, n, None if path is None else PATHS.index(path))
-            law = ""
-        else:
-            self.plan = query_plan(teacher, n, queries)
-            law = queries.name
-        self.path = " ".join(filter(None, (law, path_of(self.plan))))
+        self.plan, self.path = how or drawn(teacher, n)
         sparse = isinstance(self.plan, Sparse)
         self.table = kernel_table(pi, rho, self.plan.layout, sparse=sparse)
-        self.kinds, self.rules = kernel_students(self.students, pi)
+        self.columns, self.rules = kernel_students(self.students, pi, self.losses)
+        self.measures = measures(self.losses, pi, rho)
         self._key = stream_key(seed, n) if key is None else key
         if len(self.rules.address):
             self._try_out()
@@ -212,25 +231,36 @@ class Cell:
         Parameters
         ----------
         first, repeats : int
-        losses : (repeats, students) array, optional
+        losses : (repeats, columns) array, optional
+            The losses of a student side by side.
 
         Raises
         ------
         RowRuleError
             A row that a student's rule wrote is not a distribution.
+        ValueError
+            A loss of one's own is no number >= 0.
         """
-        tally = Tally.empty(len(self.students))
-        room = np.empty((min(repeats, _PIECE), len(self.students))) if losses is None else losses
+        tally = self.no_repeats()
+        width = len(self.columns)
+        room = np.empty((min(repeats, _PIECE), width)) if losses is None else losses
         for at in range(0, repeats, _PIECE):
             size = min(_PIECE, repeats - at)
             part = room[:size] if losses is None else losses[at : at + size]
-            bad = run_repeats(
-                self.plan, self._key, first + at, self.table, self.kinds, self.rules, part
-            )
-            if bad[2] >= 0:
-                self._refuse_row(*bad)
-            accumulate(part, tally.sums, tally.histogram)
-        return Tally(int(repeats), tally.sums, tally.histogram)
+            self._fill(first + at, self.rules, part)
+            tally.count(part)
+        return tally
+
+    def no_repeats(self) -> Tally:
+        """Return the tally of no repeats."""
+        return Tally.empty(len(self.columns), wide=any(loss.largest > 1 for loss in self.losses))
+
+    def _fill(self, first: int, rules: Rules, losses: np.ndarray) -> None:
+        bad = run_repeats(
+            self.plan, self._key, first, self.table, self.columns, self.measures, rules, losses
+        )
+        if bad[2] >= 0:
+            self._refuse_row(*bad)
 
     def draw(self, first: int, repeats: int) -> np.ndarray:
         """Return the counts of repeats first .. first + repeats - 1: (repeats, S, A) int64."""
@@ -251,18 +281,19 @@ class Cell:
         return counts, level.reveal(counts, pi, deviates)
 
     def std_errors(self, tally: Tally) -> list[float]:
-        """Return the standard error of each student's mean loss."""
+        """Return the standard error of each column's mean loss, NaN where one was infinite."""
         return [moments(row, tally.repeats)[1] for row in tally.sums]
 
     def estimates(self, tally: Tally, *, target_se: float | None = None) -> list[RiskEstimate]:
-        """Return one estimate per student from at least 2 repeats."""
+        """Return one estimate per student and loss from at least 2 repeats."""
         found = []
-        for student, sums, histogram in zip(
-            self.students, tally.sums, tally.histogram, strict=True
-        ):
+        columns = product(self.students, self.losses)
+        rows = zip(columns, tally.sums, tally.histogram, strict=True)
+        for (student, loss), sums, histogram in rows:
             mean, error = moments(sums, tally.repeats)
-            low, high = interval(mean, error, tally.repeats)
-            reached = target_se is None or error <= target_se
+            low, high = interval(mean, error, tally.repeats, loss.largest)
+            shares = quantiles(histogram, list(_QUANTILES.values()), largest=loss.largest)
+            endless = infinite(sums)
             found.append(
                 RiskEstimate(
                     teacher=self.teacher.name,
@@ -275,15 +306,13 @@ class Cell:
                     std_error=error,
                     low=low,
                     high=high,
-                    **dict(
-                        zip(
-                            _QUANTILES, quantiles(histogram, list(_QUANTILES.values())), strict=True
-                        )
-                    ),
+                    **dict(zip(_QUANTILES, shares, strict=True)),
                     repeats=tally.repeats,
                     seed=self.seed,
                     path=self.path,
-                    reached=reached,
+                    reached=target_se is None or endless > 0 or error <= target_se,
+                    loss=loss.name,
+                    infinite=endless,
                 )
             )
         return found
@@ -304,24 +333,25 @@ class Cell:
         """Run users' rules with their bounds checked on the first repeats; the others go
         unchecked.
         """
-        checked = self.rules._replace(address=rule_addresses(self.students, checked=True))
+        students = ruled(self.students, self.losses)
+        checked = self.rules._replace(address=rule_addresses(students, checked=True))
         trials = min(_MOST_TRIALS, max(4, _TRIAL_CELLS // self.teacher.pi.size))
-        losses = np.empty((trials, len(self.students)))
-        bad = run_repeats(self.plan, self._key, 0, self.table, self.kinds, checked, losses)
-        if bad[2] >= 0:
-            self._refuse_row(*bad)
+        self._fill(0, checked, np.empty((trials, len(self.columns))))
 
-    def _refuse_row(
-        self,
-        repeat: int,
-        student: int,
-        row: int,
-    ) -> None:
-        """Raise the error that names a bad row, by running its rule in plain Python on the same
-        answers.
+    def _refuse_row(self, repeat: int, rule: int, row: int, loss: int) -> None:
+        """Raise the error that names a bad row, or a loss of one's own that is none, by running the
+        rule in plain Python on the same answers.
         """
-        culprit = self.students[student]
-        found, here = fault(culprit, *self.answers(student, repeat), row)
+        culprit = ruled(self.students, self.losses)[rule]
+        answers = self.answers(self.students.index(culprit), repeat)
+        if loss >= 0:
+            own = [one for one in self.losses if isinstance(one, RowLoss)][loss]
+            value = own(self.teacher.pi[row], culprit.table(*answers)[row])
+            raise ValueError(
+                f"loss {own.name!r} of student {culprit.name!r}, row {row}, repeat {repeat}, n = "
+                f"{self.n}, is {value:.6g}: must be a number >= 0, or inf"
+            )
+        found, here = fault(culprit, *answers, row)
         at = f"row {row}, repeat {repeat}" if here else f"repeat {repeat}"
         raise RowRuleError(
             f"student {culprit.name!r}, {at}, n = {self.n}: its {rule_kind(culprit)} {found}; "

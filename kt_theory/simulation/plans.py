@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import numpy as np
 
 from kt_theory.kernels.alias import alias_table
 from kt_theory.kernels.binomial import conditional_shares
-from kt_theory.kernels.draws import DrawPlan, draw_plan, row_plan
+from kt_theory.kernels.draws import DrawPlan, draw_plan, path_of, row_plan
 from kt_theory.kernels.lookups import alias_of
+from kt_theory.kernels.paths import PATHS
 from kt_theory.kernels.visits import Asked, Fixed, Pilot, Shared, Visits, Walk, step_tables
-from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories, TwoStage
+from kt_theory.queries.laws import (
+    Design,
+    Iid,
+    QueryLaw,
+    Trajectories,
+    TwoStage,
+    as_queries,
+    is_default,
+)
 from kt_theory.teacher import Teacher
 from kt_theory.validation import LARGEST_COUNT
 
@@ -19,6 +28,36 @@ LONGEST_WALK = 10**9
 """Steps of one transfer set: some seconds."""
 
 _ALIAS_VISITS = 40  # per input: a binomial costs that many draws
+
+
+class Drawn(NamedTuple):
+    """How counts are drawn, and what tables call it."""
+
+    plan: DrawPlan
+    name: str
+
+
+def drawn(
+    teacher: Teacher, n: int, queries: QueryLaw | None = None, *, path: str | None = None
+) -> Drawn:
+    """Return how the counts of n queries are drawn.
+
+    Parameters
+    ----------
+    teacher : Teacher
+    n : int
+    queries : QueryLaw, optional
+        iid from rho if omitted.
+    path : str, optional
+        One of `kt_theory.kernels.draws.PATHS` for iid queries from rho, instead of the rule in (S,
+        A, n, pi).
+    """
+    if queries is None or is_default(as_queries(queries, teacher.inputs)):
+        number = None if path is None else PATHS.index(path)
+        plan = draw_plan(teacher.pi, teacher.rho, n, number)
+        return Drawn(plan, path_of(plan))
+    plan = query_plan(teacher, n, queries)
+    return Drawn(plan, " ".join(filter(None, (queries.name, path_of(plan)))))
 
 
 def query_plan(teacher: Teacher, n: int, law: QueryLaw) -> DrawPlan:

@@ -1,10 +1,10 @@
-"""From students to what the kernels call: which of them has a closed form, and the compiled rules
-of all the others.
+"""From students and losses to what the kernels call: which of them has a closed form, the compiled
+rules of all the others, and the losses that are taken of these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -13,10 +13,12 @@ from numba.core.errors import NumbaError
 
 from kt_theory.access import Access, label_ranks
 from kt_theory.access.channel import AsIs
-from kt_theory.kernels.generic import Rules
+from kt_theory.kernels import divergences
+from kt_theory.kernels.generic import Measures, Rules
 from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL
 from kt_theory.kernels.nested import let_rules_call
-from kt_theory.kernels.rules import compile_rule
+from kt_theory.kernels.rules import compile_loss, compile_rule
+from kt_theory.losses import TV, Loss, RowLoss
 from kt_theory.students import STUDENTS, Student, TableRule
 
 _KINDS = {"ce_sgl": CE_SGL, "ce_ptl": CE_PTL, "sel_ptl": SEL_PTL, "ce_ful": CE_FUL}
@@ -29,17 +31,29 @@ class RowRuleError(ValueError):
     """A student's rule does not compile, or wrote something that is not a distribution."""
 
 
-def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray, Rules]:
-    """Return (kinds, rules): which closed form serves each student, and the compiled rules of all
-    the others.
+def ruled(students: Sequence[Student], losses: Sequence[Loss] = (TV,)) -> list[Student]:
+    """Return the students whose rules are run: those that have no closed form of all losses."""
+    only_tv = all(loss == TV for loss in losses)
+    return [one for one in students if not only_tv or _closed_form(one) is None]
+
+
+def kernel_students(
+    students: Sequence[Student], pi: np.ndarray, losses: Sequence[Loss] = (TV,)
+) -> tuple[np.ndarray, Rules]:
+    """Return (columns, rules): which closed form gives each student's losses, or GENERIC + which
+    column of what rules give, (students x losses,), and the compiled rules.
 
     The rules hold a copy of the teacher's table pi (S, A), and one more for each channel and each
     prior among them.
     """
-    forms = [_closed_form(one) for one in students]
-    generic = [one for one, form in zip(students, forms, strict=True) if form is None]
-    places = iter(range(GENERIC, GENERIC + len(generic)))
-    kinds = [next(places) if form is None else form for form in forms]
+    generic = ruled(students, losses)
+    columns = []
+    places = {id(one): place for place, one in enumerate(generic)}
+    for one in students:
+        form = _closed_form(one)
+        first = GENERIC + places.get(id(one), 0) * len(losses)
+        for i, loss in enumerate(losses):
+            columns.append(form if form is not None and loss == TV else first + i)
     for student in generic:
         student.refuse_other_sizes(pi.shape)
     levels = [student.access for student in generic]
@@ -68,13 +82,36 @@ def kernel_students(students: list[Student], pi: np.ndarray) -> tuple[np.ndarray
         np.cumsum([0, *map(len, parameters)], dtype=np.int64),
         np.concatenate([np.zeros(0), *parameters]),
     )
-    return np.array(kinds, dtype=np.int64), rules
+    return np.array(columns, dtype=np.int64), rules
 
 
-def rule_addresses(students: list[Student], *, checked: bool) -> np.ndarray:
-    """Return the addresses of the compiled rules of those students that have no closed form."""
-    generic = [student for student in students if _closed_form(student) is None]
-    return np.array([compiled_rule(one, checked).address for one in generic], dtype=np.int64)
+def rule_addresses(students: Sequence[Student], *, checked: bool) -> np.ndarray:
+    """Return the addresses of the students' compiled rules."""
+    return np.array([compiled_rule(one, checked).address for one in students], dtype=np.int64)
+
+
+def measures(losses: Sequence[Loss], pi: np.ndarray, rho: np.ndarray) -> Measures:
+    """Return the losses as the kernels take them of the rows of rules."""
+    own = [loss for loss in losses if isinstance(loss, RowLoss)]
+    names = [*divergences.NAMES, *map(id, own)]
+    places = [names.index(id(loss) if isinstance(loss, RowLoss) else loss.name) for loss in losses]
+    takes = 0
+    for place in places:
+        takes |= divergences.TAKES[place] if place < len(divergences.TAKES) else 0
+    logs = np.zeros(0)
+    if takes & divergences.LOGARITHMS:
+        with np.errstate(divide="ignore"):
+            logs = np.log(pi).reshape(-1)
+    addresses = [_compiled_loss(loss).address for loss in own]
+    numbers = np.array(places, dtype=np.int64), takes, np.array(addresses, dtype=np.int64)
+    return Measures(np.array(rho), *numbers, logs)
+
+
+def _compiled_loss(loss: RowLoss) -> Any:
+    try:
+        return compile_loss(loss.py_func)
+    except (NumbaError, TypeError) as error:
+        raise ValueError(f"loss {loss.name!r} does not compile: {_reason(error)}") from error
 
 
 def pools(student: Student) -> bool:
@@ -159,15 +196,16 @@ def compiled_rule(student: Student, checked: bool) -> Any:
     try:
         return compile_rule(rule, pools(student), checked and foreign, parameters=takes)
     except (NumbaError, TypeError) as error:
-        lines = [
-            line.strip()
-            for line in str(error).splitlines()
-            if line.strip() and "nopython" not in line
-        ]
-        reason = lines[0] if lines else type(error).__name__
         raise RowRuleError(
-            f"student {student.name!r}: its {rule_kind(student)} does not compile: {reason}"
+            f"student {student.name!r}: its {rule_kind(student)} does not compile: {_reason(error)}"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of Numba's message that says something."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and "nopython" not in line]
+    return said[0] if said else type(error).__name__
 
 
 def rule_parameters(student: Student) -> np.ndarray:

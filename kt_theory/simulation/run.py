@@ -16,9 +16,11 @@ import numpy as np
 from kt_theory import machine
 from kt_theory.access import Access, as_access
 from kt_theory.content import ByContent
+from kt_theory.losses import TV, as_losses
 from kt_theory.queries.laws import QueryLaw
 from kt_theory.simulation.cell import Cell, RiskEstimate, Tally
 from kt_theory.simulation.control import ControlledCell
+from kt_theory.simulation.plans import drawn
 from kt_theory.simulation.rules import RowRuleError
 from kt_theory.students import STUDENTS, as_students, refuse_too_little_access
 from kt_theory.teacher import Teacher, require_teacher
@@ -43,9 +45,9 @@ class Simulation(ByContent):
     Attributes
     ----------
     estimates : tuple of RiskEstimate
-        One per n and student, in the order asked for.
+        One per n, student and loss, in the order asked for.
     losses : (n values, repeats, students) array or None
-        Every loss, if `keep_losses` was asked for.
+        Every loss, if `keep_losses` was asked for; with one more axis if a list of losses was.
     frame : pandas.DataFrame
         The estimates as a tidy table, one row each.
     """
@@ -55,8 +57,8 @@ class Simulation(ByContent):
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The estimates as a tidy table: one row per n and student, the fields of `RiskEstimate` as
-        columns.
+        """The estimates as a tidy table: one row per n, student and loss, the fields of
+        `RiskEstimate` as columns.
         """
         import pandas as pd
 
@@ -81,6 +83,7 @@ def simulate(
     max_repeats: int = 10_000_000,
     control: bool = False,
     queries: QueryLaw | None = None,
+    loss: Any = "tv",
 ) -> Simulation:
     """Estimate the risk of students by drawing transfer sets of n pairs, `repeats` times for each
     n.
@@ -124,6 +127,10 @@ def simulate(
     queries : QueryLaw, optional
         How inputs are chosen, from `kt_theory.queries`; iid from rho if omitted. n counts queries.
         Students do not see the law; a trajectory costs O(n), whatever the size of the table.
+    loss : str, Loss, or a list of them
+        What is averaged: "tv", "kl", "reverse_kl", "chi2", "hellinger2", "js", "l2", "acceptance"
+        (see `kt_theory.losses`), or a function marked `kt_theory.row_loss`. Several are taken of
+        the same rows in one run. Infinite losses are counted, and make the mean infinite.
 
     Returns
     -------
@@ -136,12 +143,14 @@ def simulate(
     RowRuleError
         A row rule does not compile, or a row that it wrote is not a distribution.
     ValueError
-        Any other bad argument, by name.
+        A loss of one's own that is no number >= 0, with the student and the row; any other bad
+        argument, by name.
     """
     require_teacher(teacher)
     chosen = as_students(students)
     if access is not None:
         refuse_too_little_access(chosen, as_access(access))
+    losses = as_losses(loss)
     sizes = sample_sizes(n)
     repeats = whole_number(repeats, "repeats", low=2)
     seed = whole_number(seed, "seed", high=_LARGEST_SEED)
@@ -156,23 +165,29 @@ def simulate(
         raise ValueError(
             "control = True: its mean is known for iid queries from rho alone; leave out queries"
         )
-    kept = _room_for_losses(len(sizes), repeats, len(chosen)) if keep_losses else None
+    if control and losses != [TV]:
+        raise ValueError(f"control = True: controls total variation alone; leave out loss = {loss}")
+    columns = len(chosen) * len(losses)
+    kept = _room_for_losses(len(sizes), repeats, columns) if keep_losses else None
     estimates: list[RiskEstimate] = []
     with ThreadPoolExecutor(workers) as pool, progress_bar(len(sizes) * repeats, progress) as bar:
         for i, size in enumerate(sizes):
             if control:
                 cell: Cell | ControlledCell = ControlledCell(teacher, chosen, size, seed)
             else:
-                cell = Cell(teacher, chosen, size, seed, queries=queries)
+                how = drawn(teacher, size, queries)
+                cell = Cell(teacher, chosen, size, seed, losses=losses, how=how)
             tally = _run(cell, 0, repeats, pool, workers, bar, None if kept is None else kept[i])
-            while goal is not None and tally.repeats < cap and max(cell.std_errors(tally)) > goal:
-                more = (
-                    _next_look(tally.repeats, max(cell.std_errors(tally)) / goal, cap)
-                    - tally.repeats
-                )
+            while goal is not None and tally.repeats < cap:
+                error = max(_known(cell.std_errors(tally)), default=0.0)
+                if error <= goal:
+                    break
+                more = _next_look(tally.repeats, error / goal, cap) - tally.repeats
                 bar.total += more
                 tally.absorb(_run(cell, tally.repeats, more, pool, workers, bar, None))
             estimates += cell.estimates(tally, target_se=goal)
+    if kept is not None and isinstance(loss, (list, tuple)):
+        kept = kept.reshape(*kept.shape[:2], len(chosen), len(losses))
     return Simulation(tuple(estimates), kept)
 
 
@@ -205,9 +220,8 @@ def draw_counts(
     require_teacher(teacher)
     size = whole_number(n, "n")
     repeats = whole_number(repeats, "repeats", low=1)
-    return Cell(
-        teacher, [], size, whole_number(seed, "seed", high=_LARGEST_SEED), queries=queries
-    ).draw(0, repeats)
+    seed = whole_number(seed, "seed", high=_LARGEST_SEED)
+    return Cell(teacher, [], size, seed, how=drawn(teacher, size, queries)).draw(0, repeats)
 
 
 def _run(
@@ -263,6 +277,11 @@ def _pieces(repeats: int, workers: int, cost: float) -> Iterator[tuple[int, int]
         start = i * repeats // number
         stop = (i + 1) * repeats // number
         yield start, stop - start
+
+
+def _known(errors: list[float]) -> list[float]:
+    """Return the standard errors of risks that are not known to be infinite."""
+    return [error for error in errors if not math.isnan(error)]
 
 
 def _next_look(repeats: int, excess: float, cap: int) -> int:

@@ -13,6 +13,7 @@ from kt_theory.kernels.paths import PATHS
 from kt_theory.queries.laws import QueryLaw, adaptive, chain, iid, two_stage
 from kt_theory.simulation.cell import Cell
 from kt_theory.simulation.control import ControlledCell
+from kt_theory.simulation.plans import Drawn, drawn
 from kt_theory.students import STUDENTS, Student, row_rule
 from kt_theory.students.risk import exact_risk
 from kt_theory.teacher import Teacher
@@ -50,14 +51,14 @@ def _steps() -> Iterator[tuple[str, Any]]:
     own = Student("own", access=PARTIAL, rule=row_rule(_uniform))
     students = list(STUDENTS.values())
 
-    def cell(own: list[Student], **how: Any) -> Any:
+    def cell(own: list[Student], how: Drawn) -> Any:
         def run() -> None:
-            Cell(teacher, [*students, *own], 100, 0, **how).run(0, 2)
+            Cell(teacher, [*students, *own], 100, 0, how=how).run(0, 2)
 
         return run
 
     for path in PATHS:
-        yield f"the path {path!r} and rules", cell([own], path=path)
+        yield f"the path {path!r} and rules", cell([own], drawn(teacher, 100, path=path))
     laws: dict[str, QueryLaw] = {
         "a uniform design": adaptive(np.ones(2)),
         "a pilot": two_stage(),
@@ -65,8 +66,8 @@ def _steps() -> Iterator[tuple[str, Any]]:
         "several labels": iid(labels_per_query=2),
     }
     for name, law in laws.items():
-        yield f"queries by {name}", cell([], queries=law)
-    few = Cell(teacher, students, 1, 0, queries=laws["several labels"])
+        yield f"queries by {name}", cell([], drawn(teacher, 100, law))
+    few = Cell(teacher, students, 1, 0, how=drawn(teacher, 1, laws["several labels"]))
     yield "few queries", lambda: few.run(0, 2)
     yield "control", lambda: ControlledCell(teacher, students, 100, 0).run(0, 2)
     yield "exact risks", lambda: [exact_risk(teacher, one, 10) for one in students]

@@ -19,15 +19,20 @@ def always_checked(rule, pooled, checked, *, parameters):
 
 
 @pytest.mark.parametrize(
-    "name", [*FEW, *(pytest.param(name, marks=pytest.mark.long) for name in EVERY.keys() - FEW)]
+    "name",
+    [*FEW, *(pytest.param(name, marks=pytest.mark.long) for name in EVERY if name not in FEW)],
 )
 def test_no_rule_of_the_package_leaves_its_arrays(name, monkeypatch):
     monkeypatch.setattr(rules, "compile_rule", always_checked)
-    for teacher in (subjects.teachers()["dirichlet"], subjects.teachers()["sparse"]):
+    try:
+        student = made(EVERY[name])
+    except ValueError:
+        pytest.skip("refused")
+    for teacher in map(subjects.teachers().get, ("dirichlet", "sparse", "affine")):
         try:
-            student = made(EVERY[name])
+            student.access.refuse_impossible(teacher.pi)
         except ValueError:
-            pytest.skip("refused")
+            continue
         for n in (0, 3, 40):
             kt.simulate(teacher, student, n=n, repeats=4)
 

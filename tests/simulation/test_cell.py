@@ -13,6 +13,7 @@ import kt_theory as kt
 from kt_theory.kernels.paths import PATHS
 from kt_theory.simulation import run as montecarlo
 from kt_theory.simulation.cell import Cell, Tally
+from kt_theory.simulation.plans import drawn
 from kt_theory.simulation.warmup import warmup
 from kt_theory.testing import assert_risk
 
@@ -49,7 +50,7 @@ def losses_of(cell, repeats, first=0):
 def test_closed_forms_and_rules_agree_on_every_path(path, name, n):
     """To 1e-12 on the same counts; and with the four formulas written down independently."""
     teacher = TEACHERS[name]
-    cell = Cell(teacher, [*STUDENTS, *RULES], n, seed=3, path=path)
+    cell = Cell(teacher, [*STUDENTS, *RULES], n, seed=3, how=drawn(teacher, n, path=path))
     losses = losses_of(cell, 5)
     np.testing.assert_allclose(losses[:, :4], losses[:, 4:], atol=1e-12)
     for r, counts in enumerate(cell.draw(0, 5)):
@@ -77,7 +78,7 @@ def test_rules_see_what_their_access_level_reveals(path, top, sampled):
     teacher = TEACHERS["rows of each kind"]
     level = kt.access.top_k(top, sampled=sampled)
     student = kt.Student("own", level, share_the_rest)
-    cell = Cell(teacher, [student], 100, seed=1, path=path)
+    cell = Cell(teacher, [student], 100, seed=1, how=drawn(teacher, 100, path=path))
     for counts, loss in zip(cell.draw(0, 4), losses_of(cell, 4)[:, 0], strict=True):
         seen = level.seen_counts(counts, teacher.pi)
         table = student.table(seen, level.reveal(seen, teacher.pi))

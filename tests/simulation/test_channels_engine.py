@@ -17,6 +17,7 @@ from kt_theory.kernels.noise import fill_normals, noise_of
 from kt_theory.kernels.paths import PATHS
 from kt_theory.kernels.streams import stream_key
 from kt_theory.simulation.cell import Cell
+from kt_theory.simulation.plans import drawn
 from kt_theory.students import TableRule, table_rule
 from kt_theory.testing import confidence_radius
 
@@ -105,7 +106,7 @@ def test_every_path_shows_the_same_things(path):
         kt.Student("prior", "partial", keeps_its_prior, prior=prior),
         kt.Student("pooled", access.rounded(0.3, access.PARTIAL), pools, prior=prior),
     ]
-    cell = Cell(teacher, students, 60, seed=1, path=path)
+    cell = Cell(teacher, students, 60, seed=1, how=drawn(teacher, 60, path=path))
     for r, row in enumerate(losses_of(cell, 4)):
         for j, student in enumerate(students):
             assert row[j] == pytest.approx(

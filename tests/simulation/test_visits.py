@@ -15,6 +15,7 @@ from kt_theory import queries
 from kt_theory.kernels.loop import repeat_loop
 from kt_theory.simulation import run as montecarlo
 from kt_theory.simulation.cell import Cell, Tally
+from kt_theory.simulation.plans import drawn
 from kt_theory.testing import assert_risk
 
 RNG = np.random.default_rng(3)
@@ -343,7 +344,7 @@ def test_same_bits_for_threads_chunks_and_pieces(monkeypatch, name):
         monkeypatch.setattr(montecarlo, "_CHUNK_SECONDS", seconds)
         monkeypatch.setattr(montecarlo, "_MOST_REPEATS_AT_ONCE", most)
         assert run(threads=2) == reference
-    cell = Cell(teacher, students, 500, seed=9, queries=SOME[name])
+    cell = Cell(teacher, students, 500, seed=9, how=drawn(teacher, 500, SOME[name]))
     whole = cell.estimates(cell.run(0, 600))
     assert (
         cell.estimates(sum((cell.run(at, 100) for at in range(500, -1, -100)), Tally.empty(5)))
