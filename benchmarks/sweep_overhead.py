@@ -78,9 +78,7 @@ def loading(count: int, rounds: int) -> float:
         folder = Path(name) / "out"
         store = Store.prepare(folder, spec)
         first = spec.cells[0]
-        (block,) = run_block(
-            Work(first.teacher, [first.student], first.n, first.seed, first.group, 0, 100)
-        )
+        (block,) = run_block(Work.of([first], 0, 100))
         store.append([Record(cell.id, 0, 100, block) for cell in spec.cells])
         write_results(folder, spec, results_table(spec, store.put_together()))
         spent = []

@@ -98,7 +98,7 @@ def risk_curves(
         Students to leave out.
     floor : float
         Where logarithmic axes end below: a mean of 0 is drawn there as an arrow that points down,
-        which the caption is to explain.
+        which the caption is to explain; an infinite one at the upper end as one that points up.
     """
     names = [name for name in frame["student"].drop_duplicates() if name not in skip]
     arrows = 0
@@ -107,14 +107,19 @@ def risk_curves(
         colour, marker, label = student_style(name, names)
         n, mean, error = rows[["n", "mean", "std_error"]].to_numpy(dtype=np.float64).T
         line = {"marker": marker, "markersize": 4, "linewidth": 1.4, "label": label}
+        mean = np.where(mean < np.inf, mean, np.nan)
         axes.plot(n, np.where(mean > 0.0, mean, np.nan), color=colour, zorder=3, **line)
-        if floor > 0.0 and (mean == 0.0).any():
-            # Students whose arrows would hide each other stand side by side.
-            beside = 1.0 + 0.06 * arrows
-            arrows += 1
-            at_floor = np.full((mean == 0.0).sum(), floor)
-            arrow = {"marker": "v", "markersize": 9, "linestyle": "none", "clip_on": False}
-            axes.plot(n[mean == 0.0] * beside, at_floor, color=colour, zorder=4, **arrow)
+        ends = {"v": (mean == 0.0, axes.transData, floor)}
+        ends["^"] = (np.isnan(mean), axes.get_xaxis_transform(), 1.0)
+        for pointer, (there, transform, height) in ends.items():
+            if floor > 0.0 and there.any():
+                # Students whose arrows would hide each other stand side by side.
+                beside = 1.0 + 0.06 * arrows
+                arrows += 1
+                at_end = np.full(there.sum(), height)
+                arrow = {"marker": pointer, "markersize": 9, "linestyle": "none", "clip_on": False}
+                arrow |= {"color": colour, "zorder": 4, "transform": transform}
+                axes.plot(n[there] * beside, at_end, **arrow)
         low, high = mean - BAND * error, mean + BAND * error
         axes.fill_between(n, low, high, color=colour, alpha=0.25, linewidth=0, zorder=2)
 

@@ -15,8 +15,10 @@ from kt_theory.validation import entries_of, shown, unit_interval
 if TYPE_CHECKING:
     import pandas as pd
 
-IDENTIFYING = ("teacher", "student", "access", "inputs", "labels")
+IDENTIFYING = ("teacher", "student", "access", "loss", "inputs", "labels")
 """Columns that tell one curve from another in a table of risks."""
+
+SIZES = ("inputs", "labels")
 
 RELEVANT_CHANGE = 0.1
 """A local slope that changes by no more than this over the range still counts as a power law."""
@@ -31,6 +33,14 @@ _BEND = ("slope_change", "slope_change_low", "slope_change_high")
 
 Noise = np.ndarray | float
 """Standard errors of the log risks; 0.0 where all are exact, NaN where none is known."""
+
+
+def identifying(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of a table that tell one curve from another: `loss` only where there are
+    several.
+    """
+    there = [key for key in IDENTIFYING if key in frame]
+    return [key for key in there if key != "loss" or frame[key].nunique() > 1]
 
 
 class PowerLawWarning(UserWarning):
@@ -132,7 +142,7 @@ def _keys(frame: Any, by: str | Sequence[str] | None, columns: list[str]) -> lis
         raise ValueError(
             f"frame is a {type(frame).__name__}: must be a DataFrame, such as simulate(...).frame"
         )
-    wanted = [key for key in IDENTIFYING if key in frame] if by is None else by
+    wanted = identifying(frame) if by is None else by
     keys = [wanted] if isinstance(wanted, str) else entries_of(wanted, "by")
     for name in [*keys, *columns]:
         if not isinstance(name, str) or name not in frame:
@@ -332,7 +342,7 @@ def fit_exponents(
     variables = [x] if isinstance(x, str) else list(x)
     if not variables:
         raise ValueError("x = []: give at least one variable, such as n")
-    wanted = [key for key in ("teacher", "student", "access") if key in frame] if by is None else by
+    wanted = [key for key in identifying(frame) if key not in SIZES] if by is None else by
     keys = _keys(frame, wanted, [*variables, y])
     rows = []
     for identity, name, points in _curves(frame, keys):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from kt_theory.cli import tables
-from kt_theory.cli.shared import Levels, Numbers, Whole, clear_errors
+from kt_theory.cli.shared import Levels, Names, Numbers, Whole, clear_errors
 from kt_theory.cli.standard_input import NAME
 from kt_theory.cli.teacher import read_teacher, teacher_options
 
@@ -34,6 +35,14 @@ from kt_theory.cli.teacher import read_teacher, teacher_options
     help="The level granted, such as soft or 'top_k(5)'; a student that needs more is refused.",
 )
 @click.option(
+    "--loss",
+    "losses",
+    type=Names(),
+    default="tv",
+    show_default=True,
+    help="tv, kl, reverse_kl, chi2, hellinger2, js, l2, acceptance, or several of them.",
+)
+@click.option(
     "--repeats", type=Whole(), default=10_000, show_default=True, help="Transfer sets per n."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same numbers.")
@@ -52,6 +61,7 @@ def risk_command(
     normalise: bool,
     students: list[str] | None,
     access: str | None,
+    losses: list[str],
     repeats: int,
     seed: int,
     threads: int | None,
@@ -65,8 +75,8 @@ def risk_command(
     a column `input` or an unnamed first one names the inputs. NPY: the table alone. NPZ: an array
     `pi` or `logits`, and `rho` if wanted. With --ngram it is a text. - is standard input.
 
-    Losses are total variation distances, in [0, 1]. The bounds hold for the worst teacher of the
-    same size.
+    Losses are total variation distances, in [0, 1], or those of --loss, which may be infinite. The
+    bounds hold for the worst teacher of the same size.
     """
     from kt_theory import catalogue, figures, study
     from kt_theory.output import refuse_unwritable, write_table
@@ -83,7 +93,8 @@ def risk_command(
     asked = [catalogue.student(name, source.inputs) for name in students or []]
     chosen = as_students(asked or catalogue.default_students(granted))
     click.echo(tables.folded([str(source)]))
-    run = simulate(source, chosen, sizes, repeats, seed, access=granted, threads=threads)
+    how: dict[str, Any] = {"access": granted, "threads": threads, "loss": losses}
+    run = simulate(source, chosen, sizes, repeats, seed, **how)
     frame = run.frame.copy()
     study.bound_columns(frame)
     click.echo(tables.risks(frame))

@@ -23,6 +23,7 @@ _RISKS = {
     "n": "n",
     "student": "student",
     "access": "access",
+    "loss": "loss",
     "mean": "risk",
     "low": "low",
     "high": "high",
@@ -30,6 +31,7 @@ _RISKS = {
     "q95": "q95",
     "lower_bound": "class lower",
     "upper_bound": "class upper",
+    "infinite": "infinite",
 }
 
 
@@ -37,6 +39,10 @@ def risks(frame: Any) -> str:
     """Risks of students, the paper's bounds beside them."""
     table = frame[list(_RISKS)].rename(columns=_RISKS)
     table["class upper"] = table["class upper"].map(_upper)
+    if (frame["loss"] == "tv").all():
+        table = table.drop(columns=["loss", "infinite"])
+    elif not (frame["loss"] == "tv").any():
+        table = table.drop(columns=["class lower", "class upper"])
     return _frame(table)
 
 

@@ -18,8 +18,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kt_theory.catalogue import build_student
+from kt_theory.catalogue import build_student, identity
 from kt_theory.kernels.paths import PATHS, path_by_size
+from kt_theory.kernels.statistics import SUMS
+from kt_theory.losses import LOSSES
 from kt_theory.simulation.cost import seconds_per_repeat
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
@@ -31,22 +33,32 @@ _KEPT_PAIRS, _KEPT_CELLS = 2**24, 16
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker is asked for: repeats first .. first + repeats - 1 of some students on the same
-    transfer sets.
+    """What a worker is asked for: repeats first .. first + repeats - 1 of some students and losses
+    on the same transfer sets, of the i-th student the i-th loss.
     """
 
     teacher: Mapping[str, Any]
     students: Sequence[Mapping[str, Any]]
+    losses: Sequence[str]
     n: int
     seed: int
     group: str
     first: int
     repeats: int
 
+    @classmethod
+    def of(cls, cells: Sequence[Any], first: int, repeats: int) -> Work:
+        """Return the work at some repeats of cells of one group."""
+        one = cells[0]
+        students, losses = [cell.student for cell in cells], [cell.loss for cell in cells]
+        return cls(one.teacher, students, losses, one.n, one.seed, one.group, first, repeats)
+
 
 @dataclass(frozen=True)
 class Block:
-    """What a worker answers for one student: the sums over its losses, or the error that it met."""
+    """What a worker answers for one student and loss: the sums over its losses, or the error that
+    it met.
+    """
 
     inputs: int = 0
     labels: int = 0
@@ -60,12 +72,15 @@ class Block:
 
 
 def run_block(work: Work) -> list[Block]:
-    """Return one block per student; an error stands in the block of the student that caused it."""
+    """Return one block per student and loss; an error stands in the block of the one that caused
+    it.
+    """
     try:
         return _run(work)
     except Exception as error:
         if len(work.students) > 1:
-            alone = [replace(work, students=[student]) for student in work.students]
+            pairs = zip(work.students, work.losses, strict=True)
+            alone = [replace(work, students=[one], losses=[loss]) for one, loss in pairs]
             return [block for single in alone for block in run_block(single)]
         said = " ".join(f"{type(error).__name__}: {error}".split())
         return [Block(error=said, traceback=traceback.format_exc())]
@@ -73,9 +88,10 @@ def run_block(work: Work) -> list[Block]:
 
 def losses_of(work: Work) -> np.ndarray:
     """Return every loss of a block, (repeats, students); an error is raised as it comes."""
-    losses = np.empty((work.repeats, len(work.students)))
-    _Runner.of(work).cell.run(work.first, work.repeats, losses)
-    return losses
+    runner = _Runner.of(work)
+    losses = np.empty((work.repeats, len(runner.cell.columns)))
+    runner.cell.run(work.first, work.repeats, losses)
+    return losses[:, runner.columns]
 
 
 def expected_seconds(
@@ -108,7 +124,10 @@ def _run(work: Work) -> list[Block]:
     seconds = (time.perf_counter() - started) / len(work.students)
     facts = runner.teacher.inputs, runner.teacher.labels, runner.cell.path, seconds
     blocks = []
-    for sums, histogram in zip(tally.sums, tally.histogram, strict=True):
+    for column, loss in zip(runner.columns, work.losses, strict=True):
+        sums, histogram = tally.sums[column], tally.histogram[column]
+        if LOSSES[loss].largest <= 1.0:
+            sums = sums[:SUMS]  # all that they fill, whatever losses stand beside
         bins = np.flatnonzero(histogram > 0)  # of booleans it is ten times as fast
         blocks.append(Block(*facts, sums.copy(), bins, histogram[bins]))
     return blocks
@@ -127,16 +146,22 @@ class _Runner:
         from kt_theory.simulation.cell import Cell
 
         self.teacher = recipes.build_teacher(work.teacher)
-        students = [build_student(recipe, self.teacher.inputs) for recipe in work.students]
+        recipes_of = {identity(recipe): recipe for recipe in work.students}
+        students = [build_student(recipe, self.teacher.inputs) for recipe in recipes_of.values()]
+        names = list(dict.fromkeys(work.losses))
+        places = {key: place * len(names) for place, key in enumerate(recipes_of)}
+        pairs = zip(work.students, work.losses, strict=True)
+        self.columns = [places[identity(one)] + names.index(loss) for one, loss in pairs]
         # simulate() keys its streams by (seed, n); cells of a sweep that differ in the teacher are
         # independent too.
         key = stream_key(work.seed, int(work.group, 16))
-        self.cell = Cell(self.teacher, students, work.n, work.seed, key=key)
+        losses = [LOSSES[name] for name in names]
+        self.cell = Cell(self.teacher, students, work.n, work.seed, losses=losses, key=key)
 
     @classmethod
     def of(cls, work: Work) -> _Runner:
         """Return the runner of this cell, built once however many blocks and threads ask for it."""
-        name = f"{work.group} {work.students}"
+        name = f"{work.group} {work.students} {work.losses}"
         with cls._lock:
             if name not in cls._kept:
                 cls._kept[name] = cls(work)

@@ -50,6 +50,8 @@ def pack(record: Record) -> bytes:
         facts |= {"error": block.error, "traceback": block.traceback}
     else:
         facts |= {name: getattr(block, name) for name in ("inputs", "labels", "path", "seconds")}
+        if len(block.sums) != SUMS:
+            facts["sums"] = len(block.sums)
     parts = block.sums, block.bins, block.counts
     numbers = np.concatenate([np.asarray(part, dtype="<i8") for part in parts])
     payload = json.dumps(facts).encode() + b"\n" + numbers.tobytes()
@@ -63,7 +65,7 @@ def _unpack(payload: bytes) -> Record:
     if "error" in facts:
         return Record(*place, Block(**facts))
     numbers = np.frombuffer(rest, dtype="<i8")
-    sums, histogram = np.split(numbers, [SUMS])
+    sums, histogram = np.split(numbers, [facts.pop("sums", SUMS)])
     bins, counts = np.split(histogram, [len(histogram) // 2])
     return Record(*place, Block(**facts, sums=sums, bins=bins, counts=counts))
 

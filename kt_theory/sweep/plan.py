@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from kt_theory.kernels.statistics import SUMS, moments
+from kt_theory.kernels.statistics import infinite, moments
 from kt_theory.sweep.spec import Spec
 
 FIRST_LOOK = 1024
@@ -86,6 +86,11 @@ def block_size(seconds: float) -> int:
     return size
 
 
+def _settled(sums: list[int], repeats: int, target_se: float) -> bool:
+    """Return whether a risk is known: to its target, or to be infinite."""
+    return infinite(sums) > 0 or moments(sums, repeats)[1] <= target_se
+
+
 def _next_look(spec: Spec, blocks: Sequence[Any]) -> int:
     """Return how many repeats the cell needs before its standard error is judged again, or has
     where it is done.
@@ -96,7 +101,7 @@ def _next_look(spec: Spec, blocks: Sequence[Any]) -> int:
     assert spec.target_se is not None
     assert spec.max_repeats is not None
     ends: dict[int, list[int]] = {}
-    total, end = [0] * SUMS, 0
+    total, end = [0] * len(blocks[0].sums) if blocks else [], 0
     for block in prefix(blocks):
         end += block.repeats
         total = [a + int(b) for a, b in zip(total, block.sums, strict=True)]
@@ -106,7 +111,7 @@ def _next_look(spec: Spec, blocks: Sequence[Any]) -> int:
         look = min(look, spec.max_repeats)
         if look > end or look == spec.max_repeats:
             return look
-        if look in ends and moments(ends[look], look)[1] <= spec.target_se:
+        if look in ends and _settled(ends[look], look, spec.target_se):
             return look
         step += 1
         look = FIRST_LOOK * 2 ** (step // 2) * (3 if step % 2 else 2) // 2

@@ -99,4 +99,4 @@ def replay_cell(store: Store, cell: Cell, repeat: int | None = None) -> Replay:
 
 
 def _work(cell: Cell, first: int, repeats: int) -> Work:
-    return Work(cell.teacher, [cell.student], cell.n, cell.seed, cell.group, first, repeats)
+    return Work.of([cell], first, repeats)

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = (
-    *("teacher", "inputs", "labels", "student", "n", "mean", "std_error", "exact", "access"),
+    *("teacher", "inputs", "labels", "student", "loss", "n", "mean", "std_error", "exact"),
+    *("infinite", "access"),
     *("lower_bound", "minimax_lower", "minimax_upper", "upper_bound", "q50"),
     *("repeats", "status", "error", "cell"),
 )
 _MOST_FAILURES = 50
 _MARKS = re.compile("@(?:TITLE|DATA|PLOTLY)@")
-_SHAPE = ["teacher", "inputs", "labels"]
+_SHAPE = ["teacher", "inputs", "labels", "loss"]
 _HARD_RATE, _OTHER_RATE = -0.5, -1.0
 _SAME = 0.02
 _FEWEST_POINTS = 3
@@ -102,16 +103,20 @@ def _content(store: Store, frame: pd.DataFrame) -> dict[str, Any]:
 
 def _drawn(done: pd.DataFrame, keys: list[str]) -> Any:
     """Return the points that have logarithms, grouped."""
-    return done[(done["mean"] > _SMALLEST) & (done["n"] > 0)].groupby(keys, sort=False)
+    drawn = (done["mean"] > _SMALLEST) & (done["mean"] < math.inf) & (done["n"] > 0)
+    return done[drawn].groupby(keys, sort=False)
 
 
 def _shown(frame: pd.DataFrame) -> list[str]:
     """Return the columns of the table: those that say something of one cell at least."""
-    return [name for name in _SHOWN if not (frame[name].isna() | (frame[name] == "")).all()]
+    empty = {name for name in _SHOWN if (frame[name].isna() | (frame[name] == "")).all()}
+    if (frame["loss"] == "tv").all():
+        empty |= {"loss", "infinite"}
+    return [name for name in _SHOWN if name not in empty]
 
 
 def _curve(shape: Any, rows: pd.DataFrame) -> dict[str, Any]:
-    teacher, inputs, labels = shape
+    teacher, inputs, labels, loss = shape
     students, levels = [], []
     for student, curve in rows.groupby("student", sort=False):
         points = curve.sort_values("n")
@@ -124,6 +129,7 @@ def _curve(shape: Any, rows: pd.DataFrame) -> dict[str, Any]:
         taken = {"n": "n", "lower": "lower_bound", "low": "minimax_lower", "high": "minimax_upper"}
         levels.append({"access": access} | _logs(points, taken))
     name = f"{teacher}, S = {int(inputs)}, A = {int(labels)}"
+    name += f", {loss}" * (loss != "tv")
     return {"name": name, "students": students, "levels": levels}
 
 
@@ -139,7 +145,7 @@ def _slopes(done: pd.DataFrame) -> pd.DataFrame:
     """Return the fitted slope of every curve with enough points, with its verdict."""
     import pandas as pd
 
-    keys = ["teacher", "student", "access", "inputs", "labels"]
+    keys = ["teacher", "student", "access", "loss", "inputs", "labels"]
     fits = []
     for _, curve in _drawn(done, keys):
         if curve["n"].nunique() < _FEWEST_POINTS:
@@ -150,12 +156,15 @@ def _slopes(done: pd.DataFrame) -> pd.DataFrame:
             fit = fit_rate(curve if noisy else curve.drop(columns="std_error"), by=keys)
         fits.append(fit.assign(verdict=_verdict(fit.iloc[0])))
     columns = [*keys, "slope", "slope_low", "slope_high", "points", "slope_change", "verdict"]
-    return pd.concat(fits)[columns] if fits else pd.DataFrame(columns=columns)
+    found = pd.concat(fits)[columns] if fits else pd.DataFrame(columns=columns)
+    return found.drop(columns="loss") if (done["loss"] == "tv").all() else found
 
 
 def _verdict(fit: Any) -> str:
     if not fit["power_law"]:
         return "no power law"
+    if fit["loss"] != "tv":
+        return ""
     if abs(fit["slope"]) < _SAME:
         return "does not fall"
     hard = fit["access"] == "hard"
@@ -169,13 +178,14 @@ def _exponents(done: pd.DataFrame) -> pd.DataFrame:
     """Return the exponents in n, S and A of all teachers and students run at several sizes."""
     import pandas as pd
 
-    keys = ["teacher", "student"]
+    keys = ["teacher", "student", "loss"]
     fits = []
     for _, rows in _drawn(done, keys):
         moving = [name for name in ("n", "inputs", "labels") if rows[name].nunique() > 1]
         if len(moving) > 1 and len(rows) > len(moving) + 1:
             fits.append(fit_exponents(rows.drop(columns="std_error"), by=keys, x=moving))
-    return pd.concat(fits) if fits else pd.DataFrame(columns=keys)
+    found = pd.concat(fits) if fits else pd.DataFrame(columns=keys)
+    return found.drop(columns="loss") if (done["loss"] == "tv").all() else found
 
 
 def _failures(store: Store, frame: pd.DataFrame) -> list[dict[str, str]]:
@@ -183,7 +193,8 @@ def _failures(store: Store, frame: pd.DataFrame) -> list[dict[str, str]]:
     found = []
     for row in frame[frame["status"] == "failed"].head(_MOST_FAILURES).itertuples():
         record = store.errors.get(row.cell)
-        what = f"{row.teacher}, {row.student}, n = {row.n}, seed = {row.seed}: {row.error}"
+        where = f"{row.teacher}, {row.student}" + f", {row.loss}" * (row.loss != "tv")
+        what = f"{where}, n = {row.n}, seed = {row.seed}: {row.error}"
         command = f"kt-theory sweep replay {store.path} {row.cell[:12]} --debug"
         trace = record.block.traceback if record else ""
         found.append({"what": what, "replay": command, "traceback": trace})

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kt_theory.kernels.statistics import interval, moments, quantiles
+from kt_theory.kernels.statistics import infinite, interval, moments, quantiles
+from kt_theory.losses import LOSSES
 from kt_theory.sweep.blocks import UNREADABLE, intact, merge
 from kt_theory.sweep.cells import QUANTILES
 from kt_theory.sweep.journal import Record
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
 _LEVELS = tuple(f"q{100 * share:02.0f}" for share in QUANTILES)
 _COLUMNS = {
-    **dict.fromkeys(("cell", "teacher", "student", "access"), "string"),
+    **dict.fromkeys(("cell", "teacher", "student", "access", "loss"), "string"),
     **dict.fromkeys(("n", "inputs", "labels"), "int64"),
     **dict.fromkeys(("mean", "std_error", "low", "high", *_LEVELS), "double"),
-    **dict.fromkeys(("repeats", "asked"), "int64"),
+    **dict.fromkeys(("repeats", "infinite", "asked"), "int64"),
     **dict.fromkeys(("seed", "path", "status", "error"), "string"),
 }
 
@@ -111,13 +112,14 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
 
     Returns
     -------
-    DataFrame with cell, teacher, student, access, n, inputs, labels, mean, std_error, low, high
-    (they hold the risk with 95 % probability), q05, q25, q50, q75, q95, repeats, asked
-    (what the specification asks for at most; a run that asked for more has left more, which are
-    kept), seed, path, status ("done", "unfinished", "failed", "not defined" or "missing"), error,
-    seconds; lower_bound and upper_bound (the paper's, in mean; NaN where no theorem applies), exact
-    (the exact risk, NaN where there is none), minimax_lower and minimax_upper (between them lies
-    the least worst-case risk at this access level).
+    DataFrame with cell, teacher, student, access, loss, n, inputs, labels, mean, std_error, low,
+    high (they hold the risk with 95 % probability), q05, q25, q50, q75, q95, repeats, infinite (how
+    many losses were, which make the mean infinite), asked (what the specification asks for at most;
+    a run that asked for more has left more, which are kept), seed, path, status ("done",
+    "unfinished", "failed", "not defined" or "missing"), error, seconds; lower_bound and upper_bound
+    (the paper's, in mean, of total variation; NaN where no theorem applies), exact (the exact risk,
+    NaN where there is none), minimax_lower and minimax_upper (between them lies the least
+    worst-case risk at this access level).
     """
     from kt_theory.study import bound_columns
     from kt_theory.sweep.theory import exact_column, minimax_columns
@@ -142,9 +144,9 @@ def measured(path: Path) -> pd.DataFrame:
     if not any((path / "journal").glob("*.log")):
         try:
             if _fingerprint(path) == store.about["fingerprint"]:
-                return _pandas(
-                    pq.read_table(path / "results.parquet", page_checksum_verification=True)
-                )
+                table = pq.read_table(path / "results.parquet", page_checksum_verification=True)
+                if table.column_names == list(_COLUMNS):  # an earlier release wrote fewer
+                    return _pandas(table)
         except UNREADABLE:
             pass  # missing or damaged: it follows from the blocks
     merged: dict[str, list[Record]] = {}
@@ -178,10 +180,12 @@ def _row(spec: Spec, cell: Cell, records: list[Record]) -> dict[str, Any]:
         "teacher": cell.teacher_name,
         "student": cell.student_name,
         "access": cell.access,
+        "loss": cell.loss,
         "n": cell.n,
         "inputs": cell.teacher.get("inputs"),
         "labels": cell.teacher.get("labels"),
         "repeats": 0,
+        "infinite": 0,
         "asked": spec.repeats or spec.max_repeats,
         "seed": str(cell.seed),
         "path": "",
@@ -192,7 +196,7 @@ def _row(spec: Spec, cell: Cell, records: list[Record]) -> dict[str, Any]:
     good = [record for record in records if not record.block.error]
     wrong = [record.block.error for record in records if record.block.error]
     for whole in merge(prefix(good)):
-        row |= _statistics(whole)
+        row |= _statistics(whole, LOSSES[cell.loss].largest)
     blocks = [Stored(r.first, r.repeats, r.block.sums) for r in good]
     status = status_of(spec, cell, blocks, failed=bool(wrong))
     return row | {"status": status, "error": wrong[0] if status == "failed" else ""}
@@ -209,11 +213,12 @@ def status_of(spec: Spec, cell: Cell, blocks: Sequence[Stored], *, failed: bool)
     return "unfinished" if blocks else "missing"
 
 
-def _statistics(record: Record) -> dict[str, Any]:
+def _statistics(record: Record, largest: float) -> dict[str, Any]:
     block = record.block
     mean, error = moments(block.sums, record.repeats)
-    low, high = interval(mean, error, record.repeats)
-    levels = quantiles(block.counts, QUANTILES, block.bins)
+    low, high = interval(mean, error, record.repeats, largest)
+    levels = quantiles(block.counts, QUANTILES, block.bins, largest=largest)
     facts = {name: getattr(block, name) for name in ("inputs", "labels", "path")}
     facts |= {"repeats": record.repeats, "mean": mean, "std_error": error, "low": low, "high": high}
+    facts["infinite"] = infinite(block.sums)
     return facts | dict(zip(_LEVELS, levels, strict=True))

@@ -166,9 +166,7 @@ class _Piece:
     strikes: int = 0
 
     def work(self) -> Work:
-        cell = self.cells[0]
-        students = [cell.student for cell in self.cells]
-        return Work(cell.teacher, students, cell.n, cell.seed, cell.group, self.first, self.repeats)
+        return Work.of(self.cells, self.first, self.repeats)
 
 
 def shard_of(spec: Spec, count: int) -> dict[str, int]:
@@ -343,6 +341,7 @@ class _Run:
                 self.failed.add(cell.id)
                 if len(self.failed) <= _LIVE_FAILURES:
                     where = f"{cell.teacher_name}, {cell.student_name}, n = {cell.n}"
+                    where += f", loss = {cell.loss}" * (cell.loss != "tv")
                     self.progress.say(f"failed: {where}: {block.error}")
         self.progress.add(piece.repeats, _cost_of(piece.group.cells, [stretch]))
         self._landed(piece.group)

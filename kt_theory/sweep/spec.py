@@ -17,6 +17,7 @@ from typing import Any
 from kt_theory import catalogue
 from kt_theory.access import WHOLE_ROW
 from kt_theory.content import ByContent
+from kt_theory.losses import LOSSES, as_losses
 from kt_theory.sources import TooLarge, require_file
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
@@ -40,6 +41,7 @@ _KEYS = (
     "seed",
     "students",
     "access",
+    "loss",
     "repeats",
     "target_se",
     "max_repeats",
@@ -67,6 +69,7 @@ class Cell(ByContent):
     n, seed : int
     undefined : str
         Why there is no such teacher at this n; empty if there is.
+    loss : str
     """
 
     id: str
@@ -79,6 +82,7 @@ class Cell(ByContent):
     n: int
     seed: int
     undefined: str = ""
+    loss: str = "tv"
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,9 @@ class Spec(ByContent):
     access : str or sequence, optional
         The levels granted, such as "partial" or "top_k(5)"; a student named that none of them
         serves is refused, an unnamed one left out.
+    loss : str or sequence of str, optional
+        "tv" if omitted; see `kt_theory.losses`. Each has a cell of its own, all learn from the same
+        transfer sets.
     repeats : int, optional
         Transfer sets per cell, at least 2.
     target_se, max_repeats : float and int, optional
@@ -171,6 +178,7 @@ class Spec(ByContent):
         self.seed = whole_number(document.get("seed", 0), "seed", high=2**128)
         self.repeats, self.target_se, self.max_repeats = _precision(document)
         self.students = _students(document)
+        self.losses = _losses(document)
         self.axes = _all_axes(document)
 
     @classmethod
@@ -200,12 +208,12 @@ class Spec(ByContent):
     def compared(self) -> Iterator[Any]:
         """Yield what a specification says, however it was written."""
         precision = (self.repeats, self.target_se, self.max_repeats)
-        return iter((self.name, self.seed, *precision, self.students, self.axes))
+        return iter((self.name, self.seed, *precision, self.students, self.losses, self.axes))
 
     @cached_property
     def cells(self) -> list[Cell]:
         """Every cell once, in the order of the specification."""
-        points = sum(axes.points for axes in self.axes) * len(self.students)
+        points = sum(axes.points for axes in self.axes) * len(self.students) * len(self.losses)
         if points > LARGEST_SWEEP:
             raise ValueError(
                 f"the sweep {self.name!r} has {points:,} cells: at most {LARGEST_SWEEP:,}; split it"
@@ -248,11 +256,11 @@ class Spec(ByContent):
         }
         name = axes.name or recipes.teacher_label(axes.family, shown)
         group = _hash(STREAMS, catalogue.identity(recipe), n, self.seed)
-        for student, student_name, access in self.students:
+        for (student, student_name, access), loss in product(self.students, self.losses):
             wrong = why or _misfit(student, recipe)
-            identity = catalogue.identity(student)
+            identity = [catalogue.identity(student), *([] if loss == "tv" else [loss])]
             yield Cell(
-                _hash(group, identity),
+                _hash(group, *identity),
                 group,
                 recipe,
                 name,
@@ -262,6 +270,7 @@ class Spec(ByContent):
                 n,
                 self.seed,
                 wrong,
+                loss,
             )
 
     def __repr__(self) -> str:
@@ -365,6 +374,14 @@ def _students(document: Mapping[str, Any]) -> list[tuple[dict[str, Any], str, st
         (recipe, label, catalogue.student_access(recipe))
         for recipe, label in zip(found, labels, strict=True)
     ]
+
+
+def _losses(document: Mapping[str, Any]) -> list[str]:
+    named = _listed(document.get("loss", "tv"), "loss")
+    for name in named:
+        if not (isinstance(name, str) and name in LOSSES):
+            raise unknown_name("loss", name, LOSSES)
+    return [loss.name for loss in as_losses(named)]
 
 
 def _listed(value: Any, name: str) -> list[Any]:

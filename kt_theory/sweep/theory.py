@@ -28,7 +28,7 @@ each."""
 UNASKED = 5_000
 """Most exact risks that are computed without being asked for: about 1 to 20 milliseconds each."""
 
-_PLACE = ["access", "inputs", "labels", "n"]
+_PLACE = ["access", "loss", "inputs", "labels", "n"]
 
 
 def exact_column(frame: pd.DataFrame, folder: Path, *, compute: bool | None) -> None:
@@ -65,7 +65,8 @@ def minimax_columns(frame: pd.DataFrame, folder: Path, *, search: bool) -> pd.Da
         found = ((*place, *_minimax(*place)) for place in _counted(cheap, "minimax risks"))
         known = _keep(folder / "minimax.parquet", known, found, names)
     known = known.astype(
-        {"inputs": float, "labels": float, "n": frame["n"].dtype, "access": frame["access"].dtype}
+        {"inputs": float, "labels": float}
+        | {name: frame[name].dtype for name in ("access", "loss", "n")}
     )
     return frame.astype({"inputs": float, "labels": float}).merge(
         known, on=_PLACE, how="left", validate="many_to_one"
@@ -77,9 +78,10 @@ def _kept(file: Path, names: list[str]) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(file, columns=names, page_checksum_verification=True).to_pandas()
+        known = pq.read_table(file, columns=names, page_checksum_verification=True).to_pandas()
     except UNREADABLE:
         return pd.DataFrame(columns=names)
+    return known if list(known) == names else pd.DataFrame(columns=names)
 
 
 def _keep(file: Path, known: pd.DataFrame, found: Iterable[Any], names: list[str]) -> pd.DataFrame:
@@ -113,7 +115,7 @@ def _exact_risks(cells: list[Cell]) -> Iterator[tuple[str, float]]:
 
 
 def _curve(cell: Cell) -> str:
-    return json.dumps([cell.teacher, cell.student], sort_keys=True)
+    return json.dumps([cell.teacher, cell.student, cell.loss], sort_keys=True)
 
 
 def _exact(cells: list[Cell]) -> Iterable[float]:
@@ -123,15 +125,16 @@ def _exact(cells: list[Cell]) -> Iterable[float]:
     try:
         teacher = recipes.build_teacher(cells[0].teacher)
         student = catalogue.build_student(cells[0].student, teacher.inputs)
-        return np.asarray(exact_risk(teacher, student, [cell.n for cell in cells]))
+        sizes, loss = [cell.n for cell in cells], cells[0].loss
+        return np.asarray(exact_risk(teacher, student, sizes, loss=loss))
     except (ValueError, OSError):  # NoExactRisk, or a file that has changed since
         return [np.nan] * len(cells)
 
 
-def _minimax(access: str, inputs: float, labels: float, n: int) -> tuple[float, float]:
+def _minimax(access: str, loss: str, inputs: float, labels: float, n: int) -> tuple[float, float]:
     size = int(inputs)
     try:
-        limit = minimax_risk(catalogue.level(access, size), size, int(labels), int(n))
+        limit = minimax_risk(catalogue.level(access, size), size, int(labels), int(n), loss=loss)
     except (ValueError, OSError):
         return np.nan, np.nan
     return limit.lower, limit.upper

@@ -341,7 +341,7 @@ def test_students_of_a_group_learn_from_the_same_transfer_sets(tiny):
     spec = tiny(students=["sel_ptl", {"name": "top_k", "k": 0}], n=[7])
     one, other = spec.cells[:2]
     assert one.group == other.group
-    both = cells.Work(one.teacher, [one.student, other.student], one.n, one.seed, one.group, 0, 50)
+    both = cells.Work.of([one, other], 0, 50)
     losses = cells.losses_of(both)
     np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=1e-12)
 
