@@ -86,7 +86,7 @@ class SumOverLabels(Loss):
         reverse_kl and js are p log(p/q) - p + q, in which p - q sums to 0 over a row.
     """
 
-    each: Callable[[Array, Array], Array] = field(repr=False)
+    each: Callable[[Any, Any], Array] = field(repr=False)
 
     def of_rows(self, p: Array, q: Array) -> Array:
         """Return the loss over the last axis of arrays that broadcast, unchecked."""

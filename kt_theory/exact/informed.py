@@ -32,8 +32,9 @@ class Masked(ExactRisk):
     def in_loss(self, loss: Loss) -> ExactRisk | None:
         """Return the risk in another loss, if it is a sum over the labels."""
         base = self.base.in_loss(loss)
-        known = isinstance(loss, SumOverLabels) and isinstance(base, RowRisk)
-        return replace(self, base=base) if known else None
+        if not (isinstance(loss, SumOverLabels) and isinstance(base, RowRisk)):
+            return None
+        return replace(self, base=base)
 
     def risk(self, teacher: Teacher, n: np.ndarray) -> np.ndarray:
         """Return the risk after n samples, (N,).

@@ -127,13 +127,13 @@ def _refuse_loss(loss: RowRisk, teacher: Teacher, law: QueryLaw) -> None:
 
 
 def _refuse_infinite(loss: Loss, endless: np.ndarray, law: QueryLaw) -> None:
-    """Raise `NoExactRisk` if a row may cost infinitely much: float64 does not tell a small chance of
-    that from none.
+    """Raise `NoExactRisk` if a row may cost infinitely much: float64 does not tell a small chance
+    of that from none.
     """
     if endless.any():
         raise NoExactRisk(
-            f"loss {loss.name!r}: input {np.flatnonzero(endless)[0]} may cost infinitely much under "
-            f"{law.name} queries: {_simulation(loss)} counts how often"
+            f"loss {loss.name!r}: input {np.flatnonzero(endless)[0]} may cost infinitely much, and "
+            f"{law.name} queries do not tell how likely: {_simulation(loss)} counts how often"
         )
 
 

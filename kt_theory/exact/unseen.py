@@ -38,13 +38,14 @@ class Unseen(RowRisk):
 
         1/2 sum_{a unseen} |p_a - R/U| = sum_{a unseen} (p_a - R/U)^+,
 
-    or sum_{a unseen} phi(p_a, R/U) in a loss that is a sum of phi(p_a, q_a), always a function of the numbers of unseen labels per level. These are empty cells of n draws over
-    cells of probability rho_s p_a (the draw misses the row with probability 1 - rho_s), whose mean
+    or sum_{a unseen} phi(p_a, R/U) in a loss that is a sum of phi(p_a, q_a), always a function of
+    the numbers of unseen labels per level. These are empty cells of n draws over cells of
+    probability rho_s p_a (the draw misses the row with probability 1 - rho_s), whose mean
     `empty_mean` takes without a sum over visit counts. A row of A distinct probabilities has 2^A
     sets of unseen labels; one of L levels of m_l labels has prod (m_l + 1) vectors of numbers. Zhao
     and Zhu (2023), section 4.3, define the student. The k largest entries of top_k(k) belong to no
     cell; the loss with all other labels unseen is then taken off as often as the row is unvisited,
-    (1-rho_s)^n, which is no more than the unvisited row itself adds to the risk.
+    (1-rho_s)^n, which in TV is no more than the unvisited row itself adds to the risk.
     """
 
     top: int = 0
@@ -55,8 +56,7 @@ class Unseen(RowRisk):
         return replace(self, loss=loss) if isinstance(loss, SumOverLabels) else None
 
     def unbounded(self, rows: np.ndarray) -> np.ndarray:
-        """Return whether labels of probability 0 of each row may be given mass at an infinite cost.
-        """
+        """Return whether labels of probability 0 of each row may be given mass at an infinite cost."""
         known = max(self.top, 1)
         hidden = ((rows > 0.0).sum(axis=1) > known) & (rows == 0.0).any(axis=1)
         return hidden & bool(np.isinf(self.loss.of_rows(np.zeros(1), np.ones(1))))

@@ -26,8 +26,8 @@ def exact_risk(
     queries: QueryLaw | None = None,
     loss: str | Loss = "tv",
 ) -> float | np.ndarray:
-    """Return the exact risk E TV(student, pi | rho) after n samples, or the mean of another loss, to
-    about 13 digits.
+    """Return the exact risk after n samples, E TV(student, pi | rho) or the mean of another loss,
+    to about 13 digits.
 
     Labels and inputs of probability 10^-15 beside one of nearly 1 keep them, for what is left of 1
     is summed from the others. Of sel_ptl and top_k an error of 10^-26 may be left, where the loss
