@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,14 +15,16 @@ TAIL_NATS = 47.0
 CHUNK = 2**16
 
 
-def visit_window(n: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return whole numbers low, high with P(k < low) and P(k > high) at most e^-47 for k ~ Bin(n,
+def visit_window(
+    n: np.ndarray, rho: float, nats: float = TAIL_NATS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return whole numbers low, high with P(k < low) and P(k > high) at most e^-nats for k ~ Bin(n,
     rho).
 
     Bernstein: P(|k - n rho| >= t) <= 2 exp(-t^2 / (2 n rho (1-rho) + 2t/3)).
     """
     mean = n * rho
-    spread = bernstein(TAIL_NATS, mean * (1 - rho))
+    spread = bernstein(nats, mean * (1 - rho))
     if rho >= 1.0:
         return n.copy(), n.copy()
     low = np.maximum(np.floor(mean - spread), 0.0)
@@ -60,19 +63,34 @@ def mean_over_visits(function: Callable[[np.ndarray], np.ndarray], n: int, rho: 
 
 
 Deviations = Callable[[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
-"""(first, labels, rest, weight, profile): write sum_j weight_j E|q_j - p_j| for first, first + 1,
-... visits, with p_j = labels_j and 1 - p_j = rest_j.
+"""(first, labels, rest, weight, profile): write sum_j weight_j E|q_j - p_j|, or twice another loss,
+for first, first + 1, ... visits, with p_j = labels_j and 1 - p_j = rest_j.
 """
 
 
+@dataclass(frozen=True)
+class LabelMeans:
+    """What labels of a visited row lose in mean, and what that costs.
+
+    Attributes
+    ----------
+    deviations : callable
+    price : float
+        Cost of one deviation, in nanoseconds.
+    errs_at_0 : bool
+        Whether the student errs on labels of probability 0 and 1 of a visited row.
+    nats : float
+        All but e^-nats of the visit counts are looked at.
+    """
+
+    deviations: Deviations
+    price: float = 1.0
+    errs_at_0: bool = False
+    nats: float = TAIL_NATS
+
+
 def average_over_visits(
-    classes: RowClasses,
-    n: np.ndarray,
-    deviations: Deviations,
-    student: str,
-    *,
-    price: float = 1.0,
-    errs_at_0: bool = False,
+    classes: RowClasses, n: np.ndarray, means: LabelMeans, student: str, simulation: str
 ) -> np.ndarray:
     """Return sum_s rho_s E[1/2 sum_a E(|q(a) - p_a| | k visits); k >= 1], k ~ Bin(n, rho_s), (N,).
 
@@ -80,31 +98,23 @@ def average_over_visits(
     ----------
     classes : RowClasses
     n : (N,) array, finite, >= 0
-    deviations : callable
-    student : str
-        For the refusal.
-    price : float
-        Cost of one deviation, in nanoseconds.
-    errs_at_0 : bool
-        Whether the student errs on labels of probability 0 and 1 of a visited row.
+    means : LabelMeans
+    student, simulation : str
+        For the refusal: the student, and the call that takes the place of this one.
     """
     plans = []
     for rho in np.unique(classes.rho[classes.rho > 0]):
         group = classes.rho == rho
         labels, rest, weight = _weighed(classes.rows[group], classes.multiplicity[group])
-        inside = errs_at_0 | ((labels > 0) & (rest > 0))
+        inside = means.errs_at_0 | ((labels > 0) & (rest > 0))
         entries = labels[inside], rest[inside], weight[inside]
-        plan = _Plan(min(float(rho), 1.0), entries, n, price)
+        plan = _Plan(min(float(rho), 1.0), entries, n, means)
         plans.append(plan)
     cost = sum(plan.cost for plan in plans)
-    refuse_beyond(
-        cost,
-        student,
-        f"give fewer values of n, a smaller n, or simulate(teacher, [{student!r}], n)",
-    )
+    refuse_beyond(cost, student, f"give fewer values of n, a smaller n, or {simulation}")
     total = np.zeros(len(n))
     for plan in plans:
-        total += plan.run(deviations)
+        total += plan.run(means.deviations)
     return total
 
 
@@ -137,18 +147,20 @@ class _Plan:
         rho: float,
         entries: tuple[np.ndarray, np.ndarray, np.ndarray],
         n: np.ndarray,
-        price: float,
+        means: LabelMeans,
     ) -> None:
         self.rho, self.n = rho, n
         self.labels, self.rest, self.weight = labels, _, _ = entries
-        self.low, self.high = visit_window(n, rho)
+        self.low, self.high = visit_window(n, rho, means.nats)
         self.low = np.maximum(self.low, 1.0)
         self.stretches = _merge(self.low, self.high)
         walked = sum(stop - start + 1 for start, stop in self.stretches)
         averaged = float(np.maximum(self.high - self.low + 1, 0).sum())
         starts = 50.0 * len(labels) * len(self.stretches)
         self.cost = (
-            (walked * price * max(len(labels), 64) + starts + 2 * averaged) if len(labels) else 0.0
+            (walked * means.price * max(len(labels), 64) + starts + 2 * averaged)
+            if len(labels)
+            else 0.0
         )
 
     def run(self, deviations: Deviations) -> np.ndarray:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kt_theory.exact.averages import average_over_visits
-from kt_theory.exact.risk import RowRisk
+from kt_theory.exact.averages import LabelMeans, average_over_visits
+from kt_theory.exact.counted import Counted
+from kt_theory.exact.risk import ExactRisk, RowRisk
+from kt_theory.losses import Loss, SumOverLabels
 from kt_theory.teacher import RowClasses
 
 
@@ -36,7 +38,12 @@ class Empirical(RowRisk):
         """Return what visited rows lose, (N,)."""
         from kt_theory.kernels.exact import label_deviations
 
-        return average_over_visits(classes, n, label_deviations, self.name)
+        simulation = f"simulate(teacher, [{self.name!r}], n)"
+        return average_over_visits(classes, n, LabelMeans(label_deviations), self.name, simulation)
+
+    def in_loss(self, loss: Loss) -> ExactRisk | None:
+        """Return the risk in another loss, if it is a sum over the labels."""
+        return Counted(0.0, self.name, loss) if isinstance(loss, SumOverLabels) else None
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kt_theory.exact.cost import NoExactRisk
 from kt_theory.exact.risk import ExactRisk, RowRisk
 from kt_theory.exact.unvisited import still_missed
+from kt_theory.losses import Loss, SumOverLabels
 from kt_theory.numeric import log_missed, total_variation
 from kt_theory.teacher import RowClasses, Teacher
 
@@ -27,6 +28,13 @@ class Masked(ExactRisk):
     base: RowRisk
     mask: np.ndarray
     name: str
+
+    def in_loss(self, loss: Loss) -> ExactRisk | None:
+        """Return the risk in another loss, if it is a sum over the labels."""
+        base = self.base.in_loss(loss)
+        if not (isinstance(loss, SumOverLabels) and isinstance(base, RowRisk)):
+            return None
+        return replace(self, base=base)
 
     def risk(self, teacher: Teacher, n: np.ndarray) -> np.ndarray:
         """Return the risk after n samples, (N,).
@@ -70,6 +78,11 @@ class Grouped(ExactRisk):
     base: ExactRisk
     group: np.ndarray
     name: str
+
+    def in_loss(self, loss: Loss) -> ExactRisk | None:
+        """Return the risk in another loss, if that of `base` is known."""
+        base = self.base.in_loss(loss)
+        return replace(self, base=base) if base else None
 
     def risk(self, teacher: Teacher, n: np.ndarray) -> np.ndarray:
         """Return the risk after n samples, (N,).

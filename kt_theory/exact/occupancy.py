@@ -238,8 +238,8 @@ def empty_mean(cells: Cells, n: float, values: Callable[[list[np.ndarray]], np.n
     n : float
         At least 1.
     values : callable
-        Given the windows (L arrays), the (U_1, ..., U_L) array of the function's values there, in
-        [0,1].
+        Given the windows (L arrays), the (U_1, ..., U_L) array of the function's values there, >=
+        0; a largest value M above 1 takes log M from the 45 nats of accuracy.
 
     Returns
     -------

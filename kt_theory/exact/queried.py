@@ -8,7 +8,8 @@ import numpy as np
 
 from kt_theory.exact.averages import visit_window
 from kt_theory.exact.cost import NoExactRisk, refuse_beyond
-from kt_theory.exact.unvisited import uniform_distance, unvisited_risk
+from kt_theory.exact.unvisited import uniform_loss, unvisited_risk
+from kt_theory.losses import TV, Loss, SumOverLabels
 from kt_theory.queries.laws import Design, Iid, QueryLaw, Trajectories, TwoStage
 from kt_theory.queries.walks import (
     never_met,
@@ -57,6 +58,8 @@ def additive_risk(
         If that is more than 2^53 labels.
     """
     refuse_too_many_labels(n, law)
+    if loss.loss != TV:
+        _refuse_loss(loss, teacher, law)
     match law:
         case Iid():
             return _iid(loss, teacher, n, law)
@@ -76,8 +79,9 @@ def unrevealed_risk(
     law: QueryLaw,
     student: str,
     balls: np.ndarray | None = None,
+    loss: Loss = TV,
 ) -> np.ndarray:
-    """Return sum_s rho_s P(no query reveals row s) TV(Uniform, pi_s), (N,).
+    """Return sum_s rho_s P(no query reveals row s) loss(pi_s, Uniform), (N,).
 
     All of the risk of students that know a row after one visit.
 
@@ -90,6 +94,7 @@ def unrevealed_risk(
         For the refusal.
     balls : (S, S) bool array, optional
         Whose row s marks the inputs whose query reveals row s; s alone if omitted.
+    loss : Loss
     """
     refuse_too_many_labels(n, law)
     counts: list[Any] = [np.inf if draws == np.inf else int(draws) for draws in n]
@@ -98,7 +103,9 @@ def unrevealed_risk(
         missed = law.unseen(counts, teacher.rho, balls)
     except ValueError as error:
         raise NoExactRisk(f"{error}: {WAY_OUT}") from None
-    return missed @ (teacher.rho * uniform_distance(teacher.pi))
+    lost = uniform_loss(loss, teacher.pi)
+    _refuse_infinite(loss, np.isinf(lost) & (teacher.rho > 0.0), law)
+    return missed @ (teacher.rho * np.where(np.isinf(lost), 0.0, lost))
 
 
 def refuse_too_many_labels(n: np.ndarray, law: QueryLaw) -> None:
@@ -107,6 +114,31 @@ def refuse_too_many_labels(n: np.ndarray, law: QueryLaw) -> None:
     if most * law.labels_per_query > LARGEST_COUNT:
         labels = f"{law.labels_per_query} labels per query"
         raise ValueError(f"n = {most}: with {labels} that is more than 2^53 labels")
+
+
+def _refuse_loss(loss: RowRisk, teacher: Teacher, law: QueryLaw) -> None:
+    if not isinstance(loss.loss, SumOverLabels):
+        raise NoExactRisk(
+            f"loss {loss.loss.name!r}: under {law.name} queries the labels of a row are sorted: "
+            f"{_simulation(loss.loss)}"
+        )
+    endless = np.isinf(uniform_loss(loss.loss, teacher.pi)) | loss.unbounded(teacher.pi)
+    _refuse_infinite(loss.loss, endless & (teacher.rho > 0.0), law)
+
+
+def _refuse_infinite(loss: Loss, endless: np.ndarray, law: QueryLaw) -> None:
+    """Raise `NoExactRisk` if a row may cost infinitely much: float64 does not tell a small chance
+    of that from none.
+    """
+    if endless.any():
+        raise NoExactRisk(
+            f"loss {loss.name!r}: input {np.flatnonzero(endless)[0]} may cost infinitely much, and "
+            f"{law.name} queries do not tell how likely: {_simulation(loss)} counts how often"
+        )
+
+
+def _simulation(loss: Loss) -> str:
+    return f"simulate(teacher, student, n, queries=law, loss={loss.name!r})"
 
 
 def _after(
@@ -119,7 +151,7 @@ def _after(
     """Return sum_i weight_i g(k m; row_i) for each k in `visits`, whole numbers or inf: (K,)."""
     falling = -np.sort(-rows, axis=1)
     classes = RowClasses(falling, np.ones(len(rows)), weight)
-    found = np.full(len(visits), weight @ uniform_distance(rows))
+    found = np.full(len(visits), weight @ uniform_loss(loss.loss, rows))
     asked = visits > 0
     if asked.any():
         found[asked] = loss.once_visited(classes, visits[asked] * law.labels_per_query)
@@ -137,9 +169,9 @@ def _iid(
     risk = np.empty(len(n))
     if not finite.all():
         risk[~finite] = _iid_limit(loss, teacher, law)
-    classes, never = _classes(teacher, law)
+    classes, never = _classes(loss, teacher, law)
     if finite.any():
-        unvisited = never + unvisited_risk(classes, n[finite])
+        unvisited = never + unvisited_risk(classes, n[finite], loss.loss)
         risk[finite] = unvisited + _visited(loss, classes, n[finite], law)
     return risk
 
@@ -150,11 +182,11 @@ def _iid_limit(loss: RowRisk, teacher: Teacher, law: Iid) -> float:
     asked = law.q > 0
     endless = np.array([np.inf])
     seen = _after(loss, law, teacher.pi[asked], teacher.rho[asked], endless)
-    never = teacher.rho[~asked] @ uniform_distance(teacher.pi[~asked])
+    never = teacher.rho[~asked] @ uniform_loss(loss.loss, teacher.pi[~asked])
     return float(seen[0] + never)
 
 
-def _classes(teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
+def _classes(loss: RowRisk, teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
     """Return row classes with q in the place of rho and multiplicities that carry the weight, and
     the risk of the rest.
 
@@ -166,7 +198,7 @@ def _classes(teacher: Teacher, law: Iid) -> tuple[RowClasses, float]:
     q = law.q
     rho = teacher.rho
     rows = -np.sort(-teacher.pi, axis=1)
-    never = float(rho[q < _NEVER] @ uniform_distance(rows[q < _NEVER]))
+    never = float(rho[q < _NEVER] @ uniform_loss(loss.loss, rows[q < _NEVER]))
     asked = (q >= _NEVER) & (rho > 0)
     both = np.column_stack([q, rows])[asked]
     keys, which = np.unique(both, axis=0, return_inverse=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kt_theory.access import Reach
 from kt_theory.exact.queried import unrevealed_risk
 from kt_theory.exact.risk import ExactRisk
-from kt_theory.exact.unvisited import still_missed, uniform_distance
+from kt_theory.exact.unvisited import still_lost, uniform_distance, uniform_loss
+from kt_theory.losses import TV, Loss
 from kt_theory.numeric import log_missed
 from kt_theory.queries.laws import QueryLaw
 from kt_theory.teacher import Teacher
@@ -17,7 +18,7 @@ from kt_theory.teacher import Teacher
 
 @dataclass(frozen=True)
 class Balls(ExactRisk):
-    """The risk of grad_ful: sum_s rho_s (1 - rho(N_h[s]))^n TV(Uniform, pi_s).
+    """The risk of grad_ful: sum_s rho_s (1 - rho(N_h[s]))^n loss(pi_s, Uniform).
 
     An input stays unknown as long as no sample falls within `hops` edges of it. The teacher needs a
     dense table: the vertices of the graph are its inputs.
@@ -25,11 +26,15 @@ class Balls(ExactRisk):
 
     reach: Reach
     name: str = "grad_ful"
+    loss: Loss = TV
+
+    def in_loss(self, loss: Loss) -> ExactRisk:
+        """Return the risk in another loss."""
+        return replace(self, loss=loss)
 
     def risk(self, teacher: Teacher, n: np.ndarray) -> np.ndarray:
         """Return the risk after n samples, (N,)."""
         rho = teacher.rho
-        weight = rho * uniform_distance(teacher.pi)
         vertices = self.reach.inputs
         if vertices != teacher.inputs:
             raise ValueError(
@@ -44,7 +49,8 @@ class Balls(ExactRisk):
             outside = rho.copy()
             outside[balls.indices[balls.indptr[s] : balls.indptr[s + 1]]] = 0.0
             missed[s] = outside.sum()
-        return still_missed(weight, log_missed(hit, missed), n)
+        lost = uniform_loss(self.loss, teacher.pi)
+        return still_lost(rho, lost, log_missed(hit, missed), n)
 
     def under(
         self,
@@ -52,10 +58,9 @@ class Balls(ExactRisk):
         n: np.ndarray,
         law: QueryLaw,
     ) -> np.ndarray:
-        """Return sum_s rho_s P(no query within the ball of s) TV(Uniform, pi_s), (N,)."""
-        return unrevealed_risk(
-            teacher, n, law, self.name, self.reach.balls(teacher.inputs).toarray()
-        )
+        """Return sum_s rho_s P(no query within the ball of s) loss(pi_s, Uniform), (N,)."""
+        balls = self.reach.balls(teacher.inputs).toarray()
+        return unrevealed_risk(teacher, n, law, self.name, balls, self.loss)
 
 
 @dataclass(frozen=True)

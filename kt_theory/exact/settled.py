@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kt_theory.access import Channel
 from kt_theory.exact.queried import unrevealed_risk
-from kt_theory.exact.risk import RowRisk
+from kt_theory.exact.risk import ExactRisk, RowRisk
 from kt_theory.exact.unvisited import log_unasked
+from kt_theory.losses import TV, Loss, SumOverLabels
 from kt_theory.numeric import total_variation
 from kt_theory.queries.laws import Iid, QueryLaw
 from kt_theory.teacher import RowClasses, Teacher
 
 
 class Settled(RowRisk):
-    """Every visited row costs `settled(rows)`: sum_s rho_s (1 - (1-rho_s)^n) TV(copy_s, pi_s)."""
+    """Every visited row costs `settled(rows)`: sum_s rho_s (1 - (1-rho_s)^n) loss(pi_s, copy_s)."""
 
     @abstractmethod
     def settled(self, rows: np.ndarray) -> np.ndarray:
-        """Return TV(copy, row) of each visited row, (C,)."""
+        """Return loss(row, copy) of each visited row, (C,)."""
+
+    def unbounded(self, rows: np.ndarray) -> np.ndarray:
+        """Return whether the copy of each row costs infinitely much."""
+        return np.isinf(self.settled(rows))
 
     def visited(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
         """Return what visited rows lose, (N,)."""
@@ -30,11 +35,12 @@ class Settled(RowRisk):
         return np.array([-weight @ np.expm1(draws * log) if draws else 0.0 for draws in n])
 
     def limit(self, classes: RowClasses) -> float:
-        """Return the floor sum_s rho_s TV(copy_s, pi_s)."""
+        """Return the floor sum_s rho_s loss(pi_s, copy_s)."""
         return float(self._weight(classes).sum())
 
     def _weight(self, classes: RowClasses) -> np.ndarray:
-        return classes.weight * self.settled(classes.rows)
+        lost = self.settled(classes.rows)
+        return classes.weight * np.where(classes.weight > 0.0, lost, 0.0)
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,11 @@ class WholeRows(Settled):
     """
 
     name: str = "ce_ful"
+    loss: Loss = TV
+
+    def in_loss(self, loss: Loss) -> ExactRisk:
+        """Return the risk in another loss."""
+        return replace(self, loss=loss)
 
     def settled(self, rows: np.ndarray) -> np.ndarray:
         """Return 0 for each row."""
@@ -59,10 +70,10 @@ class WholeRows(Settled):
         n: np.ndarray,
         law: QueryLaw,
     ) -> np.ndarray:
-        """Return sum_s rho_s P(no query at s) TV(Uniform, pi_s), (N,)."""
+        """Return sum_s rho_s P(no query at s) loss(pi_s, Uniform), (N,)."""
         if isinstance(law, Iid):
             return super().under(teacher, n, law)
-        return unrevealed_risk(teacher, n, law, self.name)
+        return unrevealed_risk(teacher, n, law, self.name, loss=self.loss)
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,11 @@ class Shown(Settled):
     channel: Channel
     top: int
     power: float = 1.0
+    loss: Loss = TV
+
+    def in_loss(self, loss: Loss) -> ExactRisk | None:
+        """Return the risk in another loss, if it is a sum over the labels."""
+        return replace(self, loss=loss) if isinstance(loss, SumOverLabels) else None
 
     def copy(self, rows: np.ndarray) -> np.ndarray:
         """Return what the student writes on visited rows: (C, A), rows sum to 1.
@@ -103,8 +119,10 @@ class Shown(Settled):
         return powers / powers.sum(axis=1, keepdims=True)
 
     def settled(self, rows: np.ndarray) -> np.ndarray:
-        """Return TV(copy, row) of each row."""
-        return np.asarray(total_variation(self.copy(rows), rows))
+        """Return loss(row, copy) of each row."""
+        if self.loss == TV:
+            return np.asarray(total_variation(self.copy(rows), rows))
+        return self.loss.of_rows(rows, self.copy(rows))
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.exact.averages import average_over_visits, visit_window
+from kt_theory.exact.averages import LabelMeans, average_over_visits, visit_window
 from kt_theory.exact.cost import refuse_beyond
+from kt_theory.exact.counted import Counted
 from kt_theory.exact.informed import refuse_other_shape
 from kt_theory.exact.risk import ExactRisk, RowRisk
+from kt_theory.losses import Loss, SumOverLabels
 from kt_theory.numeric import total_variation
 from kt_theory.teacher import RowClasses, Teacher
 
@@ -58,7 +60,13 @@ class Smoothed(RowRisk):
                 each = deviation(k[:, None], labels[None, :], self.c, pairs)
                 profile[start : start + len(k)] = each @ weight
 
-        return average_over_visits(classes, n, deviations, self.name, price=PRICE, errs_at_0=True)
+        means = LabelMeans(deviations, PRICE, errs_at_0=True)
+        simulation = f"simulate(teacher, students.{self.name}, n)"
+        return average_over_visits(classes, n, means, self.name, simulation)
+
+    def in_loss(self, loss: Loss) -> ExactRisk | None:
+        """Return the risk in another loss, if it is a sum over the labels."""
+        return Counted(self.c, self.name, loss) if isinstance(loss, SumOverLabels) else None
 
 
 @dataclass(frozen=True, eq=False)

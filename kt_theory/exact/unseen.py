@@ -4,14 +4,16 @@ labels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kt_theory.exact.cost import refuse_beyond
 from kt_theory.exact.occupancy import Cells, empty_mean
-from kt_theory.exact.risk import RowRisk
+from kt_theory.exact.risk import ExactRisk, RowRisk
 from kt_theory.exact.ties import Ties, ties_of
+from kt_theory.losses import TV, Loss, SumOverLabels
 from kt_theory.numeric import missed
 from kt_theory.teacher import RowClasses, Teacher
 
@@ -36,16 +38,28 @@ class Unseen(RowRisk):
 
         1/2 sum_{a unseen} |p_a - R/U| = sum_{a unseen} (p_a - R/U)^+,
 
-    a function of the numbers of unseen labels per level. These are empty cells of n draws over
-    cells of probability rho_s p_a (the draw misses the row with probability 1 - rho_s), whose mean
+    or sum_{a unseen} phi(p_a, R/U) in a loss that is a sum of phi(p_a, q_a), always a function of
+    the numbers of unseen labels per level. These are empty cells of n draws over cells of
+    probability rho_s p_a (the draw misses the row with probability 1 - rho_s), whose mean
     `empty_mean` takes without a sum over visit counts. A row of A distinct probabilities has 2^A
     sets of unseen labels; one of L levels of m_l labels has prod (m_l + 1) vectors of numbers. Zhao
     and Zhu (2023), section 4.3, define the student. The k largest entries of top_k(k) belong to no
     cell; the loss with all other labels unseen is then taken off as often as the row is unvisited,
-    (1-rho_s)^n, which is no more than the unvisited row itself adds to the risk.
+    (1-rho_s)^n, which in TV is no more than the unvisited row itself adds to the risk.
     """
 
     top: int = 0
+    loss: Loss = TV
+
+    def in_loss(self, loss: Loss) -> ExactRisk | None:
+        """Return the risk in another loss, if it is a sum over the labels."""
+        return replace(self, loss=loss) if isinstance(loss, SumOverLabels) else None
+
+    def unbounded(self, rows: np.ndarray) -> np.ndarray:
+        """Return whether labels of probability 0 of each row may be given mass at an infinite cost."""
+        known = max(self.top, 1)
+        hidden = ((rows > 0.0).sum(axis=1) > known) & (rows == 0.0).any(axis=1)
+        return hidden & bool(np.isinf(self.loss.of_rows(np.zeros(1), np.ones(1))))
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -54,6 +68,8 @@ class Unseen(RowRisk):
 
     def visited(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
         """Return what visited rows lose, (N,); parts below 1e-150 count as 0."""
+        if (self.unbounded(classes.rows) & (classes.weight > 0.0)).any():
+            return np.where(n > 0, np.inf, 0.0)
         plans = []
         cost = 0.0
         for c in np.flatnonzero(classes.rho > 0):
@@ -66,7 +82,7 @@ class Unseen(RowRisk):
         total = np.zeros(len(n))
         for c, ties, cells in plans:
             rho = min(float(classes.rho[c]), 1.0)
-            table = _LossTable(ties, forget_unvisited=self.top == 0)
+            table = _LossTable(ties, self.loss, forget_unvisited=self.top == 0)
             loss = np.array([empty_mean(cells, draws, table) if draws else 0.0 for draws in n])
             if self.top:
                 all_hidden = [np.array([size]) for size in ties.size]
@@ -136,8 +152,8 @@ class _LossTable:
     With `forget_unvisited` it is 0 where all labels are unseen.
     """
 
-    def __init__(self, ties: Ties, *, forget_unvisited: bool) -> None:
-        self.ties = ties
+    def __init__(self, ties: Ties, loss: Loss, *, forget_unvisited: bool) -> None:
+        self.ties, self.loss = ties, loss
         self.forget_unvisited = forget_unvisited
         self.key: tuple[tuple[float, float], ...] = ()
         self.table = np.zeros(())
@@ -150,11 +166,20 @@ class _LossTable:
         return self.table
 
     def _build(self, windows: list[np.ndarray]) -> np.ndarray:
+        unseen = np.meshgrid(*windows, indexing="ij", sparse=True)
+        loss = self._tv(unseen) if self.loss == TV else self._sum_over_labels(unseen)
+        size = self.ties.size
+        if self.forget_unvisited and all(
+            window[-1] == m for window, m in zip(windows, size, strict=True)
+        ):
+            loss[(-1,) * loss.ndim] = 0.0
+        return loss
+
+    def _tv(self, unseen: Sequence[np.ndarray]) -> np.ndarray:
         """Return sum_l u_l (sum_j u_j (v_l - v_j))^+ / U; differences come first, so that near ties
         keep digits.
         """
-        value, size, zeros = self.ties
-        unseen = np.meshgrid(*windows, indexing="ij", sparse=True)
+        value, _, zeros = self.ties
         number = sum(unseen, np.full((), float(zeros)))
         loss = np.zeros(number.shape)
         for l, v in enumerate(value):
@@ -163,8 +188,16 @@ class _LossTable:
             )
             loss += unseen[l] * np.maximum(above, 0.0)
         loss /= np.maximum(number, 1.0)
-        if self.forget_unvisited and all(
-            window[-1] == m for window, m in zip(windows, size, strict=True)
-        ):
-            loss[(-1,) * loss.ndim] = 0.0
+        return loss
+
+    def _sum_over_labels(self, unseen: Sequence[np.ndarray]) -> np.ndarray:
+        """Return sum_l u_l phi(v_l, R/U), labels of probability 0 among them."""
+        assert isinstance(self.loss, SumOverLabels)
+        value, _, zeros = self.ties
+        number = sum(unseen, np.full((), float(zeros)))
+        mass = sum((u * v for u, v in zip(unseen, value, strict=True)), np.zeros(()))
+        share = mass / np.maximum(number, 1.0)
+        loss = np.zeros(number.shape)
+        for u, v in zip([*unseen, np.full((), float(zeros))], [*value, 0.0], strict=True):
+            loss += u * np.where(u > 0.0, self.loss.each(v, share), 0.0)
         return loss

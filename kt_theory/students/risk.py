@@ -9,16 +9,25 @@ from typing import Any
 import numpy as np
 
 from kt_theory.exact.cost import NoExactRisk
+from kt_theory.exact.risk import ExactRisk
+from kt_theory.losses import ACCEPTANCE, LOSSES, TV, Loss, as_loss
 from kt_theory.queries.laws import QueryLaw, as_queries, is_default
 from kt_theory.students.named import one_student
+from kt_theory.students.student import Student
 from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import as_given, sample_sizes
 
 
 def exact_risk(
-    teacher: Teacher, student: Any, n: Any, *, queries: QueryLaw | None = None
+    teacher: Teacher,
+    student: Any,
+    n: Any,
+    *,
+    queries: QueryLaw | None = None,
+    loss: str | Loss = "tv",
 ) -> float | np.ndarray:
-    """Return the exact risk E TV(student, pi | rho) after n samples, to about 13 digits.
+    """Return the exact risk after n samples, E TV(student, pi | rho) or the mean of another loss,
+    to about 13 digits.
 
     Labels and inputs of probability 10^-15 beside one of nearly 1 keep them, for what is left of 1
     is summed from the others. Of sel_ptl and top_k an error of 10^-26 may be left, where the loss
@@ -51,6 +60,13 @@ def exact_risk(
         the others where a table over visits and inputs fits. two_stage: the risk of ce_ful and
         grad_ful once the pilot asks every input, which is 0. Students with a prior: iid from rho
         alone.
+    loss : str or Loss
+        "tv", "acceptance" (1 - tv): every student above. "l2", "chi2", "kl", "reverse_kl",
+        "hellinger2", "js": ce_sgl, add_c, ce_ful, grad_ful, sel_ptl and top_k, of complete rows
+        tempered, rounded and quantised; these masked or grouped. A `row_loss` of one's own: ce_ful
+        and grad_ful. The risk is inf where a transfer set of positive probability, however small,
+        costs infinitely much: kl and chi2 of ce_sgl at every n unless rows are point masses,
+        reverse_kl of add_c on rows with zeros. At n = inf it is that of what the student tends to.
 
     Returns
     -------
@@ -66,14 +82,31 @@ def exact_risk(
     """
     require_teacher(teacher)
     chosen = one_student(student)
-    if not chosen.exact:
-        raise NoExactRisk(
-            f"student {chosen.name!r} has no exact risk: use simulate(teacher, student, n)"
-        )
+    measure = as_loss(loss)
+    exact = _exact_in(chosen, TV if measure == ACCEPTANCE else measure)
     chosen.refuse_other_sizes((teacher.inputs, teacher.labels))
     sizes = np.array(sample_sizes(n, endless=True), dtype=np.float64)
     if queries is None or is_default(as_queries(queries, teacher.inputs)):
-        risk = chosen.exact.risk(teacher, sizes)
+        risk = exact.risk(teacher, sizes)
     else:
-        risk = chosen.exact.under(teacher, sizes, queries)
-    return as_given(risk, n)
+        risk = exact.under(teacher, sizes, queries)
+    return as_given(1.0 - risk if measure == ACCEPTANCE else risk, n)
+
+
+def _exact_in(student: Student, loss: Loss) -> ExactRisk:
+    """Return a student's exact risk in a loss."""
+    if not student.exact:
+        raise NoExactRisk(
+            f"student {student.name!r} has no exact risk: use simulate(teacher, student, n)"
+        )
+    found = student.exact if loss == TV else student.exact.in_loss(loss)
+    if found is None:
+        raise NoExactRisk(
+            f"student {student.name!r} has no exact risk in loss {loss.name!r}: use "
+            f"simulate(teacher, student, n, loss={_given(loss)})"
+        )
+    return found
+
+
+def _given(loss: Loss) -> str:
+    return repr(loss.name) if loss.name in LOSSES else loss.name
