@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_NOTHING = (
+    "nothing to draw on logarithmic axes: every risk is 0 or infinite, or every n is 0; leave the "
+    "plot out"
+)
+
+
 def bound_columns(frame: pd.DataFrame) -> None:
     """Add the paper's bounds in mean, NaN where no theorem applies: lower_bound and upper_bound.
 
@@ -47,6 +53,8 @@ def draw_risks(frame: pd.DataFrame, teacher: Teacher, title: str) -> Any:
     if it is among the students.
     """
     rows = frame[frame["n"] > 0]
+    if rows.empty:
+        raise ValueError(_NOTHING)
     names = list(rows["loss"].drop_duplicates())
     drawn = {name: rows[rows["loss"] == name] for name in names}
     figure, grid = figures.canvas(1, len(names), width=7.5 + 3.5 * (len(names) - 1), height=5.0)
@@ -83,10 +91,7 @@ def _draw_panel(axes: Any, rows: pd.DataFrame, teacher: Teacher) -> list[Any]:
     loss = rows["loss"].iloc[0]
     positive = rows["mean"][(rows["mean"] > 0) & (rows["mean"] < np.inf)]
     if positive.empty:
-        raise ValueError(
-            "nothing to draw on logarithmic axes: every risk is 0 or infinite, or every n is 0; "
-            "leave the plot out"
-        )
+        raise ValueError(_NOTHING)
     floor = positive.min() / 3
     top = 1.2 if LOSSES[loss].largest <= 1.0 else max(1.2, 2.0 * positive.max())
     axes.set(xlabel="n", xscale="log", yscale="log", ylim=(floor, top))

@@ -204,7 +204,7 @@ def replay(folder: Path, cell: str, repeat: int | None, debug: bool) -> None:
 
         click.echo(traceback.format_exc(), err=True)
         sys.exit(1)
-    click.echo(f"{found.teacher_name}, {found.student_name}, n = {found.n}, seed = {found.seed}")
+    click.echo(f"{found.place}, seed = {found.seed}")
     if again.repeats == 1:
         click.echo(f"repeat {again.first}: loss {again.mean!r}")
         return

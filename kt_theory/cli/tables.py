@@ -158,7 +158,7 @@ def counts(of_cells: dict[str, int]) -> str:
 def failures(found: Any, folder: Path) -> Iterator[str]:
     """The first cells that failed, each with the command that runs it again."""
     for cell, error in found[:_FAILURES]:
-        place = f"{cell.teacher_name}, {cell.student_name}, n = {cell.n}, seed = {cell.seed}"
+        place = f"{cell.place}, seed = {cell.seed}"
         yield f"failed: {place}: {error}"
         yield f"  kt-theory sweep replay {folder} {cell.id[:12]}"
     if len(found) > _FAILURES:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kt_theory.catalogue import build_student, identity
+from kt_theory.catalogue import build_student
 from kt_theory.kernels.paths import PATHS, path_by_size
 from kt_theory.kernels.statistics import SUMS
 from kt_theory.losses import LOSSES
@@ -146,12 +146,13 @@ class _Runner:
         from kt_theory.simulation.cell import Cell
 
         self.teacher = recipes.build_teacher(work.teacher)
-        recipes_of = {identity(recipe): recipe for recipe in work.students}
-        students = [build_student(recipe, self.teacher.inputs) for recipe in recipes_of.values()]
+        different = [one for i, one in enumerate(work.students) if one not in work.students[:i]]
+        students = [build_student(recipe, self.teacher.inputs) for recipe in different]
         names = list(dict.fromkeys(work.losses))
-        places = {key: place * len(names) for place, key in enumerate(recipes_of)}
         pairs = zip(work.students, work.losses, strict=True)
-        self.columns = [places[identity(one)] + names.index(loss) for one, loss in pairs]
+        self.columns = [
+            different.index(one) * len(names) + names.index(loss) for one, loss in pairs
+        ]
         # simulate() keys its streams by (seed, n); cells of a sweep that differ in the teacher are
         # independent too.
         key = stream_key(work.seed, int(work.group, 16))

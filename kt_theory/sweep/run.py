@@ -340,9 +340,7 @@ class _Run:
             if block.error and cell.id not in self.failed:
                 self.failed.add(cell.id)
                 if len(self.failed) <= _LIVE_FAILURES:
-                    where = f"{cell.teacher_name}, {cell.student_name}, n = {cell.n}"
-                    where += f", loss = {cell.loss}" * (cell.loss != "tv")
-                    self.progress.say(f"failed: {where}: {block.error}")
+                    self.progress.say(f"failed: {cell.place}: {block.error}")
         self.progress.add(piece.repeats, _cost_of(piece.group.cells, [stretch]))
         self._landed(piece.group)
 

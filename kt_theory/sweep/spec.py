@@ -84,6 +84,12 @@ class Cell(ByContent):
     undefined: str = ""
     loss: str = "tv"
 
+    @property
+    def place(self) -> str:
+        """Where it is in the sweep, in words."""
+        student = self.student_name if self.loss == "tv" else f"{self.student_name}, {self.loss}"
+        return f"{self.teacher_name}, {student}, n = {self.n}"
+
 
 @dataclass(frozen=True)
 class Axes:
