@@ -55,6 +55,7 @@ import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
@@ -190,10 +191,17 @@ class InLoss:
         return one and self.loss.name == "l2"
 
     @property
+    def floor(self) -> float:
+        """What no number of queries removes."""
+        if self.factor == math.inf and self.bracket.rows > 1:
+            return math.inf
+        return self.law.square * self.bracket.floor**2
+
+    @property
     def slopes(self) -> Iterator[tuple[float, str]]:
         """The numbers that the loss is at most times the minimax risk in tv, and why."""
         bracket = self.bracket
-        if (bracket.whole_rows or bracket.shares_equally) and self.factor < math.inf:
+        if bracket.whole_rows or (bracket.shares_equally and self.factor < math.inf):
             yield self.factor, "F tv, F = loss(e, U) / (1-1/A), equal shares of what is hidden"
         if self.law.slope < math.inf:
             yield self.law.slope, f"{self.law.slope:.4g} tv"
@@ -210,30 +218,32 @@ class InLoss:
         return replace(found, lower=lower, upper=upper, reference=reference, loss=self.loss.name)
 
     def interval(self, n: int) -> Limit:
-        """Return the best of the bounds."""
+        """Return the best of the bounds; that in tv is dear, and not looked at without need."""
+        unseen = unvisited_mass(self.bracket.inputs, n).value
+        if self.constant:
+            point = Teacher(np.eye(self.bracket.labels)[:1])
+            return self._limit(n, (self.one_row(n), self.one_row(n)), ONE_ROW, point)
+        if self.factor == math.inf and unseen > 0.0:
+            return self._limit(n, (math.inf, math.inf), INFINITE)
         found = self.bracket.limit(n)
-        lower, below = max(self._lowers(n, found.lower))
-        upper, above = min(self._uppers(n, found.upper))
-        exact = upper <= lower * (1.0 + MEETING)
-        teacher = Teacher(np.eye(self.bracket.labels)[:1]) if self.constant else None
-        words = above if exact else f"lower: {below}; upper: {above}"
-        if lower == math.inf:
-            words = INFINITE
-        return replace(
-            found,
-            lower=lower,
-            upper=lower if exact else upper,
-            exact=exact,
-            teacher=teacher,
-            reference=words,
-            loss=self.loss.name,
-        )
+        lower, below = max(self._lowers(n, found.lower, unseen), key=itemgetter(0))
+        upper, above = min(self._uppers(n, found.upper), key=itemgetter(0))
+        if upper <= lower * (1.0 + MEETING):
+            return self._limit(n, (lower, lower), above)
+        return self._limit(n, (lower, upper), f"lower: {below}; upper: {above}")
 
-    def _lowers(self, n: int, tv: float) -> Iterator[tuple[float, str]]:
+    def _limit(
+        self, n: int, ends: tuple[float, float], words: str, teacher: Teacher | None = None
+    ) -> Limit:
+        one, (lower, upper) = self.bracket, ends
+        size = one.access, one.inputs, one.labels, n
+        return Limit(lower, upper, lower == upper, teacher, words, *size, loss=self.loss.name)
+
+    def _lowers(self, n: int, tv: float, unseen: float) -> Iterator[tuple[float, str]]:
         yield self.law.square * tv * tv, f"{self.law.square:.4g} tv^2, tv >= {tv:.6g}"
-        mass = unvisited_mass(self.bracket.inputs, n).value
-        if mass > 0.0:
-            yield self.most * mass, "soft labels: loss(e, U) Phi(S, n), e a point mass, U uniform"
+        if unseen > 0.0:
+            words = "soft labels: loss(e, U) Phi(S, n), e a point mass, U uniform"
+            yield self.most * unseen, words
         if self.bracket.labels_alone and self.loss.name == "l2":
             yield self.one_row(n), "(1-1/A)/(sqrt n + 1)^2, that of one input"
 
@@ -243,8 +253,6 @@ class InLoss:
             yield slope * tv, f"{words}, tv <= {tv:.6g}"
         if self.bracket.holds_labels:
             yield self.labelled(n), self.labelled_words
-        if self.constant:
-            yield self.one_row(n), ONE_ROW
 
     def one_row(self, n: int) -> float:
         """Return (1-1/A)/(sqrt n + 1)^2."""
@@ -273,7 +281,7 @@ def enough_in(bracket: Bracket, loss: Loss, risk: float) -> Enough:
     one = InLoss.of(bracket, loss)
     if risk >= one.most:
         return Enough(0, "the uniform student, every teacher", ((0, one.most),))
-    found = [Enough(None, UNPROVED, ())]
+    found = [Enough(None, UNPROVED, (), reason=_why_not(one, risk))]
     for slope, words in one.slopes:
         scaled = least_enough(bracket.uppers(), max(risk / slope, TINY))
         exact = scaled.exact and bracket.whole_rows
@@ -287,6 +295,17 @@ def enough_in(bracket: Bracket, loss: Loss, risk: float) -> Enough:
         falls = first_below(one.one_row, risk, start=start, digits=FINE, power=1.0)
         found.append(Enough.of(falls, ONE_ROW, exact=True))
     return min(found, key=_queries)
+
+
+def _why_not(one: InLoss, risk: float) -> str:
+    """Return what to say where no number of queries is proved to suffice."""
+    name, loss = one.bracket.name, one.loss.name
+    if one.floor == math.inf:
+        return f"{name}: impossible, {loss} is infinite: {INFINITE}"
+    if one.floor > risk:
+        hides = one.bracket.impossible.hides
+        return f"{name}: impossible, {hides} {loss} >= {one.floor:.6g} > {risk:g} for good"
+    return f"{name}: no student is proved to reach {loss} = {risk:g} on every teacher"
 
 
 def _queries(found: Enough) -> float:

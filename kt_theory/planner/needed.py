@@ -10,7 +10,7 @@ from kt_theory.access import Access
 from kt_theory.catalogue import level as named_level
 from kt_theory.limits.bracket import Bracket, enough, most_too_few
 from kt_theory.limits.crossing import Enough
-from kt_theory.limits.losses import enough_in, too_few_in
+from kt_theory.limits.losses import InLoss, enough_in, too_few_in
 from kt_theory.losses import ACCEPTANCE, TV, Loss, as_loss
 from kt_theory.minimax import BESIDE, ORDER, Asked
 from kt_theory.planner import records as plan_records
@@ -190,7 +190,8 @@ def _in_loss(bracket: Bracket, loss: Loss, risk: float) -> SampleSize:
     """Answer for the worst teacher in another loss."""
     proved = enough_in(bracket, loss, risk)
     lower = min(too_few_in(bracket, loss, risk, proved), LARGEST_COUNT + 1)
-    return replace(_result(bracket, proved, lower, risk, None), loss=loss.name)
+    floor = InLoss.of(bracket, loss).floor
+    return replace(_result(bracket, proved, lower, risk, None, floor), loss=loss.name)
 
 
 def asked(access: Any, k: Any, graph: Any, hops: Any, labels_per_query: Any) -> Asked:
