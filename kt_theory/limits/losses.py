@@ -73,6 +73,7 @@ from kt_theory.limits.soft import unvisited_mass
 from kt_theory.losses import ACCEPTANCE, TV, Loss, SumOverLabels
 from kt_theory.numeric import log_missed
 from kt_theory.teacher import Teacher
+from kt_theory.validation import LARGEST_COUNT
 
 MEETING = 1e-12
 """Bounds that agree to this relative difference are one value, up to rounding."""
@@ -318,6 +319,8 @@ def too_few_in(bracket: Bracket, loss: Loss, risk: float, enough: Enough) -> int
     one = InLoss.of(bracket, loss)
     if risk >= one.most:
         return 0
+    if one.floor > risk:
+        return LARGEST_COUNT + 1
     if enough.exact:
         return enough.first
     scaled = max(risk / one.factor, TINY)

@@ -140,7 +140,7 @@ def worst_cases(students, counts, loss):
 
 
 @pytest.mark.parametrize(
-    ("labels", "n"), few_quick([(2, 1), (2, 2), (2, 4), (3, 1), (3, 2)], [(2, 2), (3, 2)])
+    ("labels", "n"), few_quick([(2, 1), (2, 2), (2, 4), (3, 1), (3, 2)], [(3, 2)])
 )
 def test_no_student_does_better_than_the_lower_bound(labels, n):
     """200 students around the best one and 200 at random: none is below in its worst case over a grid of rows, which
@@ -162,23 +162,25 @@ def test_no_student_does_better_than_the_lower_bound(labels, n):
             assert worst[0] < worst[1:].min()
 
 
-def test_students_keep_to_the_upper_bounds():
+@pytest.mark.parametrize(
+    ("inputs", "labels", "n"), few_quick([(1, 3, 7), (3, 4, 20), (6, 2, 5)], [(1, 3, 7)])
+)
+def test_students_keep_to_the_upper_bounds(inputs, labels, n):
     """Exact risks on random teachers, and on the worst of tv, of the students that the bounds are of."""
     rng = np.random.default_rng(5)
-    for inputs, labels, n in ((1, 3, 7), (3, 4, 20), (6, 2, 5)):
-        worst = kt.minimax_risk("partial", inputs, labels, n).teacher
-        teachers = [worst, kt.teachers.instance0(inputs=inputs, labels=labels)]
-        for _ in range(4):
-            rows = rng.dirichlet(np.full(labels, 0.2), size=inputs)
-            teachers.append(kt.Teacher(rows, rng.dirichlet(np.full(inputs, 0.5)), normalise=True))
-        for level, student, losses in (
-            ("hard", "laplace", ["kl", "chi2", "hellinger2", "js"]),
-            ("partial", "sel_ptl", ["kl", "hellinger2", "js", "l2"]),
-        ):
-            for name in losses:
-                upper = kt.minimax_risk(level, inputs, labels, n, loss=name).upper
-                for teacher in teachers:
-                    assert kt.exact_risk(teacher, student, n, loss=name) <= upper * (1 + 1e-12)
+    worst = kt.minimax_risk("partial", inputs, labels, n).teacher
+    teachers = [worst, kt.teachers.instance0(inputs=inputs, labels=labels)]
+    for _ in range(4):
+        rows = rng.dirichlet(np.full(labels, 0.2), size=inputs)
+        teachers.append(kt.Teacher(rows, rng.dirichlet(np.full(inputs, 0.5)), normalise=True))
+    for level, student, losses in (
+        ("hard", "laplace", ["kl", "chi2", "hellinger2", "js"]),
+        ("partial", "sel_ptl", ["kl", "hellinger2", "js", "l2"]),
+    ):
+        for name in losses:
+            upper = kt.minimax_risk(level, inputs, labels, n, loss=name).upper
+            for teacher in teachers:
+                assert kt.exact_risk(teacher, student, n, loss=name) <= upper * (1 + 1e-12)
 
 
 def test_add_1_at_point_masses_comes_near_its_bound():
@@ -192,7 +194,7 @@ def test_add_1_at_point_masses_comes_near_its_bound():
 def test_reverse_kl_of_one_input():
     """ce_sgl has at most log(1 + (A-1)/n); with more inputs no student has a finite worst case."""
     rng = np.random.default_rng(6)
-    for labels, n in ((2, 1), (5, 10), (5, 400)):
+    for labels, n in ((2, 1), (5, 10)):
         limit = kt.minimax_risk("hard", 1, labels, n, loss="reverse_kl")
         assert limit.upper == pytest.approx(math.log1p((labels - 1) / n))
         for row in rng.dirichlet(np.full(labels, 0.3), size=10):
@@ -207,7 +209,7 @@ def test_reverse_kl_of_one_input():
 LEVELS = ["hard", "partial", "soft", "argmax", "non_target", access.rounded(0.1), access.noisy(0.5)]
 
 
-@pytest.mark.parametrize("level", LEVELS, ids=str)
+@pytest.mark.parametrize("level", few_quick(LEVELS, ["soft", "argmax"]))
 def test_brackets_are_brackets_and_fall(level):
     for name in OTHERS:
         limits = [kt.minimax_risk(level, 3, 5, n, loss=name) for n in (0, 4, 40, 400)]
@@ -219,8 +221,8 @@ def test_brackets_are_brackets_and_fall(level):
 
 
 def test_acceptance_is_total_variation_turned():
-    tv = kt.minimax_risk("hard", 2, 5, 30)
-    found = kt.minimax_risk("hard", 2, 5, 30, loss="acceptance")
+    tv = kt.minimax_risk("argmax", 2, 5, 30)
+    found = kt.minimax_risk("argmax", 2, 5, 30, loss="acceptance")
     assert (found.lower, found.upper) == (1.0 - tv.upper, 1.0 - tv.lower)
     same = kt.samples_needed("soft", 20, 5, tv=1.0 - 0.9)
     needed = kt.samples_needed("soft", 20, 5, loss="acceptance", risk=0.9)
@@ -240,7 +242,10 @@ NEEDED = {
 }
 
 
-@pytest.mark.parametrize("case", NEEDED)
+DEAR = {"add-1, inputs", "hellinger2 of partial", "add-1"}
+
+
+@pytest.mark.parametrize("case", few_quick(NEEDED, NEEDED.keys() - DEAR))
 def test_sample_sizes_are_inverses_of_the_limits(case):
     level, inputs, loss, risk, more = NEEDED[case]
 
