@@ -10,6 +10,8 @@ from kt_theory.catalogue.brackets import bracket
 from kt_theory.limits.bracket import Bracket
 from kt_theory.limits.law import Terms
 from kt_theory.limits.limit import Limit
+from kt_theory.limits.losses import limit_in
+from kt_theory.losses import Loss, as_loss
 from kt_theory.validation import unknown_name, whole_number
 
 ORDER = ("hard", "partial", "top_k", "soft", "gradient")
@@ -37,8 +39,10 @@ def minimax_risk(
     graph: Any = None,
     hops: Any = 1,
     labels_per_query: Any = 1,
+    loss: str | Loss = "tv",
 ) -> Limit:
-    """Return min over students of max over (rho, pi) of E TV(student, pi | rho), after n samples.
+    """Return min over students of max over (rho, pi) of E TV(student, pi | rho), or of the mean of
+    another loss, after n samples.
 
     Parameters
     ----------
@@ -64,6 +68,11 @@ def minimax_risk(
     labels_per_query : int
         For "hard" and "partial": how many labels are drawn, independently, at each queried input. n
         counts queries.
+    loss : str or Loss
+        "tv", "acceptance" (1 - tv), "kl", "reverse_kl", "chi2", "hellinger2", "js" or "l2". Exact
+        where rows are settled as a whole, and of l2 for hard labels of one input; else an interval
+        by order laws from that in tv and by what is proved directly (`kt_theory.limits.losses`).
+        Its `upper` is inf where no student is proved to have a finite risk on every teacher.
 
     Returns
     -------
@@ -101,7 +110,7 @@ def minimax_risk(
     samples, found = whole_number(n, "n"), asked.sized(inputs, labels)
     _refuse_above(found.labels, "labels", LARGEST_LABELS, asked.access)
     _refuse_above(found.inputs, "inputs", LARGEST_INPUTS, asked.access)
-    return found.limit(samples)
+    return limit_in(found, samples, as_loss(loss))
 
 
 def risk_terms(access: str | Access, inputs: int, labels: int) -> Terms:

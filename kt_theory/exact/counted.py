@@ -197,8 +197,8 @@ class _Sums:
             start = stop
 
     def _fill(self, first: float, entries: Entries, profile: np.ndarray) -> None:
-        """Write the means after first, first + 1, ... visits: where there are many by interpolation,
-        if that agrees with the sums between its nodes, else of each half apart.
+        """Write the means after first, first + 1, ... visits: of many by interpolation, if that
+        agrees with the sums between its nodes, else of each half apart.
         """
         length = len(profile)
         if length <= DIRECT:

@@ -56,7 +56,7 @@ class Unseen(RowRisk):
         return replace(self, loss=loss) if isinstance(loss, SumOverLabels) else None
 
     def unbounded(self, rows: np.ndarray) -> np.ndarray:
-        """Return whether labels of probability 0 of each row may be given mass at an infinite cost."""
+        """Return whether labels of probability 0 of each row may get mass at an infinite cost."""
         known = max(self.top, 1)
         hidden = ((rows > 0.0).sum(axis=1) > known) & (rows == 0.0).any(axis=1)
         return hidden & bool(np.isinf(self.loss.of_rows(np.zeros(1), np.ones(1))))

@@ -239,6 +239,10 @@ class Bracket(ABC):
         What to say where `floor` is too high.
     student_words : str
         What certificates call the level's own student; its name if empty.
+    labels_alone : bool
+        Whether answers hold sampled labels and nothing else.
+    shares_equally : bool
+        Whether the minimax student is exact on what it was shown and shares the rest equally.
     """
 
     access: str
@@ -246,6 +250,8 @@ class Bracket(ABC):
     inputs: int
     labels: int
     student_words: ClassVar[str] = ""
+    labels_alone: ClassVar[bool] = False
+    shares_equally: ClassVar[bool] = False
     impossible: ClassVar[Impossible] = Impossible(
         "what it hides leaves",
         "sampled labels, or answers that show more",
@@ -281,6 +287,16 @@ class Bracket(ABC):
         better one.
         """
         return None
+
+    @property
+    def holds_labels(self) -> bool:
+        """Whether answers hold labels that are sampled from the rows."""
+        return self.labels_too is not None
+
+    @property
+    def whole_rows(self) -> bool:
+        """Whether a query settles whole rows, so that those that are not settled lose alone."""
+        return False
 
     def surely(self, tv: float) -> int:
         """Return an n from the closed forms in mean at which the level's student succeeds on every

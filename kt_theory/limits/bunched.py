@@ -12,6 +12,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -215,6 +216,11 @@ class Bunched(Bracket):
         self.plain, self.times = plain, labels_per_query
 
     @property
+    def holds_labels(self) -> bool:
+        """Return True."""
+        return True
+
+    @property
     @abstractmethod
     def settled(self) -> bool:
         """Whether one label settles its row, so that more are worth nothing."""
@@ -335,6 +341,7 @@ class BunchedHard(Bunched):
 class BunchedPartial(Bunched):
     """Partial soft labels, m per query."""
 
+    shares_equally: ClassVar[bool] = True
     plain: Sharing
 
     @property

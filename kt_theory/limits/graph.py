@@ -312,6 +312,11 @@ class Gradient(Bracket):
         super().__init__(access, name, graph.vertices, labels)
         self.graph, self.hops = graph, hops
 
+    @property
+    def whole_rows(self) -> bool:
+        """Return True."""
+        return True
+
     @cached_property
     def alpha(self) -> Independence:
         """The independence number of the graph's power."""

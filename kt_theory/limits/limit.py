@@ -15,13 +15,14 @@ class Limit(ByContent):
     """The least worst-case risk that any student can have: it lies in [lower, upper].
 
     The risk is E TV(q, pi | rho), the expected total variation of equation (2.1) in Zhao and Zhu
-    (2023), in [0, 1]; the worst case is over all teachers pi on the given numbers of inputs and
-    labels and over all input laws rho.
+    (2023), in [0, 1], or the mean of `loss`; of acceptance, the more the better, what lies there is
+    the largest that any student can be sure of. The worst case is over all teachers pi on the given
+    numbers of inputs and labels and over all input laws rho.
 
     Attributes
     ----------
     lower, upper : float
-        Proved bounds, in [0, 1].
+        Proved bounds, in [0, 1]; of kl, reverse_kl and chi2 they may be larger, or inf.
     exact : bool
         True if lower and upper are the minimax risk itself, up to rounding.
     teacher : Teacher or None
@@ -34,6 +35,8 @@ class Limit(ByContent):
         The access level.
     inputs, labels, n : int
         The class of teachers and the number of samples.
+    loss : str
+        In which loss.
     """
 
     lower: float
@@ -45,6 +48,7 @@ class Limit(ByContent):
     inputs: int
     labels: int
     n: int
+    loss: str = "tv"
 
     @property
     def width(self) -> float:
@@ -60,6 +64,8 @@ class Limit(ByContent):
 
     def __repr__(self) -> str:
         size = f"{self.access}, inputs={self.inputs}, labels={self.labels}, n={self.n}"
+        if self.loss != "tv":
+            size = f"{size}, loss={self.loss}"
         if self.exact:
             return f"Limit({size}: {self._digits()} exactly; {self.reference})"
         wide = f"{100 * self.width:.2g} % wide" if self.lower > 0 else "nothing proved from below"

@@ -190,6 +190,11 @@ def _limit(inputs: int, labels: int, n: int) -> Limit:
 class NonTargetPart(Bracket):
     """The non-target part of each answer: exact for one input and few samples, else an interval."""
 
+    @property
+    def holds_labels(self) -> bool:
+        """Return True."""
+        return True
+
     def limit(self, n: int) -> Limit:
         """Return the minimax risk or its interval."""
         return replace(_limit(self.inputs, self.labels, n), access=self.access)

@@ -30,6 +30,11 @@ def coverage_words(size: int, what: str = "S") -> str:
 class Soft(Bracket):
     """Soft labels: exact, attained by CE_ful."""
 
+    @property
+    def whole_rows(self) -> bool:
+        """Return True."""
+        return True
+
     def limit(self, n: int) -> Limit:
         """Return the minimax risk."""
         return replace(soft_limit(self.inputs, self.labels, n), access=self.access)
@@ -70,6 +75,11 @@ class EveryRow(Bracket):
         return replace(
             one, teacher=teacher, reference=reference, access=self.access, inputs=self.inputs
         )
+
+    @property
+    def whole_rows(self) -> bool:
+        """Return True."""
+        return True
 
     def surely(self, tv: float) -> int:
         """Return what is enough for one row."""

@@ -10,13 +10,15 @@ from kt_theory.access import Access
 from kt_theory.catalogue import level as named_level
 from kt_theory.limits.bracket import Bracket, enough, most_too_few
 from kt_theory.limits.crossing import Enough
+from kt_theory.limits.losses import InLoss, enough_in, too_few_in
+from kt_theory.losses import ACCEPTANCE, TV, Loss, as_loss
 from kt_theory.minimax import BESIDE, ORDER, Asked
 from kt_theory.planner import records as plan_records
 from kt_theory.planner import teachers as plan_teachers
 from kt_theory.planner.estimate import WEAK
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.sets import TransferSet
-from kt_theory.validation import LARGEST_COUNT, shown, unit_interval
+from kt_theory.validation import LARGEST_COUNT, positive, shown, unit_interval
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class SampleSize:
         takes a number in it. A proved n, which is for every teacher, may lie above it.
     weak : bool
         The records determine the interval only: n is None, and `reason` says why.
+    loss : str
+        In which loss `tv` is the goal, where it is not total variation.
     """
 
     n: int | None
@@ -64,6 +68,7 @@ class SampleSize:
     floor: float = 0.0
     interval: tuple[int, int] | None = None
     weak: bool = False
+    loss: str = "tv"
 
 
 def samples_needed(
@@ -78,8 +83,11 @@ def samples_needed(
     graph: Any = None,
     hops: Any = 1,
     labels_per_query: Any = 1,
+    loss: str | Loss = "tv",
+    risk: Any = None,
 ) -> SampleSize:
-    """Return the number of queries that a copy within total variation `tv` takes.
+    """Return the number of queries that a copy within total variation `tv` takes, or one of at most
+    `risk` in another `loss`.
 
     In the worst case over all teachers and input laws of the given size: n is a number with a
     proved upper(n) <= tv, `lower` one below which a proved lower(n) > tv, of min over students max
@@ -132,6 +140,11 @@ def samples_needed(
         1-delta in (0, 1).
     k, graph, hops, labels_per_query
         As for `minimax_risk`; n counts queries.
+    loss : str or Loss
+        As for `minimax_risk`. In other losses than tv and acceptance n is for every teacher and in
+        mean: without `teacher` and `confidence`.
+    risk : float, optional
+        The goal where `loss` is not tv, in its place: above 0; of acceptance the least, in (0, 1).
 
     Returns
     -------
@@ -154,7 +167,31 @@ def samples_needed(
     True
     """
     found = asked(access, k, graph, hops, labels_per_query)
-    return needed_at(found, inputs, labels, tv, teacher, confidence)
+    measure = as_loss(loss)
+    if measure == TV:
+        if risk is not None:
+            raise ValueError(f"risk = {shown(risk)}: the goal in loss 'tv' is tv=")
+        return needed_at(found, inputs, labels, tv, teacher, confidence)
+    if risk is None:
+        raise ValueError(f"risk is missing: the goal in loss {measure.name!r} is risk=, not tv=")
+    if measure == ACCEPTANCE:
+        gap = 1.0 - unit_interval(risk, "risk")
+        return needed_at(found, inputs, labels, gap, teacher, confidence)
+    for name, given in (("teacher", teacher), ("confidence", confidence)):
+        if given is not None:
+            raise ValueError(
+                f"{name} is given: in loss {measure.name!r} n is for every teacher and in mean; "
+                f"leave {name} out, or give loss='tv'"
+            )
+    return _in_loss(sized(found, inputs, labels, None), measure, positive(risk, "risk"))
+
+
+def _in_loss(bracket: Bracket, loss: Loss, risk: float) -> SampleSize:
+    """Answer for the worst teacher in another loss."""
+    proved = enough_in(bracket, loss, risk)
+    lower = min(too_few_in(bracket, loss, risk, proved), LARGEST_COUNT + 1)
+    floor = InLoss.of(bracket, loss).floor
+    return replace(_result(bracket, proved, lower, risk, None, floor), loss=loss.name)
 
 
 def asked(access: Any, k: Any, graph: Any, hops: Any, labels_per_query: Any) -> Asked:

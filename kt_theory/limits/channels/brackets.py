@@ -107,6 +107,11 @@ class Undone(Bracket):
         super().__init__(access, name, plain.inputs, plain.labels)
         self.plain = plain
 
+    @property
+    def whole_rows(self) -> bool:
+        """Return True."""
+        return True
+
     def limit(self, n: int) -> Limit:
         """Return the minimax risk."""
         return undone_limit(self, n)

@@ -237,6 +237,7 @@ class GreedyTopK(Bracket):
     """
 
     student_words: ClassVar[str] = "equal sharing of the tail"
+    shares_equally: ClassVar[bool] = True
 
     impossible: ClassVar[Impossible] = Bracket.impossible._replace(
         hides="the tails that it hides leave",

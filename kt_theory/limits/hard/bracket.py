@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from typing import ClassVar
 
 import numpy as np
 
@@ -62,6 +63,13 @@ hard ones as its root.
 
 class Hard(Bracket):
     """Hard labels: a certified interval."""
+
+    labels_alone: ClassVar[bool] = True
+
+    @property
+    def holds_labels(self) -> bool:
+        """Return True."""
+        return True
 
     def limit(self, n: int) -> Limit:
         """Return the interval; its lower bound is that of partial labels where that is larger."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from typing import ClassVar
 
 from kt_theory.limits.bracket import (
     Bracket,
@@ -27,6 +28,8 @@ from kt_theory.limits.whole_rows import coverage_words
 class Sharing(Bracket):
     """Partial soft labels, k = 0, and top-k: equal sharing of the hidden mass is minimax."""
 
+    shares_equally: ClassVar[bool] = True
+
     def __init__(self, access: str, name: str, inputs: int, labels: int, k: int = 0) -> None:
         super().__init__(access, name, inputs, labels)
         self.k = min(k, labels)
@@ -35,6 +38,16 @@ class Sharing(Bracket):
     def settled(self) -> bool:
         """Whether one query of a row reveals all of it."""
         return settled(self.labels, self.k)
+
+    @property
+    def holds_labels(self) -> bool:
+        """Return True."""
+        return True
+
+    @property
+    def whole_rows(self) -> bool:
+        """Return whether one query of a row reveals all of it."""
+        return self.settled
 
     def limit(self, n: int) -> Limit:
         """Return the minimax risk where a worst teacher is proved, else a certified interval."""
