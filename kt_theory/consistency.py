@@ -4,16 +4,19 @@ end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kt_theory import catalogue
+from kt_theory import catalogue, figures
 from kt_theory.access import Access
 from kt_theory.numeric import total_variation
 from kt_theory.objectives import Objective
 from kt_theory.objectives.objective import label_number
 from kt_theory.teacher import Teacher, require_teacher
+
+CONSISTENT, NEEDS_MORE = "consistent", "needs more"
+"""What a table says of an objective at a level, where it is no number."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Consistency:
     def verdict(self) -> str:
         """In words: consistent, or how large the bias gets."""
         if self.consistent:
-            return "consistent"
+            return CONSISTENT
         found = f"biased, {'' if self.proved else 'at least '}{self.largest:.4g} at worst"
         if self.widest > self.largest:
             found += f", {self.widest:.4g} for the worst minimiser"
@@ -158,7 +161,7 @@ def _on_teacher(objective: Objective, teacher: Teacher) -> tuple[float, float, f
 def table(
     labels: int, k: int, levels: Iterable[Access | str], teacher: Teacher | None = None
 ) -> list[dict[str, Any]]:
-    """Return a row for each objective of the catalogue: its verdict, and at which levels it holds.
+    """Return a row for each objective of the catalogue, those that the first levels serve first.
 
     Parameters
     ----------
@@ -172,9 +175,10 @@ def table(
     Returns
     -------
     list of dict
-        objective, needs, a column for each level (the verdict, or None where the level does not
-        carry what the objective needs), largest, widest, proved, consistent, and with a teacher
-        bias, least and most.
+        objective; needs; a column for each level: "consistent", the largest bias ("at least" where
+        it was searched for), or "needs more" where the level does not carry what the objective
+        needs; the fields of `Consistency` from consistent to words, but for the teacher; and with a
+        teacher bias, least and most.
     """
     shown = [catalogue.level(level) for level in levels]
     rows = []
@@ -185,12 +189,75 @@ def table(
         found = consistency(wanted, wanted.needs, labels, teacher)
         row: dict[str, Any] = {"objective": wanted.name, "needs": wanted.needs.name}
         for level in shown:
-            row[level.name] = found.verdict if level.covers(wanted.needs) else None
+            row[level.name] = _in_short(found) if level.covers(wanted.needs) else NEEDS_MORE
         row |= {name: getattr(found, name) for name in _SHOWN}
         if teacher is not None:
             row |= {name: getattr(found, name) for name in ("bias", "least", "most")}
         rows.append(row)
-    return rows
+    return sorted(rows, key=_first_served(shown))
+
+
+def _first_served(levels: list[Access]) -> Callable[[dict[str, Any]], int]:
+    """Return the place in a table of a row: that of the first level that serves the objective."""
+
+    def place(row: dict[str, Any]) -> int:
+        served = [row[level.name] != NEEDS_MORE for level in levels]
+        return [*served, True].index(True)
+
+    return place
+
+
+def _in_short(found: Consistency) -> str:
+    if found.consistent:
+        return CONSISTENT
+    return f"{'' if found.proved else 'at least '}{found.largest:.4g}"
 
 
 _SHOWN = ("consistent", "largest", "widest", "attained", "proved", "words")
+
+
+_MARKS = (
+    ("#0072B2", "o"),
+    ("#009E73", "^"),
+    ("#E69F00", "s"),
+    ("#8C564B", "P"),
+    ("#555555", "X"),
+    ("#CC3377", "D"),
+)
+"""Colours after Okabe and Ito and markers, one pair for each level that objectives need."""
+
+
+def draw(rows: list[dict[str, Any]], title: str) -> Any:
+    """Return a picture of a table: the largest bias of each objective, by what it needs.
+
+    A marker is what the objective's student loses at worst; a bar reaches to the worst of all
+    minimisers; a stroke is the bias on the teacher, if the table has one.
+    """
+    needs = list(dict.fromkeys(row["needs"] for row in rows))
+    ordered = sorted(rows, key=lambda row: (needs.index(row["needs"]), row["largest"]))
+    figure, grid = figures.canvas(1, 1, width=8.5, height=0.23 * len(rows) + 1.9)
+    axes = grid[0, 0]
+    for place, row in enumerate(ordered):
+        colour, marker = _MARKS[needs.index(row["needs"]) % len(_MARKS)]
+        axes.hlines(place, row["largest"], row["widest"], color=colour, linewidth=5, alpha=0.3)
+        face = colour if row["proved"] else "white"
+        axes.plot(row["largest"], place, color=colour, marker=marker, markerfacecolor=face)
+        if "bias" in row:
+            axes.plot(row["bias"], place, color="black", marker="|", markersize=11)
+    axes.set(xlabel="total variation to the teacher as n grows", xlim=(-0.03, 1.03))
+    axes.set_yticks(range(len(ordered)), [row["objective"] for row in ordered])
+    axes.set_ylim(len(ordered) - 0.4, -0.6)
+    axes.grid(visible=True, axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    figures.title(axes, title)
+    for (colour, marker), need in zip(_MARKS, needs, strict=False):
+        axes.plot([], [], color=colour, marker=marker, linestyle="none", label=f"needs {need}")
+    text = (
+        "Markers: what the student of the objective loses on the worst teacher, 0 where it is "
+        "consistent; hollow: the largest that a search found. Bars reach to the worst of all rows "
+        "that minimise the objective."
+    )
+    if "bias" in rows[0]:
+        text += " Strokes: the bias on this teacher."
+    figures.legend_and_caption(figure, axes, text, bounds=False)
+    return figure
