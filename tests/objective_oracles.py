@@ -95,6 +95,11 @@ LOSSES = {
     "pairwise(0)": lambda p, q: hinge(p, q, 0.0),
     "sorted_distance": lambda p, q: np.abs(np.sort(p) - np.sort(q)).sum(axis=-1),
     "sampled_weights": lambda p, q: -(p * logs(q)).sum(axis=-1),
+    "greedy": lambda p, q: (
+        -np.take_along_axis(
+            logs(q), p.argmax(axis=-1)[..., None] + np.zeros(q.shape[:-1], int)[..., None], -1
+        )[..., 0]
+    ),
     "sampled_probabilities": lambda p, q: (p * 0.5 * (logs(q) - logs(p)) ** 2).sum(axis=-1),
     "sampled_tail(2)": kl,
     "hinton(0.5)": lambda p, q: mixed(p, q, 0.5, 1.0),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from kt_theory.objectives.objective import Minimisers, Objective, Worst
 from kt_theory.objectives.sampled import (
     ce_weighted,
+    greedy,
     hinton,
     label_smoothing,
     sampled_probabilities,
@@ -60,6 +61,7 @@ __all__ = [
     "forward_kl_top",
     "forward_kl_truncated",
     "forward_kl_within",
+    "greedy",
     "hinton",
     "js",
     "label_smoothing",

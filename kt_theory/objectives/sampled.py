@@ -1,5 +1,5 @@
-"""Objectives on sampled labels: alone, with their probabilities, beside whole rows, or beside the
-most probable labels.
+"""Objectives on labels, sampled or greedy: alone, with their probabilities, beside whole rows, or
+beside the most probable labels.
 
 With frequencies e of k visits of a row, e -> p: each is what its student writes of e, at e = p.
 """
@@ -11,12 +11,13 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from kt_theory.access import HARD, PARTIAL, SOFT, WHOLE_ROW, Access, top_k
+from kt_theory.access import ARGMAX, HARD, PARTIAL, SOFT, WHOLE_ROW, Access, top_k
 from kt_theory.objectives.objective import (
     Named,
     Objective,
     Rows,
     Worst,
+    among_first,
     called,
     none_lost,
     uniform_on,
@@ -44,6 +45,29 @@ class SampledWeights(Named):
     def worst(self, labels: int) -> Worst:
         """Return 0."""
         return none_lost(labels)
+
+
+@final
+class Greedy(Named):
+    """Cross-entropy with the teacher's most probable label: the point mass on it.
+
+    It misses p by 1 - max p, at most 1 - 1/A, at the uniform row. Ties go to the smaller index.
+    """
+
+    words: ClassVar[str] = "the point mass on the most probable label"
+
+    @property
+    def needs(self) -> Access:
+        """The most probable label."""
+        return ARGMAX
+
+    def written(self, rows: Rows) -> Rows:
+        """Return the point masses."""
+        return among_first(rows, 1).astype(np.float64)
+
+    def worst(self, labels: int) -> Worst:
+        """Return 1 - 1/A, at the uniform row."""
+        return Worst(1.0 - 1.0 / labels, uniform_on(labels, labels))
 
 
 @final
@@ -248,6 +272,11 @@ def sampled_weights() -> SampledWeights:
     """Return cross-entropy with sampled labels, stored with their shares of the draws."""
     source = "Anshumann et al. (2025), sparse logit sampling, arXiv 2503.16870"
     return SampledWeights("sampled_weights", source)
+
+
+def greedy() -> Greedy:
+    """Return cross-entropy with the most probable label."""
+    return Greedy("greedy", "Kim and Rush (2016), arXiv 1606.07947: of whole sequences")
 
 
 def sampled_probabilities() -> SampledProbabilities:

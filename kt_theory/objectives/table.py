@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from kt_theory.objectives import sampled, top, whole
-from kt_theory.objectives.objective import Objective
+from kt_theory.objectives.objective import Objective, kinds
 from kt_theory.validation import shown, unknown_name
 
-NAMED: dict[str, Objective] = {
-    objective.name: objective
-    for objective in (
-        whole.forward_kl(),
-        whole.reverse_kl(),
-        whole.js(),
-        whole.tv(),
-        whole.probability_mse(),
-        whole.cosine(),
-        whole.logit_mse(),
-        whole.standardised_logits(),
-        whole.cosine_logits(),
-        whole.correlation(),
-        whole.sorted_distance(),
-        sampled.sampled_weights(),
-        sampled.sampled_probabilities(),
-    )
-}
-"""Every objective that needs no parameter, by name."""
 
-_NEED_PARAMETERS = {
-    maker.__name__: f"{maker.__name__}({parameter})"
-    for maker, parameter in (
-        (whole.skewed_kl, "alpha"),
-        (whole.skewed_reverse_kl, "alpha"),
-        (whole.pairwise, "margin"),
-        (sampled.ce_weighted, "gamma"),
-        (sampled.label_smoothing, "epsilon"),
-        (sampled.hinton, "alpha, temperature"),
-        (sampled.sampled_tail, "k"),
-        (top.forward_kl_top, "k"),
-        (top.reverse_kl_top, "k"),
-        (top.forward_kl_truncated, "k"),
-        (top.reverse_kl_truncated, "k"),
-        (top.forward_kl_within, "k"),
-        (top.reverse_kl_within, "k"),
-        (top.forward_kl_tail, "k"),
-        (top.reverse_kl_tail, "k"),
-    )
-}
+def _made_by() -> dict[str, Callable[..., Objective]]:
+    """Return the functions that make objectives, by name: those that say they return one."""
+    made = {kind.__name__ for kind in kinds()}
+    return {
+        name: maker
+        for module in (sampled, top, whole)
+        for name, maker in vars(module).items()
+        if inspect.isfunction(maker) and maker.__annotations__.get("return") in made
+    }
+
+
+def _needs(maker: Callable[..., Objective]) -> list[str]:
+    """Return the parameters that have no default."""
+    given = inspect.signature(maker).parameters.values()
+    return [each.name for each in given if each.default is each.empty]
+
+
+MAKERS: dict[str, Callable[..., Objective]] = _made_by()
+"""What makes each objective, by name."""
+
+NAMED: dict[str, Objective] = {name: maker() for name, maker in MAKERS.items() if not _needs(maker)}
+"""Every objective that needs no parameter, by name."""
 
 
 def as_objective(given: Any) -> Objective:
@@ -66,10 +51,10 @@ def as_objective(given: Any) -> Objective:
         raise ValueError(
             f"objective = {shown(given)}: must be a name or an objective of kt_theory.objectives"
         )
-    plain = given.split("(")[0].strip()
-    if given not in NAMED and plain in _NEED_PARAMETERS:
-        call = _NEED_PARAMETERS[plain]
+    if given in NAMED:
+        return NAMED[given]
+    maker = given.split("(")[0].strip()
+    if maker in MAKERS:
+        call = f"{maker}({', '.join(inspect.signature(MAKERS[maker]).parameters)})"
         raise ValueError(f"objective {given!r} needs a parameter: give kt_theory.objectives.{call}")
-    if given not in NAMED:
-        raise unknown_name("objective", given, [*NAMED, *_NEED_PARAMETERS])
-    return NAMED[given]
+    raise unknown_name("objective", given, MAKERS)

@@ -16,6 +16,7 @@ from kt_theory.exact.risk import ExactRisk
 from kt_theory.objectives import Objective, as_objective, sampled, top, whole
 from kt_theory.objectives.objective import kinds
 from kt_theory.students.distorted import logits
+from kt_theory.students.greedy import GREEDY
 from kt_theory.students.losses import hinton
 from kt_theory.students.paper import CE_FUL, CE_PTL, CE_SGL, SEL_PTL, top_k
 from kt_theory.students.rules import Function, RowRule, in_proportion
@@ -216,6 +217,10 @@ def _of_counts(objective: sampled.SampledWeights) -> Student:
     return CE_SGL
 
 
+def _of_greedy_labels(objective: sampled.Greedy) -> Student:
+    return GREEDY
+
+
 def _of_probabilities(objective: sampled.SampledProbabilities) -> Student:
     return SEL_PTL
 
@@ -273,6 +278,7 @@ _STUDENTS: dict[type[Objective], Callable[[Any], Student]] = {
     top.WithinTop: _by_rule(_odds_within),
     top.TailBucket: _of_tail,
     sampled.SampledWeights: _of_counts,
+    sampled.Greedy: _of_greedy_labels,
     sampled.SampledProbabilities: _of_probabilities,
     sampled.SampledTail: _of_drawn_tail,
     sampled.Hinton: _of_mix,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from objective_oracles import K, LOSSES, OBJECTIVES, SETS, SMOOTH, top_of
+from objective_oracles import LOSSES, OBJECTIVES, SETS, SMOOTH, K, top_of
 from scipy.optimize import minimize
 
 import kt_theory as kt
@@ -19,7 +19,7 @@ from kt_theory.students.minimiser import minimiser
 LABELS = 5
 SOLVED = 1e-6
 """The solver has not ended where it is further above what is written."""
-CANDIDATES = 400
+CANDIDATES = 200
 
 
 def random_rows(number, seed, labels=LABELS):
