@@ -3,12 +3,15 @@ from . import compression as compression
 from . import generations as generations
 from . import graphs as graphs
 from . import losses as losses
+from . import objectives as objectives
 from . import queries as queries
 from . import students as students
 from . import sweep as sweep
 from . import teachers as teachers
 from .access import Access as Access
 from .access import AccessError as AccessError
+from .consistency import Consistency as Consistency
+from .consistency import consistency as consistency
 from .exact.cost import NoExactRisk as NoExactRisk
 from .exact.missing_mass import ce_ful_weights as ce_ful_weights
 from .exact.missing_mass import missing_mass_law as missing_mass_law

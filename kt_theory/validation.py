@@ -8,6 +8,7 @@ import difflib
 import operator
 import os
 from collections.abc import Iterable
+from numbers import Real
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -168,6 +169,15 @@ def positive(value: Any, name: str, *, low: float = 0.0, high: float = np.inf) -
             f"{name} = {shown(value)}: must lie from {low:g} to {high:g}, "
             f"beyond which float64 fails"
         )
+    return number
+
+
+def bounded(value: Any, name: str, low: float, high: float) -> float:
+    """Return `value` as a float from `low` to `high`."""
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    number = float(value) if real else np.nan
+    if not low <= number <= high:
+        raise ValueError(f"{name} = {shown(value)}: must be a number from {low:g} to {high:g}")
     return number
 
 

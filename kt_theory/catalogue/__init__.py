@@ -1,13 +1,15 @@
-"""The catalogue: every access level and every student by name, and what belongs to each.
+"""The catalogue: every access level, student and objective by name, and what belongs to each.
 
 `names` has the tables and reads and prints names by one grammar (`grammar`; what comes from a file,
 `files`); `own` has the students of a level, `brackets` what is proved of it, `channels` both for
-levels behind a channel. To add a level or a student, add an entry in `names`; a channel of a new
-kind also needs its cases in `channels`, another part its cases in `own` and `brackets`.
+levels behind a channel. To add a level, a student or an objective, add an entry in `names`; a
+channel of a new kind also needs its cases in `channels`, another part its cases in `own` and
+`brackets`.
 """
 
 from kt_theory.catalogue.names import (
     LEVELS,
+    OBJECTIVES,
     STUDENTS,
     build_student,
     granted,
@@ -16,6 +18,7 @@ from kt_theory.catalogue.names import (
     level_recipe,
     located,
     name_of,
+    objective,
     student,
     student_access,
     student_recipe,
@@ -25,6 +28,7 @@ from kt_theory.catalogue.own import default_students, own_student
 
 __all__ = [
     "LEVELS",
+    "OBJECTIVES",
     "STUDENTS",
     "build_student",
     "default_students",
@@ -34,6 +38,7 @@ __all__ = [
     "level_recipe",
     "located",
     "name_of",
+    "objective",
     "own_student",
     "student",
     "student_access",

@@ -1,12 +1,13 @@
-"""Every access level and every student by name: one table of each, how names are read and printed.
+"""Every access level, student and objective by name: one table of each, how names are read and
+printed.
 
 A name with its parameters is a recipe, a dict that is cheap to hash and to send: {"name": "top_k",
 "k": 5}. It is read from a text ("top_k(5)", "top_k(k=5)", "rounded(0.5) top_k(5)", see
 `kt_theory.catalogue.grammar`) or from a table of the same keys, and built where it is needed. What
 comes from a file counts by its content.
 
-To add a level or a student: one entry in `LEVELS` or `STUDENTS`. An entry that lacks a field is an
-error on import.
+To add a level, a student or an objective: one entry in `LEVELS`, `STUDENTS` or `OBJECTIVES`. An
+entry that lacks a field is an error on import.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory import access, graphs, students
+from kt_theory import access, graphs, objectives, students
 from kt_theory.access import Access
 from kt_theory.catalogue.files import (
     SUFFIXES,
@@ -31,6 +32,7 @@ from kt_theory.catalogue.files import (
     refuse_changed,
 )
 from kt_theory.catalogue.grammar import Call, parse, write
+from kt_theory.objectives import Objective
 from kt_theory.students import NAMED, Student
 from kt_theory.validation import shown, unknown_name, whole_number
 
@@ -171,6 +173,11 @@ class StudentEntry(Entry):
     """A student."""
 
 
+@dataclass(frozen=True)
+class ObjectiveEntry(Entry):
+    """A training objective."""
+
+
 def _refuse_gaps(entry: Any, *free: str) -> None:
     """Refuse an entry of which a field says nothing: it would take another's place unseen."""
     for field in fields(entry):
@@ -213,6 +220,10 @@ def _choice(choices: tuple[str, ...], value: Any, parameter: Parameter, folder: 
 
 def _level_name(value: Any, parameter: Parameter, folder: Path) -> str:
     return level(value).name
+
+
+def _objective_name(value: Any, parameter: Parameter, folder: Path) -> str:
+    return objective(write(value) if isinstance(value, Call) else value).name
 
 
 def _student_name(value: Any, parameter: Parameter, folder: Path) -> Recipe:
@@ -274,6 +285,10 @@ def _make_level(value: Any, inputs: int | None) -> Access:
     return level(value)
 
 
+def _make_objective(value: Any, inputs: int | None) -> Objective:
+    return objective(value)
+
+
 def _make_student(value: Recipe, inputs: int | None) -> Student:
     return build_student(value, inputs)
 
@@ -310,6 +325,7 @@ NUMBER = Kind(_number, _as_it_is, from_file=False)
 TARGETS = Kind(partial(_choice, ("hard", "sampled", "complete")), _as_it_is, from_file=False)
 ENCODER = Kind(partial(_choice, ("shipped", "queried")), _as_it_is, from_file=False)
 LEVEL = Kind(_level_name, _make_level, from_file=False)
+OBJECTIVE = Kind(_objective_name, _make_objective, from_file=False)
 STUDENT = Kind(_student_name, _make_student, from_file=False)
 GRAPH = Kind(_graph, _make_graph, from_file=True)
 ARRAY = _file_kind(read_array)
@@ -354,6 +370,15 @@ _C = Parameter("c", NUMBER, REQUIRED, "a number from 0 to 1e+100", 0.5, True)
 _ALPHA = Parameter("alpha", NUMBER, REQUIRED, "a number from 0 to 1", 0.5, True)
 _HINTON = Parameter("temperature", NUMBER, 1.0, "a number from 0.001 to 1000", 2, False)
 _WEIGHT = Parameter("weight", NUMBER, REQUIRED, "a number, at least 0", 5, True)
+_AT_LEAST_1 = Parameter("k", WHOLE, REQUIRED, "a whole number, at least 1", 20, True)
+_SKEW = Parameter("alpha", NUMBER, REQUIRED, "a number from 0, below 1", 0.1, True)
+_BETA = Parameter("beta", NUMBER, 0.5, "a number between 0 and 1", 0.1, False)
+_MARGIN = Parameter("margin", NUMBER, REQUIRED, "a number from 0 to 10", 1, True)
+_GAMMA = Parameter("gamma", NUMBER, REQUIRED, "a number from 0 to 100", 1, True)
+_EPSILON = Parameter("epsilon", NUMBER, REQUIRED, "a number from 0 to 1", 0.1, True)
+_OBJECTIVE = Parameter(
+    "objective", OBJECTIVE, REQUIRED, "a training objective", "forward_kl_top(2)", True
+)
 _BASE = Parameter("student", STUDENT, REQUIRED, "a student", "ce_sgl", True)
 _PRIOR = Parameter(
     "table", TABLE, REQUIRED, "a file of probabilities, a row for each input", "prior.parquet", True
@@ -413,6 +438,7 @@ STUDENTS: dict[str, StudentEntry] = _by_name(
         StudentEntry("logits", (_OF,), students.logits),
         StudentEntry("true_logits", (), _true_logits),
         StudentEntry("hinton", (_ALPHA, _HINTON), students.hinton),
+        StudentEntry("minimiser", (_OBJECTIVE,), students.minimiser),
         StudentEntry("jacobian", (_FEATURES,), students.jacobian),
         StudentEntry("affine_ful", (_FEATURES,), students.affine_ful),
         StudentEntry("features", (_FEATURES, _TARGETS, _ENCODER), _features),
@@ -424,6 +450,34 @@ STUDENTS: dict[str, StudentEntry] = _by_name(
     ]
 )
 """Every student that has a name."""
+
+
+OBJECTIVES: dict[str, ObjectiveEntry] = _by_name(
+    [
+        *(
+            ObjectiveEntry(name, (), partial(objectives.NAMED.__getitem__, name))
+            for name in objectives.NAMED
+            if name != "js"
+        ),
+        ObjectiveEntry("js", (_BETA,), objectives.js),
+        ObjectiveEntry("skewed_kl", (_SKEW,), objectives.skewed_kl),
+        ObjectiveEntry("skewed_reverse_kl", (_SKEW,), objectives.skewed_reverse_kl),
+        ObjectiveEntry("pairwise", (_MARGIN,), objectives.pairwise),
+        ObjectiveEntry("hinton", (_ALPHA, _HINTON), objectives.hinton),
+        ObjectiveEntry("label_smoothing", (_EPSILON,), objectives.label_smoothing),
+        ObjectiveEntry("ce_weighted", (_GAMMA,), objectives.ce_weighted),
+        ObjectiveEntry("forward_kl_top", (_AT_LEAST_1,), objectives.forward_kl_top),
+        ObjectiveEntry("reverse_kl_top", (_AT_LEAST_1,), objectives.reverse_kl_top),
+        ObjectiveEntry("forward_kl_truncated", (_AT_LEAST_1,), objectives.forward_kl_truncated),
+        ObjectiveEntry("reverse_kl_truncated", (_AT_LEAST_1,), objectives.reverse_kl_truncated),
+        ObjectiveEntry("forward_kl_within", (_AT_LEAST_1,), objectives.forward_kl_within),
+        ObjectiveEntry("reverse_kl_within", (_AT_LEAST_1,), objectives.reverse_kl_within),
+        ObjectiveEntry("forward_kl_tail", (_AT_LEAST_1,), objectives.forward_kl_tail),
+        ObjectiveEntry("reverse_kl_tail", (_AT_LEAST_1,), objectives.reverse_kl_tail),
+        ObjectiveEntry("sampled_tail", (_K,), objectives.sampled_tail),
+    ]
+)
+"""Every training objective that has a name."""
 
 for _entry in LEVELS.values():
     if _entry.student not in STUDENTS:
@@ -467,6 +521,20 @@ def student(given: Any, inputs: int | None = None) -> Student:
     if isinstance(given, Student):
         return given
     return build_student(student_recipe(given), inputs)
+
+
+def objective(given: Any) -> Objective:
+    """Return the training objective of a name: "forward_kl", "hinton(0.5, 2)", {name = ..., k = 5}.
+
+    Raises
+    ------
+    ValueError
+        In one line, with what may be given.
+    """
+    if isinstance(given, Objective):
+        return given
+    found: Objective = _built(OBJECTIVES, _recipe(given, "objective", Path()), None)
+    return found
 
 
 def level_recipe(given: Any, folder: Path = Path()) -> dict[str, Any]:
@@ -604,7 +672,11 @@ def _called(given: Any, what: str) -> Call:
 
 
 def _entries(what: str) -> Mapping[str, Entry]:
-    tables: dict[str, Mapping[str, Entry]] = {"student": STUDENTS, "access": LEVELS}
+    tables: dict[str, Mapping[str, Entry]] = {
+        "student": STUDENTS,
+        "access": LEVELS,
+        "objective": OBJECTIVES,
+    }
     return tables.get(what, {})
 
 

@@ -7,6 +7,7 @@ import click
 from kt_theory import __version__
 from kt_theory.cli.fit import fit_command
 from kt_theory.cli.limits import limits_command
+from kt_theory.cli.objectives import objectives_command
 from kt_theory.cli.plan import plan_command
 from kt_theory.cli.reproduce import reproduce_command
 from kt_theory.cli.risk import risk_command
@@ -16,6 +17,7 @@ from kt_theory.cli.warmup import warmup_command
 _COMMANDS = (
     fit_command,
     limits_command,
+    objectives_command,
     plan_command,
     reproduce_command,
     risk_command,

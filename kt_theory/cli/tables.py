@@ -76,6 +76,22 @@ def terms(found: dict[str, Terms]) -> str:
     return _aligned(columns)
 
 
+def objectives(rows: list[dict[str, Any]], levels: list[str]) -> str:
+    """Objectives at levels, the worst of all minimisers and, with a teacher, their bias on it."""
+    columns = [["objective", *(row["objective"] for row in rows)]]
+    columns += [[level, *(row[level] for row in rows)] for level in levels]
+    columns.append(["any minimiser", *(f"{row['widest']:.4g}" for row in rows)])
+    if "bias" in rows[0]:
+        columns.append(["this teacher", *(_range(row) for row in rows)])
+    return _aligned(columns)
+
+
+def _range(row: dict[str, Any]) -> str:
+    """The bias of the student, and in brackets that of the best and the worst minimiser."""
+    bias, least, most = (f"{row[name]:.4g}" for name in ("bias", "least", "most"))
+    return bias if row["most"] - row["least"] < 1e-12 else f"{bias} ({least} to {most})"
+
+
 def far_away(inputs: int, labels: int, top: list[int]) -> Iterator[str]:
     """What the limits tend to as n grows."""
     from kt_theory.limits.constants import asymptotic_rates, fixed_labels, light_labels

@@ -4,9 +4,10 @@
 `paper` has the paper's students, `distorted` those of distorted answers, `gradients` those whose
 answers reach beyond a row, `greedy` and `non_target` those of such answers, `pooled` those that
 learn from all rows together, `prior` those that start from a table of their own, `losses` those of
-losses that mix labels and probabilities, `informed` those that know possible labels or equal
-inputs, `representation` those that know the teacher's features; `moments` what statistics of the
-teacher are worth as a prior; `risk` the exact risk of any, `sparse` how they are fitted to records.
+losses that mix labels and probabilities, `minimiser` those of training objectives, `informed` those
+that know possible labels or equal inputs, `representation` those that know the teacher's features;
+`moments` what statistics of the teacher are worth as a prior; `risk` the exact risk of any,
+`sparse` how they are fitted to records.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from kt_theory.students.distorted import logits, noisy, quantised, rounded, temp
 from kt_theory.students.gradients import grad_ful, jacobian
 from kt_theory.students.informed import grouped, masked
 from kt_theory.students.losses import hinton
+from kt_theory.students.minimiser import minimiser
 from kt_theory.students.moments import label_marginal, moment_prior
 from kt_theory.students.named import NAMED, as_students
 from kt_theory.students.paper import CE_FUL, CE_PTL, CE_SGL, SEL_PTL, STUDENTS, add_c, top_k
@@ -47,6 +49,7 @@ __all__ = [
     "label_marginal",
     "logits",
     "masked",
+    "minimiser",
     "moment_prior",
     "noisy",
     "quantised",

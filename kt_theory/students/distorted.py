@@ -13,7 +13,7 @@ from kt_theory.access import SOFT, Access
 from kt_theory.exact.hidden import HiddenMass
 from kt_theory.exact.risk import RowRisk
 from kt_theory.exact.settled import Shown, WholeRows
-from kt_theory.students.rules import RowRule
+from kt_theory.students.rules import RowRule, in_proportion
 from kt_theory.students.sparse import Undone
 from kt_theory.students.student import Student
 from kt_theory.validation import positive
@@ -33,17 +33,6 @@ def _share_and_normalise(counts, revealed, out):
     total = known_mass + share * hidden
     for a in range(counts.size):
         out[a] = (share if np.isnan(revealed[a]) else revealed[a]) / total
-
-
-def _in_proportion(counts, revealed, out):
-    total = 0.0
-    for a in range(counts.size):
-        out[a] = 0.0 if np.isnan(revealed[a]) else revealed[a]
-        total += out[a]
-    if total == 0.0:
-        out[:] = 1.0 / counts.size
-    else:
-        out /= total
 
 
 def _share_or_correct(counts, revealed, out):
@@ -224,7 +213,7 @@ def logits(of: Access = SOFT) -> Student:
     """
     level = access.logits(of)
     reference = "Ba and Caruana (2014), arXiv 1312.6184: regression on logits"
-    student = _student(level, RowRule(_in_proportion), reference)
+    student = _student(level, RowRule(in_proportion), reference)
     return student if student.exact else replace(student, exact=HiddenMass(level.shows.top))
 
 

@@ -4,8 +4,6 @@ do.
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
 
 from kt_theory.access import SOFT
@@ -13,7 +11,7 @@ from kt_theory.exact.empirical import Mixed
 from kt_theory.students.paper import CE_FUL, CE_SGL
 from kt_theory.students.rules import RowRule
 from kt_theory.students.student import Student
-from kt_theory.validation import positive, shown
+from kt_theory.validation import bounded, positive
 
 _NEWTON_STEPS = 1000
 
@@ -57,9 +55,7 @@ def hinton(alpha: float, temperature: float = 1.0) -> Student:
     Hinton, Vinyals and Dean (2015), Distilling the knowledge in a neural network, arXiv 1503.02531,
     sections 2 and 2.1.
     """
-    if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0.0 <= alpha <= 1.0:
-        raise ValueError(f"alpha = {shown(alpha)}: must be a number from 0 to 1")
-    weight = float(alpha)
+    weight = bounded(alpha, "alpha", 0.0, 1.0)
     tau = positive(temperature, "temperature", low=1e-3, high=1e3)
     reference = "Hinton, Vinyals and Dean (2015), arXiv 1503.02531"
     name = f"hinton({weight:g}, {tau:g})" if tau != 1.0 else f"hinton({weight:g})"

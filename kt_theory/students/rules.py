@@ -237,6 +237,18 @@ def share_the_rest(counts, revealed, out):
         out[a] = share if np.isnan(revealed[a]) else revealed[a]
 
 
+def in_proportion(counts, revealed, out):
+    """Write what is shown, divided by its sum, and 0 on the hidden labels."""
+    total = 0.0
+    for a in range(counts.size):
+        out[a] = 0.0 if np.isnan(revealed[a]) else revealed[a]
+        total += out[a]
+    if total == 0.0:
+        out[:] = 1.0 / counts.size
+    else:
+        out /= total
+
+
 def good_turing(counts, revealed, out):
     """Write the frequencies but for the share of labels seen once, which goes to the unseen ones,
     equally.
