@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from kt_theory import __version__
+from kt_theory.cli.atlas import atlas_command
 from kt_theory.cli.fit import fit_command
 from kt_theory.cli.limits import limits_command
 from kt_theory.cli.objectives import objectives_command
@@ -15,6 +16,7 @@ from kt_theory.cli.sweep import sweep_group
 from kt_theory.cli.warmup import warmup_command
 
 _COMMANDS = (
+    atlas_command,
     fit_command,
     limits_command,
     objectives_command,
