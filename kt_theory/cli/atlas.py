@@ -25,7 +25,7 @@ def atlas_command(out: Path, repeats: int, seed: int) -> None:
     Writes atlas.md (a table), atlas.csv (all curves), coverage.csv (what kappa is as simulated) and
     atlas.png. The same command goes on after an interrupt; the sweeps lie in the folder too.
     """
-    from kt_theory.atlas import make
+    from kt_theory.atlas.make import make
 
     for path in make(out, repeats=repeats, seed=seed):
         click.echo(f"wrote {path}")
