@@ -1,6 +1,8 @@
 """The atlas: nothing that has a name is left out, laws are fitted as they say, and what disagrees is
 found."""
 
+import importlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -126,7 +128,7 @@ def test_the_command_writes_the_atlas_and_goes_on(small, tmp_path, monkeypatch):
     def nothing(*_, **__):
         raise AssertionError("a block was run again")
 
-    monkeypatch.setattr("kt_theory.sweep.run.run_block", nothing)
+    monkeypatch.setattr(importlib.import_module("kt_theory.sweep.run"), "run_block", nothing)
     again = CliRunner().invoke(main, words, catch_exceptions=False)
     assert again.exit_code == 0
     assert (tmp_path / "atlas" / "atlas.md").read_text(encoding="utf-8") == text
