@@ -18,6 +18,9 @@ from scipy import stats
 
 import kt_theory as kt
 from kt_theory.exact.counted import Counted
+from kt_theory.exact.empirical import Empirical
+from kt_theory.exact.smoothed import Smoothed
+from kt_theory.exact.unseen import Unseen
 from kt_theory.losses import CHI2, KL, L2, LOSSES, row_loss
 
 KT, LAPLACE = kt.students.add_c(0.5), kt.students.add_c(1.0)
@@ -107,6 +110,46 @@ def test_enumeration_of_all_transfer_sets(case, name):
         for loss, expected in enumerated(student, teacher, n).items():
             found = kt.exact_risk(teacher, student, n, loss=loss)
             assert found == pytest.approx(expected, rel=1e-12, abs=1e-14), (loss, n)
+
+
+KNOWING = {
+    "masked laplace": (
+        kt.students.masked(LAPLACE, [[True, True, False], [False, True, True]]),
+        kt.Teacher([[0.3, 0.7, 0.0], [0.0, 0.2, 0.8]], [0.4, 0.6]),
+    ),
+    "masked sel_ptl": (
+        kt.students.masked("sel_ptl", [True, True, True, False]),
+        kt.Teacher([[0.2, 0.3, 0.5, 0.0]]),
+    ),
+    "grouped laplace": (
+        kt.students.grouped(LAPLACE, [0, 1, 0]),
+        kt.Teacher([[0.3, 0.7], [0.9, 0.1], [0.3, 0.7]], [0.2, 0.5, 0.3]),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", KNOWING)
+def test_students_that_know_something_beforehand(case):
+    student, teacher = KNOWING[case]
+    for loss, expected in enumerated(student, teacher, 3).items():
+        found = kt.exact_risk(teacher, student, 3, loss=loss)
+        assert found == pytest.approx(expected, rel=1e-12), loss
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", kt.students.NAMED)
+def test_every_student_with_a_name_is_right_or_refuses(name):
+    student, known = kt.students.NAMED[name], 0
+    teacher = TEACHERS["positive"]
+    expected = enumerated(student, teacher, 3)
+    for loss in LOSSES:
+        try:
+            found = kt.exact_risk(teacher, student, 3, loss=loss)
+        except kt.NoExactRisk:
+            continue
+        assert found == pytest.approx(expected[loss], rel=1e-12, abs=1e-14), loss
+        known += 1
+    assert known == len(LOSSES) or not isinstance(student.exact, Empirical | Smoothed | Unseen)
 
 
 def test_another_c_is_told_apart():
