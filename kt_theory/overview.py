@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from kt_theory.access import Access
 from kt_theory.catalogue import LEVELS
 from kt_theory.limits import paper as bounds
 from kt_theory.limits.limit import Limit
+from kt_theory.losses import Loss
 from kt_theory.minimax import minimax_risk
 
 if TYPE_CHECKING:
@@ -26,7 +28,13 @@ top-k."""
 
 
 def limits_at(
-    inputs: int, labels: int, n: int, top: tuple[int, ...] = (1, 5), levels: tuple[Access, ...] = ()
+    inputs: int,
+    labels: int,
+    n: int,
+    top: tuple[int, ...] = (1, 5),
+    levels: tuple[Access, ...] = (),
+    *,
+    loss: str | Loss = "tv",
 ) -> dict[str, Limit]:
     """Return the minimax risk of every access level that needs no graph, by name, in increasing
     order of access.
@@ -39,13 +47,16 @@ def limits_at(
     levels : tuple of Access
         Further levels, without a graph, that stand below the others; such as
         `kt_theory.access.rounded(0.1)`.
+    loss : str or Loss
+        As for `minimax_risk`.
     """
-    found = {access: minimax_risk(access, inputs, labels, n) for access in ("hard", "partial")}
+    limit = partial(minimax_risk, inputs=inputs, labels=labels, n=n, loss=loss)
+    found = {access: limit(access) for access in ("hard", "partial")}
     for k in top:
         if k < labels - 1:
-            found[f"top_k({k})"] = minimax_risk("top_k", inputs, labels, n, k=k)
-    found["soft"] = minimax_risk("soft", inputs, labels, n)
-    return found | {level.name: minimax_risk(level, inputs, labels, n) for level in levels}
+            found[f"top_k({k})"] = limit("top_k", k=k)
+    found["soft"] = limit("soft")
+    return found | {level.name: limit(level) for level in levels}
 
 
 def overview(limits: Iterable[dict[str, Limit]]) -> pd.DataFrame:
@@ -60,7 +71,7 @@ def overview(limits: Iterable[dict[str, Limit]]) -> pd.DataFrame:
     -------
     DataFrame, one row per n and level: access, n, inputs, labels, paper_lower, lower, upper,
     paper_upper, exact, reference. paper_lower and paper_upper are NaN outside the theorem's regime,
-    or where the paper has none.
+    or where the paper has none, as in other losses than tv.
     """
     import pandas as pd
 
@@ -75,7 +86,7 @@ def overview_rows(limits: Iterable[dict[str, Limit]]) -> list[dict[str, Any]]:
             size = limit.inputs, limit.labels, limit.n
             low, high = (
                 (bounds.curve(name, *size)[0] for name in PAPER[access])
-                if access in PAPER
+                if access in PAPER and limit.loss == "tv"
                 else (np.nan,) * 2
             )
             rows.append(

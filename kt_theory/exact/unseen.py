@@ -167,7 +167,9 @@ class _LossTable:
 
     def _build(self, windows: list[np.ndarray]) -> np.ndarray:
         unseen = np.meshgrid(*windows, indexing="ij", sparse=True)
-        loss = self._tv(unseen) if self.loss == TV else self._sum_over_labels(unseen)
+        number = sum(unseen, np.full((), float(self.ties.zeros)))
+        loss_of = self._tv if self.loss == TV else self._sum_over_labels
+        loss = loss_of(unseen, number)
         size = self.ties.size
         if self.forget_unvisited and all(
             window[-1] == m for window, m in zip(windows, size, strict=True)
@@ -175,12 +177,11 @@ class _LossTable:
             loss[(-1,) * loss.ndim] = 0.0
         return loss
 
-    def _tv(self, unseen: Sequence[np.ndarray]) -> np.ndarray:
+    def _tv(self, unseen: Sequence[np.ndarray], number: np.ndarray) -> np.ndarray:
         """Return sum_l u_l (sum_j u_j (v_l - v_j))^+ / U; differences come first, so that near ties
         keep digits.
         """
         value, _, zeros = self.ties
-        number = sum(unseen, np.full((), float(zeros)))
         loss = np.zeros(number.shape)
         for l, v in enumerate(value):
             above = sum(
@@ -190,11 +191,10 @@ class _LossTable:
         loss /= np.maximum(number, 1.0)
         return loss
 
-    def _sum_over_labels(self, unseen: Sequence[np.ndarray]) -> np.ndarray:
+    def _sum_over_labels(self, unseen: Sequence[np.ndarray], number: np.ndarray) -> np.ndarray:
         """Return sum_l u_l phi(v_l, R/U), labels of probability 0 among them."""
         assert isinstance(self.loss, SumOverLabels)
         value, _, zeros = self.ties
-        number = sum(unseen, np.full((), float(zeros)))
         mass = sum((u * v for u, v in zip(unseen, value, strict=True)), np.zeros(()))
         share = mass / np.maximum(number, 1.0)
         loss = np.zeros(number.shape)

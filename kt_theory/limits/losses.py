@@ -106,8 +106,26 @@ def _hellinger2_of(chi2: float) -> float:
     return -math.expm1(-0.5 * math.log1p(chi2))
 
 
+def order_law(loss: Loss, labels: int) -> OrderLaw:
+    """Return the law of a loss from the module's head.
+
+    Raises
+    ------
+    ValueError
+        For a loss of one's own.
+    """
+    laws = _order_laws(labels)
+    if not isinstance(loss, SumOverLabels) or loss.name not in laws:
+        known = ", ".join(("tv", *laws, "acceptance"))
+        raise ValueError(
+            f"loss {loss.name!r}: no bound over all teachers is known, only of {known}; "
+            "exact_risk and simulate take it on one teacher"
+        )
+    return laws[loss.name]
+
+
 def _order_laws(labels: int) -> dict[str, OrderLaw]:
-    """Return the laws of the module's head by loss; that of l2 is of hard labels, not of chi2."""
+    """Return the laws by name; that of l2 is of hard labels, not of chi2."""
     nothing = partial(max, math.inf)
     half = partial(operator.mul, 0.5 * math.log(2.0))
     return {
@@ -157,28 +175,22 @@ class InLoss:
     Attributes
     ----------
     bracket : Bracket
-    loss : SumOverLabels
+    loss : Loss
     law : OrderLaw
     most : float
         loss(e, U).
     """
 
     bracket: Bracket
-    loss: SumOverLabels
+    loss: Loss
     law: OrderLaw
     most: float
 
     @classmethod
     def of(cls, bracket: Bracket, loss: Loss) -> InLoss:
         """Return it, or raise ValueError where nothing is known of the loss."""
-        laws = _order_laws(bracket.labels)
-        if not isinstance(loss, SumOverLabels) or loss.name not in laws:
-            known = ", ".join(("tv", *laws, "acceptance"))
-            raise ValueError(
-                f"loss {loss.name!r}: no bound over all teachers is known, only of {known}; "
-                "exact_risk and simulate take it on one teacher"
-            )
-        return cls(bracket, loss, laws[loss.name], uniform_cost(loss, bracket.labels))
+        law = order_law(loss, bracket.labels)
+        return cls(bracket, loss, law, uniform_cost(loss, bracket.labels))
 
     @property
     def factor(self) -> float:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kt_theory.losses import ACCEPTANCE, TV, Loss, as_loss
 from kt_theory.numeric import total_variation
 from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import (
@@ -106,7 +107,13 @@ class Theorem:
 
 
 def table(
-    inputs: int, labels: int, n: Any, delta: float = 0.05, teacher: Teacher | None = None
+    inputs: int,
+    labels: int,
+    n: Any,
+    delta: float = 0.05,
+    teacher: Teacher | None = None,
+    *,
+    loss: str | Loss = "tv",
 ) -> pd.DataFrame:
     """Return every theorem at every n, one row each.
 
@@ -120,12 +127,15 @@ def table(
         Failure probability of the bounds that hold with probability 1-delta, in (0, 1).
     teacher : Teacher, optional
         Gives the bounds for one teacher (instance-dependent, limit of `ce_ptl`) their values.
+    loss : str or Loss
+        Other than tv: what follows by the order laws of `kt_theory.limits.losses`, if anything
+        does; of acceptance lower bounds become upper ones.
 
     Returns
     -------
     DataFrame with the fields of `Bound` and inputs, labels, delta, applies, vacuous. `value` is NaN
     and `applies` False outside the regime; `vacuous` marks values of 1 or more, which say nothing
-    of a total variation.
+    of a total variation, and what follows from them.
     """
     import pandas as pd
 
@@ -140,6 +150,9 @@ def table(
     frame = pd.DataFrame(rows).assign(
         inputs=int(case.inputs), labels=int(case.labels), delta=case.delta
     )
+    measure = as_loss(loss)
+    if measure != TV:
+        frame = _in_loss(frame, measure, int(case.labels))
     first = [
         "id",
         "access",
@@ -155,6 +168,23 @@ def table(
         "vacuous",
     ]
     return frame[[*first, "formula", "regime", "reference"]]
+
+
+def _in_loss(frame: pd.DataFrame, loss: Loss, labels: int) -> pd.DataFrame:
+    """Return what bounds in tv imply of another loss."""
+    from kt_theory.limits.losses import order_law, uniform_cost
+
+    tv, turned = frame["value"], {"lower": "upper", "upper": "lower"}
+    if loss == ACCEPTANCE:
+        return frame.assign(value=1.0 - tv, kind=frame["kind"].replace(turned))
+    law, most = order_law(loss, labels), uniform_cost(loss, labels)
+    factor = most / (1.0 - 1.0 / labels) if labels > 1 else 0.0
+    shares = frame["student"].isin(["sel_ptl", "ce_ful"])
+    slope = np.where(shares, min(factor, law.slope), law.slope)
+    is_lower, is_upper = frame["kind"] == "lower", frame["kind"] == "upper"
+    value = np.select([is_lower, is_upper], [law.square * tv**2, slope * tv], np.nan)
+    value = np.where(np.isinf(value), np.nan, value)
+    return frame.assign(value=value, applies=~np.isnan(value))
 
 
 def bound(

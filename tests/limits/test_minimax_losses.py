@@ -7,14 +7,21 @@ import math
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner
 from grids import few_quick
 
 import kt_theory as kt
-from kt_theory import access
+from kt_theory import access, catalogue
+from kt_theory.cli.main import main
 from kt_theory.limits.losses import uniform_cost
 from kt_theory.losses import LOSSES, row_loss
 
+OF_FILES = {"gradient", "jacobian"}
+LEVELS_BY_NAME = [e.example for e in catalogue.LEVELS.values() if e.name not in OF_FILES]
+LEVELS_BY_NAME += ["rounded(0.1) partial", "noisy(0.2) top_k(2)", "quantised(3) top_k_only(2)"]
+LEVELS_BY_NAME += ["logits partial", "temperature(2) top_k_only(2)"]
 OTHERS = ["kl", "reverse_kl", "chi2", "hellinger2", "js", "l2"]
 BOUNDED = ["hellinger2", "js", "l2"]
 
@@ -275,6 +282,60 @@ def test_what_no_number_of_queries_reaches():
     found = kt.samples_needed("argmax", 2, 10, loss="kl", risk=2.0)
     assert found.n is None
     assert "no student is proved to reach kl = 2 on every teacher" in found.reason
+
+
+def test_the_papers_bounds_in_other_losses():
+    """Lower bounds by Pinsker and kin; upper ones where the loss is at most a multiple of tv, for the student named."""
+    bounds = kt.bounds
+    tv = bounds.table(6, 4, [50, 500]).set_index(["id", "n"])
+    teacher = kt.teachers.instance0(inputs=6, labels=4)
+    for name in OTHERS:
+        found = bounds.table(6, 4, [50, 500], loss=name).set_index(["id", "n"])
+        for n in (50, 500):
+            lower = kt.minimax_risk("soft", 6, 4, n, loss=name).lower
+            assert 0.0 < found.loc["5.1", n].value <= lower
+            factor = uniform_cost(LOSSES[name], 4) / 0.75
+            for id, student in (
+                ("3.2-mean", "ce_sgl"),
+                ("4.4-mean", "sel_ptl"),
+                ("5.2-mean", "ce_ful"),
+            ):
+                row = found.loc[id, n]
+                known = name in BOUNDED or (student != "ce_sgl" and name != "reverse_kl")
+                assert row.applies == known
+                if known:
+                    assert kt.exact_risk(teacher, student, n, loss=name) <= row.value
+                    if student != "ce_sgl" and name != "l2":
+                        assert row.value == pytest.approx(factor * tv.loc[id, n].value)
+    turned = bounds.table(6, 4, 500, loss="acceptance").set_index("id")
+    assert turned.loc["5.1"].kind == "upper"
+    assert turned.loc["5.1"].value == 1.0 - tv.loc["5.1", 500].value
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", LEVELS_BY_NAME)
+def test_every_level_with_a_name_has_a_bracket_in_every_loss(name):
+    for loss, n in product(LOSSES, (0, 3, 60)):
+        limit = kt.minimax_risk(catalogue.level(name), 4, 6, n, loss=loss)
+        assert 0.0 <= limit.lower <= limit.upper, (loss, n)
+        assert limit.upper < math.inf or loss == "reverse_kl"
+
+
+def test_the_command_prints_limits_in_a_loss(tmp_path):
+    """The same numbers as from Python; a loss that is none is refused before anything is written."""
+    out = tmp_path / "limits.csv"
+    words = ["limits", "--inputs", "2", "--labels", "3", "--n", "0,9", "--top", "1"]
+    done = CliRunner().invoke(main, [*words, "--loss", "l2", "--csv", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "kappa" not in done.output
+    for row in pd.read_csv(out).itertuples():
+        limit = kt.minimax_risk(catalogue.level(row.access), 2, 3, row.n, loss="l2")
+        assert (row.lower, row.upper) == pytest.approx((limit.lower, limit.upper))
+    out.unlink()
+    done = CliRunner().invoke(main, [*words, "--loss", "tvd", "--csv", str(out)])
+    assert done.exit_code == 2
+    assert "unknown loss 'tvd'" in done.output
+    assert not out.exists()
 
 
 @row_loss
