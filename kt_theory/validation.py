@@ -175,10 +175,9 @@ def positive(value: Any, name: str, *, low: float = 0.0, high: float = np.inf) -
 def bounded(value: Any, name: str, low: float, high: float) -> float:
     """Return `value` as a float from `low` to `high`."""
     real = isinstance(value, Real) and not isinstance(value, bool)
-    number = float(value) if real else np.nan
-    if not low <= number <= high:
+    if not (real and low <= value <= high):
         raise ValueError(f"{name} = {shown(value)}: must be a number from {low:g} to {high:g}")
-    return number
+    return float(value)
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:

@@ -22,6 +22,7 @@ import kt_theory as kt
 from kt_theory import access, catalogue, graphs, students
 from kt_theory.catalogue import (
     LEVELS,
+    OBJECTIVES,
     STUDENTS,
     level,
     name_of,
@@ -276,7 +277,9 @@ def _load(tree):
         del sys.modules[module.__name__]
 
 
-@pytest.mark.parametrize("entries", [LEVELS, STUDENTS], ids=["levels", "students"])
+@pytest.mark.parametrize(
+    "entries", [LEVELS, STUDENTS, OBJECTIVES], ids=["levels", "students", "objectives"]
+)
 def test_a_field_that_says_nothing_is_an_error_too(entries):
     for entry in entries.values():
         for whole in (entry, *entry.parameters, *(each.kind for each in entry.parameters)):

@@ -648,6 +648,7 @@ ROOMS = (
     kt,
     kt.students,
     kt.access,
+    kt.objectives,
     kt.teachers,
     kt.queries,
     kt.graphs,

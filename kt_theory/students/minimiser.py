@@ -48,9 +48,11 @@ def minimiser(objective: Objective | str, access: Access | str | None = None) ->
     Examples
     --------
     >>> import kt_theory as kt
-    >>> student = kt.students.minimiser(kt.objectives.forward_kl_top(1), "soft")
-    >>> student.table([[1, 0, 0]], [[0.5, 0.3, 0.2]])
-    array([[1., 0., 0.]])
+    >>> student = kt.students.minimiser(kt.objectives.forward_kl_top(2), "soft")
+    >>> student.access.name
+    'top_k_only(2)'
+    >>> student.table([[1, 0, 0]], [[0.6, 0.2, float("nan")]])
+    array([[0.75, 0.25, 0.  ]])
     """
     wanted = as_objective(objective)
     if access is not None:

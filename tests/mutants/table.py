@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from mutants import access, exact, generations, kernels, limits, numeric, planner, students, sweep
+from mutants import (
+    access,
+    exact,
+    generations,
+    kernels,
+    limits,
+    numeric,
+    objectives,
+    planner,
+    students,
+    sweep,
+)
 from mutants import transfer as records
 
-ROOMS = (kernels, exact, limits, planner, records, sweep, students, access, generations, numeric)
+ROOMS = (
+    kernels,
+    exact,
+    limits,
+    planner,
+    records,
+    sweep,
+    students,
+    access,
+    generations,
+    numeric,
+    objectives,
+)
 
 MUTANTS = {mutant.name: mutant for room in ROOMS for mutant in room.MUTANTS}
 """By name."""
