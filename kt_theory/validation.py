@@ -5,6 +5,7 @@ the way out.
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 import os
 from collections.abc import Iterable
@@ -168,6 +169,19 @@ def positive(value: Any, name: str, *, low: float = 0.0, high: float = np.inf) -
             f"{name} = {shown(value)}: must lie from {low:g} to {high:g}, "
             f"beyond which float64 fails"
         )
+    return number
+
+
+def number_between(value: Any, name: str, *, low: float, high: float) -> float:
+    """Return `value` as a float from `low` to `high`; a high of inf leaves out inf itself."""
+    try:
+        number = math.nan if isinstance(value, (bool, np.bool_, str)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if math.isinf(high) and not low <= number < math.inf:
+        raise ValueError(f"{name} = {shown(value)}: must be a finite number, at least {low:g}")
+    if not low <= number <= high:
+        raise ValueError(f"{name} = {shown(value)}: must be a number between {low:g} and {high:g}")
     return number
 
 
