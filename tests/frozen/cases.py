@@ -559,7 +559,7 @@ def lineages() -> Iterator[Case]:
 def descent(teacher: kt.Teacher, student: Any) -> pd.DataFrame:
     """Return what two generations of a student leave."""
     frame = kt.generations.lineage(teacher, [(made(student), 20)] * 2, 8, 5, progress=False)
-    return frame.iloc[1:].drop(columns=["inputs", "labels", "repeats", "seed"])
+    return frame.iloc[1:].drop(columns=["data", "inputs", "labels", "repeats", "seed"])
 
 
 def transfers() -> dict[str, kt.TransferSet]:
