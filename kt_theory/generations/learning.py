@@ -51,7 +51,14 @@ class Learner:
         self, tables: np.ndarray, rho: np.ndarray, n: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return what the student sees of n pairs s ~ rho, a ~ table(.|s), fresh for each table:
-        the counts and what is revealed, (R, S, A) both.
+        the counts and what is revealed, (R, S, A) both. Arguments are those of `drawn`.
+        """
+        return self.student.access.answers(self.drawn(tables, rho, n, rng), tables, rng)
+
+    def drawn(
+        self, tables: np.ndarray, rho: np.ndarray, n: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return how often each label was sampled at each input: (R, S, A).
 
         Parameters
         ----------
@@ -63,8 +70,7 @@ class Learner:
         repeats = len(tables)
         laws = np.broadcast_to(rho, (repeats, self.inputs))[:, None]
         visits = draw_labels(np.full((repeats, 1), n), laws, rng)[:, 0]
-        counts = draw_labels(visits, tables, rng)
-        return self.student.access.answers(counts, tables, rng)
+        return draw_labels(visits, tables, rng)
 
     def write(
         self,

@@ -7,11 +7,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from fractions import Fraction
-from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from oracles import counts_of
 
 import kt_theory as kt
 from kt_theory import students
@@ -22,14 +23,6 @@ ROW = (Fraction(1, 2), Fraction(3, 10), Fraction(1, 5))
 OTHER = (Fraction(1, 10), Fraction(9, 10), Fraction(0))
 HALF = Fraction(1, 2)
 TRUTH = kt.Teacher([[float(p) for p in ROW]])
-
-
-@cache
-def counts_of(n, parts):
-    """All ways to put n into so many parts."""
-    if parts == 1:
-        return ((n,),)
-    return tuple((i, *rest) for i in range(n + 1) for rest in counts_of(n - i, parts - 1))
 
 
 def drawn(row, rho, n):
@@ -94,6 +87,17 @@ def test_a_pool_ends_at_the_sine():
         angle = math.pi / math.sqrt(visits)
         limit = (1 - float(sum(p * p for p in ROW))) * math.sin(angle) / angle
         assert end / limit - 1 == pytest.approx(1 / (2000 * visits), rel=0.01)
+
+
+def test_the_page_has_the_numbers():
+    page = " ".join((Path(kt.__file__).parents[1] / "docs" / "channels.md").read_text().split())
+    kept = []
+    for data in ("accumulate", "replace", 0.1):
+        h = heterozygosity(TRUTH, "ce_sgl", 100, 100, data=data)
+        kept.append(h[-1] / h[0])
+    pooled, replaced, fresh = kept
+    assert f"{pooled:.3f} at k = 100, where replacing keeps {replaced:.2f} after 100" in page
+    assert f"one label in ten fresh from the truth, holds {fresh:.2f} of it" in page
 
 
 def test_fresh_labels_hold_a_level_of_diversity():
