@@ -24,8 +24,8 @@ MUTANTS = (
     Mutant(
         "drift-one-generation-late",
         "generations/drift.py",
-        "same = start + slope * same\n    return np.array(found)",
-        "same = start + slope * slope * same\n    return np.array(found)",
+        "slope[t] = b * slope[t - 1]",
+        "slope[t] = b * b * slope[t - 1]",
         "a generation loses what two do",
         "generations/test_drift.py",
     ),
