@@ -198,11 +198,12 @@ class OnPolicy(ByContent):
 
     def _learnt(self, student: Student, met: np.ndarray) -> np.ndarray:
         """What a student writes of infinitely many visits of the inputs that it met."""
-        pi = self.teacher.pi
-        counts = np.where(pi > 0.0, np.maximum(np.rint(_MANY * pi), 1.0), 0.0) * met[:, None]
-        level = student.access
+        pi, level = self.teacher.pi, student.access
+        confusion = level.channel.confusion(pi.shape[1])
+        drawn = pi if confusion is None else pi @ confusion
+        counts = np.where(drawn > 0.0, np.maximum(np.rint(_MANY * drawn), 1.0), 0.0) * met[:, None]
         steady = replace(level, channel=level.channel.fixed, name="", description="")
-        seen = level.seen_counts(counts, pi)
+        seen = level.shows.answered(counts, pi)
         return student.table(seen, steady.reveal(counts, pi))
 
     def simulate(
@@ -292,7 +293,7 @@ def _pools(data: Any, student: Student) -> bool:
     if data not in (REPLACE, ACCUMULATE):
         raise unknown_name("data", data, (REPLACE, ACCUMULATE))
     channel = student.access.channel
-    if data == ACCUMULATE and channel.fixed != channel:
+    if data == ACCUMULATE and (channel.fixed != channel or channel.mixes_labels):
         raise ValueError(
             f"data = {shown(data)}: the noise that student {student.name!r} sees is fresh in every "
             f"answer; give data={REPLACE!r}, or a student of answers without noise"
