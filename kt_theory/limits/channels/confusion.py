@@ -69,6 +69,7 @@ class ConfusedLabels(Bracket):
         super().__init__(access, name, answer.plain.inputs, answer.plain.labels)
         self.plain, self.channel = answer.plain, channel
         self.confusion: np.ndarray = channel.confusion(self.labels)
+        self.rate: float | None = channel.rate
 
     @cached_property
     def left(self) -> float:
@@ -119,9 +120,7 @@ class ConfusedLabels(Bracket):
             near = 1.2 / (max(self.left, TINY) * math.sqrt(4.0 * n / (self.inputs * self.labels)))
             x = np.unique(np.minimum(1.0, np.concatenate([x, near * np.geomspace(0.1, 10, _GRID)])))
         found = self._of_pair(n, x)
-        if self.channel.rate is not None:
-            found = max(found, self._of_pairs(n, x))
-        return found
+        return found if self.rate is None else max(found, self._of_pairs(n, x, self.rate))
 
     def _of_pair(self, n: int, x: np.ndarray) -> float:
         """Two labels that share all the mass, (1 +- x)/2 each."""
@@ -144,15 +143,13 @@ class ConfusedLabels(Bracket):
         nearest = np.argsort(-overlap, kind="stable")[:3]
         return [(int(first[i]), int(second[i])) for i in nearest]
 
-    def _of_pairs(self, n: int, x: np.ndarray) -> float:
+    def _of_pairs(self, n: int, x: np.ndarray, rate: float) -> float:
         """All labels in pairs, each with a coin of its own."""
-        assert self.channel.rate is not None
         pairs = self.labels // 2
-        left = abs(1.0 - self.channel.rate * self.labels / (self.labels - 1))
-        # The sign of what is left does not matter; the mass of a pair has it.
-        signed = 1.0 - self.channel.rate * self.labels / (self.labels - 1)
-        mass = signed / pairs + 2.0 * self.channel.rate / (self.labels - 1)
-        y = np.minimum(x * left / (pairs * mass), 1.0)
+        # Below 0 where a label comes back as another one more often than as itself.
+        left = 1.0 - rate * self.labels / (self.labels - 1)
+        mass = left / pairs + 2.0 * rate / (self.labels - 1)
+        y = np.minimum(x * abs(left) / (pairs * mass), 1.0)
         return _told(x, 1.0 - y**2, mass / self.inputs, n)
 
     def limit(self, n: int) -> Limit:
@@ -189,10 +186,13 @@ class ConfusedLabels(Bracket):
         return (Markov(self.uppers()),)
 
     def terms(self) -> Terms:
-        """Return kappa = S and noise sqrt(S (A-1)) / (2 lambda), where C can be inverted."""
+        """Return kappa = S and noise sqrt(2 S (A-1)) / (2 lambda), where C can be inverted; of one
+        input without the 2 in the root.
+        """
+        rows = self.inputs if self.inputs == 1 else 2 * self.inputs
         noise = 0.0
         if self.left > 0.0:
-            noise = math.sqrt(self.inputs * (self.labels - 1)) / (2.0 * self.left)
+            noise = math.sqrt(rows * (self.labels - 1)) / (2.0 * self.left)
         return self.three(self.own_floor, self.inputs, noise)
 
 
