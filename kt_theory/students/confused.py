@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from kt_theory import access
 from kt_theory.access.channel import LEAST_LEFT
+from kt_theory.exact.confused import Flipped
 from kt_theory.students.rules import RowRule
 from kt_theory.students.student import Student
 
@@ -65,7 +66,7 @@ def confused(noise: float | ArrayLike) -> Student:
     since E|f - r|^2 <= (1 - 1/A) / k. Noise so costs a factor of at most 1 / lambda in this bound,
     1 / lambda^2 in queries: 1 / (1 - 2 eta) of two labels and a rate eta. Where C has no inverse it
     takes the pseudo-inverse: labels whose rows in C are equal share their mass equally, and what C
-    does not tell apart stays unknown.
+    does not tell apart stays unknown. Of a rate and two labels it has an exact risk.
 
     Parameters
     ----------
@@ -78,8 +79,9 @@ def confused(noise: float | ArrayLike) -> Student:
     level = access.confused(noise)
     reference = "the inverse of the confusion matrix, and the nearest distribution"
     if np.ndim(noise) == 0:
-        rule = RowRule(_undo_and_project, [float(np.asarray(noise)), LEAST_LEFT])
-        return Student(level.name, level, rule, reference)
+        rate = float(np.asarray(noise))
+        rule = RowRule(_undo_and_project, [rate, LEAST_LEFT])
+        return Student(level.name, level, rule, reference, Flipped(rate, LEAST_LEFT))
     matrix = np.asarray(noise, dtype=np.float64)
     inverse = np.linalg.pinv(matrix / matrix.sum(axis=1, keepdims=True), rcond=LEAST_LEFT)
     rule = RowRule(_undo_and_project, inverse.ravel())

@@ -51,6 +51,7 @@ from kt_theory.limits.channels.brackets import MEETING, Answer, undone_limit
 from kt_theory.limits.law import Terms
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import unvisited_mass
+from kt_theory.numeric import missed
 
 _GRID = 48
 """Distances of two rows that are tried; each is a bound of its own."""
@@ -198,5 +199,5 @@ class ConfusedLabels(Bracket):
 
 def _told(apart: np.ndarray, affinity: np.ndarray, chance: float, n: int) -> float:
     """Return the largest d/2 (1 - sqrt(1 - (1 - w (1 - b^2))^n)) over d and b^2."""
-    alike = np.exp(n * np.log1p(-np.minimum(chance * (1.0 - affinity), 1.0 - 1e-300)))
+    alike = missed(chance * (1.0 - affinity), n)
     return float((0.5 * apart * (1.0 - np.sqrt(1.0 - np.minimum(alike, 1.0)))).max())
