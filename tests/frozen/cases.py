@@ -42,6 +42,7 @@ NAMES_OF_LEVELS = [
     "rounded(0.5,partial)",
     "quantised(4)",
     "noisy(0.1)",
+    "confused(0.1)",
     "logits",
     "temperature(2)",
 ]
