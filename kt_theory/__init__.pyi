@@ -33,6 +33,7 @@ from .simulation.run import RowRuleError as RowRuleError
 from .simulation.run import Simulation as Simulation
 from .simulation.run import draw_counts as draw_counts
 from .simulation.run import simulate as simulate
+from .speculative import acceptance as acceptance
 from .students import STUDENTS as STUDENTS
 from .students import RowRule as RowRule
 from .students import Student as Student

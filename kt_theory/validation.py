@@ -5,10 +5,10 @@ the way out.
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 import os
 from collections.abc import Iterable
-from numbers import Real
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -172,12 +172,17 @@ def positive(value: Any, name: str, *, low: float = 0.0, high: float = np.inf) -
     return number
 
 
-def bounded(value: Any, name: str, low: float, high: float) -> float:
-    """Return `value` as a float from `low` to `high`."""
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    if not (real and low <= value <= high):
+def number_between(value: Any, name: str, *, low: float, high: float) -> float:
+    """Return `value` as a float from `low` to `high`; a high of inf leaves out inf itself."""
+    try:
+        number = math.nan if isinstance(value, (bool, np.bool_, str)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if math.isinf(high) and not low <= number < math.inf:
+        raise ValueError(f"{name} = {shown(value)}: must be a finite number, at least {low:g}")
+    if not low <= number <= high:
         raise ValueError(f"{name} = {shown(value)}: must be a number from {low:g} to {high:g}")
-    return float(value)
+    return number
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:

@@ -77,3 +77,11 @@ def enumerated_risk(name, teacher, n):
         )
         for counts, weight in transfer_sets(teacher, n)
     )
+
+
+@cache
+def counts_of(n, parts):
+    """All ways to put n into so many parts."""
+    if parts == 1:
+        return ((n,),)
+    return tuple((i, *rest) for i in range(n + 1) for rest in counts_of(n - i, parts - 1))

@@ -79,6 +79,9 @@ MADE = {
     "theorem": lambda: kt.bounds.THEOREMS["H.2"],
     "bound": lambda: kt.bounds.bound("5.2-mean", 5, 4, 10),
     "hidden": lambda: kt.generations.Privileged([TABLE, TABLE[::-1]], [0.5, 0.5]),
+    "on policy": lambda: _chain(),
+    "fixed point": lambda: _chain().fixed_point("ce_ptl"),
+    "acceptance": lambda: kt.acceptance(0.2),
     "labels alone": lambda: kt.TransferSet.from_arrays(["p", "q", "p"], [0, 1, 1]),
     "transfer set": lambda: _records(),
     "copy": lambda: kt.fit(_records()),
@@ -91,6 +94,11 @@ MADE = {
     "replay": lambda: kt.sweep.Replay(_spec().cells[0], 0, 5, 0.5),
     "merged": lambda: kt.sweep.Merged({"done": 3}, {1: 2}, 2),
 }
+
+
+def _chain():
+    teacher = kt.Teacher([[0.9, 0.1], [0.4, 0.6]])
+    return kt.generations.OnPolicy(teacher, [[0, 1], [0, 1]])
 
 
 def _records():

@@ -39,6 +39,7 @@ FLOORS = [
     {"sweep"},
     {"reproduce", "atlas"},
     {"transfer"},
+    {"speculative"},
     {"planner"},
     {"cli"},
     {"__main__"},

@@ -617,6 +617,7 @@ GOOD = {
         "tv": 0.1,
     },
     **{
+        "following": [[0, 1], [1, 0]],
         "features": [[1.0], [2.0]],
         "graph": kt.graphs.path(2),
         "frame": pd.DataFrame({"n": [10], "mean": [0.1]}),

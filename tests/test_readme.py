@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+import kt_theory as kt
 from kt_theory.cli import main
 from kt_theory.limits.bias import largest_bias
 
@@ -105,6 +106,9 @@ def test_numbers_quoted_from_elsewhere():
     text = " ".join(README.split())
     worst = [largest_bias(labels)[0] for labels in (2, 25)]
     assert f"can stay at {worst[0]:.2f} with two labels and at {worst[1]:.2f} with 25" in text
+    draft = kt.acceptance(0.2)
+    found = f"{draft.tokens_per_round.value:.2f} tokens per round, {draft.speed_up.value:.1f} times"
+    assert found in text
     results = (ROOT / "benchmarks" / "results.md").read_text()
     measured = {
         section.partition("\n")[0].rpartition(", ")[2]: float(

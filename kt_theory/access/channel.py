@@ -17,6 +17,11 @@ import numpy as np
 LARGEST_NOISE = 50.0
 """Largest standard deviation of the noise on a log-probability, in nats."""
 
+LEAST_LEFT = 1e-9
+"""A confusion matrix that leaves less of a difference of two rows counts as one that leaves
+nothing.
+"""
+
 _GOLDEN = 0.6180339887498949
 
 
@@ -70,6 +75,8 @@ class Channel(ABC):
     slack: ClassVar[float] = 0.01
     unrecorded: ClassVar[str] = ""
     sigma: ClassVar[float] = 0.0
+    mixes_labels: ClassVar[bool] = False
+    """Whether the label that comes back may be another one than was drawn."""
 
     @property
     @abstractmethod
@@ -113,6 +120,14 @@ class Channel(ABC):
         """Return the weights (S, A) that stand for the probabilities pi (S, A); a probability of 0
         is shown as 0.
         """
+
+    def confusion(self, labels: int) -> np.ndarray | None:
+        """Return the chance that label a comes back as b, (A, A), where labels are mixed."""
+        return None
+
+    def gives_labels(self, other: Channel) -> bool:
+        """Return whether the labels that come back give those of `other`."""
+        return not self.mixes_labels or self == other
 
     def gives(self, other: Channel, *, whole: bool) -> bool:
         """Return whether weights shown so give those of `other`; `whole`: all weights of a row are
@@ -555,7 +570,97 @@ class Noisy(Channel):
         return 0.0
 
 
-AnyChannel = AsIs | Temperature | Rounded | Quantised | UpToFactor | Centred | Noisy
+@final
+@dataclass(frozen=True)
+class Confused(Channel):
+    """Labels that come back as others: a as b with the probability C[a, b]; no weights are shown.
+
+    A rate eta stands for C = 1 - eta on the diagonal and eta / (A-1) elsewhere, whatever A is:
+    symmetric noise, and the randomised response of local differential privacy at epsilon = ln((1 -
+    eta) (A-1) / eta).
+    """
+
+    keeps_order: ClassVar[bool] = False
+    undone: ClassVar[bool] = False
+    needs_whole_row: ClassVar[bool] = False
+    alike: ClassVar[bool] = True
+    mixes_labels: ClassVar[bool] = True
+    tables: ClassVar[int] = 0
+    unrecorded: ClassVar[str] = (
+        " needs labels that came back through a confusion matrix: records hold them as drawn; take "
+        "'ce_sgl'"
+    )
+    rate: float | None
+    rows: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As tables call it."""
+        known = f"{len(self.rows)} labels" if self.rate is None else f"{self.rate:g}"
+        return f"confused({known})"
+
+    @property
+    def description(self) -> str:
+        """In words."""
+        if self.rate is None:
+            return "through a known confusion matrix"
+        return f"another one, all equally likely, with probability {self.rate:g}"
+
+    def confusion(self, labels: int) -> np.ndarray:
+        """Return C, (A, A), rows sum to 1.
+
+        Raises
+        ------
+        ValueError
+            If the matrix is of another number of labels.
+        """
+        if self.rate is None:
+            if labels != len(self.rows):
+                raise ValueError(
+                    f"access {self.name!r}: its confusion matrix has {len(self.rows)} labels, the "
+                    f"teacher {labels}"
+                )
+            return np.array(self.rows)
+        others = max(labels - 1, 1)
+        kept = 1.0 - self.rate if labels > 1 else 1.0
+        found = np.full((labels, labels), self.rate / others)
+        np.fill_diagonal(found, kept)
+        return found
+
+    def shown(self, pi: np.ndarray) -> np.ndarray:
+        """Return pi: no weight is shown."""
+        return pi
+
+    def gives(self, other: Channel, *, whole: bool) -> bool:
+        """Return whether the other's answers are the same."""
+        return self == other
+
+    def least_singular_value(self, labels: int) -> float:
+        """Return min |v C| / |v| over rows v that sum to 0: how much of the difference of two rows
+        is left; 0 up to rounding counts as 0.
+
+        Of a rate eta it is |1 - eta A / (A-1)|; of 2 labels 1 - 2 eta.
+        """
+        if labels == 1:
+            return 1.0
+        centred = np.eye(labels) - 1.0 / labels
+        values = np.linalg.svd(centred @ self.confusion(labels), compute_uv=False)
+        return float(values[-2]) if values[-2] > LEAST_LEFT else 0.0
+
+    def row_error(self, table: np.ndarray, shown: np.ndarray) -> float:
+        """Return 1: one label bounds nothing."""
+        return 1.0
+
+    def floor(self, labels: int) -> float:
+        """Return 0 where C can be inverted: frequencies tell all in the end; 1-1/A otherwise."""
+        return 0.0 if self.least_singular_value(labels) > 0.0 else 1.0 - 1.0 / labels
+
+    def label_floor(self, shown: int) -> float:
+        """Return 0: no label is shown with a weight."""
+        return 0.0
+
+
+AnyChannel = AsIs | Temperature | Rounded | Quantised | UpToFactor | Centred | Noisy | Confused
 """Every kind of channel."""
 
 

@@ -124,6 +124,7 @@ class Access:
         ordered = self.channel.keeps_order
         return (
             self.shows.covers(other.shows, ordered=ordered)
+            and self.channel.gives_labels(other.channel)
             and self._gives_weights(other)
             and self.reach.covers(other.reach)
         )
@@ -163,11 +164,33 @@ class Access:
         """
         return self.channel.shown(pi)
 
-    def seen_counts(self, counts: ArrayLike, pi: ArrayLike) -> np.ndarray:
+    def seen_counts(
+        self, counts: ArrayLike, pi: ArrayLike, rng: np.random.Generator | None = None
+    ) -> np.ndarray:
         """Return the counts (S, A) as a student sees them: a greedy query returns the most probable
-        label.
+        label, and a confusion matrix others than were drawn.
+
+        Parameters
+        ----------
+        counts : array_like, (S, A)
+        pi : array_like, (S, A)
+        rng : numpy.random.Generator, optional
+            Which label comes back as which, where labels are mixed.
         """
-        return self.shows.answered(np.asarray(counts), np.asarray(pi))
+        answered = self.shows.answered(np.asarray(counts), np.asarray(pi))
+        confusion = self.channel.confusion(answered.shape[1])
+        if confusion is None:
+            return answered
+        self._refuse_without(rng)
+        assert rng is not None
+        mixed = rng.multinomial(answered.astype(np.int64), confusion)
+        return np.asarray(mixed.sum(axis=1))
+
+    def _refuse_without(self, rng: np.random.Generator | None) -> None:
+        if rng is None:
+            raise ValueError(
+                f"rng = None: access {self.name!r} is noisy; give a numpy.random.Generator"
+            )
 
     def reveal(
         self, counts: ArrayLike, pi: ArrayLike, rng: np.random.Generator | None = None
@@ -195,10 +218,8 @@ class Access:
         revealed = self.shows.marked(counts, pi, reached)
         weights = self.shows.weights(counts, pi, self.shown(pi))
         if self.channel.sigma > 0.0:
-            if rng is None:
-                raise ValueError(
-                    f"rng = None: access {self.name!r} is noisy; give a numpy.random.Generator"
-                )
+            self._refuse_without(rng)
+            assert rng is not None
             ranked = self.shows.ranked(pi, reached)
             answers = np.maximum(np.where(ranked, visits[:, None], counts), 1)
             weights = weights * np.exp(
@@ -215,10 +236,10 @@ class Access:
         if self.reach.alone:
             # Rows do not see each other: all tables are one tall one.
             flat, rows = (array.reshape(-1, array.shape[-1]) for array in (counts, tables))
-            seen, revealed = self.seen_counts(flat, rows), self.reveal(flat, rows, rng)
+            seen, revealed = self.seen_counts(flat, rows, rng), self.reveal(flat, rows, rng)
             return seen.reshape(counts.shape), revealed.reshape(counts.shape)
         pairs = list(zip(counts, tables, strict=True))
-        seen = np.array([self.seen_counts(count, table) for count, table in pairs])
+        seen = np.array([self.seen_counts(count, table, rng) for count, table in pairs])
         return seen, np.array([self.reveal(count, table, rng) for count, table in pairs])
 
     def refuse_unrecorded(self, student: str) -> None:

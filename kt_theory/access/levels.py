@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kt_theory.access.channel import (
     LARGEST_NOISE,
     AsIs,
     Centred,
     Channel,
+    Confused,
     Noisy,
     Quantised,
     Rounded,
@@ -30,10 +32,12 @@ from kt_theory.access.shows import (
 )
 from kt_theory.graphs import as_graph
 from kt_theory.validation import (
+    distributions,
     numeric_array,
     positive,
     shown,
     true_or_false,
+    unit_interval,
     unknown_name,
     whole_number,
 )
@@ -162,6 +166,29 @@ def noisy(sigma: float, of: Access = SOFT) -> Access:
     return through(of, Noisy(positive(sigma, "sigma", low=1e-15, high=LARGEST_NOISE)))
 
 
+def confused(noise: ArrayLike) -> Access:
+    """Return the level whose sampled label comes back as another one, by a known law: hard labels
+    through noise.
+
+    Parameters
+    ----------
+    noise : float or (A, A) array_like
+        A rate in (0, 1): another label, all equally likely, comes back so often. Or the confusion
+        matrix: row a is the law of what comes back where a was drawn; rows sum to 1.
+    """
+    if np.ndim(noise) == 0:
+        channel = Confused(unit_interval(noise, "noise"))
+    else:
+        matrix = distributions(noise, "noise", 2)
+        if matrix.shape[0] != matrix.shape[1]:
+            raise ValueError(f"noise has shape {matrix.shape}: must be (labels, labels)")
+        channel = Confused(None, tuple(map(tuple, matrix.tolist())))
+    text = f"hard labels: the sampled label, or {channel.description}"
+    if channel.rate is None:
+        text = f"hard labels: the sampled label {channel.description}"
+    return Access(Nothing(), channel, name=channel.name, description=text)
+
+
 def through(of: Access, channel: Channel) -> Access:
     """Return level `of` with its probabilities shown through a channel.
 
@@ -213,4 +240,5 @@ _NEED_PARAMETERS = {
     "quantised": "quantised(bits)",
     "logits": "logits()",
     "noisy": "noisy(sigma)",
+    "confused": "confused(noise)",
 }

@@ -14,6 +14,7 @@ from kt_theory.access.channel import (
     AsIs,
     Centred,
     Channel,
+    Confused,
     Noisy,
     Quantised,
     Rounded,
@@ -28,6 +29,7 @@ from kt_theory.limits.channels.brackets import (
     ScaleUnknown,
     ShiftUnknown,
 )
+from kt_theory.limits.channels.confusion import ConfusedLabels
 from kt_theory.students import Student
 
 
@@ -45,6 +47,8 @@ def channel_student(level: Access) -> Student:
             return students.logits(plain)
         case Noisy(sigma):
             return students.noisy(sigma, plain)
+        case Confused(rate, rows):
+            return students.confused(rows if rate is None else rate)
         case Centred():
             # The softmax of what is shown does not need the scale.
             return replace(students.logits(plain), name=level.name, access=level)
@@ -54,7 +58,7 @@ def channel_student(level: Access) -> Student:
             assert_never(other)
 
 
-def channel_bracket(channel: Channel) -> type[Distorted]:
+def channel_bracket(channel: Channel) -> type[Distorted] | type[ConfusedLabels]:
     """Return the class of brackets of a channel's levels, where they are not those without it."""
     match cast(AnyChannel, channel):
         case Temperature() | Centred():
@@ -67,6 +71,8 @@ def channel_bracket(channel: Channel) -> type[Distorted]:
             return QuantisedParts
         case Noisy():
             return NoisyLogs
+        case Confused():
+            return ConfusedLabels
         case AsIs():
             raise ValueError("probabilities as they are have no channel")
         case other:

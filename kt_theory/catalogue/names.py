@@ -320,6 +320,16 @@ def _table(file: str) -> np.ndarray:
     return from_table(file).pi
 
 
+def _noise(value: Any, parameter: Parameter, folder: Path) -> Any:
+    return (
+        _file(value, parameter, folder) if names_file(value) else _number(value, parameter, folder)
+    )
+
+
+def _make_noise(value: Any, inputs: int | None) -> Any:
+    return read_array(_unchanged(value)) if isinstance(value, Mapping) else value
+
+
 WHOLE = Kind(_whole, _as_it_is, from_file=False)
 NUMBER = Kind(_number, _as_it_is, from_file=False)
 TARGETS = Kind(partial(_choice, ("hard", "sampled", "complete")), _as_it_is, from_file=False)
@@ -329,6 +339,7 @@ OBJECTIVE = Kind(_objective_name, _make_objective, from_file=False)
 STUDENT = Kind(_student_name, _make_student, from_file=False)
 GRAPH = Kind(_graph, _make_graph, from_file=True)
 ARRAY = _file_kind(read_array)
+NOISE = Kind(_noise, _make_noise, from_file=True)
 GROUPS = _file_kind(_groups)
 MASK = _file_kind(_mask)
 TABLE = _file_kind(_table)
@@ -366,6 +377,14 @@ _BELIEVED = Parameter("believed", NUMBER, None, "a number above 0", 1.5, False)
 _STEP = Parameter("step", NUMBER, REQUIRED, "a number from 1e-15 to 1000", 0.5, True)
 _BITS = Parameter("bits", WHOLE, REQUIRED, "a whole number from 1 to 52", 4, True)
 _SIGMA = Parameter("sigma", NUMBER, REQUIRED, "a number from 1e-15 to 50", 0.1, True)
+_NOISE = Parameter(
+    "noise",
+    NOISE,
+    REQUIRED,
+    "a rate between 0 and 1, or a file of the confusion matrix",
+    0.1,
+    True,
+)
 _C = Parameter("c", NUMBER, REQUIRED, "a number from 0 to 1e+100", 0.5, True)
 _ALPHA = Parameter("alpha", NUMBER, REQUIRED, "a number from 0 to 1", 0.5, True)
 _HINTON = Parameter("temperature", NUMBER, 1.0, "a number from 0.001 to 1000", 2, False)
@@ -416,6 +435,7 @@ LEVELS: dict[str, LevelEntry] = _by_name(
         LevelEntry("rounded", (_STEP, _OF), access.rounded, "rounded"),
         LevelEntry("quantised", (_BITS, _OF), access.quantised, "quantised"),
         LevelEntry("noisy", (_SIGMA, _OF), access.noisy, "noisy"),
+        LevelEntry("confused", (_NOISE,), access.confused, "confused"),
         LevelEntry("logits", (_OF,), access.logits, "logits"),
         LevelEntry("true_logits", (), access.true_logits, "true_logits"),
     ]
@@ -435,6 +455,7 @@ STUDENTS: dict[str, StudentEntry] = _by_name(
         StudentEntry("rounded", (_STEP, _OF), students.rounded),
         StudentEntry("quantised", (_BITS, _OF), students.quantised),
         StudentEntry("noisy", (_SIGMA, _OF), students.noisy),
+        StudentEntry("confused", (_NOISE,), students.confused),
         StudentEntry("logits", (_OF,), students.logits),
         StudentEntry("true_logits", (), _true_logits),
         StudentEntry("hinton", (_ALPHA, _HINTON), students.hinton),

@@ -23,8 +23,12 @@ from kt_theory.cli.teacher import read_teacher, teacher_options
 @click.option(
     "--labels", help="A, the number of labels; with --answers also their names, as for `fit`."
 )
+@click.option("--tv", type=float, help="Total variation that the copy may have, in (0, 1).")
 @click.option(
-    "--tv", type=float, required=True, help="Total variation that the copy may have, in (0, 1)."
+    "--acceptance",
+    type=float,
+    help="In place of --tv: how often tokens of the copy, as the draft of speculative decoding, "
+    "shall be accepted, in (0, 1).",
 )
 @click.option(
     "--confidence", type=float, help="With at least this probability.  [default: in mean]"
@@ -95,7 +99,7 @@ def plan_command(**options: Any) -> None:
 
 def _plan(
     prices: tuple[str, ...],
-    tv: float,
+    tv: float | None,
     as_json: bool,
     csv: Path | None,
     plot: Path | None,
@@ -106,8 +110,12 @@ def _plan(
     from kt_theory.planner import words
     from kt_theory.planner.figure import draw_plan, plan_curves
     from kt_theory.planner.records import copy_in_hand
-    from kt_theory.planner.sizes import plan
+    from kt_theory.planner.sizes import plan, wanted_tv
 
+    accepted = options["acceptance"]
+    if tv is None and accepted is None:
+        raise ValueError("--tv is missing: give --tv or --acceptance")
+    tv = wanted_tv(tv, accepted)
     options["labels"], options["declared"] = _labels(options["labels"])
     sources = [path for path in (options["teacher"], options["answers"]) if path is not None]
     refuse_unwritable([file for file in (csv, plot) if file is not None], inputs=sources)
@@ -126,7 +134,9 @@ def _plan(
     frame = plan(options["inputs"], options["labels"], tv, **asked)
     confidence, further = options["confidence"], options["answers"] is not None
     held = copy_in_hand(asked["teacher"], confidence) if further else None
-    answer = words.answer(frame, tv, confidence=confidence, further=further, in_hand=held)
+    answer = words.answer(
+        frame, tv, confidence=confidence, further=further, in_hand=held, acceptance=accepted
+    )
     grounds = words.rests_on(frame, asked["teacher"], options["inputs"], options["labels"])
     account = getattr(asked["teacher"], "account", None)
     for column in ("certificate", "reason"):
@@ -141,6 +151,8 @@ def _plan(
         figure = None if curves is None else draw_plan(curves, _title(options), tv)
     if as_json:
         found = words.as_json(frame, tv, confidence, answer, grounds)
+        if accepted is not None:
+            found["acceptance"] = accepted
         if account is not None:
             found["records"] = account.for_programs()
         click.echo(json.dumps(found, indent=2, allow_nan=False))
@@ -187,10 +199,10 @@ def _labels(given: str | None) -> tuple[int | None, list[str] | None]:
 
 
 _PYTHON = (
-    (re.compile(r"^(tv|confidence|inputs|labels) = "), r"--\1 = "),
+    (re.compile(r"^(tv|acceptance|confidence|inputs|labels) = "), r"--\1 = "),
     (re.compile(r"^prices\['(.+?)'\] = "), r"--price \1 = "),
     (re.compile(r"\b(inputs|labels|teacher|graph)=(?![\w\[.'])"), r"--\1"),
-    (re.compile(r"\b(omit|leave) (inputs|labels|confidence)\b"), r"\1 --\2"),
+    (re.compile(r"\b(omit|leave) (inputs|labels|confidence|tv)\b"), r"\1 --\2"),
     (re.compile(r"\bkt\.fit has student"), "fit has student"),
 )
 """What messages call things in Python, and how the command's own line has it; `shared.in_options`

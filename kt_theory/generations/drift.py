@@ -14,11 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.exact.averages import mean_over_visits
+from kt_theory.exact.averages import mean_over_visits, visit_window
 from kt_theory.exact.cost import NoExactRisk, refuse_beyond
 from kt_theory.exact.empirical import Empirical
 from kt_theory.exact.settled import WholeRows
 from kt_theory.exact.smoothed import Smoothed
+from kt_theory.generations.pools import (
+    ACCUMULATE,
+    REPLACE,
+    as_share,
+    fresh_labels,
+    refuse_stated,
+)
 from kt_theory.numeric import missed
 from kt_theory.students import Student
 from kt_theory.students.named import one_student
@@ -33,6 +40,8 @@ def heterozygosity(
     student: Any,
     n: int,
     generations: int,
+    *,
+    data: Any = REPLACE,
 ) -> np.ndarray:
     """Return the exact mean heterozygosity sum_s rho_s (1 - sum_a q(a|s)^2) of each generation of
     self-distillation.
@@ -53,6 +62,23 @@ def heterozygosity(
     sqrt(g). With iid inputs they do not end: an unvisited row goes back to Uniform, and h tends to
     P(k = 0) (1 - 1/A) / (P(k = 0) + E[1/k; k >= 1]).
 
+    Where labels accumulate, the student after K of them is q with D q_a = N_a + c, D = K + c A. Of
+    k more, drawn from q, N'_a + c = D q_a + m_a, and E sum_a (D q_a + m_a)^2 = D^2 F + 2 D k F + k
+    + k (k-1) F, so that
+
+        h' = h (1 - k / (K' + c A)^2),    K' = K + k.
+
+    With k visits a generation and c = 0, generation t multiplies h by 1 - k / (t k)^2 = 1 - 1/(k
+    t^2): the diversity kept is prod_t (1 - 1/(k t^2)), which ends at sin(pi / sqrt k) / (pi / sqrt
+    k), about 1 - pi^2 / (6k), however many generations there are.
+
+    With n_1 of n labels fresh, m = m_1 + m_2 of the truth p and of the last row q, and C = sum_a
+    p_a q_a, E sum_a (m_a + c)^2 = k + 2 c k + c^2 A + k (k-1) [w_11 F_0 + 2 w_12 C + w_22 F], w_ij
+    the chances that two of the n labels are of i and of j; C' has a recursion of its own. With
+    fixed visits and c = 0 it is C = F_0, and
+
+        h -> (1 - 1/k) (1 - w_22) h_0 / (1 - (1 - 1/k) w_22).
+
     Parameters
     ----------
     teacher : Teacher
@@ -63,6 +89,8 @@ def heterozygosity(
         Pairs per generation, inputs iid from rho. One input is visited n times: the case of fixed
         visits.
     generations : int
+    data : "replace", "accumulate" or float
+        As for `lineage`.
 
     Returns
     -------
@@ -72,44 +100,71 @@ def heterozygosity(
     ------
     NoExactRisk
         For other students; `lineage` simulates them. Before more than half a minute of work.
+    ValueError
+        For labels of several generations, of a student that sees more than labels.
 
     Source: Wright (1931), Genetics 16; Furlanello et al. (2018), arXiv 1805.04770.
     """
     require_teacher(teacher)
     chosen = one_student(student)
-    stage = _stage_of(chosen)
+    share = as_share(data)
+    refuse_stated(chosen, share)
+    course = _course_of(chosen, share)
     size = whole_number(n, "n")
     number = whole_number(generations, "generations")
     classes = teacher.classes
-    cost = number * (1e4 + 10.0 * len(classes.rho))
-    refuse_beyond(cost, f"{number} generations", "give fewer")
     same = (classes.rows**2).sum(axis=1)
     rhos, place = np.unique(classes.rho, return_inverse=True)
-    laws = [stage(size, min(float(r), 1.0), teacher.labels) for r in rhos]
-    start, slope = np.array(laws)[place].T
-    found = []
-    for _ in range(number + 1):
-        found.append(float(classes.weight @ (1.0 - same)))
-        same = start + slope * same
-    return np.array(found)
+    cost = number * (1e4 + 10.0 * len(classes.rho))
+    if share == ACCUMULATE:
+        cost += sum(0.5 * (number * _widths(size, float(r))[1]) ** 2 for r in rhos)
+    refuse_beyond(cost, f"{number} generations", "give fewer")
+    laws = [course(size, min(float(r), 1.0), teacher.labels, number) for r in rhos]
+    start, slope = np.array(laws)[place].transpose(1, 2, 0)
+    found = [classes.weight @ (1.0 - a - b * same) for a, b in zip(start, slope, strict=True)]
+    return np.array(found, dtype=np.float64)
 
 
-_Stage = Callable[[int, float, int], tuple[float, float]]
-"""(n, rho, labels): (a, b) with E F' = a + b F after one generation."""
+_Course = Callable[[int, float, int, int], tuple[np.ndarray, np.ndarray]]
+"""(n, rho, labels, generations): (a, b), (generations + 1,) each, with E F = a + b F_0."""
 
 
-def _stage_of(student: Student) -> _Stage:
+def _course_of(student: Student, data: float | str) -> _Course:
     match student.exact:
         case Empirical():
-            return partial(_counting, 0.0)
+            return _counting_course(0.0, data)
         case Smoothed(c):
-            return partial(_counting, c)
+            return _counting_course(c, data)
         case WholeRows():
-            return _copying
+            return partial(_repeated, _copying)
     raise NoExactRisk(
         f"student {student.name!r} has no exact heterozygosity: use lineage(teacher, [(student, "
         "n)])"
     )
+
+
+def _counting_course(c: float, data: float | str) -> _Course:
+    if data == REPLACE:
+        return partial(_repeated, partial(_counting, c))
+    if data == ACCUMULATE:
+        return partial(_accumulated, c)
+    return partial(_refreshed, c, float(data))
+
+
+def _repeated(
+    stage: Callable[[int, float, int], tuple[float, float]],
+    n: int,
+    rho: float,
+    labels: int,
+    generations: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The course of equal stages, each of which makes a + b F of F."""
+    a, b = stage(n, rho, labels)
+    start, slope = np.zeros(generations + 1), np.ones(generations + 1)
+    for t in range(1, generations + 1):
+        start[t] = a + b * start[t - 1]
+        slope[t] = b * slope[t - 1]
+    return start, slope
 
 
 def _copying(n: int, rho: float, labels: int) -> tuple[float, float]:
@@ -133,6 +188,69 @@ def _counting(
 
     never = missed(rho, n) / labels
     return never + mean_over_visits(start, n, rho), mean_over_visits(slope, n, rho)
+
+
+def _accumulated(
+    c: float, n: int, rho: float, labels: int, generations: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The course of a pool: means over the law of how many labels it holds, generation by
+    generation.
+    """
+    from scipy.stats import binom
+
+    low, width = _widths(n, rho)
+    k = np.arange(low, low + width)
+    chance = binom.pmf(k, n, rho)
+    pairs = k + c * labels
+    # 1 - F after the first generation is 1 - one - two F_0.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        one = np.where(k > 0, (k + 2.0 * c * k + c**2 * labels) / pairs**2, 1.0 / labels)
+        two = np.where(k > 0, k / pairs * ((k - 1.0) / pairs), 0.0)
+    held = np.array([chance * (1.0 - one), chance * two])
+    start, slope = np.zeros(generations + 1), np.ones(generations + 1)
+    for t in range(1, generations + 1):
+        if t > 1:
+            pool = low * t + np.arange(width * t - t + 1) + c * labels
+            lost = np.array([np.convolve(each, k * chance) for each in held])
+            held = np.array([np.convolve(each, chance) for each in held])
+            held -= np.divide(lost, pool**2, out=np.zeros_like(lost), where=pool > 0)
+        diversity, minus = held.sum(axis=1)
+        start[t], slope[t] = 1.0 - diversity, minus
+    return start, slope
+
+
+def _widths(n: int, rho: float) -> tuple[int, int]:
+    """The least number of visits that counts, and how many numbers do."""
+    low, high = (int(end[0]) for end in visit_window(np.array([float(n)]), min(rho, 1.0)))
+    return low, high - low + 1
+
+
+def _refreshed(
+    c: float, share: float, n: int, rho: float, labels: int, generations: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The course of labels that are in part of the truth: F and C = sum_a p_a q_a, a + b F_0
+    each.
+    """
+    fresh = fresh_labels(share, n)
+    last = n - fresh
+    pairs_of = max(n * (n - 1), 1)
+    both, mixed, other = fresh * (fresh - 1), 2 * fresh * last, last * (last - 1)
+    a, b = _counting(c, n, rho, labels)
+
+    def seen(k: np.ndarray) -> np.ndarray:
+        return k / (k + c * labels)
+
+    own = mean_over_visits(seen, n, rho)
+    even = (1.0 - own) / labels
+    same, cross = np.array([0.0, 1.0]), np.array([0.0, 1.0])
+    found = [same]
+    for _ in range(generations):
+        weighed = np.array([0.0, both]) + mixed * cross + other * same
+        same = np.array([a, 0.0]) + b / pairs_of * weighed
+        cross = np.array([even, own * fresh / max(n, 1)]) + own * last / max(n, 1) * cross
+        found.append(same)
+    start, slope = np.array(found).T
+    return start, slope
 
 
 def fixation(row: ArrayLike, visits: int, generations: int) -> np.ndarray:

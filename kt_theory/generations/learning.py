@@ -47,52 +47,52 @@ class Learner:
         self._rule = compiled_rule(student, True)
         self._parameters = rule_parameters(student)
 
-    def copies(
-        self,
-        tables: np.ndarray,
-        rho: np.ndarray,
-        n: int,
-        rng: np.random.Generator,
-        done: Callable[[int], Any],
+    def answers(
+        self, tables: np.ndarray, rho: np.ndarray, n: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the student sees of n pairs s ~ rho, a ~ table(.|s), fresh for each table:
+        the counts and what is revealed, (R, S, A) both. Arguments are those of `drawn`.
+        """
+        return self.student.access.answers(self.drawn(tables, rho, n, rng), tables, rng)
+
+    def drawn(
+        self, tables: np.ndarray, rho: np.ndarray, n: int, rng: np.random.Generator
     ) -> np.ndarray:
-        """Return what the student writes after n pairs s ~ rho, a ~ table(.|s), fresh for each
-        table.
+        """Return how often each label was sampled at each input: (R, S, A).
 
         Parameters
         ----------
         tables : (R, S, A) array
-        rho : (S,) array
+        rho : (S,) array, or (R, S) of each table its own
         n : int
         rng : numpy.random.Generator
+        """
+        repeats = len(tables)
+        laws = np.broadcast_to(rho, (repeats, self.inputs))[:, None]
+        visits = draw_labels(np.full((repeats, 1), n), laws, rng)[:, 0]
+        return draw_labels(visits, tables, rng)
+
+    def write(
+        self,
+        counts: np.ndarray,
+        revealed: np.ndarray,
+        done: Callable[[int], Any],
+    ) -> np.ndarray:
+        """Return what the student writes of answers: (R, S, A) array, rows sum to 1.
+
+        Parameters
+        ----------
+        counts, revealed : (R, S, A) arrays
+            What it sees, as from `answers`.
         done : callable
             Told the number of tables since it was last called.
-
-        Returns
-        -------
-        (R, S, A) array, rows sum to 1.
 
         Raises
         ------
         RowRuleError
             The rule wrote a row that is not a distribution.
         """
-        repeats = len(tables)
-        visits = draw_labels(
-            np.full((repeats, 1), n), np.broadcast_to(rho, (repeats, 1, len(rho))), rng
-        )[:, 0]
-        counts = draw_labels(visits, tables, rng)
-        seen, revealed = self.student.access.answers(counts, tables, rng)
-        return self._write(seen, revealed, done)
-
-    def _write(
-        self,
-        counts: np.ndarray,
-        revealed: np.ndarray,
-        done: Callable[[int], Any],
-    ) -> np.ndarray:
-        """Call the rule on rows, or on whole tables: each call has a spare entry at its end, set to
-        1 on return.
-        """
+        # Each call of a rule has a spare entry at its end, set to 1 on return.
         at_once = self.inputs if pools(self.student) else 1
         cells = at_once * self.labels
         repeats = len(counts)

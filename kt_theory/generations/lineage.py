@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from kt_theory.generations.learning import Learner
+from kt_theory.generations.pools import (
+    REPLACE,
+    Data,
+    as_share,
+    data_name,
+    new_data,
+    refuse_stated,
+)
 from kt_theory.generations.running import Running, blocks
 from kt_theory.numeric import total_variation
 from kt_theory.simulation.run import progress_bar
@@ -27,8 +35,8 @@ class _Stage(NamedTuple):
     name: str
     access: str
     n: float
-    table: Callable[[np.ndarray, np.random.Generator, Callable[[int], Any]], np.ndarray]
-    """(tables (R, S, A), generator, done): the next tables; `done` is told how many are."""
+    table: Callable[[np.ndarray, Data, np.random.Generator, Callable[[int], Any]], np.ndarray]
+    """(tables (R, S, A), data, generator, done): the next tables; `done` is told how many are."""
 
 
 def lineage(
@@ -37,6 +45,7 @@ def lineage(
     repeats: int = 1000,
     seed: int = 0,
     *,
+    data: Any = REPLACE,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Return how far each of several stages has moved from the truth, every stage taught by the one
@@ -72,6 +81,12 @@ def lineage(
       exactly, for ever.
     - ce_ful stay as they are.
 
+    With data="accumulate" every generation adds its n labels to those of all before, and learns
+    from the pool. Then what a row of ce_sgl keeps of its diversity does not go to 0: of k labels a
+    generation the product over the generations j of 1 - 1/(k j^2), at least sin(pi/sqrt k)/(pi/sqrt
+    k). With a share of fresh labels of the truth it ends at a level of its own, above 0, and so
+    does the distance to the truth. `heterozygosity` has both exactly.
+
     Parameters
     ----------
     truth : Teacher
@@ -81,13 +96,18 @@ def lineage(
     repeats : int
         At least 2.
     seed : int
+    data : "replace", "accumulate" or float
+        What a stage (student, n) learns from: n labels of the last table; these and those of all
+        stages before; or n labels of which this share, in (0, 1), to the nearest whole number, are
+        of the truth. All but "replace" are for students of sampled labels alone.
     progress : bool
         Show a bar on a terminal once the run has taken 2 seconds.
 
     Returns
     -------
     DataFrame
-        One row per generation, 0 for the truth: generation, stage, access, n, inputs, labels; the
+        One row per generation, 0 for the truth: generation, stage, access, n, data, inputs, labels;
+        the
         means over the repeats of to_truth and to_previous, TV(., . | rho) to the truth and to the
         last table; of heterozygosity, sum_s rho_s (1 - sum_a q(a|s)^2), the probability that two
         labels of a row differ; of point_masses, the probability of an input whose row is a point
@@ -108,16 +128,18 @@ def lineage(
     import pandas as pd
 
     require_teacher(truth, "truth")
-    line = _as_stages(stages, truth)
+    source = as_share(data)
+    line = _as_stages(stages, truth, source)
     repeats = whole_number(repeats, "repeats", low=2)
     seed = whole_number(seed, "seed", high=2**128)
     totals = [Running(len(COLUMNS)) for _ in line]
     with progress_bar(repeats * len(line), progress) as shown:
         for size, rng in blocks(repeats, _ARRAYS * truth.pi.size, seed):
             tables = before = np.broadcast_to(truth.pi, (size, *truth.pi.shape))
+            given = new_data(source, truth)
             for stage, total in zip(line, totals, strict=True):
                 before = tables
-                tables = stage.table(tables, rng, shown.update)
+                tables = stage.table(tables, given, rng, shown.update)
                 total.add(_measures(tables, before, truth))
     first = _measures(truth.pi[None], truth.pi[None], truth)[:, 0]
     stages_shown: list[tuple[str, str, float]] = [
@@ -130,7 +152,7 @@ def lineage(
         zip(stages_shown, found, strict=True)
     ):
         row: dict[str, Any] = {"generation": generation, "stage": name, "access": access, "n": n}
-        row |= {"inputs": truth.inputs, "labels": truth.labels}
+        row |= {"data": data_name(source), "inputs": truth.inputs, "labels": truth.labels}
         rows.append(row | measures | {"repeats": repeats, "seed": seed})
     return pd.DataFrame(rows)
 
@@ -167,7 +189,7 @@ def _measures(tables: np.ndarray, before: np.ndarray, truth: Teacher) -> np.ndar
     )
 
 
-def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
+def _as_stages(stages: Any, truth: Teacher, data: float | str) -> list[_Stage]:
     single = isinstance(stages, (str, Student)) or getattr(stages, "shape", None) == ()
     if single or not isinstance(stages, Iterable):
         raise ValueError(
@@ -175,7 +197,7 @@ def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
             f"such as [('ce_sgl', 1000)] * 20"
         )
     found = []
-    learners = {}
+    learners: dict[int, Learner] = {}
     for i, stage in enumerate(stages, start=1):
         if callable(stage):
             found.append(_compression(stage, i, truth))
@@ -189,6 +211,7 @@ def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
         chosen, *others = as_students(student)
         if others:
             raise ValueError(f"stage {i} names {1 + len(others)} students: give one")
+        refuse_stated(chosen, data)
         size = whole_number(n, f"n of stage {i}")
         if id(chosen) not in learners:
             learners[id(chosen)] = Learner(chosen, truth.inputs, truth.labels)
@@ -200,16 +223,16 @@ def _as_stages(stages: Any, truth: Teacher) -> list[_Stage]:
 
 def _learning(learner: Learner, rho: np.ndarray, n: int) -> _Stage:
     def table(
-        tables: np.ndarray, rng: np.random.Generator, done: Callable[[int], Any]
+        tables: np.ndarray, data: Data, rng: np.random.Generator, done: Callable[[int], Any]
     ) -> np.ndarray:
-        return learner.copies(tables, rho, n, rng, done)
+        return learner.write(*data.answers(learner, tables, rho, n, rng), done)
 
     return _Stage(learner.student.name, learner.student.access.name, n, table)
 
 
 def _compression(function: Any, stage: int, truth: Teacher) -> _Stage:
     def table(
-        tables: np.ndarray, rng: np.random.Generator, done: Callable[[int], Any]
+        tables: np.ndarray, data: Data, rng: np.random.Generator, done: Callable[[int], Any]
     ) -> np.ndarray:
         written = np.empty(tables.shape)
         for repeat, one in enumerate(tables):

@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy import uint64
 
+from kt_theory.kernels.binomial import conditional_shares, draw_binomial
 from kt_theory.kernels.divergences import NAMES, row_losses
 from kt_theory.kernels.layout import LANES, Layout, row_cells
 from kt_theory.kernels.noise import normal, start_noise
@@ -35,7 +36,9 @@ class Rules(NamedTuple):
     are ball[ball_start[k, s] : ball_start[k, s + 1]]; everywhere (K,) bool: those are all of them,
     and not listed. tables (T S A,) float64 has the teacher's rows one after the other, then what
     each channel shows of them, then the priors; shown, prior (K,) int64 say where those of the
-    student start, -1 for no prior; ranks (S A,) int64: the rank of each label in its row. The
+    student start, -1 for no prior; confused (K,) int64 says where the shares start by which labels
+    come back as others, row by row as `kernels.binomial.conditional_shares` has them, -1 for labels
+    that come back as drawn; ranks (S A,) int64: the rank of each label in its row. The
     numbers that rule k is given are parameters[first[k] : first[k + 1]].
     """
 
@@ -52,6 +55,7 @@ class Rules(NamedTuple):
     tables: np.ndarray
     shown: np.ndarray
     prior: np.ndarray
+    confused: np.ndarray
     ranks: np.ndarray
     first: np.ndarray
     parameters: np.ndarray
@@ -88,6 +92,7 @@ class Desk(NamedTuple):
     noise_key: np.ndarray
     noise: np.ndarray
     found: np.ndarray
+    mixing: np.ndarray
 
 
 def rule_losses(
@@ -117,6 +122,7 @@ def rule_losses(
         np.zeros(2, dtype=np.uint64),
         np.zeros(3, dtype=np.uint64),
         np.zeros(len(NAMES) + len(measures.own)),
+        np.zeros(3, dtype=np.uint64),
     )
     return rule_loop(counts, layout, key, first, measures, rules, desk, losses)
 
@@ -130,7 +136,7 @@ def rule_loop(counts, layout, key, repeat, measures, rules, desk, losses):
     own, logs, found = measures.own, measures.logs, desk.found
     noisy = False
     for k in range(rules.noise.size):
-        noisy |= rules.noise[k] > 0.0
+        noisy |= (rules.noise[k] > 0.0) | (rules.confused[k] >= 0)
     for r in range(losses.shape[0]):
         _unweave(counts[r], layout, desk.counts, desk.visits)
         if noisy:
@@ -143,6 +149,8 @@ def rule_loop(counts, layout, key, repeat, measures, rules, desk, losses):
                 anywhere |= visits[s] > 0
             column = k * places.size
             losses[r, column : column + places.size] = 0.0
+            for i in range(desk.mixing.size):
+                desk.mixing[i] = desk.noise[i]
             for first in range(0, inputs, at_once):
                 number = min(at_once, inputs - first)
                 start, cells = uint64(first) * labels, uint64(number) * labels
@@ -150,6 +158,9 @@ def rule_loop(counts, layout, key, repeat, measures, rules, desk, losses):
                 shown = uint64(rules.shown[k]) + start
                 sampled = rules.sampled[k] and not greedy
                 _lay_out(desk.counts, start, cells, tables, shown, sampled, out, whole, rows)
+                if rules.confused[k] >= 0:
+                    shares, mixing = uint64(rules.confused[k]), desk.mixing
+                    _mix_labels(desk.counts, start, number, labels, tables, shares, mixing, whole)
                 for s in range(first, first + number):
                     base = uint64(s - first) * labels
                     reached = anywhere
@@ -238,6 +249,63 @@ def _lay_out(counts, start, cells, tables, shown, sampled, out, whole, rows):
         rows[i] = tables[shown + i] if (counts[start + i] > 0) & sampled else np.nan
     for j in range(cells + uint64(1)):
         rows[out + uint64(j)] = np.nan
+
+
+def mixed_labels(
+    key: np.ndarray, repeat: int, counts: np.ndarray, confusion: np.ndarray
+) -> np.ndarray:
+    """Return the counts (S, A) that come back in a repeat where `counts` were drawn.
+
+    Parameters
+    ----------
+    key : (2,) uint64 array
+    repeat : int
+    counts : (S, A) int64 array
+    confusion : (A, A) array
+    """
+    inputs, labels = counts.shape
+    seen = np.empty(counts.size, dtype=np.int64)
+    state = np.empty(3, dtype=np.uint64)
+    shares = conditional_shares(confusion).reshape(-1)
+    mix_repeat(
+        key,
+        repeat,
+        np.empty(2, dtype=np.uint64),
+        state,
+        np.ascontiguousarray(counts).reshape(-1),
+        shares,
+        inputs,
+        labels,
+        seen,
+    )
+    return seen.reshape(counts.shape)
+
+
+@njit(**LEAF)
+def mix_repeat(key, repeat, noise_key, state, counts, shares, inputs, labels, seen):
+    """Do what `mixed_labels` says on the memory that it has laid out."""
+    start_noise(key, repeat, noise_key, state)
+    _mix_labels(counts, uint64(0), inputs, uint64(labels), shares, uint64(0), state, seen)
+
+
+@njit(**BARE)
+def _mix_labels(counts, start, number, labels, tables, shares, state, whole):
+    """Overwrite rows of `whole` with what comes back of the labels that were drawn, label by label,
+    from the noise stream.
+    """
+    for s in range(number):
+        base = uint64(s) * labels
+        for b in range(labels):
+            whole[base + uint64(b)] = 0
+        for a in range(labels):
+            left = counts[start + base + uint64(a)]
+            at = shares + uint64(a) * labels
+            for b in range(labels):
+                if left == 0:
+                    break
+                number_back = draw_binomial(left, tables[at + uint64(b)], state)
+                whole[base + uint64(b)] += number_back
+                left -= number_back
 
 
 @njit(**BARE)

@@ -22,7 +22,7 @@ from kt_theory.objectives.objective import (
     none_lost,
     uniform_on,
 )
-from kt_theory.validation import bounded, positive, whole_number
+from kt_theory.validation import number_between, positive, whole_number
 
 _ZOOMS, _POINTS = 12, 64
 
@@ -306,7 +306,7 @@ def hinton(alpha: float, temperature: float = 1.0) -> Hinton:
         From 0.001 to 1000.
     """
     tau = positive(temperature, "temperature", low=1e-3, high=1e3)
-    return Hinton(bounded(alpha, "alpha", 0.0, 1.0), tau)
+    return Hinton(number_between(alpha, "alpha", low=0.0, high=1.0), tau)
 
 
 def ce_weighted(gamma: float) -> Weighted:
@@ -317,7 +317,7 @@ def ce_weighted(gamma: float) -> Weighted:
     gamma : float
         From 0 to 100.
     """
-    return Weighted(bounded(gamma, "gamma", 0.0, 100.0))
+    return Weighted(number_between(gamma, "gamma", low=0.0, high=100.0))
 
 
 def label_smoothing(epsilon: float) -> LabelSmoothing:
@@ -328,4 +328,4 @@ def label_smoothing(epsilon: float) -> LabelSmoothing:
     epsilon : float
         From 0 to 1.
     """
-    return LabelSmoothing(bounded(epsilon, "epsilon", 0.0, 1.0))
+    return LabelSmoothing(number_between(epsilon, "epsilon", low=0.0, high=1.0))

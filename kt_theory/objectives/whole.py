@@ -24,7 +24,7 @@ from kt_theory.objectives.objective import (
     none_lost,
     uniform_on,
 )
-from kt_theory.validation import bounded
+from kt_theory.validation import number_between
 
 _DISTILLM = "Ko, Kim, Chen and Yun (2024), DistiLLM, arXiv 2402.03898"
 _GKD = "Agarwal et al. (2024), on-policy distillation, arXiv 2306.13649"
@@ -223,7 +223,9 @@ class Ordered(Objective):
     reference: ClassVar[str] = "Burges et al. (2005); pairwise hinge of logits"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "margin", bounded(self.margin, "margin", 0.0, 10.0))
+        object.__setattr__(
+            self, "margin", number_between(self.margin, "margin", low=0.0, high=10.0)
+        )
 
     @property
     def name(self) -> str:
@@ -485,14 +487,14 @@ def sorted_distance() -> Sorted:
 
 
 def _inside(value: float, name: str) -> float:
-    weight = bounded(value, name, 0.0, 1.0)
+    weight = number_between(value, name, low=0.0, high=1.0)
     if weight in (0.0, 1.0):
         raise ValueError(f"{name} = {weight:g}: must lie strictly between 0 and 1")
     return weight
 
 
 def _skew(alpha: float) -> float:
-    weight = bounded(alpha, "alpha", 0.0, 1.0)
+    weight = number_between(alpha, "alpha", low=0.0, high=1.0)
     if weight == 1.0:
         raise ValueError("alpha = 1: must be below 1, where the objective no longer sees q")
     return weight

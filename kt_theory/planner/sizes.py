@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +17,26 @@ from kt_theory.planner import records as plan_records
 from kt_theory.planner.needed import SampleSize, asked, needed_at, samples_needed, sized
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.sets import TransferSet
-from kt_theory.validation import entries_of, shown, unknown_name, whole_number
+from kt_theory.validation import entries_of, shown, unit_interval, unknown_name, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["SampleSize", "plan", "plans", "samples_needed"]
 
+_USUAL_TV = 0.05
+
 
 def plan(
     inputs: Any = None,
     labels: Any = None,
-    tv: Any = 0.05,
+    tv: Any = None,
     confidence: Any = None,
     prices: Mapping[str, Any] | None = None,
     teacher: Any = None,
     top: tuple[int, ...] = (1, 5),
     *,
+    acceptance: Any = None,
     top_only: tuple[int, ...] = (),
     levels: Sequence[str | Access] = (),
     graph: Any = None,
@@ -44,8 +48,10 @@ def plan(
 
     Parameters
     ----------
-    inputs, labels, tv, confidence, teacher
+    inputs, labels, confidence, teacher
         As for `samples_needed`.
+    tv : float, optional
+        In (0, 1), 0.05 if neither it nor `acceptance` is given.
     prices : mapping, optional
         Access level as in the table ("hard", "top_k(5)", "rounded(0.1) soft"; "rounded(0.1)" will
         do) to the price per query, or to a pair (price per query, price per revealed
@@ -55,6 +61,9 @@ def plan(
     top, top_only : tuple of int
         Which top-k levels to show, with the sampled label and without it; those with k >= A-1 are
         soft labels and are left out.
+    acceptance : float, optional
+        In place of tv: the copy drafts for speculative decoding, and its tokens shall be accepted
+        with this probability, in (0, 1). That is tv = 1 - acceptance: see `kt_theory.acceptance`.
     levels : sequence of str or Access
         More levels to show, as `access` of `samples_needed`.
     graph, hops
@@ -67,9 +76,31 @@ def plan(
     of further queries; with prices also cost and cheapest (of those with a number), and for a
     transfer set cost_low and cost_high, of low and high.
     """
+    goal = wanted_tv(tv, acceptance)
     return plans(
-        [tv], inputs, labels, confidence, prices, teacher, top, top_only, levels, graph, hops
+        [goal], inputs, labels, confidence, prices, teacher, top, top_only, levels, graph, hops
     )[0]
+
+
+def wanted_tv(tv: Any, acceptance: Any) -> Any:
+    """Return the total variation that is asked for: itself, or by the acceptance of a draft.
+
+    Parameters
+    ----------
+    tv, acceptance : float or None
+        One of them at most; 0.05 is asked for where neither is given.
+
+    Raises
+    ------
+    ValueError
+        If both are given, or the acceptance is not in (0, 1).
+    """
+    if acceptance is None:
+        return _USUAL_TV if tv is None else tv
+    if tv is not None:
+        raise ValueError(f"acceptance = {shown(acceptance)}: it is 1 - tv; omit tv")
+    # In decimals: 1 - 0.8 in binary is below 0.2, and may ask for one query more.
+    return float(1 - Decimal(repr(unit_interval(acceptance, "acceptance"))))
 
 
 def plans(

@@ -39,6 +39,7 @@ def answer(
     confidence: float | None = None,
     further: bool = False,
     in_hand: tuple[float, float] | None = None,
+    acceptance: float | None = None,
 ) -> str:
     """Return the answer in sentences: what the levels take, what they save, the cheapest, and what
     has no number.
@@ -53,10 +54,14 @@ def answer(
         Records are in hand, and the numbers are of further queries.
     in_hand : (float, float) or None
         The certified total variation of the copy that all records teach, and its confidence.
+    acceptance : float or None
+        What was asked for in place of tv.
     """
     lines = _lines(frame)
     sure = "" if confidence is None else f" with confidence {confidence:g}"
     goal = f"a copy within total variation {tv:g}{sure}"
+    if acceptance is not None:
+        goal = f"a draft accepted with probability {acceptance:g} (total variation {tv:g}{sure})"
     numbered = [line for line in lines if line["n"] is not None]
     nothing = bool(numbered) and all(line["n"] == 0 for line in numbered)
     sentences = []

@@ -16,7 +16,7 @@ import numpy as np
 
 from kt_theory import machine
 from kt_theory.kernels.draws import ByRows, Sparse, draw_many, path_of
-from kt_theory.kernels.generic import Rules
+from kt_theory.kernels.generic import Rules, mixed_labels
 from kt_theory.kernels.layout import Layout, as_tables, in_cell_order
 from kt_theory.kernels.loop import run_repeats
 from kt_theory.kernels.losses import SortedTable, Table
@@ -276,8 +276,8 @@ class Cell:
         """
         level = self.students[student].access
         pi = self.teacher.pi
-        counts = level.seen_counts(self.draw(repeat, 1)[0], pi)
         deviates: Any = _Deviates(self._key, repeat)
+        counts = level.seen_counts(self.draw(repeat, 1)[0], pi, deviates)
         return counts, level.reveal(counts, pi, deviates)
 
     def std_errors(self, tally: Tally) -> list[float]:
@@ -369,6 +369,10 @@ class _Deviates:
     def standard_normal(self, shape: tuple[int, int]) -> np.ndarray:
         """Return the deviates of the repeat, (S, A)."""
         return noise_of(self.key, self.repeat, shape[0] * shape[1]).reshape(shape)
+
+    def multinomial(self, counts: np.ndarray, confusion: np.ndarray) -> np.ndarray:
+        """Return what comes back of labels that are mixed, (S, 1, A): the sum over those drawn."""
+        return mixed_labels(self.key, self.repeat, counts, confusion)[:, None]
 
 
 def _refuse_beyond_memory(teacher: Teacher, students: list[Student]) -> None:

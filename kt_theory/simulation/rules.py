@@ -14,6 +14,7 @@ from numba.core.errors import NumbaError
 from kt_theory.access import Access, label_ranks
 from kt_theory.access.channel import AsIs
 from kt_theory.kernels import divergences
+from kt_theory.kernels.binomial import conditional_shares
 from kt_theory.kernels.generic import Measures, Rules
 from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL
 from kt_theory.kernels.nested import let_rules_call
@@ -61,6 +62,7 @@ def kernel_students(
         level.refuse_impossible(pi)
     starts, revealers = _revealers(levels, len(pi))
     tables, shown, prior = _tables(generic, pi)
+    tables, confused = _with_confusions(tables, levels, pi.shape[1])
     kinds_of_answer = np.array([level.for_kernels for level in levels], dtype=np.float64)
     own, greedy, parts, top, sigma, everywhere = kinds_of_answer.reshape(-1, 6).T
     parameters = [rule_parameters(student) for student in generic]
@@ -78,6 +80,7 @@ def kernel_students(
         tables,
         shown,
         prior,
+        confused,
         label_ranks(pi).astype(np.int64).reshape(-1),
         np.cumsum([0, *map(len, parameters)], dtype=np.int64),
         np.concatenate([np.zeros(0), *parameters]),
@@ -183,6 +186,24 @@ def _tables(generic: list[Student], pi: np.ndarray) -> tuple[np.ndarray, np.ndar
         prior[i] = table
     at = np.array([shown, prior], dtype=np.int64) * pi.size
     return np.array(tables, dtype=np.float64).reshape(-1), at[0], at[1]
+
+
+def _with_confusions(
+    tables: np.ndarray, levels: list[Access], labels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tables with the shares by which labels come back as others behind them, and where
+    those of each level start, -1 for none.
+    """
+    confused = np.full(len(levels), -1, dtype=np.int64)
+    parts = [tables]
+    at = len(tables)
+    for k, level in enumerate(levels):
+        confusion = level.channel.confusion(labels)
+        if confusion is not None:
+            parts.append(conditional_shares(confusion).reshape(-1))
+            confused[k] = at
+            at += labels**2
+    return np.concatenate(parts), confused
 
 
 def compiled_rule(student: Student, checked: bool) -> Any:

@@ -1,17 +1,18 @@
 """Students: rules with a name, the access level they need and where they come from.
 
 `student` has the record, `rules` what students are made of, `named` those that need no parameter.
-`paper` has the paper's students, `distorted` those of distorted answers, `gradients` those whose
-answers reach beyond a row, `greedy` and `non_target` those of such answers, `pooled` those that
-learn from all rows together, `prior` those that start from a table of their own, `losses` those of
-losses that mix labels and probabilities, `minimiser` those of training objectives, `informed` those
-that know possible labels or equal inputs, `representation` those that know the teacher's features;
-`moments` what statistics of the teacher are worth as a prior; `risk` the exact risk of any,
-`sparse` how they are fitted to records.
+`paper` has the paper's students, `distorted` those of distorted answers, `confused` those of noisy
+labels, `gradients` those whose answers reach beyond a row, `greedy` and `non_target` those of such
+answers, `pooled` those that learn from all rows together, `prior` those that start from a table of
+their own, `losses` those of losses that mix labels and probabilities, `minimiser` those of training
+objectives, `informed` those that know possible labels or equal inputs, `representation` those that
+know the teacher's features; `moments` what statistics of the teacher are worth as a prior; `risk`
+the exact risk of any, `sparse` how they are fitted to records.
 """
 
 from __future__ import annotations
 
+from kt_theory.students.confused import confused
 from kt_theory.students.distorted import logits, noisy, quantised, rounded, tempered
 from kt_theory.students.gradients import grad_ful, jacobian
 from kt_theory.students.informed import grouped, masked
@@ -40,6 +41,7 @@ __all__ = [
     "affine_ful",
     "as_students",
     "best_shrinkage",
+    "confused",
     "equal_maps",
     "features",
     "grad_ful",

@@ -11,7 +11,7 @@ from kt_theory.exact.empirical import Mixed
 from kt_theory.students.paper import CE_FUL, CE_SGL
 from kt_theory.students.rules import RowRule
 from kt_theory.students.student import Student
-from kt_theory.validation import bounded, positive
+from kt_theory.validation import number_between, positive
 
 _NEWTON_STEPS = 1000
 
@@ -55,7 +55,7 @@ def hinton(alpha: float, temperature: float = 1.0) -> Student:
     Hinton, Vinyals and Dean (2015), Distilling the knowledge in a neural network, arXiv 1503.02531,
     sections 2 and 2.1.
     """
-    weight = bounded(alpha, "alpha", 0.0, 1.0)
+    weight = number_between(alpha, "alpha", low=0.0, high=1.0)
     tau = positive(temperature, "temperature", low=1e-3, high=1e3)
     reference = "Hinton, Vinyals and Dean (2015), arXiv 1503.02531"
     name = f"hinton({weight:g}, {tau:g})" if tau != 1.0 else f"hinton({weight:g})"

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from kt_theory.teacher import Teacher
-from kt_theory.validation import shown, whole_number
+from kt_theory.validation import number_between, whole_number
 
 LARGEST_TABLE = 2**28
 """Most cells (inputs x labels) of a dense table that this room builds: 2 GiB of float64."""
@@ -66,7 +65,7 @@ def dirichlet(inputs: int, labels: int, alpha: float = 1.0, seed: int = 0) -> Te
         Seed of the draw, at least 0.
     """
     shape = table_shape(inputs, labels)
-    concentration = _number(alpha, "alpha", low=1e-6, high=1e6)
+    concentration = number_between(alpha, "alpha", low=1e-6, high=1e6)
     rows = _generator(seed).dirichlet(np.full(shape[1], concentration), shape[0])
     return Teacher(rows, name=family_name("dirichlet", alpha=alpha, seed=seed))
 
@@ -97,9 +96,9 @@ def zipf(
     """
     shape = table_shape(inputs, labels)
     pi = np.tile(
-        _zipf_law(shape[1], _number(exponent, "exponent", low=0.0, high=1e3)), (shape[0], 1)
+        _zipf_law(shape[1], number_between(exponent, "exponent", low=0.0, high=1e3)), (shape[0], 1)
     )
-    rho = _zipf_law(shape[0], _number(input_exponent, "input_exponent", low=0.0, high=1e3))
+    rho = _zipf_law(shape[0], number_between(input_exponent, "input_exponent", low=0.0, high=1e3))
     if seed is not None:
         _generator(seed).permuted(pi, axis=1, out=pi)
     name = family_name("zipf", exponent=exponent, input_exponent=input_exponent or None, seed=seed)
@@ -134,7 +133,7 @@ def log_linear(
     """
     shape = table_shape(inputs, labels)
     size = whole_number(dimension, "dimension", low=1, high=2**24)
-    norm = _number(scale, "scale", low=0.0, high=1e6)
+    norm = number_between(scale, "scale", low=0.0, high=1e6)
     rng = _generator(seed)
     theta = norm * _unit_vectors(rng, 1, size)[0]
     logits = np.empty(shape[0] * shape[1])
@@ -202,16 +201,6 @@ def _unit_vectors(rng: np.random.Generator, count: int, dimension: int) -> np.nd
 def _zipf_law(size: int, exponent: float) -> np.ndarray:
     weights = np.arange(1.0, size + 1.0) ** -exponent
     return weights / weights.sum()
-
-
-def _number(value: Any, name: str, *, low: float, high: float) -> float:
-    try:
-        number = math.nan if isinstance(value, (bool, np.bool_, str)) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not low <= number <= high:
-        raise ValueError(f"{name} = {shown(value)}: must be a number between {low:g} and {high:g}")
-    return number
 
 
 def _generator(seed: Any) -> np.random.Generator:

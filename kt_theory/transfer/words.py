@@ -98,6 +98,6 @@ def for_programs(copy: Copy, certificate: Certificate) -> dict[str, Any]:
         "student": copy.student,
         "inputs": len(copy.rows.input),
         "labels": list(copy.labels),
-        "certificate": asdict(certificate),
+        "certificate": asdict(certificate) | {"acceptance": certificate.acceptance},
         "records": account.for_programs(),
     }

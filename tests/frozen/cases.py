@@ -42,6 +42,7 @@ NAMES_OF_LEVELS = [
     "rounded(0.5,partial)",
     "quantised(4)",
     "noisy(0.1)",
+    "confused(0.1)",
     "logits",
     "temperature(2)",
 ]
@@ -559,7 +560,7 @@ def lineages() -> Iterator[Case]:
 def descent(teacher: kt.Teacher, student: Any) -> pd.DataFrame:
     """Return what two generations of a student leave."""
     frame = kt.generations.lineage(teacher, [(made(student), 20)] * 2, 8, 5, progress=False)
-    return frame.iloc[1:].drop(columns=["inputs", "labels", "repeats", "seed"])
+    return frame.iloc[1:].drop(columns=["data", "inputs", "labels", "repeats", "seed"])
 
 
 def transfers() -> dict[str, kt.TransferSet]:

@@ -52,9 +52,9 @@ def test_the_batch_learner_writes_the_tables_of_the_students(student):
     tables = np.broadcast_to(AFFINE.pi, (5, 6, 4)).copy()
     for n in (0, 1, 12):
         done = []
-        copies = Learner(student, 6, 4).copies(
-            tables, AFFINE.rho, n, np.random.default_rng(n), done.append
-        )
+        learner = Learner(student, 6, 4)
+        answers = learner.answers(tables, AFFINE.rho, n, np.random.default_rng(n))
+        copies = learner.write(*answers, done.append)
         assert sum(done) == 5
         rng = np.random.default_rng(n)
         visits = draw_labels(np.full((5, 1), n), np.broadcast_to(AFFINE.rho, (5, 1, 6)), rng)[:, 0]
@@ -212,13 +212,13 @@ def test_blocks_of_repeats_add_up():
 
 def test_large_tables_are_written_in_pieces(monkeypatch):
     """Between pieces the bar moves on and an interrupt is heard; what is written does not depend on them."""
-    tables, rng = np.broadcast_to(TINY.pi, (10, 2, 3)), np.random.default_rng
-    whole = Learner(students.SEL_PTL, 2, 3).copies(tables, TINY.rho, 4, rng(0), int)
+    tables = np.broadcast_to(TINY.pi, (10, 2, 3))
+    learner = Learner(students.SEL_PTL, 2, 3)
+    answers = learner.answers(tables, TINY.rho, 4, np.random.default_rng(0))
+    whole = learner.write(*answers, int)
     monkeypatch.setattr("kt_theory.generations.learning._CELLS_AT_ONCE", 18)
     done = []
-    np.testing.assert_array_equal(
-        Learner(students.SEL_PTL, 2, 3).copies(tables, TINY.rho, 4, rng(0), done.append), whole
-    )
+    np.testing.assert_array_equal(learner.write(*answers, done.append), whole)
     assert done == [3, 3, 3, 1]
 
 

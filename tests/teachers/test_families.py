@@ -133,7 +133,7 @@ def test_log_linear_does_not_depend_on_its_blocks(monkeypatch):
         (lambda: teachers.deterministic(2, 2, seed=1.5), "seed = 1.5"),
         (
             lambda: teachers.dirichlet(2, 2, alpha=0),
-            "alpha = 0: must be a number between 1e-06 and 1e",
+            "alpha = 0: must be a number from 1e-06 to 1e",
         ),
         (lambda: teachers.dirichlet(2, 2, alpha=[1, 2]), r"alpha = \[1, 2\]"),
         (lambda: teachers.dirichlet(2, 2, alpha="1"), "alpha = '1'"),

@@ -77,6 +77,13 @@ class Certificate:
     average: str = DRAWN.average
     anytime: bool = False
 
+    @property
+    def acceptance(self) -> float:
+        """Lower confidence bound, in [0, 1], on the probability that a token of the copy, as the
+        draft of speculative decoding, is accepted: 1 - bound, as it is 1 - TV(copy, teacher | rho).
+        """
+        return 1.0 - self.bound
+
     def __str__(self) -> str:
         lines = [
             f"TV(copy, teacher | rho) <= {self.bound:.4g} with confidence {self.confidence:g} "
@@ -85,6 +92,8 @@ class Certificate:
             f"  input mass never asked: about {self.unseen_mass:.3g}, at most "
             f"{self.unseen_bound:.3g}",
             f"  mass that the records hide: {self.hidden_mass:.3g}",
+            f"  as a draft of speculative decoding it is accepted with probability "
+            f"{self.acceptance:.3g} or more",
         ]
         if self.label_noise:
             lines.append(f"  noise of the sampled labels: at most {self.label_noise:.3g}")

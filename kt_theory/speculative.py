@@ -1,0 +1,210 @@
+"""Speculative decoding: how often a copy's tokens are accepted, and what that saves.
+
+A draft model proposes g tokens, one after the other from its own rows q; the teacher looks at all
+of them in one call and accepts a token a of context s with probability min(1, p(a|s)/q(a|s)). At
+the first that is refused it writes one of its own, drawn from (p - q)_+; after g accepted ones it
+adds one more. What is written has the teacher's distribution exactly, whatever q is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kt_theory.limits.limit import Limit
+from kt_theory.simulation.run import RiskEstimate
+from kt_theory.transfer.certify.certificate import Certificate
+from kt_theory.transfer.fit import Copy
+from kt_theory.validation import number_between, shown, whole_number
+
+ONE_TOKEN = "a label is one token, and contexts come as rho says"
+"""What every acceptance takes for granted."""
+
+INDEPENDENT = "each token of a draft is accepted with the same probability, whatever came before"
+"""What tokens per round and the speed-up take for granted beside it."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A number, or the interval that holds it.
+
+    Attributes
+    ----------
+    value : float or None
+        None where the interval alone is known.
+    low, high : float
+        Both `value` where that is exact.
+    assumes : tuple of str
+        What it takes for granted.
+    """
+
+    value: float | None
+    low: float
+    high: float
+    assumes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        interval = f"{self.low:.4g} to {self.high:.4g}"
+        if self.value is None:
+            return interval
+        return f"{self.value:.4g}" if self.low == self.high else f"{self.value:.4g} ({interval})"
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What a copy is worth as a draft model.
+
+    Attributes
+    ----------
+    acceptance : Span
+        The probability that a proposed token is accepted, in [0, 1].
+    tokens_per_round : Span
+        Tokens written for each call of the teacher, from 1 to draft + 1.
+    speed_up : Span
+        The time of decoding with the teacher alone over that of a round, per token; below 1 the
+        draft slows it down.
+    draft : int
+        Tokens proposed in a round.
+    cost : float
+        Of one proposed token, in calls of the teacher.
+    """
+
+    acceptance: Span
+    tokens_per_round: Span
+    speed_up: Span
+    draft: int
+    cost: float
+
+    def __str__(self) -> str:
+        lines = [
+            f"acceptance: {self.acceptance}",
+            f"tokens per round of {self.draft} proposed: {self.tokens_per_round}",
+            f"speed-up at {self.cost:g} calls of the teacher a proposed token: {self.speed_up}",
+        ]
+        return "\n".join([*lines, *(f"  assumes: {text}" for text in self.speed_up.assumes)])
+
+
+def acceptance(copy_or_risk: Any, draft: int = 4, cost: float = 0.05) -> Acceptance:
+    """Return how often the tokens of a draft model are accepted, and the speed-up that this gives.
+
+    In context s a token of q(.|s) is accepted with probability sum_a min(p(a|s), q(a|s)), so that
+
+        acceptance a = sum_s rho_s sum_a min(p(a|s), q(a|s)) = 1 - TV(q, p | rho)      exactly,
+        tokens per round = 1 + a + ... + a^g = (1 - a^(g+1)) / (1 - a),
+        speed-up = tokens per round / (g c + 1),
+
+    g proposed tokens a round at the cost c each. The second and the third take acceptances for
+    independent with the same probability at every place. In texts some contexts are harder than
+    others, and rounds begin where a token was refused: on bigrams and trigrams of a text, with
+    drafts learnt from 300 to 30,000 tokens, tokens per round were 0 to 2.4 % below the formula.
+
+    Of an estimated risk it is the acceptance of the mean copy: as tokens per round are convex in a,
+    their mean over copies is no smaller. Of a minimax risk it is that of the best draft table on
+    the worst teacher.
+
+    Parameters
+    ----------
+    copy_or_risk : float, RiskEstimate, Limit, Certificate or Copy
+        A risk in total variation, in [0, 1]; or what has one. Intervals are carried through: the 95
+        % interval of an estimate, the proved one of a limit; of a certificate, or of a copy with
+        its certificate at confidence 0.95, `low` is a lower confidence bound.
+    draft : int
+        g, at least 1.
+    cost : float
+        c, at least 0: the time of one proposed token over that of one call of the teacher.
+
+    Returns
+    -------
+    Acceptance
+
+    Raises
+    ------
+    ValueError
+        For a risk that is no number in [0, 1], a draft below 1, a negative cost.
+
+    References
+    ----------
+    Leviathan, Kalman and Matias (2023), arXiv 2211.17192: Corollary 3.6, equation (1), Theorem 3.8.
+
+    Examples
+    --------
+    >>> import kt_theory as kt
+    >>> print(kt.acceptance(0.2))
+    acceptance: 0.8
+    tokens per round of 4 proposed: 3.362
+    speed-up at 0.05 calls of the teacher a proposed token: 2.801
+      assumes: a label is one token, and contexts come as rho says
+      assumes: each token of a draft is accepted with the same probability, whatever came before
+    """
+    proposed = whole_number(draft, "draft", low=1)
+    price = number_between(cost, "cost", low=0.0, high=math.inf)
+    risk, low, high, assumes = _risk(copy_or_risk)
+
+    def span(of: Callable[[float], float], *more: str) -> Span:
+        value = None if risk is None else of(risk)
+        return Span(value, of(high), of(low), (*assumes, ONE_TOKEN, *more))
+
+    def tokens(lost: float) -> float:
+        return tokens_per_round(lost, proposed)
+
+    def faster(lost: float) -> float:
+        return tokens(lost) / (proposed * price + 1.0)
+
+    return Acceptance(
+        span(_accepted),
+        span(tokens, INDEPENDENT),
+        span(faster, INDEPENDENT),
+        proposed,
+        price,
+    )
+
+
+def tokens_per_round(risk: float, draft: int) -> float:
+    """Return (1 - a^(g+1)) / (1 - a), a = 1 - risk: g + 1 at risk 0.
+
+    Parameters
+    ----------
+    risk : float
+        In [0, 1].
+    draft : int
+        g, at least 1.
+    """
+    if risk == 0.0:
+        return draft + 1.0
+    if risk == 1.0:
+        return 1.0
+    return -math.expm1((draft + 1.0) * math.log1p(-risk)) / risk
+
+
+def _accepted(risk: float) -> float:
+    return 1.0 - risk
+
+
+_Risk = tuple[float | None, float, float, tuple[str, ...]]
+"""A risk, if it is known, the interval that holds it, and what that takes for granted."""
+
+
+def _risk(given: Any) -> _Risk:
+    match given:
+        case RiskEstimate():
+            sure = f"the risk of {given.student} lies in its 95 % interval"
+            return given.mean, given.low, given.high, (sure,)
+        case Limit():
+            value = given.lower if given.exact else None
+            best = "the draft is the best student, and the teacher the worst one of its size"
+            return value, given.lower, given.upper, (best,)
+        case Copy():
+            return _risk(given.certificate())
+        case Certificate():
+            sure = f"{100 * given.confidence:g} % confidence of the certificate"
+            return None, 0.0, given.bound, (sure, *given.assumptions)
+    try:
+        risk = number_between(given, "risk", low=0.0, high=1.0)
+    except ValueError:
+        raise ValueError(
+            f"copy_or_risk = {shown(given)}: must be a total variation in [0, 1], a RiskEstimate, "
+            "a Limit, a Certificate or a Copy"
+        ) from None
+    return risk, risk, risk, ()
