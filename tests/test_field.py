@@ -8,6 +8,7 @@ import math
 import networkx as nx
 import numpy as np
 import pytest
+from grids import few_quick
 from scipy.integrate import quad
 from scipy.stats import binom, norm
 
@@ -243,8 +244,13 @@ def test_half_the_coverage_is_the_limit_of_two_labels(size, n):
     assert coverage(size, n).lower == pytest.approx(unvisited_mass(size, n).value, rel=1e-12)
 
 
-@pytest.mark.parametrize(("inputs", "labels"), [(1, 4), (3, 3), (20, 6)])
-@pytest.mark.parametrize("n", [0, 1, 7, 60, 3000])
+@pytest.mark.parametrize(
+    ("inputs", "labels", "n"),
+    few_quick(
+        [(*size, n) for size in ((1, 4), (3, 3), (20, 6)) for n in (0, 1, 7, 60, 3000)],
+        [(1, 4, 0), (3, 3, 1), (20, 6, 1), (1, 4, 7), (3, 3, 60), (1, 4, 3000)],
+    ),
+)
 def test_every_limit_without_noise_or_floor_keeps_below_its_kappa(inputs, labels, n):
     """minimax <= kappa/(n+1): what is not resolved is all that a student need lose."""
     net = graphs.path(inputs)

@@ -76,7 +76,8 @@ def test_a_test_that_fails_anyway_convicts_nobody(checkout, tmp_path):
 
 def test_a_mutant_that_hangs_counts_as_killed(checkout, tmp_path, monkeypatch):
     monkeypatch.setattr(trial, "LIKELY_SECONDS", 5.0)
-    mutant = Mutant("m", "__init__.py", "0.5", "0.5\nwhile True: pass", "", "test_half.py")
+    hangs = "0.5\n__import__('time').sleep(1e3)"
+    mutant = Mutant("m", "__init__.py", "0.5", hangs, "", "test_half.py")
     verdict = trial.tried(mutant, checkout, tmp_path, by_all=False)
     assert verdict.killed
     assert verdict.by.startswith("hangs in its likely tests")

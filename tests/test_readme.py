@@ -8,9 +8,11 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from grids import few_quick
 
 from kt_theory.cli import main
 from kt_theory.limits.bias import largest_bias
@@ -78,11 +80,31 @@ def write_batch(path):
         (path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+SLOW = [
+    "kt-theory plan --inputs 100",
+    "kt-theory limits --inputs 100",
+    "kt-theory reproduce --only",
+]
+"""Commands of which the quick suite reads the words alone; others like them run elsewhere."""
+
+
 @pytest.mark.parametrize("command", COMMANDS)
+def test_the_words_of_commands_are_known(command, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    program, *words = shlex.split(command)
+    assert program == "kt-theory"
+    group = main
+    while isinstance(group, click.Group):
+        _, group, words = group.resolve_command(click.Context(group), words)
+    assert group.make_context(program, words).params
+
+
+@pytest.mark.parametrize(
+    "command", few_quick(COMMANDS, [each for each in COMMANDS if not each.startswith(tuple(SLOW))])
+)
 def test_commands(command, folder, monkeypatch):
     monkeypatch.chdir(folder)
     words = shlex.split(command)
-    assert words[0] == "kt-theory"
     result = CliRunner().invoke(main, words[1:], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     for option in ("--csv", "--plot"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from grids import grid
 from numba import njit
 from oracles import occurrences, transfer_sets
 from scipy import stats
@@ -99,8 +100,12 @@ BUDGETS = {
 }
 
 
-@ON_EVERY_PATH
-@pytest.mark.parametrize("inputs", [1, 40])
+@pytest.mark.parametrize(
+    ("path", "inputs"),
+    grid(
+        range(len(PATHS)), [1, 40], quick=[(path, (1, 40)[path % 2]) for path in range(len(PATHS))]
+    ),
+)
 def test_a_bias_of_one_in_a_thousand_is_caught(path, inputs):
     """Totals over all repeats are Multinomial(n R, p); false alarm 1e-6. The bias sits in one label of each row."""
     n, repeats = BUDGETS[path]

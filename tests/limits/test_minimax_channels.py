@@ -66,7 +66,7 @@ def tv(q: np.ndarray, p: np.ndarray) -> float:
     ("inputs", "labels", "n"),
     few_quick(
         [(1, 5, 50), (20, 10, 1000), (40, 12, 10), (3, 4, 1), (2, 3, 10**6)],
-        [(1, 5, 50), (3, 4, 1), (2, 3, 10**6)],
+        [(1, 5, 50), (2, 3, 10**6)],
     ),
 )
 def test_brackets_follow_the_order_of_the_levels(inputs: int, labels: int, n: int) -> None:

@@ -587,8 +587,10 @@ def test_widths(labels: int) -> None:
     assert hard_limit(1, labels, 100 * labels).width <= (0.011 if labels < 10 else 0.012)
 
 
-@pytest.mark.parametrize("labels", [2, 3, 40])
-@pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("labels", "long"),
+    few_quick(itertools.product([2, 3, 40], [False, True]), [(2, False), (40, False)]),
+)
 def test_the_interval_falls_in_n(labels: int, long: bool) -> None:
     sizes = [0, 1, 9, 20, 21, 100, 101]
     sizes += [10**6 * labels, 10**6 * labels + 1, 10**9 * labels, 2**53]

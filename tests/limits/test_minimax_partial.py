@@ -56,7 +56,7 @@ SOLVED: list[Game] = [
 ]
 QUICK: list[Game] = [
     *[(1, 3, 5, 0), (1, 4, 10, 0), (1, 5, 2, 0), (1, 6, 1, 0), (1, 4, 3, 1), (1, 5, 6, 2)],
-    *[(2, 2, 7, 0), (2, 3, 5, 0), (2, 4, 5, 0), (3, 3, 3, 0), (2, 3, 10, 1), (2, 4, 8, 1)],
+    *[(2, 2, 7, 0), (2, 3, 5, 0), (3, 3, 3, 0), (2, 4, 8, 1)],
 ]
 
 
@@ -326,7 +326,10 @@ def test_the_explicit_teacher_loses_what_its_closed_form_says(
     assert value <= limit_of((inputs, labels, n, k)).upper
 
 
-@pytest.mark.parametrize(("inputs", "n"), [(1, 10**6), (1, 5000), (100, 10**4), (100, 10**8)])
+@pytest.mark.parametrize(
+    ("inputs", "n"),
+    few_quick([(1, 10**6), (1, 5000), (100, 10**4), (100, 10**8)], [(1, 10**6), (100, 10**8)]),
+)
 def test_more_labels_than_the_search_can_serve(inputs: int, n: int) -> None:
     searched, explicit = (
         minimax_risk("partial", inputs, 2000, n),
@@ -359,7 +362,7 @@ def test_few_samples_on_many_inputs_leave_partial_labels_below_hard_ones() -> No
         [0, 1, 5, 10**3, 10**9, 2**53],
         quick=[
             *[(1, 4, 2**53), (1, 100, 5), (1, 3, 0), (2, 3, 10**9), (2, 100, 1), (2, 1, 5)],
-            *[(10**9, 2, 10**3), (10**9, 4, 1), (10**12, 2, 10**9), (10**12, 3, 2**53)],
+            *[(10**9, 2, 10**3), (10**12, 2, 10**9), (10**12, 3, 2**53)],
         ],
     ),
 )
