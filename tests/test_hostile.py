@@ -269,7 +269,7 @@ NUMBERS = {"NaN": "-1e+308", "-Infinity": "-1e+308", "Infinity": "1e+308"}
 def test_names_of_json_are_found_across_blocks(block, monkeypatch):
     monkeypatch.setattr(json_files, "_BLOCK", block)
     rng = np.random.default_rng(block)
-    for _ in range(500):
+    for _ in range(200):
         texts = ['"' + "".join(rng.choice(WITHIN, 4)) + '"' for _ in range(3)]
         raw = ",".join(rng.choice([*NUMBERS, "a", "Na", "", "[", *texts], 6))
         assert json_files._renamed(raw.encode()).decode() == renamed_one_by_one(raw)

@@ -237,7 +237,7 @@ def test_upper_bounds_hold_for_random_teachers_and_a_smaller_bound_does_not(
     seed: int, k: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    for _ in range(12):
+    for _ in range(6):
         inputs, labels, n = (
             int(rng.integers(1, 4)),
             int(rng.integers(3, 6)),
@@ -293,7 +293,11 @@ def test_a_cell_of_row_masses_is_bounded_at_both_ends(labels, n, low, high) -> N
 
 
 @pytest.mark.parametrize(
-    ("labels", "width"), [(5, 0.41), (10, 0.14), (30, 0.043), (100, 0.012), (1000, 0.0014)]
+    ("labels", "width"),
+    few_quick(
+        [(5, 0.41), (10, 0.14), (30, 0.043), (100, 0.012), (1000, 0.0014)],
+        [(5, 0.41), (10, 0.14), (30, 0.043), (100, 0.012)],
+    ),
 )
 @pytest.mark.parametrize("times", [1, 10, 100])
 def test_width_of_the_interval_for_one_input(labels: int, width: float, times: int) -> None:

@@ -20,7 +20,6 @@ from kt_theory.planner.needed import asked
 from kt_theory.planner.sizes import plan, samples_needed
 
 CASES = [
-    ("rounded(0.1)", 10, 4, 0.1),
     ("rounded(0.5)", 3, 3, 0.2),
     ("quantised(6)", 10, 4, 0.1),
     ("noisy(0.3)", 10, 4, 0.1),
@@ -30,6 +29,7 @@ CASES = [
     ("noisy(0.1) top_k_only(3)", 10, 6, 0.4),
 ]
 LARGER = [
+    ("rounded(0.1)", 10, 4, 0.1),
     ("logits partial", 3, 4, 0.1),
     ("temperature(2) top_k(2)", 3, 5, 0.1),
     ("rounded(0.1)", 30, 6, 0.05),

@@ -11,7 +11,7 @@ from kt_theory.kernels.rules import compile_rule
 from kt_theory.simulation import rules
 
 EVERY = subjects.students()
-FEW = ["good_turing", "top_k(2)", "features(hard)", "grouped(ce_sgl)", "argmax_hedged"]
+FEW = ["good_turing", "top_k(2)", "grouped(ce_sgl)", "argmax_hedged"]
 
 
 def always_checked(rule, pooled, checked, *, parameters):

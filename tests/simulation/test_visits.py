@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from grids import few_quick, grid
 from oracles import generic, occurrences
 from query_oracles import enumerated, label_counts, row_loss, step_laws, visit_law
 from scipy import stats
@@ -198,8 +199,9 @@ def test_two_stages_against_enumeration(n):
         assert_risk(estimate, one_stage, detects=0.012)
 
 
-@pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize("m", [1, 2])
+@pytest.mark.parametrize(
+    ("law", "m"), grid(LAWS, [1, 2], quick=[(law, 1 + at % 2) for at, law in enumerate(LAWS)])
+)
 def test_simulations_have_the_exact_risk(law, m):
     """False alarm 1e-6 per student; an error of 0.01 in a risk is caught with the same certainty."""
     made = LAWS[law][0](m)
@@ -319,7 +321,7 @@ SOME = {
 }
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", few_quick(SOME, ["pseudo-data", "episodes", "two stages"]))
 def test_same_bits_for_threads_chunks_and_pieces(monkeypatch, name):
     teacher = kt.Teacher(np.random.default_rng(0).dirichlet(np.ones(4), size=6))
     students = [*kt.STUDENTS.values(), LAPLACE]
