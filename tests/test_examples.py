@@ -13,6 +13,7 @@ import digits
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from command_words import read
 
 import kt_theory as kt
 from kt_theory.cli import main
@@ -215,7 +216,16 @@ def test_code(code, capsys):
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", re.findall(r"^\$ kt-theory (.*)$", PAGE, re.M))
+COMMANDS = re.findall(r"^\$ kt-theory (.*)$", PAGE, re.M)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_words_of_commands_are_known(command):
+    assert read(main, command.split())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", COMMANDS)
 def test_commands(command):
     result = CliRunner().invoke(main, command.split(), catch_exceptions=False)
     assert result.exit_code == 0, result.output

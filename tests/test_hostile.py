@@ -758,9 +758,9 @@ METHODS = {
     "std_error": lambda value, _: kt.fit_rate(FRAME.assign(std_error=[value] * 3)),
     "student": lambda value, _: kt.fit_rate(FRAME.assign(student=[value] * 3)),
     "id of a cell": lambda value, _: find(SimpleNamespace(spec=SMALL_SPEC), value),
-    "levels": lambda value, _: kt.plan(3, 3, 0.1, top=(), levels=value),
-    "prices": lambda value, _: kt.plan(3, 3, 0.1, top=(), prices=value),
-    "tv": lambda value, _: kt.plan(3, 3, value, top=()),
+    "levels": lambda value, _: kt.plan(1, 2, 0.3, top=(), levels=value),
+    "prices": lambda value, _: kt.plan(1, 2, 0.3, top=(), prices=value),
+    "tv": lambda value, _: kt.plan(1, 2, value, top=()),
     "hops": lambda value, _: kt.minimax_risk("gradient", 3, 3, 5, graph="path", hops=value),
     "scores": lambda value, _: kt.TransferSet.from_arrays(["a"], logits=value),
 }

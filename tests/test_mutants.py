@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,15 @@ def test_enough_of_them_each_with_a_name_of_its_own():
     assert [name for name, times in Counter(names).items() if times > 1] == []
 
 
+@cache
+def original(file):
+    return ast.dump(ast.parse((PACKAGE / file).read_text(encoding="utf-8")))
+
+
 @pytest.mark.parametrize("name", MUTANTS)
 def test_its_text_stands_once_and_what_replaces_it_is_python(name):
     mutant = MUTANTS[name]
-    written = ast.dump(ast.parse(mutant.written(PACKAGE)))
-    assert written != ast.dump(ast.parse((PACKAGE / mutant.file).read_text(encoding="utf-8")))
+    assert ast.dump(ast.parse(mutant.written(PACKAGE))) != original(mutant.file)
     for test in mutant.tests.split():
         assert (TESTS / test.split("::")[0]).exists()
 

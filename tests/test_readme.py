@@ -8,10 +8,10 @@ import re
 import shlex
 from pathlib import Path
 
-import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from command_words import read
 from grids import few_quick
 
 from kt_theory.cli import main
@@ -93,10 +93,7 @@ def test_the_words_of_commands_are_known(command, folder, monkeypatch):
     monkeypatch.chdir(folder)
     program, *words = shlex.split(command)
     assert program == "kt-theory"
-    group = main
-    while isinstance(group, click.Group):
-        _, group, words = group.resolve_command(click.Context(group), words)
-    assert group.make_context(program, words).params
+    assert read(main, words)
 
 
 @pytest.mark.parametrize(

@@ -763,7 +763,7 @@ def test_rounding_is_part_of_the_interval() -> None:
 
 def test_games_of_two_labels_are_solved_to_rounding():
     """`exact` means to rounding, and digits that are printed hold."""
-    for n in range(1, 21):
+    for n in range(1, 21, 3):
         game = solve_game(n)
         assert 0.0 <= game.upper - game.lower <= 2e-15
     found = kt.minimax_risk("hard", 1, 2, 2)

@@ -405,7 +405,7 @@ def test_the_papers_bounds(inputs: int, labels: int, n: int) -> None:
         assert limit.lower >= inputs * (labels - 1) / (4 * np.e * (n + 1))  # Theorem 4.1
 
 
-@settings(deadline=None, derandomize=True, max_examples=4)
+@settings(deadline=None, derandomize=True, max_examples=3)
 @given(st.integers(1, 12), st.integers(2, 9), st.integers(0, 200), st.integers(0, 9))
 def test_order_of_access_and_of_sizes(inputs: int, labels: int, n: int, k: int) -> None:
     k, slack = min(k, labels), 1 + 1e-9

@@ -43,8 +43,8 @@ def limit_of(access: str, inputs: int, labels: int, n: int, m: int) -> Limit:
 
 @pytest.mark.parametrize("access", ["hard", "partial"])
 def test_one_input_is_as_many_samples(access: str) -> None:
-    found, plain = limit_of(access, 1, 4, 6, 3), minimax_risk(access, 1, 4, 18)
-    assert (found.lower, found.upper, found.n) == (plain.lower, plain.upper, 6)
+    found, plain = limit_of(access, 1, 4, 3, 2), minimax_risk(access, 1, 4, 6)
+    assert (found.lower, found.upper, found.n) == (plain.lower, plain.upper, 3)
     assert limit_of(access, 1, 4, 0, 3).lower == pytest.approx(0.75)
     assert limit_of(access, 5, 4, 9, 1).lower == minimax_risk(access, 5, 4, 9).lower
     level = HARD if access == "hard" else PARTIAL

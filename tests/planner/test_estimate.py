@@ -294,7 +294,7 @@ def test_records_of_many_labels_are_certified_as_others_where_in_doubt(monkeypat
 
 @pytest.mark.parametrize(
     ("size", "labels", "n"),
-    [(20, 4, 20), (20, 4, 40), pytest.param(20, 6, 60, marks=pytest.mark.long)],
+    few_quick([(20, 4, 20), (20, 4, 40), (20, 6, 60)], [(20, 4, 20)]),
 )
 @pytest.mark.parametrize("confidence", [None, 0.9])
 def test_proved_numbers_are_in_order_too(size, labels, n, confidence):

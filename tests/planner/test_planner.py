@@ -370,7 +370,7 @@ def test_command(tmp_path):
 
 
 def test_levels_that_were_asked_for_and_have_no_row_are_said():
-    size = ["--inputs", 2, "--labels", 6, "--tv", 0.3]
+    size = ["--inputs", 2, "--labels", 6, "--tv", 0.5]
     said = run(*size, "--top", 30, "--top", 2, "--top-only", 5).output.splitlines()
     note = ": left out, as an answer has all labels or all but one of its row; see soft"
     assert said[-2:] == [f"top_k(30){note}", f"top_k_only(5){note}"]
