@@ -24,7 +24,9 @@ def few_quick(cases: Iterable[Any], quick: Iterable[Any]) -> list[Any]:
 
 def name_of(case: Any) -> str:
     """Return the name of a student or level, and what else there is as text."""
-    return str(getattr(case, "name", case))
+    if isinstance(case, tuple):
+        return "-".join(map(name_of, case))
+    return str(getattr(case, "name", None) or case)
 
 
 def grid(*axes: Sequence[Any], quick: Iterable[tuple[Any, ...]]) -> list[Any]:

@@ -84,6 +84,7 @@ SLOW = [
     "kt-theory plan --inputs 100",
     "kt-theory limits --inputs 100",
     "kt-theory reproduce --only",
+    "kt-theory risk README.md --ngram",
 ]
 """Commands of which the quick suite reads the words alone; others like them run elsewhere."""
 

@@ -34,8 +34,9 @@ def test_every_part_comes_with_its_data(made):
         assert (frame["repeats"] == 40).all()
 
 
+@pytest.mark.long
 def test_another_seed_other_bytes(made, tmp_path):
-    """That the same seed gives the same, whole or interrupted, stands below."""
+    """That the seed counts, the sweeps of the benchmarks below tell too. That the same seed gives the same, whole or interrupted, stands below."""
     out, _ = made
     paper.reproduce(tmp_path, only=("figure1",), repeats=40, seed=2, progress=False)
     assert (tmp_path / "figure1.csv").read_bytes() != (out / "figure1.csv").read_bytes()

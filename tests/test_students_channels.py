@@ -70,7 +70,10 @@ machine_code = functools.cache(numba.njit)
 """Of a function, compiled once: many students share one, with other parameters or channels."""
 
 
-@pytest.mark.parametrize("student", ALL, ids=lambda student: student.name)
+@pytest.mark.parametrize(
+    "student",
+    few_quick(ALL, [student for student in ALL if student.name != "affine_ful(2 features)"]),
+)
 def test_every_student_writes_distributions_compiles_and_is_pure(student):
     """The compiled rule, called on the same arrays, writes what the Python rule writes."""
     compiled = machine_code(student.rule.function)
