@@ -4,17 +4,27 @@ READY := .venv/ready
 # One process for each core, and one thread in each: two that both use all cores wait for each other.
 TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: reproduce test test-long test-arm battery bench bench-transfer bench-sweeps attack mutants clean
+# Hundreds of processes start in the tests: what they import is compiled once, whatever the caller wants.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: reproduce test checked compiled test-long test-arm battery bench bench-transfer bench-sweeps attack mutants clean
 
 reproduce: $(READY)
 	$(BIN)/kt-theory reproduce
 	$(BIN)/kt-theory reproduce --limits
 
 test: $(READY)
+	$(MAKE) --jobs=2 checked compiled
+	$(TESTS) -m "not long"
+
+checked: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(TESTS) -m "not long"
+
+# Two processes of tests that find no machine code would each make all of it.
+compiled: $(READY)
+	$(BIN)/kt-theory warmup
 
 test-long: $(READY)
 	$(TESTS) -m long

@@ -17,9 +17,16 @@ def few_quick(cases: Iterable[Any], quick: Iterable[Any]) -> list[Any]:
         raise ValueError(f"not among the cases: {strangers}")
     plain = [case if isinstance(case, tuple) else (case,) for case in cases]
     return [
-        pytest.param(*values, marks=() if case in quick else pytest.mark.long, id=str(case))
+        pytest.param(*values, marks=() if case in quick else pytest.mark.long, id=name_of(case))
         for values, case in zip(plain, cases, strict=True)
     ]
+
+
+def name_of(case: Any) -> str:
+    """Return the name of a student or level, and what else there is as text."""
+    if isinstance(case, tuple):
+        return "-".join(map(name_of, case))
+    return str(getattr(case, "name", None) or case)
 
 
 def grid(*axes: Sequence[Any], quick: Iterable[tuple[Any, ...]]) -> list[Any]:

@@ -144,15 +144,21 @@ def run(kind, text, folder):
     return done.stdout + done.stderr, done.returncode
 
 
-def by_time(example):
-    marks = [pytest.mark.long] if example.title.startswith(SLOW) else []
-    return pytest.param(example, id=example.title, marks=marks)
+def by_time(example, commands):
+    slow = example.title.startswith(SLOW) or commands
+    marks = [pytest.mark.long] if slow else []
+    return pytest.param(example, commands, id=f"{example.title}, {commands}", marks=marks)
 
 
-@pytest.mark.parametrize("example", [by_time(example) for example in EXAMPLES.values()])
-def test_examples_work_as_they_stand(example, copy):
+@pytest.mark.parametrize(
+    ("example", "commands"),
+    [by_time(example, commands) for example in EXAMPLES.values() for commands in (False, True)],
+)
+def test_examples_work_as_they_stand(example, commands, copy):
     apply(example.diff, copy)
     for kind, text, expected in example.runs:
+        if kind == "console" and not commands:
+            continue
         printed, _ = run(kind, text, copy)
         same = doctest.OutputChecker().check_output(expected, printed, SAME)
         assert same, f"{text}\nprinted\n{printed}\nwhere the page says\n{expected}"

@@ -50,7 +50,7 @@ def test_what_is_wrong_is_seen(paths, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("transcripts", 20), ("specifications", 100), ("tables", 60), ("calls", 20)],
+    [("transcripts", 10), ("specifications", 100), ("tables", 30), ("calls", 10)],
 )
 def test_nothing_is_wrong(paths, tmp_path, name, count, capsys):
     out = tmp_path / "attack.jsonl"

@@ -12,6 +12,27 @@ import pytest
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
+def test_a_report_is_written_without_the_peer_that_compiles(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import engine
+
+    everybody = engine.contestants
+    monkeypatch.setattr(
+        engine,
+        "contestants",
+        lambda *size, **options: {
+            name: one for name, one in everybody(*size, **options).items() if name != "numba"
+        },
+    )
+    report = tmp_path / "results.md"
+    words = ["engine.py", "--quick", "--only-peers", "--out", str(report)]
+    monkeypatch.setattr(sys, "argv", words)
+    engine.main()
+    assert "| (2, 3, 5e+01) |" in report.read_text()
+    assert report.read_text() in capsys.readouterr().out
+
+
+@pytest.mark.long
 def test_the_quick_benchmark_writes_its_report(tmp_path):
     report = tmp_path / "results.md"
     command = [

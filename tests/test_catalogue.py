@@ -530,12 +530,12 @@ def test_limits_along_a_graph_need_it_and_print_it(files):
 
 
 def test_plans_along_a_graph_have_a_price(files):
-    words = ["plan", "--inputs", 9, "--labels", 4, "--tv", 0.1, "--level", "gradient(cycle, 1)"]
+    words = ["plan", "--inputs", 5, "--labels", 3, "--tv", 0.3, "--level", "gradient(cycle, 1)"]
     shown = shell(*words, "--price", "gradient(graph=cycle)=2", "--price", "hard=1")
     assert shown.exit_code == 0, shown.output
-    number = kt.samples_needed("gradient", labels=4, tv=0.1, graph=graphs.cycle(9)).n
+    number = kt.samples_needed("gradient", labels=3, tv=0.3, graph=graphs.cycle(5)).n
     row = next(
-        line for line in shown.output.splitlines() if line.startswith("gradient(cycle(9), 1)")
+        line for line in shown.output.splitlines() if line.startswith("gradient(cycle(5), 1)")
     )
     assert row.split()[-3:] == [str(number), str(2 * number), "True"]
 

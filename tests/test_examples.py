@@ -13,6 +13,7 @@ import digits
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from command_words import read
 
 import kt_theory as kt
 from kt_theory.cli import main
@@ -72,8 +73,12 @@ def numbers(row):
     return [float("nan") if cell == "-" else float(cell) for cell in row[1:]]
 
 
+@pytest.mark.long
 def test_bigram():
     assert quoted("bigram") in printed("bigram.py", ROOT / "LICENSE")
+
+
+def test_what_the_page_says_of_the_bigram():
     rows = {row[0]: row for row in cells(quoted("bigram"))[2:]}
     queries, cost = ([float(rows[name][i].split(", the")[0].replace(",", "")) for name in ("soft", "partial")]
                      for i in (1, 2))  # fmt: skip
@@ -95,6 +100,7 @@ def test_transcripts(tmp_path):
     assert quoted("transcripts") in printed("transcripts.py", "--out", tmp_path)
 
 
+@pytest.mark.long
 def test_the_plan_of_the_worst_case():
     plan = kt.plan(inputs=1000, labels=50, tv=0.05, top_only=(5,)).set_index("access")
     rows = re.findall(
@@ -129,13 +135,18 @@ def test_channels(tmp_path):
     assert (tmp_path / "channels.png").stat().st_size > 10_000
 
 
+@pytest.mark.long
 def test_channels_of_few_queries():
     once = channels.TEACHER.inputs
     students = list(channels.answers().values())
     frame = kt.simulate(channels.TEACHER, students, n=once, repeats=40, seed=0).frame
     claimed = cells(quoted("answers"))[2:]
-    assert [row[0] for row in claimed] == list(channels.answers())
     assert list(frame["mean"]) == pytest.approx([numbers(row)[0] for row in claimed], rel=0.05)
+
+
+def test_knowledge_and_floors_of_channels():
+    claimed = cells(quoted("answers"))[2:]
+    assert [row[0] for row in claimed] == list(channels.answers())
     assert_quoted("knowledge", channels.table_of_knowledge())
     assert_quoted("floors", channels.table_of_floors())
 
@@ -205,7 +216,16 @@ def test_code(code, capsys):
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", re.findall(r"^\$ kt-theory (.*)$", PAGE, re.M))
+COMMANDS = re.findall(r"^\$ kt-theory (.*)$", PAGE, re.M)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_words_of_commands_are_known(command):
+    assert read(main, command.split())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", COMMANDS)
 def test_commands(command):
     result = CliRunner().invoke(main, command.split(), catch_exceptions=False)
     assert result.exit_code == 0, result.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,15 @@ def test_enough_of_them_each_with_a_name_of_its_own():
     assert [name for name, times in Counter(names).items() if times > 1] == []
 
 
+@cache
+def original(file):
+    return ast.dump(ast.parse((PACKAGE / file).read_text(encoding="utf-8")))
+
+
 @pytest.mark.parametrize("name", MUTANTS)
 def test_its_text_stands_once_and_what_replaces_it_is_python(name):
     mutant = MUTANTS[name]
-    written = ast.dump(ast.parse(mutant.written(PACKAGE)))
-    assert written != ast.dump(ast.parse((PACKAGE / mutant.file).read_text(encoding="utf-8")))
+    assert ast.dump(ast.parse(mutant.written(PACKAGE))) != original(mutant.file)
     for test in mutant.tests.split():
         assert (TESTS / test.split("::")[0]).exists()
 
@@ -76,7 +81,8 @@ def test_a_test_that_fails_anyway_convicts_nobody(checkout, tmp_path):
 
 def test_a_mutant_that_hangs_counts_as_killed(checkout, tmp_path, monkeypatch):
     monkeypatch.setattr(trial, "LIKELY_SECONDS", 5.0)
-    mutant = Mutant("m", "__init__.py", "0.5", "0.5\nwhile True: pass", "", "test_half.py")
+    hangs = "0.5\n__import__('time').sleep(1e3)"
+    mutant = Mutant("m", "__init__.py", "0.5", hangs, "", "test_half.py")
     verdict = trial.tried(mutant, checkout, tmp_path, by_all=False)
     assert verdict.killed
     assert verdict.by.startswith("hangs in its likely tests")

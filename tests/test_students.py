@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import paper_table
 from scipy.optimize import minimize
@@ -42,6 +42,7 @@ def test_rules_write_the_closed_forms(name, teacher, n, seed):
 
 
 @pytest.mark.parametrize("name", kt.STUDENTS)
+@settings(max_examples=20)
 @given(teacher=teachers(3, 4), n=st.integers(1, 12), seed=st.integers(0, 2**32))
 def test_no_competitor_has_a_smaller_objective(name, teacher, n, seed):
     counts = kt.draw_counts(teacher, n, 1, seed)[0]

@@ -10,6 +10,7 @@ from fractions import Fraction
 import numba
 import numpy as np
 import pytest
+from grids import few_quick
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
@@ -69,7 +70,10 @@ machine_code = functools.cache(numba.njit)
 """Of a function, compiled once: many students share one, with other parameters or channels."""
 
 
-@pytest.mark.parametrize("student", ALL, ids=lambda student: student.name)
+@pytest.mark.parametrize(
+    "student",
+    few_quick(ALL, [student for student in ALL if student.name != "affine_ful(2 features)"]),
+)
 def test_every_student_writes_distributions_compiles_and_is_pure(student):
     """The compiled rule, called on the same arrays, writes what the Python rule writes."""
     compiled = machine_code(student.rule.function)
@@ -193,7 +197,7 @@ def test_noise_on_two_labels_by_quadrature(p, sigma, visits):
     )
 
 
-@pytest.mark.parametrize("sigma", [0.2, 1.0])
+@pytest.mark.parametrize("sigma", few_quick([0.2, 1.0], [0.2]))
 def test_noise_costs_at_most_its_bounds(sigma):
     """E TV <= sigma / (2 sqrt k), and sigma / sqrt(2 pi k) in the limit, which rows of many equal labels attain."""
     for labels in (2, 5, 40):

@@ -7,6 +7,7 @@ from math import factorial, pi, sqrt
 
 import numpy as np
 import pytest
+from grids import few_quick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -287,7 +288,7 @@ def test_published_limits_of_ce_ptl():
     limit = exact_risk(teacher, "ce_ptl", np.inf)
     assert limit == pytest.approx(0.4457, abs=5e-5)
     assert exact_risk(teacher, "ce_ptl", 10**7) == pytest.approx(limit, rel=1e-4)
-    grid = np.linspace(0.742, 0.744, 2001)
+    grid = np.linspace(0.742, 0.744, 201)
     bias = [
         exact_risk(Teacher.from_classes([[x, 1 - x]], [1], [1]), "ce_ptl", np.inf) for x in grid
     ]
@@ -406,20 +407,17 @@ def test_gradient_risk_keeps_small_complements():
         balls_risk(teacher, path(4), 1, 1)
 
 
-def test_empty_cells_of_every_size():
-    # The mean share of empty cells is (1 - 1/m)^n: few draws, many draws, collisions only, huge numbers.
-    for m, n in (
-        (5, 1),
-        (1000, 10),
-        (10**6, 10**3),
-        (10**12, 10**6),
-        (10**7, 10**7),
-        (100, 3000),
-        (30, 1),
-    ):
-        cells = Cells(np.array([float(m)]), np.array([1 / m]))
-        mean = empty_mean(cells, float(n), lambda windows, m=m: windows[0] / m)
-        assert mean == pytest.approx(np.exp(n * np.log1p(-1 / m)), rel=1e-11)
+SIZES_OF_CELLS = [(5, 1), (1000, 10), (10**6, 10**3), (100, 3000), (30, 1)]
+
+
+@pytest.mark.parametrize(
+    ("m", "n"), few_quick([*SIZES_OF_CELLS, (10**12, 10**6), (10**7, 10**7)], SIZES_OF_CELLS)
+)
+def test_empty_cells_of_every_size(m, n):
+    """The mean share of empty cells is (1 - 1/m)^n: few draws, many draws, collisions only, huge numbers."""
+    cells = Cells(np.array([float(m)]), np.array([1 / m]))
+    mean = empty_mean(cells, float(n), lambda windows: windows[0] / m)
+    assert mean == pytest.approx(np.exp(n * np.log1p(-1 / m)), rel=1e-11)
 
 
 def test_ties_of_a_row_that_misses_1_are_those_of_a_law():

@@ -45,19 +45,20 @@ def agrees(found, recorded, tolerance):
     return type(found) is type(recorded) and found == recorded
 
 
-SLOW = {"fits", "plans", "minimax", "commands", "simulate_named", "needed", "risk_queries"}
-"""Groups of which the quick suite takes one case in `PART`."""
-
-PART = 4
+SLOW = {"plans": 4, "risk": 4, "risk_queries": 4, "simulate_named": 8}
+SLOW |= dict.fromkeys(["fits", "minimax", "commands", "needed", "stream"], 12)
+"""Groups of which the quick suite takes one case in so many."""
 
 
 def parts():
     """Every group, whole; quick are those that take no time, and a part of the slow ones."""
     for group in GROUPS:
         if group != "expected_to_change":
-            yield pytest.param(group, 1, marks=pytest.mark.long if group in LONG | SLOW else ())
+            yield pytest.param(
+                group, 1, marks=pytest.mark.long if group in LONG | SLOW.keys() else ()
+            )
         if group in SLOW:
-            yield group, PART
+            yield group, SLOW[group]
 
 
 @pytest.mark.parametrize(("group", "part"), list(parts()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from grids import few_quick
 
 import kt_theory as kt
 from kt_theory.compression import low_rank
@@ -79,7 +80,7 @@ def test_a_better_teacher_from_samples_teaches_worse(truth):
     """N = 3000 pairs: the teacher's own error falls with its rank, from 0.31 to 0.04; that of a student of rank 3 falls
     to 0.10 with the teacher of rank 3 and rises to 0.38 with the best."""
     teachers, copies = [], []
-    for rank in (1, 3, 5, 7):
+    for rank in (1, 3, 7):
         stages = [("ce_sgl", 3000), lambda table, rank=rank: rank_fit(table, rank)]
         if rank > 3:
             stages.append(lambda table: low_rank(table, 3, of="logits"))
@@ -88,7 +89,7 @@ def test_a_better_teacher_from_samples_teaches_worse(truth):
         copies.append(frame["to_truth"].iloc[-1])
     assert (np.diff(teachers) < 0).all()
     assert copies[1] < 0.5 * min(copies[0], *copies[2:])
-    assert copies[3] > 5 * teachers[3]
+    assert copies[2] > 5 * teachers[2]
 
 
 def test_without_the_two_losses_there_is_no_capacity_gap(truth, fits):
@@ -101,24 +102,23 @@ def test_without_the_two_losses_there_is_no_capacity_gap(truth, fits):
         np.testing.assert_allclose(regressed(regressed(truth, rank), 2), best, atol=1e-10)
 
 
-def test_direct_training_costs_half_a_parameter_per_pair():
+@pytest.mark.parametrize(
+    ("rank", "parameters"), few_quick([(2, 2 * (10 + 5 - 2)), (5, 10 * 5)], [(2, 2 * (10 + 5 - 2))])
+)
+def test_direct_training_costs_half_a_parameter_per_pair(rank, parameters):
     """E KL(teacher, fit) -> d / (2n), d = r (S + A - 1 - r): n = 20,000, 40 training sets, in 5 standard errors."""
     rng = np.random.default_rng(4)
     table = softmax(0.5 * rng.normal(size=(10, 2)) @ rng.normal(size=(2, 6)))
     n, repeats = 20_000, 40
-    for rank, parameters in ((2, 2 * (10 + 5 - 2)), (5, 10 * 5)):
-        found = []
-        for _ in range(repeats):
-            counts = rng.multinomial(n, table.ravel() / 10).reshape(10, 6)
-            visits = counts.sum(axis=1)
-            found.append(
-                2 * n * divergence(table, rank_fit(counts / visits[:, None], rank, visits / n))
-            )
-        radius = 5 * np.sqrt(2 * parameters / repeats)
-        assert abs(np.mean(found) - parameters) < radius + 0.02 * parameters
-        assert (
-            radius + 0.02 * parameters < 0.25 * parameters
-        )  # tells 26 from 50, and from 2 (S + A) = 32
+    found = []
+    for _ in range(repeats):
+        counts = rng.multinomial(n, table.ravel() / 10).reshape(10, 6)
+        visits = counts.sum(axis=1)
+        fit = rank_fit(counts / visits[:, None], rank, visits / n)
+        found.append(2 * n * divergence(table, fit))
+    radius = 5 * np.sqrt(2 * parameters / repeats) + 0.02 * parameters
+    assert abs(np.mean(found) - parameters) < radius
+    assert radius < 0.25 * parameters  # tells 26 from 50, and from 2 (S + A) = 32
 
 
 def test_growing_rank_trades_the_floor_for_noise():

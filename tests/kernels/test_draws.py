@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from grids import grid
 from numba import njit
 from oracles import occurrences, transfer_sets
 from scipy import stats
@@ -67,8 +68,14 @@ def test_uneven_table_sizes(path, shape):
     assert (counts.sum(axis=(1, 2)) == 1000).all()
 
 
-@ON_EVERY_PATH
-@pytest.mark.parametrize("n", [300, 2000, 100_000])
+@pytest.mark.parametrize(
+    ("path", "n"),
+    grid(
+        range(len(PATHS)),
+        [300, 2000, 100_000],
+        quick=[*((path, 2000) for path in range(len(PATHS))), (0, 300), (len(PATHS) - 1, 100_000)],
+    ),
+)
 def test_marginals_and_covariances(path, n):
     rng = np.random.default_rng(1)
     pi, rho = rng.dirichlet(np.full(4, 0.5), size=5), rng.dirichlet(np.ones(5))
@@ -99,8 +106,12 @@ BUDGETS = {
 }
 
 
-@ON_EVERY_PATH
-@pytest.mark.parametrize("inputs", [1, 40])
+@pytest.mark.parametrize(
+    ("path", "inputs"),
+    grid(
+        range(len(PATHS)), [1, 40], quick=[(path, (40, 1)[path % 2]) for path in range(len(PATHS))]
+    ),
+)
 def test_a_bias_of_one_in_a_thousand_is_caught(path, inputs):
     """Totals over all repeats are Multinomial(n R, p); false alarm 1e-6. The bias sits in one label of each row."""
     n, repeats = BUDGETS[path]

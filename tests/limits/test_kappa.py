@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from grids import few_quick
 
 from kt_theory.graphs import path
 from kt_theory.limits.kappa import KAPPAS, coverage, kappa
@@ -115,7 +116,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", few_quick(CASES, CASES.keys() - {"completion", "completion, rank 2"})
+)
 def test_the_law_on_every_tiny_closure(name: str) -> None:
     points, closure, size = CASES[name]
     assert largest_free_set(points, closure) == size
@@ -144,28 +147,30 @@ def test_the_law_on_every_tiny_closure(name: str) -> None:
             assert attained >= (size - 1) / (np.e * (n + 1)) - 1e-12
 
 
-def test_features_that_come_with_the_query_add_the_inputs() -> None:
+@pytest.mark.parametrize(
+    ("inputs", "rank", "labels"),
+    few_quick(
+        [(4, 1, 2), (4, 1, 3), (3, 1, 3), (4, 2, 2), (3, 2, 3), (2, 3, 3), (4, 3, 1)],
+        [(4, 1, 2), (2, 3, 3), (4, 2, 2), (4, 3, 1)],
+    ),
+)
+def test_features_that_come_with_the_query_add_the_inputs(
+    inputs: int, rank: int, labels: int
+) -> None:
     """Sampled logits: between max(S, rA) and S + r(A-1), the formula in general position. Complete logits: S."""
     rng = np.random.default_rng(3)
+    shipped = kappa("encoder", rank=min(rank, inputs), labels=labels)
+    closure = queried_encoder_closure(rng.standard_normal((inputs, rank)), labels)
+    size = largest_free_set(inputs * labels, closure)
+    assert size == kappa("encoder_queried", rank=rank, inputs=inputs, labels=labels)
+    assert max(inputs, shipped) <= size <= inputs + min(rank, inputs) * (labels - 1)
+    for n in (0, 1, 2):
+        law = rng.dirichlet(np.ones(inputs * labels))
+        assert unresolved(law, n, closure) <= coverage(size, n).upper + 1e-12
+
+
+def test_repeated_features_that_come_with_the_query_add_less() -> None:
     repeated = np.array([[1.0, 0.0]] * 3 + [[0.0, 1.0]])
-    sizes = [
-        (4, 1, 2),
-        (4, 1, 3),
-        (3, 1, 3),
-        (4, 2, 2),
-        (3, 2, 3),
-        (2, 3, 3),
-        (4, 3, 1),
-    ]
-    for inputs, rank, labels in sizes:
-        shipped = kappa("encoder", rank=min(rank, inputs), labels=labels)
-        closure = queried_encoder_closure(rng.standard_normal((inputs, rank)), labels)
-        size = largest_free_set(inputs * labels, closure)
-        assert size == kappa("encoder_queried", rank=rank, inputs=inputs, labels=labels)
-        assert max(inputs, shipped) <= size <= inputs + min(rank, inputs) * (labels - 1)
-        for n in (0, 1, 2):
-            law = rng.dirichlet(np.ones(inputs * labels))
-            assert unresolved(law, n, closure) <= coverage(size, n).upper + 1e-12
     assert largest_free_set(8, queried_encoder_closure(repeated, 2)) == 5 <= 4 + 2
 
 

@@ -66,7 +66,7 @@ def tv(q: np.ndarray, p: np.ndarray) -> float:
     ("inputs", "labels", "n"),
     few_quick(
         [(1, 5, 50), (20, 10, 1000), (40, 12, 10), (3, 4, 1), (2, 3, 10**6)],
-        [(1, 5, 50), (3, 4, 1), (2, 3, 10**6)],
+        [(1, 5, 50), (2, 3, 10**6)],
     ),
 )
 def test_brackets_follow_the_order_of_the_levels(inputs: int, labels: int, n: int) -> None:
@@ -450,7 +450,10 @@ def test_sampled_logits_lower_is_below_every_student_it_could_meet() -> None:
 # What all of them rest on.
 
 
-@pytest.mark.parametrize(("inputs", "n"), [(1, 5), (2, 3), (3, 40), (50, 20), (60, 2000)])
+@pytest.mark.parametrize(
+    ("inputs", "n"),
+    few_quick([(1, 5), (2, 3), (3, 40), (50, 20), (60, 2000)], [(1, 5), (2, 3), (3, 40), (50, 20)]),
+)
 def test_most_over_laws(inputs: int, n: int) -> None:
     def loss(visits: np.ndarray) -> np.ndarray:
         return np.where(visits > 0, 0.4 / np.sqrt(np.maximum(visits, 1)), 0.8)

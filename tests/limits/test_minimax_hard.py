@@ -144,7 +144,10 @@ def worst_case(student: np.ndarray, n: int, teachers: list[tuple[np.ndarray, np.
 
 @pytest.mark.parametrize(
     ("labels", "n", "steps"),
-    [(2, 1, 60), (2, 2, 60), (2, 3, 60), (3, 1, 15), (3, 2, 12), (3, 3, 12)],
+    few_quick(
+        [(2, 1, 60), (2, 2, 60), (2, 3, 60), (3, 1, 15), (3, 2, 12), (3, 3, 12)],
+        [(2, 1, 60), (2, 3, 60), (3, 2, 12)],
+    ),
 )
 def test_a_linear_programme_over_all_students_brackets_one_input(
     labels: int, n: int, steps: int
@@ -258,7 +261,7 @@ def test_log_binomial_against_rational_arithmetic(a: int, b: int) -> None:
     ("labels", "n", "alpha", "level"),
     few_quick(
         [(2, 3, 0.7, 0.5), (3, 2, 0.4, 0.6), (5, 4, 1.3, 0.55), (4, 0, 0.05, 0.9)],
-        [(3, 2, 0.4, 0.6), (4, 0, 0.05, 0.9)],
+        [(3, 2, 0.4, 0.6)],
     ),
 )
 def test_bayes_risk_against_quadrature(labels: int, n: int, alpha: float, level: float) -> None:
@@ -488,7 +491,12 @@ def test_relieved_risk_without_relief_is_half_of_add_c_on_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    "student", [Relieved(3, 12, 0.9), Relieved(3, 40, 1.9), Relieved(4, 12, 0.8)]
+    "student",
+    [
+        Relieved(3, 12, 0.9),
+        pytest.param(Relieved(3, 40, 1.9), marks=pytest.mark.long),
+        Relieved(4, 12, 0.8),
+    ],
 )
 def test_relieved_estimates_can_be_completed_to_a_student(student: Relieved) -> None:
     labels, n, c = student
@@ -566,9 +574,7 @@ def test_the_relieved_certificate_meets_a_search_over_rows(labels: int, n: int) 
         assert z * e[small].max() + (labels - z) * e[~small].max() <= bound
 
 
-@pytest.mark.parametrize(
-    "n", few_quick([1, 2, 3, 7, 3 * 10**6, 10**9, 2**53], [1, 3, 3 * 10**6, 2**53])
-)
+@pytest.mark.parametrize("n", few_quick([1, 2, 3, 7, 3 * 10**6, 10**9, 2**53], [1, 3, 2**53]))
 def test_the_relieved_student_serves_every_size(n: int) -> None:
     student = best_relieved(3, n)
     assert relieved_upper(student) >= hard_limit(1, 3, min(n, student.n)).lower
@@ -578,17 +584,16 @@ def test_the_relieved_student_serves_every_size(n: int) -> None:
 # --- the interval
 
 
-MORE_LABELS = [pytest.param(labels, marks=pytest.mark.long) for labels in (4, 6, 7, 8, 30, 300)]
-
-
-@pytest.mark.parametrize("labels", [2, 3, 5, 9, 10, 100, 1000, *MORE_LABELS])
+@pytest.mark.parametrize("labels", few_quick([*range(2, 11), 30, 100, 300, 1000], [2, 10, 1000]))
 def test_widths(labels: int) -> None:
     assert hard_limit(1, labels, 10 * labels).width <= (0.037 if labels < 10 else 0.036)
     assert hard_limit(1, labels, 100 * labels).width <= (0.011 if labels < 10 else 0.012)
 
 
-@pytest.mark.parametrize("labels", [2, 3, 40])
-@pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("labels", "long"),
+    few_quick(itertools.product([2, 3, 40], [False, True]), [(2, False), (40, False)]),
+)
 def test_the_interval_falls_in_n(labels: int, long: bool) -> None:
     sizes = [0, 1, 9, 20, 21, 100, 101]
     sizes += [10**6 * labels, 10**6 * labels + 1, 10**9 * labels, 2**53]
@@ -600,7 +605,7 @@ def test_the_interval_falls_in_n(labels: int, long: bool) -> None:
         assert 0.0 < after.lower <= after.upper
 
 
-@pytest.mark.parametrize("labels", [2, 10, 1000])
+@pytest.mark.parametrize("labels", few_quick([2, 10, 1000], [10]))
 def test_the_asymptotic_constant_over_many_decades(labels: int) -> None:
     for ratio in (10**2, 10**4, 10**8):
         n = ratio * labels
@@ -643,7 +648,7 @@ def test_add_c_attains_the_upper_bound_on_the_returned_teacher(labels: int, n: i
             (100, 25, 10**4),
             (7, 10, 10**4),
         ],
-        [(2, 2, 3), (3, 4, 10), (10, 5, 200), (50, 3, 20)],
+        [(2, 2, 3), (3, 4, 10), (10, 5, 200)],
     ),
 )
 def test_several_inputs_are_bracketed(inputs: int, labels: int, n: int) -> None:
@@ -758,7 +763,7 @@ def test_rounding_is_part_of_the_interval() -> None:
 
 def test_games_of_two_labels_are_solved_to_rounding():
     """`exact` means to rounding, and digits that are printed hold."""
-    for n in range(1, 21):
+    for n in range(1, 21, 3):
         game = solve_game(n)
         assert 0.0 <= game.upper - game.lower <= 2e-15
     found = kt.minimax_risk("hard", 1, 2, 2)
@@ -770,7 +775,7 @@ def test_games_of_two_labels_are_solved_to_rounding():
 @pytest.mark.parametrize("access", ["hard", "partial", "soft", "top_k", "argmax"])
 def test_exact_limits_are_exact_to_twelve_digits(access):
     given = {"k": 1} if access == "top_k" else {}
-    for inputs, labels, n in itertools.product((1, 3), (1, 2, 5), (0, 1, 2, 30)):
+    for inputs, labels, n in itertools.product((1, 3), (1, 2, 5), (0, 2, 9)):
         if access == "top_k" and labels < 2:
             continue
         found = kt.minimax_risk(access, inputs, labels, n, **given)

@@ -56,7 +56,7 @@ SOLVED: list[Game] = [
 ]
 QUICK: list[Game] = [
     *[(1, 3, 5, 0), (1, 4, 10, 0), (1, 5, 2, 0), (1, 6, 1, 0), (1, 4, 3, 1), (1, 5, 6, 2)],
-    *[(2, 2, 7, 0), (2, 3, 5, 0), (2, 4, 5, 0), (3, 3, 3, 0), (2, 3, 10, 1), (2, 4, 8, 1)],
+    *[(2, 2, 7, 0), (2, 3, 5, 0), (3, 3, 3, 0), (2, 4, 8, 1)],
 ]
 
 
@@ -237,7 +237,7 @@ def test_upper_bounds_hold_for_random_teachers_and_a_smaller_bound_does_not(
     seed: int, k: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    for _ in range(12):
+    for _ in range(6):
         inputs, labels, n = (
             int(rng.integers(1, 4)),
             int(rng.integers(3, 6)),
@@ -293,7 +293,11 @@ def test_a_cell_of_row_masses_is_bounded_at_both_ends(labels, n, low, high) -> N
 
 
 @pytest.mark.parametrize(
-    ("labels", "width"), [(5, 0.41), (10, 0.14), (30, 0.043), (100, 0.012), (1000, 0.0014)]
+    ("labels", "width"),
+    few_quick(
+        [(5, 0.41), (10, 0.14), (30, 0.043), (100, 0.012), (1000, 0.0014)],
+        [(5, 0.41), (10, 0.14), (30, 0.043), (100, 0.012)],
+    ),
 )
 @pytest.mark.parametrize("times", [1, 10, 100])
 def test_width_of_the_interval_for_one_input(labels: int, width: float, times: int) -> None:
@@ -326,7 +330,10 @@ def test_the_explicit_teacher_loses_what_its_closed_form_says(
     assert value <= limit_of((inputs, labels, n, k)).upper
 
 
-@pytest.mark.parametrize(("inputs", "n"), [(1, 10**6), (1, 5000), (100, 10**4), (100, 10**8)])
+@pytest.mark.parametrize(
+    ("inputs", "n"),
+    few_quick([(1, 10**6), (1, 5000), (100, 10**4), (100, 10**8)], [(1, 10**6), (100, 10**8)]),
+)
 def test_more_labels_than_the_search_can_serve(inputs: int, n: int) -> None:
     searched, explicit = (
         minimax_risk("partial", inputs, 2000, n),
@@ -359,7 +366,7 @@ def test_few_samples_on_many_inputs_leave_partial_labels_below_hard_ones() -> No
         [0, 1, 5, 10**3, 10**9, 2**53],
         quick=[
             *[(1, 4, 2**53), (1, 100, 5), (1, 3, 0), (2, 3, 10**9), (2, 100, 1), (2, 1, 5)],
-            *[(10**9, 2, 10**3), (10**9, 4, 1), (10**12, 2, 10**9), (10**12, 3, 2**53)],
+            *[(10**9, 2, 10**3), (10**12, 2, 10**9), (10**12, 3, 2**53)],
         ],
     ),
 )
@@ -398,7 +405,7 @@ def test_the_papers_bounds(inputs: int, labels: int, n: int) -> None:
         assert limit.lower >= inputs * (labels - 1) / (4 * np.e * (n + 1))  # Theorem 4.1
 
 
-@settings(deadline=None, derandomize=True, max_examples=4)
+@settings(deadline=None, derandomize=True, max_examples=3)
 @given(st.integers(1, 12), st.integers(2, 9), st.integers(0, 200), st.integers(0, 9))
 def test_order_of_access_and_of_sizes(inputs: int, labels: int, n: int, k: int) -> None:
     k, slack = min(k, labels), 1 + 1e-9

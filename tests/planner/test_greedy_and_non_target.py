@@ -24,7 +24,7 @@ TEACHER = kt.teachers.dirichlet(inputs=30, labels=6, alpha=0.05, seed=2)
         ("argmax", 40, 6, 0.6),
         ("argmax", 10**6, 50, 0.77),
         ("non_target", 1, 5, 0.1),
-        ("non_target", 8, 4, 0.2),
+        pytest.param("non_target", 8, 4, 0.2, marks=pytest.mark.long),
         ("non_target", 5, 2, 0.2),
         pytest.param("non_target", 30, 6, 0.1, marks=pytest.mark.long),
     ],

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from grids import few_quick, grid
 from oracles import generic, occurrences
 from query_oracles import enumerated, label_counts, row_loss, step_laws, visit_law
 from scipy import stats
@@ -113,15 +114,15 @@ def test_three_roads_to_iid_queries():
     q = RNG.dirichlet(np.ones(4))
     for m, student in itertools.product((1, 3), STUDENTS):
         first = kt.exact_risk(
-            teacher, student, [1, 7, 40], queries=queries.iid(q, labels_per_query=m)
+            teacher, student, [1, 7, 15], queries=queries.iid(q, labels_per_query=m)
         )
         walk = queries.chain(np.tile(q, (4, 1)), q, labels_per_query=m)
         steps = queries.episodes(np.eye(4), q, horizon=1, labels_per_query=m)
         np.testing.assert_allclose(
-            kt.exact_risk(teacher, student, [1, 7, 40], queries=walk), first, rtol=1e-10
+            kt.exact_risk(teacher, student, [1, 7, 15], queries=walk), first, rtol=1e-10
         )
         np.testing.assert_allclose(
-            kt.exact_risk(teacher, student, [1, 7, 40], queries=steps), first, rtol=1e-10
+            kt.exact_risk(teacher, student, [1, 7, 15], queries=steps), first, rtol=1e-10
         )
 
 
@@ -199,8 +200,9 @@ def test_two_stages_against_enumeration(n):
         assert_risk(estimate, one_stage, detects=0.012)
 
 
-@pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize("m", [1, 2])
+@pytest.mark.parametrize(
+    ("law", "m"), grid(LAWS, [1, 2], quick=[(law, 1 + at % 2) for at, law in enumerate(LAWS)])
+)
 def test_simulations_have_the_exact_risk(law, m):
     """False alarm 1e-6 per student; an error of 0.01 in a risk is caught with the same certainty."""
     made = LAWS[law][0](m)
@@ -320,7 +322,7 @@ SOME = {
 }
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", few_quick(SOME, ["episodes", "two stages"]))
 def test_same_bits_for_threads_chunks_and_pieces(monkeypatch, name):
     teacher = kt.Teacher(np.random.default_rng(0).dirichlet(np.ones(4), size=6))
     students = [*kt.STUDENTS.values(), LAPLACE]

@@ -36,16 +36,16 @@ def test_a_product_law_is_found_exactly(a, b, c):
 
 
 def test_intervals_cover_as_often_as_they_say():
-    # 400 tables, 95% intervals: fewer than 350 or more than 399 hits have probability below 1e-6 (binomial tails).
+    # 200 tables, 95% intervals: fewer than 172 hits have probability below 1e-6 (binomial tail).
     truth = {"n": -0.5, "inputs": 0.5, "labels": 0.5}
     hits = dict.fromkeys(truth, 0)
-    for seed in range(400):
+    for seed in range(200):
         (fit,) = fit_exponents(grid(tuple(truth.values()), noise=0.03, seed=seed)).to_dict(
             "records"
         )
         for name, value in truth.items():
             hits[name] += fit[f"{name}_low"] <= value <= fit[f"{name}_high"]
-    assert all(350 <= hit <= 400 for hit in hits.values()), hits
+    assert all(hit >= 172 for hit in hits.values()), hits
     (fit,) = fit_exponents(grid(tuple(truth.values()), noise=0.03)).to_dict("records")
     assert (
         not fit["n_low"] <= -0.6 <= fit["n_high"]

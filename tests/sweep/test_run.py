@@ -241,6 +241,7 @@ def test_what_is_no_executor_is_refused(executor, tiny, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long
 @DASK
 @pytest.mark.filterwarnings("ignore")
 def test_dask_on_this_machine_gives_the_same_bits(tiny, tmp_path):

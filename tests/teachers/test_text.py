@@ -49,7 +49,7 @@ def test_a_sentence(order, tokens):
     check(SENTENCE, order, tokens)
 
 
-@settings(deadline=None, derandomize=True, max_examples=150)
+@settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.text(min_size=1, max_size=60), st.integers(1, 5))
 def test_characters_of_any_text(text, order):
     if len(text) >= order:

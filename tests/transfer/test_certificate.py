@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from grids import few_quick, grid
 from scipy.stats import binom, hypergeom, multinomial
 from transfer_cases import draw
 
@@ -152,7 +153,10 @@ def test_halves_of_a_row_by_enumeration():
 
 
 @pytest.mark.parametrize(
-    ("n", "labels"), [(1, 2), (12, 3), (60, 2), (160, 3), (300, 40), (2000, 2)]
+    ("n", "labels"),
+    few_quick(
+        [(1, 2), (12, 3), (60, 2), (160, 3), (300, 40), (2000, 2)], [(1, 2), (12, 3), (60, 2)]
+    ),
 )
 def test_the_costs_of_visits_satisfy_their_inequality_for_every_share_of_the_input(n, labels):
     """H(mu) <= 1 on a grid ten times finer, by a plain sum, and C is nondecreasing from 0."""
@@ -189,9 +193,9 @@ def test_the_moment_of_a_row_is_below_its_bound_by_enumeration():
 def test_exact_coverage_on_tiny_domains(level):
     """One input, three labels: the probability of a failure summed over all outcomes, and a bite.
 
-    n = 12 and 91 outcomes, or 8 and 45 where probabilities are stated.
+    n = 12 and 91 outcomes, or 5 and 21 where probabilities are stated.
     """
-    n, delta = 12 if level == "hard" else 8, 0.5
+    n, delta = 12 if level == "hard" else 5, 0.5
     for pi in (
         [0.5, 0.5, 0.0],
         [0.7, 0.2, 0.1],
@@ -241,7 +245,7 @@ def coverage(level, repeats):
 @pytest.mark.parametrize("level", LEVELS, ids=str)
 def test_certificates_cover(level):
     """Where probabilities are stated, certificates take 50 times as long, and no loss is above a third of its bound."""
-    coverage(level, 60 if level == "hard" else 20)
+    coverage(level, 60 if level == "hard" else 10)
 
 
 @pytest.mark.long
@@ -250,7 +254,7 @@ def test_certificates_cover_in_many_transfer_sets(level):
     coverage(level, 2000)
 
 
-@pytest.mark.parametrize("repeats", [10, pytest.param(2000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("repeats", [5, pytest.param(2000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("level", LEVELS, ids=str)
 def test_certificates_cover_and_are_not_vacuous_in_every_transfer_set(level, repeats):
     """n = 20 S, five teachers: at most 5 times the larger of the loss and (S/2 + 2 ln(1/delta))/n, in all of them."""
@@ -267,9 +271,18 @@ def test_certificates_cover_and_are_not_vacuous_in_every_transfer_set(level, rep
         assert failures <= binom.ppf(1 - 1e-6, repeats, 0.05)
 
 
-@pytest.mark.parametrize("inputs", [10, 50, 400])
-@pytest.mark.parametrize("labels", [2, 10])
-@pytest.mark.parametrize("level", LEVELS, ids=str)
+@pytest.mark.parametrize(
+    ("level", "labels", "inputs"),
+    grid(
+        LEVELS,
+        [2, 10],
+        [10, 50, 400],
+        quick=[
+            *[("hard", 2, 10), ("hard", 10, 400), ("partial", 2, 50), ("partial", 10, 10)],
+            *[(2, 10, 50), (2, 2, 10), ("soft", 2, 10), ("soft", 10, 50)],
+        ],
+    ),
+)
 def test_certificates_are_not_vacuous(inputs, labels, level):
     """At n = 20 S: at most 5 times the larger of the true loss and (S/2 + 2 ln(1/delta))/n."""
     rng = np.random.default_rng(0)
@@ -287,9 +300,13 @@ def uneven(inputs, labels, top=0.8):
     return kt.Teacher(np.array([np.roll(row, s) for s in range(inputs)]))
 
 
-@pytest.mark.parametrize("inputs", [3, 6, 12])
-@pytest.mark.parametrize("labels", [2, 3, 5, 10])
-@pytest.mark.parametrize("repeats", [12, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("inputs", "labels", "repeats"),
+    few_quick(
+        itertools.product([3, 6, 12], [2, 3, 5, 10], [12, 200]),
+        [(3, 2, 12), (6, 3, 12), (12, 5, 12), (3, 10, 12)],
+    ),
+)
 def test_hard_certificates_of_few_inputs_are_not_vacuous(inputs, labels, repeats):
     """The same line, at the sizes where it is hardest to meet: 1 % of transfer sets may pass it, by at most 10 %."""
     rng = np.random.default_rng(0)
@@ -317,9 +334,13 @@ def peaked(inputs, labels):
     )
 
 
-@pytest.mark.parametrize("level", ["partial", 2, "soft"], ids=str)
-@pytest.mark.parametrize("labels", [2, 3, pytest.param(5, marks=pytest.mark.long), 10])
-@pytest.mark.parametrize("repeats", [1, pytest.param(10, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("level", "labels", "repeats"),
+    few_quick(
+        itertools.product(["partial", 2, "soft"], [2, 3, 5, 10], [1, 10]),
+        [("partial", 2, 1), (2, 3, 1), ("soft", 10, 1)],
+    ),
+)
 def test_certificates_of_few_inputs_are_not_vacuous_where_probabilities_are_stated(
     level, labels, repeats
 ):
