@@ -67,6 +67,7 @@ ON_AFFINE: dict[str, tuple[str, ...]] = {
     "with_prior": ("ce_ful, {prior}", "ce_sgl, {prior}"),
     "shrink": ("{prior}, 4",),
     "grouped": ("ce_sgl, {groups}", "ce_ful, {groups}"),
+    "confused": ("{confusion}",),
 }
 
 
@@ -145,6 +146,7 @@ def _about_affine(inputs: int, labels: int) -> dict[str, np.ndarray]:
         "distances": np.linalg.norm(features[:, None] - features[None], axis=2),
         "prior": 0.75 * table + 0.25 / labels,
         "groups": np.arange(inputs) // 2,
+        "confusion": 0.7 * np.eye(labels) + 0.3 / labels,
     }
 
 
