@@ -143,12 +143,19 @@ def coverage(repeats: int, seed: int, *, progress: bool = True) -> pd.DataFrame:
             light = _spread(max(size, 2), n)[1:]
             unit = float((light * (1.0 - light) ** n).mean())
             low, high = interval(found.mean, found.std_error, repeats)
-            row = {"channel": name, "n": n, "unknown": found.mean}
-            row |= {"fitted": 1.0 + found.mean / unit, "fitted_low": 1.0 + low / unit}
-            row |= {"fitted_high": 1.0 + high / unit, "kappa": size}
-            apart = abs(row["fitted"] - size) * unit
-            row["agrees"] = apart <= 4.9 * found.std_error
-            rows.append(row)
+            apart = abs(found.mean - (size - 1.0) * unit)
+            rows.append(
+                {
+                    "channel": name,
+                    "n": n,
+                    "unknown": found.mean,
+                    "fitted": 1.0 + found.mean / unit,
+                    "fitted_low": 1.0 + low / unit,
+                    "fitted_high": 1.0 + high / unit,
+                    "kappa": size,
+                    "agrees": apart <= 4.9 * found.std_error,
+                }
+            )
     return pd.DataFrame(rows)
 
 

@@ -66,9 +66,11 @@ def fit_law(n: np.ndarray, risk: np.ndarray, std_error: np.ndarray) -> Law:
     half = QUANTILE * math.sqrt(max(1.0, scatter)) * _floor_errors(fall, weight)
     low, high = (floor - half)[close].min(), min(1.0, (floor + half)[close].max())
     seen = np.ptp(risk) > _SEEN * error.max()
-    ends = EXPONENTS[close][[0, -1]] if seen else (np.nan, np.nan)
-    exponent = float(EXPONENTS[best]) if seen else math.nan
-    return Law(float(floor[best]), max(0.0, low), high, exponent, *map(float, ends), scatter)
+    level = float(floor[best]), max(0.0, float(low)), float(high)
+    if not seen:
+        return Law(*level, math.nan, math.nan, math.nan, float(scatter))
+    inside = EXPONENTS[close]
+    return Law(*level, float(EXPONENTS[best]), float(inside[0]), float(inside[-1]), float(scatter))
 
 
 def _floors_and_scales(

@@ -174,7 +174,7 @@ def table(
 
 def _in_loss(frame: pd.DataFrame, loss: Loss, labels: int) -> pd.DataFrame:
     """Return what bounds in tv imply of another loss."""
-    from kt_theory.limits.losses import order_law, uniform_cost
+    from kt_theory.limits.order_laws import order_law, uniform_cost
 
     tv, turned = frame["value"], {"lower": "upper", "upper": "lower"}
     if loss == ACCEPTANCE:

@@ -55,7 +55,7 @@ def drawn(
     if queries is None or is_default(as_queries(queries, teacher.inputs)):
         number = None if path is None else PATHS.index(path)
         plan = draw_plan(teacher.pi, teacher.rho, n, number)
-        return Drawn(plan, path_of(plan))
+        return Drawn(plan, path_of(plan) or "")
     plan = query_plan(teacher, n, queries)
     return Drawn(plan, " ".join(filter(None, (queries.name, path_of(plan)))))
 
