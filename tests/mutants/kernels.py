@@ -173,4 +173,38 @@ MUTANTS = (
         "sums over rows leave out what fills no whole vector",
         "simulation",
     ),
+    Mutant(
+        "kernels-kl-turned",
+        "kernels/divergences.py",
+        "    lq = log(terms.lanes, q)\n"
+        "    return [terms.entropy(p, lp, lq), terms.entropy(q, lq, lp)]",
+        "    lq = log(terms.lanes, q)\n"
+        "    return [terms.entropy(q, lq, lp), terms.entropy(p, lp, lq)]",
+        "kl is that of the teacher from the student",
+        "simulation/test_losses.py",
+    ),
+    Mutant(
+        "kernels-chi2-of-the-teacher",
+        "kernels/divergences.py",
+        "terms.where(q, builder.fdiv(square, q), endless)",
+        "terms.where(p, builder.fdiv(square, p), endless)",
+        "chi2 divides by the teacher's probability",
+        "simulation/test_losses.py",
+    ),
+    Mutant(
+        "kernels-infinite-losses-left-out",
+        "kernels/tally.py",
+        "sums[j, SUMS * RANGES] += 1",
+        "sums[j, SUMS * RANGES] += 0",
+        "infinite losses are averaged away",
+        "simulation/test_losses.py",
+    ),
+    Mutant(
+        "kernels-own-loss-turned",
+        "kernels/generic.py",
+        "value = call_loss(own[i], labels, teacher, rows.ctypes.data + 8 * np.intp(out))",
+        "value = call_loss(own[i], labels, rows.ctypes.data + 8 * np.intp(out), teacher)",
+        "a loss of one's own has the student first",
+        "simulation/test_losses.py",
+    ),
 )

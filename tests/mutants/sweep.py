@@ -24,8 +24,8 @@ MUTANTS = (
     Mutant(
         "sweep-cells-forget-the-student",
         "sweep/spec.py",
-        "_hash(group, identity),",
-        "_hash(group, student_name),",
+        "_hash(group, *identity),",
+        "_hash(group, student_name, *identity[1:]),",
         "cells are told apart by how tables call a student",
         "sweep/test_spec.py test_catalogue.py",
     ),
@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(
         "sweep-runners-by-group-alone",
         "sweep/cells.py",
-        'name = f"{work.group} {work.students}"',
+        'name = f"{work.group} {work.students} {work.losses}"',
         "name = work.group",
         "the runner of one student answers for another",
         "sweep/test_run.py",
@@ -104,8 +104,8 @@ MUTANTS = (
     Mutant(
         "sweep-looks-at-the-whole",
         "sweep/plan.py",
-        "if look in ends and moments(ends[look], look)[1] <= spec.target_se:",
-        "if look in ends and moments(ends[look], look)[1] <= 2.0 * spec.target_se:",
+        "if look in ends and _settled(ends[look], look, spec.target_se):",
+        "if look in ends and _settled(ends[look], look, 2.0 * spec.target_se):",
         "twice the error that was asked for is enough",
         "sweep/test_run.py",
     ),
@@ -192,9 +192,25 @@ MUTANTS = (
     Mutant(
         "sweep-exact-of-an-edited-cell",
         "sweep/theory.py",
-        "return json.dumps([cell.teacher, cell.student], sort_keys=True)",
-        "return json.dumps([cell.teacher], sort_keys=True)",
+        "return json.dumps([cell.teacher, cell.student, cell.loss], sort_keys=True)",
+        "return json.dumps([cell.teacher, cell.loss], sort_keys=True)",
         "all students of a teacher have the exact risk of the first",
         "sweep/test_run.py sweep/test_report.py",
+    ),
+    Mutant(
+        "sweep-cells-forget-the-loss",
+        "sweep/spec.py",
+        '*([] if loss == "tv" else [loss])]',
+        "]",
+        "the cell of one loss answers for another",
+        "sweep/test_losses.py",
+    ),
+    Mutant(
+        "sweep-infinite-risks-run-on",
+        "sweep/plan.py",
+        "return infinite(sums) > 0 or moments(sums, repeats)[1] <= target_se",
+        "return moments(sums, repeats)[1] <= target_se",
+        "an infinite risk is run to the cap",
+        "sweep/test_losses.py",
     ),
 )

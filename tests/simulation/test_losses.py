@@ -32,7 +32,7 @@ def largest_gap(p, q):
 def weighted_l2(p, q):
     total = 0.0
     for a in range(p.size):
-        total += (a + 1.0) * (p[a] - q[a]) ** 2
+        total += (a + 1.0) * p[a] * (p[a] - q[a]) ** 2
     return total
 
 
