@@ -173,4 +173,12 @@ MUTANTS = (
         "sums over rows leave out what fills no whole vector",
         "simulation",
     ),
+    Mutant(
+        "generic-labels-lost-in-the-mix",
+        "kernels/generic.py",
+        "            at = shares + uint64(a) * labels\n",
+        "            at = shares\n",
+        "every label comes back as the first one does",
+        "test_confused.py",
+    ),
 )
