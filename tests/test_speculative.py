@@ -182,6 +182,15 @@ def test_what_has_a_risk_has_an_acceptance():
     estimate = kt.simulate(teacher, "ce_sgl", n=20, repeats=50, progress=False).estimates[0]
     of = kt.acceptance(estimate).acceptance
     assert (of.low, of.value, of.high) == (1 - estimate.high, 1 - estimate.mean, 1 - estimate.low)
+    run = kt.simulate(
+        teacher, "ce_sgl", 20, 50, loss=["acceptance", "kl"], progress=False
+    ).estimates
+    turned = kt.acceptance(run[0]).acceptance
+    assert turned.value == pytest.approx(run[0].mean, abs=1e-15)
+    assert turned.value == pytest.approx(of.value, abs=1e-12)
+    assert (turned.low, turned.high) == pytest.approx((run[0].low, run[0].high), abs=1e-15)
+    with pytest.raises(ValueError, match="has loss = 'kl': must be a risk in tv or in acceptance"):
+        kt.acceptance(run[1])
     records = kt.TransferSet.from_arrays(["q"] * 60, [0, 1, 1] * 20, labels=["a", "b"])
     copy = kt.fit(records)
     certificate = copy.certificate()
