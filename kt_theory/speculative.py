@@ -107,9 +107,10 @@ def acceptance(copy_or_risk: Any, draft: int = 4, cost: float = 0.05) -> Accepta
     Parameters
     ----------
     copy_or_risk : float, RiskEstimate, Limit, Certificate or Copy
-        A risk in total variation, in [0, 1]; or what has one. Intervals are carried through: the 95
-        % interval of an estimate, the proved one of a limit; of a certificate, or of a copy with
-        its certificate at confidence 0.95, `low` is a lower confidence bound.
+        A risk in total variation, in [0, 1]; or what has one, or its acceptance. Intervals are
+        carried through: the 95 % interval of an estimate, the proved one of a limit; of a
+        certificate, or of a copy with its certificate at confidence 0.95, `low` is a lower
+        confidence bound.
     draft : int
         g, at least 1.
     cost : float
@@ -186,15 +187,28 @@ _Risk = tuple[float | None, float, float, tuple[str, ...]]
 """A risk, if it is known, the interval that holds it, and what that takes for granted."""
 
 
+def _in_tv(
+    loss: str, value: float | None, low: float, high: float
+) -> tuple[float | None, float, float]:
+    """Return a risk and its interval in total variation; acceptance is 1 minus it."""
+    if loss == "tv":
+        return value, low, high
+    if loss == "acceptance":
+        return None if value is None else 1.0 - value, 1.0 - high, 1.0 - low
+    raise ValueError(
+        f"copy_or_risk has loss = {loss!r}: must be a risk in tv or in acceptance, which is 1 - tv"
+    )
+
+
 def _risk(given: Any) -> _Risk:
     match given:
         case RiskEstimate():
             sure = f"the risk of {given.student} lies in its 95 % interval"
-            return given.mean, given.low, given.high, (sure,)
+            return (*_in_tv(given.loss, given.mean, given.low, given.high), (sure,))
         case Limit():
             value = given.lower if given.exact else None
             best = "the draft is the best student, and the teacher the worst one of its size"
-            return value, given.lower, given.upper, (best,)
+            return (*_in_tv(given.loss, value, given.lower, given.upper), (best,))
         case Copy():
             return _risk(given.certificate())
         case Certificate():

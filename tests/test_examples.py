@@ -188,6 +188,10 @@ def test_every_row_of_the_page_can_be_called_as_it_stands():
         "mask": teacher.pi > 0.0,
         "groups": [0, 0, 1, 1],
         "weights": np.full(4, 0.25),
+        "following": [[0, 1, 2]] * 4,
+        "restart": 0.1,
+        "rate": 0.1,
+        "matrix": np.full((3, 3), 0.2) + 0.4 * np.eye(3),
     }
     names |= {
         "tables": np.broadcast_to(teacher.pi, (4, 4, 3)),
@@ -203,7 +207,7 @@ def test_every_row_of_the_page_can_be_called_as_it_stands():
         .split("|---|")[-1]
     )
     column = [row[1] for row in cells(rows) if len(row) == 3]
-    assert len(column) == 28
+    assert len(column) == 31
     for code in re.findall("`([^`]+)`", "\n".join(column)):
         value = eval(code, names)
         if isinstance(value, str):

@@ -145,8 +145,15 @@ def of(frame, generation, column):
     return SimpleNamespace(mean=row[column], std_error=row[f"{column}_se"], repeats=row["repeats"])
 
 
-@pytest.mark.parametrize("data", ["accumulate", 0.25])
-@pytest.mark.parametrize("student", ["ce_sgl", "laplace"])
+@pytest.mark.parametrize(
+    ("data", "student"),
+    [
+        ("accumulate", "ce_sgl"),
+        (0.25, "laplace"),
+        pytest.param("accumulate", "laplace", marks=pytest.mark.long),
+        pytest.param(0.25, "ce_sgl", marks=pytest.mark.long),
+    ],
+)
 def test_simulated_lineages_keep_what_is_computed(data, student):
     """False alarms below 1e-6; gaps of 0.04 are found."""
     truth = kt.Teacher([[0.5, 0.3, 0.2], [0.0, 0.9, 0.1]], [0.6, 0.4])

@@ -166,4 +166,20 @@ MUTANTS = (
         "a seed is not used",
         "teachers/test_families.py",
     ),
+    Mutant(
+        "access-mixed-labels-give-clean-ones",
+        "access/channel.py",
+        "return not self.mixes_labels or self == other",
+        "return True",
+        "labels through noise are said to give those that were drawn",
+        "test_confused.py",
+    ),
+    Mutant(
+        "access-confusion-of-itself-too",
+        "access/channel.py",
+        "others = max(labels - 1, 1)",
+        "others = labels",
+        "the rate counts the label itself among the others",
+        "test_confused.py",
+    ),
 )

@@ -207,4 +207,12 @@ MUTANTS = (
         "a loss of one's own has the student first",
         "simulation/test_losses.py",
     ),
+    Mutant(
+        "generic-labels-lost-in-the-mix",
+        "kernels/generic.py",
+        "            at = shares + uint64(a) * labels\n",
+        "            at = shares\n",
+        "every label comes back as the first one does",
+        "test_confused.py",
+    ),
 )

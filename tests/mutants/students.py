@@ -141,4 +141,12 @@ MUTANTS = (
         "pseudo-counts of one label are forgotten",
         "transfer/test_fit.py transfer/test_levels.py",
     ),
+    Mutant(
+        "confused-cut-and-not-projected",
+        "students/confused.py",
+        "out[a] -= shift",
+        "out[a] /= mass",
+        "what falls below 0 is cut and the rest divided by its sum",
+        "test_confused.py",
+    ),
 )
