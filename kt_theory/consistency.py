@@ -223,6 +223,8 @@ _MARKS = (
     ("#8C564B", "P"),
     ("#555555", "X"),
     ("#CC3377", "D"),
+    ("#56B4E9", "v"),
+    ("#000000", "*"),
 )
 """Colours after Okabe and Ito and markers, one pair for each level that objectives need."""
 
@@ -250,7 +252,8 @@ def draw(rows: list[dict[str, Any]], title: str) -> Any:
     axes.grid(visible=True, axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     figures.title(axes, title)
-    for (colour, marker), need in zip(_MARKS, needs, strict=False):
+    for place, need in enumerate(needs):
+        colour, marker = _MARKS[place % len(_MARKS)]
         axes.plot([], [], color=colour, marker=marker, linestyle="none", label=f"needs {need}")
     text = (
         "Markers: what the student of the objective loses on the worst teacher, 0 where it is "

@@ -20,7 +20,7 @@ from kt_theory import catalogue, objectives
 from kt_theory.catalogue import OBJECTIVES as ENTRIES
 from kt_theory.catalogue import level, objective
 from kt_theory.cli import main
-from kt_theory.consistency import CONSISTENT, NEEDS_MORE, table
+from kt_theory.consistency import CONSISTENT, NEEDS_MORE, draw, table
 from kt_theory.limits.bias import largest_bias
 
 LABELS = 5
@@ -345,6 +345,15 @@ def test_bad_input_of_the_command_ends_with_status_2_and_writes_nothing(
     assert result.exit_code == 2
     assert said in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_the_picture_tells_apart_what_objectives_need():
+    rows = table(5, 3, ["hard", "soft"], TEACHER)
+    picture = draw(rows, "objectives")
+    named = {line.get_label(): line for line in picture.axes[0].lines}
+    needs = {row["needs"] for row in rows}
+    shown = {named[f"needs {need}"] for need in needs}
+    assert len({(line.get_color(), line.get_marker()) for line in shown}) == len(needs) >= 7
 
 
 def test_the_table_of_a_level_is_the_same_in_python():
