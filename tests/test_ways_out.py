@@ -640,6 +640,21 @@ WAYS = {
         "goes with graph=...",
         lambda folder: kt.plan(inputs=3, labels=2, tv=0.1, hops=2, graph=kt.graphs.path(3)),
     ),
+    "no goal in a loss": Way(
+        lambda _: kt.samples_needed("soft", 5, 4, loss="kl"),
+        "the goal in loss 'kl' is risk=, not tv=",
+        lambda _: kt.samples_needed("soft", 5, 4, loss="kl", risk=0.1),
+    ),
+    "a goal of another loss": Way(
+        lambda _: kt.samples_needed("soft", 5, 4, risk=0.1),
+        "the goal in loss 'tv' is tv=",
+        lambda _: kt.samples_needed("soft", 5, 4, tv=0.1),
+    ),
+    "a teacher in another loss": Way(
+        lambda _: kt.samples_needed(teacher=kt.Teacher([[0.5, 0.5]]), loss="kl", risk=0.1),
+        "leave teacher out, or give loss='tv'",
+        lambda _: kt.samples_needed(teacher=kt.Teacher([[0.5, 0.5]]), loss="tv", tv=0.1),
+    ),
     "reading without answers": Way(
         command("plan", "--inputs", "9", "--labels", "3", "--tv", "0.1", "--fold", "strip"),
         "--fold: goes with --answers FILE",

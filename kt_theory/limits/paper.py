@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory.losses import ACCEPTANCE, TV, Loss, as_loss
+from kt_theory.losses import ACCEPTANCE, TV, as_loss
 from kt_theory.numeric import total_variation
 from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import (
@@ -31,6 +31,8 @@ from kt_theory.validation import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from kt_theory.losses import Loss
 
 
 @dataclass(frozen=True)

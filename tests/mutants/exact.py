@@ -129,7 +129,7 @@ MUTANTS = (
     Mutant(
         "unseen-zeros-share-nothing",
         "exact/unseen.py",
-        "number = sum(unseen, np.full((), float(zeros)))",
+        "number = sum(unseen, np.full((), float(self.ties.zeros)))",
         "number = sum(unseen, np.full((), 0.0))",
         "labels of probability 0 take no share of what is hidden",
         "exact",
