@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kt_theory.exact.averages import average_over_visits
+from kt_theory.exact.averages import LabelMeans, average_over_visits
 from kt_theory.exact.cost import NoExactRisk
 from kt_theory.exact.risk import RowRisk
 from kt_theory.exact.smoothed import BATCH, PRICE
@@ -65,8 +65,9 @@ class Flipped(RowRisk):
                 each = self._deviation(k[:, None], labels[None, :], rest[None, :])
                 profile[start : start + len(k)] = each @ weight
 
-        price = 3.0 * PRICE
-        return average_over_visits(classes, n, deviations, self.name, price=price, errs_at_0=True)
+        means = LabelMeans(deviations, 3.0 * PRICE, errs_at_0=True)
+        simulation = "simulate(teacher, student, n)"
+        return average_over_visits(classes, n, means, self.name, simulation)
 
     def _deviation(self, k: np.ndarray, p: np.ndarray, rest: np.ndarray) -> np.ndarray:
         """Return E|q - p|, by broadcasting."""

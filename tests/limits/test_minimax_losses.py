@@ -15,7 +15,7 @@ from grids import few_quick
 import kt_theory as kt
 from kt_theory import access, catalogue
 from kt_theory.cli.main import main
-from kt_theory.limits.losses import uniform_cost
+from kt_theory.limits.order_laws import uniform_cost
 from kt_theory.losses import LOSSES, row_loss
 
 OF_FILES = {"gradient", "jacobian"}

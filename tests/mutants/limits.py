@@ -463,7 +463,7 @@ MUTANTS = (
     ),
     Mutant(
         "pinsker-of-twice-the-distance",
-        "limits/losses.py",
+        "limits/order_laws.py",
         '"kl": OrderLaw(2.0, math.inf, math.log1p)',
         '"kl": OrderLaw(8.0, math.inf, math.log1p)',
         "the total variation is taken for the sum of differences",
