@@ -432,3 +432,29 @@ def test_who_has_no_exact_risk_says_so():
     rows = kt.Teacher(np.random.default_rng(1).dirichlet(np.ones(50), size=200))
     with pytest.raises(kt.NoExactRisk, match=r"give fewer values of n.*loss='js'"):
         kt.exact_risk(rows, KT, 10**12, loss="js")
+
+
+@pytest.mark.long
+def test_simulations_agree_and_tell_another_student():
+    """Six standard errors: a false alarm once in 10^8 of 18; add_c(0.5) instead of add_c(1) is 12 or more away in each loss."""
+    teacher = kt.Teacher([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]], [0.3, 0.7])
+    names = ["kl", "reverse_kl", "chi2", "hellinger2", "js", "l2"]
+    students = [LAPLACE, "sel_ptl", "ce_ful"]
+    run = kt.simulate(teacher, students, 20, 20_000, seed=3, loss=names, progress=False)
+    assert len(run.estimates) == 18
+    for found in run.estimates:
+        student = LAPLACE if found.student == LAPLACE.name else found.student
+        exact = kt.exact_risk(teacher, student, 20, loss=found.loss)
+        assert abs(found.mean - exact) <= 6.0 * found.std_error, (found.student, found.loss)
+        if student is LAPLACE:
+            other = kt.exact_risk(teacher, kt.students.add_c(0.5), 20, loss=found.loss)
+            assert abs(found.mean - other) > 12.0 * found.std_error
+
+
+def test_the_way_out_of_a_refusal_works():
+    teacher = kt.Teacher([[0.5, 0.5], [0.1, 0.9]])
+    for student, loss in (("ce_ptl", "js"), ("laplace", dear_first_label)):
+        with pytest.raises(kt.NoExactRisk, match=r"use simulate\(teacher, student, n, loss="):
+            kt.exact_risk(teacher, student, 3, loss=loss)
+        found = kt.simulate(teacher, student, 3, 50, loss=loss, progress=False).estimates[0]
+        assert found.mean > 0.0

@@ -135,7 +135,7 @@ def count_vectors(n, labels):
 def worst_cases(students, counts, loss):
     """The largest risk of each student (M, K, A) over a grid of rows; K the count vectors of n draws."""
     labels, n = counts.shape[1], counts[0].sum()
-    grid = count_vectors(24, labels) / 24.0
+    grid = count_vectors(12, labels) / 12.0
     ways = [math.factorial(n) / math.prod(map(math.factorial, c)) for c in counts.tolist()]
     chance = np.array(ways) * (grid[:, None, :] ** counts).prod(axis=2)
     worst = np.zeros(len(students))
@@ -192,7 +192,7 @@ def test_students_keep_to_the_upper_bounds(inputs, labels, n):
 
 def test_add_1_at_point_masses_comes_near_its_bound():
     """chi2 is (A-1) C there, uniform rho: the bound is the worst case of this student."""
-    for inputs, n in ((1, 9), (4, 30)):
+    for inputs, n in ((1, 9), (3, 4)):
         point = kt.Teacher(np.eye(5)[np.zeros(inputs, dtype=int)])
         limit = kt.minimax_risk("hard", inputs, 5, n, loss="chi2")
         assert kt.exact_risk(point, "laplace", n, loss="chi2") == pytest.approx(limit.upper)
@@ -324,7 +324,7 @@ def test_every_level_with_a_name_has_a_bracket_in_every_loss(name):
 def test_the_command_prints_limits_in_a_loss(tmp_path):
     """The same numbers as from Python; a loss that is none is refused before anything is written."""
     out = tmp_path / "limits.csv"
-    words = ["limits", "--inputs", "2", "--labels", "3", "--n", "0,9", "--top", "1"]
+    words = ["limits", "--inputs", "2", "--labels", "3", "--n", "4", "--top", "1"]
     done = CliRunner().invoke(main, [*words, "--loss", "l2", "--csv", str(out)])
     assert done.exit_code == 0, done.output
     assert "kappa" not in done.output
