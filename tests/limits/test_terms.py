@@ -56,8 +56,8 @@ def cases(levels: list[access.Access], samples: list[int]) -> list[Any]:
     ]
     quick = []
     for place, level in enumerate(levels):
-        of_it = [case for case in found if case[0] is level]
-        quick.append(of_it[7 * place % len(of_it)])
+        of_it = [case for case in found if case[0] is level and case[1:] != (10, 10, 10**6)]
+        quick.append(of_it[3 * place % len(of_it)])
     return few_quick(found, quick)
 
 

@@ -107,7 +107,7 @@ MUTANTS = (
         "return -math.expm1(-0.5 * self.step)",
         "return -math.expm1(-0.45 * self.step)",
         "a floor of single labels that a teacher exceeds",
-        "limits/test_minimax_channels.py limits/test_terms.py",
+        "frozen/test_frozen.py limits/test_minimax_channels.py limits/test_terms.py",
     ),
     Mutant(
         "channel-factor-of-every-row",

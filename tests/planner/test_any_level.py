@@ -189,14 +189,14 @@ def test_many_different_rows_are_simulated():
 
 
 def test_the_table_takes_more_levels_with_prices():
-    frame = plan(2, 5, 0.5, levels=["rounded(0.1)", access.noisy(0.2), "top_k_only(3)"],
+    frame = plan(2, 5, 0.4, levels=["rounded(0.1)", access.noisy(0.2), "top_k_only(3)"],
                  prices={"rounded(0.1)": (1, 1), "noisy(0.2) soft": 2, "soft": 3}).set_index("access")  # fmt: skip
     assert list(frame.index)[-3:] == ["rounded(0.1) soft", "noisy(0.2) soft", "top_k_only(3)"]
     assert frame.loc["rounded(0.1) soft", "cost"] == 6 * frame.loc["rounded(0.1) soft", "n"]
     assert frame.loc["noisy(0.2) soft", "cost"] == 2 * frame.loc["noisy(0.2) soft", "n"]
     result = CliRunner().invoke(
         cli.main,
-        ["plan", "--inputs", "2", "--labels", "5", "--tv", "0.5", "--level", "rounded(0.1)"],
+        ["plan", "--inputs", "2", "--labels", "5", "--tv", "0.4", "--level", "rounded(0.1)"],
     )
     assert result.exit_code == 0, result.output
     assert "rounded(0.1) soft" in result.output

@@ -53,7 +53,7 @@ def test_a_level_has_a_name_in_sentences(access, words):
 
 
 def test_the_numbers_of_the_sentence_are_those_of_the_table():
-    frame = plan(5, 4, 0.2, prices=PRICES, top_only=(1,))
+    frame = plan(5, 7, 0.2, prices=PRICES, top_only=(1,))
     said = answer(frame, 0.2)
     n = dict(zip(frame["access"], frame["n"], strict=True))
     assert f"{n['hard']:,} queries of hard labels" in said
