@@ -66,7 +66,7 @@ class Flipped(RowRisk):
                 profile[start : start + len(k)] = each @ weight
 
         means = LabelMeans(deviations, 3.0 * PRICE, errs_at_0=True)
-        simulation = "simulate(teacher, student, n)"
+        simulation = f"simulate(teacher, students.{self.name}, n)"
         return average_over_visits(classes, n, means, self.name, simulation)
 
     def _deviation(self, k: np.ndarray, p: np.ndarray, rest: np.ndarray) -> np.ndarray:

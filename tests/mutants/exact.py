@@ -270,4 +270,12 @@ MUTANTS = (
         "few visit counts stand for many, and nothing looks between them",
         "exact/test_losses.py::test_means_over_visits_by_double_sums",
     ),
+    Mutant(
+        "confused-never-cut",
+        "exact/confused.py",
+        "return np.maximum(off - cut, 0.0) / (k * left)",
+        "return np.maximum(off, 0.0) / (k * left)",
+        "estimates outside [0, 1] are not cut",
+        "test_confused.py",
+    ),
 )

@@ -485,4 +485,12 @@ MUTANTS = (
         "the lower bound of acceptance is above the upper one",
         "limits/test_minimax_losses.py::test_acceptance_is_total_variation_turned",
     ),
+    Mutant(
+        "confused-rows-twice-as-far",
+        "limits/channels/confusion.py",
+        "return float((0.5 * apart * (1.0",
+        "return float((apart * (1.0",
+        "a wrong guess costs twice the distance",
+        "test_confused.py",
+    ),
 )
