@@ -1,21 +1,5 @@
-"""Order laws between losses: what total variation says of the others. Each inequality is between
-rows, and goes over to risks by Jensen's.
-
-p is the teacher's row, q the student's, d = p - q, t = TV(p, q).
-
-From below, by functions of t that are convex and rise, so that the worst-case E phi(TV) of every
-student is at least phi of its worst-case E TV, and that at least phi of the minimax risk in tv:
-
-- kl, reverse_kl >= 2 t^2 (Pinsker).
-- chi2 >= 4 t^2: (sum |d|)^2 <= sum d^2/q sum q (Cauchy and Schwarz).
-- hellinger2 >= t^2/2: 2 t = sum |sqrt p - sqrt q| (sqrt p + sqrt q) <= sqrt((2 - 2B)(2 + 2B)) <=
-  sqrt(8 (1 - B)), B = sum sqrt(p q).
-- js >= t^2/2: with m = (p+q)/2 and v = |d|/(2m), js = sum m h(v), h(v) = ((1+v) log(1+v) + (1-v)
-  log(1-v))/2 = sum_j v^(2j) / (2j (2j-1)) >= v^2/2, and sum m v^2 >= (sum m v)^2 = t^2.
-- l2 >= 4 t^2/A (Cauchy and Schwarz).
-
-From above, whatever the student, by functions that are linear: hellinger2 <= t, as sqrt(p q) >=
-min(p, q); js <= t log 2, as h(v) <= v^2 log 2 <= v log 2; l2 <= 2 t, as |d| <= 1.
+"""Laws that order losses by total variation, and what the uniform student loses: proofs are in
+`kt_theory.limits.losses`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory.limits.order_laws import order_law, uniform_cost
 from kt_theory.losses import ACCEPTANCE, TV, as_loss
 from kt_theory.numeric import total_variation
 from kt_theory.teacher import Teacher, require_teacher
@@ -131,7 +130,7 @@ def table(
     teacher : Teacher, optional
         Gives the bounds for one teacher (instance-dependent, limit of `ce_ptl`) their values.
     loss : str or Loss
-        Other than tv: what follows by the order laws of `kt_theory.limits.order_laws`, if anything
+        Other than tv: what follows by the order laws of `kt_theory.limits.losses`, if anything
         does; of acceptance lower bounds become upper ones.
 
     Returns
@@ -175,6 +174,8 @@ def table(
 
 def _in_loss(frame: pd.DataFrame, loss: Loss, labels: int) -> pd.DataFrame:
     """Return what bounds in tv imply of another loss."""
+    from kt_theory.limits.order_laws import order_law, uniform_cost
+
     tv, turned = frame["value"], {"lower": "upper", "upper": "lower"}
     if loss == ACCEPTANCE:
         return frame.assign(value=1.0 - tv, kind=frame["kind"].replace(turned))
