@@ -13,7 +13,9 @@ metrics")
 
 from __future__ import annotations
 
+import importlib
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,6 +107,13 @@ class RowLoss(Loss):
 
     py_func: Callable[[Array, Array], float] = field(repr=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what was defined with the decorator by its name: that name now means the loss."""
+        module, name = self.py_func.__module__, self.py_func.__qualname__
+        if getattr(sys.modules.get(module), name, None) is self:
+            return _loss_by_name, (module, name)
+        return type(self), (self.name, self.formula, self.largest, self.py_func)
+
     def __call__(self, p: Array, q: Array) -> float:
         """Run it in plain Python on two rows."""
         return float(self.py_func(p, q))
@@ -135,6 +144,10 @@ def row_loss(function: Callable[[Array, Array], float]) -> RowLoss:
     if not callable(function):
         raise ValueError(f"row_loss({shown(function)}): must be a function of (p, q)")
     return RowLoss(function.__name__, "a loss of one's own", math.inf, function)
+
+
+def _loss_by_name(module: str, name: str) -> RowLoss:
+    return getattr(importlib.import_module(module), name)
 
 
 def _as_rows(rows: Array) -> Array:

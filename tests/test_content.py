@@ -28,6 +28,11 @@ def own_table_rule(counts, revealed, out):
     out[:] = 1.0 / counts.shape[1]
 
 
+@kt.row_loss
+def own_loss(p, q):
+    return abs(p - q).max()
+
+
 MADE = {
     **{name: lambda name=name: students.NAMED[name] for name in students.NAMED},
     "add_c": lambda: students.add_c(0.3),
@@ -82,6 +87,9 @@ MADE = {
     "on policy": lambda: _chain(),
     "fixed point": lambda: _chain().fixed_point("ce_ptl"),
     "acceptance": lambda: kt.acceptance(0.2),
+    "consistency": lambda: kt.consistency("forward_kl", "soft", 3),
+    "loss": lambda: kt.losses.KL,
+    "loss of one's own": lambda: own_loss,
     "labels alone": lambda: kt.TransferSet.from_arrays(["p", "q", "p"], [0, 1, 1]),
     "transfer set": lambda: _records(),
     "copy": lambda: kt.fit(_records()),
