@@ -134,10 +134,11 @@ def row_loss(function: Callable[[Array, Array], float]) -> RowLoss:
 
     Examples
     --------
+    >>> import numpy as np
     >>> import kt_theory as kt
     >>> @kt.row_loss
     ... def largest_gap(p, q):
-    ...     return abs(p - q).max()
+    ...     return np.abs(p - q).max()
     >>> float(largest_gap.between([0.5, 0.5], [0.25, 0.75]))
     0.25
     """

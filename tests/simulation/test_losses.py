@@ -2,7 +2,9 @@
 writes, and their statistics are exact whatever their size."""
 
 import math
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -292,3 +294,12 @@ def test_losses_between_tables_are_checked():
     with pytest.raises(ValueError, match="row_loss"):
         kt.row_loss(3)
     assert [loss.name for loss in as_losses("kl")] == ["kl"]
+
+
+def test_the_page_of_losses_says_what_is_so():
+    page = (Path(__file__).parents[2] / "docs" / "losses.md").read_text(encoding="utf-8")
+    for code in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(compile(code, "losses.md", "exec"), {})
+    for loss in LOSSES.values():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{loss.name}` |"))
+        assert loss.formula.replace("|", "\\|").replace(" / ", "/") in row.replace(" / ", "/")
