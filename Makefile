@@ -7,11 +7,14 @@ TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 # Hundreds of processes start in the tests: what they import is compiled once, whatever the caller wants.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce test checked compiled test-long test-arm battery bench bench-transfer bench-sweeps attack mutants clean
+.PHONY: reproduce atlas test checked compiled test-long test-arm battery bench bench-transfer bench-losses bench-sweeps attack mutants clean
 
 reproduce: $(READY)
 	$(BIN)/kt-theory reproduce
 	$(BIN)/kt-theory reproduce --limits
+
+atlas: $(READY)
+	$(BIN)/kt-theory atlas --out figures/atlas
 
 test: $(READY)
 	$(MAKE) --jobs=2 checked compiled
@@ -53,6 +56,9 @@ bench-transfer: $(READY)
 
 bench-certificates: $(READY)
 	$(BIN)/python benchmarks/certificates.py --draws 20 > benchmarks/certificates.md
+
+bench-losses: $(READY)
+	$(BIN)/python benchmarks/losses.py > benchmarks/losses.md
 
 bench-sweeps: $(READY)
 	$(BIN)/python benchmarks/sweep_overhead.py

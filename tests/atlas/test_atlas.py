@@ -2,6 +2,7 @@
 found."""
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -148,3 +149,29 @@ def test_news_is_on_the_page():
     text = page.text(laws(curve(exact=curve()["exact"] + 0.05)), known, 500)
     assert "2 disagree" in text
     assert text.count(NEWS) >= 3
+
+
+@pytest.fixture(scope="module")
+def committed():
+    folder = Path(__file__).parents[2] / "figures" / "atlas"
+    curves = pd.read_csv(folder / "atlas.csv", keep_default_na=True)
+    return folder, curves, pd.read_csv(folder / "coverage.csv")
+
+
+def test_the_committed_atlas_has_every_name_and_nothing_disagrees(committed, tmp_path):
+    _, curves, known = committed
+    wanted = {
+        (cell.teacher_name, cell.student_name)
+        for spec in grid.specs(tmp_path, 2, 0).values()
+        for cell in spec.cells
+    }
+    assert set(zip(curves["teacher"], curves["student"], strict=True)) == wanted
+    assert NEWS not in set(curves["verdict"])
+    assert known["agrees"].all()
+
+
+def test_the_committed_page_is_that_of_its_tables(committed):
+    folder, curves, known = committed
+    text = (folder / "atlas.md").read_text(encoding="utf-8")
+    repeats = int(text.split(" transfer sets per point")[0].split()[-1].replace(",", ""))
+    assert page.text(curves, known, repeats) == text

@@ -369,6 +369,7 @@ def test_an_odd_label_is_in_no_pair() -> None:
 
 
 def test_noise_vanishes_with_sigma_and_with_n() -> None:
+    assert noisy_upper(2, 5, 0, 0.2) == 0.8
     assert noisy_upper(20, 5, 300, 1e-9) == pytest.approx(
         minimax_risk("soft", 20, 5, 300).lower, rel=0.02
     )

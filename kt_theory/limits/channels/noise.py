@@ -54,6 +54,8 @@ def noisy_upper(inputs: int, labels: int, n: int, sigma: float) -> float:
     sqrt(S/(2 pi n)).
     """
     most = 1.0 - 1.0 / labels
+    if n == 0:
+        return most
 
     def loss(visits: np.ndarray) -> np.ndarray:
         noise = row_noise(sigma / np.sqrt(np.maximum(visits, 1.0)), labels)
