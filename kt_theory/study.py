@@ -95,6 +95,8 @@ def _draw_panel(axes: Any, rows: pd.DataFrame, teacher: Teacher) -> list[Any]:
     floor = positive.min() / 3
     top = 1.2 if LOSSES[loss].largest <= 1.0 else max(1.2, 2.0 * positive.max())
     axes.set(xlabel="n", xscale="log", yscale="log", ylim=(floor, top))
+    if loss == "acceptance":
+        axes.set(yscale="linear", ylim=(0.0, 1.05))
     axes.set_ylabel(f"risk, E {loss.upper()}" if loss == "tv" else f"risk, E {loss}")
     figures.risk_curves(axes, rows, floor=floor)
     if loss != "tv":

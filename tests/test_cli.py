@@ -64,6 +64,30 @@ def test_risk_draws(table, tmp_path, suffix):
     assert plot.read_bytes().startswith(magic)
 
 
+def test_risks_in_several_losses_stand_side_by_side(table, tmp_path):
+    words = ["risk", table, "--n", "10,100", "--repeats", 60, "--students", "ce_sgl,laplace"]
+    losses = "tv,kl,acceptance"
+    result = run(
+        *words, "--loss", losses, "--csv", tmp_path / "r.csv", "--plot", tmp_path / "r.svg"
+    )
+    assert result.exit_code == 0
+    written = pd.read_csv(tmp_path / "r.csv")
+    assert list(written["loss"]) == 4 * losses.split(",")
+    by_loss = written.groupby("loss")["mean"].apply(np.array)
+    np.testing.assert_allclose(by_loss["acceptance"], 1 - by_loss["tv"], atol=1e-12)
+    assert (
+        (written["upper_bound"].notna() == (written["student"] == "ce_sgl"))
+        .where(written["loss"] == "tv", written["upper_bound"].isna())
+        .all()
+    )
+    assert "infinite" in result.output
+    picture = (tmp_path / "r.svg").read_text(encoding="utf-8")
+    assert picture.count('id="axes_') == 3
+    alone = run(*words, "--loss", "kl")
+    assert "class upper" not in alone.output
+    assert "infinite" not in run(*words).output
+
+
 def test_risk_of_a_text_and_of_logits(tmp_path):
     text = tmp_path / "book.txt"
     text.write_text("the cat sat on the mat and the dog sat on the log " * 5)
@@ -135,6 +159,8 @@ def test_risk_of_a_text_and_of_logits(tmp_path):
         ),
         (["risk", "TABLE", "--n", "10", "--csv", "."], ". is a folder: give the name of a file"),
         (["risk", "TABLE", "--n", "0", "--plot", "x.png"], "nothing to draw"),
+        (["risk", "TABLE", "--n", "10", "--loss", "bogus"], "unknown loss 'bogus'"),
+        (["risk", "TABLE", "--n", "10", "--loss", "kl,kl"], "'kl' stands there twice"),
         (["risk", "TABLE", "--n", "10", "--ngram", "0"], "order"),
         (["risk", "TEXT", "--n", "10"], "is a text: give --ngram ORDER"),
         (["risk", "TEXT", "--n", "10", "--ngram", "2", "--tokens", "byte"], "byte"),

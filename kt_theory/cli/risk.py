@@ -79,6 +79,7 @@ def risk_command(
     bounds hold for the worst teacher of the same size.
     """
     from kt_theory import catalogue, figures, study
+    from kt_theory.losses import as_losses
     from kt_theory.output import refuse_unwritable, write_table
     from kt_theory.simulation.run import simulate
     from kt_theory.students import as_students
@@ -88,6 +89,7 @@ def risk_command(
     if plot is not None and plot.suffix.lower() not in figures.KINDS:
         raise ValueError(f"--plot {plot}: must end in {', '.join(figures.KINDS)}")
     whole_number(repeats, "repeats", low=2)
+    as_losses(losses)
     source = read_teacher(teacher, order, tokens, logits, normalise)
     granted = None if access is None else catalogue.level(access, source.inputs)
     asked = [catalogue.student(name, source.inputs) for name in students or []]
