@@ -26,7 +26,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 
 SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
-SLOW = ("a student with a name", "a student of one's own", "a query law", "a training objective", "a loss")
+SLOW = (
+    "a student with a name",
+    "a student of one's own",
+    "a query law",
+    "a training objective",
+    "a loss",
+)
 """The example that takes most: three commands."""
 
 CHANNEL = "an access level through a new channel"

@@ -79,24 +79,28 @@ def covered(fits, shrink=1.0):
     return int(((fits["slope"] + 0.5).abs() <= half).sum())
 
 
-@pytest.fixture(scope="module")
-def synthetic():
-    """400 noisy curves of slope -1/2 whose noise falls 30-fold along the range."""
+@pytest.fixture(scope="module", params=[400, pytest.param(1000, marks=pytest.mark.long)])
+def synthetic(request):
+    """Noisy curves of slope -1/2 whose noise falls 30-fold along the range."""
     rng, sigma = np.random.default_rng(4), np.geomspace(0.15, 0.005, 9)
-    rows = [curve(N, noisy(rng, sigma), student=i) for i in range(400)]
+    rows = [curve(N, noisy(rng, sigma), student=i) for i in range(request.param)]
     frame = pd.concat(rows, ignore_index=True)
     return frame.assign(
-        std_error=frame["mean"] * np.tile(sigma, 400),
-        swapped=frame["mean"] * np.tile(sigma[::-1], 400),
+        std_error=frame["mean"] * np.tile(sigma, request.param),
+        swapped=frame["mean"] * np.tile(sigma[::-1], request.param),
     )
 
 
+def curves_of(frame):
+    return frame["student"].nunique()
+
+
 def test_coverage_of_the_interval(synthetic):
-    """Coverage is at least 0.95: fewer hits than the 1e-6 quantile of Binomial(400, 0.95) would refute it.
+    """Coverage is at least 0.95: fewer hits than the 1e-6 quantile of Binomial(curves, 0.95) would refute it.
 
     Controls that must be refused: intervals of half the width, and standard errors given to the wrong points.
     """
-    needed = stats.binom.ppf(FALSE_ALARM, 400, 0.95)
+    needed = stats.binom.ppf(FALSE_ALARM, curves_of(synthetic), 0.95)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PowerLawWarning)
         right = fit_rate(synthetic)
@@ -114,7 +118,7 @@ def test_straight_curves_are_rarely_warned_of(synthetic):
         warnings.simplefilter("ignore", PowerLawWarning)
         fits = fit_rate(synthetic)
         halved = fit_rate(synthetic.assign(std_error=synthetic["std_error"] / 2))
-    allowed = stats.binom.ppf(1 - FALSE_ALARM, 400, 0.05)
+    allowed = stats.binom.ppf(1 - FALSE_ALARM, curves_of(synthetic), 0.05)
 
     def misses(fits):
         return ((fits["slope_change_low"] > 0) | (fits["slope_change_high"] < 0)).sum()
