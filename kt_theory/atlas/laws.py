@@ -1,10 +1,10 @@
 """The law of a risk, floor + scale n^-exponent, fitted to a simulated curve and to the exact one.
 
-Weighted least squares in floor >= 0 and scale >= 0 for each exponent of a grid, and the exponent at
-which the sum of squares is least. The interval of the exponent has all those whose sum of squares
-is above that by at most 1.96^2 times the scatter of the best fit (where that exceeds 1, or the law
-does not hold exactly); that of the floor is the union of its intervals at these exponents. A curve
-that has no more than noise above its floor has no exponent.
+Weighted least squares in floor >= 0 and scale >= 0 for each exponent of a grid, which is fine about
+the best, and the exponent at which the sum of squares is least. The interval of the exponent has
+all those whose sum of squares is above that by at most 1.96^2 times the scatter of the best fit
+(where that exceeds 1, or the law does not hold exactly); that of the floor is the union of its
+intervals at these exponents. A curve that has no more than noise above its floor has no exponent.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EXPONENTS = np.round(np.arange(0.05, 3.0, 0.005), 3)
+_FINE = np.linspace(-0.01, 0.01, 401)
 FEWEST = 4
 _SEEN = 4.9
 """Standard errors by which a curve must rise above its floor to have an exponent."""
@@ -56,10 +57,9 @@ def fit_law(n: np.ndarray, risk: np.ndarray, std_error: np.ndarray) -> Law:
     """
     error = np.maximum(std_error, 1e-9 + 1e-6 * risk)
     weight = 1.0 / error**2
-    fall = np.exp(-EXPONENTS[:, None] * np.log(n / n[0]))
-    floor, scale = _floors_and_scales(fall, risk, weight)
-    left = risk - floor[:, None] - scale[:, None] * fall
-    squares = (left**2 * weight).sum(axis=1)
+    _, _, squares = _fits(EXPONENTS, n, risk, weight)
+    exponents = np.unique(np.append(EXPONENTS, EXPONENTS[squares.argmin()] + _FINE))
+    fall, floor, squares = _fits(exponents, n, risk, weight)
     best = int(squares.argmin())
     scatter = squares[best] / max(1, len(n) - 3)
     close = squares <= squares[best] + QUANTILE**2 * max(1.0, scatter)
@@ -69,8 +69,18 @@ def fit_law(n: np.ndarray, risk: np.ndarray, std_error: np.ndarray) -> Law:
     level = float(floor[best]), max(0.0, float(low)), float(high)
     if not seen:
         return Law(*level, math.nan, math.nan, math.nan, float(scatter))
-    inside = EXPONENTS[close]
-    return Law(*level, float(EXPONENTS[best]), float(inside[0]), float(inside[-1]), float(scatter))
+    inside = exponents[close]
+    return Law(*level, float(exponents[best]), float(inside[0]), float(inside[-1]), float(scatter))
+
+
+def _fits(
+    exponents: np.ndarray, n: np.ndarray, risk: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return n^-exponent, (E, N), and the best floor and its sum of squares at each exponent."""
+    fall = np.exp(-exponents[:, None] * np.log(n / n[0]))
+    floor, scale = _floors_and_scales(fall, risk, weight)
+    left = risk - floor[:, None] - scale[:, None] * fall
+    return fall, floor, (left**2 * weight).sum(axis=1)
 
 
 def _floors_and_scales(

@@ -45,6 +45,8 @@ def make(
     -------
     list of Path
     """
+    import pandas as pd
+
     folder = as_path(out, "out")
     whole_number(repeats, "repeats", low=2)
     whole_number(seed, "seed")
@@ -55,12 +57,13 @@ def make(
     with figures.style():
         picture = page.draw(curves, points, known)
         drawn = figures.write(picture, folder / FILES[3])
-    return [
-        write_table(curves, folder / FILES[0]),
-        write_table(known, folder / FILES[1]),
-        write_bytes(folder / FILES[2], page.text(curves, known, repeats).encode()),
-        drawn,
+    tables = [
+        write_table(table, folder / name)
+        for table, name in zip((curves, known), FILES[:2], strict=True)
     ]
+    # What the page says follows from the tables as they are written.
+    text = page.text(pd.read_csv(tables[0]), pd.read_csv(tables[1]), repeats)
+    return [*tables, write_bytes(folder / FILES[2], text.encode()), drawn]
 
 
 def swept(folder: Path, repeats: int, seed: int, *, progress: bool = True) -> pd.DataFrame:

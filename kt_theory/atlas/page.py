@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures
-from kt_theory.atlas.laws import APART, NEWS
+from kt_theory.atlas.laws import APART, EXPONENTS, NEWS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,8 +118,8 @@ def _draw_risks(axes: Any, points: pd.DataFrame) -> None:
 
 
 def _draw_exponents(axes: Any, curves: pd.DataFrame) -> None:
-    width = curves["exponent_high"] - curves["exponent_low"]
-    sharp = curves[(width < _SHARP) & curves["exact_exponent"].notna()]
+    sharp = _sharp(curves)
+    sharp = sharp[sharp["exact_exponent"].notna()]
     fixed = sharp["teacher"] != _MOVING
     top = float(sharp[["exponent_high", "exact_exponent"]].max().max())
     low = float(sharp[["exponent_low", "exact_exponent"]].min().min())
@@ -155,6 +155,12 @@ def _by_student(curves: pd.DataFrame) -> Any:
     return curves.groupby(curves["student"].str.replace(".npy", "", regex=False), sort=False)
 
 
+def _sharp(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the curves whose exponent is known well, and none of the largest that are tried."""
+    width = rows["exponent_high"] - rows["exponent_low"]
+    return rows[(width < _SHARP) & (rows["exponent_high"] < 0.99 * EXPONENTS[-1])]
+
+
 def _range(values: pd.Series) -> str:
     there = values.dropna()
     if there.empty:
@@ -164,7 +170,7 @@ def _range(values: pd.Series) -> str:
 
 
 def _exponents(rows: pd.DataFrame) -> str:
-    sharp = rows[rows["exponent_high"] - rows["exponent_low"] < _SHARP]
+    sharp = _sharp(rows)
     if sharp.empty:
         return ""
     found, exact = _range(sharp["exponent"]), _range(sharp["exact_exponent"])

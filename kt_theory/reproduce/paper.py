@@ -255,7 +255,7 @@ def _risks(spec: Spec, folder: Path, progress: bool) -> pd.DataFrame:
     frame = measured(folder).rename(columns={"teacher": "panel"})
     frame.insert(2, "teacher", frame["panel"].map({each.name: each.family for each in spec.axes}))
     bound_columns(frame)
-    return frame.drop(columns=["cell", "status", "error"])
+    return frame.drop(columns=["cell", "status", "error", "loss", "infinite"])
 
 
 def _draw_figure_1(frame: pd.DataFrame) -> Any:
