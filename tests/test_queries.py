@@ -176,6 +176,7 @@ def test_designs_and_pilots():
     np.testing.assert_array_equal(
         queries.two_stage(0.5).pilot_visits(9, np.array([0.5, 0.0, 0.5])), [2, 0, 2]
     )
+    np.testing.assert_array_equal(queries.two_stage(0.2).pilot_visits(40, np.ones(4)), [2] * 4)
     teacher = kt.Teacher([[1.0, 0.0], [0.5, 0.5], [0.9, 0.1]], [0.6, 0.4, 0.0])
     np.testing.assert_array_equal(queries.oracle(teacher).visits(10), [1, 9, 0])
     np.testing.assert_array_equal(queries.oracle(teacher).visits(1), [0, 1, 0])

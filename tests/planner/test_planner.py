@@ -243,6 +243,7 @@ def test_plan_orders_the_levels_and_finds_the_cheapest():
     np.testing.assert_allclose(frame["cost"], expected, rtol=1e-12)
     assert frame["cheapest"].tolist() == [cost == min(expected) for cost in expected]
     assert "cost" not in plan(2, 2, 0.2)
+    assert "top_k(4)" not in set(plan(2, 5, 0.3, top=(1, 4))["access"])  # soft labels
     of_teacher = plan(teacher=TEACHER, tv=0.05, top=(1,))
     assert (of_teacher["n"] == of_teacher["lower"]).all()
 
