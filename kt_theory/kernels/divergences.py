@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from numba import njit, types
 
 from kt_theory.kernels.layout import LANES
-from kt_theory.kernels.options import BARE
-from kt_theory.kernels.vectors import LONG, REAL, Lanes, entries, intrinsic, loop_over_reals
+from kt_theory.kernels.options import BARE, LEAF
+from kt_theory.kernels.vectors import LONG, REAL, Lanes, entries, intrinsic, loop, loop_over_reals
 
 NAMES = ("tv", "kl", "reverse_kl", "chi2", "hellinger2", "js", "l2", "acceptance")
 """The losses, in the order of the row that `row_losses` writes."""
@@ -95,13 +96,12 @@ def row_losses(rows, out, tables, own, logs, at, labels, takes, found):
     if takes & SQUARES:
         chi2, roots, found[L2] = _squares(rows, out, tables, own, labels)
         found[CHI2], found[HELLINGER2] = chi2, max(0.0, 0.5 * roots)
-    if takes & MIDDLE:
-        kl, reverse, middle = _middle(rows, out, tables, own, logs, at, labels)
+    if takes & LOGARITHMS:
+        kl, reverse, entropies = _logarithms(rows, out, tables, own, logs, at, labels)
         found[KL], found[REVERSE_KL] = max(0.0, kl), max(0.0, reverse)
-        found[JS] = max(0.0, 0.5 * middle)
-    elif takes & LOGARITHMS:
-        kl, reverse = _logarithms(rows, out, tables, own, logs, at, labels)
-        found[KL], found[REVERSE_KL] = max(0.0, kl), max(0.0, reverse)
+        if takes & MIDDLE:
+            middle, _ = _middle(rows, out, tables, own, labels)
+            found[JS] = max(0.0, 0.5 * entropies - middle)
     return mass, least
 
 
@@ -162,16 +162,18 @@ def _terms_of_squares(terms: _Terms, q: Any, p: Any) -> list[Any]:
 
 
 def _terms_of_logarithms(terms: _Terms, q: Any, p: Any, lp: Any) -> list[Any]:
+    builder = terms.builder
     lq = log(terms.lanes, q)
-    return [terms.entropy(p, lp, lq), terms.entropy(q, lq, lp)]
-
-
-def _terms_of_middle(terms: _Terms, q: Any, p: Any, lp: Any) -> list[Any]:
-    builder, lanes = terms.builder, terms.lanes
-    lq = log(lanes, q)
-    lm = log(lanes, builder.fmul(lanes.constant(REAL, 0.5), builder.fadd(p, q)))
-    both = builder.fadd(terms.entropy(p, lp, lm), terms.entropy(q, lq, lm))
+    of_p = terms.where(p, builder.fmul(p, lp), terms.zero)
+    of_q = terms.where(q, builder.fmul(q, lq), terms.zero)
+    both = builder.fadd(of_p, of_q)
     return [terms.entropy(p, lp, lq), terms.entropy(q, lq, lp), both]
+
+
+def _terms_of_middle(terms: _Terms, q: Any, p: Any) -> list[Any]:
+    builder, lanes = terms.builder, terms.lanes
+    m = builder.fmul(lanes.constant(REAL, 0.5), builder.fadd(p, q))
+    return [terms.where(m, builder.fmul(m, log(lanes, m)), terms.zero), terms.zero]
 
 
 @intrinsic
@@ -190,13 +192,47 @@ def _squares(typing, rows, out, tables, own, labels):
 
 @intrinsic
 def _logarithms(typing, rows, out, tables, own, logs, at, labels):
-    """Return (sum p (lp - lq), sum q (lq - lp))."""
-    kind, codegen = _sums(2, 3, _terms_of_logarithms)
+    """Return (sum p (lp - lq), sum q (lq - lp), sum p lp + q lq)."""
+    kind, codegen = _sums(3, 3, _terms_of_logarithms)
     return kind(rows, out, tables, own, logs, at, labels), codegen
 
 
 @intrinsic
-def _middle(typing, rows, out, tables, own, logs, at, labels):
-    """Return these two and sum p (lp - lm) + q (lq - lm), m = (p + q) / 2."""
-    kind, codegen = _sums(3, 3, _terms_of_middle)
-    return kind(rows, out, tables, own, logs, at, labels), codegen
+def _middle(typing, rows, out, tables, own, labels):
+    """Return (sum m log m, 0), m = (p + q) / 2."""
+    kind, codegen = _sums(2, 2, _terms_of_middle)
+    return kind(rows, out, tables, own, labels), codegen
+
+
+def log_table(table: np.ndarray) -> np.ndarray:
+    """Return the logarithms of the entries of an array, one after the other: those that the losses
+    take, so that equal rows have none.
+    """
+    entries = np.ones(-(-table.size // LANES) * LANES)
+    entries[: table.size] = table.reshape(-1)
+    found = np.empty_like(entries)
+    _write_logs(entries, found)
+    return found[: table.size]
+
+
+@njit(**LEAF)
+def _write_logs(entries, found):
+    _logs(entries, found, entries.size)
+
+
+@intrinsic
+def _logs(typing, source, target, size):
+    """Write the logarithms of a whole number of vectors."""
+
+    def codegen(context, builder, signature, args):
+        places = [entries(context, builder, signature.args[k], args[k]) for k in (0, 1)]
+        lanes = Lanes(builder, LANES)
+
+        def body(i):
+            lanes.store(log(lanes, lanes.load(places[0], i)), places[1], i)
+            return []
+
+        loop(builder, args[2], LANES, [], body)
+        return context.get_dummy_value()
+
+    return types.void(source, target, types.int64), codegen

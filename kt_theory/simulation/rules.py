@@ -103,8 +103,7 @@ def measures(losses: Sequence[Loss], pi: np.ndarray, rho: np.ndarray) -> Measure
         takes |= divergences.TAKES[place] if place < len(divergences.TAKES) else 0
     logs = np.zeros(0)
     if takes & divergences.LOGARITHMS:
-        with np.errstate(divide="ignore"):
-            logs = np.log(pi).reshape(-1)
+        logs = divergences.log_table(pi)
     addresses = [_compiled_loss(loss).address for loss in own]
     numbers = np.array(places, dtype=np.int64), takes, np.array(addresses, dtype=np.int64)
     return Measures(np.array(rho), *numbers, logs)

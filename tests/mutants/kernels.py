@@ -176,10 +176,8 @@ MUTANTS = (
     Mutant(
         "kernels-kl-turned",
         "kernels/divergences.py",
-        "    lq = log(terms.lanes, q)\n"
-        "    return [terms.entropy(p, lp, lq), terms.entropy(q, lq, lp)]",
-        "    lq = log(terms.lanes, q)\n"
-        "    return [terms.entropy(q, lq, lp), terms.entropy(p, lp, lq)]",
+        "return [terms.entropy(p, lp, lq), terms.entropy(q, lq, lp), both]",
+        "return [terms.entropy(q, lq, lp), terms.entropy(p, lp, lq), both]",
         "kl is that of the teacher from the student",
         "simulation/test_losses.py",
     ),

@@ -8,14 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numba import njit, types
 
 import kt_theory as kt
-from kt_theory.kernels.divergences import NAMES, log
-from kt_theory.kernels.layout import LANES
+from kt_theory.kernels.divergences import NAMES, log_table
 from kt_theory.kernels.statistics import WIDE_BINS, WIDE_SUMS, interval, moments, quantiles
 from kt_theory.kernels.tally import accumulate_wide
-from kt_theory.kernels.vectors import Lanes, entries, intrinsic, loop
 from kt_theory.losses import LOSSES, TV, as_losses
 from kt_theory.simulation.cell import Cell
 
@@ -61,27 +58,6 @@ STUDENTS = [
 ]
 
 
-@intrinsic
-def _logs(typing, x, out, size):
-    def codegen(context, builder, signature, args):
-        source, target = (entries(context, builder, signature.args[k], args[k]) for k in (0, 1))
-        lanes = Lanes(builder, LANES)
-
-        def body(i):
-            lanes.store(log(lanes, lanes.load(source, i)), target, i)
-            return []
-
-        loop(builder, args[2], LANES, [], body)
-        return context.get_dummy_value()
-
-    return types.void(x, out, types.int64), codegen
-
-
-@njit
-def logs(x, out):
-    _logs(x, out, x.size)
-
-
 def test_the_logarithm_is_right_to_a_unit_in_the_last_place():
     x = np.concatenate(
         [
@@ -91,8 +67,7 @@ def test_the_logarithm_is_right_to_a_unit_in_the_last_place():
             [0.0, 5e-324, 2.0**-1022, 0.5, math.sqrt(0.5), 1.0, np.nextafter(1, 0), 2.0],
         ]
     )
-    found = np.empty_like(x)
-    logs(x, found)
+    found = log_table(x)
     with np.errstate(divide="ignore"):
         right = np.log(x)
     assert found[-8] == -np.inf
@@ -140,6 +115,19 @@ def test_losses_asked_together_or_one_by_one_are_the_same_bits():
             assert one.mean == other.mean
     plain = kt.simulate(teacher, students, 30, 300, keep_losses=True)
     np.testing.assert_array_equal(plain.losses, together.losses[..., asked.index("tv")])
+
+
+def test_a_right_copy_loses_nothing():
+    """Equal rows have no loss at all, so that a risk is that of unvisited inputs alone."""
+    teacher = some_teacher(7, 70)
+    cell = Cell(teacher, [kt.STUDENTS["ce_ful"]], 10**5, 1, losses=list(LOSSES.values()))
+    found = np.empty((20, len(LOSSES)))
+    cell.run(0, 20, found)
+    right = [1.0 if name == "acceptance" else 0.0 for name in LOSSES]
+    whole = cell.draw(0, 20).sum(axis=2)[:, teacher.rho > 0].all(axis=1)
+    assert whole.any()
+    assert (found[whole][:, :-1] == right[:-1]).all()
+    np.testing.assert_allclose(found[whole][:, -1], 1.0, rtol=1e-15)
 
 
 @pytest.mark.parametrize("zeros", [False, True])
