@@ -13,6 +13,7 @@ from kt_theory.teacher import RowClasses
 
 TAIL_NATS = 47.0
 CHUNK = 2**16
+BATCH = 2**18
 
 
 def visit_window(
@@ -66,6 +67,29 @@ Deviations = Callable[[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray], N
 """(first, labels, rest, weight, profile): write sum_j weight_j E|q_j - p_j|, or twice another loss,
 for first, first + 1, ... visits, with p_j = labels_j and 1 - p_j = rest_j.
 """
+
+
+def in_batches(
+    mean: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
+) -> Deviations:
+    """Return the deviations of `mean`(k, p, 1 - p), which broadcasts, a batch of visit counts at a
+    time.
+    """
+
+    def deviations(
+        first: float,
+        labels: np.ndarray,
+        rest: np.ndarray,
+        weight: np.ndarray,
+        profile: np.ndarray,
+    ) -> None:
+        step = max(1, BATCH // len(labels))
+        for start in range(0, len(profile), step):
+            k = first + np.arange(start, min(start + step, len(profile)))
+            each = mean(k[:, None], labels[None, :], rest[None, :])
+            profile[start : start + len(k)] = each @ weight
+
+    return deviations
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kt_theory.exact.averages import LabelMeans, average_over_visits
+from kt_theory.exact.averages import LabelMeans, average_over_visits, in_batches
 from kt_theory.exact.cost import NoExactRisk
 from kt_theory.exact.risk import RowRisk
-from kt_theory.exact.smoothed import BATCH, PRICE
+from kt_theory.exact.smoothed import PRICE
 from kt_theory.exact.unvisited import uniform_distance
 from kt_theory.teacher import RowClasses
 
@@ -51,21 +51,7 @@ class Flipped(RowRisk):
     def visited(self, classes: RowClasses, n: np.ndarray) -> np.ndarray:
         """Return what visited rows lose, (N,)."""
         self._refuse_more_labels(classes)
-
-        def deviations(
-            first: float,
-            labels: np.ndarray,
-            rest: np.ndarray,
-            weight: np.ndarray,
-            profile: np.ndarray,
-        ) -> None:
-            step = max(1, BATCH // len(labels))
-            for start in range(0, len(profile), step):
-                k = first + np.arange(start, min(start + step, len(profile)))
-                each = self._deviation(k[:, None], labels[None, :], rest[None, :])
-                profile[start : start + len(k)] = each @ weight
-
-        means = LabelMeans(deviations, 3.0 * PRICE, errs_at_0=True)
+        means = LabelMeans(in_batches(self._deviation), 3.0 * PRICE, errs_at_0=True)
         simulation = f"simulate(teacher, students.{self.name}, n)"
         return average_over_visits(classes, n, means, self.name, simulation)
 

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kt_theory.exact.averages import CHUNK, TAIL_NATS, Deviations, LabelMeans, average_over_visits
+from kt_theory.exact.averages import (
+    BATCH,
+    CHUNK,
+    TAIL_NATS,
+    Deviations,
+    LabelMeans,
+    average_over_visits,
+)
 from kt_theory.exact.cost import NoExactRisk
 from kt_theory.exact.risk import RowRisk
 from kt_theory.losses import CHI2, L2, TV, SumOverLabels
@@ -20,8 +27,6 @@ PRICE = 60.0
 
 PER_LABEL = 400.0
 """Counts that a label costs at least."""
-
-BATCH = 2**18
 
 NODES, DIRECT = 24, 256
 """How many visit counts stand for a stretch of more than `DIRECT` in which they double at most."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.exact.averages import LabelMeans, average_over_visits, visit_window
+from kt_theory.exact.averages import LabelMeans, average_over_visits, in_batches, visit_window
 from kt_theory.exact.cost import refuse_beyond
 from kt_theory.exact.counted import Counted
 from kt_theory.exact.informed import refuse_other_shape
@@ -18,8 +18,6 @@ from kt_theory.teacher import RowClasses, Teacher
 
 PRICE = 300.0
 """Nanoseconds for a binomial probability and a distribution function."""
-
-BATCH = 2**18
 
 
 @dataclass(frozen=True)
@@ -47,20 +45,10 @@ class Smoothed(RowRisk):
         """Return what visited rows lose, (N,)."""
         pairs = self.c * classes.rows.shape[1]
 
-        def deviations(
-            first: float,
-            labels: np.ndarray,
-            rest: np.ndarray,
-            weight: np.ndarray,
-            profile: np.ndarray,
-        ) -> None:
-            step = max(1, BATCH // len(labels))
-            for start in range(0, len(profile), step):
-                k = first + np.arange(start, min(start + step, len(profile)))
-                each = deviation(k[:, None], labels[None, :], self.c, pairs)
-                profile[start : start + len(k)] = each @ weight
+        def mean(k: np.ndarray, p: np.ndarray, rest: np.ndarray) -> np.ndarray:
+            return deviation(k, p, self.c, pairs)
 
-        means = LabelMeans(deviations, PRICE, errs_at_0=True)
+        means = LabelMeans(in_batches(mean), PRICE, errs_at_0=True)
         simulation = f"simulate(teacher, students.{self.name}, n)"
         return average_over_visits(classes, n, means, self.name, simulation)
 
