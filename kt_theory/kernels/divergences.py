@@ -100,8 +100,8 @@ def row_losses(rows, out, tables, own, logs, at, labels, takes, found):
         kl, reverse, entropies = _logarithms(rows, out, tables, own, logs, at, labels)
         found[KL], found[REVERSE_KL] = max(0.0, kl), max(0.0, reverse)
         if takes & MIDDLE:
-            middle, _ = _middle(rows, out, tables, own, labels)
-            found[JS] = max(0.0, 0.5 * entropies - middle)
+            middle = _middle(rows, out, tables, own, labels)
+            found[JS] = max(0.0, 0.5 * entropies - middle[0])
     return mass, least
 
 
@@ -173,7 +173,7 @@ def _terms_of_logarithms(terms: _Terms, q: Any, p: Any, lp: Any) -> list[Any]:
 def _terms_of_middle(terms: _Terms, q: Any, p: Any) -> list[Any]:
     builder, lanes = terms.builder, terms.lanes
     m = builder.fmul(lanes.constant(REAL, 0.5), builder.fadd(p, q))
-    return [terms.where(m, builder.fmul(m, log(lanes, m)), terms.zero), terms.zero]
+    return [terms.where(m, builder.fmul(m, log(lanes, m)), terms.zero)]
 
 
 @intrinsic
@@ -199,8 +199,8 @@ def _logarithms(typing, rows, out, tables, own, logs, at, labels):
 
 @intrinsic
 def _middle(typing, rows, out, tables, own, labels):
-    """Return (sum m log m, 0), m = (p + q) / 2."""
-    kind, codegen = _sums(2, 2, _terms_of_middle)
+    """Return (sum m log m,), m = (p + q) / 2."""
+    kind, codegen = _sums(1, 2, _terms_of_middle)
     return kind(rows, out, tables, own, labels), codegen
 
 
