@@ -12,6 +12,7 @@ from .access import Access as Access
 from .access import AccessError as AccessError
 from .consistency import Consistency as Consistency
 from .consistency import consistency as consistency
+from .dumps import Dump as Dump
 from .exact.cost import NoExactRisk as NoExactRisk
 from .exact.missing_mass import ce_ful_weights as ce_ful_weights
 from .exact.missing_mass import missing_mass_law as missing_mass_law

@@ -1,0 +1,150 @@
+"""A dump: its parts, and how they are read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kt_theory.dumps.block import CELLS, Block, Listed
+from kt_theory.dumps.checks import KINDS, Reading, as_block
+from kt_theory.validation import as_floats, unknown_name, whole_number
+
+
+class Part(ABC):
+    """One file of a dump, or an array in memory: a frozen record that can be sent to a worker.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    kind : str
+        What its values are: one of `checks.KINDS`.
+    positions : int or None
+        Rows that it holds, or None where only reading tells.
+    width : int or None
+        Labels of a whole row; None where rows list some of them.
+    """
+
+    name: str
+    kind: str
+    positions: int | None
+    width: int | None
+
+    @abstractmethod
+    def listed(self, start: int) -> Iterator[Listed]:
+        """Yield its rows from number `start` on, about `CELLS` cells at a time."""
+
+
+@dataclass(frozen=True)
+class Dump:
+    """What a sequence teacher says of each position of a text: its log-probabilities as they lie on
+    disk. Build it with `read` or `from_arrays`.
+
+    Attributes
+    ----------
+    parts : tuple of Part
+        Its files, in order.
+    reading : Reading
+        How they are read: the number of labels, what an input is.
+    """
+
+    parts: tuple[Part, ...]
+    reading: Reading
+
+    @classmethod
+    def from_arrays(
+        cls,
+        values: Any,
+        tokens: Any = None,
+        *,
+        kind: str = "logprobs",
+        context: int | None = None,
+    ) -> Dump:
+        """Return the dump of whole rows in memory.
+
+        Parameters
+        ----------
+        values : (N, A) array_like
+            Row i is the distribution of the token after tokens[:i + 1].
+        tokens : (N,) array_like of int, optional
+            One text.
+        kind : {"logprobs", "logits", "probabilities"}
+            What the values are; logprobs are natural logarithms.
+        context : int, optional
+            An input is the last so many tokens; by default all that went before.
+        """
+        table = as_floats(values, "values")
+        if table.ndim != 2 or not table.size:
+            raise ValueError(f"values has shape {table.shape}: must be (positions, labels)")
+        if kind not in KINDS:
+            raise unknown_name("kind", kind, KINDS)
+        text = None if tokens is None else np.asarray(tokens)
+        reading = Reading(labels=table.shape[1], context=_length(context))
+        return cls((_InMemory(table, text, kind, *table.shape),), reading)
+
+    @property
+    def labels(self) -> int | None:
+        """Labels of the teacher, A; None where neither the dump nor the caller says."""
+        return self.reading.labels
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rows hold all labels."""
+        return all(part.width is not None for part in self.parts)
+
+    @property
+    def positions(self) -> int | None:
+        """Rows of all parts, or None where only reading tells."""
+        counts = [part.positions for part in self.parts]
+        return None if None in counts else sum(c for c in counts if c is not None)
+
+    def split(self) -> list[Dump]:
+        """Return a dump for each part, for workers."""
+        return [replace(self, parts=(part,)) for part in self.parts]
+
+    def blocks(self, start: int = 0) -> Iterator[Block]:
+        """Yield the blocks of its positions, all but the first `start` rows; of a part that does
+        not know how many it holds `start` must be 0.
+
+        Raises
+        ------
+        ValueError
+            At the first row that is wrong, with its part and number.
+        """
+        for part in self.parts:
+            held = part.positions
+            if held is not None and start >= held:
+                start -= held
+                continue
+            for listed in part.listed(start):
+                start = 0
+                yield as_block(listed, part.kind, part.name, self.reading)
+
+
+@dataclass(frozen=True, eq=False)
+class _InMemory(Part):
+    values: np.ndarray
+    tokens: np.ndarray | None
+    kind: str
+    positions: int
+    width: int
+    name: str = "values"
+
+    def listed(self, start: int) -> Iterator[Listed]:
+        rows = max(1, CELLS // self.width)
+        for first in range(start, self.positions, rows):
+            places = np.arange(first, min(first + rows, self.positions)) + 1
+            values = self.values[first : first + rows]
+            if self.tokens is None:
+                yield Listed(values, None, places)
+            else:
+                ends = np.full_like(places, len(self.tokens))
+                yield Listed(values, None, places, self.tokens, np.zeros_like(places), places, ends)
+
+
+def _length(context: Any) -> int | None:
+    return None if context is None else whole_number(context, "context", low=0, high=64)
