@@ -1,0 +1,1 @@
+"""The layouts that dumps have on disk, a file for each."""

@@ -1,0 +1,55 @@
+"""What each layout says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kt_theory.dumps.dump import Part
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a caller says of a dump's files, beside where they are.
+
+    Attributes
+    ----------
+    labels : int or None
+        How many the teacher has; None: as the files say.
+    kind : str or None
+        What the values are, one of `checks.KINDS`; None: as the layout has them.
+    options : Any
+        A path to settings that the layout needs and its files lack, or None.
+    """
+
+    labels: int | None = None
+    kind: str | None = None
+    options: Any = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout of dumps.
+
+    Attributes
+    ----------
+    name : str
+        What `format=` calls it.
+    looks : str
+        Its fields, for messages and the docs.
+    suffixes : collection of str
+        Of its files, in lower case.
+    has : callable
+        Whether a file with these columns, fields of its first record or names of arrays has it.
+    part : callable
+        Opens a file: reads its head, and refuses what the layout cannot be.
+    """
+
+    name: str
+    looks: str
+    suffixes: Collection[str]
+    has: Callable[[Collection[str]], bool]
+    part: Callable[[Path, Asked], Part]
