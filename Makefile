@@ -7,7 +7,7 @@ TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 # Hundreds of processes start in the tests: what they import is compiled once, whatever the caller wants.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce atlas test checked compiled test-long test-arm battery bench bench-transfer bench-losses bench-sweeps attack mutants clean
+.PHONY: reproduce atlas test checked compiled test-long test-arm battery bench bench-transfer widths bench-losses bench-sweeps attack mutants clean
 
 reproduce: $(READY)
 	$(BIN)/kt-theory reproduce
@@ -56,6 +56,9 @@ bench-transfer: $(READY)
 
 bench-certificates: $(READY)
 	$(BIN)/python benchmarks/certificates.py --draws 20 > benchmarks/certificates.md
+
+widths: $(READY)
+	$(BIN)/python benchmarks/widths.py > docs/widths.md
 
 bench-losses: $(READY)
 	$(BIN)/python benchmarks/losses.py > benchmarks/losses.md

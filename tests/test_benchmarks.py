@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from grids import few_quick
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -93,3 +94,34 @@ def test_the_certificate_of_a_list_is_at_most_the_least_of_published_bounds_ever
     from certificates import SETTINGS, measured
 
     assert max(measured(setting, 20)["ratio"] for setting in SETTINGS) <= 1.02
+
+
+@pytest.mark.parametrize(
+    ("level", "inputs", "labels"),
+    few_quick(
+        [
+            ("hard", 1, 10),
+            ("partial", 1, 4),
+            ("partial", 2, 20),
+            ("partial", 100, 12),
+            ("top_k(5)", 10, 10),
+        ],
+        [("partial", 2, 20), ("top_k(5)", 10, 10)],
+    ),
+)
+def test_the_table_of_widths_is_what_the_limits_are(level, inputs, labels, monkeypatch):
+    """A row of docs/widths.md, computed again, number by number."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import widths
+
+    table = (BENCHMARKS.parent / "docs" / "widths.md").read_text(encoding="utf-8")
+    assert widths.line(level, inputs, labels) in table.splitlines()
+
+
+def test_the_table_of_widths_has_all_its_rows(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import widths
+
+    table = (BENCHMARKS.parent / "docs" / "widths.md").read_text(encoding="utf-8")
+    starts = [line.split(" | ")[:3] for line in table.splitlines() if line.startswith("| ")][1:]
+    assert starts == [[f"| {level}", str(S), f"{A:,}"] for level, S, A in widths.rows()]

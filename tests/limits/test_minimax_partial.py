@@ -332,21 +332,23 @@ def test_the_explicit_teacher_loses_what_its_closed_form_says(
 
 @pytest.mark.parametrize(
     ("inputs", "n"),
-    few_quick([(1, 10**6), (1, 5000), (100, 10**4), (100, 10**8)], [(1, 10**6), (100, 10**8)]),
+    few_quick(
+        [(1, 10**6), (1, 5000), (2, 10**5), (100, 10**4), (100, 10**8)], [(1, 10**6), (2, 10**5)]
+    ),
 )
 def test_more_labels_than_the_search_can_serve(inputs: int, n: int) -> None:
     searched, explicit = (
         minimax_risk("partial", inputs, 2000, n),
         many_labels_lower(inputs, 2000, n)[0],
     )
-    assert 0.985 * searched.lower < explicit  # the last row's own light labels are left out
+    assert 0.998 * searched.lower < explicit
     assert explicit <= searched.upper
     for labels in (10**4 + 1, 10**6):
         limit, top = (
             minimax_risk("partial", inputs, labels, n),
             minimax_risk("top_k", inputs, labels, n, k=7),
         )
-        assert 0 < limit.width < 0.02
+        assert limit.upper < 1.005 * limit.lower
         assert top.lower <= limit.lower * (1 + 1e-12)
         assert top.upper <= limit.upper * (1 + 1e-12)
         assert limit.lower >= minimax_risk("soft", inputs, labels, n).lower

@@ -136,7 +136,7 @@ def _guess(inputs: int, labels: int, k: int, tv: float) -> float:
 
 @cache
 def _explicit(inputs: int, labels: int, n: int, k: int) -> float:
-    return flat_rows_lower(inputs, labels, n, k)[0] if n else 1.0 - 1.0 / labels
+    return flat_rows_lower(inputs, labels, n, k).value if n else 1.0 - 1.0 / labels
 
 
 def _sharpest(inputs: int, labels: int, n: int, k: int) -> float:
