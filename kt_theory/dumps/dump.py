@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from kt_theory.dumps.block import CELLS, Block, Listed
-from kt_theory.dumps.checks import KINDS, Reading, as_block
+from kt_theory.dumps.checks import as_block
+from kt_theory.dumps.kinds import KINDS, Reading
 from kt_theory.validation import as_floats, unknown_name, whole_number
 
 
@@ -22,7 +23,7 @@ class Part(ABC):
     name : str
         What messages call it.
     kind : str
-        What its values are: one of `checks.KINDS`.
+        What its values are: one of `kinds.KINDS`.
     positions : int or None
         Rows that it holds, or None where only reading tells.
     width : int or None
@@ -90,6 +91,11 @@ class Dump:
     def labels(self) -> int | None:
         """Labels of the teacher, A; None where neither the dump nor the caller says."""
         return self.reading.labels
+
+    @property
+    def renormalised(self) -> bool:
+        """Whether rows that list some labels sum to 1: nothing is known of what they hide."""
+        return self.reading.renormalised
 
     @property
     def whole(self) -> bool:
