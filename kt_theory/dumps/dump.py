@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from kt_theory.dumps.block import CELLS, Block, Listed
-from kt_theory.dumps.checks import KINDS, Reading, as_block
+from kt_theory.dumps.checks import as_block
 from kt_theory.dumps.files import open_parts
+from kt_theory.dumps.kinds import KINDS, Reading, recognised
 from kt_theory.dumps.layouts.layout import Asked
 from kt_theory.dumps.part import Part
 from kt_theory.validation import as_floats, as_path, unknown_name, whole_number
@@ -75,7 +76,8 @@ class Dump:
         given = None if labels is None else whole_number(labels, "labels", low=1, high=2**31 - 1)
         chosen = None if options is None else as_path(options, "options")
         parts = open_parts(path, format, Asked(given, kind, chosen))
-        return cls(parts, Reading(given or parts[0].labels, _length(context)))
+        reading = Reading(given or parts[0].labels, _length(context))
+        return cls(parts, _told_by_rows(parts, reading, kind is not None))
 
     @classmethod
     def from_arrays(
@@ -106,12 +108,18 @@ class Dump:
             raise unknown_name("kind", kind, KINDS)
         text = None if tokens is None else np.asarray(tokens)
         reading = Reading(labels=table.shape[1], context=_length(context))
-        return cls((_InMemory(table, text, kind, *table.shape, table.shape[1]),), reading)
+        rows, width = table.shape
+        return cls((_InMemory(table, text, kind, rows, width, width),), reading)
 
     @property
     def labels(self) -> int | None:
         """Labels of the teacher, A; None where neither the dump nor the caller says."""
         return self.reading.labels
+
+    @property
+    def renormalised(self) -> bool:
+        """Whether rows that list some labels sum to 1: nothing is known of what they hide."""
+        return self.reading.renormalised
 
     @property
     def whole(self) -> bool:
@@ -171,3 +179,12 @@ class _InMemory(Part):
 
 def _length(context: Any) -> int | None:
     return None if context is None else whole_number(context, "context", low=0, high=64)
+
+
+def _told_by_rows(parts: tuple[Part, ...], reading: Reading, stated: bool) -> Reading:
+    """The reading with what the first rows tell of it."""
+    for part in parts:
+        first = next(part.listed(0), None)
+        if first is not None and len(first):
+            return recognised(first, part.kind, part.name, reading, stated)
+    raise ValueError(f"{parts[0].name} holds no position to be read, nor does any other file")

@@ -16,7 +16,7 @@ class Part(ABC):
     name : str
         What messages call it.
     kind : str
-        What its values are: one of `checks.KINDS`.
+        What its values are: one of `kinds.KINDS`.
     positions : int or None
         Rows that it holds, or None where only reading tells.
     width : int or None

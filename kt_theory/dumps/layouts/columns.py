@@ -10,10 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.dumps.block import CELLS, NO_LABEL
+from kt_theory.dumps.block import CELLS
 from kt_theory.sources import TooLarge, refuse_lists, require_file
-
-LARGEST_LABEL = 2**31 - 1
 
 _BUFFER = 1 << 20
 
@@ -58,7 +56,8 @@ class Ragged:
         width = int(self.counts.max(initial=0))
         if (self.counts == width).all():
             return self.flat.reshape(len(self.counts), width)
-        table = np.full((len(self.counts), width), fill, dtype=self.flat.dtype)
+        kind = np.int64 if self.flat.dtype.kind == "u" and fill < 0 else self.flat.dtype
+        table = np.full((len(self.counts), width), fill, dtype=kind)
         table[np.arange(width) < self.counts[:, None]] = self.flat
         return table
 
@@ -174,16 +173,3 @@ def numbers(column: Any, missing: float) -> np.ndarray:
             column = column.cast(pa.float32())
         column = column.fill_null(pa.scalar(missing, column.type))
     return column.to_numpy(zero_copy_only=False)
-
-
-def as_labels(lists: Ragged, column: str) -> Ragged:
-    """Return ids of labels as int32, or refuse one that is too large."""
-    flat = lists.flat
-    if flat.dtype == np.int32:
-        return lists
-    if len(flat) and not NO_LABEL <= int(flat.min()) <= int(flat.max()) <= LARGEST_LABEL:
-        place = np.flatnonzero((flat < NO_LABEL) | (flat > LARGEST_LABEL))[0]
-        position = np.searchsorted(lists.edges(), place, side="right") - 1
-        what = f"has the id {flat[place]} in {column!r}: ids lie from 0 to {LARGEST_LABEL}"
-        raise Misfit("position", position, what)
-    return Ragged(flat.astype(np.int32), lists.counts)

@@ -119,7 +119,7 @@ class Compressed(Rows):
     columns = ("bytepacked_indices", "compressed_logprobs")
 
     def table(self, columns: Mapping[str, Ragged]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the labels, (m, k) int32, and the values, (m, k), of m positions."""
+        """Return the labels, (m, k) integers, and the values, (m, k), of m positions."""
         bits = label_bits(self.labels)
         ids, values = self.columns
         packed = columns[ids].rows((bits * self.listed + 7) // 8, ids)
@@ -176,7 +176,7 @@ class LegacyCompressed(Rows):
     columns = ("packed_indices", "exact_values", "coeffs")
 
     def table(self, columns: Mapping[str, Ragged]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the labels, (m, k) int32, and the values, (m, k), of m positions."""
+        """Return the labels, (m, k) integers, and the values, (m, k), of m positions."""
         bits = label_bits(self.labels)
         ids, exact, coefficients = self.columns
         words = -(-self.listed // (64 // bits))

@@ -20,7 +20,7 @@ class Asked:
     labels : int or None
         How many the teacher has; None: as the files say.
     kind : str or None
-        What the values are, one of `checks.KINDS`; None: as the layout has them.
+        What the values are, one of `kinds.KINDS`; None: as the layout has them.
     options : Any
         A path to settings that the layout needs and its files lack, or None.
     """

@@ -14,7 +14,6 @@ from kt_theory.dumps.block import CELLS, NO_LABEL, Listed
 from kt_theory.dumps.layouts.columns import (
     Misfit,
     Ragged,
-    as_labels,
     batches,
     depth_of,
     opened,
@@ -49,7 +48,7 @@ class Rows(ABC):
 
     @abstractmethod
     def table(self, columns: Mapping[str, Ragged]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the labels, (m, k) int32, and the values, (m, k), of m positions."""
+        """Return the labels, (m, k) integers, and the values, (m, k), of m positions."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Pairs(Rows):
         return (self.labels, self.values)
 
     def table(self, columns: Mapping[str, Ragged]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the labels, (m, k) int32, and the values, (m, k), of m positions."""
+        """Return the labels, (m, k) integers, and the values, (m, k), of m positions."""
         labels, values = columns[self.labels], columns[self.values]
         wrong = np.flatnonzero(labels.counts != values.counts)
         if len(wrong):
@@ -78,9 +77,11 @@ class Pairs(Rows):
         low = values.flat.min(initial=0)
         if not low > UNLISTED:
             gone = values.flat <= UNLISTED
-            labels = Ragged(np.where(gone, NO_LABEL, labels.flat.astype(np.int64)), labels.counts)
+            labels = Ragged(
+                np.where(gone, NO_LABEL, labels.flat.astype(np.int64, copy=False)), labels.counts
+            )
             values = Ragged(np.where(gone, np.nan, values.flat), values.counts)
-        return as_labels(labels, self.labels).table(NO_LABEL), values.table(np.nan)
+        return labels.table(NO_LABEL), values.table(np.nan)
 
 
 @dataclass(frozen=True)

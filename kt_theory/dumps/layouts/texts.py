@@ -66,7 +66,8 @@ class Texts(ABC):
 
 @dataclass(frozen=True)
 class WholeTexts(Texts):
-    """Row i asks for the token after tokens[:i + 1], as a causal model returns its logits.
+    """Row i asks for token i + `ahead`: for 1, the one after tokens[:i + 1], as a causal model
+    returns its logits.
 
     Where `answers` and a text has as many rows as tokens that its mask keeps, fewer than it has
     tokens, row j asks for the j-th of those.
@@ -74,6 +75,7 @@ class WholeTexts(Texts):
 
     tokens: str
     masks: tuple[str, ...]
+    ahead: int = 1
     answers: bool = False
 
     @property
@@ -85,17 +87,16 @@ class WholeTexts(Texts):
         """Return the spans of texts that have so many rows each."""
         tokens = columns[self.tokens]
         _refuse_lengths(columns, self.masks, tokens.counts)
-        first, last = _segments(tokens, columns.get("attention_mask"))
-        kept = _kept(columns, self.masks, len(tokens.flat))
-        after = _ranges(tokens.edges()[:-1] + 1, counts)
-        text = np.repeat(np.arange(len(counts)), counts)
-        if self.answers:
-            after = _of_answers(after, text, kept, tokens, counts)
         _refuse_more_rows(counts, tokens.counts)
-        own = np.maximum(after - 1, tokens.edges()[text])
+        kept = _kept(columns, self.masks, len(tokens.flat))
+        own = _ranges(tokens.edges()[:-1], counts)
+        after = own + self.ahead
+        if self.answers:
+            answered = _answered(kept, tokens, counts)
+            own[answered[0]] = after[answered[0]] = answered[1]
+        first, last = _segments(tokens, columns.get("attention_mask"))
         starts, ends = first[own], last[own]
-        asked = np.where(after < ends, after, own)
-        keep = kept[asked]
+        keep = kept[np.where(after < ends, after, own)]
         if "attention_mask" in columns:
             keep &= columns["attention_mask"].flat[own] != 0
         return Spans(tokens.flat, starts, after, ends, keep)
@@ -191,16 +192,11 @@ def _kept(columns: Columns, masks: Collection[str], size: int) -> np.ndarray:
     return kept
 
 
-def _of_answers(
-    after: np.ndarray, text: np.ndarray, kept: np.ndarray, tokens: Ragged, counts: np.ndarray
-) -> np.ndarray:
-    """The rows of texts that have one for each kept token ask for those."""
+def _answered(
+    kept: np.ndarray, tokens: Ragged, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows are of texts that have one for each kept token, and the places of those tokens."""
     sums = np.concatenate([[0], np.cumsum(kept)])
     held = np.diff(sums[tokens.edges()])
     only = (counts == held) & (held < tokens.counts)
-    if only.any():
-        of_answers = only[text]
-        chosen = np.repeat(only, tokens.counts) & kept
-        after = after.copy()
-        after[of_answers] = np.flatnonzero(chosen)
-    return after
+    return np.repeat(only, counts), np.flatnonzero(np.repeat(only, tokens.counts) & kept)
