@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,30 @@ class Listed:
     following_logprob: np.ndarray | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)
     lines: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def taken(self, chosen: slice | np.ndarray) -> Listed:
+        """Return some of its rows: a slice, or (m,) bool."""
+        found: dict[str, Any] = {}
+        for name in _OF_EACH_ROW:
+            array = getattr(self, name)
+            found[name] = None if array is None else array[chosen]
+        return replace(self, **found)
+
+
+_OF_EACH_ROW = (
+    "values",
+    "labels",
+    "places",
+    "starts",
+    "after",
+    "ends",
+    "lognorm",
+    "following_logprob",
+    "lines",
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,33 +10,11 @@ import numpy as np
 
 from kt_theory.dumps.block import CELLS, Block, Listed
 from kt_theory.dumps.checks import as_block
-from kt_theory.dumps.kinds import KINDS, Reading
-from kt_theory.validation import as_floats, unknown_name, whole_number
-
-
-class Part(ABC):
-    """One file of a dump, or an array in memory: a frozen record that can be sent to a worker.
-
-    Attributes
-    ----------
-    name : str
-        What messages call it.
-    kind : str
-        What its values are: one of `kinds.KINDS`.
-    positions : int or None
-        Rows that it holds, or None where only reading tells.
-    width : int or None
-        Labels of a whole row; None where rows list some of them.
-    """
-
-    name: str
-    kind: str
-    positions: int | None
-    width: int | None
-
-    @abstractmethod
-    def listed(self, start: int) -> Iterator[Listed]:
-        """Yield its rows from number `start` on, about `CELLS` cells at a time."""
+from kt_theory.dumps.files import open_parts
+from kt_theory.dumps.kinds import KINDS, Reading, recognised
+from kt_theory.dumps.layouts.layout import Asked
+from kt_theory.dumps.part import Part
+from kt_theory.validation import as_floats, as_path, unknown_name, whole_number
 
 
 @dataclass(frozen=True)
@@ -55,6 +32,52 @@ class Dump:
 
     parts: tuple[Part, ...]
     reading: Reading
+
+    @classmethod
+    def read(
+        cls,
+        path: Any,
+        format: str | None = None,
+        *,
+        labels: int | None = None,
+        context: int | None = None,
+        kind: str | None = None,
+        options: Any = None,
+    ) -> Dump:
+        """Return the dump that files hold; they are read when its blocks are asked for.
+
+        Parameters
+        ----------
+        path : path, or sequence of paths
+            A file, a folder, or a pattern such as "logits/*.parquet". Files are read in natural
+            order: part-2 before part-10.
+        format : str, optional
+            One of `layouts.table.LAYOUTS`; recognised by the columns, fields or arrays of the first
+            file if omitted.
+        labels : int, optional
+            How many the teacher has, A; by default what the files say.
+        context : int, optional
+            An input is the last so many tokens; by default all that went before.
+        kind : {"logprobs", "logits", "probabilities"}, optional
+            What the values are; by default what the layout has.
+        options : path, optional
+            The settings of a layout whose files do not hold them: DistillKit's compression.
+
+        Raises
+        ------
+        ValueError
+            If a file is damaged or has no layout that is known, or if files do not agree in their
+            layout or in the number of labels.
+        FileNotFoundError
+            If there is no such file.
+        """
+        if kind is not None and kind not in KINDS:
+            raise unknown_name("kind", kind, KINDS)
+        given = None if labels is None else whole_number(labels, "labels", low=1, high=2**31 - 1)
+        chosen = None if options is None else as_path(options, "options")
+        parts = open_parts(path, format, Asked(given, kind, chosen))
+        reading = Reading(given or parts[0].labels, _length(context))
+        return cls(parts, _told_by_rows(parts, reading, kind is not None))
 
     @classmethod
     def from_arrays(
@@ -85,7 +108,8 @@ class Dump:
             raise unknown_name("kind", kind, KINDS)
         text = None if tokens is None else np.asarray(tokens)
         reading = Reading(labels=table.shape[1], context=_length(context))
-        return cls((_InMemory(table, text, kind, *table.shape),), reading)
+        rows, width = table.shape
+        return cls((_InMemory(table, text, kind, rows, width, width),), reading)
 
     @property
     def labels(self) -> int | None:
@@ -138,6 +162,7 @@ class _InMemory(Part):
     kind: str
     positions: int
     width: int
+    labels: int
     name: str = "values"
 
     def listed(self, start: int) -> Iterator[Listed]:
@@ -154,3 +179,12 @@ class _InMemory(Part):
 
 def _length(context: Any) -> int | None:
     return None if context is None else whole_number(context, "context", low=0, high=64)
+
+
+def _told_by_rows(parts: tuple[Part, ...], reading: Reading, stated: bool) -> Reading:
+    """The reading with what the first rows tell of it."""
+    for part in parts:
+        first = next(part.listed(0), None)
+        if first is not None and len(first):
+            return recognised(first, part.kind, part.name, reading, stated)
+    raise ValueError(f"{parts[0].name} holds no position to be read, nor does any other file")

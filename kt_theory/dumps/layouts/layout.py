@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kt_theory.dumps.dump import Part
+    from kt_theory.dumps.part import Part
 
 NEXT, SAME = "next", "same"
 
