@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from kt_theory.dumps.block import CELLS, Listed
-from kt_theory.dumps.dump import Part
 from kt_theory.dumps.kinds import LOGITS, LOGPROBS, PROBABILITIES, likely_kind
 from kt_theory.dumps.layouts.layout import NEXT, Asked
+from kt_theory.dumps.layouts.texts import MASKED_LABEL, MASKS
+from kt_theory.dumps.part import Part
 from kt_theory.dumps.recognise import refuse_alignment
 
 LOOKS = (
@@ -40,8 +41,7 @@ _KINDS = {
 }
 _TOKENS = ("tokens", "input_ids")
 _OFFSETS = "offsets"
-_MASKS = {"attention_mask": 0, "labels": -100, "loss_mask": 0}
-_BESIDE = (*_TOKENS, _OFFSETS, *_MASKS)
+_BESIDE = (*_TOKENS, _OFFSETS, "attention_mask", "labels", *MASKS)
 _LOOKED_AT = 1024
 
 
@@ -218,9 +218,10 @@ def _plan(
     after = numbers + asked.ahead(NEXT)
     out = np.zeros(rows, dtype=bool)
     known = np.flatnonzero(after < ends)
-    for field in ("labels", "loss_mask"):
+    for field in ("labels", *MASKS):
         if field in beside:
-            out[known] |= beside[field][after[known]] == _MASKS[field]
+            left_out = MASKED_LABEL if field == "labels" else 0
+            out[known] |= beside[field][after[known]] == left_out
     kept = np.flatnonzero(~filled & ~out)
     skipped = {"filled up": int(filled.sum()), "masked": int((out & ~filled).sum())}
     skipped = {why: number for why, number in skipped.items() if number}
@@ -302,6 +303,11 @@ class WholeRows(Part):
     def width(self) -> int:  # type: ignore[override]
         """Labels of a row."""
         return self.values.shape[-1]
+
+    @property
+    def labels(self) -> int:  # type: ignore[override]
+        """Labels of the teacher."""
+        return self.width
 
     def listed(self, start: int) -> Iterator[Listed]:
         """Yield its rows, read from the file as they are needed."""

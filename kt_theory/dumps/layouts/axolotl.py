@@ -45,7 +45,7 @@ def _part(path: Path, asked: Asked) -> Lines:
     if field is None:
         raise ValueError(f"{path} has the fields {', '.join(record)}: none is called logprobs")
     read = partial(_texts, field=field, asked=asked, known={})
-    return Lines(str(path), asked.kind or LOGPROBS, read)
+    return Lines(str(path), asked.kind or LOGPROBS, read, asked.labels)
 
 
 def _texts(record: Record, field: str, asked: Asked, known: dict[Any, int]) -> list[Text]:

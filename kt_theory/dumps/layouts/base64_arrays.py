@@ -40,7 +40,9 @@ def _has(names: Collection[str]) -> bool:
 def _part(path: Path, asked: Asked) -> Lines:
     record = lines.first_record(path)
     if _TRL in record:
-        return Lines(str(path), asked.kind or LOGPROBS, partial(_answers, asked=asked))
+        return Lines(
+            str(path), asked.kind or LOGPROBS, partial(_answers, asked=asked), asked.labels
+        )
     field = next((name for name in _VALUES if name in record), None)
     if field is None:
         raise ValueError(f"{path} has the fields {', '.join(record)}: none is logprobs or logits")
@@ -48,7 +50,7 @@ def _part(path: Path, asked: Asked) -> Lines:
     if "token_ids" not in record:
         width = _shape(record, 2)[1]
     read = partial(_record, field=field, asked=asked)
-    return Lines(str(path), asked.kind or _VALUES[field], read, width)
+    return Lines(str(path), asked.kind or _VALUES[field], read, width or asked.labels, width)
 
 
 def _record(record: Record, field: str, asked: Asked) -> list[Text]:

@@ -14,6 +14,7 @@ from kt_theory.dumps.layouts.arrays import LOOKS, Array, Rows, WholeRows, array_
 from kt_theory.dumps.layouts.layout import Asked, Layout
 from kt_theory.sources import require_file
 
+SUFFIXES = (".h5", ".hdf5")
 _FEW = 128
 
 
@@ -85,20 +86,30 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _part(path: Path, asked: Asked) -> WholeRows:
+    return array_part(path, data_sets(path), asked)
+
+
+def data_sets(path: Path) -> dict[str, Array]:
+    """Return the data sets of a file by name; those in groups are left out.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged or cut off.
+    """
     require_file(path)
     with _opened(path) as file:
-        arrays: dict[str, Array] = {
+        return {
             name: InHdf5(path, name, found.shape)
             for name, found in file.items()
             if hasattr(found, "shape")
         }
-    return array_part(path, arrays, asked)
 
 
 HDF5 = Layout(
     "hdf5",
     LOOKS,
-    (".h5", ".hdf5"),
+    SUFFIXES,
     has_rows,
     _part,
 )

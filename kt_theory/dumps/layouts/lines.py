@@ -12,7 +12,8 @@ import numpy as np
 import orjson
 
 from kt_theory.dumps.block import CELLS, NO_LABEL, Listed
-from kt_theory.dumps.dump import Part
+from kt_theory.dumps.layouts.texts import MASKED_LABEL, MASKS
+from kt_theory.dumps.part import Part
 from kt_theory.packed import suffix_of, unpacked
 from kt_theory.sources import require_file
 from kt_theory.validation import shown
@@ -83,6 +84,7 @@ class Lines(Part):
     name: str
     kind: str
     texts: Callable[[Record], list[Text]]
+    labels: int | None
     width: int | None = None
     positions: None = None
 
@@ -285,16 +287,14 @@ def _as_array(values: Any, name: str) -> np.ndarray:
 
 
 def masked(record: Record, tokens: int, after: np.ndarray) -> np.ndarray:
-    """Return which rows are of tokens that `labels`, -100 where nobody learns them, or `loss_mask`
-    leave out.
-    """
+    """Return which rows are of tokens that the masks of a record leave out."""
     out = np.zeros(len(after), dtype=bool)
-    for name, left_out in (("labels", -100), ("loss_mask", 0)):
+    for name in ("labels", *MASKS):
         if record.get(name) is None:
             continue
         marks = numbers(record[name], name)
         if len(marks) != tokens:
             raise ValueError(f"{name} has {len(marks)} entries for {tokens} tokens: one for each")
         there = after < tokens
-        out[there] |= marks[after[there]] == left_out
+        out[there] |= marks[after[there]] == (MASKED_LABEL if name == "labels" else 0)
     return out

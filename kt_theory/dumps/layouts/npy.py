@@ -37,19 +37,34 @@ def _npy_part(path: Path, asked: Asked) -> WholeRows:
 
 
 def _npz_part(path: Path, asked: Asked) -> WholeRows:
+    return array_part(path, members(path), asked)
+
+
+def no_names(path: Path) -> Collection[str]:
+    """Return the names of the arrays of an NPY file: its one array has none."""
+    return ()
+
+
+def members(path: Path) -> dict[str, Array]:
+    """Return the arrays of an NPZ file by name.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, cut off, or has arrays that are not read.
+    """
     require_file(path)
     try:
-        with zipfile.ZipFile(path) as members:
-            arrays = {
-                member.filename.removesuffix(".npy"): _member(members, member, path)
-                for member in members.infolist()
+        with zipfile.ZipFile(path) as held:
+            return {
+                member.filename.removesuffix(".npy"): _member(held, member, path)
+                for member in held.infolist()
             }
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} is no NPZ file, or is cut off: {error}") from None
-    return array_part(path, arrays, asked)
 
 
-def _member(members: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Array:
+def _member(held: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Array:
     if member.compress_type != zipfile.ZIP_STORED:
         refuse_packed(member.file_size, member.compress_size)
         if member.file_size > max(_MOST_PACKED, SMALL):
@@ -57,7 +72,7 @@ def _member(members: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Ar
                 f"{path}: {member.filename} is compressed and holds {member.file_size:,} bytes: "
                 "save it by numpy.savez, whose arrays are read a block at a time"
             )
-        with members.open(member) as stream:
+        with held.open(member) as stream:
             shape, fortran, dtype = _header(stream, path)
             _refuse_array(fortran, dtype, path)
         return Compressed(path, member.filename, shape)
@@ -133,16 +148,16 @@ class Compressed(Array):
         return self._rows()[rows, columns]
 
     def _rows(self) -> np.ndarray:
-        with zipfile.ZipFile(self.path) as members, members.open(self.member) as stream:
+        with zipfile.ZipFile(self.path) as held, held.open(self.member) as stream:
             array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
         return array.reshape(-1, self.shape[-1] if self.shape else 1)
 
 
-def _no_names(names: Collection[str]) -> bool:
+def _nameless(names: Collection[str]) -> bool:
     return not names
 
 
-NPY = Layout("npy", "one array of rows, (positions, labels)", (".npy",), _no_names, _npy_part)
+NPY = Layout("npy", "one array of rows, (positions, labels)", (".npy",), _nameless, _npy_part)
 
 NPZ = Layout(
     "npz",

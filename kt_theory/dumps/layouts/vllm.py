@@ -29,7 +29,7 @@ def _has(names: Collection[str]) -> bool:
 
 
 def _part(path: Path, asked: Asked) -> Lines:
-    return Lines(str(path), asked.kind or LOGPROBS, partial(_texts, asked=asked))
+    return Lines(str(path), asked.kind or LOGPROBS, partial(_texts, asked=asked), asked.labels)
 
 
 def _texts(record: Record, asked: Asked) -> list[Text]:
