@@ -155,7 +155,11 @@ BAD_ROWS = {
     "unnamed": ([-1.0, -2.0], [4, NO_LABEL], "row 2 has a value without a label"),
     "nothing": ([-np.inf, -np.inf], [4, 5], "row 2 has probabilities that sum to 0"),
     "much": ([-0.1, -0.2], [4, 5], "row 2 has probabilities that sum to 1.72357 if"),
-    "above": ([11.7, -0.2], [4, 5], "row 2 has the value 11.7, above 0.*kind='renormalised logits'"),
+    "above": (
+        [11.7, -0.2],
+        [4, 5],
+        "row 2 has the value 11.7, above 0.*kind='renormalised logits'",
+    ),
 }
 
 
