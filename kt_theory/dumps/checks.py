@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -245,7 +246,7 @@ class _Rows:
             f"{self.kind}: {rule}{self._way_out()}"
         )
 
-    def _another(self, wrong: np.ndarray, values: np.ndarray, what: str) -> None:
+    def _another(self, wrong: Any, values: np.ndarray, what: str) -> None:
         row = int(np.flatnonzero(wrong)[0])
         raise ValueError(
             f"{self._row(row)} has the value {values[row]:.6g}, {what}, so its values are no "
@@ -269,7 +270,7 @@ class _Rows:
             place = f"line {self.listed.lines[row]}, {place}"
         return f"{self.name}: {place}"
 
-    def _refuse(self, wrong: np.ndarray, values: np.ndarray, what: str) -> None:
+    def _refuse(self, wrong: Any, values: np.ndarray, what: str) -> None:
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise ValueError(f"{self._row(row)} {what.format(values[row])}")

@@ -11,9 +11,10 @@ import numpy as np
 from kt_theory.dumps.block import CELLS, Block, Listed
 from kt_theory.dumps.checks import as_block
 from kt_theory.dumps.files import open_parts
-from kt_theory.dumps.kinds import KINDS, Reading, recognised
-from kt_theory.dumps.layouts.layout import Asked
+from kt_theory.dumps.kinds import KINDS, Reading
+from kt_theory.dumps.layouts.layout import NEXT, SAME, Asked
 from kt_theory.dumps.part import Part
+from kt_theory.dumps.recognise import recognised
 from kt_theory.validation import as_floats, as_path, unknown_name, whole_number
 
 
@@ -42,6 +43,7 @@ class Dump:
         labels: int | None = None,
         context: int | None = None,
         kind: str | None = None,
+        aligned: str | None = None,
         options: Any = None,
     ) -> Dump:
         """Return the dump that files hold; they are read when its blocks are asked for.
@@ -58,8 +60,13 @@ class Dump:
             How many the teacher has, A; by default what the files say.
         context : int, optional
             An input is the last so many tokens; by default all that went before.
-        kind : {"logprobs", "logits", "probabilities"}, optional
-            What the values are; by default what the layout has.
+        kind : str, optional
+            What the values are, one of `kinds.KINDS`: "logprobs" (natural logarithms), "logits",
+            "probabilities", "log2", "log10", or "renormalised logits"; by default what the layout
+            has, and an error where the first rows tell otherwise.
+        aligned : {"next", "same"}, optional
+            Whether row i of a text is of its token i + 1, as models return logits, or of token i;
+            by default what the layout has, and an error where the first rows tell otherwise.
         options : path, optional
             The settings of a layout whose files do not hold them: DistillKit's compression.
 
@@ -73,11 +80,14 @@ class Dump:
         """
         if kind is not None and kind not in KINDS:
             raise unknown_name("kind", kind, KINDS)
+        if aligned not in (None, NEXT, SAME):
+            raise unknown_name("alignment", aligned, (NEXT, SAME))
         given = None if labels is None else whole_number(labels, "labels", low=1, high=2**31 - 1)
         chosen = None if options is None else as_path(options, "options")
-        parts = open_parts(path, format, Asked(given, kind, chosen))
+        asked = Asked(given, kind, chosen, aligned)
+        parts = open_parts(path, format, asked)
         reading = Reading(given or parts[0].labels, _length(context))
-        return cls(parts, _told_by_rows(parts, reading, kind is not None))
+        return cls(parts, _told_by_rows(parts, reading, asked))
 
     @classmethod
     def from_arrays(
@@ -96,8 +106,8 @@ class Dump:
             Row i is the distribution of the token after tokens[:i + 1].
         tokens : (N,) array_like of int, optional
             One text.
-        kind : {"logprobs", "logits", "probabilities"}
-            What the values are; logprobs are natural logarithms.
+        kind : str
+            What the values are, one of `kinds.KINDS`; logprobs are natural logarithms.
         context : int, optional
             An input is the last so many tokens; by default all that went before.
         """
@@ -181,10 +191,10 @@ def _length(context: Any) -> int | None:
     return None if context is None else whole_number(context, "context", low=0, high=64)
 
 
-def _told_by_rows(parts: tuple[Part, ...], reading: Reading, stated: bool) -> Reading:
+def _told_by_rows(parts: tuple[Part, ...], reading: Reading, asked: Asked) -> Reading:
     """The reading with what the first rows tell of it."""
     for part in parts:
         first = next(part.listed(0), None)
         if first is not None and len(first):
-            return recognised(first, part.kind, part.name, reading, stated)
+            return recognised(first, part.kind, part.name, reading, asked)
     raise ValueError(f"{parts[0].name} holds no position to be read, nor does any other file")

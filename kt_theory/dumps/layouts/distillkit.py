@@ -13,7 +13,7 @@ from pathlib import Path
 from kt_theory.dumps.layouts import settings
 from kt_theory.dumps.layouts.columns import column_names
 from kt_theory.dumps.layouts.compression import Compressed, LegacyCompressed
-from kt_theory.dumps.layouts.layout import Asked, Layout
+from kt_theory.dumps.layouts.layout import NEXT, Asked, Layout
 from kt_theory.dumps.layouts.tables import Pairs, Rows, Table, refuse_table
 from kt_theory.dumps.layouts.texts import WholeTexts, masks_among
 
@@ -36,7 +36,7 @@ def _legacy(path: Path, asked: Asked) -> Table:
 
 
 def _of_rows(path: Path, asked: Asked, rows: Rows, labels: int | None) -> Table:
-    texts = WholeTexts(_TOKENS, masks_among(column_names(path)))
+    texts = WholeTexts(_TOKENS, masks_among(column_names(path)), asked.ahead(NEXT))
     refuse_table(path, rows, texts, 2)
     return Table(str(path), path, rows, texts, asked.kind or "logprobs", labels)
 
