@@ -93,7 +93,7 @@ def storage_losses(
         if rows.shape[0] > 0:
             size = _split_rest(heads[i], rows[i], thresholds[i], r, rl)
         hidden = labels - n - size
-        rest_mass, rest_plogp, mass, cap = _prepare(
+        rest_plogp, mass, cap = _prepare(
             heads[i], n, r, rl, size, hidden, complete, p, lp, tail, plogp
         )
         heavy = _light_powers(r, rl, size, _LIGHT / most, powers)
@@ -127,8 +127,8 @@ def _split_rest(logs, row, threshold, r, rl):
 
 @njit(**BARE)
 def _prepare(logs, n, r, rl, size, hidden, complete, p, lp, tail, plogp):
-    """Fill p, lp, tail, plogp and r with a row that sums to 1; return the mass of the rest, its sum
-    of p log p, the hidden mass and the cap.
+    """Fill p, lp, tail, plogp and r with a row that sums to 1; return the rest's sum of p log p,
+    the hidden mass and the cap.
     """
     listed = 0.0
     for j in range(n):
@@ -163,7 +163,7 @@ def _prepare(logs, n, r, rl, size, hidden, complete, p, lp, tail, plogp):
     if hidden > 0:
         # Rounded values may hide more than their own cap allows: the least that holds it then.
         cap = max(p[n - 1], mass / hidden)
-    return rest_mass, rest_plogp, mass, cap
+    return rest_plogp, mass, cap
 
 
 @njit(**BARE)
@@ -215,7 +215,7 @@ def _one(row, labels, what, how, table, q, other, found):
             found[:] = math.nan
         elif k > n:
             _beyond(row, kind, k, how, found)
-        elif kind == EVEN_TAIL or kind == TAIL_MASS:
+        elif kind in (EVEN_TAIL, TAIL_MASS):
             _with_tail(row, labels, what, how, table, k, q, found)
         else:
             _cut(row, what, how, table, k, q, found)
@@ -227,7 +227,7 @@ def _one(row, labels, what, how, table, q, other, found):
 @njit(**BARE)
 def _reach(row, share):
     """Return the least k whose mass reaches `share`, n + 1 where the head does not."""
-    p, tail, n = row[0], row[2], row[4]
+    tail, n = row[2], row[4]
     left = 1.0 - share
     for k in range(1, n + 1):
         if tail[k] <= left * (1.0 + 4.0 * _ROUNDING):
@@ -246,7 +246,7 @@ def _cut(row, what, how, table, k, q, found):
         shift = _at_temperature(row[1], k, row[6], 0, how[TAU])
         if how[TAU] == 1.0:
             shift = math.log(tail[0] - lost)
-        away, kl, given = _coded(row, k, shift, 0.0, 0, what, how, table, q)
+        away, kl, _ = _coded(row, k, shift, 0.0, 0, what, how, table, q)
         away += lost
         away *= 0.5
     if lost > 0.0:
@@ -369,8 +369,7 @@ def _least_outside(row, k):
 @njit(**BARE)
 def _beyond(row, kind, k, how, found):
     """Bounds where the first k labels are not all listed: j = k - n of the hidden ones are kept."""
-    p, tail, n = row[0], row[2], row[4]
-    mass, hidden, cap = row[11], row[12], row[13]
+    n, mass, hidden, cap = row[4], row[11], row[12], row[13]
     if kind == TOP_P:
         wanted = max(how[SHARE] - (1.0 - mass), 0.0)
         least = max(mass - wanted - cap, 0.0)
@@ -390,7 +389,7 @@ def _beyond(row, kind, k, how, found):
     found[TV_LEAST] = max(least - error, 0.0)
     found[TV_MOST] = min(most + error, 1.0)
     found[KL_MOST] = math.inf if mass > 0.0 or error > 0.0 else 0.0
-    if kind != EVEN_TAIL and kind != TAIL_MASS and least > 0.0:
+    if kind not in (EVEN_TAIL, TAIL_MASS) and least > 0.0:
         found[KL_LEAST] = math.inf
 
 

@@ -62,6 +62,7 @@ class Kept(ABC):
         """Return how many labels are stored at most."""
         return labels
 
+    @abstractmethod
     def refuse(self, labels: int) -> None:
         """Raise an error where no row of A labels can be stored so."""
 
@@ -95,6 +96,9 @@ class Everything(OfRow):
     takes_temperature: ClassVar[bool] = True
     name: ClassVar[str] = "soft"
     words: ClassVar[str] = "whole rows"
+
+    def refuse(self, labels: int) -> None:
+        """Do nothing: any row has all labels."""
 
     def bytes(self, labels: int, values: Values) -> tuple[int, int]:
         """Return the values alone."""
@@ -219,7 +223,9 @@ class TailMass(_First):
     @property
     def words(self) -> str:
         """In a sentence."""
-        return f"the {self.k} most probable labels and the mass of the others, who get it as you like"
+        return (
+            f"the {self.k} most probable labels and the mass of the others, who get it as you like"
+        )
 
     def bytes(self, labels: int, values: Values) -> tuple[int, int]:
         """Return a number and a value for each label, and one more value."""
@@ -258,6 +264,9 @@ class TopP(OfRow):
         """In a sentence."""
         return f"the fewest labels that have {self.p:g} of the mass, divided by their sum"
 
+    def refuse(self, labels: int) -> None:
+        """Do nothing: some labels always reach p."""
+
     def sizes(self, visits: int) -> tuple[int, int, float]:
         """Return p."""
         return 0, 0, self.p
@@ -284,6 +293,9 @@ class _Draws(Kept):
     draws: int
 
     takes_values: ClassVar[bool] = False
+
+    def refuse(self, labels: int) -> None:
+        """Do nothing: labels can be drawn of any row."""
 
     def weights(self, rows: np.ndarray, values: Values, tau: float) -> np.ndarray:
         """Raise an error: draws differ from time to time."""
@@ -312,7 +324,11 @@ class Sampled(_Draws):
     @property
     def name(self) -> str:
         """As it stands in the name of a policy."""
-        return f"sampled({self.draws})" if self.power == 1.0 else f"sampled({self.draws}, {self.power:g})"
+        return (
+            f"sampled({self.draws})"
+            if self.power == 1.0
+            else f"sampled({self.draws}, {self.power:g})"
+        )
 
     @property
     def words(self) -> str:
@@ -352,7 +368,10 @@ class SampledStated(_Draws):
     @property
     def words(self) -> str:
         """In a sentence."""
-        return f"{self.draws} labels drawn, with their probabilities, the rest of the mass shared equally"
+        return (
+            f"{self.draws} labels drawn, with their probabilities, the rest of the mass shared "
+            "equally"
+        )
 
     def sizes(self, visits: int) -> tuple[int, int, float]:
         """Return N and the draws of all visits."""

@@ -61,12 +61,15 @@ class Question:
         """
         rows = max(1, min(ROWS, _CELLS // block.logprobs.shape[1]))
         for start in range(0, len(block), rows):
-            logs = block.logprobs[start : start + rows]
-            if block.labels is None:
-                yield self.of_whole(logs)
-            else:
-                listed = (block.labels[start : start + rows] != NO_LABEL).sum(axis=1)
-                yield self._found(logs, listed)
+            some = slice(start, start + rows)
+            labels = None if block.labels is None else block.labels[some]
+            yield self.of_rows(block.logprobs[some], labels)
+
+    def of_rows(self, logs: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        """Return the losses of rows as blocks hold them, (m, P, 5)."""
+        if labels is None:
+            return self.of_whole(logs)
+        return self._found(logs, (labels != NO_LABEL).sum(axis=1))
 
     def of_whole(self, logs: np.ndarray) -> np.ndarray:
         """Return the losses of rows of log-probabilities (m, A), (m, P, 5)."""

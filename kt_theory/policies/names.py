@@ -19,10 +19,10 @@ from kt_theory.policies.kept import (
 )
 from kt_theory.policies.policy import MOST_DRAWS, Policy
 from kt_theory.policies.values import (
+    FLOATS,
     LARGEST_STEP,
     LEAST_STEP,
     MOST_BITS,
-    Floats,
     Steps,
     Units,
     Values,
@@ -134,7 +134,8 @@ def policy(name: str | Policy) -> Policy:
         raise ValueError(
             f"policies = {shown(name)}: says twice what is kept or how; write it as {_EXAMPLE}"
         )
-    found = Policy(*kept or [Everything()], *values or [Floats()])
+    kinds = (*kept, Everything())[0], (*values, FLOATS)[0]
+    found = Policy(*kinds)
     if values and not found.kept.takes_values:
         raise ValueError(f"policies = {shown(name)}: draws are stored as they are, {_EXAMPLE}")
     if taus and not found.kept.takes_temperature:

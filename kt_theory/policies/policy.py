@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.policies.kept import Everything, Kept, Renormalised
-from kt_theory.policies.values import Floats, Values
+from kt_theory.policies.values import FLOATS, Values
 from kt_theory.validation import distributions
 
 MOST_DRAWS = 2**31
@@ -28,7 +28,7 @@ class Policy:
     """
 
     kept: Kept
-    values: Values = Floats()
+    values: Values = FLOATS
     tau: float = 1.0
 
     @property

@@ -95,6 +95,9 @@ class Floats(Values):
         return 0.0
 
 
+FLOATS = Floats()
+
+
 @final
 @dataclass(frozen=True)
 class Steps(Values):
