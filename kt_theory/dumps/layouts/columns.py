@@ -90,7 +90,8 @@ def opened(path: Path) -> Iterator[Any]:
 
     require_file(path)
     try:
-        with pq.ParquetFile(path, buffer_size=_BUFFER) as file:
+        # What is buffered before it is asked for stays in memory: whole row groups.
+        with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
             yield file
     except TooLarge as error:
         raise ValueError(f"{path}: {error}") from None
@@ -110,15 +111,16 @@ def column_names(path: Path) -> list[str]:
 def batches(file: Any, path: Path, wide: Collection[str], others: Collection[str]) -> Iterator[Any]:
     """Yield the rows of a Parquet file, about `CELLS` cells of the columns `wide` at a time."""
     refuse_lists(path, file.metadata, wide)
-    cells = 1
     for number in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(number)
-        for place in range(group.num_columns):
-            leaf = group.column(place)
-            if leaf.path_in_schema.partition(".")[0] in wide:
-                cells = max(cells, leaf.num_values // max(group.num_rows, 1))
-    size = max(1, CELLS // cells)
-    yield from file.iter_batches(size, columns=[*wide, *others])
+        leaves = [group.column(place) for place in range(group.num_columns)]
+        cells = [
+            leaf.num_values for leaf in leaves if leaf.path_in_schema.partition(".")[0] in wide
+        ]
+        size = max(1, CELLS * group.num_rows // max([*cells, 1]))
+        yield from file.iter_batches(
+            min(size, CELLS), row_groups=[number], columns=[*wide, *others]
+        )
 
 
 def depth_of(kind: Any) -> int:
