@@ -203,5 +203,7 @@ def _told_by_rows(parts: tuple[Part, ...], reading: Reading, asked: Asked) -> Re
     for part in parts:
         first = next(part.listed(0), None)
         if first is not None and len(first):
+            if part.certain:
+                asked = replace(asked, kind=part.kind, aligned=NEXT)
             return recognised(first, part.kind, part.name, reading, asked)
     raise ValueError(f"{parts[0].name} holds no position to be read, nor does any other file")

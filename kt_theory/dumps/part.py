@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import ClassVar
 
 from kt_theory.dumps.block import Listed
 
@@ -23,6 +24,8 @@ class Part(ABC):
         Labels of a whole row; None where rows list some of them.
     labels : int or None
         How many the teacher has; None where neither the file nor the caller says.
+    certain : bool
+        The file itself says what its values are and where they belong: its rows are not asked.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Part(ABC):
     positions: int | None
     width: int | None
     labels: int | None
+    certain: ClassVar[bool] = False
 
     @abstractmethod
     def listed(self, start: int) -> Iterator[Listed]:

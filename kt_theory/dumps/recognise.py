@@ -66,7 +66,7 @@ def recognised(listed: Listed, kind: str, name: str, reading: Reading, asked: As
         return reading
     if listed.lognorm is not None or kind == LOGITS:
         return reading
-    sample = _Sample.of(listed.values, listed.labels, reading.labels)
+    sample = _Sample.of(listed, listed.labels, reading.labels)
     if kind == PROBABILITIES:
         renormalised = sample.as_probabilities().renormalised()
         return replace(reading, renormalised=renormalised)
@@ -161,10 +161,11 @@ class _Sample:
     labels: int
 
     @classmethod
-    def of(cls, values: np.ndarray, names: np.ndarray, labels: int | None) -> _Sample:
+    def of(cls, listed: Listed, names: np.ndarray, labels: int | None) -> _Sample:
+        values = listed.values
         at = np.unique(np.linspace(0, len(values) - 1, _ROWS).astype(np.int64))
         rows = np.where(names[at] == NO_LABEL, np.nan, values[at].astype(np.float64))
-        return cls(rows, Rounding.of(values), labels or _LARGEST_VOCABULARY)
+        return cls(rows, Rounding.of(values).with_off(listed.off), labels or _LARGEST_VOCABULARY)
 
     def as_probabilities(self) -> _Sample:
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -233,7 +233,7 @@ def test_nemo_aligner_without_its_normaliser_is_refused(truth, write):
         for each in nemo_records(truth)
     ]
     path = write(records)
-    with pytest.raises(ValueError, match="without the normaliser.*kind='renormalised logits'"):
+    with pytest.raises(ValueError, match=r"without the normaliser.*kind='renormalised logits'"):
         list(Dump.read(path, labels=LABELS).blocks())
     dump = Dump.read(path, labels=LABELS, kind="renormalised logits")
     assert dump.renormalised

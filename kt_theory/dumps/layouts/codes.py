@@ -125,7 +125,9 @@ class Codes:
     def _channel(self) -> Channel:
         if self.kind == STEPS:
             return access.rounded(self.unit).channel
-        return access.quantised(int(self.unit)).channel if self.kind == UNITS else access.SOFT.channel
+        return (
+            access.quantised(int(self.unit)).channel if self.kind == UNITS else access.SOFT.channel
+        )
 
     def _undone(self, weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """What the channel's own student makes of rows of some length."""

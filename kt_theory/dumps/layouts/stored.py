@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -56,6 +56,7 @@ class Stored(Part):
     labels: int
     width: int | None
     positions: int
+    certain: ClassVar[bool] = True
 
     def listed(self, start: int) -> Iterator[Listed]:
         """Yield its rows from number `start` on, about `CELLS` cells at a time."""
@@ -146,9 +147,7 @@ def _part(path: Path, asked: Asked) -> Stored:
     if labels != notes.labels:
         raise ValueError(f"labels = {labels}: {path} is of a teacher with {notes.labels}")
     width = labels if notes.whole else None
-    return Stored(
-        str(path), path, notes, texts, asked.kind or "logprobs", labels, width, positions
-    )
+    return Stored(str(path), path, notes, texts, asked.kind or "logprobs", labels, width, positions)
 
 
 STORED = Layout(
