@@ -294,6 +294,15 @@ def test_vllm_scores_of_prompts(truth, write, shape):
     assert any(token not in labels for labels, _, token, _, _ in found)
 
 
+def test_vllm_rows_that_all_name_a_token_besides_are_told_by_its_rank(write):
+    """k = 1 was asked for, and no token of the text is the most probable one."""
+    entry = {"7": {"logprob": -4.0, "rank": 9}, "3": {"logprob": -0.5, "rank": 1}}
+    record = {"prompt_token_ids": [7, 7, 7], "prompt_logprobs": [None, entry, entry]}
+    (block,) = Dump.read(write([record]), labels=LABELS).blocks()
+    assert block.labels.tolist() == [[3], [3]]
+    assert block.following_logprob.tolist() == [-4.0, -4.0]
+
+
 def test_vllm_without_ids_of_the_prompt_has_rows_alone(truth, write):
     records = [{"prompt_logprobs": vllm_scores(truth, j)} for j in (0, 2)]
     found, _ = rows_of(Dump.read(write(records), labels=LABELS))
