@@ -29,6 +29,7 @@ _LARGEST_VOCABULARY = 2**22
 _TELLING = 8
 _CLEAR = 20.0
 _DOUBT = 6.0
+_MISFITS = 0.02
 
 
 def recognised(listed: Listed, kind: str, name: str, reading: Reading, asked: Asked) -> Reading:
@@ -71,9 +72,10 @@ def recognised(listed: Listed, kind: str, name: str, reading: Reading, asked: As
         renormalised = sample.as_probabilities().renormalised()
         return replace(reading, renormalised=renormalised)
     others = [other for other in UNITS if other != kind and sample.possible(other).all()]
-    if not stated and others and np.mean(sample.possible(kind)) < 0.5:
+    wrong = ~sample.possible(kind)
+    if not stated and others and wrong.sum() >= max(_TELLING, _MISFITS * len(wrong)):
         raise ValueError(
-            f"{name}: if its values are {_IN_WORDS[kind]}, most rows hide more than the labels "
+            f"{name}: if its values are {_IN_WORDS[kind]}, rows hide more than the labels "
             f"that they leave out can have; they are {_IN_WORDS[others[0]]} as far as one can see: "
             f"kind={others[0]!r} reads them, kind={kind!r} takes them as they are"
         )
