@@ -33,7 +33,7 @@ MUTANTS = (
         "base-2-is-taken-for-natural",
         "dumps/checks.py",
         "if self.kind in UNITS and self.kind != LOGPROBS:",
-        "if self.kind in UNITS and self.kind not in (LOGPROBS, "log2"):",
+        "if self.kind in UNITS and self.kind not in (LOGPROBS, 'log2'):",
         "log2 is read as it stands",
         "dumps/test_values.py",
     ),
