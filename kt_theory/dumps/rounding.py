@@ -72,4 +72,3 @@ class Rounding:
     def of_size(self, largest: float) -> float:
         """Return how far values up to `largest` are off."""
         return self.relative * largest + self.absolute
-
