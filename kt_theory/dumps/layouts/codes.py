@@ -73,8 +73,8 @@ class Codes:
         return cls(**held)
 
     def coded(self, weights: np.ndarray, kind: np.dtype) -> np.ndarray:
-        """Return weights (m, k), at least 0 and at most 1, or counts, as numbers of a type; the last
-        whole number of the type stands for 0 where steps are counted.
+        """Return weights from 0 to 1, or counts, as numbers of a type; the last whole number of the
+        type stands for 0 where steps are counted.
         """
         if self.kind == COUNTS:
             return weights.astype(kind)
@@ -160,8 +160,8 @@ class Notes:
     whole : bool
         Whether rows hold all labels, in their order.
     values : Codes
-    bytes : float
-        Of a position, by the policy.
+    size : float
+        Bytes of a position, by the policy.
     loss : mapping of str to float
         A row of `kt.storage`.
     """
@@ -171,7 +171,7 @@ class Notes:
     positions: int
     whole: bool
     values: Codes
-    bytes: float
+    size: float
     loss: dict[str, float]
 
     def written(self) -> bytes:
@@ -198,7 +198,7 @@ class Notes:
             whole = true_or_false(held["whole"], "whole")
             values = Codes.read(held["values"])
             return cls(
-                str(held["policy"]), labels, positions, whole, values, held["bytes"], held["loss"]
+                str(held["policy"]), labels, positions, whole, values, held["size"], held["loss"]
             )
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"{path}: what it says of itself is damaged: {error}") from None

@@ -83,6 +83,8 @@ class Stored(Part):
         places = np.arange(place + 1, place + 1 + len(batch))
         if self.notes.whole:
             values.rows(self.notes.labels, VALUES)
+        if self.notes.values.others and len(batch):
+            values.rows(int(values.counts[0]), VALUES)
         logs = self.notes.values.logs(values.table(0), values.counts)
         if self.notes.whole:
             return Listed(logs, None, places)
@@ -124,7 +126,7 @@ def _with_texts(listed: Listed, batch: Any, before: np.ndarray) -> tuple[Listed,
 
 
 def _has(names: Collection[str]) -> bool:
-    return VALUES in names and (LABELS in names or set(TEXTS) <= set(names))
+    return VALUES in names and (LABELS in names or {VALUES, *TEXTS} >= set(names))
 
 
 def _part(path: Path, asked: Asked) -> Stored:
@@ -152,7 +154,7 @@ def _part(path: Path, asked: Asked) -> Stored:
 
 STORED = Layout(
     "kt_theory",
-    "labels, values; tokens, begins and following where texts are known, and notes of what they are",
+    "labels, values; tokens, begins, following where texts are known; notes of what they are",
     (".parquet",),
     _has,
     _part,
