@@ -92,10 +92,10 @@ def agree(found, wanted, *, contexts=True, tokens=True):
         found, wanted, strict=True
     ):
         assert labels == names
-        np.testing.assert_allclose(values, logs, atol=2e-6)
+        np.testing.assert_allclose(values, logs, rtol=0.0, atol=2e-6)
         if tokens:
             assert token == follows
-            np.testing.assert_allclose(value, stated, atol=2e-6)
+            np.testing.assert_allclose(value, stated, rtol=0.0, atol=2e-6)
         else:
             assert token == NO_LABEL
         if contexts:
@@ -379,7 +379,10 @@ def test_base64_arrays_of_whole_rows(truth, write, kind, dtype):
     np.testing.assert_array_equal(block.following, wanted)
     known = block.following >= 0
     np.testing.assert_allclose(
-        block.logprobs[known], np.concatenate([rows[1:] for rows in truth.rows]), atol=2e-6
+        block.logprobs[known],
+        np.concatenate([rows[1:] for rows in truth.rows]),
+        rtol=0.0,
+        atol=2e-6,
     )
 
 

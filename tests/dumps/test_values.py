@@ -17,6 +17,10 @@ from kt_theory.dumps.rounding import Rounding
 LABELS = 400
 
 
+def close(found, wanted):
+    np.testing.assert_allclose(found, wanted, rtol=0.0, atol=1e-12)
+
+
 @pytest.fixture(scope="module")
 def teacher():
     """Log-probabilities of 300 positions, and a text drawn from them."""
@@ -62,10 +66,8 @@ def test_whole_rows_of_every_kind_are_the_same_logarithms(teacher, kind):
     logs, text = teacher
     stored = AS_STORED[kind](logs)
     block = block_of(texts(stored, None, text), kind)
-    np.testing.assert_allclose(block.logprobs, logs, atol=1e-12)
-    np.testing.assert_allclose(
-        block.following_logprob[:-1], logs[np.arange(299), text[1:]], atol=1e-12
-    )
+    close(block.logprobs, logs)
+    close(block.following_logprob[:-1], logs[np.arange(299), text[1:]])
     assert np.isnan(block.following_logprob[-1])
     assert likely_kind(stored) == kind
 
@@ -77,12 +79,12 @@ def test_listed_rows_of_every_kind_are_the_same_logarithms(teacher, kind):
     order = np.argsort(np.random.default_rng(0).random(values.shape), axis=1)
     shuffled = [np.take_along_axis(found, order, axis=1) for found in (values, labels)]
     block = block_of(texts(AS_STORED[kind](shuffled[0]), shuffled[1], text), kind)
-    np.testing.assert_allclose(block.logprobs, values, atol=1e-12)
+    close(block.logprobs, values)
     np.testing.assert_array_equal(block.labels, labels)
     expected = [
         logs[i, token] if token in labels[i] else math.nan for i, token in enumerate(text[1:])
     ]
-    np.testing.assert_allclose(block.following_logprob, [*expected, math.nan], atol=1e-12)
+    close(block.following_logprob, [*expected, math.nan])
 
 
 def test_logits_with_their_normaliser_are_exact(teacher):
@@ -90,7 +92,7 @@ def test_logits_with_their_normaliser_are_exact(teacher):
     norms = np.random.default_rng(1).normal(size=300) * 10
     values, labels = top(logs, 8)
     block = block_of(rows(values + norms[:, None], labels, lognorm=norms), "logits")
-    np.testing.assert_allclose(block.logprobs, values, atol=1e-12)
+    close(block.logprobs, values)
     with pytest.raises(ValueError, match="without the normaliser"):
         block_of(rows(values + norms[:, None], labels), "logits")
     with pytest.raises(ValueError, match="row 3 its normaliser is nan"):
@@ -102,9 +104,7 @@ def test_logits_with_their_normaliser_are_exact(teacher):
 def test_renormalised_logits_sum_to_one_over_what_is_listed(teacher):
     values, labels = top(teacher[0], 8)
     block = block_of(rows(values + 9.0, labels), "renormalised logits")
-    np.testing.assert_allclose(
-        block.logprobs, values - np.log(np.exp(values).sum(axis=1))[:, None], atol=1e-12
-    )
+    close(block.logprobs, values - np.log(np.exp(values).sum(axis=1))[:, None])
 
 
 @given(st.data())
