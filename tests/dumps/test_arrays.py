@@ -261,6 +261,12 @@ def test_an_array_column_by_column_is_refused(truth, tmp_path):
         Dump.read(tmp_path / "dump.npy")
 
 
+def test_arrays_of_other_names_are_left_alone(truth, tmp_path):
+    others = {"model": np.array("a teacher"), "scale": np.asfortranarray(np.ones((2, 3)))}
+    write_npz(tmp_path / "dump.npz", {**truth.by_text, **others})
+    holds_the_truth(Dump.read(tmp_path / "dump.npz"), truth)
+
+
 def test_a_tensor_of_another_type_is_refused(tmp_path):
     header = b'{"logits": {"dtype": "F8_E4M3", "shape": [1, 2], "data_offsets": [0, 2]}}'
     path = tmp_path / "dump.safetensors"

@@ -1,5 +1,6 @@
 """What the values of a dump are, and what is wrong with its rows: each against plain NumPy."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -170,6 +171,24 @@ def test_a_wrong_row_is_named_with_its_value(name):
     with pytest.raises(ValueError, match=f"dump: {message}") as error:
         block_of(listed)
     assert "\n" not in str(error.value)
+
+
+def test_what_is_stated_of_the_token_that_follows_is_read_as_its_row_is(teacher):
+    """Logits with their normaliser: beside the row too; above 0 it is no logarithm."""
+    logs, text = teacher
+    values, labels = top(logs, 3)
+    norms = np.linspace(5.0, 9.0, 300)
+    own = np.append(logs[np.arange(299), text[1:]], np.nan)
+    number = np.arange(300)
+    where = {"tokens": text, "starts": 0 * number, "after": number + 1, "ends": 0 * number + 300}
+    listed = rows(values + norms[:, None], labels, lognorm=norms, **where)
+    beside = dataclasses.replace(listed, following_logprob=own + norms)
+    close(block_of(beside, "logits").following_logprob, own)
+    wrong = dataclasses.replace(listed, following_logprob=own + norms + 20.0)
+    with pytest.raises(ValueError, match=r"row 1 states .* for the token that follows"):
+        block_of(wrong, "logits")
+    with pytest.raises(ValueError, match=r"row 1 is followed by the token \d+, not within 0 to 9"):
+        block_of(dataclasses.replace(beside, tokens=text + 10), "logits", labels=10)
 
 
 def test_labels_that_no_integer_of_32_bits_holds_are_not_wrapped():

@@ -153,7 +153,11 @@ def records(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _whole(path: Path) -> Iterator[tuple[int, Any]]:
     with unpacked(path) as stream:
-        text = stream.read().removeprefix(_BOM)
+        text = stream.read(_WHOLE_FILE + 1).removeprefix(_BOM)
+    if len(text) > _WHOLE_FILE:
+        raise ValueError(
+            f"{path} holds over {_WHOLE_FILE:,} bytes: write one record a line, and call it .jsonl"
+        )
     try:
         found = _parsed(text, str(path))
     except ValueError:
