@@ -218,7 +218,8 @@ class _Rows:
         )
 
     def _excess(self) -> float:
-        rounding, k = Rounding.of(self.listed.values), max(1, self.listed.values.shape[1])
+        rounding = Rounding.of(self.listed.values).with_off(self.listed.off)
+        k = max(1, self.listed.values.shape[1])
         if self.kind == PROBABILITIES:
             return rounding.of_probabilities(k)
         excess = rounding.of_logs(k, UNITS.get(self.kind, 1.0))
@@ -254,10 +255,10 @@ class _Rows:
         )
 
     def _way_out(self) -> str:
-        other = another_kind(self.listed, self.kind)
+        other, whole = another_kind(self.listed, self.kind), self.listed.labels is None
         if other is None:
-            return ""
-        if other == LOGITS and self.listed.labels is not None:
+            return f"; kind={(LOGITS if whole else RENORMALISED)!r} makes each row sum to 1"
+        if other == LOGITS and not whole:
             return (
                 "; they are logits, which without the normaliser of their rows do not become "
                 f"probabilities: kind={RENORMALISED!r} takes each row for all that the teacher has"

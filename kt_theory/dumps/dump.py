@@ -132,6 +132,11 @@ class Dump:
         return self.reading.renormalised
 
     @property
+    def drawn(self) -> bool:
+        """Whether the labels of a row were drawn: others may be more probable."""
+        return any(part.drawn for part in self.parts)
+
+    @property
     def whole(self) -> bool:
         """Whether all rows hold all labels."""
         return all(part.width is not None for part in self.parts)
@@ -203,5 +208,8 @@ def _told_by_rows(parts: tuple[Part, ...], reading: Reading, asked: Asked) -> Re
     for part in parts:
         first = next(part.listed(0), None)
         if first is not None and len(first):
-            return recognised(first, part.kind, part.name, reading, asked)
+            if part.certain:
+                return replace(reading, renormalised=part.renormalised)
+            told = recognised(first, part.kind, part.name, reading, asked)
+            return replace(told, renormalised=told.renormalised or part.renormalised)
     raise ValueError(f"{parts[0].name} holds no position to be read, nor does any other file")

@@ -57,6 +57,10 @@ class Rounding:
                 return cls(own, 0.5 * 10.0**-decimals)
         return cls(_SINGLE, 0.0)
 
+    def with_off(self, off: float) -> Rounding:
+        """Return that of values that may be so much off besides."""
+        return Rounding(self.relative, self.absolute + off)
+
     def of_logs(self, k: int, unit: float = 1.0) -> float:
         """Return by how much the exponentials of k logarithms of probabilities may sum above 1;
         `unit` is the logarithm of their base.

@@ -247,7 +247,7 @@ def test_files_that_are_cut_off_are_named(truth, tmp_path, name):
     whole = path.read_bytes()
     for size in (3, 60, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
-        with pytest.raises(ValueError, match="cut off|holds no NPY array") as error:
+        with pytest.raises(ValueError, match=r"cut off|holds no NPY array") as error:
             list(Dump.read(path).blocks())
         assert name in str(error.value)
         assert "\n" not in str(error.value)
@@ -255,7 +255,7 @@ def test_files_that_are_cut_off_are_named(truth, tmp_path, name):
 
 def test_an_array_column_by_column_is_refused(truth, tmp_path):
     np.save(tmp_path / "dump.npy", np.asfortranarray(truth.logits[0]))
-    with pytest.raises(ValueError, match="column by column: save numpy.ascontiguousarray"):
+    with pytest.raises(ValueError, match=r"column by column: save numpy.ascontiguousarray"):
         Dump.read(tmp_path / "dump.npy")
 
 

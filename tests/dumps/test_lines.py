@@ -233,7 +233,7 @@ def test_nemo_aligner_without_its_normaliser_is_refused(truth, write):
         for each in nemo_records(truth)
     ]
     path = write(records)
-    with pytest.raises(ValueError, match="without the normaliser.*kind='renormalised logits'"):
+    with pytest.raises(ValueError, match=r"without the normaliser.*kind='renormalised logits'"):
         list(Dump.read(path, labels=LABELS).blocks())
     dump = Dump.read(path, labels=LABELS, kind="renormalised logits")
     assert dump.renormalised
@@ -294,6 +294,15 @@ def test_vllm_scores_of_prompts(truth, write, shape):
     assert any(token not in labels for labels, _, token, _, _ in found)
 
 
+def test_vllm_rows_that_all_name_a_token_besides_are_told_by_its_rank(write):
+    """k = 1 was asked for, and no token of the text is the most probable one."""
+    entry = {"7": {"logprob": -4.0, "rank": 9}, "3": {"logprob": -0.5, "rank": 1}}
+    record = {"prompt_token_ids": [7, 7, 7], "prompt_logprobs": [None, entry, entry]}
+    (block,) = Dump.read(write([record]), labels=LABELS).blocks()
+    assert block.labels.tolist() == [[3], [3]]
+    assert block.following_logprob.tolist() == [-4.0, -4.0]
+
+
 def test_vllm_without_ids_of_the_prompt_has_rows_alone(truth, write):
     records = [{"prompt_logprobs": vllm_scores(truth, j)} for j in (0, 2)]
     found, _ = rows_of(Dump.read(write(records), labels=LABELS))
@@ -304,7 +313,9 @@ def test_vllm_without_ids_of_the_prompt_has_rows_alone(truth, write):
 def test_vllm_that_lists_the_tokens_of_the_text_alone_is_refused(truth, write):
     scores = [None, *({str(a): {"logprob": -5.0, "rank": 17}} for a in truth.texts[0][1:])]
     record = {"prompt_token_ids": truth.texts[0], "prompt_logprobs": scores}
-    with pytest.raises(ValueError, match=r"line 1: row 2 of prompt_logprobs .* of rank 17"):
+    with pytest.raises(
+        ValueError, match=r"line 1: row 2 of prompt_logprobs lists the token of the text"
+    ):
         Dump.read(write([record]), labels=LABELS)
 
 
@@ -385,7 +396,7 @@ WRONG = {
     "null": (b'{"logprobs": [[{"token": "token_id:1", "logprob": null}]]}', "line 2: logprobs"),
     "entry": (
         b'{"logprobs": [[7]]}',
-        "line 2: logprobs has the row .7.: must be a list of objects",
+        "line 2: logprobs has ..7..: must be lists of objects",
     ),
     "tokens": (b'{"logprobs": [[]], "input_ids": [0.5]}', "line 2: input_ids is .0.5.: must be"),
     "masks": (

@@ -194,13 +194,17 @@ def test_whole_rows_of_another_kind_are_refused_by_its_name(teacher, stored, tak
         block_of(rows(AS_STORED[stored](teacher[0])), taken)
 
 
+def read(listed):
+    """What `Dump.read` and then `blocks` do with the first rows."""
+    return block_of(listed), recognised(listed, "logprobs", "dump", Reading(LABELS), Asked())
+
+
 @pytest.mark.parametrize("stored", ["log2", "log10", "probabilities"])
 def test_listed_rows_of_another_kind_are_refused_by_its_name(teacher, stored):
     values, labels = top(teacher[0], 30)
     listed = rows(AS_STORED[stored](values), labels)
     with pytest.raises(ValueError, match=f"kind='{stored}'"):
-        recognised(listed, "logprobs", "dump", Reading(LABELS), Asked())
-        block_of(listed)
+        read(listed)
 
 
 def test_a_caller_who_says_what_values_are_is_believed(teacher):
@@ -285,8 +289,19 @@ def test_the_precision_of_stored_values_is_known(teacher, store, relative, absol
 def test_rounding_is_no_fault(teacher, decimals, dtype):
     values, labels = top(teacher[0], 60)
     block_of(rows(np.round(values, decimals).astype(dtype), labels))
-    with pytest.raises(ValueError, match="sum|above"):
+    with pytest.raises(ValueError, match=r"sum|above"):
         block_of(rows(np.round(values + 0.08, decimals).astype(dtype), labels))
+
+
+def test_what_a_layout_knows_of_its_own_errors_is_allowed(teacher):
+    values, labels = top(teacher[0], LABELS)
+    for shift, off, refused in ((0.04, 0.0, True), (0.04, 0.05, False), (0.06, 0.05, True)):
+        listed = rows(values + shift, labels, off=off)
+        if refused:
+            with pytest.raises(ValueError, match="'renormalised logits' makes each row sum to 1"):
+                block_of(listed)
+        else:
+            block_of(listed)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -23,6 +23,9 @@ SUFFIXES = (".jsonl", ".ndjson", ".json")
 
 _LONGEST = 1 << 30
 _WHOLE_FILE = 1 << 28
+_HEAD = 16
+"""The first block is so much smaller: it is read once more, to see what rows are."""
+
 _BOM = b"\xef\xbb\xbf"
 
 Record = dict[str, Any]
@@ -91,7 +94,7 @@ class Lines(Part):
     def listed(self, start: int) -> Iterator[Listed]:
         """Yield its rows, in blocks of texts that say the same."""
         held: list[tuple[int, Text]] = []
-        cells = 0
+        cells, enough = 0, CELLS // _HEAD
         for line, record in records(Path(self.name)):
             for text in self._texts(line, record):
                 if held and text.has != held[-1][1].has:
@@ -99,9 +102,9 @@ class Lines(Part):
                     held, cells = [], 0
                 held.append((line, text))
                 cells += text.values.size
-            if cells >= CELLS:
+            if cells >= enough:
                 yield _joined(held)
-                held, cells = [], 0
+                held, cells, enough = [], 0, CELLS
         if held:
             yield _joined(held)
 
@@ -273,9 +276,16 @@ def table(rows: list[Any], name: str, *, whole: bool) -> np.ndarray:
         return found.astype(dtype)
     read = whole_numbers if whole else numbers
     each = [read(row, f"{name}, row {j},") for j, row in enumerate(rows, start=1)]
-    made = np.full((len(each), max(map(len, each), default=0)), fill, dtype=dtype)
-    for j, row in enumerate(each):
-        made[j, : len(row)] = row
+    counts = np.array([len(row) for row in each], dtype=np.int64)
+    flat = np.concatenate([np.zeros(0, dtype=dtype), *each])
+    return in_rows(flat, counts, fill)
+
+
+def in_rows(flat: np.ndarray, counts: np.ndarray, fill: float) -> np.ndarray:
+    """Return entries in rows of `counts` entries each, filled up to the longest."""
+    widest = int(counts.max(initial=0))
+    made = np.full((len(counts), widest), fill, dtype=flat.dtype)
+    made[np.arange(widest) < counts[:, None]] = flat
     return made
 
 
