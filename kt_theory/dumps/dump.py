@@ -132,6 +132,11 @@ class Dump:
         return self.reading.renormalised
 
     @property
+    def drawn(self) -> bool:
+        """Whether the labels of a row were drawn: others may be more probable."""
+        return any(part.drawn for part in self.parts)
+
+    @property
     def whole(self) -> bool:
         """Whether all rows hold all labels."""
         return all(part.width is not None for part in self.parts)
@@ -204,6 +209,7 @@ def _told_by_rows(parts: tuple[Part, ...], reading: Reading, asked: Asked) -> Re
         first = next(part.listed(0), None)
         if first is not None and len(first):
             if part.certain:
-                asked = replace(asked, kind=part.kind, aligned=NEXT)
-            return recognised(first, part.kind, part.name, reading, asked)
+                return replace(reading, renormalised=part.renormalised)
+            told = recognised(first, part.kind, part.name, reading, asked)
+            return replace(told, renormalised=told.renormalised or part.renormalised)
     raise ValueError(f"{parts[0].name} holds no position to be read, nor does any other file")

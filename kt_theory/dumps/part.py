@@ -26,6 +26,10 @@ class Part(ABC):
         How many the teacher has; None where neither the file nor the caller says.
     certain : bool
         The file itself says what its values are and where they belong: its rows are not asked.
+    renormalised : bool
+        It says that rows sum to 1 though they leave labels out.
+    drawn : bool
+        It says that the labels of a row were drawn: others may be more probable.
     """
 
     name: str
@@ -34,6 +38,8 @@ class Part(ABC):
     width: int | None
     labels: int | None
     certain: ClassVar[bool] = False
+    renormalised: bool = False
+    drawn: bool = False
 
     @abstractmethod
     def listed(self, start: int) -> Iterator[Listed]:

@@ -86,14 +86,32 @@ def storage(
         raise ValueError(
             "labels is not known: the dump does not say how many the teacher has; give labels=..."
         )
+    if source.drawn and not source.renormalised:
+        raise ValueError(
+            "the dump lists labels that were drawn: others may be more probable, and losses have no "
+            "bound; give the dump that they were drawn from"
+        )
     question = _question(source.labels, chosen, number, _listed(source, chosen))
+    question = replace(question, complete=source.renormalised)
     place = None
     if folder is not None:
         place = Folder(as_path(folder, "folder"), key_of(source, question))
     tally = _counted(source, question, executor, place, progress).tally
     if not tally.positions:
         raise ValueError("the dump has no positions: there is nothing to store")
-    return of_dump(question, tally, goal, _first_rows(source))
+    return replace(of_dump(question, tally, goal, _first_rows(source)), notes=_notes(source))
+
+
+def _notes(dump: Dump) -> tuple[str, ...]:
+    found = []
+    if dump.renormalised:
+        found.append(
+            "The rows of the dump sum to 1 though they leave labels out: nothing is known of what "
+            "they hide, and all losses are those of the renormalised teacher."
+        )
+    if dump.reading.granted:
+        found.append(f"Taken for granted: {dump.reading.granted}.")
+    return tuple(found)
 
 
 def _first_rows(dump: Dump) -> tuple[Losses, int]:
@@ -142,7 +160,6 @@ def _counted(
     if state is None:
         state = State.start(len(question.policies), len(dump.parts))
     last = time.monotonic()
-    saved = state
     bar = Bar(progress, dump.positions, state.tally.positions)
     try:
         for later in _states(dump, question, state, executor):
@@ -150,11 +167,15 @@ def _counted(
             bar.to(state.tally.positions)
             if place is not None and time.monotonic() - last > SAVE_SECONDS:
                 place.write(state)
-                saved, last = state, time.monotonic()
+                last = time.monotonic()
+    except KeyboardInterrupt:
+        if place is not None:
+            place.write(state)
+        raise
     finally:
         bar.close()
-        if place is not None and state is not saved:
-            place.write(state)
+    if place is not None:
+        place.write(state)
     return state
 
 

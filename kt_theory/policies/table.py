@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kt_theory.kernels import storage
+from kt_theory.output import replace_file, write_table
 from kt_theory.policies.kept import id_bytes
 from kt_theory.policies.losses import ROWS, Question
 from kt_theory.policies.policy import USUAL, Policy
 from kt_theory.policies.tally import QUANTILE, Tally
 from kt_theory.policies.visits import POSITIONS, Crossing, Losses, crossing
 from kt_theory.teacher import Teacher
+from kt_theory.validation import as_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +69,8 @@ class Storage:
         Positions that gave no row, and why.
     crossing : Crossing or None
         After how many visits drawing pays, if a policy draws.
+    notes : tuple of str
+        What is taken for granted of the dump, in sentences.
     """
 
     frame: pd.DataFrame
@@ -77,6 +83,7 @@ class Storage:
     repeated: float | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)
     crossing: Crossing | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def cheapest(self) -> str | None:
@@ -111,6 +118,29 @@ class Storage:
         from kt_theory.policies.figure import draw
 
         return draw(self, ax)
+
+    def write(self, path: str | Path) -> Path:
+        """Write the table, or the picture, by the suffix of a file, and return its path.
+
+        Parameters
+        ----------
+        path : path
+            .csv or .parquet for the table, .png, .svg or .pdf for the picture.
+        """
+        from kt_theory import figures
+
+        file = as_path(path, "path")
+        suffix = file.suffix.lower()
+        if suffix in figures.KINDS:
+            with figures.style():
+                return figures.write(self.plot(), file)
+        if suffix == ".csv":
+            return write_table(self.frame, file)
+        if suffix != ".parquet":
+            kinds = ", ".join((".csv", ".parquet", *figures.KINDS))
+            raise ValueError(f"path = {str(path)!r}: must end in {kinds}")
+        replace_file(file, partial(self.frame.to_parquet, index=False))
+        return file
 
     def __str__(self) -> str:
         from kt_theory.policies.words import described

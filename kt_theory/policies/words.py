@@ -28,6 +28,7 @@ def sentences(result: Storage) -> list[str]:
     ]
     found += _loss(result)
     found += _goal(result)
+    found += result.notes
     found.append(_sure(result))
     found += _infinite(result)
     found += _visits(result)

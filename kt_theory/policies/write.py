@@ -14,7 +14,7 @@ from kt_theory.dumps.block import CELLS, Listed
 from kt_theory.dumps.layouts import stored
 from kt_theory.dumps.layouts.codes import KEY, Codes, Notes
 from kt_theory.output import refuse_unwritable, replace_file
-from kt_theory.policies.kept import Everything, id_bytes
+from kt_theory.policies.kept import Everything, Sampled, SampledStated, id_bytes
 from kt_theory.policies.names import policy as named
 from kt_theory.policies.policy import Policy
 from kt_theory.policies.run import storage
@@ -110,8 +110,10 @@ def _notes(source: Dump | Teacher, policy: Policy) -> Notes:
     loss = {str(name): float(value) for name, value in row.items()}
     values, _ = codes_of(policy)
     whole = isinstance(policy.kept, Everything)
+    drawn = isinstance(policy.kept, (Sampled, SampledStated))
     size = float(found.frame["bytes"].iloc[0])
-    return Notes(policy.name, found.labels, found.positions, whole, values, size, loss)
+    counts = found.labels, found.positions
+    return Notes(policy.name, *counts, whole, drawn, values, size, loss)
 
 
 def _writer(path: Path, schema: Any) -> Any:

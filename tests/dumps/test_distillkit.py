@@ -144,6 +144,20 @@ def test_compressed_rows_are_what_their_bytes_stand_for(tmp_path, wide, name):
     assert labels.tolist() == [ids for ids, _, _, _ in rows]
 
 
+@pytest.mark.parametrize(("above", "read_so"), [(0.015, True), (0.05, False)])
+def test_rows_that_curves_stand_for_may_sum_a_little_above_one(tmp_path, above, read_so):
+    row = [(a, float(np.log(1 / 24) + above)) for a in range(24)]
+    held = {**settings("unit"), "exact_k": 0, "polynomial_terms": [0]}
+    write_compressed(tmp_path / "a.parquet", [Text([1] * 21, [row] * 20)], held)
+    (tmp_path / "compression_config.json").write_text(json.dumps(held))
+    if read_so:
+        (block,) = Dump.read(tmp_path).blocks()
+        np.testing.assert_allclose(block.logprobs, np.log(1 / 24) + above, atol=1e-6)
+    else:
+        with pytest.raises(ValueError, match="row 1 has probabilities that sum to 1.05"):
+            list(Dump.read(tmp_path).blocks())
+
+
 def test_the_settings_are_found_in_yaml_and_in_those_of_a_run(tmp_path, wide):
     held = settings("unit")
     stand_for = write_compressed(tmp_path / "data_0.parquet", wide, held)

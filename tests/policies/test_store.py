@@ -62,6 +62,8 @@ def test_rows_come_back_as_the_policy_s_student_writes_them(tmp_path, pi, dump, 
     back = Dump.read(kt.store(dump, name, tmp_path / "a.parquet"))
     assert back.labels == SIZE
     assert back.positions == ROWS
+    assert not back.drawn
+    assert back.renormalised == name.startswith(("renormalised", "top_p"))
     found, wanted = table_of(back), policy(name).copies(pi)
     exact = any(word in name for word in ("rounded", "quantised"))
     there = ~np.isnan(found)
@@ -107,6 +109,8 @@ def test_draws_lose_what_the_table_says(tmp_path, name):
     error = 7 * tv.std() / np.sqrt(len(tv))
     assert row.tv_lower - error <= tv.mean() <= row.tv_upper + error
     assert error < 0.02
+    assert back.drawn
+    assert back.renormalised != ("probabilities" in name)
     again = table_of(Dump.read(kt.store(dump, name, tmp_path / "b.parquet", seed=3)), 8)
     np.testing.assert_array_equal(found, again)
     other = table_of(Dump.read(kt.store(dump, name, tmp_path / "c.parquet", seed=4)), 8)
@@ -197,6 +201,7 @@ def test_distillkit_s_layout_has_a_row_for_each_text(tmp_path, monkeypatch):
         )
         back = Dump.read(path)
         assert back.labels == LABELS
+        assert back.renormalised
         assert back.parts[0].positions is None
         np.testing.assert_array_equal(column(back, "contexts"), column(source, "contexts"))
 
@@ -222,6 +227,8 @@ def test_what_cannot_be_stored_is_refused_and_nothing_is_written(tmp_path, liste
     refused("is an input", listed, "renormalised(3)", tmp_path / "in_1.parquet")
     refused("'soft' has not; layout='kt_theory'", dump, "soft", path, layout="distillkit")
     refused("'top_p\\(0.9\\)' has not", dump, "top_p(0.9)", path, layout="distillkit")
+    drawn = kt.store(dump, "sampled(9, probabilities=true)", tmp_path / "drawn.parquet")
+    refused("labels that were drawn", Dump.read(drawn), "renormalised(2)", path)
     rows = Dump.from_arrays(pi, kind="probabilities")
     refused("the dump has none", rows, "renormalised(3)", path, layout="distillkit")
     refused("token 3 of one has none", listed, "renormalised(3)", path, layout="distillkit")

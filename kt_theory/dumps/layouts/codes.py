@@ -159,6 +159,8 @@ class Notes:
         Of the teacher, and of the file.
     whole : bool
         Whether rows hold all labels, in their order.
+    drawn : bool
+        Whether the labels of a row were drawn.
     values : Codes
     size : float
         Bytes of a position, by the policy.
@@ -170,9 +172,15 @@ class Notes:
     labels: int
     positions: int
     whole: bool
+    drawn: bool
     values: Codes
     size: float
     loss: dict[str, float]
+
+    @property
+    def renormalised(self) -> bool:
+        """Whether rows sum to 1 though they leave labels out."""
+        return self.values.to_one and not self.whole and not self.values.others
 
     def written(self) -> bytes:
         """Return them as the file's metadata hold them: JSON, null where a number is none."""
@@ -195,10 +203,15 @@ class Notes:
                 raise ValueError(f"version is not {VERSION}")
             labels = whole_number(held["labels"], "labels", low=1, high=2**31 - 1)
             positions = whole_number(held["positions"], "positions")
-            whole = true_or_false(held["whole"], "whole")
-            values = Codes.read(held["values"])
             return cls(
-                str(held["policy"]), labels, positions, whole, values, held["size"], held["loss"]
+                str(held["policy"]),
+                labels,
+                positions,
+                true_or_false(held["whole"], "whole"),
+                true_or_false(held["drawn"], "drawn"),
+                Codes.read(held["values"]),
+                held["size"],
+                held["loss"],
             )
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"{path}: what it says of itself is damaged: {error}") from None

@@ -8,6 +8,7 @@ documents number them in `attention_mask` (`pack_logits.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 from kt_theory.dumps.layouts import settings
@@ -23,14 +24,14 @@ _PLAIN = Pairs("token_ids", "top_values")
 
 
 def _plain(path: Path, asked: Asked) -> Table:
-    return _of_rows(path, asked, _PLAIN, asked.labels or _noted(path))
-
-
-def _noted(path: Path) -> int | None:
-    """How many labels the teacher has of a file that kt.store wrote."""
+    found = _of_rows(path, asked, _PLAIN, asked.labels)
     with opened(path) as file:
         data = (file.metadata.metadata or {}).get(KEY)
-    return None if data is None else Notes.read(data, path).labels
+    if data is None:
+        return found
+    notes = Notes.read(data, path)
+    labels = asked.labels or notes.labels
+    return replace(found, labels=labels, renormalised=notes.renormalised, drawn=notes.drawn)
 
 
 def _compressed(path: Path, asked: Asked) -> Table:

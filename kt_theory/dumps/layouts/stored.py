@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kt_theory.dumps.block import NO_LABEL, Listed
+from kt_theory.dumps.kinds import LOGPROBS
 from kt_theory.dumps.layouts.codes import KEY, Notes
 from kt_theory.dumps.layouts.columns import (
     Misfit,
@@ -56,6 +57,8 @@ class Stored(Part):
     labels: int
     width: int | None
     positions: int
+    renormalised: bool
+    drawn: bool
     certain: ClassVar[bool] = True
 
     def listed(self, start: int) -> Iterator[Listed]:
@@ -148,8 +151,18 @@ def _part(path: Path, asked: Asked) -> Stored:
     labels = asked.labels or notes.labels
     if labels != notes.labels:
         raise ValueError(f"labels = {labels}: {path} is of a teacher with {notes.labels}")
-    width = labels if notes.whole else None
-    return Stored(str(path), path, notes, texts, asked.kind or "logprobs", labels, width, positions)
+    return Stored(
+        name=str(path),
+        path=path,
+        notes=notes,
+        texts=texts,
+        kind=asked.kind or LOGPROBS,
+        labels=labels,
+        width=labels if notes.whole else None,
+        positions=positions,
+        renormalised=notes.renormalised,
+        drawn=notes.drawn,
+    )
 
 
 STORED = Layout(
