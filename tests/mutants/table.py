@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mutants import (
     access,
+    dumps,
     exact,
     generations,
     kernels,
@@ -28,6 +29,7 @@ ROOMS = (
     generations,
     numeric,
     objectives,
+    dumps,
 )
 
 MUTANTS = {mutant.name: mutant for room in ROOMS for mutant in room.MUTANTS}
