@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from dumps.layouts_parquet import LABELS, Text, nested, texts, write_compressed, write_plain
 
-from kt_theory import Dump
+from kt_theory import Dump, storage
 
 
 def tokens_of(dump):
@@ -44,6 +44,31 @@ def test_a_part_goes_to_a_worker(folder):
     dump = Dump.read(folder, labels=LABELS, context=2)
     parts = [pickle.loads(pickle.dumps(part)) for part in dump.split()]
     assert [tokens_of(part)[0] for part in parts] == tokens_of(dump)
+
+
+def summed(dump):
+    """What a worker says of a part: rows, and sums that only the right rows have."""
+    found = [(len(b), b.logprobs.sum(), int(b.following.sum())) for b in dump.blocks()]
+    return tuple(map(sum, zip(*found, strict=True)))
+
+
+@pytest.mark.long
+def test_parts_are_read_on_a_cluster(tmp_path):
+    """A Parquet data set of many files, on two workers of Dask, and its table to the same bits."""
+    from distributed import Client, LocalCluster
+
+    for number in range(6):
+        write_plain(tmp_path / f"data_{number}.parquet", texts(number, (40, 30), missing=0))
+    dump = Dump.read(tmp_path, labels=LABELS)
+    wanted = [summed(part) for part in dump.split()]
+    assert len(set(wanted)) == 6
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        assert client.gather(client.map(summed, dump.split())) == wanted
+        table = storage(dump, ["renormalised(2)"], executor=client.get_executor())
+    assert table.frame.equals(storage(dump, ["renormalised(2)"]).frame)
 
 
 def refused(match, path, **options):

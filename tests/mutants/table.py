@@ -8,6 +8,7 @@ from mutants import (
     exact,
     generations,
     kernels,
+    layouts,
     limits,
     numeric,
     objectives,
