@@ -101,14 +101,14 @@ def holds_the_truth(dump, truth, places=None, tolerance=1e-12):
     assert dump.whole
     assert dump.labels == LABELS
     assert dump.positions == len(places)
-    np.testing.assert_allclose(joined(dump, "logprobs"), truth.logs[rows], atol=tolerance)
+    np.testing.assert_allclose(joined(dump, "logprobs"), truth.logs[rows], rtol=0.0, atol=tolerance)
     following = [ids[j, i + 1] if i + 1 < LONGEST else NO_LABEL for j, i in places]
     np.testing.assert_array_equal(joined(dump, "following"), following)
     stated = [
         truth.logs[j, i, token] if token != NO_LABEL else np.nan
         for (j, i), token in zip(places, following, strict=True)
     ]
-    np.testing.assert_allclose(joined(dump, "following_logprob"), stated, atol=tolerance)
+    np.testing.assert_allclose(joined(dump, "following_logprob"), stated, rtol=0.0, atol=tolerance)
     digests, before = joined(dump, "contexts").tolist(), [tuple(ids[j, : i + 1]) for j, i in places]
     assert len(set(before)) == len(set(digests)) == len(set(zip(before, digests, strict=True)))
 
@@ -148,7 +148,7 @@ def test_bfloat16_is_the_upper_half_of_float32(truth, tmp_path):
     bits = truth.logits[0].astype("<f4").view("<u4") & 0xFFFF0000
     exact = bits.view("<f4").astype(np.float64)
     logs = exact - np.log(np.exp(exact).sum(axis=1, keepdims=True))
-    np.testing.assert_allclose(joined(Dump.read(path), "logprobs"), logs, atol=1e-12)
+    np.testing.assert_allclose(joined(Dump.read(path), "logprobs"), logs, rtol=0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("stored", ["logits", "logprobs", "probabilities", "log2"])
@@ -162,7 +162,9 @@ def test_an_array_without_a_name_is_read_as_what_its_rows_are(truth, tmp_path, s
     np.save(tmp_path / "dump.npy", values.reshape(-1, LABELS))
     dump = Dump.read(tmp_path / "dump.npy")
     assert dump.parts[0].kind == stored
-    np.testing.assert_allclose(joined(dump, "logprobs"), truth.logs.reshape(-1, LABELS), atol=1e-11)
+    np.testing.assert_allclose(
+        joined(dump, "logprobs"), truth.logs.reshape(-1, LABELS), rtol=0.0, atol=1e-11
+    )
     assert next(dump.blocks()).contexts is None
 
 
@@ -183,7 +185,7 @@ def test_prompts_and_what_texts_are_filled_up_with_are_skipped_and_counted(truth
     (block,) = dump.blocks()
     places = [(j, i) for j, cut in enumerate(fill) for i in range(prompt - 1, LONGEST - cut)]
     rows = tuple(np.array(places).T)
-    np.testing.assert_allclose(block.logprobs, truth.logs[rows], atol=1e-12)
+    np.testing.assert_allclose(block.logprobs, truth.logs[rows], rtol=0.0, atol=1e-12)
     wanted = [truth.ids[j, i + 1] if i + 1 < LONGEST - fill[j] else NO_LABEL for j, i in places]
     np.testing.assert_array_equal(block.following, wanted)
     assert block.skipped == {"filled up": sum(fill), "masked": TEXTS * (prompt - 1)}
@@ -257,6 +259,12 @@ def test_an_array_column_by_column_is_refused(truth, tmp_path):
     np.save(tmp_path / "dump.npy", np.asfortranarray(truth.logits[0]))
     with pytest.raises(ValueError, match=r"column by column: save numpy.ascontiguousarray"):
         Dump.read(tmp_path / "dump.npy")
+
+
+def test_arrays_of_other_names_are_left_alone(truth, tmp_path):
+    others = {"model": np.array("a teacher"), "scale": np.asfortranarray(np.ones((2, 3)))}
+    write_npz(tmp_path / "dump.npz", {**truth.by_text, **others})
+    holds_the_truth(Dump.read(tmp_path / "dump.npz"), truth)
 
 
 def test_a_tensor_of_another_type_is_refused(tmp_path):

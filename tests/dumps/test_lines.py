@@ -92,10 +92,10 @@ def agree(found, wanted, *, contexts=True, tokens=True):
         found, wanted, strict=True
     ):
         assert labels == names
-        np.testing.assert_allclose(values, logs, atol=2e-6)
+        np.testing.assert_allclose(values, logs, rtol=0.0, atol=2e-6)
         if tokens:
             assert token == follows
-            np.testing.assert_allclose(value, stated, atol=2e-6)
+            np.testing.assert_allclose(value, stated, rtol=0.0, atol=2e-6)
         else:
             assert token == NO_LABEL
         if contexts:
@@ -379,7 +379,10 @@ def test_base64_arrays_of_whole_rows(truth, write, kind, dtype):
     np.testing.assert_array_equal(block.following, wanted)
     known = block.following >= 0
     np.testing.assert_allclose(
-        block.logprobs[known], np.concatenate([rows[1:] for rows in truth.rows]), atol=2e-6
+        block.logprobs[known],
+        np.concatenate([rows[1:] for rows in truth.rows]),
+        rtol=0.0,
+        atol=2e-6,
     )
 
 
@@ -452,6 +455,27 @@ def test_base64_that_does_not_fit_its_shape_is_named(write, change, message):
     assert len(rows_of(Dump.read(write([record])))[0]) == 1
     with pytest.raises(ValueError, match=f"line 1: {message}"):
         Dump.read(write([record | change]))
+
+
+def test_rows_of_any_number_of_labels_go_side_by_side(write):
+    """Mixed k: shorter rows end in -inf, without a label."""
+    lengths = [[3, 1, 2], [5, 4], [1]]
+    records = [
+        {"logprobs": [[{"token": a, "logprob": -2.0 - a} for a in range(k)] for k in ks]}
+        for ks in lengths
+    ]
+    (block,) = Dump.read(write(records), labels=LABELS).blocks()
+    for row, k in enumerate([3, 1, 2, 5, 4, 1]):
+        assert block.labels[row].tolist() == [*range(k), *[NO_LABEL] * (5 - k)]
+        assert block.logprobs[row].tolist() == [*(-2.0 - a for a in range(k)), *[-np.inf] * (5 - k)]
+
+
+def test_one_long_row_does_not_widen_a_million_short_ones(write):
+    short = [[{"token": 1, "logprob": -1.0}]] * 3000
+    long = [{"token": a, "logprob": -9.0} for a in range(3000)]
+    assert len(list(Dump.read(write([{"logprobs": short}, {"logprobs": [long]}])).blocks())) == 2
+    with pytest.raises(ValueError, match="line 1: one row lists 3,000 labels"):
+        Dump.read(write([{"logprobs": [*short, long]}]))
 
 
 def test_blocks_are_cut_where_they_are_full(truth, write, monkeypatch):

@@ -1,5 +1,6 @@
 """What the values of a dump are, and what is wrong with its rows: each against plain NumPy."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -15,6 +16,10 @@ from kt_theory.dumps.recognise import recognised
 from kt_theory.dumps.rounding import Rounding
 
 LABELS = 400
+
+
+def close(found, wanted):
+    np.testing.assert_allclose(found, wanted, rtol=0.0, atol=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +67,8 @@ def test_whole_rows_of_every_kind_are_the_same_logarithms(teacher, kind):
     logs, text = teacher
     stored = AS_STORED[kind](logs)
     block = block_of(texts(stored, None, text), kind)
-    np.testing.assert_allclose(block.logprobs, logs, atol=1e-12)
-    np.testing.assert_allclose(
-        block.following_logprob[:-1], logs[np.arange(299), text[1:]], atol=1e-12
-    )
+    close(block.logprobs, logs)
+    close(block.following_logprob[:-1], logs[np.arange(299), text[1:]])
     assert np.isnan(block.following_logprob[-1])
     assert likely_kind(stored) == kind
 
@@ -77,12 +80,12 @@ def test_listed_rows_of_every_kind_are_the_same_logarithms(teacher, kind):
     order = np.argsort(np.random.default_rng(0).random(values.shape), axis=1)
     shuffled = [np.take_along_axis(found, order, axis=1) for found in (values, labels)]
     block = block_of(texts(AS_STORED[kind](shuffled[0]), shuffled[1], text), kind)
-    np.testing.assert_allclose(block.logprobs, values, atol=1e-12)
+    close(block.logprobs, values)
     np.testing.assert_array_equal(block.labels, labels)
     expected = [
         logs[i, token] if token in labels[i] else math.nan for i, token in enumerate(text[1:])
     ]
-    np.testing.assert_allclose(block.following_logprob, [*expected, math.nan], atol=1e-12)
+    close(block.following_logprob, [*expected, math.nan])
 
 
 def test_logits_with_their_normaliser_are_exact(teacher):
@@ -90,7 +93,7 @@ def test_logits_with_their_normaliser_are_exact(teacher):
     norms = np.random.default_rng(1).normal(size=300) * 10
     values, labels = top(logs, 8)
     block = block_of(rows(values + norms[:, None], labels, lognorm=norms), "logits")
-    np.testing.assert_allclose(block.logprobs, values, atol=1e-12)
+    close(block.logprobs, values)
     with pytest.raises(ValueError, match="without the normaliser"):
         block_of(rows(values + norms[:, None], labels), "logits")
     with pytest.raises(ValueError, match="row 3 its normaliser is nan"):
@@ -102,9 +105,7 @@ def test_logits_with_their_normaliser_are_exact(teacher):
 def test_renormalised_logits_sum_to_one_over_what_is_listed(teacher):
     values, labels = top(teacher[0], 8)
     block = block_of(rows(values + 9.0, labels), "renormalised logits")
-    np.testing.assert_allclose(
-        block.logprobs, values - np.log(np.exp(values).sum(axis=1))[:, None], atol=1e-12
-    )
+    close(block.logprobs, values - np.log(np.exp(values).sum(axis=1))[:, None])
 
 
 @given(st.data())
@@ -170,6 +171,24 @@ def test_a_wrong_row_is_named_with_its_value(name):
     with pytest.raises(ValueError, match=f"dump: {message}") as error:
         block_of(listed)
     assert "\n" not in str(error.value)
+
+
+def test_what_is_stated_of_the_token_that_follows_is_read_as_its_row_is(teacher):
+    """Logits with their normaliser: beside the row too; above 0 it is no logarithm."""
+    logs, text = teacher
+    values, labels = top(logs, 3)
+    norms = np.linspace(5.0, 9.0, 300)
+    own = np.append(logs[np.arange(299), text[1:]], np.nan)
+    number = np.arange(300)
+    where = {"tokens": text, "starts": 0 * number, "after": number + 1, "ends": 0 * number + 300}
+    listed = rows(values + norms[:, None], labels, lognorm=norms, **where)
+    beside = dataclasses.replace(listed, following_logprob=own + norms)
+    close(block_of(beside, "logits").following_logprob, own)
+    wrong = dataclasses.replace(listed, following_logprob=own + norms + 20.0)
+    with pytest.raises(ValueError, match=r"row 1 states .* for the token that follows"):
+        block_of(wrong, "logits")
+    with pytest.raises(ValueError, match=r"row 1 is followed by the token \d+, not within 0 to 9"):
+        block_of(dataclasses.replace(beside, tokens=text + 10), "logits", labels=10)
 
 
 def test_labels_that_no_integer_of_32_bits_holds_are_not_wrapped():

@@ -43,8 +43,8 @@ HEADS: Mapping[str, Callable[[Path], Collection[str]]] = {
     ".parquet": column_names,
     **dict.fromkeys(lines.SUFFIXES, lines.first_record),
     ".npy": npy.no_names,
-    ".npz": npy.members,
-    ".safetensors": safetensors.tensors,
+    ".npz": npy.names_of_members,
+    ".safetensors": safetensors.names_of_tensors,
     **dict.fromkeys(hdf5.SUFFIXES, hdf5.data_sets),
 }
 """How the names of columns, fields or arrays of a file are read, by the ending of its name."""
