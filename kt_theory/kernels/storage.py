@@ -243,10 +243,10 @@ def _cut(row, what, how, table, k, q, found):
     found[STORED] = k
     away, kl = lost, 0.0
     if what[CHANNEL] != AS_IS:
-        shift = _at_temperature(row[1], k, row[6], 0, how[TAU])
+        shift = _at_temperature(row[1][:k], row[6][:0], how[TAU])
         if how[TAU] == 1.0:
             shift = math.log(tail[0] - lost)
-        away, kl, _ = _coded(row, k, shift, 0.0, 0, what, how, table, q)
+        away, kl, _ = _coded(row, k, shift, 0.0, 0.0, what, how, table, q)
         away += lost
         away *= 0.5
     if lost > 0.0:
@@ -266,9 +266,9 @@ def _with_tail(row, labels, what, how, table, k, q, found):
     if what[CHANNEL] != AS_IS:
         # The bucket's value is the last of k + 1; equal shares are what the channel's student does.
         if bucket:
-            away, kl, given = _coded(row, k, 0.0, lost, 0, what, how, table, q)
+            away, kl, given = _coded(row, k, 0.0, lost, 0.0, what, how, table, q)
         else:
-            away, kl, given = _coded(row, k, 0.0, 0.0, outside, what, how, table, q)
+            away, kl, given = _coded(row, k, 0.0, 0.0, float(outside), what, how, table, q)
     if bucket:
         least = _least_outside(row, k)
         found[TV_LEAST] = 0.5 * (away + abs(lost - given))
@@ -411,7 +411,7 @@ def _coded(row, k, shift, bucket, outside, what, how, table, q):
         whole, kl = _steps(p, lp, k, shift, how, table, q)
         if bucket > 0.0:
             last = _step(-math.log(bucket), how, table)
-        if outside > 0 and 1.0 - whole > (k + outside) * _ROUNDING:
+        if outside > 0.0 and 1.0 - whole > (k + outside) * _ROUNDING:
             share = 1.0 - whole
         whole += last + share
         kl += math.log(whole) * (tail[0] - tail[k])
@@ -426,7 +426,7 @@ def _coded(row, k, shift, bucket, outside, what, how, table, q):
         each = 0.0
         if left < 0.0:
             each = left / positive
-        elif outside > 0:
+        elif outside > 0.0:
             share = left
         else:
             each = left / values
@@ -443,7 +443,7 @@ def _whole_coded(row, what, how, table, q, other, found):
     """Whole rows, every value as it is stored."""
     p, lp, n, r, rl, size = row[0], row[1], row[4], row[5], row[6], row[7]
     tau = how[TAU]
-    shift = _at_temperature(lp, n, rl, size, tau)
+    shift = _at_temperature(lp[:n], rl[:size], tau)
     if what[CHANNEL] == ROUNDED:
         head_total, head_kl = _steps(p, lp, n, shift, how, table, q)
         rest_total, rest_kl = _steps(r, rl, size, shift, how, table, other)
@@ -462,16 +462,15 @@ def _whole_coded(row, what, how, table, q, other, found):
 
 
 @njit(**BARE)
-def _at_temperature(lp, n, rl, size, tau):
+def _at_temperature(lp, rl, tau):
     """Return the shift that makes e^(lp / tau - shift) sum to 1; 0 at temperature 1."""
     if tau == 1.0:
         return 0.0
     top = lp[0]
     total = 0.0
-    for a in range(n):
-        total += math.exp((lp[a] - top) / tau)
-    for a in range(size):
-        total += math.exp((rl[a] - top) / tau)
+    for logs in (lp, rl):
+        for log in logs:
+            total += math.exp((log - top) / tau)
     return top / tau + math.log(total)
 
 
@@ -584,11 +583,13 @@ def _half_deviation(p, draws):
 
 
 @njit(**BARE)
-def _light_sum(powers, draws, extra):
-    """Return the sum of p^extra (1-p)^N over the light labels of the rest."""
+def _light_sum(powers, draws):
+    """Return the sum of p^j (1-p)^N over the light labels of the rest, of the sums of powers from j
+    on.
+    """
     total, factor = 0.0, 1.0
-    for j in range(ORDER + 1 - extra):
-        total += factor * powers[j + extra]
+    for j in range(powers.size):
+        total += factor * powers[j]
         factor *= -(draws - j) / (j + 1.0)
     return total
 
@@ -597,7 +598,7 @@ def _light_sum(powers, draws, extra):
 def _unseen(row, draws):
     """Return how many known labels N draws are expected to leave."""
     p, n, r, heavy, powers = row[0], row[4], row[5], row[9], row[10]
-    known = _light_sum(powers, draws, 0)
+    known = _light_sum(powers[: ORDER + 1], draws)
     for a in range(n):
         known += _missed(p[a], draws)
     for a in range(heavy):
@@ -619,7 +620,7 @@ def _hidden_deviation(row, draws):
     f(p) = p (1-p)^N is concave up to 1/N, so that the corners of the polytope hold the least and
     equal labels the largest. Above, f(p)/p still falls: M f(cap)/cap is a lower bound, and the
     tangent at M/h an upper one as long as its slope is at least (1-1/N)^N, which no f(p)/p beyond
-    1/N exceeds.
+    1/N exceeds. Elsewhere f(p) is at most half the standard deviation, which is concave.
     """
     mass, hidden, cap = row[11], row[12], row[13]
     if mass <= 0.0:
@@ -634,7 +635,7 @@ def _hidden_deviation(row, draws):
     least = mass * _half_deviation(cap, draws) / cap
     slope = _missed(even, draws - 1) * (1.0 - (draws + 1) * even)
     if slope < _missed(1.0 / draws, draws):
-        most = mass
+        most = min(mass, 0.5 * hidden * math.sqrt(even * (1.0 - even) / draws))
     return min(least, most), most
 
 
@@ -645,7 +646,10 @@ def _drawn(row, labels, what, power, q, other, found):
     draws = what[POOLED]
     if power == 1.0:
         n, r, heavy, powers = row[4], row[5], row[9], row[10]
-        known, unseen = _light_sum(powers, draws, 1), _light_sum(powers, draws, 0)
+        known, unseen = (
+            _light_sum(powers[1 : ORDER + 1], draws),
+            _light_sum(powers[: ORDER + 1], draws),
+        )
         for x in (p[:n], r[:heavy]):
             for a in range(x.size):
                 chance = _missed(x[a], draws)
@@ -762,7 +766,10 @@ def _stated(row, labels, what, q, other, found):
     draws = what[POOLED]
     sums = powers[ORDER + 1 : ORDER + 9]
     sums[:] = 0.0
-    sums[UNSEEN], sums[MISSING] = _light_sum(powers, draws, 0), _light_sum(powers, draws, 1)
+    sums[UNSEEN], sums[MISSING] = (
+        _light_sum(powers[: ORDER + 1], draws),
+        _light_sum(powers[1 : ORDER + 1], draws),
+    )
     _count(p, n, draws, sums, q)
     _count(r, heavy, draws, sums, other)
     left = sums[UNSEEN] if draws == what[SIZE] else _unseen(row, what[SIZE])
