@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory.kernels import storage
+from kt_theory.kernels import policy_numbers as numbers
 from kt_theory.output import replace_file, write_table
 from kt_theory.policies.kept import id_bytes
 from kt_theory.policies.losses import ROWS, Question
@@ -159,7 +159,7 @@ def of_dump(
     found = []
     for j in range(len(question.policies)):
         columns = [tally.mean(column, j) for column in range(5)]
-        infinite = tally.share_infinite(storage.KL_MOST, j)
+        infinite = tally.share_infinite(numbers.KL_MOST, j)
         found.append((columns, infinite, tally.quantile(j), float(tally.largest[j])))
     frame = _frame(question, found)
     return Storage(
@@ -182,14 +182,14 @@ def of_teacher(teacher: Teacher, question: Question, goal: float | None) -> Stor
         logs = np.log(teacher.pi)
     rows = max(1, min(ROWS, 2**21 // teacher.labels))
     starts = range(0, teacher.inputs, rows)
-    chunks = [question.of_whole(logs[start : start + rows]) for start in starts]
+    chunks = [question.of_rows(logs[start : start + rows]) for start in starts]
     losses = np.concatenate(chunks)[teacher.rho > 0.0]
     rho = teacher.rho[teacher.rho > 0.0]
     found = []
     for j in range(len(question.policies)):
         columns = [math.fsum(rho * losses[:, j, column]) for column in range(5)]
-        infinite = math.fsum(rho[np.isinf(losses[:, j, storage.KL_MOST])])
-        upper = losses[:, j, storage.TV_MOST]
+        infinite = math.fsum(rho[np.isinf(losses[:, j, numbers.KL_MOST])])
+        upper = losses[:, j, numbers.TV_MOST]
         found.append((columns, infinite, _quantile(upper, rho), float(upper.max())))
     frame = _frame(question, found)
     first = logs[teacher.rho > 0.0][:POSITIONS]
@@ -200,7 +200,7 @@ def of_teacher(teacher: Teacher, question: Question, goal: float | None) -> Stor
         question.labels,
         question.visits,
         goal,
-        crossing=crossing(question, frame, lambda asked: asked.of_whole(first), teacher.labels),
+        crossing=crossing(question, frame, lambda asked: asked.of_rows(first), teacher.labels),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kt_theory.kernels.storage import SAMPLED, SAMPLED_STATED
+from kt_theory.kernels.policy_numbers import SAMPLED, SAMPLED_STATED
 from kt_theory.policies.table import usual, widths
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import pytest
 from policies import enumeration
 
 import kt_theory as kt
-from kt_theory.kernels.storage import KL_LEAST, KL_MOST, STORED, TV_LEAST, TV_MOST
+from kt_theory.kernels.policy_numbers import KL_LEAST, KL_MOST, STORED, TV_LEAST, TV_MOST
 from kt_theory.policies import losses as rows_lost
 from kt_theory.policies import policies, policy
 from kt_theory.policies.losses import Question
@@ -25,7 +25,7 @@ def rows():
 def test_frequencies_lose_what_enumeration_says(rows, draws):
     one = policy(f"sampled({draws})")
     with np.errstate(divide="ignore"):
-        found = Question((one,), 6).of_whole(np.log(rows))[:, 0]
+        found = Question((one,), 6).of_rows(np.log(rows))[:, 0]
     for row, losses in zip(rows, found, strict=True):
         tv, kl, stored = enumeration.expected_losses(row, one)
         assert losses[TV_LEAST] == losses[TV_MOST] == pytest.approx(tv, abs=1e-13)
@@ -39,7 +39,7 @@ def test_frequencies_lose_what_enumeration_says(rows, draws):
 def test_bounds_hold_what_enumeration_says(rows, name):
     one = policy(name)
     with np.errstate(divide="ignore"):
-        found = Question((one,), 6).of_whole(np.log(rows))[:, 0]
+        found = Question((one,), 6).of_rows(np.log(rows))[:, 0]
     for row, losses in zip(rows, found, strict=True):
         tv, kl, stored = enumeration.expected_losses(row, one)
         assert losses[TV_LEAST] - 1e-12 <= tv <= losses[TV_MOST] + 1e-12
@@ -51,8 +51,8 @@ def test_bounds_hold_what_enumeration_says(rows, name):
 def test_visits_pool_their_draws_and_store_no_more(rows, name):
     one = policy(name)
     with np.errstate(divide="ignore"):
-        found = Question((one,), 6, visits=3).of_whole(np.log(rows))[:, 0]
-        once = Question((one,), 6).of_whole(np.log(rows))[:, 0]
+        found = Question((one,), 6, visits=3).of_rows(np.log(rows))[:, 0]
+        once = Question((one,), 6).of_rows(np.log(rows))[:, 0]
     np.testing.assert_allclose(found[:, STORED], once[:, STORED], rtol=1e-13)
     for row, losses in zip(rows, found, strict=True):
         tv, _, _ = enumeration.expected_losses(row, one, draws=6)
@@ -82,18 +82,18 @@ def test_frequencies_lose_what_simulation_says(name, draws):
     """400 repeats: a gap of 3 % is found; the loss of one draw fewer in five is such a gap."""
     row, one = zipf(400), policy(name)
     visits = draws // one.kept.draws
-    (found,) = Question((one,), 400, visits).of_whole(np.log(row[None]))[0]
+    (found,) = Question((one,), 400, visits).of_rows(np.log(row[None]))[0]
     mean, error = simulated(row, one, draws, 400, np.random.default_rng(4))
     assert abs(found[TV_MOST] - mean) < FALSE_ALARM * error < 0.03 * mean
     other = policy(f"sampled({int(0.8 * draws)})")
-    (fewer,) = Question((other,), 400).of_whole(np.log(row[None]))[0]
+    (fewer,) = Question((other,), 400).of_rows(np.log(row[None]))[0]
     assert abs(fewer[TV_MOST] - mean) > FALSE_ALARM * error
 
 
 @pytest.mark.parametrize("name", ["sampled(30, 0.8)", "sampled(30, probabilities=true)"])
 def test_bounds_hold_what_simulation_says(name):
     row, one = zipf(400), policy(name)
-    (found,) = Question((one,), 400).of_whole(np.log(row[None]))[0]
+    (found,) = Question((one,), 400).of_rows(np.log(row[None]))[0]
     mean, error = simulated(row, one, 30, 400, np.random.default_rng(4))
     assert found[TV_LEAST] - FALSE_ALARM * error < mean < found[TV_MOST] + FALSE_ALARM * error
     assert found[TV_MOST] - found[TV_LEAST] < 0.2 * mean
@@ -106,7 +106,7 @@ def test_sel_ptl_after_many_draws_is_as_the_exact_risk_says():
     teacher = kt.Teacher(row[None])
     for draws in (5, 40, 300):
         one = policy(f"sampled({draws}, probabilities=true)")
-        (found,) = Question((one,), 113).of_whole(np.log(row[None]))[0]
+        (found,) = Question((one,), 113).of_rows(np.log(row[None]))[0]
         exact = kt.exact_risk(teacher, "sel_ptl", draws)
         assert found[TV_LEAST] - 1e-12 <= exact <= found[TV_MOST] + 1e-12
         frequencies = kt.storage(teacher, f"sampled({draws})").frame["tv"][0]
@@ -123,9 +123,9 @@ def test_light_labels_of_the_rest_count_as_much_as_those_of_the_head(head, monke
             "quantised(9), rounded(0.3), even_tail(2), tail_mass(2), temperature(2) quantised(9)"
         )
     )
-    whole = Question(chosen, 5000).of_whole(np.log(row[None]))[0]
+    whole = Question(chosen, 5000).of_rows(np.log(row[None]))[0]
     monkeypatch.setattr(rows_lost, "HEAD", head)
-    part = Question(chosen, 5000).of_whole(np.log(row[None]))[0]
+    part = Question(chosen, 5000).of_rows(np.log(row[None]))[0]
     same = [j for j, one in enumerate(chosen) if "probabilities" not in one.name]
     np.testing.assert_allclose(part[same], whole[same], rtol=1e-10)
     stated = next(j for j in range(len(chosen)) if j not in same)

@@ -7,7 +7,7 @@ import pytest
 from policies import oracle
 from policies.enumeration import expected_losses
 
-from kt_theory.kernels.storage import KL_LEAST, KL_MOST, STORED, TV_LEAST, TV_MOST
+from kt_theory.kernels.policy_numbers import KL_LEAST, KL_MOST, STORED, TV_LEAST, TV_MOST
 from kt_theory.policies import policies
 from kt_theory.policies.losses import Question
 
@@ -65,7 +65,7 @@ def both(names, tops):
     for row in tops:
         rows = np.array([[*row, *spread] for spread in spreads(row, random)])
         with np.errstate(divide="ignore"):
-            whole.append(question.of_whole(np.log(rows)))
+            whole.append(question.of_rows(np.log(rows)))
     return bounds, np.array(whole)
 
 
@@ -101,7 +101,7 @@ def test_a_spread_that_breaks_the_cap_is_found_out(tops):
     rows[:, -1] = 1.0 - tops.sum(axis=1)
     rows = -np.sort(-rows, axis=1)
     with np.errstate(divide="ignore"):
-        heaped = question.of_whole(np.log(rows))
+        heaped = question.of_rows(np.log(rows))
     assert (heaped[:, 0, TV_MOST] > bounds[:, 0, TV_MOST] + 1e-9).any()
 
 
@@ -134,7 +134,7 @@ def test_rows_that_are_complete_hide_nothing():
     rows = np.array([[0.5, 0.3, 0.2]])
     names = np.arange(3, dtype=np.int32)[None]
     chosen = tuple(policies("renormalised(2), even_tail(2), sampled(3)"))
-    whole = Question(chosen, 9).of_whole(np.log([[0.5, 0.3, 0.2, *[1e-300] * 6]]))
+    whole = Question(chosen, 9).of_rows(np.log([[0.5, 0.3, 0.2, *[1e-300] * 6]]))
     found = Question(chosen, 9, complete=True).of_rows(np.log(0.9 * rows), names)
     np.testing.assert_allclose(found[0, :, :2], whole[0, :, :2], atol=1e-12)
 

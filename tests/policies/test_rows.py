@@ -5,7 +5,7 @@ import pytest
 from policies import oracle
 
 import kt_theory as kt
-from kt_theory.kernels.storage import KL_LEAST, KL_MOST, STORED, TV_LEAST, TV_MOST
+from kt_theory.kernels.policy_numbers import KL_LEAST, KL_MOST, STORED, TV_LEAST, TV_MOST
 from kt_theory.policies import losses as rows_lost
 from kt_theory.policies import policies, policy
 from kt_theory.policies.losses import Question
@@ -55,7 +55,7 @@ def test_losses_are_those_of_copies_built_label_by_label(rows, head, monkeypatch
     monkeypatch.setattr(rows_lost, "HEAD", head)
     chosen = [policy(name) for name in NAMES]
     with np.errstate(divide="ignore"):
-        found = Question(tuple(chosen), rows.shape[1]).of_whole(np.log(rows))
+        found = Question(tuple(chosen), rows.shape[1]).of_rows(np.log(rows))
     for j, name in enumerate(NAMES):
         for row, (low, high, kl_low, kl_high, _) in zip(rows, found[:, j], strict=True):
             if name.startswith("tail_mass") and row[oracle.first(row, 23)[4:]].sum() == 0.0:
@@ -80,7 +80,7 @@ def test_temperatures_are_undone(rows, name, how, labels):
     amount = HOW[" rounded(0.4)" if how == "rounded" else " quantised(6)"][1]
     tau = policy(name).tau
     positive = rows[:12]
-    (found,) = Question((policy(name),), 23).of_whole(np.log(positive)).transpose(1, 0, 2)
+    (found,) = Question((policy(name),), 23).of_rows(np.log(positive)).transpose(1, 0, 2)
     for row, losses in zip(positive, found, strict=True):
         copy = oracle.cut(row, oracle.first(row, labels or 23), how, amount, tau)
         assert losses[TV_LEAST] == losses[TV_MOST] == pytest.approx(oracle.tv(copy, row), abs=1e-12)
@@ -89,7 +89,7 @@ def test_temperatures_are_undone(rows, name, how, labels):
 def test_copies_are_those_that_the_losses_are_of(rows):
     chosen = policies([name for name in NAMES if not name.startswith("tail_mass")])
     with np.errstate(divide="ignore"):
-        found = Question(tuple(chosen), rows.shape[1]).of_whole(np.log(rows))
+        found = Question(tuple(chosen), rows.shape[1]).of_rows(np.log(rows))
     for j, one in enumerate(chosen):
         distance = kt.total_variation(one.copies(rows), rows)
         np.testing.assert_allclose(found[:, j, TV_MOST], distance, atol=1e-13)
@@ -97,7 +97,7 @@ def test_copies_are_those_that_the_losses_are_of(rows):
 
 def test_the_student_that_shares_the_tail_mass_equally_lies_between(rows):
     one = policy("tail_mass(4) rounded(0.4)")
-    found = Question((one,), 23).of_whole(np.log(rows[:12]))[:, 0]
+    found = Question((one,), 23).of_rows(np.log(rows[:12]))[:, 0]
     distance = kt.total_variation(one.copies(rows[:12]), rows[:12])
     assert (found[:, TV_LEAST] <= distance).all()
     assert (distance <= found[:, TV_MOST]).all()
@@ -116,8 +116,8 @@ def test_no_row_loses_more_than_the_worst_of_its_kind(rows):
     found = Question((policy("even_tail(4)"), policy("renormalised(4)")), 23)
     worst = [kt.objectives.forward_kl_tail(4).worst(23), kt.objectives.forward_kl_top(4).worst(23)]
     with np.errstate(divide="ignore"):
-        losses = found.of_whole(np.log(rows))
-        attained = [found.of_whole(np.log(one.row[None]))[0, j] for j, one in enumerate(worst)]
+        losses = found.of_rows(np.log(rows))
+        attained = [found.of_rows(np.log(one.row[None]))[0, j] for j, one in enumerate(worst)]
     for j, one in enumerate(worst):
         assert losses[:, j, TV_MOST].max() <= one.value + 1e-12
         assert attained[j][TV_MOST] == pytest.approx(one.value, abs=1e-12)
@@ -127,9 +127,9 @@ def test_heads_that_a_mass_outgrows_are_sorted_again(monkeypatch):
     random = np.random.default_rng(3)
     rows = random.dirichlet(np.full(60, 0.4), size=40)
     question = Question(tuple(policies("top_p(0.5), top_p(0.99), even_tail(3)")), 60)
-    whole = question.of_whole(np.log(rows))
+    whole = question.of_rows(np.log(rows))
     monkeypatch.setattr(rows_lost, "HEAD", 9)
-    part = question.of_whole(np.log(rows))
+    part = question.of_rows(np.log(rows))
     assert (whole[:, 1, STORED] > 9).any()
     np.testing.assert_allclose(part, whole, atol=1e-13)
 
@@ -137,7 +137,7 @@ def test_heads_that_a_mass_outgrows_are_sorted_again(monkeypatch):
 def test_infinite_losses_are_told_from_finite_ones(rows):
     chosen = policies("renormalised(4), even_tail(4), soft, sampled(5)")
     with np.errstate(divide="ignore"):
-        found = Question(tuple(chosen), 23).of_whole(np.log(rows))
+        found = Question(tuple(chosen), 23).of_rows(np.log(rows))
     support = (rows > 0).sum(axis=1)
     np.testing.assert_array_equal(np.isinf(found[:, 0, KL_LEAST]), support > 4)
     assert np.isfinite(found[:, 1:3, KL_MOST]).all()

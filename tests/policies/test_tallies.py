@@ -3,6 +3,7 @@ them.
 """
 
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_many_contexts_are_estimated(monkeypatch):
         part = tally.Tally.empty(1)
         least = np.unique(some)[:256]
         counted = counted.plus(
-            tally.replace(part, positions=len(some), with_context=len(some), digests=least)
+            replace(part, positions=len(some), with_context=len(some), digests=least)
         )
     assert abs(counted.visits / 2.0 - 1.0) < 5.0 / np.sqrt(256)
 
