@@ -178,6 +178,24 @@ def test_rows_may_be_unsorted_and_of_several_lengths(tmp_path):
     np.testing.assert_array_equal(block.logprobs, [[-1, -2, -3], [-0.5, -np.inf, -np.inf]])
 
 
+@pytest.mark.parametrize(("ids", "values"), [("uint16", "float16"), ("int64", "float64")])
+def test_what_is_null_is_not_listed(tmp_path, ids, values):
+    columns = {
+        "input_ids": pa.array([[1, 2, 3], None, [4]], pa.list_(pa.uint32())),
+        "token_ids": nested([[[4, 5, None], [6, None, None]], None, None], getattr(pa, ids)()),
+        "top_values": nested(
+            [[[-1.0, -2.0, None], [-0.5, None, None]], None, None], getattr(pa, values)()
+        ),
+        "loss_mask": pa.array([[True, True, None], None, [True]], pa.list_(pa.bool_())),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    (block,) = Dump.read(tmp_path / "a.parquet", labels=LABELS).blocks()
+    assert block.labels.tolist() == [[4, 5, -1]]
+    np.testing.assert_array_equal(block.logprobs, [[-1, -2, -np.inf]])
+    assert block.following.tolist() == [2]
+    assert block.skipped == {"masked out": 1}
+
+
 def test_damaged_and_empty_files_are_refused(tmp_path):
     path = tmp_path / "a.parquet"
     write_plain(path, texts())

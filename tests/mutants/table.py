@@ -31,6 +31,7 @@ ROOMS = (
     numeric,
     objectives,
     dumps,
+    layouts,
 )
 
 MUTANTS = {mutant.name: mutant for room in ROOMS for mutant in room.MUTANTS}
