@@ -9,7 +9,7 @@ import numpy as np
 
 from kt_theory import figures
 from kt_theory.kernels import policy_numbers as numbers
-from kt_theory.policies.table import usual
+from kt_theory.policies.words import usual
 
 if TYPE_CHECKING:
     from kt_theory.policies.policy import Policy

@@ -89,7 +89,7 @@ def _undone(kept: np.ndarray, values: Values, tau: float) -> np.ndarray:
 
 @final
 @dataclass(frozen=True)
-class Everything(OfRow):
+class AllLabels(OfRow):
     """Every label, in the order of the labels: no numbers of labels are stored."""
 
     number: ClassVar[int] = numbers.SOFT

@@ -13,9 +13,8 @@ import numpy as np
 
 from kt_theory.kernels import policy_numbers as numbers
 from kt_theory.output import replace_file, write_table
-from kt_theory.policies.kept import id_bytes
 from kt_theory.policies.losses import ROWS, Question
-from kt_theory.policies.policy import USUAL, Policy
+from kt_theory.policies.policy import Policy
 from kt_theory.policies.tally import QUANTILE, Tally
 from kt_theory.policies.visits import POSITIONS, Crossing, Losses, crossing
 from kt_theory.teacher import Teacher
@@ -225,26 +224,3 @@ def _frame(question: Question, found: list[Any]) -> pd.DataFrame:
         losses = (tv, least, most, quantile, largest, kl, kl_least, kl_most, infinite)
         rows.append((policy.name, size, *losses, 1.0 - tv))
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def usual(result: Storage) -> str:
-    """Return the policy that people use most, of those in the table: `USUAL`, or the first that
-    divides the most probable labels by their sum, or the first.
-    """
-    names = [policy.name for policy in result.policies]
-    if USUAL.name in names:
-        return USUAL.name
-    alike = [p.name for p in result.policies if p.kept.number == USUAL.kept.number]
-    return max(alike, key=_size, default=names[0])
-
-
-def _size(name: str) -> tuple[bool, int, str]:
-    """Order by k, plain values first."""
-    digits = "".join(letter for letter in name.split(")")[0] if letter.isdigit())
-    return (" " not in name, int(digits or 0), name)
-
-
-def widths(labels: int) -> str:
-    """Return in words how wide numbers of labels are."""
-    size = id_bytes(labels)
-    return f"numbers of labels take {size} byte{'s' if size > 1 else ''} (A = {labels:,})"
