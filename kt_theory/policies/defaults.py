@@ -28,8 +28,7 @@ def usual_policies(labels: int, listed: int | None) -> list[Policy]:
     names.append(f"tail_mass({middle})")
     names += [f"renormalised({middle}) rounded(0.1)", f"even_tail({middle}) rounded(0.1)"]
     names += [f"even_tail({middle}) quantised(15)", "top_p(0.9)", "top_p(0.99)"]
-    names += ["sampled(12)", "sampled(50)", "sampled(50, 0.8)"]
-    names += ["sampled(12, probabilities=true)", "sampled(50, probabilities=true)"]
+    names += ["sampled(50)", "sampled(50, 0.8)", "sampled(50, probabilities=true)"]
     if listed is None:
         names += ["soft", "quantised(7)", "quantised(15)", "rounded(0.1)", "rounded(0.5)"]
     return [policy(name) for name in names]

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures
-from kt_theory.kernels import storage
-from kt_theory.policies.table import usual
+from kt_theory.kernels import policy_numbers as numbers
+from kt_theory.policies.words import usual
 
 if TYPE_CHECKING:
     from kt_theory.policies.policy import Policy
     from kt_theory.policies.table import Storage
 
 _KINDS = {
-    storage.SOFT: ("#000000", "s", "whole rows"),
-    storage.RENORMALISED: ("#0072B2", "o", "top k, renormalised"),
-    storage.EVEN_TAIL: ("#009E73", "^", "top k, even tail"),
-    storage.TAIL_MASS: ("#E69F00", "v", "top k and the tail's mass"),
-    storage.TOP_P: ("#56B4E9", "D", "top p"),
-    storage.SAMPLED: ("#CC3377", "P", "drawn, with counts"),
-    storage.SAMPLED_STATED: ("#8C564B", "X", "drawn, with probabilities"),
+    numbers.SOFT: ("#000000", "s", "whole rows"),
+    numbers.RENORMALISED: ("#0072B2", "o", "top k, renormalised"),
+    numbers.EVEN_TAIL: ("#009E73", "^", "top k, even tail"),
+    numbers.TAIL_MASS: ("#E69F00", "v", "top k and the tail's mass"),
+    numbers.TOP_P: ("#56B4E9", "D", "top p"),
+    numbers.SAMPLED: ("#CC3377", "P", "drawn, with counts"),
+    numbers.SAMPLED_STATED: ("#8C564B", "X", "drawn, with probabilities"),
 }
 """Colour, marker and words of each kind: Okabe and Ito's colours, and markers that tell as much."""
 

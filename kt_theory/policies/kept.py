@@ -8,7 +8,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from kt_theory.kernels import storage
+from kt_theory.kernels import policy_numbers as numbers
 from kt_theory.objectives import forward_kl_tail, forward_kl_top
 from kt_theory.policies.values import Values, width
 
@@ -89,10 +89,10 @@ def _undone(kept: np.ndarray, values: Values, tau: float) -> np.ndarray:
 
 @final
 @dataclass(frozen=True)
-class Everything(OfRow):
+class AllLabels(OfRow):
     """Every label, in the order of the labels: no numbers of labels are stored."""
 
-    number: ClassVar[int] = storage.SOFT
+    number: ClassVar[int] = numbers.SOFT
     takes_temperature: ClassVar[bool] = True
     name: ClassVar[str] = "soft"
     words: ClassVar[str] = "whole rows"
@@ -144,7 +144,7 @@ class Renormalised(_First):
         At least 1, below A.
     """
 
-    number: ClassVar[int] = storage.RENORMALISED
+    number: ClassVar[int] = numbers.RENORMALISED
     takes_temperature: ClassVar[bool] = True
 
     @property
@@ -177,7 +177,7 @@ class EvenTail(_First):
         At least 1, below A.
     """
 
-    number: ClassVar[int] = storage.EVEN_TAIL
+    number: ClassVar[int] = numbers.EVEN_TAIL
     among_others: ClassVar[bool] = True
 
     @property
@@ -213,7 +213,7 @@ class TailMass(_First):
         At least 1, below A.
     """
 
-    number: ClassVar[int] = storage.TAIL_MASS
+    number: ClassVar[int] = numbers.TAIL_MASS
 
     @property
     def name(self) -> str:
@@ -250,7 +250,7 @@ class TopP(OfRow):
         Between 0 and 1.
     """
 
-    number: ClassVar[int] = storage.TOP_P
+    number: ClassVar[int] = numbers.TOP_P
     takes_temperature: ClassVar[bool] = True
     p: float
 
@@ -318,7 +318,7 @@ class Sampled(_Draws):
         t, above 0 and below 2.
     """
 
-    number: ClassVar[int] = storage.SAMPLED
+    number: ClassVar[int] = numbers.SAMPLED
     power: float = 1.0
 
     @property
@@ -358,7 +358,7 @@ class SampledStated(_Draws):
         N, at least 1.
     """
 
-    number: ClassVar[int] = storage.SAMPLED_STATED
+    number: ClassVar[int] = numbers.SAMPLED_STATED
 
     @property
     def name(self) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kt_theory.dumps.block import NO_LABEL, Block
-from kt_theory.kernels import storage
+from kt_theory.kernels import policy_numbers as numbers
+from kt_theory.kernels.storage import storage_losses
 from kt_theory.policies.policy import Policy
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 HEAD = 4096
 """Of whole rows of more than twice as many labels so many are sorted."""
 
-ROWS = 8192
+ROWS = 2048
 """Rows are taken so many at a time, fewer if they are long."""
 
 CODES = 1024
@@ -55,53 +56,64 @@ class Question:
         head = max(HEAD, longest)
         return head if 2 * head < self.labels else self.labels
 
-    def losses(self, block: Block) -> Iterator[np.ndarray]:
-        """Yield arrays (m, P, 5) of a block's rows in order: the least and the largest TV, the same
-        of KL(p||q), and how many labels are stored at most.
-        """
+    def losses(self, block: Block) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield arrays (m, P, 5) of a block's rows in order, and their hidden masses (m,)."""
         rows = max(1, min(ROWS, _CELLS // block.logprobs.shape[1]))
         for start in range(0, len(block), rows):
             some = slice(start, start + rows)
             labels = None if block.labels is None else block.labels[some]
-            yield self.of_rows(block.logprobs[some], labels)
+            yield self.found(block.logprobs[some], labels)
 
-    def of_rows(self, logs: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-        """Return the losses of rows as blocks hold them, (m, P, 5)."""
-        if labels is None:
-            return self.of_whole(logs)
-        return self._found(logs, (labels != NO_LABEL).sum(axis=1))
+    def of_rows(self, logs: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """Return the losses of rows as blocks hold them.
 
-    def of_whole(self, logs: np.ndarray) -> np.ndarray:
-        """Return the losses of rows of log-probabilities (m, A), (m, P, 5)."""
+        Parameters
+        ----------
+        logs : (m, k) array
+            Log-probabilities of whole rows, or listed ones in descending order.
+        labels : (m, k) array of int, optional
+            The listed labels, `NO_LABEL` where there are fewer than k.
+
+        Returns
+        -------
+        (m, P, 5) array
+            The least and the largest TV, the same of KL(p||q), and how many labels are stored at
+            most.
+        """
+        return self.found(logs, labels)[0]
+
+    def found(self, logs: np.ndarray, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the losses of rows, and their hidden masses (m,)."""
+        if labels is not None:
+            return self._kernel(logs, (labels != NO_LABEL).sum(axis=1))
         head = self.head
         if head == self.labels:
-            return self._found(_falling(logs), np.full(len(logs), head))
+            return self._kernel(_falling(logs), np.full(len(logs), head))
         largest = np.partition(logs, self.labels - head, axis=1)[:, -head:]
-        found = self._found(_falling(largest), np.full(len(logs), head), logs)
+        found, masses = self._kernel(_falling(largest), np.full(len(logs), head), logs)
         # Rows whose head does not reach the mass that a policy wants are sorted as a whole.
-        short = np.isnan(found[:, :, storage.TV_LEAST])
+        short = np.isnan(found[:, :, numbers.TV_LEAST])
         rows, some = np.flatnonzero(short.any(axis=1)), np.flatnonzero(short.any(axis=0))
         if len(rows):
             asked = replace(self, policies=tuple(self.policies[j] for j in some))
-            listed = np.full(len(rows), self.labels)
-            again = asked._found(_falling(logs[rows]), listed)
+            again, _ = asked._kernel(_falling(logs[rows]), np.full(len(rows), self.labels))
             found[rows[:, None], some] = np.where(
                 short[rows[:, None], some, None], again, found[rows[:, None], some]
             )
-        return found
+        return found, masses
 
-    def _found(
+    def _kernel(
         self, heads: np.ndarray, lengths: np.ndarray, logs: np.ndarray | None = None
-    ) -> np.ndarray:
-        numbers = [policy.numbers(self.labels, self.visits) for policy in self.policies]
-        what = np.array([one for one, _ in numbers], dtype=np.int64)
-        how = np.array([two for _, two in numbers], dtype=np.float64)
+    ) -> tuple[np.ndarray, np.ndarray]:
+        asked = [policy.numbers(self.labels, self.visits) for policy in self.policies]
+        what = np.array([one for one, _ in asked], dtype=np.int64)
+        how = np.array([two for _, two in asked], dtype=np.float64)
         heads = np.ascontiguousarray(heads, dtype=np.float64)
         rows = np.empty((0, 0)) if logs is None else np.ascontiguousarray(logs, dtype=np.float64)
-        scratch = np.empty((6, max(heads.shape[1] + 1, _SCRATCH)))
-        rest = np.empty((3, rows.shape[1]))
-        found = np.empty((len(heads), len(self.policies), 5))
-        storage.storage_losses(
+        scratch = np.empty((10, max(heads.shape[1] + 1, _SCRATCH)))
+        rest = np.empty((5, rows.shape[1]))
+        found, masses = np.empty((len(heads), len(self.policies), 5)), np.empty(len(heads))
+        storage_losses(
             heads,
             lengths.astype(np.int64),
             rows,
@@ -114,8 +126,9 @@ class Question:
             scratch,
             rest,
             found,
+            masses,
         )
-        return found
+        return found, masses
 
 
 def _wanted(kept: Kept, labels: int) -> int:
@@ -126,7 +139,7 @@ def _wanted(kept: Kept, labels: int) -> int:
 
 def _tables(how: np.ndarray) -> np.ndarray:
     """Return e^(-tau d j) of every policy, (P, CODES)."""
-    nats: np.ndarray = how[:, storage.TAU] * how[:, storage.AMOUNT]
+    nats: np.ndarray = how[:, numbers.TAU] * how[:, numbers.AMOUNT]
     return np.exp(-nats[:, None] * np.arange(CODES))
 
 

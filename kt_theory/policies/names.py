@@ -8,8 +8,8 @@ from typing import Any
 
 from kt_theory.catalogue.grammar import Call, Value, parse, split
 from kt_theory.policies.kept import (
+    AllLabels,
     EvenTail,
-    Everything,
     Kept,
     Renormalised,
     Sampled,
@@ -92,7 +92,7 @@ def _temperature(tau: Any) -> float:
 
 
 WORDS = {
-    "soft": _Word((), Everything, "soft"),
+    "soft": _Word((), AllLabels, "soft"),
     "renormalised": _Word(("k",), _first(Renormalised), "renormalised(50)"),
     "even_tail": _Word(("k",), _first(EvenTail), "even_tail(50)"),
     "tail_mass": _Word(("k",), _first(TailMass), "tail_mass(50)"),
@@ -134,7 +134,7 @@ def policy(name: str | Policy) -> Policy:
         raise ValueError(
             f"policies = {shown(name)}: says twice what is kept or how; write it as {_EXAMPLE}"
         )
-    kinds = (*kept, Everything())[0], (*values, FLOATS)[0]
+    kinds = (*kept, AllLabels())[0], (*values, FLOATS)[0]
     found = Policy(*kinds)
     if values and not found.kept.takes_values:
         raise ValueError(f"policies = {shown(name)}: draws are stored as they are, {_EXAMPLE}")

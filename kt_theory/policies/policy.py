@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kt_theory.policies.kept import Everything, Kept, Renormalised
+from kt_theory.policies.kept import AllLabels, Kept, Renormalised
 from kt_theory.policies.values import FLOATS, Values
 from kt_theory.validation import distributions
 
@@ -36,7 +36,7 @@ class Policy:
         """As tables call it: "renormalised(50) rounded(2)"."""
         tempered = "" if self.tau == 1.0 else f"temperature({self.tau:g})"
         written = [word for word in (tempered, self.values.name) if word]
-        if self.kept == Everything() and written:
+        if self.kept == AllLabels() and written:
             return " ".join(written)
         return " ".join([self.kept.name, *written])
 

@@ -88,8 +88,8 @@ def storage(
         )
     if source.drawn and not source.renormalised:
         raise ValueError(
-            "the dump lists labels that were drawn: others may be more probable, and losses have no "
-            "bound; give the dump that they were drawn from"
+            "the dump lists labels that were drawn: others may be more probable, and losses have "
+            "no bound; give the dump that they were drawn from"
         )
     question = _question(source.labels, chosen, number, _listed(source, chosen))
     question = replace(question, complete=source.renormalised)

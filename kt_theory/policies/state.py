@@ -81,18 +81,20 @@ class Folder:
         if not self.file.exists():
             return None
         try:
-            with np.load(self.file, allow_pickle=False) as held:
+            with open(self.file, "rb") as stream, np.load(stream, allow_pickle=False) as held:
                 arrays = dict(held)
-            if str(arrays["key"]) != self.key:
-                raise ValueError(
-                    f"{self.file} is of other files, policies or options: give another folder, or "
-                    "remove it"
-                )
-            return State(Tally.unpacked(arrays), arrays["rows"], arrays["finished"])
-        except (KeyError, EOFError, SyntaxError, zipfile.BadZipFile):
+            key = str(arrays["key"])
+            state = State(Tally.unpacked(arrays), arrays["rows"], arrays["finished"])
+        except (KeyError, EOFError, SyntaxError, ValueError, zipfile.BadZipFile):
             raise ValueError(
                 f"{self.file} is damaged: remove it, and the run starts anew"
             ) from None
+        if key != self.key:
+            raise ValueError(
+                f"{self.file} is of other files, policies or options: give another folder, or "
+                "remove it"
+            )
+        return state
 
     def write(self, state: State) -> None:
         """Put a state in the place of the one before, in one step."""

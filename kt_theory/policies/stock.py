@@ -10,8 +10,8 @@ from kt_theory.dumps import Block
 from kt_theory.dumps.block import NO_LABEL
 from kt_theory.dumps.layouts.codes import COUNTS, FLOATS, STEPS, UNITS, Codes
 from kt_theory.policies.kept import (
+    AllLabels,
     EvenTail,
-    Everything,
     Renormalised,
     Sampled,
     SampledStated,
@@ -81,7 +81,7 @@ def stock_of(policy: Policy, block: Block, random: np.random.Generator) -> Stock
         If rows do not list what is to be stored.
     """
     match policy.kept:
-        case Everything():
+        case AllLabels():
             _refuse_listed(policy, block)
             counts = np.full(len(block), block.logprobs.shape[1])
             return Stock(None, _tempered(np.exp(block.logprobs), policy), counts)

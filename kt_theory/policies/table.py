@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kt_theory.kernels import storage
+from kt_theory.kernels import policy_numbers as numbers
 from kt_theory.output import replace_file, write_table
-from kt_theory.policies.kept import id_bytes
 from kt_theory.policies.losses import ROWS, Question
-from kt_theory.policies.policy import USUAL, Policy
+from kt_theory.policies.policy import Policy
 from kt_theory.policies.tally import QUANTILE, Tally
 from kt_theory.policies.visits import POSITIONS, Crossing, Losses, crossing
 from kt_theory.teacher import Teacher
@@ -159,7 +158,7 @@ def of_dump(
     found = []
     for j in range(len(question.policies)):
         columns = [tally.mean(column, j) for column in range(5)]
-        infinite = tally.share_infinite(storage.KL_MOST, j)
+        infinite = tally.share_infinite(numbers.KL_MOST, j)
         found.append((columns, infinite, tally.quantile(j), float(tally.largest[j])))
     frame = _frame(question, found)
     return Storage(
@@ -182,14 +181,14 @@ def of_teacher(teacher: Teacher, question: Question, goal: float | None) -> Stor
         logs = np.log(teacher.pi)
     rows = max(1, min(ROWS, 2**21 // teacher.labels))
     starts = range(0, teacher.inputs, rows)
-    chunks = [question.of_whole(logs[start : start + rows]) for start in starts]
+    chunks = [question.of_rows(logs[start : start + rows]) for start in starts]
     losses = np.concatenate(chunks)[teacher.rho > 0.0]
     rho = teacher.rho[teacher.rho > 0.0]
     found = []
     for j in range(len(question.policies)):
         columns = [math.fsum(rho * losses[:, j, column]) for column in range(5)]
-        infinite = math.fsum(rho[np.isinf(losses[:, j, storage.KL_MOST])])
-        upper = losses[:, j, storage.TV_MOST]
+        infinite = math.fsum(rho[np.isinf(losses[:, j, numbers.KL_MOST])])
+        upper = losses[:, j, numbers.TV_MOST]
         found.append((columns, infinite, _quantile(upper, rho), float(upper.max())))
     frame = _frame(question, found)
     first = logs[teacher.rho > 0.0][:POSITIONS]
@@ -200,7 +199,7 @@ def of_teacher(teacher: Teacher, question: Question, goal: float | None) -> Stor
         question.labels,
         question.visits,
         goal,
-        crossing=crossing(question, frame, lambda asked: asked.of_whole(first), teacher.labels),
+        crossing=crossing(question, frame, lambda asked: asked.of_rows(first), teacher.labels),
     )
 
 
@@ -225,26 +224,3 @@ def _frame(question: Question, found: list[Any]) -> pd.DataFrame:
         losses = (tv, least, most, quantile, largest, kl, kl_least, kl_most, infinite)
         rows.append((policy.name, size, *losses, 1.0 - tv))
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def usual(result: Storage) -> str:
-    """Return the policy that people use most, of those in the table: `USUAL`, or the first that
-    divides the most probable labels by their sum, or the first.
-    """
-    names = [policy.name for policy in result.policies]
-    if USUAL.name in names:
-        return USUAL.name
-    alike = [p.name for p in result.policies if p.kept.number == USUAL.kept.number]
-    return max(alike, key=_size, default=names[0])
-
-
-def _size(name: str) -> tuple[bool, int, str]:
-    """Order by k, plain values first."""
-    digits = "".join(letter for letter in name.split(")")[0] if letter.isdigit())
-    return (" " not in name, int(digits or 0), name)
-
-
-def widths(labels: int) -> str:
-    """Return in words how wide numbers of labels are."""
-    size = id_bytes(labels)
-    return f"numbers of labels take {size} byte{'s' if size > 1 else ''} (A = {labels:,})"

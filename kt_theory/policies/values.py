@@ -11,7 +11,7 @@ import numpy as np
 
 from kt_theory import access
 from kt_theory.access.channel import Channel
-from kt_theory.kernels import storage
+from kt_theory.kernels import policy_numbers as numbers
 
 MOST_BITS = 30
 """Bits of a probability: its code fits 4 bytes."""
@@ -84,7 +84,7 @@ class Values(ABC):
 class Floats(Values):
     """float32: what rounding they bring is below 1e-6 and not counted."""
 
-    number: ClassVar[int] = storage.AS_IS
+    number: ClassVar[int] = numbers.AS_IS
     name: ClassVar[str] = ""
     bytes: ClassVar[int] = 4
     channel: ClassVar[Channel] = access.SOFT.channel
@@ -110,7 +110,7 @@ class Steps(Values):
         In nats, from `LEAST_STEP` to `LARGEST_STEP`.
     """
 
-    number: ClassVar[int] = storage.ROUNDED
+    number: ClassVar[int] = numbers.ROUNDED
     step: float
 
     @property
@@ -153,7 +153,7 @@ class Units(Values):
         From 1 to `MOST_BITS`.
     """
 
-    number: ClassVar[int] = storage.QUANTISED
+    number: ClassVar[int] = numbers.QUANTISED
     bits: int
 
     @property

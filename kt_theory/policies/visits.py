@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kt_theory.kernels import storage
+from kt_theory.kernels import policy_numbers as numbers
 from kt_theory.policies.kept import EvenTail
 from kt_theory.policies.losses import Question
 from kt_theory.policies.policy import MOST_DRAWS, Policy
@@ -106,7 +106,7 @@ def _pair(question: Question, frame: pd.DataFrame, most: int) -> tuple[Policy, P
     """Return the most draws with counts, and the most labels with an even tail that take no more
     bytes.
     """
-    drawn = [p for p in question.policies if p.kept.number == storage.SAMPLED]
+    drawn = [p for p in question.policies if p.kept.number == numbers.SAMPLED]
     plain = [p for p in drawn if p.kept.sizes(1)[2] == 1.0]
     if not plain:
         return None
@@ -122,4 +122,4 @@ def _draws(policy: Policy) -> int:
 
 
 def _mean(losses: np.ndarray) -> float:
-    return float(losses[:, 0, storage.TV_MOST].mean())
+    return float(losses[:, 0, numbers.TV_MOST].mean())

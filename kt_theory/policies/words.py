@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kt_theory.kernels.storage import SAMPLED, SAMPLED_STATED
-from kt_theory.policies.table import usual, widths
+from kt_theory.kernels.policy_numbers import SAMPLED, SAMPLED_STATED
+from kt_theory.policies.kept import id_bytes
+from kt_theory.policies.policy import USUAL
 
 if TYPE_CHECKING:
     from kt_theory.policies.table import Storage
@@ -135,3 +136,26 @@ def shown(result: Storage) -> str:
     table["acceptance"] = frame["acceptance"]
     text: str = table.to_string(index=False, float_format="{:.4g}".format)
     return text
+
+
+def usual(result: Storage) -> str:
+    """Return the policy that people use most, of those in the table: `USUAL`, or the first that
+    divides the most probable labels by their sum, or the first.
+    """
+    names = [policy.name for policy in result.policies]
+    if USUAL.name in names:
+        return USUAL.name
+    alike = [p.name for p in result.policies if p.kept.number == USUAL.kept.number]
+    return max(alike, key=_size, default=names[0])
+
+
+def _size(name: str) -> tuple[bool, int, str]:
+    """Order by k, plain values first."""
+    digits = "".join(letter for letter in name.split(")")[0] if letter.isdigit())
+    return (" " not in name, int(digits or 0), name)
+
+
+def widths(labels: int) -> str:
+    """Return in words how wide numbers of labels are."""
+    size = id_bytes(labels)
+    return f"numbers of labels take {size} byte{'s' if size > 1 else ''} (A = {labels:,})"

@@ -14,7 +14,7 @@ from kt_theory.dumps.block import CELLS, Listed
 from kt_theory.dumps.layouts import stored
 from kt_theory.dumps.layouts.codes import KEY, Codes, Notes
 from kt_theory.output import refuse_unwritable, replace_file
-from kt_theory.policies.kept import Everything, Sampled, SampledStated, id_bytes
+from kt_theory.policies.kept import AllLabels, Sampled, SampledStated, id_bytes
 from kt_theory.policies.names import policy as named
 from kt_theory.policies.policy import Policy
 from kt_theory.policies.run import storage
@@ -109,7 +109,7 @@ def _notes(source: Dump | Teacher, policy: Policy) -> Notes:
     row = found.frame.iloc[0].drop(["policy", "bytes"])
     loss = {str(name): float(value) for name, value in row.items()}
     values, _ = codes_of(policy)
-    whole = isinstance(policy.kept, Everything)
+    whole = isinstance(policy.kept, AllLabels)
     drawn = isinstance(policy.kept, (Sampled, SampledStated))
     size = float(found.frame["bytes"].iloc[0])
     counts = found.labels, found.positions

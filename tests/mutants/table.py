@@ -8,6 +8,7 @@ from mutants import (
     exact,
     generations,
     kernels,
+    layouts,
     limits,
     numeric,
     objectives,
@@ -30,6 +31,7 @@ ROOMS = (
     numeric,
     objectives,
     dumps,
+    layouts,
 )
 
 MUTANTS = {mutant.name: mutant for room in ROOMS for mutant in room.MUTANTS}

@@ -117,6 +117,19 @@ def test_draws_lose_what_the_table_says(tmp_path, name):
     assert (np.isnan(other) != np.isnan(found)).any()
 
 
+@pytest.mark.parametrize(
+    "name", ["soft", "rounded(0.5)", "quantised(4)", "even_tail(2) rounded(0.5)"]
+)
+def test_what_has_no_probability_comes_back_without_one(tmp_path, name):
+    dump = Dump.from_arrays([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], kind="probabilities")
+    back = Dump.read(kt.store(dump, name, tmp_path / "a.parquet"))
+    (block,) = back.blocks()
+    if block.whole:
+        assert (np.exp(block.logprobs[:, 2]) == 0).all()
+    assert block.logprobs[1].max() == pytest.approx(0, abs=1e-12)
+    assert np.isneginf(block.logprobs[1]).sum() == (2 if block.whole else 1)
+
+
 def test_the_file_says_what_it_is(tmp_path, dump):
     name = "renormalised(5) rounded(0.1)"
     path = kt.store(dump, name, tmp_path / "a.parquet")
@@ -240,7 +253,7 @@ def test_what_cannot_be_stored_is_refused_and_nothing_is_written(tmp_path, liste
     [
         ({"version": 2}, "version is not 1"),
         ({"labels": 0}, "labels = 0"),
-        ({"labels": 3}, "row .* has the label"),
+        ({"labels": 3}, "row 1 (has the label|is followed by the token)"),
         ({"values": {}}, "values = {}: must hold kind"),
         ({"whole": True}, "position 1 has 3 numbers in 'values', 40 are needed"),
         (None, "what it says of itself is damaged"),
