@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from kt_theory.dumps import Block
+from kt_theory.dumps.block import NO_LABEL
 from kt_theory.sequences.positions import WIDEST, Positions, Stated, stated
 
-CELLS = 2**24
+HELD = 2**25
 """So many listed probabilities are held at once; contexts beyond that wait for the next reading."""
+
+SORTED = 2**21
+"""About so many are sorted at once."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +70,23 @@ def _gathered(
     width = next(block.logprobs.shape[1] for _, block in positions.blocks())
     width = min(width, WIDEST)
     many = np.flatnonzero(visits > 1)
-    slab = np.full(len(visits), -1)
-    slab[many] = (np.cumsum(visits[many]) - visits[many]) * width // CELLS
-    of_position = slab[number]
-    for each in np.unique(slab[many]):
-        widest = max(1, min(width, CELLS // int((of_position == each).sum())))
-        kept, groups = [], []
+    reading = np.full(len(visits), -1)
+    reading[many] = (np.cumsum(visits[many]) - visits[many]) * width // HELD
+    of_position = reading[number]
+    for each in np.unique(reading[many]):
+        kept, contexts = [], []
         for place, block in positions.blocks():
             chosen = np.flatnonzero(of_position[place] == each)
             if len(chosen):
-                kept.append(stated(block, chosen, positions.labels, widest))
-                groups.append(number[place][chosen])
-        _, group = np.unique(np.concatenate(groups), return_inverse=True)
-        yield group, _joined(kept)
+                kept.append(_compact(stated(block, chosen, positions.labels, width), block))
+                contexts.append(number[place][chosen])
+        yield from _sorted(np.concatenate(contexts), _joined(kept))
+
+
+def _compact(rows: Stated, block: Block) -> Stated:
+    return Stated(
+        rows.label.astype(np.int32), rows.p.astype(block.logprobs.dtype), rows.hidden, rows.cap
+    )
 
 
 def _joined(kept: list[Stated]) -> Stated:
@@ -87,11 +97,39 @@ def _joined(kept: list[Stated]) -> Stated:
         return np.pad(values, ((0, 0), (0, missing)), constant_values=fill)
 
     return Stated(
-        np.concatenate([wide(rows.label, -1) for rows in kept]),
+        np.concatenate([wide(rows.label, NO_LABEL) for rows in kept]),
         np.concatenate([wide(rows.p, 0) for rows in kept]),
         np.concatenate([rows.hidden for rows in kept]),
         np.concatenate([rows.cap for rows in kept]),
     )
+
+
+def _sorted(context: np.ndarray, rows: Stated) -> Iterator[tuple[np.ndarray, Stated]]:
+    """Yield the rows context by context, some contexts at a time; of a context with more rows than
+    are sorted at once, fewer labels of each.
+    """
+    order = np.argsort(context, kind="stable")
+    begins = np.flatnonzero(np.diff(context[order], prepend=-1))
+    width = rows.p.shape[1]
+    batch = begins * width // SORTED
+    firsts = begins[np.flatnonzero(np.diff(batch, prepend=-1))]
+    for first, last in pairwise([*firsts.tolist(), len(order)]):
+        chosen = order[first:last]
+        widest = max(1, min(width, 2 * SORTED // len(chosen)))
+        _, group = np.unique(context[chosen], return_inverse=True)
+        yield group, _cut(rows, chosen, widest)
+
+
+def _cut(rows: Stated, chosen: np.ndarray, widest: int) -> Stated:
+    """Return some rows with so many labels of each; the others are hidden."""
+    label, p = rows.label[chosen], rows.p[chosen].astype(np.float64)
+    hidden, cap = rows.hidden[chosen], rows.cap[chosen]
+    if widest < p.shape[1]:
+        best = np.argpartition(-p, widest - 1, axis=1)[:, :widest]
+        label, kept = np.take_along_axis(label, best, 1), np.take_along_axis(p, best, 1)
+        hidden = hidden + p.sum(axis=1) - kept.sum(axis=1)
+        cap, p = np.maximum(cap, kept.min(axis=1)), kept
+    return Stated(label.astype(np.int64), p, hidden, cap)
 
 
 def nearest_rows(group: np.ndarray, rows: Stated, labels: int) -> tuple[float, float]:
