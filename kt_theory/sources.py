@@ -6,7 +6,7 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -144,6 +144,21 @@ def refuse_parquet(path: str | Path, metadata: Any) -> None:
     stored = sum(group.total_byte_size for group in groups)
     cells = 8 * metadata.num_rows * metadata.num_columns
     refuse_packed(max(stored, cells), os.stat(path).st_size)
+
+
+def refuse_lists(path: str | Path, metadata: Any, columns: Collection[str]) -> None:
+    """Raise TooLarge by what the metadata of a Parquet file say of columns that hold lists: a row
+    group is held as numbers of four bytes, and a row at once.
+    """
+    size = os.stat(path).st_size
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        leaves = [group.column(place) for place in range(group.num_columns)]
+        cells = [
+            leaf.num_values for leaf in leaves if leaf.path_in_schema.partition(".")[0] in columns
+        ]
+        refuse_packed(4 * max(cells, default=0), size)
+        refuse_cells((max(cells, default=0) // max(group.num_rows, 1),))
 
 
 def _refuse_header(stream: Any, size: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class Listed:
         The label of each value; `NO_LABEL` where a row lists fewer. None: row j lists all labels,
         in their order.
     places : (m,) int64
-        The number of each row in its file, from 1, for messages: a line, or a position.
+        The number of each row in its file, or in its line, from 1, for messages.
     tokens : (T,) integers, or None
         The texts, one after the other. None: the layout does not have them.
     starts, after, ends : (m,) int64, or None
@@ -39,6 +40,8 @@ class Listed:
         The value of the token that follows, where the layout states it beside the listed ones.
     skipped : mapping of str to int
         Positions that gave no row, and why.
+    lines : (m,) int64, or None
+        The line of each row, from 1, where a file has several in a line.
     """
 
     values: np.ndarray
@@ -51,6 +54,31 @@ class Listed:
     lognorm: np.ndarray | None = None
     following_logprob: np.ndarray | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)
+    lines: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def taken(self, chosen: slice | np.ndarray) -> Listed:
+        """Return some of its rows: a slice, or (m,) bool."""
+        found: dict[str, Any] = {}
+        for name in _OF_EACH_ROW:
+            array = getattr(self, name)
+            found[name] = None if array is None else array[chosen]
+        return replace(self, **found)
+
+
+_OF_EACH_ROW = (
+    "values",
+    "labels",
+    "places",
+    "starts",
+    "after",
+    "ends",
+    "lognorm",
+    "following_logprob",
+    "lines",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +87,7 @@ class Block:
 
     Attributes
     ----------
-    logprobs : (m, k) float32 or float64
+    logprobs : (m, k) float64
         Natural logarithms of probabilities. Where labels are listed each row descends, and ends in
         -inf if it lists fewer than k; whole rows are in the order of the labels.
     labels : (m, k) int32, or None

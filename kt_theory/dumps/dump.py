@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,33 +9,13 @@ from typing import Any
 import numpy as np
 
 from kt_theory.dumps.block import CELLS, Block, Listed
-from kt_theory.dumps.checks import KINDS, Reading, as_block
-from kt_theory.validation import as_floats, unknown_name, whole_number
-
-
-class Part(ABC):
-    """One file of a dump, or an array in memory: a frozen record that can be sent to a worker.
-
-    Attributes
-    ----------
-    name : str
-        What messages call it.
-    kind : str
-        What its values are: one of `checks.KINDS`.
-    positions : int or None
-        Rows that it holds, or None where only reading tells.
-    width : int or None
-        Labels of a whole row; None where rows list some of them.
-    """
-
-    name: str
-    kind: str
-    positions: int | None
-    width: int | None
-
-    @abstractmethod
-    def listed(self, start: int) -> Iterator[Listed]:
-        """Yield its rows from number `start` on, about `CELLS` cells at a time."""
+from kt_theory.dumps.checks import as_block
+from kt_theory.dumps.files import open_parts
+from kt_theory.dumps.kinds import KINDS, Reading
+from kt_theory.dumps.layouts.layout import NEXT, SAME, Asked
+from kt_theory.dumps.part import Part
+from kt_theory.dumps.recognise import recognised
+from kt_theory.validation import as_floats, as_path, unknown_name, whole_number
 
 
 @dataclass(frozen=True)
@@ -56,6 +35,61 @@ class Dump:
     reading: Reading
 
     @classmethod
+    def read(
+        cls,
+        path: Any,
+        format: str | None = None,
+        *,
+        labels: int | None = None,
+        context: int | None = None,
+        kind: str | None = None,
+        aligned: str | None = None,
+        options: Any = None,
+    ) -> Dump:
+        """Return the dump that files hold; they are read when its blocks are asked for.
+
+        Parameters
+        ----------
+        path : path, or sequence of paths
+            A file, a folder, or a pattern such as "logits/*.parquet". Files are read in natural
+            order: part-2 before part-10.
+        format : str, optional
+            One of `layouts.table.LAYOUTS`; recognised by the columns, fields or arrays of the first
+            file if omitted.
+        labels : int, optional
+            How many the teacher has, A; by default what the files say.
+        context : int, optional
+            An input is the last so many tokens; by default all that went before.
+        kind : str, optional
+            What the values are, one of `kinds.KINDS`: "logprobs" (natural logarithms), "logits",
+            "probabilities", "log2", "log10", or "renormalised logits"; by default what the layout
+            has, and an error where the first rows tell otherwise.
+        aligned : {"next", "same"}, optional
+            Whether row i of a text is of its token i + 1, as models return logits, or of token i;
+            by default what the layout has, and an error where the first rows tell otherwise.
+        options : path, optional
+            The settings of a layout whose files do not hold them: DistillKit's compression.
+
+        Raises
+        ------
+        ValueError
+            If a file is damaged or has no layout that is known, or if files do not agree in their
+            layout or in the number of labels.
+        FileNotFoundError
+            If there is no such file.
+        """
+        if kind is not None and kind not in KINDS:
+            raise unknown_name("kind", kind, KINDS)
+        if aligned not in (None, NEXT, SAME):
+            raise unknown_name("alignment", aligned, (NEXT, SAME))
+        given = None if labels is None else whole_number(labels, "labels", low=1, high=2**31 - 1)
+        chosen = None if options is None else as_path(options, "options")
+        asked = Asked(given, kind, chosen, aligned)
+        parts = open_parts(path, format, asked)
+        reading = Reading(given or parts[0].labels, _length(context))
+        return cls(parts, _told_by_rows(parts, reading, asked))
+
+    @classmethod
     def from_arrays(
         cls,
         values: Any,
@@ -72,8 +106,8 @@ class Dump:
             Row i is the distribution of the token after tokens[:i + 1].
         tokens : (N,) array_like of int, optional
             One text.
-        kind : {"logprobs", "logits", "probabilities"}
-            What the values are; logprobs are natural logarithms.
+        kind : str
+            What the values are, one of `kinds.KINDS`; logprobs are natural logarithms.
         context : int, optional
             An input is the last so many tokens; by default all that went before.
         """
@@ -84,12 +118,18 @@ class Dump:
             raise unknown_name("kind", kind, KINDS)
         text = None if tokens is None else np.asarray(tokens)
         reading = Reading(labels=table.shape[1], context=_length(context))
-        return cls((_InMemory(table, text, kind, *table.shape),), reading)
+        rows, width = table.shape
+        return cls((_InMemory(table, text, kind, rows, width, width),), reading)
 
     @property
     def labels(self) -> int | None:
         """Labels of the teacher, A; None where neither the dump nor the caller says."""
         return self.reading.labels
+
+    @property
+    def renormalised(self) -> bool:
+        """Whether rows that list some labels sum to 1: nothing is known of what they hide."""
+        return self.reading.renormalised
 
     @property
     def whole(self) -> bool:
@@ -132,6 +172,7 @@ class _InMemory(Part):
     kind: str
     positions: int
     width: int
+    labels: int
     name: str = "values"
 
     def listed(self, start: int) -> Iterator[Listed]:
@@ -148,3 +189,12 @@ class _InMemory(Part):
 
 def _length(context: Any) -> int | None:
     return None if context is None else whole_number(context, "context", low=0, high=64)
+
+
+def _told_by_rows(parts: tuple[Part, ...], reading: Reading, asked: Asked) -> Reading:
+    """The reading with what the first rows tell of it."""
+    for part in parts:
+        first = next(part.listed(0), None)
+        if first is not None and len(first):
+            return recognised(first, part.kind, part.name, reading, asked)
+    raise ValueError(f"{parts[0].name} holds no position to be read, nor does any other file")

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kt_theory.dumps.dump import Part
+    from kt_theory.dumps.part import Part
+
+NEXT, SAME = "next", "same"
 
 
 @dataclass(frozen=True)
@@ -20,14 +22,22 @@ class Asked:
     labels : int or None
         How many the teacher has; None: as the files say.
     kind : str or None
-        What the values are, one of `checks.KINDS`; None: as the layout has them.
+        What the values are, one of `kinds.KINDS`; None: as the layout has them.
     options : Any
         A path to settings that the layout needs and its files lack, or None.
+    aligned : str or None
+        Which token row i of a text is the distribution of: the "next" one, number i + 1, as models
+        return logits; or the "same", number i. None: as the layout has it.
     """
 
     labels: int | None = None
     kind: str | None = None
     options: Any = None
+    aligned: str | None = None
+
+    def ahead(self, default: str) -> int:
+        """Return how many tokens further than its own number the token of a row is, 1 or 0."""
+        return int((self.aligned or default) == NEXT)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kt_theory.packed import as_plain_file, suffix_of
 from kt_theory.transfer.account import Account, Skip
 from kt_theory.transfer.read import plain
 from kt_theory.transfer.read.answers import Answer, Doc, Reading, failed
@@ -17,7 +18,6 @@ from kt_theory.transfer.read.envelopes import opened
 from kt_theory.transfer.read.formats import READERS as READERS
 from kt_theory.transfer.read.formats import recognise as recognise
 from kt_theory.transfer.read.json_files import End, json_chunks
-from kt_theory.transfer.read.packed import as_plain_file, suffix_of
 from kt_theory.transfer.read.requests import Requests
 from kt_theory.transfer.read.streams import Joiner
 from kt_theory.transfer.read.tables import csv_chunks, in_columns, parquet_chunks

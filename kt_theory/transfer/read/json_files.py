@@ -17,9 +17,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import orjson
 
+from kt_theory.packed import unpacked
 from kt_theory.transfer.account import Skip
 from kt_theory.transfer.read.answers import FRAMES_OF_REQUESTS, UNKNOWN, WRAPPER, Doc
-from kt_theory.transfer.read.packed import unpacked
 from kt_theory.transfer.read.reasoning import ASKS, asked_for
 from kt_theory.transfer.read.sampling import origin_of, says_something
 

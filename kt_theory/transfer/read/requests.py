@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kt_theory.packed import packing, unpacked
 from kt_theory.transfer.account import Account, Skip
 from kt_theory.transfer.read.answers import Doc
 from kt_theory.transfer.read.json_files import loads
-from kt_theory.transfer.read.packed import packing, unpacked
 
 _NAMES = ("custom_id", "key")
 _ID = re.compile(rb'\s*\{\s*"(?:custom_id|key)"\s*:\s*"([^"\\]*)"\s*,')

@@ -1,0 +1,74 @@
+"""How finely a dump was stored, and what its rows may sum to for that."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+FLOOR = 1e-4
+"""Rows may sum to so much more than 1 however finely they are stored: whoever computed them summed
+in float32."""
+
+_SAMPLE = 4096
+_FEWEST = 8
+_DECIMALS = range(2, 7)
+_SINGLE, _HALF, _BRAIN = 2.0**-24, 2.0**-11, 2.0**-9
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """Half of the last place of stored values.
+
+    Attributes
+    ----------
+    relative, absolute : float
+        A value x is off by `relative` |x| + `absolute` at most.
+    """
+
+    relative: float
+    absolute: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Rounding:
+        """Return that of values in float16, float32 or float64, by what the first of them are:
+        bfloat16 and float16 are known in wider types too, and decimals by their last place.
+        """
+        sample = values.reshape(-1)[: 4 * _SAMPLE]
+        sample = sample[np.isfinite(sample) & (sample != 0)][:_SAMPLE]
+        if values.dtype == np.float16:
+            return cls(_HALF, 2.0**-25)
+        if len(sample) < _FEWEST:
+            return cls(_SINGLE, 0.0)
+        with np.errstate(over="ignore", under="ignore"):
+            single = sample.astype(np.float32)
+            if (single == sample).all():
+                return cls(_of_singles(single), 0.0)
+        for decimals in _DECIMALS:
+            scaled = sample * 10.0**decimals
+            if (np.abs(scaled - np.rint(scaled)) < 1e-6).all():
+                return cls(2.0**-53, 0.5 * 10.0**-decimals)
+        return cls(_SINGLE, 0.0)
+
+    def of_logs(self, k: int, unit: float = 1.0) -> float:
+        """Return by how much the exponentials of k logarithms of probabilities may sum above 1;
+        `unit` is the logarithm of their base.
+
+        sum p |log p| <= log k + 1 where the p sum to 1 or less.
+        """
+        return FLOOR + math.expm1(self.absolute * unit + self.relative * (1.0 + math.log(k)))
+
+    def of_probabilities(self, k: int) -> float:
+        """Return by how much k probabilities may sum above 1."""
+        return FLOOR + self.relative + k * self.absolute
+
+    def of_size(self, largest: float) -> float:
+        """Return how far values up to `largest` are off."""
+        return self.relative * largest + self.absolute
+
+
+def _of_singles(sample: np.ndarray) -> float:
+    if not (np.ascontiguousarray(sample).view(np.uint32) & 0xFFFF).any():
+        return _BRAIN
+    return _HALF if (sample.astype(np.float16) == sample).all() else _SINGLE

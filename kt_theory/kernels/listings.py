@@ -1,0 +1,174 @@
+"""Rows of logarithms as a dump lists them: what is wrong with them, what they sum to, what they say
+of the token that follows.
+
+Vectors of entries at a time, with an exponential of our own: the same bits on every processor.
+Legend: a block has m rows of k entries, one after the other; x a logarithm.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numpy import int64, uint8, uint64
+
+from kt_theory.kernels.layout import LANES
+from kt_theory.kernels.options import LEAF
+from kt_theory.kernels.vectors import LONG, REAL, Lanes, entries, intrinsic, loop_over_reals
+
+MISSING = -1
+"""Stands for the label where a row lists fewer than k."""
+
+NO_NUMBER, NO_LABEL, OUTSIDE, TWICE, UNSORTED = (1 << bit for bit in range(5))
+"""What can be wrong with a listed row: a label with NaN or +inf, a value without a label, a label
+beyond the last, one that is there twice; and that it does not descend."""
+
+_STAMP = uint64(0x9E3779B97F4A7C15)
+_HALF = uint64(32)
+
+# exp x = 2^n exp r, n = round(x / log 2): the halves of log 2 are those of fdlibm, and 13 terms of
+# the series of exp r, |r| <= log(2) / 2, err by less than 5e-18.
+_TO_POWER = 1.44269504088896338700
+_LOG_2, _LOG_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+_ROUNDER = 6755399441055744.0
+_ROUNDER_BITS = 0x4338000000000000
+_MANTISSA, _BIAS = 52, 1023
+_LEAST, _MOST = -708.0, 709.0
+_SERIES = tuple(1.0 / math.factorial(n) for n in range(13, -1, -1))
+
+
+def exp(lanes: Lanes, x: Any) -> Any:
+    """Return exp x, lane by lane: 0 below -708, exp 709 above 709, NaN of NaN."""
+    builder = lanes.builder
+
+    def real(value: float) -> Any:
+        return lanes.constant(REAL, value)
+
+    below = builder.fcmp_ordered("<", x, real(_LEAST))
+    above = builder.fcmp_ordered(">", x, real(_MOST))
+    kept = builder.select(below, real(_LEAST), builder.select(above, real(_MOST), x))
+    shifted = lanes.fused(kept, real(_TO_POWER), real(_ROUNDER))
+    power = builder.fsub(shifted, real(_ROUNDER))
+    r = lanes.fused(power, real(-_LOG_2), kept)
+    r = lanes.fused(power, real(-_LOG_2_LOW), r)
+    value = real(_SERIES[0])
+    for coefficient in _SERIES[1:]:
+        value = lanes.fused(value, r, real(coefficient))
+    n = builder.sub(
+        builder.bitcast(shifted, lanes.kind(LONG)), lanes.constant(LONG, _ROUNDER_BITS - _BIAS)
+    )
+    scale = builder.bitcast(builder.shl(n, lanes.constant(LONG, _MANTISSA)), lanes.kind(REAL))
+    return builder.select(below, real(0.0), builder.fmul(value, scale))
+
+
+@njit(**LEAF)
+def look_at_listed(values, labels, k, following, most, table, sums, stated, faults):
+    """Look at the rows of `values` and `labels`, (m k,): NaN in `values` becomes -inf.
+
+    Writes of each row the sum of its exponentials, the value of `following` if it lists that, and
+    what is wrong with it. Labels are below `most`; `table` has zeros, twice as many as k or more, a
+    power of two.
+    """
+    mask = int64(len(table) - 1)
+    for j in range(len(following)):
+        wrong = uint8(0)
+        before = math.inf
+        row = uint64(j + 1) << _HALF
+        for i in range(j * k, j * k + k):
+            label, x = labels[i], values[i]
+            if label == MISSING:
+                if x > -math.inf:
+                    wrong |= uint8(NO_LABEL)
+                values[i] = -math.inf
+                before = -math.inf
+                continue
+            if not x < math.inf:
+                wrong |= uint8(NO_NUMBER)
+            if label < 0 or label >= most:
+                wrong |= uint8(OUTSIDE)
+            if label == following[j]:
+                stated[j] = x
+            mark = row | (uint64(label) & uint64(0xFFFFFFFF))
+            slot = int64((mark * _STAMP) >> _HALF) & mask
+            while table[slot] >> _HALF == row >> _HALF and table[slot] != mark:
+                slot = (slot + 1) & mask
+            if table[slot] == mark:
+                wrong |= uint8(TWICE)
+            table[slot] = mark
+            if x > before:
+                wrong |= uint8(UNSORTED)
+            before = x
+        sums[j] = _exponentials(values, j * k, k, 0.0)
+        faults[j] = wrong
+
+
+@njit(**LEAF)
+def look_at_whole(values, labels, following, normalised, sums, stated):
+    """Look at rows of all labels, `values` (m labels,), and make logarithms of probabilities of
+    them in place unless they are `normalised`.
+
+    Writes of each row the sum of its exponentials, over that of its largest entry if it is not
+    normalised, and the value of `following`; sums are NaN where an entry is NaN or +inf.
+    """
+    for j in range(len(following)):
+        at = j * labels
+        shift = 0.0
+        if normalised:
+            sums[j] = _exponentials(values, at, labels, 0.0)
+        else:
+            top = _largest(values, at, labels)
+            sums[j] = _exponentials(values, at, labels, top)
+            shift = top + math.log(sums[j])
+            for i in range(at, at + labels):
+                values[i] -= shift
+        if following[j] >= 0:
+            stated[j] = values[at + following[j]]
+
+
+@intrinsic
+def _exponentials(typing, rows, at, size, shift):
+    """Return the sum of exp(x - shift) over rows[at : at + size]."""
+
+    def codegen(context, builder, signature, args):
+        address = builder.gep(entries(context, builder, signature.args[0], args[0]), [args[1]])
+        lanes = Lanes(builder, LANES)
+        zero, off = lanes.constant(REAL, 0.0), lanes.spread(args[3])
+
+        def body(wanted, x, total):
+            term = exp(lanes, builder.fsub(x, off))
+            if wanted is not None:
+                term = builder.select(wanted, term, zero)
+            return [builder.fadd(total, term)]
+
+        (total,) = loop_over_reals(lanes, args[2], [address], [zero], body)
+        return lanes.total(total)
+
+    return types.float64(rows, types.int64, types.int64, types.float64), codegen
+
+
+@intrinsic
+def _largest(typing, rows, at, size):
+    """Return the largest of rows[at : at + size] that is a number."""
+
+    def codegen(context, builder, signature, args):
+        address = builder.gep(entries(context, builder, signature.args[0], args[0]), [args[1]])
+        lanes = Lanes(builder, LANES)
+        least = lanes.constant(REAL, -math.inf)
+
+        def larger(x, y):
+            return builder.select(builder.fcmp_ordered(">", x, y), x, y)
+
+        def body(wanted, x, top):
+            return [larger(x if wanted is None else builder.select(wanted, x, least), top)]
+
+        (top,) = loop_over_reals(lanes, args[2], [address], [least], body)
+        return lanes.fold(top, larger)
+
+    return types.float64(rows, types.int64, types.int64), codegen
+
+
+def empty_table(k: int) -> np.ndarray:
+    """Return a table for `look_at_listed`."""
+    return np.zeros(1 << (2 * k).bit_length(), dtype=np.uint64)
