@@ -10,9 +10,9 @@ import numpy as np
 
 from kt_theory.dumps import Block
 from kt_theory.dumps.block import NO_LABEL
-from kt_theory.sequences.positions import WIDEST, Positions, Stated, stated
+from kt_theory.sequences.positions import WIDEST, Positions, Stated
 
-HELD = 2**25
+HELD = 2**24
 """So many listed probabilities are held at once; contexts beyond that wait for the next reading."""
 
 SORTED = 2**21
@@ -78,7 +78,7 @@ def _gathered(
         for place, block in positions.blocks():
             chosen = np.flatnonzero(of_position[place] == each)
             if len(chosen):
-                kept.append(_compact(stated(block, chosen, positions.labels, width), block))
+                kept.append(_compact(positions.stated(block, chosen, width), block))
                 contexts.append(number[place][chosen])
         yield from _sorted(np.concatenate(contexts), _joined(kept))
 

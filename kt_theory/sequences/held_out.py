@@ -9,7 +9,7 @@ import numpy as np
 from kt_theory.dumps import Block
 from kt_theory.dumps.block import NO_LABEL
 from kt_theory.ngrams import BackOff
-from kt_theory.sequences.positions import Positions, stated
+from kt_theory.sequences.positions import Positions
 
 EVERY = 5
 """One text of so many is held out; of a single one the last fifth."""
@@ -97,31 +97,31 @@ def measure(model: BackOff, positions: Positions, held: np.ndarray) -> HeldOut:
             histories = positions.histories[place][chosen]
             following = positions.following[place][chosen]
             apart = _whole if block.whole else _listed
-            low, high, cap = apart(model, block, chosen, histories)
+            low, high, cap = apart(model, positions, block, chosen, histories)
             accepted = _accepted(
                 model.probabilities(histories, following[:, None])[:, 0],
-                np.exp(block.following_logprob[chosen].astype(np.float64)),
+                np.exp(block.following_logprob[chosen]),
                 cap,
                 following,
             )
             found.append((low, high, *accepted))
-    columns = [np.concatenate(column) for column in zip(*found, strict=True)]
-    return HeldOut(*columns, positions.text[held], positions.depth[held])
+    low, high, least, most = (np.concatenate(column) for column in zip(*found, strict=True))
+    return HeldOut(low, high, least, most, positions.text[held], positions.depth[held])
 
 
 def _whole(
-    model: BackOff, block: Block, chosen: np.ndarray, histories: np.ndarray
+    model: BackOff, positions: Positions, block: Block, chosen: np.ndarray, histories: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    p = np.exp(block.logprobs[chosen].astype(np.float64))
+    p = np.exp(block.logprobs[chosen])
     p /= p.sum(axis=1, keepdims=True)
     apart = 0.5 * np.abs(p - model.rows(histories)).sum(axis=1)
     return apart, apart, np.zeros(len(chosen))
 
 
 def _listed(
-    model: BackOff, block: Block, chosen: np.ndarray, histories: np.ndarray
+    model: BackOff, positions: Positions, block: Block, chosen: np.ndarray, histories: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rows = stated(block, chosen, model.labels)
+    rows = positions.stated(block, chosen)
     q = model.probabilities(histories, rows.label)
     beside = np.maximum(rows.p - q, 0.0).sum(axis=1)
     rest = np.maximum(1.0 - q.sum(axis=1), 0.0)
@@ -138,6 +138,8 @@ def _accepted(
     known = ~np.isnan(p)
     most = np.where(known, p, cap)
     ratio = np.divide(q, most, out=np.ones_like(q), where=most > q)
+    # No label can be hidden: the text is not of the teacher that the rows are of.
+    ratio[~known & (cap <= 0.0)] = 0.0
     nobody = following == NO_LABEL
     low = np.where(nobody, np.nan, np.minimum(ratio, 1.0))
     return low, np.where(known | nobody, low, 1.0)

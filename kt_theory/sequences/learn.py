@@ -66,6 +66,4 @@ def _learnt(name: str, positions: Positions, learnt: np.ndarray) -> BackOff:
             f"student {name!r} learns from the tokens that follow: the dump has none; take "
             f"{MEAN_ROWS}"
         )
-    return learn(
-        positions.histories[known], positions.following[known], positions.labels, name
-    )
+    return learn(positions.histories[known], positions.following[known], positions.labels, name)

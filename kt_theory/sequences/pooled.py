@@ -7,7 +7,7 @@ import numpy as np
 from kt_theory.ngrams.back_off import BackOff
 from kt_theory.ngrams.counts import Contexts, Pairs, lengthened
 from kt_theory.ngrams.smoothing import backed_off
-from kt_theory.sequences.positions import Positions, stated
+from kt_theory.sequences.positions import Positions
 
 MOST_CELLS = 2**24
 """The rows that are learnt from are cut to so many labels together."""
@@ -31,7 +31,7 @@ def mean_rows(positions: Positions, learnt: np.ndarray) -> BackOff:
     for back in range(1, positions.context + 1):
         longer, number = lengthened(contexts[-1], number, positions.histories[learnt, -back])
         contexts.append(longer)
-    visits = np.bincount(number, minlength=len(contexts[-1])).astype(np.float64)
+    visits = np.bincount(number, weights=np.ones(len(number)))
     keys, sums = _sums(positions, learnt, number)
     kept: list[tuple[Pairs, np.ndarray]] = []
     for level in reversed(contexts):
@@ -55,7 +55,7 @@ def _sums(
     keys, values, at = [], [], 0
     for place, block in positions.blocks():
         chosen = np.flatnonzero(learnt[place])
-        rows = stated(block, chosen, positions.labels, widest)
+        rows = positions.stated(block, chosen, widest)
         contexts = number[at : at + len(chosen), None]
         at += len(chosen)
         there = rows.p > 0

@@ -16,6 +16,28 @@ WIDEST = 1024
 
 
 @dataclass(frozen=True, eq=False)
+class Stated:
+    """Rows as far as they are stated, (m, ...).
+
+    Attributes
+    ----------
+    label : (m, k) int64
+        -1 where a row lists fewer.
+    p : (m, k) float64
+        0 there.
+    hidden : (m,) float64
+        The mass of all other labels; 0 for whole rows.
+    cap : (m,) float64
+        None of them has more.
+    """
+
+    label: np.ndarray
+    p: np.ndarray
+    hidden: np.ndarray
+    cap: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Positions:
     """All positions of a dump, without their rows.
 
@@ -107,6 +129,30 @@ class Positions:
                 f"must be at most {longest}"
             )
 
+    def stated(self, block: Block, chosen: np.ndarray, widest: int = WIDEST) -> Stated:
+        """Return the rows of some positions of a block, of each the `widest` most probable labels.
+
+        A hidden label is as probable as the least listed one at most, unless no such labels could
+        hold the hidden mass: then the list is not that of the most probable, and nothing caps it.
+        """
+        p = np.exp(block.logprobs[chosen])
+        if block.labels is None or self.dump.renormalised:
+            p /= p.sum(axis=1, keepdims=True)
+        if block.labels is None:
+            label = np.broadcast_to(np.arange(self.labels), p.shape)
+            if self.labels > widest:
+                label = np.argpartition(-p, widest - 1, axis=1)[:, :widest]
+                p = np.take_along_axis(p, label, axis=1)
+        else:
+            label, p = block.labels[chosen][:, :widest].astype(np.int64), p[:, :widest]
+            p = np.where(label == NO_LABEL, 0.0, p)
+            p /= np.maximum(p.sum(axis=1, keepdims=True), 1.0)
+        number = (label != NO_LABEL).sum(axis=1)
+        hidden = np.where(number < self.labels, np.maximum(1.0 - p.sum(axis=1), 0.0), 0.0)
+        least = np.where(label == NO_LABEL, np.inf, p).min(axis=1)
+        could = least * (self.labels - number) * (1.0 + _ROUNDING) >= hidden
+        return Stated(label, p, hidden, np.where(could, np.minimum(least, hidden), hidden))
+
     def blocks(self) -> Iterator[tuple[slice, Block]]:
         """Yield the blocks of the dump, and which positions each holds."""
         at = 0
@@ -116,7 +162,12 @@ class Positions:
 
 
 def _around(block: Block, part: int, name: str) -> tuple[np.ndarray, ...]:
-    if block.histories is None or block.depth is None or block.texts is None:
+    if (
+        block.contexts is None
+        or block.histories is None
+        or block.texts is None
+        or block.depth is None
+    ):
         raise ValueError(
             f"{name}: has no tokens: what stands before a position is not known; give the tokens"
         )
@@ -128,7 +179,7 @@ def _around(block: Block, part: int, name: str) -> tuple[np.ndarray, ...]:
         numbers,
         block.texts,
         block.depth,
-    )  # type: ignore[return-value]
+    )
 
 
 def _numbered(part: np.ndarray, start: np.ndarray, depth: np.ndarray) -> np.ndarray:
@@ -136,52 +187,6 @@ def _numbered(part: np.ndarray, start: np.ndarray, depth: np.ndarray) -> np.ndar
     the same start, and lies deeper."""
     changed = (np.diff(part) != 0) | (np.diff(start) != 0) | (np.diff(depth) <= 0)
     return np.concatenate([[0], np.cumsum(changed)])
-
-
-@dataclass(frozen=True, eq=False)
-class Stated:
-    """Rows as far as they are stated, (m, ...).
-
-    Attributes
-    ----------
-    label : (m, k) int64
-        -1 where a row lists fewer.
-    p : (m, k) float64
-        0 there.
-    hidden : (m,) float64
-        The mass of all other labels; 0 for whole rows.
-    cap : (m,) float64
-        None of them has more.
-    """
-
-    label: np.ndarray
-    p: np.ndarray
-    hidden: np.ndarray
-    cap: np.ndarray
-
-
-def stated(block: Block, chosen: np.ndarray, labels: int, widest: int = WIDEST) -> Stated:
-    """Return the rows of some positions of a block, of each the `widest` most probable labels.
-
-    A hidden label is as probable as the least listed one at most, unless no such labels could
-    hold the hidden mass: then the list is not that of the most probable, and nothing caps it.
-    """
-    p = np.exp(block.logprobs[chosen].astype(np.float64))
-    if block.labels is None:
-        p /= p.sum(axis=1, keepdims=True)
-        label = np.broadcast_to(np.arange(labels), p.shape)
-        if labels > widest:
-            label = np.argpartition(-p, widest - 1, axis=1)[:, :widest]
-            p = np.take_along_axis(p, label, axis=1)
-    else:
-        label, p = block.labels[chosen][:, :widest].astype(np.int64), p[:, :widest]
-        p = np.where(label == NO_LABEL, 0.0, p)
-        p /= np.maximum(p.sum(axis=1, keepdims=True), 1.0)
-    number = (label != NO_LABEL).sum(axis=1)
-    hidden = np.where(number < labels, np.maximum(1.0 - p.sum(axis=1), 0.0), 0.0)
-    least = np.where(label == NO_LABEL, np.inf, p).min(axis=1)
-    could = least * (labels - number) * (1.0 + _ROUNDING) >= hidden
-    return Stated(label, p, hidden, np.where(could, np.minimum(least, hidden), hidden))
 
 
 _ROUNDING = 1e-6

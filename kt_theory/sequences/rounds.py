@@ -4,6 +4,8 @@ depend on one another: along texts, and on the chain of an n-gram teacher.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from kt_theory.ngrams import BackOff
@@ -117,7 +119,7 @@ def _refuse_pair(teacher: BackOff, draft: BackOff) -> None:
         )
 
 
-def _settled(step, contexts: int) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _settled(step: Callable[[np.ndarray], np.ndarray], contexts: int) -> np.ndarray:
     law = np.full(contexts, 1.0 / contexts)
     for _ in range(_STEPS):
         # Half a step: chains with a period settle too.
