@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -160,6 +161,48 @@ class BackOff:
                 at = np.searchsorted(used, numbers[known, length])
                 label[known], probability[known] = found.label[at], found.probability[at]
         return label, probability
+
+    def draw(self, histories: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Return a label drawn from the row of each history, (m,) int64.
+
+        With the weight of the shorter context it is one of that row, otherwise one of what is left
+        of the listed.
+
+        Raises
+        ------
+        ValueError
+            For a model that is not interpolated.
+        """
+        if not self.interpolated:
+            raise ValueError("draw needs an interpolated model: draw from rows()")
+        numbers = self.contexts_of(histories)
+        drawn = np.full(len(numbers), -1, dtype=np.int64)
+        for length in range(self.context, -1, -1):
+            number = numbers[:, length]
+            sums = self._kept[length]
+            start = self.levels[length].pairs.start[number]
+            at = np.searchsorted(sums, sums[start] + random.random(len(number)), side="right") - 1
+            here = (drawn < 0) & (number >= 0)
+            here &= at < self.levels[length].pairs.start[number + 1]
+            drawn[here] = self.levels[length].pairs.label[at[here]]
+        rest = drawn < 0
+        drawn[rest] = random.integers(0, self.labels, int(rest.sum()))
+        return drawn
+
+    @cached_property
+    def _kept(self) -> list[np.ndarray]:
+        """For each length, running sums (P + 1,) of q(a|c) - weight[c] q(a|c')."""
+        found = []
+        for length, level in enumerate(self.levels):
+            pairs = level.pairs
+            if length:
+                shorter = self.levels[length - 1].pairs
+                below = shorter.value[pairs.places_in(shorter)]
+            else:
+                below = np.full(len(pairs.label), 1.0 / self.labels)
+            kept = np.maximum(pairs.value - level.weight[pairs.owner] * below, 0.0)
+            found.append(np.concatenate([[0.0], np.cumsum(kept)]))
+        return found
 
     def _row_of_no_context(self) -> np.ndarray:
         level = self.levels[0]
