@@ -13,7 +13,7 @@ from kt_theory.sequences.certificate import SequenceCertificate, certified
 from kt_theory.sequences.floor import Floor, floor
 from kt_theory.sequences.held_out import HeldOut, measure
 from kt_theory.sequences.positions import Positions
-from kt_theory.validation import numeric_array
+from kt_theory.validation import as_floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +85,17 @@ class SequenceCopy:
         ValueError
             For histories that are shorter than the context, or hold what is no token.
         """
-        given = np.asarray(histories)
-        if given.ndim != 2 or given.dtype.kind not in "iu":
-            given = numeric_array(histories, "histories", 2)
+        given = as_floats(histories, "histories")
+        if given.ndim != 2:
+            raise ValueError(f"histories has shape {given.shape}: must be (histories, tokens)")
         if given.shape[1] < self.context:
             raise ValueError(
                 f"histories have {given.shape[1]} tokens: must have the last {self.context}"
             )
-        wrong = (given < -1) | (given >= self.labels) | (given != np.trunc(given))
+        wrong = ~((given >= -1) & (given < self.labels) & (given == np.trunc(given)))
         if wrong.any():
             value = given[wrong][0]
-            raise ValueError(f"histories hold {value}: must be tokens, 0 to {self.labels - 1}")
+            raise ValueError(f"histories hold {value:g}: must be tokens, 0 to {self.labels - 1}")
         return self.model.rows(given.astype(np.int64))
 
     def certificate(self, confidence: float = 0.95) -> SequenceCertificate:

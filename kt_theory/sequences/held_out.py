@@ -129,7 +129,9 @@ def _listed(
     least = model.least(histories)
     share = np.divide(least, rows.cap, out=np.ones_like(least), where=rows.cap > 0)
     high = beside + rows.hidden * np.maximum(1.0 - share, 0.0)
-    return low, np.maximum(low, np.minimum(high, 1.0)), rows.cap
+    # A single hidden label has all of the hidden mass.
+    spread = (rows.label >= 0).sum(axis=1) < model.labels - 1
+    return low, np.where(spread, np.clip(high, low, 1.0), low), rows.cap
 
 
 def _accepted(
