@@ -88,9 +88,9 @@ def mean_bound(values: np.ndarray, delta: float) -> float:
 
     def exceeds(t: float) -> bool:
         gains = (t - values) / (1.0 - t)
-        logs = [float(np.log1p(stake * gains).sum()) for stake in _STAKES]
-        largest = max(logs)
-        return largest + math.log(sum(math.exp(log - largest) for log in logs)) >= wanted
+        logs = np.log1p(_STAKES[:, None] * gains).sum(axis=1)
+        largest = float(logs.max())
+        return largest + math.log(float(np.exp(logs - largest).sum())) >= wanted
 
     low, high = 0.0, 1.0
     for _ in range(_HALVINGS):
