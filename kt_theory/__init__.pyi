@@ -27,6 +27,8 @@ from .numeric import total_variation as total_variation
 from .planner.sizes import SampleSize as SampleSize
 from .planner.sizes import plan as plan
 from .planner.sizes import samples_needed as samples_needed
+from .policies import store as store
+from .policies.run import storage as storage
 from .rates import PowerLawWarning as PowerLawWarning
 from .rates import fit_rate as fit_rate
 from .simulation.run import RiskEstimate as RiskEstimate

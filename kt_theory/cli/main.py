@@ -12,6 +12,7 @@ from kt_theory.cli.objectives import objectives_command
 from kt_theory.cli.plan import plan_command
 from kt_theory.cli.reproduce import reproduce_command
 from kt_theory.cli.risk import risk_command
+from kt_theory.cli.storage import storage_command
 from kt_theory.cli.sweep import sweep_group
 from kt_theory.cli.warmup import warmup_command
 
@@ -23,6 +24,7 @@ _COMMANDS = (
     plan_command,
     reproduce_command,
     risk_command,
+    storage_command,
     sweep_group,
     warmup_command,
 )

@@ -155,6 +155,13 @@ class Dump:
         ValueError
             At the first row that is wrong, with its part and number.
         """
+        for _, block in self.pairs(start):
+            yield block
+
+    def pairs(self, start: int = 0) -> Iterator[tuple[Listed, Block]]:
+        """Yield each block behind its rows as they are listed, with their texts: row by row the
+        same positions.
+        """
         for part in self.parts:
             held = part.positions
             if held is not None and start >= held:
@@ -162,7 +169,7 @@ class Dump:
                 continue
             for listed in part.listed(start):
                 start = 0
-                yield as_block(listed, part.kind, part.name, self.reading)
+                yield listed, as_block(listed, part.kind, part.name, self.reading)
 
 
 @dataclass(frozen=True, eq=False)

@@ -126,14 +126,11 @@ def _layout_of(path: Path, format: str | None) -> Layout:
 
 def _nearest(names: Collection[str], layouts: Sequence[Layout]) -> str:
     """Words for the layout with the largest share of its fields among names."""
+    fields = {layout.name: re.findall(r"\w+", layout.looks.partition(";")[0]) for layout in layouts}
     lacking = {
-        layout.name: [word for word in re.findall(r"\w+", layout.looks) if word not in names]
-        for layout in layouts
+        name: [word for word in words if word not in names] for name, words in fields.items()
     }
-    shares = {
-        layout.name: len(lacking[layout.name]) / len(re.findall(r"\w+", layout.looks))
-        for layout in layouts
-    }
+    shares = {name: len(lacking[name]) / len(words) for name, words in fields.items()}
     nearest = min(shares, key=lambda name: shares[name])
     return (
         f"no layout of a dump; the nearest is {nearest} ({LAYOUTS[nearest].looks}), for which it "

@@ -23,6 +23,11 @@ class Part(ABC):
         Labels of a whole row; None where rows list some of them.
     labels : int or None
         How many the teacher has; None where neither the file nor the caller says.
+    renormalised : bool or None
+        Whether rows sum to 1 though they leave labels out, where the file says it; None: the rows
+        are to tell.
+    drawn : bool
+        Whether the labels of a row were drawn: others may be more probable.
     """
 
     name: str
@@ -30,6 +35,8 @@ class Part(ABC):
     positions: int | None
     width: int | None
     labels: int | None
+    renormalised: bool | None = None
+    drawn: bool = False
 
     @abstractmethod
     def listed(self, start: int) -> Iterator[Listed]:

@@ -4,6 +4,7 @@ independent reading of what those layouts are.
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ class Text:
     rows: list[list[tuple[int, float]]]
 
 
-def texts(seed=0, lengths=(7, 1, 12, 3), k=5, missing=1):
-    """Texts with rows for all tokens but the last `missing`; row i is what follows token i."""
+def texts(seed=0, lengths=(7, 1, 12, 3), k=5, missing=1, ahead=1):
+    """Texts with rows for all tokens but the last `missing`; row i is of token i + ahead."""
     random = np.random.default_rng(seed)
     found = []
     for length in lengths:
@@ -32,11 +33,10 @@ def texts(seed=0, lengths=(7, 1, 12, 3), k=5, missing=1):
         rows = []
         for i in range(max(length - missing, 0)):
             law = random.dirichlet(np.full(LABELS, 0.05))
-            if i + 1 < length and random.random() < 0.7:
-                law[tokens[i + 1]] += 0.2
+            if i + ahead < length and random.random() < 0.7:
+                law[tokens[i + ahead]] += 0.2
                 law /= law.sum()
             best = np.argsort(-law)[:k]
-            # 2^-10 is a step that float16 has up to 2.
             rows.append([(int(a), float(np.float32(np.log(law[a])))) for a in best])
         found.append(Text(tokens, rows))
     return found
@@ -124,7 +124,7 @@ def compressed_row(row, settings):
     """The bytes of a row's values, those of its ids, and the values that the bytes stand for."""
     logs = [value for _, value in row]
     if settings["delta_encoding"]:
-        logs = [logs[0], *(b - a for a, b in zip(logs, logs[1:], strict=False))]
+        logs = [logs[0], *(b - a for a, b in itertools.pairwise(logs))]
     exact, terms = settings["exact_k"], settings["polynomial_terms"]
     kind, term_kind = settings["exact_dtype"], settings["term_dtype"]
     data = b"".join(packed_float(value, kind) for value in logs[:exact])

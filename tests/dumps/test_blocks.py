@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from kt_theory import Dump
-from kt_theory.dumps import block as blocks
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from kt_theory.dumps.layouts import settings
-from kt_theory.dumps.layouts.columns import column_names
+from kt_theory.dumps.layouts.codes import KEY, Notes
+from kt_theory.dumps.layouts.columns import column_names, opened
 from kt_theory.dumps.layouts.compression import Compressed, LegacyCompressed
 from kt_theory.dumps.layouts.layout import NEXT, Asked, Layout
 from kt_theory.dumps.layouts.tables import Pairs, Rows, Table, refuse_table
@@ -22,7 +23,14 @@ _PLAIN = Pairs("token_ids", "top_values")
 
 
 def _plain(path: Path, asked: Asked) -> Table:
-    return _of_rows(path, asked, _PLAIN, asked.labels)
+    return _of_rows(path, asked, _PLAIN, asked.labels or _noted(path))
+
+
+def _noted(path: Path) -> int | None:
+    """How many labels the teacher has of a file that kt.store wrote."""
+    with opened(path) as file:
+        data = (file.metadata.metadata or {}).get(KEY)
+    return None if data is None else Notes.read(data, path).labels
 
 
 def _compressed(path: Path, asked: Asked) -> Table:

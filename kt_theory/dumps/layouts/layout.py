@@ -49,7 +49,7 @@ class Layout:
     name : str
         What `format=` calls it.
     looks : str
-        Its fields, for messages and the docs.
+        Its fields, with commas between; then, behind a semicolon, what else is to be said of them.
     suffixes : collection of str
         Of its files, in lower case.
     has : callable

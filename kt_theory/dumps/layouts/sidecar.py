@@ -13,7 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from kt_theory.dumps.layouts.columns import depth_of, opened
-from kt_theory.dumps.layouts.layout import NEXT, Asked, Layout
+from kt_theory.dumps.layouts.layout import NEXT, SAME, Asked, Layout
 from kt_theory.dumps.layouts.tables import Pairs, Table, refuse_table
 from kt_theory.dumps.layouts.texts import MASKS, Answers, Texts, WholeTexts, masks_among
 
@@ -44,7 +44,7 @@ def _part(path: Path, asked: Asked) -> Table:
         rows = _pairs(schema.names) or NAMES[0]
         nested = rows.labels in schema.names and depth_of(schema.field(rows.labels).type) == 2
         positions = file.metadata.num_rows
-    texts = _texts(schema.names, asked.ahead(NEXT)) if nested else None
+    texts = _texts(schema.names, asked) if nested else None
     refuse_table(path, rows, texts, 2 if nested else 1)
     held = None if nested else positions
     return Table(
@@ -52,11 +52,13 @@ def _part(path: Path, asked: Asked) -> Table:
     )
 
 
-def _texts(names: Collection[str], ahead: int) -> Texts | None:
+def _texts(names: Collection[str], asked: Asked) -> Texts | None:
     if set(_ANSWER) <= set(names):
-        return Answers(*_ANSWER, tuple(name for name in MASKS if name in names))
+        masks = tuple(name for name in MASKS if name in names)
+        return Answers(*_ANSWER, masks, asked.ahead(SAME))
     if _TOKENS in names:
-        return WholeTexts(_TOKENS, masks_among(names), ahead, answers=True)
+        answers = asked.aligned is None
+        return WholeTexts(_TOKENS, masks_among(names), asked.ahead(NEXT), answers)
     return None
 
 

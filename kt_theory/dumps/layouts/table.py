@@ -17,9 +17,11 @@ from kt_theory.dumps.layouts.distillkit import (
 from kt_theory.dumps.layouts.layout import Layout
 from kt_theory.dumps.layouts.nemo_aligner import NEMO_ALIGNER
 from kt_theory.dumps.layouts.sidecar import SIDECAR
+from kt_theory.dumps.layouts.stored import STORED
 from kt_theory.dumps.layouts.vllm import VLLM
 
 _ALL = (
+    STORED,
     DISTILLKIT,
     DISTILLKIT_COMPRESSED,
     DISTILLKIT_LEGACY,

@@ -104,11 +104,12 @@ class WholeTexts(Texts):
 
 @dataclass(frozen=True)
 class Answers(Texts):
-    """Row j asks for the j-th token of the answer to a prompt."""
+    """Row j asks for token j + `ahead` of the answer to a prompt."""
 
     prompt: str
     answer: str
     masks: tuple[str, ...]
+    ahead: int = 0
 
     @property
     def columns(self) -> Collection[str]:
@@ -121,17 +122,16 @@ class Answers(Texts):
         _refuse_lengths(columns, self.masks, answer.counts)
         _refuse_more_rows(counts, answer.counts)
         edges = edges_of(prompt.counts + answer.counts)
+        begins = edges[:-1] + prompt.counts
         tokens = np.empty(edges[-1], dtype=np.int64)
         tokens[_ranges(edges[:-1], prompt.counts)] = prompt.flat
-        tokens[_ranges(edges[:-1] + prompt.counts, answer.counts)] = answer.flat
-        kept = _kept(columns, self.masks, len(answer.flat))
-        return Spans(
-            tokens,
-            np.repeat(edges[:-1], counts),
-            _ranges(edges[:-1] + prompt.counts, counts),
-            np.repeat(edges[1:], counts),
-            kept[_ranges(answer.edges()[:-1], counts)],
-        )
+        tokens[_ranges(begins, answer.counts)] = answer.flat
+        kept = np.ones(len(tokens), dtype=bool)
+        kept[_ranges(begins, answer.counts)] = _kept(columns, self.masks, len(answer.flat))
+        own = _ranges(begins, counts)
+        after, ends = own + self.ahead, np.repeat(edges[1:], counts)
+        starts = np.repeat(edges[:-1], counts)
+        return Spans(tokens, starts, after, ends, kept[np.where(after < ends, after, own)])
 
 
 def masks_among(names: Collection[str]) -> tuple[str, ...]:
