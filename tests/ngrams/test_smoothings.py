@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,9 @@ BEGIN = -1
 
 
 def texts():
-    """The licence as three texts."""
-    third = len(TOKENS) // 3
-    return [TOKENS[:third], TOKENS[third : 2 * third], TOKENS[2 * third :]]
+    """The licence as texts that begin at each "the", so that many begin alike."""
+    first = [0, *(i for i, word in enumerate(WORDS) if i and word == "the"), len(TOKENS)]
+    return [TOKENS[a:b] for a, b in pairwise(first)]
 
 
 def positions(length):
