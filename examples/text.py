@@ -96,11 +96,12 @@ def in_lists(values: Any, size: int) -> pa.Array:
 
 def copies(dump: kt.Dump) -> pd.DataFrame:
     """Return what each copy is worth: a row for each student and context."""
-    rows, floors = [], {}
+    rows = []
     for context in CONTEXTS:
+        floor = None
         for student in STUDENTS:
             copy = kt.fit(dump, student, context=context)
-            floor = floors.setdefault(context, copy.floor)
+            floor = floor or copy.floor
             worth = kt.acceptance(copy)
             rows.append(
                 {
