@@ -238,3 +238,25 @@ def test_commands(command):
 def test_links():
     for link in re.findall(r"\]\((?!https?:)([^)]+)\)", EVERYTHING):
         assert (ROOT / "docs" / link).exists(), link
+
+
+def test_text_of_a_few_files(tmp_path, monkeypatch):
+    """A small corpus, teacher, dump and all copies; two tokens are better than one, which is above
+    its floor."""
+    import text
+
+    monkeypatch.setattr(text, "FOLDER", text.FOLDER / "constants")
+    for name, value in {"TEXTS": 20, "LENGTH": 30, "LISTED": 16, "AT_ONCE": 7}.items():
+        monkeypatch.setattr(text, name, value)
+    texts, names = text.corpus()
+    assert sum(map(len, texts)) > 5000
+    teacher = text.teacher_of(texts, len(names))
+    dump = text.write_dump(teacher, text.written(teacher), tmp_path / "dump.parquet")
+    assert dump.labels == len(names)
+    assert sum(map(len, dump.blocks())) == 600
+    frame = text.copies(dump)
+    assert (frame["tv_low"] <= frame["tv_high"]).all()
+    assert (frame["tokens_low"] <= frame["tokens_high"]).all()
+    assert frame["floor_low"].between(0, frame["tv_high"]).all()
+    assert text.draw(frame, tmp_path / "picture.png").stat().st_size > 10_000
+    assert text.of_copies(frame).count("\n") == 7

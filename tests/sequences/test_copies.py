@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -275,3 +277,18 @@ def test_bad_commands_are_refused(file, words, said):
     assert done.exit_code == 2
     assert said in done.output
     assert len(done.output.splitlines()) == 1
+
+
+PAGE = (Path(kt.__file__).parents[1] / "docs" / "sequences.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_all_students_and_its_example_runs():
+    """The table's first column; the code, as it stands."""
+    named = re.findall(r"^\| `(\w+)`", PAGE, re.MULTILINE)
+    assert named == sorted(SEQUENCE_STUDENTS, key=named.index)
+    assert set(named) == set(SEQUENCE_STUDENTS)
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    given = {}
+    exec(code, given)
+    assert given["copy"].student == "kneser_ney"
+    assert given["copy"].floor.low <= given["copy"].tv[0]
