@@ -168,14 +168,21 @@ def draw(frame: pd.DataFrame, path: Path) -> Path:
             for place, (colour, row) in enumerate(zip(COLOURS, some.itertuples(), strict=True)):
                 x = at + 0.25 * (place - 1)
                 name = row.student if not at else None
-                axes.plot([x, x], [row.tv_low, row.tv_high], color=colour, lw=5, label=name)
+                axes.plot(
+                    [x, x],
+                    [row.tv_low, row.tv_high],
+                    color=colour,
+                    lw=5,
+                    label=name,
+                    solid_capstyle="butt",
+                )
                 axes.plot(x, row.certified, marker="_", ms=14, color=colour, mew=1.5)
             ticks.append(f"sees {context} token" + "s" * (context > 1))
         axes.set_xticks(range(len(CONTEXTS)), ticks)
-        axes.set_xlim(-0.5, len(CONTEXTS) + 0.3)
-        axes.set_ylim(0.0, 1.0)
+        axes.set_xlim(-0.5, len(CONTEXTS) - 0.5)
+        axes.set_ylim(0.0, 0.7)
         axes.set_ylabel("total variation to the teacher")
-        axes.legend(loc="lower right", frameon=False)
+        axes.legend(loc="upper right", frameon=False)
         return figures.write(figure, path)
 
 

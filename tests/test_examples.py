@@ -240,6 +240,24 @@ def test_links():
         assert (ROOT / "docs" / link).exists(), link
 
 
+@pytest.mark.long
+def test_text(tmp_path):
+    """The tables of the page; counts of tokens vary with SciPy's version."""
+    page = (ROOT / "docs" / "sequences.md").read_text(encoding="utf-8").split("## Real text")[1]
+    found = in_tables(printed("text.py", "--out", tmp_path))
+    claimed = in_tables(page)
+    assert found[0] == claimed[0]
+    assert found[1] == pytest.approx(claimed[1], rel=0.03, abs=0.01)
+    assert (tmp_path / "sequences.png").stat().st_size > 10_000
+
+
+def in_tables(text):
+    """The words and the numbers of all lines of tables."""
+    lines = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+    number = r"\d+(?:\.\d+)?"
+    return re.sub(number, "", lines), [float(each) for each in re.findall(number, lines)]
+
+
 def test_text_of_a_few_files(tmp_path, monkeypatch):
     """A small corpus, teacher, dump and all copies; two tokens are better than one, which is above
     its floor."""
