@@ -13,7 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from kt_theory.limits.limit import Limit
+from kt_theory.ngrams import BackOff
+from kt_theory.sequences import SequenceCopy
+from kt_theory.sequences.rounds import along_texts, on_chain
 from kt_theory.simulation.run import RiskEstimate
 from kt_theory.transfer.certify.certificate import Certificate
 from kt_theory.transfer.fit import Copy
@@ -24,6 +29,12 @@ ONE_TOKEN = "a label is one token, and contexts come as rho says"
 
 INDEPENDENT = "each token of a draft is accepted with the same probability, whatever came before"
 """What tokens per round and the speed-up take for granted beside it."""
+
+ENDLESS = "the teacher writes on and on, and rounds have gone on for long"
+"""What exact sums over contexts take for granted."""
+
+OWN_TOKENS = "the held-out texts are the teacher's own, drawn from its rows"
+"""What tokens per round along texts take for granted."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,9 @@ class Acceptance:
         Tokens proposed in a round.
     cost : float
         Of one proposed token, in calls of the teacher.
+    if_independent : float or None
+        Tokens per round by the formula that takes acceptances for independent, where
+        `tokens_per_round` does not: on texts, and on the chain of an n-gram teacher.
     """
 
     acceptance: Span
@@ -76,17 +90,32 @@ class Acceptance:
     speed_up: Span
     draft: int
     cost: float
+    if_independent: float | None = None
 
     def __str__(self) -> str:
         lines = [
             f"acceptance: {self.acceptance}",
             f"tokens per round of {self.draft} proposed: {self.tokens_per_round}",
+            *self._beside_the_formula(),
             f"speed-up at {self.cost:g} calls of the teacher a proposed token: {self.speed_up}",
         ]
-        return "\n".join([*lines, *(f"  assumes: {text}" for text in self.speed_up.assumes)])
+        taken = dict.fromkeys((*self.acceptance.assumes, *self.speed_up.assumes))
+        return "\n".join([*lines, *(f"  assumes: {text}" for text in taken)])
+
+    def _beside_the_formula(self) -> list[str]:
+        measured = self.tokens_per_round.value
+        if self.if_independent is None or measured is None:
+            return []
+        off = 100.0 * (self.if_independent / measured - 1.0)
+        which = "above" if off >= 0 else "below"
+        return [
+            f"  by independent acceptances: {self.if_independent:.4g}, {abs(off):.2g} % {which}"
+        ]
 
 
-def acceptance(copy_or_risk: Any, draft: int = 4, cost: float = 0.05) -> Acceptance:
+def acceptance(
+    copy_or_risk: Any, draft: int = 4, cost: float = 0.05, *, teacher: BackOff | None = None
+) -> Acceptance:
     """Return how often the tokens of a draft model are accepted, and the speed-up that this gives.
 
     In context s a token of q(.|s) is accepted with probability sum_a min(p(a|s), q(a|s)), so that
@@ -106,15 +135,21 @@ def acceptance(copy_or_risk: Any, draft: int = 4, cost: float = 0.05) -> Accepta
 
     Parameters
     ----------
-    copy_or_risk : float, RiskEstimate, Limit, Certificate or Copy
+    copy_or_risk : float, RiskEstimate, Limit, Certificate, Copy, SequenceCopy or BackOff
         A risk in total variation, in [0, 1]; or what has one, or its acceptance. Intervals are
         carried through: the 95 % interval of an estimate, the proved one of a limit; of a
         certificate, or of a copy with its certificate at confidence 0.95, `low` is a lower
-        confidence bound.
+        confidence bound. Of a `SequenceCopy`: its acceptance at held-out positions, `low` being a
+        lower confidence bound for texts to come, and the tokens per round along the held-out texts,
+        with all that makes acceptances depend on one another. Of an n-gram model
+        (`kt_theory.ngrams`): exact sums over the contexts of its teacher.
     draft : int
         g, at least 1.
     cost : float
         c, at least 0: the time of one proposed token over that of one call of the teacher.
+    teacher : BackOff, optional
+        Of an n-gram model as the draft: the n-gram model that it is a draft of, with at most 2^24
+        contexts times labels.
 
     Returns
     -------
@@ -123,7 +158,8 @@ def acceptance(copy_or_risk: Any, draft: int = 4, cost: float = 0.05) -> Accepta
     Raises
     ------
     ValueError
-        For a risk that is no number in [0, 1], a draft below 1, a negative cost.
+        For a risk that is no number in [0, 1], a draft below 1, a negative cost; for an n-gram
+        draft without a teacher, or one that looks farther back than the teacher.
 
     References
     ----------
@@ -141,6 +177,12 @@ def acceptance(copy_or_risk: Any, draft: int = 4, cost: float = 0.05) -> Accepta
     """
     proposed = whole_number(draft, "draft", low=1)
     price = number_between(cost, "cost", low=0.0, high=math.inf)
+    if isinstance(copy_or_risk, BackOff):
+        return _on_chain(copy_or_risk, teacher, proposed, price)
+    if teacher is not None:
+        raise ValueError("teacher is for an n-gram model as the draft: omit it")
+    if isinstance(copy_or_risk, SequenceCopy):
+        return _along_texts(copy_or_risk, proposed, price)
     risk, low, high, assumes = _risk(copy_or_risk)
 
     def span(of: Callable[[float], float], *more: str) -> Span:
@@ -159,6 +201,59 @@ def acceptance(copy_or_risk: Any, draft: int = 4, cost: float = 0.05) -> Accepta
         span(faster, INDEPENDENT),
         proposed,
         price,
+    )
+
+
+def _on_chain(draft: BackOff, teacher: BackOff | None, proposed: int, price: float) -> Acceptance:
+    if not isinstance(teacher, BackOff):
+        raise ValueError("teacher is missing: an n-gram draft needs the n-gram model it is one of")
+    accepted, tokens = on_chain(teacher, draft, proposed)
+    return Acceptance(
+        _exactly(accepted),
+        _exactly(tokens),
+        _exactly(tokens / (proposed * price + 1.0)),
+        proposed,
+        price,
+        tokens_per_round(1.0 - accepted, proposed),
+    )
+
+
+def _exactly(value: float) -> Span:
+    return Span(value, value, value, (ENDLESS,))
+
+
+def _along_texts(copy: SequenceCopy, proposed: int, price: float) -> Acceptance:
+    measured, accepted = copy.held_out, copy.acceptance
+    placed = ~np.isnan(measured.accepted_low)
+    run = measured.runs[placed]
+    tokens = [
+        along_texts(each[placed], run, proposed)
+        for each in (measured.accepted_low, measured.accepted_high)
+    ]
+    if tokens[0] is None or tokens[1] is None:
+        raise ValueError(
+            f"draft = {proposed}: no held-out text is as long as that; propose fewer tokens"
+        )
+    sure: tuple[str, ...] = ("what is measured is that of the held-out end of the one text",)
+    low = accepted[0]
+    if copy.positions.texts > 1:
+        certificate = copy.certificate()
+        low = min(low, certificate.acceptance)
+        sure = (f"{100 * certificate.confidence:g} % confidence", *certificate.assumptions)
+    whole = accepted[0] == accepted[1]
+    formula = tokens_per_round(1.0 - 0.5 * sum(accepted), proposed)
+
+    def span(low: float, high: float, *more: str) -> Span:
+        return Span(low if low == high else None, low, high, more)
+
+    per_call = proposed * price + 1.0
+    return Acceptance(
+        Span(accepted[0] if whole else None, low, accepted[1], sure),
+        span(tokens[0], tokens[1], OWN_TOKENS),
+        span(tokens[0] / per_call, tokens[1] / per_call, OWN_TOKENS),
+        proposed,
+        price,
+        formula,
     )
 
 

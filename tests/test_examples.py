@@ -238,3 +238,43 @@ def test_commands(command):
 def test_links():
     for link in re.findall(r"\]\((?!https?:)([^)]+)\)", EVERYTHING):
         assert (ROOT / "docs" / link).exists(), link
+
+
+@pytest.mark.long
+def test_text(tmp_path):
+    """The tables of the page; counts of tokens vary with SciPy's version."""
+    page = (ROOT / "docs" / "sequences.md").read_text(encoding="utf-8").split("## Real text")[1]
+    found = in_tables(printed("text.py", "--out", tmp_path))
+    claimed = in_tables(page)
+    assert found[0] == claimed[0]
+    assert found[1] == pytest.approx(claimed[1], rel=0.03, abs=0.01)
+    assert (tmp_path / "sequences.png").stat().st_size > 10_000
+
+
+def in_tables(text):
+    """The words and the numbers of all lines of tables."""
+    lines = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+    number = r"\d+(?:\.\d+)?"
+    return re.sub(number, "", lines), [float(each) for each in re.findall(number, lines)]
+
+
+def test_text_of_a_few_files(tmp_path, monkeypatch):
+    """A small corpus, teacher, dump and all copies; two tokens are better than one, which is above
+    its floor."""
+    import text
+
+    monkeypatch.setattr(text, "FOLDER", text.FOLDER / "constants")
+    for name, value in {"TEXTS": 20, "LENGTH": 30, "LISTED": 16, "AT_ONCE": 7}.items():
+        monkeypatch.setattr(text, name, value)
+    texts, names = text.corpus()
+    assert sum(map(len, texts)) > 5000
+    teacher = text.teacher_of(texts, len(names))
+    dump = text.write_dump(teacher, text.written(teacher), tmp_path / "dump.parquet")
+    assert dump.labels == len(names)
+    assert sum(map(len, dump.blocks())) == 600
+    frame = text.copies(dump)
+    assert (frame["tv_low"] <= frame["tv_high"]).all()
+    assert (frame["tokens_low"] <= frame["tokens_high"]).all()
+    assert frame["floor_low"].between(0, frame["tv_high"]).all()
+    assert text.draw(frame, tmp_path / "picture.png").stat().st_size > 10_000
+    assert text.of_copies(frame).count("\n") == 7

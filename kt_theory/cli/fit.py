@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kt_theory.cli.dumps import (
+    copy_of_dump,
+    dump_options,
+    refuse_for_a_dump,
+    refuse_without_context,
+    said_of_copy,
+)
 from kt_theory.cli.shared import Names, clear_errors, in_options
 from kt_theory.cli.standard_input import as_file
 from kt_theory.cli.tables import folded
@@ -160,6 +167,7 @@ def _reading(options: dict[str, Any]) -> dict[str, Any]:
     help="Read a record a line as they come, and stop as soon as that total variation distance is "
     "certified.",
 )
+@dump_options
 @reading_options
 @clear_errors
 def fit_command(
@@ -169,6 +177,9 @@ def fit_command(
     confidence: float,
     as_json: bool,
     until: float | None,
+    context: int | None,
+    kind: str | None,
+    aligned: str | None,
     **options: Any,
 ) -> None:
     """Learn a copy of a teacher from real records, and say how good it is.
@@ -178,12 +189,22 @@ def fit_command(
     confidence bound on the total variation distance, in [0, 1], between the copy and the teacher,
     averaged over the inputs as they are asked, or as --design says; it needs the records alone, and
     names what it takes for granted.
+
+    With --context H, FILE is a dump of a sequence teacher's log-probabilities: a file, a folder or
+    a pattern (docs/dumps.md). The copy sees the last H tokens, learns from four texts of five, and
+    is measured on the others; --labels is how many the teacher has.
     """
     from kt_theory.output import refuse_unwritable
     from kt_theory.transfer import words
     from kt_theory.transfer.fit import WRITABLE, fit
 
     unit_interval(confidence, "--confidence")
+    if context is not None:
+        refuse_for_a_dump()
+        copied = copy_of_dump(file, student, context, (kind, aligned), options)
+        click.echo(said_of_copy(copied, confidence, as_json))
+        return
+    refuse_without_context()
     if out is not None:
         refuse_unwritable([out], inputs=[file])
         if out.suffix not in WRITABLE:

@@ -110,6 +110,8 @@ class Block:
     texts : (m,) int64, or None
         Where the text of each position starts among the tokens that were read with it: within a
         block, equal numbers, equal texts. None: not known.
+    depth : (m,) int64, or None
+        How many tokens of its text stand before each position. None: not known.
     skipped : mapping of str to int
         Positions between these that gave no row, and why.
     """
@@ -121,6 +123,7 @@ class Block:
     contexts: np.ndarray | None
     histories: np.ndarray | None
     texts: np.ndarray | None
+    depth: np.ndarray | None
     skipped: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:

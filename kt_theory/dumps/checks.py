@@ -69,6 +69,7 @@ def as_block(listed: Listed, kind: str, name: str, reading: Reading) -> Block:
         contexts,
         histories,
         listed.starts,
+        None if listed.after is None else listed.after - listed.starts,
         listed.skipped,
     )
 

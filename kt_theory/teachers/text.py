@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kt_theory.ngrams import Smoothing, learn
 from kt_theory.teacher import Teacher
 from kt_theory.teachers.families import refuse_large
 from kt_theory.validation import unknown_name, whole_number
@@ -18,13 +19,15 @@ _DENSE_KEYS = 2**26
 """Keys below this are renumbered through a table of flags, larger ones by sorting."""
 
 
-def ngram(text: str, order: int, tokens: str = "char") -> Teacher:
+def ngram(
+    text: str, order: int, tokens: str = "char", smoothing: str | Smoothing | None = None
+) -> Teacher:
     """Return the n-gram teacher of a text: inputs are contexts, pi the distribution of the token
     that follows.
 
     With N(c, a) the number of places where token a follows context c, pi(a|c) = N(c, a) / N(c) and
-    rho(c) = N(c) / sum_c N(c), N(c) = sum_a N(c, a): the maximum-likelihood estimates, without
-    smoothing.
+    rho(c) = N(c) / sum_c N(c), N(c) = sum_a N(c, a): the maximum-likelihood estimates; or pi as a
+    smoothing estimates it, from all contexts of up to order - 1 tokens.
 
     Parameters
     ----------
@@ -36,6 +39,9 @@ def ngram(text: str, order: int, tokens: str = "char") -> Teacher:
     tokens : {"char", "word"}
         Unicode code points, or the words between white space. Nothing is folded or stripped from
         either.
+    smoothing : str or Smoothing, optional
+        "kneser_ney", "modified_kneser_ney", "absolute_discounting" or "good_turing", the first and
+        third with a discount too, as "kneser_ney(0.75)": see `kt_theory.ngrams`. By default none.
 
     Returns
     -------
@@ -47,8 +53,8 @@ def ngram(text: str, order: int, tokens: str = "char") -> Teacher:
     Raises
     ------
     ValueError
-        If the text is not a str or too short, `tokens` is unknown, or the table would exceed 2^28
-        cells (2 GiB).
+        If the text is not a str or too short, `tokens` or the smoothing is unknown, or the table
+        would exceed 2^28 cells (2 GiB).
     """
     if not isinstance(text, str):
         raise ValueError(
@@ -70,7 +76,13 @@ def ngram(text: str, order: int, tokens: str = "char") -> Teacher:
         len(vocabulary),
         "take a lower order, a shorter text or tokens with fewer values",
     )
-    pi, rho = _frequencies(contexts, codes[length - 1 :], len(places), len(vocabulary))
+    following = codes[length - 1 :]
+    pi, rho = _frequencies(contexts, following, len(places), len(vocabulary))
+    if smoothing is not None:
+        windows = np.lib.stride_tricks.sliding_window_view(codes, length)[:, :-1]
+        model = learn(windows, following, len(vocabulary), smoothing)
+        pi = model.rows(windows[places])
+        pi /= pi.sum(axis=1, keepdims=True)
     names = [joiner.join(sequence[i : i + length - 1]) for i in places.tolist()]
     return Teacher(pi, rho, input_names=names, label_names=vocabulary)
 

@@ -7,13 +7,15 @@ import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from kt_theory.access import Access
 from kt_theory.content import ByContent
+from kt_theory.dumps import Dump
 from kt_theory.output import without_formulas, write_bytes
+from kt_theory.sequences import SequenceCopy, fit_dump
 from kt_theory.students import Student, as_students
 from kt_theory.students.sparse import ClosedForm, Sharing, SparseFit, WholeRows
 from kt_theory.teacher import Teacher
@@ -21,7 +23,7 @@ from kt_theory.transfer.certify.certificate import Certificate, certify
 from kt_theory.transfer.rows import Rows, renumbered, starts
 from kt_theory.transfer.seen import dense, refuse_impossible, seen, sees_all
 from kt_theory.transfer.sets import TransferSet
-from kt_theory.validation import as_path
+from kt_theory.validation import as_path, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -252,12 +254,29 @@ class Copy(ByContent):
         return f"Copy({self.student}: {len(self.rows.input)} inputs, {len(self.labels)} labels)"
 
 
-def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
-    """Return the copy of the teacher that a student learns from real records.
+@overload
+def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy: ...
+
+
+@overload
+def fit(
+    transfer: Dump, student: str | None = None, *, context: int | None = None
+) -> SequenceCopy: ...
+
+
+def fit(
+    transfer: TransferSet | Dump,
+    student: str | Student | None = None,
+    *,
+    context: int | None = None,
+) -> Copy | SequenceCopy:
+    """Return the copy of the teacher that a student learns from real records, or from a dump.
 
     Parameters
     ----------
-    transfer : TransferSet
+    transfer : TransferSet or Dump
+        A dump gives a `SequenceCopy`: a student that sees the last tokens alone, learnt from a part
+        of the texts and measured on the rest.
     student : str or Student, optional
         It sees of the records exactly what its access level reveals: `ce_sgl` the sampled labels,
         `sel_ptl` and `ce_ptl` their probabilities too, `top_k(k)` the k largest beside them,
@@ -267,7 +286,11 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
         label is left. Of records that are known to state whole rows at another temperature, rounded
         or quantised: `kt_theory.students.tempered(tau)`, `rounded(step)`, `quantised(bits)`. The
         table of a student with a prior has a row for each of `transfer.input_names`: see
-        `TransferSet.aligned`.
+        `TransferSet.aligned`. Of a dump: `mean_rows` (the default), which averages the stated rows
+        of a context; or `kneser_ney`, `modified_kneser_ney`, `absolute_discounting` or
+        `good_turing`, which count the tokens that follow. All back off to shorter contexts.
+    context : int, optional
+        Of a dump: how many tokens the copy sees; by default what the dump takes for an input.
 
     Raises
     ------
@@ -275,7 +298,8 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
         If the records reveal less than the student needs.
     ValueError
         For an empty transfer set, an unknown student, one whose table does not fit the records, or
-        stated probabilities of an input that sum to more than 1.02.
+        stated probabilities of an input that sum to more than 1.02; for a dump without tokens, or a
+        context that nobody gives or that is longer than all texts.
 
     Examples
     --------
@@ -285,8 +309,14 @@ def fit(transfer: TransferSet, student: str | Student | None = None) -> Copy:
     >>> fit(records, "laplace").pi
     array([[0.4, 0.4, 0.2]])
     """
+    if isinstance(transfer, Dump):
+        return fit_dump(transfer, student, context)
     if not isinstance(transfer, TransferSet):
-        raise ValueError(f"transfer is a {type(transfer).__name__}: must be a TransferSet")
+        raise ValueError(
+            f"transfer is a {type(transfer).__name__}: must be a TransferSet or a Dump"
+        )
+    if context is not None:
+        raise ValueError(f"context = {shown(context)}: it is for a Dump; omit it")
     if not len(transfer):
         first = [f"; line {line}: {why}" for line, _, why in transfer.account.skipped[:1]]
         raise ValueError(f"transfer holds no records: nothing can be learnt{''.join(first)}")

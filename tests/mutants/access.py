@@ -152,7 +152,7 @@ MUTANTS = (
     Mutant(
         "ngram-of-the-last-context",
         "teachers/text.py",
-        "pi, rho = _frequencies(contexts, codes[length - 1 :], len(places), len(vocabulary))",
+        "pi, rho = _frequencies(contexts, following, len(places), len(vocabulary))",
         "pi, rho = _frequencies(contexts, np.roll(codes, 1)[length - 1 :], len(places), "
         "len(vocabulary))",
         "the token that follows a context is its last one",

@@ -13,6 +13,7 @@ from mutants import (
     numeric,
     objectives,
     planner,
+    sequences,
     students,
     sweep,
 )
@@ -32,6 +33,7 @@ ROOMS = (
     objectives,
     dumps,
     layouts,
+    sequences,
 )
 
 MUTANTS = {mutant.name: mutant for room in ROOMS for mutant in room.MUTANTS}
