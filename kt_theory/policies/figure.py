@@ -29,6 +29,7 @@ _KINDS = {
 _OFFSETS = (
     *((-6, -8), (7, 0), (6, 8), (-7, 0), (6, -8), (-6, 8), (0, -12), (0, 12)),
     *((-10, -20), (10, 20), (10, -20), (-10, 20), (-14, -32), (14, 32), (14, -32), (-14, 32)),
+    *((-20, -48), (20, 48), (-24, -64), (-40, -80)),
 )
 """Where a label may stand beside its point, in points; the first that is free is taken."""
 
@@ -95,7 +96,7 @@ def _frame(ax: Any, result: Storage, floor: float) -> None:
     ax.set_xscale("log")
     ax.set_yscale("log")
     sizes = result.frame["bytes"]
-    ax.set_xlim(sizes.min() / 1.6, sizes.max() * 2.5)
+    ax.set_xlim(sizes.min() / 3.0, sizes.max() * 2.5)
     ax.set_ylim(floor, 1.0)
     ax.set_xlabel("bytes per position")
     ax.set_ylabel("total variation lost, at most")

@@ -11,6 +11,7 @@ from mutants import (
     numeric,
     objectives,
     planner,
+    policies,
     students,
     sweep,
 )
@@ -28,6 +29,7 @@ ROOMS = (
     generations,
     numeric,
     objectives,
+    policies,
 )
 
 MUTANTS = {mutant.name: mutant for room in ROOMS for mutant in room.MUTANTS}
