@@ -28,7 +28,8 @@ _KINDS = {
 
 _OFFSETS = (
     *((-6, -8), (7, 0), (6, 8), (-7, 0), (6, -8), (-6, 8), (0, -12), (0, 12)),
-    *((-10, -20), (10, 20), (10, -20), (-10, 20), (-14, -32), (14, 32), (14, -32), (-14, 32)),
+    *((-10, -20), (10, -20), (-14, -32), (14, -32), (-20, -48), (20, -48), (-24, -64), (24, -64)),
+    *((-40, -80), (10, 20), (-10, 20), (14, 32)),
 )
 """Where a label may stand beside its point, in points; the first that is free is taken."""
 
@@ -95,7 +96,7 @@ def _frame(ax: Any, result: Storage, floor: float) -> None:
     ax.set_xscale("log")
     ax.set_yscale("log")
     sizes = result.frame["bytes"]
-    ax.set_xlim(sizes.min() / 1.6, sizes.max() * 2.5)
+    ax.set_xlim(sizes.min() / 3.0, sizes.max() * 2.5)
     ax.set_ylim(floor, 1.0)
     ax.set_xlabel("bytes per position")
     ax.set_ylabel("total variation lost, at most")
@@ -159,6 +160,8 @@ def _steps(ax: Any, result: Storage, floor: float) -> list[tuple[float, ...]]:
 
 def _label(ax: Any, renderer: Any, text: str, place: tuple[float, float], room: Any) -> None:
     """Write a label at the first place that is free; none if there is none."""
+    from matplotlib.text import Text
+
     taken, inside = room
     for x, y in _OFFSETS:
         side = "center"
@@ -177,7 +180,8 @@ def _label(ax: Any, renderer: Any, text: str, place: tuple[float, float], room: 
             else None,
         )
         note.set_in_layout(False)
-        found = note.get_window_extent(renderer)
+        note.update_positions(renderer)
+        found = Text.get_window_extent(note, renderer)  # without the line to its point
         box = (found.x0 - _PAD, found.y0 - _PAD, found.x1 + _PAD, found.y1 + _PAD)
         if _within(box, inside) and not any(_overlap(box, other) for other in taken):
             taken.append(box)

@@ -159,7 +159,8 @@ def of_dump(
     for j in range(len(question.policies)):
         columns = [tally.mean(column, j) for column in range(5)]
         infinite = tally.share_infinite(numbers.KL_MOST, j)
-        found.append((columns, infinite, tally.quantile(j), float(tally.largest[j])))
+        largest = float(tally.largest[j])
+        found.append((columns, infinite, min(tally.quantile(j), largest), largest))
     frame = _frame(question, found)
     return Storage(
         frame,

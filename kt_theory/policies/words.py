@@ -24,7 +24,7 @@ def described(result: Storage) -> str:
 def sentences(result: Storage) -> list[str]:
     """Return what matters most first: what the usual policy loses, what is cheapest, how sure."""
     found = [
-        f"{result.positions:,} positions, {result.labels:,} labels; {widths(result.labels)}, "
+        f"{_positions(result.positions)}, {result.labels:,} labels; {widths(result.labels)}, "
         "values 4 bytes unless they are rounded or quantised."
     ]
     found += _loss(result)
@@ -120,6 +120,10 @@ def _visits(result: Storage) -> Iterator[str]:
         yield f"Losses are those after {_times(result.visits)} of a context."
     if result.crossing is not None:
         yield result.crossing.words
+
+
+def _positions(number: int) -> str:
+    return f"{number:,} position{'s' if number > 1 else ''}"
 
 
 def _times(visits: int) -> str:

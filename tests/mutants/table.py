@@ -14,6 +14,7 @@ from mutants import (
     objectives,
     planner,
     sequences,
+    policies,
     students,
     sweep,
 )
@@ -34,6 +35,7 @@ ROOMS = (
     dumps,
     layouts,
     sequences,
+    policies,
 )
 
 MUTANTS = {mutant.name: mutant for room in ROOMS for mutant in room.MUTANTS}
