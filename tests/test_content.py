@@ -90,6 +90,7 @@ MADE = {
     "consistency": lambda: kt.consistency("forward_kl", "soft", 3),
     "loss": lambda: kt.losses.KL,
     "loss of one's own": lambda: own_loss,
+    "dump": lambda: kt.Dump.from_arrays(np.log(TABLE), [0, 2]),
     "labels alone": lambda: kt.TransferSet.from_arrays(["p", "q", "p"], [0, 1, 1]),
     "transfer set": lambda: _records(),
     "copy": lambda: kt.fit(_records()),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kt_theory.content import ByContent
 from kt_theory.dumps.block import CELLS, Block, Listed
 from kt_theory.dumps.checks import as_block
 from kt_theory.dumps.files import open_parts
@@ -178,7 +179,7 @@ class Dump:
 
 
 @dataclass(frozen=True, eq=False)
-class _InMemory(Part):
+class _InMemory(ByContent, Part):
     values: np.ndarray
     tokens: np.ndarray | None
     kind: str

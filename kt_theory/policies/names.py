@@ -28,6 +28,7 @@ from kt_theory.policies.values import (
     Values,
 )
 from kt_theory.validation import (
+    entries_of,
     number_between,
     positive,
     shown,
@@ -158,7 +159,7 @@ def policies(names: str | Policy | Iterable[str | Policy]) -> list[Policy]:
     """
     if isinstance(names, Policy):
         return [names]
-    listed = split(names) if isinstance(names, str) else list(names)
+    listed = split(names) if isinstance(names, str) else entries_of(names, "policies")
     found = [policy(name) for name in listed]
     if not found:
         raise ValueError(f"policies = []: give at least one, such as {_EXAMPLE}")

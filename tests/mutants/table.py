@@ -13,8 +13,8 @@ from mutants import (
     numeric,
     objectives,
     planner,
-    sequences,
     policies,
+    sequences,
     students,
     sweep,
 )

@@ -38,10 +38,10 @@ def _npy_part(path: Path, asked: Asked) -> WholeRows:
 
 
 def _npz_part(path: Path, asked: Asked) -> WholeRows:
-    with _opened(path) as held:
+    with _opened(path) as members:
         arrays = {
-            name: _member(held, member, path)
-            for name, member in zip(_names(held), held.infolist(), strict=True)
+            name: _member(members, member, path)
+            for name, member in zip(_names(members), members.infolist(), strict=True)
             if name in USED
         }
     return array_part(path, arrays, asked)
@@ -60,26 +60,26 @@ def names_of_members(path: Path) -> Collection[str]:
     ValueError
         If it is damaged or cut off.
     """
-    with _opened(path) as held:
-        return _names(held)
+    with _opened(path) as members:
+        return _names(members)
 
 
-def _names(held: zipfile.ZipFile) -> list[str]:
-    return [member.filename.removesuffix(".npy") for member in held.infolist()]
+def _names(members: zipfile.ZipFile) -> list[str]:
+    return [member.filename.removesuffix(".npy") for member in members.infolist()]
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     require_file(path)
     try:
-        held = zipfile.ZipFile(path)
+        members = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} is no NPZ file, or is cut off: {error}") from None
-    with held:
-        yield held
+    with members:
+        yield members
 
 
-def _member(held: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Array:
+def _member(members: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Array:
     if member.compress_type != zipfile.ZIP_STORED:
         refuse_packed(member.file_size, member.compress_size)
         if member.file_size > max(_MOST_PACKED, SMALL):
@@ -87,7 +87,7 @@ def _member(held: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Array
                 f"{path}: {member.filename} is compressed and holds {member.file_size:,} bytes: "
                 "save it by numpy.savez, whose arrays are read a block at a time"
             )
-        with held.open(member) as stream:
+        with members.open(member) as stream:
             shape, fortran, dtype = _header(stream, path)
             _refuse_array(fortran, dtype, path)
         return Compressed(path, member.filename, shape)
@@ -163,7 +163,7 @@ class Compressed(Array):
         return self._rows()[rows, columns]
 
     def _rows(self) -> np.ndarray:
-        with zipfile.ZipFile(self.path) as held, held.open(self.member) as stream:
+        with zipfile.ZipFile(self.path) as members, members.open(self.member) as stream:
             array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
         return array.reshape(-1, self.shape[-1] if self.shape else 1)
 
