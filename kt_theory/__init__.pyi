@@ -28,6 +28,7 @@ from .planner.sizes import SampleSize as SampleSize
 from .planner.sizes import plan as plan
 from .planner.sizes import samples_needed as samples_needed
 from .policies.run import storage as storage
+from .policies.write import store as store
 from .rates import PowerLawWarning as PowerLawWarning
 from .rates import fit_rate as fit_rate
 from .simulation.run import RiskEstimate as RiskEstimate

@@ -42,6 +42,9 @@ class Listed:
         Positions that gave no row, and why.
     lines : (m,) int64, or None
         The line of each row, from 1, where a file has several in a line.
+    off : float
+        By how much a value may be off for the way in which its layout codes it; what the type of
+        the numbers and their last decimals tell is known beside.
     """
 
     values: np.ndarray
@@ -55,6 +58,7 @@ class Listed:
     following_logprob: np.ndarray | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)
     lines: np.ndarray | None = None
+    off: float = 0.0
 
     def __len__(self) -> int:
         return len(self.values)

@@ -49,7 +49,7 @@ def as_block(listed: Listed, kind: str, name: str, reading: Reading) -> Block:
     """
     rows = _Rows(listed, kind, name)
     logprobs = rows.natural_logs()
-    following = _following(listed)
+    following = rows.following(reading.labels)
     stated = np.full(len(following), np.nan)
     labels = listed.labels
     if labels is None:
@@ -57,8 +57,8 @@ def as_block(listed: Listed, kind: str, name: str, reading: Reading) -> Block:
     else:
         labels = rows.whole_numbers(labels)
         rows.look_at_listed(logprobs, labels, following, stated, reading.labels)
-    if listed.following_logprob is not None:
-        beside = rows.natural_log(np.array(listed.following_logprob, dtype=np.float64))
+    if listed.following_logprob is not None and kind != RENORMALISED:
+        beside = rows.beside(listed.following_logprob)
         stated = np.where(np.isnan(beside), stated, beside)
     contexts, histories = _contexts(listed, reading)
     return Block(
@@ -113,6 +113,39 @@ class _Rows:
             self._refuse(~np.isfinite(lognorm), lognorm, "its normaliser is {}, no number")
             values -= lognorm.reshape(-1, *(1,) * (values.ndim - 1))
         return values
+
+    def beside(self, values: np.ndarray) -> np.ndarray:
+        """Return what is stated of the tokens that follow beside the rows, as natural logarithms;
+        NaN where nothing is.
+        """
+        stated = self.natural_log(np.array(values, dtype=np.float64))
+        self._refuse(
+            stated > self._excess(),
+            values,
+            f"states {{:.6g}} for the token that follows, which is no {self.kind}",
+        )
+        return stated
+
+    def following(self, labels: int | None) -> np.ndarray:
+        """Return the tokens that follow, (m,) int32, `NO_LABEL` where none is known."""
+        listed = self.listed
+        following = np.full(len(listed.values), NO_LABEL, dtype=np.int32)
+        if listed.tokens is None or listed.after is None:
+            return following
+        known = np.flatnonzero(listed.after < listed.ends)
+        found = listed.tokens[listed.after[known]]
+        size = _NO_MORE_LABELS if labels is None else labels
+        if listed.labels is None:
+            size = listed.values.shape[1]
+        outside = (found < 0) | (found >= size)
+        if outside.any():
+            place = int(outside.argmax())
+            raise ValueError(
+                f"{self._row(int(known[place]))} is followed by the token {found[place]}, not "
+                f"within 0 to {size - 1}"
+            )
+        following[known] = found
+        return following
 
     def _renormalised(self, values: np.ndarray) -> np.ndarray:
         if self.listed.labels is None:
@@ -218,7 +251,8 @@ class _Rows:
         )
 
     def _excess(self) -> float:
-        rounding, k = Rounding.of(self.listed.values), max(1, self.listed.values.shape[1])
+        rounding = Rounding.of(self.listed.values).with_off(self.listed.off)
+        k = max(1, self.listed.values.shape[1])
         if self.kind == PROBABILITIES:
             return rounding.of_probabilities(k)
         excess = rounding.of_logs(k, UNITS.get(self.kind, 1.0))
@@ -254,10 +288,10 @@ class _Rows:
         )
 
     def _way_out(self) -> str:
-        other = another_kind(self.listed, self.kind)
+        other, whole = another_kind(self.listed, self.kind), self.listed.labels is None
         if other is None:
-            return ""
-        if other == LOGITS and self.listed.labels is not None:
+            return f"; kind={(LOGITS if whole else RENORMALISED)!r} makes each row sum to 1"
+        if other == LOGITS and not whole:
             return (
                 "; they are logits, which without the normaliser of their rows do not become "
                 f"probabilities: kind={RENORMALISED!r} takes each row for all that the teacher has"
@@ -274,14 +308,6 @@ class _Rows:
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise ValueError(f"{self._row(row)} {what.format(values[row])}")
-
-
-def _following(listed: Listed) -> np.ndarray:
-    following = np.full(len(listed.values), NO_LABEL, dtype=np.int32)
-    if listed.tokens is not None and listed.after is not None:
-        known = listed.after < listed.ends
-        following[known] = listed.tokens[listed.after[known]]
-    return following
 
 
 def _contexts(listed: Listed, reading: Reading) -> tuple[np.ndarray | None, np.ndarray | None]:

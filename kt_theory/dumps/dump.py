@@ -132,6 +132,11 @@ class Dump:
         return self.reading.renormalised
 
     @property
+    def drawn(self) -> bool:
+        """Whether the labels of a row were drawn: others may be more probable."""
+        return any(part.drawn for part in self.parts)
+
+    @property
     def whole(self) -> bool:
         """Whether all rows hold all labels."""
         return all(part.width is not None for part in self.parts)
@@ -155,6 +160,13 @@ class Dump:
         ValueError
             At the first row that is wrong, with its part and number.
         """
+        for _, block in self.pairs(start):
+            yield block
+
+    def pairs(self, start: int = 0) -> Iterator[tuple[Listed, Block]]:
+        """Yield each block behind its rows as they are listed, with their texts: row by row the
+        same positions.
+        """
         for part in self.parts:
             held = part.positions
             if held is not None and start >= held:
@@ -162,7 +174,7 @@ class Dump:
                 continue
             for listed in part.listed(start):
                 start = 0
-                yield as_block(listed, part.kind, part.name, self.reading)
+                yield listed, as_block(listed, part.kind, part.name, self.reading)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,5 +208,8 @@ def _told_by_rows(parts: tuple[Part, ...], reading: Reading, asked: Asked) -> Re
     for part in parts:
         first = next(part.listed(0), None)
         if first is not None and len(first):
-            return recognised(first, part.kind, part.name, reading, asked)
+            if part.certain:
+                return replace(reading, renormalised=part.renormalised)
+            told = recognised(first, part.kind, part.name, reading, asked)
+            return replace(told, renormalised=told.renormalised or part.renormalised)
     raise ValueError(f"{parts[0].name} holds no position to be read, nor does any other file")

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Collection, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -126,16 +127,22 @@ def _layout_of(path: Path, format: str | None) -> Layout:
 
 def _nearest(names: Collection[str], layouts: Sequence[Layout]) -> str:
     """Words for the layout with the largest share of its fields among names."""
-    fields = {layout.name: re.findall(r"\w+", layout.looks.partition(";")[0]) for layout in layouts}
+    fields = {layout.name: _fields(layout) for layout in layouts}
     lacking = {
         name: [word for word in words if word not in names] for name, words in fields.items()
     }
-    shares = {name: len(lacking[name]) / len(words) for name, words in fields.items()}
-    nearest = min(shares, key=lambda name: shares[name])
+    nearest = min(fields, key=lambda name: len(lacking[name]) / max(len(fields[name]), 1))
+    lacks = f", for which it lacks {', '.join(lacking[nearest])}" if lacking[nearest] else ""
     return (
-        f"no layout of a dump; the nearest is {nearest} ({LAYOUTS[nearest].looks}), for which it "
-        f"lacks {', '.join(lacking[nearest])}"
+        f"no layout of a dump; the nearest is {nearest} ({LAYOUTS[nearest].looks}){lacks}; "
+        "format= names another"
     )
+
+
+def _fields(layout: Layout) -> list[str]:
+    """The fields that a layout's words begin with."""
+    pieces = [piece.strip() for piece in layout.looks.partition(";")[0].split(",")]
+    return list(takewhile(str.isidentifier, pieces))
 
 
 def _refuse_other_layout(first: Path, layout: Layout, file: Path) -> None:

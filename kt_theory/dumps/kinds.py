@@ -22,6 +22,7 @@ UNITS = {LOGPROBS: 1.0, LOG2: math.log(2.0), LOG10: math.log(10.0)}
 """The natural logarithm of the base, of kinds that are logarithms of probabilities."""
 
 _ROWS = 4096
+_SURELY_ABOVE = 0.5
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def another_kind(listed: Listed, kind: str) -> str | None:
     found = rows[np.isfinite(rows)]
     if kind == LOGITS or not len(found):
         return None
-    return LOGITS if whole or found.max() > 0 else None
+    return LOGITS if found.max() > _SURELY_ABOVE else None
 
 
 def whole_as(rows: np.ndarray, kind: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import ClassVar
 
 from kt_theory.dumps.block import Listed
 
@@ -23,6 +24,12 @@ class Part(ABC):
         Labels of a whole row; None where rows list some of them.
     labels : int or None
         How many the teacher has; None where neither the file nor the caller says.
+    certain : bool
+        The file itself says what its values are and where they belong: its rows are not asked.
+    renormalised : bool
+        It says that rows sum to 1 though they leave labels out.
+    drawn : bool
+        It says that the labels of a row were drawn: others may be more probable.
     """
 
     name: str
@@ -30,6 +37,9 @@ class Part(ABC):
     positions: int | None
     width: int | None
     labels: int | None
+    certain: ClassVar[bool] = False
+    renormalised: bool = False
+    drawn: bool = False
 
     @abstractmethod
     def listed(self, start: int) -> Iterator[Listed]:

@@ -29,6 +29,7 @@ _LARGEST_VOCABULARY = 2**22
 _TELLING = 8
 _CLEAR = 20.0
 _DOUBT = 6.0
+_MISFITS = 0.02
 
 
 def recognised(listed: Listed, kind: str, name: str, reading: Reading, asked: Asked) -> Reading:
@@ -66,14 +67,15 @@ def recognised(listed: Listed, kind: str, name: str, reading: Reading, asked: As
         return reading
     if listed.lognorm is not None or kind == LOGITS:
         return reading
-    sample = _Sample.of(listed.values, listed.labels, reading.labels)
+    sample = _Sample.of(listed, listed.labels, reading.labels)
     if kind == PROBABILITIES:
         renormalised = sample.as_probabilities().renormalised()
         return replace(reading, renormalised=renormalised)
     others = [other for other in UNITS if other != kind and sample.possible(other).all()]
-    if not stated and others and np.mean(sample.possible(kind)) < 0.5:
+    wrong = ~sample.possible(kind)
+    if not stated and others and wrong.sum() >= max(_TELLING, _MISFITS * len(wrong)):
         raise ValueError(
-            f"{name}: if its values are {_IN_WORDS[kind]}, most rows hide more than the labels "
+            f"{name}: if its values are {_IN_WORDS[kind]}, rows hide more than the labels "
             f"that they leave out can have; they are {_IN_WORDS[others[0]]} as far as one can see: "
             f"kind={others[0]!r} reads them, kind={kind!r} takes them as they are"
         )
@@ -161,10 +163,11 @@ class _Sample:
     labels: int
 
     @classmethod
-    def of(cls, values: np.ndarray, names: np.ndarray, labels: int | None) -> _Sample:
+    def of(cls, listed: Listed, names: np.ndarray, labels: int | None) -> _Sample:
+        values = listed.values
         at = np.unique(np.linspace(0, len(values) - 1, _ROWS).astype(np.int64))
         rows = np.where(names[at] == NO_LABEL, np.nan, values[at].astype(np.float64))
-        return cls(rows, Rounding.of(values), labels or _LARGEST_VOCABULARY)
+        return cls(rows, Rounding.of(values).with_off(listed.off), labels or _LARGEST_VOCABULARY)
 
     def as_probabilities(self) -> _Sample:
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -14,7 +14,8 @@ in float32."""
 _SAMPLE = 4096
 _FEWEST = 8
 _DECIMALS = range(2, 7)
-_SINGLE, _HALF, _BRAIN = 2.0**-24, 2.0**-11, 2.0**-9
+_DOUBLE, _SINGLE, _HALF, _BRAIN = 2.0**-53, 2.0**-24, 2.0**-11, 2.0**-9
+_TELLS = 0.05
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,22 @@ class Rounding:
             return cls(_SINGLE, 0.0)
         with np.errstate(over="ignore", under="ignore"):
             single = sample.astype(np.float32)
-            if (single == sample).all():
-                return cls(_of_singles(single), 0.0)
+            in_single = bool((single == sample).all())
+            if in_single and not (single.view(np.uint32) & 0xFFFF).any():
+                return cls(_BRAIN, 0.0)
+            if in_single and (single.astype(np.float16) == single).all():
+                return cls(_HALF, 0.0)
+        own = _SINGLE if in_single else _DOUBLE
         for decimals in _DECIMALS:
-            scaled = sample * 10.0**decimals
-            if (np.abs(scaled - np.rint(scaled)) < 1e-6).all():
-                return cls(2.0**-53, 0.5 * 10.0**-decimals)
+            scaled = np.abs(sample) * 10.0**decimals
+            off = 2.0 * own * scaled + 1e-9
+            if off.max() < _TELLS and (np.abs(scaled - np.rint(scaled)) <= off).all():
+                return cls(own, 0.5 * 10.0**-decimals)
         return cls(_SINGLE, 0.0)
+
+    def with_off(self, off: float) -> Rounding:
+        """Return that of values that may be so much off besides."""
+        return Rounding(self.relative, self.absolute + off)
 
     def of_logs(self, k: int, unit: float = 1.0) -> float:
         """Return by how much the exponentials of k logarithms of probabilities may sum above 1;
@@ -66,9 +76,3 @@ class Rounding:
     def of_size(self, largest: float) -> float:
         """Return how far values up to `largest` are off."""
         return self.relative * largest + self.absolute
-
-
-def _of_singles(sample: np.ndarray) -> float:
-    if not (np.ascontiguousarray(sample).view(np.uint32) & 0xFFFF).any():
-        return _BRAIN
-    return _HALF if (sample.astype(np.float16) == sample).all() else _SINGLE

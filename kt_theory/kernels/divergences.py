@@ -26,6 +26,10 @@ SQUARES, LOGARITHMS, MIDDLE = 1, 2, 4
 
 TAKES = (0, LOGARITHMS, LOGARITHMS, SQUARES, SQUARES, LOGARITHMS | MIDDLE, SQUARES, 0)
 
+HALF = LANES // 2
+"""Lanes of all sums but those of differences: the constants of a logarithm need most registers, and
+a loss has one order of its sum, whatever is asked with it."""
+
 # log m = f - (f^2/2 - s (f^2/2 + R)), s = f / (2 + f), f = m - 1: the polynomial R in s^2 and the
 # two halves of log 2 are those of Sun's fdlibm (Ng 1993), whose error is below one unit in the last
 # place.
@@ -42,8 +46,11 @@ _SMALLEST, _UP, _UP_BITS = 2.0**-1022, 2.0**54, 54
 _MANTISSA, _BIAS, _MAGIC = 52, 1024, 0x4330000000000000
 
 
-def log(lanes: Lanes, x: Any) -> Any:
-    """Return log x of reals >= 0, lane by lane: -inf at 0."""
+def log(lanes: Lanes, x: Any, *, normal: bool = False) -> Any:
+    """Return log x of reals >= 0, lane by lane: -inf at 0.
+
+    `normal`: of normal numbers alone, by fewer steps; of smaller ones it returns finite numbers.
+    """
     builder = lanes.builder
 
     def real(value: float) -> Any:
@@ -52,26 +59,29 @@ def log(lanes: Lanes, x: Any) -> Any:
     def whole(value: int) -> Any:
         return lanes.constant(LONG, value)
 
-    tiny = builder.fcmp_ordered("<", x, real(_SMALLEST))
-    scaled = builder.select(tiny, builder.fmul(x, real(_UP)), x)
+    scaled, above = x, real(2.0**52 + _BIAS)
+    if not normal:
+        tiny = builder.fcmp_ordered("<", x, real(_SMALLEST))
+        scaled = builder.select(tiny, builder.fmul(x, real(_UP)), x)
+        above = builder.select(tiny, real(2.0**52 + _BIAS + _UP_BITS), above)
     bits = builder.bitcast(scaled, lanes.kind(LONG))
     shifted = builder.add(bits, whole((_BIAS << _MANTISSA) - _ROOT_HALF))
     exponent = builder.lshr(shifted, whole(_MANTISSA))
-    down = builder.sub(builder.shl(exponent, whole(_MANTISSA)), whole(_BIAS << _MANTISSA))
-    m = builder.bitcast(builder.sub(bits, down), lanes.kind(REAL))
+    fraction = builder.and_(shifted, whole((1 << _MANTISSA) - 1))
+    m = builder.bitcast(builder.add(fraction, whole(_ROOT_HALF)), lanes.kind(REAL))
     k = builder.bitcast(builder.or_(exponent, whole(_MAGIC)), lanes.kind(REAL))
-    above = builder.select(tiny, real(2.0**52 + _BIAS + _UP_BITS), real(2.0**52 + _BIAS))
     k = builder.fsub(k, above)
     f = builder.fsub(m, real(1.0))
     s = builder.fdiv(f, builder.fadd(real(2.0), f))
     z = builder.fmul(s, s)
     w = builder.fmul(z, z)
-    rest = builder.fadd(
-        builder.fmul(w, _polynomial(lanes, w, _EVEN)), builder.fmul(z, _polynomial(lanes, w, _ODD))
-    )
+    odd = builder.fmul(z, _polynomial(lanes, w, _ODD))
+    rest = lanes.fused(w, _polynomial(lanes, w, _EVEN), odd)
     half = builder.fmul(real(0.5), builder.fmul(f, f))
     low = lanes.fused(s, builder.fadd(half, rest), builder.fmul(k, real(_LOG_2_LOW)))
     found = lanes.fused(k, real(_LOG_2), builder.fsub(f, builder.fsub(half, low)))
+    if normal:
+        return found
     return builder.select(builder.fcmp_ordered("==", x, real(0.0)), real(-math.inf), found)
 
 
@@ -93,15 +103,18 @@ def row_losses(rows, out, tables, own, logs, at, labels, takes, found):
     mass, gap, least = _gap(rows, out, tables, own, labels)
     found[TV] = 0.5 * gap
     found[ACCEPTANCE] = max(0.0, 1.0 - 0.5 * gap)
-    if takes & SQUARES:
-        chi2, roots, found[L2] = _squares(rows, out, tables, own, labels)
-        found[CHI2], found[HELLINGER2] = chi2, max(0.0, 0.5 * roots)
+    middle = 0.0
+    if takes & (SQUARES | MIDDLE):
+        if takes & MIDDLE:
+            chi2, roots, square, middle = _squares_and_middle(rows, out, tables, own, labels)
+        else:
+            chi2, roots, square = _squares(rows, out, tables, own, labels)
+        found[CHI2], found[HELLINGER2], found[L2] = chi2, max(0.0, 0.5 * roots), square
     if takes & LOGARITHMS:
         kl, reverse, entropies = _logarithms(rows, out, tables, own, logs, at, labels)
         found[KL], found[REVERSE_KL] = max(0.0, kl), max(0.0, reverse)
         if takes & MIDDLE:
-            middle = _middle(rows, out, tables, own, labels)
-            found[JS] = max(0.0, 0.5 * entropies - middle[0])
+            found[JS] = max(0.0, 0.5 * entropies - middle)
     return mass, least
 
 
@@ -121,7 +134,7 @@ class _Terms:
         return self.where(p, self.builder.fmul(p, self.builder.fsub(lp, lq)), self.zero)
 
 
-def _sums(number: int, arrays: int, terms: Any) -> Any:
+def _sums(number: int, arrays: int, terms: Any, width: int = LANES) -> Any:
     """Return the kernel of `number` sums over the labels of a row: `terms(terms, *vectors)` are the
     terms, of `arrays` vectors."""
 
@@ -130,7 +143,7 @@ def _sums(number: int, arrays: int, terms: Any) -> Any:
             builder.gep(entries(context, builder, signature.args[k], args[k]), [args[k + 1]])
             for k in range(0, 2 * arrays, 2)
         ]
-        lanes = Lanes(builder, LANES)
+        lanes = Lanes(builder, width)
         here = _Terms(lanes)
 
         def body(wanted: Any, *given: Any) -> list[Any]:
@@ -170,10 +183,11 @@ def _terms_of_logarithms(terms: _Terms, q: Any, p: Any, lp: Any) -> list[Any]:
     return [terms.entropy(p, lp, lq), terms.entropy(q, lq, lp), both]
 
 
-def _terms_of_middle(terms: _Terms, q: Any, p: Any) -> list[Any]:
+def _terms_of_squares_and_middle(terms: _Terms, q: Any, p: Any) -> list[Any]:
     builder, lanes = terms.builder, terms.lanes
     m = builder.fmul(lanes.constant(REAL, 0.5), builder.fadd(p, q))
-    return [terms.where(m, builder.fmul(m, log(lanes, m)), terms.zero)]
+    middle = builder.fmul(m, log(lanes, m, normal=True))
+    return [*_terms_of_squares(terms, q, p), middle]
 
 
 @intrinsic
@@ -186,21 +200,23 @@ def _gap(typing, rows, out, tables, own, labels):
 @intrinsic
 def _squares(typing, rows, out, tables, own, labels):
     """Return (sum (q - p)^2 / q, sum (sqrt q - sqrt p)^2, sum (q - p)^2)."""
-    kind, codegen = _sums(3, 2, _terms_of_squares)
+    kind, codegen = _sums(3, 2, _terms_of_squares, HALF)
     return kind(rows, out, tables, own, labels), codegen
 
 
 @intrinsic
 def _logarithms(typing, rows, out, tables, own, logs, at, labels):
     """Return (sum p (lp - lq), sum q (lq - lp), sum p lp + q lq)."""
-    kind, codegen = _sums(3, 3, _terms_of_logarithms)
+    kind, codegen = _sums(3, 3, _terms_of_logarithms, HALF)
     return kind(rows, out, tables, own, logs, at, labels), codegen
 
 
 @intrinsic
-def _middle(typing, rows, out, tables, own, labels):
-    """Return (sum m log m,), m = (p + q) / 2."""
-    kind, codegen = _sums(1, 2, _terms_of_middle)
+def _squares_and_middle(typing, rows, out, tables, own, labels):
+    """Return what `_squares` does, and sum m log m, m = (p + q) / 2: two divisions and a root wait
+    for one unit of the processor, which the logarithm leaves free for most of its time.
+    """
+    kind, codegen = _sums(4, 2, _terms_of_squares_and_middle, HALF)
     return kind(rows, out, tables, own, labels), codegen
 
 

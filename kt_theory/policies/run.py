@@ -86,6 +86,11 @@ def storage(
         raise ValueError(
             "labels is not known: the dump does not say how many the teacher has; give labels=..."
         )
+    if source.drawn and not source.renormalised:
+        raise ValueError(
+            "the dump lists labels that were drawn: others may be more probable, and losses have "
+            "no bound; give the dump that they were drawn from"
+        )
     question = _question(source.labels, chosen, number, _listed(source, chosen))
     question = replace(question, complete=source.renormalised)
     place = None

@@ -8,7 +8,9 @@ import pytest
 from dumps.layouts_parquet import (
     LABELS,
     Text,
+    as_type,
     expected,
+    packed_bits,
     texts,
     write_compressed,
     write_legacy,
@@ -16,6 +18,7 @@ from dumps.layouts_parquet import (
 )
 
 from kt_theory import Dump
+from kt_theory.dumps.layouts.bits import rounded, unpacked
 
 
 def read(path, **options):
@@ -144,6 +147,20 @@ def test_compressed_rows_are_what_their_bytes_stand_for(tmp_path, wide, name):
     assert labels.tolist() == [ids for ids, _, _, _ in rows]
 
 
+@pytest.mark.parametrize(("above", "read_so"), [(0.015, True), (0.05, False)])
+def test_rows_that_curves_stand_for_may_sum_a_little_above_one(tmp_path, above, read_so):
+    row = [(a, float(np.log(1 / 24) + above)) for a in range(24)]
+    held = {**settings("unit"), "exact_k": 0, "polynomial_terms": [0]}
+    write_compressed(tmp_path / "a.parquet", [Text([1] * 21, [row] * 20)], held)
+    (tmp_path / "compression_config.json").write_text(json.dumps(held))
+    if read_so:
+        (block,) = Dump.read(tmp_path).blocks()
+        np.testing.assert_allclose(block.logprobs, np.log(1 / 24) + above, atol=1e-6)
+    else:
+        with pytest.raises(ValueError, match=r"row 1 has probabilities that sum to 1\.05"):
+            list(Dump.read(tmp_path).blocks())
+
+
 def test_the_settings_are_found_in_yaml_and_in_those_of_a_run(tmp_path, wide):
     held = settings("unit")
     stand_for = write_compressed(tmp_path / "data_0.parquet", wide, held)
@@ -175,6 +192,25 @@ def test_the_older_layout(tmp_path, wide, settings):
     np.testing.assert_allclose(values, stand_for, rtol=1e-5, atol=1e-5)
     labels = np.concatenate([listed.labels for listed in found])
     assert labels.tolist() == [ids for ids, _, _, _ in expected(wide)]
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float32", "float64"])
+def test_numbers_are_rounded_to_the_nearest_and_halfway_to_even(kind):
+    halves = [1 + n * 2.0**-i for i in (7, 8, 9, 10, 11, 12) for n in range(1, 8)]
+    values = np.array([*halves, -0.1, 1e-3, 3e38, 1e-40, 0.0])
+    values = values[:-3] if kind == "float16" else values
+    wanted = [as_type(float(np.float32(v)) if kind != "float64" else v, kind) for v in values]
+    assert rounded(values, kind).tolist() == wanted
+
+
+@pytest.mark.parametrize("bits", [1, 3, 8, 17, 18, 25, 26, 33, 57, 58, 64])
+def test_numbers_of_any_width_are_unpacked(bits):
+    random = np.random.default_rng(bits)
+    numbers = [
+        [int(n) >> (64 - bits) for n in row] for row in random.integers(0, 2**64, (3, 13), "u8")
+    ]
+    packed = np.array([packed_bits(row, bits) for row in numbers], dtype=np.uint8)
+    assert unpacked(packed, bits, 13).tolist() == numbers
 
 
 def test_documents_in_one_row_are_texts_of_their_own(tmp_path):

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from dumps.layouts_parquet import LABELS, Text, nested, texts, write_compressed, write_plain
 
-from kt_theory import Dump
+from kt_theory import Dump, storage
 
 
 def tokens_of(dump):
@@ -44,6 +44,31 @@ def test_a_part_goes_to_a_worker(folder):
     dump = Dump.read(folder, labels=LABELS, context=2)
     parts = [pickle.loads(pickle.dumps(part)) for part in dump.split()]
     assert [tokens_of(part)[0] for part in parts] == tokens_of(dump)
+
+
+def summed(dump):
+    """What a worker says of a part: rows, and sums that only the right rows have."""
+    found = [(len(b), b.logprobs.sum(), int(b.following.sum())) for b in dump.blocks()]
+    return tuple(map(sum, zip(*found, strict=True)))
+
+
+@pytest.mark.long
+def test_parts_are_read_on_a_cluster(tmp_path):
+    """A Parquet data set of many files, on two workers of Dask, and its table to the same bits."""
+    from distributed import Client, LocalCluster
+
+    for number in range(6):
+        write_plain(tmp_path / f"data_{number}.parquet", texts(number, (40, 30), missing=0))
+    dump = Dump.read(tmp_path, labels=LABELS)
+    wanted = [summed(part) for part in dump.split()]
+    assert len(set(wanted)) == 6
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        assert client.gather(client.map(summed, dump.split())) == wanted
+        table = storage(dump, ["renormalised(2)"], executor=client.get_executor())
+    assert table.frame.equals(storage(dump, ["renormalised(2)"]).frame)
 
 
 def refused(match, path, **options):
@@ -151,6 +176,24 @@ def test_rows_may_be_unsorted_and_of_several_lengths(tmp_path):
     (block,) = Dump.read(plain(tmp_path, [[1, 2, 3]], ids, values), labels=LABELS).blocks()
     assert block.labels.tolist() == [[5, 9, 4], [6, -1, -1]]
     np.testing.assert_array_equal(block.logprobs, [[-1, -2, -3], [-0.5, -np.inf, -np.inf]])
+
+
+@pytest.mark.parametrize(("ids", "values"), [("uint16", "float16"), ("int64", "float64")])
+def test_what_is_null_is_not_listed(tmp_path, ids, values):
+    columns = {
+        "input_ids": pa.array([[1, 2, 3], None, [4]], pa.list_(pa.uint32())),
+        "token_ids": nested([[[4, 5, None], [6, None, None]], None, None], getattr(pa, ids)()),
+        "top_values": nested(
+            [[[-1.0, -2.0, None], [-0.5, None, None]], None, None], getattr(pa, values)()
+        ),
+        "loss_mask": pa.array([[True, True, None], None, [True]], pa.list_(pa.bool_())),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    (block,) = Dump.read(tmp_path / "a.parquet", labels=LABELS).blocks()
+    assert block.labels.tolist() == [[4, 5, -1]]
+    np.testing.assert_array_equal(block.logprobs, [[-1, -2, -np.inf]])
+    assert block.following.tolist() == [2]
+    assert block.skipped == {"masked out": 1}
 
 
 def test_damaged_and_empty_files_are_refused(tmp_path):

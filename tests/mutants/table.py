@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from mutants import (
     access,
+    dumps,
     exact,
     generations,
     kernels,
+    layouts,
     limits,
     numeric,
     objectives,
@@ -30,6 +32,8 @@ ROOMS = (
     numeric,
     objectives,
     policies,
+    dumps,
+    layouts,
 )
 
 MUTANTS = {mutant.name: mutant for room in ROOMS for mutant in room.MUTANTS}

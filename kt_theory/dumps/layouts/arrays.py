@@ -44,6 +44,9 @@ _OFFSETS = "offsets"
 _BESIDE = (*_TOKENS, _OFFSETS, "attention_mask", "labels", *MASKS)
 _LOOKED_AT = 1024
 
+USED = frozenset((*_KINDS, *_BESIDE))
+"""Names of arrays that are read; what else a file has is left alone."""
+
 
 class Array(ABC):
     """An array in a file: a frozen record that can be sent to a worker.

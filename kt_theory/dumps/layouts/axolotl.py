@@ -98,25 +98,39 @@ def _two_lists(
 
 
 def _objects(kept: list[Any], field: str, known: dict[Any, int]) -> tuple[np.ndarray, np.ndarray]:
-    values, labels = [], []
-    for row in kept:
-        try:
-            values.append([entry["logprob"] for entry in row])
-            names = [_name(entry) for entry in row]
-        except (TypeError, KeyError):
-            raise ValueError(
-                f"{field} has the row {shown(row)}: must be a list of objects with token and "
-                "logprob"
-            ) from None
-        labels.append(_numbered(names, known))
-    return lines.table(values, field, whole=False), lines.table(labels, field, whole=True)
+    try:
+        stated = [entry["logprob"] for row in kept for entry in row]
+        names = [entry["token"] for row in kept for entry in row]
+    except (TypeError, KeyError):
+        raise ValueError(
+            f"{field} has {shown(kept)}: must be lists of objects with token and logprob"
+        ) from None
+    counts = np.array([len(row) for row in kept], dtype=np.int64)
+    labels = _ids(names)
+    if labels is None:
+        each = [_numbered([_name(entry) for entry in row], known) for row in kept]
+        labels = np.array([label for row in each for label in row], dtype=np.int64)
+    values = lines.numbers(stated, field)
+    return lines.in_rows(values, counts, np.nan), lines.in_rows(labels, counts, NO_LABEL)
+
+
+def _ids(names: list[Any]) -> np.ndarray | None:
+    """The ids of tokens that all say theirs; None if any does not."""
+    try:
+        first, *said = "".join(names).split(_BY_ID)
+        found = np.array(list(map(int, said)), dtype=np.int64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if not first and len(found) == len(names) else None
 
 
 def _name(entry: Record) -> Any:
     """The id of a token, or its bytes or text."""
     token = entry["token"]
-    if isinstance(token, int):
+    if type(token) is int:
         return token
+    if not isinstance(token, str):
+        raise ValueError(f"a token is {shown(token)}: must be a text, or a number")
     if token.startswith(_BY_ID) and token[len(_BY_ID) :].isdigit():
         return int(token[len(_BY_ID) :])
     stated = entry.get("bytes")

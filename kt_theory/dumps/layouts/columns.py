@@ -173,5 +173,7 @@ def numbers(column: Any, missing: float) -> np.ndarray:
     if column.null_count:
         if pa.types.is_float16(column.type):
             column = column.cast(pa.float32())
-        column = column.fill_null(pa.scalar(missing, column.type))
+        if pa.types.is_unsigned_integer(column.type):
+            column = column.cast(pa.int64())
+        column = column.fill_null(pa.scalar(missing).cast(column.type))
     return column.to_numpy(zero_copy_only=False)

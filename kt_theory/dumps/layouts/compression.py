@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from kt_theory.dumps.layouts.bits import SIZES, floats, rounded, unpacked, unpacked_words
 from kt_theory.dumps.layouts.columns import Ragged
 from kt_theory.dumps.layouts.tables import Rows
+
+_OFF = 0.02
+"""How far values are off, in nats, where curves stand for them: as in rows that are worth keeping.
+"""
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,7 @@ class Compressed(Rows):
     differences: bool
 
     columns = ("bytepacked_indices", "compressed_logprobs")
+    off: ClassVar[float] = _OFF
 
     def table(self, columns: Mapping[str, Ragged]) -> tuple[np.ndarray, np.ndarray]:
         """Return the labels, (m, k) integers, and the values, (m, k), of m positions."""
@@ -174,6 +180,7 @@ class LegacyCompressed(Rows):
     powers: tuple[float, ...]
 
     columns = ("packed_indices", "exact_values", "coeffs")
+    off: ClassVar[float] = _OFF
 
     def table(self, columns: Mapping[str, Ragged]) -> tuple[np.ndarray, np.ndarray]:
         """Return the labels, (m, k) integers, and the values, (m, k), of m positions."""

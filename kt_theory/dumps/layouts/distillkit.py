@@ -8,10 +8,12 @@ documents number them in `attention_mask` (`pack_logits.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 from kt_theory.dumps.layouts import settings
-from kt_theory.dumps.layouts.columns import column_names
+from kt_theory.dumps.layouts.codes import KEY, Notes
+from kt_theory.dumps.layouts.columns import column_names, opened
 from kt_theory.dumps.layouts.compression import Compressed, LegacyCompressed
 from kt_theory.dumps.layouts.layout import NEXT, Asked, Layout
 from kt_theory.dumps.layouts.tables import Pairs, Rows, Table, refuse_table
@@ -22,7 +24,14 @@ _PLAIN = Pairs("token_ids", "top_values")
 
 
 def _plain(path: Path, asked: Asked) -> Table:
-    return _of_rows(path, asked, _PLAIN, asked.labels)
+    found = _of_rows(path, asked, _PLAIN, asked.labels)
+    with opened(path) as file:
+        data = (file.metadata.metadata or {}).get(KEY)
+    if data is None:
+        return found
+    notes = Notes.read(data, path)
+    labels = asked.labels or notes.labels
+    return replace(found, labels=labels, renormalised=notes.renormalised, drawn=notes.drawn)
 
 
 def _compressed(path: Path, asked: Asked) -> Table:

@@ -42,14 +42,14 @@ class InHdf5(Array):
 
             def read(start: int, stop: int) -> np.ndarray:
                 if len(self.shape) < 3:
-                    return np.asarray(found[start:stop] if found.shape else [found[()]]).reshape(
-                        stop - start, -1
-                    )
-                length = self.shape[1]
-                texts = found[start // length : -(-stop // length)]
-                flat = texts.reshape(-1, self.shape[-1])
-                skipped = start - start // length * length
-                return np.asarray(flat[skipped : skipped + stop - start])
+                    return np.asarray(found[start:stop])
+                pieces = [np.empty((0, self.shape[-1]), dtype=found.dtype)]
+                while start < stop:
+                    text, row = divmod(start, self.shape[1])
+                    count = min(stop - start, self.shape[1] - row)
+                    pieces.append(found[text, row : row + count])
+                    start += count
+                return np.concatenate(pieces)
 
             yield read
 

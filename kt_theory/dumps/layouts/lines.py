@@ -23,6 +23,12 @@ SUFFIXES = (".jsonl", ".ndjson", ".json")
 
 _LONGEST = 1 << 30
 _WHOLE_FILE = 1 << 28
+_FILLED = 64
+"""Rows may be filled up to so many times what they list."""
+
+_HEAD = 16
+"""The first block is so much smaller: it is read once more, to see what rows are."""
+
 _BOM = b"\xef\xbb\xbf"
 
 Record = dict[str, Any]
@@ -91,17 +97,17 @@ class Lines(Part):
     def listed(self, start: int) -> Iterator[Listed]:
         """Yield its rows, in blocks of texts that say the same."""
         held: list[tuple[int, Text]] = []
-        cells = 0
+        rows = widest = 0
+        enough = CELLS // _HEAD
         for line, record in records(Path(self.name)):
             for text in self._texts(line, record):
-                if held and text.has != held[-1][1].has:
+                count, width = text.values.shape
+                full = (rows + count) * max(widest, width) > enough
+                if held and (full or text.has != held[-1][1].has):
                     yield _joined(held)
-                    held, cells = [], 0
+                    held, rows, widest, enough = [], 0, 0, CELLS
                 held.append((line, text))
-                cells += text.values.size
-            if cells >= CELLS:
-                yield _joined(held)
-                held, cells = [], 0
+                rows, widest = rows + count, max(widest, width)
         if held:
             yield _joined(held)
 
@@ -150,7 +156,11 @@ def records(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _whole(path: Path) -> Iterator[tuple[int, Any]]:
     with unpacked(path) as stream:
-        text = stream.read().removeprefix(_BOM)
+        text = stream.read(_WHOLE_FILE + 1).removeprefix(_BOM)
+    if len(text) > _WHOLE_FILE:
+        raise ValueError(
+            f"{path} holds over {_WHOLE_FILE:,} bytes: write one record a line, and call it .jsonl"
+        )
     try:
         found = _parsed(text, str(path))
     except ValueError:
@@ -273,9 +283,21 @@ def table(rows: list[Any], name: str, *, whole: bool) -> np.ndarray:
         return found.astype(dtype)
     read = whole_numbers if whole else numbers
     each = [read(row, f"{name}, row {j},") for j, row in enumerate(rows, start=1)]
-    made = np.full((len(each), max(map(len, each), default=0)), fill, dtype=dtype)
-    for j, row in enumerate(each):
-        made[j, : len(row)] = row
+    counts = np.array([len(row) for row in each], dtype=np.int64)
+    flat = np.concatenate([np.zeros(0, dtype=dtype), *each])
+    return in_rows(flat, counts, fill)
+
+
+def in_rows(flat: np.ndarray, counts: np.ndarray, fill: float) -> np.ndarray:
+    """Return entries in rows of `counts` entries each, filled up to the longest."""
+    widest = int(counts.max(initial=0))
+    if widest * len(counts) > max(_FILLED * len(flat), CELLS):
+        raise ValueError(
+            f"one row lists {widest:,} labels and the {len(counts):,} of its record {len(flat):,}: "
+            "rows are to be of similar lengths"
+        )
+    made = np.full((len(counts), widest), fill, dtype=flat.dtype)
+    made[np.arange(widest) < counts[:, None]] = flat
     return made
 
 

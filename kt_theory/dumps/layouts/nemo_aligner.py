@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from kt_theory.dumps.block import NO_LABEL
 from kt_theory.dumps.kinds import LOGITS
 from kt_theory.dumps.layouts import lines
 from kt_theory.dumps.layouts.layout import NEXT, Asked, Layout
@@ -40,7 +39,7 @@ def _texts(record: Record, asked: Asked) -> list[Text]:
     for name, found in ((_VALUES, values), (_IDS, labels), (_NORM, lognorm)):
         if found is not None and len(found) != len(tokens):
             raise ValueError(f"{name} has {len(found)} rows for {len(tokens)} tokens: one for each")
-    if (np.isnan(values) != (labels == NO_LABEL)).any() or values.shape != labels.shape:
+    if values.shape != labels.shape:
         raise ValueError(f"{_VALUES} and {_IDS} have rows of different lengths: a label each")
     wanted, following = _asked_for(record, len(tokens))
     last = int(np.flatnonzero(wanted)[-1]) + 1 if wanted.any() else 0

@@ -14,6 +14,7 @@ import numpy as np
 
 from kt_theory.dumps.layouts.arrays import (
     LOOKS,
+    USED,
     Array,
     Flat,
     Rows,
@@ -37,7 +38,13 @@ def _npy_part(path: Path, asked: Asked) -> WholeRows:
 
 
 def _npz_part(path: Path, asked: Asked) -> WholeRows:
-    return array_part(path, members(path), asked)
+    with _opened(path) as held:
+        arrays = {
+            name: _member(held, member, path)
+            for name, member in zip(_names(held), held.infolist(), strict=True)
+            if name in USED
+        }
+    return array_part(path, arrays, asked)
 
 
 def no_names(path: Path) -> Collection[str]:
@@ -45,23 +52,31 @@ def no_names(path: Path) -> Collection[str]:
     return ()
 
 
-def members(path: Path) -> dict[str, Array]:
-    """Return the arrays of an NPZ file by name.
+def names_of_members(path: Path) -> Collection[str]:
+    """Return the names of the arrays of an NPZ file.
 
     Raises
     ------
     ValueError
-        If it is damaged, cut off, or has arrays that are not read.
+        If it is damaged or cut off.
     """
+    with _opened(path) as held:
+        return _names(held)
+
+
+def _names(held: zipfile.ZipFile) -> list[str]:
+    return [member.filename.removesuffix(".npy") for member in held.infolist()]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     require_file(path)
     try:
-        with zipfile.ZipFile(path) as held:
-            return {
-                member.filename.removesuffix(".npy"): _member(held, member, path)
-                for member in held.infolist()
-            }
+        held = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} is no NPZ file, or is cut off: {error}") from None
+    with held:
+        yield held
 
 
 def _member(held: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Array:

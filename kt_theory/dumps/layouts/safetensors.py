@@ -7,12 +7,13 @@ shape and place, and the tensors as they lie in memory.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from kt_theory.dumps.layouts.arrays import LOOKS, Array, Flat, WholeRows, array_part, has_rows
+from kt_theory.dumps.layouts.arrays import LOOKS, USED, Array, Flat, WholeRows, array_part, has_rows
 from kt_theory.dumps.layouts.layout import Asked, Layout
 from kt_theory.sources import require_file
 from kt_theory.validation import shown
@@ -37,17 +38,27 @@ _BYTES = {"<f8": 8, "<f4": 4, "<f2": 2, "<u2": 2, "<i8": 8, "<i4": 4, "<i2": 2}
 
 
 def _part(path: Path, asked: Asked) -> WholeRows:
-    return array_part(path, tensors(path), asked)
+    header, begin = _header(path)
+    size = path.stat().st_size
+    arrays = {
+        name: _tensor(path, name, header[name], begin, size) for name in header if name in USED
+    }
+    return array_part(path, arrays, asked)
 
 
-def tensors(path: Path) -> dict[str, Array]:
-    """Return the tensors of a file by name.
+def names_of_tensors(path: Path) -> Collection[str]:
+    """Return the names of the tensors of a file.
 
     Raises
     ------
     ValueError
-        If it is damaged, cut off, or has tensors of types that are not read.
+        If it is damaged, or cut off within its header.
     """
+    return list(_header(path)[0])
+
+
+def _header(path: Path) -> tuple[dict[str, Any], int]:
+    """What the header says of each tensor, and where the first one begins."""
     require_file(path)
     size = path.stat().st_size
     with open(path, "rb") as file:
@@ -57,10 +68,11 @@ def tensors(path: Path) -> dict[str, Array]:
         raw = file.read(length)
     try:
         header = orjson.loads(raw)
-        named = {name: header[name] for name in header if name != "__metadata__"}
-    except (orjson.JSONDecodeError, TypeError):
+    except orjson.JSONDecodeError:
         raise ValueError(f"{path} is no safetensors file: its header is no JSON") from None
-    return {name: _tensor(path, name, said, 8 + length, size) for name, said in named.items()}
+    if not isinstance(header, dict):
+        raise ValueError(f"{path} is no safetensors file: its header is no object")
+    return {name: header[name] for name in header if name != "__metadata__"}, 8 + length
 
 
 def _tensor(path: Path, name: str, said: Any, begin: int, size: int) -> Array:

@@ -157,7 +157,7 @@ def _read(path: Path) -> Any:
         import yaml
     except ImportError:
         raise ValueError(
-            f"{path} needs PyYAML: pip install 'kt_theory[dumps]', or write it as JSON"
+            f"{path} needs PyYAML: pip install 'kt_theory[yaml]', or write it as JSON"
         ) from None
     try:
         return yaml.safe_load(text)

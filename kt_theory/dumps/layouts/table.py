@@ -17,9 +17,11 @@ from kt_theory.dumps.layouts.distillkit import (
 from kt_theory.dumps.layouts.layout import Layout
 from kt_theory.dumps.layouts.nemo_aligner import NEMO_ALIGNER
 from kt_theory.dumps.layouts.sidecar import SIDECAR
+from kt_theory.dumps.layouts.stored import STORED
 from kt_theory.dumps.layouts.vllm import VLLM
 
 _ALL = (
+    STORED,
     DISTILLKIT,
     DISTILLKIT_COMPRESSED,
     DISTILLKIT_LEGACY,
@@ -41,8 +43,8 @@ HEADS: Mapping[str, Callable[[Path], Collection[str]]] = {
     ".parquet": column_names,
     **dict.fromkeys(lines.SUFFIXES, lines.first_record),
     ".npy": npy.no_names,
-    ".npz": npy.members,
-    ".safetensors": safetensors.tensors,
+    ".npz": npy.names_of_members,
+    ".safetensors": safetensors.names_of_tensors,
     **dict.fromkeys(hdf5.SUFFIXES, hdf5.data_sets),
 }
 """How the names of columns, fields or arrays of a file are read, by the ending of its name."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,7 +39,11 @@ class Rows(ABC):
     ----------
     columns : tuple of str
         What it reads: a list of numbers for each position.
+    off : float
+        As of `Listed`.
     """
+
+    off: ClassVar[float] = 0.0
 
     @property
     @abstractmethod
@@ -106,6 +110,8 @@ class Table(Part):
     labels: int | None
     positions: int | None = None
     width: int | None = None
+    renormalised: bool = False
+    drawn: bool = False
 
     def listed(self, start: int) -> Iterator[Listed]:
         """Yield its rows from number `start` on, about `CELLS` cells at a time."""
@@ -134,7 +140,7 @@ class Table(Part):
         columns = {name: ragged(cell, _missing(cell)) for name, cell in cells.items()}
         labels, values = self.rows.table(columns)
         places = np.arange(place + 1, place + 1 + len(values))
-        listed = Listed(values, labels, places)
+        listed = Listed(values, labels, places, off=self.rows.off)
         if self.texts is None:
             return listed, np.ones(len(values), dtype=bool)
         found = {name: ragged(batch.column(name), 0) for name in self.texts.columns}

@@ -8,12 +8,14 @@ is no part of the row. The first entry is null.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kt_theory.dumps.block import NO_LABEL
 from kt_theory.dumps.kinds import LOGPROBS
 from kt_theory.dumps.layouts import lines
 from kt_theory.dumps.layouts.layout import SAME, Asked, Layout
@@ -64,20 +66,8 @@ def _scored(record: Record) -> Iterator[tuple[list[Any], Any]]:
 def _text(scored: list[Any], prompt: Any, asked: Asked) -> Text:
     there = np.array([bool(entry) for entry in scored], dtype=bool)
     places = np.flatnonzero(there)
-    entries = [_entries(entry) for entry in scored if entry]
-    k = min(map(len, entries), default=0)
-    labels = np.empty((len(entries), k), dtype=np.int64)
-    values = np.empty((len(entries), k))
-    for j, entry in enumerate(entries):
-        top = sorted(entry.items(), key=_descending)[:k]
-        ranks = [rank for _, (_, rank) in top if rank is not None]
-        if ranks and max(ranks) > k:
-            raise ValueError(
-                f"row {places[j] + 1} of {_FIELD} lists the token of the text alone, of rank "
-                f"{max(ranks)}, not the most probable ones: ask for {_FIELD} of 1 or more"
-            )
-        labels[j] = [label for label, _ in top]
-        values[j] = [value for _, (value, _) in top]
+    listed = _Entries.of([entry for entry in scored if entry])
+    values, labels = listed.most_probable(places)
     skipped = {"no row": int((~there).sum())} if not there.all() else {}
     if prompt is None:
         return Text(values, labels, places + 1, skipped=skipped)
@@ -85,40 +75,81 @@ def _text(scored: list[Any], prompt: Any, asked: Asked) -> Text:
     if len(tokens) != len(scored):
         raise ValueError(f"{len(tokens)} prompt_token_ids, {len(scored)} {_FIELD}: one for each")
     after = places + asked.ahead(SAME)
-    padded = np.append(tokens, -1)
-    stated = [
-        entry.get(int(token), (np.nan, None))[0]
-        for entry, token in zip(entries, padded[after], strict=True)
-    ]
+    stated = listed.values_of(np.append(tokens, NO_LABEL)[after])
     return Text(
         values,
         labels,
         places + 1,
         tokens,
         after,
-        following_logprob=np.array(stated, dtype=np.float64),
+        following_logprob=stated,
         skipped=skipped,
     )
 
 
-def _descending(entry: tuple[int, tuple[float, Any]]) -> float:
-    return -entry[1][0]
+@dataclass(frozen=True, eq=False)
+class _Entries:
+    """What is listed in each place, in rows that are filled up; `counts` are their lengths, and
+    `ranks` None where they are not stated.
+    """
 
+    labels: np.ndarray
+    values: np.ndarray
+    ranks: np.ndarray | None
+    counts: np.ndarray
 
-def _entries(listed: Any) -> dict[int, tuple[float, Any]]:
-    """Return the value and rank of each label."""
-    try:
-        return {int(name): _value(stated) for name, stated in listed.items()}
-    except (AttributeError, TypeError, ValueError):
-        raise ValueError(
-            f"{_FIELD} has {shown(listed)}: must be an object from ids of tokens to logprobs"
-        ) from None
+    @classmethod
+    def of(cls, entries: list[Any]) -> _Entries:
+        try:
+            labels = np.array([int(name) for entry in entries for name in entry], dtype=np.int64)
+            stated = [one for entry in entries for one in entry.values()]
+        except (AttributeError, TypeError, ValueError, OverflowError):
+            raise ValueError(
+                f"{_FIELD} has {shown(entries)}: must be objects from ids of tokens to logprobs"
+            ) from None
+        counts = np.array([len(entry) for entry in entries], dtype=np.int64)
+        ranks = None
+        if stated and isinstance(stated[0], dict):
+            try:
+                ranks = [one.get("rank") for one in stated]
+                stated = [one["logprob"] for one in stated]
+            except (AttributeError, KeyError):
+                raise ValueError(f"{_FIELD} has entries without a logprob: all have one") from None
+        values = lines.numbers(stated, _FIELD)
+        known = ranks is not None and None not in ranks
+        return cls(
+            lines.in_rows(labels, counts, NO_LABEL),
+            lines.in_rows(values, counts, np.nan),
+            lines.in_rows(lines.whole_numbers(ranks, "rank"), counts, 0) if known else None,
+            counts,
+        )
 
+    def most_probable(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the values and labels of the k most probable, k the same for all: without the
+        token of the text where its rank says that it is none of them.
+        """
+        counts = self.counts
+        if self.ranks is not None:
+            counts = counts - (self.ranks.max(axis=1, initial=0) > counts)
+        k = int(counts.min(initial=self.values.shape[1]))
+        if not k and len(counts):
+            raise ValueError(
+                f"row {places[int(counts.argmin())] + 1} of {_FIELD} lists the token of the text "
+                f"alone, not the most probable ones: ask for {_FIELD} of 1 or more"
+            )
+        order = np.argsort(-self.values, axis=1, kind="stable")[:, :k]
+        return (
+            np.take_along_axis(self.values, order, axis=1),
+            np.take_along_axis(self.labels, order, axis=1),
+        )
 
-def _value(stated: Any) -> tuple[float, Any]:
-    if isinstance(stated, dict):
-        return float(stated["logprob"]), stated.get("rank")
-    return float(stated), None
+    def values_of(self, tokens: np.ndarray) -> np.ndarray:
+        """Return the value of one token in each row, NaN where it is not listed."""
+        here = (self.labels == tokens[:, None]) & (tokens[:, None] != NO_LABEL)
+        found = np.full(len(tokens), np.nan)
+        rows, columns = np.nonzero(here)
+        found[rows] = self.values[rows, columns]
+        return found
 
 
 VLLM = Layout(

@@ -1,0 +1,112 @@
+"""Mutants of dumps: what values are, what is wrong with rows, which token a row is of."""
+
+from __future__ import annotations
+
+from mutants.mutant import Mutant
+
+MUTANTS = (
+    Mutant(
+        "exponentials-in-eight-terms",
+        "kernels/listings.py",
+        "for n in range(13, -1, -1))",
+        "for n in range(8, -1, -1))",
+        "the series of the exponential breaks off early: 2e-10 is missing",
+        "dumps/test_values.py",
+    ),
+    Mutant(
+        "labels-twice-in-a-row-pass",
+        "kernels/listings.py",
+        "if table[slot] == mark:",
+        "if table[slot] == mark and label != labels[j * k]:",
+        "a row may list its first label again",
+        "dumps/test_values.py",
+    ),
+    Mutant(
+        "whole-logits-keep-their-largest",
+        "kernels/listings.py",
+        "shift = top + math.log(sums[j])",
+        "shift = math.log(sums[j])",
+        "logits are normalised up to their largest entry",
+        "dumps/test_values.py",
+    ),
+    Mutant(
+        "base-2-is-taken-for-natural",
+        "dumps/checks.py",
+        "if self.kind in UNITS and self.kind != LOGPROBS:",
+        "if self.kind in UNITS and self.kind not in (LOGPROBS, 'log2'):",
+        "log2 is read as it stands",
+        "dumps/test_values.py",
+    ),
+    Mutant(
+        "hidden-labels-hold-anything",
+        "dumps/recognise.py",
+        "room = np.maximum(left, 0) * np.exp(np.minimum(least + off, 0.0))",
+        "room = np.maximum(left, 0) * np.ones_like(least)",
+        "hidden labels may each have all: log2 in listed rows is never told",
+        "dumps/test_values.py",
+    ),
+    Mutant(
+        "renormalised-rows-pass-for-plain",
+        "dumps/recognise.py",
+        "bool(telling.sum() >= _TELLING and",
+        "bool(telling.sum() >= 10**9 and",
+        "nobody is told that the hidden mass is gone",
+        "dumps/test_values.py",
+    ),
+    Mutant(
+        "neighbours-are-never-likelier",
+        "dumps/recognise.py",
+        "for step, aligned in ((-1, SAME), (1, NEXT)):",
+        "for step, aligned in ((1, NEXT),):",
+        "rows of their own token are taken for those of the next",
+        "dumps/test_values.py dumps/test_arrays.py",
+    ),
+    Mutant(
+        "decimals-are-not-seen",
+        "dumps/rounding.py",
+        "0.5 * 10.0**-decimals)",
+        "0.0)",
+        "rows of rounded values are refused for what rounding does to their sum",
+        "dumps/test_values.py",
+    ),
+    Mutant(
+        "axolotl-rows-one-token-early",
+        "dumps/layouts/axolotl.py",
+        "after = places + first + asked.ahead(default)",
+        "after = np.maximum(places + first + asked.ahead(default) - 1, 0)",
+        "row r is taken for the token before its own",
+        "dumps/test_lines.py",
+    ),
+    Mutant(
+        "nemo-aligner-keeps-its-filling",
+        "dumps/layouts/nemo_aligner.py",
+        "wanted &= found != 0",
+        "wanted &= found >= 0",
+        "rows that fill a batch up are read as rows of the text",
+        "dumps/test_lines.py",
+    ),
+    Mutant(
+        "vllm-lists-the-token-of-the-text",
+        "dumps/layouts/vllm.py",
+        "counts = counts - (self.ranks.max(axis=1, initial=0) > counts)",
+        "counts = counts + (self.ranks.max(axis=1, initial=0) > 10**9)",
+        "a token outside of the most probable is one of the row where all rows have one",
+        "dumps/test_lines.py",
+    ),
+    Mutant(
+        "bfloat16-in-the-lower-half",
+        "dumps/layouts/arrays.py",
+        "(found.astype(np.uint32) << 16)",
+        "(found.astype(np.uint32) << 15)",
+        "the bits of bfloat16 are one too low",
+        "dumps/test_arrays.py",
+    ),
+    Mutant(
+        "texts-run-together",
+        "dumps/layouts/arrays.py",
+        "length = lengths[0] if lengths else shape[-1]",
+        "length = rows",
+        "the last row of a text is of the first token of the next one",
+        "dumps/test_arrays.py",
+    ),
+)
