@@ -36,6 +36,9 @@ ROOMS = (
     layouts,
     sequences,
     policies,
+    policies,
+    dumps,
+    layouts,
 )
 
 MUTANTS = {mutant.name: mutant for room in ROOMS for mutant in room.MUTANTS}
