@@ -39,6 +39,7 @@ FLOORS = [
     {"sweep"},
     {"reproduce", "atlas"},
     {"sequences", "policies"},
+    {"warmup"},
     {"transfer"},
     {"speculative"},
     {"planner"},

@@ -36,9 +36,6 @@ ROOMS = (
     layouts,
     sequences,
     policies,
-    policies,
-    dumps,
-    layouts,
 )
 
 MUTANTS = {mutant.name: mutant for room in ROOMS for mutant in room.MUTANTS}

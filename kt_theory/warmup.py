@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from kt_theory.access import PARTIAL
+from kt_theory.dumps import Dump
 from kt_theory.kernels.paths import PATHS
+from kt_theory.policies.run import storage
 from kt_theory.queries.laws import QueryLaw, adaptive, chain, iid, two_stage
 from kt_theory.simulation.cell import Cell
 from kt_theory.simulation.control import ControlledCell
@@ -24,8 +26,8 @@ def _uniform(counts: Any, revealed: Any, out: Any) -> None:
 
 
 def warmup(*, progress: bool = True) -> float:
-    """Compile the kernels of simulations and exact risks into the cache on disk and return the
-    seconds that it took.
+    """Compile the kernels of simulations, exact risks, dumps and storage into the cache on disk and
+    return the seconds that it took.
 
     There is one loop for each way to draw transfer sets and for each law of queries, and one for
     rules of one's own.
@@ -71,3 +73,5 @@ def _steps() -> Iterator[tuple[str, Any]]:
     yield "few queries", lambda: few.run(0, 2)
     yield "control", lambda: ControlledCell(teacher, students, 100, 0).run(0, 2)
     yield "exact risks", lambda: [exact_risk(teacher, one, 10) for one in students]
+    dump = Dump.from_arrays(np.log(teacher.pi), [0, 1], context=1)
+    yield "dumps and what to store", lambda: storage(dump, progress=False)
