@@ -7,7 +7,7 @@ TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 # Hundreds of processes start in the tests: what they import is compiled once, whatever the caller wants.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce atlas test checked compiled test-long test-arm battery bench bench-transfer widths bench-losses bench-sweeps attack mutants clean
+.PHONY: reproduce atlas test checked compiled test-long test-arm battery bench bench-transfer widths bench-losses bench-storage bench-sweeps attack mutants clean
 
 reproduce: $(READY)
 	$(BIN)/kt-theory reproduce
@@ -62,6 +62,9 @@ widths: $(READY)
 
 bench-losses: $(READY)
 	$(BIN)/python benchmarks/losses.py > benchmarks/losses.md
+
+bench-storage: $(READY)
+	$(BIN)/python benchmarks/storage.py > benchmarks/storage.md
 
 bench-sweeps: $(READY)
 	$(BIN)/python benchmarks/sweep_overhead.py

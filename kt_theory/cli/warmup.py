@@ -10,8 +10,8 @@ from kt_theory.cli.shared import clear_errors
 @click.command("warmup", epilog="Example: kt-theory warmup")
 @clear_errors
 def warmup_command() -> None:
-    """Compile the kernels of simulations, exact risks and storage once, for every way to draw and every law
-    of queries: half a minute; later commands start in under a second."""
+    """Compile all kernels once, of simulations for every way to draw and every law of queries, of
+    exact risks, of dumps and storage: a minute; later commands start in under a second."""
     from kt_theory.warmup import warmup
 
     click.echo(f"compiled in {warmup():.1f} s")

@@ -14,8 +14,8 @@ from kt_theory.kernels.paths import PATHS
 from kt_theory.simulation import run as montecarlo
 from kt_theory.simulation.cell import Cell, Tally
 from kt_theory.simulation.plans import drawn
-from kt_theory.warmup import warmup
 from kt_theory.testing import assert_risk
+from kt_theory.warmup import warmup
 
 STUDENTS = list(kt.STUDENTS.values())
 RULES = [generic(student) for student in STUDENTS]
