@@ -69,7 +69,7 @@ def as_block(listed: Listed, kind: str, name: str, reading: Reading) -> Block:
         contexts,
         histories,
         listed.starts,
-        None if listed.after is None else listed.after - listed.starts,
+        _depth(listed),
         listed.skipped,
     )
 
@@ -309,6 +309,12 @@ class _Rows:
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise ValueError(f"{self._row(row)} {what.format(values[row])}")
+
+
+def _depth(listed: Listed) -> np.ndarray | None:
+    if listed.after is None or listed.starts is None:
+        return None
+    return listed.after - listed.starts
 
 
 def _contexts(listed: Listed, reading: Reading) -> tuple[np.ndarray | None, np.ndarray | None]:

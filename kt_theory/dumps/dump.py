@@ -133,6 +133,19 @@ class Dump:
         return self.reading.renormalised
 
     @property
+    def granted(self) -> tuple[str, ...]:
+        """What every number of it takes for granted, in sentences."""
+        found = []
+        if self.renormalised:
+            found.append(
+                "The rows of the dump sum to 1 though they leave labels out: nothing is known of "
+                "what they hide, and all numbers are those of the renormalised teacher."
+            )
+        if self.reading.granted:
+            found.append(f"Taken for granted: {self.reading.granted}.")
+        return tuple(found)
+
+    @property
     def drawn(self) -> bool:
         """Whether the labels of a row were drawn: others may be more probable."""
         return any(part.drawn for part in self.parts)

@@ -99,19 +99,7 @@ def storage(
     tally = _counted(source, question, executor, place, progress).tally
     if not tally.positions:
         raise ValueError("the dump has no positions: there is nothing to store")
-    return replace(of_dump(question, tally, goal, _first_rows(source)), notes=_notes(source))
-
-
-def _notes(dump: Dump) -> tuple[str, ...]:
-    found = []
-    if dump.renormalised:
-        found.append(
-            "The rows of the dump sum to 1 though they leave labels out: nothing is known of what "
-            "they hide, and all losses are those of the renormalised teacher."
-        )
-    if dump.reading.granted:
-        found.append(f"Taken for granted: {dump.reading.granted}.")
-    return tuple(found)
+    return replace(of_dump(question, tally, goal, _first_rows(source)), notes=source.granted)
 
 
 def _first_rows(dump: Dump) -> tuple[Losses, int]:

@@ -132,8 +132,9 @@ class Positions:
     def stated(self, block: Block, chosen: np.ndarray, widest: int = WIDEST) -> Stated:
         """Return the rows of some positions of a block, of each the `widest` most probable labels.
 
-        A hidden label is as probable as the least listed one at most, unless no such labels could
-        hold the hidden mass: then the list is not that of the most probable, and nothing caps it.
+        A hidden label is as probable as the least listed one at most, unless labels were drawn, or
+        no such labels could hold the hidden mass: then the list is not that of the most probable,
+        and nothing caps it.
         """
         p = np.exp(block.logprobs[chosen])
         if block.labels is None or self.dump.renormalised:
@@ -151,6 +152,7 @@ class Positions:
         hidden = np.where(number < self.labels, np.maximum(1.0 - p.sum(axis=1), 0.0), 0.0)
         least = np.where(label == NO_LABEL, np.inf, p).min(axis=1)
         could = least * (self.labels - number) * (1.0 + _ROUNDING) >= hidden
+        could &= not self.dump.drawn
         return Stated(label, p, hidden, np.where(could, np.minimum(least, hidden), hidden))
 
     def blocks(self) -> Iterator[tuple[slice, Block]]:

@@ -16,15 +16,13 @@ def answer(copy: SequenceCopy, confidence: float) -> list[str]:
     if copy.positions.texts > 1:
         taken = copy.certificate(confidence).assumptions
         sentences.append(f"What this takes for granted: {'; '.join(taken)}.")
-    return sentences
+    return [*sentences, *copy.positions.dump.granted]
 
 
 def _measured(copy: SequenceCopy) -> str:
     low, high = copy.tv
     where = f"on the {int(copy.held.sum()):,} positions {_held_out(copy)}"
     kept = f"its tokens are accepted as a draft with probability {_between(1 - high, 1 - low)}"
-    if copy.positions.dump.renormalised:
-        where += ", of the teacher that the renormalised rows are of"
     return f"Your copy is at TV {_between(low, high)} from the teacher {where}: {kept}."
 
 

@@ -73,7 +73,7 @@ def test_words_say_what_is_hidden_and_what_is_taken_for_granted(rows):
     dump = top_of(rows, 20)
     reading = kt.dumps.kinds.Reading(labels=200, renormalised=True, granted="the moon is round")
     text = str(storage(kt.Dump(dump.parts, reading)))
-    assert "losses are those of the renormalised teacher" in text
+    assert "numbers are those of the renormalised teacher" in text
     assert "Taken for granted: the moon is round." in text
     assert "hides" not in text
 

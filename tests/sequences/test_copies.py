@@ -18,6 +18,7 @@ from kt_theory.dumps import Dump
 from kt_theory.ngrams import learn
 from kt_theory.sequences.held_out import EVERY
 from kt_theory.sequences.learn import SEQUENCE_STUDENTS
+from kt_theory.sequences.positions import Positions
 
 LENGTHS = (9, 5, 12, 1, 8, 15)
 ALL = [[a, b] for a in range(-1, 4) for b in range(-1, 4)]
@@ -292,3 +293,23 @@ def test_the_page_names_all_students_and_its_example_runs():
     exec(code, given)
     assert given["copy"].student == "kneser_ney"
     assert given["copy"].floor.low <= given["copy"].tv[0]
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_labels_that_were_drawn_cap_no_hidden_one(drawn, tmp_path, monkeypatch):
+    """Whichever label of a row was drawn, the most probable one may be hidden."""
+    row = np.array([0.5, *[0.1] * 4, *[0.1 / 7] * 7])
+    whole = Dump.from_arrays(np.tile(row, (60, 1)), np.arange(60) % 12, kind="probabilities")
+    path = kt.store(whole, "sampled(1, probabilities=true)", tmp_path / "drawn.parquet", seed=2)
+    stored = Dump.read(path)
+    assert stored.drawn
+    if not drawn:
+        monkeypatch.setattr(Dump, "drawn", False)
+    positions = Positions.of(stored, 0)
+    ((_, block),) = positions.blocks()
+    found = positions.stated(block, np.arange(60))
+    largest = [np.delete(row, label).max() for label in found.label[:, 0]]
+    assert (found.cap >= largest).all() == drawn
+    low, high = kt.fit(stored, "absolute_discounting", context=0).tv
+    true, _ = kt.fit(whole, "absolute_discounting", context=0).tv
+    assert low <= true <= high
