@@ -9,7 +9,8 @@ import time
 import pytest
 from transfer_cases import FORMATS, RECORDS, stated
 
-from kt_theory.transfer.read import json_files, packed
+from kt_theory import packed
+from kt_theory.transfer.read import json_files
 from kt_theory.transfer.read.json_files import loads
 from kt_theory.transfer.sets import TransferSet
 
