@@ -14,11 +14,16 @@ from kt_theory.kernels.policy_numbers import (
     KL_LEAST,
     KL_MOST,
     LAST_CODE,
+    LP,
+    RL,
     ROUNDED,
     ROUNDING,
+    TAIL,
     TAU,
     TV_LEAST,
     TV_MOST,
+    P,
+    R,
 )
 
 
@@ -30,7 +35,7 @@ def coded(row, k, shift, bucket, outside, what, how, table, q):
 
     bucket: the mass of one more value, 0 for none. outside: how many labels share what is left.
     """
-    p, lp, tail = row[0], row[1], row[2]
+    p, lp, tail = row.head[P], row.head[LP], row.head[TAIL]
     last, share = 0.0, 0.0
     if what[CHANNEL] == ROUNDED:
         # log q is a multiple of the step, so that no logarithm is taken.
@@ -67,7 +72,7 @@ def coded(row, k, shift, bucket, outside, what, how, table, q):
 @njit(**BARE)
 def whole_coded(row, what, how, table, q, other, found):
     """Whole rows, every value as it is stored."""
-    p, lp, n, r, rl, size = row[0], row[1], row[4], row[5], row[6], row[7]
+    p, lp, n, r, rl, size = row.head[P], row.head[LP], row.n, row.rest[R], row.rest[RL], row.size
     tau = how[TAU]
     shift = at_temperature(lp[:n], rl[:size], tau)
     if what[CHANNEL] == ROUNDED:

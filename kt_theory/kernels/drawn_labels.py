@@ -14,12 +14,17 @@ from kt_theory.kernels.policy_numbers import (
     KL_LEAST,
     KL_MOST,
     LIGHT,
+    LP,
     ORDER,
     POOLED,
+    POWERS,
+    RL,
     SIZE,
     STORED,
     TV_LEAST,
     TV_MOST,
+    P,
+    R,
 )
 
 _SQUARED = 4096  # above so many draws (1-p)^N is an exponential
@@ -94,13 +99,13 @@ def _light_sum(powers, draws):
 def _unseen(row, draws):
     """Return how many known labels N draws are expected to leave."""
     p, n, r, heavy, powers, scratch, rest = (
-        row[0],
-        row[4],
-        row[5],
-        row[9],
-        row[10],
-        row[14],
-        row[15],
+        row.head[P],
+        row.n,
+        row.rest[R],
+        row.heavy,
+        row.head[POWERS],
+        row.head,
+        row.rest,
     )
     known = _light_sum(powers[: ORDER + 1], draws)
     _all_missed(p, n, draws, scratch[6], scratch[7])
@@ -115,7 +120,7 @@ def _unseen(row, draws):
 @njit(**BARE)
 def _unseen_hidden(row, draws):
     """Return how many hidden labels N draws are expected to leave at least: if all are equal."""
-    mass, hidden = row[11], row[12]
+    mass, hidden = row.mass, row.hidden
     return hidden * _missed(mass / hidden, draws) if mass > 0.0 else float(hidden)
 
 
@@ -128,7 +133,7 @@ def _hidden_deviation(row, draws):
     tangent at M/h an upper one as long as its slope is at least (1-1/N)^N, which no f(p)/p beyond
     1/N exceeds. Elsewhere f(p) is at most half the standard deviation, which is concave.
     """
-    mass, hidden, cap = row[11], row[12], row[13]
+    mass, hidden, cap = row.mass, row.hidden, row.cap
     if mass <= 0.0:
         return 0.0, 0.0
     even = mass / hidden
@@ -148,14 +153,14 @@ def _hidden_deviation(row, draws):
 @njit(**BARE)
 def drawn(row, labels, what, power, q, other, found):
     """Frequencies of N draws, from p or from p^t with weights."""
-    p = row[0]
+    p = row.head[P]
     draws = what[POOLED]
     if power == 1.0:
-        n, r, heavy, powers = row[4], row[5], row[9], row[10]
+        n, r, heavy, powers = row.n, row.rest[R], row.heavy, row.head[POWERS]
         known = _light_sum(powers[1 : ORDER + 1], draws)
         unseen = _light_sum(powers[: ORDER + 1], draws)
-        _all_missed(p, n, draws, row[14][6], q)
-        _all_missed(r, heavy, draws, row[15][3], other)
+        _all_missed(p, n, draws, row.head[6], q)
+        _all_missed(r, heavy, draws, row.rest[3], other)
         for x, chances in ((p[:n], q), (r[:heavy], other)):
             lost, left = 0.0, 0.0
             for a in range(x.size):
@@ -214,17 +219,17 @@ def _weighted(row, what, power, head, other, found):
     1/2 sum_a E|X p/(N q) - p| is exact; dividing by W moves the copy by |W - 1| / 2, whose mean is
     at most half the standard deviation sqrt((sum p^2/q - 1) / N).
     """
-    p, lp, n, r, rl, size = row[0], row[1], row[4], row[5], row[6], row[7]
-    mass, hidden, cap = row[11], row[12], row[13]
+    p, lp, n, r, rl, size = row.head[P], row.head[LP], row.n, row.rest[R], row.rest[RL], row.size
+    mass, hidden, cap = row.mass, row.hidden, row.cap
     draws, once = what[POOLED], what[SIZE]
     known = 0.0
-    raised, scale = row[14][6], row[14][7]
+    raised, scale = row.head[6], row.head[7]
     for a in range(n):
         raised[a] = power * lp[a]
     exponentials(raised, n, head, scale)
     for a in range(n):
         known += head[a]
-    raised, scale = row[15][3], row[15][4]
+    raised, scale = row.rest[3], row.rest[4]
     for a in range(size):
         raised[a] = power * rl[a]
     exponentials(raised, size, other, scale)
@@ -240,7 +245,7 @@ def _weighted(row, what, power, head, other, found):
         high_z += max(even, heaped)
     factor, other_factor = 1.0 / low_z, 1.0 / high_z
     alike = draws == once
-    scratch = row[14]
+    scratch = row.head
     low, square = _parts(p, n, draws, head, factor, scratch)
     stored = float(n)
     if not alike:
@@ -288,8 +293,8 @@ def stated(row, labels, what, q, other, found):
     |R - cU| is at most the standard deviation: being unseen is negatively associated, and the
     covariance of two labels at most N p p' (1-p)^(N-1) (1-p')^(N-1).
     """
-    p, lp, n, r, rl, size = row[0], row[1], row[4], row[5], row[6], row[7]
-    heavy, powers, mass, hidden = row[9], row[10], row[11], row[12]
+    p, lp, n, r, rl, size = row.head[P], row.head[LP], row.n, row.rest[R], row.rest[RL], row.size
+    heavy, powers, mass, hidden = row.heavy, row.head[POWERS], row.mass, row.hidden
     draws = what[POOLED]
     sums = powers[ORDER + 1 : ORDER + 9]
     sums[:] = 0.0
@@ -297,14 +302,14 @@ def stated(row, labels, what, q, other, found):
         _light_sum(powers[: ORDER + 1], draws),
         _light_sum(powers[1 : ORDER + 1], draws),
     )
-    _all_missed(p, n, draws, row[14][6], q)
-    _all_missed(r, heavy, draws, row[15][3], other)
+    _all_missed(p, n, draws, row.head[6], q)
+    _all_missed(r, heavy, draws, row.rest[3], other)
     _count(p, n, q, sums)
     _count(r, heavy, other, sums)
     left = sums[UNSEEN]
     if draws != what[SIZE]:
         left = _unseen(row, what[SIZE])
-        _all_missed(r, heavy, draws, row[15][3], other)
+        _all_missed(r, heavy, draws, row.rest[3], other)
     found[STORED] = labels - left - _unseen_hidden(row, what[SIZE])
     if mass > 0.0:
         _stated_hidden(row, labels, draws, sums, q, found)
@@ -389,8 +394,8 @@ def _spread_light(r, rl, start, stop, draws, c, sums):
 @njit(**BARE)
 def _stated_hidden(row, labels, draws, sums, chances, found):
     """The loss is sum_Z (p - R/U)^+, R/U at most 1/(A-N), and at most R."""
-    p, lp, n = row[0], row[1], row[4]
-    mass, hidden, cap = row[11], row[12], row[13]
+    p, lp, n = row.head[P], row.head[LP], row.n
+    mass, hidden, cap = row.mass, row.hidden, row.cap
     known = sums[MISSING]
     share = 1.0
     if labels > draws:

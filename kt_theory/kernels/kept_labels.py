@@ -16,21 +16,27 @@ from kt_theory.kernels.policy_numbers import (
     KIND,
     KL_LEAST,
     KL_MOST,
+    LP,
+    PLOGP,
+    RL,
     ROUNDING,
     SHARE,
     STORED,
+    TAIL,
     TAIL_MASS,
     TAU,
     TOP_P,
     TV_LEAST,
     TV_MOST,
+    P,
+    R,
 )
 
 
 @njit(**BARE)
 def reach(row, share):
     """Return the least k whose mass reaches `share`, n + 1 where the head does not."""
-    tail, n = row[2], row[4]
+    tail, n = row.head[TAIL], row.n
     left = 1.0 - share
     for k in range(1, n + 1):
         if tail[k] <= left * (1.0 + 4.0 * ROUNDING):
@@ -41,12 +47,12 @@ def reach(row, share):
 @njit(**BARE)
 def cut(row, what, how, table, k, q, found):
     """p_T / P on the first k labels, 0 elsewhere."""
-    tail = row[2]
+    tail = row.head[TAIL]
     lost = tail[k]
     found[STORED] = k
     away, kl = lost, 0.0
     if what[CHANNEL] != AS_IS:
-        shift = at_temperature(row[1][:k], row[6][:0], how[TAU])
+        shift = at_temperature(row.head[LP][:k], row.rest[RL][:0], how[TAU])
         if how[TAU] == 1.0:
             shift = math.log(tail[0] - lost)
         away, kl, _ = coded(row, k, shift, 0.0, 0.0, what, how, table, q)
@@ -61,7 +67,7 @@ def cut(row, what, how, table, k, q, found):
 @njit(**BARE)
 def with_tail(row, labels, what, how, table, k, q, found):
     """p on the first k labels, the rest shared equally or free."""
-    lost = row[2][k]
+    lost = row.head[TAIL][k]
     outside = labels - k
     found[STORED] = k
     bucket = what[KIND] == TAIL_MASS
@@ -101,8 +107,8 @@ def with_tail(row, labels, what, how, table, k, q, found):
 @njit(**BARE)
 def _above(row, k, share):
     """Return the least and the largest sum of (p - share)^+ beyond the first k labels."""
-    p, n, r, size = row[0], row[4], row[5], row[7]
-    mass, hidden, cap = row[11], row[12], row[13]
+    p, n, r, size = row.head[P], row.n, row.rest[R], row.size
+    mass, hidden, cap = row.mass, row.hidden, row.cap
     low = 0.0
     at = k
     while at < n and p[at] > share:
@@ -136,8 +142,8 @@ def _rest_above(r, size, share):
 @njit(**BARE)
 def _tail_plogp(row, k):
     """Return the least and the largest sum of p log p beyond the first k labels."""
-    plogp, n, rest_plogp = row[3], row[4], row[8]
-    mass, hidden, cap = row[11], row[12], row[13]
+    plogp, n, rest_plogp = row.head[PLOGP], row.n, row.rest_plogp
+    mass, hidden, cap = row.mass, row.hidden, row.cap
     known = plogp[n] - plogp[k] + rest_plogp
     if mass <= 0.0:
         return known, known
@@ -160,8 +166,8 @@ def hidden_plogp(mass, hidden, cap):
 @njit(**BARE)
 def _least_outside(row, k):
     """Return the least that the least probable label can have."""
-    p, n, r, size = row[0], row[4], row[5], row[7]
-    mass, hidden, cap = row[11], row[12], row[13]
+    p, n, r, size = row.head[P], row.n, row.rest[R], row.size
+    mass, hidden, cap = row.mass, row.hidden, row.cap
     if hidden > 0:
         return max(mass - (hidden - 1) * cap, 0.0)
     least = p[n - 1] if k < n else math.inf
@@ -173,7 +179,7 @@ def _least_outside(row, k):
 @njit(**BARE)
 def beyond(row, kind, k, how, found):
     """Bounds where the first k labels are not all listed: j = k - n of the hidden ones are kept."""
-    n, mass, hidden, cap = row[4], row[11], row[12], row[13]
+    n, mass, hidden, cap = row.n, row.mass, row.hidden, row.cap
     if kind == TOP_P:
         wanted = max(how[SHARE] - (1.0 - mass), 0.0)
         least = max(mass - wanted - cap, 0.0)

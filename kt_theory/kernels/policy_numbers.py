@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+
 SOFT, RENORMALISED, EVEN_TAIL, TAIL_MASS, TOP_P, SAMPLED, SAMPLED_STATED = range(7)
 AS_IS, ROUNDED, QUANTISED = range(3)
 
@@ -26,3 +30,42 @@ LIGHT = 1.0 / 128.0
 UNITS = 2.0**40
 
 ROUNDING = 2.0**-52
+
+P, LP, TAIL, PLOGP, Q, POWERS = range(6)
+"""Rows of `Row.head`; those behind them are scratch."""
+
+R, RL, OTHER = range(3)
+"""Rows of `Row.rest`; those behind them are scratch."""
+
+
+class Row(NamedTuple):
+    """A row of the teacher, laid out for all policies.
+
+    Attributes
+    ----------
+    head : (10, H + 1) float64
+        p and log p of the labels that are known one by one, in descending order; the mass from each
+        on, beyond them too; the sum of p log p before each; scratch; sums of powers of light ones.
+    rest : (5, A) float64
+        p and log p of the other known ones.
+    n, size : int
+        How many there are of both.
+    heavy : int
+        How many of the rest are no light ones; they come first.
+    hidden : int
+        How many labels are not known.
+    rest_plogp : float
+        The sum of p log p over the rest.
+    mass, cap : float
+        The mass of the hidden labels, and what none of them exceeds.
+    """
+
+    head: np.ndarray
+    rest: np.ndarray
+    n: int
+    size: int
+    heavy: int
+    hidden: int
+    rest_plogp: float
+    mass: float
+    cap: float

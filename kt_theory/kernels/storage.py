@@ -42,6 +42,7 @@ from kt_theory.kernels.policy_numbers import (
     TOP_P,
     TV_MOST,
     UNITS,
+    Row,
 )
 from kt_theory.kernels.statistics import BINS, DROP, OFFSET, SCALE
 
@@ -117,10 +118,7 @@ def storage_losses(
         )
         heavy = _light_powers(r, rl, size, LIGHT / most, powers)
         masses[i] = mass
-        row = (
-            *(p, lp, tail, plogp, n, r, rl, size, rest_plogp, heavy, powers, mass, hidden, cap),
-            *(scratch, rest),
-        )
+        row = Row(scratch, rest, n, size, heavy, hidden, rest_plogp, mass, cap)
         for j in range(policies):
             _one(row, labels, what[j], how[j], tables[j], q, other, found[i, j])
 
@@ -217,7 +215,7 @@ def _light_powers(r, rl, size, light, powers):
 @njit(**BARE)
 def _one(row, labels, what, how, table, q, other, found):
     """Write the losses of one row under one policy."""
-    n, size, hidden = row[4], row[7], row[12]
+    n, size, hidden = row.n, row.size, row.hidden
     kind, k = what[KIND], what[SIZE]
     found[:] = 0.0
     if kind == SAMPLED:
