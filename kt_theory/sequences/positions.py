@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -57,6 +58,8 @@ class Positions:
         From 0: equal numbers, equal texts, which follow one another.
     depth : (N,) int64
         Tokens before, in the position's text.
+    skipped : mapping of str to int
+        Positions that gave no row, and why.
     """
 
     dump: Dump
@@ -66,6 +69,7 @@ class Positions:
     digests: np.ndarray
     text: np.ndarray
     depth: np.ndarray
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.text)
@@ -95,8 +99,10 @@ class Positions:
             raise ValueError("labels: the dump does not say how many there are: give labels")
         windows = replace(dump, reading=replace(dump.reading, context=length))
         kept: list[tuple[np.ndarray, ...]] = []
+        skipped: Counter[str] = Counter()
         for number, part in enumerate(windows.split()):
             for block in part.blocks():
+                skipped.update(block.skipped)
                 kept.append(_around(block, number, part.parts[0].name))
         if not kept:
             raise ValueError("the dump holds no positions: nothing can be learnt")
@@ -110,6 +116,7 @@ class Positions:
             digests,
             _numbered(part_of, start, depth),
             depth,
+            dict(skipped),
         )
         found.refuse_wrong()
         return found

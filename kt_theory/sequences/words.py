@@ -16,6 +16,9 @@ def answer(copy: SequenceCopy, confidence: float) -> list[str]:
     if copy.positions.texts > 1:
         taken = copy.certificate(confidence).assumptions
         sentences.append(f"What this takes for granted: {'; '.join(taken)}.")
+    if copy.positions.skipped:
+        parts = ", ".join(f"{count:,} {why}" for why, count in copy.positions.skipped.items())
+        sentences.append(f"Positions that gave no row: {parts}.")
     return [*sentences, *copy.positions.dump.granted]
 
 
@@ -90,6 +93,7 @@ def for_programs(copy: SequenceCopy, confidence: float) -> dict[str, Any]:
         "context": copy.context,
         "labels": copy.labels,
         "positions": len(copy.held),
+        "skipped": dict(copy.positions.skipped),
         "held_out": {"positions": int(copy.held.sum()), "tv_low": low, "tv_high": high},
         "certificate": certificate,
         "floor": asdict(copy.floor),

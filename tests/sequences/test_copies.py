@@ -313,3 +313,16 @@ def test_labels_that_were_drawn_cap_no_hidden_one(drawn, tmp_path, monkeypatch):
     low, high = kt.fit(stored, "absolute_discounting", context=0).tv
     true, _ = kt.fit(whole, "absolute_discounting", context=0).tv
     assert low <= true <= high
+
+
+def test_positions_without_a_row_are_counted(tmp_path):
+    row = [{"token": f"token_id:{a}", "logprob": float(np.log(0.3))} for a in range(3)]
+    rows = [row, [], row, row, row]
+    line = {"input_ids": [0, 1, 2, 0, 1, 2], "labels": [0, 1, 2, 0, -100, 2], "logprobs": rows}
+    path = tmp_path / "answers.jsonl"
+    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    words = ["fit", str(path), "--context", "0", "--labels", "4"]
+    said = CliRunner().invoke(cli.main, words)
+    assert "Positions that gave no row: 1 no row, 1 masked." in said.output
+    found = json.loads(CliRunner().invoke(cli.main, [*words, "--json"]).output)
+    assert found["skipped"] == {"no row": 1, "masked": 1}
