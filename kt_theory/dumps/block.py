@@ -133,3 +133,11 @@ class Block:
     def whole(self) -> bool:
         """Whether rows hold all labels."""
         return self.labels is None
+
+
+def without_row(skipped: Mapping[str, int]) -> list[str]:
+    """Return the sentence on positions that gave no row, and why, if there are any."""
+    if not skipped:
+        return []
+    parts = ", ".join(f"{count:,} {why}" for why, count in skipped.items())
+    return [f"Positions that gave no row: {parts}."]

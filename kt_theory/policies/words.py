@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from kt_theory.dumps.block import without_row
 from kt_theory.kernels.policy_numbers import SAMPLED, SAMPLED_STATED
 from kt_theory.policies.kept import id_bytes
 from kt_theory.policies.policy import USUAL
@@ -33,10 +34,7 @@ def sentences(result: Storage) -> list[str]:
     found.append(_sure(result))
     found += _infinite(result)
     found += _visits(result)
-    if result.skipped:
-        parts = ", ".join(f"{count:,} {why}" for why, count in result.skipped.items())
-        found.append(f"Positions that gave no row: {parts}.")
-    return found
+    return found + without_row(result.skipped)
 
 
 def _row(result: Storage, name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from kt_theory.dumps.block import without_row
 from kt_theory.sequences.copy import SequenceCopy
 
 
@@ -16,10 +17,8 @@ def answer(copy: SequenceCopy, confidence: float) -> list[str]:
     if copy.positions.texts > 1:
         taken = copy.certificate(confidence).assumptions
         sentences.append(f"What this takes for granted: {'; '.join(taken)}.")
-    if copy.positions.skipped:
-        parts = ", ".join(f"{count:,} {why}" for why, count in copy.positions.skipped.items())
-        sentences.append(f"Positions that gave no row: {parts}.")
-    return [*sentences, *copy.positions.dump.granted]
+    positions = copy.positions
+    return [*sentences, *without_row(positions.skipped), *positions.dump.granted]
 
 
 def _measured(copy: SequenceCopy) -> str:
