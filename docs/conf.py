@@ -37,7 +37,7 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates", "api/generated/*.txt"]
 default_role = "py:obj"
-nitpicky = False
+highlight_language = "none"
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
@@ -46,7 +46,6 @@ autosummary_generate = True
 autosummary_imported_members = True
 autodoc_typehints = "none"
 autodoc_preserve_defaults = True
-autodoc_default_options = {"members": True, "show-inheritance": False}
 numpydoc_show_class_members = False
 
 sphinx_gallery_conf = {
@@ -70,9 +69,13 @@ html_title = "kt_theory"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+html_favicon = "_static/icon.svg"
+html_context = {"default_mode": "auto"}
+html_sidebars = {"index": [], "cli": []}
 html_theme_options = {
     "show_nav_level": 1,
-    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
     "footer_end": [],
 }

@@ -55,20 +55,8 @@ TOPICS = {
 }
 """What `kt_theory` itself offers, by topic; its modules have pages of their own."""
 
-ROOMS = (
-    "access",
-    "bounds",
-    "compression",
-    "generations",
-    "graphs",
-    "losses",
-    "objectives",
-    "queries",
-    "students",
-    "sweep",
-    "teachers",
-    "testing",
-)
+ROOMS = sorted([name for name in kt.__all__ if inspect.ismodule(getattr(kt, name))] + ["testing"])
+"""The public modules."""
 
 
 def members(module: ModuleType) -> list[str]:
