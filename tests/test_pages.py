@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import reduce
 from pathlib import Path
 
 import pages
@@ -53,14 +54,7 @@ def test_code_names_what_is_there(name):
     for code in pages.blocks(TEXTS[name], "python"):
         compile(code, name, "exec")
         for path in re.findall(r"\bkt((?:\.\w+)+)", code):
-            value = kt
-            for part in path[1:].split("."):
-                if not hasattr(value, part):
-                    assert value is not kt and not str(getattr(value, "__name__", "")).startswith(
-                        "kt_theory"
-                    ), f"kt{path}"
-                    break
-                value = getattr(value, part)
+            reduce(getattr, path[1:].split("."), kt)
 
 
 @pytest.mark.parametrize("path", LINKED, ids=lambda path: path.stem)
