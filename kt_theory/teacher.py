@@ -271,11 +271,11 @@ class Teacher(ByContent):
         rows, rho, multiplicity = self.classes
         weight = rho * multiplicity
         heaviest = np.argsort(-weight, kind="stable")[:_DRAWN_ROWS]
-        names = [f"{multiplicity[c]:,} inputs, {weight[c]:.3g}" for c in heaviest]
+        names = [f"{float(multiplicity[c]):.4g} x {rho[c]:.2g}" for c in heaviest]
         held = f"{_count(len(rho), 'row class', 'row classes')}"
         if len(heaviest) < len(rho):
             held = f"the {len(heaviest)} heaviest of {held}, {weight[heaviest].sum():.0%} of rho"
-        words = (f"{size}: {held}", "row class: inputs, rho", "label by rank")
+        words = (f"{size}: {held}", "row class: inputs x rho", "label by rank")
         return draw_rows(rows[heaviest, :_DRAWN_LABELS], names, None, words, ax)
 
     @property

@@ -12,9 +12,11 @@ from kt_theory.validation import shown
 
 _COLUMNS = 3
 _MOST = 36
-_DECADES = 1.3
+_TALL = 2.5
+"""Inches of a figure below which labels are small."""
+_DECADES = 2.0
 """A range shorter than this has too few powers of ten to be read by them."""
-_MOST_TICKS = 5
+_FEWEST_TICKS, _MOST_TICKS = 3, 5
 
 
 def new_axes(
@@ -80,14 +82,32 @@ def refuse_many(panels: int, of: str) -> None:
         )
 
 
+def label_axes(axes: Any, x: str, y: str) -> None:
+    """Put labels on axes, smaller ones on a small figure."""
+    small = axes.figure.get_figheight() < _TALL
+    axes.set_xlabel(x, fontsize=7.5 if small else 9.0)
+    axes.set_ylabel(y, fontsize=7.5 if small else 9.0)
+
+
 def readable(axis: Any, low: float, high: float) -> None:
     """Put numbers on a logarithmic axis: powers of ten, or a few plain ones where it is short."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import (
+        FixedLocator,
+        FuncFormatter,
+        LogFormatterSciNotation,
+        LogLocator,
+        NullFormatter,
+        NullLocator,
+    )
 
-    if not 0.0 < low < high or math.log10(high / low) > _DECADES:
+    if not 0.0 < low < high:
         return
-    ticks = _round_numbers(low, high)
-    axis.set_major_locator(FixedLocator(ticks))
+    if math.log10(high / low) >= _DECADES:
+        axis.set_major_locator(LogLocator())
+        axis.set_major_formatter(LogFormatterSciNotation(labelOnlyBase=True))
+        axis.set_minor_formatter(NullFormatter())
+        return
+    axis.set_major_locator(FixedLocator(_round_numbers(low, high)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(_plain))
 
@@ -104,9 +124,9 @@ def spread_over(axes: Any, values: np.ndarray) -> None:
 def _round_numbers(low: float, high: float) -> list[float]:
     """Return 2 to 5 numbers of few digits in a range."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for digits in ((1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+    for digits in ((1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
         found = [d * 10.0**e for e in exponents for d in digits if low <= d * 10.0**e <= high]
-        if len(found) >= 2:
+        if len(found) >= _FEWEST_TICKS:
             return _spread(found) if len(found) > _MOST_TICKS else found
     step = 10.0 ** math.floor(math.log10((high - low) / 2.0))
     found = [step * k for k in range(math.ceil(low / step), math.floor(high / step) + 1)]

@@ -12,7 +12,7 @@ _ROOM = 0.55
 """Share of the axes that the legend must leave."""
 _LABELS = (0.6, 0.55)
 """Inches that labels of axes and a title take in width and height."""
-_WRAPPED = 34
+_WRAPPED = 42
 _GAP = 0.17
 """Inches between axes and legend: arrows at the last n reach so far."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory.figures import house
-from kt_theory.figures.axes import given_axes, new_axes
+from kt_theory.figures.axes import given_axes, label_axes, new_axes
 
 _WIDTH, _HEIGHT = 6.4, 4.2
 _NAMED = 25
@@ -44,7 +44,7 @@ def draw_rows(
         shown = {"cmap": "viridis", "vmin": 0.0, "vmax": max(float(table.max()), 1e-12)}
         image = axes.imshow(table, aspect="auto", interpolation="nearest", **shown)
         title, of_rows, of_columns = words
-        axes.set(xlabel=of_columns, ylabel=of_rows)
+        label_axes(axes, of_columns, of_rows)
         if ax is None:
             house.title(axes, title)
         _named(axes.yaxis, rows, len(table), 0.0)

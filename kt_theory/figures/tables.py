@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory.figures import house
-from kt_theory.figures.axes import given_axes, new_axes, readable, refuse_many, spread_over
+from kt_theory.figures.axes import (
+    given_axes,
+    label_axes,
+    new_axes,
+    readable,
+    refuse_many,
+    spread_over,
+)
 from kt_theory.figures.curves import Curve, draw_curves, handle_of, reach
 from kt_theory.figures.legend import beside
 from kt_theory.figures.looks import looks
@@ -49,6 +56,8 @@ class Picture:
         What the legend shows.
     single : bool
         Whether no panels were asked for.
+    alike : bool
+        Whether all panels have the same ranges.
     """
 
     axes: tuple[Any, ...]
@@ -56,11 +65,14 @@ class Picture:
     curves: tuple[list[Curve], ...]
     handles: list[Any]
     single: bool
+    alike: bool
 
     def finish(self, extra: Sequence[Any] = ()) -> Any:
-        """Put the legend, and return the axes: one, or an array of them where panels were asked
-        for.
+        """Give panels the same ranges, put the legend, and return the axes: one, or an array of
+        them where panels were asked for.
         """
+        if self.alike:
+            _align(self.axes)
         handles = [*self.handles, *extra]
         beside(self.axes, handles if len(handles) > 1 else [])
         if self.single:
@@ -117,13 +129,12 @@ def draw_table(
             _title(one, str(value) if panel == "loss" else f"{panel} = {value}")
         elif own:
             _title(one, _about(part))
-    if len(parts) > 1 and panel != "loss":
-        _align(axes)
     entries = {curve.label: handle_of(curve) for curves in drawn for curve in curves}
     handles = [*entries.values(), *arrows.values()]
     if x in _COUNTS and (frame[x] == 0).any():
         handles.append(house.legend_line(f"{x} = 0 is not drawn", linestyle="none"))
-    return Picture(tuple(axes), tuple(part for _, part in parts), tuple(drawn), handles, single)
+    rows_of = tuple(part for _, part in parts)
+    return Picture(tuple(axes), rows_of, tuple(drawn), handles, single, panel != "loss")
 
 
 def log_values(part: pd.DataFrame) -> bool:
@@ -194,7 +205,8 @@ def _refuse_several(rows: pd.DataFrame, keys: list[str]) -> None:
 
 
 def _said(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else shown(value)
+    plain = value.item() if hasattr(value, "item") else value
+    return f"{plain:g}" if isinstance(plain, float) else shown(plain)
 
 
 def _curves(part: pd.DataFrame, x: str, hue: str | None, every: pd.DataFrame) -> list[Curve]:
@@ -229,8 +241,7 @@ def _panel(axes: Any, part: pd.DataFrame, curves: list[Curve], x: str, arrows: A
     log, loss = log_values(part), _loss(part)
     places = np.concatenate([curve.x for curve in curves])
     low, high = float(places.min()), float(places.max())
-    axes.set_xlabel(x)
-    axes.set_ylabel("risk, E TV" if loss == "tv" else f"risk, E {loss}")
+    label_axes(axes, x, "risk, E TV" if loss == "tv" else f"risk, E {loss}")
     if low > 0 and (x in _COUNTS or high > _FAR * low):
         spread_over(axes, places)
     if log:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from kt_theory import figures
-from kt_theory.figures.axes import given_axes, new_axes, readable, spread_over
+from kt_theory.figures.axes import given_axes, label_axes, new_axes, readable, spread_over
 from kt_theory.figures.curves import Curve, draw_curves, handle_of, reach
 from kt_theory.figures.legend import beside
 from kt_theory.figures.looks import Look
 from kt_theory.limits.limit import Limit
 
 _WIDTH, _HEIGHT = 6.4, 4.2
+_CALLED = {"tv": "risk, TV", "acceptance": "acceptance"}
 _BOUNDED = ("tv", "acceptance", "js", "hellinger2")
 
 
@@ -33,7 +34,7 @@ def draw_limits(here: Limit, limits: Sequence[Limit], ax: Any = None) -> Any:
     n, lower, upper = np.array([(one.n, one.lower, one.upper) for one in limits], dtype=float).T
     colour, marker = figures.ACCESS_STYLE.get(here.access, ("#555555", "o"))
     exact = all(one.exact for one in limits)
-    words = "minimax risk" if exact else "minimax risk: at most this, at least the band's end"
+    words = "minimax risk" if exact else "minimax risk: within the band"
     curve = Curve(words, Look(colour, marker), n, upper, lower, upper)
     with figures.style():
         if ax is None:
@@ -41,8 +42,8 @@ def draw_limits(here: Limit, limits: Sequence[Limit], ax: Any = None) -> Any:
             figures.title(axes, f"{here.access}: S = {here.inputs:,}, A = {here.labels:,}")
         else:
             axes = given_axes(ax, 1, "a limit")[0]
-        axes.set(xlabel="n", yscale="log" if log else "linear")
-        axes.set_ylabel("minimax risk, E TV" if here.loss == "tv" else f"minimax risk, {here.loss}")
+        axes.set_yscale("log" if log else "linear")
+        label_axes(axes, "n", f"minimax {_CALLED.get(here.loss, f'risk, {here.loss}')}")
         spread_over(axes, n)
         ends = reach([curve], log, 1.0 if here.loss in _BOUNDED else np.inf)
         axes.set_ylim(ends)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures
-from kt_theory.figures.axes import given_axes, new_axes, readable
+from kt_theory.figures.axes import given_axes, label_axes, new_axes, readable
 from kt_theory.figures.legend import beside
 from kt_theory.planner.figure import bars_of, numbers_of, styles_of, why_absent
 
@@ -68,7 +68,7 @@ def plan(frame: pd.DataFrame, *, ax: Any = None) -> Any:
         axes.set_xscale("log")
         axes.set_xlim(low, high)
         readable(axes.xaxis, low, high)
-        axes.set_xlabel("cost" if column == "cost" else "queries")
+        label_axes(axes, "cost" if column == "cost" else "queries", "")
         _levels(axes, frame)
         spans = np.column_stack([np.where(left > 0, left, low), right])
         for place, (colour, marker) in enumerate(styles_of(list(frame["access"])).values()):
@@ -76,6 +76,7 @@ def plan(frame: pd.DataFrame, *, ax: Any = None) -> Any:
             if not (at[place] > 0 or right[place] > 0):
                 _absent(axes, place, why_absent(frame.iloc[[place]]))
         beside([axes], _entries(frame))
+        _fit_names(axes, len(frame))
         return axes
 
 
@@ -100,6 +101,13 @@ def _levels(axes: Any, frame: pd.DataFrame) -> None:
     if "cheapest" in frame:
         for label, cheapest in zip(axes.get_yticklabels(), frame["cheapest"], strict=True):
             label.set_fontweight("bold" if cheapest else "normal")
+
+
+def _fit_names(axes: Any, many: int) -> None:
+    """Make the names of levels small enough to stand below each other."""
+    axes.figure.draw_without_rendering()
+    points = 72.0 * axes.get_window_extent().height / axes.figure.dpi
+    axes.tick_params(axis="y", labelsize=min(9.0, max(3.0, points / (1.4 * many))))
 
 
 def _level(axes: Any, place: int, style: tuple[str, str], at: float, span: np.ndarray) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KINDS = ("paper", "minimax", "exact")
 _BELOW, _ABOVE = 30.0, 10.0
 """How far theory may stretch the axis of risks, as multiples of its ends."""
-_EXACT: dict[str, Any] = {"color": "black", "linewidth": 1.0, "linestyle": figures.DOTTED}
+_EXACT: dict[str, Any] = {"color": "black", "linewidth": 0.8}
 _SIZE = ("inputs", "labels")
 
 
@@ -129,7 +129,7 @@ def _refuse_sizes(part: pd.DataFrame, kind: str) -> None:
             values = ", ".join(f"{value:g}" for value in sorted(part[name].unique())[:5])
             raise ValueError(
                 f"frame holds {name} = {values}: theory={kind!r} is of one size; keep the rows of "
-                f"one, or draw a panel for each with kt.plot.sweep and panel={name!r}"
+                f"one, or give each a panel, panel={name!r} of kt.plot.sweep"
             )
 
 
