@@ -32,15 +32,17 @@ def test_a_limit_is_drawn_between_its_bounds():
 
 
 LEVELS = {
+    "gradient": {"access": "gradient", "graph": kt.graphs.path(4)},
+    "acceptance": {"access": "soft", "loss": "acceptance"},
     "partial, 3 labels a query": {"access": "partial", "labels_per_query": 3},
     "top_k": {"access": "top_k", "k": 2},
-    "gradient": {"access": "gradient", "graph": kt.graphs.path(4)},
     "rounded": {"access": kt.access.rounded(0.5)},
-    "acceptance": {"access": "soft", "loss": "acceptance"},
 }
+QUICK = ("gradient", "acceptance")
+MARKED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in LEVELS]
 
 
-@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("name", MARKED)
 def test_a_limit_knows_itself_at_other_n(name):
     """Whatever was asked for, k, a graph, a loss, is remembered; copies remember it too."""
     size = {"inputs": 4, "labels": 4}
@@ -156,6 +158,7 @@ def test_what_is_no_plan_is_refused(case):
         kt.plot.plan(frame)
 
 
+@pytest.mark.long
 def test_pictures_of_policies_are_axes_too():
     axes = on_small_axes()
     teacher = kt.teachers.zipf(3, 8)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot
-from plot_cases import CASES, LONG, TWELVE, covered, legends, table
+from plot_cases import CASES, TWELVE, covered, legends, table
 
 import kt_theory as kt
 
