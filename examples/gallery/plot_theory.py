@@ -10,8 +10,8 @@ teacher may be easier than the worst.
 # %%
 import kt_theory as kt
 
-teacher = kt.teachers.instance0(inputs=20, labels=10)
-sizes = [100, 1000, 10_000, 100_000]
+teacher = kt.teachers.zipf(inputs=20, labels=10)
+sizes = [30, 100, 300, 1000, 3000]
 students = ["sel_ptl", "ce_ful"]
 run = kt.simulate(teacher, students, n=sizes, repeats=200, seed=0, progress=False)
 

@@ -14,7 +14,7 @@ from kt_theory.figures.looks import Look
 
 _STEP = 6.0
 """Points between arrows at one n, which would hide each other."""
-_WIDEST = 30.0
+_WIDEST = 26.0
 """Points that the arrows at one n take together at most."""
 _TENTH = 0.1
 _LINE = 1.4

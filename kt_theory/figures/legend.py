@@ -13,7 +13,7 @@ _ROOM = 0.55
 _LABELS = (0.6, 0.55)
 """Inches that labels of axes and a title take in width and height."""
 _WRAPPED = 42
-_GAP = 0.17
+_GAP = 0.24
 """Inches between axes and legend: arrows at the last n reach so far."""
 
 

@@ -186,7 +186,7 @@ def test_legends_of_twelve_students_cover_no_data(size):
 
 
 def test_the_check_of_legends_can_fail():
-    axes = drawn("twelve", LARGE, None)
+    axes = drawn("four", SMALL, None)
     legend = axes.legend(loc="lower center")
     assert covered(axes, legend) > 0
 
