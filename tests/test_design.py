@@ -17,6 +17,7 @@ PACKAGE = Path(kt.__file__).parent
 FLOORS = [
     {"machine", "interrupts"},
     {"content", "validation", "sources", "output", "delimited"},
+    {"figures"},
     {"numeric", "packed"},
     {"graphs", "affine", "teacher"},
     {"access", "losses", "ngrams"},
@@ -32,7 +33,6 @@ FLOORS = [
     {"minimax"},
     {"overview"},
     {"rates"},
-    {"figures"},
     {"testing"},
     {"study", "consistency"},
     {"generations"},
@@ -43,6 +43,7 @@ FLOORS = [
     {"transfer"},
     {"speculative"},
     {"planner"},
+    {"plot"},
     {"cli"},
     {"__main__"},
 ]
@@ -137,7 +138,7 @@ def test_public_names_exist_and_are_documented(name):
 
 
 def test_the_public_list_fits_on_one_page():
-    assert len(kt.__all__) <= 54
+    assert len(kt.__all__) <= 56
 
 
 def test_no_kernel_leaves_the_order_of_a_sum_to_the_compiler():
