@@ -71,9 +71,7 @@ def facts_of(losses: np.ndarray) -> Facts:
     return Facts(repeats, mean, error, skewness, two)
 
 
-def tallied(
-    sums: Any, repeats: int, counts: np.ndarray, bins: np.ndarray | None = None
-) -> Facts:
+def tallied(sums: Any, repeats: int, bins: np.ndarray, counts: np.ndarray) -> Facts:
     """Return the facts of a column of a tally.
 
     The skewness is that of the bins' middles. Where two bins were hit, the two values are those
@@ -83,25 +81,23 @@ def tallied(
     ----------
     sums : (SUMS,) or (WIDE_SUMS,) whole numbers
     repeats : int
-    counts, bins : arrays
-        As for `kt_theory.kernels.statistics.quantiles`.
+    bins, counts : (K,) int arrays
+        The bins that were hit, in order, and how often.
     """
     mean, error = moments(sums, repeats)
     if math.isinf(mean):
         return Facts(repeats, mean, error)
     if not error > ROUNDING * mean:
         return Facts(repeats, mean, error, 0.0, ((mean, repeats),))
-    hit = np.flatnonzero(counts) if bins is None else np.asarray(bins)
-    often = np.asarray(counts)[hit] if bins is None else np.asarray(counts)
-    if len(hit) == 2:
-        above = int(often[1])
+    if len(bins) == 2:
+        above = int(counts[1])
         share = above / repeats
         skewness = (1.0 - 2.0 * share) / math.sqrt(share * (1.0 - share))
         gap = error * math.sqrt((repeats - 1) / (share * (1.0 - share)))
         least = max(0.0, mean - share * gap)
         two = (least, repeats - above), (least + gap, above)
         return Facts(repeats, mean, error, skewness, two)
-    return Facts(repeats, mean, error, _skewness(middles(hit), often))
+    return Facts(repeats, mean, error, _skewness(middles(bins), counts))
 
 
 def _skewness(values: np.ndarray, often: np.ndarray) -> float:

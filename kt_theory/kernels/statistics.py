@@ -83,6 +83,12 @@ def moments(sums: Any, repeats: int) -> tuple[float, float]:
     return total / repeats / SCALE, math.sqrt(variance / repeats)
 
 
+def hits(histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which bins were hit, in order, and how often."""
+    bins = np.flatnonzero(histogram > 0)  # of booleans it is ten times as fast
+    return bins, histogram[bins]
+
+
 def middles(index: np.ndarray) -> np.ndarray:
     """Return the middles of bins, (K,): 0 of the lowest, inf of that of infinite losses."""
     index = np.asarray(index, dtype=np.int64)

@@ -27,6 +27,7 @@ from kt_theory.kernels.statistics import (
     SUMS,
     WIDE_BINS,
     WIDE_SUMS,
+    hits,
     infinite,
     moments,
     quantiles,
@@ -293,9 +294,10 @@ class Cell:
         columns = product(self.students, self.losses)
         rows = zip(columns, tally.sums, tally.histogram, strict=True)
         for (student, loss), sums, histogram in rows:
-            facts = tallied(sums, tally.repeats, histogram)
+            bins, counts = hits(histogram)
+            facts = tallied(sums, tally.repeats, bins, counts)
             low, high, kind = interval(facts, largest=loss.largest)
-            shares = quantiles(histogram, list(_QUANTILES.values()), largest=loss.largest)
+            shares = quantiles(counts, list(_QUANTILES.values()), bins, largest=loss.largest)
             endless = infinite(sums)
             found.append(
                 RiskEstimate(

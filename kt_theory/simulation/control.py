@@ -11,7 +11,7 @@ import numpy as np
 from kt_theory.intervals import NORMAL, interval, tallied
 from kt_theory.kernels.control import unseen_weight
 from kt_theory.kernels.layout import in_cell_order
-from kt_theory.kernels.statistics import moments
+from kt_theory.kernels.statistics import hits, moments
 from kt_theory.kernels.streams import stream_key
 from kt_theory.numeric import missed
 from kt_theory.simulation.cell import Cell, RiskEstimate, Tally
@@ -113,7 +113,7 @@ class ControlledCell:
         """
         found = self.cell.estimates(self._plain(tally), target_se=target_se)
         plain = found[self._column]
-        facts = tallied(tally.sums[-1], tally.repeats, tally.histogram[-1])
+        facts = tallied(tally.sums[-1], tally.repeats, *hits(tally.histogram[-1]))
         quarter = interval(facts)
         mean, low, high = (
             4.0 * value - 2.0 + self.mean for value in (facts.mean, quarter.low, quarter.high)

@@ -219,7 +219,7 @@ def status_of(spec: Spec, cell: Cell, blocks: Sequence[Stored], *, failed: bool)
 
 def _statistics(record: Record, largest: float) -> dict[str, Any]:
     block = record.block
-    known = tallied(block.sums, record.repeats, block.counts, block.bins)
+    known = tallied(block.sums, record.repeats, block.bins, block.counts)
     low, high, kind = interval(known, largest=largest)
     levels = quantiles(block.counts, QUANTILES, block.bins, largest=largest)
     facts = {name: getattr(block, name) for name in ("inputs", "labels", "path")}

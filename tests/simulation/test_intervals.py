@@ -8,6 +8,7 @@ from scipy.stats import beta, binom, binomtest, multinomial, t
 
 import kt_theory as kt
 from kt_theory.intervals import KINDS, Facts, facts_of, interval, tallied
+from kt_theory.kernels.statistics import hits
 from kt_theory.simulation.cell import Tally
 
 QUANTILE = 1.959963984540054
@@ -164,7 +165,7 @@ def test_a_tally_tells_the_same_as_the_losses(name):
     for p in (0.01, 0.3):
         losses = RARE[name](rng, (200, 1), p)
         tally = Tally.of(losses)
-        found = interval(tallied(tally.sums[0], 200, tally.histogram[0]))
+        found = interval(tallied(tally.sums[0], 200, *hits(tally.histogram[0])))
         right = interval(facts_of(losses[:, 0]))
         assert found.kind == right.kind
         assert found[:2] == pytest.approx(right[:2], rel=1e-3, abs=1e-12)
