@@ -56,7 +56,8 @@ class Interval(NamedTuple):
 def facts_of(losses: np.ndarray) -> Facts:
     """Return the facts of losses, (R,), R >= 2."""
     repeats = len(losses)
-    mean = float(losses.mean())
+    with np.errstate(invalid="ignore"):
+        mean = float(losses.mean())
     if not math.isfinite(mean):
         return Facts(repeats, mean, math.nan)
     least, largest = float(losses.min()), float(losses.max())
@@ -122,9 +123,10 @@ def interval(facts: Facts, least: float = 0.0, largest: float = 1.0) -> Interval
       Pearson (1934) for K of R. Where a and B are finite its ends use 2 % each, and the last 1 % is
       for a third value that was missed: of probability up to P = 1 - 0.01^(1/R), placed at a and at
       B; else 2.5 % each ("clopper-pearson").
-    - They are skewed, |g| > 0.2 sqrt(R) with g their skewness, and a and B are finite: mean +- (sqrt(2 V x / R) + 7 x (B - a) / (3 (R - 1))) with V
-      their variance and x = ln(4 / 0.05), the empirical Bernstein bound of Maurer and Pontil
-      (2009), theorem 4, on both sides ("bernstein").
+    - They are skewed, |g| > 0.2 sqrt(R) with g their skewness, and a and B are finite: mean +-
+      (sqrt(2 V x / R) + 7 x (B - a) / (3 (R - 1))) with V their variance and x = ln(4 / 0.05), the
+      empirical Bernstein bound of Maurer and Pontil (2009), theorem 4, on both sides
+      ("bernstein").
     - Else mean +- t standard errors, with Student's t of R - 1 degrees ("normal").
 
     Where a and B are finite only the last needs more than that losses lie between them. It may miss

@@ -107,14 +107,13 @@ def lineage(
     -------
     DataFrame
         One row per generation, 0 for the truth: generation, stage, access, n, data, inputs, labels;
-        the
-        means over the repeats of to_truth and to_previous, TV(., . | rho) to the truth and to the
-        last table; of heterozygosity, sum_s rho_s (1 - sum_a q(a|s)^2), the probability that two
-        labels of a row differ; of point_masses, the probability of an input whose row is a point
-        mass; each with its standard error in a column that ends in _se, and an interval that holds
-        the expected value with a probability of 95 %, in columns that end in _low and _high, of the
-        kind in _interval (see `kt_theory.intervals.interval`); repeats, seed. What the truth itself has is no
-        estimate. The first generations do not depend on those that follow.
+        the means over the repeats of to_truth and to_previous, TV(., . | rho) to the truth and to
+        the last table; of heterozygosity, sum_s rho_s (1 - sum_a q(a|s)^2), the probability that
+        two labels of a row differ; of point_masses, the probability of an input whose row is a
+        point mass; each with its standard error in a column that ends in _se, and an interval that
+        holds the expected value with a probability of 95 %, in columns that end in _low and _high,
+        of the kind in _interval (see `kt_theory.intervals.interval`); repeats, seed. What the truth
+        itself has is no estimate. The first generations do not depend on those that follow.
 
     Raises
     ------

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import kt_theory as kt
-from kt_theory.kernels.divergences import NAMES, log_table
 from kt_theory.intervals import Facts, interval
+from kt_theory.kernels.divergences import NAMES, log_table
 from kt_theory.kernels.statistics import WIDE_BINS, WIDE_SUMS, moments, quantiles
 from kt_theory.kernels.tally import accumulate_wide
 from kt_theory.losses import LOSSES, TV, as_losses
