@@ -94,9 +94,9 @@ def risk_command(
     granted = None if access is None else catalogue.level(access, source.inputs)
     asked = [catalogue.student(name, source.inputs) for name in students or []]
     chosen = as_students(asked or catalogue.default_students(granted))
-    click.echo(tables.folded([str(source)]))
     how: dict[str, Any] = {"access": granted, "threads": threads, "loss": losses}
     run = simulate(source, chosen, sizes, repeats, seed, **how)
+    click.echo(tables.folded([str(source)]))
     frame = run.frame.copy()
     study.bound_columns(frame)
     click.echo(tables.risks(frame))

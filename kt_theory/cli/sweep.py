@@ -136,7 +136,10 @@ def run(
     except KeyboardInterrupt as interrupt:
         click.echo("interrupted: what was finished is saved, the same command goes on", err=True)
         sys.exit(machine.exit_status(interrupt))
-    if not summary.blocks and not summary.failures:
+    stopped = minutes is not None and not {"missing", "unfinished"}.isdisjoint(summary.cells)
+    if not summary.blocks and shard is None and stopped:
+        click.echo("stopped before a block was done, the same command goes on: ", nl=False)
+    elif not summary.blocks and not summary.failures:
         click.echo("nothing to run: ", nl=False)
     else:
         click.echo(

@@ -70,6 +70,7 @@ def lineage(
     the floor.
 
     In self-distillation the visited rows (unvisited ones go back to Uniform) of
+
     - ce_sgl drift at random and end as point masses, each label with its probability:
       `heterozygosity`, `fixation`;
     - ce_ptl are squared in each generation, p^(2^g) for large n: point masses on the most probable

@@ -36,7 +36,7 @@ LARGEST_FILE = 1 << 24
 """Most bytes of a specification's file, which takes a second for each three million."""
 
 _SIZES = ("inputs", "labels")
-_KEYS = (
+KEYS = (
     "name",
     "seed",
     "students",
@@ -49,6 +49,7 @@ _KEYS = (
     "grid",
     "teachers",
 )
+"""What stands at the top of a specification; docs/sweep-format.md has each with examples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,8 +166,8 @@ class Spec(ByContent):
 
     def __init__(self, **document: Any) -> None:
         for key in document:
-            if key not in _KEYS:
-                raise unknown_name("key", key, _KEYS)
+            if key not in KEYS:
+                raise unknown_name("key", key, KEYS)
         for key in ("name", "teachers", "n"):
             if key not in document:
                 own = document.get("teachers") if key == "n" else None
