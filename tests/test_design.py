@@ -24,7 +24,7 @@ FLOORS = [
     {"objectives"},
     {"teachers", "compression"},
     {"kernels"},
-    {"queries", "dumps"},
+    {"queries", "dumps", "intervals"},
     {"exact"},
     {"students"},
     {"limits"},
