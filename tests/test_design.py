@@ -34,7 +34,7 @@ FLOORS = [
     {"rates"},
     {"figures"},
     {"testing"},
-    {"study", "consistency"},
+    {"study", "consistency", "worst"},
     {"generations"},
     {"sweep"},
     {"reproduce", "atlas"},
@@ -137,7 +137,7 @@ def test_public_names_exist_and_are_documented(name):
 
 
 def test_the_public_list_fits_on_one_page():
-    assert len(kt.__all__) <= 54
+    assert len(kt.__all__) <= 56
 
 
 def test_no_kernel_leaves_the_order_of_a_sum_to_the_compiler():

@@ -168,7 +168,9 @@ def test_a_folder_is_looked_at_without_importing(package, tmp_path):
     for file in package.iterdir():
         if file.is_file():
             file.write_text("raise SystemExit('imported')")
-    words = "from kt_theory.sweep import load, status; load({0!r}, exact=True); print(status({0!r}))"
+    words = (
+        "from kt_theory.sweep import load, status; load({0!r}, exact=True); print(status({0!r}))"
+    )
     looked = python("-c", words.format(str(tmp_path / "out")), cwd=package.parent)
     assert looked.returncode == 0, looked.stderr
     assert "8" in looked.stdout
@@ -243,9 +245,11 @@ def test_a_namesake_of_another_folder_is_not_taken_for_this_one(tmp_path):
     name = f"own_file_{next(COUNT)}"
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / f"{name}.py").write_text(AMOUNTS + "import kt_theory as kt\n"
+        (tmp_path / folder / f"{name}.py").write_text(
+            AMOUNTS + "import kt_theory as kt\n"
             "def rule(counts, revealed, out):\n    out[:] = 0.25\n"
-            "flat = kt.Student('flat', 'hard', rule)\n")
+            "flat = kt.Student('flat', 'hard', rule)\n"
+        )
     recipe = catalogue.student_recipe(f"{name}:flat", tmp_path / "one")
     assert catalogue.build_student(recipe).name == f"{name}:flat"
     assert f"one{os.sep}{name}.py" in catalogue.origin(recipe)
