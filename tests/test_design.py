@@ -34,7 +34,7 @@ FLOORS = [
     {"overview"},
     {"rates"},
     {"testing"},
-    {"study", "consistency"},
+    {"study", "consistency", "worst"},
     {"generations"},
     {"sweep"},
     {"reproduce", "atlas"},
