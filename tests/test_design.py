@@ -43,6 +43,7 @@ FLOORS = [
     {"transfer"},
     {"speculative"},
     {"planner"},
+    {"explore"},
     {"cli"},
     {"__main__"},
 ]
