@@ -44,6 +44,7 @@ FLOORS = [
     {"speculative"},
     {"planner"},
     {"plot"},
+    {"explore"},
     {"cli"},
     {"__main__"},
 ]
