@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -51,11 +52,17 @@ FLOORS = [
 """From the ground up: a module imports from its own room and from lower ones."""
 
 
+@functools.cache
 def modules():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        if parts[0] != "__init__":
-            yield parts, ast.parse(path.read_text())
+    """All modules, parsed once: a list of (parts of the path, tree)."""
+    paths = [
+        (path.relative_to(PACKAGE).with_suffix("").parts, path) for path in PACKAGE.rglob("*.py")
+    ]
+    return [
+        (parts, ast.parse(path.read_text()))
+        for parts, path in sorted(paths)
+        if parts[0] != "__init__"
+    ]
 
 
 def imported(tree, *, top_level_only=False):
