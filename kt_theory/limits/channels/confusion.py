@@ -138,7 +138,7 @@ class ConfusedLabels(Bracket):
 
     @cached_property
     def near_pairs(self) -> list[tuple[int, int]]:
-        """The pairs of labels whose rows in C are nearest: three at most, one where all are alike."""
+        """The pairs of labels whose rows in C are nearest: three at most, or one of equal ones."""
         if self.rate is not None:
             return [(0, 1)]
         first, second = np.triu_indices(self.labels, 1)
