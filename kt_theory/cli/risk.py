@@ -81,6 +81,7 @@ def risk_command(
     from kt_theory import catalogue, figures, study
     from kt_theory.losses import as_losses
     from kt_theory.output import refuse_unwritable, write_table
+    from kt_theory.plot.page import risks_page
     from kt_theory.simulation.run import simulate
     from kt_theory.students import as_students
     from kt_theory.validation import whole_number
@@ -105,5 +106,5 @@ def risk_command(
     if plot is not None:
         with figures.style():
             name = NAME if str(teacher) == "-" else teacher.name
-            picture = study.draw_risks(frame, source, name)
+            picture = risks_page(frame, source, name)
             click.echo(f"wrote {figures.write(picture, plot)}")
