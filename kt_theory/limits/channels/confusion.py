@@ -138,7 +138,9 @@ class ConfusedLabels(Bracket):
 
     @cached_property
     def near_pairs(self) -> list[tuple[int, int]]:
-        """The pairs of labels whose rows in C are nearest: three at most."""
+        """The pairs of labels whose rows in C are nearest: three at most, or one of equal ones."""
+        if self.rate is not None:
+            return [(0, 1)]
         first, second = np.triu_indices(self.labels, 1)
         overlap = np.sqrt(self.confusion[first] * self.confusion[second]).sum(axis=1)
         nearest = np.argsort(-overlap, kind="stable")[:3]
