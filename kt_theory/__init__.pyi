@@ -53,5 +53,6 @@ from .transfer.fit import Copy as Copy
 from .transfer.fit import fit as fit
 from .transfer.sets import TransferSet as TransferSet
 from .transfer.until import fit_until as fit_until
+from .worst.teacher import worst_teacher as worst_teacher
 
 __version__: str

@@ -36,7 +36,9 @@ class Limit(ByContent):
     teacher : Teacher or None
         The (nearly) least favourable teacher. Where an optimal student is known, its exact risk
         there is `lower`. Where the lower bound comes from a prior over teachers and from no single
-        one, it is a teacher that is bad for the student of `upper`, or None.
+        one, it is a teacher that is bad for the student of `upper` and, of hard labels, for the
+        frequencies too, or None. No single teacher has a lower bound of its own: a student that
+        always writes it loses nothing there.
     reference : str
         The theorem, and what remains open where the value is not exact.
     access : str
@@ -45,6 +47,10 @@ class Limit(ByContent):
         The class of teachers and the number of samples.
     loss : str
         In which loss.
+    prior : str
+        The law over teachers whose Bayes risk `lower` is, in words, where it is more than a random
+        order of the labels of `teacher`; else empty. The mean of such a law, often uniform rows, is
+        no teacher of that risk.
     over : callable or None
         n to the same limit after n samples; not compared.
     """
@@ -59,6 +65,7 @@ class Limit(ByContent):
     labels: int
     n: int
     loss: str = "tv"
+    prior: str = ""
     over: Callable[[int], Limit] | None = field(default=None, compare=False, repr=False)
 
     def at(self, n: Any) -> list[Limit]:
