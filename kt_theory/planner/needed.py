@@ -257,8 +257,8 @@ def needed_by(student: Student, teacher: Teacher, tv: Any, confidence: Any = Non
     one = plan_teachers.OnTeacher(level, bracket, teacher, student)
     if (kept := one.endless) > goal:
         reason = (
-            f"impossible, {student.name} keeps TV = {kept:.6g} > {goal:g} on this teacher after any "
-            "number of queries"
+            f"impossible, {student.name} keeps TV = {kept:.6g} > {goal:g} on this teacher after "
+            "any number of queries"
         )
         certificate = f"exact risk of {student.name} on this teacher as n grows"
         beyond = LARGEST_COUNT + 1

@@ -158,8 +158,8 @@ def plans(
         raise ValueError(f"prices is a {type(prices).__name__}: must map access levels to prices")
     shown |= {name: asked(one.access, None, None, 1, 1) for name, one in others.items()}
     price = dict(_price(name, value, shown) for name, value in (prices or {}).items())
-    for name, one in others.items():
-        price.setdefault(name, price.get(one.access.name, (math.nan, math.nan)))
+    for name, other in others.items():
+        price.setdefault(name, price.get(other.access.name, (math.nan, math.nan)))
     tables: list[pd.DataFrame] = []
     wanted = list(tvs)
     with tqdm(

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-
 from kt_theory.cli import main
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
