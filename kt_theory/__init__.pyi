@@ -4,6 +4,7 @@ from . import generations as generations
 from . import graphs as graphs
 from . import losses as losses
 from . import objectives as objectives
+from . import plot as plot
 from . import queries as queries
 from . import students as students
 from . import sweep as sweep

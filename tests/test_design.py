@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -17,13 +18,14 @@ PACKAGE = Path(kt.__file__).parent
 FLOORS = [
     {"machine", "interrupts"},
     {"content", "validation", "sources", "output", "delimited"},
+    {"figures"},
     {"numeric", "packed"},
     {"graphs", "affine", "teacher"},
     {"access", "losses", "ngrams"},
     {"objectives"},
     {"teachers", "compression"},
     {"kernels"},
-    {"queries", "dumps"},
+    {"queries", "dumps", "intervals"},
     {"exact"},
     {"students"},
     {"limits"},
@@ -32,7 +34,6 @@ FLOORS = [
     {"minimax"},
     {"overview"},
     {"rates"},
-    {"figures"},
     {"testing"},
     {"study", "consistency", "worst"},
     {"generations"},
@@ -43,17 +44,25 @@ FLOORS = [
     {"transfer"},
     {"speculative"},
     {"planner"},
+    {"plot"},
+    {"explore"},
     {"cli"},
     {"__main__"},
 ]
 """From the ground up: a module imports from its own room and from lower ones."""
 
 
+@functools.cache
 def modules():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        if parts[0] != "__init__":
-            yield parts, ast.parse(path.read_text())
+    """All modules, parsed once: a list of (parts of the path, tree)."""
+    paths = [
+        (path.relative_to(PACKAGE).with_suffix("").parts, path) for path in PACKAGE.rglob("*.py")
+    ]
+    return [
+        (parts, ast.parse(path.read_text()))
+        for parts, path in sorted(paths)
+        if parts[0] != "__init__"
+    ]
 
 
 def imported(tree, *, top_level_only=False):

@@ -9,6 +9,8 @@ from decimal import Decimal
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kt_theory.access import Access
 from kt_theory.access.shows import WHOLE_ROW
 from kt_theory.catalogue import level as named_level
@@ -31,7 +33,7 @@ from kt_theory.validation import entries_of, shown, unit_interval, unknown_name,
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SampleSize", "plan", "plans", "samples_needed"]
+__all__ = ["SampleSize", "plan", "plans", "priced", "samples_needed", "side_by_side"]
 
 _USUAL_TV = 0.05
 
@@ -160,32 +162,23 @@ def plans(
     price = dict(_price(name, value, shown) for name, value in (prices or {}).items())
     for name, other in others.items():
         price.setdefault(name, price.get(other.access.name, (math.nan, math.nan)))
+    levels_shown = {name: one.level for name, one in shown.items()}
     tables: list[pd.DataFrame] = []
     wanted = list(tvs)
     with tqdm(
         total=len(wanted) * len(shown), unit="levels", delay=2, disable=None, leave=False
     ) as bar:
         for tv in wanted:
-            rows = []
+            found = {}
             for name, one in shown.items():
                 bar.set_postfix_str(name, refresh=False)
                 if name in others and isinstance(source, Teacher):
-                    found = needed_by(others[name], source, tv, confidence)
+                    found[name] = needed_by(others[name], source, tv, confidence)
                 else:
-                    found = needed_at(one, inputs, labels, tv, source, confidence, tops)
-                row = {"access": name, "lower": found.lower, "n": found.n}
-                if isinstance(source, TransferSet):
-                    row["low"], row["high"] = found.interval or (None, None)
-                if prices is not None:
-                    query, entry = price.get(name, (math.nan, math.nan))
-                    each = query + one.level.revealed(width) * entry
-                    row["cost"] = math.nan if found.n is None else found.n * each
-                    if isinstance(source, TransferSet):
-                        low, high = found.interval or (math.nan, math.nan)
-                        row["cost_low"], row["cost_high"] = low * each, high * each
-                rows.append(row | {"certificate": found.certificate, "reason": found.reason})
+                    found[name] = needed_at(one, inputs, labels, tv, source, confidence, tops)
                 bar.update()
-            tables.append(_table(rows, prices is not None))
+            frame = side_by_side(found, intervals=isinstance(source, TransferSet))
+            tables.append(frame if prices is None else priced(frame, price, levels_shown, width))
     return tables
 
 
@@ -201,15 +194,59 @@ def _students(source: Any, given: list[Any]) -> dict[str, Student]:
     return {f"{one.access.name}: {one.name}": one for one in found}
 
 
-def _table(rows: list[dict[str, Any]], priced: bool) -> pd.DataFrame:
+def side_by_side(found: Mapping[str, SampleSize], *, intervals: bool = False) -> pd.DataFrame:
+    """Return the table of `plan`, without costs, of what each level needs.
+
+    Parameters
+    ----------
+    found : mapping of str to SampleSize
+        By the name of the level.
+    intervals : bool
+        Also low and high, as for a transfer set.
+    """
     import pandas as pd
 
+    rows = []
+    for name, needed in found.items():
+        row: dict[str, Any] = {"access": name, "lower": needed.lower, "n": needed.n}
+        if intervals:
+            row["low"], row["high"] = needed.interval or (None, None)
+        rows.append(row | {"certificate": needed.certificate, "reason": needed.reason})
     frame = pd.DataFrame(rows)
-    frame = frame.astype({name: "Int64" for name in ("n", "lower", "low", "high") if name in frame})
-    if priced:
-        cheapest = frame["cost"].notna() & (frame["cost"] == frame["cost"].min())
-        frame.insert(frame.columns.get_loc("cost") + 1, "cheapest", cheapest)
-    return frame
+    return frame.astype({name: "Int64" for name in ("n", "lower", "low", "high") if name in frame})
+
+
+def priced(
+    frame: pd.DataFrame,
+    prices: Mapping[str, tuple[float, float]],
+    levels: Mapping[str, Access],
+    labels: int,
+) -> pd.DataFrame:
+    """Return a table of `side_by_side` with cost and cheapest, and for intervals cost_low and
+    cost_high.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    prices : mapping of str to (float, float)
+        Price per query and per revealed log-probability, by level; those without have no cost.
+    levels : mapping of str to Access
+        Every level of the table.
+    labels : int
+        A.
+    """
+    each = []
+    for name in frame["access"]:
+        query, entry = prices.get(name, (math.nan, math.nan))
+        each.append(query + levels[name].revealed(labels) * entry)
+    costs = {"cost": "n"} | ({"cost_low": "low", "cost_high": "high"} if "low" in frame else {})
+    found = frame.copy()
+    for cost, number in costs.items():
+        queries = frame[number].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+        found.insert(found.columns.get_loc("certificate"), cost, queries * each)
+    cheapest = found["cost"].notna() & (found["cost"] == found["cost"].min())
+    found.insert(found.columns.get_loc("cost") + 1, "cheapest", cheapest)
+    return found
 
 
 def _sizes(

@@ -4,7 +4,8 @@ randomness.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 import numpy as np
 
@@ -18,9 +19,31 @@ from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import as_given, sample_sizes
 
 
+@overload
 def exact_risk(
     teacher: Teacher,
-    student: Any,
+    student: str | Student,
+    n: float | np.number,
+    *,
+    queries: QueryLaw | None = None,
+    loss: str | Loss = "tv",
+) -> float: ...
+
+
+@overload
+def exact_risk(
+    teacher: Teacher,
+    student: str | Student,
+    n: Sequence[float] | np.ndarray,
+    *,
+    queries: QueryLaw | None = None,
+    loss: str | Loss = "tv",
+) -> np.ndarray: ...
+
+
+def exact_risk(
+    teacher: Teacher,
+    student: str | Student,
     n: Any,
     *,
     queries: QueryLaw | None = None,

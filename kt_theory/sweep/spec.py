@@ -36,7 +36,7 @@ LARGEST_FILE = 1 << 24
 """Most bytes of a specification's file, which takes a second for each three million."""
 
 _SIZES = ("inputs", "labels")
-_KEYS = (
+KEYS = (
     "name",
     "seed",
     "students",
@@ -49,6 +49,7 @@ _KEYS = (
     "grid",
     "teachers",
 )
+"""What stands at the top of a specification; docs/sweep-format.md has each with examples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +135,7 @@ class Spec(ByContent):
         inputs and labels. Lists are crossed; `zip` names those that move together. `n` here
         replaces the common one; `name` is the teacher's name in tables. A family that takes n gets
         the n of the cell.
-    n : int, sequence of int or mapping
+    n : int, array_like of int or mapping
         {"logspace": [2, 5, 13]} is 13 values from 10^2 to 10^5, rounded.
     students : sequence of str or mapping
         Such as "ce_sgl", "top_k(5)", "add_c(0.5)", "grad_ful(path)" or "grad_ful(cycle, 2)" (graph,
@@ -166,8 +167,8 @@ class Spec(ByContent):
 
     def __init__(self, **document: Any) -> None:
         for key in document:
-            if key not in _KEYS:
-                raise unknown_name("key", key, _KEYS)
+            if key not in KEYS:
+                raise unknown_name("key", key, KEYS)
         for key in ("name", "teachers", "n"):
             if key not in document:
                 own = document.get("teachers") if key == "n" else None
@@ -180,6 +181,7 @@ class Spec(ByContent):
                         f"{key} is missing: a sweep needs name, n, teachers and repeats or "
                         "target_se"
                     )
+        document = {key: _without_arrays(value) for key, value in document.items()}
         self.name = _text(document["name"], "name")
         self.seed = whole_number(document.get("seed", 0), "seed", high=2**128)
         self.repeats, self.target_se, self.max_repeats = _precision(document)
@@ -360,6 +362,15 @@ def _losses(document: Mapping[str, Any]) -> list[str]:
         if not (isinstance(name, str) and name in LOSSES):
             raise unknown_name("loss", name, LOSSES)
     return [loss.name for loss in as_losses(named)]
+
+
+def _without_arrays(value: Any) -> Any:
+    """Return a value of a specification with lists in place of arrays and columns of tables."""
+    if isinstance(value, Mapping):
+        return {key: _without_arrays(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_arrays(item) for item in value]
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _listed(value: Any, name: str) -> list[Any]:
