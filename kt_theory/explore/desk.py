@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any
 
-from kt_theory.explore.questions import Question
+from kt_theory.explore.questions import Question, load
 
 _KEPT = 5000
 PATIENCE = 0.1
@@ -24,6 +24,7 @@ class Desk:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
+        self._loading = threading.Lock()
         self._known: OrderedDict[Question, Future[Any]] = OrderedDict()
         self._waiting: dict[str, list[Question]] = {}
 
@@ -36,7 +37,7 @@ class Desk:
         Raises
         ------
         Exception
-            Whatever computing an answer raised.
+            Whatever computing an answer raised; who asks again has it computed again.
         """
         with self._changed:
             every = [question for asked in lanes.values() for question in asked]
@@ -47,7 +48,12 @@ class Desk:
                 self._waiting[lane] = [each for each in asked if not futures[each].done()]
             self._changed.notify_all()
         done = wait(futures.values(), timeout=patience).done
-        return {question: future.result() for question, future in futures.items() if future in done}
+        known = {question: future for question, future in futures.items() if future in done}
+        failed = [question for question, future in known.items() if future.exception()]
+        with self._changed:
+            for question in failed:
+                self._known.pop(question, None)
+        return {question: future.result() for question, future in known.items()}
 
     def _wanted(self, question: Question) -> Future[Any]:
         if question not in self._known:
@@ -58,6 +64,9 @@ class Desk:
         return self._known[question]
 
     def _work(self, lane: str) -> None:
+        # Threads that import a module at the same time may see it half made.
+        with self._loading:
+            load()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting[lane])
