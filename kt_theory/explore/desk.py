@@ -10,29 +10,47 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any
 
-from kt_theory.explore.questions import Question, load
+from kt_theory.explore.questions import Question
 
 _KEPT = 5000
-PATIENCE = 0.1
-"""Seconds that an answer waits for what is quick."""
+PATIENCE = 0.25
+"""Seconds that an answer waits for what it is mainly about."""
+_MORE = 0.05
+"""Seconds that it then waits for the rest."""
 
 
 class Desk:
     """What was asked, and what is known of it. Each lane is a thread of its own: what is slow holds
     up nothing but its lane.
+
+    Parameters
+    ----------
+    first : sequence of Question
+        Computed before any lane begins, which would only take time from them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: Sequence[Question] = ()) -> None:
         self._changed = threading.Condition()
-        self._loading = threading.Lock()
         self._known: OrderedDict[Question, Future[Any]] = OrderedDict()
         self._waiting: dict[str, list[Question]] = {}
+        self._open = threading.Event()
+        threading.Thread(target=self._begin, args=(first,), daemon=True).start()
 
     def ask(
-        self, lanes: Mapping[str, Sequence[Question]], patience: float = PATIENCE
+        self,
+        lanes: Mapping[str, Sequence[Question]],
+        awaited: Sequence[Question] = (),
+        patience: float = PATIENCE,
     ) -> dict[Question, Any]:
-        """Return the answers that are known within `patience` seconds; the others are computed in
-        order. What its lane was asked before and has not begun is forgotten.
+        """Return the answers that are known; the others are computed in order. What its lane was
+        asked before and has not begun is forgotten.
+
+        Parameters
+        ----------
+        lanes : mapping of str to sequence of Question
+        awaited : sequence of Question
+            Those that are waited for, at most `patience` seconds.
+        patience : float
 
         Raises
         ------
@@ -47,7 +65,8 @@ class Desk:
                     threading.Thread(target=self._work, args=(lane,), daemon=True).start()
                 self._waiting[lane] = [each for each in asked if not futures[each].done()]
             self._changed.notify_all()
-        done = wait(futures.values(), timeout=patience).done
+        wait([futures[question] for question in awaited], timeout=patience)
+        done = wait(futures.values(), timeout=_MORE).done
         known = {question: future for question, future in futures.items() if future in done}
         failed = [question for question, future in known.items() if future.exception()]
         with self._changed:
@@ -63,19 +82,27 @@ class Desk:
             self._known.popitem(last=False)
         return self._known[question]
 
+    def _begin(self, first: Sequence[Question]) -> None:
+        for question in first:
+            self._compute(question)
+        self._open.set()
+
     def _work(self, lane: str) -> None:
-        # Threads that import a module at the same time may see it half made.
-        with self._loading:
-            load()
+        self._open.wait()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting[lane])
                 question = self._waiting[lane].pop(0)
-                future = self._known.get(question)
-                if future is None or future.running() or future.done():
-                    continue
-                future.set_running_or_notify_cancel()
-            try:
-                future.set_result(question())
-            except Exception as error:
-                future.set_exception(error)
+            self._compute(question)
+
+    def _compute(self, question: Question) -> None:
+        """Compute an answer, unless that has begun elsewhere."""
+        with self._changed:
+            future = self._wanted(question)
+            if future.running() or future.done():
+                return
+            future.set_running_or_notify_cancel()
+        try:
+            future.set_result(question())
+        except Exception as error:
+            future.set_exception(error)

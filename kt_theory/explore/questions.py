@@ -94,7 +94,9 @@ class Copy:
 
 
 def load() -> None:
-    """Import the libraries that answers need, which load when they are first used."""
+    """Import the libraries that answers need: threads that import one at the same time may see it
+    half made.
+    """
     for name in ("pandas", "scipy.sparse.csgraph", "scipy.signal", "scipy.stats"):
         import_module(name)
 
