@@ -7,7 +7,7 @@ TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 # Hundreds of processes start in the tests: what they import is compiled once, whatever the caller wants.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce atlas test checked compiled test-long test-arm battery bench bench-transfer widths bench-losses bench-storage bench-sweeps attack mutants clean
+.PHONY: reproduce atlas test checked compiled test-long test-arm battery bench bench-transfer widths bench-losses bench-storage bench-sweeps docs attack mutants clean
 
 reproduce: $(READY)
 	$(BIN)/kt-theory reproduce
@@ -68,6 +68,14 @@ bench-storage: $(READY)
 
 bench-sweeps: $(READY)
 	$(BIN)/python benchmarks/sweep_overhead.py
+
+# The site, in docs/_build/html; whatever Sphinx warns of is an error.
+docs: $(READY) .venv/docs
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+.venv/docs: pyproject.toml constraints.txt | $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[docs]'
+	touch $@
 
 attack: $(READY)
 	PYTHONPATH=tests:examples $(BIN)/python -m attack --out attack.jsonl

@@ -199,18 +199,26 @@ def _squares(p: Array, q: Array) -> Array:
 
 
 TV = SumOverLabels("tv", "1/2 sum |p - q|", 1.0, _half_gap)
+"""Total variation, the loss of Zhao and Zhu (2023)."""
 KL = SumOverLabels("kl", "sum p log(p / q)", math.inf, _relative_entropy)
+"""Relative entropy of the teacher's row to the student's, in nats."""
 REVERSE_KL = SumOverLabels("reverse_kl", "sum q log(q / p)", math.inf, _reverse_relative_entropy)
+"""Relative entropy of the student's row to the teacher's, in nats."""
 CHI2 = SumOverLabels("chi2", "sum (p - q)^2 / q", math.inf, _squares_over)
+"""Pearson's chi-square of the teacher's row to the student's."""
 HELLINGER2 = SumOverLabels("hellinger2", "1 - sum sqrt(p q)", 1.0, _half_square_of_roots)
+"""The squared Hellinger distance."""
 JS = SumOverLabels(
     "js",
     "1/2 kl(p, m) + 1/2 kl(q, m), m = (p + q) / 2",
     math.log(2.0),
     _entropies_to_the_middle,
 )
+"""The Jensen-Shannon divergence, in nats."""
 L2 = SumOverLabels("l2", "sum (p - q)^2", 2.0, _squares)
+"""The squared Euclidean distance."""
 ACCEPTANCE = SumOverLabels("acceptance", "sum min(p, q) = 1 - tv", 1.0, np.minimum)
+"""The share of a draft's labels that speculative sampling keeps: the more the better."""
 
 LOSSES: dict[str, SumOverLabels] = {
     loss.name: loss for loss in (TV, KL, REVERSE_KL, CHI2, HELLINGER2, JS, L2, ACCEPTANCE)

@@ -43,6 +43,10 @@ def identifying(frame: pd.DataFrame) -> list[str]:
     return [key for key in there if key != "loss" or frame[key].nunique() > 1]
 
 
+_NAMED = 5
+"""Curves that a warning names besides the worst."""
+
+
 class PowerLawWarning(UserWarning):
     """The local slope of a curve changes significantly and by more than `RELEVANT_CHANGE` over the
     range fitted.
@@ -71,7 +75,8 @@ def fit_rate(
     that at the first, of the least-squares parabola. Its interval uses the standard errors as given
     (normal quantile), the residuals (t, points-3) where they are unknown, and has no width where
     all are zero, as on an exact curve. If the change exceeds 0.1 in size (relevant) and its
-    interval excludes 0 (significant), `power_law` is False and a `PowerLawWarning` is issued.
+    interval excludes 0 (significant), `power_law` is False, and one `PowerLawWarning` names all
+    such curves.
 
     Parameters
     ----------
@@ -106,6 +111,7 @@ def fit_rate(
     Warns
     -----
     PowerLawWarning
+        Once, with the names of all curves that are none.
     """
     import pandas as pd
 
@@ -115,16 +121,38 @@ def fit_rate(
     high = np.inf if n_max is None else _end(n_max, "n_max")
     if not low <= high:
         raise ValueError(f"n_min = {n_min}, n_max = {n_max}: n_min must not exceed n_max")
-    rows = []
+    rows, bent = [], {}
     for identity, name, points in _curves(frame, keys):
-        rows.append(identity | _fit_curve(points, name, x, y, level, low, high))
+        rows.append(identity | _fit_curve(points, x, y, level, low, high))
+        if not np.isnan(rows[-1]["slope"]) and not rows[-1]["power_law"]:
+            bent[name] = rows[-1]
     if all(np.isnan(row["slope"]) for row in rows):
         raise ValueError(
             f"{name}: {rows[-1]['points']} usable points, and no other curve has more: a rate "
             f"needs positive {x} and {y} at 3 different {x} (a teacher that moves with n needs one "
             "name, or name the curves with by=)"
         )
+    if bent:
+        warnings.warn(_no_power_laws(bent, len(rows), x, level), PowerLawWarning, stacklevel=2)
     return pd.DataFrame(rows)
+
+
+def _no_power_laws(bent: dict[str, dict[str, Any]], curves: int, x: str, level: float) -> str:
+    """Return the words of the one warning: which curves, and how the worst of them bends."""
+    worst = max(bent, key=lambda name: abs(bent[name]["slope_change"]))
+    fit = bent[worst]
+    others = [name for name in bent if name != worst]
+    also = ""
+    if others:
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        also = f"; nor for {len(others)} other of {curves} curves, by less: "
+        also += f"{'; '.join(others[:_NAMED])}{more}"
+    return (
+        f"{worst}: not a power law for {x} from {fit['n_min']:g} to {fit['n_max']:g}: the local "
+        f"slope changes by {fit['slope_change']:.3g} ({level:.0%} interval "
+        f"{fit['slope_change_low']:.3g} to {fit['slope_change_high']:.3g}); narrow it by n_min and "
+        f"n_max{also}"
+    )
 
 
 def _end(value: Any, name: str) -> float:
@@ -172,9 +200,9 @@ def _curves(
 
 
 def _fit_curve(
-    points: pd.DataFrame, name: str, x: str, y: str, level: float, low: float, high: float
+    points: pd.DataFrame, x: str, y: str, level: float, low: float, high: float
 ) -> dict[str, Any]:
-    """Fit one curve: a row of `fit_rate` without its identity; warn if it is no power law."""
+    """Fit one curve: a row of `fit_rate` without its identity."""
     n, mean, std_error = _numbers(points, x), _numbers(points, y), _std_errors(points)
     ranged = (n >= low) & (n <= high) | np.isnan(n)
     usable = ranged & (n > 0) & (mean > 0) & np.isfinite(n) & np.isfinite(mean)
@@ -189,14 +217,6 @@ def _fit_curve(
     u, v = np.log(n), np.log(mean)
     change, least, most = _change(u, v, noise, level)
     power_law = not (abs(change) > RELEVANT_CHANGE and (least > 0.0 or most < 0.0))
-    if not power_law:
-        warnings.warn(
-            f"{name}: not a power law for {x} from {n.min():g} to {n.max():g}: the local slope "
-            f"changes by {change:.3g} ({level:.0%} interval {least:.3g} to {most:.3g}); narrow it "
-            "by n_min and n_max",
-            PowerLawWarning,
-            stacklevel=3,
-        )
     fit |= zip(_LINE, _line(u, v, noise, level), strict=True)
     fit |= zip(_BEND, (change, least, most), strict=True)
     return fit | {"n_min": n.min(), "n_max": n.max(), "power_law": power_law}

@@ -95,9 +95,11 @@ _MASKED = "entries are masked, which is missing data: entries must be finite"
 
 
 def whole_number(value: Any, name: str, *, low: int = 0, high: int = LARGEST_COUNT) -> int:
-    """Return `value` as an int in [low, high]; accepts 1000, 1e3 and NumPy integers, refuses 2.5,
-    True and "7".
+    """Return `value` as an int in [low, high]; accepts 1000, 1e3 and NumPy's numbers, refuses 2.5,
+    True, "7" and arrays.
     """
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0):
+        raise ValueError(f"{name} = {shown(value)}: must be one whole number; ask for each alone")
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -105,7 +107,9 @@ def whole_number(value: Any, name: str, *, low: int = 0, high: int = LARGEST_COU
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} = {shown(value)}: must be a whole number") from None
     if number != value:
-        raise ValueError(f"{name} = {shown(value)}: must be a whole number, not a fraction")
+        raise ValueError(
+            f"{name} = {shown(value)}: must be a whole number, not a fraction; round it"
+        )
     if number < low:
         raise ValueError(f"{name} = {shown(value)}: must be at least {low}")
     if number > high:

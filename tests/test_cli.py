@@ -198,6 +198,7 @@ def test_bad_input_is_one_line_and_status_2(words, message, table, tmp_path, mon
     errors = result.stderr.strip().splitlines()
     assert len(errors) == 1, errors
     assert message in errors[0]
+    assert not result.stdout
     made = {p.name for p in tmp_path.iterdir()} - set(before)
     assert all((tmp_path / name).is_dir() and not any((tmp_path / name).iterdir()) for name in made)
 

@@ -148,6 +148,26 @@ def test_curved_lines_are_warned_of(name, relative):
     assert not fit.loc[0, "power_law"]
 
 
+def test_one_warning_names_all_curves():
+    """The worst first, then at most five others; straight curves are not named."""
+    bent = [curve(N, 0.1 * (i + 1) + N**-0.5, teacher=f"t{i}", student="a") for i in range(9)]
+    frame = pd.concat([curve(N, N**-0.5, teacher="straight", student="a"), *bent])
+    with pytest.warns(PowerLawWarning) as seen:
+        fits = fit_rate(frame)
+    (warning,) = seen
+    said = str(warning.message)
+    assert "\n" not in said
+    worst = fits.loc[fits["slope_change"].idxmax(), "teacher"]
+    assert said.startswith(f"teacher={worst}, student=a: not a power law for n from 10 to 100000")
+    assert "nor for 8 other of 10 curves, by less: " in said
+    assert said.count("teacher=") == 6
+    assert said.endswith(" and 3 more")
+    assert "straight" not in said
+    assert warning.filename == __file__
+    assert fits["teacher"].nunique() == 10
+    assert fits["power_law"].sum() == 1
+
+
 def test_slope_change_of_a_parabola():
     u = np.log(N)
     mean = np.exp(-u + 0.01 * u**2)

@@ -8,6 +8,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pages
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -20,12 +21,8 @@ from kt_theory.limits.bias import largest_bias
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
-COMMANDS = [
-    line[2:]
-    for block in re.findall(r"```console\n(.*?)```", README, re.S)
-    for line in block.splitlines()
-]
+PYTHON = pages.blocks(README, "python")
+COMMANDS = pages.commands(README)
 
 
 def test_the_readme_has_examples():
@@ -44,7 +41,7 @@ def test_python_examples(code, capsys, tmp_path, monkeypatch):
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("readme")
     (path / "README.md").write_text(README, encoding="utf-8")
-    (spec,) = re.findall(r"```toml\n(.*?)```", README, re.S)
+    (spec,) = pages.blocks(README, "toml")
     (path / "rates.toml").write_text(spec)
     (records,) = [code for code in PYTHON if "answers.jsonl" in code]
     with contextlib.chdir(path):

@@ -43,10 +43,15 @@ from kt_theory.validation import (
 )
 
 HARD = Access(Nothing())
+"""The sampled label alone."""
 PARTIAL = Access(SampledLabel())
+"""The sampled label and its probability."""
 SOFT = Access(WholeRow())
+"""The sampled label and the whole row."""
 NON_TARGET = Access(NonTarget())
+"""The sampled label, and the other labels' probabilities given that it is none of them."""
 ARGMAX = Access(MostProbable())
+"""The most probable label alone."""
 
 LEVELS = {level.name: level for level in (HARD, PARTIAL, SOFT)}
 """The levels that need no parameter and are ordered, by name, in increasing order."""

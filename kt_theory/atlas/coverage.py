@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kt_theory import graphs, students
-from kt_theory.kernels.statistics import interval
 from kt_theory.limits.kappa import kappa
 from kt_theory.losses import RowLoss, row_loss
 from kt_theory.simulation.run import simulate
@@ -142,7 +141,6 @@ def coverage(repeats: int, seed: int, *, progress: bool = True) -> pd.DataFrame:
             (found,) = run.estimates
             light = _spread(max(size, 2), n)[1:]
             unit = float((light * (1.0 - light) ** n).mean())
-            low, high = interval(found.mean, found.std_error, repeats)
             apart = abs(found.mean - (size - 1.0) * unit)
             rows.append(
                 {
@@ -150,8 +148,8 @@ def coverage(repeats: int, seed: int, *, progress: bool = True) -> pd.DataFrame:
                     "n": n,
                     "unknown": found.mean,
                     "fitted": 1.0 + found.mean / unit,
-                    "fitted_low": 1.0 + low / unit,
-                    "fitted_high": 1.0 + high / unit,
+                    "fitted_low": 1.0 + found.low / unit,
+                    "fitted_high": 1.0 + found.high / unit,
                     "kappa": size,
                     "agrees": apart <= 4.9 * found.std_error,
                 }

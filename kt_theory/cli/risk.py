@@ -81,6 +81,7 @@ def risk_command(
     from kt_theory import catalogue, figures, study
     from kt_theory.losses import as_losses
     from kt_theory.output import refuse_unwritable, write_table
+    from kt_theory.plot.page import risks_page
     from kt_theory.simulation.run import simulate
     from kt_theory.students import as_students
     from kt_theory.validation import whole_number
@@ -94,9 +95,9 @@ def risk_command(
     granted = None if access is None else catalogue.level(access, source.inputs)
     asked = [catalogue.student(name, source.inputs) for name in students or []]
     chosen = as_students(asked or catalogue.default_students(granted))
-    click.echo(tables.folded([str(source)]))
     how: dict[str, Any] = {"access": granted, "threads": threads, "loss": losses}
     run = simulate(source, chosen, sizes, repeats, seed, **how)
+    click.echo(tables.folded([str(source)]))
     frame = run.frame.copy()
     study.bound_columns(frame)
     click.echo(tables.risks(frame))
@@ -105,5 +106,5 @@ def risk_command(
     if plot is not None:
         with figures.style():
             name = NAME if str(teacher) == "-" else teacher.name
-            picture = study.draw_risks(frame, source, name)
+            picture = risks_page(frame, source, name)
             click.echo(f"wrote {figures.write(picture, plot)}")

@@ -161,6 +161,13 @@ class Dump:
         counts = [part.positions for part in self.parts]
         return None if None in counts else sum(c for c in counts if c is not None)
 
+    def __repr__(self) -> str:
+        files = "1 part" if len(self.parts) == 1 else f"{len(self.parts):,} parts"
+        counts = ((self.positions, "positions"), (self.labels, "labels"))
+        known = [f"{count:,} {name}" for count, name in counts if count is not None]
+        rows = "whole rows" if self.whole else "rows that list some labels"
+        return f"Dump({', '.join([files, *known, rows])})"
+
     def split(self) -> list[Dump]:
         """Return a dump for each part, for workers."""
         return [replace(self, parts=(part,)) for part in self.parts]

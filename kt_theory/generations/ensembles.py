@@ -68,8 +68,8 @@ def ensemble(
     -------
     DataFrame
         One row per average and number of members: teacher, average, members, sigma, inputs, labels;
-        mean, std_error, low and high (95 %) of TV(ensemble, pi | rho); repeats, seed. Ensembles of
-        one run share their members.
+        mean, std_error, low and high (95 %) with their kind, interval, of TV(ensemble, pi | rho);
+        repeats, seed. Ensembles of one run share their members.
 
     Source: Allen-Zhu and Li (2020), arXiv 2012.09816; Hinton, Vinyals and Dean (2015), arXiv
     1503.02531.

@@ -70,6 +70,7 @@ def lineage(
     the floor.
 
     In self-distillation the visited rows (unvisited ones go back to Uniform) of
+
     - ce_sgl drift at random and end as point masses, each label with its probability:
       `heterozygosity`, `fixation`;
     - ce_ptl are squared in each generation, p^(2^g) for large n: point masses on the most probable
@@ -107,14 +108,13 @@ def lineage(
     -------
     DataFrame
         One row per generation, 0 for the truth: generation, stage, access, n, data, inputs, labels;
-        the
-        means over the repeats of to_truth and to_previous, TV(., . | rho) to the truth and to the
-        last table; of heterozygosity, sum_s rho_s (1 - sum_a q(a|s)^2), the probability that two
-        labels of a row differ; of point_masses, the probability of an input whose row is a point
-        mass; each with its standard error in a column that ends in _se, and an interval that holds
-        the expected value with a probability of 95 %, in columns that end in _low and _high (see
-        `kt_theory.kernels.statistics.interval`); repeats, seed. What the truth itself has is no
-        estimate. The first generations do not depend on those that follow.
+        the means over the repeats of to_truth and to_previous, TV(., . | rho) to the truth and to
+        the last table; of heterozygosity, sum_s rho_s (1 - sum_a q(a|s)^2), the probability that
+        two labels of a row differ; of point_masses, the probability of an input whose row is a
+        point mass; each with its standard error in a column that ends in _se, and an interval that
+        holds the expected value with a probability of 95 %, in columns that end in _low and _high,
+        of the kind in _interval (see `kt_theory.intervals.interval`); repeats, seed. What the truth
+        itself has is no estimate. The first generations do not depend on those that follow.
 
     Raises
     ------
@@ -157,24 +157,25 @@ def lineage(
     return pd.DataFrame(rows)
 
 
-def _known(values: np.ndarray) -> dict[str, float]:
+def _known(values: np.ndarray) -> dict[str, Any]:
     """Return the columns of measures that are no estimates, (4,)."""
-    found: dict[str, float] = {}
+    found: dict[str, Any] = {}
     for column, value in zip(COLUMNS, values.tolist(), strict=True):
-        found |= _columns(column, value, 0.0, value, value)
+        found |= _columns(column, value, 0.0, value, value, "exact")
     return found
 
 
-def _estimated(total: Running) -> dict[str, float]:
+def _estimated(total: Running) -> dict[str, Any]:
     """Return the columns of measures that are means over repeats."""
-    found: dict[str, float] = {}
+    found: dict[str, Any] = {}
     for i, column in enumerate(COLUMNS):
         found |= _columns(column, *total.estimate(i).values())
     return found
 
 
-def _columns(column: str, mean: float, error: float, low: float, high: float) -> dict[str, float]:
-    return {column: mean, f"{column}_se": error, f"{column}_low": low, f"{column}_high": high}
+def _columns(column: str, mean: float, *rest: Any) -> dict[str, Any]:
+    parts = ("_se", "_low", "_high", "_interval")
+    return {column: mean} | {column + part: value for part, value in zip(parts, rest, strict=True)}
 
 
 def _measures(tables: np.ndarray, before: np.ndarray, truth: Teacher) -> np.ndarray:

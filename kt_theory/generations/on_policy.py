@@ -241,8 +241,8 @@ class OnPolicy(ByContent):
             One row per round, 0 for what the student writes of nothing: round, student, access, n,
             data, restart, inputs, labels; the means over the repeats of own_inputs and
             teacher_inputs, TV(., pi | .) under the student's own inputs and under the teacher's;
-            and of laws_apart, the TV between the two; each with _se, _low and _high as in
-            `lineage`; repeats, seed.
+            and of laws_apart, the TV between the two; each with _se, _low, _high and _interval as
+            in `lineage`; repeats, seed.
         """
         import pandas as pd
 
@@ -272,7 +272,10 @@ class OnPolicy(ByContent):
         for at, total in enumerate(totals):
             found: dict[str, Any] = {"round": at} | same
             for i, column in enumerate(_MEASURES):
-                names = (column, *(f"{column}_{part}" for part in ("se", "low", "high")))
+                names = (
+                    column,
+                    *(f"{column}_{part}" for part in ("se", "low", "high", "interval")),
+                )
                 found |= dict(zip(names, total.estimate(i).values(), strict=True))
             rows.append(found | {"repeats": repeats, "seed": seed})
         return pd.DataFrame(rows)

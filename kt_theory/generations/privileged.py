@@ -187,7 +187,7 @@ class Privileged(ByContent):
         -------
         DataFrame
             One row per n: teacher, student ("privileged"), n, inputs, labels, mean, std_error, low,
-            high (95 %), repeats, seed.
+            high (95 %), interval, repeats, seed.
         """
         import pandas as pd
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory import machine
+from kt_theory.intervals import interval, tallied
 from kt_theory.kernels.draws import ByRows, Sparse, draw_many, path_of
 from kt_theory.kernels.generic import Rules, mixed_labels
 from kt_theory.kernels.layout import Layout, as_tables, in_cell_order
@@ -26,8 +27,8 @@ from kt_theory.kernels.statistics import (
     SUMS,
     WIDE_BINS,
     WIDE_SUMS,
+    hits,
     infinite,
-    interval,
     moments,
     quantiles,
 )
@@ -74,8 +75,10 @@ class RiskEstimate:
     std_error : float
         Standard error of the mean.
     low, high : float
-        They hold the risk with a probability of 95 %: two standard errors apart from the mean, and
-        a bound where all losses are equal, see `kt_theory.kernels.statistics.interval`.
+        They hold the risk with a probability of 95 %.
+    interval : str
+        Which kind they are of: "normal", or where that would lie "clopper-pearson" or "bernstein";
+        "infinite" if a loss was. See `kt_theory.intervals.interval`.
     q05, q25, q50, q75, q95 : float
         Quantiles of the loss, off by at most 2^-12 of their value.
     repeats, seed : int
@@ -103,6 +106,7 @@ class RiskEstimate:
     std_error: float
     low: float
     high: float
+    interval: str
     q05: float
     q25: float
     q50: float
@@ -290,9 +294,10 @@ class Cell:
         columns = product(self.students, self.losses)
         rows = zip(columns, tally.sums, tally.histogram, strict=True)
         for (student, loss), sums, histogram in rows:
-            mean, error = moments(sums, tally.repeats)
-            low, high = interval(mean, error, tally.repeats, loss.largest)
-            shares = quantiles(histogram, list(_QUANTILES.values()), largest=loss.largest)
+            bins, counts = hits(histogram)
+            facts = tallied(sums, tally.repeats, bins, counts)
+            low, high, kind = interval(facts, largest=loss.largest)
+            shares = quantiles(counts, list(_QUANTILES.values()), bins, largest=loss.largest)
             endless = infinite(sums)
             found.append(
                 RiskEstimate(
@@ -302,15 +307,16 @@ class Cell:
                     n=self.n,
                     inputs=self.teacher.inputs,
                     labels=self.teacher.labels,
-                    mean=mean,
-                    std_error=error,
+                    mean=facts.mean,
+                    std_error=facts.std_error,
                     low=low,
                     high=high,
+                    interval=kind,
                     **dict(zip(_QUANTILES, shares, strict=True)),
                     repeats=tally.repeats,
                     seed=self.seed,
                     path=self.path,
-                    reached=target_se is None or endless > 0 or error <= target_se,
+                    reached=target_se is None or endless > 0 or facts.std_error <= target_se,
                     loss=loss.name,
                     infinite=endless,
                 )

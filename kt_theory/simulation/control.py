@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from kt_theory.intervals import NORMAL, interval, tallied
 from kt_theory.kernels.control import unseen_weight
 from kt_theory.kernels.layout import in_cell_order
-from kt_theory.kernels.statistics import interval, moments
+from kt_theory.kernels.statistics import hits, moments
 from kt_theory.kernels.streams import stream_key
 from kt_theory.numeric import missed
 from kt_theory.simulation.cell import Cell, RiskEstimate, Tally
@@ -112,16 +113,22 @@ class ControlledCell:
         """
         found = self.cell.estimates(self._plain(tally), target_se=target_se)
         plain = found[self._column]
-        mean, error = (4.0 * moment for moment in moments(tally.sums[-1], tally.repeats))
-        mean = mean - 2.0 + self.mean
-        # Without an error the plain losses still bound the risk.
-        bounds = interval(mean, error, tally.repeats) if error > 0 else (plain.low, plain.high)
+        facts = tallied(tally.sums[-1], tally.repeats, *hits(tally.histogram[-1]))
+        quarter = interval(facts)
+        mean, low, high = (
+            4.0 * value - 2.0 + self.mean for value in (facts.mean, quarter.low, quarter.high)
+        )
+        error = 4.0 * facts.std_error
+        if quarter.kind != NORMAL:
+            # The plain losses, of a narrower range, bound the risk more closely.
+            low, high = min(plain.low, mean), max(plain.high, mean)
         found[self._column] = replace(
             plain,
             mean=mean,
             std_error=error,
-            low=bounds[0],
-            high=bounds[1],
+            low=max(0.0, low),
+            high=min(1.0, high),
+            interval=NORMAL if quarter.kind == NORMAL else plain.interval,
             variance_factor=(plain.std_error / error) ** 2 if error > 0 else 1.0,
             reached=target_se is None or error <= target_se,
         )

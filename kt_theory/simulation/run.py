@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import islice, starmap
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,13 @@ import numpy as np
 from kt_theory import machine
 from kt_theory.access import Access, as_access
 from kt_theory.content import ByContent
-from kt_theory.losses import TV, as_losses
+from kt_theory.losses import TV, Loss, as_losses
 from kt_theory.queries.laws import QueryLaw
 from kt_theory.simulation.cell import Cell, RiskEstimate, Tally
 from kt_theory.simulation.control import ControlledCell
 from kt_theory.simulation.plans import drawn
 from kt_theory.simulation.rules import RowRuleError
-from kt_theory.students import STUDENTS, as_students, refuse_too_little_access
+from kt_theory.students import STUDENTS, Student, as_students, refuse_too_little_access
 from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import sample_sizes, true_or_false, unit_interval, whole_number
 
@@ -39,6 +39,37 @@ _LOOK = 256
 
 
 @dataclass(frozen=True, eq=False)
+class Source:
+    """What a simulation was drawn from: teacher, students, losses, query law, seed, threads."""
+
+    teacher: Teacher
+    students: list[Student]
+    measured: list[Loss]
+    queries: QueryLaw | None
+    seed: int
+    workers: int
+
+    @property
+    def columns(self) -> int:
+        """How many estimates there are for each n."""
+        return len(self.students) * len(self.measured)
+
+    def cell(self, n: int) -> Cell:
+        """Return the cell of transfer sets of n pairs."""
+        how = drawn(self.teacher, n, self.queries)
+        return Cell(self.teacher, self.students, n, self.seed, losses=self.measured, how=how)
+
+    def losses(self, sets: list[tuple[int, int]], progress: bool) -> Iterator[np.ndarray]:
+        """Yield the losses again, (repeats, columns), for each n and number of repeats."""
+        total = sum(repeats for _, repeats in sets)
+        with ThreadPoolExecutor(self.workers) as pool, progress_bar(total, progress) as bar:
+            for n, repeats in sets:
+                (kept,) = _room_for_losses(1, repeats, self.columns)
+                _run(self.cell(n), 0, repeats, pool, self.workers, bar, kept)
+                yield kept
+
+
+@dataclass(frozen=True, eq=False)
 class Simulation(ByContent):
     """What `simulate` returns.
 
@@ -50,10 +81,13 @@ class Simulation(ByContent):
         Every loss, if `keep_losses` was asked for; with one more axis if a list of losses was.
     frame : pandas.DataFrame
         The estimates as a tidy table, one row each.
+    drawn_from : Source or None
+        What `compare` needs to draw the same transfer sets again; it is not pickled.
     """
 
     estimates: tuple[RiskEstimate, ...]
     losses: np.ndarray | None = None
+    drawn_from: Source | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -63,6 +97,85 @@ class Simulation(ByContent):
         import pandas as pd
 
         return pd.DataFrame([asdict(estimate) for estimate in self.estimates])
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the risks over n with their intervals, and return the axes: see `kt.plot.risks`,
+        which draws theory beside them too.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, or an array of them, optional
+            Where to draw; a new figure if omitted. Several losses have a panel each.
+
+        Examples
+        --------
+        >>> import matplotlib
+        >>> matplotlib.use("agg")
+        >>> import kt_theory as kt
+        >>> teacher = kt.teachers.zipf(20, 5)
+        >>> run = kt.simulate(teacher, "ce_sgl", n=[10, 100], repeats=50, progress=False)
+        >>> run.plot().get_xlabel()
+        'n'
+        """
+        from kt_theory import figures
+        from kt_theory.figures.tables import draw_table
+
+        with figures.style():
+            return draw_table(self.frame, ax=ax).finish()
+
+    def compare(self, reference: str | Student, *, progress: bool = True) -> pd.DataFrame:
+        """Return what each student loses more than another one, paired on common transfer sets.
+
+        The losses of a set hang together, so that the difference is known far better than from the
+        two standard errors. Losses that were not kept are drawn again, which takes as long as the
+        simulation did: the same streams give the same bits. `keep_losses=True` saves that.
+
+        Parameters
+        ----------
+        reference : str or Student
+            One of the students that were simulated.
+        progress : bool
+            Show a bar on a terminal where drawing takes more than 2 seconds.
+
+        Returns
+        -------
+        DataFrame, one row per n, other student and loss: teacher, student, access, reference, n,
+        inputs, labels, loss; difference (the mean loss of the student less that of the reference),
+        std_error (of that mean, from the paired differences), low, high (95 %, see
+        `kt_theory.intervals.interval`), interval; better and worse (the shares of sets on which the
+        student loses less, and more); repeats, seed. Where both had an infinite loss on one set the
+        difference is NaN. It is that of the losses, without the control of `control=True`.
+
+        Raises
+        ------
+        ValueError
+            The reference was not simulated, or alone; or this was pickled without its losses.
+
+        Examples
+        --------
+        >>> import kt_theory as kt
+        >>> teacher = kt.teachers.zipf(5, 4)
+        >>> est = simulate(teacher, ["ce_sgl", "laplace"], n=20, repeats=500, progress=False)
+        >>> est.compare("ce_sgl")[["student", "difference", "better"]].round(3).values.tolist()
+        """
+        from kt_theory.simulation.paired import paired_table, reference_name
+
+        name = reference_name(reference, self.estimates)
+        if self.losses is not None:
+            sizes, repeats = self.losses.shape[:2]
+            kept = self.losses.reshape(sizes, repeats, -1)
+            return paired_table(self.estimates, iter(kept), name)
+        if self.drawn_from is None:
+            raise ValueError(
+                "losses = None: this Simulation was read without what it was drawn from; pickle "
+                "one that has keep_losses=True"
+            )
+        columns = self.drawn_from.columns
+        sets = [(one.n, one.repeats) for one in self.estimates[::columns]]
+        return paired_table(self.estimates, self.drawn_from.losses(sets, progress), name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"drawn_from": None}
 
     def __repr__(self) -> str:
         return f"Simulation of {len(self.estimates)} risks\n{self.frame.to_string(index=False)}"
@@ -167,16 +280,15 @@ def simulate(
         )
     if control and losses != [TV]:
         raise ValueError(f"control = True: controls total variation alone; leave out loss = {loss}")
-    columns = len(chosen) * len(losses)
-    kept = _room_for_losses(len(sizes), repeats, columns) if keep_losses else None
+    source = Source(teacher, chosen, losses, queries, seed, workers)
+    kept = _room_for_losses(len(sizes), repeats, source.columns) if keep_losses else None
     estimates: list[RiskEstimate] = []
     with ThreadPoolExecutor(workers) as pool, progress_bar(len(sizes) * repeats, progress) as bar:
         for i, size in enumerate(sizes):
             if control:
                 cell: Cell | ControlledCell = ControlledCell(teacher, chosen, size, seed)
             else:
-                how = drawn(teacher, size, queries)
-                cell = Cell(teacher, chosen, size, seed, losses=losses, how=how)
+                cell = source.cell(size)
             tally = _run(cell, 0, repeats, pool, workers, bar, None if kept is None else kept[i])
             while goal is not None and tally.repeats < cap:
                 error = max(_known(cell.std_errors(tally)), default=0.0)
@@ -188,7 +300,7 @@ def simulate(
             estimates += cell.estimates(tally, target_se=goal)
     if kept is not None and isinstance(loss, (list, tuple)):
         kept = kept.reshape(*kept.shape[:2], len(chosen), len(losses))
-    return Simulation(tuple(estimates), kept)
+    return Simulation(tuple(estimates), kept, source)
 
 
 def draw_counts(
@@ -299,9 +411,8 @@ def _room_for_losses(sizes: int, repeats: int, students: int) -> np.ndarray:
     except (MemoryError, ValueError):
         size = 8.0 * sizes * repeats * students
         raise ValueError(
-            f"keep_losses = True needs {size:.3g} bytes for {sizes} x {repeats} x {students} "
-            "losses: "
-            "more than there is; use fewer repeats, or the quantiles in .frame"
+            f"{sizes} x {repeats} x {students} losses need {size:.3g} bytes: more than there is; "
+            "use fewer repeats, or the quantiles in .frame"
         ) from None
 
 

@@ -37,6 +37,7 @@ CE_SGL = Student(
     Empirical(),
     sparse=sparse.Frequencies(),
 )
+"""Hard labels: n_sa / n_s, the frequencies (maximum likelihood)."""
 CE_PTL = Student(
     "ce_ptl",
     PARTIAL,
@@ -45,6 +46,7 @@ CE_PTL = Student(
     Reweighted(),
     sparse=sparse.Weighted(),
 )
+"""Partial labels: proportional to n_sa pi(a|s). Biased: its risk does not vanish."""
 SEL_PTL = Student(
     "sel_ptl",
     PARTIAL,
@@ -54,6 +56,7 @@ SEL_PTL = Student(
     Unseen(),
     sparse=sparse.Sharing(),
 )
+"""Partial labels: exact on the labels that were seen, equal shares of the rest on the others."""
 CE_FUL = Student(
     "ce_ful",
     SOFT,
@@ -62,6 +65,7 @@ CE_FUL = Student(
     WholeRows(),
     sparse=sparse.Sharing(),
 )
+"""Soft labels: exact on visited inputs."""
 
 STUDENTS: dict[str, Student] = {
     student.name: student for student in (CE_SGL, CE_PTL, SEL_PTL, CE_FUL)

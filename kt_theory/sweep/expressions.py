@@ -22,7 +22,7 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.USub: operator.neg,
 }
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sqrt": math.sqrt,
     "log": math.log,
     "exp": math.exp,
@@ -101,10 +101,10 @@ def _value(node: ast.AST, names: Mapping[str, float]) -> float:
         if type(node.op) in _OPERATORS:
             return _OPERATORS[type(node.op)](left, right)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
-        if node.func.id not in _FUNCTIONS:
-            raise unknown_name("function", node.func.id, _FUNCTIONS)
-        return _FUNCTIONS[node.func.id](*(_value(argument, names) for argument in node.args))
+        if node.func.id not in FUNCTIONS:
+            raise unknown_name("function", node.func.id, FUNCTIONS)
+        return FUNCTIONS[node.func.id](*(_value(argument, names) for argument in node.args))
     raise ValueError(
-        f"{ast.unparse(node)!r}: only arithmetic, {', '.join(_FUNCTIONS)} may stand in an "
+        f"{ast.unparse(node)!r}: only arithmetic, {', '.join(FUNCTIONS)} may stand in an "
         "expression"
     )

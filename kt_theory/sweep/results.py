@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kt_theory.kernels.statistics import infinite, interval, moments, quantiles
+from kt_theory.intervals import interval, tallied
+from kt_theory.kernels.statistics import infinite, quantiles
 from kt_theory.losses import LOSSES
 from kt_theory.sweep.blocks import UNREADABLE, intact, merge
 from kt_theory.sweep.cells import QUANTILES
@@ -25,7 +26,9 @@ _LEVELS = tuple(f"q{100 * share:02.0f}" for share in QUANTILES)
 _COLUMNS = {
     **dict.fromkeys(("cell", "teacher", "student", "access", "loss"), "string"),
     **dict.fromkeys(("n", "inputs", "labels"), "int64"),
-    **dict.fromkeys(("mean", "std_error", "low", "high", *_LEVELS), "double"),
+    **dict.fromkeys(("mean", "std_error", "low", "high"), "double"),
+    "interval": "string",
+    **dict.fromkeys(_LEVELS, "double"),
     **dict.fromkeys(("repeats", "infinite", "asked"), "int64"),
     **dict.fromkeys(("seed", "path", "status", "error"), "string"),
 }
@@ -113,7 +116,8 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
     Returns
     -------
     DataFrame with cell, teacher, student, access, loss, n, inputs, labels, mean, std_error, low,
-    high (they hold the risk with 95 % probability), q05, q25, q50, q75, q95, repeats, infinite (how
+    high (they hold the risk with 95 % probability), interval (of which kind they are, as in
+    `RiskEstimate`), q05, q25, q50, q75, q95, repeats, infinite (how
     many losses were, which make the mean infinite), asked (what the specification asks for at most;
     a run that asked for more has left more, which are kept), seed, path, status ("done",
     "unfinished", "failed", "not defined" or "missing"), error, seconds; lower_bound and upper_bound
@@ -215,10 +219,11 @@ def status_of(spec: Spec, cell: Cell, blocks: Sequence[Stored], *, failed: bool)
 
 def _statistics(record: Record, largest: float) -> dict[str, Any]:
     block = record.block
-    mean, error = moments(block.sums, record.repeats)
-    low, high = interval(mean, error, record.repeats, largest)
+    known = tallied(block.sums, record.repeats, block.bins, block.counts)
+    low, high, kind = interval(known, largest=largest)
     levels = quantiles(block.counts, QUANTILES, block.bins, largest=largest)
     facts = {name: getattr(block, name) for name in ("inputs", "labels", "path")}
-    facts |= {"repeats": record.repeats, "mean": mean, "std_error": error, "low": low, "high": high}
+    facts |= {"repeats": record.repeats, "mean": known.mean, "std_error": known.std_error}
+    facts |= {"low": low, "high": high, "interval": kind}
     facts["infinite"] = infinite(block.sums)
     return facts | dict(zip(_LEVELS, levels, strict=True))

@@ -273,3 +273,10 @@ def test_a_tensor_of_another_type_is_refused(tmp_path):
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"ab")
     with pytest.raises(ValueError, match="logits is of the type 'F8_E4M3': must be one of F64"):
         Dump.read(path)
+
+
+def test_a_dump_is_shown_by_its_sizes():
+    rows = np.full((3, 4), 0.25)
+    assert repr(Dump.from_arrays(rows, kind="probabilities")) == (
+        "Dump(1 part, 3 positions, 4 labels, whole rows)"
+    )

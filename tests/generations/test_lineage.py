@@ -119,7 +119,10 @@ def test_intervals_hold_what_was_never_seen():
         assert first[f"{column}_low"] <= first[column] < first[f"{column}_high"]
     assert first["to_truth"] == first["to_truth_se"] == 0.0
     assert first["to_truth_high"] == pytest.approx(1 - 0.05 ** (1 / 20), rel=1e-12)
-    half = 1.959963984540054 * second["to_truth_se"]
+    assert truth["to_truth_interval"] == "exact"
+    assert first["to_truth_interval"] == "clopper-pearson"
+    assert second["to_truth_interval"] == "normal"
+    half = 2.093024054408263 * second["to_truth_se"]  # Student's t of 19 degrees
     assert second["to_truth_low"] == pytest.approx(second["to_truth"] - half, rel=1e-12)
     assert second["to_truth_high"] == pytest.approx(second["to_truth"] + half, rel=1e-12)
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import kt_theory as kt
+from kt_theory.intervals import Facts, interval
 from kt_theory.kernels.divergences import NAMES, log_table
-from kt_theory.kernels.statistics import WIDE_BINS, WIDE_SUMS, interval, moments, quantiles
+from kt_theory.kernels.statistics import WIDE_BINS, WIDE_SUMS, moments, quantiles
 from kt_theory.kernels.tally import accumulate_wide
 from kt_theory.losses import LOSSES, TV, as_losses
 from kt_theory.simulation.cell import Cell
@@ -214,10 +215,12 @@ def test_a_loss_too_large_to_count_is_infinite():
 
 
 def test_equal_losses_without_an_end_have_no_upper_bound():
-    low, high = interval(2.0, 0.0, 100, math.inf)
+    facts = Facts(100, 2.0, 0.0, 0.0, ((2.0, 100),))
+    low, high, _ = interval(facts, largest=math.inf)
     assert 1.9 < low < 2.0
     assert high == math.inf
-    assert interval(0.5, 0.0, 100, math.log(2))[1] < math.log(2)
+    facts = Facts(100, 0.5, 0.0, 0.0, ((0.5, 100),))
+    assert interval(facts, largest=math.log(2)).high < math.log(2)
 
 
 def test_a_loss_of_ones_own_that_is_no_loss_is_refused():

@@ -314,7 +314,7 @@ def test_a_rule_that_leaves_its_row_is_stopped(capfd):
         ({"repeats": 10.5}, "repeats = 10.5"),
         ({"seed": -1}, "seed = -1"),
         ({"threads": 0}, "threads = 0"),
-        ({"repeats": 2**50, "keep_losses": True}, "keep_losses = True needs 9.01e"),
+        ({"repeats": 2**50, "keep_losses": True}, "losses need 9.01e"),
         ({"access": "logit"}, "unknown access level 'logit'"),
         ({"control": pd.NA}, "control = <NA>: must be True or False"),
         ({"progress": "no"}, "progress = 'no': must be True or False"),
@@ -338,3 +338,44 @@ def test_plans_do_not_touch_the_teacher():
     draw_plan(teacher.pi, teacher.rho, 10)
     kt.simulate(teacher, n=[1, 10**6], repeats=4)
     np.testing.assert_array_equal(teacher.pi, before)
+
+
+def test_whole_floats_are_numbers_of_samples_everywhere(tmp_path):
+    """np.logspace, columns of tables and 1e3 wherever n is taken; fractions are refused with a way out."""
+    import pandas as pd
+
+    sizes = np.logspace(1, 3, 3)
+    teacher = kt.teachers.zipf(3, 2)
+    family = {"family": "uniform", "inputs": 2, "labels": 2}
+
+    def spec(n):
+        return kt.sweep.Spec(name="a", n=n, repeats=1e2, students="ce_sgl", teachers=[family])
+
+    verbs = [
+        lambda n: [one.n for one in kt.simulate(teacher, "ce_sgl", n, 2, progress=False).estimates],
+        lambda n: kt.exact_risk(teacher, "ce_sgl", n=n).tolist(),
+        lambda n: kt.bounds.table(3, 2, n).to_csv(),
+        lambda n: [cell.n for cell in spec(n).cells],
+        lambda n: spec({"list": n}).document["n"]["list"],
+    ]
+    for verb in verbs:
+        for same in (sizes, pd.Series(sizes), sizes.tolist(), sizes.astype(np.float32)):
+            assert verb(same) == verb([10, 100, 1000])
+    one = [
+        lambda n: kt.minimax_risk("soft", 3, 2, n).upper,
+        lambda n: kt.draw_counts(teacher, n, 2).tolist(),
+        lambda n: kt.missing_mass_law(teacher, n=n).quantile(0.9),
+        lambda n: kt.missing_mass_bounds(inputs=3, n=n, delta=0.1),
+        lambda n: kt.generations.lineage(
+            teacher, [("ce_sgl", n)], repeats=2, progress=False
+        ).to_csv(),
+        lambda n: kt.teachers.instance2(1, 3, n).pi.tolist(),
+    ]
+    for verb in one:
+        assert verb(100.0) == verb(np.float32(100)) == verb(100)
+    for verb in (*verbs[:3], *one):
+        with pytest.raises(ValueError, match=r"n.* = 100.5: must be a whole number.*; round it"):
+            verb(100.5)
+    for verb in (*one[:2], one[-1]):
+        with pytest.raises(ValueError, match="must be one whole number; ask for each alone"):
+            verb(sizes)

@@ -203,6 +203,8 @@ def test_command_line(broken, tmp_path, command):
     good = load(tmp_path / "out").query("status == 'done'")["cell"].iloc[0]
     assert "as stored, to the bit" in command("replay", tmp_path / "out", good[:10]).output
     assert "repeat 17: loss 0." in command("replay", tmp_path / "out", good, "--repeat", 17).output
+    early = command("run", path, "--out", tmp_path / "early", "--minutes", 0).output
+    assert "stopped before a block was done, the same command goes on: 8 missing" in early
     file.write_text("a,b\n0.5,0.5\n0.5,0.5\n")  # mended: other content, other cells
     result = command("run", path, "--out", tmp_path / "out")
     assert result.exit_code == 0

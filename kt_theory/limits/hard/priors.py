@@ -8,6 +8,7 @@ label, a = alpha + k and b = N - a the parameters of its posterior Beta(a, b).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -102,6 +103,23 @@ def bayes_risk(labels: int, n: int, alpha: float, level: float, terms: int | Non
     """
     from scipy.special import betainc, betaincinv
 
+    a, b, weight = _posteriors(labels, n, alpha, terms)
+    total = n + labels * alpha
+    x = betaincinv(a, b, level)
+    below = betainc(a, b, x)
+    with np.errstate(divide="ignore"):
+        proof = np.minimum(level / below, (1.0 - level) / (1.0 - below))
+    spread = np.exp(-_deviance(a, total * x) - _deviance(b, total * (1.0 - x)))
+    return float(weight @ (spread * np.minimum(proof, 1.0)))
+
+
+@lru_cache(maxsize=8)
+def _posteriors(
+    labels: int, n: int, alpha: float, terms: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what of `bayes_risk` no level changes: a and b after each count, and the weights that
+    its spreads e^(-N KL(a/N || x)) have in the sum.
+    """
     first, last = _window(labels, n, alpha)
     stride = 1 if terms is None else max(1, (last - first) // terms)
     k = np.arange(first, last + 1, stride, dtype=np.float64)
@@ -111,18 +129,9 @@ def bayes_risk(labels: int, n: int, alpha: float, level: float, terms: int | Non
     prior = log_binomial(np.array(alpha), np.array(beta), mean) + math.log(
         alpha * beta / (alpha + beta)
     )
-    law = (
-        log_binomial(k, n - k, mean, n)
-        + prior
-        - log_binomial(a, b, mean, total)
-        - np.log(a * b / total)
-    )
-    x = betaincinv(a, b, level)
-    below = betainc(a, b, x)
-    with np.errstate(divide="ignore"):
-        proof = np.minimum(level / below, (1.0 - level) / (1.0 - below))
-    spread = 2.0 * (a / total) * (b / total) * np.exp(log_binomial(a, b, x, total))
-    return float(0.5 * labels * stride * np.sum(np.exp(law) * spread * np.minimum(proof, 1.0)))
+    peak = log_gamma_excess(np.array(total)) - log_gamma_excess(a) - log_gamma_excess(b)
+    law = log_binomial(k, n - k, mean, n) + prior - peak - np.log(a * b / total)
+    return a, b, labels * stride * mean * (b / total) * np.exp(law + peak)
 
 
 def closed_bayes_risk(labels: int, n: int, alpha: np.ndarray) -> np.ndarray:
