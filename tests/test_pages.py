@@ -17,7 +17,8 @@ from kt_theory.cli import main
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-GUIDES = [DOCS / "quickstart.md", *sorted((DOCS / "guides").glob("*.md"))]
+TOPICS = [DOCS / "intervals.md", DOCS / "property-tests.md"]
+GUIDES = [DOCS / "quickstart.md", *TOPICS, *sorted((DOCS / "guides").glob("*.md"))]
 TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in GUIDES}
 LINKED = GUIDES
 
