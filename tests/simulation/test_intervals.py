@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import beta, binom, binomtest, multinomial, t
+from scipy.stats import beta, binom, binomtest, multinomial, skew, t
 
 import kt_theory as kt
+from kt_theory.generations.running import Running
 from kt_theory.intervals import KINDS, Facts, facts_of, interval, tallied
 from kt_theory.kernels.statistics import hits
 from kt_theory.simulation.cell import Tally
@@ -84,6 +85,20 @@ def test_other_losses_have_students_interval():
     assert kind == "normal"
     assert (low, high) == pytest.approx((losses.mean() - half, losses.mean() + half), rel=1e-9)
     assert interval(Facts(9, math.inf, math.nan)) == (math.inf, math.inf, "infinite")
+
+
+def test_running_means_know_their_skewness():
+    """Blocks of any size, against SciPy; losses that are nearly 0 do not divide by it."""
+    values = np.random.default_rng(1).beta(0.3, 2.0, (2, 500))
+    totals = Running(2)
+    for part in np.split(values, [7, 100, 101], axis=1):
+        totals.add(part)
+    for i, losses in enumerate(values):
+        facts = Facts(500, losses.mean(), losses.std(ddof=1) / math.sqrt(500), float(skew(losses)))
+        found = totals.estimate(i)
+        assert (found["low"], found["high"], found["interval"]) == pytest.approx(interval(facts))
+    assert facts_of(losses).skewness == pytest.approx(skew(losses))
+    assert facts_of(1e-200 * losses).skewness == pytest.approx(skew(losses))
 
 
 def coverage(law, values, rows, intervals):
