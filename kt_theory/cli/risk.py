@@ -97,14 +97,17 @@ def risk_command(
     chosen = as_students(asked or catalogue.default_students(granted))
     how: dict[str, Any] = {"access": granted, "threads": threads, "loss": losses}
     run = simulate(source, chosen, sizes, repeats, seed, **how)
-    click.echo(tables.folded([str(source)]))
     frame = run.frame.copy()
     study.bound_columns(frame)
+    picture = None
+    if plot is not None:
+        with figures.style():
+            name = NAME if str(teacher) == "-" else teacher.name
+            picture = risks_page(frame, source, name)
+    click.echo(tables.folded([str(source)]))
     click.echo(tables.risks(frame))
     if csv is not None:
         click.echo(f"wrote {write_table(frame, csv)}")
     if plot is not None:
         with figures.style():
-            name = NAME if str(teacher) == "-" else teacher.name
-            picture = risks_page(frame, source, name)
             click.echo(f"wrote {figures.write(picture, plot)}")
