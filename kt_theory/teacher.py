@@ -177,10 +177,10 @@ class Teacher(ByContent):
         table = distributions(rows, "rows", 2)
         law = numeric_array(rho, "rho", 1).astype(np.float64)
         counts = numeric_array(multiplicity, "multiplicity", 1).astype(np.float64)
-        for name, array in (("rho", law), ("multiplicity", counts)):
+        for argument, array in (("rho", law), ("multiplicity", counts)):
             if len(array) != len(table):
                 raise ValueError(
-                    f"{name} has {len(array)} entries: rows has {len(table)} classes, one is "
+                    f"{argument} has {len(array)} entries: rows has {len(table)} classes, one is "
                     "needed each"
                 )
         for c in np.flatnonzero(law < 0):

@@ -44,13 +44,21 @@ def boxes(axes):
     """Return the corners, in pixels, of all that shows data: markers, lines, bands and bars."""
     found = []
     for line in axes.lines:
-        points = line.get_transform().transform(line.get_xydata())
         pad = 0.5 * line.get_markersize() * axes.figure.dpi / 72.0
-        found.append((points[np.isfinite(points).all(axis=1)], pad))
+        found.append((seen(axes, line, line.get_xydata()), pad))
     for shape in axes.collections:
-        offset = shape.get_transform()
-        found += [(offset.transform(path.vertices), 0.0) for path in shape.get_paths()]
+        found += [(seen(axes, shape, path.vertices), 0.0) for path in shape.get_paths()]
     return found
+
+
+def seen(axes, artist, corners):
+    """Return corners in pixels; what is cut off at the axes lies there."""
+    points = artist.get_transform().transform(corners)
+    points = points[np.isfinite(points).all(axis=1)]
+    if artist.get_clip_on():
+        room = axes.get_window_extent()
+        points = np.clip(points, (room.x0, room.y0), (room.x1, room.y1))
+    return points
 
 
 def covered(axes, legend):

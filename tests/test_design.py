@@ -125,6 +125,9 @@ def test_heavy_libraries_load_only_when_used():
         "tqdm",
         "hypothesis",
         "sklearn",
+        "plotly",
+        "dash",
+        "werkzeug",
     )
     for parts, tree in modules():
         if parts[0] != "cli":
@@ -147,6 +150,12 @@ def test_public_names_exist_and_are_documented(name):
 
 def test_the_public_list_fits_on_one_page():
     assert len(kt.__all__) <= 56
+
+
+def test_the_explorers_answers_know_no_page():
+    for parts, tree in modules():
+        if parts[0] == "explore" and parts[-1] not in ("page", "server"):
+            assert not {name.split(".")[0] for name in imported(tree)} & {"dash", "werkzeug"}, parts
 
 
 def test_no_kernel_leaves_the_order_of_a_sum_to_the_compiler():

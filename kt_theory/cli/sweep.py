@@ -49,8 +49,8 @@ def check(spec: Path, everything: bool) -> None:
     SPEC is a TOML file with name, seed, students, repeats (or target_se with max_repeats), n and
     one [[teachers]] table for each family. Students with parameters are written as in the tables:
     "top_k(5)", "add_c(0.5)", "grad_ful(path)", "grad_ful(cycle, 2)"; the graphs are path, cycle and
-    complete, 2 is the number of hops. Students of your own by their import, "mypkg.rules:laplace" or
-    "mypkg.rules:discounted(0.5)", from Python's path or the folder of SPEC: that runs their code.
+    complete, 2 is the number of hops. Students of your own are imported by name, from Python's path
+    or the folder of SPEC, "mypkg.rules:laplace" or "mypkg.rules:discounted(0.5)": their code runs.
     """
     from kt_theory import catalogue
     from kt_theory.sweep.overview import clock, estimates, stored_bytes, total_seconds

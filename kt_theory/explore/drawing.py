@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from kt_theory import figures
 from kt_theory.explore.questions import Curve
 from kt_theory.explore.state import State
+from kt_theory.figures.looks import looks
 from kt_theory.limits.limit import Limit
 from kt_theory.planner import words
 
@@ -32,9 +32,10 @@ _SMALLEST = 1e-6
 def limits_figure(state: State, limits: Mapping[str, list[Limit]]) -> dict[str, Any]:
     """Return the limits over n: a band from the proved lower to the upper value of each level."""
     traces: list[dict[str, Any]] = []
+    look_of = looks(list(limits), "access")
     for level, found in limits.items():
         drawn = [limit for limit in found if limit.lower > 0.0]
-        colour = figures.ACCESS_COLOUR.get(level) or figures.student_style(level, [level])[0]
+        colour = look_of[level].colour
         line = {"color": colour, "width": 2, "dash": _DASHES.get(level, "dashdot")}
         same = _trace(words.name(level), level, {"mode": "lines", "line": line})
         n = [limit.n for limit in drawn]
@@ -59,10 +60,10 @@ def risks_figure(
     """Return the students' risks on the teacher over n, and the copies of the transfer set in hand:
     those without a loss are arrows at the floor.
     """
-    names = list(dict.fromkeys((*curves, *copies)))
+    look_of = looks(list(dict.fromkeys((*curves, *copies))))
     lines = []
     for name, curve in curves.items():
-        look = {"mode": "lines", "line": {"color": _colour(name, names), "width": 2}}
+        look = {"mode": "lines", "line": {"color": look_of[name].colour, "width": 2}}
         points = {"x": list(curve.n), "y": [risk if risk > 0 else None for risk in curve.risk]}
         line = _trace(name, name, look) | points
         lines.append(line | {"hovertemplate": "n = %{x:,}: risk %{y:.4g}"})
@@ -70,7 +71,7 @@ def risks_figure(
     floor = _floor([*lines, *({"y": [tv for _, tv in found]} for found in seen.values())])
     marks = []
     for name, found in seen.items():
-        colour, marker, _ = figures.student_style(name, names)
+        colour, marker = look_of[name].colour, look_of[name].marker
         symbols = ["arrow-down" if tv < floor else _SYMBOLS[marker] for _, tv in found]
         look = {"mode": "markers", "marker": {"color": colour, "size": 10, "symbol": symbols}}
         points = {"x": [n for n, _ in found], "y": [max(tv, floor) for _, tv in found]}
@@ -116,7 +117,3 @@ def _figure(
         "hovermode": "closest",
     }
     return {"data": traces, "layout": layout}
-
-
-def _colour(name: str, names: list[str]) -> str:
-    return figures.student_style(name, names)[0]

@@ -23,7 +23,7 @@ from kt_theory.explore.state import (
     State,
 )
 
-_POLL = 500
+_POLL = 300
 """Milliseconds between looks at what was being computed."""
 
 _INDEX = """<!DOCTYPE html>
@@ -86,10 +86,8 @@ def explorer(prefix: str) -> Any:
         enable_mcp=False,
     )
     app.layout = layout(State())
-    desk, first = Desk(), questions.limit_asked(State())
-    _connect(app, desk)
-    # The browser takes a second to load the page: what computes its first answer loads meanwhile.
-    desk.ask({State().level: [first]}, patience=0.0)
+    # The browser takes a second to load the page: what its first answer needs loads meanwhile.
+    _connect(app, Desk([Question(questions.load, ()), questions.limit_asked(State())]))
     return app
 
 
@@ -300,7 +298,7 @@ def state_of(given: dict[str, Any]) -> State:
 def _levels(desk: Desk, state: State) -> tuple[list[Any], bool]:
     """Return what `_LEVELS_SHOWN` names, and whether it is complete."""
     lanes = questions.levels_asked(state)
-    known = desk.ask(lanes)
+    known = desk.ask(lanes, [questions.limit_asked(state)])
     shown = [
         answers.limit_words(state, known),
         answers.limits_status(state, known),
@@ -317,7 +315,7 @@ def _teacher(desk: Desk, state: State) -> tuple[list[Any], bool]:
     curves = questions.curves_asked(state)
     lanes = {f"curve of {name}": [each] for name, each in curves.items()}
     lanes["copies"] = questions.copies_asked(state)
-    known = desk.ask(lanes)
+    known = desk.ask(lanes, lanes["copies"][-1:])
     copies, risks = answers.copies_known(state, known), answers.curves_known(state, known)
     shown = [
         answers.transfer_words(state),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from kt_theory.figures.axes import given_axes, label_axes, new_axes, readable, s
 from kt_theory.figures.curves import Curve, draw_curves, handle_of, reach
 from kt_theory.figures.legend import beside
 from kt_theory.figures.looks import Look
-from kt_theory.limits.limit import Limit
+
+if TYPE_CHECKING:
+    from kt_theory.limits.limit import Limit
 
 _WIDTH, _HEIGHT = 6.4, 4.2
 _CALLED = {"tv": "risk, TV", "acceptance": "acceptance"}

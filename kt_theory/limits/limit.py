@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kt_theory.content import ByContent
 from kt_theory.teacher import Teacher
 from kt_theory.validation import LARGEST_COUNT, sample_sizes
-
-if TYPE_CHECKING:
-    from kt_theory.limits.bracket import Bracket
 
 _DIGITS = range(12, 0, -1)
 _AROUND = 100
@@ -54,8 +51,8 @@ class Limit(ByContent):
         The law over teachers whose Bayes risk `lower` is, in words, where it is more than a random
         order of the labels of `teacher`; else empty. The mean of such a law, often uniform rows, is
         no teacher of that risk.
-    bracket : Bracket or None
-        What is proved for every n, of which this is the value at one; not compared.
+    over : callable or None
+        n to the same limit after n samples; not compared.
     """
 
     lower: float
@@ -69,7 +66,7 @@ class Limit(ByContent):
     n: int
     loss: str = "tv"
     prior: str = ""
-    bracket: Bracket | None = field(default=None, compare=False, repr=False)
+    over: Callable[[int], Limit] | None = field(default=None, compare=False, repr=False)
 
     def at(self, n: Any) -> list[Limit]:
         """Return the same limit at other numbers of samples.
@@ -83,17 +80,13 @@ class Limit(ByContent):
         """
         from tqdm import tqdm
 
-        from kt_theory.limits.losses import limit_in
-        from kt_theory.losses import LOSSES
-
-        if self.bracket is None:
+        if self.over is None:
             raise ValueError(
                 "this Limit does not know its level at other n: kt.minimax_risk(...) returns one "
                 "that does"
             )
         bar = tqdm(sample_sizes(n), unit="n", delay=2, disable=None, leave=False)
-        found = [limit_in(self.bracket, size, LOSSES[self.loss]) for size in bar]
-        return [replace(one, bracket=self.bracket) for one in found]
+        return [replace(self.over(size), over=self.over) for size in bar]
 
     def plot(self, n: Iterable[int] | None = None, ax: Any = None) -> Any:
         """Draw the minimax risk over n, and return the axes.

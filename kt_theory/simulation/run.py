@@ -157,6 +157,7 @@ class Simulation(ByContent):
         >>> teacher = kt.teachers.zipf(5, 4)
         >>> est = simulate(teacher, ["ce_sgl", "laplace"], n=20, repeats=500, progress=False)
         >>> est.compare("ce_sgl")[["student", "difference", "better"]].round(3).values.tolist()
+        [['laplace', -0.179, 1.0]]
         """
         from kt_theory.simulation.paired import paired_table, reference_name
 

@@ -105,6 +105,5 @@ def _value(node: ast.AST, names: Mapping[str, float]) -> float:
             raise unknown_name("function", node.func.id, FUNCTIONS)
         return FUNCTIONS[node.func.id](*(_value(argument, names) for argument in node.args))
     raise ValueError(
-        f"{ast.unparse(node)!r}: only arithmetic, {', '.join(FUNCTIONS)} may stand in an "
-        "expression"
+        f"{ast.unparse(node)!r}: only arithmetic, {', '.join(FUNCTIONS)} may stand in an expression"
     )

@@ -1,4 +1,6 @@
-"""Climbing from one teacher: the masses by Nelder and Mead's simplex, the whole numbers one by one."""
+"""Climbing from one teacher: the masses by Nelder and Mead's simplex, the whole numbers one by
+one.
+"""
 
 from __future__ import annotations
 

@@ -56,8 +56,8 @@ def ceiling(student: Student, limit: Limit | None, size: tuple[int, int, int]) -
         known = [float(curve("3.2-mean", inputs, labels, n)[0]), joint_bound(*size, 1.0)]
         known += [mle_upper(labels, n)] if inputs == 1 else []
         return Ceiling(min(1.0, *known), "Theorem 3.2 in mean, or de Moivre's and Stirling's bound")
-    add_c = isinstance(student.exact, Smoothed) and inputs == 1
-    if add_c and labels > 1 and 0 < n <= LARGEST_RATIO * labels:
+    within = inputs == 1 and labels > 1 and 0 < n <= LARGEST_RATIO * labels
+    if within and isinstance(student.exact, Smoothed):
         value = add_c_upper(labels, n, student.exact.c)
         return Ceiling(value, "concave envelope of the add-c coordinate risk")
     return Ceiling(None, UNKNOWN)

@@ -70,7 +70,7 @@ def search(
         plain = [((1,), np.zeros(0)), ((labels,), np.zeros(0))]
         kinds = _without_doubles([*shapes[:4], *plain])
         starts[HEAVY] = _distinct(_heavy(objective, size, (kinds, kinds)), CLIMBED)
-        flat = [((number,), np.zeros(0)) for number in _numbers(labels)]
+        flat: list[Shape] = [((number,), np.zeros(0)) for number in _numbers(labels)]
         starts[SPIKED] = _distinct(_heavy(objective, size, (flat, _spikes(labels, n))), CLIMBED)
         starts[MIXED] = _distinct(_mixed(objective, size, kinds), 2)
     starts[SPLIT] = list(_random(objective, size, seed))

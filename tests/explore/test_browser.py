@@ -127,7 +127,7 @@ def test_edges_and_what_has_no_limit(address):
             slider.focus()
             page.keyboard.press("Home")
         page.wait_for_function(
-            "!document.querySelector('#plan-table').textContent.includes('cost')"
+            "() => !document.querySelector('#plan-table').textContent.includes('cost')"
         )
         page.get_by_role("button", name="Sample the next n pairs").click()
         said(page, "transfer-words", "1 pair in 1 step: 1 of 1 input")
@@ -144,7 +144,9 @@ def test_it_fits_every_window_and_asks_this_machine_alone(address, width):
             said(page, "transfer-words", f"{1000 * step:,} pairs in {step} step")
         for clock in ("limits-status", "plan-status"):
             page.wait_for_function(
-                f"!/omputing/.test(document.getElementById('{clock}').textContent)", timeout=LONGEST
+                "name => !/omputing/.test(document.getElementById(name).textContent)",
+                arg=clock,
+                timeout=LONGEST,
             )
         assert overflow(page) == 0
         assert {urlsplit(each).hostname for each in seen.asked if not each.startswith("data:")} == {
@@ -158,5 +160,6 @@ def test_it_fits_every_window_and_asks_this_machine_alone(address, width):
         )
         assert seen.complaints == []
         if width == 1400:
-            page.screenshot(path=PICTURE, clip={"x": 0, "y": 0, "width": 1400, "height": 1000})
+            top = {"x": 0, "y": 0, "width": 1400, "height": 1330}
+            page.screenshot(path=PICTURE, clip=top, full_page=True)
             assert PICTURE.stat().st_size < 150_000

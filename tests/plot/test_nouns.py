@@ -51,7 +51,7 @@ def test_a_limit_knows_itself_at_other_n(name):
     for same in (limit, pickle.loads(pickle.dumps(limit)), copy.deepcopy(limit)):
         assert same == limit
         assert same.at([50, 20]) == [other, limit]
-    assert "bracket" not in repr(limit)
+    assert "over=" not in repr(limit)
 
 
 def test_a_limit_s_errors():

@@ -1,5 +1,6 @@
 """Students of one's own in sweeps: imported by name, versioned by their source."""
 
+import json
 import os
 import subprocess
 import sys
@@ -142,6 +143,7 @@ def test_a_star_import_makes_the_whole_module_count(package):
     assert before["add"] != after["add"]
 
 
+@pytest.mark.long
 def test_imported_students_are_those_of_the_catalogue_in_disguise(package, tmp_path):
     spec = Spec.read(package.parent / "spec.toml")
     kt.sweep.run(spec, tmp_path / "out", workers=2, progress=False)
@@ -162,6 +164,7 @@ def test_imported_students_are_those_of_the_catalogue_in_disguise(package, tmp_p
     assert Store(tmp_path / "out").spec == spec
 
 
+@pytest.mark.long
 def test_a_folder_is_looked_at_without_importing(package, tmp_path):
     spec = Spec.read(package.parent / "spec.toml")
     kt.sweep.run(spec, tmp_path / "out", progress=False)
@@ -181,6 +184,25 @@ def test_a_folder_is_looked_at_without_importing(package, tmp_path):
     (package / "other.py").write_text("raise SystemExit('imported')")
     looked = python("-c", words.format(str(tmp_path / "out")), cwd=package.parent)
     assert "nothing is imported here" in looked.stderr
+
+
+def test_a_specification_that_a_folder_keeps_is_read_without_importing(package):
+    spec = Spec.read(package.parent / "spec.toml")
+    kept = json.loads(json.dumps(spec.document))
+    with catalogue.no_imports():
+        again = Spec(**kept)
+        assert again == spec
+        assert again.fingerprint == spec.fingerprint
+        with pytest.raises(ValueError, match="nothing is imported here"):
+            Spec(**{**kept, "students": [f"{package.name}.rules:laplace"]})
+
+
+def test_an_imported_rule_is_the_one_of_the_catalogue(package, monkeypatch):
+    monkeypatch.chdir(package.parent)
+    counts, hidden = np.array([[3, 1, 0], [0, 0, 0]]), np.full((2, 3), np.nan)
+    own = catalogue.student(f"{package.name}.rules:add(0.5)")
+    assert np.allclose(own.table(counts, hidden), kt.students.add_c(0.5).table(counts, hidden))
+    assert own.access.name == "hard"
 
 
 def test_cells_of_the_catalogue_keep_their_identity_beside_imports(package):
@@ -228,7 +250,7 @@ def test_errors_say_in_a_line_what_is_wrong(package, monkeypatch, written, words
     monkeypatch.chdir(package.parent)
     document = {"name": "own", "n": 3, "repeats": 4, "access": "hard"}
     teachers = [{"family": "zipf", "inputs": 2, "labels": 3}]
-    with pytest.raises(ValueError, match=".") as error:
+    with pytest.raises(ValueError, match=".") as error:  # noqa: RUF043
         Spec(**document, students=[written.format(package.name)], teachers=teachers)
     assert words.format(package.name) in str(error.value)
     assert "\n" not in str(error.value)

@@ -208,9 +208,7 @@ def _add_c_risk(labels: int, n: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda p: coordinate_risk(p, labels, used, c)
 
 
-def _worst_row(
-    labels: int, n: int, label_risk: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
+def _worst_row(labels: int, n: int, label_risk: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Return the row of at most two distinct probabilities, m times x and the rest equal, on which
     the better of two students is worst: the one of `label_risk`, and the frequencies, which lose
     nothing at a point mass.
