@@ -61,12 +61,10 @@ def facts_of(losses: np.ndarray) -> Facts:
     if not math.isfinite(mean):
         return Facts(repeats, mean, math.nan)
     least, largest = float(losses.min()), float(losses.max())
-    centred = losses - mean
-    variance = float(np.mean(centred**2))
-    error = math.sqrt(variance / (repeats - 1))
+    error = math.sqrt(float(np.mean((losses - mean) ** 2)) / (repeats - 1))
     if least == largest:
         return Facts(repeats, least, 0.0, 0.0, ((least, repeats),))
-    skewness = float(np.mean(centred**3)) / variance**1.5 if variance > 0.0 else 0.0
+    skewness = _skewness(losses, np.ones(repeats))
     below, above = int((losses == least).sum()), int((losses == largest).sum())
     two = ((least, below), (largest, above)) if below + above == repeats else ()
     return Facts(repeats, mean, error, skewness, two)

@@ -18,7 +18,8 @@ from kt_theory.cli import main
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-GUIDES = [DOCS / "quickstart.md", DOCS / "students.md", *sorted((DOCS / "guides").glob("*.md"))]
+TOPICS = [DOCS / f"{name}.md" for name in ("students", "intervals", "property-tests")]
+GUIDES = [DOCS / "quickstart.md", *TOPICS, *sorted((DOCS / "guides").glob("*.md"))]
 TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in GUIDES}
 REFERENCES = ("install", "comparison", "statements", "sweep-format")
 LINKED = [*GUIDES, *(DOCS / f"{name}.md" for name in REFERENCES)]

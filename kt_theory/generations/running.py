@@ -51,10 +51,9 @@ class Running:
         mean, error = float(self.mean[i]), float(self.std_error[i])
         facts = Facts(self.repeats, mean, error, 0.0, ((mean, self.repeats),))
         if error > ROUNDING * mean:
-            variance = float(self._squares[i]) / self.repeats
-            facts = Facts(
-                self.repeats, mean, error, float(self._cubes[i]) / self.repeats / variance**1.5
-            )
+            spread = float(np.sqrt(self._squares[i] / self.repeats))
+            skewness = float(self._cubes[i]) / self.repeats / spread / spread / spread
+            facts = Facts(self.repeats, mean, error, skewness)
         low, high, kind = interval(facts)
         return {"mean": mean, "std_error": error, "low": low, "high": high, "interval": kind}
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory.sweep.cells import Block, merged_histogram
+from kt_theory.sweep.columns import column, lists
 from kt_theory.sweep.journal import Record
 from kt_theory.sweep.plan import disjoint
 
@@ -76,12 +77,10 @@ def write_blocks(file: Path, records: list[Record]) -> None:
     columns: dict[str, Any] = {}
     for kinds, things in ((_PLACE, records), (_FACTS, blocks)):
         for name, kind in kinds.items():
-            columns[name] = pa.array([getattr(thing, name) for thing in things], kind)
+            columns[name] = column([getattr(thing, name) for thing in things], kind)
     for name, kind in _LISTS.items():
         parts = [np.asarray(getattr(block, name), dtype=np.int64) for block in blocks]
-        offsets = np.cumsum([0, *map(len, parts)]).astype(np.int32)
-        flat = np.concatenate([np.zeros(0, dtype=np.int64), *parts])
-        columns[name] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat).cast(kind))
+        columns[name] = lists(parts, kind)
     pq.write_table(
         pa.table(columns),
         file,

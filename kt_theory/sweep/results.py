@@ -12,6 +12,7 @@ from kt_theory.kernels.statistics import infinite, quantiles
 from kt_theory.losses import LOSSES
 from kt_theory.sweep.blocks import UNREADABLE, intact, merge
 from kt_theory.sweep.cells import QUANTILES
+from kt_theory.sweep.columns import column
 from kt_theory.sweep.journal import Record
 from kt_theory.sweep.plan import Stored, missing, prefix
 from kt_theory.sweep.spec import Cell, Spec
@@ -40,7 +41,7 @@ def results_table(spec: Spec, merged: Mapping[str, list[Record]]) -> pa.Table:
 
     rows = [_row(spec, cell, merged.get(cell.id, [])) for cell in spec.cells]
     columns = {name: [row.get(name) for row in rows] for name in _COLUMNS}
-    return pa.table({name: pa.array(columns[name], kind) for name, kind in _COLUMNS.items()})
+    return pa.table({name: column(columns[name], kind) for name, kind in _COLUMNS.items()})
 
 
 def counted(table: pa.Table) -> dict[str, int]:
@@ -67,7 +68,7 @@ def left_over(folder: Path) -> str:
     names = ["repeats", "asked"]
     if not file.exists() or not set(names) <= set(pq.read_schema(file).names):
         return ""
-    columns = pq.read_table(file, columns=names).to_pydict().values()
+    columns = _read(file, names).to_pydict().values()
     more = [(done, asked) for done, asked in zip(*columns, strict=True) if done > asked]
     if not more:
         return ""
@@ -83,12 +84,10 @@ def finished_counts(folder: Path, spec: Spec) -> dict[str, int] | None:
     file = folder / "results.parquet"
     if not file.exists() or any((folder / "journal").glob("*.log")):
         return None
-    import pyarrow.parquet as pq
-
     try:
         if _fingerprint(folder) != spec.fingerprint or not intact(folder / "blocks.parquet"):
             return None
-        counts = counted(pq.read_table(file, page_checksum_verification=True))
+        counts = counted(_read(file))
     except UNREADABLE:
         return None
     return (
@@ -142,13 +141,11 @@ def load(folder: str | Path, *, exact: bool | None = None, minimax: bool = False
 
 def measured(path: Path) -> pd.DataFrame:
     """Return the tidy table as far as `error`: what was measured, without the theory beside it."""
-    import pyarrow.parquet as pq
-
     store = Store(path)
     if not any((path / "journal").glob("*.log")):
         try:
             if _fingerprint(path) == store.about["fingerprint"]:
-                table = pq.read_table(path / "results.parquet", page_checksum_verification=True)
+                table = _read(path / "results.parquet")
                 if table.column_names == list(_COLUMNS):  # an earlier release wrote fewer
                     return _pandas(table)
         except UNREADABLE:
@@ -158,6 +155,14 @@ def measured(path: Path) -> pd.DataFrame:
         merged.setdefault(record.cell, []).append(record)
     table = results_table(store.spec, {cell: merge(records) for cell, records in merged.items()})
     return _pandas(table)
+
+
+def _read(file: Path, columns: list[str] | None = None) -> pa.Table:
+    """Return a table, its checksums held; `pyarrow.parquet.read_table` would load pandas."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file, page_checksum_verification=True) as source:
+        return source.read(columns)
 
 
 def _pandas(table: pa.Table) -> pd.DataFrame:
