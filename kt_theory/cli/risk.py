@@ -99,13 +99,15 @@ def risk_command(
     run = simulate(source, chosen, sizes, repeats, seed, **how)
     frame = run.frame.copy()
     study.bound_columns(frame)
-    name = NAME if str(teacher) == "-" else teacher.name
-    with figures.style():
-        # All is drawn before anything is printed or written.
-        picture = None if plot is None else risks_page(frame, source, name)
-        click.echo(tables.folded([str(source)]))
-        click.echo(tables.risks(frame))
-        if csv is not None:
-            click.echo(f"wrote {write_table(frame, csv)}")
-        if plot is not None:
+    picture = None
+    if plot is not None:
+        with figures.style():
+            name = NAME if str(teacher) == "-" else teacher.name
+            picture = risks_page(frame, source, name)
+    click.echo(tables.folded([str(source)]))
+    click.echo(tables.risks(frame))
+    if csv is not None:
+        click.echo(f"wrote {write_table(frame, csv)}")
+    if plot is not None:
+        with figures.style():
             click.echo(f"wrote {figures.write(picture, plot)}")
