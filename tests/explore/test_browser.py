@@ -72,7 +72,7 @@ def photograph(page, path):
     top = {"x": 0, "y": 0, "width": 1400, "height": 1240}
     page.screenshot(path=path, clip=top, full_page=True)
     with Image.open(path) as image:
-        small = image.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+        small = image.convert("RGB").quantize(128, dither=Image.Dither.NONE)
     small.save(path, optimize=True)
 
 
