@@ -8,13 +8,10 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 import pytest
+from web_pages import browser
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium: apt-get install chromium"
@@ -35,12 +32,9 @@ class Seen:
 @contextmanager
 def opened(width, height=900):
     """Yield a page of that many pixels, and what is seen of it."""
-    from playwright.sync_api import sync_playwright
-
     seen = Seen()
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        page = browser.new_page(viewport={"width": width, "height": height})
+    with browser(CHROMIUM) as chromium:
+        page = chromium.new_page(viewport={"width": width, "height": height})
         page.on("request", lambda request: seen.asked.append(request.url))
         page.on("pageerror", lambda error: seen.complaints.append(str(error)))
         page.on("requestfailed", lambda request: seen.complaints.append(request.url))
@@ -49,7 +43,6 @@ def opened(width, height=900):
             lambda said: said.type in ("error", "warning") and seen.complaints.append(said.text),
         )
         yield page, seen
-        browser.close()
 
 
 def overflow(page):

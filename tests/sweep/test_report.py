@@ -9,7 +9,8 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from browsers import CHROMIUM, FLAGS, needs_chromium
+from browsers import CHROMIUM, needs_chromium
+from web_pages import FLAGS
 
 from kt_theory.sweep import load, run
 from kt_theory.sweep.report import write_report
