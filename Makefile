@@ -4,6 +4,9 @@ READY := .venv/ready
 # One process for each core, and one thread in each: two that both use all cores wait for each other.
 TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
+# Modules are compiled when they are first imported: most of what is installed never is.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
+
 # Hundreds of processes start in the tests: what they import is compiled once, whatever the caller wants.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -29,8 +32,13 @@ checked: $(READY)
 compiled: $(READY)
 	$(BIN)/kt-theory warmup
 
-test-long: $(READY)
+test-long: $(READY) .venv/long
 	$(TESTS) -m long
+
+# What builds the site and packages, and drives a browser; Chromium itself is the system's.
+.venv/long: pyproject.toml constraints.txt | $(READY)
+	$(INSTALL) '.[docs,browser,explore,release]'
+	touch $@
 
 # Simulations on an emulated ARM processor; on Debian, as root, about ten minutes.
 test-arm: $(READY) .arm/ready
@@ -74,7 +82,7 @@ docs: $(READY) .venv/docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 .venv/docs: pyproject.toml constraints.txt | $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[docs]'
+	$(INSTALL) '.[docs]'
 	touch $@
 
 attack: $(READY)
@@ -84,12 +92,11 @@ attack: $(READY)
 mutants: $(READY)
 	PYTHONPATH=tests:examples $(BIN)/python -m mutants
 
-# Modules are compiled when they are first imported: most of what is installed never is.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) '.[dev]'
 	touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis docs/_build docs/api docs/gallery
 	find kt_theory -name '*.nb[ci]' -delete

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 
@@ -32,7 +31,7 @@ extensions = [
     "sphinx_click",
     "sphinx_copybutton",
     "sphinx_design",
-    *(["sphinx_gallery.gen_gallery"] if (HERE.parent / "examples" / "gallery").exists() else []),
+    "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates", "api/generated/*.txt"]
@@ -51,17 +50,11 @@ numpydoc_show_class_members = False
 sphinx_gallery_conf = {
     "examples_dirs": "../examples/gallery",
     "gallery_dirs": "gallery",
-    "filename_pattern": r"plot_",
     "download_all_examples": False,
-    "show_memory": False,
     "show_signature": False,
     "min_reported_time": 10_000,
-    "remove_config_comments": True,
     "write_computation_times": False,
-    "abort_on_example_error": False,
-    "matplotlib_animations": False,
-    "plot_gallery": True,
-    "copyfile_regex": "",
+    "within_subsection_order": "FileNameSortKey",
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -71,7 +64,7 @@ html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_favicon = "_static/icon.svg"
 html_context = {"default_mode": "auto"}
-html_sidebars = {"index": [], "cli": []}
+html_sidebars = {name: [] for name in ("index", "install", "quickstart", "cli")}
 html_theme_options = {
     "show_nav_level": 1,
     "show_toc_level": 2,
@@ -83,10 +76,6 @@ html_theme_options = {
 
 def _write_reference(app: Sphinx, config: object) -> None:
     reference.write(HERE / "api")
-
-
-def _no_pages_yet(record: logging.LogRecord) -> bool:
-    return getattr(record, "subtype", None) != "empty_glob"
 
 
 def _read(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -115,7 +104,6 @@ def _help_text(app: Sphinx, context: object, lines: list[str]) -> None:
 
 def setup(app: Sphinx) -> None:
     """Write the reference's pages before Sphinx looks for pages."""
-    logging.getLogger("sphinx.sphinx.directives.other").addFilter(_no_pages_yet)
     app.connect("config-inited", _write_reference)
     app.connect("source-read", _read)
     app.connect("autodoc-process-docstring", _docstring, priority=400)

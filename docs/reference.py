@@ -39,7 +39,7 @@ TOPICS = {
         "missing_mass_moments",
         "ce_ful_weights",
     ),
-    "Limits": ("minimax_risk", "Limit", "missing_mass_bounds", "best_add_c"),
+    "Limits": ("minimax_risk", "Limit", "worst_teacher", "missing_mass_bounds", "best_add_c"),
     "Plans": ("plan", "samples_needed", "SampleSize"),
     "Copies of real teachers": (
         "TransferSet",

@@ -4,6 +4,7 @@ from . import generations as generations
 from . import graphs as graphs
 from . import losses as losses
 from . import objectives as objectives
+from . import plot as plot
 from . import queries as queries
 from . import students as students
 from . import sweep as sweep
@@ -52,5 +53,6 @@ from .transfer.fit import Copy as Copy
 from .transfer.fit import fit as fit
 from .transfer.sets import TransferSet as TransferSet
 from .transfer.until import fit_until as fit_until
+from .worst.teacher import worst_teacher as worst_teacher
 
 __version__: str

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from kt_theory.access import Access, as_access, gradient, top_k
@@ -110,7 +111,8 @@ def minimax_risk(
     samples, found = whole_number(n, "n"), asked.sized(inputs, labels)
     _refuse_above(found.labels, "labels", LARGEST_LABELS, asked.access)
     _refuse_above(found.inputs, "inputs", LARGEST_INPUTS, asked.access)
-    return limit_in(found, samples, as_loss(loss))
+    over = partial(limit_in, found, loss=as_loss(loss))
+    return replace(over(samples), over=over)
 
 
 def risk_terms(access: str | Access, inputs: int, labels: int) -> Terms:

@@ -1,5 +1,4 @@
-"""One teacher, many n: the risks of students beside the paper's bounds, as a table and as a
-picture."""
+"""The paper's bounds beside the risks of students, in tables and in pictures."""
 
 from __future__ import annotations
 
@@ -8,18 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures
+from kt_theory.figures.curves import Curve, draw_curves
+from kt_theory.figures.looks import looks, student_style
 from kt_theory.limits import paper as bounds
-from kt_theory.losses import LOSSES
-from kt_theory.teacher import Teacher
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-_NOTHING = (
-    "nothing to draw on logarithmic axes: every risk is 0 or infinite, or every n is 0; leave the "
-    "plot out"
-)
+BAND = 2.0
+"""Half-width of the bands, in standard errors."""
+
+_THEOREMS = {
+    "hard": ("3.2-mean", "3.1"),
+    "partial": ("4.4-mean", "4.1"),
+    "soft": ("5.2-mean", "5.1"),
+}
+"""The paper's upper and lower bound in mean of each access level."""
 
 
 def bound_columns(frame: pd.DataFrame) -> None:
@@ -48,66 +52,39 @@ def bound_columns(frame: pd.DataFrame) -> None:
         frame[column] = np.where(of_tv, values, np.nan)
 
 
-def draw_risks(frame: pd.DataFrame, teacher: Teacher, title: str) -> Any:
-    """Return a log-log picture of a table of risks, a panel for each loss, with the limit of CE_ptl
-    if it is among the students.
+def risk_curves(axes: Any, frame: pd.DataFrame) -> None:
+    """Draw mean risk against n, one line per student with a band of two standard errors.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    frame : DataFrame
+        Columns student, n, mean, std_error; every mean above 0.
     """
-    rows = frame[frame["n"] > 0]
-    if rows.empty:
-        raise ValueError(_NOTHING)
-    names = list(rows["loss"].drop_duplicates())
-    drawn = {name: rows[rows["loss"] == name] for name in names}
-    figure, grid = figures.canvas(1, len(names), width=7.5 + 3.5 * (len(names) - 1), height=5.0)
-    extra: list[Any] = []
-    for axes, (name, curves) in zip(grid[0], drawn.items(), strict=True):
-        extra += _draw_panel(axes, curves, teacher)
-        figures.title(axes, title if len(names) == 1 else f"{name} = {LOSSES[name].formula}")
-    caption = (
-        f"S = {teacher.inputs}, A = {teacher.labels}; mean of {rows['repeats'].iloc[0]:,} transfer "
-        "sets, bands of two standard errors."
-    )
-    if len(names) > 1:
-        caption = f"{title}: {caption}"
-    if bounds_hold := "tv" in names:
-        caption += (
-            " * The paper's bounds in mean hold for the worst teacher of this size, not for this "
-            "teacher."
-        )
-    if (none := rows[rows["mean"] == 0]).size:
-        caption += (
-            " Arrows at the floor: no loss was seen, the risk is at most "
-            f"{none['high'].max():.2g} at 95 % confidence."
-        )
-    if (rows["mean"] == np.inf).any():
-        caption += " Arrows at the top: infinite losses were seen, the risk is infinite."
-    figures.legend_and_caption(figure, grid[0, 0], caption, bounds=bounds_hold, extra=tuple(extra))
-    return figure
+    names = list(frame["student"].drop_duplicates())
+    curves = []
+    for name, look in looks(names).items():
+        rows = frame[frame["student"] == name].sort_values("n")
+        n, mean, error = rows[["n", "mean", "std_error"]].to_numpy(dtype=np.float64).T
+        _, _, label = student_style(name, names)
+        curves.append(Curve(label, look, n, mean, mean - BAND * error, mean + BAND * error))
+    draw_curves(axes, curves, log=False)
 
 
-def _draw_panel(axes: Any, rows: pd.DataFrame, teacher: Teacher) -> list[Any]:
-    """Draw the risks of one loss; return what the legend is to show besides the curves."""
-    from matplotlib.lines import Line2D
+def bound_lines(axes: Any, frame: pd.DataFrame) -> None:
+    """Draw the paper's bounds in mean for the access levels in `frame`: dashed above, dotted below.
 
-    loss = rows["loss"].iloc[0]
-    positive = rows["mean"][(rows["mean"] > 0) & (rows["mean"] < np.inf)]
-    if positive.empty:
-        raise ValueError(_NOTHING)
-    floor = positive.min() / 3
-    top = 1.2 if LOSSES[loss].largest <= 1.0 else max(1.2, 2.0 * positive.max())
-    axes.set(xlabel="n", xscale="log", yscale="log", ylim=(floor, top))
-    if loss == "acceptance":
-        axes.set(yscale="linear", ylim=(0.0, 1.05))
-    axes.set_ylabel(f"risk, E {loss.upper()}" if loss == "tv" else f"risk, E {loss}")
-    figures.risk_curves(axes, rows, floor=floor)
-    if loss != "tv":
-        return []
-    figures.bound_lines(axes, rows)
-    if "ce_ptl" not in set(rows["student"]):
-        return []
-    style: dict[str, Any] = {
-        "color": figures.STUDENT_STYLE["ce_ptl"][0],
-        "linestyle": "-.",
-        "linewidth": 1.0,
-    }
-    axes.axhline(bounds.ce_ptl_limit(teacher), zorder=1, **style)
-    return [Line2D([], [], label="limit of CE_ptl", **style)]
+    They hold for the worst teacher of the class, not for the teacher of the picture.
+    """
+    inputs, labels = int(frame["inputs"].iloc[0]), int(frame["labels"].iloc[0])
+    low, high = max(1, frame["n"].min()), max(1, frame["n"].max())
+    if low == high:
+        low, high = max(1, low // 2), 2 * high
+    n = np.unique(np.geomspace(low, high, 200).astype(np.int64))
+    thin: dict[str, Any] = {"linewidth": 0.9, "zorder": 1, "alpha": 0.8}
+    for access, theorems in _THEOREMS.items():
+        if access in set(frame["access"]):
+            colour = figures.ACCESS_STYLE[access][0]
+            for theorem, line in zip(theorems, (figures.DASHED, figures.DOTTED), strict=True):
+                curve = bounds.curve(theorem, inputs, labels, n)
+                axes.plot(n, curve, color=colour, linestyle=line, **thin)

@@ -25,6 +25,9 @@ from kt_theory.validation import (
     shown,
 )
 
+_DRAWN_ROWS, _DRAWN_LABELS = 60, 200
+"""The largest table that a picture shows."""
+
 SMALL = 10**6
 """Cells up to which the table of a teacher given by classes is made when somebody looks at it."""
 
@@ -174,10 +177,10 @@ class Teacher(ByContent):
         table = distributions(rows, "rows", 2)
         law = numeric_array(rho, "rho", 1).astype(np.float64)
         counts = numeric_array(multiplicity, "multiplicity", 1).astype(np.float64)
-        for name, array in (("rho", law), ("multiplicity", counts)):
+        for argument, array in (("rho", law), ("multiplicity", counts)):
             if len(array) != len(table):
                 raise ValueError(
-                    f"{name} has {len(array)} entries: rows has {len(table)} classes, one is "
+                    f"{argument} has {len(array)} entries: rows has {len(table)} classes, one is "
                     "needed each"
                 )
         for c in np.flatnonzero(law < 0):
@@ -234,6 +237,46 @@ class Teacher(ByContent):
         again._freeze(**{**self.__dict__, "_name": _name(name)})
         again.__dict__.pop("name", None)
         return again
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw pi(a|s) as a heat map, and return the axes.
+
+        Up to 60 inputs of 200 labels each input is a row. Of a larger teacher the rows are its row
+        classes, heaviest first, 60 at most, the labels of each in descending order, 200 at most.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure if omitted.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Examples
+        --------
+        >>> import matplotlib
+        >>> matplotlib.use("agg")
+        >>> import kt_theory as kt
+        >>> ax = kt.Teacher([[0.5, 0.5], [1.0, 0.0]]).plot()
+        >>> ax.images[0].get_array().shape
+        (2, 2)
+        """
+        from kt_theory.figures.rows import draw_rows
+
+        size = f"S = {self.inputs:,}, A = {self.labels:,}"
+        if self.inputs <= _DRAWN_ROWS and self.labels <= _DRAWN_LABELS:
+            words = (f"{self.name}, {size}", "input", "label")
+            return draw_rows(self.pi, _row_names(self), self.label_names, words, ax)
+        rows, rho, multiplicity = self.classes
+        weight = rho * multiplicity
+        heaviest = np.argsort(-weight, kind="stable")[:_DRAWN_ROWS]
+        names = [f"{float(multiplicity[c]):.4g} x {rho[c]:.2g}" for c in heaviest]
+        held = f"{_count(len(rho), 'row class', 'row classes')}"
+        if len(heaviest) < len(rho):
+            held = f"the {len(heaviest)} heaviest of {held}, {weight[heaviest].sum():.0%} of rho"
+        words = (f"{size}: {held}", "row class: inputs x rho", "label by rank")
+        return draw_rows(rows[heaviest, :_DRAWN_LABELS], names, None, words, ax)
 
     @property
     def pi(self) -> np.ndarray:
@@ -326,6 +369,14 @@ def _row_classes(rows: np.ndarray, rho: np.ndarray, multiplicity: np.ndarray) ->
 def _read_only(array: np.ndarray) -> np.ndarray:
     array.flags.writeable = False
     return array.view()  # a view cannot be made writeable again by its holder
+
+
+def _row_names(teacher: Teacher) -> list[str]:
+    """Return the names of inputs, with their probabilities where these differ."""
+    names = teacher.input_names or tuple(map(str, range(teacher.inputs)))
+    if np.ptp(teacher.rho) < SUM_TOLERANCE:
+        return list(names)
+    return [f"{name}: {rho:.2g}" for name, rho in zip(names, teacher.rho, strict=True)]
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

@@ -12,6 +12,7 @@ import kt_theory as kt
 from kt_theory import access, students
 from kt_theory.catalogue import level, own_student
 from kt_theory.catalogue import student as named
+from kt_theory.catalogue.brackets import bracket
 from kt_theory.minimax import risk_terms
 from kt_theory.simulation.cell import Cell
 from kt_theory.testing import assert_risk
@@ -184,6 +185,15 @@ def counts_of_law(row, n):
         yield tuple(counts.ravel().tolist()), chance
 
 
+def test_of_a_rate_one_pair_of_labels_stands_for_all():
+    confusion = access.confused(0.3).channel.confusion(6)
+    alike = [np.sqrt(confusion[a] * confusion[b]).sum() for a in range(6) for b in range(a)]
+    assert np.ptp(alike) < 1e-15
+    assert bracket(access.confused(0.3), 2, 3000).near_pairs == [(0, 1)]
+    near = np.array([[0.8, 0.1, 0.1], [0.1, 0.5, 0.4], [0.1, 0.4, 0.5]])
+    assert bracket(access.confused(near), 2, 3).near_pairs[0] == (1, 2)
+
+
 def test_lower_bounds_are_below_the_bayes_risk_of_two_rows():
     """Of one input and two labels the bound is d/2 (1 - sqrt(1 - b^(2n))) at most, and each prior
     on two rows has at least that; the best d of a fine grid nearly attains what is printed.
@@ -199,8 +209,7 @@ def test_lower_bounds_are_below_the_bayes_risk_of_two_rows():
             bounds.append(d / 2 * (1 - math.sqrt(1 - affinity ** (2 * n))))
             risks.append(d * coin_of_bayes(*back, n))
         assert (np.array(risks) >= np.array(bounds) - 1e-12).all()
-        bracket = level(shown.name)
-        lower = kt.minimax_risk(bracket, 1, 2, n).lower
+        lower = kt.minimax_risk(level(shown.name), 1, 2, n).lower
         hard = kt.minimax_risk("hard", 1, 2, n).lower
         assert lower >= max(0.98 * max(bounds), hard) - 1e-12
         assert lower <= max(*risks, hard) + 1e-12

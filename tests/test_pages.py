@@ -13,17 +13,19 @@ from command_words import read
 from grids import few_quick
 
 import kt_theory as kt
+from kt_theory import catalogue
 from kt_theory.cli import main
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-TOPICS = [DOCS / "intervals.md", DOCS / "property-tests.md"]
+TOPICS = [DOCS / f"{name}.md" for name in ("students", "intervals", "property-tests")]
 GUIDES = [DOCS / "quickstart.md", *TOPICS, *sorted((DOCS / "guides").glob("*.md"))]
 TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in GUIDES}
-LINKED = GUIDES
+REFERENCES = ("install", "comparison", "statements", "sweep-format")
+LINKED = [*GUIDES, *(DOCS / f"{name}.md" for name in REFERENCES)]
 
-QUICK = ["store-logits"]
-"""Guides that take less than a second; of the others the quick suite reads the words alone."""
+QUICK = ["students"]
+"""Pages that take less than a second; of the others the quick suite reads the words alone."""
 
 
 @pytest.mark.parametrize("name", few_quick(TEXTS, QUICK))
@@ -56,6 +58,13 @@ def test_code_names_what_is_there(name):
         compile(code, name, "exec")
         for path in re.findall(r"\bkt((?:\.\w+)+)", code):
             reduce(getattr, path[1:].split("."), kt)
+
+
+def test_every_student_and_level_is_named():
+    text = TEXTS["students"] + (DOCS / "sweep-format.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\w+", text))
+    assert {*catalogue.LEVELS, *catalogue.STUDENTS} <= named
+    assert set(kt.STUDENTS) <= set(re.findall(r"\w+", TEXTS["students"]))
 
 
 @pytest.mark.parametrize("path", LINKED, ids=lambda path: path.stem)

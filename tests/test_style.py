@@ -22,6 +22,7 @@ MANY_PARAMETERS = {
     "kt_theory.planner.sizes.plan",
     "kt_theory.planner.sizes.plans",
     "kt_theory.simulation.run.simulate",
+    "kt_theory.students.student.__init__",
     "kt_theory.sweep.run.run",
     "kt_theory.transfer.sets.from_arrays",
     "kt_theory.transfer.sets.read",

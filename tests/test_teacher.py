@@ -201,3 +201,9 @@ def test_logits_as_far_apart_as_float64_has_them_warn_of_nothing():
         warnings.simplefilter("error")
         teacher = kt.Teacher.from_logits([[1e308, -1e308, 0.0]])
     np.testing.assert_array_equal(teacher.pi, [[1.0, 0.0, 0.0]])
+
+
+def test_teachers_by_classes_are_called_as_asked_or_by_their_content():
+    given = [[0.5, 0.5]], [0.1], [10]
+    assert kt.Teacher.from_classes(*given, name="mine").name == "mine"
+    assert kt.Teacher.from_classes(*given).name.startswith("teacher ")

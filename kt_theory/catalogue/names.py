@@ -32,6 +32,13 @@ from kt_theory.catalogue.files import (
     refuse_changed,
 )
 from kt_theory.catalogue.grammar import Call, parse, write
+from kt_theory.catalogue.imported import (
+    EXAMPLES,
+    import_name,
+    import_recipe,
+    import_student,
+    is_import,
+)
 from kt_theory.objectives import Objective
 from kt_theory.students import NAMED, Student
 from kt_theory.validation import shown, unknown_name, whole_number
@@ -535,7 +542,8 @@ def level(given: Any, inputs: int | None = None) -> Access:
 
 
 def student(given: Any, inputs: int | None = None) -> Student:
-    """Return the student of a name: "sel_ptl", "rounded(0.5, top_k(5))", "masked(ce_sgl, m.npy)".
+    """Return the student of a name: "sel_ptl", "rounded(0.5, top_k(5))", "masked(ce_sgl, m.npy)",
+    or one of one's own that is imported, "mypkg.rules:discounted(0.5)".
 
     Parameters are those of `level`.
     """
@@ -589,6 +597,8 @@ def _known_student(recipe: str) -> Student:
 
 
 def _built(entries: Mapping[str, Any], recipe: Recipe, inputs: int | None) -> Any:
+    if is_import(recipe["name"]):
+        return import_student(recipe)
     entry = entries[recipe["name"]]
     given = {
         each.name: each.kind.make(recipe.get(each.name, each.default), inputs)
@@ -600,6 +610,8 @@ def _built(entries: Mapping[str, Any], recipe: Recipe, inputs: int | None) -> An
 def name_of(recipe: Recipe) -> str:
     """Return how tables call a level or a student: "sel_ptl", "rounded(0.5, partial)"."""
     name = recipe["name"]
+    if is_import(name):
+        return import_name(recipe)
     entry = (STUDENTS if name in STUDENTS else LEVELS)[name]
     given: list[tuple[str, Any]] = []
     for place, each in enumerate(entry.parameters):
@@ -619,10 +631,19 @@ def _as_word(value: Any) -> Any:
 
 def identity(recipe: Any) -> Any:
     """Return what of a recipe determines the result: of a file its content, not its name."""
+    if isinstance(recipe, list):
+        return [identity(value) for value in recipe]
     if not isinstance(recipe, Mapping):
         return recipe
-    left_out = "file" if "content" in recipe else None
-    return {name: identity(value) for name, value in recipe.items() if name != left_out}
+    left_out = {"content": "file", "source": "folder"}
+    skipped = {place for fact, place in left_out.items() if fact in recipe}
+    return {name: identity(value) for name, value in recipe.items() if name not in skipped}
+
+
+def is_imported(recipe: Recipe) -> bool:
+    """Return whether a student, or the one that it is made of, is imported."""
+    base = recipe.get("student")
+    return is_import(recipe["name"]) or (base is not None and is_imported(base))
 
 
 def student_access(recipe: Recipe) -> str:
@@ -633,22 +654,31 @@ def student_access(recipe: Recipe) -> str:
     return build_student(recipe).access.name
 
 
-def granted(levels: Any, recipe: Recipe) -> bool:
-    """Return whether one of several levels serves the student; "gradient" serves every graph."""
-    return any(_serves(given, recipe) for given in levels)
+def granted(levels: Any, recipe: Recipe, needs: str | None = None) -> bool:
+    """Return whether one of several levels serves the student; "gradient" serves every graph.
+
+    Parameters
+    ----------
+    levels : sequence
+    recipe : mapping
+    needs : str, optional
+        The name of the level that the student needs, if it shall not be built for it.
+    """
+    return any(_serves(given, recipe, needs) for given in levels)
 
 
-def _serves(given: Any, recipe: Recipe) -> bool:
+def _serves(given: Any, recipe: Recipe, needs: str | None) -> bool:
     graph = _graph_of(recipe)
-    level = {"name": "gradient"} if given == "gradient" else level_recipe(given)
-    along = level["name"] == "gradient"
+    shown = {"name": "gradient"} if given == "gradient" else level_recipe(given)
+    along = shown["name"] == "gradient"
     if graph is None:
-        shown = access.SOFT if along else _built(LEVELS, level, None)
-        return bool(shown.covers(build_student(recipe).access))
+        answers = access.SOFT if along else _built(LEVELS, shown, None)
+        needed = build_student(recipe).access if needs is None else level(needs)
+        return bool(answers.covers(needed))
     if given == "gradient" or not along:
         return along
-    same = identity(level["graph"]) == identity(graph["graph"])
-    return bool(same and level["hops"] >= graph["hops"])
+    same = identity(shown["graph"]) == identity(graph["graph"])
+    return bool(same and shown["hops"] >= graph["hops"])
 
 
 def located(given: Any, folder: Path) -> Any:
@@ -680,14 +710,17 @@ def _called(given: Any, what: str) -> Call:
         )
     entries = _entries(what)
     if not isinstance(given, str):
+        own = f"; one of your own by its import, {EXAMPLES}" if isinstance(given, Student) else ""
         raise ValueError(
             f"{what}: {shown(given)}: must be a name, or such as 'top_k(5)' or "
-            "{name = 'top_k', k = 5}"
+            f"{{name = 'top_k', k = 5}}{own}"
         )
     try:
         value = parse(given)
-    except ValueError:
+    except ValueError as error:
         name = given.strip().partition("(")[0].strip()
+        if what == "student" and is_import(name):
+            raise ValueError(f"student {shown(given)}: {error}: write it as {EXAMPLES}") from None
         raise _unlike(entries, name, given, what) from None
     return value if isinstance(value, Call) else Call(str(value), ())
 
@@ -715,6 +748,8 @@ def _unlike(entries: Mapping[str, Entry], name: str, given: Any, what: str) -> V
 
 def _recipe(given: Any, what: str, folder: Path) -> dict[str, Any]:
     call, entries = _called(given, what), _entries(what)
+    if what == "student" and is_import(call.name):
+        return import_recipe(call, folder)
     if call.name not in entries:
         raise _unlike(entries, call.name, given, what)
     entry = entries[call.name]

@@ -6,6 +6,7 @@ import click
 
 from kt_theory import __version__
 from kt_theory.cli.atlas import atlas_command
+from kt_theory.cli.explore import explore_command
 from kt_theory.cli.fit import fit_command
 from kt_theory.cli.limits import limits_command
 from kt_theory.cli.objectives import objectives_command
@@ -18,6 +19,7 @@ from kt_theory.cli.warmup import warmup_command
 
 _COMMANDS = (
     atlas_command,
+    explore_command,
     fit_command,
     limits_command,
     objectives_command,

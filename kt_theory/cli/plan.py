@@ -12,7 +12,7 @@ import click
 
 from kt_theory.cli import tables
 from kt_theory.cli.fit import READING, read_records, reading_options
-from kt_theory.cli.shared import Whole, clear_errors, in_options, say_left_out
+from kt_theory.cli.shared import Levels, Whole, clear_errors, in_options, say_left_out
 from kt_theory.cli.teacher import read_teacher, teacher_options
 
 
@@ -68,6 +68,11 @@ from kt_theory.cli.teacher import read_teacher, teacher_options
     "levels",
     multiple=True,
     help="Another level to show: 'rounded(0.1)', 'noisy(0.5) top_k(5)', 'logits'.",
+)
+@click.option(
+    "--students",
+    type=Levels(),
+    help="With --teacher: more students, each at its level: laplace,mypkg.rules:discounted(0.5).",
 )
 @click.option(
     "--json",
@@ -129,6 +134,7 @@ def _plan(
         "top": options["top"],
         "top_only": options["top_only"],
         "levels": [catalogue.level(name, inputs) for name in options["levels"]],
+        "students": options["students"] or (),
         "prices": _prices(prices, inputs),
     }
     frame = plan(options["inputs"], options["labels"], tv, **asked)

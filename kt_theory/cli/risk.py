@@ -81,6 +81,7 @@ def risk_command(
     from kt_theory import catalogue, figures, study
     from kt_theory.losses import as_losses
     from kt_theory.output import refuse_unwritable, write_table
+    from kt_theory.plot.page import risks_page
     from kt_theory.simulation.run import simulate
     from kt_theory.students import as_students
     from kt_theory.validation import whole_number
@@ -96,14 +97,15 @@ def risk_command(
     chosen = as_students(asked or catalogue.default_students(granted))
     how: dict[str, Any] = {"access": granted, "threads": threads, "loss": losses}
     run = simulate(source, chosen, sizes, repeats, seed, **how)
-    click.echo(tables.folded([str(source)]))
     frame = run.frame.copy()
     study.bound_columns(frame)
-    click.echo(tables.risks(frame))
-    if csv is not None:
-        click.echo(f"wrote {write_table(frame, csv)}")
-    if plot is not None:
-        with figures.style():
-            name = NAME if str(teacher) == "-" else teacher.name
-            picture = study.draw_risks(frame, source, name)
+    name = NAME if str(teacher) == "-" else teacher.name
+    with figures.style():
+        # All is drawn before anything is printed or written.
+        picture = None if plot is None else risks_page(frame, source, name)
+        click.echo(tables.folded([str(source)]))
+        click.echo(tables.risks(frame))
+        if csv is not None:
+            click.echo(f"wrote {write_table(frame, csv)}")
+        if plot is not None:
             click.echo(f"wrote {figures.write(picture, plot)}")

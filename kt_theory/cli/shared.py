@@ -110,7 +110,8 @@ _OPTIONS = (
 """What errors call things in Python, and which option of a command that is."""
 
 _VALUES = re.compile(
-    r"\b(student|other|fold|label|model|input|logprob|format|design)=['\"]([^'\"]*)['\"]"
+    r"\b(student|other|fold|label|model|input|logprob|format|design|panel|theory)"
+    r"=['\"]([^'\"]*)['\"]"
 )
 _OPEN = re.compile(
     r"\b(label_map|requests|input|label|logprob|model|labels|weights|strata)="

@@ -11,7 +11,7 @@ import click
 
 from kt_theory import machine
 from kt_theory.cli import tables
-from kt_theory.cli.shared import Refusal, clear_errors
+from kt_theory.cli.shared import Names, Refusal, clear_errors
 
 
 class _Shard(click.ParamType):
@@ -49,8 +49,10 @@ def check(spec: Path, everything: bool) -> None:
     SPEC is a TOML file with name, seed, students, repeats (or target_se with max_repeats), n and
     one [[teachers]] table for each family. Students with parameters are written as in the tables:
     "top_k(5)", "add_c(0.5)", "grad_ful(path)", "grad_ful(cycle, 2)"; the graphs are path, cycle and
-    complete, 2 is the number of hops.
+    complete, 2 is the number of hops. Students of your own are imported by name, from Python's path
+    or the folder of SPEC, "mypkg.rules:laplace" or "mypkg.rules:discounted(0.5)": their code runs.
     """
+    from kt_theory import catalogue
     from kt_theory.sweep.overview import clock, estimates, stored_bytes, total_seconds
     from kt_theory.sweep.run import refuse_memory
     from kt_theory.sweep.spec import Spec
@@ -70,7 +72,8 @@ def check(spec: Path, everything: bool) -> None:
         f"{clock(total_seconds(found))} of one core{limit}; "
         f"{stored_bytes(found) / 2**20:.1f} MiB on disk"
     )
-    click.echo(f"\n{tables.folded([summary])}")
+    own = [catalogue.origin(one.recipe) for one in plan.students if one.imported]
+    click.echo(f"\n{tables.folded([summary, *own])}")
 
 
 @sweep_group.command(
@@ -252,6 +255,45 @@ def report(folder: Path, out: Path | None, minimax: bool) -> None:
     from kt_theory.sweep.report import write_report
 
     click.echo(write_report(folder, out or folder / "report.html", minimax=minimax))
+
+
+@sweep_group.command(
+    epilog="Example: kt-theory sweep plot rates --x n --hue student --panel labels --out rates.png"
+)
+@click.argument("folder", metavar="DIR", type=Path)
+@click.option("--x", default="n", show_default=True, help="A column of numbers.")
+@click.option("--hue", default="student", show_default=True, help="A colour for each value.")
+@click.option("--panel", help="A panel for each value, such as labels or teacher.")
+@click.option(
+    "--theory",
+    type=Names(),
+    help="Beside the curves: minimax (up to 6 s for each n and size), paper, exact, or several.",
+)
+@click.option(
+    "--out", type=Path, help="File to write: .png, .svg or .pdf.  [default: DIR/plot.png]"
+)
+@clear_errors
+def plot(
+    folder: Path, x: str, hue: str, panel: str | None, theory: list[str] | None, out: Path | None
+) -> None:
+    """Draw the risks of the sweep in DIR with their intervals, as far as it has run.
+
+    --x, --hue and --panel name columns of its table: teacher, student, access, loss, n, inputs,
+    labels, repeats. They must tell all cells apart: a sweep of several teachers takes --panel
+    teacher.
+    """
+    from kt_theory import figures
+    from kt_theory.output import refuse_unwritable
+    from kt_theory.plot.sweep import sweep_figure
+
+    target = out or folder / "plot.png"
+    if target.suffix.lower() not in figures.KINDS:
+        raise ValueError(f"--out {target}: must end in {', '.join(figures.KINDS)}")
+    if out is not None:
+        refuse_unwritable([target])
+    with figures.style():
+        figure = sweep_figure(folder, x=x, hue=hue, panel=panel, theory=theory)
+        click.echo(f"wrote {figures.write(figure, target)}")
 
 
 def _say_failures(failures: Any, folder: Path) -> None:

@@ -13,7 +13,10 @@ from kt_theory.exact.empirical import Empirical
 from kt_theory.exact.risk import RowRisk
 from kt_theory.exact.ties import Ties, ties_of
 from kt_theory.numeric import bernstein
-from kt_theory.teacher import RowClasses
+from kt_theory.teacher import RowClasses, Teacher
+
+DEAR = 3e7
+"""Operations of about a nanosecond beyond which simulations cost less."""
 
 _WAY_OUT = "use n=inf, simulate(teacher, ['ce_ptl'], n), or rows of 2 or 3 levels"
 
@@ -52,6 +55,15 @@ class Reweighted(RowRisk):
             losses = np.array([_row_loss(ties, rho, draws) for draws in n])
             total += rho * float(classes.multiplicity[c]) * losses
         return total
+
+    def dear(self, teacher: Teacher, n: int) -> bool:
+        """Return whether rows have so many levels and visits that simulations cost less."""
+        sizes, cost = np.array([float(n)]), 0.0
+        for rho, row in zip(teacher.classes.rho, teacher.classes.rows, strict=True):
+            ties = ties_of(row)
+            if rho > 0.0 and len(ties.value) > 1:
+                cost += _cost(ties, float(rho), sizes)
+        return cost > DEAR
 
     def limit(self, classes: RowClasses) -> float:
         """Return its bias, sum_s rho_s TV(pi_s^2 / sum pi_s^2, pi_s): Zhao and Zhu (2023), Lemma

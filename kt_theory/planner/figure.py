@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures
+from kt_theory.figures.axes import readable
 from kt_theory.planner.estimate import ESTIMATED, WEAK
 from kt_theory.planner.records import PROVED
 from kt_theory.planner.sizes import plans
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 FACTORS = (4.0, 0.25)
 """The picture shows what these multiples of the total variation asked for take, beside it."""
 
-_STYLES = {
-    "hard": ("#0072B2", "o"),
-    "partial": ("#009E73", "^"),
-    "soft": ("#CC3377", "D"),
-    "gradient": ("#000000", "*"),
-}
 _TOP = [
     ("#E69F00", "s"),
     ("#8C564B", "P"),
@@ -67,8 +62,8 @@ def draw_plan(curves: pd.DataFrame, text: str, tv: float) -> Any:
     from matplotlib.lines import Line2D
 
     column = "cost" if "cost" in curves else "n"
-    at = _numbers(curves, column)
-    left, right = _bars(curves, column, at)
+    at = numbers_of(curves, column)
+    left, right = bars_of(curves, column, at)
     # There is no 0 on a logarithmic axis: bars from there begin at its left edge.
     ends = np.concatenate([at, left, right])
     positive = ends[np.isfinite(ends) & (ends > 0)]
@@ -83,13 +78,13 @@ def draw_plan(curves: pd.DataFrame, text: str, tv: float) -> Any:
         )
     figure, grid = figures.canvas(1, 1, width=7.5, height=5.0)
     axes = grid[0, 0]
-    styles = _styles(list(curves["access"].drop_duplicates()))
-    axes.axhline(tv, color="#666666", linewidth=0.9, linestyle=(0, (5, 3)), zorder=1)
+    styles = styles_of(list(curves["access"].drop_duplicates()))
+    axes.axhline(tv, color="#666666", linewidth=0.9, linestyle=figures.DASHED, zorder=1)
     absent = []
     for place, (name, (colour, marker)) in enumerate(styles.items()):
         rows = shown[shown["access"] == name].sort_values("at")
         if rows.empty:
-            absent.append(f"{name} ({_why(curves[curves['access'] == name])})")
+            absent.append(f"{name} ({why_absent(curves[curves['access'] == name])})")
             continue
         # Markers shrink, so that of points in one place all can be seen.
         size = 11.0 - 7.0 * place / max(len(styles) - 1, 1)
@@ -126,25 +121,29 @@ def draw_plan(curves: pd.DataFrame, text: str, tv: float) -> Any:
     axes.margins(x=0.06, y=0.08)
     if from_zero.any():
         axes.set_xlim(left=edge)
-    if shown[["at", "right"]].max(axis=None) < 10 * shown[["at", "left"]].min(axis=None):
-        _plain_ticks(axes, shown)
+    readable(axes.xaxis, *axes.get_xlim())
     figures.title(axes, text)
     line = Line2D(
-        [], [], color="#666666", linewidth=0.9, linestyle=(0, (5, 3)), label=f"asked for: {tv:.4g}"
+        [],
+        [],
+        color="#666666",
+        linewidth=0.9,
+        linestyle=figures.DASHED,
+        label=f"asked for: {tv:.4g}",
     )
     note = (
         "Points: queries that suffice. Bars reach down to the number below which no student "
         "succeeds, if proved."
     )
     if "low" in curves:
-        note = _note_on_records(curves)
+        note = note_on_records(curves)
     if absent:
         note += f" Not drawn: {', '.join(absent)}."
     figures.legend_and_caption(figure, axes, note, bounds=False, extra=(line,))
     return figure
 
 
-def _note_on_records(curves: pd.DataFrame) -> str:
+def note_on_records(curves: pd.DataFrame) -> str:
     """Return what points and bars are where records are in hand."""
     numbered = curves[curves["n"].notna()]["certificate"]
     points = []
@@ -156,30 +155,36 @@ def _note_on_records(curves: pd.DataFrame) -> str:
     return f"Points: further queries that are {', or '.join(points)}. {bars}" if points else bars
 
 
-def _bars(curves: pd.DataFrame, column: str, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def bars_of(curves: pd.DataFrame, column: str, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of the bars: those of the interval, or what is too few and n; NaN where there
     is none.
     """
     if "low" in curves:
         names = ("cost_low", "cost_high") if column == "cost" else ("low", "high")
-        return _numbers(curves, names[0]), _numbers(curves, names[1])
-    n, lower = _numbers(curves, "n"), _numbers(curves, "lower")
+        return numbers_of(curves, names[0]), numbers_of(curves, names[1])
+    n, lower = numbers_of(curves, "n"), numbers_of(curves, "lower")
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where((lower > 0) & (n > 0), np.minimum(lower / n, 1.0), 1.0)
     return at * share, at.copy()
 
 
-def _numbers(curves: pd.DataFrame, column: str) -> np.ndarray:
+def numbers_of(curves: pd.DataFrame, column: str) -> np.ndarray:
+    """Return a column of a plan as float64, NaN where it is missing."""
     found: np.ndarray = curves[column].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
     return found
 
 
-def _styles(names: list[str]) -> dict[str, tuple[str, str]]:
-    others = [name for name in names if name not in _STYLES]
-    return {name: _STYLES.get(name) or _TOP[others.index(name) % len(_TOP)] for name in names}
+def styles_of(names: list[str]) -> dict[str, tuple[str, str]]:
+    """Return colour and marker of each level."""
+    others = [name for name in names if name not in figures.ACCESS_STYLE]
+    return {
+        name: figures.ACCESS_STYLE.get(name) or _TOP[others.index(name) % len(_TOP)]
+        for name in names
+    }
 
 
-def _why(rows: pd.DataFrame) -> str:
+def why_absent(rows: pd.DataFrame) -> str:
+    """Return in a few words why some rows of a plan have no place on a logarithmic axis."""
     if rows["n"].isna().all():
         for word in ("impossible", WEAK.rstrip(": "), "not estimated"):
             if rows["reason"].str.contains(word).all():
@@ -190,15 +195,3 @@ def _why(rows: pd.DataFrame) -> str:
     if "cost" in rows and rows["cost"].isna().all():
         return "no price"
     return "no query needed, or no number"
-
-
-def _plain_ticks(axes: Any, shown: pd.DataFrame) -> None:
-    """Put a few plain numbers on an axis shorter than a decade, where powers of ten would leave it
-    bare.
-    """
-    from matplotlib.ticker import FixedLocator, FuncFormatter
-
-    ends = shown[["at", "left", "right"]]
-    ticks = np.geomspace(ends.min(axis=None), ends.max(axis=None), 5)
-    axes.xaxis.set_major_locator(FixedLocator([float(f"{tick:.2g}") for tick in ticks]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -16,6 +16,7 @@ from kt_theory.minimax import BESIDE, ORDER, Asked
 from kt_theory.planner import records as plan_records
 from kt_theory.planner import teachers as plan_teachers
 from kt_theory.planner.estimate import WEAK
+from kt_theory.students import Student
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.validation import LARGEST_COUNT, positive, shown, unit_interval
@@ -225,6 +226,50 @@ def needed_at(
     if source is None:
         return _for_all(bracket, goal, sure)
     return _for_teacher(level, bracket, source, goal, sure)
+
+
+def needed_by(student: Student, teacher: Teacher, tv: Any, confidence: Any = None) -> SampleSize:
+    """Return how many queries a student of any kind needs on one teacher: from its exact risk, or
+    by simulation where that is dear or unknown.
+
+    Parameters
+    ----------
+    student : Student
+    teacher : Teacher
+    tv : float
+    confidence : None
+        Of losses of other students than a level's own nothing is known but the mean.
+
+    Raises
+    ------
+    ValueError
+        If a confidence is given, or the student is not for this teacher.
+    """
+    goal = unit_interval(tv, "tv")
+    if confidence is not None:
+        raise ValueError(
+            f"confidence = {shown(confidence)}: n of student {student.name!r} is in mean: leave "
+            "confidence out, or students"
+        )
+    student.refuse_other_sizes((teacher.inputs, teacher.labels))
+    level = asked(student.access, None, None, 1, 1)
+    bracket = sized(level, None, None, teacher)
+    one = plan_teachers.OnTeacher(level, bracket, teacher, student)
+    if (kept := one.endless) > goal:
+        reason = (
+            f"impossible, {student.name} keeps TV = {kept:.6g} > {goal:g} on this teacher after "
+            "any number of queries"
+        )
+        certificate = f"exact risk of {student.name} on this teacher as n grows"
+        beyond = LARGEST_COUNT + 1
+        return SampleSize(
+            None, beyond, reason, certificate, (), student.name, goal, None, min(kept, 1.0)
+        )
+    found, lower = one.enough(goal)
+    if found.n is None:
+        words = "more than 2^53 queries, beyond which float64 cannot count: does it converge?"
+        found = replace(found, reason=words)
+    return replace(_result(bracket, found, lower, goal, None, 0.0), access=student.name)
 
 
 def sized(level: Asked, inputs: Any, labels: Any, teacher: Teacher | None) -> Bracket:

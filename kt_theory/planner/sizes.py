@@ -9,12 +9,23 @@ from decimal import Decimal
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kt_theory.access import Access
 from kt_theory.access.shows import WHOLE_ROW
 from kt_theory.catalogue import level as named_level
+from kt_theory.catalogue import student as named_student
 from kt_theory.minimax import Asked
 from kt_theory.planner import records as plan_records
-from kt_theory.planner.needed import SampleSize, asked, needed_at, samples_needed, sized
+from kt_theory.planner.needed import (
+    SampleSize,
+    asked,
+    needed_at,
+    needed_by,
+    samples_needed,
+    sized,
+)
+from kt_theory.students import Student
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.validation import entries_of, shown, unit_interval, unknown_name, whole_number
@@ -22,7 +33,7 @@ from kt_theory.validation import entries_of, shown, unit_interval, unknown_name,
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SampleSize", "plan", "plans", "samples_needed"]
+__all__ = ["SampleSize", "plan", "plans", "priced", "samples_needed", "side_by_side"]
 
 _USUAL_TV = 0.05
 
@@ -39,6 +50,7 @@ def plan(
     acceptance: Any = None,
     top_only: tuple[int, ...] = (),
     levels: Sequence[str | Access] = (),
+    students: Sequence[str | Student] = (),
     graph: Any = None,
     hops: Any = 1,
 ) -> pd.DataFrame:
@@ -66,6 +78,10 @@ def plan(
         with this probability, in (0, 1). That is tv = 1 - acceptance: see `kt_theory.acceptance`.
     levels : sequence of str or Access
         More levels to show, as `access` of `samples_needed`.
+    students : sequence of str or Student
+        With a teacher: more students to show, each at its level, by name ("laplace",
+        "mypkg.rules:discounted(0.5)") or as a value. n is from their exact risk, or by simulation
+        where they have none, which `certificate` says.
     graph, hops
         Show gradients along this graph, as for `minimax_risk`.
 
@@ -78,7 +94,18 @@ def plan(
     """
     goal = wanted_tv(tv, acceptance)
     return plans(
-        [goal], inputs, labels, confidence, prices, teacher, top, top_only, levels, graph, hops
+        [goal],
+        inputs,
+        labels,
+        confidence,
+        prices,
+        teacher,
+        top,
+        top_only,
+        levels,
+        graph,
+        hops,
+        students,
     )[0]
 
 
@@ -115,6 +142,7 @@ def plans(
     levels: Sequence[str | Access] = (),
     graph: Any = None,
     hops: Any = 1,
+    students: Sequence[str | Student] = (),
 ) -> list[pd.DataFrame]:
     """Return the table of `plan` for each of several total variations."""
     from tqdm import tqdm
@@ -125,46 +153,100 @@ def plans(
     for given in entries_of(levels, "levels"):
         one = asked(given, None, None, 1, 1)
         shown.setdefault(one.name, one)
+    others = _students(source, entries_of(students, "students"))
     told = [one.level.told for one in shown.values()]
     tops = [held.top for held in told if held is not None and 0 < held.top < WHOLE_ROW]
     if not isinstance(prices, (Mapping, NoneType)):
         raise ValueError(f"prices is a {type(prices).__name__}: must map access levels to prices")
+    shown |= {name: asked(one.access, None, None, 1, 1) for name, one in others.items()}
     price = dict(_price(name, value, shown) for name, value in (prices or {}).items())
+    for name, other in others.items():
+        price.setdefault(name, price.get(other.access.name, (math.nan, math.nan)))
+    levels_shown = {name: one.level for name, one in shown.items()}
     tables: list[pd.DataFrame] = []
     wanted = list(tvs)
     with tqdm(
         total=len(wanted) * len(shown), unit="levels", delay=2, disable=None, leave=False
     ) as bar:
         for tv in wanted:
-            rows = []
+            found = {}
             for name, one in shown.items():
                 bar.set_postfix_str(name, refresh=False)
-                found = needed_at(one, inputs, labels, tv, source, confidence, tops)
-                row = {"access": name, "lower": found.lower, "n": found.n}
-                if isinstance(source, TransferSet):
-                    row["low"], row["high"] = found.interval or (None, None)
-                if prices is not None:
-                    query, entry = price.get(name, (math.nan, math.nan))
-                    each = query + one.level.revealed(width) * entry
-                    row["cost"] = math.nan if found.n is None else found.n * each
-                    if isinstance(source, TransferSet):
-                        low, high = found.interval or (math.nan, math.nan)
-                        row["cost_low"], row["cost_high"] = low * each, high * each
-                rows.append(row | {"certificate": found.certificate, "reason": found.reason})
+                if name in others and isinstance(source, Teacher):
+                    found[name] = needed_by(others[name], source, tv, confidence)
+                else:
+                    found[name] = needed_at(one, inputs, labels, tv, source, confidence, tops)
                 bar.update()
-            tables.append(_table(rows, prices is not None))
+            frame = side_by_side(found, intervals=isinstance(source, TransferSet))
+            tables.append(frame if prices is None else priced(frame, price, levels_shown, width))
     return tables
 
 
-def _table(rows: list[dict[str, Any]], priced: bool) -> pd.DataFrame:
+def _students(source: Any, given: list[Any]) -> dict[str, Student]:
+    """Return the students to show beside the levels' own, by their rows' names."""
+    if given and not isinstance(source, Teacher):
+        raise ValueError(
+            f"students = {shown(given)}: goes with teacher=...: for every teacher, n is of the "
+            "levels"
+        )
+    inputs = source.inputs if isinstance(source, Teacher) else None
+    found = [named_student(one, inputs) for one in given]
+    return {f"{one.access.name}: {one.name}": one for one in found}
+
+
+def side_by_side(found: Mapping[str, SampleSize], *, intervals: bool = False) -> pd.DataFrame:
+    """Return the table of `plan`, without costs, of what each level needs.
+
+    Parameters
+    ----------
+    found : mapping of str to SampleSize
+        By the name of the level.
+    intervals : bool
+        Also low and high, as for a transfer set.
+    """
     import pandas as pd
 
+    rows = []
+    for name, needed in found.items():
+        row: dict[str, Any] = {"access": name, "lower": needed.lower, "n": needed.n}
+        if intervals:
+            row["low"], row["high"] = needed.interval or (None, None)
+        rows.append(row | {"certificate": needed.certificate, "reason": needed.reason})
     frame = pd.DataFrame(rows)
-    frame = frame.astype({name: "Int64" for name in ("n", "lower", "low", "high") if name in frame})
-    if priced:
-        cheapest = frame["cost"].notna() & (frame["cost"] == frame["cost"].min())
-        frame.insert(frame.columns.get_loc("cost") + 1, "cheapest", cheapest)
-    return frame
+    return frame.astype({name: "Int64" for name in ("n", "lower", "low", "high") if name in frame})
+
+
+def priced(
+    frame: pd.DataFrame,
+    prices: Mapping[str, tuple[float, float]],
+    levels: Mapping[str, Access],
+    labels: int,
+) -> pd.DataFrame:
+    """Return a table of `side_by_side` with cost and cheapest, and for intervals cost_low and
+    cost_high.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    prices : mapping of str to (float, float)
+        Price per query and per revealed log-probability, by level; those without have no cost.
+    levels : mapping of str to Access
+        Every level of the table.
+    labels : int
+        A.
+    """
+    each = []
+    for name in frame["access"]:
+        query, entry = prices.get(name, (math.nan, math.nan))
+        each.append(query + levels[name].revealed(labels) * entry)
+    costs = {"cost": "n"} | ({"cost_low": "low", "cost_high": "high"} if "low" in frame else {})
+    found = frame.copy()
+    for cost, number in costs.items():
+        queries = frame[number].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+        found.insert(found.columns.get_loc("certificate"), cost, queries * each)
+    cheapest = found["cost"].notna() & (found["cost"] == found["cost"].min())
+    found.insert(found.columns.get_loc("cost") + 1, "cheapest", cheapest)
+    return found
 
 
 def _sizes(

@@ -15,6 +15,7 @@ from kt_theory.catalogue import own_student
 from kt_theory.limits.bracket import Bracket, least_surely
 from kt_theory.limits.crossing import FINE, Enough, first_below
 from kt_theory.minimax import Asked
+from kt_theory.students import Student
 from kt_theory.teacher import Teacher
 from kt_theory.validation import LARGEST_COUNT
 
@@ -30,11 +31,19 @@ HARD_LABELS = Asked(HARD, HARD.name, HARD.name)
 
 
 class OnTeacher:
-    """A level's own student on one teacher, and what a search for n needs of it."""
+    """A level's own student, or another that it serves, on one teacher, and what a search for n
+    needs of it.
+    """
 
-    def __init__(self, level: Asked, bracket: Bracket, teacher: Teacher) -> None:
+    def __init__(
+        self, level: Asked, bracket: Bracket, teacher: Teacher, student: Student | None = None
+    ) -> None:
         self.level, self.bracket, self.teacher = level, bracket, teacher
-        self.student = own_student(level.level, teacher)
+        self.student = student or own_student(level.level, teacher)
+        self.student_name = str(self.student.name)
+        """What certificates call the student."""
+        if student is None and bracket.student_words:
+            self.student_name = bracket.student_words
 
     @cached_property
     def visited(self) -> np.ndarray | None:
@@ -51,6 +60,17 @@ class OnTeacher:
             return 0.0
         classes = self.teacher.classes
         return float((classes.multiplicity * classes.rho) @ self.visited)
+
+    @property
+    def endless(self) -> float:
+        """The exact risk after any number of queries; 0 where it is not known."""
+        from kt_theory.exact.cost import NoExactRisk
+        from kt_theory.students.risk import exact_risk
+
+        try:
+            return float(exact_risk(self.teacher, self.student, np.inf))
+        except NoExactRisk:
+            return 0.0
 
     def enough(self, tv: float) -> tuple[Enough, int]:
         """Return the n from which on the risk is at most tv, and the number that is too few."""
@@ -74,11 +94,6 @@ class OnTeacher:
             return self._simulated(law, tv, largest)
         certificate = f"exact risk of {self.student_name} on this teacher"
         return Enough.of(found, certificate, exact=True), found.last_above + 1
-
-    @property
-    def student_name(self) -> str:
-        """What certificates call the student."""
-        return self.bracket.student_words or str(self.student.name)
 
     def enough_surely(self, tv: float, delta: float) -> Enough:
         """Return the least n with P(TV > tv) <= delta: exact where visited rows always lose the

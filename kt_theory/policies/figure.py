@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kt_theory import figures
+from kt_theory.figures.axes import given_axes, new_axes
 from kt_theory.kernels import policy_numbers as numbers
 from kt_theory.policies.words import usual
 
@@ -34,22 +35,21 @@ _OFFSETS = (
 """Where a label may stand beside its point, in points; the first that is free is taken."""
 
 _PAD = 1.5
+SIZE = (8.0, 5.2)
+"""Inches of a new picture."""
 
 
 def draw(result: Storage, ax: Any = None) -> Any:
-    """Draw a table of policies and return the figure."""
+    """Draw a table of policies and return the axes."""
     with figures.style():
-        if ax is None:
-            figure, axes = figures.canvas(1, 1, width=8.0, height=5.2)
-            ax = axes[0, 0]
-        figure = ax.figure
+        ax = new_axes(1, *SIZE)[1][0] if ax is None else given_axes(ax, 1, "a table of policies")[0]
         floor = _floor(result)
         _points(ax, result, floor)
         _frontier(ax, result, floor)
         _frame(ax, result, floor)
-        figure.canvas.draw()
-        _labels(figure, ax, result, floor)
-        return figure
+        ax.figure.draw_without_rendering()
+        _labels(ax, result, floor)
+        return ax
 
 
 def _floor(result: Storage) -> float:
@@ -126,9 +126,8 @@ def _named(result: Storage) -> list[tuple[Policy, Any]]:
     return [(policy, row) for policy, row in rows if policy.name in wanted]
 
 
-def _labels(figure: Any, ax: Any, result: Storage, floor: float) -> None:
-    renderer = figure.canvas.get_renderer()
-    scale = figure.dpi / 72.0
+def _labels(ax: Any, result: Storage, floor: float) -> None:
+    scale = ax.figure.dpi / 72.0
     frame = result.frame
     heights = np.maximum(frame["tv_upper"], floor)
     points = ax.transData.transform(np.column_stack([frame["bytes"], heights]))
@@ -140,11 +139,11 @@ def _labels(figure: Any, ax: Any, result: Storage, floor: float) -> None:
     )
     taken += [(x - 2, y, x + 2, top) for (x, y), (_, top) in zip(lower, points, strict=True)]
     taken += _steps(ax, result, floor)
-    room = ax.get_window_extent(renderer)
+    room = ax.get_window_extent()
     inside = (room.x0, room.y0 - 2 * scale, room.x1, room.y1 + 8 * scale)
     for policy, row in _named(result):
         text = f"{policy.name}: {row.tv_upper:.1g}" if row.tv_upper < floor else policy.name
-        _label(ax, renderer, text, (row.bytes, max(row.tv_upper, floor)), (taken, inside))
+        _label(ax, text, (row.bytes, max(row.tv_upper, floor)), (taken, inside))
 
 
 def _steps(ax: Any, result: Storage, floor: float) -> list[tuple[float, ...]]:
@@ -158,7 +157,7 @@ def _steps(ax: Any, result: Storage, floor: float) -> list[tuple[float, ...]]:
     return found
 
 
-def _label(ax: Any, renderer: Any, text: str, place: tuple[float, float], room: Any) -> None:
+def _label(ax: Any, text: str, place: tuple[float, float], room: Any) -> None:
     """Write a label at the first place that is free; none if there is none."""
     from matplotlib.text import Text
 
@@ -180,8 +179,8 @@ def _label(ax: Any, renderer: Any, text: str, place: tuple[float, float], room: 
             else None,
         )
         note.set_in_layout(False)
-        note.update_positions(renderer)
-        found = Text.get_window_extent(note, renderer)  # without the line to its point
+        note.get_window_extent()  # puts the text in its place
+        found = Text.get_window_extent(note)  # without the line to its point
         box = (found.x0 - _PAD, found.y0 - _PAD, found.x1 + _PAD, found.y1 + _PAD)
         if _within(box, inside) and not any(_overlap(box, other) for other in taken):
             taken.append(box)

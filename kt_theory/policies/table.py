@@ -107,7 +107,7 @@ class Storage:
         return found
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw bytes per position against TV, and return the figure.
+        """Draw bytes per position against TV, and return the axes.
 
         Parameters
         ----------
@@ -127,12 +127,15 @@ class Storage:
             .csv or .parquet for the table, .png, .svg or .pdf for the picture.
         """
         from kt_theory import figures
+        from kt_theory.policies.figure import SIZE
 
         file = as_path(path, "path")
         suffix = file.suffix.lower()
         if suffix in figures.KINDS:
             with figures.style():
-                return figures.write(self.plot(), file)
+                figure, grid = figures.canvas(1, 1, *SIZE)
+                self.plot(grid[0, 0])
+                return figures.write(figure, file)
         if suffix == ".csv":
             return write_table(self.frame, file)
         if suffix != ".parquet":

@@ -21,7 +21,7 @@ from kt_theory.limits import paper as bounds
 from kt_theory.output import refuse_unwritable, write_table
 from kt_theory.rates import PowerLawWarning, fit_rate
 from kt_theory.students import STUDENTS
-from kt_theory.study import bound_columns
+from kt_theory.study import BAND, bound_columns, bound_lines, risk_curves
 from kt_theory.sweep import Spec, run
 from kt_theory.sweep.results import measured
 from kt_theory.teacher import Teacher
@@ -217,7 +217,7 @@ def _bias_row(fixed: pd.DataFrame) -> dict[str, Any]:
     panel = FIGURE_1[0]
     limit = bounds.ce_ptl_limit(panel.teacher(0))
     last = fixed[(fixed["panel"] == panel.name) & (fixed["student"] == "ce_ptl")].iloc[-1]
-    risk, band = last["mean"], figures.BAND * last["std_error"]
+    risk, band = last["mean"], BAND * last["std_error"]
     near = "" if abs(risk - limit) <= CLOSE * limit else "not "
     return _setting(panel, "ce_ptl", "partial", "Omega(1), biased") | {
         "n_min": int(last["n"]),
@@ -268,8 +268,8 @@ def _draw_figure_1(frame: pd.DataFrame) -> Any:
     }
     for axes, panel in zip(grid.flat, FIGURE_1, strict=True):
         rows = frame[frame["panel"] == panel.name]
-        figures.risk_curves(axes, rows)
-        figures.bound_lines(axes, rows)
+        risk_curves(axes, rows[rows["mean"] > 0])
+        bound_lines(axes, rows)
         limit = bounds.ce_ptl_limit(panel.teacher(0))
         axes.axhline(limit, linewidth=1.0, zorder=1, **figures.BIAS)
         axes.set(xlabel="n", ylabel="risk, E TV", xlim=(0, None), ylim=(0, 0.8))
@@ -288,8 +288,8 @@ def _draw_figure_2(frame: pd.DataFrame) -> Any:
     figure, grid = figures.canvas(3, 2, height=3.2)
     for axes, panel in zip(grid.flat, FIGURE_2, strict=True):
         rows = frame[frame["panel"] == panel.name]
-        figures.risk_curves(axes, rows[rows["mean"] > 0])
-        figures.bound_lines(axes, rows)
+        risk_curves(axes, rows[rows["mean"] > 0])
+        bound_lines(axes, rows)
         shown = rows[rows["student"] == panel.student]
         floor = np.nanmin([shown["mean"].min(), shown["lower_bound"].min()])
         axes.set(xlabel="n", ylabel="risk, E TV", xscale="log", yscale="log", ylim=(floor / 3, 1.2))

@@ -98,6 +98,31 @@ class Simulation(ByContent):
 
         return pd.DataFrame([asdict(estimate) for estimate in self.estimates])
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the risks over n with their intervals, and return the axes: see `kt.plot.risks`,
+        which draws theory beside them too.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, or an array of them, optional
+            Where to draw; a new figure if omitted. Several losses have a panel each.
+
+        Examples
+        --------
+        >>> import matplotlib
+        >>> matplotlib.use("agg")
+        >>> import kt_theory as kt
+        >>> teacher = kt.teachers.zipf(20, 5)
+        >>> run = kt.simulate(teacher, "ce_sgl", n=[10, 100], repeats=50, progress=False)
+        >>> run.plot().get_xlabel()
+        'n'
+        """
+        from kt_theory import figures
+        from kt_theory.figures.tables import draw_table
+
+        with figures.style():
+            return draw_table(self.frame, ax=ax).finish()
+
     def compare(self, reference: str | Student, *, progress: bool = True) -> pd.DataFrame:
         """Return what each student loses more than another one, paired on common transfer sets.
 

@@ -4,7 +4,8 @@ randomness.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 import numpy as np
 
@@ -18,9 +19,31 @@ from kt_theory.teacher import Teacher, require_teacher
 from kt_theory.validation import as_given, sample_sizes
 
 
+@overload
 def exact_risk(
     teacher: Teacher,
-    student: Any,
+    student: str | Student,
+    n: float | np.number,
+    *,
+    queries: QueryLaw | None = None,
+    loss: str | Loss = "tv",
+) -> float: ...
+
+
+@overload
+def exact_risk(
+    teacher: Teacher,
+    student: str | Student,
+    n: Sequence[float] | np.ndarray,
+    *,
+    queries: QueryLaw | None = None,
+    loss: str | Loss = "tv",
+) -> np.ndarray: ...
+
+
+def exact_risk(
+    teacher: Teacher,
+    student: str | Student,
     n: Any,
     *,
     queries: QueryLaw | None = None,
@@ -83,7 +106,7 @@ def exact_risk(
     require_teacher(teacher)
     chosen = one_student(student)
     measure = as_loss(loss)
-    exact = _exact_in(chosen, TV if measure == ACCEPTANCE else measure)
+    exact = exact_in(chosen, TV if measure == ACCEPTANCE else measure)
     chosen.refuse_other_sizes((teacher.inputs, teacher.labels))
     sizes = np.array(sample_sizes(n, endless=True), dtype=np.float64)
     if queries is None or is_default(as_queries(queries, teacher.inputs)):
@@ -93,8 +116,14 @@ def exact_risk(
     return as_given(1.0 - risk if measure == ACCEPTANCE else risk, n)
 
 
-def _exact_in(student: Student, loss: Loss) -> ExactRisk:
-    """Return a student's exact risk in a loss."""
+def exact_in(student: Student, loss: Loss) -> ExactRisk:
+    """Return a student's exact risk in a loss.
+
+    Raises
+    ------
+    NoExactRisk
+        If it has none.
+    """
     if not student.exact:
         raise NoExactRisk(
             f"student {student.name!r} has no exact risk: use simulate(teacher, student, n)"

@@ -4,8 +4,9 @@ comes from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -59,6 +60,20 @@ class Student(ByContent):
     prior: np.ndarray | None = None
     sizes: tuple[int | None, int | None] = (None, None)
     sparse: SparseFit | None = None
+
+    if TYPE_CHECKING:  # what callers may give, which is more than what the fields hold
+
+        def __init__(
+            self,
+            name: str,
+            access: Access | str,
+            rule: RowRule | TableRule | Callable[..., None],
+            reference: str = "",
+            exact: ExactRisk | None = None,
+            prior: ArrayLike | None = None,
+            sizes: tuple[int | None, int | None] = (None, None),
+            sparse: SparseFit | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.strip()):

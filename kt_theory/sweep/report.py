@@ -35,6 +35,8 @@ _HARD_RATE, _OTHER_RATE = -0.5, -1.0
 _SAME = 0.02
 _FEWEST_POINTS = 3
 _SMALLEST = 1e-12
+_DIGITS = 6
+"""Significant digits of the page's numbers; the table shows five."""
 
 
 def write_report(folder: str | Path, out: str | Path, *, minimax: bool = False) -> Path:
@@ -94,6 +96,7 @@ def _content(store: Store, frame: pd.DataFrame) -> dict[str, Any]:
         "failed": int((frame["status"] == "failed").sum()),
         "runs": {
             "columns": shown,
+            "texts": [None] * len(shown),
             "rows": [[_text(run.get(key)) for key in shown] for run in runs],
         },
         "spec": json.dumps(spec, indent=1),
@@ -202,7 +205,21 @@ def _failures(store: Store, frame: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def _table(frame: pd.DataFrame) -> dict[str, Any]:
-    return {"columns": list(frame.columns), "rows": frame.to_numpy(dtype=object).tolist()}
+    """Return columns and rows; where texts repeat, rows hold places in `texts`, and the page has
+    each text once.
+    """
+    texts: list[list[str] | None] = []
+    shown = frame.astype(object)
+    for name in frame.columns:
+        found = list(dict.fromkeys(frame[name]))
+        if len(found) == len(frame) or not all(isinstance(value, str) for value in found):
+            texts.append(None)
+            continue
+        places = {text: place for place, text in enumerate(found)}
+        shown[name] = [places[text] for text in frame[name]]
+        texts.append(found)
+    rows = shown.to_numpy(dtype=object).tolist()
+    return {"columns": list(frame.columns), "texts": texts, "rows": rows}
 
 
 def _text(value: Any) -> str:
@@ -212,10 +229,12 @@ def _text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can say: no NaN, no NumPy numbers."""
+    """Return what JSON can say: no NaN, no NumPy numbers, no more digits than one can see."""
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [_plain(entry) for entry in value]
     plain = value.item() if hasattr(value, "item") else value
-    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+    if not isinstance(plain, float):
+        return plain
+    return float(f"{plain:.{_DIGITS}g}") if math.isfinite(plain) else None

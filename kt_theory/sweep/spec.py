@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from kt_theory import catalogue
-from kt_theory.access import WHOLE_ROW
 from kt_theory.content import ByContent
 from kt_theory.losses import LOSSES, as_losses
 from kt_theory.sources import TooLarge, require_file
 from kt_theory.students import STUDENTS
 from kt_theory.sweep import recipes
 from kt_theory.sweep.expressions import evaluate, logspace
+from kt_theory.sweep.students import Swept, placed, students_of
 from kt_theory.teachers import NotDefined, smallest_n
 from kt_theory.validation import shown, unit_interval, unknown_name, whole_number
 
@@ -139,8 +139,9 @@ class Spec(ByContent):
         {"logspace": [2, 5, 13]} is 13 values from 10^2 to 10^5, rounded.
     students : sequence of str or mapping
         Such as "ce_sgl", "top_k(5)", "add_c(0.5)", "grad_ful(path)" or "grad_ful(cycle, 2)" (graph,
-        hops; the graphs are path, cycle and complete); {"name": "top_k", "k": 5} is the same. The
-        paper's four if omitted.
+        hops; the graphs are path, cycle and complete); {"name": "top_k", "k": 5} is the same.
+        Students of one's own by the name that Python imports them by: "mypkg.rules:laplace",
+        "mypkg.rules:discounted(0.5)". The paper's four if omitted.
     access : str or sequence, optional
         The levels granted, such as "partial" or "top_k(5)"; a student named that none of them
         serves is refused, an unnamed one left out.
@@ -181,11 +182,11 @@ class Spec(ByContent):
                         "target_se"
                     )
         document = {key: _without_arrays(value) for key, value in document.items()}
-        self.document = document
         self.name = _text(document["name"], "name")
         self.seed = whole_number(document.get("seed", 0), "seed", high=2**128)
         self.repeats, self.target_se, self.max_repeats = _precision(document)
         self.students = _students(document)
+        self.document = _kept(document, self.students)
         self.losses = _losses(document)
         self.axes = _all_axes(document)
 
@@ -264,17 +265,17 @@ class Spec(ByContent):
         }
         name = axes.name or recipes.teacher_label(axes.family, shown)
         group = _hash(STREAMS, catalogue.identity(recipe), n, self.seed)
-        for (student, student_name, access), loss in product(self.students, self.losses):
-            wrong = why or _misfit(student, recipe)
-            identity = [catalogue.identity(student), *([] if loss == "tv" else [loss])]
+        for student, loss in product(self.students, self.losses):
+            wrong = why or student.misfit(recipe)
+            identity = [catalogue.identity(student.recipe), *([] if loss == "tv" else [loss])]
             yield Cell(
                 _hash(group, *identity),
                 group,
                 recipe,
                 name,
-                student,
-                student_name,
-                access,
+                student.recipe,
+                student.name,
+                student.access,
                 n,
                 self.seed,
                 wrong,
@@ -313,26 +314,6 @@ def _evaluated(axes: Axes, combination: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _misfit(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> str:
-    """Return why a student is not for this teacher, such as more top labels than there are; empty
-    if it is."""
-    if student["name"] == "grad_ful":
-        return ""
-    built = catalogue.build_student(student, 1)
-    k = built.access.shows.top
-    labels = recipes.shape(teacher)[1] if 0 < k < WHOLE_ROW else k
-    if k > labels:
-        return f"k = {k}: must be at most {labels}, the number of labels"
-    if any(built.sizes) or built.prior is not None:
-        shape = recipes.shape(teacher)
-        try:
-            built.refuse_other_sizes(shape)
-            built.before(shape)
-        except ValueError as error:
-            return str(error)
-    return ""
-
-
 def _is_default(family: str, name: str, value: Any) -> bool:
     parameter = recipes.parameters(family).get(name)
     return parameter is None or value == parameter.default
@@ -360,28 +341,19 @@ def _precision(document: Mapping[str, Any]) -> tuple[int | None, float | None, i
     )
 
 
-def _students(document: Mapping[str, Any]) -> list[tuple[dict[str, Any], str, str]]:
+def _students(document: Mapping[str, Any]) -> list[Swept]:
     named = _listed(document.get("students", list(STUDENTS)), "students")
-    found = [catalogue.student_recipe(entry) for entry in named]
-    if "access" in document:
-        levels = _listed(document["access"], "access")
-        served = [recipe for recipe in found if catalogue.granted(levels, recipe)]
-        refused = [recipe for recipe in found if recipe not in served]
-        if refused and ("students" in document or not served):
-            needs = catalogue.student_access(refused[0])
-            raise ValueError(
-                f"student {catalogue.name_of(refused[0])!r} needs access {needs!r}: access = "
-                f"{levels} grants less"
-            )
-        found = served
-    labels = [catalogue.name_of(recipe) for recipe in found]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise ValueError(f"students: {label!r} stands there twice")
-    return [
-        (recipe, label, catalogue.student_access(recipe))
-        for recipe, label in zip(found, labels, strict=True)
-    ]
+    levels = _listed(document["access"], "access") if "access" in document else None
+    return students_of(named, levels, asked="students" in document)
+
+
+def _kept(document: dict[str, Any], students: list[Swept]) -> dict[str, Any]:
+    """Return the document with what need not be imported again in place of imports."""
+    if not any(student.imported for student in students):
+        return document
+    named = _listed(document["students"], "students")
+    places = zip(named, students, strict=True)
+    return document | {"students": [one.kept if one.imported else entry for entry, one in places]}
 
 
 def _losses(document: Mapping[str, Any]) -> list[str]:
@@ -563,6 +535,9 @@ def _located(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     found = dict(document)
     if isinstance(document.get("teachers"), list):
         found["teachers"] = [place(table) for table in document["teachers"]]
-    for key in {"students", "access"} & set(document):
-        found[key] = catalogue.located(document[key], folder)
+    if "access" in document:
+        found["access"] = catalogue.located(document["access"], folder)
+    if "students" in document:
+        named = _listed(document["students"], "students")
+        found["students"] = [placed(entry, folder) for entry in named]
     return found

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kt_theory import machine
+from kt_theory.catalogue import no_imports
 from kt_theory.output import replace_file
 from kt_theory.sweep.blocks import merge, read_blocks, write_blocks
 from kt_theory.sweep.journal import Reader, Record, Writer, full_disk
@@ -103,8 +104,9 @@ class Store:
 
     @property
     def spec(self) -> Spec:
-        """The specification that the folder was last run with."""
-        return Spec(**self.about["spec"])
+        """The specification that the folder was last run with; nothing is imported for it."""
+        with no_imports():
+            return Spec(**self.about["spec"])
 
     def refresh(self) -> None:
         """Take in what other processes have finished since the last call."""

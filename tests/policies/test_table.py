@@ -95,9 +95,8 @@ def test_words_say_when_drawing_pays():
 
 
 def test_labels_of_the_picture_lie_apart_and_inside(usual):
-    drawn = usual.plot()
-    axes = drawn.axes[0]
-    renderer = drawn.canvas.get_renderer()
+    axes = usual.plot()
+    renderer = axes.figure.canvas.get_renderer()
     boxes = [Text.get_window_extent(note, renderer) for note in axes.texts]
     assert {note.get_text().split(":")[0] for note in axes.texts} >= set(usual.frontier)
     room = axes.get_window_extent(renderer)

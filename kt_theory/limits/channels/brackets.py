@@ -42,6 +42,9 @@ from kt_theory.validation import positive
 MEETING = 1e-12
 """Bounds that agree to this relative difference are one value, up to rounding."""
 
+ALIKE = "teachers whose answers are alike or nearly so, one of them drawn at random"
+"""The prior of lower bounds that the channel itself sets."""
+
 DIGITS = 9
 """Binary digits of the n at which upper bounds are searched: steps below 1/200, as each look costs
 up to 0.2 s.
@@ -224,12 +227,14 @@ class Distorted(Bracket):
             if labelled.upper < upper:
                 upper, reason = labelled.upper, f"{reason}; upper: the student of hard labels"
             lower = min(lower, labelled.lower)
-        teacher = plain.teacher if plain.lower >= lower else None
+        teacher, prior = plain.teacher, plain.prior
+        if plain.lower < lower:
+            teacher, prior = None, ALIKE
         lower = max(plain.lower, lower)
         exact = upper <= lower * (1.0 + MEETING)
         if exact:
             upper = lower
-        found = Limit(lower, upper, exact, teacher, reason, self.access, S, A, n)
+        found = Limit(lower, upper, exact, teacher, reason, self.access, S, A, n, prior=prior)
         # A student may ignore the probability of the sampled label, or those of the top k.
         for less in self.answer.lesser:
             found = lowered(found, less.limit(n))

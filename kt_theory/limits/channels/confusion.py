@@ -47,7 +47,7 @@ from kt_theory.limits.bracket import (
     count,
     falling,
 )
-from kt_theory.limits.channels.brackets import MEETING, Answer, undone_limit
+from kt_theory.limits.channels.brackets import ALIKE, MEETING, Answer, undone_limit
 from kt_theory.limits.law import Terms
 from kt_theory.limits.limit import Limit
 from kt_theory.limits.soft import unvisited_mass
@@ -138,7 +138,9 @@ class ConfusedLabels(Bracket):
 
     @cached_property
     def near_pairs(self) -> list[tuple[int, int]]:
-        """The pairs of labels whose rows in C are nearest: three at most."""
+        """The pairs of labels whose rows in C are nearest: three at most, or one of equal ones."""
+        if self.rate is not None:
+            return [(0, 1)]
         first, second = np.triu_indices(self.labels, 1)
         overlap = np.sqrt(self.confusion[first] * self.confusion[second]).sum(axis=1)
         nearest = np.argsort(-overlap, kind="stable")[:3]
@@ -159,7 +161,9 @@ class ConfusedLabels(Bracket):
             return undone_limit(self, n)
         plain = self.plain.limit(n)
         lower = max(plain.lower, self.floor, self.noise_lower(n))
-        teacher = plain.teacher if plain.lower >= lower else None
+        teacher, prior = plain.teacher, plain.prior
+        if plain.lower < lower:
+            teacher, prior = None, ALIKE
         upper = self.upper(n)
         exact = upper <= lower * (1.0 + MEETING)
         words = (
@@ -168,7 +172,7 @@ class ConfusedLabels(Bracket):
         )
         size = self.inputs, self.labels, n
         top = lower if exact else upper
-        return Limit(lower, top, exact, teacher, words, self.access, *size)
+        return Limit(lower, top, exact, teacher, words, self.access, *size, prior=prior)
 
     def uppers(self) -> tuple[Upper, ...]:
         """Return that of the student that inverts C, where it can be inverted."""

@@ -50,6 +50,17 @@ def coordinate_risk(p: np.ndarray, labels: int, n: int, c: float) -> np.ndarray:
     return (c * (1.0 - labels * p) * (1.0 - 2.0 * below) + jump) / total
 
 
+def frequency_risk(p: np.ndarray, n: int) -> np.ndarray:
+    """Return E|X/n - p|, X ~ Bin(n, p), the expected error of the frequency of a label: de Moivre's
+    2 (j+1)(1-p) b_{j+1} / n at j = floor(np), 0 for p of 0 and 1. n >= 1.
+    """
+    inside = (p > 0.0) & (p < 1.0)
+    share = np.where(inside, p, 0.5)
+    i = np.minimum(np.floor(n * share), n - 1.0)
+    mass = np.exp(log_binomial(i + 1.0, n - i - 1.0, share, n))
+    return np.asarray(np.where(inside, 2.0 * (i + 1.0) * (1.0 - share) * mass / n, 0.0))
+
+
 def certified_maximum(
     function: Callable[[np.ndarray], np.ndarray],
     bound: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray],

@@ -121,7 +121,9 @@ def raised(hard: Limit, partial: Limit) -> Limit:
     if partial.lower <= hard.lower:
         return hard
     reference = "worst teacher of partial labels below, add-c students above; not known to meet"
-    return replace(hard, lower=partial.lower, teacher=partial.teacher, reference=reference)
+    return replace(
+        hard, lower=partial.lower, teacher=partial.teacher, reference=reference, prior=""
+    )
 
 
 def hard_surely(inputs: int, labels: int, tv: float) -> int:

@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from kt_theory.limits.hard.add_c import LARGEST_RATIO, best_constant, coordinate_risk, row_upper
+from kt_theory.limits.hard.add_c import (
+    LARGEST_RATIO,
+    best_constant,
+    coordinate_risk,
+    frequency_risk,
+    row_upper,
+)
 from kt_theory.limits.hard.bent import proved_upper
 from kt_theory.limits.hard.few_labels import LARGEST_FEW, best_relieved, relieved_upper
 from kt_theory.limits.hard.games import GAME_GAP, LARGEST_SOLVED, curved_upper, solve_game
@@ -65,11 +71,12 @@ def hard_limit(inputs: Any, labels: Any, n: Any) -> Limit:
     Returns
     -------
     Limit: `exact` is True for n = 0, for one label, and for the solved games, where upper - lower
-    is at most 1e-7. `teacher` has rho uniform and equal rows: the worst row with at most two
-    distinct probabilities for add-c after n/S visits (one input and up to nine labels: for the
-    student of `upper`), or the uniform row where that is within 0.1 % as bad. For a solved game it
-    is the heaviest point of the prior, on which the minimax student attains the value; for n = 0 it
-    is a point mass.
+    is at most 1e-7. `teacher` has rho uniform and equal rows: the row with at most two distinct
+    probabilities on which the better of two students is worst, the frequencies and add-c after n/S
+    visits (one input and up to nine labels: the student of `upper`), or the uniform row where that
+    is within 0.1 % as bad. For a solved game it is the heaviest point of the prior, on which the
+    minimax student attains the value; for n = 0 it is a point mass. `prior` is the law that proves
+    `lower`.
 
     Raises
     ------
@@ -92,25 +99,38 @@ def hard_limit(inputs: Any, labels: Any, n: Any) -> Limit:
         value, point_mass = 1.0 - 1.0 / labels, np.append(1.0, np.zeros(labels - 1))
         reference = "no samples: the uniform student against a random point mass"
         return Limit(
-            value, value, True, _teacher(point_mass, inputs), reference, "hard", inputs, labels, n
+            value,
+            value,
+            True,
+            _teacher(point_mass, inputs),
+            reference,
+            "hard",
+            inputs,
+            labels,
+            n,
+            prior="point masses, the label of each drawn at random",
         )
     if inputs == 1 and labels == 2 and n <= LARGEST_SOLVED:
         return _solved(n)
     if inputs == 1:
         lower, (upper, row) = prior_lower(labels, n), _one_input(labels, n)
         reference = "Dirichlet prior below, envelope of shrinkage students above; not known to meet"
+        prior = "a row drawn from a symmetric Dirichlet law"
     else:
         lower, upper = inputs_lower(inputs, labels, n), inputs_upper(inputs, labels, n)
-        row = _worst_row(labels, _add_c_risk(labels, max(1, round(n / inputs))))
+        visits = max(1, round(n / inputs))
+        row = _worst_row(labels, visits, _add_c_risk(labels, visits))
         reference = "independent Dirichlet rows below, add-c(visits) rows above; not known to meet"
+        prior = "independent rows drawn from a symmetric Dirichlet law, rho uniform"
     # Point-mass rows under uniform rho: exact for soft labels if S > n, and the limit alpha -> 0 of
     # the Dirichlet rows.
     unseen = (1.0 - 1.0 / labels) * math.exp(n * math.log1p(-1.0 / inputs)) if inputs > 1 else 0.0
     teacher = _teacher(row, inputs)
-    lower, upper = max(lower * (1.0 - ROUNDING), unseen), upper * (1.0 + ROUNDING)
-    return Limit(
-        lower, min(upper, 1.0 - 1.0 / labels), False, teacher, reference, "hard", inputs, labels, n
-    )
+    lower, upper = lower * (1.0 - ROUNDING), min(upper * (1.0 + ROUNDING), 1.0 - 1.0 / labels)
+    if unseen > lower:
+        lower, prior = unseen, "point masses, the label of each drawn at random, rho uniform"
+    size = inputs, labels, n
+    return Limit(lower, upper, False, teacher, reference, "hard", *size, prior=prior)
 
 
 def best_add_c(labels: Any, n: Any) -> float:
@@ -155,7 +175,8 @@ def _solved(n: int) -> Limit:
         "that meet to rounding"
     )
     exact = game.upper - game.lower <= GAME_GAP
-    return Limit(game.lower, game.upper, exact, teacher, reference, "hard", 1, 2, n)
+    prior = f"one of {len(game.points)} rows (1-p, p), drawn with the weights of the game"
+    return Limit(game.lower, game.upper, exact, teacher, reference, "hard", 1, 2, n, prior=prior)
 
 
 def _teacher(row: np.ndarray, inputs: int) -> Teacher:
@@ -177,8 +198,8 @@ def _one_input(labels: int, n: int) -> tuple[float, np.ndarray]:
         student = best_relieved(labels, n)
         relieved = relieved_upper(student)
         if relieved < upper:
-            return relieved, _worst_row(labels, student.risk)
-    return upper, _worst_row(labels, _add_c_risk(labels, n))
+            return relieved, _worst_row(labels, n, student.risk)
+    return upper, _worst_row(labels, n, _add_c_risk(labels, n))
 
 
 def _add_c_risk(labels: int, n: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -187,22 +208,34 @@ def _add_c_risk(labels: int, n: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda p: coordinate_risk(p, labels, used, c)
 
 
-def _worst_row(labels: int, label_risk: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Return the row of at most two distinct probabilities, m times x and the rest equal, of the
-    largest risk.
+def _worst_row(labels: int, n: int, label_risk: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return the row of at most two distinct probabilities, m times x and the rest equal, on which
+    the better of two students is worst: the one of `label_risk`, and the frequencies, which lose
+    nothing at a point mass.
     """
+    used = min(n, LARGEST_RATIO * labels)
+
+    def better(m: np.ndarray, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        others = labels - m
+        risks = [m * each(x) + others * each(rest) for each in (label_risk, frequencies)]
+        return np.asarray(np.minimum(*risks))
+
+    def frequencies(p: np.ndarray) -> np.ndarray:
+        return frequency_risk(p, used)
+
     m = np.unique(np.floor(np.geomspace(1.0, max(labels - 1.0, 1.0), 40)))[:, None]
     low, high = np.zeros_like(m), 1.0 / m
     for _ in range(4):
         x = low + (high - low) * np.linspace(0.0, 1.0, 65)
         rest = np.maximum(1.0 - m * x, 0.0) / (labels - m)
-        risk = m * label_risk(x) + (labels - m) * label_risk(rest)
+        risk = better(m, x, rest)
         at = risk.argmax(axis=1)[:, None]
         step = (high - low) / 64.0
         best = np.take_along_axis(x, at, axis=1)
         low, high = np.maximum(best - 2.0 * step, 0.0), np.minimum(best + 2.0 * step, 1.0 / m)
     top = int(risk.max(axis=1).argmax())
-    uniform = labels * label_risk(np.array([1.0 / labels]))[0]
+    equal = np.array([1.0 / labels])
+    uniform = better(np.array([labels]), equal, equal)[0]
     if uniform >= (1.0 - UNIFORM_TIE) * risk.max():
         return np.full(labels, 1.0 / labels)
     count, value = int(m[top, 0]), float(best[top, 0])

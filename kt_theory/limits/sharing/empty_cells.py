@@ -7,6 +7,7 @@ positive.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -40,7 +41,10 @@ def means_by_chance(n: int, p: np.ndarray, means: np.ndarray) -> np.ndarray:
     end counts as 0.
     """
     if len(means) <= FEW_THROWS + 1:
-        mean: np.ndarray = binomial_law(n, p, len(means) - 1) @ means
+        # More throws than these have a chance below 1e-30.
+        hits = n * float(p.max(initial=0.0))
+        last = min(len(means) - 1, int(hits + 12.0 * math.sqrt(hits)) + 30)
+        mean: np.ndarray = binomial_law(n, p, last) @ means[: last + 1]
         return mean
     from kt_theory.kernels.limits import binomial_mean
 
@@ -52,7 +56,7 @@ def mean_of_each(n: int, p: np.ndarray, values: np.ndarray) -> np.ndarray:
     (P, m+1).
     """
     hits = n * p
-    throws = np.minimum(n, (hits + 12.0 * np.sqrt(hits) + 80.0).astype(np.int64))
+    throws = np.minimum(n, (hits + 12.0 * np.sqrt(hits) + 30.0).astype(np.int64))
     cells, last = values.shape[1] - 1, int(throws.max())
     if cells <= SHORT_ROW and last <= FEW_THROWS:
         mean: np.ndarray = ((binomial_law(n, p, last) @ empty_law(cells, last)) * values).sum(
