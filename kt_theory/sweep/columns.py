@@ -24,8 +24,10 @@ def column(values: Sequence[Any], kind: str) -> pa.Array:
         builder.append_values(values)
         return builder.finish()
     known = [value is not None for value in values]
-    given = values if all(known) else [0 if value is None else value for value in values]
-    bits = None if all(known) else np.packbits(known, bitorder="little")
+    if all(known):
+        return _of_buffers(np.array(values, dtype=kind), kind)
+    given = [0 if value is None else value for value in values]
+    bits = np.packbits(known, bitorder="little")
     return _of_buffers(np.array(given, dtype=kind), kind, bits)
 
 

@@ -66,8 +66,8 @@ MUTANTS = (
     Mutant(
         "running-without-the-gap",
         "generations/running.py",
-        ") + gap**2 * self.repeats * size / total",
-        ") + 0.0 * gap**2 * self.repeats * size / total",
+        "squares + gap**2 * before * size / total",
+        "squares + 0.0 * gap**2 * before * size / total",
         "the spread between blocks does not count",
         "generations",
     ),

@@ -47,9 +47,9 @@ MUTANTS = (
     ),
     Mutant(
         "interval-of-equal-losses-two-sided",
-        "kernels/statistics.py",
-        "math.log1p(-CONFIDENCE) / repeats",
-        "math.log1p(-CONFIDENCE) / (2 * repeats)",
+        "intervals.py",
+        "math.log(MISS) / facts.repeats",
+        "math.log(MISS) / (2 * facts.repeats)",
         "R equal losses leave out half of what they cannot exclude",
         "kernels simulation/test_intervals.py",
     ),
