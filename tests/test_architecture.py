@@ -213,7 +213,8 @@ def test_a_kind_of_channel_that_is_not_listed_does_not_load(copy):
     assert "its kinds are not those of" in printed
 
 
-METHODS = "undone keeps_order shown row_error floor label_floor name description".split()
+METHODS = ["undone", "keeps_order", "shown", "row_error", "floor", "label_floor"]
+METHODS += ["name", "description"]
 LOADS = """
 import os, sys
 import numpy
