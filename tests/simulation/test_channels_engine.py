@@ -391,7 +391,8 @@ def row_by_row(counts, revealed, out):
             seen = 0.3 if np.isnan(revealed[s, a]) else 2.0 * revealed[s, a]
             out[s, a] = 0.1 + 0.05 * counts[s, a] + seen * (1.0 + 0.01 * a)
             total += out[s, a]
-        out[s] /= total
+        for a in range(counts.shape[1]):
+            out[s, a] /= total
 
 
 @pytest.mark.parametrize("teacher", TEACHERS.values(), ids=TEACHERS)
