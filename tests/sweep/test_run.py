@@ -418,16 +418,20 @@ def test_a_worker_that_dies_is_survived(tiny, tmp_path, monkeypatch):
     assert table(tmp_path / "out") == table(tmp_path / "whole")
 
 
-def deadly(work):
-    if work.n == 6:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return cells.run_block(work)
-
-
 def test_a_cell_that_kills_its_worker_fails_and_the_others_do_not(tiny, tmp_path, monkeypatch):
     from kt_theory.sweep import executors
 
     make = executors._owned
+
+    def deadly(work):  # sent by value: no worker loads this module
+        import os
+        import signal
+
+        if work.n == 6:
+            os.kill(os.getpid(), signal.SIGKILL)
+        from kt_theory.sweep import cells
+
+        return cells.run_block(work)
 
     class Deadly:
         def __init__(self, pool):
