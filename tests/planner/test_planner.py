@@ -397,3 +397,12 @@ def test_command_refuses_in_one_line(words, said):
     assert result.output.startswith("Error: ")
     assert said in result.output
     assert len(result.output.strip().splitlines()) == 1
+
+
+def test_what_is_impossible_has_no_cost():
+    prices = {"partial": 1.0, "top_k_only(1)": 1e-9}
+    frame = kt.plan(4, 3, 0.2, prices=prices, top=(), top_only=(1,)).set_index("access")
+    impossible = frame.loc["top_k_only(1)"]
+    assert str(impossible["n"]) == "<NA>"
+    assert np.isnan(impossible["cost"])
+    assert frame["cheapest"].to_dict() == {name: name == "partial" for name in frame.index}
