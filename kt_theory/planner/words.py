@@ -155,6 +155,8 @@ def rests_on(frame: pd.DataFrame, source: Any, inputs: int | None, labels: int |
         The sizes that were given.
     """
     if source is None:
+        assert inputs is not None
+        assert labels is not None
         return [
             "the bounds are proved for every teacher of "
             f"{counted(inputs, 'input')} and {counted(labels, 'label')}"
