@@ -17,7 +17,7 @@ PACKAGE = Path(kt.__file__).parent
 
 FLOORS = [
     {"machine", "interrupts"},
-    {"content", "validation", "sources", "output", "delimited"},
+    {"content", "validation", "sources", "output", "delimited", "plurals"},
     {"figures"},
     {"numeric", "packed"},
     {"graphs", "affine", "teacher"},

@@ -591,7 +591,7 @@ WAYS = {
     ),
     "undeclared labels, refused": Way(
         learnt(TOP, labels=["yes"], other="none"),
-        "other='keep', 'pool' or 'condition' says",
+        "other='keep', other='pool' or other='condition' says",
         learnt(TOP, labels=["yes"], other="keep"),
     ),
     "nothing declared": Way(

@@ -6,7 +6,7 @@ import json
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,9 @@ from kt_theory.cli import tables
 from kt_theory.cli.fit import READING, read_records, reading_options
 from kt_theory.cli.shared import Levels, Whole, clear_errors, in_options, say_left_out
 from kt_theory.cli.teacher import read_teacher, teacher_options
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @click.command(
@@ -115,7 +118,6 @@ def _plan(
     from kt_theory.output import refuse_unwritable, write_table
     from kt_theory.planner import words
     from kt_theory.planner.figure import draw_plan, plan_curves
-    from kt_theory.planner.records import copy_in_hand
     from kt_theory.planner.sizes import plan, wanted_tv
 
     accepted = options["acceptance"]
@@ -139,11 +141,8 @@ def _plan(
         "prices": _prices(prices, inputs),
     }
     frame = plan(options["inputs"], options["labels"], tv, **asked)
-    confidence, further = options["confidence"], options["answers"] is not None
-    held = copy_in_hand(asked["teacher"], confidence) if further else None
-    answer = words.answer(
-        frame, tv, confidence=confidence, further=further, in_hand=held, acceptance=accepted
-    )
+    confidence = options["confidence"]
+    answer = _answer(frame, tv, confidence, accepted, source)
     grounds = words.rests_on(frame, asked["teacher"], options["inputs"], options["labels"])
     account = getattr(asked["teacher"], "account", None)
     for column in ("certificate", "reason"):
@@ -185,6 +184,24 @@ def _plan(
             click.echo(f"wrote {write_table(frame, csv)}", err=as_json)
         if figure is not None and plot is not None:
             click.echo(f"wrote {figures.write(figure, plot)}", err=as_json)
+
+
+def _answer(
+    frame: pd.DataFrame, tv: float, confidence: float | None, accepted: float | None, source: Any
+) -> str:
+    """Return the answer in sentences, of records beginning with the level that they are of."""
+    from kt_theory.planner import words
+    from kt_theory.planner.records import copy_in_hand, level_of
+    from kt_theory.transfer.sets import TransferSet
+
+    records: dict[str, Any] = {}
+    if isinstance(source, TransferSet):
+        records = {
+            "further": True,
+            "in_hand": copy_in_hand(source, confidence),
+            "level": level_of(source, list(frame["access"])),
+        }
+    return _dashed(words.answer(frame, tv, confidence=confidence, acceptance=accepted, **records))
 
 
 def _labels(given: str | None) -> tuple[int | None, list[str] | None]:

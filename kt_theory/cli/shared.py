@@ -105,6 +105,7 @@ _OPTIONS = (
     ("kind='logits'", "--logits"),
     ("normalise=True", "--normalise"),
     ("as_sampled=True", "--as-sampled"),
+    (" more, see .frame", " more: --json lists them all"),
     ("student=kt.students.top_k(k, sampled=False)", '--student "top_k_only(k)"'),
     ("student=kt.students.rounded(step)", '--student "rounded(step)"'),
 )

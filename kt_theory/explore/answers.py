@@ -22,6 +22,7 @@ from kt_theory.limits.limit import Limit
 from kt_theory.planner import words
 from kt_theory.planner.needed import SampleSize
 from kt_theory.planner.sizes import priced, side_by_side
+from kt_theory.plurals import counted
 
 Known = Mapping[Question, Any]
 Table = list[list[str]]
@@ -34,8 +35,8 @@ def limit_words(state: State, known: Known) -> str:
     """Return the limit of the chosen level at the chosen n in a sentence."""
     found: Limit | Refused | None = known.get(limit_asked(state))
     name = words.name(state.level)
-    pairs = "1 pair" if state.n == 1 else f"{state.n:,} pairs"
-    size = f"{_count(state.inputs, 'input')} and {state.labels:,} labels"
+    pairs = counted(state.n, "pair")
+    size = f"{counted(state.inputs, 'input')} and {state.labels:,} labels"
     match found:
         case None:
             return f"Computing the limit of {name} after {pairs}."
@@ -157,8 +158,9 @@ def transfer_words(state: State) -> str:
         return "The transfer set is empty: every copy is uniform."
     seen, labels = int((counts.sum(axis=1) > 0).sum()), int((counts > 0).sum())
     return (
-        f"{_count(pairs, 'pair')} in {_count(len(state.steps), 'step')}: {seen:,} of "
-        f"{_count(state.inputs, 'input')} and {labels:,} of {counts.size:,} input-label pairs seen."
+        f"{counted(pairs, 'pair')} in {counted(len(state.steps), 'step')}: {seen:,} of "
+        f"{counted(state.inputs, 'input')} and {labels:,} of {counts.size:,} input-label pairs "
+        "seen."
     )
 
 
@@ -215,10 +217,6 @@ def _has_price(state: State) -> bool:
 
 def _size_of(limit: Limit) -> int:
     return limit.n
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _sentence(parts: list[str]) -> str:

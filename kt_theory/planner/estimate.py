@@ -30,6 +30,9 @@ NOT_ESTIMATED = "not estimated: "
 IN_MEAN_ONLY = "not estimated with a confidence"
 """How the reason begins where a confidence was asked for: no estimate has one."""
 
+SIZES = "give inputs= and labels= for a proof"
+"""The way out that stands in the reason of an estimate without a confidence."""
+
 COVERAGE = 0.9
 """Of the interval."""
 
@@ -100,7 +103,7 @@ def estimated(
         )
         if high == 0 and n == 0:
             about = "none"
-        proof = "give inputs= and labels= for a proof, or " if provable else ""
+        proof = f"{SIZES}, or " if provable else ""
         reason = (
             f"{level.name}: {IN_MEAN_ONLY}: in mean it takes {about}; {proof}leave confidence out"
         )
@@ -115,7 +118,7 @@ def _refused(transfer: TransferSet, level: Planned) -> str:
     """Return why no number is estimated, empty where one is."""
     if level.labels > MOST_LABELS:
         many = f"there are more than {MOST_LABELS:,} labels"
-        return f"{level.name}: {NOT_ESTIMATED}{many}; give inputs= and labels= for a proof"
+        return f"{level.name}: {NOT_ESTIMATED}{many}; {SIZES}"
     if level.told.labels_only and not transfer.faithful:
         return (
             f"hard: {NOT_ESTIMATED}the records were read as sampled, not as drawn at temperature 1 "
@@ -125,19 +128,31 @@ def _refused(transfer: TransferSet, level: Planned) -> str:
 
 
 def beside(
-    proof: Enough, transfer: TransferSet, level: Planned, tv: float, inputs: int | None
+    proof: Enough,
+    transfer: TransferSet,
+    level: Planned,
+    tv: float,
+    inputs: int | None,
+    same_student: bool,
 ) -> Enough:
     """Return a proved number with what this teacher is estimated to need beside it, in words and as
     the interval.
+
+    Where the number is proved of the `same_student` as the estimate's, in mean, the estimate is at
+    most the number. The estimate of sampled labels is of `ce_sgl`, the proof mostly of a student
+    that shrinks what is counted, which may need less.
     """
     found = estimated(transfer, level, tv, None, inputs)
     if found.interval is None:
         return proof
-    low, high = found.interval
-    middle = "" if found.n is None else f"about {found.n:,}, "
+    most = LARGEST_COUNT if proof.n is None or not same_student else proof.n
+    low, high = (min(end, most) for end in found.interval)
+    middle = "" if found.n is None else f"about {min(found.n, most):,}, "
     about = f"{middle}{low:,} to {high:,} more"
     words = f"{proof.certificate}; this teacher itself is estimated to need {about}"
-    return replace(proof, certificate=words, interval=found.interval)
+    if level.told.labels_only:
+        words += " with ce_sgl; the proof may be of another student"
+    return replace(proof, certificate=words, interval=(low, high))
 
 
 def _further(found: Posterior, level: Planned, tv: float) -> np.ndarray:
@@ -199,5 +214,5 @@ def _words(found: Posterior) -> str:
     what = "sampled labels" if not found.pilot.states.any() else "records"
     return (
         f"the median of {len(found.draws)} teachers drawn given the {found.pilot.n:,} {what}, "
-        f"{COVERAGE:.0%} interval; give inputs= and labels= for a proof"
+        f"{COVERAGE:.0%} interval; {SIZES}"
     )

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,7 @@ from kt_theory.limits.bracket import enough
 from kt_theory.limits.crossing import FINE, Enough, first_below
 from kt_theory.planner.estimate import NOT_ESTIMATED, beside, estimated
 from kt_theory.planner.planned import Planned
+from kt_theory.plurals import counted
 from kt_theory.teacher import Teacher
 from kt_theory.transfer.design import Drawn
 from kt_theory.transfer.fit import Copy, fit
@@ -274,13 +276,31 @@ def more_needed(
             )
             return replace(found, n=None, reason=reason)
         return found
-    proofs = [_proof(transfer, level, tv, sure)]
-    plain = sure is None and _labels_need_no_less(proofs[0], _fresh(level, tv, sure), len(transfer))
-    proofs += [
-        _proof(transfer, one, tv, sure) for one in lesser if not (plain and one.told.labels_only)
+    own = _proof(transfer, level, tv, sure)
+    plain = sure is None and _labels_need_no_less(own, _fresh(level, tv, sure), len(transfer))
+    proofs = [(own, level)] + [
+        (_proof(transfer, one, tv, sure), one)
+        for one in lesser
+        if not (plain and one.told.labels_only)
     ]
-    proof = min(proofs, key=lambda found: math.inf if found.n is None else found.n)
-    return beside(proof, transfer, level, tv, inputs)
+    proof, of = min(proofs, key=lambda found: math.inf if found[0].n is None else found[0].n)
+    same_student = sure is None and not of.told.labels_only
+    return beside(proof, transfer, level, tv, inputs, same_student)
+
+
+def level_of(transfer: TransferSet, levels: Sequence[str]) -> str:
+    """Return which of some levels, by name, the records are queries of: whole rows, most top
+    labels, the sampled label's probability if any record states one, hard labels otherwise.
+    """
+    if not len(transfer.entry_record):
+        return HARD.name
+    ranked = {top_k(k).name: k for k in range(1, len(transfer.labels))}
+    shown = {name: ranked[name] for name in levels if name in ranked}
+    shown[SOFT.name] = len(transfer.labels) - 1
+    for name, k in sorted(shown.items(), key=itemgetter(1), reverse=True):
+        if k and _reveals(transfer, k):
+            return name
+    return PARTIAL.name
 
 
 def _without_number(transfer: TransferSet, level: Planned, tv: float) -> str:
@@ -294,7 +314,8 @@ def _without_number(transfer: TransferSet, level: Planned, tv: float) -> str:
     if unlabelled == len(transfer):
         return f"{NOT_ESTIMATED}no record names a sampled label"
     return (
-        f"{NOT_ESTIMATED}{unlabelled:,} records name no sampled label; take those that do, "
+        f"{NOT_ESTIMATED}{counted(unlabelled, 'record names', 'records name')} no sampled label; "
+        "take those that do, "
         "transfer.take"
     )
 
@@ -483,8 +504,7 @@ def _proved(hand: InHand, level: Planned, tv: float, sure: float | None) -> Enou
 
     start = left / (math.e * tv) + 1.0
     found = first_below(bound, tv, start=start, digits=FINE, power=1.0)
-    what = "inputs" if level.settles else "pairs"
-    here = Enough.of(
-        found, f"proved from here on for every teacher: {left} {what} are not known yet"
-    )
+    what = counted(left, "input" if level.settles else "pair")
+    known = f"{what} {'is' if left == 1 else 'are'} not known yet"
+    here = Enough.of(found, f"proved from here on for every teacher: {known}")
     return here if here.n is not None and (total.n is None or here.n <= total.n) else total

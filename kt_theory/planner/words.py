@@ -7,7 +7,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from kt_theory.planner.estimate import COVERAGE, ESTIMATED, IN_MEAN_ONLY, NOT_ESTIMATED, WEAK
+from kt_theory.planner.estimate import (
+    COVERAGE,
+    ESTIMATED,
+    IN_MEAN_ONLY,
+    NOT_ESTIMATED,
+    SIZES,
+    WEAK,
+)
 from kt_theory.planner.records import (
     CONTRADICTS,
     PROVED,
@@ -16,6 +23,7 @@ from kt_theory.planner.records import (
     labels_of,
     names_all,
 )
+from kt_theory.plurals import counted
 from kt_theory.transfer.sets import TransferSet
 from kt_theory.validation import LARGEST_COUNT
 
@@ -40,6 +48,7 @@ def answer(
     further: bool = False,
     in_hand: tuple[float, float] | None = None,
     acceptance: float | None = None,
+    level: str = "hard",
 ) -> str:
     """Return the answer in sentences: what the levels take, what they save, the cheapest, and what
     has no number.
@@ -56,13 +65,19 @@ def answer(
         The certified total variation of the copy that all records teach, and its confidence.
     acceptance : float or None
         What was asked for in place of tv.
+    level : str
+        The level that comes first, if it has a number: that of the records in hand.
     """
     lines = _lines(frame)
     sure = "" if confidence is None else f" with confidence {confidence:g}"
+    if further and confidence is None:
+        sure = " in mean"
     goal = f"a copy within total variation {tv:g}{sure}"
     if acceptance is not None:
         goal = f"a draft accepted with probability {acceptance:g} (total variation {tv:g}{sure})"
-    numbered = [line for line in lines if line["n"] is not None]
+    numbered = sorted(
+        (line for line in lines if line["n"] is not None), key=lambda line: line["access"] != level
+    )
     nothing = bool(numbered) and all(line["n"] == 0 for line in numbered)
     sentences = []
     if nothing:
@@ -79,9 +94,14 @@ def answer(
 
 
 def _shared_reason(lines: list[dict[str, Any]]) -> str:
-    """Return why no level has a number where the records contradict themselves."""
+    """Return why no level has a number where the records contradict themselves, or what gives one
+    its confidence.
+    """
     first = lines[0]["reason"].partition(NOT_ESTIMATED)[2]
-    return f": {first}" if CONTRADICTS in first else ""
+    if CONTRADICTS in first:
+        return f": {first}"
+    provable = any(IN_MEAN_ONLY in line["reason"] and SIZES in line["reason"] for line in lines)
+    return f": {SIZES}" if provable else ""
 
 
 def _held(in_hand: tuple[float, float], beside: str) -> str:
@@ -135,8 +155,11 @@ def rests_on(frame: pd.DataFrame, source: Any, inputs: int | None, labels: int |
         The sizes that were given.
     """
     if source is None:
+        assert inputs is not None
+        assert labels is not None
         return [
-            f"the bounds are proved for every teacher of {inputs:,} inputs and {labels:,} labels"
+            "the bounds are proved for every teacher of "
+            f"{counted(inputs, 'input')} and {counted(labels, 'label')}"
         ]
     if not isinstance(source, TransferSet):
         return ["the teacher is the one given, and each level's own student learns from it"]
@@ -144,9 +167,9 @@ def rests_on(frame: pd.DataFrame, source: Any, inputs: int | None, labels: int |
     found = [_law(source)]
     if certificates.str.startswith(ESTIMATED).any():
         found.append(
-            f"the numbers are estimated from {len(source):,} records, not proved; an interval "
-            f"holds the teacher's own with {COVERAGE:.0%} probability if inputs are alike: what "
-            "one hides is as in others asked as often"
+            f"the numbers are estimated from {counted(len(source), 'record')}, not proved; an "
+            f"interval holds the teacher's own with {COVERAGE:.0%} probability if inputs are "
+            "alike: what one hides is as in others asked as often"
         )
     if not len(source.entry_record):
         found.append(
@@ -173,8 +196,8 @@ def rests_on(frame: pd.DataFrame, source: Any, inputs: int | None, labels: int |
         )
     if source.account.repeated:
         found.append(
-            f"records of one prompt and one seed are one draw: {source.account.repeated:,} repeats "
-            "do not count"
+            "records of one prompt and one seed are one draw: "
+            f"{counted(source.account.repeated, 'repeat does', 'repeats do')} not count"
         )
     if source.account.reasoned:
         found.append("the teacher is the one that reasons before it answers")
@@ -200,15 +223,19 @@ def _sizes(source: TransferSet, inputs: int | None, labels: int | None) -> list[
     """Return what is taken for granted of how many inputs and labels there are."""
     found = []
     if inputs is not None:
-        found.append(f"there are {inputs:,} inputs, as given")
+        found.append(f"there {_are(inputs, 'input')}, as given")
     if labels is not None:
-        found.append(f"there are {labels:,} labels, as given")
+        found.append(f"there {_are(labels, 'label')}, as given")
     elif not names_all(source):
         found.append("one label that no record names has what the rows leave over")
     elif not source.closed:
         which = "declared or seen" if source.target.declared else "that occur"
         found.append(f"no label exists beyond the {len(source.labels):,} {which}")
     return found
+
+
+def _are(number: int, what: str) -> str:
+    return f"{'is' if number == 1 else 'are'} {counted(number, what)}"
 
 
 def as_json(
@@ -266,7 +293,7 @@ def _plain(value: Any) -> Any:
 
 
 def _savings(lines: list[dict[str, Any]], goal: str, further: bool) -> str:
-    """Return what hard labels take and what other levels save of it; without hard labels, what each
+    """Return what the first level takes and what others save of it; without hard labels, what each
     takes.
     """
     queries = "further queries" if further else "queries"
@@ -281,12 +308,14 @@ def _savings(lines: list[dict[str, Any]], goal: str, further: bool) -> str:
     amount = "at most " if proved else ""
     if any(estimates):
         amount = "about "
-    if first["access"] != "hard":
+    if all(line["access"] != "hard" for line in lines):
         each = [f"{line['n']:,}{_interval(line)} of {name(line['access'])}" for line in others]
         start = f"{first['n']:,}{_interval(first)} {queries} of {name(first['access'])}"
         return f"{_capital(goal)} takes {amount}{_listed([start, *each], 'or')}{every}."
     number = f"{amount}{first['n']:,}{_interval(first)}"
-    start = f"{_capital(goal)} takes {number} {queries} of hard labels{every}"
+    if first["n"] == 0 and not _interval(first):
+        number = "by estimate no" if any(estimates) else "no"
+    start = f"{_capital(goal)} takes {number} {queries} of {name(first['access'])}{every}"
     if not others:
         return f"{start}."
     saved = [f"{name(line['access'])} {_difference(first['n'] - line['n'])}" for line in others]
@@ -296,7 +325,8 @@ def _savings(lines: list[dict[str, Any]], goal: str, further: bool) -> str:
 def _interval(line: dict[str, Any]) -> str:
     """Return the interval of an estimate; beside a proved number it would be of something else."""
     low, high = line.get("low"), line.get("high")
-    if low is None or not line["certificate"].startswith(ESTIMATED):
+    exactly = line["n"] == low == high
+    if low is None or exactly or not line["certificate"].startswith(ESTIMATED):
         return ""
     return f" ({low:,} to {high:,})"
 

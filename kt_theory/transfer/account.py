@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kt_theory.plurals import counted
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -161,33 +163,46 @@ class Account:
 
     def __repr__(self) -> str:
         parts = (
-            ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items()) or "empty"
+            ", ".join(f"{count:,} {outcome}" for outcome, count in self.outcomes.items()) or "empty"
         )
-        head = f"{self.source} ({self.format}): {self.lines} lines: {parts}; {self.records} records"
+        lines, records = counted(self.lines, "line"), counted(self.records, "record")
+        head = f"{self.source} ({self.format}): {lines}: {parts}; {records}"
         first = [f"line {line}: {outcome}: {reason}" for line, outcome, reason in self.skipped[:5]]
-        more = (
-            [f"... and {len(self.skipped) - 5} more, see .frame"] if len(self.skipped) > 5 else []
-        )
+        more = [f"... and {len(self.skipped) - 5:,} more, see .frame"] if self.skipped[5:] else []
         return "\n  ".join([head, *self.warnings, *self._counts(), *self.notes, *first, *more])
 
     def _counts(self) -> list[str]:
         """What was counted, in words."""
         counts = (
-            (self.joined, "lines are pieces of answers that other lines begin: joined"),
-            (self.censored, "censored log-probabilities"),
+            (
+                self.joined,
+                "line is a piece of an answer that another line begins: joined",
+                "lines are pieces of answers that other lines begin: joined",
+            ),
+            (self.censored, "censored log-probability", "censored log-probabilities"),
             (
                 self.reasoned,
+                "answer follows reasoning: what it states holds given it, so that its label alone "
+                "counts",
                 "answers follow reasoning: what they state holds given it, so that their labels "
                 "alone count",
             ),
-            (self.unstated_sampling, "records that do not say how they were sampled"),
+            (
+                self.unstated_sampling,
+                "record that does not say how it was sampled",
+                "records that do not say how they were sampled",
+            ),
         )
-        found = [f"{count} {what}" for count, what in counts if count]
+        found = [counted(count, one, many) for count, one, many in counts if count]
         found += [
-            f"{len(lines)} records {drawn(why, lines)}" for why, lines in self.changed.items()
+            f"{counted(len(lines), 'record')} {drawn(why, lines)}"
+            for why, lines in self.changed.items()
         ]
-        found += [f"{count} records set {name}, which is not known: taken not to change the labels"
-                  for name, count in self.unknown_options.items()]  # fmt: skip
+        unknown = "which is not known: taken not to change the labels"
+        found += [
+            f"{counted(count, 'record sets', 'records set')} {name}, {unknown}"
+            for name, count in self.unknown_options.items()
+        ]
         for name, variants in self.merged.items():
             parts = ", ".join(
                 f"{variant!r} ({times} sampled)" for variant, times in list(variants.items())[:8]

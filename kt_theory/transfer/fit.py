@@ -15,6 +15,7 @@ from kt_theory.access import Access
 from kt_theory.content import ByContent
 from kt_theory.dumps import Dump
 from kt_theory.output import without_formulas, write_bytes
+from kt_theory.plurals import counted
 from kt_theory.sequences import SequenceCopy, fit_dump
 from kt_theory.students import Student, as_students
 from kt_theory.students.sparse import ClosedForm, Sharing, SparseFit, WholeRows
@@ -251,7 +252,8 @@ class Copy(ByContent):
         return certify(self, confidence, anytime=anytime)
 
     def __repr__(self) -> str:
-        return f"Copy({self.student}: {len(self.rows.input)} inputs, {len(self.labels)} labels)"
+        inputs, labels = counted(len(self.rows.input), "input"), counted(len(self.labels), "label")
+        return f"Copy({self.student}: {inputs}, {labels})"
 
 
 @overload

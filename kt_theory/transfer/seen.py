@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kt_theory.access import AccessError
+from kt_theory.plurals import counted
 from kt_theory.students import Student, TableRule
 from kt_theory.transfer.account import numbered, shortened
 from kt_theory.transfer.rows import Rows, collect
@@ -38,7 +39,8 @@ def seen(transfer: TransferSet, student: Student) -> Rows:
     if unlabelled.any() and (student.form.needs_labels or not level.settled):
         raise AccessError(
             f"student {student.name!r} needs a sampled label in each record; "
-            f"{int(unlabelled.sum())} records have none ({_on_lines(transfer, unlabelled)})"
+            f"{counted(int(unlabelled.sum()), 'record has', 'records have')} none "
+            f"({_on_lines(transfer, unlabelled)})"
         )
     rows: Rows = level.shows.from_records(_Records(transfer, student))
     return rows
@@ -116,8 +118,8 @@ class _Records:
             worst = float(rows.hidden_mass.max())
             raise AccessError(
                 f"student {self.student.name!r} needs all probabilities of a row; "
-                f"{int(short.sum())} inputs hide some, up to {worst:.3g} of their mass; leave "
-                "student out to share it"
+                f"{counted(int(short.sum()), 'input hides', 'inputs hide')} some, "
+                f"up to {worst:.3g} of their mass; leave student out to share it"
             )
 
     def _refuse_off_grid(self) -> None:
@@ -146,9 +148,10 @@ class _Records:
         if odd.any() and not level.unaltered:
             first = _of_input(self.transfer, int(rows.input[int(odd.argmax())]))
             raise ValueError(
-                f"student {self.student.name!r}: {int(odd.sum())} inputs, {first} the first, show "
-                f"weights that sum to {total[odd][0]:.4g} or so; those of access {level.name!r} "
-                f"sum to {low:.4g} at least and to {high:.4g} at most"
+                f"student {self.student.name!r}: {counted(int(odd.sum()), 'input')}, {first} the "
+                f"first, {'shows' if odd.sum() == 1 else 'show'} weights that sum to "
+                f"{total[odd][0]:.4g} or so; those of access {level.name!r} sum to {low:.4g} at "
+                f"least and to {high:.4g} at most"
             )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kt_theory.content import ByContent
+from kt_theory.plurals import counted
 from kt_theory.sources import require_file
 from kt_theory.transfer.account import Account, drawn, shortened
 from kt_theory.transfer.design import DRAWN, AnyDesign, Choice
@@ -427,9 +428,10 @@ class TransferSet(ByContent):
 
     def __repr__(self) -> str:
         return (
-            f"TransferSet({len(self)} records, {len(self.input_names)} inputs, {len(self.labels)} "
-            f"labels{' declared' if self.closed else ''}, {len(self.entry_record)} stated "
-            "probabilities)"
+            f"TransferSet({counted(len(self), 'record')}, "
+            f"{counted(len(self.input_names), 'input')}, {counted(len(self.labels), 'label')}"
+            f"{' declared' if self.closed else ''}, "
+            f"{counted(len(self.entry_record), 'stated probability', 'stated probabilities')})"
         )
 
 
@@ -472,7 +474,8 @@ def _built(builder: Builder, account: Account, wanted: _Aim, as_sampled: bool) -
     idle = [variant for variant in wanted.label_map if variant not in occurring]
     if idle:
         account.notes.append(
-            f"label_map names {len(idle)} variants that do not occur: "
+            "label_map names "
+            f"{counted(len(idle), 'variant that does', 'variants that do')} not occur: "
             f"{', '.join(map(repr, idle[:4]))}"
         )
     if target.one_to_one:
@@ -501,9 +504,9 @@ def _drawn_otherwise(account: Account) -> str:
             "list their k most probable labels"
         )
     return (
-        f"{account.source}: the labels of {account.other_sampling} of {account.records} records do "
-        f"not follow the teacher's own distribution: {ways}; as_sampled=True reads them all the "
-        f"same{greedy}"
+        f"{account.source}: the labels of {account.other_sampling:,} of "
+        f"{counted(account.records, 'record')} do not follow the teacher's own distribution: "
+        f"{ways}; as_sampled=True reads them all the same{greedy}"
     )
 
 
@@ -516,9 +519,19 @@ def _refuse_undeclared(columns: dict[str, Any], target: Target, account: Account
     name = target.names[target.declared]
     raise ValueError(
         f"{account.source} line {columns['line'][record]}: label {name!r} is not declared, and "
-        "other='none' says that there are no others; other='keep', 'pool' or 'condition' says "
-        "what becomes of them"
+        "other='none' says that there are no others; other='keep', other='pool' or "
+        f"other='condition' says what becomes of them{_differs_little(name, target)}"
     )
+
+
+def _differs_little(name: str, target: Target) -> str:
+    """Return how a label is made one with a declared one that only looks different, empty for
+    others.
+    """
+    alike = [one for one in target.names[: target.declared] if variants([name, one])]
+    if not alike:
+        return ""
+    return f"; {name!r} differs from {alike[0]!r} by spaces or case alone: fold='strip,casefold'"
 
 
 def _recoded(columns: dict[str, Any], target: Target) -> dict[str, Any]:
@@ -560,9 +573,14 @@ def _notes_on_labels(texts: Sequence[str], target: Target, wanted: _Aim) -> list
         )
     undeclared = len(target.names) - target.declared
     if wanted.labels is not None and wanted.other == "keep" and undeclared:
+        occur = counted(
+            undeclared,
+            "label that was not declared occurs, and is a label",
+            "labels that were not declared occur, and are labels",
+        )
         notes.append(
-            f"{undeclared} labels that were not declared occur, and are labels too; other='pool' "
-            "makes them one, other='condition' takes the teacher given a declared label"
+            f"{occur} too; other='pool' makes them one, other='condition' takes the teacher given "
+            "a declared label"
         )
     return notes
 
@@ -593,8 +611,8 @@ def _drawn_anew(columns: dict[str, Any], again: list[int], account: Account) -> 
         kept[again] = False
         account.repeated = len(again)
         account.warnings.append(
-            f"{len(again):,} records repeat the prompt and the seed of an earlier one: they are "
-            "one draw, and count once; ask again without a seed"
+            f"{counted(len(again), 'record repeats', 'records repeat')} the prompt and the seed of "
+            "an earlier one: they are one draw, and count once; ask again without a seed"
         )
         _leave_out(
             columns, kept, account, "repeated", "the same prompt and seed as an earlier record"
@@ -671,30 +689,41 @@ def _warn_of_lines(account: Account) -> None:
     broken = sum(outcome in ("malformed", "error") for _, outcome, _ in account.skipped)
     if account.unanswered > few:
         account.warnings.append(
-            f"{account.unanswered:,} of {account.lines:,} lines are answers without a label "
-            "(refused, empty, cut off): they are left out, so that the copy is of the teacher "
-            "given that it answers"
+            f"{_of_lines(account.unanswered, account, 'an answer', 'answers')} without a label "
+            f"(refused, empty, cut off): {_left_out(account.unanswered)}, so that the copy is of "
+            "the teacher given that it answers"
         )
     if broken > few:
         account.warnings.append(
-            f"{broken:,} of {account.lines:,} lines are no records, or errors: they are left out"
+            f"{_of_lines(broken, account, 'no record, or an error', 'no records, or errors')}: "
+            f"{_left_out(broken)}"
         )
     if account.same_id:
         account.warnings.append(
-            f"{account.same_id:,} answers have the id of an earlier one: if they are copies of it "
-            "they are no draws of their own, and must be taken out"
+            f"{counted(account.same_id, 'answer has', 'answers have')} the id of an earlier one: "
+            "copies of it are no draws of their own, and must be taken out"
         )
     if account.unshown:
         account.warnings.append(
-            f"{account.unshown:,} answers count far more tokens than they show: if these are "
-            "hidden reasoning, what is stated holds given it; ask with reasoning turned off, or "
-            "with the tokens of reasoning in the usage"
+            f"{counted(account.unshown, 'answer counts', 'answers count')} far more tokens than "
+            f"{'it shows' if account.unshown == 1 else 'they show'}: if these are hidden "
+            "reasoning, what is stated holds given it; ask with reasoning turned off, or with the "
+            "tokens of reasoning in the usage"
         )
     if account.unnamed_model:
         account.warnings.append(
-            f"{account.unnamed_model:,} records do not say which model answered: they are taken "
-            f"for answers of {shortened(next(iter(account.models)))}, as the others are"
+            f"{counted(account.unnamed_model, 'record does', 'records do')} not say which model "
+            f"answered: taken for {shortened(next(iter(account.models)))}, as in the others"
         )
+
+
+def _of_lines(number: int, account: Account, one: str, many: str) -> str:
+    what = f"is {one}" if number == 1 else f"are {many}"
+    return f"{number:,} of {counted(account.lines, 'line')} {what}"
+
+
+def _left_out(number: int) -> str:
+    return "it is left out" if number == 1 else "they are left out"
 
 
 def _names(labels: Any) -> list[str]:

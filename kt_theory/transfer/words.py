@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from kt_theory.plurals import counted
 from kt_theory.transfer.certify.certificate import Certificate
 from kt_theory.transfer.fit import Copy
 
@@ -46,8 +47,8 @@ def _estimated(certificate: Certificate) -> bool:
 def _made_of(copy: Copy) -> str:
     rows, labels = copy.rows, len(copy.labels)
     text = (
-        f"Student {copy.student} learnt it from {rows.n:,} records of {len(rows.input):,} inputs "
-        f"and {labels:,} labels"
+        f"Student {copy.student} learnt it from {counted(rows.n, 'record')} of "
+        f"{counted(len(rows.input), 'input')} and {counted(labels, 'label')}"
     )
     if not copy.reveals and not len(copy.transfer.entry_record):
         return f"{text}; the records state no probabilities, so that the labels alone count."
@@ -80,9 +81,10 @@ def _greatest_part(certificate: Certificate) -> str:
         ),
     )
     share, what, remedy = max(parts)
+    share = min(share, certificate.bound)
     if share <= 0.0:
         return "Nothing is left open."
-    return f"The largest part of it is due to {what} (at most {min(share, 1.0):.3g}): {remedy}."
+    return f"The largest part of it is due to {what} (at most {share:.3g}): {remedy}."
 
 
 def _rests_on(certificate: Certificate) -> str:

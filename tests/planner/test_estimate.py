@@ -268,6 +268,19 @@ def test_a_proof_keeps_its_number_and_has_the_estimate_beside_it():
     assert sure.n > proved.n
 
 
+def test_no_estimate_is_above_what_is_proved_of_its_own_student(monkeypatch):
+    """Of hard labels the estimate is of ce_sgl, the proof of a student that shrinks: that one may."""
+    monkeypatch.setattr(estimate, "WIDENED", 30.0)
+    transfer = records(kt.teachers.dirichlet(inputs=20, labels=4, alpha=0.4, seed=4), 200, 8)
+    found = plan(20, 4, 0.002, teacher=transfer).set_index("access")
+    assert found["certificate"].str.startswith("proved").all()
+    seen = found.loc[["partial", "top_k(1)", "soft"]]
+    assert (seen["high"] == seen["n"]).all()
+    assert not seen["certificate"].str.contains("ce_sgl").any()
+    assert found["high"]["hard"] > found["n"]["hard"]
+    assert found["certificate"]["hard"].endswith("with ce_sgl; the proof may be of another student")
+
+
 def test_an_estimate_has_no_confidence():
     """The mean loss crosses tv at n, so that about half of the runs are above it: no confidence of 0.9."""
     teacher = kt.teachers.dirichlet(inputs=100, labels=6, alpha=0.4, seed=4)

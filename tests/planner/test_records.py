@@ -123,7 +123,7 @@ def test_the_proof_from_here_on_by_hand():
         assert value[1] <= tv < value[0]
         assert found.lower == 0
     sure = samples_needed("soft", 3, teacher=transfer, tv=0.1, confidence=0.9)
-    assert "1 inputs are not known yet" in sure.certificate
+    assert "1 input is not known yet" in sure.certificate
     bound = [0.5 * missing_mass_bounds(2, m, 1.0 - 0.9).sharper for m in (sure.n - 1, sure.n)]
     assert bound[1] <= 0.1 < bound[0]
     known = samples_needed("soft", 2, teacher=transfer, tv=0.02)
@@ -182,7 +182,7 @@ def test_an_empty_transfer_set_and_records_without_labels_are_refused():
     )
     assert plan(teacher=silent, tv=0.1)["n"].notna().tolist() == [False, True, True]
     some = replace(silent, sampled=np.array([0, -1, 1]))
-    assert "1 records name no sampled label" in samples_needed("hard", teacher=some, tv=0.1).reason
+    assert "1 record names no sampled label" in samples_needed("hard", teacher=some, tv=0.1).reason
 
 
 def run(*words):
@@ -354,7 +354,7 @@ def test_proved_numbers_are_at_most_for_every_teacher(answers, tmp_path):
 def test_where_the_uniform_copy_suffices_it_says_so(answers):
     frame = plan(12, 4, 0.8, teacher=kt.TransferSet.read(answers))
     assert frame["certificate"].str.startswith("without a query the uniform distribution").all()
-    goal = "No further query is needed for a copy within total variation 0.8"
+    goal = "No further query is needed for a copy within total variation 0.8 in mean"
     assert answer(frame, 0.8, further=True) == f"{goal}: the uniform copy is within it."
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 import kt_theory as kt
 from kt_theory import cli
 from kt_theory.planner.estimate import ESTIMATED
+from kt_theory.planner.records import level_of
 from kt_theory.planner.sizes import plan
 from kt_theory.planner.words import answer, as_json, name, rests_on
 
@@ -159,7 +160,7 @@ def test_json_is_all_that_is_on_standard_output(tmp_path):
     assert [line["access"] for line in found["levels"]] == frame["access"].tolist()
     assert [line["n"] for line in found["levels"]] == frame["n"].tolist()
     assert [line["low"] for line in found["levels"]] == frame["low"].tolist()
-    assert found["answer"] == answer(frame, 0.05, further=True)
+    assert found["answer"] == answer(frame, 0.05, further=True, level="partial")
     keys = [
         "access",
         "lower",
@@ -185,6 +186,58 @@ def test_what_has_no_number_is_null_in_json():
     assert impossible["n"] is None
     assert impossible["lower"] is None
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def stated(tmp_path, *more):
+    """400 records of sampled labels with their probability, and the first line that is said."""
+    path = tmp_path / "stated.jsonl"
+    path.write_text(records(400, "partial"))
+    done = run("--answers", path, "--tv", 0.05, *more)
+    assert done.exit_code == 0, done.output
+    return kt.TransferSet.read(path), done.output.splitlines()[0]
+
+
+def test_records_lead_with_their_own_level_and_in_mean(tmp_path):
+    transfer, said = stated(tmp_path)
+    frame = plan(teacher=transfer, tv=0.05)
+    n = dict(zip(frame["access"], frame["n"], strict=True))
+    low, high = frame.set_index("access").loc["partial", ["low", "high"]]
+    assert said.startswith(
+        f"A copy within total variation 0.05 in mean takes about {n['partial']:,} ({low:,} to "
+        f"{high:,}) further queries of sampled labels with their probability; against them hard "
+        f"labels take {n['hard'] - n['partial']:,} more, "
+    )
+    assert level_of(transfer, ["hard", "partial", "top_k(1)", "soft"]) == "partial"
+
+
+@pytest.mark.parametrize(
+    ("shown", "found"), [(0, "partial"), (1, "top_k(1)"), (2, "top_k(1)"), (9, "soft")]
+)
+def test_the_level_of_records_is_the_one_that_all_of_them_reveal(shown, found):
+    row = np.log(np.arange(10.0, 0.0, -1.0) / 55.0)
+    listed = np.where(np.arange(10) <= shown, row, np.nan)
+    transfer = kt.TransferSet.from_arrays(["q"] * 3, [0, 0, 0], logprobs=[listed] * 3)
+    assert level_of(transfer, ["hard", "partial", "top_k(1)", "top_k(5)", "soft"]) == found
+
+
+def test_the_first_line_says_what_gives_a_number_its_confidence(tmp_path):
+    said = stated(tmp_path, "--confidence", 0.95)[1]
+    assert "with confidence 0.95: give --inputs and --labels for a proof. " in said
+    assert "in mean takes" not in said
+    assert "for a proof" not in stated(
+        tmp_path, "--confidence", 0.95, "--inputs", 100, "--labels", 10
+    )[1]  # fmt: skip
+
+
+def test_no_query_is_no_number():
+    frame = plan(teacher=kt.teachers.dirichlet(5, 4, 1.0, seed=0), tv=0.1).iloc[[0, -1]]
+    frame = frame.assign(
+        n=whole(100, 0), low=whole(80, 0), high=whole(120, 0), certificate=ESTIMATED
+    )
+    assert answer(frame, 0.1, further=True, level="soft") == (
+        "A copy within total variation 0.1 in mean takes by estimate no further queries of all "
+        "probabilities; against them hard labels take 100 more."
+    )
 
 
 def whole(*values):

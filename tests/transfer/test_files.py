@@ -81,7 +81,10 @@ def test_the_account_of_an_array_counts_its_elements(tmp_path):
     ("end", "messages"),
     [
         ("", ["the array does not end"]),
-        (', {"input": "q", "lab', ["not JSON: unexpected end", "the array does not end"]),
+        (
+            ', {"input": "q", "lab',
+            ["not JSON: the line is cut off (column 20)", "the array does not end"],
+        ),
         (", oops, {}]", ["not JSON: ", "input is missing"]),
         ("] {}", ["something stands after the end of the array"]),
     ],
@@ -92,6 +95,23 @@ def test_arrays_that_break_off_say_so(end, messages, tmp_path):
     assert all(
         message in why for message, (_, _, why) in zip(messages, account.skipped, strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('{"input": "q", "lab', "the line is cut off (column 20)"),
+        ('{"input": "é", "lab', "the line is cut off (column 20)"),
+        ('data: {"input": "q"', "the line is cut off (column 20)"),
+        ('{"input": "q" 1}', "unexpected character, expected ',' or '}', column 15"),
+        ('data: {"input": "q" 1}', "unexpected character, expected ',' or '}', column 21"),
+        ('{"input": NaN, "b": NaN, "c" 1}', "unexpected character, expected ':' after key"),
+        ('{"input": "q",}', "trailing comma is not allowed, column 14"),
+    ],
+)
+def test_a_line_that_is_no_json_has_one_number(line, why, tmp_path):
+    path = array_file(tmp_path, f"{json.dumps(DOCS[0])}\n{line}\n", "a.jsonl")
+    assert TransferSet.read(path).account.skipped == [(2, "malformed", f"not JSON: {why}")]
 
 
 def test_an_array_that_is_no_text_or_empty(tmp_path):
@@ -380,7 +400,10 @@ BAD = {
         b"input,label,label\nq,a,b\n",
         "column 'label' is named twice, as columns 2 and 3",
     ),
-    "unnamed.csv": (b"q,a\nr,b\n", "column 'input' is missing; the columns are q, a"),
+    "unnamed.csv": (
+        b"q,a\nr,b\n",
+        "column 'input' is missing; the columns are q, a (the first line is taken for names);",
+    ),
     "nan.jsonl": (
         b'{"input": "q", "logprob": NaN}\n',
         "line 1: no known format: nearest is plain, but 'label' is missing",

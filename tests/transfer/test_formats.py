@@ -244,7 +244,7 @@ def test_other_sampling_is_refused_unless_told_so(name, tmp_path):
         .replace(";", "")
     )
     with pytest.raises(
-        ValueError, match=r"1 of 1 records do not follow .*temperature = 0\.7 \(line 1\)"
+        ValueError, match=r"1 of 1 record do not follow .*temperature = 0\.7 \(line 1\)"
     ):
         read(tmp_path, [doc])
     transfer = read(tmp_path, [doc], as_sampled=True)

@@ -68,7 +68,7 @@ def test_the_label_is_the_first_token_after_reasoning(form, listed, tmp_path):
     transfer = read(tmp_path, doc)
     assert stated(transfer) == [("q", "Yes" if listed else "Yes.", {})]
     assert transfer.account.reasoned == 1
-    assert "their labels alone count" in repr(transfer.account)
+    assert "its label alone counts" in repr(transfer.account)
     text = read(tmp_path, doc, label="text")
     assert stated(text) == [("q", "Yes.", {})]
     assert text.account.reasoned == 1

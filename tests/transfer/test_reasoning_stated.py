@@ -216,12 +216,12 @@ def test_more_tokens_counted_than_shown(doc, unshown, tmp_path):
     assert account.unshown == unshown
     assert (
         any(
-            "answers count far more tokens than they show" in warning
+            "1 answer counts far more tokens than it shows" in warning
             for warning in account.warnings
         )
         == unshown
     )
-    said = "no reasoning came before the 1 answers that count more tokens than they show"
+    said = "no reasoning came before the 1 answer that counts more tokens than it shows"
     assert (said in kt.fit(transfer).certificate().assumptions) == unshown
 
 

@@ -261,8 +261,10 @@ def test_two_models_are_refused_unless_one_is_chosen(tmp_path):
 
 def test_records_without_a_model_beside_others_are_told(tmp_path):
     transfer = TransferSet.read(write(tmp_path / "a.jsonl", [chat(model="m"), chat()]))
-    assert "1 records do not say which model answered" in transfer.account.warnings[0]
-    assert "name no model are of the same one" in " ".join(fit(transfer).certificate().assumptions)
+    assert "1 record does not say which model answered" in transfer.account.warnings[0]
+    assert "the 1 record that names no model is of the same one" in " ".join(
+        fit(transfer).certificate().assumptions
+    )
     unnamed = TransferSet.read(
         write(tmp_path / "b.jsonl", [{"input": "q", "label": "a"}]), model="m"
     )

@@ -238,7 +238,7 @@ def test_a_student_that_does_not_keep_what_is_stated_pays_for_it_given_declared_
 
 def test_a_map_that_matches_nothing_is_told(tmp_path):
     account = read(tmp_path, [{"input": "q", "label": "a"}], label_map={"Ja": "yes"}).account
-    assert "label_map names 1 variants that do not occur: 'Ja'" in account.notes
+    assert "label_map names 1 variant that does not occur: 'Ja'" in account.notes
 
 
 def test_a_map_of_variants(tmp_path):
@@ -318,8 +318,17 @@ def test_what_variants_disagree_about_adds_up(tmp_path):
 
 def test_none_refuses_what_was_not_declared_with_its_line(tmp_path):
     docs = [chat("yes", {"yes": -0.1}), chat("yes", {"yes": -0.1, "perhaps": -3.0})]
-    with pytest.raises(ValueError, match=r"line 2: label 'perhaps' is not declared"):
+    with pytest.raises(ValueError, match=r"line 2: label 'perhaps' is not declared") as refused:
         read(tmp_path, docs, labels=["yes", "no"], other="none")
+    assert str(refused.value).endswith(
+        "other='keep', other='pool' or other='condition' says what becomes of them"
+    )
+    docs[1] = chat(" yes", {" yes": -0.1})
+    with pytest.raises(ValueError, match="line 2: label ' yes' is not declared") as refused:
+        read(tmp_path, docs, labels=["yes", "no"], other="none")
+    assert str(refused.value).endswith(
+        "; ' yes' differs from 'yes' by spaces or case alone: fold='strip,casefold'"
+    )
     copy = fit(read(tmp_path, docs[:1], labels=["yes", "no"], other="none"))
     assert "there are no labels but the 2 declared ones" in copy.certificate().assumptions
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +68,65 @@ def test_the_same_for_programs(tmp_path):
     assert found["labels"] == list(copy.labels)
     assert found["records"]["outcomes"] == {"read": 400}
     assert "copy.csv" in done.stderr
+
+
+def test_no_part_is_larger_than_the_whole():
+    """Two labels of three are stated: the third is known, though the records hide its mass."""
+    row = np.log([0.6, 0.3, np.nan])
+    transfer = kt.TransferSet.from_arrays(
+        ["q"] * 8, [0] * 8, logprobs=[row] * 8, labels=["a", "b", "c"], design="fixed"
+    )
+    copy = fit(transfer)
+    certificate = copy.certificate()
+    assert certificate.bound == 0.0
+    assert certificate.hidden_mass == pytest.approx(0.1)
+    assert words.answer(copy, certificate)[2] == "Nothing is left open."
+    part = words.answer(copy, replace(certificate, bound=0.04))[2]
+    assert part.startswith("The largest part of it is due to probabilities that the answers hide")
+    assert "(at most 0.04)" in part
+
+
+def test_one_is_no_plural(tmp_path):
+    said = run(tmp_path, [*records(1), {"input": "q"}]).output
+    for text in ("from 1 record of 1 input and", "1 line without a label is left out", "; 1 record\n",
+                 "1 of 2 lines is an answer without a label", "all_stated: 1 input, 1 label",
+                 "1 record that does not say how it was sampled"):  # fmt: skip
+        assert text in said
+    said = run(tmp_path, [*records(2), {"input": "q"}, {"input": "q"}]).output
+    for text in ("from 2 records of 2 inputs", "2 lines without a label are left out", "; 2 records\n",
+                 "2 of 4 lines are answers without a label"):  # fmt: skip
+        assert text in said
+
+
+def test_lines_that_are_not_shown_are_in_json(tmp_path):
+    docs = [*records(20), *({"input": f"q{i}"} for i in range(7))]
+    shown = run(tmp_path, docs).output
+    assert "line 25: no label" in shown
+    assert "line 26" not in shown
+    assert "... and 2 more: --json lists them all" in shown
+    assert ".frame" not in shown
+    listed = json.loads(run(tmp_path, docs, "--json").stdout)["records"]["skipped"]
+    assert [entry["line"] for entry in listed] == list(range(21, 28))
+    assert "... and 2 more, see .frame" in str(kt.TransferSet.read(tmp_path / "a.jsonl").account)
+
+
+def test_json_keeps_the_certificate(tmp_path):
+    """What the copy's file does not hold: all of standard output is one JSON object."""
+    done = run(tmp_path, records(60), "--json", "--out", str(tmp_path / "copy.csv"))
+    kept = json.loads(done.stdout)["certificate"]
+    certificate = fit(kt.TransferSet.read(tmp_path / "a.jsonl")).certificate()
+    assert {**kept, "assumptions": tuple(kept["assumptions"])} == {
+        **asdict(certificate),
+        "acceptance": certificate.acceptance,
+    }
+
+
+def test_the_page_on_answers_explains_every_column_of_the_copy():
+    page = (Path(__file__).parents[2] / "docs" / "answers.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", page.partition("## The copy's file")[2], re.M)
+    table = fit(draw(TEACHER, 7, "partial", np.random.default_rng(1))).table
+    assert rows == list(table.columns)
+    assert f"`{SHARED}`" in page
 
 
 def test_a_bound_that_says_nothing_is_not_praised(tmp_path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kt_theory.plurals import counted
 from kt_theory.students.sparse import ClosedForm, Frequencies, Sharing
 from kt_theory.transfer.certify.inputs import Inputs
 from kt_theory.transfer.design import DRAWN
@@ -16,6 +17,7 @@ from kt_theory.validation import true_or_false, unit_interval
 
 if TYPE_CHECKING:
     from kt_theory.access import Channel
+    from kt_theory.transfer.account import Account
     from kt_theory.transfer.fit import Copy
 
 
@@ -282,6 +284,41 @@ def _certified(copy: Copy, inputs: Inputs, delta: float, proved: Proved) -> Cert
     )
 
 
+def _of_lines(account: Account) -> list[str]:
+    """What is taken for granted of lines that repeat others, or leave something open."""
+    found = []
+    if account.repeated:
+        found.append(
+            "records of one prompt and one seed are one draw: "
+            f"{counted(account.repeated, 'that repeats one does', 'that repeat one do')} "
+            "not count, and each prompt is averaged over its draws"
+        )
+    if account.unanswered:
+        found.append(
+            "the teacher is taken given that it answers: "
+            f"{counted(account.unanswered, 'line')} without a label "
+            f"{'is' if account.unanswered == 1 else 'are'} left out"
+        )
+    if account.same_id:
+        found.append(
+            f"the {counted(account.same_id, 'answer that has', 'answers that have')} the id of an "
+            f"earlier one {'is a draw' if account.same_id == 1 else 'are draws'} of "
+            f"{'its' if account.same_id == 1 else 'their'} own"
+        )
+    if account.unnamed_model:
+        found.append(
+            f"the {counted(account.unnamed_model, 'record that names', 'records that name')} no "
+            f"model {'is' if account.unnamed_model == 1 else 'are'} of the same one"
+        )
+    if account.unshown:
+        found.append(
+            "no reasoning came before the "
+            f"{counted(account.unshown, 'answer that counts', 'answers that count')} more tokens "
+            f"than {'it shows' if account.unshown == 1 else 'they show'}"
+        )
+    return found
+
+
 def _assumptions(
     copy: Copy, proved: Proved, disagreement: float, contradiction: float
 ) -> list[str]:
@@ -295,28 +332,7 @@ def _assumptions(
             "the labels that the records name were fixed before them; mass beyond them counts as "
             "lost"
         )
-    if account.repeated:
-        found.append(
-            f"records of one prompt and one seed are one draw: {account.repeated} that repeat one "
-            "do not count, and each prompt is averaged over its draws"
-        )
-    if account.unanswered:
-        found.append(
-            f"the teacher is taken given that it answers: {account.unanswered} lines without a "
-            "label are left out"
-        )
-    if account.same_id:
-        found.append(
-            f"the {account.same_id} answers that have the id of an earlier one are draws of their "
-            "own"
-        )
-    if account.unnamed_model:
-        found.append(f"the {account.unnamed_model} records that name no model are of the same one")
-    if account.unshown:
-        found.append(
-            f"no reasoning came before the {account.unshown} answers that count more tokens than "
-            "they show"
-        )
+    found += _of_lines(account)
     if account.reasoned:
         found.append(
             "the teacher is the one that reasons before it answers: its labels are draws over all "

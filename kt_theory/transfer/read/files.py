@@ -129,8 +129,8 @@ class _Intake:
         self._hand_on()
         if self.joiner.alike:
             self.account.notes.append(
-                f"{self.joiner.alike} answers of Gemini follow one to the same request and have no "
-                "responseId: they are taken for draws of their own, not for pieces of a stream"
+                f"{_alike(self.joiner.alike)}: taken for draws of their own, not for pieces of a "
+                "stream"
             )
         self.account.skipped.sort(key=_line_of)
 
@@ -243,6 +243,12 @@ ALLOWED = ("blank", "other model", "repeated")
 """What a line may be that gives no record where all others must: nothing of what was asked for is
 lost.
 """
+
+
+def _alike(answers: int) -> str:
+    if answers == 1:
+        return "1 answer of Gemini follows one to the same request and has no responseId"
+    return f"{answers:,} answers of Gemini follow one to the same request and have no responseId"
 
 
 def _line_of(entry: tuple[int, str, str]) -> int:

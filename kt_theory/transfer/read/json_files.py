@@ -8,6 +8,7 @@ the first a record's number is that of its line; of the others it is its place a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -57,6 +58,21 @@ def loads(text: bytes | str) -> Any:
         if not any(name in raw for name in _NAMES) or _MARK in raw:
             raise
     return orjson.loads(_renamed(raw))
+
+
+def not_json(error: ValueError, parsed: bytes, before: int = 0) -> str:
+    """Return why a line is not JSON, and at which of its columns, from what `loads` raised of it;
+    `before` letters of the line were not parsed.
+    """
+    if not isinstance(error, json.JSONDecodeError) or "UTF-8" in error.msg:
+        return f"not JSON: {str(error).partition(':')[0]}"
+    end, looked_at = len(parsed.decode("utf-8", "replace").rstrip()), len(error.doc.rstrip())
+    # In a text it is the end of the line that is not expected.
+    if error.pos >= looked_at:
+        return f"not JSON: the line is cut off (column {before + end + 1})"
+    # Numbers for the names that are none move what stands behind them.
+    where = f", column {before + error.pos + 1}" if looked_at == end else ""
+    return f"not JSON: {error.msg}{where}"
 
 
 _MARK = b"\xff"
@@ -448,8 +464,11 @@ def _closed(lines: list[bytes]) -> bool:
 def _parse_line(line: bytes) -> Any:
     if not line.strip():
         return Skip("blank", "blank line")
+    before = 0
     if line[:1] != b"{" and (event := _EVENT.match(line)):
+        before = len(line.rstrip())
         line = line[event.end() :].strip()
+        before -= len(line)
         if line == b"[DONE]":
             return End()
         if event[0] != b"data:" or not line:
@@ -457,7 +476,7 @@ def _parse_line(line: bytes) -> Any:
     try:
         return loads(line)
     except ValueError as error:
-        return Skip("malformed", f"not JSON: {' '.join(str(error).split())}")
+        return Skip("malformed", not_json(error, line, before))
 
 
 _EVENT = re.compile(rb'data:|event:|id:|retry:|:(?=[^"{}\[\],]*\Z)')

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from kt_theory.packed import packing, unpacked
+from kt_theory.plurals import counted
 from kt_theory.transfer.account import Account, Skip
 from kt_theory.transfer.read.answers import Doc
-from kt_theory.transfer.read.json_files import loads
+from kt_theory.transfer.read.json_files import loads, not_json
 
 _NAMES = ("custom_id", "key")
 _ID = re.compile(rb'\s*\{\s*"(?:custom_id|key)"\s*:\s*"([^"\\]*)"\s*,')
@@ -78,12 +79,11 @@ class Requests:
         return name
 
     def _parsed(self, line: int, begin: int, end: int) -> Doc:
+        written = self._data[begin:end]
         try:
-            doc = loads(self._data[begin:end])
+            doc = loads(written)
         except ValueError as error:
-            raise ValueError(
-                f"{self.path} line {line}: not JSON: {' '.join(str(error).split())}"
-            ) from None
+            raise ValueError(f"{self.path} line {line}: {not_json(error, written)}") from None
         if not isinstance(doc, dict):
             raise ValueError(f"{self.path} line {line}: not a JSON object: must be a request")
         return doc
@@ -146,16 +146,16 @@ class Requests:
             place = missing[0]
             shown = self._name(self._line[place], self._begin[place], self._end[place])
             account.notes.append(
-                f"{len(missing)} of {len(self)} requests have no answer, custom_id {shown!r} the "
-                "first"
+                f"{len(missing):,} of {counted(len(self), 'request')} "
+                f"{'has' if len(missing) == 1 else 'have'} no answer, custom_id {shown!r} the first"
             )
         if self._more:
             shown = "; ".join(
                 f"{name!r} on lines {one} and {other}" for name, one, other in self._twice
             )
             account.notes.append(
-                f"{self._more} answers are a further one to the same request, and count as further "
-                f"draws: {shown}"
+                f"{counted(self._more, 'answer is', 'answers are')} a further one to the same "
+                f"request, {'a draw of its' if self._more == 1 else 'draws of their'} own: {shown}"
             )
 
 

@@ -123,9 +123,9 @@ def _csv_chunks(source: _Source, name: Any, reading: Reading) -> Iterator[list[A
     source.unread(rows.rest())
     header = [cell.strip() for cell in header]
     first = first_rows(text, delimiter)[1:]
-    layout = _layout(name, header, reading, _numbers_in(header, first))._replace(
-        delimiter=delimiter
-    )
+    layout = _layout(
+        name, header, reading, _numbers_in(header, first), " (the first line is taken for names)"
+    )._replace(delimiter=delimiter)
     _say_how_written(layout, first, reading.account)
     watch = _Numbering(reading)
     for chunk in _blocks(source, layout, rows.line):
@@ -213,8 +213,12 @@ def _say_how_written(layout: _Layout, first: Sequence[Sequence[str]], account: A
         account.notes.append("numbers are written with decimal commas: 0,25 is 0.25")
 
 
-def _layout(name: Any, header: Sequence[str], reading: Reading, numbers: Sequence[bool]) -> _Layout:
-    """Return which columns are read, or refuse a header that does not say it."""
+def _layout(
+    name: Any, header: Sequence[str], reading: Reading, numbers: Sequence[bool], where: str = ""
+) -> _Layout:
+    """Return which columns are read, or refuse a header that does not say it; `where` says where
+    the names stand.
+    """
     # A column of texts states no log-probability, whatever it is called.
     guessed = {*LOGPROBS[1:], *PROBS[1:]}
     texts = {
@@ -227,7 +231,7 @@ def _layout(name: Any, header: Sequence[str], reading: Reading, numbers: Sequenc
         fields = fields_of(free, reading.input, reading.label_field, reading.logprob_field)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    _refuse_missing(name, _shown(header), header, fields)
+    _refuse_missing(name, f"{_shown(header)}{where}", header, fields)
     chosen = {given: own for own, given in zip(_OWN, fields[:4], strict=True) if given is not None}
     kept = {
         cell for cell in header if cell not in _OWN and (cell in fields.frame or _is_read(cell))
