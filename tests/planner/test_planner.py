@@ -118,8 +118,8 @@ def test_soft_labels_of_two_inputs_by_rational_arithmetic():
 def test_n_falls_as_tv_rises(access, confidence):
     more = {"graph": graphs.path(6)} if access == "gradient" else {"inputs": 1}
     found = [
-        samples_needed(access, labels=4, tv=tv, confidence=confidence, **more)
-        for tv in (0.05, 0.1, 0.2, 0.6, 0.8)
+        samples_needed(access, labels=12, tv=tv, confidence=confidence, **more)
+        for tv in (0.05, 0.1, 0.2, 0.6, 0.92)
     ]
     sizes = [one.n for one in found]
     assert sizes == sorted(sizes, reverse=True)
@@ -229,13 +229,13 @@ def test_the_impossible_is_said():
     assert "2^53" in found.reason
     for access in ("hard", "partial", "soft"):
         assert samples_needed(access, 5, 4, 1e-300).n is None
-        assert samples_needed(access, 5, 4, 1e-300, confidence=0.9).n is None
+        assert samples_needed(access, 2, 2, 1e-300, confidence=0.9).n is None
     assert samples_needed("hard", teacher=TEACHER, tv=1e-300).n is None
 
 
 def test_plan_orders_the_levels_and_finds_the_cheapest():
     prices = {"hard": 0.001, "partial": (0.01, 0.001), "top_k(1)": 0.5, "soft": (0.01, 0.01)}
-    frame = plan(10, 5, 0.1, prices=prices)
+    frame = plan(2, 5, 0.3, prices=prices)
     assert list(frame["access"]) == ["hard", "partial", "top_k(1)", "soft"]
     assert frame["n"].is_monotonic_decreasing
     n = frame["n"].tolist()
