@@ -21,6 +21,8 @@ from kt_theory.planner.records import CONTRADICTS, contradiction, in_hand
 from kt_theory.planner.sizes import plan, samples_needed
 from kt_theory.planner.words import answer
 
+pytestmark = pytest.mark.usefixtures("rough")
+
 RNG = np.random.default_rng(11)
 TEACHER = kt.Teacher(RNG.dirichlet(np.full(4, 0.7), 12), RNG.dirichlet(np.full(12, 2.0)))
 

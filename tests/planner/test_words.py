@@ -15,6 +15,8 @@ from kt_theory.planner.estimate import ESTIMATED
 from kt_theory.planner.sizes import plan
 from kt_theory.planner.words import answer, as_json, name, rests_on
 
+pytestmark = pytest.mark.usefixtures("rough")
+
 PRICES = {
     "hard": 0.001,
     "partial": (0.001, 0.0005),
