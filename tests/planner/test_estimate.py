@@ -366,3 +366,9 @@ def test_the_interval_is_of_the_coverage_that_it_says():
         "400 sampled labels"
         in samples_needed("hard", teacher=of_hundred("hard"), tv=0.1).certificate
     )
+
+
+def test_the_ends_are_moved_apart_by_the_factor_as_totals():
+    needed = np.full(10, 600.0)
+    assert estimate._interval(needed, 400, True, 1.25) == (400, 850)
+    assert estimate._interval(needed, 400, False, 1.25) == (400, 750)

@@ -207,6 +207,14 @@ def test_confidence_holds_in_simulation(access):
         assert bool((losses > 0.3).mean() <= 0.1 + 5.1 * math.sqrt(0.09 / 800)) is holds
 
 
+@pytest.mark.parametrize("access", ["soft", "partial"])
+def test_what_holds_with_half_a_chance_may_have_a_larger_mean(access):
+    """TV of 0.1 with probability 1/2 leaves a mean of 0.55, which fewer queries reach."""
+    sure, mean = (samples_needed(access, 10, 4, 0.1, confidence=c) for c in (0.5, None))
+    assert 0 < sure.lower < mean.lower
+    assert sure.lower <= samples_needed(access, 10, 4, 0.55).n
+
+
 def test_one_query_shows_the_only_input_with_certainty():
     for access, more in (("soft", {}), ("argmax", {}), ("top_k_only", {"k": 1})):
         assert samples_needed(access, 1, 4, 0.45, confidence=0.99, **more).n == 1
