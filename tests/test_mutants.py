@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -25,16 +26,50 @@ def test_enough_of_them_each_with_a_name_of_its_own():
 
 
 @cache
-def original(file):
-    return ast.dump(ast.parse((PACKAGE / file).read_text(encoding="utf-8")))
+def statements(file):
+    """Return the lines of a file, and the first line of each statement at its top level."""
+    source = (PACKAGE / file).read_text(encoding="utf-8")
+    heads = [
+        min(each.lineno for each in (node, *getattr(node, "decorator_list", ())))
+        for node in ast.parse(source).body
+    ]
+    return source.splitlines(keepends=True), heads
+
+
+def changed(mutant):
+    """Return the statements at the top level that a mutant touches, before and after, as trees.
+
+    All others stay what they are, and need not be parsed again for each mutant.
+    """
+    lines, heads = statements(mutant.file)
+    before, after = "".join(lines), mutant.written(PACKAGE)
+    place = before.index(mutant.old)
+    first = before[:place].count("\n") + 1
+    last = first + mutant.old.rstrip("\n").count("\n")
+    begin = max((head for head in heads if head <= first), default=1) - 1
+    end = min((head for head in heads if head > last), default=len(lines) + 1) - 1
+    head, tail = "".join(lines[:begin]), "".join(lines[end:])
+    assert after.startswith(head)
+    assert after.endswith(tail)
+    texts = "".join(lines[begin:end]), after[len(head) : len(after) - len(tail)]
+    return [ast.dump(ast.parse(text)) for text in texts]
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_its_text_stands_once_and_what_replaces_it_is_python(name):
     mutant = MUTANTS[name]
-    assert ast.dump(ast.parse(mutant.written(PACKAGE))) != original(mutant.file)
+    before, after = changed(mutant)
+    assert before != after
     for test in mutant.tests.split():
         assert (TESTS / test.split("::")[0]).exists()
+
+
+def test_a_mutant_that_changes_nothing_or_is_no_python_is_seen():
+    mutant = next(iter(MUTANTS.values()))
+    before, after = changed(dataclasses.replace(mutant, new=f"{mutant.old}  "))
+    assert before == after
+    with pytest.raises(SyntaxError):
+        changed(dataclasses.replace(mutant, new=")"))
 
 
 def test_a_text_that_is_gone_or_stands_twice_is_refused(tmp_path):

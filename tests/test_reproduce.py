@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from drawn import svg_alone
 
 from kt_theory.limits import paper as bounds
 from kt_theory.output import write_table
@@ -19,7 +20,9 @@ SWEEPS = Path(__file__).parent.parent / "benchmarks" / "sweeps"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("figures")
-    written = paper.reproduce(out, repeats=40, seed=1, progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        svg_alone(patch)
+        written = paper.reproduce(out, repeats=40, seed=1, progress=False)
     return out, written
 
 
@@ -53,6 +56,7 @@ def test_an_interrupt_leaves_what_the_next_call_goes_on_from(made, tmp_path, mon
         append(self, records)
         saved.append(records)
 
+    svg_alone(monkeypatch)
     monkeypatch.setattr(Store, "append", interrupted)
     with pytest.raises(KeyboardInterrupt):
         paper.reproduce(tmp_path, only=("figure1",), repeats=40, seed=1)
@@ -123,6 +127,7 @@ def test_one_part_alone_is_the_same(made, tmp_path):
     written = paper.reproduce(tmp_path, only=("table1",), repeats=40, seed=1, progress=False)
     assert {path.name for path in written} == {"table1.csv", "table1.png", "table1.svg"}
     assert (tmp_path / "table1.csv").read_bytes() == (out / "table1.csv").read_bytes()
+    assert (tmp_path / "table1.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("panel", paper.FIGURE_1 + paper.FIGURE_2, ids=lambda panel: panel.name)

@@ -21,6 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -294,21 +295,26 @@ def _read_about(path: Path) -> dict[str, Any]:
 
 
 def _provenance() -> dict[str, Any]:
-    versions = {}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            versions[library] = "unknown"
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "machine": platform.platform(),
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": dict(_versions()),
         "git": _git_commit(),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    versions = {}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            versions[library] = "unknown"
+    return versions
 
 
 def _git_commit() -> str:

@@ -21,7 +21,7 @@ N = np.array(grid.SAMPLES, dtype=float)
 
 def test_every_student_level_and_objective_is_in_the_atlas(tmp_path):
     found = grid.specs(tmp_path, 2, 0)
-    recipes = [student for spec in found.values() for student, _, _ in spec.students]
+    recipes = [one.recipe for spec in found.values() for one in spec.students]
     assert {recipe["name"] for recipe in recipes} == set(catalogue.STUDENTS)
     objectives = [one["objective"] for one in recipes if one["name"] == "minimiser"]
     assert {one.partition("(")[0] for one in objectives} == set(catalogue.OBJECTIVES)

@@ -26,16 +26,16 @@ MUTANTS = (
     Mutant(
         "plan-prices-without-entries",
         "planner/sizes.py",
-        "each = query + one.level.revealed(width) * entry",
-        "each = query + entry",
+        "each.append(query + levels[name].revealed(labels) * entry)",
+        "each.append(query + entry)",
         "an answer of many log-probabilities costs that of one",
         "planner/test_planner.py::test_plan_orders_the_levels_and_finds_the_cheapest",
     ),
     Mutant(
         "plan-cheapest-of-what-is-impossible",
         "planner/sizes.py",
-        'row["cost"] = math.nan if found.n is None else found.n * each',
-        'row["cost"] = (found.n or 0) * each',
+        "to_numpy(dtype=np.float64, na_value=np.nan)\n        found.insert",
+        "to_numpy(dtype=np.float64, na_value=0.0)\n        found.insert",
         "a level that never suffices costs nothing",
         "planner/test_planner.py::test_plan_orders_the_levels_and_finds_the_cheapest "
         "planner/test_planner.py::test_the_impossible_is_said "

@@ -41,12 +41,15 @@ def copies(folder):
     return [copy.certificate(confidence=0.95).bound, len((folder / "copy.csv").read_bytes())]
 
 
-if __name__ == "__main__":
-    where = Path(sys.argv[1])
+def main(where, figure):
+    """Write the numbers that the verbs find into one folder, and a figure into the other."""
     numbers = [*risks(), *plans(), *copies(where)]
     assert machine.cores() >= 1
     assert 0 < machine.free_memory() <= machine.memory()
     (where / "numbers.json").write_text(json.dumps(numbers), encoding="utf-8")
-    reproduce.main(
-        ["--only", "table1", "--repeats", "10", "--out", sys.argv[2]], standalone_mode=False
-    )
+    words = ["--only", "table1", "--repeats", "10", "--out", str(figure)]
+    reproduce.main(words, standalone_mode=False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -332,7 +332,7 @@ def test_same_bits_for_threads_chunks_and_pieces(monkeypatch, name):
             teacher,
             students,
             n=[10, 500],
-            repeats=600,
+            repeats=150,
             seed=9,
             keep_losses=True,
             queries=SOME[name],
@@ -342,18 +342,18 @@ def test_same_bits_for_threads_chunks_and_pieces(monkeypatch, name):
 
     reference = run(threads=1)
     assert run(threads=3) == reference
-    for seconds, most in ((1e-9, 2**16), (10.0, 70)):
+    for seconds, most in ((1e-9, 2**16), (10.0, 20)):
         monkeypatch.setattr(montecarlo, "_CHUNK_SECONDS", seconds)
         monkeypatch.setattr(montecarlo, "_MOST_REPEATS_AT_ONCE", most)
         assert run(threads=2) == reference
     cell = Cell(teacher, students, 500, seed=9, how=drawn(teacher, 500, SOME[name]))
-    whole = cell.estimates(cell.run(0, 600))
+    whole = cell.estimates(cell.run(0, 150))
     assert (
-        cell.estimates(sum((cell.run(at, 100) for at in range(500, -1, -100)), Tally.empty(5)))
+        cell.estimates(sum((cell.run(at, 25) for at in range(125, -1, -25)), Tally.empty(5)))
         == whole
     )
     assert whole == list(
-        kt.simulate(teacher, students, n=500, repeats=600, seed=9, queries=SOME[name]).estimates
+        kt.simulate(teacher, students, n=500, repeats=150, seed=9, queries=SOME[name]).estimates
     )
     assert SOME[name].name in whole[0].path
 
