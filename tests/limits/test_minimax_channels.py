@@ -298,12 +298,12 @@ def test_pair_error_is_the_bayes_risk_of_a_pair() -> None:
 
 
 def test_rounding_costs_little_when_fine_and_the_floor_when_coarse() -> None:
-    fine, coarse = minimax_risk(rounded(1e-6), 50, 10, 400), minimax_risk(rounded(0.5), 50, 10, 400)
-    assert fine.upper <= minimax_risk("soft", 50, 10, 400).lower + 1e-6
+    fine, coarse = minimax_risk(rounded(1e-6), 5, 10, 40), minimax_risk(rounded(0.5), 5, 10, 40)
+    assert fine.upper <= minimax_risk("soft", 5, 10, 40).lower + 1e-6
     assert coarse.lower > 0.04
-    many = minimax_risk(rounded(0.5, GREEDY), 50, 10, 10**12)
+    many = minimax_risk(rounded(0.5, GREEDY), 5, 10, 10**12)
     assert many.lower > 0.3
-    assert minimax_risk(rounded(0.5), 50, 10, 10**12).upper < 1e-4
+    assert minimax_risk(rounded(0.5), 5, 10, 10**12).upper < 1e-4
 
 
 # Noise.

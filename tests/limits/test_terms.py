@@ -57,6 +57,8 @@ def cases(levels: list[access.Access], samples: list[int]) -> list[Any]:
     quick = []
     for place, level in enumerate(levels):
         of_it = [case for case in found if case[0] is level and case[1:] != (10, 10, 10**6)]
+        if level is access.NON_TARGET:  # 6 s for many queries of many inputs
+            of_it = [case for case in of_it if case[3] < 1000]
         quick.append(of_it[3 * place % len(of_it)])
     return few_quick(found, quick)
 

@@ -11,8 +11,7 @@ MUTANTS = (
         "mean = tv if sure is None else tv + (1.0 - sure) * (1.0 - tv)",
         "mean = tv",
         "what holds with a confidence has a mean that is larger than tv",
-        "planner/test_planner.py::test_confidence_holds_in_simulation "
-        "planner/test_levels_planned.py::test_confidence_for_hard_labels_is_near_its_lower_bound",
+        "planner/test_planner.py::test_what_holds_with_half_a_chance_may_have_a_larger_mean",
     ),
     Mutant(
         "plan-too-few-of-what-is-not-exact",
@@ -150,8 +149,7 @@ MUTANTS = (
         "low = (records + tails[0]) / factor - records",
         "low = tails[0]",
         "the lower end of the interval is that of the model",
-        "planner/test_estimate.py::test_the_interval_is_of_the_coverage_that_it_says "
-        "planner/test_estimate.py::test_known_inputs_sharpen_the_interval",
+        "planner/test_estimate.py::test_the_ends_are_moved_apart_by_the_factor_as_totals",
     ),
     Mutant(
         "estimate-with-few-records",

@@ -151,9 +151,9 @@ def test_a_jacobian_takes_one_query_of_an_affine_teacher():
 @pytest.mark.parametrize(
     ("name", "inputs", "labels", "m"),
     few_quick(
-        [("hard", 1, 6, 3), ("partial", 1, 6, 3), ("hard", 10, 4, 4),
-         ("partial", 20, 5, 4), ("hard", 20, 5, 4)],
-        [("hard", 1, 6, 3), ("partial", 1, 6, 3), ("partial", 20, 5, 4)],
+        [("hard", 1, 12, 3), ("partial", 1, 6, 3), ("hard", 10, 4, 4),
+         ("partial", 5, 4, 3), ("partial", 20, 5, 4), ("hard", 20, 5, 4)],
+        [("hard", 1, 12, 3), ("partial", 1, 6, 3), ("partial", 5, 4, 3)],
     ),
 )  # fmt: skip
 def test_several_labels_per_query(name, inputs, labels, m):
@@ -189,14 +189,14 @@ def test_many_different_rows_are_simulated():
 
 
 def test_the_table_takes_more_levels_with_prices():
-    frame = plan(2, 5, 0.4, levels=["rounded(0.1)", access.noisy(0.2), "top_k_only(3)"],
+    frame = plan(2, 3, 0.4, levels=["rounded(0.1)", access.noisy(0.2), "top_k_only(1)"],
                  prices={"rounded(0.1)": (1, 1), "noisy(0.2) soft": 2, "soft": 3}).set_index("access")  # fmt: skip
-    assert list(frame.index)[-3:] == ["rounded(0.1) soft", "noisy(0.2) soft", "top_k_only(3)"]
-    assert frame.loc["rounded(0.1) soft", "cost"] == 6 * frame.loc["rounded(0.1) soft", "n"]
+    assert list(frame.index)[-3:] == ["rounded(0.1) soft", "noisy(0.2) soft", "top_k_only(1)"]
+    assert frame.loc["rounded(0.1) soft", "cost"] == 4 * frame.loc["rounded(0.1) soft", "n"]
     assert frame.loc["noisy(0.2) soft", "cost"] == 2 * frame.loc["noisy(0.2) soft", "n"]
     result = CliRunner().invoke(
         cli.main,
-        ["plan", "--inputs", "2", "--labels", "5", "--tv", "0.4", "--level", "rounded(0.1)"],
+        ["plan", "--inputs", "2", "--labels", "3", "--tv", "0.4", "--level", "rounded(0.1)"],
     )
     assert result.exit_code == 0, result.output
     assert "rounded(0.1) soft" in result.output

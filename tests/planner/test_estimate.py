@@ -48,6 +48,19 @@ def issue():
 
 
 @functools.cache
+def of_issue(issue, shown="partial"):
+    """2,000 records of it; held, so that tests share what is drawn given them."""
+    return records(issue, 2000, 0, shown)
+
+
+@functools.cache
+def of_hundred(shown="partial"):
+    """A teacher of 100 inputs and 400 records of it, held too."""
+    teacher = kt.teachers.dirichlet(inputs=100, labels=6, alpha=0.4, seed=4)
+    return records(teacher, 400, 8, shown)
+
+
+@functools.cache
 def total_of(issue, access, k=None):
     """What the example's teacher takes for tv = 0.05."""
     return samples_needed(access, teacher=issue, tv=0.05, k=k).n
@@ -63,7 +76,7 @@ def holds(found, n0, total):
 @pytest.mark.parametrize("shown", few_quick(["hard", "partial", "top5"], ["hard", "partial"]))
 def test_two_thousand_records_of_a_dirichlet_teacher(issue, shown):
     """Where the plug-in estimate said 60,484, 8,624 and 9,435 more, and more information cost more than less."""
-    transfer = records(issue, 2000, 0, shown)
+    transfer = of_issue(issue, shown)
     asked = {"hard": [("hard", None)], "partial": [("hard", None), ("partial", None)],
              "top5": [("hard", None), ("partial", None), ("top_k", 1)]}[shown]  # fmt: skip
     for access, k in asked:
@@ -75,9 +88,11 @@ def test_two_thousand_records_of_a_dirichlet_teacher(issue, shown):
         assert total_of(issue, "top_k", 5) < 2000
 
 
-def test_records_that_are_enough_need_none_more(issue):
-    """The teacher takes fewer than these 2,000, as the long suite has it."""
-    transfer = records(issue, 2000, 0, "top5")
+def test_records_that_are_enough_need_none_more():
+    """Of a smaller teacher, whose exact risk says that they are."""
+    teacher = kt.teachers.dirichlet(inputs=50, labels=10, alpha=0.5, seed=0)
+    assert kt.exact_risk(teacher, kt.students.top_k(5), 300) < 0.05
+    transfer = records(teacher, 300, 0, "top5")
     assert samples_needed("top_k", teacher=transfer, tv=0.05, k=5).n == 0
 
 
@@ -95,7 +110,7 @@ def test_records_of_another_teacher_fail_the_same_assertion(issue, alpha):
 )
 def test_the_number_is_of_queries_beside_what_the_records_have_shown(issue, access, shown):
     """With the true teacher, the pairs that the records show known: after n more queries the loss is about tv."""
-    transfer, tv = records(issue, 2000, 1, shown), 0.05
+    transfer, tv = of_issue(issue, shown), 0.05
     n = samples_needed(access, teacher=transfer, tv=tv, k=5 if access == "top_k" else None).n
     known = np.zeros(issue.pi.shape, dtype=bool)
     at = [int(name[1:]) for name in transfer.input_names]
@@ -148,10 +163,10 @@ def test_a_level_never_needs_more_than_one_that_reveals_less(shown, pilot_size, 
 
 
 def test_the_same_records_give_the_same_numbers_in_any_order():
-    teacher = kt.teachers.dirichlet(inputs=60, labels=5, alpha=0.5, seed=2)
-    one = plan(teacher=records(teacher, 240, 4), tv=0.05)
-    again = plan(teacher=records(teacher, 240, 4), tv=0.05)
-    turned = plan(teacher=records(teacher, 240, 4, order=np.arange(240)[::-1]), tv=0.05)
+    teacher = kt.teachers.dirichlet(inputs=30, labels=5, alpha=0.5, seed=2)
+    one = plan(teacher=records(teacher, 120, 4), tv=0.05)
+    again = plan(teacher=records(teacher, 120, 4), tv=0.05)
+    turned = plan(teacher=records(teacher, 120, 4, order=np.arange(120)[::-1]), tv=0.05)
     assert one.equals(again)
     assert one.equals(turned)
 
@@ -256,8 +271,7 @@ def test_the_way_out_of_rows_that_differ_too_much_is_the_number_of_inputs():
 
 
 def test_a_proof_keeps_its_number_and_has_the_estimate_beside_it():
-    teacher = kt.teachers.dirichlet(inputs=100, labels=6, alpha=0.4, seed=4)
-    transfer = records(teacher, 400, 8)
+    transfer = of_hundred()
     proved = samples_needed("partial", 100, 6, 0.03, teacher=transfer)
     alone = samples_needed("partial", teacher=transfer, tv=0.03)
     assert proved.certificate.startswith("proved")
@@ -283,8 +297,7 @@ def test_no_estimate_is_above_what_is_proved_of_its_own_student(monkeypatch):
 
 def test_an_estimate_has_no_confidence():
     """The mean loss crosses tv at n, so that about half of the runs are above it: no confidence of 0.9."""
-    teacher = kt.teachers.dirichlet(inputs=100, labels=6, alpha=0.4, seed=4)
-    transfer = records(teacher, 400, 9)
+    transfer = of_hundred()
     mean = samples_needed("partial", teacher=transfer, tv=0.03)
     sure = samples_needed("partial", teacher=transfer, tv=0.03, confidence=0.9)
     low, high = mean.interval
@@ -309,7 +322,7 @@ def test_records_of_many_labels_are_certified_as_others_where_in_doubt(monkeypat
 
 @pytest.mark.parametrize(
     ("size", "labels", "n"),
-    few_quick([(20, 4, 20), (20, 4, 40), (20, 6, 60)], [(20, 4, 20)]),
+    few_quick([(8, 3, 8), (20, 4, 20), (20, 4, 40), (20, 6, 60)], [(8, 3, 8)]),
 )
 @pytest.mark.parametrize("confidence", [None, 0.9])
 def test_proved_numbers_are_in_order_too(size, labels, n, confidence):
@@ -349,21 +362,26 @@ def test_more_labels_than_can_be_looked_at_are_refused_in_words(monkeypatch):
 
 
 def test_a_sample_of_the_rows_answers_as_all_of_them_do(monkeypatch):
-    teacher = kt.teachers.dirichlet(inputs=400, labels=6, alpha=0.4, seed=6)
-    whole = samples_needed("partial", teacher=records(teacher, 1600, 12), tv=0.03)
-    monkeypatch.setattr(pilot, "MOST_ROWS", 100)
+    teacher = kt.teachers.dirichlet(inputs=200, labels=6, alpha=0.4, seed=6)
+    whole = samples_needed("partial", teacher=records(teacher, 800, 12), tv=0.03)
+    monkeypatch.setattr(pilot, "MOST_ROWS", 60)
     draws._COMPUTED.clear()  # equal records have the posterior that was drawn before
-    part = samples_needed("partial", teacher=records(teacher, 1600, 12), tv=0.03)
+    part = samples_needed("partial", teacher=records(teacher, 800, 12), tv=0.03)
     assert part.n == pytest.approx(whole.n, rel=0.2)
     assert part.interval != whole.interval
 
 
 def test_the_interval_is_of_the_coverage_that_it_says():
-    teacher = kt.teachers.dirichlet(inputs=100, labels=6, alpha=0.4, seed=4)
-    found = samples_needed("partial", teacher=records(teacher, 400, 13), tv=0.03)
+    found = samples_needed("partial", teacher=of_hundred(), tv=0.03)
     assert f"{COVERAGE:.0%} interval" in found.certificate
     assert "400 records" in found.certificate
     assert (
         "400 sampled labels"
-        in samples_needed("hard", teacher=records(teacher, 400, 13, "hard"), tv=0.1).certificate
+        in samples_needed("hard", teacher=of_hundred("hard"), tv=0.1).certificate
     )
+
+
+def test_the_ends_are_moved_apart_by_the_factor_as_totals():
+    needed = np.full(10, 600.0)
+    assert estimate._interval(needed, 400, True, 1.25) == (400, 850)
+    assert estimate._interval(needed, 400, False, 1.25) == (400, 750)

@@ -21,6 +21,8 @@ from kt_theory.planner.records import CONTRADICTS, contradiction, in_hand
 from kt_theory.planner.sizes import plan, samples_needed
 from kt_theory.planner.words import answer
 
+pytestmark = pytest.mark.usefixtures("rough")
+
 RNG = np.random.default_rng(11)
 TEACHER = kt.Teacher(RNG.dirichlet(np.full(4, 0.7), 12), RNG.dirichlet(np.full(12, 2.0)))
 
@@ -99,15 +101,15 @@ def further(teacher, transfer, access, m, seed):
     ("access", "tv"), few_quick([("soft", 0.02), ("partial", 0.05)], [("partial", 0.05)])
 )
 def test_the_proved_number_of_further_queries_suffices(access, tv):
-    """The mean loss of 40 continuations, less 5 standard errors, from each of two transfer sets."""
+    """The mean loss of 20 continuations, less 5 standard errors, from each of two transfer sets."""
     for seed in range(2):
         transfer = draw(TEACHER, 15, seed, access)
         found = samples_needed(access, 12, 4, tv, teacher=transfer)
         assert found.certificate.startswith("proved")
         assert 0 < found.n <= samples_needed(access, 12, 4, tv).n
-        losses = np.array([further(TEACHER, transfer, access, found.n, 100 + i) for i in range(40)])
+        losses = np.array([further(TEACHER, transfer, access, found.n, 100 + i) for i in range(20)])
         if "from here on" in found.certificate:
-            assert losses.mean() - 5 * losses.std() / math.sqrt(40) <= tv
+            assert losses.mean() - 5 * losses.std() / math.sqrt(20) <= tv
 
 
 def test_the_proof_from_here_on_by_hand():
@@ -227,7 +229,7 @@ def test_command_with_answers(answers, tmp_path):
 
 def test_command_shows_the_impossible_in_words(tmp_path):
     plot = tmp_path / "p.svg"
-    result = run("--inputs", 1, "--labels", 6, "--tv", 0.2, "--top", 1, "--top-only", 1, "--price", "top_k_only(1)=1",
+    result = run("--inputs", 1, "--labels", 12, "--tv", 0.2, "--top", 1, "--top-only", 1, "--price", "top_k_only(1)=1",
                  "--price", "soft=1", "--plot", plot)  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "impossible" in result.output

@@ -16,6 +16,8 @@ from kt_theory.planner.records import level_of
 from kt_theory.planner.sizes import plan
 from kt_theory.planner.words import answer, as_json, name, rests_on
 
+pytestmark = pytest.mark.usefixtures("rough")
+
 PRICES = {
     "hard": 0.001,
     "partial": (0.001, 0.0005),
@@ -54,7 +56,7 @@ def test_a_level_has_a_name_in_sentences(access, words):
 
 
 def test_the_numbers_of_the_sentence_are_those_of_the_table():
-    frame = plan(5, 7, 0.2, prices=PRICES, top_only=(1,))
+    frame = plan(1, 12, 0.2, prices=PRICES, top_only=(1,))
     said = answer(frame, 0.2)
     n = dict(zip(frame["access"], frame["n"], strict=True))
     assert f"{n['hard']:,} queries of hard labels" in said
@@ -88,7 +90,7 @@ def test_where_nothing_is_needed_it_says_so():
 
 
 def test_a_level_at_which_hard_labels_are_the_cheapest():
-    frame = plan(20, 7, 0.2, prices={"hard": 0.001, "soft": 100.0})
+    frame = plan(1, 12, 0.2, prices={"hard": 0.001, "soft": 100.0})
     assert answer(frame, 0.2).endswith(
         f"The cheapest is hard: {frame['n'][0]:,} queries for {frame['cost'][0]:,.2f}."
     )
@@ -136,12 +138,12 @@ def test_two_levels_whose_costs_overlap_are_both_named(tmp_path):
 
 
 def test_the_command_begins_with_the_answer_and_what_it_rests_on():
-    lines = run("--inputs", 20, "--labels", 7, "--tv", 0.2).output.splitlines()
-    queries = plan(20, 7, 0.2)["n"][0]
+    lines = run("--inputs", 4, "--labels", 2, "--tv", 0.2).output.splitlines()
+    queries = plan(4, 2, 0.2)["n"][0]
     assert lines[0].startswith(f"A copy within total variation 0.2 takes {queries:,} queries")
     assert (
         lines[1]
-        == "This rests on: the bounds are proved for every teacher of 20 inputs and 7 labels."
+        == "This rests on: the bounds are proved for every teacher of 4 inputs and 2 labels."
     )
     assert lines[2].split()[:3] == ["access", "lower", "n"]
 
@@ -181,7 +183,7 @@ def test_json_is_all_that_is_on_standard_output(tmp_path):
 
 
 def test_what_has_no_number_is_null_in_json():
-    found = as_json(plan(1, 6, 0.2, top_only=(1,)), 0.2, None, "", [])
+    found = as_json(plan(1, 12, 0.2, top_only=(1,)), 0.2, None, "", [])
     impossible = next(line for line in found["levels"] if line["access"] == "top_k_only(1)")
     assert impossible["n"] is None
     assert impossible["lower"] is None

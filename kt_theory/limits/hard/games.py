@@ -9,6 +9,7 @@ k. For two labels the total variation is |q_k - p|, and averaging over the label
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -266,7 +267,11 @@ def curved_upper(n: int) -> tuple[float, float]:
     """Return the certified worst-case risk of the best curved student on min(n, LARGEST_CURVED)
     samples, and its p.
     """
-    used = min(n, LARGEST_CURVED)
+    return _curved(min(n, LARGEST_CURVED))
+
+
+@lru_cache(maxsize=4096)
+def _curved(used: int) -> tuple[float, float]:
     p = np.unique(np.concatenate([np.linspace(0.0, 0.5, 120), np.linspace(0.0, 4.0 / used, 20)]))
     law = binomial_law(used, p)
 

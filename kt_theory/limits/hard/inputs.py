@@ -36,6 +36,12 @@ LARGEST_ROW_RATIO = 10**5
 it.
 """
 
+FEW_VISITS = 2.0
+"""Least kappa at which the prior is searched with a few numbers of visits in place of all."""
+
+RARE = 1e-3
+"""That search leaves out the numbers of visits that are less probable, on either side."""
+
 LARGEST_CURVED_ROW = 500
 """Largest k for which a row of two labels uses a curved student."""
 
@@ -172,37 +178,64 @@ def inputs_lower(inputs: int, labels: int, n: int) -> float:
             return float(law @ [bayes_risk(labels, int(k), alpha, level) for k in ends])
         return float(law @ _row_lowers(labels, ends, alpha))
     guess = math.log(0.55 * math.sqrt(max(centre, 1e-6) / labels))
-    return -minimum(
-        lambda z: -float(law @ _row_lowers(labels, ends, math.exp(z))),
-        guess - 5.0,
-        guess + 4.0,
-        0.02,
-    )[0]
+    ends_of_search = guess - 5.0, guess + 4.0
+    if centre < FEW_VISITS:
+        return -minimum(
+            lambda z: -float(law @ _row_lowers(labels, ends, math.exp(z))), *ends_of_search, 0.02
+        )[0]
+    # The prior is searched with the risks after a few numbers of visits, and all are then bounded.
+    up_to = np.cumsum(law)
+    nodes = _nodes(ends[(up_to > RARE) & (up_to - law < 1.0 - RARE)], 8)
+    weights = np.linalg.solve(_powers(nodes, nodes).T, law @ _powers(ends, nodes))
+    best = minimum(
+        lambda z: -float(weights @ [_at_best_logit(labels, k, math.exp(z))[0] for k in nodes]),
+        *ends_of_search,
+        2e-3,
+    )[1]
+    return float(law @ _row_lowers(labels, ends, math.exp(best)))
+
+
+def _nodes(visits: np.ndarray, most: int = 6) -> np.ndarray:
+    """Return some of the numbers of visits, spaced in their logarithms."""
+    if len(visits) <= most:
+        return visits
+    spaced = np.geomspace(visits[0] + 1.0, visits[-1] + 1.0, most)
+    nodes: np.ndarray = np.unique(np.floor(spaced)) - 1.0
+    return nodes
+
+
+def _powers(visits: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Return powers of ln(visits + 1), one for each of the nodes."""
+    middle = 0.5 * (math.log(nodes[0] + 1.0) + math.log(nodes[-1] + 1.0))
+    return np.vander(np.log(visits + 1.0) - middle, len(nodes))
 
 
 def _row_lowers(labels: int, visits: np.ndarray, alpha: float) -> np.ndarray:
     """Return lower bounds of a row's Bayes risk after each number of visits, their levels searched
     at a few counts.
     """
-    nodes = np.unique(np.floor(np.geomspace(visits[0] + 1.0, visits[-1] + 1.0, 6))) - 1.0
-    logits = [_best_logit(labels, int(k), alpha) for k in nodes]
+    nodes = _nodes(visits)
+    logits = [_at_best_logit(labels, k, alpha)[1] for k in nodes]
     level = 1.0 / (1.0 + np.exp(-np.interp(np.log(visits + 1.0), np.log(nodes + 1.0), logits)))
     return np.array(
         [bayes_risk(labels, int(k), alpha, float(z)) for k, z in zip(visits, level, strict=True)]
     )
 
 
-def _best_logit(labels: int, k: int, alpha: float) -> float:
+def _at_best_logit(labels: int, visits: float, alpha: float) -> tuple[float, float]:
+    """Return a row's Bayes risk at the level that makes it largest, and the logit of the level."""
     from scipy.special import betainc, logit
 
+    k = int(visits)
+
+    def risk(z: float) -> float:
+        return bayes_risk(labels, k, alpha, 1.0 / (1.0 + math.exp(-z)), terms=300)
+
     if labels == 2:
-        return 0.0
+        return risk(0.0), 0.0
     if k == 0:
         # Every label has the same posterior, the prior, and D is largest at its mean 1/A.
-        return float(logit(betainc(alpha, (labels - 1) * alpha, 1.0 / labels)))
-    return minimum(
-        lambda z: -bayes_risk(labels, k, alpha, 1.0 / (1.0 + math.exp(-z)), terms=300),
-        -0.1,
-        14.0,
-        1e-2,
-    )[1]
+        best = float(logit(betainc(alpha, (labels - 1) * alpha, 1.0 / labels)))
+        return risk(best), best
+    least, best = minimum(lambda z: -risk(z), -0.1, 14.0, 1e-2)
+    return -least, best
