@@ -266,7 +266,8 @@ class Teacher(ByContent):
 
         size = f"S = {self.inputs:,}, A = {self.labels:,}"
         if self.inputs <= _DRAWN_ROWS and self.labels <= _DRAWN_LABELS:
-            words = (f"{self.name}, {size}", "input", "label")
+            even = np.ptp(self.rho) < SUM_TOLERANCE
+            words = (f"{self.name}, {size}", "input" if even else "input: rho", "label")
             return draw_rows(self.pi, _row_names(self), self.label_names, words, ax)
         rows, rho, multiplicity = self.classes
         weight = rho * multiplicity

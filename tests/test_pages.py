@@ -52,6 +52,22 @@ def test_the_words_of_commands_are_known(name, tmp_path, monkeypatch):
         assert read(main, words)
 
 
+def for_a_shell(command):
+    """Whether a shell would read the command as words alone: brackets stand in quotes."""
+    words = shlex.shlex(command.partition("  #")[0], posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    return not set("".join(word for word in words if set(word) <= set("();<>|&")))
+
+
+def test_commands_can_be_pasted_into_a_shell():
+    """All pages and the README; brackets without quotes are told."""
+    pages_of_all = [ROOT / "README.md", *DOCS.rglob("*.md")]
+    said = [c for path in pages_of_all for c in pages.commands(path.read_text(encoding="utf-8"))]
+    assert len(said) > 40
+    assert [command for command in said if not for_a_shell(command)] == []
+    assert not for_a_shell("kt-theory plan --price top_k(5)=0.1")
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_code_names_what_is_there(name):
     for code in pages.blocks(TEXTS[name], "python"):

@@ -736,6 +736,8 @@ def _entries(what: str) -> Mapping[str, Entry]:
 
 def _unlike(entries: Mapping[str, Entry], name: str, given: Any, what: str) -> ValueError:
     """Return the error for a name whose brackets cannot be read."""
+    if what == "student" and name not in entries and "." in name:
+        return ValueError(f"unknown student {shown(name)}: one of your own is written module:name")
     if name not in entries:
         return unknown_name("access level" if what == "access" else what, name, entries)
     text = write(given) if isinstance(given, Call) else given

@@ -37,7 +37,8 @@ from kt_theory.cli.teacher import read_teacher, teacher_options
     "--price",
     "prices",
     multiple=True,
-    help="LEVEL=PRICE per query, or LEVEL=PRICE,PRICE per log-probability.",
+    help="LEVEL=PRICE per query, or LEVEL=PRICE,PRICE per log-probability; "
+    '"top_k(5)=0.01" in quotes.',
 )
 @click.option(
     "--teacher", type=Path, help="Plan for this teacher instead of the worst: a table, or a text."

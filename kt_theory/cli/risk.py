@@ -68,7 +68,8 @@ def risk_command(
     csv: Path | None,
     plot: Path | None,
 ) -> None:
-    """Simulate the risks of students of your own teacher, the paper's bounds beside them.
+    """Simulate the risks of students of your own teacher, the paper's bounds beside them. Exact
+    risks are `kt.exact_risk` in Python.
 
     TEACHER is a table of pi(a|s), one row per input and one column per label. CSV or Parquet: the
     columns are named after the labels; a column `rho` is the input law (uniform if there is none),

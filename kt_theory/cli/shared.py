@@ -92,6 +92,7 @@ def in_options(text: str) -> str:
     """Return a message with the options of a command in place of what Python calls them."""
     for python, option in _OPTIONS:
         text = text.replace(python, option)
+    text = _LISTS.sub(lambda found: f"--{found[1]} {_quoted(re.sub(_MARKS, '', found[2]))}", text)
     text = _VALUES.sub(lambda found: f"--{found[1].replace('_', '-')} {_quoted(found[2])}", text)
     return _OPEN.sub(lambda found: f"--{found[1].replace('_', '-')} ...", text)
 
@@ -113,6 +114,7 @@ _VALUES = re.compile(
     r"\b(student|other|fold|label|model|input|logprob|format|design|panel|theory)"
     r"=['\"]([^'\"]*)['\"]"
 )
+_LISTS, _MARKS = re.compile(r"\b(panel)=\[([^\]]*)\]"), r"['\" ]"
 _OPEN = re.compile(
     r"\b(label_map|requests|input|label|logprob|model|labels|weights|strata)="
     r"(?:\.\.\.|\[\.\.\.\])"

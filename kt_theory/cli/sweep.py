@@ -263,7 +263,9 @@ def report(folder: Path, out: Path | None, minimax: bool) -> None:
 @click.argument("folder", metavar="DIR", type=Path)
 @click.option("--x", default="n", show_default=True, help="A column of numbers.")
 @click.option("--hue", default="student", show_default=True, help="A colour for each value.")
-@click.option("--panel", help="A panel for each value, such as labels or teacher.")
+@click.option(
+    "--panel", type=Names(), help="A panel for each value, such as teacher, or inputs,labels."
+)
 @click.option(
     "--theory",
     type=Names(),
@@ -274,13 +276,18 @@ def report(folder: Path, out: Path | None, minimax: bool) -> None:
 )
 @clear_errors
 def plot(
-    folder: Path, x: str, hue: str, panel: str | None, theory: list[str] | None, out: Path | None
+    folder: Path,
+    x: str,
+    hue: str,
+    panel: list[str] | None,
+    theory: list[str] | None,
+    out: Path | None,
 ) -> None:
     """Draw the risks of the sweep in DIR with their intervals, as far as it has run.
 
     --x, --hue and --panel name columns of its table: teacher, student, access, loss, n, inputs,
     labels, repeats. They must tell all cells apart: a sweep of several teachers takes --panel
-    teacher.
+    teacher, or where their sizes differ --panel inputs,labels or one of the two.
     """
     from kt_theory import figures
     from kt_theory.output import refuse_unwritable

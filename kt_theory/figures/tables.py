@@ -85,7 +85,7 @@ def draw_table(
     *,
     x: str = "n",
     hue: str | None = "student",
-    panel: str | None = None,
+    panel: str | Sequence[str] | None = None,
     ax: Any = None,
     known: bool = True,
 ) -> Picture:
@@ -97,7 +97,7 @@ def draw_table(
         With `mean`, and `low` and `high` where there are intervals, as `Simulation.frame` or
         `sweep.load`.
     x, hue, panel : str
-        Columns. Several losses have a panel each if no panel is named.
+        Columns; `panel` several of them too. Several losses have a panel each if no panel is named.
     ax : matplotlib Axes, or an array of them
         New ones if None.
     known : bool
@@ -108,25 +108,27 @@ def draw_table(
     ValueError
         For a column that is not there, no rows, or several rows at one place of a curve.
     """
-    rows = _rows(frame, x, [name for name in (hue, panel) if name is not None])
-    single = panel is None
+    panels = [panel] if isinstance(panel, str) else list(panel or [])
+    hues = [] if hue is None else [hue]
+    rows = _rows(frame, x, [*hues, *panels])
+    single = not panels
     if single and "loss" in rows and rows["loss"].nunique() > 1 and hue != "loss":
-        panel, single = "loss", False
-    parts = _split(rows, panel)
-    refuse_many(len(parts), f"panel = {panel!r}")
-    _refuse_several(rows, [name for name in (panel, hue, x) if name is not None])
+        panels, single = ["loss"], False
+    parts = _split(rows, panels)
+    refuse_many(len(parts), f"panel = {_listed(panels)}")
+    _refuse_several(rows, panels, [*hues, x])
     own = ax is None
     if own:
         size = (_WIDTH, _HEIGHT) if len(parts) == 1 else (_PANEL_WIDTH, _PANEL_HEIGHT)
         _, axes = new_axes(len(parts), *size, known=known)
     else:
-        axes = given_axes(ax, len(parts), f"panel = {panel!r}")
+        axes = given_axes(ax, len(parts), f"panel = {_listed(panels)}")
     drawn = [_curves(part, x, hue, rows) for _, part in parts]
     arrows: dict[str, Any] = {}
-    for one, (value, part), curves in zip(axes, parts, drawn, strict=True):
+    for one, (values, part), curves in zip(axes, parts, drawn, strict=True):
         _panel(one, part, curves, x, arrows)
-        if panel is not None:
-            _title(one, str(value) if panel == "loss" else f"{panel} = {value}")
+        if panels:
+            _title(one, _titled(panels, values))
         elif own:
             _title(one, _about(part))
     entries = {curve.label: handle_of(curve) for curves in drawn for curve in curves}
@@ -134,7 +136,7 @@ def draw_table(
     if x in _COUNTS and (frame[x] == 0).any():
         handles.append(house.legend_line(f"{x} = 0 is not drawn", linestyle="none"))
     rows_of = tuple(part for _, part in parts)
-    return Picture(tuple(axes), rows_of, tuple(drawn), handles, single, panel != "loss")
+    return Picture(tuple(axes), rows_of, tuple(drawn), handles, single, panels != ["loss"])
 
 
 def log_values(part: pd.DataFrame) -> bool:
@@ -175,10 +177,21 @@ def _rows(frame: Any, x: str, others: list[str]) -> pd.DataFrame:
     return rows
 
 
-def _split(rows: pd.DataFrame, panel: str | None) -> list[tuple[Any, pd.DataFrame]]:
-    if panel is None:
-        return [(None, rows)]
-    return list(rows.groupby(panel, sort=_ordered(rows[panel]), dropna=False))
+def _split(rows: pd.DataFrame, panels: list[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    if not panels:
+        return [((), rows)]
+    ordered = all(_ordered(rows[name]) for name in panels)
+    return list(rows.groupby(panels, sort=ordered, dropna=False))
+
+
+def _listed(names: list[str]) -> str:
+    """Return names as Python takes them: one alone, or a list."""
+    return repr(names[0] if len(names) == 1 else names)
+
+
+def _titled(panels: list[str], values: tuple[Any, ...]) -> str:
+    pairs = zip(panels, values, strict=True)
+    return ", ".join(str(value) if name == "loss" else f"{name} = {value}" for name, value in pairs)
 
 
 def _ordered(column: pd.Series) -> bool:
@@ -188,8 +201,9 @@ def _ordered(column: pd.Series) -> bool:
     return bool(is_numeric_dtype(column))
 
 
-def _refuse_several(rows: pd.DataFrame, keys: list[str]) -> None:
+def _refuse_several(rows: pd.DataFrame, panels: list[str], others: list[str]) -> None:
     """Raise an error where two rows would be at one place of a curve."""
+    keys = [*panels, *others]
     twice = rows[rows.duplicated(keys, keep=False)]
     if twice.empty:
         return
@@ -199,9 +213,15 @@ def _refuse_several(rows: pd.DataFrame, keys: list[str]) -> None:
     if not differ:
         raise ValueError(f"frame has {len(first)} rows at {where}: keep one, drop_duplicates() may")
     raise ValueError(
-        f"frame has {len(first)} rows at {where}, which differ in {', '.join(differ)}: name one as "
-        f"panel or hue, such as panel={differ[0]!r}, or keep the rows of one value"
+        f"frame has {len(first)} rows at {where}, which differ in {', '.join(differ)}: name them "
+        f"as panel or hue, such as panel={_listed([*panels, *_enough(first, differ)])}"
     )
+
+
+def _enough(rows: pd.DataFrame, differ: list[str]) -> list[str]:
+    """Return a column that tells all rows apart, or else all that tell any."""
+    alone = [name for name in differ if rows[name].nunique(dropna=False) == len(rows)]
+    return alone[:1] or differ
 
 
 def _said(value: Any) -> str:

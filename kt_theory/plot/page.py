@@ -31,7 +31,7 @@ def risks_page(frame: pd.DataFrame, teacher: Teacher, title: str) -> Any:
         figures.title(axes, title if len(losses) == 1 else f"{loss} = {LOSSES[loss].formula}")
     if "tv" in losses and "ce_ptl" in set(frame["student"]):
         picture.axes[losses.index("tv")].axhline(bounds.ce_ptl_limit(teacher), zorder=1, **_BIAS)
-        entries.append(figures.legend_line("limit of CE_ptl", **_BIAS))
+        entries.append(figures.legend_line("limit of ce_ptl", **_BIAS))
     picture.finish(entries)
     figures.caption(figure, _caption(frame, teacher, title, losses))
     return figure

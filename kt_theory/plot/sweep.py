@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ def sweep(
     *,
     x: str = "n",
     hue: str | None = "student",
-    panel: str | None = None,
+    panel: str | Sequence[str] | None = None,
     theory: Any = None,
     ax: Any = None,
 ) -> Any:
@@ -29,7 +30,8 @@ def sweep(
 
     As `kt.plot.risks`, for any columns: a colour for each value of `hue`, and a panel for each of
     `panel`, all with the same ranges. What is left must tell no two rows apart: a sweep of several
-    teachers over n needs `panel="teacher"`.
+    teachers over n needs `panel="teacher"`, and where their sizes differ, which no name holds,
+    `panel=["inputs", "labels"]` or one of the two.
 
     Parameters
     ----------
@@ -38,8 +40,10 @@ def sweep(
     x : str
         A column of numbers. n, inputs, labels and repeats have a logarithmic axis, others where
         they are positive and far apart.
-    hue, panel : str or None
-        Columns.
+    hue : str or None
+        A column.
+    panel : str, sequence of str, or None
+        A column, or several: a panel for each combination of their values.
     theory : str or sequence of str, optional
         As for `kt.plot.risks`; for x="n", and one size in a panel.
     ax : matplotlib Axes, or an array of them, optional
@@ -73,7 +77,7 @@ def sweep(
         return _drawn(results, theory, {"x": x, "hue": hue, "panel": panel, "ax": ax})
 
 
-def sweep_figure(folder: Path, theory: Any, **columns: str | None) -> Any:
+def sweep_figure(folder: Path, theory: Any, **columns: str | list[str] | None) -> Any:
     """Return the figure of `sweep`, of which pyplot does not know: to be written to a file."""
     return np.ravel(_drawn(folder, theory, columns | {"known": False}))[0].figure
 

@@ -4,6 +4,7 @@ other executor.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -110,7 +111,8 @@ def _dask(address: str, count: int) -> Crew:
         ) from None
     finish: list[Callable[[], Any]] = []
     if address == "dask":
-        place: Any = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
+        how = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": logging.ERROR}
+        place: Any = LocalCluster(n_workers=count, **how)
         finish.append(place.close)
     else:
         if not re.fullmatch("dask://.+:[0-9]{1,5}", address):

@@ -168,16 +168,18 @@ def assert_rate(
     means = _measured(rows, false_alarm)
     for name, members in _curves(rows).items():
         low, high = _slope([rows[i].n for i in members], [means[i] for i in members], name)
-        if high - low > power - near:
-            raise AssertionError(
-                f"{name}: {rows[members[0]].repeats} repeats know the slope to "
-                f"{high - low:.3g}, from {low:.4g} to {high:.4g}, and cannot detect "
-                f"{power:.3g}: take more, or smaller n"
-            )
         if low > wanted + near or high < wanted - near:
             around = f" +- {near:.3g}" if near else ""
             raise AssertionError(
                 f"{name}: the slope lies from {low:.4g} to {high:.4g}: not {wanted:.4g}{around}"
+            )
+        if high - low > power - near:
+            repeats = rows[members[0]].repeats
+            more = (high - low) / max(power - near, 1e-9)
+            raise AssertionError(
+                f"{name}: {repeats} repeats know the slope to {high - low:.3g}, from {low:.4g} to "
+                f"{high:.4g}, where detects - within = {power - near:.3g} is needed: take about "
+                f"{math.ceil(more**2)} times as many, or smaller n"
             )
 
 

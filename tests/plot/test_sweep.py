@@ -8,6 +8,7 @@ from matplotlib import pyplot
 from plot_cases import table
 
 import kt_theory as kt
+from kt_theory.cli.shared import in_options
 from kt_theory.cli.sweep import sweep_group
 from kt_theory.sweep import Spec, load, run
 
@@ -23,6 +24,19 @@ def test_a_panel_for_each_value_with_the_same_ranges():
     rows = several().query("labels == 16 and student == 'sel_ptl'")
     np.testing.assert_array_equal(panels[1].lines[1].get_ydata(), rows["mean"])
     assert len(panels[0].figure.axes) == 3
+
+
+def test_two_sizes_have_a_panel_for_each_pair_as_the_error_says():
+    frame = pd.concat([several().assign(inputs=s) for s in (3, 7)])
+    with pytest.raises(ValueError, match="differ in") as raised:
+        kt.plot.sweep(frame)
+    way_out = str(raised.value).rpartition("panel=")[2]
+    assert way_out == "['inputs', 'labels']"
+    panels = kt.plot.sweep(frame, panel=["inputs", "labels"])
+    titles = [one.get_title(loc="left") for one in panels]
+    assert titles == [f"inputs = {s}, labels = {a}" for s in (3, 7) for a in (4, 16, 64)]
+    said = in_options(f"name them, such as panel={way_out}")
+    assert said == "name them, such as --panel inputs,labels"
 
 
 def test_any_column_is_an_axis_or_a_hue():
@@ -101,7 +115,7 @@ def test_the_command_draws_theory_too(folder):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "which differ in labels: name one as panel or hue, such as --panel labels"),
+        ((), "which differ in labels: name them as panel or hue, such as --panel labels"),
         (("--hue", "studnt", "--panel", "labels"), "did you mean 'student'?"),
         (("--out", "x.gif"), "--out x.gif: must end in .png, .svg, .pdf"),
         (("--out", "nowhere/x.png"), "the folder nowhere does not exist"),
