@@ -110,9 +110,9 @@ def patterns():
             if isinstance(held.get(name), re.Pattern):
                 yield pytest.param(held[name], verb, id=f"{module}.{name}.{verb}")
             elif name == "re" and verb not in ("compile", "escape"):
-                yield pytest.param(
-                    re.compile(ast.literal_eval(call.args[0])), verb, id=f"{module}:{call.lineno}"
-                )
+                given = call.args[0]
+                text = held[given.id] if isinstance(given, ast.Name) else ast.literal_eval(given)
+                yield pytest.param(re.compile(text), verb, id=f"{module}:{call.lineno}")
         for pattern in held.get("_PYTHON", ()):
             yield pytest.param(pattern[0], "sub", id=f"{module} {pattern[0].pattern[:20]}")
 
