@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import functools
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import syntax
 
 import kt_theory as kt
 
@@ -52,21 +52,15 @@ FLOORS = [
 """From the ground up: a module imports from its own room and from lower ones."""
 
 
-@functools.cache
 def modules():
-    """All modules, parsed once: a list of (parts of the path, tree)."""
-    paths = [
-        (path.relative_to(PACKAGE).with_suffix("").parts, path) for path in PACKAGE.rglob("*.py")
-    ]
-    return [
-        (parts, ast.parse(path.read_text()))
-        for parts, path in sorted(paths)
-        if parts[0] != "__init__"
-    ]
+    """Yield (parts of the path, tree) of all modules but the package's own."""
+    for module in syntax.modules():
+        if module.parts[0] != "__init__":
+            yield module.parts, module.tree
 
 
 def imported(tree, *, top_level_only=False):
-    nodes = tree.body if top_level_only else ast.walk(tree)
+    nodes = tree.body if top_level_only else syntax.nodes_of(tree)
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

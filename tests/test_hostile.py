@@ -110,9 +110,9 @@ def patterns():
             if isinstance(held.get(name), re.Pattern):
                 yield pytest.param(held[name], verb, id=f"{module}.{name}.{verb}")
             elif name == "re" and verb not in ("compile", "escape"):
-                yield pytest.param(
-                    re.compile(ast.literal_eval(call.args[0])), verb, id=f"{module}:{call.lineno}"
-                )
+                given = call.args[0]
+                text = held[given.id] if isinstance(given, ast.Name) else ast.literal_eval(given)
+                yield pytest.param(re.compile(text), verb, id=f"{module}:{call.lineno}")
         for pattern in held.get("_PYTHON", ()):
             yield pytest.param(pattern[0], "sub", id=f"{module} {pattern[0].pattern[:20]}")
 
@@ -451,25 +451,23 @@ from kt_theory import machine
 from kt_theory.cli import standard_input
 from kt_theory.cli.main import main
 standard_input.MOST_COPIED = 5_000_000
-if sys.argv.pop(1) == "full":
-    machine.free_space = lambda folder: 3_000_000
-main()
+for disk in ("large", "full"):
+    if disk == "full":
+        machine.free_space = lambda folder: 3_000_000
+    try:
+        main()
+    except SystemExit as end:
+        assert end.code == 2, end.code
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no pipes without end here")
-@pytest.mark.parametrize(
-    ("disk", "said"),
-    [
-        ("large", "standard input holds more than 5,000,000 bytes: give the name of a file"),
-        ("full", "standard input holds more than 1,500,000 bytes, half of what is free in "),
-    ],
-)
 @pytest.mark.parametrize("command", [["fit", "-"], ["risk", "-", "--n", "10"]])
-def test_standard_input_without_an_end_is_refused(disk, said, command, tmp_path):
+def test_standard_input_without_an_end_is_refused(command, tmp_path):
+    """Once where the disk is large, then where it is full."""
     with subprocess.Popen(["yes", "a,b"], stdout=subprocess.PIPE) as source:
         done = subprocess.run(
-            [sys.executable, "-c", ENDLESS, disk, *command],
+            [sys.executable, "-c", ENDLESS, *command],
             stdin=source.stdout,
             capture_output=True,
             timeout=100,
@@ -477,9 +475,10 @@ def test_standard_input_without_an_end_is_refused(disk, said, command, tmp_path)
             text=True,
         )
         source.kill()
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert done.returncode == 0, done
+    large, full = done.stderr.splitlines()
+    assert "standard input holds more than 5,000,000 bytes: give the name of a file" in large
+    assert "standard input holds more than 1,500,000 bytes, half of what is free in " in full
     assert not list(tmp_path.iterdir())
 
 
@@ -687,7 +686,10 @@ NOT_PUBLIC = {"refuse_too_little_access", "require_teacher"}
 
 
 @pytest.mark.parametrize("call", [*dict.fromkeys(public())], ids=lambda call: call.__qualname__)
-def test_values_of_wrong_types(call):
+def test_values_of_wrong_types(call, monkeypatch):
+    """What is refused does not depend on how long a search looks: it is short here."""
+    for name in ("RANDOM", "COARSE", "FINE", "CLIMBED", "POLISHED"):
+        monkeypatch.setattr(f"kt_theory.worst.search.{name}", 1)
     given = list(inspect.signature(call).parameters.values())
     given = [each for each in given if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
     base = {each.name: GOOD.get(each.name, 1) for each in given if each.default is each.empty}

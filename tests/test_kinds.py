@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 from typing import get_type_hints
 
 import pytest
+from syntax import modules, nodes_of
 
-import kt_theory as kt
 from kt_theory.access import Access, Channel, Reach, Shows
-
-PACKAGE = Path(kt.__file__).parent
 
 HOME = {"access", "catalogue"}
 """Rooms that tell kinds apart: what a part is, and what belongs to each."""
@@ -48,7 +45,7 @@ CLASSES = {kind.__name__ for base in (Shows, Channel, Reach) for kind in kinds(b
 
 def deciding(tree):
     """Yield every expression or pattern that decides which way a program goes."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, (ast.If, ast.IfExp, ast.While, ast.Assert)):
             yield node.test
         elif isinstance(node, ast.comprehension):
@@ -87,11 +84,10 @@ def test_every_part_has_its_kinds():
 
 def test_no_kind_of_level_is_told_apart_elsewhere():
     found = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        place = path.relative_to(PACKAGE)
-        if place.parts[0] not in HOME:
-            for line, what in kinds_read(ast.parse(path.read_text(encoding="utf-8"))):
-                found.append(f"{place}:{line} decides by {what}")
+    for module in modules():
+        if module.place.parts[0] not in HOME:
+            for line, what in kinds_read(module.tree):
+                found.append(f"{module.place}:{line} decides by {what}")
     assert not found, "\n".join(found)
 
 

@@ -242,16 +242,16 @@ STUDENTS = [features(H12), features(H12, "sampled", shipped=False), features(H12
 
 
 def test_the_engine_agrees_with_enumeration():
-    """A false alarm has probability 1e-6; errors of 0.01 in the risk are found. One student's risk is not another's."""
+    """A false alarm has probability 1e-6; errors of 0.03 in the risk are found. One student's risk is not another's."""
     teacher = teacher_of(H12, V4, spread(12, 2))
-    found = kt.simulate(teacher, STUDENTS, n=2, repeats=70_000, seed=3, progress=False).estimates
+    found = kt.simulate(teacher, STUDENTS, n=2, repeats=12_000, seed=3, progress=False).estimates
     exact = [
         expectations(student, teacher, 2, lambda counts: counts > 0)[0] for student in STUDENTS
     ]
     for estimate, risk in zip(found, exact, strict=True):
-        assert_risk(estimate, risk, detects=0.01)
+        assert_risk(estimate, risk, detects=0.03)
     with pytest.raises(AssertionError):
-        assert_risk(found[2], exact[1], detects=0.01)
+        assert_risk(found[2], exact[1], detects=0.03)
 
 
 def test_the_hard_student_maximises_the_likelihood():

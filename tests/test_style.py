@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import ast
-import functools
-from pathlib import Path
 
 import networkx as nx
 import pytest
-
-import kt_theory as kt
-
-PACKAGE = Path(kt.__file__).parent
+from syntax import modules, nodes_of
 
 NOT_YET: set[str] = set()
 """Rooms, or single modules of them, that do not keep the rules yet; the list only ever shrinks."""
@@ -40,7 +35,7 @@ def is_private(name):
 
 
 def nested_conditionals(tree, module):
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.IfExp):
             inside = [part for part in ast.walk(node) if isinstance(part, ast.IfExp)]
             if len(inside) > 1:
@@ -48,7 +43,7 @@ def nested_conditionals(tree, module):
 
 
 def named_lambdas(tree, module):
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         bound = isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr))
         if bound and isinstance(node.value, ast.Lambda):
             yield node.lineno, "a lambda is bound to a name: write a function"
@@ -56,13 +51,13 @@ def named_lambdas(tree, module):
 
 def private_imports(tree, module):
     imported = set()
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kt_theory"):
             imported |= {alias.asname or alias.name for alias in node.names}
             for alias in node.names:
                 if is_private(alias.name):
                     yield node.lineno, f"{alias.name} belongs to {node.module}"
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if not isinstance(node, ast.Attribute) or not is_private(node.attr):
             continue
         owner = ast.unparse(node.value)
@@ -71,7 +66,7 @@ def private_imports(tree, module):
 
 
 def many_parameters(tree, module):
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
         if f"{module}.{node.name}" in MANY_PARAMETERS or any(map(is_command, node.decorator_list)):
@@ -93,20 +88,6 @@ def is_command(decorator):
 CHECKS = [nested_conditionals, named_lambdas, private_imports, many_parameters]
 
 
-@functools.cache
-def trees():
-    """Return the name of every module and its syntax tree."""
-    return [(module, ast.parse(source)) for module, _, source in modules()]
-
-
-def modules():
-    """Yield the name of every module, whether it is a package, and its source."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = ("kt_theory", *path.relative_to(PACKAGE).with_suffix("").parts)
-        package = parts[-1] == "__init__"
-        yield ".".join(parts[:-1] if package else parts), package, path.read_text(encoding="utf-8")
-
-
 def in_rooms(module, rooms):
     """Return whether a module is, or lies in, one of `rooms`."""
     parts = module.split(".")[1:]
@@ -116,19 +97,20 @@ def in_rooms(module, rooms):
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_code_keeps_its_style(check):
     found = []
-    for module, tree in trees():
-        free = check is many_parameters and in_rooms(module, {"kernels"})
-        if not free and not in_rooms(module, NOT_YET):
-            found += [f"{module}:{n}: {what}" for n, what in check(tree, module)]
+    for module in modules():
+        free = check is many_parameters and in_rooms(module.name, {"kernels"})
+        if not free and not in_rooms(module.name, NOT_YET):
+            said = check(module.tree, module.name)
+            found += [f"{module.name}:{n}: {what}" for n, what in said]
     assert not found, "\n".join(found)
 
 
 def test_lines_are_short():
     found = []
-    for module, _, source in modules():
-        for number, line in enumerate(source.splitlines(), start=1):
-            if len(line) > MOST_CHARACTERS and not in_rooms(module, NOT_YET):
-                found.append(f"{module}:{number}: {len(line)} characters")
+    for module in modules():
+        for number, line in enumerate(module.source.splitlines(), start=1):
+            if len(line) > MOST_CHARACTERS and not in_rooms(module.name, NOT_YET):
+                found.append(f"{module.name}:{number}: {len(line)} characters")
     assert not found, "\n".join(found)
 
 
@@ -179,36 +161,40 @@ def run_time_nodes(tree):
         yield from run_time_nodes(node)
 
 
-def import_graph(sources):
-    """Return which module imports which: `sources` maps a module to its source."""
+def import_graph(trees):
+    """Return which module imports which: `trees` maps a module to its syntax tree."""
     graph = nx.DiGraph()
-    for module, source in sources.items():
-        for node in run_time_nodes(ast.parse(source)):
+    for module, tree in trees.items():
+        for node in run_time_nodes(tree):
             if isinstance(node, ast.Import):
                 named = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
                 inside = [f"{node.module}.{alias.name}" for alias in node.names]
-                named = [name if name in sources else node.module for name in inside]
+                named = [name if name in trees else node.module for name in inside]
             else:
                 continue
-            graph.add_edges_from((module, name) for name in named if name in sources)
+            graph.add_edges_from((module, name) for name in named if name in trees)
     return graph
 
 
-def cycles(sources):
-    rings = nx.strongly_connected_components(import_graph(sources))
+def cycles(trees):
+    rings = nx.strongly_connected_components(import_graph(trees))
     return {frozenset(ring) for ring in rings if len(ring) > 1}
 
 
 def test_modules_do_not_import_each_other():
-    assert not cycles({name: source for name, _, source in modules()})
+    assert not cycles({module.name: module.tree for module in modules()})
+
+
+def cycles_in(sources):
+    return cycles({module: ast.parse(source) for module, source in sources.items()})
 
 
 def test_a_cycle_is_found_inside_functions_but_not_among_types():
     lazy = {"a": "def f():\n    from b import g", "b": "import a"}
-    assert cycles(lazy) == {frozenset({"a", "b"})}
+    assert cycles_in(lazy) == {frozenset({"a", "b"})}
     types = {"a": "if TYPE_CHECKING:\n    from b import g", "b": "import a"}
-    assert cycles(types) == set()
-    assert cycles({"p": "", "p.a": "from p import b", "p.b": "from p import a"}) == {
+    assert cycles_in(types) == set()
+    assert cycles_in({"p": "", "p.a": "from p import b", "p.b": "from p import a"}) == {
         frozenset({"p.a", "p.b"})
     }

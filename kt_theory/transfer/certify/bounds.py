@@ -260,9 +260,9 @@ def _from_colourings(
             red = rng.random(n, dtype=np.float32) < theta
             x, own = payoffs(red), part[red]
             reds += np.bincount(own, minlength=len(weight))
-            x, own = x[x > 0], own[x > 0]
+            lost = x > 0
             with np.errstate(divide="ignore"):
-                cost += [-np.log1p(-each[own] * x).sum() for each in stakes]
+                cost -= np.log1p(-stakes.take(own[lost], axis=1) * x[lost]).sum(axis=1)
         budgets = cost / colourings + price
         for each, budget in zip(stakes, budgets.tolist(), strict=True):
             best = min(best, together(weight, reds / colourings, each, budget))
