@@ -207,6 +207,15 @@ def test_confidence_holds_in_simulation(access):
         assert bool((losses > 0.3).mean() <= 0.1 + 5.1 * math.sqrt(0.09 / 800)) is holds
 
 
+def test_what_one_query_settles_may_be_guessed_before_it():
+    """Every row is known after one query. Before it, a loss of 0.45 with a chance of 0.3 leaves a mean of 0.835, which
+    the uniform copy has already: of means nothing more can be proved.
+    """
+    every_row = kt.access.jacobian(np.eye(3))
+    lower = [samples_needed(every_row, 3, 4, 0.45, confidence=c).lower for c in (None, 0.9, 0.3)]
+    assert lower == [1, 1, 0]
+
+
 @pytest.mark.parametrize("access", ["soft", "partial"])
 def test_what_holds_with_half_a_chance_may_have_a_larger_mean(access):
     """TV of 0.1 with probability 1/2 leaves a mean of 0.55, which fewer queries reach."""
