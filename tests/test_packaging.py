@@ -166,7 +166,8 @@ class TestArchives:
         listed = ["ls-files", "--cached", "--others", "--exclude-standard"]
         tracked = set(run("git", "-C", ROOT, *listed).splitlines())
         with tarfile.open(archives[0]) as source:
-            held = {each.name.partition("/")[2] for each in source if each.isfile()}
+            kept = [each.name for each in source if each.isfile() or each.issym()]
+        held = {name.partition("/")[2] for name in kept}
         assert held - tracked == {"PKG-INFO"}
         assert tracked - held == {".ci/run", ".gitignore"}
 
