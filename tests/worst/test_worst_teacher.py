@@ -85,7 +85,7 @@ def test_no_teacher_of_a_grid_is_worse(names, size, n, parts):
 def test_the_search_alone_finds_what_theory_knows(student, access, size, n, options):
     limit = kt.minimax_risk(access, *size, n, **options)
     value = looked(student, size, n)
-    assert value >= limit.lower * (1.0 - 1e-4)
+    assert value >= limit.lower * (1.0 - 1e-3)
     assert value <= limit.upper * (1.0 + 1e-12)
 
 
@@ -161,4 +161,4 @@ def test_large_sizes_take_less_than_a_minute(student):
     found = kt.worst_teacher(student, n=100_000, inputs=1000, labels=100)
     assert time.process_time() - started < 60
     assert found.least <= found.value * (1.0 + 1e-4)
-    assert found.most is None or found.value <= found.most
+    assert found.most is None or found.value <= found.most * (1.0 + 1e-12)
