@@ -246,8 +246,9 @@ def _searchable(given: Any) -> Student:
 def _loss(given: str | Loss) -> Loss:
     loss = as_loss(given)
     if loss == ACCEPTANCE or loss.name not in LOSSES:
-        raise ValueError(f"loss = {shown(given)}: must be tv, or another named one; acceptance is "
-                         "1 - tv")  # fmt: skip
+        raise ValueError(
+            f"loss = {shown(given)}: must be tv, or another named one; acceptance is 1 - tv"
+        )
     return loss
 
 
