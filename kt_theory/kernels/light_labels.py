@@ -138,6 +138,26 @@ def merged(
 
 
 @njit(**PLAIN)
+def with_rest(levels: np.ndarray, counts: np.ndarray, distinct: int, whole: int) -> int:
+    """Add the label of the rest, as heavy as any; return how many levels there are."""
+    rest = whole
+    for i in range(distinct):
+        rest -= levels[i] * counts[i]
+    place = 0
+    while place < distinct and levels[place] < rest:
+        place += 1
+    if place < distinct and levels[place] == rest:
+        counts[place] += 1
+        return distinct
+    for i in range(distinct, place, -1):
+        levels[i] = levels[i - 1]
+        counts[i] = counts[i - 1]
+    levels[place] = rest
+    counts[place] = 1
+    return distinct + 1
+
+
+@njit(**PLAIN)
 def key_of(levels: np.ndarray, counts: np.ndarray, distinct: int) -> Key:
     """Return the levels of all labels, packed into four numbers: another key for another row."""
     words = (np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0))
@@ -171,8 +191,11 @@ def largest_corner(
     counts: np.ndarray,
     upper: np.ndarray,
     known: Dict,
+    whole: int,
 ) -> float:
-    """Return the largest risk of the corners of a node, or the first that exceeds `stop`."""
+    """Return the largest risk of the corners of a node, or the first that exceeds `stop`; the rest
+    is a label if `whole` > 0.
+    """
     upper[:] = 0
     best = -1.0
     while True:
@@ -181,6 +204,8 @@ def largest_corner(
         if key in known:
             risk = known[key]
         else:
+            if whole > 0:
+                distinct = with_rest(levels, counts, distinct, whole)
             risk = row_risk(levels, counts, distinct, unit, power, choose, chance)
             known[key] = risk
         best = max(best, risk)
@@ -196,6 +221,12 @@ def largest_corner(
 
 
 @njit(**PLAIN)
+def most_worth(worth: np.ndarray, peak: int, low: int, high: int) -> float:
+    """Return the most that a label of a level from `low` to `high` adds."""
+    return worth[peak] if low <= peak <= high else max(worth[low], worth[high])
+
+
+@njit(**PLAIN)
 def search(
     edges: np.ndarray,
     labels: int,
@@ -208,6 +239,9 @@ def search(
     extra: np.ndarray,
     spare: np.ndarray,
     choose: np.ndarray,
+    whole: int,
+    heavier: int,
+    rest: np.ndarray,
 ) -> tuple[int, float, int]:
     """Return (CLOSED, bound, nodes) if f + extra + spare <= bound <= target everywhere.
 
@@ -227,15 +261,23 @@ def search(
         By level: a bound on minus the second derivative along one label, which falls; and what a
         label adds to the risk at most, which falls, rises to one peak and falls.
     choose : (M, M) array
+    whole : int
+        The levels sum to no more.
+    heavier : int
+        How many labels that are not light are at least as heavy as each of these.
+    rest : (whole + 1,) or empty array
+        If not empty, the rest is one label: by the sum of the light levels, a bound on minus the
+        second derivative that it adds, which grows.
     """
+    a_label = rest.size > 0
     intervals = edges.size - 1
     nodes = np.zeros((WAITING, GROUPS, 3), np.int64)
     sizes = np.zeros(WAITING, np.int64)
     old = np.zeros((GROUPS, 3), np.int64)
-    levels = np.zeros(2 * GROUPS, np.int64)
-    counts = np.zeros(2 * GROUPS, np.int64)
+    levels = np.zeros(2 * GROUPS + 1, np.int64)
+    counts = np.zeros(2 * GROUPS + 1, np.int64)
     upper = np.zeros(GROUPS, np.int64)
-    chance = np.empty(1 << labels)
+    chance = np.empty(1 << (labels + 1))
     known = Dict.empty(KEY, types.float64)
     peak = worth.argmax()
     parts = np.zeros(intervals, np.int64)
@@ -259,48 +301,60 @@ def search(
             node = nodes[waiting]
             if visited > most_nodes:
                 return UNFINISHED, 0.0, visited
+            sum_low = 0
+            sum_high = 0
+            heaviest = 0
+            most = 0
+            for i in range(groups):
+                sum_low += node[i, 2] * node[i, 0]
+                sum_high += node[i, 2] * node[i, 1]
+                heaviest = max(heaviest, node[i, 0])
+                most = max(most, node[i, 1])
+            if sum_low + heavier * heaviest > whole:
+                continue
+            bend_of_rest = rest[min(sum_high, whole)] if a_label else 0.0
             error = 0.0
             widest = -1.0
             split = 0
-            sum_low = 0
-            sum_high = 0
             cheap = 0.0
             for i in range(groups):
                 low = node[i, 0]
                 high = node[i, 1]
                 width = unit * (high - low)
-                loss = 0.125 * width * width * bend[low]
+                loss = 0.125 * width * width * (bend[low] + bend_of_rest)
                 error += node[i, 2] * loss
-                sum_low += node[i, 2] * low
-                sum_high += node[i, 2] * high
-                best = worth[peak] if low <= peak <= high else max(worth[low], worth[high])
-                cheap += node[i, 2] * best
+                cheap += node[i, 2] * most_worth(worth, peak, low, high)
                 if loss > widest:
                     widest = loss
                     split = i
             error += extra[sum_high] + spare[sum_low]
             cheap += extra[sum_high] + spare[sum_low]
+            if a_label:
+                least = max(heaviest, whole - sum_high)
+                cheap += most_worth(worth, peak, least, whole - sum_low)
             if cheap <= target:
                 closed = max(closed, cheap)
                 continue
-            risk = largest_corner(
-                node,
-                groups,
-                target - error,
-                unit,
-                power,
-                choose,
-                chance,
-                levels,
-                counts,
-                upper,
-                known,
-            )
-            if risk > target:
-                return REFUTED, risk, visited
-            if risk + error <= target:
-                closed = max(closed, risk + error)
-                continue
+            if not a_label or sum_high <= whole:
+                risk = largest_corner(
+                    node,
+                    groups,
+                    target - error,
+                    unit,
+                    power,
+                    choose,
+                    chance,
+                    levels,
+                    counts,
+                    upper,
+                    known,
+                    whole if a_label else 0,
+                )
+                if risk > target and sum_high + heavier * most <= whole:
+                    return REFUTED, risk, visited
+                if risk + error <= target:
+                    closed = max(closed, risk + error)
+                    continue
             low = node[split, 0]
             high = node[split, 1]
             if high - low < 2 or waiting + node[split, 2] + 1 >= WAITING or groups + 1 >= GROUPS:

@@ -7,8 +7,9 @@ equal sharing, and U(d, n) its supremum.
 
 1. Partial labels, one row: for the heaviest label h, T(Z) <= T(Z - h) + t_h if h is in Z, so n M <=
    sup f(t) + H(sum t) over d = A-1 labels, H(s) = n p (1-p)^n, p = max(1 - s/n, 1/A).
-2. Several rows: each loses what its own labels do, and the heaviest label of all is at least
-   1/(SA); so n M <= (S-1) U(A, n) + U(A-1, n) + (n/SA) (1-1/SA)^n for n+1 >= SA.
+2. Several rows: each loses what its own labels do, so n M <= S U(A, n); and the heaviest label of
+   all is at least 1/(SA), so n M <= (S-1) U(A, n) + U(A-1, n) + (1-1/A) (n/SA) (1-1/SA)^n for n+1
+   >= SA.
 3. Top-k: a visited row hides d = A-k labels, all others absorb: n M <= U(A-k, n) for one row. For
    several, an unvisited row loses more: n M <= S sup f(t) + G_k(sum t), G_k(s) = (1-1/A)/e exp(-s
    (1 + k/d)).
@@ -16,7 +17,9 @@ equal sharing, and U(d, n) its supremum.
 The table has bounds on sup f + H (k = 0), and on sup f + G_k for the few labels where G_k matters,
 by branch and bound (`light_search`), at a few n; H is there that of the next smaller n of the
 table. Between two n, at the same t, f is a function of u = 1/n with f'' >= -`curvature`, so that it
-exceeds the chord by at most w^2/8 of it. Every step is proved in docs/proofs.md.
+exceeds the chord by at most w^2/8 of it. For fewer than 4 (d+1) samples a second table has bounds
+for one n after another; there the heaviest label of one row is part of the search, so that they are
+bounds on n M itself. Every step is proved in docs/proofs.md.
 """
 
 from __future__ import annotations
@@ -32,6 +35,19 @@ import numpy as np
 from kt_theory.limits.sharing.majorant import hidden_bound
 
 FILE = Path(__file__).with_name("light_labels.csv")
+
+FEW_FILE = Path(__file__).with_name("few_samples.csv")
+"""Bounds on f itself for n < 4 (d+1), by where the rest of the mass is; one n after another."""
+
+REST = {"label": 1, "known": 1, "rows": 0}
+"""Where it is: in one label of the row, which counts with the light ones; in a known label; in
+other rows. And how many of its labels are as heavy as each light one."""
+
+FEW_LABELS = {"label": 9, "known": 11, "rows": 11}
+"""Most light labels of that table."""
+
+FEW_RATIO = 4
+"""It begins at n = d, at n = 1 for a label, and ends at n = 4 (d+1), where the other one begins."""
 
 LARGEST, MANY = 13, 12
 """Most light labels of the table; beyond 12 it begins at n = 10 (d+1)."""
@@ -80,6 +96,20 @@ def light_bound(labels: int, n: float, known: int = 0) -> float:
     return interpolated(rows, labels, n) * (1.0 + ROUNDING)
 
 
+def few_bound(rest: str, labels: int, n: float) -> float:
+    """Return the bound on sup f for few samples, infinite where the table has none.
+
+    Parameters
+    ----------
+    rest : "label", "known" or "rows"
+        Where the rest of the mass is; a "label" counts with the light ones.
+    labels : int
+        d, the light ones.
+    n : float
+    """
+    return _few_samples().get((rest, labels, n), math.inf) * (1.0 + ROUNDING)
+
+
 def one_row(labels: int, n: int) -> float:
     """Return a bound on the risk of partial labels for one row, infinite where there is none.
 
@@ -89,7 +119,21 @@ def one_row(labels: int, n: int) -> float:
         A, at least 4.
     n : int
     """
-    return light_bound(labels - 1, n) / n
+    return min(few_bound("label", labels - 1, n), light_bound(labels - 1, n)) / n
+
+
+def row_among_others(labels: int, n: int) -> float:
+    """Return a bound on U(d, n), n times what one of several rows loses, or infinity.
+
+    Parameters
+    ----------
+    labels : int
+        d, all labels of the row.
+    n : int
+    """
+    if labels == 2:
+        return of_two(labels)
+    return min(few_bound("rows", labels, n), light_bound(labels, n))
 
 
 def many_rows(inputs: int, labels: int, n: int) -> float:
@@ -100,12 +144,12 @@ def many_rows(inputs: int, labels: int, n: int) -> float:
     inputs, labels, n : int
         A >= 3.
     """
-    pairs = inputs * labels
+    pairs, row = inputs * labels, row_among_others(labels, n)
     if n + 1 < pairs:
-        return math.inf
-    last = light_bound(labels - 1, n) if labels > 3 else of_two(2)
-    heavy = n / pairs * math.exp(n * math.log1p(-1.0 / pairs))
-    return ((inputs - 1) * light_bound(labels, n) + last + heavy) / n
+        return inputs * row / n
+    heavy = (1.0 - 1.0 / labels) * n / pairs * math.exp(n * math.log1p(-1.0 / pairs))
+    last = min(row, row_among_others(labels - 1, n) + heavy)
+    return ((inputs - 1) * row + last) / n
 
 
 @lru_cache(maxsize=4096)
@@ -119,16 +163,17 @@ def hidden_rows(inputs: int, labels: int, n: int, known: int) -> float:
     inputs, labels, n, known : int
     """
     hidden = labels - known
+    if inputs == 1 and hidden == 2:
+        return of_two(hidden) / n
     if inputs == 1:
-        return light_bound(hidden, n) / n if hidden > 2 else of_two(hidden) / n
+        return min(few_bound("known", hidden, n), light_bound(hidden, n)) / n
     if hidden == 2:
         return inputs * _two_hidden(known) / n
     if known > MOST_KNOWN:
         fewer = hidden_rows(inputs, labels, n, MOST_KNOWN)
         return min(fewer, inputs * _with_unvisited(hidden, n, known) / n)
-    if hidden <= TOP_K:
-        return inputs * light_bound(hidden, n, known) / n
-    return inputs * _with_unvisited(hidden, n, known) / n
+    known_rows = light_bound(hidden, n, known) if hidden <= TOP_K else math.inf
+    return inputs * float(min(known_rows, _with_unvisited(hidden, n, known))) / n
 
 
 def _two_hidden(known: int) -> float:
@@ -142,7 +187,7 @@ def _with_unvisited(hidden: int, n: int, known: int) -> float:
     """Return a bound on sup f + G_k from those on f: the sharp one where the sum of t is large,
     where G_k is small, and that of `majorant` where it is small.
     """
-    sharp = light_bound(hidden, n)
+    sharp = row_among_others(hidden, n)
     if math.isinf(sharp):
         return sharp
     largest, start = 0.0, 0.0
@@ -240,3 +285,13 @@ def _table() -> dict[tuple[int, int], dict[float, float]]:
             place = int(row["known"]), int(row["labels"])
             found.setdefault(place, {})[float(row["n"])] = float(row["bound"])
     return found
+
+
+@cache
+def _few_samples() -> dict[tuple[str, int, float], float]:
+    """Return the bounds for few samples: by where the rest is, d and n."""
+    with FEW_FILE.open(newline="", encoding="utf-8") as file:
+        return {
+            (row["rest"], int(row["labels"]), float(row["n"])): float(row["bound"])
+            for row in csv.DictReader(file)
+        }

@@ -1,8 +1,8 @@
-"""The table of light-label bounds, by branch and bound over all rows.
+"""The tables of light-label bounds, by branch and bound over all rows.
 
-`python -m kt_theory.limits.sharing.light_search` writes `light_labels.csv` anew, which takes half
-an hour; with labels and n, it searches once: `... light_search 5 60`. What is proved, and why,
-stands in `light_labels` and in docs/proofs.md.
+`python -m kt_theory.limits.sharing.light_search` writes `light_labels.csv` and `few_samples.csv`
+anew, which takes some hours; with labels and n, it searches once: `... light_search 5 60`. What is
+proved, and why, stands in `light_labels` and in docs/proofs.md.
 """
 
 from __future__ import annotations
@@ -14,15 +14,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kt_theory.kernels.light_labels import CLOSED, MOST_LABELS, REFUTED, row_risk, search
+from kt_theory.kernels.light_labels import (
+    CLOSED,
+    MOST_LABELS,
+    REFUTED,
+    row_risk,
+    search,
+    with_rest,
+)
 from kt_theory.limits.constants import light_labels
 from kt_theory.limits.sharing.light_labels import (
     DROPPED,
     FARTHEST,
+    FEW_FILE,
+    FEW_LABELS,
+    FEW_RATIO,
     FILE,
     LARGEST,
     MANY,
     MOST_KNOWN,
+    REST,
     TOP_K,
     heavy_at_most,
     interpolated,
@@ -38,6 +49,16 @@ UNIT = FARTHEST / TOP
 
 STARTS = (0.0, 0.35, 0.8, 1.2, 1.7, 2.5, FARTHEST)
 """Ends of the intervals of t that the search begins with."""
+
+WHOLE = 1 << 15
+"""The levels of all mass, for few samples; they are whole numbers of n/WHOLE."""
+
+FEW_STARTS = (*STARTS, 6.0, 9.0, 14.0, 24.0)
+
+FEW_EXCESS = (1e-6, 1e-4, 2e-3, 1e-2, 3e-2)
+"""How far above the best row of few levels the search for few samples aims, one after another; from
+the second one on for n > 3, and from the fourth on for d > 9.
+"""
 
 MOST_NODES = 10**7
 
@@ -90,7 +111,7 @@ def searched(labels: int, n: float, least: float, excess: float, known: int = 0)
         If the search does not close.
     """
     total, t = UNIT * np.arange(labels * TOP + 1), UNIT * np.arange(TOP + 1)
-    power = np.exp(-total) if math.isinf(n) else np.exp(n * np.log1p(-total / n))
+    power = unseen(total, n)
     nothing = np.zeros(len(total))
     extra = nothing if known else heavy_at_most(labels, total, least)
     spare = unvisited_at_most(labels, total, known) if known else nothing
@@ -107,11 +128,86 @@ def searched(labels: int, n: float, least: float, excess: float, known: int = 0)
         extra,
         spare,
         CHOOSE,
+        len(total),
+        0,
+        np.empty(0),
     )
     if status != CLOSED:
         why = f"a row reaches {value}" if status == REFUTED else f"{nodes} nodes do not close it"
         raise ArithmeticError(f"{labels} labels, n = {n}, {excess} above {lower}: {why}")
     return Search(value, lower, nodes)
+
+
+def few_searched(rest: str, labels: int, n: int, excess: float) -> Search | None:
+    """Return a proved bound on f for few samples, for all t; None if the search does not close.
+
+    Parameters
+    ----------
+    rest : "label", "known" or "rows"
+        Where the rest of the mass is: in one label of the row, the heaviest, which counts with the
+        light ones; in a known label that is as heavy as each light one; anywhere.
+    labels : int
+        d, the light ones.
+    n : int
+        Samples; for "known" and "rows" at least d.
+    excess : float
+        How far above the best row of few levels the bound may be.
+    """
+    inside, unit = rest == "label", n / WHOLE
+    top = WHOLE // 2 if inside else WHOLE
+    t = unit * np.arange(WHOLE + 1)
+    power = unseen(unit * np.arange((WHOLE if inside else labels * WHOLE) + 1), n)
+    nothing = np.zeros(labels * top + 1)
+    slope = bend_at_most(labels, t, n)
+    lower = best_of_few_levels(labels, power, unit, REST[rest], inside)
+    edges = [edge for edge in FEW_STARTS if edge < unit * top]
+    status, value, nodes = search(
+        np.append(np.round(np.array(edges) / unit).astype(np.int64), top),
+        labels,
+        lower * (1.0 + excess),
+        MOST_NODES,
+        unit,
+        power,
+        slope,
+        worth(t),
+        nothing,
+        nothing,
+        CHOOSE,
+        WHOLE,
+        REST[rest],
+        slope[::-1].copy() if inside else np.empty(0),
+    )
+    return Search(value, lower, nodes) if status == CLOSED else None
+
+
+def best_of_few_levels(
+    labels: int, power: np.ndarray, unit: float, heavier: int, inside: bool
+) -> float:
+    """Return the largest f found of rows of m labels of one level and the others at 0, and of the
+    rest if it is a label.
+    """
+    chance, best = np.empty(2 << labels), 0.0
+    for light in range(labels + 1):
+        zero = labels - light
+        most = WHOLE // max(light + heavier, 1)
+        for level in np.unique(np.linspace(1, most, 400).astype(np.int64)):
+            levels, counts = np.array([0, level, 0]), np.array([zero, light, 0])
+            used = counts[:2] > 0
+            places = int(used.sum())
+            levels[:places], counts[:places] = levels[:2][used], counts[:2][used]
+            if inside:
+                places = with_rest(levels, counts, places, WHOLE)
+            risk = row_risk(levels, counts, places, unit, power, CHOOSE, chance)
+            best = max(best, risk)
+    return best
+
+
+def unseen(total: np.ndarray, n: float) -> np.ndarray:
+    """Return (1 - s/n)^n, or 0 for s > n: whether labels of so much mass are all unseen."""
+    if math.isinf(n):
+        return np.exp(-total)
+    value: np.ndarray = np.maximum(1.0 - total / n, 0.0) ** n
+    return value
 
 
 def bend_at_most(labels: int, t: np.ndarray, n: float) -> np.ndarray:
@@ -125,8 +221,8 @@ def bend_at_most(labels: int, t: np.ndarray, n: float) -> np.ndarray:
         n times the label's probability.
     n : float
     """
-    unseen = np.exp(-t) if math.isinf(n) else np.exp((n - 1.0) * np.log1p(-t / n))
-    bend: np.ndarray = 2.0 * (1.0 - 1.0 / labels) * unseen
+    still = np.exp(-t) if math.isinf(n) else np.maximum(1.0 - t / n, 0.0) ** (n - 1.0)
+    bend: np.ndarray = 2.0 * (1.0 - 1.0 / labels) * still
     return bend
 
 
@@ -140,7 +236,7 @@ def worth(t: np.ndarray) -> np.ndarray:
     value: np.ndarray = np.exp(-t) * np.maximum(
         constant.value, (np.sqrt(t) - math.sqrt(constant.value)) ** 2
     )
-    value[np.searchsorted(t, constant.t) - 1] = constant.value * (1.0 + 1e-12)
+    value[max(np.searchsorted(t, constant.t) - 1, 0)] = constant.value * (1.0 + 1e-12)
     return value
 
 
@@ -182,6 +278,30 @@ def rows_of_table(labels: int, below: dict[int, Rows], known: int = 0) -> Rows:
     return rows
 
 
+def few_rows(rest: str, labels: int) -> dict[int, float]:
+    """Return the bounds of `few_searched` for so many light labels, by n."""
+    rows: dict[int, float] = {}
+    for n in range(1 if rest == "label" else labels, FEW_RATIO * (labels + 1)):
+        for excess in FEW_EXCESS[3 if labels > 9 else int(n > 3) :]:
+            found = few_searched(rest, labels, n, excess)
+            if found is not None:
+                rows[n] = found.bound
+                break
+    return rows
+
+
+def write_few_samples() -> None:
+    """Write the table of few samples anew, and say how it goes."""
+    with FEW_FILE.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("rest", "labels", "n", "bound"))
+        for rest in REST:
+            for labels in range(3, FEW_LABELS[rest] + 1):
+                rows = few_rows(rest, labels)
+                print(rest, labels, rows, flush=True)
+                table.writerows((rest, labels, n, f"{value:.9f}") for n, value in rows.items())
+
+
 def write_table() -> None:
     """Write the table anew, and say how it goes."""
     found: dict[tuple[int, int], Rows] = {}
@@ -205,3 +325,4 @@ if __name__ == "__main__":
         print(searched(size, samples, samples, CLOSE))
     else:
         write_table()
+        write_few_samples()
