@@ -14,28 +14,27 @@ from kt_theory.kernels.policy_numbers import (
     KL_LEAST,
     KL_MOST,
     LAST_CODE,
-    LP,
+    OTHER,
     RL,
     ROUNDED,
     ROUNDING,
-    TAIL,
     TAU,
     TV_LEAST,
     TV_MOST,
-    P,
     R,
 )
+from kt_theory.kernels.row_sums import over_entries
 
 
 @njit(**BARE)
-def coded(row, k, shift, bucket, outside, what, how, table, q):
+def coded(p, lp, mass, k, shift, bucket, outside, what, how, table, q):
     """Write to q what a student makes of the values of the first k labels, e^(lp / tau - shift), as
     they are stored, up to a factor; return sum |p - q| and sum p log(p/q) over them, and what it
     gives to all others together.
 
-    bucket: the mass of one more value, 0 for none. outside: how many labels share what is left.
+    mass: the sum of the k. bucket: the mass of one more value, 0 for none. outside: how many labels
+    share what is left.
     """
-    p, lp, tail = row.head[P], row.head[LP], row.head[TAIL]
     last, share = 0.0, 0.0
     if what[CHANNEL] == ROUNDED:
         # log q is a multiple of the step, so that no logarithm is taken.
@@ -45,7 +44,7 @@ def coded(row, k, shift, bucket, outside, what, how, table, q):
         if outside > 0.0 and 1.0 - whole > (k + outside) * ROUNDING:
             share = 1.0 - whole
         whole += last + share
-        kl += math.log(whole) * (tail[0] - tail[k])
+        kl += math.log(whole) * mass
     else:
         shown, positive = _multiples(p, lp, k, shift, how, q)
         values = k
@@ -66,30 +65,33 @@ def coded(row, k, shift, bucket, outside, what, how, table, q):
             last = max(last + each, 0.0)
         whole += last
         kl = _loss(p, lp, q, k, whole)
-    return _away(p, q, k, whole), kl, (share + last) / whole
+    return _away(p, q, k, 1.0 / whole), kl, (share + last) / whole
 
 
 @njit(**BARE)
-def whole_coded(row, what, how, table, q, other, found):
+def whole_coded(rows, what, how, table, found):
     """Whole rows, every value as it is stored."""
-    p, lp, n, r, rl, size = row.head[P], row.head[LP], row.n, row.rest[R], row.rest[RL], row.size
-    tau = how[TAU]
-    shift = at_temperature(lp[:n], rl[:size], tau)
-    if what[CHANNEL] == ROUNDED:
-        head_total, head_kl = _steps(p, lp, n, shift, how, table, q)
-        rest_total, rest_kl = _steps(r, rl, size, shift, how, table, other)
-        total = head_total + rest_total
-        kl = head_kl + rest_kl + math.log(total)
-    else:
-        head_total, head_positive = _multiples(p, lp, n, shift, how, q)
-        rest_total, rest_positive = _multiples(r, rl, size, shift, how, other)
-        left = 1.0 - (head_total + rest_total)
-        takers = n + size if left >= 0.0 else head_positive + rest_positive
-        total = _corrected(q, n, left / takers, tau) + _corrected(other, size, left / takers, tau)
-        kl = _loss(p, lp, q, n, total) + _loss(r, rl, other, size, total)
-    found[TV_LEAST] = 0.5 * (_away(p, q, n, total) + _away(r, other, size, total))
-    found[TV_MOST] = found[TV_LEAST]
-    found[KL_LEAST] = found[KL_MOST] = max(kl, 0.0)
+    rest, size, tau, other = rows.rest, rows.size, how[TAU], rows.rest[OTHER]
+    r, rl, q = rest[R], rest[RL], rows.spare[0]
+    for i in range(rows.count):
+        p, lp, n = rows.p[i], rows.lp[i], rows.n[i]
+        shift = at_temperature(lp[:n], rl[:size], tau)
+        if what[CHANNEL] == ROUNDED:
+            head_total, head_kl = _steps(p, lp, n, shift, how, table, q)
+            rest_total, rest_kl = _steps(r, rl, size, shift, how, table, other)
+            total = head_total + rest_total
+            kl = head_kl + rest_kl + math.log(total)
+        else:
+            head_total, head_positive = _multiples(p, lp, n, shift, how, q)
+            rest_total, rest_positive = _multiples(r, rl, size, shift, how, other)
+            left = 1.0 - (head_total + rest_total)
+            takers = n + size if left >= 0.0 else head_positive + rest_positive
+            each = left / takers
+            total = _corrected(q, n, each, tau) + _corrected(other, size, each, tau)
+            kl = _loss(p, lp, q, n, total) + _loss(r, rl, other, size, total)
+        away = _away(p, q, n, 1.0 / total) + _away(r, other, size, 1.0 / total)
+        found[TV_LEAST, i] = found[TV_MOST, i] = 0.5 * away
+        found[KL_LEAST, i] = found[KL_MOST, i] = max(kl, 0.0)
 
 
 @njit(**BARE)
@@ -164,12 +166,10 @@ def _corrected(q, n, each, tau):
     return total
 
 
-@njit(**BARE)
-def _away(p, q, n, total):
-    away, factor = 0.0, 1.0 / total
-    for a in range(n):
-        away += abs(p[a] - q[a] * factor)
-    return away
+@over_entries(reads=2, sums=1)
+def _away(p, q, factor):
+    """Sum |p - q factor|."""
+    return [abs(p - q * factor)]
 
 
 @njit(**BARE)

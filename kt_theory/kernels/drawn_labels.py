@@ -7,34 +7,28 @@ import math
 from numba import njit
 
 from kt_theory.kernels.exact import binomial
-from kt_theory.kernels.exponentials import exponentials
-from kt_theory.kernels.kept_labels import hidden_plogp
-from kt_theory.kernels.options import BARE
+from kt_theory.kernels.options import BARE, INLINE
 from kt_theory.kernels.policy_numbers import (
+    CAP,
+    EVEN,
+    HEAPED,
     KL_LEAST,
     KL_MOST,
     LIGHT,
-    LP,
-    ORDER,
+    MASS,
+    OTHER,
     POOLED,
-    POWERS,
     RL,
     SIZE,
+    SPARE,
     STORED,
     TV_LEAST,
     TV_MOST,
-    P,
     R,
 )
+from kt_theory.kernels.row_sums import over_entries
 
 _SQUARED = 4096  # above so many draws (1-p)^N is an exponential
-
-UNSEEN, MISSING, ABOVE, SQUARE, CROSSED, BELOW, ENTROPY, VARIANCE = range(8)
-"""Sums over labels for `stated`; each label p is unseen with probability q = (1-p)^N.
-
-q; p q; (p - c)^+ q; (p - c)^2 q (1-q); those above c of (p - c) p q / (1-p), those below of (c - p)
-p q / (1-p); p log p q; p^2 q (1-q).
-"""
 
 
 @njit(**BARE)
@@ -42,51 +36,102 @@ def _missed(p, draws):
     """Return (1-p)^draws."""
     if draws > _SQUARED:
         return math.exp(draws * math.log1p(-p)) if p < 1.0 else 0.0
-    base, power = 1.0 - p, 1.0
-    while draws > 0:
-        if draws & 1:
-            power *= base
+    return _power(1.0 - p, draws)
+
+
+@njit(**BARE)
+def _power(base, exponent):
+    power = 1.0
+    while exponent > 0:
+        power *= base if exponent & 1 else 1.0
         base *= base
-        draws >>= 1
+        exponent >>= 1
     return power
 
 
 @njit(**BARE)
-def _all_missed(p, n, draws, base, chances):
-    """Write (1-p)^draws of the first n labels to `chances`: a bit of the exponent at a time, so
-    that labels lie side by side in vectors.
-    """
-    if draws > _SQUARED:
+def _all_missed(weights, factor, largest, n, draws, missed):
+    """Write (1-q)^draws of the first n labels, q = weights factor, no weight above `largest`."""
+    if draws <= _SQUARED:
+        _missed_by_squares(weights, missed, n, factor, draws)
+    elif draws * largest * factor <= LIGHT:
+        _missed_by_series(weights, missed, n, factor, float(draws))
+    else:
         for a in range(n):
-            chances[a] = _missed(p[a], draws)
-        return
-    for a in range(n):
-        base[a] = 1.0 - p[a]
-        chances[a] = 1.0
-    while draws > 0:
-        if draws & 1:
-            for a in range(n):
-                chances[a] *= base[a]
-        for a in range(n):
-            base[a] *= base[a]
-        draws >>= 1
+            missed[a] = _missed(weights[a] * factor, draws)
+
+
+@over_entries(reads=1, writes=1, sums=0)
+def _missed_by_squares(weight, factor, draws):
+    """Write (1-q)^N, q = weight factor."""
+    return [(1.0 - weight * factor).power(draws)]
+
+
+@over_entries(reads=1, writes=1, sums=0)
+def _missed_by_series(weight, factor, draws):
+    """The same, N q at most `LIGHT`."""
+    return [_missed_light(weight * factor, draws)]
+
+
+def _missed_light(p, draws):
+    """Return (1-p)^N, N p at most `LIGHT`: the binomial series."""
+    x = 1.0 - (draws - 4.0) * p * 0.2
+    x = 1.0 - (draws - 3.0) * p * 0.25 * x
+    x = 1.0 - (draws - 2.0) * p * (1.0 / 3.0) * x
+    x = 1.0 - (draws - 1.0) * p * 0.5 * x
+    return 1.0 - draws * p * x
 
 
 @njit(**BARE)
-def _half_deviation(p, draws):
-    """Return E|X/N - p| / 2, X ~ Bin(N, p): p (1-p)^N where N p < 1, de Moivre's form elsewhere."""
-    if draws * p < 1.0:
-        return p * _missed(p, draws)
-    above = math.floor(draws * p) + 1.0
-    if p >= 1.0 or above > draws:
+def _over_q(q, draws, choose):
+    """Return E|X/N - q| / (2q), X ~ Bin(N, q): (1-q)^N where N q < 1, de Moivre's form elsewhere.
+    `choose` has C(N-1, j) for j below N, unless it is shorter than that.
+    """
+    if draws * q < 1.0:
+        return _missed(q, draws)
+    above = math.floor(draws * q) + 1
+    if q >= 1.0 or above > draws:
         return 0.0
-    return (1.0 - p) * above / draws * binomial(above, float(draws), p, 1.0 - p)
+    if draws <= choose.size:
+        return choose[above - 1] * _power(q, above - 1) * _power(1.0 - q, draws - above + 1)
+    return (1.0 - q) * above / (draws * q) * binomial(float(above), float(draws), q, 1.0 - q)
+
+
+@njit(**BARE)
+def _heavy(p, weights, factor, n, draws, missed, choose, falling):
+    """Return what is lacking in the sum of p (1-q)^N, q = weights factor, to that of
+    p E|X/N - q| / (2q): it differs where N q is 1 or more.
+    """
+    more = 0.0
+    for a in range(n):
+        q = weights[a] * factor
+        if draws * q >= 1.0:
+            more += p[a] * (_over_q(q, draws, choose) - missed[a])
+        elif falling:
+            break
+    return more
+
+
+@over_entries(reads=2, sums=2)
+def _sums(p, missed):
+    """Sum 1 - (1-p)^N and p (1-p)^N."""
+    return [1.0 - missed, p * missed]
+
+
+@njit(**BARE)
+def _fill(rows, draws):
+    """Write (1-p)^N of the labels of all heads, unless they are there."""
+    if rows.draws[0] != draws:
+        rows.draws[0] = draws
+        for i in range(rows.count):
+            p = rows.p[i]
+            _all_missed(p, 1.0, p[0], rows.n[i], draws, rows.missed[i])
 
 
 @njit(**BARE)
 def _light_sum(powers, draws):
-    """Return the sum of p^j (1-p)^N over the light labels of the rest, of the sums of powers from j
-    on.
+    """Return the sum of p^j (1-p)^N, or of (1-p)^N - 1, over the light labels of the rest, of the
+    sums of powers from j on, or of 0 and those from 1 on.
     """
     total, factor = 0.0, 1.0
     for j in range(powers.size):
@@ -96,36 +141,36 @@ def _light_sum(powers, draws):
 
 
 @njit(**BARE)
-def _unseen(row, draws):
-    """Return how many known labels N draws are expected to leave."""
-    p, n, r, heavy, powers, scratch, rest = (
-        row.head[P],
-        row.n,
-        row.rest[R],
-        row.heavy,
-        row.head[POWERS],
-        row.head,
-        row.rest,
-    )
-    known = _light_sum(powers[: ORDER + 1], draws)
-    _all_missed(p, n, draws, scratch[6], scratch[7])
-    for a in range(n):
-        known += scratch[7, a]
-    _all_missed(r, heavy, draws, rest[3], rest[2])
-    for a in range(heavy):
-        known += rest[2, a]
-    return known
+def _rest_sums(rows, draws):
+    """Return the sums of 1 - (1-p)^N and p (1-p)^N over the rest; leave (1-p)^N in OTHER for its
+    heavy labels.
+    """
+    if rows.size == 0:
+        return 0.0, 0.0
+    rest, heavy = rows.rest, rows.heavy
+    _all_missed(rest[R], 1.0, 1.0, heavy, draws, rest[OTHER])
+    seen, missing = _sums(rest[R], rest[OTHER], heavy)
+    return seen - _light_sum(rows.powers, draws), missing + _light_sum(rows.powers[1:], draws)
 
 
 @njit(**BARE)
-def _unseen_hidden(row, draws):
-    """Return how many hidden labels N draws are expected to leave at least: if all are equal."""
-    mass, hidden = row.mass, row.hidden
-    return hidden * _missed(mass / hidden, draws) if mass > 0.0 else float(hidden)
+def _stored(rows, i, draws):
+    """Return how many labels of row i N draws are expected to see at most: if the hidden ones are
+    equal.
+    """
+    p, n, missed, mass = rows.p[i], rows.n[i], rows.missed[i], rows.facts[MASS, i]
+    if rows.draws[0] != draws:
+        missed = rows.spare[1]
+        _all_missed(p, 1.0, p[0], n, draws, missed)
+    seen = _sums(p, missed, n)[0] + _rest_sums(rows, draws)[0]
+    if mass > 0.0:
+        hidden = rows.labels - n - rows.size
+        seen += hidden * (1.0 - _missed(mass / hidden, draws))
+    return seen
 
 
 @njit(**BARE)
-def _hidden_deviation(row, draws):
+def _hidden_deviation(rows, i, draws, choose):
     """Return bounds on the sum of E|X/N - p| / 2 over the hidden labels.
 
     f(p) = p (1-p)^N is concave up to 1/N, so that the corners of the polytope hold the least and
@@ -133,157 +178,160 @@ def _hidden_deviation(row, draws):
     tangent at M/h an upper one as long as its slope is at least (1-1/N)^N, which no f(p)/p beyond
     1/N exceeds. Elsewhere f(p) is at most half the standard deviation, which is concave.
     """
-    mass, hidden, cap = row.mass, row.hidden, row.cap
+    mass, cap = rows.facts[MASS, i], rows.facts[CAP, i]
+    hidden = rows.labels - rows.n[i] - rows.size
     if mass <= 0.0:
         return 0.0, 0.0
     even = mass / hidden
-    most = hidden * _half_deviation(even, draws)
+    most = mass * _over_q(even, draws, choose)
+    least = _over_q(cap, draws, choose)
     if draws * cap < 1.0:
         full = min(math.floor(mass / cap), hidden)
         left = min(max(mass - full * cap, 0.0), cap)
-        least = full * _half_deviation(cap, draws) + _half_deviation(left, draws)
+        least = full * cap * least + left * _over_q(left, draws, choose)
         return min(least, most), most
-    least = mass * _half_deviation(cap, draws) / cap
     slope = _missed(even, draws - 1) * (1.0 - (draws + 1) * even)
     if slope < _missed(1.0 / draws, draws):
         most = min(mass, 0.5 * hidden * math.sqrt(even * (1.0 - even) / draws))
-    return min(least, most), most
+    return min(mass * least, most), most
 
 
 @njit(**BARE)
-def drawn(row, labels, what, power, q, other, found):
-    """Frequencies of N draws, from p or from p^t with weights."""
-    p = row.head[P]
-    draws = what[POOLED]
-    if power == 1.0:
-        n, r, heavy, powers = row.n, row.rest[R], row.heavy, row.head[POWERS]
-        known = _light_sum(powers[1 : ORDER + 1], draws)
-        unseen = _light_sum(powers[: ORDER + 1], draws)
-        _all_missed(p, n, draws, row.head[6], q)
-        _all_missed(r, heavy, draws, row.rest[3], other)
-        for x, chances in ((p[:n], q), (r[:heavy], other)):
-            lost, left = 0.0, 0.0
-            for a in range(x.size):
-                left += chances[a]
-                if draws * x[a] < 1.0:
-                    lost += x[a] * chances[a]
-                else:
-                    lost += _half_deviation(x[a], draws)
-            known += lost
-            unseen += left
-        low, high = _hidden_deviation(row, draws)
-        found[TV_LEAST], found[TV_MOST] = known + low, min(known + high, 1.0)
-        if draws != what[SIZE]:
-            unseen = _unseen(row, what[SIZE])
-        found[STORED] = labels - unseen - _unseen_hidden(row, what[SIZE])
-    else:
-        _weighted(row, what, power, q, other, found)
-    if p[0] < 1.0:
-        found[KL_LEAST] = found[KL_MOST] = math.inf
+def drawn(rows, what, choose, found):
+    """Frequencies of N draws."""
+    draws, rest = what[POOLED], rows.rest
+    _fill(rows, draws)
+    for i in range(rows.count):
+        p, n, missed = rows.p[i], rows.n[i], rows.missed[i]
+        found[STORED, i] = _stored(rows, i, what[SIZE])
+        known = _sums(p, missed, n)[1] + _rest_sums(rows, draws)[1]
+        known += _heavy(p, p, 1.0, n, draws, missed, choose, True)
+        known += _heavy(rest[R], rest[R], 1.0, rows.heavy, draws, rest[OTHER], choose, False)
+        low, high = _hidden_deviation(rows, i, draws, choose)
+        found[TV_LEAST, i], found[TV_MOST, i] = known + low, min(known + high, 1.0)
+        found[KL_LEAST, i] = found[KL_MOST, i] = _without(p[0])
 
 
 @njit(**BARE)
-def _missed_light(p, draws):
-    """Return (1-p)^N, N p at most `LIGHT`: the binomial series."""
-    x = 1.0 - (draws - 4) * p / 5.0
-    x = 1.0 - (draws - 3) * p / 4.0 * x
-    x = 1.0 - (draws - 2) * p / 3.0 * x
-    x = 1.0 - (draws - 1) * p / 2.0 * x
-    return 1.0 - draws * p * x
+def _without(first):
+    """Return KL(p||q) of a copy that surely leaves labels out unless the first has all."""
+    return math.inf if first < 1.0 else 0.0
+
+
+@over_entries(reads=1, writes=1, sums=1)
+def _raised(log, power):
+    """Write p^t; their sum."""
+    weight = (log * power).exp()
+    return [weight, weight]
+
+
+@over_entries(reads=3, sums=3)
+def _weighted_sums(p, weight, missed):
+    """Sum p (1-q)^N, p^2 / weight and 1 - (1-q)^N."""
+    return [p * missed, (p * (p / weight)).where(p > 0.0), 1.0 - missed]
 
 
 @njit(**BARE)
-def _parts(p, n, draws, weights, factor, scratch):
-    """Return the sum of E|X p/(N q) - p| / 2 over the first n labels, q = factor weights, and that
-    of p^2 / weights; leave (1-q)^N in scratch[7] and q in scratch[9].
+def _parts(p, weights, factor, largest, n, draws, once, missed, choose, falling):
+    """Return the sum of E|X p/(N q) - p| / 2 over the first n labels, q = factor weights, that of
+    p^2 / weights, and how many of the labels are seen by `once` draws.
     """
-    chances, q = scratch[7], scratch[9]
-    for a in range(n):
-        q[a] = weights[a] * factor
-    _all_missed(q, n, draws, scratch[6], chances)
-    lost, square = 0.0, 0.0
-    for a in range(n):
-        if p[a] > 0.0:
-            if draws * q[a] < 1.0:
-                lost += p[a] * chances[a]
-            else:
-                lost += p[a] * (_half_deviation(q[a], draws) / q[a])
-            square += p[a] * (p[a] / weights[a])
-    return lost, square
+    _all_missed(weights, factor, largest, n, draws, missed)
+    lost, square, seen = _weighted_sums(p, weights, missed, n)
+    if draws * largest * factor >= 1.0:
+        lost += _heavy(p, weights, factor, n, draws, missed, choose, falling)
+    if once != draws:
+        _all_missed(weights, factor, largest, n, once, missed)
+        _, _, seen = _weighted_sums(p, weights, missed, n)
+    return lost, square, seen
 
 
 @njit(**BARE)
-def _weighted(row, what, power, head, other, found):
+def weighted(rows, what, power, choose, found):
     """Draws from q ~ p^t, each with the weight p/q, divided by the sum W of all weights.
 
     1/2 sum_a E|X p/(N q) - p| is exact; dividing by W moves the copy by |W - 1| / 2, whose mean is
     at most half the standard deviation sqrt((sum p^2/q - 1) / N).
     """
-    p, lp, n, r, rl, size = row.head[P], row.head[LP], row.n, row.rest[R], row.rest[RL], row.size
-    mass, hidden, cap = row.mass, row.hidden, row.cap
-    draws, once = what[POOLED], what[SIZE]
-    known = 0.0
-    raised, scale = row.head[6], row.head[7]
-    for a in range(n):
-        raised[a] = power * lp[a]
-    exponentials(raised, n, head, scale)
-    for a in range(n):
-        known += head[a]
-    raised, scale = row.rest[3], row.rest[4]
-    for a in range(size):
-        raised[a] = power * rl[a]
-    exponentials(raised, size, other, scale)
-    for a in range(size):
-        known += other[a]
-    low_z, high_z = known, known
-    if mass > 0.0:
-        even = hidden * math.exp(power * math.log(mass / hidden))
-        full = min(math.floor(mass / cap), hidden)
-        left = max(mass - full * cap, 0.0)
-        heaped = full * cap**power + left**power
-        low_z += min(even, heaped)
-        high_z += max(even, heaped)
-    factor, other_factor = 1.0 / low_z, 1.0 / high_z
-    alike = draws == once
-    scratch = row.head
-    low, square = _parts(p, n, draws, head, factor, scratch)
-    stored = float(n)
-    if not alike:
-        _all_missed(scratch[9], n, once, scratch[6], scratch[7])
-    for a in range(n):
-        stored -= scratch[7, a]
-    high = low
-    if mass > 0.0:
-        high, _ = _parts(p, n, draws, head, other_factor, scratch)
-    for a in range(size):
-        if r[a] > 0.0:
-            q = other[a] * factor
-            if draws * q <= LIGHT:
-                chance = _missed_light(q, draws)
-                low += r[a] * chance
-                stored += 1.0 - (chance if alike else _missed_light(q, once))
-            else:
-                low += r[a] * (_half_deviation(q, draws) / q)
-                stored += 1.0 - _missed(q, once)
-            square += r[a] * (r[a] / other[a])
-    if mass > 0.0:
-        # A hidden label misses no more than its p, and no less than where its q is largest.
-        q = min(cap**power / low_z, 1.0)
-        low += mass * _half_deviation(q, draws) / q
-        high += mass
-        even = hidden * (mass / hidden) ** (2.0 - power)
-        square += mass * cap ** (1.0 - power) if power < 1.0 else even
-        share = (high_z - known) / high_z
-        stored += hidden * (1.0 - _missed(share / hidden, once))
-    else:
+    rest, size, draws, once = rows.rest, rows.size, what[POOLED], what[SIZE]
+    weights, missed, others = rows.spare[0], rows.spare[1], rest[OTHER]
+    for i in range(rows.count):
+        p, n, mass, cap = rows.p[i], rows.n[i], rows.facts[MASS, i], rows.facts[CAP, i]
+        hidden = rows.labels - n - size
+        known = _raised(rows.lp[i], weights, n, power) + _raised(rest[RL], others, size, power)
+        low_z, high_z = known, known
+        if mass > 0.0:
+            even = hidden * math.exp(power * math.log(mass / hidden))
+            full = min(math.floor(mass / cap), hidden)
+            left = max(mass - full * cap, 0.0)
+            heaped = full * cap**power + left**power
+            low_z += min(even, heaped)
+            high_z += max(even, heaped)
+        factor, first, last = 1.0 / low_z, weights[0], weights[n - 1]
+        low, square, stored = _parts(
+            p, weights, factor, first, n, draws, once, missed, choose, True
+        )
+        if size > 0:
+            lost, more, seen = _parts(
+                rest[R], others, factor, last, size, draws, once, rest[SPARE], choose, False
+            )
+            low, square, stored = low + lost, square + more, stored + seen
         high = low
-    spread = 0.5 * math.sqrt(max(high_z * square - 1.0, 0.0) / draws)
-    found[TV_LEAST], found[TV_MOST] = max(low - spread, 0.0), min(high + spread, 1.0)
-    found[STORED] = stored
+        if mass > 0.0:
+            # A hidden label misses no more than its p, and no less than where its q is largest.
+            high = mass
+            high += _parts(
+                p, weights, 1.0 / high_z, first, n, draws, draws, missed, choose, True
+            )[0]
+            low += mass * _over_q(min(cap**power / low_z, 1.0), draws, choose)
+            even = hidden * (mass / hidden) ** (2.0 - power)
+            square += mass * cap ** (1.0 - power) if power < 1.0 else even
+            share = (high_z - known) / high_z
+            stored += hidden * (1.0 - _missed(share / hidden, once))
+        spread = 0.5 * math.sqrt(max(high_z * square - 1.0, 0.0) / draws)
+        found[TV_LEAST, i], found[TV_MOST, i] = max(low - spread, 0.0), min(high + spread, 1.0)
+        found[STORED, i] = stored
+        found[KL_LEAST, i] = found[KL_MOST, i] = _without(p[0])
+
+
+@over_entries(reads=3, sums=6)
+def _spread(p, log, missed, c):
+    """Sum, of q = (1-p)^N: (p - c)^+ q; (p - c)^2 q (1-q); those above c of (p - c) p q / (1-p);
+    those below of (c - p) p q / (1-p); p log p q; p^2 q (1-q).
+    """
+    gap, part, seen = p - c, missed * (1.0 - missed), 1.0 - p
+    crossed = (gap * p * missed / seen).where(seen > 0.0)
+    entropy = (p * log * missed).where(p > 0.0)
+    return [
+        gap.positive() * missed,
+        gap * gap * part,
+        crossed.positive(),
+        (0.0 - crossed).positive(),
+        entropy,
+        p * p * part,
+    ]
+
+
+@over_entries(reads=2, sums=6)
+def _spread_light(p, log, draws, c):
+    """The same for light labels, with 1 - q at most N p and q at most 1, and what follows from that
+    still to be multiplied: sum (p - c)^+ q, those above c of (p - c)^2 p and (p - c) p, the p of
+    the others, p log p q, p^3.
+    """
+    missed, above = _missed_light(p, draws), (p - c).positive()
+    lifted = above * p
+    return [
+        above * missed,
+        above * lifted,
+        lifted,
+        p - p.where(above > 0.0),
+        (p * log * missed).where(p > 0.0),
+        p * p * p,
+    ]
 
 
 @njit(**BARE)
-def stated(row, labels, what, q, other, found):
+def stated(rows, what, choose, found):
     """N draws, each with its probability; the mass that was not drawn is shared equally.
 
     With Z the unseen labels, U their number, R their mass, the loss is 1/2 sum_Z |p - R/U|. With c
@@ -293,128 +341,71 @@ def stated(row, labels, what, q, other, found):
     |R - cU| is at most the standard deviation: being unseen is negatively associated, and the
     covariance of two labels at most N p p' (1-p)^(N-1) (1-p')^(N-1).
     """
-    p, lp, n, r, rl, size = row.head[P], row.head[LP], row.n, row.rest[R], row.rest[RL], row.size
-    heavy, powers, mass, hidden = row.heavy, row.head[POWERS], row.mass, row.hidden
     draws = what[POOLED]
-    sums = powers[ORDER + 1 : ORDER + 9]
-    sums[:] = 0.0
-    sums[UNSEEN], sums[MISSING] = (
-        _light_sum(powers[: ORDER + 1], draws),
-        _light_sum(powers[1 : ORDER + 1], draws),
-    )
-    _all_missed(p, n, draws, row.head[6], q)
-    _all_missed(r, heavy, draws, row.rest[3], other)
-    _count(p, n, q, sums)
-    _count(r, heavy, other, sums)
-    left = sums[UNSEEN]
-    if draws != what[SIZE]:
-        left = _unseen(row, what[SIZE])
-        _all_missed(r, heavy, draws, row.rest[3], other)
-    found[STORED] = labels - left - _unseen_hidden(row, what[SIZE])
-    if mass > 0.0:
-        _stated_hidden(row, labels, draws, sums, q, found)
-        return
-    unseen, missing = sums[UNSEEN] + hidden, sums[MISSING]
+    _fill(rows, draws)
+    for i in range(rows.count):
+        found[STORED, i] = _stored(rows, i, what[SIZE])
+        seen, missing = _sums(rows.p[i], rows.missed[i], rows.n[i])
+        if rows.facts[MASS, i] > 0.0:
+            _stated_hidden(rows, i, draws, choose, missing, found)
+        else:
+            _stated_known(rows, i, draws, seen, missing, found)
+
+
+@njit(**INLINE)
+def _stated_known(rows, i, draws, seen, missing, found):
+    """Rows that hide no mass."""
+    rest, labels, heavy = rows.rest, rows.labels, rows.heavy
+    more, rest_missing = _rest_sums(rows, draws)
+    unseen = labels - (seen + more)
+    missing += rest_missing
     c = missing / unseen if unseen > 0.0 else 0.0
-    _spread(p, lp, n, q, c, sums)
-    _spread(r, rl, heavy, other, c, sums)
-    _spread_light(r, rl, heavy, size, draws, c, sums)
-    deviation = math.sqrt(sums[SQUARE] + 2.0 * draws * sums[CROSSED] * sums[BELOW])
+    above, square, crossed, below, entropy, variance = _spread(
+        rows.p[i], rows.lp[i], rows.missed[i], rows.n[i], c
+    )
+    if rows.size > 0:
+        first = _spread(rest[R], rest[RL], rest[OTHER], heavy, c)
+        light = _spread_light(rest[R][heavy:], rest[RL][heavy:], rows.size - heavy, float(draws), c)
+        above += first[0] + light[0]
+        square += first[1] + draws * (light[1] + c * c * light[3])
+        crossed += first[2] + light[2]
+        below += first[3] + c * light[3]
+        entropy += first[4] + light[4]
+        variance += first[5] + draws * light[5]
+    deviation = math.sqrt(square + 2.0 * draws * crossed * below)
     part = 0.5
     if labels > 3 * draws:
         part = draws / (labels - draws)
-    found[TV_LEAST] = max(sums[ABOVE] - part * deviation, 0.0)
-    found[TV_MOST] = min(sums[ABOVE] + 0.5 * deviation, missing)
+    found[TV_LEAST, i] = max(above - part * deviation, 0.0)
+    found[TV_MOST, i] = min(above + 0.5 * deviation, missing)
+    found[KL_LEAST, i] = found[KL_MOST, i] = 0.0
     if missing > 0.0:
         # -x log x is concave, and R log R at most R log r + R (R - r) / r.
-        level = sums[ENTROPY] - missing * math.log(missing)
-        few = level + missing * math.log(max(labels - draws, 1)) - sums[VARIANCE] / missing
-        found[KL_LEAST] = max(few, 0.0)
-        found[KL_MOST] = max(level + missing * math.log(labels), 0.0)
+        level = entropy - missing * math.log(missing)
+        few = level + missing * math.log(max(labels - draws, 1)) - variance / missing
+        found[KL_LEAST, i] = max(few, 0.0)
+        found[KL_MOST, i] = max(level + missing * math.log(labels), 0.0)
 
 
-@njit(**BARE)
-def _count(p, n, chances, sums):
-    unseen, missing = 0.0, 0.0
-    for a in range(n):
-        unseen += chances[a]
-        missing += p[a] * chances[a]
-    sums[UNSEEN] += unseen
-    sums[MISSING] += missing
-
-
-@njit(**BARE)
-def _spread(p, lp, n, chances, c, sums):
-    above, square, crossed, below, entropy, variance = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for a in range(n):
-        x, chance = p[a], chances[a]
-        gap = x - c
-        part = chance * (1.0 - chance)
-        square += gap * gap * part
-        if gap > 0.0:
-            above += gap * chance
-            crossed += gap * x * chance / (1.0 - x) if x < 1.0 else 0.0
-        else:
-            below -= gap * x * chance / (1.0 - x) if x < 1.0 else 0.0
-        if x > 0.0:
-            entropy += x * lp[a] * chance
-            variance += x * x * part
-    sums[ABOVE] += above
-    sums[SQUARE] += square
-    sums[CROSSED] += crossed
-    sums[BELOW] += below
-    sums[ENTROPY] += entropy
-    sums[VARIANCE] += variance
-
-
-@njit(**BARE)
-def _spread_light(r, rl, start, stop, draws, c, sums):
-    """The same for light labels: 1 - q is at most N p, and q at most 1."""
-    above, entropy, variance, mass, square, crossed = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for a in range(start, stop):
-        x = r[a]
-        if x > 0.0:
-            chance = _missed_light(x, draws)
-            entropy += x * rl[a] * chance
-            variance += x * x * x
-            if x > c:
-                above += (x - c) * chance
-                square += (x - c) * (x - c) * x
-                crossed += (x - c) * x
-            else:
-                mass += x
-    sums[ABOVE] += above
-    sums[ENTROPY] += entropy
-    sums[VARIANCE] += draws * variance
-    sums[SQUARE] += draws * (square + c * c * mass)
-    sums[CROSSED] += crossed
-    sums[BELOW] += c * mass
-
-
-@njit(**BARE)
-def _stated_hidden(row, labels, draws, sums, chances, found):
+@njit(**INLINE)
+def _stated_hidden(rows, i, draws, choose, known, found):
     """The loss is sum_Z (p - R/U)^+, R/U at most 1/(A-N), and at most R."""
-    p, lp, n = row.head[P], row.head[LP], row.n
-    mass, hidden, cap = row.mass, row.hidden, row.cap
-    known = sums[MISSING]
+    labels, mass, cap = rows.labels, rows.facts[MASS, i], rows.facts[CAP, i]
     share = 1.0
     if labels > draws:
         share = 1.0 / (labels - draws)
-    for a in range(n):
-        x, chance = p[a], chances[a]
-        if x > 0.0:
-            part = x * chance
-            sums[ABOVE] += max(x - share, 0.0) * chance
-            sums[ENTROPY] += lp[a] * part
-            sums[VARIANCE] += x * part * (1.0 - chance)
-    least, most = known + mass * _missed(cap, draws), known + _hidden_deviation(row, draws)[1]
-    found[TV_LEAST], found[TV_MOST] = sums[ABOVE], min(most, 1.0)
-    low, high = hidden_plogp(mass, hidden, cap)
+    above, _, _, _, entropy, variance = _spread(
+        rows.p[i], rows.lp[i], rows.missed[i], rows.n[i], share
+    )
+    missed = _missed(cap, draws)
+    least, most = known + mass * missed, known + _hidden_deviation(rows, i, draws, choose)[1]
+    found[TV_LEAST, i], found[TV_MOST, i] = above, min(most, 1.0)
+    low, high = rows.facts[EVEN, i], rows.facts[HEAPED, i]
     first, last = -least * math.log(least), -most * math.log(most)
-    variance = (sums[VARIANCE] + mass * cap) / least
-    few = sums[ENTROPY] + low + min(first, last) + least * math.log(max(labels - draws, 1))
+    variance = (variance + mass * cap) / least
+    few = entropy + low + min(first, last) + least * math.log(max(labels - draws, 1))
     top = max(first, last)
     if least < 1.0 / math.e < most:
         top = 1.0 / math.e
-    many = sums[ENTROPY] + _missed(cap, draws) * high + top + most * math.log(labels)
-    found[KL_LEAST], found[KL_MOST] = max(few - variance, 0.0), max(many, 0.0)
+    many = entropy + missed * high + top + most * math.log(labels)
+    found[KL_LEAST, i], found[KL_MOST, i] = max(few - variance, 0.0), max(many, 0.0)

@@ -31,41 +31,57 @@ UNITS = 2.0**40
 
 ROUNDING = 2.0**-52
 
-P, LP, TAIL, PLOGP, Q, POWERS = range(6)
-"""Rows of `Row.head`; those behind them are scratch."""
+MASS, CAP, EVEN, HEAPED = range(4)
+"""Rows of `Rows.facts`: the mass of the hidden labels, what none of them exceeds, and the least and
+the largest sum of p log p over them."""
 
-R, RL, OTHER = range(3)
-"""Rows of `Row.rest`; those behind them are scratch."""
+R, RL, OTHER, SPARE = range(4)
+"""Rows of `Rows.rest`: p and log p of the labels that are not in the head, and scratch."""
 
 
-class Row(NamedTuple):
-    """A row of the teacher, laid out for all policies.
+class Rows(NamedTuple):
+    """Some rows of the teacher, laid out for all policies; one at a time where they have a rest.
 
     Attributes
     ----------
-    head : (10, H + 1) float64
-        p and log p of the labels that are known one by one, in descending order; the mass from each
-        on, beyond them too; the sum of p log p before each; scratch; sums of powers of light ones.
-    rest : (5, A) float64
-        p and log p of the other known ones.
-    n, size : int
-        How many there are of both.
+    p, lp : (c, W) float64
+        p and log p of the labels that are known one by one, in descending order.
+    tail, plogp : (c, W) float64
+        The mass from each of those on, beyond them too; the sum of p log p before each.
+    missed : (c, W) float64
+        (1-p)^N of each, N the number in `draws`; 0 where they are not written yet.
+    draws : (1,) int64
+    spare : (2, W) float64
+        Scratch.
+    n : (c,) int64
+        How many labels are in the head.
+    facts : (4, c) float64
+    rest : (4, A) float64
+    powers : (ORDER + 1,) float64
+        0, and the sums of powers 1 to ORDER of the light ones of the rest.
+    count : int
+        How many rows there are.
+    labels, size : int
+        A, and how many labels are in the rest.
     heavy : int
         How many of the rest are no light ones; they come first.
-    hidden : int
-        How many labels are not known.
     rest_plogp : float
         The sum of p log p over the rest.
-    mass, cap : float
-        The mass of the hidden labels, and what none of them exceeds.
     """
 
-    head: np.ndarray
+    p: np.ndarray
+    lp: np.ndarray
+    tail: np.ndarray
+    plogp: np.ndarray
+    missed: np.ndarray
+    draws: np.ndarray
+    spare: np.ndarray
+    n: np.ndarray
+    facts: np.ndarray
     rest: np.ndarray
-    n: int
+    powers: np.ndarray
+    count: int
+    labels: int
     size: int
     heavy: int
-    hidden: int
     rest_plogp: float
-    mass: float
-    cap: float

@@ -7,6 +7,8 @@ least and a largest value over all spreads. The spreads are a polytope whose cor
 as many labels as there is mass for; a sum of convex functions of one label is largest there, and
 least where all labels are equal; of concave ones the other way round.
 
+Rows that list some labels are taken several at a time, policy by policy; longer ones one by one.
+
 Legend: p, lp a row's probabilities and their logarithms; tail[j] the mass from label j on, beyond
 the head too; plogp[j] the sum of p log p over the first j; r, rl the rest; A labels; N draws.
 """
@@ -19,31 +21,34 @@ import numpy as np
 from numba import njit
 
 from kt_theory.kernels.coded_values import whole_coded
-from kt_theory.kernels.drawn_labels import drawn, stated
-from kt_theory.kernels.exponentials import exponentials
-from kt_theory.kernels.kept_labels import beyond, cut, reach, with_tail
+from kt_theory.kernels.drawn_labels import drawn, stated, weighted
+from kt_theory.kernels.kept_labels import hidden_plogp, kept
 from kt_theory.kernels.options import BARE, LEAF
 from kt_theory.kernels.policy_numbers import (
     AS_IS,
+    CAP,
     CHANNEL,
     CHANNEL_ERROR,
-    EVEN_TAIL,
+    EVEN,
+    HEAPED,
     KIND,
     KL_MOST,
     LIGHT,
+    MASS,
     POOLED,
+    RL,
     SAMPLED,
     SAMPLED_STATED,
     SHARE,
     SIZE,
     SOFT,
     STORED,
-    TAIL_MASS,
-    TOP_P,
     TV_MOST,
     UNITS,
-    Row,
+    R,
+    Rows,
 )
+from kt_theory.kernels.row_sums import over_entries
 from kt_theory.kernels.statistics import BINS, DROP, OFFSET, SCALE
 
 _GRID = 1.0 / SCALE
@@ -51,21 +56,9 @@ _GRID = 1.0 / SCALE
 
 @njit(**LEAF)
 def storage_losses(
-    heads,
-    lengths,
-    rows,
-    thresholds,
-    labels,
-    complete,
-    what,
-    how,
-    tables,
-    scratch,
-    rest,
-    found,
-    masses,
+    heads, lengths, logs, thresholds, complete, what, how, tables, room, found, masses
 ):
-    """Write the losses of every row under every policy to found (m, P, 5).
+    """Write the losses of every row under every policy to found (P, 5, m).
 
     Parameters
     ----------
@@ -73,181 +66,196 @@ def storage_losses(
         Log-probabilities in descending order.
     lengths : (m,) int64
         How many of them a row has.
-    rows : (m, A) float64
+    logs : (m, A) float64
         All log-probabilities in the order of the labels, where rows are longer than their heads;
         (0, 0) otherwise.
     thresholds : (m,) float64
         The last of each head: what is below it, or equal but no longer in the head, is the rest.
-    labels : int
-        A.
     complete : bool
         Whether what is listed is the whole of the mass, as of whole rows.
     what : (P, 4) int64
     how : (P, 5) float64
     tables : (P, T) float64
-        e^(-tau d j) of a policy that rounds to multiples of d, for codes j below T.
-    scratch : (10, H + 1) float64
-    rest : (5, A) float64, or (5, 0)
-    found : (m, P, 5) float64
+        Of a policy that rounds to multiples of d, e^(-tau d j) for codes j below T; of one that
+        draws N labels, N at most T, C(N-1, j) for j below N.
+    room : Rows
+        Room for `count` rows at a time, 1 where they are longer than their heads: W is H + 1 or
+        more, and S that and 4096 or more.
+    found : (P, 5, m) float64
         NaN where a head is too short for its row, though the rest is known.
     masses : (m,) float64
         The hidden mass of each row.
     """
-    policies = what.shape[0]
-    most = 1
+    policies, most = what.shape[0], 1
     for j in range(policies):
         if what[j, KIND] >= SAMPLED:
             most = max(most, what[j, POOLED], what[j, SIZE])
-    p, lp, tail, plogp, q, powers = (
-        scratch[0],
-        scratch[1],
-        scratch[2],
-        scratch[3],
-        scratch[4],
-        scratch[5],
-    )
-    r, rl, other = rest[0], rest[1], rest[2]
-    for i in range(heads.shape[0]):
-        n = lengths[i]
-        size = 0
-        if rows.shape[0] > 0:
-            size = _split_rest(heads[i], rows[i], thresholds[i], r, rl)
-        hidden = labels - n - size
-        rest_plogp, mass, cap = _prepare(
-            heads[i], n, r, rl, size, other, hidden, complete, p, lp, tail, plogp
+    r, rl, facts = room.rest[R], room.rest[RL], room.facts
+    for start in range(0, heads.shape[0], room.count):
+        stop = min(start + room.count, heads.shape[0])
+        size, heavy, rest_plogp = 0, 0, 0.0
+        if logs.shape[0] > 0:
+            size = _split_rest(heads[start, : lengths[start]], logs[start], thresholds[start], rl)
+        for i in range(stop - start):
+            n = lengths[start + i]
+            hidden = room.labels - n - size
+            rest_plogp = _lay_out(heads[start + i], n, hidden, complete, r, rl, size, room, i)
+            masses[start + i] = facts[MASS, i]
+        if size > 0:
+            light = LIGHT / most
+            if room.p[0, lengths[start] - 1] > light:
+                heavy = _heavy_first(r, rl, size, light)
+            _write_powers(r[heavy:], size - heavy, room.powers)
+        room.draws[0] = 0
+        rows = Rows(
+            room.p,
+            room.lp,
+            room.tail,
+            room.plogp,
+            room.missed,
+            room.draws,
+            room.spare,
+            lengths[start:stop],
+            facts,
+            room.rest,
+            room.powers,
+            stop - start,
+            room.labels,
+            size,
+            heavy,
+            rest_plogp,
         )
-        heavy = _light_powers(r, rl, size, LIGHT / most, powers)
-        masses[i] = mass
-        row = Row(scratch, rest, n, size, heavy, hidden, rest_plogp, mass, cap)
         for j in range(policies):
-            _one(row, labels, what[j], how[j], tables[j], q, other, found[i, j])
+            _one(rows, what[j], how[j], tables[j], found[j, :, start:stop])
 
 
 @njit(**BARE)
-def _split_rest(logs, row, threshold, r, rl):
+def _split_rest(head, row, threshold, rl):
     """Write the logarithms of the rest to rl; return how many."""
-    equal = 0
-    for j in range(logs.size - 1, -1, -1):
-        if logs[j] != threshold:
-            break
-        equal += 1
-    size = 0
+    size, alike = 0, 0
     for a in range(row.size):
         x = row[a]
-        if x < threshold:
-            rl[size] = x
-            size += 1
-        elif x == threshold:
-            if equal > 0:
-                equal -= 1
-            else:
-                rl[size] = x
-                size += 1
-    return size
+        rl[size] = x
+        size += x < threshold
+        alike += x == threshold
+    for j in range(head.size - 1, -1, -1):
+        if head[j] != threshold:
+            break
+        alike -= 1
+    rl[size : size + alike] = threshold
+    return size + alike
+
+
+@over_entries(reads=1, writes=1, sums=1)
+def _exponentials(log):
+    """Write e^x; their sum."""
+    p = log.exp()
+    return [p, p]
+
+
+@over_entries(reads=2, writes=2, sums=2)
+def _normalised(p, log, factor, shift):
+    """Write p factor and log p - shift; the sums of p and p log p."""
+    p, log = p * factor, log - shift
+    return [p, log, p, (p * log).where(p > 0.0)]
 
 
 @njit(**BARE)
-def _prepare(logs, n, r, rl, size, scale, hidden, complete, p, lp, tail, plogp):
-    """Fill p, lp, tail, plogp and r with a row that sums to 1; return the rest's sum of p log p,
-    the hidden mass and the cap.
+def _lay_out(logs, n, hidden, complete, r, rl, size, room, i):
+    """Fill row i of p, lp, tail, plogp and facts, r and rl with a row that sums to 1; return the
+    rest's sum of p log p.
     """
-    exponentials(logs, n, p, lp)
-    exponentials(rl, size, r, scale)
-    listed, more = 0.0, 0.0
-    for j in range(n):
-        listed += p[j]
-    for j in range(size):
-        more += r[j]
-    total = listed + more
+    p, lp, tail, plogp, facts = room.p[i], room.lp[i], room.tail[i], room.plogp[i], room.facts
+    total = _exponentials(logs, p, n) + _exponentials(rl, r, size)
     mass = 0.0
     if hidden > 0 and not complete and total < 1.0:
         mass = 1.0 - total
         total = 1.0
     shift, factor = math.log(total), 1.0 / total
-    rest_mass, rest_plogp = 0.0, 0.0
-    for j in range(size):
-        r[j] *= factor
-        rl[j] -= shift
-        rest_mass += r[j]
-        if r[j] > 0.0:
-            rest_plogp += r[j] * rl[j]
-    plogp[0] = 0.0
-    for j in range(n):
-        p[j] *= factor
-        lp[j] = logs[j] - shift
-        plogp[j + 1] = plogp[j] + (p[j] * lp[j] if p[j] > 0.0 else 0.0)
-    tail[n] = rest_mass + mass
+    rest_mass, rest_plogp = _normalised(r, rl, r, rl, size, factor, shift)
+    _normalised(p, logs, p, lp, n, factor, shift)
+    left = rest_mass + mass
+    tail[n] = left
     for j in range(n - 1, -1, -1):
-        tail[j] = tail[j + 1] + p[j]
+        left += p[j]
+        tail[j] = left
+    total = 0.0
+    for j in range(n):
+        plogp[j] = total
+        total += p[j] * lp[j] if p[j] > 0.0 else 0.0
+    plogp[n] = total
     cap = 0.0
     if hidden > 0:
         # Rounded values may hide more than their own cap allows: the least that holds it then.
         cap = max(p[n - 1], mass / hidden)
-    return rest_plogp, mass, cap
+    facts[MASS, i], facts[CAP, i] = mass, cap
+    facts[EVEN, i], facts[HEAPED, i] = hidden_plogp(mass, hidden, cap)
+    return rest_plogp
 
 
 @njit(**BARE)
-def _light_powers(r, rl, size, light, powers):
-    """Move the rest's labels above `light` to its front; write the sums of powers 0 to ORDER of the
-    others. Return how many are above.
-    """
+def _heavy_first(r, rl, size, light):
+    """Move the rest's labels above `light` to its front; return how many there are."""
     heavy = 0
-    s1, s2, s3, s4, s5, s6 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for j in range(size):
-        x = r[j]
-        if x > light:
-            r[j], r[heavy] = r[heavy], x
+        if r[j] > light:
+            r[j], r[heavy] = r[heavy], r[j]
             rl[j], rl[heavy] = rl[heavy], rl[j]
             heavy += 1
-        else:
-            x2 = x * x
-            s1 += x
-            s2 += x2
-            s3 += x2 * x
-            s4 += x2 * x2
-            s5 += x2 * x2 * x
-            s6 += x2 * x2 * x2
-    powers[0] = size - heavy
-    powers[1], powers[2], powers[3], powers[4], powers[5], powers[6] = s1, s2, s3, s4, s5, s6
     return heavy
 
 
 @njit(**BARE)
-def _one(row, labels, what, how, table, q, other, found):
-    """Write the losses of one row under one policy."""
-    n, size, hidden = row.n, row.size, row.hidden
-    kind, k = what[KIND], what[SIZE]
-    found[:] = 0.0
-    if kind == SAMPLED:
-        drawn(row, labels, what, how[SHARE], q, other, found)
+def _write_powers(r, size, powers):
+    """Write 0 and the sums of powers 1 to ORDER."""
+    powers[0] = 0.0
+    powers[1], powers[2], powers[3], powers[4], powers[5], powers[6] = _powers(r, size)
+
+
+@over_entries(reads=1, sums=6)
+def _powers(x):
+    """Sum x, x^2, ..., x^6."""
+    x2 = x * x
+    x4 = x2 * x2
+    return [x, x2, x2 * x, x4, x4 * x, x4 * x2]
+
+
+@njit(**BARE)
+def _one(rows, what, how, table, found):
+    """Write the losses of some rows under one policy."""
+    kind = what[KIND]
+    if kind == SAMPLED and how[SHARE] == 1.0:
+        drawn(rows, what, table, found)
+    elif kind == SAMPLED:
+        weighted(rows, what, how[SHARE], table, found)
     elif kind == SAMPLED_STATED:
-        stated(row, labels, what, q, other, found)
+        stated(rows, what, table, found)
     elif kind == SOFT:
-        found[STORED] = labels
-        if what[CHANNEL] != AS_IS and hidden > 0:
-            found[TV_MOST], found[KL_MOST] = how[CHANNEL_ERROR], math.inf
-        elif what[CHANNEL] != AS_IS:
-            whole_coded(row, what, how, table, q, other, found)
+        _all_kept(rows, what, how, table, found)
     else:
-        if kind == TOP_P:
-            k = reach(row, how[SHARE])
-        if k > n and size > 0:
-            found[:] = math.nan
-        elif k > n:
-            beyond(row, kind, k, how, found)
-        elif kind in (EVEN_TAIL, TAIL_MASS):
-            with_tail(row, labels, what, how, table, k, q, found)
-        else:
-            cut(row, what, how, table, k, q, found)
+        kept(rows, what, how, table, found)
+
+
+@njit(**BARE)
+def _all_kept(rows, what, how, table, found):
+    """Every value is kept."""
+    found[:] = 0.0
+    found[STORED] = rows.labels
+    if what[CHANNEL] == AS_IS:
+        return
+    if rows.labels > rows.n[0] + rows.size:
+        found[TV_MOST], found[KL_MOST] = how[CHANNEL_ERROR], math.inf
+    else:
+        whole_coded(rows, what, how, table, found)
 
 
 @njit(**LEAF)
 def add_up(found, wholes, fractions, infinite, largest, histogram):
-    """Add what was found of rows (m, P, 5), none of it negative.
+    """Add what was found of rows (P, 5, m), none of it negative.
 
     Parameters
     ----------
-    found : (m, P, 5) float64
+    found : (P, 5, m) float64
     wholes, fractions : (5, P) int64
         Of finite values: the sums of the whole parts, and of the rest in units of 2^-40.
     infinite : (5, P) int64
@@ -257,24 +265,27 @@ def add_up(found, wholes, fractions, infinite, largest, histogram):
     histogram : (P, BINS) int64
         Of the upper bounds of TV, as `statistics` reads it.
     """
-    rows, policies, columns = found.shape
+    policies, columns, rows = found.shape
     for j in range(policies):
         for column in range(columns):
+            values = found[j, column]
             whole_sum, fraction_sum, ends = np.int64(0), np.int64(0), 0
             for i in range(rows):
-                x = found[i, j, column]
-                if x == math.inf:
-                    ends += 1
-                else:
-                    whole = np.int64(x)
-                    whole_sum += whole
-                    fraction_sum += np.int64((x - whole) * UNITS + 0.5)
+                x = values[i]
+                finite = x < math.inf
+                ends += not finite
+                x = x if finite else 0.0
+                whole = np.int64(x)
+                whole_sum += whole
+                fraction_sum += np.int64((x - whole) * UNITS + 0.5)
             wholes[column, j] += whole_sum
             fractions[column, j] += fraction_sum
             infinite[column, j] += ends
+        values, most = found[j, TV_MOST], largest[j]
         for i in range(rows):
-            x = found[i, j, TV_MOST]
-            largest[j] = max(largest[j], x)
+            x = values[i]
+            most = max(most, x)
             on_grid = np.int64(x * SCALE + 0.5) * _GRID
             index = np.int64(np.float64(on_grid).view(np.uint64) >> DROP) - OFFSET + 1
             histogram[j, min(max(index, 0), BINS - 1)] += 1
+        largest[j] = most

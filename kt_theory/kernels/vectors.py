@@ -76,13 +76,22 @@ class Lanes:
 
     def load_some(self, address: Any, index: Any, wanted: Any) -> Any:
         """Return the reals from number `index` on in the lanes that are wanted, 0 in the others."""
-        kind, module = self.kind(REAL), self.builder.module
+        kind = self.kind(REAL)
         place = self.builder.bitcast(self.builder.gep(address, [index]), kind.as_pointer())
-        function = ir.FunctionType(kind, [place.type, INT, wanted.type, kind])
-        name = f"llvm.masked.load.v{self.width}f64.p0"
-        known = module.globals.get(name) or ir.Function(module, function, name)
-        align = ir.Constant(INT, 8)
-        return self.builder.call(known, [place, align, wanted, self.constant(REAL, 0.0)])
+        given = [place, ir.Constant(INT, 8), wanted, self.constant(REAL, 0.0)]
+        return self._masked(f"load.v{self.width}f64.p0", kind, given)
+
+    def store_some(self, vector: Any, address: Any, index: Any, wanted: Any) -> None:
+        """Write reals from entry number `index` on, in the lanes that are wanted alone."""
+        place = self.builder.bitcast(self.builder.gep(address, [index]), vector.type.as_pointer())
+        given = [vector, place, ir.Constant(INT, 8), wanted]
+        self._masked(f"store.v{self.width}f64.p0", ir.VoidType(), given)
+
+    def _masked(self, name: str, kind: Any, given: list[Any]) -> Any:
+        module, full = self.builder.module, f"llvm.masked.{name}"
+        function = ir.FunctionType(kind, [one.type for one in given])
+        known = module.globals.get(full) or ir.Function(module, function, full)
+        return self.builder.call(known, given)
 
     def size(self, x: Any) -> Any:
         """Return |x|."""
@@ -190,23 +199,31 @@ def loop_over_reals(
     addresses: Sequence[Any],
     carried: Sequence[Any],
     body: Callable[..., Sequence[Any]],
+    targets: Sequence[Any] = (),
 ) -> list[Any]:
-    """Write `carried = body(which, *vectors, *carried)` over the first `stop` entries of arrays of
-    reals; return the last `carried`.
+    """Write `written, carried = body(which, *vectors, *carried)`, one behind the other, over the
+    first `stop` entries of arrays of reals; return the last `carried`. What is written goes to the
+    same entries of `targets`.
 
     Whole vectors first. The last are filled up with zeros, and `which` says what lanes are entries;
     it is None where all are.
     """
-    builder = lanes.builder
+    builder, writes = lanes.builder, len(targets)
     whole = builder.and_(stop, number(-lanes.width))
 
     def full(i: Any, *so_far: Any) -> Sequence[Any]:
-        return body(None, *(lanes.load(address, i) for address in addresses), *so_far)
+        made = body(None, *(lanes.load(address, i) for address in addresses), *so_far)
+        for vector, target in zip(made[:writes], targets, strict=True):
+            lanes.store(vector, target, i)
+        return made[writes:]
 
     def last(i: Any, *so_far: Any) -> Sequence[Any]:
         wanted, at = lanes.below(i, builder.sub(stop, whole)), builder.add(whole, i)
         vectors = (lanes.load_some(address, at, wanted) for address in addresses)
-        return body(wanted, *vectors, *so_far)
+        made = body(wanted, *vectors, *so_far)
+        for vector, target in zip(made[:writes], targets, strict=True):
+            lanes.store_some(vector, target, at, wanted)
+        return made[writes:]
 
     sums = loop(builder, whole, lanes.width, carried, full)
     return loop(builder, builder.sub(stop, whole), lanes.width, sums, last)

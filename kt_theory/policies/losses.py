@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,8 +27,11 @@ ROWS = 2048
 CODES = 1024
 """Codes of rounded logarithms whose exponentials are in a table."""
 
+TOGETHER = 32
+"""So many short rows are looked at side by side."""
+
 _CELLS = 2**21
-_SCRATCH = 16
+_COLUMNS, _DIGITS = 5, 4096
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Question:
         return head if 2 * head < self.labels else self.labels
 
     def losses(self, block: Block) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield arrays (m, P, 5) of a block's rows in order, and their hidden masses (m,)."""
+        """Yield arrays (P, 5, m) of a block's rows in order, and their hidden masses (m,)."""
         rows = max(1, min(ROWS, _CELLS // block.logprobs.shape[1]))
         for start in range(0, len(block), rows):
             some = slice(start, start + rows)
@@ -80,10 +85,10 @@ class Question:
             The least and the largest TV, the same of KL(p||q), and how many labels are stored at
             most.
         """
-        return self.found(logs, labels)[0]
+        return np.moveaxis(self.found(logs, labels)[0], 2, 0)
 
     def found(self, logs: np.ndarray, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the losses of rows, and their hidden masses (m,)."""
+        """Return the losses of rows, (P, 5, m), and their hidden masses, (m,)."""
         if labels is not None:
             return self._kernel(logs, (labels != NO_LABEL).sum(axis=1))
         head = self.head
@@ -92,55 +97,84 @@ class Question:
         largest = np.partition(logs, self.labels - head, axis=1)[:, -head:]
         found, masses = self._kernel(_falling(largest), np.full(len(logs), head), logs)
         # Rows whose head does not reach the mass that a policy wants are sorted as a whole.
-        short = np.isnan(found[:, :, numbers.TV_LEAST])
-        rows, some = np.flatnonzero(short.any(axis=1)), np.flatnonzero(short.any(axis=0))
+        short = np.isnan(found[:, numbers.TV_LEAST])
+        some, rows = np.flatnonzero(short.any(axis=1)), np.flatnonzero(short.any(axis=0))
         if len(rows):
             asked = replace(self, policies=tuple(self.policies[j] for j in some))
             again, _ = asked._kernel(_falling(logs[rows]), np.full(len(rows), self.labels))
-            found[rows[:, None], some] = np.where(
-                short[rows[:, None], some, None], again, found[rows[:, None], some]
-            )
+            for j, policy in enumerate(some):
+                there = short[policy, rows]
+                found[policy][:, rows[there]] = again[j][:, there]
         return found, masses
 
     def _kernel(
         self, heads: np.ndarray, lengths: np.ndarray, logs: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        asked = [policy.numbers(self.labels, self.visits) for policy in self.policies]
-        what = np.array([one for one, _ in asked], dtype=np.int64)
-        how = np.array([two for _, two in asked], dtype=np.float64)
+        what, how, tables = _asked(self)
         heads = np.ascontiguousarray(heads, dtype=np.float64)
         rows = np.empty((0, 0)) if logs is None else np.ascontiguousarray(logs, dtype=np.float64)
-        scratch = np.empty((10, max(heads.shape[1] + 1, _SCRATCH)))
-        rest = np.empty((5, rows.shape[1]))
-        found, masses = np.empty((len(heads), len(self.policies), 5)), np.empty(len(heads))
+        together = TOGETHER if logs is None and heads.shape[1] <= HEAD else 1
+        room = _room(together, heads.shape[1], rows.shape[1], self.labels)
+        found, masses = np.empty((len(self.policies), _COLUMNS, len(heads))), np.empty(len(heads))
         storage_losses(
             heads,
             lengths.astype(np.int64),
             rows,
             np.ascontiguousarray(heads[:, -1]),
-            self.labels,
             self.complete,
             what,
             how,
-            _tables(how),
-            scratch,
-            rest,
+            tables,
+            room,
             found,
             masses,
         )
         return found, masses
 
 
+@lru_cache(maxsize=8)
+def _asked(question: Question) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what the kernel is told of the policies."""
+    labels, visits = question.labels, question.visits
+    asked = [policy.numbers(labels, visits) for policy in question.policies]
+    what = np.array([one for one, _ in asked], dtype=np.int64)
+    how = np.array([two for _, two in asked], dtype=np.float64)
+    nats: np.ndarray = how[:, numbers.TAU] * how[:, numbers.AMOUNT]
+    tables = np.exp(-nats[:, None] * np.arange(CODES))
+    for table, (kind, _, _, draws) in zip(tables, what.tolist(), strict=True):
+        if kind >= numbers.SAMPLED and draws <= CODES:
+            table[:draws] = [math.comb(draws - 1, j) for j in range(draws)]
+    return what, how, tables
+
+
+@lru_cache(maxsize=2)
+def _room(together: int, head: int, rest: int, labels: int) -> numbers.Rows:
+    width = head + 1
+    p, lp, tail, plogp, missed = np.empty((5, together, width))
+    return numbers.Rows(
+        p,
+        lp,
+        tail,
+        plogp,
+        missed,
+        draws=np.empty(1, dtype=np.int64),
+        spare=np.empty((2, max(width, _DIGITS))),
+        n=np.empty(together, dtype=np.int64),
+        facts=np.empty((4, together)),
+        rest=np.empty((4, rest)),
+        powers=np.empty(numbers.ORDER + 1),
+        count=together,
+        labels=labels,
+        size=0,
+        heavy=0,
+        rest_plogp=0.0,
+    )
+
+
 def _wanted(kept: Kept, labels: int) -> int:
     """Return how many labels are looked at one by one."""
     most = kept.most(labels)
     return most if most < labels else 0
-
-
-def _tables(how: np.ndarray) -> np.ndarray:
-    """Return e^(-tau d j) of every policy, (P, CODES)."""
-    nats: np.ndarray = how[:, numbers.TAU] * how[:, numbers.AMOUNT]
-    return np.exp(-nats[:, None] * np.arange(CODES))
 
 
 def _falling(logs: np.ndarray) -> np.ndarray:
