@@ -11,7 +11,7 @@ import numpy as np
 NO_LABEL = -1
 """Stands where a row lists fewer labels than the widest, or where there is no token."""
 
-CELLS = 2**22
+CELLS = 2**20
 """A block holds about so many cells, whatever the width of a row."""
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
+from kt_theory.kernels.divergences import HALF
 from kt_theory.kernels.options import BARE
 from kt_theory.kernels.policy_numbers import (
     AMOUNT,
@@ -27,7 +28,7 @@ from kt_theory.kernels.row_sums import over_entries
 
 
 @njit(**BARE)
-def coded(p, lp, mass, k, shift, bucket, outside, what, how, table, q):
+def coded(p, lp, mass, k, shift, bucket, outside, what, how, q):
     """Write to q what a student makes of the values of the first k labels, e^(lp / tau - shift), as
     they are stored, up to a factor; return sum |p - q| and sum p log(p/q) over them, and what it
     gives to all others together.
@@ -38,9 +39,9 @@ def coded(p, lp, mass, k, shift, bucket, outside, what, how, table, q):
     last, share = 0.0, 0.0
     if what[CHANNEL] == ROUNDED:
         # log q is a multiple of the step, so that no logarithm is taken.
-        whole, kl = _steps(p, lp, k, shift, how, table, q)
+        whole, kl = _coarse(p, lp, k, shift, how, q)
         if bucket > 0.0:
-            last = _step(-math.log(bucket), how, table)
+            last = _step(-math.log(bucket), how)
         if outside > 0.0 and 1.0 - whole > (k + outside) * ROUNDING:
             share = 1.0 - whole
         whole += last + share
@@ -64,34 +65,62 @@ def coded(p, lp, mass, k, shift, bucket, outside, what, how, table, q):
         if bucket > 0.0 and (last > 0.0 or each > 0.0):
             last = max(last + each, 0.0)
         whole += last
-        kl = _loss(p, lp, q, k, whole)
+        kl = _loss(p, lp, q, k, 1.0 / whole)
     return _away(p, q, k, 1.0 / whole), kl, (share + last) / whole
 
 
 @njit(**BARE)
-def whole_coded(rows, what, how, table, found):
+def whole_coded(rows, what, how, found):
     """Whole rows, every value as it is stored."""
-    rest, size, tau, other = rows.rest, rows.size, how[TAU], rows.rest[OTHER]
-    r, rl, q = rest[R], rest[RL], rows.spare[0]
+    tau, q = how[TAU], rows.spare[0]
     for i in range(rows.count):
         p, lp, n = rows.p[i], rows.lp[i], rows.n[i]
-        shift = at_temperature(lp[:n], rl[:size], tau)
+        shift = at_temperature(lp[:n], rows.rest[RL][: rows.size], tau)
         if what[CHANNEL] == ROUNDED:
-            head_total, head_kl = _steps(p, lp, n, shift, how, table, q)
-            rest_total, rest_kl = _steps(r, rl, size, shift, how, table, other)
-            total = head_total + rest_total
-            kl = head_kl + rest_kl + math.log(total)
+            away, kl = _all_coarse(rows, i, shift, how, q)
         else:
-            head_total, head_positive = _multiples(p, lp, n, shift, how, q)
-            rest_total, rest_positive = _multiples(r, rl, size, shift, how, other)
-            left = 1.0 - (head_total + rest_total)
-            takers = n + size if left >= 0.0 else head_positive + rest_positive
-            each = left / takers
-            total = _corrected(q, n, each, tau) + _corrected(other, size, each, tau)
-            kl = _loss(p, lp, q, n, total) + _loss(r, rl, other, size, total)
-        away = _away(p, q, n, 1.0 / total) + _away(r, other, size, 1.0 / total)
+            away, kl = _all_multiples(rows, i, shift, how, q)
         found[TV_LEAST, i] = found[TV_MOST, i] = 0.5 * away
         found[KL_LEAST, i] = found[KL_MOST, i] = max(kl, 0.0)
+
+
+@njit(**BARE)
+def _all_coarse(rows, i, shift, how, q):
+    """Return sum |p - q| and sum p log(p/q), logarithms rounded."""
+    p, lp, n, r, rl = rows.p[i], rows.lp[i], rows.n[i], rows.rest[R], rows.rest[RL]
+    other, size = rows.rest[OTHER], rows.size
+    total, kl = _coarse(p, lp, n, shift, how, q)
+    more, lost = _coarse(r, rl, size, shift, how, other)
+    total, kl = total + more, kl + lost
+    away = _away(p, q, n, 1.0 / total) + _away(r, other, size, 1.0 / total)
+    return away, kl + math.log(total)
+
+
+@njit(**BARE)
+def _all_multiples(rows, i, shift, how, q):
+    """The same of multiples of a unit. Where the last label of the head is shown as 0 the whole
+    rest is, and all its labels get alike.
+    """
+    p, lp, n, r, rl = rows.p[i], rows.lp[i], rows.n[i], rows.rest[R], rows.rest[RL]
+    other, size, tau = rows.rest[OTHER], rows.size, how[TAU]
+    shown, positive = _multiples(p, lp, n, shift, how, q)
+    alike = size > 0 and q[n - 1] == 0.0
+    if not alike:
+        more, others = _multiples(r, rl, size, shift, how, other)
+        shown, positive = shown + more, positive + others
+    left = 1.0 - shown
+    each = left / (n + size if left >= 0.0 else positive)
+    total = _corrected(q, n, each, tau)
+    if alike:
+        nothing = max(each, 0.0) ** tau
+        total += size * nothing
+        share = nothing / total
+        away, kl = _apart(r, rl, size, share, math.log(share) if share > 0.0 else -math.inf)
+    else:
+        total += _corrected(other, size, each, tau)
+        away = _away(r, other, size, 1.0 / total)
+        kl = _loss(r, rl, other, size, 1.0 / total)
+    return away + _away(p, q, n, 1.0 / total), kl + _loss(p, lp, q, n, 1.0 / total)
 
 
 @njit(**BARE)
@@ -108,62 +137,70 @@ def at_temperature(lp, rl, tau):
 
 
 @njit(**BARE)
-def _step(height, how, table):
+def _step(height, how):
     """Return e^(-tau d j), j the code of e^-height."""
-    code = min(np.rint(height / how[AMOUNT]), how[LAST_CODE])
-    if code < table.size:
-        return table[int(code)]
-    return math.exp(-how[TAU] * how[AMOUNT] * code)
+    return math.exp(-how[TAU] * how[AMOUNT] * min(np.rint(height / how[AMOUNT]), how[LAST_CODE]))
 
 
 @njit(**BARE)
-def _steps(p, lp, n, shift, how, table, q):
+def _coarse(p, lp, n, shift, how, q):
     """Write what is shown of rounded logarithms, to the power tau; return its sum, and that of
     p log(p/q) before q is divided by its own.
     """
-    step, last, tau = how[AMOUNT], how[LAST_CODE], how[TAU]
-    total, kl = 0.0, 0.0
-    for a in range(n):
-        q[a] = 0.0
-        if p[a] > 0.0:
-            height = shift - lp[a] if tau == 1.0 else shift - lp[a] / tau
-            code = min(np.rint(height / step), last)
-            nats = tau * step * code
-            q[a] = table[int(code)] if code < table.size else math.exp(-nats)
-            total += q[a]
-            kl += p[a] * (lp[a] + nats)
-    return total, kl
+    tau, step = how[TAU], how[AMOUNT]
+    return _steps(p, lp, q, n, shift, 1.0 / tau, tau * step, step, how[LAST_CODE])
+
+
+@over_entries(reads=2, writes=1, sums=2)
+def _steps(p, log, shift, power, nats_of_one, step, last):
+    """Write e^(-tau d j), j the codes of p > 0; their sum, and that of p log p + p tau d j."""
+    code = ((shift - log * power) / step).nearest()
+    nats = nats_of_one * code.where(last > code, last)
+    q = (0.0 - nats).exp().where(p > 0.0)
+    return [q, q, (p * (log + nats)).where(p > 0.0)]
 
 
 @njit(**BARE)
 def _multiples(p, lp, n, shift, how, q):
     """Write the multiples of the unit that are shown; return their sum, and how many are not 0."""
-    unit, tau = how[AMOUNT], how[TAU]
-    plain = tau == 1.0
-    factor = math.exp(-shift)
-    total, positive = 0.0, 0
-    for a in range(n):
-        x = p[a] * factor if plain else math.exp(lp[a] / tau - shift)
-        q[a] = np.rint(x / unit) * unit
-        total += q[a]
-        positive += q[a] > 0.0
-    return total, positive
+    if how[TAU] == 1.0:
+        return _whole_units(p, q, n, math.exp(-shift), how[AMOUNT])
+    _tempered(lp, q, n, how[TAU], shift)
+    return _whole_units(q, q, n, 1.0, how[AMOUNT])
 
 
-@njit(**BARE)
-def _raised(x, tau):
-    return x if tau == 1.0 else x**tau
+@over_entries(reads=1, writes=1, sums=0)
+def _tempered(log, tau, shift):
+    """Write e^(log p / tau - shift)."""
+    return [(log / tau - shift).exp()]
+
+
+@over_entries(reads=1, writes=1, sums=2)
+def _whole_units(p, factor, unit):
+    """Write p factor as the nearest multiple of the unit; the sum, and how many are above 0."""
+    shown = (p * factor / unit).nearest() * unit
+    return [shown, shown, (p * 0.0 + 1.0).where(shown > 0.0)]
 
 
 @njit(**BARE)
 def _corrected(q, n, each, tau):
     """Add each label's share of what the sum missed, undo the temperature, and return the sum."""
-    nothing = _raised(max(each, 0.0), tau)
-    total = 0.0
-    for a in range(n):
-        q[a] = _raised(max(q[a] + each, 0.0), tau) if q[a] > 0.0 else nothing
-        total += q[a]
-    return total
+    total = _shared(q, q, n, each)
+    return total if tau == 1.0 else _raised(q, q, n, tau)
+
+
+@over_entries(reads=1, writes=1, sums=1)
+def _shared(q, each):
+    """Write q + each, 0 at least; their sum."""
+    more = (q + each).positive()
+    return [more, more]
+
+
+@over_entries(reads=1, writes=1, sums=1, width=HALF)
+def _raised(q, tau):
+    """Write q^tau; their sum."""
+    power = (q.log() * tau).exp()
+    return [power, power]
 
 
 @over_entries(reads=2, sums=1)
@@ -172,14 +209,13 @@ def _away(p, q, factor):
     return [abs(p - q * factor)]
 
 
-@njit(**BARE)
-def _loss(p, lp, q, n, total):
-    """Return the sum of p log(p/q); q repeats itself, and so do its logarithms."""
-    kl, before, log = 0.0, -1.0, 0.0
-    for a in range(n):
-        if p[a] > 0.0:
-            if q[a] != before:
-                before = q[a]
-                log = math.log(before / total) if before > 0.0 else -math.inf
-            kl += p[a] * (lp[a] - log)
-    return kl
+@over_entries(reads=2, sums=2)
+def _apart(p, log, q, log_q):
+    """Sum |p - q| and p log(p/q), q alike for all."""
+    return [abs(p - q), (p * (log - log_q)).where(p > 0.0)]
+
+
+@over_entries(reads=3, sums=1, width=HALF)
+def _loss(p, log, q, factor):
+    """Sum p log(p / (q factor))."""
+    return [(p * (log - (q * factor).log())).where(p > 0.0)]

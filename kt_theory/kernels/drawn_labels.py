@@ -6,6 +6,7 @@ import math
 
 from numba import njit
 
+from kt_theory.kernels.divergences import HALF
 from kt_theory.kernels.exact import binomial
 from kt_theory.kernels.options import BARE, INLINE
 from kt_theory.kernels.policy_numbers import (
@@ -16,9 +17,11 @@ from kt_theory.kernels.policy_numbers import (
     KL_MOST,
     LIGHT,
     MASS,
+    MISSING,
     OTHER,
     POOLED,
     RL,
+    SEEN,
     SIZE,
     SPARE,
     STORED,
@@ -98,7 +101,7 @@ def _over_q(q, draws, choose):
 
 
 @njit(**BARE)
-def _heavy(p, weights, factor, n, draws, missed, choose, falling):
+def _heavy(p, weights, factor, n, draws, missed, choose):
     """Return what is lacking in the sum of p (1-q)^N, q = weights factor, to that of
     p E|X/N - q| / (2q): it differs where N q is 1 or more.
     """
@@ -107,9 +110,31 @@ def _heavy(p, weights, factor, n, draws, missed, choose, falling):
         q = weights[a] * factor
         if draws * q >= 1.0:
             more += p[a] * (_over_q(q, draws, choose) - missed[a])
-        elif falling:
-            break
     return more
+
+
+@njit(**BARE)
+def _heavy_first(p, weights, factor, n, draws, missed, choose, chances):
+    """The same of descending weights; `chances` is for scratch."""
+    heavy = 0
+    while heavy < n and draws * weights[heavy] * factor >= 1.0:
+        heavy += 1
+    if draws > choose.size:
+        return _heavy(p, weights, factor, heavy, draws, missed, choose)
+    _chances(weights, chances, heavy, factor, float(draws), draws)
+    more = 0.0
+    for a in range(heavy):
+        hits = int(draws * (weights[a] * factor))
+        if hits < draws:
+            more += p[a] * (choose[hits] * chances[a] - missed[a])
+    return more
+
+
+@over_entries(reads=1, writes=1, sums=0, width=HALF)
+def _chances(weight, factor, times, draws):
+    """Write q^h (1-q)^(N-h), h the whole part of N q; `times` is N."""
+    q = weight * factor
+    return [q.chance((q * times).floor(), draws)]
 
 
 @over_entries(reads=2, sums=2)
@@ -126,6 +151,7 @@ def _fill(rows, draws):
         for i in range(rows.count):
             p = rows.p[i]
             _all_missed(p, 1.0, p[0], rows.n[i], draws, rows.missed[i])
+            rows.facts[SEEN, i], rows.facts[MISSING, i] = _sums(p, rows.missed[i], rows.n[i])
 
 
 @njit(**BARE)
@@ -158,11 +184,11 @@ def _stored(rows, i, draws):
     """Return how many labels of row i N draws are expected to see at most: if the hidden ones are
     equal.
     """
-    p, n, missed, mass = rows.p[i], rows.n[i], rows.missed[i], rows.facts[MASS, i]
+    p, n, seen, mass = rows.p[i], rows.n[i], rows.facts[SEEN, i], rows.facts[MASS, i]
     if rows.draws[0] != draws:
-        missed = rows.spare[1]
-        _all_missed(p, 1.0, p[0], n, draws, missed)
-    seen = _sums(p, missed, n)[0] + _rest_sums(rows, draws)[0]
+        _all_missed(p, 1.0, p[0], n, draws, rows.spare[1])
+        seen = _sums(p, rows.spare[1], n)[0]
+    seen += _rest_sums(rows, draws)[0]
     if mass > 0.0:
         hidden = rows.labels - n - rows.size
         seen += hidden * (1.0 - _missed(mass / hidden, draws))
@@ -204,9 +230,9 @@ def drawn(rows, what, choose, found):
     for i in range(rows.count):
         p, n, missed = rows.p[i], rows.n[i], rows.missed[i]
         found[STORED, i] = _stored(rows, i, what[SIZE])
-        known = _sums(p, missed, n)[1] + _rest_sums(rows, draws)[1]
-        known += _heavy(p, p, 1.0, n, draws, missed, choose, True)
-        known += _heavy(rest[R], rest[R], 1.0, rows.heavy, draws, rest[OTHER], choose, False)
+        known = rows.facts[MISSING, i] + _rest_sums(rows, draws)[1]
+        known += _heavy_first(p, p, 1.0, n, draws, missed, choose, rows.spare[0])
+        known += _heavy(rest[R], rest[R], 1.0, rows.heavy, draws, rest[OTHER], choose)
         low, high = _hidden_deviation(rows, i, draws, choose)
         found[TV_LEAST, i], found[TV_MOST, i] = known + low, min(known + high, 1.0)
         found[KL_LEAST, i] = found[KL_MOST, i] = _without(p[0])
@@ -232,18 +258,12 @@ def _weighted_sums(p, weight, missed):
 
 
 @njit(**BARE)
-def _parts(p, weights, factor, largest, n, draws, once, missed, choose, falling):
-    """Return the sum of E|X p/(N q) - p| / 2 over the first n labels, q = factor weights, that of
-    p^2 / weights, and how many of the labels are seen by `once` draws.
+def _parts(p, weights, factor, largest, n, draws, missed):
+    """Return the sums of p (1-q)^N, p^2 / weight and 1 - (1-q)^N over the first n labels, q =
+    factor weights; leave (1-q)^N in `missed`.
     """
     _all_missed(weights, factor, largest, n, draws, missed)
-    lost, square, seen = _weighted_sums(p, weights, missed, n)
-    if draws * largest * factor >= 1.0:
-        lost += _heavy(p, weights, factor, n, draws, missed, choose, falling)
-    if once != draws:
-        _all_missed(weights, factor, largest, n, once, missed)
-        _, _, seen = _weighted_sums(p, weights, missed, n)
-    return lost, square, seen
+    return _weighted_sums(p, weights, missed, n)
 
 
 @njit(**BARE)
@@ -254,38 +274,41 @@ def weighted(rows, what, power, choose, found):
     at most half the standard deviation sqrt((sum p^2/q - 1) / N).
     """
     rest, size, draws, once = rows.rest, rows.size, what[POOLED], what[SIZE]
-    weights, missed, others = rows.spare[0], rows.spare[1], rest[OTHER]
+    weights, missed, chances = rows.spare[0], rows.spare[1], rows.spare[2]
+    r, others, skipped = rest[R], rest[OTHER], rest[SPARE]
     for i in range(rows.count):
         p, n, mass, cap = rows.p[i], rows.n[i], rows.facts[MASS, i], rows.facts[CAP, i]
         hidden = rows.labels - n - size
         known = _raised(rows.lp[i], weights, n, power) + _raised(rest[RL], others, size, power)
         low_z, high_z = known, known
+        capped, even = 0.0, 0.0
         if mass > 0.0:
-            even = hidden * math.exp(power * math.log(mass / hidden))
+            capped, even = cap**power, hidden * (mass / hidden) ** power
             full = min(math.floor(mass / cap), hidden)
-            left = max(mass - full * cap, 0.0)
-            heaped = full * cap**power + left**power
+            heaped = full * capped + max(mass - full * cap, 0.0) ** power
             low_z += min(even, heaped)
             high_z += max(even, heaped)
         factor, first, last = 1.0 / low_z, weights[0], weights[n - 1]
-        low, square, stored = _parts(
-            p, weights, factor, first, n, draws, once, missed, choose, True
-        )
+        low, square, stored = _parts(p, weights, factor, first, n, draws, missed)
+        low += _heavy_first(p, weights, factor, n, draws, missed, choose, chances)
+        if once != draws:
+            stored = _parts(p, weights, factor, first, n, once, missed)[2]
         if size > 0:
-            lost, more, seen = _parts(
-                rest[R], others, factor, last, size, draws, once, rest[SPARE], choose, False
-            )
+            lost, more, seen = _parts(r, others, factor, last, size, draws, skipped)
+            if draws * last * factor >= 1.0:
+                lost += _heavy(r, others, factor, size, draws, skipped, choose)
+            if once != draws:
+                seen = _parts(r, others, factor, last, size, once, skipped)[2]
             low, square, stored = low + lost, square + more, stored + seen
         high = low
         if mass > 0.0:
             # A hidden label misses no more than its p, and no less than where its q is largest.
-            high = mass
-            high += _parts(
-                p, weights, 1.0 / high_z, first, n, draws, draws, missed, choose, True
-            )[0]
-            low += mass * _over_q(min(cap**power / low_z, 1.0), draws, choose)
-            even = hidden * (mass / hidden) ** (2.0 - power)
-            square += mass * cap ** (1.0 - power) if power < 1.0 else even
+            other_factor = 1.0 / high_z
+            _all_missed(weights, other_factor, first, n, draws, missed)
+            high = mass + _sums(p, missed, n)[1]
+            high += _heavy_first(p, weights, other_factor, n, draws, missed, choose, chances)
+            low += mass * _over_q(min(capped / low_z, 1.0), draws, choose)
+            square += mass * cap / capped if power < 1.0 else mass * mass / even
             share = (high_z - known) / high_z
             stored += hidden * (1.0 - _missed(share / hidden, once))
         spread = 0.5 * math.sqrt(max(high_z * square - 1.0, 0.0) / draws)
@@ -342,23 +365,23 @@ def stated(rows, what, choose, found):
     covariance of two labels at most N p p' (1-p)^(N-1) (1-p')^(N-1).
     """
     draws = what[POOLED]
+    few, many = math.log(max(rows.labels - draws, 1)), math.log(rows.labels)
     _fill(rows, draws)
     for i in range(rows.count):
         found[STORED, i] = _stored(rows, i, what[SIZE])
-        seen, missing = _sums(rows.p[i], rows.missed[i], rows.n[i])
         if rows.facts[MASS, i] > 0.0:
-            _stated_hidden(rows, i, draws, choose, missing, found)
+            _stated_hidden(rows, i, draws, choose, few, many, found)
         else:
-            _stated_known(rows, i, draws, seen, missing, found)
+            _stated_known(rows, i, draws, few, many, found)
 
 
 @njit(**INLINE)
-def _stated_known(rows, i, draws, seen, missing, found):
-    """Rows that hide no mass."""
+def _stated_known(rows, i, draws, few, many, found):
+    """Rows that hide no mass; `few` and `many` are the logarithms of A - N and A."""
     rest, labels, heavy = rows.rest, rows.labels, rows.heavy
-    more, rest_missing = _rest_sums(rows, draws)
-    unseen = labels - (seen + more)
-    missing += rest_missing
+    seen, missing = _rest_sums(rows, draws)
+    unseen = labels - (rows.facts[SEEN, i] + seen)
+    missing += rows.facts[MISSING, i]
     c = missing / unseen if unseen > 0.0 else 0.0
     above, square, crossed, below, entropy, variance = _spread(
         rows.p[i], rows.lp[i], rows.missed[i], rows.n[i], c
@@ -382,13 +405,12 @@ def _stated_known(rows, i, draws, seen, missing, found):
     if missing > 0.0:
         # -x log x is concave, and R log R at most R log r + R (R - r) / r.
         level = entropy - missing * math.log(missing)
-        few = level + missing * math.log(max(labels - draws, 1)) - variance / missing
-        found[KL_LEAST, i] = max(few, 0.0)
-        found[KL_MOST, i] = max(level + missing * math.log(labels), 0.0)
+        found[KL_LEAST, i] = max(level + missing * few - variance / missing, 0.0)
+        found[KL_MOST, i] = max(level + missing * many, 0.0)
 
 
 @njit(**INLINE)
-def _stated_hidden(rows, i, draws, choose, known, found):
+def _stated_hidden(rows, i, draws, choose, few, many, found):
     """The loss is sum_Z (p - R/U)^+, R/U at most 1/(A-N), and at most R."""
     labels, mass, cap = rows.labels, rows.facts[MASS, i], rows.facts[CAP, i]
     share = 1.0
@@ -397,15 +419,15 @@ def _stated_hidden(rows, i, draws, choose, known, found):
     above, _, _, _, entropy, variance = _spread(
         rows.p[i], rows.lp[i], rows.missed[i], rows.n[i], share
     )
-    missed = _missed(cap, draws)
+    missed, known = _missed(cap, draws), rows.facts[MISSING, i]
     least, most = known + mass * missed, known + _hidden_deviation(rows, i, draws, choose)[1]
     found[TV_LEAST, i], found[TV_MOST, i] = above, min(most, 1.0)
     low, high = rows.facts[EVEN, i], rows.facts[HEAPED, i]
     first, last = -least * math.log(least), -most * math.log(most)
     variance = (variance + mass * cap) / least
-    few = entropy + low + min(first, last) + least * math.log(max(labels - draws, 1))
     top = max(first, last)
     if least < 1.0 / math.e < most:
         top = 1.0 / math.e
-    many = entropy + missed * high + top + most * math.log(labels)
-    found[KL_LEAST, i], found[KL_MOST, i] = max(few - variance, 0.0), max(many, 0.0)
+    smallest = entropy + low + min(first, last) + least * few - variance
+    largest = entropy + missed * high + top + most * many
+    found[KL_LEAST, i], found[KL_MOST, i] = max(smallest, 0.0), max(largest, 0.0)

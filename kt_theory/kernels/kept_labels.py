@@ -38,7 +38,7 @@ from kt_theory.kernels.row_sums import over_entries
 
 
 @njit(**BARE)
-def kept(rows, what, how, table, found):
+def kept(rows, what, how, found):
     """Write the losses where the first k labels are kept, k fixed or as many as reach a mass."""
     kind, free = what[KIND], what[CHANNEL] == AS_IS
     for i in range(rows.count):
@@ -55,7 +55,7 @@ def kept(rows, what, how, table, found):
             continue
         away, kl, given = 0.0, 0.0, tail[k]
         if not free:
-            away, kl, given = _shown(rows, i, k, what, how, table)
+            away, kl, given = _shown(rows, i, k, what, how)
         found[STORED, i] = k
         if kind == TAIL_MASS:
             _free_tail(rows, i, k, away, kl, given, found)
@@ -96,7 +96,7 @@ def _into_the_rest(rows, share, found):
 
 
 @njit(**INLINE)
-def _shown(rows, i, k, what, how, table):
+def _shown(rows, i, k, what, how):
     """Return what `coded` does of the first k labels."""
     kind, tail, shift, bucket, outside = what[KIND], rows.tail[i], 0.0, 0.0, 0.0
     if kind == TAIL_MASS:
@@ -108,9 +108,7 @@ def _shown(rows, i, k, what, how, table):
         if how[TAU] == 1.0:
             shift = math.log(tail[0] - tail[k])
     mass = tail[0] - tail[k]
-    return coded(
-        rows.p[i], rows.lp[i], mass, k, shift, bucket, outside, what, how, table, rows.spare[0]
-    )
+    return coded(rows.p[i], rows.lp[i], mass, k, shift, bucket, outside, what, how, rows.spare[0])
 
 
 @njit(**INLINE)

@@ -35,7 +35,7 @@ def look_at_listed(values, labels, k, following, most, table, sums, stated, faul
 
     Writes of each row the sum of its exponentials, the value of `following` if it lists that, and
     what is wrong with it. Labels are below `most`; `table` has zeros, twice as many as k or more, a
-    power of two.
+    power of two: the more there are the fewer labels meet.
     """
     mask = int64(len(table) - 1)
     for j in range(len(following)):
@@ -137,4 +137,4 @@ def _largest(typing, rows, at, size):
 
 def empty_table(k: int) -> np.ndarray:
     """Return a table for `look_at_listed`."""
-    return np.zeros(1 << (2 * k).bit_length(), dtype=np.uint64)
+    return np.zeros(1 << (4 * k).bit_length(), dtype=np.uint64)

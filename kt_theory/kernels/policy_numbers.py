@@ -31,9 +31,9 @@ UNITS = 2.0**40
 
 ROUNDING = 2.0**-52
 
-MASS, CAP, EVEN, HEAPED = range(4)
+MASS, CAP, EVEN, HEAPED, SEEN, MISSING = range(6)
 """Rows of `Rows.facts`: the mass of the hidden labels, what none of them exceeds, and the least and
-the largest sum of p log p over them."""
+the largest sum of p log p over them; the sums over the head of 1 - (1-p)^N and p (1-p)^N."""
 
 R, RL, OTHER, SPARE = range(4)
 """Rows of `Rows.rest`: p and log p of the labels that are not in the head, and scratch."""
@@ -49,13 +49,14 @@ class Rows(NamedTuple):
     tail, plogp : (c, W) float64
         The mass from each of those on, beyond them too; the sum of p log p before each.
     missed : (c, W) float64
-        (1-p)^N of each, N the number in `draws`; 0 where they are not written yet.
+        (1-p)^N of each.
     draws : (1,) int64
-    spare : (2, W) float64
+        N of `missed` and of the facts of the head; 0 as long as they are not written.
+    spare : (3, S) float64
         Scratch.
     n : (c,) int64
         How many labels are in the head.
-    facts : (4, c) float64
+    facts : (6, c) float64
     rest : (4, A) float64
     powers : (ORDER + 1,) float64
         0, and the sums of powers 1 to ORDER of the light ones of the rest.

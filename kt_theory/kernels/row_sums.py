@@ -26,6 +26,8 @@ from kt_theory.kernels.vectors import (
 
 BIT = ir.IntType(1)
 
+_ROUNDER = 1.5 * 2.0**52
+
 
 class Reals:
     """A vector of entries, or of one number in every lane, that is added, multiplied and compared.
@@ -49,6 +51,8 @@ class Reals:
     def __add__(self, other: Any) -> Reals:
         return self.made(self.lanes.builder.fadd(self.vector, self.of(other)))
 
+    __radd__ = __add__
+
     def __sub__(self, other: Any) -> Reals:
         return self.made(self.lanes.builder.fsub(self.vector, self.of(other)))
 
@@ -57,6 +61,8 @@ class Reals:
 
     def __mul__(self, other: Any) -> Reals:
         return self.made(self.lanes.builder.fmul(self.vector, self.of(other)))
+
+    __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Reals:
         return self.made(self.lanes.builder.fdiv(self.vector, self.of(other)))
@@ -67,13 +73,21 @@ class Reals:
     def __gt__(self, other: Any) -> Any:
         return self.lanes.builder.fcmp_ordered(">", self.vector, self.of(other))
 
-    def where(self, wanted: Any, otherwise: float = 0.0) -> Reals:
+    def where(self, wanted: Any, otherwise: Any = 0.0) -> Reals:
         """Return these where `wanted`, `otherwise` elsewhere."""
         return self.made(self.lanes.builder.select(wanted, self.vector, self.of(otherwise)))
 
     def positive(self) -> Reals:
         """Return the larger of these and 0."""
         return self.where(self > 0.0)
+
+    def floor(self) -> Reals:
+        """Return the whole numbers that are not above."""
+        return self.made(self.lanes.call("floor", self.vector))
+
+    def nearest(self) -> Reals:
+        """Return the nearest whole numbers, even ones where two are; all are below 2^51."""
+        return (self + _ROUNDER) - _ROUNDER
 
     def exp(self) -> Reals:
         """Return exponentials."""
@@ -86,14 +100,37 @@ class Reals:
     def power(self, exponent: Any) -> Reals:
         """Return powers, `exponent` a whole number >= 0 of the kernel's."""
         builder = self.lanes.builder
-        bits = builder.sub(number(LONG.width), builder.ctlz(exponent, ir.Constant(BIT, 0)))
 
         def turn(_: Any, found: Any, base: Any, left: Any) -> list[Any]:
             more = builder.select(builder.trunc(left, BIT), builder.fmul(found, base), found)
             return [more, builder.fmul(base, base), builder.lshr(left, number(1))]
 
-        found, _, _ = loop(builder, bits, 1, [self.of(1.0), self.vector, exponent], turn)
-        return self.made(found)
+        carried = [self.of(1.0), self.vector, exponent]
+        return self.made(loop(builder, _bits(builder, exponent), 1, carried, turn)[0])
+
+    def chance(self, hits: Reals, draws: Any) -> Reals:
+        """Return q^h (1-q)^(N-h), h whole numbers and N one of the kernel's."""
+        builder = self.lanes.builder
+
+        def raised(found: Any, base: Any, left: Any) -> tuple[Any, Any]:
+            half = (self.made(left) * 0.5).floor()
+            odd = self.made(left) > half * 2.0
+            return builder.select(odd, builder.fmul(found, base), found), half.vector
+
+        def turn(_: Any, found: Any, q: Any, left: Any, rest: Any, others: Any) -> list[Any]:
+            found, left = raised(found, q, left)
+            found, others = raised(found, rest, others)
+            return [found, builder.fmul(q, q), left, builder.fmul(rest, rest), others]
+
+        all_draws = self.made(self.lanes.spread(builder.sitofp(draws, REAL)))
+        rest, others = 1.0 - self, all_draws - hits
+        carried = [self.of(1.0), self.vector, hits.vector, rest.vector, others.vector]
+        return self.made(loop(builder, _bits(builder, draws), 1, carried, turn)[0])
+
+
+def _bits(builder: Any, exponent: Any) -> Any:
+    """Return how many binary digits a whole number has."""
+    return builder.sub(number(LONG.width), builder.ctlz(exponent, ir.Constant(BIT, 0)))
 
 
 def over_entries(

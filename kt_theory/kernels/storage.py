@@ -52,11 +52,12 @@ from kt_theory.kernels.row_sums import over_entries
 from kt_theory.kernels.statistics import BINS, DROP, OFFSET, SCALE
 
 _GRID = 1.0 / SCALE
+_EXACT = 4096  # as many numbers of 41 bits as a float64 sums up without rounding
 
 
 @njit(**LEAF)
 def storage_losses(
-    heads, lengths, logs, thresholds, complete, what, how, tables, room, found, masses
+    heads, lengths, logs, thresholds, complete, what, how, choices, room, found, masses
 ):
     """Write the losses of every row under every policy to found (P, 5, m).
 
@@ -75,9 +76,8 @@ def storage_losses(
         Whether what is listed is the whole of the mass, as of whole rows.
     what : (P, 4) int64
     how : (P, 5) float64
-    tables : (P, T) float64
-        Of a policy that rounds to multiples of d, e^(-tau d j) for codes j below T; of one that
-        draws N labels, N at most T, C(N-1, j) for j below N.
+    choices : (P, T) float64
+        Of a policy that draws N labels, N at most T, C(N-1, j) for j below N.
     room : Rows
         Room for `count` rows at a time, 1 where they are longer than their heads: W is H + 1 or
         more, and S that and 4096 or more.
@@ -126,7 +126,7 @@ def storage_losses(
             rest_plogp,
         )
         for j in range(policies):
-            _one(rows, what[j], how[j], tables[j], found[j, :, start:stop])
+            _one(rows, what[j], how[j], choices[j], found[j, :, start:stop])
 
 
 @njit(**BARE)
@@ -174,16 +174,12 @@ def _lay_out(logs, n, hidden, complete, r, rl, size, room, i):
     shift, factor = math.log(total), 1.0 / total
     rest_mass, rest_plogp = _normalised(r, rl, r, rl, size, factor, shift)
     _normalised(p, logs, p, lp, n, factor, shift)
-    left = rest_mass + mass
-    tail[n] = left
-    for j in range(n - 1, -1, -1):
-        left += p[j]
-        tail[j] = left
-    total = 0.0
+    left, total = rest_mass + mass, 0.0
     for j in range(n):
-        plogp[j] = total
+        tail[n - j], plogp[j] = left, total
+        left += p[n - j - 1]
         total += p[j] * lp[j] if p[j] > 0.0 else 0.0
-    plogp[n] = total
+    tail[0], plogp[n] = left, total
     cap = 0.0
     if hidden > 0:
         # Rounded values may hide more than their own cap allows: the least that holds it then.
@@ -221,23 +217,23 @@ def _powers(x):
 
 
 @njit(**BARE)
-def _one(rows, what, how, table, found):
+def _one(rows, what, how, choices, found):
     """Write the losses of some rows under one policy."""
     kind = what[KIND]
     if kind == SAMPLED and how[SHARE] == 1.0:
-        drawn(rows, what, table, found)
+        drawn(rows, what, choices, found)
     elif kind == SAMPLED:
-        weighted(rows, what, how[SHARE], table, found)
+        weighted(rows, what, how[SHARE], choices, found)
     elif kind == SAMPLED_STATED:
-        stated(rows, what, table, found)
+        stated(rows, what, choices, found)
     elif kind == SOFT:
-        _all_kept(rows, what, how, table, found)
+        _all_kept(rows, what, how, found)
     else:
-        kept(rows, what, how, table, found)
+        kept(rows, what, how, found)
 
 
 @njit(**BARE)
-def _all_kept(rows, what, how, table, found):
+def _all_kept(rows, what, how, found):
     """Every value is kept."""
     found[:] = 0.0
     found[STORED] = rows.labels
@@ -246,7 +242,7 @@ def _all_kept(rows, what, how, table, found):
     if rows.labels > rows.n[0] + rows.size:
         found[TV_MOST], found[KL_MOST] = how[CHANNEL_ERROR], math.inf
     else:
-        whole_coded(rows, what, how, table, found)
+        whole_coded(rows, what, how, found)
 
 
 @njit(**LEAF)
@@ -268,19 +264,12 @@ def add_up(found, wholes, fractions, infinite, largest, histogram):
     policies, columns, rows = found.shape
     for j in range(policies):
         for column in range(columns):
-            values = found[j, column]
-            whole_sum, fraction_sum, ends = np.int64(0), np.int64(0), 0
-            for i in range(rows):
-                x = values[i]
-                finite = x < math.inf
-                ends += not finite
-                x = x if finite else 0.0
-                whole = np.int64(x)
-                whole_sum += whole
-                fraction_sum += np.int64((x - whole) * UNITS + 0.5)
-            wholes[column, j] += whole_sum
-            fractions[column, j] += fraction_sum
-            infinite[column, j] += ends
+            for start in range(0, rows, _EXACT):
+                values = found[j, column, start : start + _EXACT]
+                whole, fraction, ends = _whole_and_rest(values, values.size, UNITS, math.inf)
+                wholes[column, j] += int(whole)
+                fractions[column, j] += int(fraction)
+                infinite[column, j] += int(ends)
         values, most = found[j, TV_MOST], largest[j]
         for i in range(rows):
             x = values[i]
@@ -289,3 +278,12 @@ def add_up(found, wholes, fractions, infinite, largest, histogram):
             index = np.int64(np.float64(on_grid).view(np.uint64) >> DROP) - OFFSET + 1
             histogram[j, min(max(index, 0), BINS - 1)] += 1
         largest[j] = most
+
+
+@over_entries(reads=1, sums=3)
+def _whole_and_rest(x, units, end):
+    """Sum the whole parts of finite numbers, and the rest in units, rounded; count the others."""
+    finite = end > x
+    kept = x.where(finite)
+    whole = kept.floor()
+    return [whole, ((kept - whole) * units + 0.5).floor(), (kept * 0.0 + 1.0).where(x > kept)]

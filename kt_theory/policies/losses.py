@@ -24,8 +24,8 @@ HEAD = 4096
 ROWS = 2048
 """Rows are taken so many at a time, fewer if they are long."""
 
-CODES = 1024
-"""Codes of rounded logarithms whose exponentials are in a table."""
+CHOICES = 1024
+"""Binomial coefficients of so many draws are in a table; those of more exceed floating point."""
 
 TOGETHER = 32
 """So many short rows are looked at side by side."""
@@ -110,7 +110,7 @@ class Question:
     def _kernel(
         self, heads: np.ndarray, lengths: np.ndarray, logs: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        what, how, tables = _asked(self)
+        what, how, choices = _asked(self)
         heads = np.ascontiguousarray(heads, dtype=np.float64)
         rows = np.empty((0, 0)) if logs is None else np.ascontiguousarray(logs, dtype=np.float64)
         together = TOGETHER if logs is None and heads.shape[1] <= HEAD else 1
@@ -124,7 +124,7 @@ class Question:
             self.complete,
             what,
             how,
-            tables,
+            choices,
             room,
             found,
             masses,
@@ -139,12 +139,11 @@ def _asked(question: Question) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     asked = [policy.numbers(labels, visits) for policy in question.policies]
     what = np.array([one for one, _ in asked], dtype=np.int64)
     how = np.array([two for _, two in asked], dtype=np.float64)
-    nats: np.ndarray = how[:, numbers.TAU] * how[:, numbers.AMOUNT]
-    tables = np.exp(-nats[:, None] * np.arange(CODES))
-    for table, (kind, _, _, draws) in zip(tables, what.tolist(), strict=True):
-        if kind >= numbers.SAMPLED and draws <= CODES:
-            table[:draws] = [math.comb(draws - 1, j) for j in range(draws)]
-    return what, how, tables
+    choices = np.zeros((len(asked), CHOICES))
+    for row, (kind, _, _, draws) in zip(choices, what.tolist(), strict=True):
+        if kind >= numbers.SAMPLED and draws <= CHOICES:
+            row[:draws] = [math.comb(draws - 1, j) for j in range(draws)]
+    return what, how, choices
 
 
 @lru_cache(maxsize=2)
@@ -158,9 +157,9 @@ def _room(together: int, head: int, rest: int, labels: int) -> numbers.Rows:
         plogp,
         missed,
         draws=np.empty(1, dtype=np.int64),
-        spare=np.empty((2, max(width, _DIGITS))),
+        spare=np.empty((3, max(width, _DIGITS))),
         n=np.empty(together, dtype=np.int64),
-        facts=np.empty((4, together)),
+        facts=np.empty((6, together)),
         rest=np.empty((4, rest)),
         powers=np.empty(numbers.ORDER + 1),
         count=together,

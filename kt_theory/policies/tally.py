@@ -22,7 +22,7 @@ DIGESTS = 2**14
 """So many of the least digests of contexts are kept: fewer contexts are counted one by one, more
 are estimated from the largest of those, within 0.8 % (one standard deviation)."""
 
-RUN = 2**16
+RUN = 2**18
 _SECONDS = 2.0
 
 _DIGEST_RANGE = 2.0**64
@@ -86,7 +86,7 @@ class Tally:
 
     def plus(self, other: Tally) -> Tally:
         """Return the tally of both together."""
-        digests = np.union1d(self.digests, other.digests)[:DIGESTS]
+        digests = _least(self.digests, other.digests)
         return Tally(
             self.positions + other.positions,
             _added(self.sums, other.sums),
@@ -187,7 +187,7 @@ class _Batch:
             digests = block.contexts
             if len(self.digests) == DIGESTS:
                 digests = digests[digests < self.digests[-1]]
-            self.digests = np.union1d(self.digests, digests)[:DIGESTS]
+            self.digests = _least(self.digests, digests)
 
     def tally(self) -> Tally:
         return Tally(
@@ -207,6 +207,14 @@ class _Batch:
 
 
 _COLUMNS = 5
+
+
+def _least(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the least `DIGESTS` of digests, in order, each once."""
+    both = np.sort(np.concatenate([one, other]))
+    fresh = np.ones(len(both), dtype=bool)
+    fresh[1:] = both[1:] != both[:-1]
+    return both[fresh][:DIGESTS]
 
 
 def _added(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
