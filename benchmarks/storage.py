@@ -32,8 +32,8 @@ PLAIN = ("renormalised(20)", "renormalised(50)", "even_tail(20)", "even_tail(50)
 
 HEADER = """# Policies of storage at full size
 
-CPU seconds of one core; `python benchmarks/storage.py` writes this page. MB are those of the file
-(Parquet is compressed: its arrays hold 537 MB). Reading is reading and checking the file alone, all
+CPU seconds of one core; `python benchmarks/storage.py` writes this page. MB are those of labels and
+values as arrays; the Parquet file is compressed. Reading is reading and checking the file alone, all
 is with every usual policy. The script computes {number} policies with plain NumPy, on fewer rows,
 scaled up; the last column is its time for one policy over ours.
 
@@ -176,7 +176,7 @@ def compared(path: Path, positions: int, plain: tuple, some: int) -> str:
     start = time.process_time()
     compute(rows)
     script = (time.process_time() - start) * positions / some
-    size = path.stat().st_size / 1e6
+    size = 8e-6 * KEPT * positions if path.suffix == ".parquet" else path.stat().st_size / 1e6
     policies = len(usual_policies(LABELS, KEPT if path.suffix == ".parquet" else None))
     each = (seconds - reading) / policies
     return (

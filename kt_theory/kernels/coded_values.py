@@ -73,9 +73,8 @@ def coded(p, lp, mass, k, shift, bucket, outside, what, how, q):
 def whole_coded(rows, what, how, found):
     """Whole rows, every value as it is stored."""
     tau, q = how[TAU], rows.spare[0]
-    for i in range(rows.count):
-        p, lp, n = rows.p[i], rows.lp[i], rows.n[i]
-        shift = at_temperature(lp[:n], rows.rest[RL][: rows.size], tau)
+    for i in range(rows.number):
+        shift = at_temperature(rows.lp[i][: rows.n[i]], rows.rest[RL][: rows.size], tau)
         if what[CHANNEL] == ROUNDED:
             away, kl = _all_coarse(rows, i, shift, how, q)
         else:

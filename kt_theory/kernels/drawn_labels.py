@@ -148,7 +148,7 @@ def _fill(rows, draws):
     """Write (1-p)^N of the labels of all heads, unless they are there."""
     if rows.draws[0] != draws:
         rows.draws[0] = draws
-        for i in range(rows.count):
+        for i in range(rows.number):
             p = rows.p[i]
             _all_missed(p, 1.0, p[0], rows.n[i], draws, rows.missed[i])
             rows.facts[SEEN, i], rows.facts[MISSING, i] = _sums(p, rows.missed[i], rows.n[i])
@@ -227,7 +227,7 @@ def drawn(rows, what, choose, found):
     """Frequencies of N draws."""
     draws, rest = what[POOLED], rows.rest
     _fill(rows, draws)
-    for i in range(rows.count):
+    for i in range(rows.number):
         p, n, missed = rows.p[i], rows.n[i], rows.missed[i]
         found[STORED, i] = _stored(rows, i, what[SIZE])
         known = rows.facts[MISSING, i] + _rest_sums(rows, draws)[1]
@@ -276,7 +276,7 @@ def weighted(rows, what, power, choose, found):
     rest, size, draws, once = rows.rest, rows.size, what[POOLED], what[SIZE]
     weights, missed, chances = rows.spare[0], rows.spare[1], rows.spare[2]
     r, others, skipped = rest[R], rest[OTHER], rest[SPARE]
-    for i in range(rows.count):
+    for i in range(rows.number):
         p, n, mass, cap = rows.p[i], rows.n[i], rows.facts[MASS, i], rows.facts[CAP, i]
         hidden = rows.labels - n - size
         known = _raised(rows.lp[i], weights, n, power) + _raised(rest[RL], others, size, power)
@@ -367,7 +367,7 @@ def stated(rows, what, choose, found):
     draws = what[POOLED]
     few, many = math.log(max(rows.labels - draws, 1)), math.log(rows.labels)
     _fill(rows, draws)
-    for i in range(rows.count):
+    for i in range(rows.number):
         found[STORED, i] = _stored(rows, i, what[SIZE])
         if rows.facts[MASS, i] > 0.0:
             _stated_hidden(rows, i, draws, choose, few, many, found)

@@ -41,7 +41,7 @@ from kt_theory.kernels.row_sums import over_entries
 def kept(rows, what, how, found):
     """Write the losses where the first k labels are kept, k fixed or as many as reach a mass."""
     kind, free = what[KIND], what[CHANNEL] == AS_IS
-    for i in range(rows.count):
+    for i in range(rows.number):
         n, tail, k = rows.n[i], rows.tail[i], what[SIZE]
         if kind == TOP_P:
             k = _reach(tail, n, _allowed(how[SHARE]))

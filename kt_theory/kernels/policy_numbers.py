@@ -60,7 +60,7 @@ class Rows(NamedTuple):
     rest : (4, A) float64
     powers : (ORDER + 1,) float64
         0, and the sums of powers 1 to ORDER of the light ones of the rest.
-    count : int
+    number : int
         How many rows there are.
     labels, size : int
         A, and how many labels are in the rest.
@@ -81,7 +81,7 @@ class Rows(NamedTuple):
     facts: np.ndarray
     rest: np.ndarray
     powers: np.ndarray
-    count: int
+    number: int
     labels: int
     size: int
     heavy: int

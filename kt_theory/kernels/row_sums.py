@@ -23,7 +23,6 @@ from kt_theory.kernels.vectors import (
     number,
 )
 
-
 BIT = ir.IntType(1)
 
 _ROUNDER = 1.5 * 2.0**52
@@ -153,9 +152,7 @@ def over_entries(
 
             def codegen(context, builder, signature, packed):
                 args = [builder.extract_value(packed[0], k) for k in range(len(kinds))]
-                places = [
-                    entries(context, builder, kinds[k], args[k]) for k in range(arrays)
-                ]
+                places = [entries(context, builder, kinds[k], args[k]) for k in range(arrays)]
                 lanes = Lanes(builder, width)
                 zero = lanes.constant(REAL, 0.0)
                 numbers = [

@@ -79,7 +79,7 @@ def storage_losses(
     choices : (P, T) float64
         Of a policy that draws N labels, N at most T, C(N-1, j) for j below N.
     room : Rows
-        Room for `count` rows at a time, 1 where they are longer than their heads: W is H + 1 or
+        Room for some rows at a time, 1 where they are longer than their heads: W is H + 1 or
         more, and S that and 4096 or more.
     found : (P, 5, m) float64
         NaN where a head is too short for its row, though the rest is known.
@@ -91,8 +91,8 @@ def storage_losses(
         if what[j, KIND] >= SAMPLED:
             most = max(most, what[j, POOLED], what[j, SIZE])
     r, rl, facts = room.rest[R], room.rest[RL], room.facts
-    for start in range(0, heads.shape[0], room.count):
-        stop = min(start + room.count, heads.shape[0])
+    for start in range(0, heads.shape[0], room.number):
+        stop = min(start + room.number, heads.shape[0])
         size, heavy, rest_plogp = 0, 0, 0.0
         if logs.shape[0] > 0:
             size = _split_rest(heads[start, : lengths[start]], logs[start], thresholds[start], rl)

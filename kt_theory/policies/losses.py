@@ -162,7 +162,7 @@ def _room(together: int, head: int, rest: int, labels: int) -> numbers.Rows:
         facts=np.empty((6, together)),
         rest=np.empty((4, rest)),
         powers=np.empty(numbers.ORDER + 1),
-        count=together,
+        number=together,
         labels=labels,
         size=0,
         heavy=0,

@@ -7,7 +7,7 @@ from mutants.mutant import Mutant
 MUTANTS = (
     Mutant(
         "exponentials-in-eight-terms",
-        "kernels/listings.py",
+        "kernels/exponentials.py",
         "for n in range(13, -1, -1))",
         "for n in range(8, -1, -1))",
         "the series of the exponential breaks off early: 2e-10 is missing",

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from policies import enumeration
+from scipy.stats import binom
 
 import kt_theory as kt
 from kt_theory.kernels.policy_numbers import KL_LEAST, KL_MOST, STORED, TV_LEAST, TV_MOST
@@ -113,11 +114,22 @@ def test_sel_ptl_after_many_draws_is_as_the_exact_risk_says():
         assert frequencies == pytest.approx(kt.exact_risk(teacher, "ce_sgl", draws), rel=1e-12)
 
 
+@pytest.mark.parametrize("draws", [rows_lost.CHOICES, rows_lost.CHOICES + 1])
+def test_frequencies_of_many_draws_lose_what_binomials_say(draws):
+    """By powers and binomial coefficients, and by the saddle point where those are too large."""
+    row = zipf(50, 1.0)
+    (found,) = Question((policy(f"sampled({draws})"),), 50).of_rows(np.log(row[None]))[0]
+    hits = np.arange(draws + 1)[:, None]
+    away = np.abs(hits / draws - row) * binom.pmf(hits, draws, row)
+    assert found[TV_LEAST] == found[TV_MOST] == pytest.approx(0.5 * away.sum(), rel=1e-11)
+
+
 OF_THE_REST = (
     "sampled(40)",
     "sampled(4000)",
     "sampled(40, 0.7)",
     "quantised(9)",
+    "quantised(7)",
     "rounded(0.3)",
     "even_tail(2)",
     "tail_mass(2)",

@@ -123,14 +123,19 @@ def test_no_row_loses_more_than_the_worst_of_its_kind(rows):
         assert attained[j][TV_MOST] == pytest.approx(one.value, abs=1e-12)
 
 
-def test_heads_that_a_mass_outgrows_are_sorted_again(monkeypatch):
+@pytest.mark.parametrize("name", ["top_p(0.99)", "top_p(0.8)", "top_p(0.99) quantised(9)"])
+def test_masses_that_heads_do_not_reach_are_found_in_the_rest(name, monkeypatch):
     random = np.random.default_rng(3)
-    rows = random.dirichlet(np.full(60, 0.4), size=40)
-    question = Question(tuple(policies("top_p(0.5), top_p(0.99), even_tail(3)")), 60)
-    whole = question.of_rows(np.log(rows))
+    many = random.dirichlet(np.full(60, 0.4), size=40)
+    alike = random.permuted(np.repeat([[4.0, 2.0, 1.0, 0.5, 0.0]], 12, axis=0).reshape(1, 60))
+    rows = np.vstack([many, alike / alike.sum(), np.full((1, 60), 1 / 60)])
+    question = Question(tuple(policies(f"{name}, even_tail(3)")), 60)
+    with np.errstate(divide="ignore"):
+        logs = np.log(rows)
+    whole = question.of_rows(logs)
     monkeypatch.setattr(rows_lost, "HEAD", 9)
-    part = question.of_rows(np.log(rows))
-    assert (whole[:, 1, STORED] > 9).any()
+    part = question.of_rows(logs)
+    assert (whole[:, 0, STORED] > 9).any()
     np.testing.assert_allclose(part, whole, atol=1e-13)
 
 
