@@ -178,7 +178,7 @@ def _tempered(log, tau, shift):
 def _whole_units(p, factor, unit):
     """Write p factor as the nearest multiple of the unit; the sum, and how many are above 0."""
     shown = (p * factor / unit).nearest() * unit
-    return [shown, shown, (p * 0.0 + 1.0).where(shown > 0.0)]
+    return [shown, shown, p.counted(shown > 0.0)]
 
 
 @njit(**BARE)

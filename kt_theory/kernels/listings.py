@@ -13,9 +13,9 @@ import numpy as np
 from numba import njit, types
 from numpy import int64, uint8, uint64
 
-from kt_theory.kernels.exponentials import exp
 from kt_theory.kernels.layout import LANES
 from kt_theory.kernels.options import LEAF
+from kt_theory.kernels.row_sums import over_entries
 from kt_theory.kernels.vectors import REAL, Lanes, entries, intrinsic, loop_over_reals
 
 MISSING = -1
@@ -35,27 +35,23 @@ def look_at_listed(values, labels, k, following, most, table, sums, stated, faul
 
     Writes of each row the sum of its exponentials, the value of `following` if it lists that, and
     what is wrong with it. Labels are below `most`; `table` has zeros, twice as many as k or more, a
-    power of two: the more there are the fewer labels meet.
+    power of two.
     """
     mask = int64(len(table) - 1)
     for j in range(len(following)):
-        wrong = uint8(0)
-        before = math.inf
+        wrong, followed = uint8(0), following[j]
         row = uint64(j + 1) << _HALF
         for i in range(j * k, j * k + k):
-            label, x = labels[i], values[i]
+            label = labels[i]
             if label == MISSING:
-                if x > -math.inf:
+                if values[i] > -math.inf:
                     wrong |= uint8(NO_LABEL)
                 values[i] = -math.inf
-                before = -math.inf
                 continue
-            if not x < math.inf:
-                wrong |= uint8(NO_NUMBER)
             if label < 0 or label >= most:
                 wrong |= uint8(OUTSIDE)
-            if label == following[j]:
-                stated[j] = x
+            if label == followed:
+                stated[j] = values[i]
             mark = row | (uint64(label) & uint64(0xFFFFFFFF))
             slot = int64((mark * _STAMP) >> _HALF) & mask
             while table[slot] >> _HALF == row >> _HALF and table[slot] != mark:
@@ -63,11 +59,25 @@ def look_at_listed(values, labels, k, following, most, table, sums, stated, faul
             if table[slot] == mark:
                 wrong |= uint8(TWICE)
             table[slot] = mark
-            if x > before:
-                wrong |= uint8(UNSORTED)
-            before = x
-        sums[j] = _exponentials(values, j * k, k, 0.0)
+        x = values[j * k : j * k + k]
+        sums[j], no_numbers = _listed(x, k)
+        if no_numbers > 0.0:
+            wrong |= uint8(NO_NUMBER)
+        if _rises(x[1:], x, k - 1) > 0.0:
+            wrong |= uint8(UNSORTED)
         faults[j] = wrong
+
+
+@over_entries(reads=1, sums=2)
+def _listed(x):
+    """Sum e^x, and count what is NaN or +inf."""
+    return [x.exp(), 1.0 - x.counted(x < math.inf)]
+
+
+@over_entries(reads=2, sums=1)
+def _rises(x, before):
+    """Count the entries that are above the one before."""
+    return [x.counted(x > before)]
 
 
 @njit(**LEAF)
@@ -80,12 +90,13 @@ def look_at_whole(values, labels, following, normalised, sums, stated):
     """
     for j in range(len(following)):
         at = j * labels
+        row = values[at : at + labels]
         shift = 0.0
         if normalised:
-            sums[j] = _exponentials(values, at, labels, 0.0)
+            sums[j] = _exponentials(row, labels, 0.0)
         else:
             top = _largest(values, at, labels)
-            sums[j] = _exponentials(values, at, labels, top)
+            sums[j] = _exponentials(row, labels, top)
             shift = top + math.log(sums[j])
             for i in range(at, at + labels):
                 values[i] -= shift
@@ -93,25 +104,10 @@ def look_at_whole(values, labels, following, normalised, sums, stated):
             stated[j] = values[at + following[j]]
 
 
-@intrinsic
-def _exponentials(typing, rows, at, size, shift):
-    """Return the sum of exp(x - shift) over rows[at : at + size]."""
-
-    def codegen(context, builder, signature, args):
-        address = builder.gep(entries(context, builder, signature.args[0], args[0]), [args[1]])
-        lanes = Lanes(builder, LANES)
-        zero, off = lanes.constant(REAL, 0.0), lanes.spread(args[3])
-
-        def body(wanted, x, total):
-            term = exp(lanes, builder.fsub(x, off))
-            if wanted is not None:
-                term = builder.select(wanted, term, zero)
-            return [builder.fadd(total, term)]
-
-        (total,) = loop_over_reals(lanes, args[2], [address], [zero], body)
-        return lanes.total(total)
-
-    return types.float64(rows, types.int64, types.int64, types.float64), codegen
+@over_entries(reads=1, sums=1)
+def _exponentials(x, shift):
+    """Sum e^(x - shift)."""
+    return [(x - shift).exp()]
 
 
 @intrinsic
@@ -137,4 +133,4 @@ def _largest(typing, rows, at, size):
 
 def empty_table(k: int) -> np.ndarray:
     """Return a table for `look_at_listed`."""
-    return np.zeros(1 << (4 * k).bit_length(), dtype=np.uint64)
+    return np.zeros(1 << (2 * k).bit_length(), dtype=np.uint64)

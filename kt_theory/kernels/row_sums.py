@@ -72,9 +72,16 @@ class Reals:
     def __gt__(self, other: Any) -> Any:
         return self.lanes.builder.fcmp_ordered(">", self.vector, self.of(other))
 
+    def __lt__(self, other: Any) -> Any:
+        return self.lanes.builder.fcmp_ordered("<", self.vector, self.of(other))
+
     def where(self, wanted: Any, otherwise: Any = 0.0) -> Reals:
         """Return these where `wanted`, `otherwise` elsewhere."""
         return self.made(self.lanes.builder.select(wanted, self.vector, self.of(otherwise)))
+
+    def counted(self, wanted: Any) -> Reals:
+        """Return 1 where `wanted`, 0 elsewhere."""
+        return self.made(self.of(1.0)).where(wanted)
 
     def positive(self) -> Reals:
         """Return the larger of these and 0."""

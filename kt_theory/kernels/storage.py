@@ -286,4 +286,4 @@ def _whole_and_rest(x, units, end):
     finite = end > x
     kept = x.where(finite)
     whole = kept.floor()
-    return [whole, ((kept - whole) * units + 0.5).floor(), (kept * 0.0 + 1.0).where(x > kept)]
+    return [whole, ((kept - whole) * units + 0.5).floor(), kept.counted(x > kept)]
