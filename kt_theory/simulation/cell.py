@@ -40,8 +40,10 @@ from kt_theory.simulation.cost import seconds_per_repeat
 from kt_theory.simulation.plans import Drawn, drawn
 from kt_theory.simulation.rules import (
     RowRuleError,
+    closed_facts,
     fault,
     kernel_students,
+    losses_of_rules,
     measures,
     pools,
     rule_addresses,
@@ -218,7 +220,8 @@ class Cell:
         sparse = isinstance(self.plan, Sparse)
         self.table = kernel_table(pi, rho, self.plan.layout, sparse=sparse)
         self.columns, self.rules = kernel_students(self.students, pi, self.losses)
-        self.measures = measures(self.losses, pi, rho)
+        self.facts = closed_facts(self.columns, pi, rho)
+        self.measures = measures(losses_of_rules(self.students, self.losses), pi, rho)
         self._key = stream_key(seed, n) if key is None else key
         if len(self.rules.address):
             self._try_out()
@@ -261,7 +264,15 @@ class Cell:
 
     def _fill(self, first: int, rules: Rules, losses: np.ndarray) -> None:
         bad = run_repeats(
-            self.plan, self._key, first, self.table, self.columns, self.measures, rules, losses
+            self.plan,
+            self._key,
+            first,
+            self.table,
+            self.facts,
+            self.columns,
+            self.measures,
+            rules,
+            losses,
         )
         if bad[2] >= 0:
             self._refuse_row(*bad)
