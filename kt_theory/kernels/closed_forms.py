@@ -1,29 +1,24 @@
-"""Losses of the paper's students other than total variation, straight from the counts, where
-`losses` has taken that.
+"""The paper's students in losses other than total variation, straight from the counts: the sums
+over the cells of a vector of rows.
 
 With c = n_sa, p = pi(a|s), k = sum_a c, Z = sum_a c p, and t an equal share of the mass that is
-hidden, a visited row q is c / k of CE_sgl, c p / Z of CE_ptl, and of SEL_ptl p where c > 0, else t;
-an unvisited one is uniform, whose losses are known beforehand, and those are all that CE_ful loses.
+hidden, a visited row q is c / k of CE_sgl, c p / Z of CE_ptl, and of SEL_ptl p where c > 0, else t.
 So no row is written, and log q takes that of a whole number, which is looked up, and one for each
-row. Each loss has a loop of its own, but for kl and reverse_kl: the same bits whatever is asked with
-it. What is infinite is told from the row, so that loops add up finite numbers: log 0 counts as 0.
+row. Each loss has a loop of its own, but kl and reverse_kl, so that it is the same bits whatever is
+asked with it. What is infinite is told from the row (`closed_losses`), so that loops add up finite
+numbers: log 0 counts as 0.
 
 The lanes of a vector are a group: eight rows that are woven, two labels of four rows, whose halves
-are added up then, or eight labels of a long row, which are all added up. Transfer sets lie as
-`layout` has them, but that rows woven by four are filled up to whole vectors.
+are added up then, or eight labels of a long row, which are all added up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
 import llvmlite.ir as ir
-import numpy as np
-from numba import njit, types
-from numba.extending import overload
-from numpy import uint64
+from numba import types
 
 from kt_theory.kernels.divergences import (
     CHI2,
@@ -35,277 +30,28 @@ from kt_theory.kernels.divergences import (
     REVERSE_KL,
     Terms,
     log,
-    log_table,
-    losses_of_rows,
 )
-from kt_theory.kernels.draws import ListScratch
-from kt_theory.kernels.layout import LANES, Layout, in_lanes, positions, row_cells
-from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, FORMS, SEL_PTL
-from kt_theory.kernels.options import BARE, INLINE, LEAF, WITHIN
+from kt_theory.kernels.layout import LANES
+from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, SEL_PTL
 from kt_theory.kernels.vectors import INT, LONG, REAL, Lanes, entries, intrinsic, loop, number
 
 CLOSED = (KL, REVERSE_KL, CHI2, HELLINGER2, JS, L2)
 """The losses that are taken here."""
 
-_LOOKED_UP = 2**12
-_FEWER = LANES // 2
-_ROUNDING = 2.0**-52
+FEWER = LANES // 2
+KNOWN, VISITS, WEIGHT, SHARE, ROW_FACTS = range(0, 5 * LANES, LANES)
+"""Where `row` says of each lane what its row is known by: rho if visited, k, Z and t."""
+
 _ABOVE_ALL, _TINY = -4.0, 1e-300
-_KNOWN, _VISITS, _WEIGHT, _SHARE = range(0, 4 * LANES, LANES)
 
 
-class Groups(NamedTuple):
-    """Where the cells of each group lie, (G,): vectors[g] vectors from at[g] on, of rows[g] rows, of
-    which each is filled up by filled[g] cells.
-    """
-
-    at: np.ndarray
-    vectors: np.ndarray
-    rows: np.ndarray
-    filled: np.ndarray
-
-
-class Facts(NamedTuple):
-    """The teacher as these kernels see it, cells in the order of a layout, rows in lanes (4 G,).
-
-    pi (cells,): probabilities, -0 in cells that fill up; logs, roots (cells,): of pi, log 0 as 0;
-    rho (lanes,): the weight of a row, in the first lane if it is long; zeros (lanes,): 1 if a label
-    of the row has none; uniform (NAMES, lanes): rho times the loss of the uniform row; whole: the
-    logarithms of whole numbers and their roots, side by side; least: what is hidden no more.
-    """
-
-    groups: Groups
-    pi: np.ndarray
-    logs: np.ndarray
-    roots: np.ndarray
-    rho: np.ndarray
-    zeros: np.ndarray
-    uniform: np.ndarray
-    whole: np.ndarray
-    least: float
-
-
-class Desk(NamedTuple):
-    """What a thread writes on: the counts of a group as reals, their logarithms and roots, what its
-    rows are known by, the sums over rows of each form and loss, lane by lane, and the losses of each
-    form that are infinite.
-    """
-
-    cells: np.ndarray
-    logs: np.ndarray
-    roots: np.ndarray
-    row: np.ndarray
-    sums: np.ndarray
-    endless: np.ndarray
-
-
-class Kept(NamedTuple):
-    """Transfer sets (R, cells), that lie in `layout`, one of `in_lanes`, with `more` cells between
-    those before `start` and the others.
-    """
-
-    counts: np.ndarray
-    layout: Layout
-    start: int
-    more: int
-
-
-def new_kept(repeats: int, layout: Layout, dtype: np.dtype) -> Kept:
-    """Return room for transfer sets of the size of those in `layout`."""
-    lanes = in_lanes(layout.inputs, layout.labels)
-    start, more = _filling(lanes)
-    return Kept(np.zeros((repeats, lanes.cells + more), dtype=dtype), lanes, start, more)
-
-
-def _filling(layout: Layout) -> tuple[int, int]:
-    """Return where rows woven by four are filled up, and by how many cells."""
-    return (layout.eights + layout.fours) * layout.labels, -layout.fours * layout.labels % LANES
-
-
-def keep(scratch: Any, kept: Any, r: int) -> None:
-    """Copy the counts just drawn to `kept.counts[r]`."""
-    raise NotImplementedError("from machine code alone")
-
-
-@overload(keep, jit_options=WITHIN)
-def _keep(scratch, kept, r):
-    return _keep_listed if scratch.instance_class is ListScratch else _keep_all
-
-
-def _keep_all(scratch, kept, r):
-    counts, to, start, more = scratch.counts, kept.counts[r], kept.start, kept.more
-    for j in range(start):
-        to[j] = counts[j]
-    for j in range(start, counts.size):
-        to[j + more] = counts[j]
-
-
-def _keep_listed(scratch, kept, r):
-    touched, layout, to = scratch.touched, kept.layout, kept.counts[r]
-    labels = uint64(layout.labels)
-    to[:] = 0
-    for i in range(scratch.found[0]):
-        cell = touched[uint64(i)]
-        s = cell // labels
-        first, step = row_cells(np.int64(s), layout)
-        place = first + (cell - s * labels) * step
-        to[place + uint64(kept.more if place >= uint64(kept.start) else 0)] = scratch.counts[cell]
-
-
-def facts_of(pi: np.ndarray, rho: np.ndarray) -> Facts:
-    """Return the facts of a teacher."""
-    layout = in_lanes(*pi.shape)
-    groups = _groups(layout)
-    labels = pi.shape[1]
-    each = np.repeat(np.arange(len(groups.at)), groups.rows)
-    lane = np.arange(len(pi)) - np.repeat(np.cumsum(groups.rows) - groups.rows, groups.rows)
-    lanes = LANES * each + lane
-    size = LANES * len(groups.at)
-    weights, zeros, uniform = np.zeros(size), np.zeros(size), np.zeros((len(NAMES), size))
-    weights[lanes] = rho
-    zeros[lanes] = (pi == 0.0).any(axis=1)
-    asked = rho > 0.0
-    lost = losses_of_rows(np.full(pi.shape, 1.0 / labels), pi)[asked]
-    uniform[:, lanes[asked]] = (rho[asked, None] * lost).T
-    start, more = _filling(layout)
-    places = positions(layout)
-    places += np.where(places >= start, more, 0)
-
-    def in_order(table: np.ndarray, filling: float) -> np.ndarray:
-        cells = np.full(layout.cells + more, filling)
-        cells[places] = table
-        return cells
-
-    tables = in_order(pi, -0.0), in_order(_finite_logs(pi), 0.0), in_order(np.sqrt(pi), 0.0)
-    least = labels * _ROUNDING
-    return Facts(groups, *tables, weights, zeros, uniform, _of_whole_numbers(), least)
-
-
-def _finite_logs(x: np.ndarray) -> np.ndarray:
-    return np.where(x > 0.0, log_table(x).reshape(x.shape), 0.0)
-
-
-@cache
-def _of_whole_numbers() -> np.ndarray:
-    numbers = np.arange(float(_LOOKED_UP))
-    return np.stack([_finite_logs(numbers), np.sqrt(numbers)], axis=1).reshape(-1)
-
-
-def _groups(layout: Layout) -> Groups:
-    labels = layout.labels
-    start, more = _filling(layout)
-    eights, fours = layout.eights // LANES, layout.fours // _FEWER
-    long = layout.inputs - layout.eights - layout.fours
-    sizes = [eights, fours, long]
-
-    def each(*values: int) -> np.ndarray:
-        return np.repeat(np.array(values), sizes)
-
-    return Groups(
-        np.concatenate(
-            [
-                np.arange(eights) * LANES * labels,
-                np.full(fours, layout.eights * labels),
-                start + more + np.arange(long) * layout.width,
-            ]
-        ),
-        each(labels, -(-labels // 2), layout.width // LANES),
-        each(LANES, _FEWER, 1),
-        each(0, labels % 2, layout.width - labels),
-    )
-
-
-def new_desk(facts: Facts) -> Desk:
-    """Return the memory of one thread."""
-    cells = LANES * int(facts.groups.vectors.max())
-    sums = np.zeros(FORMS * len(NAMES) * LANES)
-    row, endless = np.zeros(4 * LANES), np.zeros(FORMS, dtype=np.int64)
-    return Desk(np.zeros(cells), np.zeros(cells), np.zeros(cells), row, sums, endless)
-
-
-def _bits(*losses: int) -> int:
+def bits(*losses: int) -> int:
+    """Return losses as bits of what is asked."""
     return sum(1 << loss for loss in losses)
 
 
-def asked_of(columns: np.ndarray) -> np.ndarray:
-    """Return the bits of the losses of each form among columns, form + FORMS * loss, (FORMS,)."""
-    asked = np.zeros(FORMS, dtype=np.int64)
-    for loss, form in (divmod(int(column), FORMS) for column in columns):
-        asked[form] |= _bits(loss) if loss in CLOSED else 0
-    return asked
-
-
-_OF_ANY = _bits(*CLOSED)
-_OF_UNSEEN, _OF_ABSENT = _bits(KL, CHI2), _bits(REVERSE_KL)
-_LOOKED_UP_FOR = _bits(KL, REVERSE_KL, HELLINGER2, JS)
-
-
-@njit(**LEAF)
-def closed_losses(counts, facts, asked, desk, losses):
-    """Write the losses on the transfer sets `counts`, (R, cells), into `losses`, (R, NAMES, FORMS):
-    of each form those whose bits are set in `asked`, (FORMS,).
-    """
-    for r in range(counts.shape[0]):
-        desk.sums[:] = 0.0
-        desk.endless[:] = 0
-        for g in range(facts.groups.at.size):
-            _add_group(counts[r], facts, g, asked, desk)
-        for loss in range(losses.shape[1]):
-            unvisited = _total(desk.sums, CE_FUL, loss)
-            for form in range(FORMS):
-                lost = unvisited
-                if form != CE_FUL:
-                    lost += _total(desk.sums, form, loss)
-                endless = desk.endless[form] >> loss & 1
-                losses[r, loss, form] = np.inf if endless else lost
-
-
-@njit(**INLINE)
-def _add_group(counts, facts, g, asked, desk):
-    """Add the losses of the rows of a group to the sums."""
-    groups, endless = facts.groups, desk.endless
-    at, vectors, rows, filled = groups.at[g], groups.vectors[g], groups.rows[g], groups.filled[g]
-    pi, logs, roots = facts.pi, facts.logs, facts.roots
-    cells, logs_of_counts, roots_of_counts = desk.cells, desk.logs, desk.roots
-    row, sums, lane = desk.row, desk.sums, LANES * g
-    rho, zeros, least = facts.rho, facts.zeros, facts.least
-    most, hides, lost, astray = _look(
-        counts, pi, rho, zeros, lane, at, vectors, rows, filled, least, cells, row
-    )
-    if hides > 0.0:
-        endless[CE_SGL] |= _OF_UNSEEN
-        endless[CE_PTL] |= _OF_UNSEEN
-    endless[SEL_PTL] |= (_OF_UNSEEN if lost > 0.0 else 0) | (_OF_ABSENT if astray > 0.0 else 0)
-    sgl, ptl = asked[CE_SGL] & ~endless[CE_SGL], asked[CE_PTL] & ~endless[CE_PTL]
-    sel = asked[SEL_PTL]
-    _unvisited(row, facts.uniform, lane, rho.size, sums, sgl | ptl | sel | asked[CE_FUL])
-    if (sgl | ptl) & _LOOKED_UP_FOR:
-        if most < _LOOKED_UP:
-            _look_up(counts, facts.whole, at, vectors, logs_of_counts, roots_of_counts)
-        else:
-            _compute(cells, vectors, logs_of_counts, roots_of_counts)
-    _frequencies(
-        cells, logs_of_counts, roots_of_counts, pi, logs, roots, at, vectors, row, rows, sums, sgl
-    )
-    _weighted_frequencies(
-        cells, logs_of_counts, roots_of_counts, pi, logs, roots, at, vectors, row, rows, sums, ptl
-    )
-    _equal_shares(
-        cells, logs_of_counts, roots_of_counts, pi, logs, roots, at, vectors, row, rows, sums, sel
-    )
-
-
-@njit(**BARE)
-def _total(sums, form, loss):
-    at = (form * len(NAMES) + loss) * LANES
-    total = 0.0
-    for i in range(at, at + LANES):
-        total += sums[i]
-    return total
-
-
 @intrinsic
-def _look(typing, counts, pi, rho, zeros, lane, at, vectors, rows, filled, least, cells, row):
+def look(typing, counts, pi, rho, zeros, lane, start, at, vectors, rows, filled, least, cells, row):
     """Write the counts of a group as reals to `cells`, and to `row` what its rows are known by:
     rho if visited, k, Z and t, which is 0 where no more than `least` is hidden. Return the largest
     count, and of visited rows the mass that is hidden, what of it gets no share, and the largest
@@ -314,17 +60,17 @@ def _look(typing, counts, pi, rho, zeros, lane, at, vectors, rows, filled, least
 
     def codegen(context, builder, signature, args):
         counts, pi, rho, zeros, cells, row = (
-            entries(context, builder, signature.args[k], args[k]) for k in (0, 1, 2, 3, 10, 11)
+            entries(context, builder, signature.args[k], args[k]) for k in (0, 1, 2, 3, 11, 12)
         )
-        lane, at, vectors, rows, filled, least = args[4:10]
+        lane, start, at, vectors, rows, filled, least = args[4:11]
         lanes = Lanes(builder, LANES)
         zero, one = lanes.constant(REAL, 0.0), lanes.constant(REAL, 1.0)
         above_all = lanes.constant(REAL, _ABOVE_ALL)
 
         def body(i, visits, weight, unseen, hidden, most):
             own = builder.mul(i, number(LANES))
-            place = builder.add(at, own)
-            c, p = lanes.real(lanes.load(counts, place)), lanes.load(pi, place)
+            c = lanes.real(lanes.load(counts, builder.add(start, own)))
+            p = lanes.load(pi, builder.add(at, own))
             lanes.store(c, cells, own)
             empty = builder.fcmp_ordered("==", c, zero)
             return [
@@ -346,7 +92,7 @@ def _look(typing, counts, pi, rho, zeros, lane, at, vectors, rows, filled, least
         share = builder.select(beyond, builder.fdiv(hidden, unseen), zero)
         known = where(visits, lanes.load(rho, lane))
         for place, vector in zip(
-            (_KNOWN, _VISITS, _WEIGHT, _SHARE), (known, visits, weight, share), strict=True
+            (KNOWN, VISITS, WEIGHT, SHARE), (known, visits, weight, share), strict=True
         ):
             lanes.store(vector, row, number(place))
         hides = where(known, hidden)
@@ -356,14 +102,14 @@ def _look(typing, counts, pi, rho, zeros, lane, at, vectors, rows, filled, least
         return context.make_tuple(builder, signature.return_type, found)
 
     size, real = types.int64, types.float64
-    where = size, size, size, size, size, real
+    where = size, size, size, size, size, size, real
     return types.UniTuple(real, 4)(counts, pi, rho, zeros, *where, cells, row), codegen
 
 
 def _of_rows(lanes: Lanes, rows: Any, vector: Any) -> Any:
     """Return the sums over rows from those of lanes: in each lane that of a row."""
     builder = lanes.builder
-    turned = _shuffled(builder, vector, vector, range(_FEWER, _FEWER + LANES))
+    turned = _shuffled(builder, vector, vector, range(FEWER, FEWER + LANES))
     halves, whole = builder.fadd(vector, turned), lanes.spread(lanes.total(vector))
     fewer = builder.icmp_signed("<", rows, number(LANES))
     single = builder.icmp_signed("==", rows, number(1))
@@ -375,19 +121,19 @@ def _largest(lanes: Lanes, vector: Any) -> Any:
 
 
 @intrinsic
-def _look_up(typing, counts, table, at, vectors, logs, roots):
+def look_up(typing, counts, table, at, vectors, logs, roots):
     """Write the logarithms and the roots of the counts of a group, from a table."""
 
     def codegen(context, builder, signature, args):
         counts, table, logs, roots = (
             entries(context, builder, signature.args[k], args[k]) for k in (0, 1, 4, 5)
         )
-        pair, half = Lanes(builder, 2), Lanes(builder, _FEWER)
+        pair, half = Lanes(builder, 2), Lanes(builder, FEWER)
 
         def body(i):
-            own = builder.mul(i, number(_FEWER))
+            own = builder.mul(i, number(FEWER))
             pairs = []
-            for lane in range(_FEWER):
+            for lane in range(FEWER):
                 place = builder.add(args[2], builder.add(own, number(lane)))
                 count = builder.load(builder.gep(counts, [place]))
                 if count.type != LONG:
@@ -395,7 +141,7 @@ def _look_up(typing, counts, table, at, vectors, logs, roots):
                 pairs.append(pair.load(table, builder.mul(count, number(2))))
             halves = [_shuffled(builder, *pairs[k : k + 2], range(4)) for k in (0, 2)]
             for first, to in ((0, logs), (1, roots)):
-                picked = _shuffled(builder, *halves, range(first, 2 * _FEWER, 2))
+                picked = _shuffled(builder, *halves, range(first, 2 * FEWER, 2))
                 half.store(picked, to, own)
             return []
 
@@ -412,7 +158,7 @@ def _shuffled(builder: Any, x: Any, y: Any, places: range) -> Any:
 
 
 @intrinsic
-def _compute(typing, cells, vectors, logs, roots):
+def compute(typing, cells, vectors, logs, roots):
     """Write the logarithms and the roots of whole numbers that no table has."""
 
     def codegen(context, builder, signature, args):
@@ -436,7 +182,7 @@ def _compute(typing, cells, vectors, logs, roots):
 
 
 @intrinsic
-def _unvisited(typing, row, uniform, lane, lanes, sums, asked):
+def unvisited(typing, row, uniform, lane, lanes, sums, asked):
     """Add what the unvisited rows of a group lose to the sums of CE_ful."""
 
     def codegen(context, builder, signature, args):
@@ -445,9 +191,9 @@ def _unvisited(typing, row, uniform, lane, lanes, sums, asked):
         )
         lanes = Lanes(builder, LANES)
         zero = lanes.constant(REAL, 0.0)
-        visited = builder.fcmp_ordered(">", lanes.load(row, number(_VISITS)), zero)
+        visited = builder.fcmp_ordered(">", lanes.load(row, number(VISITS)), zero)
         for loss in CLOSED:
-            with builder.if_then(_asked(builder, args[5], _bits(loss))):
+            with builder.if_then(_asked(builder, args[5], bits(loss))):
                 place = builder.add(args[2], builder.mul(number(loss), args[3]))
                 lost = builder.select(visited, zero, lanes.load(uniform, place))
                 _add(lanes, lost, sums, CE_FUL, loss)
@@ -457,8 +203,8 @@ def _unvisited(typing, row, uniform, lane, lanes, sums, asked):
     return types.void(row, uniform, size, size, sums, size), codegen
 
 
-def _asked(builder: Any, asked: Any, bits: int) -> Any:
-    return builder.icmp_signed("!=", builder.and_(asked, number(bits)), number(0))
+def _asked(builder: Any, asked: Any, wanted: int) -> Any:
+    return builder.icmp_signed("!=", builder.and_(asked, number(wanted)), number(0))
 
 
 def _add(lanes: Lanes, lost: Any, sums: Any, form: int, loss: int) -> None:
@@ -480,7 +226,7 @@ class _Cell(NamedTuple):
 class _Frequencies:
     """Rows of CE_sgl: q = c / k."""
 
-    form, total = CE_SGL, _VISITS
+    form, total = CE_SGL, VISITS
 
     def __init__(self, lanes: Lanes, row: Any) -> None:
         self.lanes, self.builder, self.row = lanes, lanes.builder, row
@@ -517,7 +263,7 @@ class _Frequencies:
 class _WeightedFrequencies(_Frequencies):
     """Rows of CE_ptl: q = c p / Z."""
 
-    form, total = CE_PTL, _WEIGHT
+    form, total = CE_PTL, WEIGHT
 
     def q(self, x: _Cell) -> Any:
         """Return q."""
@@ -535,7 +281,7 @@ class _WeightedFrequencies(_Frequencies):
 class _EqualShares(_Frequencies):
     """Rows of SEL_ptl: q = p where c > 0, else t."""
 
-    form, total = SEL_PTL, _SHARE
+    form, total = SEL_PTL, SHARE
 
     def prepare(self) -> None:
         """Load t, which may be 0."""
@@ -595,7 +341,7 @@ class _Group:
     def lose(self, lost: Any, loss: int) -> None:
         """Add the losses of the visited rows, weighed."""
         lanes, builder = self.lanes, self.builder
-        known = lanes.load(self.arrays["row"], number(_KNOWN))
+        known = lanes.load(self.arrays["row"], number(KNOWN))
         weighed = builder.fmul(known, lanes.larger(lost, self.terms.zero))
         _add(lanes, weighed, self.arrays["sums"], self.rows.form, loss)
 
@@ -681,12 +427,12 @@ def _squares_over(group: _Group) -> None:
 
 
 _LOGARITHMS = (
-    (_bits(KL, REVERSE_KL), _entropies),
-    (_bits(JS), _to_the_middle),
-    (_bits(HELLINGER2), _between_roots),
+    (bits(KL, REVERSE_KL), _entropies),
+    (bits(JS), _to_the_middle),
+    (bits(HELLINGER2), _between_roots),
 )
-_OF_FREQUENCIES = (*_LOGARITHMS, (_bits(L2), _squares), (_bits(CHI2), _squares_over))
-_OF_SHARES = (*_LOGARITHMS, (_bits(L2, CHI2), _squares_over_share))
+_OF_FREQUENCIES = (*_LOGARITHMS, (bits(L2), _squares), (bits(CHI2), _squares_over))
+_OF_SHARES = (*_LOGARITHMS, (bits(L2, CHI2), _squares_over_share))
 
 
 def _losses_of(kind: type[_Frequencies], parts: Any) -> Any:
@@ -704,10 +450,10 @@ def _losses_of(kind: type[_Frequencies], parts: Any) -> Any:
                 name: entries(context, builder, signature.args[k], args[k])
                 for name, k in names.items()
             }
-            with builder.if_then(_asked(builder, args[11], _OF_ANY)):
+            with builder.if_then(_asked(builder, args[11], bits(*CLOSED))):
                 group = _Group(builder, arrays, (args[6], args[7], args[9]), kind)
-                for bits, add in parts:
-                    with builder.if_then(_asked(builder, args[11], bits)):
+                for wanted, add in parts:
+                    with builder.if_then(_asked(builder, args[11], wanted)):
                         add(group)
             return context.get_dummy_value()
 
@@ -718,6 +464,6 @@ def _losses_of(kind: type[_Frequencies], parts: Any) -> Any:
     return losses
 
 
-_frequencies = _losses_of(_Frequencies, _OF_FREQUENCIES)
-_weighted_frequencies = _losses_of(_WeightedFrequencies, _OF_FREQUENCIES)
-_equal_shares = _losses_of(_EqualShares, _OF_SHARES)
+frequencies = _losses_of(_Frequencies, _OF_FREQUENCIES)
+weighted_frequencies = _losses_of(_WeightedFrequencies, _OF_FREQUENCIES)
+equal_shares = _losses_of(_EqualShares, _OF_SHARES)

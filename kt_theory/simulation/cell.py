@@ -16,6 +16,7 @@ import numpy as np
 
 from kt_theory import machine
 from kt_theory.intervals import interval, tallied
+from kt_theory.kernels.closed_losses import facts_of
 from kt_theory.kernels.draws import ByRows, Sparse, draw_many, path_of
 from kt_theory.kernels.generic import Rules, mixed_labels
 from kt_theory.kernels.layout import Layout, as_tables, in_cell_order
@@ -40,7 +41,6 @@ from kt_theory.simulation.cost import seconds_per_repeat
 from kt_theory.simulation.plans import Drawn, drawn
 from kt_theory.simulation.rules import (
     RowRuleError,
-    closed_facts,
     fault,
     kernel_students,
     losses_of_rules,
@@ -220,7 +220,7 @@ class Cell:
         sparse = isinstance(self.plan, Sparse)
         self.table = kernel_table(pi, rho, self.plan.layout, sparse=sparse)
         self.columns, self.rules = kernel_students(self.students, pi, self.losses)
-        self.facts = closed_facts(self.columns, pi, rho)
+        self.facts = facts_of(pi, rho, self.columns)
         self.measures = measures(losses_of_rules(self.students, self.losses), pi, rho)
         self._key = stream_key(seed, n) if key is None else key
         if len(self.rules.address):

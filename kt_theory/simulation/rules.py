@@ -15,7 +15,7 @@ from kt_theory.access import Access, label_ranks
 from kt_theory.access.channel import AsIs
 from kt_theory.kernels import divergences
 from kt_theory.kernels.binomial import conditional_shares
-from kt_theory.kernels.closed_forms import CLOSED, Facts, asked_of, facts_of
+from kt_theory.kernels.closed_forms import CLOSED
 from kt_theory.kernels.generic import Measures, Rules
 from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, FORMS, GENERIC, SEL_PTL
 from kt_theory.kernels.nested import let_rules_call
@@ -99,14 +99,6 @@ def kernel_students(
         np.concatenate([np.zeros(0), *parameters]),
     )
     return np.array(columns, dtype=np.int64), rules
-
-
-def closed_facts(columns: np.ndarray, pi: np.ndarray, rho: np.ndarray) -> Facts | None:
-    """Return what closed forms of other losses than total variation and acceptance need of the
-    teacher, None if no column is of one.
-    """
-    asked = asked_of(columns[columns < GENERIC])
-    return facts_of(pi, rho) if asked.any() else None
 
 
 def rule_addresses(students: Sequence[Student], *, checked: bool) -> np.ndarray:

@@ -1,0 +1,317 @@
+"""Losses of the paper's students other than total variation, transfer set by transfer set, beside
+the loop that draws them.
+
+An unvisited row is uniform, whose losses are known beforehand; those are all that CE_ful loses. Of
+a visited row they are what `closed_forms` adds up; kl and chi2 are infinite where a label with mass
+is given none, reverse_kl where one without mass is given some.
+
+This is machine code of its own, compiled once for each kind of counts and called by its address:
+whoever asks for total variation alone neither compiles nor loads it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import llvmlite.ir as ir
+import numpy as np
+from numba import carray, cfunc, from_dtype, njit, types
+from numba.extending import overload
+from numpy import uint64
+
+from kt_theory.kernels.closed_forms import (
+    CLOSED,
+    FEWER,
+    ROW_FACTS,
+    bits,
+    compute,
+    equal_shares,
+    frequencies,
+    look,
+    look_up,
+    unvisited,
+    weighted_frequencies,
+)
+from kt_theory.kernels.divergences import (
+    CHI2,
+    HELLINGER2,
+    JS,
+    KL,
+    NAMES,
+    REVERSE_KL,
+    log_table,
+    losses_of_rows,
+)
+from kt_theory.kernels.draws import ListScratch
+from kt_theory.kernels.layout import LANES, Layout, in_lanes, positions, row_cells
+from kt_theory.kernels.losses import CE_FUL, CE_PTL, FORMS, SEL_PTL
+from kt_theory.kernels.options import BARE, INLINE, WITHIN
+from kt_theory.kernels.vectors import entries, intrinsic
+
+_LOOKED_UP = 2**12
+_ROUNDING = 2.0**-52
+_OF_UNSEEN, _OF_ABSENT = bits(KL, CHI2), bits(REVERSE_KL)
+_LOOKED_UP_FOR = bits(KL, REVERSE_KL, HELLINGER2, JS)
+_ASKED, _HEAD = 5, 5 + FORMS
+_SUMS = FORMS * len(NAMES) * LANES
+
+
+class Facts(NamedTuple):
+    """A teacher, and what is asked, as machine code takes them.
+
+    numbers: how many groups there are, lanes (8 for each group), cells, columns, and cells of the
+    longest group; which losses are asked of each form, as bits; then the columns, form + FORMS * loss; then of each group where
+    its cells start in the tables, and in the counts, how many vectors they are, of how many rows,
+    and by how many cells each of these is filled up.
+
+    tables: pi, -0 in cells that fill up, its logarithms, log 0 as 0, and its roots, (cells,); of
+    the row in each lane its weight, in one lane alone if it is long, 1 if a label has no mass, and
+    the weighed losses of the uniform row, (NAMES, lanes); the logarithms of whole numbers and their
+    roots, side by side; the mass that is no more than rounding.
+    """
+
+    layout: Layout
+    columns: np.ndarray
+    numbers: np.ndarray
+    tables: np.ndarray
+
+
+class More(NamedTuple):
+    """What the loop over repeats is given for other losses: the address of `lose`, 0 for none, the
+    facts, and memory of the thread, which counts that do not lie in `layout` are laid out on.
+    """
+
+    address: int
+    layout: Layout
+    numbers: np.ndarray
+    tables: np.ndarray
+    desk: np.ndarray
+    counts: np.ndarray
+    spare: np.ndarray
+
+
+def facts_of(pi: np.ndarray, rho: np.ndarray, columns: np.ndarray) -> Facts | None:
+    """Return the facts for `columns`, form + FORMS * loss: None if they are of no loss that is
+    taken here.
+    """
+    columns = np.array([column for column in columns if column // FORMS in CLOSED], dtype=np.int64)
+    if len(columns) == 0:
+        return None
+    layout, labels = in_lanes(*pi.shape), pi.shape[1]
+    groups, rows, more = _groups(layout)
+    place = np.repeat(np.arange(len(rows)), rows)
+    lane = np.arange(len(pi)) - np.repeat(np.cumsum(rows) - rows, rows)
+    of_row, lanes = LANES * place + lane, LANES * len(rows)
+    asked = np.zeros(FORMS, dtype=np.int64)
+    for column in columns:
+        asked[column % FORMS] |= bits(column // FORMS)
+    visited = rho > 0.0
+    uniform = np.zeros((len(NAMES), lanes))
+    lost = losses_of_rows(np.full(pi.shape, 1.0 / labels), pi)[visited]
+    uniform[:, of_row[visited]] = (rho[visited, None] * lost).T
+    cells = positions(layout)
+    cells[layout.eights + layout.fours :] += more
+
+    def laid_out(table: np.ndarray, places: np.ndarray, size: int, filling: float) -> np.ndarray:
+        found = np.full(size, filling)
+        found[places] = table
+        return found
+
+    size = layout.cells + more
+    tables = [
+        laid_out(pi, cells, size, -0.0),
+        laid_out(_finite_logs(pi), cells, size, 0.0),
+        laid_out(np.sqrt(pi), cells, size, 0.0),
+        laid_out(rho, of_row, lanes, 0.0),
+        laid_out((pi == 0.0).any(axis=1), of_row, lanes, 0.0),
+        uniform.reshape(-1),
+        _of_whole_numbers(),
+        np.array([labels * _ROUNDING]),
+    ]
+    sizes = [len(rows), lanes, size, len(columns), LANES * groups[2].max()]
+    numbers = [sizes, asked, columns, groups.reshape(-1)]
+    return Facts(layout, columns, np.concatenate(numbers).astype(np.int64), np.concatenate(tables))
+
+
+def _finite_logs(x: np.ndarray) -> np.ndarray:
+    return np.where(x > 0.0, log_table(x).reshape(x.shape), 0.0)
+
+
+@cache
+def _of_whole_numbers() -> np.ndarray:
+    numbers = np.arange(float(_LOOKED_UP))
+    return np.stack([_finite_logs(numbers), np.sqrt(numbers)], axis=1).reshape(-1)
+
+
+def _groups(layout: Layout) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return (groups, rows, more): what `Facts` says of each group, (5, G), how many rows it has,
+    and the cells by which those woven by four are filled up.
+    """
+    labels, woven = layout.labels, layout.eights + layout.fours
+    more = -layout.fours * labels % LANES
+    eights, long = np.arange(layout.eights // LANES), np.arange(layout.inputs - woven)
+    sizes = [len(eights), layout.fours // FEWER, len(long)]
+
+    def each(*values: int) -> np.ndarray:
+        return np.repeat(np.array(values), sizes)
+
+    starts = np.concatenate(
+        [
+            eights * LANES * labels,
+            np.full(sizes[1], layout.eights * labels),
+            woven * labels + long * layout.width,
+        ]
+    )
+    rows = each(LANES, FEWER, 1)
+    vectors = each(labels, -(-labels // 2), layout.width // LANES)
+    filled = each(0, labels % 2, layout.width - labels)
+    return np.stack([starts + each(0, 0, more), starts, vectors, rows, filled]), rows, more
+
+
+def more_losses(facts: Facts | None, dtype: np.dtype, *, listed: bool) -> More:
+    """Return what a thread needs to take them on counts of `dtype`; `listed`: counts lie row by
+    row.
+    """
+    if facts is None:
+        layout, none = in_lanes(1, 1), np.zeros(0)
+        room = np.zeros(0, dtype=dtype)
+        return More(0, layout, np.zeros(0, dtype=np.int64), none, none, room, room)
+    layout, longest = facts.layout, facts.numbers[4]
+    desk = np.zeros(3 * longest + ROW_FACTS + _SUMS)
+    counts = np.zeros(layout.cells if listed else 0, dtype=dtype)
+    spare = np.zeros(longest, dtype=dtype)
+    address = _compiled(np.dtype(dtype)).address
+    return More(address, layout, facts.numbers, facts.tables, desk, counts, spare)
+
+
+@cache
+def _compiled(dtype: np.dtype) -> Any:
+    counts, reals = types.CPointer(from_dtype(dtype)), types.CPointer(types.float64)
+    kinds = counts, types.CPointer(types.int64), reals, reals, counts, reals
+    return cfunc(types.void(*kinds), cache=True, error_model="numpy")(_lose)
+
+
+def _lose(counts, numbers, tables, desk, spare, losses):
+    """Write the losses of the columns that are asked on one transfer set."""
+    head = carray(numbers, (_HEAD,))
+    groups, lanes, cells, columns, longest = head[0], head[1], head[2], head[3], head[4]
+    integers = carray(numbers, (_HEAD + columns + 5 * groups,))
+    reals = carray(tables, (3 * cells + (2 + len(NAMES)) * lanes + 2 * _LOOKED_UP + 1,))
+    room = carray(desk, (3 * longest + ROW_FACTS + _SUMS,))
+    row = room[3 * longest : 3 * longest + ROW_FACTS]
+    sums = room[3 * longest + ROW_FACTS :]
+    drawn, woven = carray(counts, (cells,)), carray(spare, (longest,))
+    sums[:] = 0.0
+    endless = (0, 0)
+    for g in range(groups):
+        endless = _add_group(drawn, woven, integers, reals, room, row, sums, g, endless)
+    found = carray(losses, (columns,))
+    for j in range(columns):
+        column = integers[_HEAD + j]
+        loss, form = column // FORMS, column % FORMS
+        lost = _total(sums, CE_FUL, loss)
+        if form != CE_FUL:
+            lost += _total(sums, form, loss)
+        without_end = endless[1] if form == SEL_PTL else endless[0]
+        without_end = 0 if form == CE_FUL else without_end
+        found[j] = np.inf if without_end >> loss & 1 else lost
+
+
+@njit(**INLINE)
+def _add_group(drawn, woven, integers, reals, room, row, sums, g, endless):
+    """Add the losses of the rows of a group to the sums; return which are infinite of CE_sgl and
+    CE_ptl, and of SEL_ptl.
+    """
+    groups, lanes, cells, longest = integers[0], integers[1], integers[2], integers[4]
+    first = _HEAD + integers[3] + g
+    at, start, vectors = integers[first], integers[first + groups], integers[first + 2 * groups]
+    rows, filled = integers[first + 3 * groups], integers[first + 4 * groups]
+    pi, logs, roots = reals[:cells], reals[cells : 2 * cells], reals[2 * cells : 3 * cells]
+    of_rows = reals[3 * cells :]
+    rho, zeros, uniform = of_rows[:lanes], of_rows[lanes : 2 * lanes], of_rows[2 * lanes :]
+    table = uniform[len(NAMES) * lanes :]
+    least, lane = table[2 * _LOOKED_UP], LANES * g
+    c, lc, rc = room[:longest], room[longest : 2 * longest], room[2 * longest : 3 * longest]
+    counts = drawn
+    if rows == FEWER:
+        for j in range(FEWER * (2 * vectors - filled)):
+            woven[j] = drawn[start + j]
+        counts, start = woven, 0
+    most, hides, lost, astray = look(
+        counts, pi, rho, zeros, lane, start, at, vectors, rows, filled, least, c, row
+    )
+    of_two = endless[0] | (_OF_UNSEEN if hides > 0.0 else 0)
+    of_sel = endless[1] | (_OF_UNSEEN if lost > 0.0 else 0) | (_OF_ABSENT if astray > 0.0 else 0)
+    sgl, ptl, sel = integers[_ASKED], integers[_ASKED + CE_PTL], integers[_ASKED + SEL_PTL]
+    unvisited(row, uniform, lane, lanes, sums, sgl | ptl | sel | integers[_ASKED + CE_FUL])
+    sgl, ptl = sgl & ~of_two, ptl & ~of_two
+    if (sgl | ptl) & _LOOKED_UP_FOR:
+        if most < _LOOKED_UP:
+            look_up(counts, table, start, vectors, lc, rc)
+        else:
+            compute(c, vectors, lc, rc)
+    frequencies(c, lc, rc, pi, logs, roots, at, vectors, row, rows, sums, sgl)
+    weighted_frequencies(c, lc, rc, pi, logs, roots, at, vectors, row, rows, sums, ptl)
+    equal_shares(c, lc, rc, pi, logs, roots, at, vectors, row, rows, sums, sel)
+    return of_two, of_sel
+
+
+@njit(**BARE)
+def _total(sums, form, loss):
+    at = (form * len(NAMES) + loss) * LANES
+    total = 0.0
+    for i in range(at, at + LANES):
+        total += sums[i]
+    return total
+
+
+def lose_more(scratch: Any, more: Any, losses: Any) -> None:
+    """Write the other losses on the counts just drawn, if any are asked."""
+    raise NotImplementedError("from machine code alone")
+
+
+@overload(lose_more, jit_options=WITHIN)
+def _lose_more(scratch, more, losses):
+    return _lose_listed if scratch.instance_class is ListScratch else _lose_drawn
+
+
+def _lose_drawn(scratch, more, losses):
+    if more.address != 0:
+        _call(
+            more.address, scratch.counts, more.numbers, more.tables, more.desk, more.spare, losses
+        )
+
+
+def _lose_listed(scratch, more, losses):
+    if more.address != 0:
+        _lay_out(scratch.touched, scratch.found[0], scratch.counts, more.layout, True, more.counts)
+        _call(more.address, more.counts, more.numbers, more.tables, more.desk, more.spare, losses)
+        _lay_out(scratch.touched, scratch.found[0], scratch.counts, more.layout, False, more.counts)
+
+
+@njit(**BARE)
+def _lay_out(touched, found, counts, layout, fill, cells):
+    """Copy the cells that were hit to where they lie in `layout`, or make them 0 again."""
+    labels = uint64(layout.labels)
+    for i in range(found):
+        cell = touched[uint64(i)]
+        s = cell // labels
+        first, step = row_cells(np.int64(s), layout)
+        cells[first + (cell - s * labels) * step] = counts[cell] if fill else 0
+
+
+@intrinsic
+def _call(typing, address, counts, numbers, tables, desk, spare, losses):
+    """Call machine code by its address on the first entries of arrays."""
+
+    def codegen(context, builder, signature, args):
+        given = [
+            entries(context, builder, kind, array)
+            for kind, array in zip(signature.args[1:], args[1:], strict=True)
+        ]
+        function = ir.FunctionType(ir.VoidType(), [pointer.type for pointer in given])
+        builder.call(builder.inttoptr(args[0], ir.PointerType(function)), given)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, counts, numbers, tables, desk, spare, losses), codegen
