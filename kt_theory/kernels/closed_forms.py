@@ -39,8 +39,10 @@ CLOSED = (KL, REVERSE_KL, CHI2, HELLINGER2, JS, L2)
 """The losses that are taken here."""
 
 FEWER = LANES // 2
-KNOWN, VISITS, WEIGHT, SHARE, ROW_FACTS = range(0, 5 * LANES, LANES)
-"""Where `row` says of each lane what its row is known by: rho if visited, k, Z and t."""
+KNOWN, VISITS, WEIGHT, SHARE, LOGARITHM, ROW_FACTS = (k * LANES for k in (0, 1, 2, 3, 4, 7))
+"""Where `row` says of each lane what its row is known by: rho if visited; k, Z and t, one of each
+form; and their logarithms.
+"""
 
 _ABOVE_ALL, _TINY = -4.0, 1e-300
 
@@ -51,27 +53,24 @@ def bits(*losses: int) -> int:
 
 
 @intrinsic
-def look(typing, counts, pi, rho, zeros, lane, start, at, vectors, rows, filled, least, cells, row):
-    """Write the counts of a group as reals to `cells`, and to `row` what its rows are known by:
-    rho if visited, k, Z and t, which is 0 where no more than `least` is hidden. Return the largest
-    count, and of visited rows the mass that is hidden, what of it gets no share, and the largest
-    share of labels that have no mass.
+def look(typing, counts, pi, rho, zeros, lane, at, vectors, rows, filled, least, row):
+    """Write to `row` what the rows of a group are known by, t as 0 where no more than `least` is
+    hidden. Return the largest count, and of visited rows the mass that is hidden, what of it gets no
+    share, and the largest share of labels that have no mass.
     """
 
     def codegen(context, builder, signature, args):
-        counts, pi, rho, zeros, cells, row = (
-            entries(context, builder, signature.args[k], args[k]) for k in (0, 1, 2, 3, 11, 12)
+        counts, pi, rho, zeros, row = (
+            entries(context, builder, signature.args[k], args[k]) for k in (0, 1, 2, 3, 10)
         )
-        lane, start, at, vectors, rows, filled, least = args[4:11]
+        lane, at, vectors, rows, filled, least = args[4:10]
         lanes = Lanes(builder, LANES)
         zero, one = lanes.constant(REAL, 0.0), lanes.constant(REAL, 1.0)
         above_all = lanes.constant(REAL, _ABOVE_ALL)
 
         def body(i, visits, weight, unseen, hidden, most):
-            own = builder.mul(i, number(LANES))
-            c = lanes.real(lanes.load(counts, builder.add(start, own)))
-            p = lanes.load(pi, builder.add(at, own))
-            lanes.store(c, cells, own)
+            place = builder.add(at, builder.mul(i, number(LANES)))
+            c, p = lanes.load(counts, place), lanes.load(pi, place)
             empty = builder.fcmp_ordered("==", c, zero)
             return [
                 builder.fadd(visits, c),
@@ -102,8 +101,8 @@ def look(typing, counts, pi, rho, zeros, lane, start, at, vectors, rows, filled,
         return context.make_tuple(builder, signature.return_type, found)
 
     size, real = types.int64, types.float64
-    where = size, size, size, size, size, size, real
-    return types.UniTuple(real, 4)(counts, pi, rho, zeros, *where, cells, row), codegen
+    where = size, size, size, size, size, real
+    return types.UniTuple(real, 4)(counts, pi, rho, zeros, *where, row), codegen
 
 
 def _of_rows(lanes: Lanes, rows: Any, vector: Any) -> Any:
@@ -121,6 +120,23 @@ def _largest(lanes: Lanes, vector: Any) -> Any:
 
 
 @intrinsic
+def take_log(typing, row, k):
+    """Write the logarithm of k, Z or t, number k of them, to `row`; that of 0 is one of a small
+    number.
+    """
+
+    def codegen(context, builder, signature, args):
+        row = entries(context, builder, signature.args[0], args[0])
+        lanes, place = Lanes(builder, LANES), builder.mul(args[1], number(LANES))
+        total = lanes.load(row, builder.add(place, number(VISITS)))
+        found = log(lanes, lanes.larger(total, lanes.constant(REAL, _TINY)))
+        lanes.store(found, row, builder.add(place, number(LOGARITHM)))
+        return context.get_dummy_value()
+
+    return types.void(row, types.int64), codegen
+
+
+@intrinsic
 def look_up(typing, counts, table, at, vectors, logs, roots):
     """Write the logarithms and the roots of the counts of a group, from a table."""
 
@@ -132,14 +148,13 @@ def look_up(typing, counts, table, at, vectors, logs, roots):
 
         def body(i):
             own = builder.mul(i, number(FEWER))
+            given = half.load(counts, builder.add(args[2], own))
+            places = builder.shl(builder.fptosi(given, half.kind(INT)), half.constant(INT, 1))
             pairs = []
             for lane in range(FEWER):
-                place = builder.add(args[2], builder.add(own, number(lane)))
-                count = builder.load(builder.gep(counts, [place]))
-                if count.type != LONG:
-                    count = builder.zext(count, LONG)
-                pairs.append(pair.load(table, builder.mul(count, number(2))))
-            halves = [_shuffled(builder, *pairs[k : k + 2], range(4)) for k in (0, 2)]
+                place = builder.extract_element(places, ir.Constant(INT, lane))
+                pairs.append(pair.load(table, builder.zext(place, LONG)))
+            halves = [_shuffled(builder, *pairs[k : k + 2], range(FEWER)) for k in (0, 2)]
             for first, to in ((0, logs), (1, roots)):
                 picked = _shuffled(builder, *halves, range(first, 2 * FEWER, 2))
                 half.store(picked, to, own)
@@ -158,27 +173,60 @@ def _shuffled(builder: Any, x: Any, y: Any, places: range) -> Any:
 
 
 @intrinsic
-def compute(typing, cells, vectors, logs, roots):
-    """Write the logarithms and the roots of whole numbers that no table has."""
+def compute(typing, counts, at, vectors, logs, roots):
+    """Write the logarithms and the roots of counts that no table has."""
 
     def codegen(context, builder, signature, args):
-        cells, logs, roots = (
-            entries(context, builder, signature.args[k], args[k]) for k in (0, 2, 3)
+        counts, logs, roots = (
+            entries(context, builder, signature.args[k], args[k]) for k in (0, 3, 4)
         )
         lanes = Lanes(builder, LANES)
         one = lanes.constant(REAL, 1.0)
 
         def body(i):
-            place = builder.mul(i, number(LANES))
-            c = lanes.load(cells, place)
-            lanes.store(log(lanes, lanes.larger(c, one)), logs, place)
-            lanes.store(lanes.call("sqrt", c), roots, place)
+            own = builder.mul(i, number(LANES))
+            c = lanes.load(counts, builder.add(args[1], own))
+            lanes.store(log(lanes, lanes.larger(c, one)), logs, own)
+            lanes.store(lanes.call("sqrt", c), roots, own)
             return []
 
-        loop(builder, args[1], 1, [], body)
+        loop(builder, args[2], 1, [], body)
         return context.get_dummy_value()
 
-    return types.void(cells, types.int64, logs, roots), codegen
+    size = types.int64
+    return types.void(counts, size, size, logs, roots), codegen
+
+
+@intrinsic
+def middle(typing, q, both, pi, at, vectors, row, rows, sums, form):
+    """Add what the rows lose by js, of q and (p log p + q log q) / 2."""
+
+    def codegen(context, builder, signature, args):
+        q, both, pi, row, sums = (
+            entries(context, builder, signature.args[k], args[k]) for k in (0, 1, 2, 5, 7)
+        )
+        lanes = Lanes(builder, LANES)
+        terms = Terms(lanes)
+
+        def body(i, lost):
+            own = builder.mul(i, number(LANES))
+            p = lanes.load(pi, builder.add(args[3], own))
+            of_middle = terms.middle(lanes.load(q, own), p)
+            return [builder.fadd(lost, builder.fsub(lanes.load(both, own), of_middle))]
+
+        (lost,) = loop(builder, args[4], 1, [terms.zero], body)
+        _lose(lanes, _of_rows(lanes, args[6], lost), row, sums, args[8], JS)
+        return context.get_dummy_value()
+
+    size = types.int64
+    return types.void(q, both, pi, size, size, row, size, sums, size), codegen
+
+
+def _lose(lanes: Lanes, lost: Any, row: Any, sums: Any, form: Any, loss: int) -> None:
+    """Add the losses of the visited rows, weighed."""
+    known = lanes.load(row, number(KNOWN))
+    weighed = lanes.builder.fmul(known, lanes.larger(lost, lanes.constant(REAL, 0.0)))
+    _add(lanes, weighed, sums, form, loss)
 
 
 @intrinsic
@@ -196,7 +244,7 @@ def unvisited(typing, row, uniform, lane, lanes, sums, asked):
             with builder.if_then(_asked(builder, args[5], bits(loss))):
                 place = builder.add(args[2], builder.mul(number(loss), args[3]))
                 lost = builder.select(visited, zero, lanes.load(uniform, place))
-                _add(lanes, lost, sums, CE_FUL, loss)
+                _add(lanes, lost, sums, number(CE_FUL), loss)
         return context.get_dummy_value()
 
     size = types.int64
@@ -207,8 +255,9 @@ def _asked(builder: Any, asked: Any, wanted: int) -> Any:
     return builder.icmp_signed("!=", builder.and_(asked, number(wanted)), number(0))
 
 
-def _add(lanes: Lanes, lost: Any, sums: Any, form: int, loss: int) -> None:
-    place = number((form * len(NAMES) + loss) * LANES)
+def _add(lanes: Lanes, lost: Any, sums: Any, form: Any, loss: int) -> None:
+    of_form = lanes.builder.mul(form, number(len(NAMES) * LANES))
+    place = lanes.builder.add(of_form, number(loss * LANES))
     lanes.store(lanes.builder.fadd(lanes.load(sums, place), lost), sums, place)
 
 
@@ -238,9 +287,10 @@ class _Frequencies:
         self.per = self.builder.fdiv(self.lanes.constant(REAL, 1.0), self.sum)
 
     def prepare_logs(self) -> None:
-        """Take the logarithm of each row's sum."""
+        """Load the logarithm of each row's sum."""
         self.prepare()
-        self.log_sum = log(self.lanes, self.sum)
+        place = number(LOGARITHM + self.form * LANES)
+        self.log_sum = self.lanes.load(self.row, place)
 
     def prepare_roots(self) -> None:
         """Take the root of its inverse."""
@@ -325,25 +375,29 @@ class _Group:
 
     def sums(self, count: int, terms: Callable[[_Cell], list[Any]]) -> list[Any]:
         """Return the sums of `terms` over the cells of each row."""
-        lanes, builder = self.lanes, self.builder
 
         def body(i: Any, *so_far: Any) -> list[Any]:
-            own = builder.mul(i, number(LANES))
-            given = builder.add(self.at, own)
-            places = {"c": own, "lc": own, "rc": own, "p": given, "lp": given, "rp": given}
-            cell = _Cell(*(lanes.load(self.arrays[name], places[name]) for name in _Cell._fields))
-            made = terms(cell)
-            return [builder.fadd(total, term) for total, term in zip(so_far, made, strict=True)]
+            pairs = zip(so_far, terms(self.cell(i)), strict=True)
+            return [self.builder.fadd(total, term) for total, term in pairs]
 
-        found = loop(builder, self.vectors, 1, [self.terms.zero] * count, body)
-        return [_of_rows(lanes, self.rows_at_once, vector) for vector in found]
+        found = loop(self.builder, self.vectors, 1, [self.terms.zero] * count, body)
+        return [_of_rows(self.lanes, self.rows_at_once, vector) for vector in found]
+
+    def cell(self, i: Any) -> _Cell:
+        """Return vector number i of the cells."""
+        own = self.builder.mul(i, number(LANES))
+        given = self.builder.add(self.at, own)
+        return _Cell(
+            *(
+                self.lanes.load(self.arrays[name], own if name in ("lc", "rc") else given)
+                for name in _Cell._fields
+            )
+        )
 
     def lose(self, lost: Any, loss: int) -> None:
         """Add the losses of the visited rows, weighed."""
-        lanes, builder = self.lanes, self.builder
-        known = lanes.load(self.arrays["row"], number(KNOWN))
-        weighed = builder.fmul(known, lanes.larger(lost, self.terms.zero))
-        _add(lanes, weighed, self.arrays["sums"], self.rows.form, loss)
+        row, sums, form = self.arrays["row"], self.arrays["sums"], number(self.rows.form)
+        _lose(self.lanes, lost, row, sums, form, loss)
 
 
 def _entropies(group: _Group) -> None:
@@ -360,18 +414,20 @@ def _entropies(group: _Group) -> None:
 
 
 def _to_the_middle(group: _Group) -> None:
-    builder, rows = group.builder, group.rows
+    """Write q and (p log p + q log q) / 2 for `middle`."""
+    builder, lanes, rows = group.builder, group.lanes, group.rows
     rows.prepare_logs()
-    half = group.lanes.constant(REAL, 0.5)
+    half = lanes.constant(REAL, 0.5)
 
-    def terms(x: _Cell) -> list[Any]:
+    def write(i: Any) -> list[Any]:
+        x, own = group.cell(i), builder.mul(i, number(LANES))
         q = rows.q(x)
-        of_q = builder.fmul(q, rows.log_q(x))
-        both = builder.fadd(builder.fmul(x.p, x.lp), of_q)
-        return [builder.fsub(builder.fmul(half, both), group.terms.middle(q, x.p))]
+        both = builder.fadd(builder.fmul(x.p, x.lp), builder.fmul(q, rows.log_q(x)))
+        lanes.store(q, group.arrays["q"], own)
+        lanes.store(builder.fmul(half, both), group.arrays["both"], own)
+        return []
 
-    (middle,) = group.sums(1, terms)
-    group.lose(middle, JS)
+    loop(builder, group.vectors, 1, [], write)
 
 
 def _between_roots(group: _Group) -> None:
@@ -441,25 +497,22 @@ def _losses_of(kind: type[_Frequencies], parts: Any) -> Any:
     """
 
     @intrinsic
-    def losses(typing, c, lc, rc, p, lp, rp, at, vectors, row, rows, sums, asked):
+    def losses(typing, c, lc, rc, p, lp, rp, q, both, row, sums, at, vectors, rows, asked):
         def codegen(context, builder, signature, args):
-            names = dict(
-                zip((*_Cell._fields, "row", "sums"), (0, 1, 2, 3, 4, 5, 8, 10), strict=True)
-            )
+            names = (*_Cell._fields, "q", "both", "row", "sums")
             arrays = {
                 name: entries(context, builder, signature.args[k], args[k])
-                for name, k in names.items()
+                for k, name in enumerate(names)
             }
-            with builder.if_then(_asked(builder, args[11], bits(*CLOSED))):
-                group = _Group(builder, arrays, (args[6], args[7], args[9]), kind)
+            with builder.if_then(_asked(builder, args[13], bits(*CLOSED))):
+                group = _Group(builder, arrays, args[10:13], kind)
                 for wanted, add in parts:
-                    with builder.if_then(_asked(builder, args[11], wanted)):
+                    with builder.if_then(_asked(builder, args[13], wanted)):
                         add(group)
             return context.get_dummy_value()
 
         size = types.int64
-        where = size, size, row, size, sums, size
-        return types.void(c, lc, rc, p, lp, rp, *where), codegen
+        return types.void(c, lc, rc, p, lp, rp, q, both, row, sums, size, size, size, size), codegen
 
     return losses
 

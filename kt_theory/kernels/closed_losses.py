@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import llvmlite.ir as ir
 import numpy as np
-from numba import carray, cfunc, from_dtype, njit, types
+from numba import carray, cfunc, njit, types
 from numba.extending import overload
 from numpy import uint64
 
@@ -30,6 +30,8 @@ from kt_theory.kernels.closed_forms import (
     frequencies,
     look,
     look_up,
+    middle,
+    take_log,
     unvisited,
     weighted_frequencies,
 )
@@ -45,14 +47,15 @@ from kt_theory.kernels.divergences import (
 )
 from kt_theory.kernels.draws import ListScratch
 from kt_theory.kernels.layout import LANES, Layout, in_lanes, positions, row_cells
-from kt_theory.kernels.losses import CE_FUL, CE_PTL, FORMS, SEL_PTL
+from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, FORMS, SEL_PTL
 from kt_theory.kernels.options import BARE, INLINE, WITHIN
 from kt_theory.kernels.vectors import entries, intrinsic
 
 _LOOKED_UP = 2**12
 _ROUNDING = 2.0**-52
 _OF_UNSEEN, _OF_ABSENT = bits(KL, CHI2), bits(REVERSE_KL)
-_LOOKED_UP_FOR = bits(KL, REVERSE_KL, HELLINGER2, JS)
+_OF_LOGARITHMS, _OF_MIDDLE = bits(KL, REVERSE_KL, JS), bits(JS)
+_OF_COUNTS = _OF_LOGARITHMS | bits(HELLINGER2)
 _ASKED, _HEAD = 5, 5 + FORMS
 _SUMS = FORMS * len(NAMES) * LANES
 
@@ -78,17 +81,19 @@ class Facts(NamedTuple):
 
 
 class More(NamedTuple):
-    """What the loop over repeats is given for other losses: the address of `lose`, 0 for none, the
-    facts, and memory of the thread, which counts that do not lie in `layout` are laid out on.
+    """What the loop over repeats is given for other losses: the address of `_lose`, 0 for none, the
+    facts, memory of the thread, and counts as reals, which lie as in `layout`, but that those from
+    `start` on lie `more` cells later, where rows woven by four are filled up to whole vectors.
     """
 
     address: int
     layout: Layout
+    start: int
+    more: int
     numbers: np.ndarray
     tables: np.ndarray
     desk: np.ndarray
     counts: np.ndarray
-    spare: np.ndarray
 
 
 def facts_of(pi: np.ndarray, rho: np.ndarray, columns: np.ndarray) -> Facts | None:
@@ -99,10 +104,10 @@ def facts_of(pi: np.ndarray, rho: np.ndarray, columns: np.ndarray) -> Facts | No
     if len(columns) == 0:
         return None
     layout, labels = in_lanes(*pi.shape), pi.shape[1]
-    groups, rows, more = _groups(layout)
-    place = np.repeat(np.arange(len(rows)), rows)
+    groups, rows = _groups(layout)
+    group = np.repeat(np.arange(len(rows)), rows)
     lane = np.arange(len(pi)) - np.repeat(np.cumsum(rows) - rows, rows)
-    of_row, lanes = LANES * place + lane, LANES * len(rows)
+    of_row, lanes = LANES * group + lane, LANES * len(rows)
     asked = np.zeros(FORMS, dtype=np.int64)
     for column in columns:
         asked[column % FORMS] |= bits(column // FORMS)
@@ -110,8 +115,9 @@ def facts_of(pi: np.ndarray, rho: np.ndarray, columns: np.ndarray) -> Facts | No
     uniform = np.zeros((len(NAMES), lanes))
     lost = losses_of_rows(np.full(pi.shape, 1.0 / labels), pi)[visited]
     uniform[:, of_row[visited]] = (rho[visited, None] * lost).T
+    start, more = _filling(layout)
     cells = positions(layout)
-    cells[layout.eights + layout.fours :] += more
+    cells += np.where(cells >= start, more, 0)
 
     def laid_out(table: np.ndarray, places: np.ndarray, size: int, filling: float) -> np.ndarray:
         found = np.full(size, filling)
@@ -129,7 +135,7 @@ def facts_of(pi: np.ndarray, rho: np.ndarray, columns: np.ndarray) -> Facts | No
         _of_whole_numbers(),
         np.array([labels * _ROUNDING]),
     ]
-    sizes = [len(rows), lanes, size, len(columns), LANES * groups[2].max()]
+    sizes = [len(rows), lanes, size, len(columns), LANES * groups[1].max()]
     numbers = [sizes, asked, columns, groups.reshape(-1)]
     return Facts(layout, columns, np.concatenate(numbers).astype(np.int64), np.concatenate(tables))
 
@@ -144,116 +150,110 @@ def _of_whole_numbers() -> np.ndarray:
     return np.stack([_finite_logs(numbers), np.sqrt(numbers)], axis=1).reshape(-1)
 
 
-def _groups(layout: Layout) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return (groups, rows, more): what `Facts` says of each group, (5, G), how many rows it has,
-    and the cells by which those woven by four are filled up.
-    """
-    labels, woven = layout.labels, layout.eights + layout.fours
-    more = -layout.fours * labels % LANES
-    eights, long = np.arange(layout.eights // LANES), np.arange(layout.inputs - woven)
+def _filling(layout: Layout) -> tuple[int, int]:
+    """Return where rows woven by four end, and by how many cells they are filled up."""
+    return (layout.eights + layout.fours) * layout.labels, -layout.fours * layout.labels % LANES
+
+
+def _groups(layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `Facts` says of each group, (4, G), and how many rows it has."""
+    labels, (end, more) = layout.labels, _filling(layout)
+    eights = np.arange(layout.eights // LANES)
+    long = np.arange(layout.inputs - layout.eights - layout.fours)
     sizes = [len(eights), layout.fours // FEWER, len(long)]
 
     def each(*values: int) -> np.ndarray:
         return np.repeat(np.array(values), sizes)
 
-    starts = np.concatenate(
-        [
-            eights * LANES * labels,
-            np.full(sizes[1], layout.eights * labels),
-            woven * labels + long * layout.width,
-        ]
-    )
+    first = [eights * LANES * labels, np.full(sizes[1], layout.eights * labels)]
+    starts = np.concatenate([*first, end + more + long * layout.width])
     rows = each(LANES, FEWER, 1)
     vectors = each(labels, -(-labels // 2), layout.width // LANES)
-    filled = each(0, labels % 2, layout.width - labels)
-    return np.stack([starts + each(0, 0, more), starts, vectors, rows, filled]), rows, more
+    return np.stack([starts, vectors, rows, each(0, labels % 2, layout.width - labels)]), rows
 
 
-def more_losses(facts: Facts | None, dtype: np.dtype, *, listed: bool) -> More:
-    """Return what a thread needs to take them on counts of `dtype`; `listed`: counts lie row by
-    row.
-    """
+def more_losses(facts: Facts | None) -> More:
+    """Return what a thread needs to take them."""
     if facts is None:
-        layout, none = in_lanes(1, 1), np.zeros(0)
-        room = np.zeros(0, dtype=dtype)
-        return More(0, layout, np.zeros(0, dtype=np.int64), none, none, room, room)
-    layout, longest = facts.layout, facts.numbers[4]
-    desk = np.zeros(3 * longest + ROW_FACTS + _SUMS)
-    counts = np.zeros(layout.cells if listed else 0, dtype=dtype)
-    spare = np.zeros(longest, dtype=dtype)
-    address = _compiled(np.dtype(dtype)).address
-    return More(address, layout, facts.numbers, facts.tables, desk, counts, spare)
+        none = np.zeros(0)
+        return More(0, in_lanes(1, 1), 0, 0, np.zeros(0, dtype=np.int64), none, none, none)
+    cells, longest = facts.numbers[2], facts.numbers[4]
+    desk = np.zeros(4 * longest + ROW_FACTS + _SUMS)
+    where = facts.layout, *_filling(facts.layout)
+    return More(_compiled().address, *where, facts.numbers, facts.tables, desk, np.zeros(cells))
 
 
 @cache
-def _compiled(dtype: np.dtype) -> Any:
-    counts, reals = types.CPointer(from_dtype(dtype)), types.CPointer(types.float64)
-    kinds = counts, types.CPointer(types.int64), reals, reals, counts, reals
+def _compiled() -> Any:
+    reals = types.CPointer(types.float64)
+    kinds = types.CPointer(types.int64), reals, reals, reals, reals
     return cfunc(types.void(*kinds), cache=True, error_model="numpy")(_lose)
 
 
-def _lose(counts, numbers, tables, desk, spare, losses):
+def _lose(numbers, tables, desk, counts, losses):
     """Write the losses of the columns that are asked on one transfer set."""
     head = carray(numbers, (_HEAD,))
     groups, lanes, cells, columns, longest = head[0], head[1], head[2], head[3], head[4]
-    integers = carray(numbers, (_HEAD + columns + 5 * groups,))
+    integers = carray(numbers, (_HEAD + columns + 4 * groups,))
     reals = carray(tables, (3 * cells + (2 + len(NAMES)) * lanes + 2 * _LOOKED_UP + 1,))
-    room = carray(desk, (3 * longest + ROW_FACTS + _SUMS,))
-    row = room[3 * longest : 3 * longest + ROW_FACTS]
-    sums = room[3 * longest + ROW_FACTS :]
-    drawn, woven = carray(counts, (cells,)), carray(spare, (longest,))
+    room = carray(desk, (4 * longest + ROW_FACTS + _SUMS,))
+    row, sums = room[4 * longest :], room[4 * longest + ROW_FACTS :]
+    drawn = carray(counts, (cells,))
     sums[:] = 0.0
     endless = (0, 0)
     for g in range(groups):
-        endless = _add_group(drawn, woven, integers, reals, room, row, sums, g, endless)
+        endless = _add_group(drawn, integers, reals, room, row, sums, g, endless)
     found = carray(losses, (columns,))
     for j in range(columns):
         column = integers[_HEAD + j]
         loss, form = column // FORMS, column % FORMS
         lost = _total(sums, CE_FUL, loss)
+        without_end = 0
         if form != CE_FUL:
             lost += _total(sums, form, loss)
-        without_end = endless[1] if form == SEL_PTL else endless[0]
-        without_end = 0 if form == CE_FUL else without_end
+            without_end = endless[1] if form == SEL_PTL else endless[0]
         found[j] = np.inf if without_end >> loss & 1 else lost
 
 
 @njit(**INLINE)
-def _add_group(drawn, woven, integers, reals, room, row, sums, g, endless):
+def _add_group(c, integers, reals, room, row, sums, g, endless):
     """Add the losses of the rows of a group to the sums; return which are infinite of CE_sgl and
     CE_ptl, and of SEL_ptl.
     """
     groups, lanes, cells, longest = integers[0], integers[1], integers[2], integers[4]
     first = _HEAD + integers[3] + g
-    at, start, vectors = integers[first], integers[first + groups], integers[first + 2 * groups]
-    rows, filled = integers[first + 3 * groups], integers[first + 4 * groups]
-    pi, logs, roots = reals[:cells], reals[cells : 2 * cells], reals[2 * cells : 3 * cells]
-    of_rows = reals[3 * cells :]
-    rho, zeros, uniform = of_rows[:lanes], of_rows[lanes : 2 * lanes], of_rows[2 * lanes :]
-    table = uniform[len(NAMES) * lanes :]
+    at, vectors = integers[first], integers[first + groups]
+    rows, filled = integers[first + 2 * groups], integers[first + 3 * groups]
+    pi, logs, roots = reals[:cells], reals[cells:], reals[2 * cells :]
+    rho, zeros = reals[3 * cells :], reals[3 * cells + lanes :]
+    uniform, table = zeros[lanes:], zeros[(1 + len(NAMES)) * lanes :]
     least, lane = table[2 * _LOOKED_UP], LANES * g
-    c, lc, rc = room[:longest], room[longest : 2 * longest], room[2 * longest : 3 * longest]
-    counts = drawn
-    if rows == FEWER:
-        for j in range(FEWER * (2 * vectors - filled)):
-            woven[j] = drawn[start + j]
-        counts, start = woven, 0
-    most, hides, lost, astray = look(
-        counts, pi, rho, zeros, lane, start, at, vectors, rows, filled, least, c, row
-    )
+    lc, rc, q, both = room, room[longest:], room[2 * longest :], room[3 * longest :]
+    most, hides, lost, astray = look(c, pi, rho, zeros, lane, at, vectors, rows, filled, least, row)
     of_two = endless[0] | (_OF_UNSEEN if hides > 0.0 else 0)
     of_sel = endless[1] | (_OF_UNSEEN if lost > 0.0 else 0) | (_OF_ABSENT if astray > 0.0 else 0)
     sgl, ptl, sel = integers[_ASKED], integers[_ASKED + CE_PTL], integers[_ASKED + SEL_PTL]
     unvisited(row, uniform, lane, lanes, sums, sgl | ptl | sel | integers[_ASKED + CE_FUL])
-    sgl, ptl = sgl & ~of_two, ptl & ~of_two
-    if (sgl | ptl) & _LOOKED_UP_FOR:
+    sgl, ptl, sel = sgl & ~of_two, ptl & ~of_two, sel & ~of_sel
+    if (sgl | ptl) & _OF_COUNTS:
         if most < _LOOKED_UP:
-            look_up(counts, table, start, vectors, lc, rc)
+            look_up(c, table, at, vectors, lc, rc)
         else:
-            compute(c, vectors, lc, rc)
-    frequencies(c, lc, rc, pi, logs, roots, at, vectors, row, rows, sums, sgl)
-    weighted_frequencies(c, lc, rc, pi, logs, roots, at, vectors, row, rows, sums, ptl)
-    equal_shares(c, lc, rc, pi, logs, roots, at, vectors, row, rows, sums, sel)
+            compute(c, at, vectors, lc, rc)
+    for form in range(CE_FUL):
+        asked = sgl if form == CE_SGL else (ptl if form == CE_PTL else sel)
+        if asked & _OF_LOGARITHMS:
+            take_log(row, form)
+        if form == CE_SGL:
+            frequencies(c, lc, rc, pi, logs, roots, q, both, row, sums, at, vectors, rows, asked)
+        elif form == CE_PTL:
+            weighted_frequencies(
+                c, lc, rc, pi, logs, roots, q, both, row, sums, at, vectors, rows, asked
+            )
+        else:
+            equal_shares(c, lc, rc, pi, logs, roots, q, both, row, sums, at, vectors, rows, asked)
+        if asked & _OF_MIDDLE:
+            middle(q, both, pi, at, vectors, row, rows, sums, form)
     return of_two, of_sel
 
 
@@ -278,31 +278,31 @@ def _lose_more(scratch, more, losses):
 
 def _lose_drawn(scratch, more, losses):
     if more.address != 0:
-        _call(
-            more.address, scratch.counts, more.numbers, more.tables, more.desk, more.spare, losses
-        )
+        drawn, counts, start, further = scratch.counts, more.counts, more.start, more.more
+        for j in range(start):
+            counts[j] = drawn[j]
+        for j in range(start, drawn.size):
+            counts[j + further] = drawn[j]
+        _call(more.address, more.numbers, more.tables, more.desk, counts, losses)
 
 
 def _lose_listed(scratch, more, losses):
     if more.address != 0:
-        _lay_out(scratch.touched, scratch.found[0], scratch.counts, more.layout, True, more.counts)
-        _call(more.address, more.counts, more.numbers, more.tables, more.desk, more.spare, losses)
-        _lay_out(scratch.touched, scratch.found[0], scratch.counts, more.layout, False, more.counts)
-
-
-@njit(**BARE)
-def _lay_out(touched, found, counts, layout, fill, cells):
-    """Copy the cells that were hit to where they lie in `layout`, or make them 0 again."""
-    labels = uint64(layout.labels)
-    for i in range(found):
-        cell = touched[uint64(i)]
-        s = cell // labels
-        first, step = row_cells(np.int64(s), layout)
-        cells[first + (cell - s * labels) * step] = counts[cell] if fill else 0
+        labels, counts, size = uint64(more.layout.labels), more.counts, scratch.found[0]
+        for fill in (True, False):
+            for i in range(size):
+                cell = scratch.touched[uint64(i)]
+                s = cell // labels
+                first, step = row_cells(np.int64(s), more.layout)
+                place = first + (cell - s * labels) * step
+                place += uint64(more.more if place >= uint64(more.start) else 0)
+                counts[place] = scratch.counts[cell] if fill else 0.0
+            if fill:
+                _call(more.address, more.numbers, more.tables, more.desk, counts, losses)
 
 
 @intrinsic
-def _call(typing, address, counts, numbers, tables, desk, spare, losses):
+def _call(typing, address, numbers, tables, desk, counts, losses):
     """Call machine code by its address on the first entries of arrays."""
 
     def codegen(context, builder, signature, args):
@@ -314,4 +314,4 @@ def _call(typing, address, counts, numbers, tables, desk, spare, losses):
         builder.call(builder.inttoptr(args[0], ir.PointerType(function)), given)
         return context.get_dummy_value()
 
-    return types.void(types.int64, counts, numbers, tables, desk, spare, losses), codegen
+    return types.void(types.int64, numbers, tables, desk, counts, losses), codegen

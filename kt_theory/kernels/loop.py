@@ -19,7 +19,6 @@ from kt_theory.kernels.divergences import ACCEPTANCE, TV
 from kt_theory.kernels.draws import (
     DrawPlan,
     ListScratch,
-    Sparse,
     draw_counts,
     draw_loop,
     new_scratch,
@@ -57,7 +56,7 @@ def run_repeats(
     if len(own) < len(columns):
         all_four = columns.tolist() == list(range(FORMS))
         four = losses if all_four else np.empty((len(losses), FORMS))
-        more = more_losses(facts, scratch.counts.dtype, listed=isinstance(plan, Sparse))
+        more = more_losses(facts)
         others = np.empty((len(losses), 0 if facts is None else facts.columns.size))
         repeat_loop(plan, key, first, table, more, state, scratch, four, others)
         if not all_four:
