@@ -53,7 +53,38 @@ def bits(*losses: int) -> int:
 
 
 @intrinsic
-def look(typing, counts, pi, rho, zeros, lane, at, vectors, rows, filled, least, row):
+def read(typing, address, long, start, halves, c):
+    """Write counts as reals to `c`, `halves` half vectors from number `start` of those that lie at
+    `address`, of 64 bits each if they are `long`, else of 32.
+    """
+
+    def codegen(context, builder, signature, args):
+        address, long, start, halves, c = args
+        lanes, reals = Lanes(builder, FEWER), entries(context, builder, signature.args[4], c)
+
+        def copy(kind):
+            counts = builder.gep(builder.inttoptr(address, kind.as_pointer()), [start])
+
+            def body(i):
+                place = builder.mul(i, number(FEWER))
+                lanes.store(lanes.real(lanes.load(counts, place)), reals, place)
+                return []
+
+            loop(builder, halves, 1, [], body)
+
+        with builder.if_else(builder.icmp_signed("!=", long, number(0))) as (wide, narrow):
+            with wide:
+                copy(LONG)
+            with narrow:
+                copy(INT)
+        return context.get_dummy_value()
+
+    size = types.int64
+    return types.void(size, size, size, size, c), codegen
+
+
+@intrinsic
+def look(typing, c, pi, rho, zeros, lane, at, vectors, rows, filled, least, row):
     """Write to `row` what the rows of a group are known by, t as 0 where no more than `least` is
     hidden. Return the largest count, and of visited rows the mass that is hidden, what of it gets no
     share, and the largest share of labels that have no mass.
@@ -69,8 +100,8 @@ def look(typing, counts, pi, rho, zeros, lane, at, vectors, rows, filled, least,
         above_all = lanes.constant(REAL, _ABOVE_ALL)
 
         def body(i, visits, weight, unseen, hidden, most):
-            place = builder.add(at, builder.mul(i, number(LANES)))
-            c, p = lanes.load(counts, place), lanes.load(pi, place)
+            own = builder.mul(i, number(LANES))
+            c, p = lanes.load(counts, own), lanes.load(pi, builder.add(at, own))
             empty = builder.fcmp_ordered("==", c, zero)
             return [
                 builder.fadd(visits, c),
@@ -102,7 +133,7 @@ def look(typing, counts, pi, rho, zeros, lane, at, vectors, rows, filled, least,
 
     size, real = types.int64, types.float64
     where = size, size, size, size, size, real
-    return types.UniTuple(real, 4)(counts, pi, rho, zeros, *where, row), codegen
+    return types.UniTuple(real, 4)(c, pi, rho, zeros, *where, row), codegen
 
 
 def _of_rows(lanes: Lanes, rows: Any, vector: Any) -> Any:
@@ -137,18 +168,18 @@ def take_log(typing, row, k):
 
 
 @intrinsic
-def look_up(typing, counts, table, at, vectors, logs, roots):
+def look_up(typing, c, table, vectors, logs, roots):
     """Write the logarithms and the roots of the counts of a group, from a table."""
 
     def codegen(context, builder, signature, args):
         counts, table, logs, roots = (
-            entries(context, builder, signature.args[k], args[k]) for k in (0, 1, 4, 5)
+            entries(context, builder, signature.args[k], args[k]) for k in (0, 1, 3, 4)
         )
         pair, half = Lanes(builder, 2), Lanes(builder, FEWER)
 
         def body(i):
             own = builder.mul(i, number(FEWER))
-            given = half.load(counts, builder.add(args[2], own))
+            given = half.load(counts, own)
             places = builder.shl(builder.fptosi(given, half.kind(INT)), half.constant(INT, 1))
             pairs = []
             for lane in range(FEWER):
@@ -160,11 +191,10 @@ def look_up(typing, counts, table, at, vectors, logs, roots):
                 half.store(picked, to, own)
             return []
 
-        loop(builder, builder.mul(args[3], number(2)), 1, [], body)
+        loop(builder, builder.mul(args[2], number(2)), 1, [], body)
         return context.get_dummy_value()
 
-    size = types.int64
-    return types.void(counts, table, size, size, logs, roots), codegen
+    return types.void(c, table, types.int64, logs, roots), codegen
 
 
 def _shuffled(builder: Any, x: Any, y: Any, places: range) -> Any:
@@ -173,28 +203,27 @@ def _shuffled(builder: Any, x: Any, y: Any, places: range) -> Any:
 
 
 @intrinsic
-def compute(typing, counts, at, vectors, logs, roots):
+def compute(typing, c, vectors, logs, roots):
     """Write the logarithms and the roots of counts that no table has."""
 
     def codegen(context, builder, signature, args):
         counts, logs, roots = (
-            entries(context, builder, signature.args[k], args[k]) for k in (0, 3, 4)
+            entries(context, builder, signature.args[k], args[k]) for k in (0, 2, 3)
         )
         lanes = Lanes(builder, LANES)
         one = lanes.constant(REAL, 1.0)
 
         def body(i):
             own = builder.mul(i, number(LANES))
-            c = lanes.load(counts, builder.add(args[1], own))
+            c = lanes.load(counts, own)
             lanes.store(log(lanes, lanes.larger(c, one)), logs, own)
             lanes.store(lanes.call("sqrt", c), roots, own)
             return []
 
-        loop(builder, args[2], 1, [], body)
+        loop(builder, args[1], 1, [], body)
         return context.get_dummy_value()
 
-    size = types.int64
-    return types.void(counts, size, size, logs, roots), codegen
+    return types.void(c, types.int64, logs, roots), codegen
 
 
 @intrinsic
@@ -389,7 +418,7 @@ class _Group:
         given = self.builder.add(self.at, own)
         return _Cell(
             *(
-                self.lanes.load(self.arrays[name], own if name in ("lc", "rc") else given)
+                self.lanes.load(self.arrays[name], own if name in ("c", "lc", "rc") else given)
                 for name in _Cell._fields
             )
         )

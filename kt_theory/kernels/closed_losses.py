@@ -31,6 +31,7 @@ from kt_theory.kernels.closed_forms import (
     look,
     look_up,
     middle,
+    read,
     take_log,
     unvisited,
     weighted_frequencies,
@@ -82,14 +83,11 @@ class Facts(NamedTuple):
 
 class More(NamedTuple):
     """What the loop over repeats is given for other losses: the address of `_lose`, 0 for none, the
-    facts, memory of the thread, and counts as reals, which lie as in `layout`, but that those from
-    `start` on lie `more` cells later, where rows woven by four are filled up to whole vectors.
+    facts, and memory of the thread: that of `_lose`, and counts in `layout` for those listed.
     """
 
     address: int
     layout: Layout
-    start: int
-    more: int
     numbers: np.ndarray
     tables: np.ndarray
     desk: np.ndarray
@@ -115,16 +113,15 @@ def facts_of(pi: np.ndarray, rho: np.ndarray, columns: np.ndarray) -> Facts | No
     uniform = np.zeros((len(NAMES), lanes))
     lost = losses_of_rows(np.full(pi.shape, 1.0 / labels), pi)[visited]
     uniform[:, of_row[visited]] = (rho[visited, None] * lost).T
-    start, more = _filling(layout)
     cells = positions(layout)
-    cells += np.where(cells >= start, more, 0)
+    cells[layout.eights + layout.fours :] += _filling(layout)
 
     def laid_out(table: np.ndarray, places: np.ndarray, size: int, filling: float) -> np.ndarray:
         found = np.full(size, filling)
         found[places] = table
         return found
 
-    size = layout.cells + more
+    size = layout.cells + _filling(layout)
     tables = [
         laid_out(pi, cells, size, -0.0),
         laid_out(_finite_logs(pi), cells, size, 0.0),
@@ -135,7 +132,7 @@ def facts_of(pi: np.ndarray, rho: np.ndarray, columns: np.ndarray) -> Facts | No
         _of_whole_numbers(),
         np.array([labels * _ROUNDING]),
     ]
-    sizes = [len(rows), lanes, size, len(columns), LANES * groups[1].max()]
+    sizes = [len(rows), lanes, size, len(columns), LANES * groups[2].max()]
     numbers = [sizes, asked, columns, groups.reshape(-1)]
     return Facts(layout, columns, np.concatenate(numbers).astype(np.int64), np.concatenate(tables))
 
@@ -150,14 +147,14 @@ def _of_whole_numbers() -> np.ndarray:
     return np.stack([_finite_logs(numbers), np.sqrt(numbers)], axis=1).reshape(-1)
 
 
-def _filling(layout: Layout) -> tuple[int, int]:
-    """Return where rows woven by four end, and by how many cells they are filled up."""
-    return (layout.eights + layout.fours) * layout.labels, -layout.fours * layout.labels % LANES
+def _filling(layout: Layout) -> int:
+    """Return by how many cells rows woven by four are filled up to whole vectors in the tables."""
+    return -layout.fours * layout.labels % LANES
 
 
 def _groups(layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """Return what `Facts` says of each group, (4, G), and how many rows it has."""
-    labels, (end, more) = layout.labels, _filling(layout)
+    """Return what `Facts` says of each group, (5, G), and how many rows it has."""
+    labels = layout.labels
     eights = np.arange(layout.eights // LANES)
     long = np.arange(layout.inputs - layout.eights - layout.fours)
     sizes = [len(eights), layout.fours // FEWER, len(long)]
@@ -165,44 +162,46 @@ def _groups(layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     def each(*values: int) -> np.ndarray:
         return np.repeat(np.array(values), sizes)
 
-    first = [eights * LANES * labels, np.full(sizes[1], layout.eights * labels)]
-    starts = np.concatenate([*first, end + more + long * layout.width])
-    rows = each(LANES, FEWER, 1)
+    woven, end = layout.eights * labels, (layout.eights + layout.fours) * labels
+    first = [eights * LANES * labels, np.full(sizes[1], woven), end + long * layout.width]
+    starts, rows = np.concatenate(first), each(LANES, FEWER, 1)
     vectors = each(labels, -(-labels // 2), layout.width // LANES)
-    return np.stack([starts, vectors, rows, each(0, labels % 2, layout.width - labels)]), rows
+    filled = each(0, labels % 2, layout.width - labels)
+    return np.stack([starts + each(0, 0, _filling(layout)), starts, vectors, rows, filled]), rows
 
 
-def more_losses(facts: Facts | None) -> More:
-    """Return what a thread needs to take them."""
+def more_losses(facts: Facts | None, *, listed: bool) -> More:
+    """Return what a thread needs to take them; `listed`: the cells that are hit are."""
+    none, counts = np.zeros(0), np.zeros(0, dtype=np.int32)
     if facts is None:
-        none = np.zeros(0)
-        return More(0, in_lanes(1, 1), 0, 0, np.zeros(0, dtype=np.int64), none, none, none)
-    cells, longest = facts.numbers[2], facts.numbers[4]
-    desk = np.zeros(4 * longest + ROW_FACTS + _SUMS)
-    where = facts.layout, *_filling(facts.layout)
-    return More(_compiled().address, *where, facts.numbers, facts.tables, desk, np.zeros(cells))
+        return More(0, in_lanes(1, 1), np.zeros(0, dtype=np.int64), none, none, counts)
+    desk = np.zeros(5 * facts.numbers[4] + ROW_FACTS + _SUMS)
+    if listed:
+        counts = np.zeros(facts.layout.cells, dtype=np.int32)
+    return More(_compiled().address, facts.layout, facts.numbers, facts.tables, desk, counts)
 
 
 @cache
 def _compiled() -> Any:
-    reals = types.CPointer(types.float64)
-    kinds = types.CPointer(types.int64), reals, reals, reals, reals
+    reals, size = types.CPointer(types.float64), types.int64
+    kinds = types.CPointer(size), reals, reals, size, size, reals
     return cfunc(types.void(*kinds), cache=True, error_model="numpy")(_lose)
 
 
-def _lose(numbers, tables, desk, counts, losses):
-    """Write the losses of the columns that are asked on one transfer set."""
+def _lose(numbers, tables, desk, counts, long, losses):
+    """Write the losses of the columns that are asked on the transfer set at the address `counts`,
+    whose counts have 64 bits if they are `long`, else 32.
+    """
     head = carray(numbers, (_HEAD,))
     groups, lanes, cells, columns, longest = head[0], head[1], head[2], head[3], head[4]
-    integers = carray(numbers, (_HEAD + columns + 4 * groups,))
+    integers = carray(numbers, (_HEAD + columns + 5 * groups,))
     reals = carray(tables, (3 * cells + (2 + len(NAMES)) * lanes + 2 * _LOOKED_UP + 1,))
-    room = carray(desk, (4 * longest + ROW_FACTS + _SUMS,))
-    row, sums = room[4 * longest :], room[4 * longest + ROW_FACTS :]
-    drawn = carray(counts, (cells,))
+    room = carray(desk, (5 * longest + ROW_FACTS + _SUMS,))
+    row, sums = room[5 * longest :], room[5 * longest + ROW_FACTS :]
     sums[:] = 0.0
     endless = (0, 0)
     for g in range(groups):
-        endless = _add_group(drawn, integers, reals, room, row, sums, g, endless)
+        endless = _add_group(counts, long, integers, reals, room, row, sums, g, endless)
     found = carray(losses, (columns,))
     for j in range(columns):
         column = integers[_HEAD + j]
@@ -216,19 +215,24 @@ def _lose(numbers, tables, desk, counts, losses):
 
 
 @njit(**INLINE)
-def _add_group(c, integers, reals, room, row, sums, g, endless):
+def _add_group(counts, long, integers, reals, room, row, sums, g, endless):
     """Add the losses of the rows of a group to the sums; return which are infinite of CE_sgl and
     CE_ptl, and of SEL_ptl.
     """
     groups, lanes, cells, longest = integers[0], integers[1], integers[2], integers[4]
     first = _HEAD + integers[3] + g
-    at, vectors = integers[first], integers[first + groups]
-    rows, filled = integers[first + 2 * groups], integers[first + 3 * groups]
+    at, start, vectors = integers[first], integers[first + groups], integers[first + 2 * groups]
+    rows, filled = integers[first + 3 * groups], integers[first + 4 * groups]
     pi, logs, roots = reals[:cells], reals[cells:], reals[2 * cells :]
     rho, zeros = reals[3 * cells :], reals[3 * cells + lanes :]
     uniform, table = zeros[lanes:], zeros[(1 + len(NAMES)) * lanes :]
     least, lane = table[2 * _LOOKED_UP], LANES * g
-    lc, rc, q, both = room, room[longest:], room[2 * longest :], room[3 * longest :]
+    c, lc, rc = room, room[longest:], room[2 * longest :]
+    q, both = room[3 * longest :], room[4 * longest :]
+    halves = 2 * vectors - (filled if rows == FEWER else 0)
+    read(counts, long, start, halves, c)
+    for j in range(FEWER * halves, LANES * vectors):
+        c[j] = 0.0
     most, hides, lost, astray = look(c, pi, rho, zeros, lane, at, vectors, rows, filled, least, row)
     of_two = endless[0] | (_OF_UNSEEN if hides > 0.0 else 0)
     of_sel = endless[1] | (_OF_UNSEEN if lost > 0.0 else 0) | (_OF_ABSENT if astray > 0.0 else 0)
@@ -237,9 +241,9 @@ def _add_group(c, integers, reals, room, row, sums, g, endless):
     sgl, ptl, sel = sgl & ~of_two, ptl & ~of_two, sel & ~of_sel
     if (sgl | ptl) & _OF_COUNTS:
         if most < _LOOKED_UP:
-            look_up(c, table, at, vectors, lc, rc)
+            look_up(c, table, vectors, lc, rc)
         else:
-            compute(c, at, vectors, lc, rc)
+            compute(c, vectors, lc, rc)
     for form in range(CE_FUL):
         asked = sgl if form == CE_SGL else (ptl if form == CE_PTL else sel)
         if asked & _OF_LOGARITHMS:
@@ -278,39 +282,40 @@ def _lose_more(scratch, more, losses):
 
 def _lose_drawn(scratch, more, losses):
     if more.address != 0:
-        drawn, counts, start, further = scratch.counts, more.counts, more.start, more.more
-        for j in range(start):
-            counts[j] = drawn[j]
-        for j in range(start, drawn.size):
-            counts[j + further] = drawn[j]
-        _call(more.address, more.numbers, more.tables, more.desk, counts, losses)
+        _call(more.address, more.numbers, more.tables, more.desk, scratch.counts, losses)
 
 
 def _lose_listed(scratch, more, losses):
     if more.address != 0:
-        labels, counts, size = uint64(more.layout.labels), more.counts, scratch.found[0]
-        for fill in (True, False):
-            for i in range(size):
-                cell = scratch.touched[uint64(i)]
-                s = cell // labels
-                first, step = row_cells(np.int64(s), more.layout)
-                place = first + (cell - s * labels) * step
-                place += uint64(more.more if place >= uint64(more.start) else 0)
-                counts[place] = scratch.counts[cell] if fill else 0.0
-            if fill:
-                _call(more.address, more.numbers, more.tables, more.desk, counts, losses)
+        _lay_out(scratch, more, True)
+        _call(more.address, more.numbers, more.tables, more.desk, more.counts, losses)
+        _lay_out(scratch, more, False)
+
+
+@njit(**INLINE)
+def _lay_out(scratch, more, hit):
+    """Copy the counts of the cells that were hit to where they lie in a layout, or 0."""
+    labels = uint64(more.layout.labels)
+    for i in range(scratch.found[0]):
+        cell = scratch.touched[uint64(i)]
+        s = cell // labels
+        first, step = row_cells(np.int64(s), more.layout)
+        more.counts[first + (cell - s * labels) * step] = scratch.counts[cell] if hit else 0
 
 
 @intrinsic
 def _call(typing, address, numbers, tables, desk, counts, losses):
-    """Call machine code by its address on the first entries of arrays."""
+    """Call `_lose` by its address."""
 
     def codegen(context, builder, signature, args):
         given = [
             entries(context, builder, kind, array)
             for kind, array in zip(signature.args[1:], args[1:], strict=True)
         ]
-        function = ir.FunctionType(ir.VoidType(), [pointer.type for pointer in given])
+        whole = ir.IntType(64)
+        long = ir.Constant(whole, int(given[3].type.pointee == whole))
+        given[3:4] = [builder.ptrtoint(given[3], whole), long]
+        function = ir.FunctionType(ir.VoidType(), [value.type for value in given])
         builder.call(builder.inttoptr(args[0], ir.PointerType(function)), given)
         return context.get_dummy_value()
 

@@ -19,6 +19,7 @@ from kt_theory.kernels.divergences import ACCEPTANCE, TV
 from kt_theory.kernels.draws import (
     DrawPlan,
     ListScratch,
+    Sparse,
     draw_counts,
     draw_loop,
     new_scratch,
@@ -56,7 +57,7 @@ def run_repeats(
     if len(own) < len(columns):
         all_four = columns.tolist() == list(range(FORMS))
         four = losses if all_four else np.empty((len(losses), FORMS))
-        more = more_losses(facts)
+        more = more_losses(facts, listed=isinstance(plan, Sparse))
         others = np.empty((len(losses), 0 if facts is None else facts.columns.size))
         repeat_loop(plan, key, first, table, more, state, scratch, four, others)
         if not all_four:
