@@ -86,8 +86,8 @@ def read(typing, address, long, start, halves, c):
 @intrinsic
 def look(typing, c, pi, rho, zeros, lane, at, vectors, rows, filled, least, row):
     """Write to `row` what the rows of a group are known by, t as 0 where no more than `least` is
-    hidden. Return the largest count, and of visited rows the mass that is hidden, what of it gets no
-    share, and the largest share of labels that have no mass.
+    hidden. Return the largest count, and of visited rows the mass that is hidden, what of it gets
+    no share, and the largest share of labels that have no mass.
     """
 
     def codegen(context, builder, signature, args):
@@ -185,9 +185,9 @@ def look_up(typing, c, table, vectors, logs, roots):
             for lane in range(FEWER):
                 place = builder.extract_element(places, ir.Constant(INT, lane))
                 pairs.append(pair.load(table, builder.zext(place, LONG)))
-            halves = [_shuffled(builder, *pairs[k : k + 2], range(FEWER)) for k in (0, 2)]
+            low, high = (_shuffled(builder, pairs[k], pairs[k + 1], range(FEWER)) for k in (0, 2))
             for first, to in ((0, logs), (1, roots)):
-                picked = _shuffled(builder, *halves, range(first, 2 * FEWER, 2))
+                picked = _shuffled(builder, low, high, range(first, 2 * FEWER, 2))
                 half.store(picked, to, own)
             return []
 

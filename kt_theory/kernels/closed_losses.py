@@ -5,7 +5,7 @@ An unvisited row is uniform, whose losses are known beforehand; those are all th
 a visited row they are what `closed_forms` adds up; kl and chi2 are infinite where a label with mass
 is given none, reverse_kl where one without mass is given some.
 
-This is machine code of its own, compiled once for each kind of counts and called by its address:
+This is machine code of its own, compiled once for all ways to draw and called by its address:
 whoever asks for total variation alone neither compiles nor loads it.
 """
 
@@ -65,9 +65,9 @@ class Facts(NamedTuple):
     """A teacher, and what is asked, as machine code takes them.
 
     numbers: how many groups there are, lanes (8 for each group), cells, columns, and cells of the
-    longest group; which losses are asked of each form, as bits; then the columns, form + FORMS * loss; then of each group where
-    its cells start in the tables, and in the counts, how many vectors they are, of how many rows,
-    and by how many cells each of these is filled up.
+    longest group; which losses are asked of each form, as bits; then the columns, form + FORMS *
+    loss; then of each group where its cells start in the tables, and in the counts, how many
+    vectors they are, of how many rows, and by how many cells each of these is filled up.
 
     tables: pi, -0 in cells that fill up, its logarithms, log 0 as 0, and its roots, (cells,); of
     the row in each lane its weight, in one lane alone if it is long, 1 if a label has no mass, and
@@ -133,8 +133,8 @@ def facts_of(pi: np.ndarray, rho: np.ndarray, columns: np.ndarray) -> Facts | No
         np.array([labels * _ROUNDING]),
     ]
     sizes = [len(rows), lanes, size, len(columns), LANES * groups[2].max()]
-    numbers = [sizes, asked, columns, groups.reshape(-1)]
-    return Facts(layout, columns, np.concatenate(numbers).astype(np.int64), np.concatenate(tables))
+    numbers = np.concatenate([np.array(sizes), asked, columns, groups.reshape(-1)])
+    return Facts(layout, columns, numbers.astype(np.int64), np.concatenate(tables))
 
 
 def _finite_logs(x: np.ndarray) -> np.ndarray:
@@ -245,7 +245,9 @@ def _add_group(counts, long, integers, reals, room, row, sums, g, endless):
         else:
             compute(c, vectors, lc, rc)
     for form in range(CE_FUL):
-        asked = sgl if form == CE_SGL else (ptl if form == CE_PTL else sel)
+        asked = sgl
+        if form > CE_SGL:
+            asked = ptl if form == CE_PTL else sel
         if asked & _OF_LOGARITHMS:
             take_log(row, form)
         if form == CE_SGL:
