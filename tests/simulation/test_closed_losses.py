@@ -148,6 +148,16 @@ def test_a_label_without_mass_that_is_given_some():
     assert np.isfinite(found[:, 1]).all()
 
 
+def test_together_or_alone_they_are_the_same_bits():
+    teacher = some_teacher(15, 5, 5)
+    others = [kt.STUDENTS[name] for name in PAPER]
+    together = losses_of(Cell(teacher, others, 60, 2, losses=list(LOSSES.values())))
+    for place, student in enumerate(others):
+        for at, loss in enumerate(LOSSES.values()):
+            alone = losses_of(Cell(teacher, [student], 60, 2, losses=[loss]))
+            np.testing.assert_array_equal(alone[:, 0, 0], together[:, place, at])
+
+
 @kt.row_loss
 def half_l2(p, q):
     total = 0.0
@@ -156,15 +166,11 @@ def half_l2(p, q):
     return total
 
 
-def test_together_or_alone_they_are_the_same_bits():
-    """Losses, students, and whether rules are run beside them."""
+@pytest.mark.long  # a loss of one's own and a rule are compiled
+def test_beside_rules_they_are_the_same_bits():
     teacher = some_teacher(15, 5, 5)
     others = [kt.STUDENTS[name] for name in PAPER]
     together = losses_of(Cell(teacher, others, 60, 2, losses=list(LOSSES.values())))
-    for place, student in enumerate(others):
-        for at, loss in enumerate(LOSSES.values()):
-            alone = losses_of(Cell(teacher, [student], 60, 2, losses=[loss]))
-            np.testing.assert_array_equal(alone[:, 0, 0], together[:, place, at])
     mixed = [others[2], kt.students.add_c(1.0), others[0]]
     beside = losses_of(Cell(teacher, mixed, 60, 2, losses=[LOSSES["js"], half_l2, LOSSES["kl"]]))
     for place, old in ((0, 2), (2, 0)):
