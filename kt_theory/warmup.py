@@ -11,6 +11,7 @@ import numpy as np
 from kt_theory.access import PARTIAL
 from kt_theory.dumps import Dump
 from kt_theory.kernels.paths import PATHS
+from kt_theory.losses import LOSSES
 from kt_theory.policies.run import storage
 from kt_theory.queries.laws import QueryLaw, adaptive, chain, iid, two_stage
 from kt_theory.simulation.cell import Cell
@@ -69,6 +70,8 @@ def _steps() -> Iterator[tuple[str, Any]]:
     }
     for name, law in laws.items():
         yield f"queries by {name}", cell([], drawn(teacher, 100, law))
+    several = Cell(teacher, students, 100, 0, losses=list(LOSSES.values()))
+    yield "losses", lambda: several.run(0, 2)
     few = Cell(teacher, students, 1, 0, how=drawn(teacher, 1, laws["several labels"]))
     yield "few queries", lambda: few.run(0, 2)
     yield "control", lambda: ControlledCell(teacher, students, 100, 0).run(0, 2)

@@ -135,6 +135,10 @@ def original(tmp_path_factory):
 def copy(original, tmp_path):
     """Links to the files of the copy; what is changed is another file first."""
     shutil.copytree(original, tmp_path, dirs_exist_ok=True, copy_function=os.link)
+    stamp = tmp_path / "kt_theory" / "kernels" / "__pycache__" / "kernels.sha256"
+    text = stamp.read_bytes()
+    stamp.unlink()  # or the stamp of one copy would pass for that of all
+    stamp.write_bytes(text)
     (tmp_path / "work").mkdir()
     return tmp_path
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit, types
+from numpy import uint64
 
 from kt_theory.kernels.layout import LANES
 from kt_theory.kernels.options import BARE, LEAF
@@ -118,7 +119,7 @@ def row_losses(rows, out, tables, own, logs, at, labels, takes, found):
     return mass, least
 
 
-class _Terms:
+class Terms:
     """The terms of the losses at a vector of labels."""
 
     def __init__(self, lanes: Lanes) -> None:
@@ -128,6 +129,17 @@ class _Terms:
     def where(self, x: Any, value: Any, otherwise: Any) -> Any:
         """Return `value` where x > 0."""
         return self.builder.select(self.builder.fcmp_ordered(">", x, self.zero), value, otherwise)
+
+    def square(self, q: Any, p: Any) -> Any:
+        """Return (q - p)^2."""
+        apart = self.builder.fsub(q, p)
+        return self.builder.fmul(apart, apart)
+
+    def middle(self, q: Any, p: Any) -> Any:
+        """Return m log m, m = (p + q) / 2."""
+        half = self.lanes.constant(REAL, 0.5)
+        m = self.builder.fmul(half, self.builder.fadd(p, q))
+        return self.builder.fmul(m, log(self.lanes, m, normal=True))
 
     def entropy(self, p: Any, lp: Any, lq: Any) -> Any:
         """Return p (lp - lq), 0 where p is."""
@@ -144,7 +156,7 @@ def _sums(number: int, arrays: int, terms: Any, width: int = LANES) -> Any:
             for k in range(0, 2 * arrays, 2)
         ]
         lanes = Lanes(builder, width)
-        here = _Terms(lanes)
+        here = Terms(lanes)
 
         def body(wanted: Any, *given: Any) -> list[Any]:
             vectors, so_far = given[:arrays], given[arrays:]
@@ -158,23 +170,22 @@ def _sums(number: int, arrays: int, terms: Any, width: int = LANES) -> Any:
     return types.UniTuple(types.float64, number), codegen
 
 
-def _terms_of_gap(terms: _Terms, q: Any, p: Any) -> list[Any]:
+def _terms_of_gap(terms: Terms, q: Any, p: Any) -> list[Any]:
     builder = terms.builder
     negative = builder.select(builder.fcmp_ordered("<", q, terms.zero), q, terms.zero)
     return [q, terms.lanes.size(builder.fsub(q, p)), negative]
 
 
-def _terms_of_squares(terms: _Terms, q: Any, p: Any) -> list[Any]:
+def _terms_of_squares(terms: Terms, q: Any, p: Any) -> list[Any]:
     builder, lanes = terms.builder, terms.lanes
-    apart = builder.fsub(q, p)
-    square = builder.fmul(apart, apart)
+    square = terms.square(q, p)
     endless = terms.where(p, lanes.constant(REAL, math.inf), terms.zero)
     chi2 = terms.where(q, builder.fdiv(square, q), endless)
     twice = builder.fmul(lanes.constant(REAL, -2.0), lanes.call("sqrt", builder.fmul(p, q)))
     return [chi2, builder.fadd(builder.fadd(p, q), twice), square]
 
 
-def _terms_of_logarithms(terms: _Terms, q: Any, p: Any, lp: Any) -> list[Any]:
+def _terms_of_logarithms(terms: Terms, q: Any, p: Any, lp: Any) -> list[Any]:
     builder = terms.builder
     lq = log(terms.lanes, q)
     of_p = terms.where(p, builder.fmul(p, lp), terms.zero)
@@ -183,11 +194,8 @@ def _terms_of_logarithms(terms: _Terms, q: Any, p: Any, lp: Any) -> list[Any]:
     return [terms.entropy(p, lp, lq), terms.entropy(q, lq, lp), both]
 
 
-def _terms_of_squares_and_middle(terms: _Terms, q: Any, p: Any) -> list[Any]:
-    builder, lanes = terms.builder, terms.lanes
-    m = builder.fmul(lanes.constant(REAL, 0.5), builder.fadd(p, q))
-    middle = builder.fmul(m, log(lanes, m, normal=True))
-    return [*_terms_of_squares(terms, q, p), middle]
+def _terms_of_squares_and_middle(terms: Terms, q: Any, p: Any) -> list[Any]:
+    return [*_terms_of_squares(terms, q, p), terms.middle(q, p)]
 
 
 @intrinsic
@@ -218,6 +226,23 @@ def _squares_and_middle(typing, rows, out, tables, own, labels):
     """
     kind, codegen = _sums(4, 2, _terms_of_squares_and_middle, HALF)
     return kind(rows, out, tables, own, labels), codegen
+
+
+def losses_of_rows(rows: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Return the losses of rows q on the teacher's p, both (S, A): (S, NAMES)."""
+    found = np.empty((len(table), len(NAMES)))
+    take_rows(np.ravel(rows), np.ravel(table), log_table(table), found)
+    return found
+
+
+@njit(**LEAF)
+def take_rows(rows, table, logs, found):
+    """Do what `losses_of_rows` says on the memory that it has laid out."""
+    labels = uint64(rows.size // found.shape[0])
+    takes = SQUARES | LOGARITHMS | MIDDLE
+    for s in range(found.shape[0]):
+        at = uint64(s) * labels
+        row_losses(rows, at, table, at, logs, at, labels, takes, found[s])
 
 
 def log_table(table: np.ndarray) -> np.ndarray:

@@ -17,10 +17,14 @@ import llvmlite.ir as ir
 import numpy as np
 from numba import types
 
+from kt_theory.kernels.divergences import NAMES
 from kt_theory.kernels.layout import LANES, Layout
 from kt_theory.kernels.vectors import REAL, Lanes, entries, intrinsic, loop, number
 
-CE_SGL, CE_PTL, SEL_PTL, CE_FUL, GENERIC = 0, 1, 2, 3, 4
+FORMS = 4
+CE_SGL, CE_PTL, SEL_PTL, CE_FUL = range(FORMS)
+GENERIC = FORMS * len(NAMES)
+"""Where columns of rules begin, behind those of each form for each loss: form + FORMS * loss."""
 
 _ABOVE_ALL = -4.0
 _TINY = 1e-300

@@ -16,6 +16,7 @@ import numpy as np
 
 from kt_theory import machine
 from kt_theory.intervals import interval, tallied
+from kt_theory.kernels.closed_losses import facts_of
 from kt_theory.kernels.draws import ByRows, Sparse, draw_many, path_of
 from kt_theory.kernels.generic import Rules, mixed_labels
 from kt_theory.kernels.layout import Layout, as_tables, in_cell_order
@@ -42,6 +43,7 @@ from kt_theory.simulation.rules import (
     RowRuleError,
     fault,
     kernel_students,
+    losses_of_rules,
     measures,
     pools,
     rule_addresses,
@@ -218,7 +220,8 @@ class Cell:
         sparse = isinstance(self.plan, Sparse)
         self.table = kernel_table(pi, rho, self.plan.layout, sparse=sparse)
         self.columns, self.rules = kernel_students(self.students, pi, self.losses)
-        self.measures = measures(self.losses, pi, rho)
+        self.facts = facts_of(pi, rho, self.columns)
+        self.measures = measures(losses_of_rules(self.students, self.losses), pi, rho)
         self._key = stream_key(seed, n) if key is None else key
         if len(self.rules.address):
             self._try_out()
@@ -261,7 +264,15 @@ class Cell:
 
     def _fill(self, first: int, rules: Rules, losses: np.ndarray) -> None:
         bad = run_repeats(
-            self.plan, self._key, first, self.table, self.columns, self.measures, rules, losses
+            self.plan,
+            self._key,
+            first,
+            self.table,
+            self.facts,
+            self.columns,
+            self.measures,
+            rules,
+            losses,
         )
         if bad[2] >= 0:
             self._refuse_row(*bad)

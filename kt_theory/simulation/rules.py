@@ -15,8 +15,9 @@ from kt_theory.access import Access, label_ranks
 from kt_theory.access.channel import AsIs
 from kt_theory.kernels import divergences
 from kt_theory.kernels.binomial import conditional_shares
+from kt_theory.kernels.closed_forms import CLOSED
 from kt_theory.kernels.generic import Measures, Rules
-from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, GENERIC, SEL_PTL
+from kt_theory.kernels.losses import CE_FUL, CE_PTL, CE_SGL, FORMS, GENERIC, SEL_PTL
 from kt_theory.kernels.nested import let_rules_call
 from kt_theory.kernels.rules import compile_loss, compile_rule
 from kt_theory.losses import TV, Loss, RowLoss
@@ -32,10 +33,21 @@ class RowRuleError(ValueError):
     """A student's rule does not compile, or wrote something that is not a distribution."""
 
 
+_CLOSED_LOSSES = [
+    divergences.NAMES[loss] for loss in (divergences.TV, divergences.ACCEPTANCE, *CLOSED)
+]
+
+
 def ruled(students: Sequence[Student], losses: Sequence[Loss] = (TV,)) -> list[Student]:
     """Return the students whose rules are run: those that have no closed form of all losses."""
-    only_tv = all(loss == TV for loss in losses)
-    return [one for one in students if not only_tv or _closed_form(one) is None]
+    return [one for one in students if any(_column(one, loss) is None for loss in losses)]
+
+
+def losses_of_rules(students: Sequence[Student], losses: Sequence[Loss]) -> list[Loss]:
+    """Return the losses that are taken of what rules write: those that lack a closed form of some
+    student.
+    """
+    return [loss for loss in losses if any(_column(one, loss) is None for one in students)]
 
 
 def kernel_students(
@@ -47,14 +59,15 @@ def kernel_students(
     The rules hold a copy of the teacher's table pi (S, A), and one more for each channel and each
     prior among them.
     """
-    generic = ruled(students, losses)
+    generic, taken = ruled(students, losses), losses_of_rules(students, losses)
     columns = []
     places = {id(one): place for place, one in enumerate(generic)}
     for one in students:
-        form = _closed_form(one)
-        first = GENERIC + places.get(id(one), 0) * len(losses)
-        for i, loss in enumerate(losses):
-            columns.append(form if form is not None and loss == TV else first + i)
+        for loss in losses:
+            column = _column(one, loss)
+            if column is None:
+                column = GENERIC + places[id(one)] * len(taken) + taken.index(loss)
+            columns.append(column)
     for student in generic:
         student.refuse_other_sizes(pi.shape)
     levels = [student.access for student in generic]
@@ -147,6 +160,14 @@ def fault(
         )
     except Exception as error:
         return f"raised {type(error).__name__}: {error}", not pools(student)
+
+
+def _column(student: Student, loss: Loss) -> int | None:
+    """Return the column of the closed form of a student's loss, None if it has none."""
+    form = _closed_form(student)
+    if form is None or isinstance(loss, RowLoss) or loss.name not in _CLOSED_LOSSES:
+        return None
+    return form + FORMS * divergences.NAMES.index(loss.name)
 
 
 def _closed_form(student: Student) -> int | None:
