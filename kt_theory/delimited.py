@@ -22,7 +22,7 @@ SAMPLE = 1 << 20
 INDEX_NAMES = frozenset({"", "id", "idx", "index", "row", "unnamed: 0", "rownames"})
 """What a column that only numbers the rows is called, without case."""
 
-MOST_LINE = 1 << 26
+MOST_LINE = 1 << 25
 """Letters of a line, and of a cell: no table of answers or probabilities has longer ones."""
 
 MOST_CELLS = 1 << 20

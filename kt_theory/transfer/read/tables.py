@@ -119,7 +119,7 @@ def _csv_chunks(source: _Source, name: Any, reading: Reading) -> Iterator[list[A
     text = sample.decode("utf-8", "replace").removeprefix("\ufeff")
     named, text = named_delimiter(text)
     delimiter = named or delimiter_of(text, lambda rows: _usual_names(rows[0], reading))
-    rows = _Rows(source, delimiter)
+    rows = _Rows(source, delimiter, at_once=1)
     with long_cells():
         if named:
             next(rows)
@@ -345,7 +345,7 @@ class _Source:
         self._move(data, 1)
         return data
 
-    def lines(self, size: int = _FEW_LINES) -> bytes:
+    def lines(self, size: int) -> bytes:
         """Return so many bytes, and the rest of the line that they end in; refuse one that no table
         has.
         """
@@ -374,13 +374,17 @@ class _NoLine(ValueError):
 
 
 class _Rows:
-    """The rows of a CSV file from where it stands, after `before` lines."""
+    """The rows of a CSV file from where it stands, after `before` lines, of which so many bytes are
+    read at once.
+    """
 
-    def __init__(self, source: _Source, delimiter: str, before: int = 0) -> None:
+    def __init__(
+        self, source: _Source, delimiter: str, before: int = 0, at_once: int = _FEW_LINES
+    ) -> None:
         self.source = source
         self.before = before
         self.pending: deque[str] = deque()
-        self._reader = csv.reader(self._lines(delimiter), delimiter=delimiter)
+        self._reader = csv.reader(self._lines(delimiter, at_once), delimiter=delimiter)
 
     @property
     def line(self) -> int:
@@ -391,8 +395,8 @@ class _Rows:
         """Return what was read of the file and not yet given out."""
         return "".join(self.pending).encode("utf-8", "surrogateescape")
 
-    def _lines(self, delimiter: str) -> Iterator[str]:
-        while lines := self.source.lines():
+    def _lines(self, delimiter: str, at_once: int) -> Iterator[str]:
+        while lines := self.source.lines(at_once):
             # Bytes that are no text come back with the row that holds them. A lone carriage return
             # ends a line too.
             self.pending = deque(_LINES.findall(lines.decode("utf-8", "surrogateescape")))
