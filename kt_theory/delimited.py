@@ -98,11 +98,13 @@ def why_too_long(line: str, delimiter: str) -> str:
     return ""
 
 
-def lines_of(text: TextIO, delimiter: str) -> Iterator[str]:
-    """Yield the lines of a text, or refuse one that no table has."""
+def lines_of(text: TextIO, delimiter: str, where: str = "") -> Iterator[str]:
+    """Yield the lines of a text, or refuse one that no table has; `where` they stand, for the
+    message.
+    """
     for number, line in enumerate(iter(partial(text.readline, MOST_LINE + 1), ""), 1):
         if why := why_too_long(line, delimiter):
-            raise ValueError(f"line {number} has {why}")
+            raise ValueError(f"{where}line {number} has {why}")
         yield line
 
 

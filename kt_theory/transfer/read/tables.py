@@ -403,7 +403,7 @@ class _Rows:
             del lines
             while self.pending:
                 line = self.pending.popleft()
-                if len(line) > MOST_CELLS and (why := why_too_long(line, delimiter)):
+                if len(line) >= MOST_CELLS and (why := why_too_long(line, delimiter)):
                     raise _NoLine(f"line {self.line + 1:,} has {why}")
                 yield line
                 del line
