@@ -936,10 +936,10 @@ def sweeping(option):
     """Return what runs a sweep with an option given."""
 
     def run_sweep(value, folder):
-        given = {"executor": "threads", "workers": 1, option: value}
+        given = {"executor": "threads", "workers": 1, "progress": False, option: value}
         teachers = [{"family": "uniform", "inputs": 1, "labels": 2}]
         spec = Spec(name="a", n=[1], repeats=2, students=["ce_sgl"], teachers=teachers)
-        return kt.sweep.run(spec, folder / "sweep", **given, progress=False)
+        return kt.sweep.run(spec, folder / "sweep", **given)
 
     return run_sweep
 
@@ -1008,9 +1008,22 @@ def test_what_is_no_truth_value_is_refused():
         lambda: kt.students.top_k(1, sampled="no"),
         lambda: kt.teachers.from_table("none.csv", normalise="no"),
         lambda: kt.TransferSet.read("none.csv", as_sampled="no"),
+        lambda: kt.simulate(TEACHER, n=1, repeats=2, progress="no"),
+        lambda: kt.sweep.run(SMALL_SPEC, "none", progress="no"),
+        lambda: kt.policies.storage(TEACHER, progress="no"),
     ):
         with pytest.raises(ValueError, match="= 'no': must be True or False"):
             call()
+
+
+@pytest.mark.parametrize("missing", [pd.NA, pd.NaT, float("nan"), None])
+def test_what_is_missing_is_no_option(missing, tmp_path):
+    for name in ("control", "progress", "keep_losses"):
+        with pytest.raises(ValueError, match=f"^{name} = .*: must be True or False$"):
+            kt.simulate(TEACHER, n=1, repeats=2, **{"progress": False, name: missing})
+    for name, said in (("progress", "must be True or False"), ("executor", "must be one of thr")):
+        with pytest.raises(ValueError, match=f"^{name} = .*: {said}"):
+            sweeping(name)(missing, tmp_path)
 
 
 def test_names_that_are_no_unicode_stand_in_tables():
