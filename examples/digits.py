@@ -36,6 +36,11 @@ def pool() -> tuple[kt.Teacher, np.ndarray]:
     return kt.teachers.from_classifier(classifier, pixels), pixels
 
 
+def columns() -> list[str]:
+    """Return the names of the columns of risks."""
+    return [f"n = {times} S" for times in TIMES]
+
+
 def answers(pixels: np.ndarray) -> dict[str, kt.Student]:
     """Return what one query returns, in words, and the student for it."""
     students, partial = kt.students, kt.access.PARTIAL
@@ -59,15 +64,20 @@ def answers(pixels: np.ndarray) -> dict[str, kt.Student]:
 
 
 def risks(repeats: int = REPEATS) -> pd.DataFrame:
-    """Return the simulated risk of each student at 1, 10 and 100 queries per image, and its exact limit."""
+    """Return the simulated risk of each student at 1, 10 and 100 queries per image, and its exact limit; then the
+    95 % interval of each risk, and its kind.
+    """
     teacher, pixels = pool()
     chosen = answers(pixels)
     n = [times * teacher.inputs for times in TIMES]
     found = kt.simulate(teacher, list(chosen.values()), n=n, repeats=repeats, seed=0).frame
-    table = found.pivot(index="student", columns="n", values="mean")
-    table = table.loc[[student.name for student in chosen.values()]]
-    table.columns = [f"n = {times} S" for times in TIMES]
+    wide = found.pivot(index="student", columns="n")
+    wide = wide.loc[[student.name for student in chosen.values()]]
+    table = wide["mean"].set_axis(columns(), axis="columns")
     table["in the limit"] = [limit(teacher, student) for student in chosen.values()]
+    for risk, size in zip(columns(), n, strict=True):
+        for part in ("low", "high", "interval"):
+            table[f"{risk}: {part}"] = wide[part, size]
     table.insert(0, "one query returns", list(chosen))
     return table.reset_index()
 
@@ -85,8 +95,9 @@ def draw(table: pd.DataFrame) -> Any:
     figure, grid = figures.canvas(1, 1, width=9.0, height=5.4)
     axes = grid[0, 0]
     rows = np.arange(len(table))
-    for times, colour, marker in zip(TIMES, ("#0072B2", "#E69F00", "#CC3377"), "osD", strict=True):
-        risk = table[f"n = {times} S"].to_numpy()
+    looks = zip(TIMES, columns(), ("#0072B2", "#E69F00", "#CC3377"), "osD", strict=True)
+    for times, name, colour, marker in looks:
+        risk = table[name].to_numpy()
         seen = np.maximum(risk, SMALLEST)
         label = f"{times} quer{'y' if times == 1 else 'ies'} per image"
         axes.scatter(seen, rows, color=colour, marker=marker, label=label, zorder=3)
@@ -126,7 +137,7 @@ def main() -> None:
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     table = risks()
-    shown = table.drop(columns="student").map(
+    shown = table[["one query returns", *columns(), "in the limit"]].map(
         lambda cell: cell if isinstance(cell, str) else number(cell)
     )
     print(markdown(list(shown.columns), shown.to_numpy().tolist()))

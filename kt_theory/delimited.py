@@ -10,6 +10,8 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TextIO
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """What parts cells, the likeliest first, and what it is called."""
@@ -19,6 +21,12 @@ SAMPLE = 1 << 20
 
 INDEX_NAMES = frozenset({"", "id", "idx", "index", "row", "unnamed: 0", "rownames"})
 """What a column that only numbers the rows is called, without case."""
+
+MOST_LINE = 1 << 25
+"""Letters of a line, and of a cell: no table of answers or probabilities has longer ones."""
+
+MOST_CELLS = 1 << 20
+"""Cells of a line."""
 
 _HEAD = 1 << 15
 _ROWS = 20
@@ -78,10 +86,32 @@ def first_rows(text: str, delimiter: str) -> list[list[str]]:
     return found
 
 
+TOO_LONG = f"more than {MOST_LINE:,} letters: too long for one line"
+
+
+def why_too_long(line: str, delimiter: str) -> str:
+    """Return in words why no table has such a line, "" if one may."""
+    if len(line) > MOST_LINE:
+        return TOO_LONG
+    if line.count(delimiter) >= MOST_CELLS:
+        return f"more than {MOST_CELLS:,} cells: too many for one line"
+    return ""
+
+
+def lines_of(text: TextIO, delimiter: str, where: str = "") -> Iterator[str]:
+    """Yield the lines of a text, or refuse one that no table has; `where` they stand, for the
+    message.
+    """
+    for number, line in enumerate(iter(partial(text.readline, MOST_LINE + 1), ""), 1):
+        if why := why_too_long(line, delimiter):
+            raise ValueError(f"{where}line {number} has {why}")
+        yield line
+
+
 @contextmanager
 def long_cells() -> Iterator[None]:
-    """Let the cells that `csv` reads be as long as they are."""
-    limit = csv.field_size_limit(2**31 - 1)
+    """Let the cells that `csv` reads be as long as lines are."""
+    limit = csv.field_size_limit(MOST_LINE)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import errno
 import os
+import select
 import shutil
 import signal
 import stat
@@ -159,6 +160,22 @@ def _granted(ask: Callable[..., None], *what: Any) -> bool:
 
 
 # Files.
+
+
+def waits(path: Path) -> bool:
+    """Return whether to read a file, regular as it may look, waits for what is still to come, as
+    the messages of the kernel do: of true files all can be read, and written, at any time.
+    """
+    if not hasattr(select, "poll"):  # Windows, where there are no such files
+        return False
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        asked = select.poll()
+        asked.register(handle, select.POLLIN | select.POLLOUT)
+        ready = dict(asked.poll(0)).get(handle, 0)
+    finally:
+        os.close(handle)
+    return ready & (select.POLLIN | select.POLLOUT) != select.POLLIN | select.POLLOUT
 
 
 def open_new(path: Path) -> int:

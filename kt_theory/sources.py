@@ -37,10 +37,11 @@ class TooLarge(ValueError):
 
 def require_file(path: str | Path) -> None:
     """Raise an error in one line unless a path is a regular file: devices and pipes have no end."""
-    mode = os.stat(path).st_mode
-    if stat.S_ISDIR(mode):
+    facts = os.stat(path)
+    if stat.S_ISDIR(facts.st_mode):
         raise IsADirectoryError(f"{path} is a folder: give the name of a file")
-    if not stat.S_ISREG(mode):
+    # What the system makes up while it is read has no size.
+    if not stat.S_ISREG(facts.st_mode) or (not facts.st_size and machine.waits(Path(path))):
         raise ValueError(f"{path} is not a regular file")
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
-import time
 
 import attack.__main__ as attack
+import psutil
 import pytest
 from attack.plan import ATTACKS, Attack
+
+STARTED = [sys.executable, "-c", "import time; time.sleep(61)"]
+"""What an attempt that hangs has started."""
 
 FAULTS = Attack("faults", "", "", 4, 4, 3.0)
 
@@ -21,7 +25,7 @@ def faults(number, rng, folder):
     if number == 2:
         os._exit(7)
     if number == 3:
-        time.sleep(60)
+        subprocess.run(STARTED, start_new_session=True)
     raise ValueError("n = -1: must be at least 0")
 
 
@@ -46,6 +50,8 @@ def test_what_is_wrong_is_seen(paths, tmp_path, monkeypatch):
     assert "TypeError: no words for a user" in said[1]
     assert "ended with 7" in said[2]
     assert "more than 3.0 s" in said[3]
+    alive = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
+    assert STARTED not in alive
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 import channels
 import digits
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from command_words import read
@@ -60,6 +61,30 @@ def test_digits_of_few_queries(monkeypatch):
     mine = found[["n = 1 S", "in the limit"]].to_numpy(dtype=float)
     page = [[numbers(row)[0], numbers(row)[3]] for row in claimed]
     assert mine == pytest.approx(np.array(page), rel=0.05, abs=4e-4, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        *((name, ["mean"]) for name in ("channels", "figure1", "figure2")),
+        ("digits", ["n = 1 S", "n = 10 S", "n = 100 S"]),
+    ],
+)
+def test_tables_of_risks_have_intervals(name, means):
+    table = pd.read_csv(ROOT / "figures" / f"{name}.csv")
+    for mean in means:
+        own = "" if mean == "mean" else f"{mean}: "
+        low, high = table[f"{own}low"], table[f"{own}high"]
+        assert (low <= table[mean]).all()
+        assert (table[mean] <= high).all()
+        assert (low < high).any()
+        kinds = set(table[f"{own}interval"])
+        assert kinds <= {"normal", "bernstein", "clopper-pearson"}
+    if "std_error" in table:
+        # Student's quantile is that of the normal law or more; an error of 1e-10 is none of digits.
+        sure = table[(table["interval"] == "normal") & (table["std_error"] > 1e-8)]
+        half = (sure["high"] - sure["low"]) / 2 / sure["std_error"]
+        assert ((half > 1.959) & (half < 2.2)).all()
 
 
 def cells(table):

@@ -31,13 +31,15 @@ import pytest
 from click.testing import CliRunner
 
 import kt_theory as kt
+from kt_theory import delimited
 from kt_theory.catalogue import files, grammar
 from kt_theory.cli import main
 from kt_theory.cli.shared import Names
 from kt_theory.sweep.replay import find
 from kt_theory.sweep.spec import Spec
 from kt_theory.transfer.account import Skip
-from kt_theory.transfer.read import json_files
+from kt_theory.transfer.read import files as record_files
+from kt_theory.transfer.read import json_files, tables
 from kt_theory.transfer.read.json_files import loads
 from kt_theory.transfer.read.reasoning import answered
 
@@ -286,6 +288,220 @@ def test_names_of_json_take_few_bytes_a_byte(text):
         [sys.executable, "-c", MEASURED, text], capture_output=True, text=True, check=True
     )
     assert float(done.stdout) < 4.5
+
+
+RECORD = {"input": "q", "label": "a"}
+
+
+def laid_out(layout, records):
+    """Return records as text in one of the layouts of files."""
+    texts = [json.dumps(record) for record in records]
+    return {
+        "lines": "\n".join(texts),
+        "array": f"[{', '.join(texts)}]",
+        "wrapped": f'{{"data": [{", ".join(texts)}]}}',
+        "objects": "\n".join(json.dumps(record, indent=1) for record in records),
+    }[layout]
+
+
+@pytest.mark.parametrize("layout", ["lines", "array", "wrapped", "objects"])
+def test_a_record_that_is_too_long_is_left_out_and_not_held(layout, tmp_path, monkeypatch):
+    monkeypatch.setattr(json_files, "MOST_LINE", 1000)
+    monkeypatch.setattr(json_files, "_BLOCK", 100)
+    monkeypatch.setattr(json_files, "_HEAD", 500)
+    records = [{"input": "a" * length, "label": "a"} for length in (3, 900, 1001, 5000, 4)]
+    path = tmp_path / "a.jsonl"
+    path.write_text(laid_out(layout, records))
+    read = kt.TransferSet.read(path)
+    assert list(map(len, read.input_names)) == [3, 900, 4]
+    said = "more than 1,000 bytes: too long for one record"
+    assert read.account.skipped == [(3, "malformed", said), (4, "malformed", said)]
+
+
+def test_no_more_of_a_long_line_is_asked_for(monkeypatch):
+    monkeypatch.setattr(json_files, "MOST_LINE", 1000)
+    monkeypatch.setattr(json_files, "_BLOCK", 100)
+    given = []
+
+    class Watched(io.BytesIO):
+        def readline(self, size=-1):
+            given.append(super().readline(size))
+            return given[-1]
+
+    lines = list(json_files._lines(Watched(b"{}\n" + b"a" * 10_000 + b"\n{}")))
+    assert [lines[0], lines[2]] == [b"{}\n", b"{}"]
+    assert isinstance(lines[1], Skip)
+    assert max(map(len, given)) == 1001
+
+
+@pytest.mark.parametrize("inner", ["0,", "[],", "{},", '"a",', "NaN,", "[", '{"a":0},'])
+def test_a_record_of_too_many_values_is_not_parsed(inner, tmp_path, monkeypatch):
+    monkeypatch.setattr(json_files, "MOST_VALUES", 100)
+    few, many = ('{"input":"q","label":"a","x":[' + inner * n + "0]}" for n in (20, 101))
+    within = json.dumps({"input": inner * 200, "label": "b"})
+    path = tmp_path / "a.jsonl"
+    path.write_text(f"{few}\n{many}\n{within}\n")
+    outcomes = [reason for _, _, reason in kt.TransferSet.read(path).account.skipped]
+    assert outcomes[-1] == "more than 100 values: too many for one record"
+    assert len(outcomes) == (2 if inner == "[" else 1)
+
+
+def test_values_are_counted_as_a_parser_counts_them(monkeypatch):
+    monkeypatch.setattr(json_files, "MOST_VALUES", 8)
+    for text in ('[1,2,3,[4,5],{"a":6}]', '["[[[[{{{{,,,,", 1,2,3,4,5,6]', '{"a":[1,2,3,4,5,6,7]}'):
+        assert loads(text) == json.loads(text)
+    for text in ("[1,2,3,[4,5],{},[]]", '["[[[",1,2,3,4,5,6,7,8]', "[[[[[[[[["):
+        with pytest.raises(json_files.TooMuch):
+            loads(text)
+
+
+def test_a_record_of_too_many_fields_is_none(tmp_path):
+    path = tmp_path / "a.jsonl"
+    more = {f"k{i}": 1 for i in range(9_999)}
+    path.write_text(
+        "\n".join(map(json.dumps, (RECORD | more, RECORD, RECORD | dict(list(more.items())[:-1]))))
+    )
+    read = kt.TransferSet.read(path)
+    assert len(read) == 2
+    assert read.account.skipped == [(1, "malformed", "10,001 fields: at most 10,000")]
+
+
+@pytest.mark.parametrize("empty", ["a", "1", "", "data:", "[]"])
+def test_a_file_that_holds_almost_no_record_is_none(empty, tmp_path, monkeypatch):
+    monkeypatch.setattr(record_files, "_MOST_EMPTY", 500)
+    path = tmp_path / "a.jsonl"
+    record = json.dumps(RECORD)
+    for lines in ([empty] * 499, ([empty] * 8 + [record]) * 100):
+        path.write_text("\n".join([record, *lines]) + "\n")
+        assert len(kt.TransferSet.read(path)) == 1 + lines.count(record)
+    path.write_text("\n".join([record, *([empty] * 19 + [record]) * 100]))
+    with pytest.raises(
+        ValueError, match=r"of its first [5-9]\d\d lines hold no record, line 2 the"
+    ):
+        kt.TransferSet.read(path)
+
+
+CELLS = {
+    "a line": ("input,label\na,b\n" + "a" * 70_000, "line 3 has more than 33,554,432 letters"),
+    "cells": ("input,label\na,b\n" + "," * 1_000 + "\na,b", "line 3 has more than 1,000 cells"),
+    "a header": ("," * 1_000, "line 1 has more than 1,000 cells: too many for one line"),
+    "blank lines": ("\n" * 10_001 + "input,label\na,b", "its first 10,000 lines are blank"),
+}
+
+
+@pytest.mark.parametrize("what", CELLS)
+def test_lines_that_no_table_has_are_refused(what, tmp_path, monkeypatch):
+    for module in (delimited, tables):
+        monkeypatch.setattr(module, "MOST_LINE", 5_000)
+        monkeypatch.setattr(module, "MOST_CELLS", 1_000)
+    path, (text, said) = tmp_path / "a.csv", CELLS[what]
+    (tmp_path / "few.csv").write_text("input,label\nq,a\n")
+    path.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        kt.TransferSet.read(path)
+    if what in ("cells", "a line"):
+        with pytest.raises(ValueError, match=said):
+            kt.TransferSet.read(tmp_path / "few.csv", label_map=path)
+    if what != "blank lines":
+        path.write_text(text.replace("input,label", "yes,no").replace("a,b", "0,1"))
+        with pytest.raises(ValueError, match=said):
+            kt.teachers.from_table(path)
+
+
+def test_long_cells_and_blank_lines_are_read_all_the_same(tmp_path):
+    path = tmp_path / "a.csv"
+    long = 'a "word", and\na line of its own; ' * 9_000
+    path.write_text("\n" * 9_999 + 'input,label\n"' + long.replace('"', '""') + '",a\nq,b\n')
+    read = kt.TransferSet.read(path)
+    assert read.input_names == (long, "q")
+    assert read.account.skipped == []
+
+
+def test_labels_are_merged_in_one_pass(tmp_path):
+    texts = []
+    for size in (3_000, 12_000):
+        path = tmp_path / f"{size}.jsonl"
+        tops = {f"k{i}": -20.0 for i in range(size)}
+        path.write_text(json.dumps({**RECORD, "top_logprobs": tops}))
+        texts.append(path)
+    assert_linear(kt.TransferSet.read, texts)
+
+
+def test_long_settings_are_not_parsed_and_not_overlooked(tmp_path):
+    path = tmp_path / "a.jsonl"
+    for name, settings in (
+        ("sampling_params", "{" + "'a': 1, " * 140_000 + "}"),
+        ("params", "{" + "'temperature': 1, " * 70_000 + "}"),
+    ):
+        path.write_text(json.dumps({**RECORD, name: settings}))
+        with pytest.raises(ValueError, match=rf"{name} = .*, which cannot be read"):
+            kt.TransferSet.read(path)
+    path.write_text(json.dumps({**RECORD, "top_logprobs": "{" + "'a': -1, " * 120_000 + "}"}))
+    assert kt.TransferSet.read(path).account.outcomes == {"malformed": 1}
+
+
+BIG = {
+    "NaN": ("a.jsonl", b"", b"NaN,", b"", 2),
+    "an array of NaN": ("a.jsonl", b"[", b"NaN,", b"1]", 2),
+    "a list of NaN": ("a.jsonl", b'{"input":"q","label":"a","x":[', b"NaN,", b"1]}", 2),
+    "brackets": ("a.jsonl", b"", b"[", b"", 6),
+    "lists": ("a.jsonl", b"[", b"[],", b"1]", 2),
+    "numbers": ("a.jsonl", b"[", b"1,", b"1]", 2),
+    "texts": ("a.jsonl", b'{"input":"q","label":"a","x":[', b'"ab",', b"1]}", 2),
+    "a text": ("a.jsonl", b'{"input":"', b"word ", b'","label":"a"}', 2),
+    "lines": ("a.jsonl", b"", b"a\n", b"", 2),
+    "blank lines": ("a.jsonl", b"", b"\n", b"", 2),
+    "CSV of commas": ("a.csv", b"", b",", b"", 2),
+    "a header": ("a.csv", b"input,label", b",c1234", b"\na,b", 2),
+    "a row": ("a.csv", b"input,label\n", b"ab,", b"", 2),
+    "a cell": ("a.csv", b"input,label\n", b"word ", b",b", 2),
+    "a cell of lines": ("a.csv", b'input,label\n"', b"some words\n", b'",b', 6),
+    "a table of commas": ("t.csv", b"", b",", b"", 2),
+    "a cell of a table": ("t.csv", b"a,b\n", b"1", b",0\n", 2),
+    "an input with NaN": ("60.jsonl", b'{"input":"', b"word ", b'","label":"a","logprob":NaN}', 4),
+}
+"""Name, head, what is repeated up to 100 MB, or 60, tail, and how many seconds it may take."""
+
+MEASURE = """
+import re, sys, time
+import kt_theory as kt
+def peak():
+    with open("/proc/self/status") as status:
+        return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", status.read())[1])
+read = kt.teachers.from_table if sys.argv[1].endswith("t.csv") else kt.TransferSet.read
+for path in sys.argv[1:]:
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    before, start = peak(), time.process_time()
+    try:
+        said = f"read {len(read(path))}"
+    except ValueError as error:
+        said = f"refused: {error}"
+    print(peak() - before, time.process_time() - start, said)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="no such measure here")
+@pytest.mark.parametrize("what", BIG)
+def test_a_hundred_megabytes_of_one_kind(what, tmp_path):
+    """At most 6 bytes a byte, and a few seconds: twice of what an idle machine takes, or more."""
+    name, head, piece, tail, limit = BIG[what]
+    size = 60_000_000 if name.startswith("60") else 100_000_000
+    small, path = tmp_path / f"small{name}", tmp_path / name
+    for target, times in ((small, 3), (path, size // len(piece))):
+        target.write_bytes(head + piece * times + tail)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, small, path], capture_output=True, text=True, check=True
+    )
+    memory, spent, said = done.stdout.splitlines()[1].split(" ", 2)
+    assert int(memory) < 6 * size
+    assert float(spent) < limit
+    if name.startswith("60"):
+        assert said == "read 1"
+    else:
+        assert said == "read 0" or said.startswith("refused")
+    assert "\n" not in done.stderr.strip()
 
 
 # Sizes.
@@ -720,10 +936,10 @@ def sweeping(option):
     """Return what runs a sweep with an option given."""
 
     def run_sweep(value, folder):
-        given = {"executor": "threads", "workers": 1, option: value}
+        given = {"executor": "threads", "workers": 1, "progress": False, option: value}
         teachers = [{"family": "uniform", "inputs": 1, "labels": 2}]
         spec = Spec(name="a", n=[1], repeats=2, students=["ce_sgl"], teachers=teachers)
-        return kt.sweep.run(spec, folder / "sweep", **given, progress=False)
+        return kt.sweep.run(spec, folder / "sweep", **given)
 
     return run_sweep
 
@@ -792,9 +1008,22 @@ def test_what_is_no_truth_value_is_refused():
         lambda: kt.students.top_k(1, sampled="no"),
         lambda: kt.teachers.from_table("none.csv", normalise="no"),
         lambda: kt.TransferSet.read("none.csv", as_sampled="no"),
+        lambda: kt.simulate(TEACHER, n=1, repeats=2, progress="no"),
+        lambda: kt.sweep.run(SMALL_SPEC, "none", progress="no"),
+        lambda: kt.policies.storage(TEACHER, progress="no"),
     ):
         with pytest.raises(ValueError, match="= 'no': must be True or False"):
             call()
+
+
+@pytest.mark.parametrize("missing", [pd.NA, pd.NaT, float("nan"), None])
+def test_what_is_missing_is_no_option(missing, tmp_path):
+    for name in ("control", "progress", "keep_losses"):
+        with pytest.raises(ValueError, match=f"^{name} = .*: must be True or False$"):
+            kt.simulate(TEACHER, n=1, repeats=2, **{"progress": False, name: missing})
+    for name, said in (("progress", "must be True or False"), ("executor", "must be one of thr")):
+        with pytest.raises(ValueError, match=f"^{name} = .*: {said}"):
+            sweeping(name)(missing, tmp_path)
 
 
 def test_names_that_are_no_unicode_stand_in_tables():

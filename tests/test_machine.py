@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kt_theory import machine
+from kt_theory import machine, sources
 from kt_theory.output import refuse_unwritable, replace_file, write_bytes
 
 
@@ -294,6 +295,30 @@ def test_a_process_ends_with_its_parent(tmp_path):
     process.kill()
     process.communicate()
     assert psutil.wait_procs([grandchild], timeout=5)[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_what_waits_when_it_is_read_looks_like_a_file_and_is_none(tmp_path, monkeypatch):
+    pipe, empty, full = (tmp_path / name for name in ("pipe", "empty", "full"))
+    os.mkfifo(pipe)
+    empty.touch()
+    full.write_text("a")
+    assert [machine.waits(path) for path in (pipe, empty, full)] == [True, False, False]
+    looks = os.stat(empty)
+    monkeypatch.setattr(sources.os, "stat", lambda path: looks)
+    with pytest.raises(ValueError, match=r"pipe is not a regular file$"):
+        sources.require_file(pipe)
+    sources.require_file(empty)
+
+
+@pytest.mark.skipif(not os.access("/proc/kmsg", os.R_OK), reason="no such file, or not for us")
+def test_messages_of_the_kernel_are_no_file():
+    """By its mode it is a regular one; whoever reads it waits for the next message."""
+    assert stat.S_ISREG(os.stat("/proc/kmsg").st_mode)
+    with pytest.raises(ValueError, match="/proc/kmsg is not a regular file"):
+        sources.require_file("/proc/kmsg")
+    for path in ("/proc/self/status", "/proc/meminfo"):
+        sources.require_file(path)
 
 
 def test_cores_and_memory():

@@ -22,7 +22,7 @@ from kt_theory.policies.table import Storage, of_dump, of_teacher
 from kt_theory.policies.tally import Tally
 from kt_theory.policies.visits import POSITIONS, Losses
 from kt_theory.teacher import Teacher
-from kt_theory.validation import as_path, shown, unit_interval, whole_number
+from kt_theory.validation import as_path, shown, true_or_false, unit_interval, whole_number
 
 SAVE_SECONDS = 10.0
 """How often tallies are kept at most."""
@@ -73,6 +73,7 @@ def storage(
         For a policy that does not exist or that no row of so many labels can be stored by, a dump
         without positions, or one that does not say how many labels there are.
     """
+    true_or_false(progress, "progress")
     goal = None if tv is None else unit_interval(tv, "tv")
     number = whole_number(visits, "visits", low=1, high=MOST_DRAWS)
     chosen = None if policies is None else named(policies)

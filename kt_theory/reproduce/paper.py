@@ -25,7 +25,7 @@ from kt_theory.study import BAND, bound_columns, bound_lines, risk_curves
 from kt_theory.sweep import Spec, run
 from kt_theory.sweep.results import measured
 from kt_theory.teacher import Teacher
-from kt_theory.validation import unknown_name
+from kt_theory.validation import true_or_false, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,6 +128,7 @@ def reproduce(
     OSError
         `out` cannot be written; nothing has been computed then.
     """
+    true_or_false(progress, "progress")
     for part in only:
         if part not in PARTS:
             raise unknown_name("part", part, PARTS)

@@ -103,6 +103,7 @@ def run(
     if shard is not None:
         _refuse_shard(shard)
     true_or_false(fail_fast, "fail_fast")
+    true_or_false(progress, "progress")
     if shard is None and (counts := finished_counts(folder, spec)) is not None:
         return Summary(counts)
     with crew(executor, workers) as hands:

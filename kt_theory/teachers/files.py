@@ -21,6 +21,7 @@ from kt_theory.delimited import (
     counts_rows,
     delimiter_of,
     first_rows,
+    lines_of,
     long_cells,
     named_delimiter,
     other_encoding,
@@ -198,7 +199,7 @@ def _read_csv(file: Path) -> _Table:
         delimiter = named or delimiter_of(head, _numeric_share)
         texts = _of_texts(first_rows(head, delimiter))
         with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
-            lines = csv.reader(text, strict=True, delimiter=delimiter)
+            lines = csv.reader(lines_of(text, delimiter), strict=True, delimiter=delimiter)
             if named:
                 next(lines)
             try:

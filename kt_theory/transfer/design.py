@@ -20,7 +20,7 @@ from typing import Any, final
 import numpy as np
 
 from kt_theory.content import ByContent
-from kt_theory.delimited import long_cells
+from kt_theory.delimited import lines_of, long_cells
 from kt_theory.sources import read_utf8, require_file
 from kt_theory.transfer.account import shortened
 from kt_theory.transfer.rows import Rows, left_over
@@ -340,7 +340,8 @@ _HEADS = ({"input", "weight"}, {"stratum", "weight"}, {"input", "stratum"})
 
 def _pairs_of_rows(text: str, where: str) -> list[tuple[str, Any]]:
     pairs: list[tuple[str, Any]] = []
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    text_lines = lines_of(io.StringIO(text, newline=""), ",", f"{where} ")
+    lines = csv.reader(text_lines, strict=True)
     try:
         with long_cells():
             for row in filter(None, lines):

@@ -551,13 +551,13 @@ def _merged_names(
     names: Sequence[str], sampled: np.ndarray, target: Target
 ) -> dict[str, dict[str, int]]:
     """The labels of the copy with variants, these, and how often each was sampled."""
-    found: dict[str, dict[str, int]] = {}
+    found: dict[int, dict[str, int]] = {}
     times = np.bincount(sampled[sampled >= 0], minlength=len(names))
-    for code in np.flatnonzero(np.bincount(target.of, minlength=len(target.names)) > 0):
-        counted = {names[i]: int(times[i]) for i in np.flatnonzero(target.of == code).tolist()}
-        if list(counted) != [target.names[code]]:
-            found[target.names[code]] = counted
-    return found
+    several = (np.bincount(target.of) > 1).tolist()
+    for name, code, count in zip(names, target.of.tolist(), times.tolist(), strict=True):
+        if several[code] or name != target.names[code]:
+            found.setdefault(code, {})[name] = count
+    return {target.names[code]: found[code] for code in sorted(found)}
 
 
 def _notes_on_labels(texts: Sequence[str], target: Target, wanted: _Aim) -> list[str]:

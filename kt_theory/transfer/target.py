@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kt_theory.content import ByContent
-from kt_theory.delimited import long_cells
+from kt_theory.delimited import lines_of, long_cells
 from kt_theory.sources import read_utf8
 from kt_theory.validation import entries_of, shown, unknown_name
 
@@ -165,7 +165,8 @@ def _map_of_file(path: Path) -> Any:
 
 def _map_of_rows(path: Path, text: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    text_lines = lines_of(io.StringIO(text, newline=""), ",", f"{path} ")
+    lines = csv.reader(text_lines, strict=True)
     try:
         with long_cells():
             for row in filter(None, lines):

@@ -23,6 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from attack.plan import ATTACKS, Attack
 from attack.runs import may_mount
 
@@ -75,7 +77,11 @@ class Worker:
         return outcome, detail
 
     def end(self) -> None:
-        """End the process."""
+        """End the process, and what it has started: a sweep that hangs would go on for ever."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
         self.process.kill()
         self.process.wait()
         self.listener.join()

@@ -51,7 +51,7 @@ ATTACKS = {
         Attack("specifications", "mutated specifications of sweeps", "files", 20_000, 500, 30.0),
         Attack("tables", "mutated tables of teachers", "files", 20_000, 500, 30.0),
         Attack("calls", "calls with wrong arguments", "calls", 5_000, 100, 60.0),
-        Attack("kills", "sweeps killed at random, and resumed", "runs", 200, 10, 180.0),
+        Attack("kills", "sweeps killed at random, and resumed", "runs", 200, 10, 600.0),
         Attack("disks", "sweeps on a disk that is full, and resumed", "runs", 40, 10, 120.0),
         Attack(
             "growth", "10,000 calls in one process: memory and descriptors", "growth", 8, 1, 600.0

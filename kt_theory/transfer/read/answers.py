@@ -264,9 +264,9 @@ def failed(doc: Doc) -> None:
     error = doc.get("error")
     if error:
         text = error.get("message", error) if isinstance(error, dict) else error
-        raise Skip("error", " ".join(str(text).split())[:200])
+        raise Skip("error", " ".join(str(text)[:1000].split())[:200])
     if doc.get("object") == "error":
-        raise Skip("error", " ".join(str(doc.get("message", "error")).split())[:200])
+        raise Skip("error", " ".join(str(doc.get("message", "error"))[:1000].split())[:200])
 
 
 def field_of(doc: Doc, path: str) -> Any:

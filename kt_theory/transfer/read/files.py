@@ -115,6 +115,7 @@ class _Intake:
     ids: set[int] = field(default_factory=set)
     answers: list[Answer] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
+    empty: int = 0
 
     def __post_init__(self) -> None:
         self.joiner = Joiner(self.account.source)
@@ -171,9 +172,12 @@ class _Intake:
                     self._skip(_DEEP, [line])
             self._take_joined(account.lines)
             self._hand_on()
+            self._refuse_others()
 
     def _is_plain(self, doc: Any) -> bool:
         """Whether records are plain: the file's, or those of a file that begins with this one."""
+        if isinstance(doc, dict) and len(doc) > _MOST_FIELDS:
+            return False
         if self.account.format:
             return self.account.format == "plain"
         try:
@@ -197,10 +201,22 @@ class _Intake:
             self.builder.add(self.answers, self.lines)
             self.answers, self.lines = [], []
 
+    def _refuse_others(self) -> None:
+        """Raise an error if almost no line so far holds a record."""
+        account = self.account
+        if self.empty <= max(_MOST_EMPTY, 0.9 * account.lines):
+            return
+        line, _, why = next(skip for skip in account.skipped if skip[1] in _EMPTY)
+        raise ValueError(
+            f"{account.source}: {self.empty:,} of its first {account.lines:,} lines hold no "
+            f"record, line {line} the first ({why}): give a file of records"
+        )
+
     def _skip(self, skip: Skip, lines: list[int]) -> None:
         if self.fatal and skip.outcome not in ALLOWED:
             raise ValueError(f"{self.account.source} line {lines[0]}: {skip}") from None
         self.account.skipped.append((lines[0], skip.outcome, str(skip)))
+        self.empty += skip.outcome in _EMPTY
         for line in lines[1:]:
             self.account.skipped.append(
                 (line, skip.outcome, f"a piece of the answer that line {lines[0]} begins")
@@ -214,6 +230,8 @@ class _Intake:
             raise doc
         if not isinstance(doc, dict):
             raise Skip("malformed", "not a JSON object: write one record a line")
+        if len(doc) > _MOST_FIELDS:
+            raise Skip("malformed", f"{len(doc):,} fields: at most {_MOST_FIELDS:,}")
         doc = opened(doc)
         if not self.joiner.takes(line, doc):
             self._read(line, doc)
@@ -236,6 +254,11 @@ class _Intake:
         self.answers.extend(found)
         self.lines.extend([line] * len(found))
 
+
+_MOST_FIELDS = 10_000
+_MOST_EMPTY = 10_000
+_EMPTY = ("malformed", "blank")
+"""Outcomes of lines that hold no record of any kind."""
 
 _DEEP = Skip("malformed", "nested too deeply")
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -26,12 +25,17 @@ from kt_theory.transfer.read.sampling import origin_of, says_something
 
 _CHUNK = 256
 """Records parsed at once: few enough to stay in the cache until they are read."""
-_ROOM = 1 << 26
-"""Bytes of records that are parsed at once, if they are that long."""
+_ROOM = 1 << 24
+"""Bytes of records that are parsed at once, but for the last of them."""
 _BLOCK = 1 << 20
 _HEAD = 1 << 20
 """What is looked at to tell how a file is laid out."""
 _BOM = b"\xef\xbb\xbf"
+
+MOST_LINE = 1 << 26
+"""Bytes of one record: no server takes a request as long."""
+MOST_VALUES = 1 << 22
+"""Values of one record: each takes up to 200 bytes of memory, however few it takes in the file."""
 
 WRAPPERS = frozenset(
     {"data", "records", "results", "responses", "items", "samples", "interactions"}
@@ -46,10 +50,23 @@ class End(Skip):
         super().__init__("blank", "the end of a stream")
 
 
+class TooMuch(ValueError):
+    """A text of more bytes or values than a record has, which is not parsed."""
+
+
 def loads(text: bytes | str) -> Any:
     """Parse JSON, and the NaN and Infinity that Python writes though JSON has none: as huge
     numbers.
+
+    Raises
+    ------
+    TooMuch
+        Beyond `MOST_LINE` or `MOST_VALUES`.
+    json.JSONDecodeError
+        If it is not JSON.
     """
+    if len(text) > MOST_VALUES:
+        _refuse_much(text.encode() if isinstance(text, str) else text)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -60,10 +77,28 @@ def loads(text: bytes | str) -> Any:
     return orjson.loads(_renamed(raw))
 
 
+def _refuse_much(raw: bytes) -> None:
+    if len(raw) > MOST_LINE:
+        raise _too_long()
+    if sum(map(raw.count, b",[{")) <= MOST_VALUES:
+        return
+    scan, values = _Scan(), 0
+    for start in range(0, len(raw), _BLOCK):
+        values += int((scan.marks(raw[start : start + _BLOCK])[1] > 0).sum())
+        if values > MOST_VALUES:
+            raise TooMuch(f"more than {MOST_VALUES:,} values: too many for one record")
+
+
+def _too_long() -> TooMuch:
+    return TooMuch(f"more than {MOST_LINE:,} bytes: too long for one record")
+
+
 def not_json(error: ValueError, parsed: bytes, before: int = 0) -> str:
     """Return why a line is not JSON, and at which of its columns, from what `loads` raised of it;
     `before` letters of the line were not parsed.
     """
+    if isinstance(error, TooMuch):
+        return str(error)
     if not isinstance(error, json.JSONDecodeError) or "UTF-8" in error.msg:
         return f"not JSON: {str(error).partition(':')[0]}"
     end, looked_at = len(parsed.decode("utf-8", "replace").rstrip()), len(error.doc.rstrip())
@@ -132,12 +167,36 @@ def json_chunks(path: Path) -> Iterator[list[Any]]:
     with unpacked(path) as file:
         file.read(layout.start)
         records: Iterator[bytes | Skip] = (
-            _elements(file, layout, path) if layout.kind != "lines" else iter(file)
+            _elements(file, layout, path) if layout.kind != "lines" else _lines(file)
         )
-        for first in records:
-            room = _ROOM // (len(first) or 1) if isinstance(first, bytes) else 0
-            chunk = _parse([first, *islice(records, min(_CHUNK - 1, room))])
+        for together in _together(records):
+            chunk = _parse(together)
             yield _under(chunk, layout.head) if layout.head else chunk
+
+
+def _together(records: Iterator[bytes | Skip]) -> Iterator[list[bytes | Skip]]:
+    """Yield the records that are parsed at once."""
+    held: list[bytes | Skip] = []
+    size = 0
+    for record in records:
+        held.append(record)
+        size += len(record) if type(record) is bytes else 0
+        if len(held) == _CHUNK or size > _ROOM:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes | Skip]:
+    """The lines of a file; the Skip of one that is too long, of which no more is held."""
+    while line := file.readline(MOST_LINE + 1):
+        if len(line) <= MOST_LINE:
+            yield line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = file.readline(_BLOCK)
+        yield Skip("malformed", str(_too_long()))
 
 
 class _Layout(NamedTuple):
@@ -307,17 +366,15 @@ def _elements(file: BinaryIO, layout: _Layout, path: Path) -> Iterator[bytes | S
     """
     objects = layout.kind == "objects"
     scan = _Scan()
-    # A record may be longer than a block: each byte is looked at once all the same.
-    held: list[bytes] = []
+    held = _Held()
     while block := file.read(_BLOCK):
         cuts, end = scan.objects(block) if objects else scan.elements(block)
         place = 0
         for cut in cuts:
-            yield b"".join([*held, block[place:cut]]).strip(_BLANK)
-            held.clear()
+            yield held.taken(block[place:cut], _BLANK)
             place = cut + (not objects)
         if end is not None:
-            if last := b"".join([*held, block[place:end]]).strip():
+            if last := held.taken(block[place:end]):
                 yield last
             rest = block[end + 1 :] + file.read(_BLOCK)
             if layout.kind == "array" and rest.strip():
@@ -325,15 +382,39 @@ def _elements(file: BinaryIO, layout: _Layout, path: Path) -> Iterator[bytes | S
             if layout.kind == "wrapped":
                 _refuse_settings_behind(rest, path)
             return
-        held.append(block[place:])
-    last = b"".join(held).strip()
-    if objects:
-        if last.strip(b","):
-            yield last
-        return
-    if last:
+        held.hold(block[place:])
+    last = held.taken(b"")
+    if isinstance(last, Skip) or last.strip(b"," if objects else None):
         yield last
+    if objects:
+        return
     yield Skip("malformed", "not JSON: the array does not end")
+
+
+class _Held:
+    """What was read of a record that is longer than a block: each byte is looked at once."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def hold(self, part: bytes) -> None:
+        """Take another part, of which no more is held once there is too much."""
+        self._size += len(part)
+        if self._size > MOST_LINE:
+            self._parts.clear()
+        else:
+            self._parts.append(part)
+
+    def taken(self, last: bytes, blank: bytes | None = None) -> bytes | Skip:
+        """Return the record that ends with this part, without what is blank around it, or the Skip
+        of one that is too long; then nothing is held.
+        """
+        self.hold(last)
+        record = b"".join(self._parts).strip(blank)
+        much, self._size = self._size > MOST_LINE, 0
+        self._parts.clear()
+        return Skip("malformed", str(_too_long())) if much else record
 
 
 def _refuse_settings_behind(rest: bytes, path: Path) -> None:
@@ -424,8 +505,8 @@ _KINDS[list(b"{[")], _KINDS[list(b"}]")], _KINDS[ord(",")], _KINDS[ord('"')] = 1
 
 
 def _parse(lines: list[Any]) -> list[Any]:
-    if isinstance(lines[-1], Skip):
-        return [*_parse_each(lines[:-1]), lines[-1]]
+    if any([isinstance(line, Skip) for line in lines]):
+        return _parse_each(lines)
     if len(lines) == 1:  # it may be so long that nobody wants to parse it twice
         return _parse_each(lines)
     # One call for the whole chunk; a chunk with a bad line is read line by line.
@@ -439,8 +520,8 @@ def _parse(lines: list[Any]) -> list[Any]:
     return _parse_each(lines)
 
 
-def _parse_each(lines: list[bytes]) -> list[Any]:
-    return _unwrapped([_parse_line(line) for line in lines])
+def _parse_each(lines: list[Any]) -> list[Any]:
+    return _unwrapped([line if isinstance(line, Skip) else _parse_line(line) for line in lines])
 
 
 def _unwrapped(docs: list[Any]) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Iterable
 from functools import lru_cache
@@ -32,9 +31,15 @@ from kt_theory.transfer.read.answers import (
     token_key,
     with_sampled,
 )
-from kt_theory.transfer.read.json_files import loads
+from kt_theory.transfer.read.json_files import TooMuch, loads
 from kt_theory.transfer.read.reasoning import ASKS, answered, asked_for, marked
-from kt_theory.transfer.read.sampling import holds_request, origin_of, says_something
+from kt_theory.transfer.read.sampling import (
+    MOST_WRITTEN,
+    holds_request,
+    literal,
+    origin_of,
+    says_something,
+)
 
 INPUTS = ("input", "prompt", "question", "text", "x", "query", "instruction", "sentence")
 LABELS = (
@@ -412,9 +417,15 @@ def structured(text: str) -> Any:
     """
     try:
         return loads(text)
+    except TooMuch:
+        raise
     except ValueError:
+        if len(text) > MOST_WRITTEN:
+            raise ValueError(
+                f"not JSON, and more than {MOST_WRITTEN:,} letters are not read as Python's"
+            ) from None
         try:
-            return ast.literal_eval(text)
+            return literal(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             raise ValueError("neither JSON nor a Python dict or list") from None
 

@@ -97,7 +97,7 @@ def _gather(place: Place, strict: bool, path: str, seen: list[_Seen]) -> None:
         inner = place[name]
         if type(inner) is str:
             text, inner = inner, _place_in(inner)
-            if inner is None and sure:
+            if inner is None and (sure or len(text) > MOST_WRITTEN):
                 seen.append((_Plan(path, [name], [_UNREADABLE], [], []), (text,)))
         if type(inner) is dict and inner:
             _gather(inner, strict or sure, f"{path}{name}.", seen)
@@ -108,11 +108,13 @@ def _place_in(text: str) -> Place | None:
     """The settings in a text: JSON, a Python dict, or what Python prints of an object; None if it
     is none of these.
     """
+    if len(text) > MOST_WRITTEN:
+        return None
     stripped = text.strip()
     if stripped in _WORDS or not stripped:
         return {}
     if stripped[0] == "{":
-        for read in (json.loads, ast.literal_eval):
+        for read in (json.loads, literal):
             try:
                 found = read(stripped)
             except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -122,6 +124,22 @@ def _place_in(text: str) -> Place | None:
         return None
     return {name: value.strip().strip("'\"") for name, value in _PAIRS.findall(stripped)}
 
+
+def literal(text: str) -> Any:
+    """Return the value that a text is in Python.
+
+    Raises
+    ------
+    ValueError, SyntaxError, MemoryError, RecursionError
+        If it is none, or longer than `MOST_WRITTEN`.
+    """
+    if len(text) > MOST_WRITTEN:
+        raise ValueError(f"more than {MOST_WRITTEN:,} letters")
+    return ast.literal_eval(text)
+
+
+MOST_WRITTEN = 1 << 20
+"""Letters of settings, or of a value in Python: to parse one takes up to 500 bytes of memory."""
 
 _PRINTED = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)")
 _PAIRS = re.compile(r"\b(\w+)=([^,()\[\]{}]+|\[[^\[\]]*\]|\{[^{}]*\})")
@@ -242,7 +260,7 @@ _WORDS: dict[str, Any] = {
 
 def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    text = " ".join(text.split())
+    text = " ".join(text[:1000].split())
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 

@@ -7,6 +7,8 @@ import io
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -15,7 +17,10 @@ import numpy as np
 from kt_theory.delimited import (
     DELIMITERS,
     INDEX_NAMES,
+    MOST_CELLS,
+    MOST_LINE,
     SAMPLE,
+    TOO_LONG,
     counts_rows,
     delimiter_of,
     first_rows,
@@ -23,6 +28,7 @@ from kt_theory.delimited import (
     long_cells,
     named_delimiter,
     other_encoding,
+    why_too_long,
     with_point,
 )
 from kt_theory.sources import TooLarge, refuse_parquet
@@ -49,6 +55,8 @@ from kt_theory.transfer.read.sampling import canonical_name, may_hold_settings
 
 _CHUNK = 1024
 _BLOCK = 1 << 22
+_FEW_LINES = 1 << 16
+_MOST_BLANK = 10_000
 _BATCH = 1 << 16
 _NUMBERS = frozenset({"logprob", "prob", "temperature", "topp"})
 _LISTS = ("top_logprobs", "top_probs")
@@ -95,13 +103,13 @@ def csv_chunks(source: Path | BinaryIO, reading: Reading) -> Iterator[list[Any] 
     reading : Reading
         What the user named; guesses go to its account.
     """
-    if not isinstance(source, Path):
-        yield from _csv_chunks(
-            _Source(source), getattr(source, "name", reading.account.source), reading
-        )
-        return
-    with source.open("rb") as file:
-        yield from _csv_chunks(_Source(file), source, reading)
+    name = source if isinstance(source, Path) else getattr(source, "name", reading.account.source)
+    with ExitStack() as held:
+        file = held.enter_context(source.open("rb")) if isinstance(source, Path) else source
+        try:
+            yield from _csv_chunks(_Source(file), name, reading)
+        except _NoLine as error:
+            raise ValueError(f"{name}: {error}") from None
 
 
 def _csv_chunks(source: _Source, name: Any, reading: Reading) -> Iterator[list[Any] | Columns]:
@@ -111,12 +119,15 @@ def _csv_chunks(source: _Source, name: Any, reading: Reading) -> Iterator[list[A
     text = sample.decode("utf-8", "replace").removeprefix("\ufeff")
     named, text = named_delimiter(text)
     delimiter = named or delimiter_of(text, lambda rows: _usual_names(rows[0], reading))
-    rows = _Rows(source, delimiter)
+    rows = _Rows(source, delimiter, at_once=1)
     with long_cells():
         if named:
             next(rows)
-        header = next((row for row in rows if isinstance(row, Skip) or "".join(row).strip()), None)
+        begin = islice(rows, _MOST_BLANK)
+        header = next((row for row in begin if isinstance(row, Skip) or "".join(row).strip()), None)
     if header is None:
+        if rows.pending or source.read(1):
+            raise ValueError(f"{name} is not a CSV file: its first {rows.line:,} lines are blank")
         return
     if isinstance(header, Skip) or "\x00" in "".join(header):
         raise ValueError(f"{name} is not a CSV file: its first line must name the columns")
@@ -156,8 +167,7 @@ _MARKS = {
 
 def _blocks(source: _Source, layout: _Layout, line: int) -> Iterator[list[Any] | Columns]:
     """The records after `line` lines, block by block."""
-    while block := source.read(_BLOCK):
-        block += source.readline()
+    while block := source.lines(_BLOCK):
         columns = _columns(block, layout)
         if columns is not None:
             yield columns._replace(first=line + 1)
@@ -165,8 +175,10 @@ def _blocks(source: _Source, layout: _Layout, line: int) -> Iterator[list[Any] |
             line += len(columns.sizes)
             continue
         source.unread(block)
+        size = len(block)
+        del block
         rows = _Rows(source, layout.delimiter, line)
-        yield from _record_chunks(rows, layout, len(block))
+        yield from _record_chunks(rows, layout, size)
         line = rows.line
 
 
@@ -257,7 +269,7 @@ def _is_read(cell: str) -> bool:
 
 
 def _shown(header: Sequence[str]) -> str:
-    names = " ".join(", ".join(header).split())
+    names = ", ".join(" ".join(cell[:120].split()) for cell in header[:120])
     return f"the columns are {names if len(names) < 120 else f'{names[:117]}...'}"
 
 
@@ -324,34 +336,55 @@ class _Source:
         self.file = file
         self.held = io.BytesIO()
         self.place = 0
+        self._line = 0
 
     def read(self, size: int) -> bytes:
         data = self.held.read(size)
         if len(data) < size:
             data += self.file.read(size - len(data))
-        self.place += len(data)
+        self._move(data, 1)
         return data
 
-    def readline(self) -> bytes:
-        line = self.held.readline()
-        if not line.endswith(b"\n"):
-            line += self.file.readline()
-        self.place += len(line)
-        return line
+    def lines(self, size: int) -> bytes:
+        """Return so many bytes, and the rest of the line that they end in; refuse one that no table
+        has.
+        """
+        data = self.read(size)
+        if data.endswith(b"\n"):
+            return data
+        rest = self.held.readline()
+        if not rest.endswith(b"\n"):
+            rest += self.file.readline(MOST_LINE + 1)
+        if len(rest) > MOST_LINE:
+            raise _NoLine(f"line {self._line + 1:,} has {TOO_LONG}")
+        self._move(rest, 1)
+        return data + rest
 
     def unread(self, data: bytes) -> None:
         self.held = io.BytesIO(data + self.held.read())
-        self.place -= len(data)
+        self._move(data, -1)
+
+    def _move(self, data: bytes, sign: int) -> None:
+        self.place += sign * len(data)
+        self._line += sign * data.count(b"\n")
+
+
+class _NoLine(ValueError):
+    """A line that no table has."""
 
 
 class _Rows:
-    """The rows of a CSV file from where it stands, after `before` lines."""
+    """The rows of a CSV file from where it stands, after `before` lines, of which so many bytes are
+    read at once.
+    """
 
-    def __init__(self, source: _Source, delimiter: str, before: int = 0) -> None:
+    def __init__(
+        self, source: _Source, delimiter: str, before: int = 0, at_once: int = _FEW_LINES
+    ) -> None:
         self.source = source
         self.before = before
         self.pending: deque[str] = deque()
-        self._reader = csv.reader(self._lines(), delimiter=delimiter)
+        self._reader = csv.reader(self._lines(delimiter, at_once), delimiter=delimiter)
 
     @property
     def line(self) -> int:
@@ -362,14 +395,18 @@ class _Rows:
         """Return what was read of the file and not yet given out."""
         return "".join(self.pending).encode("utf-8", "surrogateescape")
 
-    def _lines(self) -> Iterator[str]:
-        for line in iter(self.source.readline, b""):
+    def _lines(self, delimiter: str, at_once: int) -> Iterator[str]:
+        while lines := self.source.lines(at_once):
             # Bytes that are no text come back with the row that holds them. A lone carriage return
             # ends a line too.
-            text = line.decode("utf-8", "surrogateescape")
-            self.pending = deque(_LINES.findall(text))
+            self.pending = deque(_LINES.findall(lines.decode("utf-8", "surrogateescape")))
+            del lines
             while self.pending:
-                yield self.pending.popleft()
+                line = self.pending.popleft()
+                if len(line) >= MOST_CELLS and (why := why_too_long(line, delimiter)):
+                    raise _NoLine(f"line {self.line + 1:,} has {why}")
+                yield line
+                del line
 
     def __iter__(self) -> _Rows:
         return self
@@ -377,7 +414,8 @@ class _Rows:
     def __next__(self) -> list[str] | Skip:
         try:
             row = next(self._reader)
-            "".join(row).encode()
+            if not all(map(str.isascii, row)):
+                "".join(row).encode()
             return row
         except csv.Error as error:
             return Skip("malformed", f"not CSV: {error}")
