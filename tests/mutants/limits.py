@@ -439,8 +439,8 @@ MUTANTS = (
     Mutant(
         "light-labels-worth-less",
         "limits/sharing/light_search.py",
-        "value[max(np.searchsorted(t, constant.t) - 1, 0)] = constant.value * (1.0 + 1e-12)",
-        "value[max(np.searchsorted(t, constant.t) - 1, 0)] = constant.value * 0.999",
+        "value[peak] = constant.value * (1.0 + 1e-12)",
+        "value[peak] = constant.value * 0.999",
         "the best label is worth 0.1 % too little",
         "limits/test_light_labels.py::test_what_a_label_is_worth",
     ),

@@ -236,7 +236,8 @@ def worth(t: np.ndarray) -> np.ndarray:
     value: np.ndarray = np.exp(-t) * np.maximum(
         constant.value, (np.sqrt(t) - math.sqrt(constant.value)) ** 2
     )
-    value[max(np.searchsorted(t, constant.t) - 1, 0)] = constant.value * (1.0 + 1e-12)
+    peak = max(int(np.searchsorted(t, constant.t)) - 1, 0)
+    value[peak] = constant.value * (1.0 + 1e-12)
     return value
 
 
