@@ -146,8 +146,8 @@ def _asked(question: Question) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return what, how, choices
 
 
-@lru_cache(maxsize=2)
 def _room(together: int, head: int, rest: int, labels: int) -> numbers.Rows:
+    """Return room for one call: several threads may ask at a time."""
     width = head + 1
     p, lp, tail, plogp, missed = np.empty((5, together, width))
     return numbers.Rows(

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from grids import few_quick
-from limits.test_light_labels import adversary, risk, spread, subsets, unseen_law
+from limits.test_light_labels import adversary, risk, risks, spread, unseen_law
 
 from kt_theory.kernels.light_labels import row_risk, with_rest
 from kt_theory.limits.sharing import light_labels as light
@@ -110,16 +110,7 @@ def test_four_labels_on_a_lattice(n) -> None:
         ]
     )
     t = cells * (n / size)
-    sets = subsets(4)
-    total = t @ sets.T
-    chance = np.clip(1 - total / n, 0, 1) ** n
-    index = np.arange(16)
-    for label in range(4):
-        without = index[(index >> label) & 1 == 0]
-        chance[:, without] -= chance[:, without | (1 << label)]
-    mean = total / np.maximum(sets.sum(axis=1), 1)
-    lost = 0.5 * (sets * np.abs(t[:, None, :] - mean[:, :, None])).sum(axis=2)
-    most = float((chance * lost).sum(axis=1).max())
+    most = float(risks(t, n).max())
     recorded = light.few_bound("label", 3, n)
     assert most <= recorded <= most * 1.004
 

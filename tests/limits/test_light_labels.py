@@ -50,6 +50,21 @@ def risk(t: np.ndarray, n: float) -> float:
     return float(unseen_law(t, n) @ (0.5 * (sets * np.abs(t - share[:, None])).sum(axis=1)))
 
 
+def risks(t: np.ndarray, n: float) -> np.ndarray:
+    """f of many rows at a time, (m, d)."""
+    sets = subsets(t.shape[1])
+    total = t @ sets.T
+    chance = np.exp(-total) if math.isinf(n) else np.clip(1 - total / n, 0, 1) ** n
+    index = np.arange(len(sets))
+    for label in range(t.shape[1]):
+        without = index[(index >> label) & 1 == 0]
+        chance[:, without] -= chance[:, without | (1 << label)]
+    mean = total / np.maximum(sets.sum(axis=1), 1)
+    lost = 0.5 * (sets * np.abs(t[:, None, :] - mean[:, :, None])).sum(axis=2)
+    value: np.ndarray = (chance * lost).sum(axis=1)
+    return value
+
+
 def of_kernel(t: np.ndarray, n: float) -> float:
     levels, counts = np.unique(np.round(t / light_search.UNIT).astype(np.int64), return_counts=True)
     total = light_search.UNIT * np.arange(int(levels @ counts) + 1)
@@ -263,16 +278,7 @@ def test_three_labels_on_a_lattice(n) -> None:
     a, b, c = (x.ravel() for x in np.meshgrid(levels, levels, levels, indexing="ij"))
     keep = (a <= b) & (b <= c)
     t = np.column_stack([a, b, c])[keep]
-    sets = subsets(3)
-    total = t @ sets.T
-    chance = np.exp(-total) if math.isinf(n) else (1 - total / n) ** n
-    index = np.arange(8)
-    for label in range(3):
-        without = index[(index >> label) & 1 == 0]
-        chance[:, without] -= chance[:, without | (1 << label)]
-    mean = total / np.maximum(sets.sum(axis=1), 1)
-    lost = 0.5 * (sets * np.abs(t[:, None, :] - mean[:, :, None])).sum(axis=2)
-    value = (chance * lost).sum(axis=1)
+    value = risks(t, n)
     recorded = light.light_bound(3, n)
     assert value.max() <= recorded <= value.max() * 1.003
     assert value.max() + error <= recorded * 1.01

@@ -8,6 +8,14 @@ _TESTS = "policies"
 
 MUTANTS = (
     Mutant(
+        "threads-share-their-room",
+        "policies/losses.py",
+        "def _room(together: int, head: int",
+        "@lru_cache(maxsize=2)\ndef _room(together: int, head: int",
+        "rows of several threads are mixed",
+        "policies/test_rows.py::test_threads_that_ask_at_a_time_get_their_own_rows",
+    ),
+    Mutant(
         "storage-share-of-one-label-more",
         "kernels/kept_labels.py",
         "    share = given / (rows.labels - k)\n",

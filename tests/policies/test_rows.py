@@ -1,5 +1,7 @@
 """What the kernel says of whole rows, against copies that are built label by label."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from policies import oracle
@@ -147,3 +149,14 @@ def test_infinite_losses_are_told_from_finite_ones(rows):
     np.testing.assert_array_equal(np.isinf(found[:, 0, KL_LEAST]), support > 4)
     assert np.isfinite(found[:, 1:3, KL_MOST]).all()
     np.testing.assert_array_equal(np.isinf(found[:, 3, KL_MOST]), support > 1)
+
+
+def test_threads_that_ask_at_a_time_get_their_own_rows():
+    """Kernels run without Python's lock: room that two calls share would mix their rows."""
+    asked = Question(tuple(map(policy, ("renormalised(5)", "even_tail(5)", "sampled(5)"))), 50)
+    rng = np.random.default_rng(0)
+    logs = [np.log(rng.dirichlet(np.ones(50), size=1000)) for _ in range(8)]
+    alone = [asked.of_rows(rows) for rows in logs]
+    with ThreadPoolExecutor(4) as pool:
+        for one, other in zip(alone, pool.map(asked.of_rows, logs), strict=True):
+            assert np.array_equal(one, other)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import math
 import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -115,7 +116,9 @@ def searched(labels: int, n: float, least: float, excess: float, known: int = 0)
     nothing = np.zeros(len(total))
     extra = nothing if known else heavy_at_most(labels, total, least)
     spare = unvisited_at_most(labels, total, known) if known else nothing
-    lower = best_of_two_levels(labels, power, spare)
+    first = 0.2 if spare.any() else 0.9
+    grid = np.arange(round(first / UNIT), round(1.8 / UNIT), round(0.01 / UNIT))
+    lower = best_of_two_levels([grid] * labels, UNIT, power, spare)
     status, value, nodes = search(
         np.round(np.array(STARTS) / UNIT).astype(np.int64),
         labels,
@@ -159,7 +162,9 @@ def few_searched(rest: str, labels: int, n: int, excess: float) -> Search | None
     power = unseen(unit * np.arange((WHOLE if inside else labels * WHOLE) + 1), n)
     nothing = np.zeros(labels * top + 1)
     slope = bend_at_most(labels, t, n)
-    lower = best_of_few_levels(labels, power, unit, REST[rest], inside)
+    ends = (WHOLE // (light + REST[rest]) for light in range(1, labels + 1))
+    grids = [np.unique(np.linspace(1, end, 400).astype(np.int64)) for end in ends]
+    lower = best_of_two_levels(grids, unit, power, nothing, WHOLE if inside else 0)
     edges = [edge for edge in FEW_STARTS if edge < unit * top]
     status, value, nodes = search(
         np.append(np.round(np.array(edges) / unit).astype(np.int64), top),
@@ -178,28 +183,6 @@ def few_searched(rest: str, labels: int, n: int, excess: float) -> Search | None
         slope[::-1].copy() if inside else np.empty(0),
     )
     return Search(value, lower, nodes) if status == CLOSED else None
-
-
-def best_of_few_levels(
-    labels: int, power: np.ndarray, unit: float, heavier: int, inside: bool
-) -> float:
-    """Return the largest f found of rows of m labels of one level and the others at 0, and of the
-    rest if it is a label.
-    """
-    chance, best = np.empty(2 << labels), 0.0
-    for light in range(labels + 1):
-        zero = labels - light
-        most = WHOLE // max(light + heavier, 1)
-        for level in np.unique(np.linspace(1, most, 400).astype(np.int64)):
-            levels, counts = np.array([0, level, 0]), np.array([zero, light, 0])
-            used = counts[:2] > 0
-            places = int(used.sum())
-            levels[:places], counts[:places] = levels[:2][used], counts[:2][used]
-            if inside:
-                places = with_rest(levels, counts, places, WHOLE)
-            risk = row_risk(levels, counts, places, unit, power, CHOOSE, chance)
-            best = max(best, risk)
-    return best
 
 
 def unseen(total: np.ndarray, n: float) -> np.ndarray:
@@ -241,15 +224,32 @@ def worth(t: np.ndarray) -> np.ndarray:
     return value
 
 
-def best_of_two_levels(labels: int, power: np.ndarray, spare: np.ndarray) -> float:
-    """Return the largest f + spare found of rows of m labels of one level and the others at 0."""
-    chance, best = np.empty(1 << labels), float(spare[0])
-    first = 0.2 if spare.any() else 0.9
-    for light in range(1, labels):
-        counts = np.array([labels - light, light])
-        for level in range(round(first / UNIT), round(1.8 / UNIT), round(0.01 / UNIT)):
-            levels = np.array([0, level])
-            risk = row_risk(levels, counts, 2, UNIT, power, CHOOSE, chance)
+def best_of_two_levels(
+    grids: Sequence[np.ndarray], unit: float, power: np.ndarray, spare: np.ndarray, whole: int = 0
+) -> float:
+    """Return the largest f + spare found of rows of m labels of one level and the others at 0; the
+    rest is one more label if `whole`, the levels of all mass, is not 0.
+
+    Parameters
+    ----------
+    grids : sequence of int64 arrays
+        The levels that are tried for m = 1, 2, ..., d.
+    unit : float
+    power, spare : arrays
+        By the sum of levels.
+    whole : int
+    """
+    labels, best = len(grids), float(spare[0])
+    chance = np.empty(2 << labels)
+    for light, grid in enumerate(grids, 1):
+        zeros = [0] if light < labels else []
+        for level in grid:
+            levels = np.array([*zeros, level, 0])
+            counts = np.array([labels - light] * len(zeros) + [light, 0])
+            places = len(zeros) + 1
+            if whole:
+                places = with_rest(levels, counts, places, whole)
+            risk = row_risk(levels, counts, places, unit, power, CHOOSE, chance)
             best = max(best, risk + float(spare[light * level]))
     return best
 
