@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +61,18 @@ class Question:
         head = max(HEAD, longest)
         return head if 2 * head < self.labels else self.labels
 
+    @cached_property
+    def _asked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the kernel is told of the policies."""
+        asked = [policy.numbers(self.labels, self.visits) for policy in self.policies]
+        what = np.array([one for one, _ in asked], dtype=np.int64)
+        how = np.array([two for _, two in asked], dtype=np.float64)
+        choices = np.zeros((len(asked), CHOICES))
+        for row, (kind, _, _, draws) in zip(choices, what.tolist(), strict=True):
+            if kind >= numbers.SAMPLED and draws <= CHOICES:
+                row[:draws] = [math.comb(draws - 1, j) for j in range(draws)]
+        return what, how, choices
+
     def losses(self, block: Block) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield arrays (P, 5, m) of a block's rows in order, and their hidden masses (m,)."""
         rows = max(1, min(ROWS, _CELLS // block.logprobs.shape[1]))
@@ -110,7 +122,7 @@ class Question:
     def _kernel(
         self, heads: np.ndarray, lengths: np.ndarray, logs: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        what, how, choices = _asked(self)
+        what, how, choices = self._asked
         heads = np.ascontiguousarray(heads, dtype=np.float64)
         rows = np.empty((0, 0)) if logs is None else np.ascontiguousarray(logs, dtype=np.float64)
         together = TOGETHER if logs is None and heads.shape[1] <= HEAD else 1
@@ -130,20 +142,6 @@ class Question:
             masses,
         )
         return found, masses
-
-
-@lru_cache(maxsize=8)
-def _asked(question: Question) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what the kernel is told of the policies."""
-    labels, visits = question.labels, question.visits
-    asked = [policy.numbers(labels, visits) for policy in question.policies]
-    what = np.array([one for one, _ in asked], dtype=np.int64)
-    how = np.array([two for _, two in asked], dtype=np.float64)
-    choices = np.zeros((len(asked), CHOICES))
-    for row, (kind, _, _, draws) in zip(choices, what.tolist(), strict=True):
-        if kind >= numbers.SAMPLED and draws <= CHOICES:
-            row[:draws] = [math.comb(draws - 1, j) for j in range(draws)]
-    return what, how, choices
 
 
 def _room(together: int, head: int, rest: int, labels: int) -> numbers.Rows:

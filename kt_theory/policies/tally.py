@@ -22,7 +22,7 @@ DIGESTS = 2**14
 """So many of the least digests of contexts are kept: fewer contexts are counted one by one, more
 are estimated from the largest of those, within 0.8 % (one standard deviation)."""
 
-RUN = 2**18
+RUN = 2**20
 _SECONDS = 2.0
 
 _DIGEST_RANGE = 2.0**64

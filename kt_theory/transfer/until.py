@@ -115,16 +115,16 @@ def fit_until(
     wanted = unit_interval(tv, "tv")
     looks = _Looks(1.0 - unit_interval(confidence, "confidence"), student, reading)
     lines = seen = 0
-    due = math.ceil(math.log(1.0 / looks.delta) / wanted)
+    due = math.log(1.0 / looks.delta) / wanted
     name = "lines.jsonl"
     with machine.temporary_folder() as folder, (folder / name).open("wb") as file:
         for line in _lines(source):
             file.write(line.rstrip(b"\r\n") + b"\n")
             lines += 1
-            if lines == due:
+            if lines >= due:
                 file.flush()
                 bound = looks.at(folder / name)
-                seen, due = lines, math.ceil(lines * RATIO)
+                seen, due = lines, lines * RATIO
                 if bound <= wanted:
                     break
         if lines > seen or looks.found is None:

@@ -228,6 +228,7 @@ def test_lines_that_end_before_it_is_certified_are_all_read(tmp_path):
         assert not found.reached
         assert found.lines == found.copy.rows.n == 40
         assert "the lines ended after 40" in str(found)
+    assert not kt.fit_until(path, 1e-308, **LIST).reached
 
 
 @pytest.mark.parametrize(
