@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -10,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from kt_theory.content import ByContent
-from kt_theory.validation import numeric_array, whole_number
+from kt_theory.validation import numeric_array, shown, whole_number
 
 MOST_ENTRIES = 10**8
 """Largest number of (vertex, vertex) pairs that `Graph.balls` works through: about a gigabyte."""
+
+MOST_EDGES = 2**24
+"""Most edges of a path, a cycle, a grid or a hypercube."""
 
 
 class BallsTooLarge(ValueError):
@@ -143,12 +147,13 @@ def as_graph(graph: Any) -> Graph:
 
 def path(inputs: int) -> Graph:
     """Return the path 0 - 1 - ... - (inputs-1)."""
-    return _graph(f"path({inputs})", _path_matrix(whole_number(inputs, "inputs", low=1)))
+    size = whole_number(inputs, "inputs", low=1, high=MOST_EDGES)
+    return _graph(f"path({size})", _path_matrix(size))
 
 
 def cycle(inputs: int) -> Graph:
     """Return the cycle on `inputs` >= 3 vertices."""
-    size = whole_number(inputs, "inputs", low=3)
+    size = whole_number(inputs, "inputs", low=3, high=MOST_EDGES)
     here = np.arange(size)
     return _graph(f"cycle({size})", _joined(size, here, (here + 1) % size))
 
@@ -158,12 +163,17 @@ def grid(*shape: int) -> Graph:
     if not shape:
         raise ValueError("grid(): give at least one side length")
     sides = [whole_number(side, "shape", low=1) for side in shape]
+    edges = sum(math.prod(sides) // side * (side - 1) for side in sides)
+    if edges > MOST_EDGES:
+        raise ValueError(
+            f"shape = {shown(shape)}: the grid has more than {MOST_EDGES} edges; give shorter sides"
+        )
     return _graph(f"grid({', '.join(map(str, sides))})", _product(sides))
 
 
 def hypercube(dimension: int) -> Graph:
     """Return the hypercube: of 2^dimension inputs those are adjacent that differ in one bit."""
-    size = whole_number(dimension, "dimension", low=0, high=30)
+    size = whole_number(dimension, "dimension", low=0, high=20)
     return _graph(f"hypercube({size})", _product([2] * size or [1]))
 
 

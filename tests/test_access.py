@@ -106,6 +106,15 @@ def test_bad_sizes_of_graphs_are_refused():
         kt.graphs.grid(2.5)
     with pytest.raises(ValueError, match="at least one side"):
         kt.graphs.grid()
+    for make, sizes in (
+        (kt.graphs.path, (2**53,)),
+        (kt.graphs.cycle, (2**53,)),
+        (kt.graphs.grid, (5000, 5000)),
+        (kt.graphs.grid, (2**53,) * 100),
+        (kt.graphs.hypercube, (21,)),
+    ):
+        with pytest.raises(ValueError, match=r"must be at most|has more than 16777216 edges"):
+            make(*sizes)
     with pytest.raises(ValueError, match="hops = -1"):
         gradient(kt.graphs.path(3), hops=-1)
 
