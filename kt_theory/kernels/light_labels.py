@@ -350,7 +350,7 @@ def search(
                     known,
                     whole if a_label else 0,
                 )
-                if risk > target and sum_high + heavier * most <= whole:
+                if risk > target and sum_high + heavier * most <= whole and extra[sum_low] >= 0.0:
                     return REFUTED, risk, visited
                 if risk + error <= target:
                     closed = max(closed, risk + error)

@@ -122,14 +122,14 @@ def one_row(labels: int, n: int) -> float:
     return min(few_bound("label", labels - 1, n), light_bound(labels - 1, n)) / n
 
 
-def row_among_others(labels: int, n: int) -> float:
+def row_among_others(labels: int, n: float) -> float:
     """Return a bound on U(d, n), n times what one of several rows loses, or infinity.
 
     Parameters
     ----------
     labels : int
         d, all labels of the row.
-    n : int
+    n : float
     """
     if labels == 2:
         return of_two(labels)

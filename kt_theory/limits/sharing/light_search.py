@@ -1,8 +1,8 @@
 """The tables of light-label bounds, by branch and bound over all rows.
 
-`python -m kt_theory.limits.sharing.light_search` writes `light_labels.csv` and `few_samples.csv`
-anew, which takes some hours; with labels and n, it searches once: `... light_search 5 60`. What is
-proved, and why, stands in `light_labels` and in docs/proofs.md.
+`python -m kt_theory.limits.sharing.light_search` writes `light_labels.csv`, `few_samples.csv` and
+`row_sums.csv` anew, which takes some hours; with labels and n, it searches once: `... light_search
+5 60`. What is proved, and why, stands in `light_labels`, `row_sums` and docs/proofs.md.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import math
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -42,6 +43,15 @@ from kt_theory.limits.sharing.light_labels import (
     ratios,
     unvisited_at_most,
 )
+from kt_theory.limits.sharing.row_sums import FILE as ROW_FILE
+from kt_theory.limits.sharing.row_sums import MOST_LABELS as ROW_LABELS
+from kt_theory.limits.sharing.row_sums import (
+    SUMS,
+    far_by_sum,
+    row_by_sum,
+    sums,
+    table_by_sum,
+)
 
 TOP = 1 << 15
 """Levels are whole numbers of FARTHEST/TOP, so that corners are known exactly."""
@@ -69,6 +79,14 @@ d > 12.
 """
 
 CHOOSE = np.array([[math.comb(i, j) for j in range(18)] for i in range(18)], dtype=np.float64)
+
+SUM_EXCESS = (2e-3, 5e-3, 1e-2, 2e-2, 3e-2, 5e-2, 1e-1, 2e-1)
+"""The same for rows of a sum: from the third one on for sums below 2d, and for d > 7."""
+
+SUM_NODES = 4 * 10**5
+
+NEVER = -1e3
+"""What is added to rows that are left out."""
 
 Rows = dict[float, float]
 
@@ -183,6 +201,75 @@ def few_searched(rest: str, labels: int, n: int, excess: float) -> Search | None
         slope[::-1].copy() if inside else np.empty(0),
     )
     return Search(value, lower, nodes) if status == CLOSED else None
+
+
+def searched_by_sum(
+    labels: int, n: float, total: float, excess: float, floor: float = 0.0
+) -> Search | None:
+    """Return a proved bound on f over rows whose t sum to `total` or more; None if the search does
+    not close.
+
+    Parameters
+    ----------
+    labels : int
+        d.
+    n : float
+        Samples, at least d. Below 4 (d+1) all t count, from there on those in [0, FARTHEST]^d.
+    total : float
+    excess : float
+        How far above the best row of three levels the bound may be.
+    floor : float
+        A lower bound than this is of no use.
+    """
+    few = n < FEW_RATIO * (labels + 1)
+    unit = n / WHOLE if few else UNIT
+    sums, t = unit * np.arange(labels * WHOLE + 1), unit * np.arange(WHOLE + 1)
+    power = unseen(sums, n)
+    nothing = np.zeros(len(sums))
+    left_out = np.where(sums < total - unit, NEVER, 0.0)
+    lower = _best_of_three_levels(labels, unit, power, math.ceil(total / unit))
+    edges = np.array([edge for edge in FEW_STARTS if edge < unit * WHOLE])
+    while True:
+        status, value, nodes = search(
+            np.append(np.round(edges / unit).astype(np.int64), WHOLE),
+            labels,
+            max(lower * (1.0 + excess), floor),
+            SUM_NODES,
+            unit,
+            power,
+            bend_at_most(labels, t, n),
+            worth(t),
+            left_out,
+            nothing,
+            CHOOSE,
+            WHOLE if few else len(sums),
+            0,
+            np.empty(0),
+        )
+        if status != REFUTED:
+            return Search(value, lower, nodes) if status == CLOSED else None
+        lower = value
+
+
+def _best_of_three_levels(labels: int, unit: float, power: np.ndarray, total: int) -> float:
+    """Return the largest f found of rows of m labels of one level, as few as can make up the sum
+    of another one, and the others at 0.
+    """
+    best, chance = 0.0, np.empty(2 << labels)
+    for light in range(labels + 1):
+        for level in np.unique(np.linspace(1, WHOLE // max(light, 1), 200).astype(np.int64)):
+            rest = max(total - light * int(level), 0)
+            heavy = -(-rest // WHOLE)
+            if light + heavy > labels:
+                continue
+            row = Counter({int(level): light, 0: labels - light - heavy})
+            row[-(-rest // max(heavy, 1))] += heavy
+            held = sorted(place for place, count in row.items() if count)
+            counts = np.array([*(row[place] for place in held), 0])
+            levels = np.array([*held, 0])
+            risk = row_risk(levels, counts, len(held), unit, power, CHOOSE, chance)
+            best = max(best, risk)
+    return best
 
 
 def unseen(total: np.ndarray, n: float) -> np.ndarray:
@@ -303,6 +390,54 @@ def write_few_samples() -> None:
                 table.writerows((rest, labels, n, f"{value:.9f}") for n, value in rows.items())
 
 
+def bounds_by_sum(labels: int, n: float, fewer: Sequence[float]) -> list[float]:
+    """Return bounds on f over rows of the sums of `row_sums.SUMS`, in order; infinite where the
+    search does not close.
+
+    Parameters
+    ----------
+    labels : int
+        d, at least 3.
+    n : float
+    fewer : sequence of float
+        The bounds for d-1 labels, that of all rows first.
+    """
+    found = []
+    for share, total in zip(SUMS, sums(labels)[1:], strict=True):
+        tried = SUM_EXCESS[2 * int(share < 2.0 or labels > 7) :]
+        far = far_by_sum(fewer, labels, total) if n >= FEW_RATIO * (labels + 1) else 0.0
+        closed = (searched_by_sum(labels, n, total, excess, far) for excess in tried)
+        bound = next((search.bound for search in closed if search is not None), math.inf)
+        found.append(max(bound, far))
+    return found
+
+
+def sum_samples(labels: int) -> list[float]:
+    """Return the n of the table of sums: one after another below 4 (d+1), then those of ratios."""
+    many = (ratio * (labels + 1) for ratio in ratios(labels) if math.isfinite(ratio))
+    few = range(2 * labels, FEW_RATIO * (labels + 1))
+    return [*map(float, few), *(float(math.ceil(n)) for n in many), math.inf]
+
+
+def write_row_sums() -> None:
+    """Write the table of rows by their sums anew, and say how it goes."""
+    with ROW_FILE.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("labels", "share", "n", "bound"))
+        for labels in range(3, ROW_LABELS + 1):
+            for n in sum_samples(labels):
+                bounds = bounds_by_sum(labels, n, row_by_sum(labels - 1, n))
+                print(labels, n, bounds, flush=True)
+                kept = [(share, bound) for share, bound in zip(SUMS, bounds, strict=True)]
+                table.writerows(
+                    (labels, share, f"{n:g}", f"{bound:.9f}")
+                    for share, bound in kept
+                    if math.isfinite(bound)
+                )
+            file.flush()
+            table_by_sum.cache_clear()
+
+
 def write_table() -> None:
     """Write the table anew, and say how it goes."""
     found: dict[tuple[int, int], Rows] = {}
@@ -327,3 +462,4 @@ if __name__ == "__main__":
     else:
         write_table()
         write_few_samples()
+        write_row_sums()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from kt_theory.limits.sharing import light_labels
+from kt_theory.limits.sharing import light_labels, row_sums
 from kt_theory.limits.sharing.majorant import hidden_bound, many_rows_bound, one_row_bound
 from kt_theory.limits.sharing.three_labels import three_labels_bound
 from kt_theory.limits.soft import unvisited_mass
@@ -36,7 +36,7 @@ def partial_upper(inputs: int, labels: int, n: int) -> float:
     """
     if inputs == 1:
         return one_row_upper(labels, n)
-    light = light_labels.many_rows(inputs, labels, n)
+    light = min(light_labels.many_rows(inputs, labels, n), row_sums.rows_by_sums(inputs, labels, n))
     if labels == 3:
         return min(light, three_labels_bound(inputs, n))
     return min(light, many_rows_bound(inputs, labels, n))
