@@ -248,7 +248,10 @@ def _begins(body: Body) -> bool:
     if choices is not None:
         choice = choices[0] if type(choices) is list and choices else None
         return type(choice) is not dict or choice.get("finish_reason") is None or "delta" in choice
-    return any([begins(body[field]) for field, begins in _FIRST if field in body])
+    for field, begins in _FIRST:
+        if field in body and begins(body[field]):
+            return True
+    return False
 
 
 def _kind(body: Body) -> Kind | None:
