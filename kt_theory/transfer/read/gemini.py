@@ -91,9 +91,12 @@ def _gemini_candidate(
     parts = want(parts or [], list, "parts")
     text, inside = spoken(parts)
     for part in parts:
-        if type(part) is dict and not _CALLS.isdisjoint(part):
-            if _either(part, "functionCall") is not None:
-                raise Skip("no label", "the answer calls a tool")
+        if (
+            type(part) is dict
+            and not _CALLS.isdisjoint(part)
+            and _either(part, "functionCall") is not None
+        ):
+            raise Skip("no label", "the answer calls a tool")
     steps = _Chosen.of(result, reading) if isinstance(result, dict) else None
     return labelled(question, text or None, steps, thought or inside, origin, reading)
 

@@ -334,7 +334,4 @@ def thought_before(body: Doc, requests: tuple[Any, ...]) -> bool:
     spent = tokens_spent(body)
     if spent is not None:
         return spent > 0
-    for request in requests:
-        if request is not None and asked_for(request):
-            return True
-    return False
+    return True in map(asked_for, requests)
