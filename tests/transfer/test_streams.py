@@ -422,6 +422,16 @@ def test_draws_of_gemini_without_ids_are_said_to_be_taken_for_some(tmp_path):
     assert (len(transfer), transfer.account.same_id) == (2, 1)
 
 
+@pytest.mark.parametrize("held", [[], "", None, [7]])
+def test_a_line_of_gemini_without_a_candidate_is_no_piece_of_the_answer_beside_it(held, tmp_path):
+    asked = {"contents": "q"}
+    answer = ended("Paris", responseId="r")
+    nothing = {"responseId": "r", "candidates": held}
+    for bodies in ([answer, nothing], [nothing, answer]):
+        account = read(tmp_path, *({"request": asked, "response": body} for body in bodies)).account
+        assert (account.records, len(account.skipped)) == (1, 1)
+
+
 def calls(run):
     """How often functions of Python are called."""
     count = 0

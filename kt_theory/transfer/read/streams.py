@@ -122,7 +122,7 @@ class Joiner:
         if type(body) is not dict:
             # Ollama's own field of that name holds text.
             body = doc
-        if "candidates" in body:
+        if "candidates" in body and _gemini_candidates(body):
             if doc.get("request") == self._doc.get("request"):
                 self._compare(line, doc, body)
             else:
