@@ -32,6 +32,21 @@ def array_file(tmp_path, text, name="a.json"):
     return path
 
 
+def test_the_order_of_labels_does_not_depend_on_how_long_records_are(tmp_path):
+    docs = [
+        FORMATS["openai_chat"]("q", f"a{i}", -0.5, {f"a{i}": -0.5, f"b{i}": -2.0})
+        for i in range(300)
+    ]
+    read = []
+    for size in (0, 5000):
+        lines = [json.dumps({**doc, "note": "x" * size}) + "\n" for doc in docs]
+        read.append(TransferSet.read(array_file(tmp_path, "".join(lines), f"{size}.jsonl")))
+    short, long = read
+    assert short.label_names == long.label_names
+    np.testing.assert_array_equal(short.sampled, long.sampled)
+    np.testing.assert_array_equal(short.entry_label, long.entry_label)
+
+
 @pytest.mark.parametrize("suffix", ["json", "jsonl"])
 @pytest.mark.parametrize(
     "text",
