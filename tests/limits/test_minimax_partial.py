@@ -56,7 +56,7 @@ SOLVED: list[Game] = [
 ]
 QUICK: list[Game] = [
     *[(1, 3, 5, 0), (1, 4, 10, 0), (1, 5, 2, 0), (1, 6, 1, 0), (1, 4, 3, 1), (1, 5, 6, 2)],
-    *[(2, 2, 7, 0), (2, 3, 5, 0), (3, 3, 3, 0), (2, 4, 8, 1)],
+    *[(2, 2, 7, 0), (3, 3, 3, 0)],
 ]
 
 
@@ -332,9 +332,7 @@ def test_the_explicit_teacher_loses_what_its_closed_form_says(
 
 @pytest.mark.parametrize(
     ("inputs", "n"),
-    few_quick(
-        [(1, 10**6), (1, 5000), (2, 10**5), (100, 10**4), (100, 10**8)], [(1, 10**6), (2, 10**5)]
-    ),
+    few_quick([(1, 10**6), (1, 5000), (2, 10**5), (100, 10**4), (100, 10**8)], [(1, 10**6)]),
 )
 def test_more_labels_than_the_search_can_serve(inputs: int, n: int) -> None:
     searched, explicit = (
