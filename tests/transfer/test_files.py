@@ -304,7 +304,7 @@ def test_parquet_by_columns_is_parquet_row_by_row(kind, odd, tmp_path, monkeypat
     import pyarrow.parquet as pq
 
     rng = np.random.default_rng(0)
-    n = 200
+    n = 100
     own = [None if odd and i % 90 == 50 else -float(rng.exponential(300)) for i in range(n)]
     labels = [f"a{rng.integers(6)}" for _ in range(n)]
     columns = {
@@ -319,7 +319,7 @@ def test_parquet_by_columns_is_parquet_row_by_row(kind, odd, tmp_path, monkeypat
     if cells is not None:
         columns["top_logprobs"] = pa.array(cells, form)
     path = tmp_path / "a.parquet"
-    pq.write_table(pa.table(columns), path, row_group_size=70)
+    pq.write_table(pa.table(columns), path, row_group_size=35)
     with monkeypatch.context() as patch:
         patch.setattr(tables, "_of_table", lambda *arguments: None)
         expected = TransferSet.read(path)
