@@ -12,6 +12,7 @@ import pytest
 from mutants import trial
 from mutants.mutant import Mutant
 from mutants.table import MUTANTS, ROOMS
+from together import together
 
 import kt_theory as kt
 
@@ -55,7 +56,7 @@ def changed(mutant):
     return [ast.dump(ast.parse(text)) for text in texts]
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+@together(MUTANTS)
 def test_its_text_stands_once_and_what_replaces_it_is_python(name):
     mutant = MUTANTS[name]
     before, after = changed(mutant)

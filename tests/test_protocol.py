@@ -266,7 +266,10 @@ def answered(ask, subject, *names):
 
 
 ASKED = list(itertools.product(texts(LEVELS), LEVEL_VERBS))
-SLOW = [("with confidence", name) for name in ("hard", "non_target", "noisy")]
+SLOW = [
+    *(("with confidence", name) for name in ("hard", "non_target", "noisy")),
+    *(("with a teacher", name) for name in ("temperature(2, of=p", "quantised(4, of=p")),
+]
 """A verb and names of levels that take it long; others of their kind are quick."""
 
 

@@ -98,7 +98,7 @@ def test_sampled_logits_are_known_in_the_span_of_their_label(name, labels):
     teacher = teacher_of(points, RNG.normal(size=(labels, points.shape[1])) / scale)
     for shipped in (True, False):
         student = features(points, "sampled", shipped=shipped)
-        for counts in patterns(*teacher.pi.shape, 60):
+        for counts in patterns(*teacher.pi.shape, 20):
             table, known = (
                 learnt(student, counts, teacher.pi),
                 known_logits(points, counts, shipped),

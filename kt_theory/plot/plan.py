@@ -47,7 +47,7 @@ def plan(frame: pd.DataFrame, *, ax: Any = None) -> Any:
     >>> import matplotlib
     >>> matplotlib.use("agg")
     >>> import kt_theory as kt
-    >>> ax = kt.plot.plan(kt.plan(inputs=100, labels=25, tv=0.05))
+    >>> ax = kt.plot.plan(kt.plan(inputs=10, labels=8, tv=0.1))
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['hard', 'partial', 'top_k(1)', 'top_k(5)', 'soft']
     """

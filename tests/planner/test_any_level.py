@@ -21,14 +21,14 @@ from kt_theory.planner.sizes import plan, samples_needed
 
 CASES = [
     ("rounded(0.5)", 3, 3, 0.2),
-    ("quantised(6)", 10, 4, 0.1),
     ("noisy(0.3)", 10, 4, 0.1),
-    ("rounded(0.05) partial", 3, 4, 0.2),
     ("noisy(0.1) partial", 3, 4, 0.2),
     ("rounded(0.02) top_k_only(3)", 10, 6, 0.3),
     ("noisy(0.1) top_k_only(3)", 10, 6, 0.4),
 ]
 LARGER = [
+    ("quantised(6)", 10, 4, 0.1),
+    ("rounded(0.05) partial", 3, 4, 0.2),
     ("rounded(0.1)", 10, 4, 0.1),
     ("logits partial", 3, 4, 0.1),
     ("temperature(2) top_k(2)", 3, 5, 0.1),
@@ -80,7 +80,11 @@ def test_a_floor_of_distorted_answers_is_impossible_only_without_sampled_labels(
 
 
 @pytest.mark.parametrize(
-    "name", ["rounded(0.1)", "noisy(0.3)", "logits partial", "rounded(0.05) partial"]
+    "name",
+    few_quick(
+        ["rounded(0.1)", "noisy(0.3)", "logits partial", "rounded(0.05) partial"],
+        ["noisy(0.3)", "rounded(0.05) partial"],
+    ),
 )
 def test_confidence_holds_in_simulation(name):
     """600 transfer sets of one teacher: more than 0.2 + 5.1 standard deviations fail with chance below 1e-6."""
@@ -153,7 +157,7 @@ def test_a_jacobian_takes_one_query_of_an_affine_teacher():
     few_quick(
         [("hard", 1, 12, 3), ("partial", 1, 6, 3), ("hard", 10, 4, 4),
          ("partial", 5, 4, 3), ("partial", 20, 5, 4), ("hard", 20, 5, 4)],
-        [("hard", 1, 12, 3), ("partial", 1, 6, 3), ("partial", 5, 4, 3)],
+        [("hard", 1, 12, 3), ("partial", 1, 6, 3)],
     ),
 )  # fmt: skip
 def test_several_labels_per_query(name, inputs, labels, m):

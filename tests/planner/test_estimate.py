@@ -73,7 +73,7 @@ def holds(found, n0, total):
     return near and n0 + low <= total <= n0 + high
 
 
-@pytest.mark.parametrize("shown", few_quick(["hard", "partial", "top5"], ["hard", "partial"]))
+@pytest.mark.parametrize("shown", few_quick(["hard", "partial", "top5"], ["partial"]))
 def test_two_thousand_records_of_a_dirichlet_teacher(issue, shown):
     """Where the plug-in estimate said 60,484, 8,624 and 9,435 more, and more information cost more than less."""
     transfer = of_issue(issue, shown)
@@ -143,7 +143,7 @@ ORDERED = [
 
 @pytest.mark.parametrize(
     ("shown", "pilot_size", "tvs"),
-    few_quick(ORDERED, [("hard", 50, FEW_TVS), ("top5", 50, FEW_TVS)]),
+    few_quick(ORDERED, [("top5", 50, FEW_TVS)]),
 )
 def test_a_level_never_needs_more_than_one_that_reveals_less(shown, pilot_size, tvs):
     """hard >= partial >= top_k(1) >= ... >= soft in n and in both ends, asked together or one by one."""
@@ -272,12 +272,12 @@ def test_the_way_out_of_rows_that_differ_too_much_is_the_number_of_inputs():
 
 def test_a_proof_keeps_its_number_and_has_the_estimate_beside_it():
     transfer = of_hundred()
-    proved = samples_needed("partial", 100, 6, 0.03, teacher=transfer)
-    alone = samples_needed("partial", teacher=transfer, tv=0.03)
+    proved = samples_needed("partial", 100, 6, 0.06, teacher=transfer)
+    alone = samples_needed("partial", teacher=transfer, tv=0.06)
     assert proved.certificate.startswith("proved")
     assert "this teacher itself is estimated to need about" in proved.certificate
     assert proved.interval[0] < alone.n < proved.interval[1] < proved.n
-    sure = samples_needed("partial", 100, 6, 0.03, teacher=transfer, confidence=0.9)
+    sure = samples_needed("partial", 100, 6, 0.06, teacher=transfer, confidence=0.9)
     assert sure.certificate.startswith("proved")
     assert sure.n > proved.n
 
@@ -286,7 +286,7 @@ def test_no_estimate_is_above_what_is_proved_of_its_own_student(monkeypatch):
     """Of hard labels the estimate is of ce_sgl, the proof of a student that shrinks: that one may."""
     monkeypatch.setattr(estimate, "WIDENED", 30.0)
     transfer = records(kt.teachers.dirichlet(inputs=20, labels=4, alpha=0.4, seed=4), 200, 8)
-    found = plan(20, 4, 0.002, teacher=transfer).set_index("access")
+    found = plan(20, 4, 0.02, teacher=transfer).set_index("access")
     assert found["certificate"].str.startswith("proved").all()
     seen = found.loc[["partial", "top_k(1)", "soft"]]
     assert (seen["high"] == seen["n"]).all()

@@ -35,7 +35,15 @@ CASES = (
 )
 
 
-SLOW = [("hard", 5, 3, 0.2, {}), ("top_k", 10, 5, 0.1, {"k": 1})]
+SLOW = [
+    ("hard", 5, 3, 0.2, {}),
+    ("hard", 1, 2, 0.02, {}),
+    ("partial", 2, 3, 0.05, {}),
+    ("partial", 10, 5, 0.1, {}),
+    ("partial", 50, 10, 0.02, {}),
+    ("top_k", 10, 5, 0.1, {"k": 1}),
+]
+"""Others of their levels are quick, here and among the twenty plans of `test_levels_planned.py`."""
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from kt_theory.simulation import rules
 from kt_theory.students.named import one_student
 
 EVERY = subjects.students()
-FEW = ["good_turing", "top_k(2)", "grouped(ce_sgl)", "argmax_hedged"]
+FEW = ["top_k(2)", "grouped(ce_sgl)"]
 
 
 def always_checked(rule, pooled, checked, *, parameters):

@@ -190,7 +190,7 @@ def test_optional_stopping_bias_is_as_small_as_stated():
     exact = sum(stats.binom.pmf(k, 4, 0.05) * abs(k / 4 - 0.05) for k in range(5))
     runs = [
         kt.simulate(teacher, "ce_sgl", n=4, repeats=200, seed=s, target_se=2.5e-3).estimates[0]
-        for s in range(300)
+        for s in range(150)
     ]
     z = [(run.mean - exact) / run.std_error for run in runs]
     skewness, repeats = 2.0, np.mean([run.repeats for run in runs])

@@ -113,16 +113,14 @@ def test_three_roads_to_iid_queries():
     teacher = kt.Teacher(RNG.dirichlet(np.ones(3), size=4), RNG.dirichlet(np.ones(4)))
     q = RNG.dirichlet(np.ones(4))
     for m, student in itertools.product((1, 3), STUDENTS):
-        first = kt.exact_risk(
-            teacher, student, [1, 7, 15], queries=queries.iid(q, labels_per_query=m)
-        )
+        first = kt.exact_risk(teacher, student, [1, 7], queries=queries.iid(q, labels_per_query=m))
         walk = queries.chain(np.tile(q, (4, 1)), q, labels_per_query=m)
         steps = queries.episodes(np.eye(4), q, horizon=1, labels_per_query=m)
         np.testing.assert_allclose(
-            kt.exact_risk(teacher, student, [1, 7, 15], queries=walk), first, rtol=1e-10
+            kt.exact_risk(teacher, student, [1, 7], queries=walk), first, rtol=1e-10
         )
         np.testing.assert_allclose(
-            kt.exact_risk(teacher, student, [1, 7, 15], queries=steps), first, rtol=1e-10
+            kt.exact_risk(teacher, student, [1, 7], queries=steps), first, rtol=1e-10
         )
 
 
@@ -204,14 +202,14 @@ def test_two_stages_against_enumeration(n):
     ("law", "m"), grid(LAWS, [1, 2], quick=[(law, 1 + at % 2) for at, law in enumerate(LAWS)])
 )
 def test_simulations_have_the_exact_risk(law, m):
-    """False alarm 1e-6 per student; an error of 0.01 in a risk is caught with the same certainty."""
+    """False alarm 1e-6 per student; an error of 0.02 in a risk is caught with the same certainty."""
     made = LAWS[law][0](m)
     everybody = [*STUDENTS, *map(generic, STUDENTS[:4])]
     for n in (N, 130):
         exact = [kt.exact_risk(TEACHER, student, n, queries=made) for student in STUDENTS]
-        found = kt.simulate(TEACHER, everybody, n=n, repeats=60_000, seed=4, queries=made).estimates
+        found = kt.simulate(TEACHER, everybody, n=n, repeats=15_000, seed=4, queries=made).estimates
         for estimate, risk in zip(found, [*exact, *exact[:4]], strict=True):
-            assert_risk(estimate, risk, detects=0.01)
+            assert_risk(estimate, risk, detects=0.02)
 
 
 def test_a_simulation_of_another_chain_is_caught():
@@ -322,7 +320,7 @@ SOME = {
 }
 
 
-@pytest.mark.parametrize("name", few_quick(SOME, ["episodes", "two stages"]))
+@pytest.mark.parametrize("name", few_quick(SOME, ["two stages"]))
 def test_same_bits_for_threads_chunks_and_pieces(monkeypatch, name):
     teacher = kt.Teacher(np.random.default_rng(0).dirichlet(np.ones(4), size=6))
     students = [*kt.STUDENTS.values(), LAPLACE]

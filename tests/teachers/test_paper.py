@@ -1,13 +1,20 @@
 """The paper's instances against a plain transcription of Appendix F in rational arithmetic, 1-based as printed."""
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from together import together
 
 from kt_theory import teachers
 
-SIZES = [(S, A) for S in (1, 2, 3, 7, 16) for A in (1, 2, 3, 4, 5, 8, 25)]
+SIZES = list(itertools.product((1, 2, 3, 7, 16), (1, 2, 3, 4, 5, 8, 25)))
+LARGER = list(
+    itertools.product((1, 2, 3, 7, 16), (1, 2, 3, 4, 5, 8, 25), (0, 1, 13, 10**6, 10**12))
+)
+"""Sizes, and by how much n is above the smallest."""
+
 FAMILIES = {
     "instance1": teachers.instance1,
     "instance2": teachers.instance2,
@@ -49,7 +56,7 @@ def array(table, S, A):
     return np.array([[float(table[s, a]) for a in range(1, A + 1)] for s in range(S)])
 
 
-@pytest.mark.parametrize(("S", "A"), SIZES)
+@together(SIZES)
 def test_instance0_is_the_printed_one(S, A):
     teacher = teachers.instance0(S, A)
     np.testing.assert_allclose(teacher.pi, array(printed_instance0(S, A), S, A), rtol=0, atol=1e-15)
@@ -58,8 +65,7 @@ def test_instance0_is_the_printed_one(S, A):
     assert teachers.smallest_n("instance0", S, A) == 0
 
 
-@pytest.mark.parametrize(("S", "A"), [size for size in SIZES if size[1] > 1])
-@pytest.mark.parametrize("extra", [0, 1, 13, 10**6, 10**12])
+@together([case for case in LARGER if case[1] > 1])
 def test_instance1_is_the_printed_one(S, A, extra):
     n = teachers.smallest_n("instance1", S, A) + extra
     teacher = teachers.instance1(S, A, n)
@@ -70,8 +76,7 @@ def test_instance1_is_the_printed_one(S, A, extra):
     assert A % 2 == 0 or (teacher.pi[:, -1] == 0).all()
 
 
-@pytest.mark.parametrize(("S", "A"), SIZES)
-@pytest.mark.parametrize("extra", [0, 1, 13, 10**6, 10**12])
+@together(LARGER)
 def test_instance2_is_the_printed_one(S, A, extra):
     n = teachers.smallest_n("instance2", S, A) + extra
     teacher = teachers.instance2(S, A, n)
@@ -81,8 +86,7 @@ def test_instance2_is_the_printed_one(S, A, extra):
     assert (teacher.rho == 1 / S).all()
 
 
-@pytest.mark.parametrize(("S", "A"), SIZES)
-@pytest.mark.parametrize("extra", [0, 1, 13, 10**6, 10**12])
+@together(LARGER)
 def test_instance3_is_instance2_under_a_law_with_one_heavy_input(S, A, extra):
     n = teachers.smallest_n("instance3", S, A) + extra
     teacher = teachers.instance3(S, A, n)
@@ -106,8 +110,7 @@ def defined(family, S, A, n):
     )
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("S", "A"), SIZES)
+@together([(family, *size) for family in FAMILIES for size in SIZES])
 def test_the_smallest_n_is_tight(family, S, A):
     if family == "instance1" and A == 1:
         assert not any(defined(family, S, A, n) for n in range(100))

@@ -189,8 +189,14 @@ def test_the_moment_of_a_row_is_below_its_bound_by_enumeration():
                 assert total <= math.exp(s * min(1.0, 0.5 * math.sqrt(2 / k) + s / (8 * k))) + 1e-12
 
 
+@pytest.fixture
+def few_colourings(monkeypatch):
+    """Certificates from stated probabilities hold for any number of colourings: these are quick."""
+    monkeypatch.setattr(bounds, "COLOURINGS", 8)
+
+
 @pytest.mark.parametrize("level", ["hard", "partial"])
-def test_exact_coverage_on_tiny_domains(level):
+def test_exact_coverage_on_tiny_domains(level, few_colourings):
     """One input, three labels: the probability of a failure summed over all outcomes, and a bite.
 
     n = 12 and 91 outcomes, or 5 and 21 where probabilities are stated.
@@ -242,8 +248,8 @@ def coverage(level, repeats):
             assert halved > binom.ppf(1 - 1e-6, repeats, 0.2)
 
 
-@pytest.mark.parametrize("level", LEVELS, ids=str)
-def test_certificates_cover(level):
+@pytest.mark.parametrize("level", few_quick(LEVELS, ["hard", "partial", 2]))
+def test_certificates_cover(level, few_colourings):
     """Where probabilities are stated, certificates take 50 times as long, and no loss is above a third of its bound."""
     coverage(level, 60 if level == "hard" else 10)
 
@@ -304,7 +310,7 @@ def uneven(inputs, labels, top=0.8):
     ("inputs", "labels", "repeats"),
     few_quick(
         itertools.product([3, 6, 12], [2, 3, 5, 10], [12, 200]),
-        [(3, 2, 12), (6, 3, 12), (12, 5, 12), (3, 10, 12)],
+        [(3, 2, 12), (6, 3, 12), (3, 10, 12)],
     ),
 )
 def test_hard_certificates_of_few_inputs_are_not_vacuous(inputs, labels, repeats):
@@ -346,7 +352,7 @@ def test_certificates_of_few_inputs_are_not_vacuous_where_probabilities_are_stat
 ):
     """The same line for S = 1 to 15, in every transfer set."""
     rng = np.random.default_rng(0)
-    for inputs in range(1, 16) if repeats > 1 else (1, 4, 15):
+    for inputs in range(1, 16) if repeats > 1 else (1, 15):
         n = 20 * inputs
         for family in (*FAMILIES.values(), uneven, peaked):
             teacher = family(inputs, labels)
@@ -378,7 +384,7 @@ def test_greedy_answers_are_certified_by_what_they_state():
 def test_other_students_are_certified_by_their_distance(student):
     teacher = kt.teachers.dirichlet(5, 3, seed=0)
     level = "partial" if student == "ce_ptl" else "hard"
-    for seed in range(20):
+    for seed in range(20 if level == "hard" else 6):
         copy = fit(draw(teacher, 3000, level, np.random.default_rng(seed)), student)
         assert loss(copy, teacher) <= copy.certificate(0.9).bound < 0.6
 

@@ -32,6 +32,21 @@ def array_file(tmp_path, text, name="a.json"):
     return path
 
 
+def test_the_order_of_labels_does_not_depend_on_how_long_records_are(tmp_path):
+    docs = [
+        FORMATS["openai_chat"]("q", f"a{i}", -0.5, {f"a{i}": -0.5, f"b{i}": -2.0})
+        for i in range(300)
+    ]
+    read = []
+    for size in (0, 5000):
+        lines = [json.dumps({**doc, "note": "x" * size}) + "\n" for doc in docs]
+        read.append(TransferSet.read(array_file(tmp_path, "".join(lines), f"{size}.jsonl")))
+    short, long = read
+    assert short.label_names == long.label_names
+    np.testing.assert_array_equal(short.sampled, long.sampled)
+    np.testing.assert_array_equal(short.entry_label, long.entry_label)
+
+
 @pytest.mark.parametrize("suffix", ["json", "jsonl"])
 @pytest.mark.parametrize(
     "text",
@@ -289,7 +304,7 @@ def test_parquet_by_columns_is_parquet_row_by_row(kind, odd, tmp_path, monkeypat
     import pyarrow.parquet as pq
 
     rng = np.random.default_rng(0)
-    n = 200
+    n = 100
     own = [None if odd and i % 90 == 50 else -float(rng.exponential(300)) for i in range(n)]
     labels = [f"a{rng.integers(6)}" for _ in range(n)]
     columns = {
@@ -304,7 +319,7 @@ def test_parquet_by_columns_is_parquet_row_by_row(kind, odd, tmp_path, monkeypat
     if cells is not None:
         columns["top_logprobs"] = pa.array(cells, form)
     path = tmp_path / "a.parquet"
-    pq.write_table(pa.table(columns), path, row_group_size=70)
+    pq.write_table(pa.table(columns), path, row_group_size=35)
     with monkeypatch.context() as patch:
         patch.setattr(tables, "_of_table", lambda *arguments: None)
         expected = TransferSet.read(path)

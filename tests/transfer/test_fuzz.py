@@ -250,9 +250,9 @@ def fuzz_array(name, count, seed, path):
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_mutated_records(name, tmp_path):
-    fuzz(name, 60, 1, tmp_path / "fuzz.jsonl")
+    fuzz(name, 30, 1, tmp_path / "fuzz.jsonl")
     if name != "log":
-        fuzz_array(name, 60, 2, tmp_path / "fuzz.json")
+        fuzz_array(name, 30, 2, tmp_path / "fuzz.json")
 
 
 @pytest.mark.long

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from together import together
 from transfer_cases import draw
 
 import kt_theory as kt
@@ -88,8 +89,7 @@ def cases(settings):
     return [(name, value) for name, values in settings.items() for value in values]
 
 
-@pytest.mark.parametrize("holder", HOLDERS)
-@pytest.mark.parametrize(("name", "value"), cases({**CHANGES, **IN_REQUESTS}), ids=str)
+@together([(*case, holder) for case in cases({**CHANGES, **IN_REQUESTS}) for holder in HOLDERS])
 def test_a_request_that_changes_the_draw_is_found(name, value, holder):
     request = {"model": "m", "messages": [], name: value}
     if holder is not None:
@@ -99,12 +99,12 @@ def test_a_request_that_changes_the_draw_is_found(name, value, holder):
     assert not found.unknown
 
 
-@pytest.mark.parametrize(("name", "value"), cases(CHANGES), ids=str)
+@together(cases(CHANGES))
 def test_a_plain_record_that_changes_the_draw_is_found(name, value):
     assert origin_of((), ({"input": "q", "label": "a", name: value},)).changed
 
 
-@pytest.mark.parametrize(("name", "value"), cases(PLAIN), ids=str)
+@together(cases(PLAIN))
 def test_settings_that_leave_the_draw_alone(name, value):
     assert not origin_of(({name: value, "n": 3},)).changed
 

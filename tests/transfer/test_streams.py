@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from transfer_cases import stated
@@ -419,6 +420,41 @@ def test_draws_of_gemini_without_ids_are_said_to_be_taken_for_some(tmp_path):
     # The same answer twice is a copy, of which the account warns.
     transfer = read(tmp_path, named[0], {**named[0], "note": 1})
     assert (len(transfer), transfer.account.same_id) == (2, 1)
+
+
+@pytest.mark.parametrize("held", [[], "", None, [7]])
+def test_a_line_of_gemini_without_a_candidate_is_no_piece_of_the_answer_beside_it(held, tmp_path):
+    asked = {"contents": "q"}
+    answer = ended("Paris", responseId="r")
+    nothing = {"responseId": "r", "candidates": held}
+    for bodies in ([answer, nothing], [nothing, answer]):
+        account = read(tmp_path, *({"request": asked, "response": body} for body in bodies)).account
+        assert (account.records, len(account.skipped)) == (1, 1)
+
+
+def calls(run):
+    """How often functions of Python are called."""
+    count = 0
+
+    def counting(frame, event, _):
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(counting)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def test_each_draw_of_gemini_to_one_request_is_looked_at_once(tmp_path):
+    draws = [{"request": {"contents": "q"}, "response": ended("Paris", 1)}] * 240
+    read(tmp_path, *draws)
+    few, many = (calls(lambda n=n: read(tmp_path, *draws[:n])) for n in (60, 240))
+    # Each to all of those before it would be 16 times as many.
+    assert many < 5 * few
 
 
 @pytest.mark.parametrize("reason", [None, "FINISH_REASON_UNSPECIFIED", 0])

@@ -112,7 +112,7 @@ ASKED = {"hard": CASES, "partial": CASES, 3: FEWER}
     ("level", "other", "fold"),
     few_quick(
         [(level, *case) for level, cases in ASKED.items() for case in cases],
-        [*(("hard", *case) for case in CASES), ("partial", *CASES[2]), (3, *CASES[5])],
+        [*(("hard", *case) for case in CASES[1:5:2]), ("partial", *CASES[2]), (3, *CASES[5])],
     ),
 )
 def test_certificates_are_true_for_the_target(other, fold, level, tmp_path):

@@ -42,6 +42,9 @@ THETAS = (0.03, 0.1, 0.3, 0.6)
 LAMBDAS = (0.1, 0.3, 0.6, 1.0)
 """Stakes of the lemma."""
 
+COLOURINGS = 64
+"""The most colourings: the bound holds for any number of them, and more make it steadier."""
+
 _SEED = 20_231_007
 
 _WHOLE = np.ones(1)
@@ -245,10 +248,9 @@ def _from_colourings(
     default the only one.
     """
     part = np.zeros(n, dtype=np.int64) if part is None else part
-    # More colourings only make the bound steadier; their number depends on n and the number of
-    # labels alone.
+    # Their number depends on n and the number of labels alone.
     affordable = min(200_000 // max(n, 1), 20_000_000 // max(n * labels, 1))
-    colourings = int(np.clip(affordable, 2, 64))
+    colourings = int(np.clip(affordable, 2, COLOURINGS))
     rng = np.random.Generator(np.random.PCG64(_SEED))
     price = np.log(len(THETAS) * len(LAMBDAS) / delta)
     pace = stakes_of(weight, np.bincount(part, minlength=len(weight)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kt_theory.transfer.account import Account, Skip
@@ -192,17 +192,23 @@ def token_key(
     raise malformed(f"token is {_kind(text)}")
 
 
-def with_sampled(key: Key, value: float, entries: Iterable[tuple[Key, float]]) -> dict[Key, float]:
+def with_sampled(key: Key, value: float, entries: list[tuple[Key, float]]) -> dict[Key, float]:
     """Return what is stated, the sampled label's own first, each label once: of tokens that read
     alike the first.
     """
     # The sampled token may be listed with a value where its own field holds the censoring mark.
-    found = {key: value}
-    for name, stated in entries:
-        if name not in found or (
-            (found[name] != found[name] or found[name] == UNSTATED) and stated != UNSTATED
-        ):
-            found[name] = stated
+    listed = dict(entries)
+    if len(listed) == len(entries):
+        if key in listed and (-math.inf < value < math.inf or listed[key] == UNSTATED):
+            listed[key] = value
+        found = {key: value, **listed}
+    else:
+        found = {key: value}
+        for name, stated in entries:
+            if name not in found or (
+                (found[name] != found[name] or found[name] == UNSTATED) and stated != UNSTATED
+            ):
+                found[name] = stated
     if UNSTATED in found.values():
         return {name: stated for name, stated in found.items() if stated != UNSTATED}
     return found
@@ -215,11 +221,9 @@ def each_once(entries: list[tuple[Key, float]]) -> dict[Key, float]:
 
 def finished(reason: Any) -> None:
     """Raise a Skip unless the answer ended in an ordinary way."""
-    if type(reason) is str and reason in _ORDINARY:
-        return
-    if isinstance(reason, dict):
+    if type(reason) is dict:
         reason = reason.get("type")
-    if reason is None:
+    if reason is None or (type(reason) is str and reason in _ORDINARY):
         return
     name = str(reason).rpartition(".")[2].lower()
     if name in _ORDINARY:
@@ -356,9 +360,9 @@ def _replaced(node: Doc, old: Doc, new: Doc) -> Doc:
 def _prompt(doc: Doc, places: list[Doc], reading: Reading) -> str:
     for place in places:
         # Beside messages a prompt is but a name.
-        for name in ("messages", "contents"):
-            if place.get(name):
-                return _stored(places, input_key(place[name]))
+        talk = place.get("messages") or place.get("contents")
+        if talk:
+            return _stored(places, input_key(talk))
     if type(doc.get("prompt")) is str:
         return str(doc["prompt"])
     for place in places:
@@ -472,10 +476,13 @@ def _requests(doc: Doc) -> list[Doc]:
         return places
     for name in ("request", "body", "config", "params", WRAPPER):
         place = doc.get(name)
-        if type(place) is dict:
-            places.append(place)
-            if not _PLACES.isdisjoint(place):
-                places.extend([place[inner] for inner in _INNER if type(place.get(inner)) is dict])
+        if type(place) is not dict:
+            continue
+        places.append(place)
+        if not _PLACES.isdisjoint(place):
+            for inner in _INNER:
+                if type(place.get(inner)) is dict:
+                    places.append(place[inner])
     return places
 
 
@@ -537,7 +544,7 @@ def _text(content: Any) -> str:
     if isinstance(content, dict) and set(content) == {"text"}:
         return str(content["text"])
     if isinstance(content, list):
-        return "".join(_part(part) for part in content)
+        return "".join([_part(part) for part in content])
     return json.dumps(content, sort_keys=True, ensure_ascii=False)
 
 

@@ -43,16 +43,14 @@ class Builder:
         asked, labels, entries, origins, by_text, reasoned = zip(*answers, strict=True)
         first = self.account.records
         inputs = self._inputs_of(asked)
-        for origin, count in Counter(origins).items():
-            self._draw(origin, count)
-            if origin.changed or origin.seed:
-                chosen = [i for i, each in enumerate(origins) if each == origin]
-                if origin.changed:
-                    self.account.changed.setdefault(origin.changed, []).extend(
-                        lines[i] for i in chosen
-                    )
-                if origin.seed:
-                    self._seeded(origin.seed, chosen, inputs, lines, first)
+        for origin, chosen in _places(origins).items():
+            self._draw(origin, len(chosen))
+            if origin.changed:
+                self.account.changed.setdefault(origin.changed, []).extend(
+                    [lines[i] for i in chosen]
+                )
+            if origin.seed:
+                self._seeded(origin.seed, chosen, inputs, lines, first)
         if True in by_text:
             self.by_text.extend(first + i for i, flag in enumerate(by_text) if flag)
         self.account.reasoned += sum(reasoned)
@@ -78,7 +76,7 @@ class Builder:
             account.models[origin.model] = account.models.get(origin.model, 0) + count
 
     def _seeded(
-        self, seed: str, chosen: list[int], inputs: np.ndarray, lines: Sequence[int], first: int
+        self, seed: str, chosen: Sequence[int], inputs: np.ndarray, lines: Sequence[int], first: int
     ) -> None:
         for i in chosen:
             # The choices of one answer are drawn one after another from one seed.
@@ -172,6 +170,16 @@ _COLUMNS = {
 }
 
 _NONE = -1
+
+
+def _places(origins: Sequence[Origin]) -> dict[Origin, Sequence[int]]:
+    """Which records have each origin."""
+    if len(set(map(id, origins))) == 1:
+        return {origins[0]: range(len(origins))}
+    found: dict[Origin, list[int]] = {}
+    for i, origin in enumerate(origins):
+        found.setdefault(origin, []).append(i)
+    return dict(found)
 
 
 def _joined(parts: list[np.ndarray], kind: Any) -> np.ndarray:

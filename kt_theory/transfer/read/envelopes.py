@@ -27,7 +27,11 @@ def opened(doc: Doc) -> Doc:
     if not _OTHER_NAMES.isdisjoint(doc):
         doc = _renamed(doc)
     response, request = doc.get("response"), doc.get("request")
-    if _open(response) and _open(request) and type(doc.get("body")) is not str:
+    if (
+        (response is None or _open(response))
+        and (request is None or _open(request))
+        and type(doc.get("body")) is not str
+    ):
         return doc
     if isinstance(response, str) and "done" in doc:
         # Ollama's own field of that name holds the answer itself.
@@ -94,8 +98,6 @@ def _object_in(value: Any) -> Doc:
 
 def _open(place: Any) -> bool:
     """Nothing needs to be parsed there."""
-    if place is None:
-        return True
     if type(place) is not dict:
         return False
     body = place.get("body")

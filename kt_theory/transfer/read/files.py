@@ -17,7 +17,7 @@ from kt_theory.transfer.read.builder import Builder
 from kt_theory.transfer.read.envelopes import opened
 from kt_theory.transfer.read.formats import READERS as READERS
 from kt_theory.transfer.read.formats import recognise as recognise
-from kt_theory.transfer.read.json_files import End, json_chunks
+from kt_theory.transfer.read.json_files import TOGETHER, End, json_chunks
 from kt_theory.transfer.read.requests import Requests
 from kt_theory.transfer.read.streams import Joiner
 from kt_theory.transfer.read.tables import csv_chunks, in_columns, parquet_chunks
@@ -116,6 +116,7 @@ class _Intake:
     answers: list[Answer] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     empty: int = 0
+    handed_on: int = 0
 
     def __post_init__(self) -> None:
         self.joiner = Joiner(self.account.source)
@@ -155,6 +156,7 @@ class _Intake:
             account.format = "plain"
             account.lines += len(columns.sizes)
             begins = plain.first_line(chunk, first)
+            self._hand_on()
             self.builder.add_columns(columns, first if begins is None else begins)
         elif isinstance(chunk, list):
             account.lines += len(chunk)
@@ -170,9 +172,14 @@ class _Intake:
                     self._skip(skip, [line])
                 except RecursionError:
                     self._skip(_DEEP, [line])
-            self._take_joined(account.lines)
-            self._hand_on()
+            if account.lines - self.handed_on >= TOGETHER:
+                self.handed_on = account.lines
+                self._take_joined(account.lines)
+                self._hand_on()
             self._refuse_others()
+        if isinstance(chunk, list):
+            # Its memory is in the cache, where the next chunk is to lie.
+            chunk.clear()
 
     def _is_plain(self, doc: Any) -> bool:
         """Whether records are plain: the file's, or those of a file that begins with this one."""
@@ -224,11 +231,11 @@ class _Intake:
 
     def _record(self, line: int, doc: Any) -> None:
         """Read what stands on a line, or keep it if it is a piece of an answer."""
-        if isinstance(doc, Skip):
+        if type(doc) is not dict:
             if isinstance(doc, End):
                 self.joiner.end()
-            raise doc
-        if not isinstance(doc, dict):
+            if isinstance(doc, Skip):
+                raise doc
             raise Skip("malformed", "not a JSON object: write one record a line")
         if len(doc) > _MOST_FIELDS:
             raise Skip("malformed", f"{len(doc):,} fields: at most {_MOST_FIELDS:,}")
@@ -251,8 +258,8 @@ class _Intake:
         found = READERS[account.format](doc, self.reading)
         if self.reading.model is not None:
             found = _of_model(found, self.reading.model)
-        self.answers.extend(found)
-        self.lines.extend([line] * len(found))
+        self.answers += found
+        self.lines += [line] * len(found)
 
 
 _MOST_FIELDS = 10_000
@@ -283,15 +290,13 @@ def _id_of(doc: Doc) -> int | None:
     have none.
     """
     body = doc.get("response", doc)
-    if type(body) is dict:
-        body = body.get("body", body)
+    if type(body) is dict and "body" in body:
+        body = body["body"]
     if type(body) is not dict:
         return None
-    name = (
-        body.get("id", body.get("responseId"))
-        if "choices" in body or "output" in body
-        else body.get("responseId")
-    )
+    name = body.get("responseId")
+    if "id" in body and ("choices" in body or "output" in body):
+        name = body["id"]
     return hash(name) if type(name) is str and name else None
 
 

@@ -58,9 +58,12 @@ def batch(doc: Doc, reading: Reading) -> list[Answer]:
     """Lines of the Batch API: `custom_id`, `response.status_code`, `response.body` of any other
     format, `error`.
     """
-    failed(doc)
-    body = openai.body_of(doc)
-    for form in _WITH_CHOICES if "choices" in body else FORMATS[1:]:
+    body = _body(doc)
+    forms = _WITH_CHOICES
+    if "choices" not in body:
+        failed(doc)
+        body, forms = openai.body_of(doc), FORMATS[1:]
+    for form in forms:
         if form.recognised(body, doc):
             return form.reader(doc, reading)
     return openai.chat(doc, reading)

@@ -88,13 +88,20 @@ def _gemini_candidate(
     result = _either(candidate, "logprobsResult")
     content = candidate.get("content")
     parts = content.get("parts") if isinstance(content, dict) else None
-    text, inside = spoken(want(parts or [], list, "parts"))
-    if any(
-        [type(part) is dict and _either(part, "functionCall") is not None for part in parts or []]
-    ):
-        raise Skip("no label", "the answer calls a tool")
+    parts = want(parts or [], list, "parts")
+    text, inside = spoken(parts)
+    for part in parts:
+        if (
+            type(part) is dict
+            and not _CALLS.isdisjoint(part)
+            and _either(part, "functionCall") is not None
+        ):
+            raise Skip("no label", "the answer calls a tool")
     steps = _Chosen.of(result, reading) if isinstance(result, dict) else None
     return labelled(question, text or None, steps, thought or inside, origin, reading)
+
+
+_CALLS = frozenset({"functionCall", "function_call"})
 
 
 class _Chosen(NamedTuple):
@@ -130,8 +137,8 @@ class _Chosen(NamedTuple):
             list,
             "topCandidates[].candidates",
         )
-        key, own = _gemini_entry(self.chosen[position], self.reading)
-        return key, own, [_gemini_entry(entry, self.reading) for entry in listed]
+        (key, own), *entries = _gemini_entries([self.chosen[position], *listed], self.reading.texts)
+        return key, own, entries
 
 
 def _gemini_stated(place: Doc) -> Any:
@@ -143,17 +150,15 @@ def _gemini_stated(place: Doc) -> Any:
 _REASONS = {0: None, 1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION"}
 
 
-def _gemini_entry(entry: Any, reading: Reading) -> tuple[Key, float]:
-    place = want(entry, dict, "candidate")
-    number, text, stated = place.get("tokenId"), place.get("token"), place.get("logProbability")
-    if (
-        type(number) is int
-        and type(text) is str
-        and type(stated) is float
-        and CENSORED < stated <= 0.0
-    ):
-        if number not in reading.texts:
-            reading.texts[number] = text
-        return number, stated
-    key = token_key(text, None, _either(place, "tokenId"), reading.texts)
-    return key, log_probability(_gemini_stated(place))
+def _gemini_entries(listed: list[Any], texts: dict[Key, str]) -> list[Entry]:
+    found: list[Entry] = []
+    for entry in listed:
+        if type(entry) is not dict:
+            want(entry, dict, "candidate")
+        key, value = entry.get("tokenId"), entry.get("logProbability")
+        if type(key) is not int or key not in texts:
+            key = token_key(entry.get("token"), None, _either(entry, "tokenId"), texts)
+        if type(value) is not float or not CENSORED < value <= 0.0:
+            value = log_probability(_gemini_stated(entry))
+        found.append((key, value))
+    return found

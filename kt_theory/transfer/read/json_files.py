@@ -23,10 +23,13 @@ from kt_theory.transfer.read.answers import FRAMES_OF_REQUESTS, UNKNOWN, WRAPPER
 from kt_theory.transfer.read.reasoning import ASKS, asked_for
 from kt_theory.transfer.read.sampling import origin_of, says_something
 
-_CHUNK = 256
-"""Records parsed at once: few enough to stay in the cache until they are read."""
-_ROOM = 1 << 24
-"""Bytes of records that are parsed at once, but for the last of them."""
+TOGETHER = 256
+"""Records that become columns at once: however long they are, a chunk ends with the last of them.
+"""
+_ROOM = 5 << 14
+"""Bytes of records that are parsed at once, but for the last of them: few enough for what they hold
+to stay in the cache until it is read.
+"""
 _BLOCK = 1 << 20
 _HEAD = 1 << 20
 """What is looked at to tell how a file is laid out."""
@@ -178,10 +181,10 @@ def _together(records: Iterator[bytes | Skip]) -> Iterator[list[bytes | Skip]]:
     """Yield the records that are parsed at once."""
     held: list[bytes | Skip] = []
     size = 0
-    for record in records:
+    for number, record in enumerate(records, 1):
         held.append(record)
         size += len(record) if type(record) is bytes else 0
-        if len(held) == _CHUNK or size > _ROOM:
+        if size > _ROOM or number % TOGETHER == 0:
             yield held
             held, size = [], 0
     if held:

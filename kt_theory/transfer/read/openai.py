@@ -57,8 +57,8 @@ def first_choice(body: Doc) -> Doc:
 
 
 def is_chat(body: Doc, doc: Doc) -> bool:
-    """Chat completions have choices with a message."""
-    return "message" in first_choice(body) or "choices" in body
+    """Chat completions have choices."""
+    return "choices" in body
 
 
 def chat(doc: Doc, reading: Reading) -> list[Answer]:

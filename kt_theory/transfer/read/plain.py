@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import chain
@@ -481,6 +482,15 @@ class Coded(NamedTuple):
     names: list[Any]
     codes: np.ndarray | None = None
 
+    def distinct(self) -> Coded:
+        """Return the same with each name once."""
+        if self.codes is not None:
+            return self
+        found: defaultdict[Any, int] = defaultdict()
+        found.default_factory = found.__len__
+        codes = np.fromiter(map(found.__getitem__, self.names), np.int64, len(self.names))
+        return Coded(list(found), codes)
+
 
 class Columns(NamedTuple):
     """A chunk of ordinary plain records as columns.
@@ -538,13 +548,12 @@ class Columns(NamedTuple):
         So they must where a label is empty or holds reasoning, a number is no log-probability, or
         two contradict.
         """
+        labels, listed = labels.distinct(), listed.distinct()
         stated = _ordinary(values)
         shown = None if own is None else _ordinary(own)
         if "" in labels.names or stated is None or (own is not None and shown is None):
             return None
-        if any(
-            [marked(name) or _is_answer(name) for name in set(labels.names) if type(name) is str]
-        ):
+        if any([marked(name) or _is_answer(name) for name in labels.names if type(name) is str]):
             return None
         if any([_looks_packed(name) for name in inputs.names if name[:1] == "{"]):
             return None
@@ -591,11 +600,9 @@ def _contradicts(
     """Whether a record states one value of its label and lists another."""
     codes: dict[Any, int] = {}
     sampled, others = (
-        np.fromiter([codes.setdefault(name, len(codes)) for name in names], np.int64, len(names))
-        for names in (labels.names, listed.names)
+        np.array([codes.setdefault(name, len(codes)) for name in each.names], np.int64)[each.codes]
+        for each in (labels, listed)
     )
-    sampled = sampled if labels.codes is None else sampled[labels.codes]
-    others = others if listed.codes is None else others[listed.codes]
     owner = np.repeat(np.arange(len(sizes)), sizes)
     same = others == sampled[owner]
     mine, theirs = own[owner[same]], values[same]

@@ -187,7 +187,7 @@ def spoken(content: Any) -> tuple[Any, bool]:
         if isinstance(part, str):
             texts.append(part)
         elif isinstance(part, dict):
-            if part.get("type") in _THOUGHT_TYPES or part.get("thought") is True:
+            if ("type" in part and part["type"] in _THOUGHT_TYPES) or part.get("thought") is True:
                 thought = True
             elif isinstance(part.get("text"), str):
                 texts.append(part["text"])
@@ -272,13 +272,12 @@ _GEMINI = (
 
 def asked_for(request: Any) -> bool:
     """Return whether a request asks for reasoning before the answer."""
-    if type(request) is not dict:
+    if type(request) is not dict or _ASKS_OR_HOLDS.isdisjoint(request):
         return False
-    if _ASKS_OR_HOLDS.isdisjoint(request):
-        return False
-    if any([_asks(request[name]) for name in ASKS.intersection(request)]):
-        return True
-    return any([asked_for(request[name]) for name in _INNER.intersection(request)])
+    for name, value in request.items():
+        if (name in ASKS and _asks(value)) or (name in _INNER and asked_for(value)):
+            return True
+    return False
 
 
 _INNER = frozenset(
@@ -335,4 +334,4 @@ def thought_before(body: Doc, requests: tuple[Any, ...]) -> bool:
     spent = tokens_spent(body)
     if spent is not None:
         return spent > 0
-    return any([asked_for(request) for request in requests if request is not None])
+    return True in map(asked_for, requests)

@@ -41,8 +41,7 @@ class Requests:
         self._data = _contents(path)
         self._place: dict[str, int] = {}
         self._begin, self._end, self._line = array("Q"), array("Q"), array("Q")
-        for line, begin, end in _spans(self._data):
-            self._index(line, begin, end)
+        self._index()
         count = len(self._begin)
         # Of each request the line of its first answer, 0 while there is none, and the hash of that
         # answer's own id.
@@ -53,19 +52,21 @@ class Requests:
     def __len__(self) -> int:
         return len(self._begin)
 
-    def _index(self, line: int, begin: int, end: int) -> None:
-        name = self._name(line, begin, end)
-        place = self._place.setdefault(name, len(self._begin))
-        if place < len(self._begin):
-            if self._body(place) != self._asked(line, begin, end):
+    def _index(self) -> None:
+        """Take down where each request stands."""
+        places = self._place
+        for line, begin, end in _spans(self._data):
+            name = self._name(line, begin, end)
+            if name not in places:
+                places[name] = len(places)
+                self._begin.append(begin)
+                self._end.append(end)
+                self._line.append(line)
+            elif self._body(places[name]) != self._asked(line, begin, end):
                 raise ValueError(
-                    f"{self.path} lines {self._line[place]} and {line}: {name!r} names two "
+                    f"{self.path} lines {self._line[places[name]]} and {line}: {name!r} names two "
                     "requests that ask different things"
                 )
-            return
-        self._begin.append(begin)
-        self._end.append(end)
-        self._line.append(line)
 
     def _name(self, line: int, begin: int, end: int) -> str:
         # Almost every request begins with its id: then the rest is parsed when it is needed.
@@ -175,7 +176,10 @@ def _own_id(doc: Doc) -> int:
     body = response.get("body", response.get("message", response))
     if not isinstance(body, dict) or body.get("error") or doc.get("error"):
         return _FAILED
-    for place, name in ((body, "id"), (body, "responseId"), (response, "request_id"), (doc, "id")):
+    own = body.get("id")
+    if type(own) is str and own:
+        return hash(own)
+    for place, name in ((body, "responseId"), (response, "request_id"), (doc, "id")):
         found = place.get(name)
         if type(found) is str and found:
             return hash(found)

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 Place = dict[str, Any]
@@ -88,7 +89,9 @@ def _gather(place: Place, strict: bool, path: str, seen: list[_Seen]) -> None:
     """Take down the values of all settings of a place, and of the places in it that hold some."""
     plan = _plan(tuple(place), strict, path)
     if plan.names:
-        seen.append((plan, tuple([place[name] for name in plan.names])))
+        seen.append((plan, plan.values(place)))
+    if not plan.holds:
+        return
     for name in plan.asking:
         inner = place[name]
         if type(inner) is dict and holds_request(inner):
@@ -98,7 +101,7 @@ def _gather(place: Place, strict: bool, path: str, seen: list[_Seen]) -> None:
         if type(inner) is str:
             text, inner = inner, _place_in(inner)
             if inner is None and (sure or len(text) > MOST_WRITTEN):
-                seen.append((_Plan(path, [name], [_UNREADABLE], [], []), (text,)))
+                seen.append((_Plan(path, [name], [_UNREADABLE], [], []), text))
         if type(inner) is dict and inner:
             _gather(inner, strict or sure, f"{path}{name}.", seen)
 
@@ -158,6 +161,10 @@ class _Plan:
         What holds settings, surely or perhaps.
     asking : list of str
         What holds some where it is an object that looks like a request.
+    values : callable
+        Returns the values of the settings of a place: a tuple, or the only one.
+    holds : bool
+        There are holders, or what perhaps asks.
     """
 
     def __init__(
@@ -173,16 +180,22 @@ class _Plan:
         self.canonicals = canonicals
         self.holders = holders
         self.asking = asking
+        self.values: Callable[[Place], Any] = itemgetter(*names) if names else _no_values
+        self.holds = bool(holders or asking)
 
 
-_Seen = tuple[_Plan, tuple[Any, ...]]
+def _no_values(_: Place) -> tuple[()]:
+    return ()
+
+
+_Seen = tuple[_Plan, Any]
 """Settings of a place, and their values."""
 
 
 def _judge_all(asked: Sequence[_Seen], answered: Sequence[_Seen]) -> Origin:
     """Return what all places say, the first of them first."""
     asks, told = (
-        _all_of([_judge(plan, values) for plan, values in seen]) for seen in (asked, answered)
+        _all_of([_judge(plan, found) for plan, found in seen]) for seen in (asked, answered)
     )
     # The answer's own name of the model is the exact one.
     return _all_of([asks, told])._replace(model=told.model or asks.model)
@@ -202,8 +215,9 @@ def _all_of(found: list[Origin]) -> Origin:
     )
 
 
-def _judge(plan: _Plan, values: tuple[Any, ...]) -> Origin:
+def _judge(plan: _Plan, found: Any) -> Origin:
     """Return what the settings of a place say."""
+    values = (found,) if len(plan.names) == 1 else found
     changed = seed = model = ""
     said = False
     unknown: tuple[str, ...] = ()

@@ -70,7 +70,8 @@ class _Triples(NamedTuple):
         return [_triple(token)[0] for token in self.tokens]
 
     def at(self, position: int) -> tuple[Key, float, list[Entry]]:
-        triples = [self.tokens[position], *self._beside("output_top_logprobs", position)]
+        triples = [self.tokens[position]]
+        triples += self._beside("output_top_logprobs", position)
         if "output_token_ids_logprobs" in self.meta:
             # Labels that the request named by their ids, whatever their rank.
             triples += self._beside("output_token_ids_logprobs", position)

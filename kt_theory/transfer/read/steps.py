@@ -200,10 +200,9 @@ class Listed(NamedTuple):
     def at(self, position: int) -> tuple[Key, float, list[Entry]]:
         """Return a token's label, its log-probability and the labels listed beside it."""
         token = want(self.tokens[position], dict, self.name)
-        texts = self.reading.texts
-        key = token_key(token.get("token"), token.get("bytes"), token.get("id"), texts)
         listed = want(token.get("top_logprobs") or [], list, "top_logprobs")
-        return key, log_probability(token.get("logprob")), entries_of(listed, texts)
+        (key, own), *entries = entries_of([token, *listed], self.reading.texts)
+        return key, own, entries
 
 
 def entries_of(listed: list[Any], texts: dict[Key, str]) -> list[Entry]:
@@ -212,13 +211,31 @@ def entries_of(listed: list[Any], texts: dict[Key, str]) -> list[Entry]:
     for entry in listed:
         if type(entry) is not dict:
             want(entry, dict, "top_logprobs entry")
-        value = entry.get("logprob")
+        key, value = entry.get("token"), entry.get("logprob")
+        # Almost every token is a text, and its bytes are those of the text.
+        if type(key) is not str or "id" in entry or entry.get("bytes") != _SPELT[key]:
+            key = token_key(key, entry.get("bytes"), entry.get("id"), texts)
         if type(value) is not float or not CENSORED < value <= 0.0:
             value = log_probability(value)
-        found.append(
-            (token_key(entry.get("token"), entry.get("bytes"), entry.get("id"), texts), value)
-        )
+        found.append((key, value))
     return found
+
+
+class _Spelt(dict[str, Any]):
+    """The bytes of texts, as lists of numbers; what equals no list for names of ids."""
+
+    def __missing__(self, text: str) -> Any:
+        found = () if "token_id:" in text else list(text.encode("utf-8", "surrogatepass"))
+        if len(text) <= _SHORT:
+            if len(self) >= _MOST_SPELT:
+                self.clear()
+            self[text] = found
+        return found
+
+
+_SPELT = _Spelt()
+_MOST_SPELT, _SHORT = 1 << 14, 64
+"""How many texts are kept, and the letters of the longest."""
 
 
 class Parallel(NamedTuple):
@@ -279,15 +296,13 @@ class Parallel(NamedTuple):
                 log_probability(self.numbers[place]),
                 entries_of(listed, self.texts),
             )
-        entries = [
-            (
-                name if "token_id:" not in name else token_key(name),
-                value
-                if type(value) is float and CENSORED < value <= 0.0
-                else log_probability(value),
-            )
-            for name, value in want(listed, dict, "top_logprobs entry").items()
-        ]
+        entries = []
+        for name, value in want(listed, dict, "top_logprobs entry").items():
+            if "token_id:" in name:
+                name = token_key(name)
+            if type(value) is not float or not CENSORED < value <= 0.0:
+                value = log_probability(value)
+            entries.append((name, value))
         return token_key(token), log_probability(self.numbers[place]), entries
 
     def _by_id(self, listed: Any) -> list[Entry]:

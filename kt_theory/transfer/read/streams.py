@@ -8,8 +8,8 @@ answer they stay apart by the index of their choice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import orjson
@@ -110,7 +110,8 @@ class Joiner:
         self._open: dict[Any, _Stream] = {}
         self._done: list[_Stream] = []
         self._doc: Body = {}
-        self._alike: list[Body] = [{}]
+        self._last: Body = {}
+        self._pieces: _Pieces | None = None
         self._line = 0
         self.alike = 0
         """Answers of Gemini to the request of the line before, where no id says whose they are."""
@@ -121,11 +122,12 @@ class Joiner:
         if type(body) is not dict:
             # Ollama's own field of that name holds text.
             body = doc
-        if "candidates" in body:
+        if "candidates" in body and _gemini_candidates(body):
             if doc.get("request") == self._doc.get("request"):
                 self._compare(line, doc, body)
             else:
-                self._doc, self._alike, self._line = doc, [body], line
+                self._doc = doc
+                self._begin(line, body)
         if not self._open and not _begins(body):
             return False
         kind = _kind(body)
@@ -153,25 +155,29 @@ class Joiner:
         has ended.
         """
         before, self._doc = self._doc, doc
-        name, last = _gemini_name(body), self._alike[-1]
+        name, last = _gemini_name(body), self._last
         moved = any([doc.get(field) != before.get(field) for field in _ASKED])
-        if moved or name != _gemini_name(last):
-            self._alike, self._line = [body], line
+        if moved or name != _gemini_name(last) or _gemini_piece(body) or _gemini_piece(last):
+            self._begin(line, body)
             return
-        if _gemini_piece(body) or _gemini_piece(last):
-            self._alike, self._line = [body], line
-            return
-        self._alike.append(body)
+        self._last = body
         if name and body["candidates"] == last["candidates"]:
             # The same answer again.
             return
-        if name or _one_answer(self._alike):
+        if self._pieces is None:
+            self._pieces = _Pieces([last])
+        self._pieces.add(body)
+        if name or self._pieces.make_one():
             raise ValueError(
                 f"{self._source} lines {self._line} and {line}: pieces of one answer of Gemini, "
                 "each with a finishReason: put the pieces of an answer in one list, "
                 '{"request": ..., "response": [piece, piece]}'
             )
         self.alike += 1
+
+    def _begin(self, line: int, body: Body) -> None:
+        """Take down an answer of Gemini that goes on none before it."""
+        self._last, self._pieces, self._line = body, None, line
 
     def end(self) -> None:
         """Take down that a stream without an id has ended."""
@@ -208,7 +214,7 @@ def whole(bodies: list[Any]) -> Any:
     if (
         kind is _GEMINI
         and not any(map(_gemini_name, ours))
-        and (_one_answer(ours) or _texts_go_on(ours))
+        and (_Pieces(ours).make_one() or _Pieces(ours).texts_go_on())
     ):
         return kind.join(ours)
     names = {kind.name(body) for body in ours}
@@ -554,32 +560,45 @@ def _gemini_piece(body: Body) -> bool:
     return bool(candidates) and not any(map(_gemini_ended, candidates))
 
 
-def _one_answer(bodies: list[Body]) -> bool:
-    """Whether bodies of Gemini that all say they have ended are pieces of one answer.
-
-    Pieces count the tokens of those before, too. Without a list of tokens the counts must grow, and
-    the texts go on.
+class _Pieces:
+    """Bodies of Gemini that all say they have ended, as they come: of each only what tells whether
+    they are pieces of one answer.
     """
-    counts = [_gemini_count(body) for body in bodies]
-    listed = [len(_gemini_chosen(body)) for body in bodies]
-    if all(listed):
-        return counts == list(accumulate(listed))
-    if None in counts:
-        return False
-    grows = all(one < other for one, other in pairwise(map(int, counts)))
-    return grows and _texts_go_on(bodies)
 
+    def __init__(self, bodies: list[Body]) -> None:
+        self._listed = 0
+        self._all_list = True
+        self._adds_up = True
+        self._count: float = -math.inf
+        self._grows = True
+        self._begins: bool | None = None
+        self._goes_on = False
+        for body in bodies:
+            self.add(body)
 
-def _texts_go_on(bodies: list[Body]) -> bool:
-    """Whether a text of Gemini begins within a sentence, or is empty, and the first one does
-    not.
-    """
-    texts = [_gemini_text(body) for body in bodies]
-    within = [
-        text is not None and (not text or text[0].isspace() or text[0] in ".,;:!?)")
-        for text in texts
-    ]
-    return texts[0] is not None and not within[0] and any(within)
+    def add(self, body: Body) -> None:
+        """Take the next body."""
+        listed, count, text = len(_gemini_chosen(body)), _gemini_count(body), _gemini_text(body)
+        self._listed += listed
+        self._all_list = self._all_list and listed > 0
+        self._adds_up = self._adds_up and count == self._listed
+        self._grows = self._grows and count is not None and count > self._count
+        self._count = count if count is not None else self._count
+        within = text is not None and (not text or text[0].isspace() or text[0] in ".,;:!?)")
+        if self._begins is None:
+            self._begins = text is not None and not within
+        self._goes_on = self._goes_on or within
+
+    def make_one(self) -> bool:
+        """Whether they are pieces of one answer: these count the tokens of those before, too.
+
+        Without a list of tokens the counts must grow, and the texts go on.
+        """
+        return self._adds_up if self._all_list else self._grows and self.texts_go_on()
+
+    def texts_go_on(self) -> bool:
+        """Whether a text begins within a sentence, or is empty, and the first one does not."""
+        return bool(self._begins) and self._goes_on
 
 
 def _gemini_count(body: Body) -> Any:

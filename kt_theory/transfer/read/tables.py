@@ -583,8 +583,7 @@ def _listed(cells: Any) -> tuple[np.ndarray, Coded, Any] | None:
     if pa.types.is_large_string(cells.type):
         cells = cells.cast(pa.string())
     if pa.types.is_string(cells.type):
-        docs = None if cells.null_count else _objects(cells)
-        return None if docs is None else listed_in(docs, len(cells))
+        return None if cells.null_count else _listed_in_texts(cells)
     if pa.types.is_struct(cells.type):
         # It holds every label that occurs anywhere, null where a row does not list it.
         fields = [field for field in cells.type if field.name]
@@ -629,6 +628,24 @@ def _twice(sizes: np.ndarray, labels: Coded) -> bool:
     assert labels.codes is not None
     keys = np.sort(np.repeat(np.arange(len(sizes)), sizes) * len(labels.names) + labels.codes)
     return bool((keys[1:] == keys[:-1]).any())
+
+
+def _listed_in_texts(cells: Any) -> tuple[np.ndarray, Coded, Any] | None:
+    """What JSON objects list, parsed a few at a time: what they hold stays in the cache until it is
+    read.
+    """
+    sizes: list[np.ndarray] = []
+    names: list[Any] = []
+    values: list[Any] = []
+    for start in range(0, len(cells), _CHUNK):
+        docs = _objects(cells.slice(start, _CHUNK))
+        if docs is None:
+            return None
+        size, listed, stated = listed_in(docs, len(docs))
+        sizes.append(size)
+        names += listed.names
+        values += stated
+    return np.concatenate([*sizes, np.zeros(0, dtype=np.int64)]), Coded(names), values
 
 
 def _objects(cells: Any) -> list[Any] | None:
