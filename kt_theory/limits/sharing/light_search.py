@@ -85,6 +85,9 @@ SUM_EXCESS = (2e-3, 5e-3, 1e-2, 2e-2, 3e-2, 5e-2, 1e-1, 2e-1)
 
 SUM_NODES = 4 * 10**5
 
+SUM_MANY, SUM_RATIO = 8, 17.0
+"""For more labels the table of sums ends at such an n / (d+1)."""
+
 NEVER = -1e3
 """What is added to rows that are left out."""
 
@@ -413,10 +416,13 @@ def bounds_by_sum(labels: int, n: float, fewer: Sequence[float]) -> list[float]:
 
 
 def sum_samples(labels: int) -> list[float]:
-    """Return the n of the table of sums: one after another below 4 (d+1), then those of ratios."""
-    many = (ratio * (labels + 1) for ratio in ratios(labels) if math.isfinite(ratio))
+    """Return the n of the table of sums: one after another below 4 (d+1), then those of ratios, for
+    d > 8 the first ones.
+    """
     few = range(2 * labels, FEW_RATIO * (labels + 1))
-    return [*map(float, few), *(float(math.ceil(n)) for n in many), math.inf]
+    some = [ratio for ratio in ratios(labels) if labels <= SUM_MANY or ratio <= SUM_RATIO]
+    many = [ratio * (labels + 1) for ratio in some]
+    return [float(math.ceil(n)) if math.isfinite(n) else n for n in (*few, *many)]
 
 
 def write_row_sums() -> None:

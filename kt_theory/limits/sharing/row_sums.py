@@ -142,7 +142,7 @@ def _largest_mean(ends: Sequence[float], most: Sequence[float], least: float) ->
 def _bound(labels: int, n: float, total: float) -> float:
     """Return what the table has for one sum, infinite where it has nothing."""
     rows = table_by_sum().get((labels, total))
-    if rows is None or n < min(rows):
+    if rows is None or not min(rows) <= n <= max(rows):
         return math.inf
     if n < FEW_RATIO * (labels + 1):
         return rows.get(n, math.inf) * (1.0 + ROUNDING)
