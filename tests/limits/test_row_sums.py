@@ -110,6 +110,7 @@ def test_three_labels_of_a_sum_on_a_lattice(n, share) -> None:
     best = risks(t, n).max()
     assert best <= found.bound <= 1.04 * best
     assert found.bound <= 1.00501 * found.lower
+    assert light_search.searched_by_sum(3, n, total, -0.01) is None
 
 
 def _as_searched(labels: int, n: float) -> tuple[list[float], list[float]]:

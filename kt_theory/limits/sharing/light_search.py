@@ -249,8 +249,10 @@ def searched_by_sum(
             0,
             np.empty(0),
         )
-        if status != REFUTED:
-            return Search(value, lower, nodes) if status == CLOSED else None
+        if status == CLOSED:
+            return Search(value, lower, nodes)
+        if status != REFUTED or excess < 0.0:
+            return None
         lower = value
 
 
