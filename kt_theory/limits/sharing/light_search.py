@@ -46,9 +46,9 @@ from kt_theory.limits.sharing.light_labels import (
 from kt_theory.limits.sharing.row_sums import FILE as ROW_FILE
 from kt_theory.limits.sharing.row_sums import MOST_LABELS as ROW_LABELS
 from kt_theory.limits.sharing.row_sums import (
-    SUMS,
     far_by_sum,
     row_by_sum,
+    shares,
     sums,
     table_by_sum,
 )
@@ -396,7 +396,7 @@ def write_few_samples() -> None:
 
 
 def bounds_by_sum(labels: int, n: float, fewer: Sequence[float]) -> list[float]:
-    """Return bounds on f over rows of the sums of `row_sums.SUMS`, in order; infinite where the
+    """Return bounds on f over rows of the sums of `row_sums.sums`, in order; infinite where the
     search does not close.
 
     Parameters
@@ -408,7 +408,7 @@ def bounds_by_sum(labels: int, n: float, fewer: Sequence[float]) -> list[float]:
         The bounds for d-1 labels, that of all rows first.
     """
     found = []
-    for share, total in zip(SUMS, sums(labels)[1:], strict=True):
+    for share, total in zip(shares(labels), sums(labels)[1:], strict=True):
         tried = SUM_EXCESS[2 * int(share < 2.0 or labels > 7) :]
         far = far_by_sum(fewer, labels, total) if n >= FEW_RATIO * (labels + 1) else 0.0
         closed = (searched_by_sum(labels, n, total, excess, far) for excess in tried)
@@ -436,10 +436,9 @@ def write_row_sums() -> None:
             for n in sum_samples(labels):
                 bounds = bounds_by_sum(labels, n, row_by_sum(labels - 1, n))
                 print(labels, n, bounds, flush=True)
-                kept = [(share, bound) for share, bound in zip(SUMS, bounds, strict=True)]
                 table.writerows(
                     (labels, share, f"{n:g}", f"{bound:.9f}")
-                    for share, bound in kept
+                    for share, bound in zip(shares(labels), bounds, strict=True)
                     if math.isfinite(bound)
                 )
             file.flush()

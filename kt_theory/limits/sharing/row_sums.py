@@ -30,13 +30,23 @@ FILE = Path(__file__).with_name("row_sums.csv")
 SUMS = (0.9, 1.0, 1.1, 1.2, 1.4, 1.6, 2.0, 2.5, 3.0)
 """The sums of the table, in units of d, beside 0."""
 
+CLOSE_SUMS = (*(0.9 + 0.05 * step for step in range(15)), 2.0, 2.5, 3.0)
+"""The same for up to `FEW` labels."""
+
+FEW = 6
+
 MOST_LABELS = 9
 """Most labels of a row in the table."""
 
 
 def sums(labels: int) -> tuple[float, ...]:
     """Return s_0, ..., s_J for rows of so many labels."""
-    return (0.0, *(labels * one for one in SUMS))
+    return (0.0, *(labels * share for share in shares(labels)))
+
+
+def shares(labels: int) -> tuple[float, ...]:
+    """Return s_1, ..., s_J in units of d, rounded as the table has them."""
+    return tuple(round(share, 2) for share in (CLOSE_SUMS if labels <= FEW else SUMS))
 
 
 def row_by_sum(labels: int, n: float) -> tuple[float, ...]:
@@ -49,7 +59,7 @@ def row_by_sum(labels: int, n: float) -> tuple[float, ...]:
     n : float
     """
     if labels == 1:
-        return (0.0,) * (len(SUMS) + 1)
+        return (0.0,) * (len(shares(1)) + 1)
     if labels == 2:
         return tuple(of_two_by_sum(total) for total in sums(labels))
     found = [row_among_others(labels, n)]
