@@ -29,10 +29,10 @@ custom_id; another teacher's answer; the same answer again."""
 
 
 class Skip(Exception):
-    """A line that gives no record: its outcome, one of `OUTCOMES`, and why."""
+    """A line that gives no record: its outcome, one of `OUTCOMES`, and why, in one line."""
 
     def __init__(self, outcome: str, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(" ".join(reason.split()))
         self.outcome = outcome
 
 

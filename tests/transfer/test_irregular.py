@@ -73,12 +73,14 @@ def test_tokens_that_read_alike_without_bytes_count_as_the_first(tmp_path):
         ("function_call", "no label"),
         ("abort", "error"),
         ("insufficient_system_resource", "error"),
+        ("e\nd_turn", "error"),
         (None, "read"),
     ],
 )
 def test_finish_reasons_of_chat(reason, outcome, tmp_path):
     transfer = read(tmp_path, chat({"finish_reason": reason}))
     assert transfer.account.outcomes == {outcome: 1}
+    assert not any("\n" in why for _, _, why in transfer.account.skipped)
 
 
 def test_log_probabilities_of_a_refusal_are_no_answer(tmp_path):
