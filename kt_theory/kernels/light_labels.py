@@ -256,7 +256,8 @@ def search(
         Beyond, the answer is UNFINISHED; REFUTED, with its value, if a corner exceeds the target.
     unit : float
     power, extra, spare : (labels * top + 1,) arrays
-        By the sum of levels; `extra` grows and `spare` falls.
+        By the sum of levels; `extra` grows and `spare` falls. Rows where `extra` is negative are
+        left out: a corner there refutes nothing.
     bend, worth : (top + 1,) arrays
         By level: a bound on minus the second derivative along one label, which falls; and what a
         label adds to the risk at most, which falls, rises to one peak and falls.

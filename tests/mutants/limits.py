@@ -487,8 +487,8 @@ MUTANTS = (
     Mutant(
         "rows-of-a-sum-leave-out-too-many",
         "limits/sharing/light_search.py",
-        "left_out = np.where(sums < total - unit, NEVER, 0.0)",
-        "left_out = np.where(sums < 1.05 * total, NEVER, 0.0)",
+        "left_out = np.where(held < total - unit, NEVER, 0.0)",
+        "left_out = np.where(held < 1.05 * total, NEVER, 0.0)",
         "rows whose sum is barely enough are left out",
         "limits/test_row_sums.py::test_three_labels_of_a_sum_on_a_lattice",
     ),

@@ -226,10 +226,10 @@ def searched_by_sum(
     """
     few = n < FEW_RATIO * (labels + 1)
     unit = n / WHOLE if few else UNIT
-    sums, t = unit * np.arange(labels * WHOLE + 1), unit * np.arange(WHOLE + 1)
-    power = unseen(sums, n)
-    nothing = np.zeros(len(sums))
-    left_out = np.where(sums < total - unit, NEVER, 0.0)
+    held, t = unit * np.arange(labels * WHOLE + 1), unit * np.arange(WHOLE + 1)
+    power = unseen(held, n)
+    nothing = np.zeros(len(held))
+    left_out = np.where(held < total - unit, NEVER, 0.0)
     lower = _best_of_three_levels(labels, unit, power, math.ceil(total / unit))
     edges = np.array([edge for edge in FEW_STARTS if edge < unit * WHOLE])
     while True:
@@ -245,7 +245,7 @@ def searched_by_sum(
             left_out,
             nothing,
             CHOOSE,
-            WHOLE if few else len(sums),
+            WHOLE if few else len(held),
             0,
             np.empty(0),
         )
